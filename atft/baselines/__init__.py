@@ -1,0 +1,1 @@
+"""Scores that a network must beat: ridge, yesterday's reversal, random."""

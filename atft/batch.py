@@ -1,0 +1,67 @@
+"""What a network is given: a block of consecutive trading days, whole cross-sections, one stock order.
+
+Edges, scores and targets all index the same ``stocks`` axis, so a graph cannot point at the wrong stock, and
+days cannot be mixed into one cross-section: the shape has no place for it.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+EDGE_FEATURES = ("correlation", "same_sector")
+
+
+class DayBatch(NamedTuple):
+    """A block of ``days`` consecutive trading days with the history they read (``span = lookback + days - 1``).
+
+    Row ``i`` of the days axis is the day whose window is ``features[i : i + lookback]``. The stocks are the
+    union of the universes of the block's days, in ascending slot order.
+    """
+
+    features: Tensor
+    """float [span, stocks, features]; NaN where a value is unknown. Read once, shared by all days."""
+    observed: Tensor
+    """bool [span, stocks]; the stock has a row that day."""
+    universe: Tensor
+    """bool [days, stocks]; the stock may be ranked that day, its label known or not."""
+    target: Tensor
+    """float [days, stocks, horizons]; raw forward returns (fractions), NaN where unknown."""
+    valid: Tensor
+    """bool [days, stocks, horizons]; universe and the label is known. True means count it."""
+    edge_index: Tensor
+    """int64 [2, edges], source then destination, over node = day * stocks + stock."""
+    edge_attr: Tensor
+    """float [edges, len(EDGE_FEATURES)]."""
+    stock: Tensor
+    """int64 [stocks]; the slot of each stock in the cache."""
+    day: Tensor
+    """int64 [days]; the day's index on the panel's calendar, ascending by one."""
+    sector: Tensor
+    """int64 [days, stocks]; index into the cache's sector names, -1 for none."""
+    exposure: Tensor
+    """float [days, stocks, exposures]; NaN where unknown."""
+    regime: Tensor
+    """float [days, regimes]; market-wide columns known that day."""
+    weight: Tensor
+    """float [days]; share of its optimiser step's loss that each day carries; sums to 1 over the step."""
+    closes_step: bool
+    """True for the last block of an optimiser step: gradients are applied after it."""
+
+    @property
+    def lookback(self) -> int:
+        """Days of history that each day reads, itself included."""
+        return self.features.shape[0] - self.universe.shape[0] + 1
+
+    @property
+    def rows(self) -> int:
+        """Stock-days that may be ranked in this block."""
+        return int(self.universe.sum())
+
+
+class Forecast(NamedTuple):
+    """What a network says of a block. Higher score is better; only the order within a day has meaning."""
+
+    score: Tensor
+    """float [days, stocks, horizons]; anything where the universe is False."""
+    quantiles: Tensor | None = None
+    """float [days, stocks, horizons, quantiles], ascending along the last axis; None without quantile heads."""

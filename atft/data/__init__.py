@@ -1,0 +1,1 @@
+"""The Arrow cache, the graph of a day, the splits and the day batches."""

@@ -1,0 +1,28 @@
+"""The one error a user sees: a single line that says what must hold, what came, and what to do.
+
+Anything a user can cause (a file, a key, a number) raises `InputError`; the command line prints its text
+without a traceback and exits with 2. Everything else is a bug and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message is one line: what, where, what to do."""
+
+
+class VarianceCollapse(RuntimeError):
+    """The network gives (nearly) one score to all stocks of a day: nothing it says has meaning."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them all.
+
+    Args:
+        name: what was written.
+        known: the names that would have been taken.
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names) or 'none'}"

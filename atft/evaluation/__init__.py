@@ -1,0 +1,1 @@
+"""From a predictions file to numbers that can be believed; needs no network."""

@@ -1,0 +1,1 @@
+"""The terms of the per-day objective. Losses know no network."""

@@ -1,0 +1,1 @@
+"""A simulated market whose best possible score is known."""

@@ -1,0 +1,1 @@
+"""Per-day metrics, exact over several devices."""

@@ -1,0 +1,1 @@
+"""The ATFT-GAT-FAN network and its blocks. Networks know no loss."""

@@ -1,0 +1,243 @@
+"""The panel's columns and the one role each of them plays.
+
+A panel is a table of (date, code) x columns. `PanelSchema` says, by name or glob, which column plays which
+role; `resolve` turns it into `PanelColumns` against a real file's column names, or refuses. The role decides
+where a column may go: a feature can never be a label, a label can never be a feature.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from atft.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class PanelSchema:
+    """Which column of the panel plays which role. The defaults fit the panels that atft writes itself.
+
+    Args:
+        date: column of the trading day.
+        code: column of the stock's identifier.
+        features: names or globs of what the network may read; every match must be numeric.
+        exclude: names or globs taken out of ``features``.
+        targets: name of the forward return of horizon ``{h}`` trading days, a fraction.
+        delayed_targets: the same for a trade that waits one more close; never trained on, only evaluated.
+            Used where the panel has it.
+        lag: trading days between the score and the trade that ``targets`` assumes (0: this day's close).
+        sector: column of the sector; null where there is none.
+        universe: boolean column, True where the stock may be ranked; null: every row may.
+        exposures: names or globs of risk exposures (size, beta, volatility).
+        regime: names or globs of market-wide columns, one value a day.
+        context: names or globs of what evaluation needs and no network reads.
+        return_1d: the stock's own return of that day, trailing, which the graph is computed from; it must be
+            a context or a feature column. Null: no graph can be made.
+        oracle: name of the best possible score of horizon ``{h}``, where the market is simulated.
+    """
+
+    date: str = "date"
+    code: str = "code"
+    features: list[str] = field(default_factory=lambda: ["x_*"])
+    exclude: list[str] = field(default_factory=list)
+    targets: str = "target_{h}d"
+    delayed_targets: str | None = "target_{h}d_lag1"
+    lag: int = 0
+    sector: str | None = "sector"
+    universe: str | None = "universe"
+    exposures: list[str] = field(default_factory=lambda: ["exposure_*"])
+    regime: list[str] = field(default_factory=lambda: ["regime_*"])
+    context: list[str] = field(default_factory=lambda: ["return_1d", "momentum_20d", "traded_value"])
+    return_1d: str | None = "return_1d"
+    oracle: str | None = "oracle_{h}d"
+
+
+@dataclass(frozen=True)
+class PanelColumns:
+    """A schema resolved against a real panel: plain column names, each in one role, in a fixed order."""
+
+    date: str
+    code: str
+    features: tuple[str, ...]
+    horizons: tuple[int, ...]
+    targets: tuple[str, ...]
+    """Target of ``horizons[i]`` at place ``i``."""
+    delayed_targets: tuple[str, ...]
+    """Empty where the panel has none for some horizon."""
+    oracle: tuple[str, ...]
+    """Empty where the market is real."""
+    sector: str | None
+    universe: str | None
+    exposures: tuple[str, ...]
+    regime: tuple[str, ...]
+    context: tuple[str, ...]
+    return_1d: str | None
+    lag: int
+
+    @property
+    def longest_label_days(self) -> int:
+        """Trading days after day t that the labels of day t reach: the longest horizon plus the lag."""
+        return max(self.horizons) + self.lag
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that is read, once each."""
+        single = [self.date, self.code, *(c for c in (self.sector, self.universe, self.return_1d) if c)]
+        groups = (self.features, self.targets, self.delayed_targets, self.oracle)
+        more = (self.exposures, self.regime, self.context)
+        return tuple(dict.fromkeys([*single, *(c for g in (*groups, *more) for c in g)]))
+
+
+def match(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Names that match any of the globs, in the order of ``names``, each once."""
+    wanted = tuple(patterns)
+    return tuple(n for n in names if any(fnmatchcase(n, p) for p in wanted))
+
+
+def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str) -> PanelColumns:
+    """Give each role its columns, or refuse in one line.
+
+    Args:
+        schema: names and globs per role.
+        names: the columns that the panel has.
+        horizons: trading days ahead; a target column must exist for each.
+        where: the panel's path, for the message.
+
+    Raises:
+        InputError: a named column is missing, a horizon has no target, no feature is left, or one column
+            would be both a feature and a label.
+    """
+    if not horizons or len(set(horizons)) != len(horizons) or min(horizons) < 1:
+        raise InputError(f"horizons must be distinct trading days >= 1, got {list(horizons)}")
+    if schema.lag < 0:
+        raise InputError(f"lag must be at least 0 trading days, got {schema.lag}")
+    have = set(names)
+
+    def need(column: str, role: str) -> str:
+        if column not in have:
+            raise InputError(f"{where}: no column {column!r} for the role {role}{nearest(column, names)}")
+        return column
+
+    def family(pattern: str | None, role: str, required: bool) -> tuple[str, ...]:
+        if pattern is None:
+            return ()
+        if "{h}" not in pattern:
+            raise InputError(f"{role} must contain {{h}}, the horizon in days, got {pattern!r}")
+        columns = tuple(pattern.replace("{h}", str(h)) for h in horizons)
+        if required:
+            return tuple(need(c, f"{role} of horizon {h}") for c, h in zip(columns, horizons, strict=True))
+        return columns if have.issuperset(columns) else ()
+
+    def optional(column: str | None, role: str, default: str | None) -> str | None:
+        # A default that the panel lacks is an absent role; a name that somebody wrote must be there.
+        return (
+            column if column is None or column in have or column != default and need(column, role) else None
+        )
+
+    def some(patterns: list[str], role: str, default: list[str]) -> tuple[str, ...]:
+        for pattern in patterns:
+            if patterns != default and not match([pattern], names):
+                need(pattern, role)
+        return match(patterns, names)
+
+    usual = PanelSchema()
+    targets = family(schema.targets, "targets", required=True)
+    delayed = family(schema.delayed_targets, "delayed_targets", required=False)
+    oracle = family(schema.oracle, "oracle", required=False)
+    every_label = match(
+        [p.replace("{h}", "*") for p in (schema.targets, schema.delayed_targets, schema.oracle) if p], names
+    )
+    features = tuple(n for n in match(schema.features, names) if n not in match(schema.exclude, names))
+    if not features:
+        raise InputError(f"{where}: no column matches the features {schema.features}; it has {len(names)}")
+    columns = PanelColumns(
+        date=need(schema.date, "date"),
+        code=need(schema.code, "code"),
+        features=features,
+        horizons=tuple(horizons),
+        targets=targets,
+        delayed_targets=delayed,
+        oracle=oracle,
+        sector=optional(schema.sector, "sector", usual.sector),
+        universe=optional(schema.universe, "universe", usual.universe),
+        exposures=some(schema.exposures, "exposures", usual.exposures),
+        regime=some(schema.regime, "regime", usual.regime),
+        context=some(schema.context, "context", usual.context),
+        return_1d=optional(schema.return_1d, "return_1d", usual.return_1d),
+        lag=schema.lag,
+    )
+    _refuse_two_roles(columns, every_label, where)
+    return columns
+
+
+def _refuse_two_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> None:
+    roles: Mapping[str, tuple[Any, ...]] = {
+        "date": (columns.date,),
+        "code": (columns.code,),
+        "universe": (columns.universe,),
+        "sector": (columns.sector,),
+        "feature": columns.features,
+        "label": labels,
+        "exposure": columns.exposures,
+        "regime": columns.regime,
+        "context": columns.context,
+    }
+    # A market-wide or risk column may also be read as a feature: all three are known that day. A label never.
+    shared = {"feature", "exposure", "regime", "context"}
+    seen: dict[str, str] = {}
+    for role, names in roles.items():
+        for name in names:
+            first = seen.setdefault(name, role) if name is not None else role
+            if first != role and not {first, role} <= shared:
+                raise InputError(
+                    f"{where}: column {name!r} would be both {first} and {role}; "
+                    f"name it in one role, or in exclude"
+                )
+    if columns.return_1d in labels:
+        raise InputError(f"{where}: return_1d {columns.return_1d!r} is a label; it must be a trailing return")
+
+
+def panel_files(path: str | Path) -> list[Path]:
+    """The Parquet files of a panel: one file, every ``*.parquet`` of a folder, or the matches of a glob.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    text = str(path)
+    if any(c in text for c in "*?["):
+        anchor = Path(Path(text).anchor or ".")
+        files = sorted(anchor.glob(str(Path(text).relative_to(anchor)) if Path(text).anchor else text))
+    else:
+        given = Path(text)
+        files = sorted(given.glob("*.parquet")) if given.is_dir() else [given] if given.is_file() else []
+    if not files:
+        raise InputError(f"panel {text}: no Parquet file there; give a file, a folder or a glob")
+    return files
+
+
+def footer_names(path: str | Path) -> tuple[str, ...]:
+    """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
+
+    Raises:
+        InputError: nothing is there, or the file is not Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = panel_files(path)[0]
+    try:
+        return tuple(pq.read_schema(first).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{first}: not a readable Parquet file ({error}); write it again") from error
+
+
+def day_index(calendar: Sequence[date], day: date, side: str) -> int:
+    """Index on the calendar of the first day >= ``day`` (side "from") or the last day <= ``day`` ("to").
+
+    May be ``len(calendar)`` or -1 when nothing lies there.
+    """
+    from bisect import bisect_left, bisect_right
+
+    return bisect_left(calendar, day) if side == "from" else bisect_right(calendar, day) - 1

@@ -1,0 +1,27 @@
+"""One progress bar for everything that takes more than a few seconds.
+
+On a terminal it is rich's bar with rate and time left; elsewhere (a log, CI) nothing moves and nothing is
+written but the caller's own lines.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")  # requires-python is 3.11: no `def track[T]`
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Pass ``items`` through, showing how far they are.
+
+    Args:
+        items: what is iterated.
+        description: what is being done, in a word or three.
+        total: how many there are, where ``items`` has no length.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield from bar.track(items, total=total, description=description)

@@ -1,0 +1,1 @@
+"""The LightningModules and the LightningDataModule: where data, network, losses and metrics meet."""

@@ -1,0 +1,23 @@
+"""Thread caps: the one file that writes the environment, called before any heavy import.
+
+Polars, OpenMP and MKL read these once, when they are loaded, and spawned loader workers inherit them.
+Two pools of as many threads as there are cores make each other several times slower.
+"""
+
+import os
+
+POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+def cap_threads(count: int) -> None:
+    """Let every numerical pool of this process and its children use at most ``count`` threads.
+
+    Args:
+        count: threads per pool, at least 1.
+
+    Raises:
+        ValueError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"threads must be at least 1, got {count}")
+    os.environ.update(dict.fromkeys(POOLS, str(count)))

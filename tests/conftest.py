@@ -1,0 +1,150 @@
+"""Fixtures that every test shares; shapes written in signatures are checked while the tests run."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("atft", "beartype.beartype")
+
+from collections.abc import Callable  # noqa: E402
+from datetime import date, timedelta  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from atft.batch import EDGE_FEATURES, DayBatch  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+def _random_batch(
+    days: int = 3,
+    stocks: int = 17,
+    features: int = 5,
+    lookback: int = 8,
+    horizons: int = 2,
+    edges_per_stock: int = 4,
+    exposures: int = 2,
+    regimes: int = 2,
+    missing: float = 0.1,
+    seed: int = 0,
+) -> DayBatch:
+    """A block of noise with holes in it: unobserved rows, NaN features, unknown labels, a varying universe."""
+    rng = torch.Generator().manual_seed(seed)
+    span = lookback + days - 1
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=rng)
+
+    def chance(share: float, *shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=rng) < share
+
+    observed = ~chance(missing, span, stocks)
+    universe = ~chance(missing, days, stocks) & observed[lookback - 1 :]
+    table = normal(span, stocks, features)
+    table[chance(missing, span, stocks, features)] = torch.nan
+    table[~observed] = torch.nan
+    target = 0.02 * normal(days, stocks, horizons)
+    target[chance(missing, days, stocks, horizons)] = torch.nan
+    ends = []
+    for day in range(days):
+        ranked = universe[day].nonzero()[:, 0]
+        for stock in ranked.tolist():
+            near = ranked[torch.randperm(len(ranked), generator=rng)[:edges_per_stock]]
+            ends += [(day * stocks + int(n), day * stocks + stock) for n in near if int(n) != stock]
+    edge_index = torch.tensor(ends, dtype=torch.int64).reshape(-1, 2).T.contiguous()
+    return DayBatch(
+        features=table,
+        observed=observed,
+        universe=universe,
+        target=target,
+        valid=universe[..., None] & target.isfinite(),
+        edge_index=edge_index,
+        edge_attr=normal(edge_index.shape[1], len(EDGE_FEATURES)),
+        stock=torch.arange(stocks),
+        day=torch.arange(100, 100 + days),
+        sector=torch.randint(-1, 3, (days, stocks), generator=rng),
+        exposure=normal(days, stocks, exposures),
+        regime=normal(days, regimes),
+        weight=torch.full((days,), 1 / days),
+        closes_step=True,
+    )
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., DayBatch]:
+    """A factory of noisy blocks; see the keyword arguments of ``_random_batch``."""
+    return _random_batch
+
+
+def trading_days(count: int, first: date = date(2015, 1, 5)) -> list[date]:
+    """Weekdays from ``first`` on."""
+    days, day = [], first
+    while len(days) < count:
+        if day.weekday() < 5:
+            days.append(day)
+        day += timedelta(days=1)
+    return days
+
+
+def _write_panel(
+    path: Path,
+    days: int = 80,
+    stocks: int = 20,
+    features: int = 6,
+    horizons: tuple[int, ...] = (1, 5),
+    missing: float = 0.05,
+    seed: int = 0,
+    extra: dict[str, Any] | None = None,
+) -> Path:
+    """A small panel of the default schema, sorted by (date, code): real prices' shape, none of their meaning.
+
+    Targets follow their definition, close[t + h] / close[t] - 1, and are null at the end. ``x_0`` carries a
+    strong signal for the next day.
+    """
+    import polars as pl
+
+    rng = np.random.default_rng(seed)
+    returns = 0.02 * rng.standard_normal((days + 1, stocks))
+    close = 100 * np.exp(np.cumsum(returns, axis=0))[:-1]
+    forward = {}
+    for h in horizons:
+        target = np.full((days, stocks), np.nan)
+        target[:-h] = close[h:] / close[:-h] - 1
+        forward[f"target_{h}d"] = target
+    past = np.full((days, stocks), np.nan)
+    past[1:] = close[1:] / close[:-1] - 1
+    table = {f"x_{i}": rng.standard_normal((days, stocks)) for i in range(features)}
+    table["x_0"] = returns[1:] / 0.02 + rng.standard_normal((days, stocks))
+    calendar = trading_days(days)
+    row_day, row_stock = np.divmod(np.arange(days * stocks), stocks)
+    keep = rng.random(days * stocks) >= missing
+    columns: dict[str, Any] = {
+        "date": [calendar[d] for d in row_day],
+        "code": [f"S{s:03d}" for s in row_stock],
+        "sector": [f"sector{s % 3}" if s % 5 else None for s in row_stock],
+        "universe": rng.random(days * stocks) >= missing,
+        **{n: v.ravel().astype(np.float32) for n, v in table.items()},
+        **{n: v.ravel().astype(np.float32) for n, v in forward.items()},
+        "exposure_size": rng.standard_normal(days * stocks).astype(np.float32),
+        "regime_volatility": np.repeat(rng.random(days), stocks).astype(np.float32),
+        "return_1d": past.ravel().astype(np.float32),
+        "momentum_20d": rng.standard_normal(days * stocks).astype(np.float32),
+        "traded_value": np.exp(rng.standard_normal(days * stocks)).astype(np.float32),
+        **(extra or {}),
+    }
+    frame = pl.DataFrame(columns).with_columns(pl.col(pl.Float32).fill_nan(None)).filter(pl.Series(keep))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+    return path
+
+
+@pytest.fixture
+def make_panel(tmp_path: Path) -> Callable[..., Path]:
+    """A factory of small panel files in the test's folder; see the arguments of ``_write_panel``."""
+
+    def make(name: str = "panel.parquet", **options: Any) -> Path:
+        return _write_panel(tmp_path / name, **options)
+
+    return make
