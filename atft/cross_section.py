@@ -1,5 +1,270 @@
 """The mathematics of one day's cross-section, vectorised over days: ranks, correlations, spreads.
 
-Everything here takes ``[days, stocks]`` and a ``valid`` flag of the same shape, and returns one number (or one
-vector over stocks) per day. Losses, metrics, evaluation and scaling all stand on these few functions.
+Everything here takes ``[*batch, stocks]`` and a ``valid`` flag of the same shape, and returns one number (or
+one vector over stocks) per cross-section. Losses, metrics, evaluation and scaling all stand on these few
+functions. Decisions: ranks are average ranks, so row order never becomes signal; a cross-section that cannot
+be ranked is NaN, never 0; places that are not valid may hold anything, NaN included, get 0 and no gradient.
+Cost: one sort for whatever ranks, memory a few times ``[*batch, stocks]``, never ``[stocks, stocks]``.
 """
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def center(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    """Subtract the mean of the valid stocks; 0 where invalid.
+
+    Args:
+        x: any unit.
+        valid: stocks to count.
+    """
+    filled = torch.where(valid, x, 0)
+    count = valid.sum(-1, keepdim=True).clamp_min(1)
+    return torch.where(valid, filled - filled.sum(-1, keepdim=True) / count, 0)
+
+
+def is_constant(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Bool[Tensor, "*batch"]:
+    """Say which cross-sections have no order: fewer than two valid stocks, or all values equal.
+
+    Equal means a range within four units of the format's own rounding: such a spread is arithmetic noise.
+    A NaN in a valid place is not equal to anything, so it stays visible in whatever is computed next.
+    """
+    high = torch.where(valid, x, -math.inf).amax(-1)
+    low = torch.where(valid, x, math.inf).amin(-1)
+    size = torch.maximum(high.abs(), low.abs())
+    few = valid.sum(-1) < 2
+    return few | (high == low) | (high - low <= 4 * torch.finfo(x.dtype).eps * size)
+
+
+def deviation(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch"]:
+    """Population standard deviation over the valid stocks, in the unit of ``x``.
+
+    NaN with fewer than two valid stocks; exactly 0, without a gradient, where all values are equal.
+    """
+    count = valid.sum(-1)
+    # Tiny or huge values would leave float32 when squared; the largest one is taken out first. It cancels,
+    # so it needs no gradient.
+    centred, size = _unit_size(center(x, valid))
+    variance = (centred * centred).sum(-1) / count.clamp_min(1)
+    flat = is_constant(x, valid)
+    std = torch.where(flat, 0, torch.where(flat, 1, variance).sqrt() * size.squeeze(-1))
+    return torch.where(count < 2, math.nan, std)
+
+
+def zscore(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    """Centre and divide by the population standard deviation; 0 where invalid or where all are equal."""
+    std = deviation(x, valid)
+    spread = ~is_constant(x, valid)
+    scaled = center(x, valid) / torch.where(spread, std, 1).unsqueeze(-1)
+    return torch.where(spread.unsqueeze(-1), scaled, 0)
+
+
+def average_ranks(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    """Rank the valid stocks from 1 (lowest) to n; equal values share the mean of their ranks.
+
+    0 where invalid. A NaN in a valid place keeps a NaN rank. Carries no gradient.
+    """
+    first, last = _tie_bounds(x.detach(), valid)
+    ranks = ((first + last).to(x.dtype)) / 2 + 1
+    return torch.where(valid, torch.where(x.detach().isnan(), math.nan, ranks), 0)
+
+
+def unit_ranks(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    r"""Average ranks on a scale of mean 0 and (without ties, many stocks) standard deviation 1.
+
+    :math:`\sqrt{12}\,((rank - 1/2) / n - 1/2)`: uniform on about [-1.73, 1.73]. 0 where invalid.
+    """
+    return torch.where(valid, math.sqrt(12) * (_rank_share(x, valid) - 0.5), 0)
+
+
+def rank_normal(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    r"""Replace each value by the normal quantile of its average rank, :math:`\Phi^{-1}((rank - 1/2) / n)`.
+
+    Mean 0; the standard deviation approaches 1 from below as stocks are added. 0 where invalid or where all
+    values are equal (they share the middle rank).
+    """
+    return torch.where(valid, torch.special.ndtri(_rank_share(x, valid)), 0)
+
+
+def winsorise(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"], limit: float = 0.01
+) -> Float[Tensor, "*batch stocks"]:
+    """Pull the lowest and the highest ``limit`` of the stocks to the nearest value that is kept.
+
+    Args:
+        x: any unit, which it keeps.
+        valid: stocks to count.
+        limit: share of the stocks in each tail, in [0, 0.5); ``floor(limit * n)`` of them are moved.
+
+    Returns:
+        Clipped values; 0 where invalid.
+    """
+    if not 0 <= limit < 0.5:
+        raise ValueError(f"limit must be a share in [0, 0.5), got {limit}")
+    ordered, _ = _sorted(x.detach(), valid)
+    count = valid.sum(-1, keepdim=True)
+    cut = (limit * count).long()
+    low = ordered.gather(-1, cut)
+    high = ordered.gather(-1, (count - 1 - cut).clamp_min(0))
+    return torch.where(valid, torch.minimum(torch.maximum(torch.where(valid, x, 0), low), high), 0)
+
+
+def median(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch"]:
+    """Median of the valid stocks, the mean of the middle two for an even number; NaN where there are none."""
+    ordered, _ = _sorted(x.detach(), valid)
+    count = valid.sum(-1, keepdim=True)
+    low = ordered.gather(-1, ((count - 1) // 2).clamp_min(0))
+    high = ordered.gather(-1, (count // 2).clamp_max(max(x.shape[-1] - 1, 0)))
+    return torch.where(count > 0, low / 2 + high / 2, math.nan).squeeze(-1)
+
+
+def pearson(
+    x: Float[Tensor, "*batch stocks"],
+    y: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+) -> Float[Tensor, "*batch"]:
+    """Correlation across the valid stocks, in [-1, 1]; differentiable in both.
+
+    Shifting or stretching either does not change it. NaN, without a gradient, with fewer than two valid
+    stocks or where either is constant.
+    """
+    left, _ = _unit_size(center(x, valid))
+    right, _ = _unit_size(center(y, valid))
+    flat = is_constant(x, valid) | is_constant(y, valid)
+    power = (left * left).sum(-1) * (right * right).sum(-1)
+    cosine = (left * right).sum(-1) / torch.where(flat, 1, power).sqrt()
+    return torch.where(flat, math.nan, cosine.clamp(-1, 1))
+
+
+def spearman(
+    x: Float[Tensor, "*batch stocks"],
+    y: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+) -> Float[Tensor, "*batch"]:
+    """Pearson correlation of the average ranks; NaN as in :func:`pearson`. Carries no gradient."""
+    flat = is_constant(x, valid) | is_constant(y, valid)
+    return torch.where(flat, math.nan, pearson(average_ranks(x, valid), average_ranks(y, valid), valid))
+
+
+def spread_weights(
+    score: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"], share: float = 0.1
+) -> Float[Tensor, "*batch stocks"]:
+    """Hold the top ``share`` of the scores long and the bottom ``share`` short, equally weighted.
+
+    The long side sums to 1, the short side to -1; ``max(1, floor(share * n))`` stocks each. Stocks that tie
+    at the cut share the places left, so the order of rows decides nothing. All 0 where scores are constant.
+    """
+    if not 0 < share <= 0.5:
+        raise ValueError(f"share must lie in (0, 0.5], got {share}")
+    count = valid.sum(-1, keepdim=True)
+    side = (share * count).long().clamp_min(1)
+    first, last = _tie_bounds(score.detach(), valid)
+    group = last - first + 1
+    top = (last - torch.maximum(first, count - side) + 1).clamp_min(0)
+    bottom = (torch.minimum(last, side - 1) - first + 1).clamp_min(0)
+    weights = (top - bottom).to(score.dtype) / (group * side).to(score.dtype)
+    return torch.where(valid & ~is_constant(score, valid).unsqueeze(-1), weights, 0)
+
+
+def decile_spread(
+    score: Float[Tensor, "*batch stocks"],
+    target: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+    share: float = 0.1,
+) -> Float[Tensor, "*batch"]:
+    """Mean target of the top ``share`` of the scores minus that of the bottom ``share``.
+
+    In the unit of ``target``; see :func:`spread_weights` for ties. NaN with fewer than two valid stocks or a
+    constant score.
+    """
+    spread = (spread_weights(score, valid, share) * torch.where(valid, target, 0)).sum(-1)
+    return torch.where(is_constant(score, valid), math.nan, spread)
+
+
+def hit_rate(
+    score: Float[Tensor, "*batch stocks"],
+    target: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+) -> Float[Tensor, "*batch"]:
+    """Share of the stocks whose score and target lie on the same side of the day's medians.
+
+    1 is perfect, 0.5 chance, 0 reversed. A stock that lies on a median has no side and is not counted. NaN
+    where nothing is left to count.
+    """
+    above = torch.where(valid, score - median(score, valid).unsqueeze(-1), 0).sign()
+    over = torch.where(valid, target - median(target, valid).unsqueeze(-1), 0).sign()
+    agreement = above * over
+    sided = agreement.abs().sum(-1)
+    hits = (agreement > 0).sum(-1) / torch.where(sided > 0, sided, 1)
+    return torch.where((sided > 0) & ~is_constant(score, valid), hits.to(score.dtype), math.nan)
+
+
+def scale(
+    score: Float[Tensor, "*batch stocks"],
+    target: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+) -> Float[Tensor, "*batch"]:
+    """Standard deviation of the scores over that of the targets: 0 means the predictions have collapsed.
+
+    NaN with fewer than two valid stocks or a constant target.
+    """
+    flat = is_constant(target, valid)
+    ratio = deviation(score, valid) / torch.where(flat, 1, deviation(target, valid))
+    return torch.where(flat, math.nan, ratio)
+
+
+def _unit_size(centred: Float[Tensor, "*batch stocks"]) -> tuple[Tensor, Tensor]:
+    """Divide by the largest magnitude (1 where that is 0), and return it too, ``[*batch, 1]``, detached."""
+    size = centred.detach().abs().amax(-1, keepdim=True)
+    size = torch.where(size > 0, size, 1)
+    return centred / size, size
+
+
+def _sorted(x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]) -> tuple[Tensor, Tensor]:
+    """Sort ascending with the invalid places last (torch sorts NaN after everything), and the order taken."""
+    values, order = torch.where(valid, x, math.nan).sort(-1)
+    return values, order
+
+
+def _tie_bounds(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> tuple[Int[Tensor, "*batch stocks"], Int[Tensor, "*batch stocks"]]:
+    """First and last place, from 0, that each stock's group of equal values takes in ascending order."""
+    values, order = _sorted(x, valid)
+    place = torch.arange(x.shape[-1], device=x.device).expand_as(order)
+    changes = torch.ones_like(valid)
+    changes[..., 1:] = values[..., 1:] != values[..., :-1]
+    first = torch.where(changes, place, 0).cummax(-1).values
+    # The group's last place is one before the next group's first: the same scan from the other end.
+    ends = torch.ones_like(valid)
+    ends[..., :-1] = changes[..., 1:]
+    last = torch.where(ends, place, x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
+    back = torch.empty_like(order)
+    return back.scatter(-1, order, first), back.scatter(-1, order, last)
+
+
+def _rank_share(
+    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    """Average rank as a share of the valid stocks, in (0, 1); 0.5 where invalid."""
+    count = valid.sum(-1, keepdim=True).clamp_min(1)
+    return torch.where(valid, (average_ranks(x, valid) - 0.5) / count, 0.5)
