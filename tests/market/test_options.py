@@ -1,0 +1,60 @@
+"""Options and names are known before anything is simulated."""
+
+from dataclasses import replace
+
+import pytest
+
+from atft.errors import InputError
+from atft.market.options import MarketOptions, feature_columns, market_columns, market_digest, stream
+from atft.panel import PanelSchema, resolve
+
+
+def test_the_default_schema_gives_every_column_its_role() -> None:
+    options = MarketOptions()
+    columns = resolve(PanelSchema(), market_columns(options), options.horizons, "market")
+    assert columns.features == feature_columns(24)
+    assert len(columns.features) == 24
+    assert columns.targets == ("target_1d", "target_5d")
+    assert columns.delayed_targets == ("target_1d_lag1", "target_5d_lag1")
+    assert columns.oracle == ("oracle_1d", "oracle_5d")
+    assert columns.return_1d == "return_1d"
+    assert set(columns.all) == set(market_columns(options))
+
+
+def test_the_noise_only_twin_has_no_oracle() -> None:
+    names = market_columns(MarketOptions(noise_only=True))
+    assert resolve(PanelSchema(), names, [1, 5], "market").oracle == ()
+    assert set(market_columns(MarketOptions())) - set(names) == {"oracle_1d", "oracle_5d"}
+
+
+def test_any_option_changes_the_digest_and_the_same_options_do_not() -> None:
+    options = MarketOptions()
+    others = [replace(options, seed=2), replace(options, noise_only=True), replace(options, horizons=[1])]
+    assert market_digest(options) == market_digest(MarketOptions())
+    assert len({market_digest(o) for o in [options, *others]}) == 4
+
+
+def test_purposes_do_not_share_their_draws() -> None:
+    assert stream(1, "a").random() == stream(1, "a").random()
+    assert stream(1, "a").random() != stream(1, "b").random()
+    assert stream(1, "a").random() != stream(2, "a").random()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stocks": 5}, "stocks must be at least 22, got 5"),
+        ({"days": 3}, "days must be at least 7, got 3"),
+        ({"features": 4}, "features must be at least 17, got 4"),
+        ({"lookback": 2}, "lookback must be at least 8, got 2"),
+        ({"horizons": []}, "horizons must be distinct trading days >= 1"),
+        ({"horizons": [1, 1]}, "horizons must be distinct trading days >= 1"),
+        ({"oracle_ic": 1.0}, r"oracle_ic must be in \[0, 0.9\), got 1.0"),
+        ({"persistence": 1.0}, r"persistence must be in \[0, 1.0\), got 1.0"),
+        ({"missing": -0.1}, r"missing must be in \[0, 0.5\), got -0.1"),
+        ({"cycle_amplitude": -1.0}, "cycle_amplitude must be at least 0"),
+    ],
+)
+def test_options_out_of_range_are_named_in_one_line(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        market_columns(replace(MarketOptions(), **change))  # type: ignore[arg-type]
