@@ -1,0 +1,226 @@
+"""The per-day objective: terms x horizons, weighed and added up to one number per day.
+
+Decisions: each horizon's cross-section is its own (its own valid stocks); a horizon that a day cannot rank
+drops out and the others share its weight; everything is computed in float32 or better, whatever the network's
+precision. Cost: `benchmarks/loss_speed.py` prints it by term.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import InputError
+from atft.losses.portfolio import book_return
+from atft.losses.targets import target_transform
+from atft.losses.terms import find_term
+
+RANKABLE_STOCKS = 2
+
+
+@dataclass(frozen=True)
+class ObjectiveOptions:
+    """What a day's loss is made of.
+
+    Args:
+        terms: weight of each term of the loss, by name; a weight of 0 reports the term and trains nothing.
+        horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
+            horizon in days; null weighs all alike. Only ratios matter.
+        target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore or
+            rank_normal.
+        huber_delta: error from which the Huber distance grows linearly, in the unit of the target.
+        anchors: quantiles of a day's scores that soft ranks compare each stock with.
+        temperature: width of a soft rank's comparison, in standard deviations of the day's scores.
+        sharpe_half_life_days: half-life of the running moments of the book's return, in trading days seen.
+    """
+
+    terms: dict[str, float] = field(
+        default_factory=lambda: {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}
+    )
+    horizon_weights: dict[int, float] | list[float] | None = None
+    target: str = "rank_normal"
+    huber_delta: float = 1.0
+    anchors: int = 200
+    temperature: float = 0.1
+    sharpe_half_life_days: float = 250.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, in one line each."""
+        for name, weight in self.terms.items():
+            find_term(name)
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InputError(f"objective.terms.{name} must be a number >= 0, got {weight}")
+        if not any(self.terms.values()):
+            raise InputError("objective.terms must give at least one term a weight above 0")
+        target_transform(self.target)
+        for name in ("huber_delta", "temperature", "sharpe_half_life_days"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"objective.{name} must be a number above 0, got {getattr(self, name)}")
+        if self.anchors < 2:
+            raise InputError(f"objective.anchors must be at least 2, got {self.anchors}")
+
+
+class ObjectiveValue(NamedTuple):
+    """The loss of each day of a block, and what it was made of."""
+
+    loss: Tensor
+    """float [days]; 0, without a gradient, for a day that no horizon can rank."""
+    terms: dict[str, Tensor]
+    """Each term's own value [days], horizons weighed, before its weight; detached."""
+
+
+class DayObjective(nn.Module):
+    """Weigh terms and horizons into one loss per day.
+
+    ``loss[day] = sum over terms, horizons of weight[term] * share[day, horizon] * term[day, horizon]``, where
+    the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
+    summing to 1. While training, each call also updates the running moments of the book's return (buffers,
+    kept in the checkpoint; days of the block itself never enter their own moments but for the very first).
+
+    Args:
+        options: terms and weights.
+        horizons: trading days ahead, in the order of the last axis of scores and targets.
+
+    Raises:
+        InputError: ``horizon_weights`` does not fit the horizons.
+    """
+
+    horizon_weights: Tensor
+    return_mean: Tensor
+    return_square: Tensor
+    return_days: Tensor
+
+    def __init__(self, options: ObjectiveOptions, horizons: list[int] | tuple[int, ...]) -> None:
+        super().__init__()
+        self.options = options
+        self.horizons = tuple(horizons)
+        weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
+        self.register_buffer("horizon_weights", weights, persistent=False)
+        self.register_buffer("return_mean", torch.zeros(len(self.horizons)))
+        self.register_buffer("return_square", torch.zeros(len(self.horizons)))
+        self.register_buffer("return_days", torch.zeros(len(self.horizons)))
+        self._transform = target_transform(options.target)
+
+    def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
+        """Value a block's scores; see the class.
+
+        Args:
+            forecast: scores ``[days, stocks, horizons]``.
+            batch: the block they were made for; its targets and valid flags are read.
+        """
+        with torch.autocast(forecast.score.device.type, enabled=False):
+            inputs = self._inputs(forecast, batch)
+            values = {name: self._term(name, inputs) for name in self.options.terms}
+            start = inputs["score"].new_zeros(inputs["score"].shape[0])
+            loss = sum((self.options.terms[n] * v for n, v in values.items()), start)
+            if self.training:
+                self._observe(inputs)
+        return ObjectiveValue(loss, {n: v.detach() for n, v in values.items()})
+
+    def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
+        """Everything that a term may read, stocks last; see ``READABLE``."""
+        score = forecast.score if forecast.score.dtype == torch.float64 else forecast.score.float()
+        valid = batch.valid.movedim(-1, 1)
+        realised = torch.where(valid, batch.target.movedim(-1, 1).to(score.dtype), 0)
+        score = score.movedim(-1, 1)
+        with torch.no_grad():
+            earned = book_return(score, realised, valid)
+        return {
+            "score": score,
+            "target": self._transform(realised, valid),
+            "realised": realised,
+            "valid": valid,
+            "earned": earned,
+            **self._moments(earned),
+        }
+
+    def _moments(self, earned: Tensor) -> dict[str, Tensor]:
+        """Running moments ``[1, horizons]``; before the first day, mean 0 and this block's mean square."""
+        _, own, _ = _block_moments(earned)
+        square = torch.where(self.return_days > 0, self.return_square.to(own.dtype), own)
+        # A copy: the buffer moves before the backward reads what the forward used.
+        mean = self.return_mean.to(own.dtype, copy=True)
+        return {"return_mean": mean[None], "return_square": square[None]}
+
+    @torch.no_grad()
+    def _observe(self, inputs: dict[str, Tensor]) -> None:
+        """Move the running moments by the block's book returns, all of its days at once.
+
+        The mean starts from 0 and the mean square from the first block's, so that luck in the first days
+        looks like luck.
+        """
+        mean, square, days = _block_moments(inputs["earned"])
+        keep = 0.5 ** (days / self.options.sharpe_half_life_days)
+        before = torch.where(self.return_days > 0, self.return_square.to(square.dtype), square)
+        self.return_mean.copy_(torch.lerp(mean, self.return_mean.to(mean.dtype), keep))
+        self.return_square.copy_(torch.lerp(square, before, keep))
+        self.return_days.add_(days)
+
+    def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
+        """One term's value ``[days]``, horizons weighed."""
+        row = find_term(name)
+        options = {k: getattr(self.options, v) for k, v in row.options.items()}
+        value = row.function(*(inputs[r] for r in row.reads), **options)
+        rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
+        weights = torch.where(rankable, self.horizon_weights.to(value.dtype), 0)
+        shares = weights / torch.where(rankable.any(-1), weights.sum(-1), 1).clamp_min(1e-12)[:, None]
+        return (shares * value).sum(-1)
+
+
+def _block_moments(earned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and mean square of a block's book returns by horizon, and the days that had a book."""
+    held = earned.isfinite() & (earned != 0)
+    days = held.sum(0).to(earned.dtype)
+    returns = torch.where(held, earned, 0)
+    return returns.sum(0) / days.clamp_min(1), (returns**2).sum(0) / days.clamp_min(1), days
+
+
+def horizon_shares(weights: dict[int, float] | list[float] | None, horizons: tuple[int, ...]) -> list[float]:
+    """Give each horizon its share of the loss; the shares sum to 1.
+
+    Raises:
+        InputError: a horizon is missing, unknown, negative, or all are 0.
+    """
+    if weights is None:
+        return [1 / len(horizons)] * len(horizons)
+    if isinstance(weights, dict):
+        if set(weights) != set(horizons):
+            raise InputError(
+                f"objective.horizon_weights must name each of the horizons {list(horizons)}, "
+                f"got {list(weights)}"
+            )
+        weights = [weights[h] for h in horizons]
+    if len(weights) != len(horizons):
+        raise InputError(
+            f"objective.horizon_weights needs one weight for each of the horizons {list(horizons)}, "
+            f"got {len(weights)}"
+        )
+    if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
+        raise InputError(f"objective.horizon_weights must be >= 0 and not all 0, got {weights}")
+    return [w / sum(weights) for w in weights]
+
+
+def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
+    """Measure each term's share of the loss's gradient at the scores; shares sum to 1.
+
+    The norm of the weighted term's gradient at the score tensor over the sum of all terms' norms: 0 says that
+    a term pulls at nothing. Costs one forward and backward of the terms, none of the network; moments stay.
+
+    Args:
+        objective: the objective that trains.
+        forecast: the block's scores; their graph is not touched.
+        batch: the block, whose day weights count.
+    """
+    score = forecast.score.detach().requires_grad_()
+    norms = {}
+    with torch.enable_grad(), torch.autocast(score.device.type, enabled=False):
+        inputs = objective._inputs(Forecast(score), batch)
+        for name, weight in objective.options.terms.items():
+            value = (objective._term(name, inputs) * batch.weight).sum() * weight
+            (gradient,) = torch.autograd.grad(value, score, retain_graph=True)
+            norms[name] = gradient.double().norm()
+    total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=score.device))
+    return {n: float(v / total) if total > 0 else 0.0 for n, v in norms.items()}

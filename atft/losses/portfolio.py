@@ -1,0 +1,73 @@
+"""Terms that read scores as a book of positions and judge what the book earned.
+
+The score becomes dollar-neutral weights of one unit gross; the book's Sharpe ratio over many days has no
+per-day value, so each day is credited with its first-order effect on the running Sharpe ratio (Moody and
+Saffell).
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from atft.cross_section import center, is_constant
+
+
+def dollar_neutral(
+    score: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
+) -> Float[Tensor, "*batch stocks"]:
+    """Turn a day's scores into positions: centred, the absolute values summing to 1.
+
+    All 0, without a gradient, where the scores are constant; 0 where invalid.
+    """
+    flat = is_constant(score, valid).unsqueeze(-1)
+    centred = center(score, valid)
+    gross = torch.where(flat, 1, centred.abs().sum(-1, keepdim=True))
+    return torch.where(flat, 0, centred / gross)
+
+
+def book_return(
+    score: Float[Tensor, "*batch stocks"],
+    realised: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+) -> Float[Tensor, "*batch"]:
+    """Return of the day's dollar-neutral book per unit of gross exposure, a fraction; 0 on a degenerate
+    day.
+    """
+    return (dollar_neutral(score, valid) * torch.where(valid, realised, 0)).sum(-1)
+
+
+def sharpe_loss(
+    score: Float[Tensor, "*batch stocks"],
+    realised: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+    return_mean: Float[Tensor, "#*batch"],
+    return_square: Float[Tensor, "#*batch"],
+) -> Float[Tensor, "*batch"]:
+    r"""Minus the differential Sharpe ratio: the day's first-order effect on the running Sharpe ratio.
+
+    With the running mean :math:`A` and mean square :math:`B` of earlier days' book returns and the day's own
+    :math:`r`, :math:`D = \frac{B (r - A) - A (r^2 - B) / 2}{(B - A^2)^{3/2}}`. Lower is better: about minus
+    the day's return in running standard deviations while :math:`A` is small; 0 is a day that changes nothing.
+
+    Args:
+        score: network output, any unit; only its direction after centring counts.
+        realised: raw forward return, a fraction (0.01 is one per cent).
+        valid: stocks to count; the others may hold anything, NaN included.
+        return_mean: running mean of the book's return, carrying no gradient.
+        return_square: running mean of its square; not positive where no day was seen yet.
+
+    Returns:
+        Loss of each day. A day whose scores are constant (or with fewer than two valid stocks) holds no book:
+        0, without a gradient; so is a day before anything is known of the running moments.
+
+    Paper: Moody and Saffell (2001), Learning to Trade via Direct Reinforcement, section II-C.
+    """
+    earned = book_return(score, realised, valid)
+    known = return_square > 0
+    # A ratio above ten a day is never real: the floor keeps a few lucky first days from dividing by nearly 0.
+    variance = torch.maximum(return_square - return_mean**2, 0.01 * return_square)
+    std = torch.where(known, variance, 1).sqrt()
+    gain = return_square * (earned - return_mean) - return_mean * (earned**2 - return_square) / 2
+    # Divided one factor at a time: the cube of a small standard deviation leaves float32.
+    loss = -gain / std / std / std
+    return torch.where(known & ~is_constant(score, valid), loss, 0)

@@ -1,0 +1,187 @@
+"""The objective: weights do what they say, days without labels weigh nothing, moments survive a
+checkpoint.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import InputError
+from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares, horizon_shares
+from atft.losses.portfolio import book_return
+
+MakeBatch = Callable[..., DayBatch]
+
+
+def forecast(batch: DayBatch, seed: int = 0) -> Forecast:
+    noise = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(seed))
+    return Forecast((noise + 10 * batch.target.nan_to_num(0)).requires_grad_())
+
+
+def test_the_loss_is_the_weighted_sum_of_the_terms_of_each_day(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=30)
+    options = ObjectiveOptions()
+    value = DayObjective(options, [1, 5])(forecast(batch), batch)
+    assert list(value.terms) == list(options.terms) and value.loss.shape == (4,)
+    total = sum(weight * value.terms[name] for name, weight in options.terms.items())
+    torch.testing.assert_close(value.loss.detach(), total)
+    assert not any(t.requires_grad for t in value.terms.values()) and value.loss.requires_grad
+
+
+def test_horizon_weights_choose_between_the_horizons(make_batch: MakeBatch) -> None:
+    batch = make_batch(stocks=30)
+    scores = forecast(batch)
+
+    def loss(weights: list[float] | dict[int, float] | None) -> torch.Tensor:
+        options = ObjectiveOptions(terms={"ic": 1.0}, horizon_weights=weights)
+        return DayObjective(options, [1, 5])(scores, batch).loss
+
+    first, second = loss([1.0, 0.0]), loss([0.0, 1.0])
+    torch.testing.assert_close(loss([1.0, 3.0]), 0.25 * first + 0.75 * second)
+    torch.testing.assert_close(loss({5: 3.0, 1: 1.0}), 0.25 * first + 0.75 * second)
+    torch.testing.assert_close(loss(None), 0.5 * first + 0.5 * second)
+
+
+def test_a_horizon_that_a_day_cannot_rank_drops_out_and_the_others_share_its_weight(
+    make_batch: MakeBatch,
+) -> None:
+    batch = make_batch(days=3, stocks=30)
+    valid = batch.valid.clone()
+    valid[1, :, 1] = False
+    valid[1, 4, 1] = True
+    batch = batch._replace(valid=valid)
+    scores = forecast(batch)
+    terms = {"huber": 0.5, "rank_ic": 0.5}
+    both = DayObjective(ObjectiveOptions(terms=terms, horizon_weights=[1.0, 3.0]), [1, 5])(scores, batch).loss
+    first = DayObjective(ObjectiveOptions(terms=terms, horizon_weights=[1.0, 0.0]), [1, 5])(
+        scores, batch
+    ).loss
+    torch.testing.assert_close(both[1], first[1])
+    assert not torch.isclose(both[0], first[0])
+
+
+def test_days_without_labels_have_loss_zero_and_no_gradient(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=2, stocks=10)
+    batch = batch._replace(
+        valid=torch.zeros_like(batch.valid), target=torch.full_like(batch.target, torch.nan)
+    )
+    objective, scores = DayObjective(ObjectiveOptions(), [1, 5]), forecast(batch)
+    value = objective(scores, batch)
+    value.loss.sum().backward()
+    assert value.loss.eq(0).all() and scores.score.grad is not None and scores.score.grad.eq(0).all()
+    assert objective.return_days.eq(0).all() and objective.return_square.eq(0).all()
+
+
+def test_low_precision_scores_are_valued_in_float32(make_batch: MakeBatch) -> None:
+    batch = make_batch(stocks=50)
+    objective = DayObjective(ObjectiveOptions(), [1, 5]).eval()
+    half = Forecast(forecast(batch).score.detach().bfloat16())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = objective(half, batch)
+    assert value.loss.dtype == torch.float32
+    torch.testing.assert_close(value.loss, objective(Forecast(half.score.float()), batch).loss)
+
+
+def test_moments_follow_the_book_and_only_while_training(make_batch: MakeBatch) -> None:
+    objective = DayObjective(ObjectiveOptions(sharpe_half_life_days=1e9), [1, 5])
+    batches = [make_batch(days=4, stocks=30, seed=s) for s in range(3)]
+    for i, batch in enumerate(batches):
+        objective(forecast(batch, i), batch)
+    returns = torch.cat(
+        [
+            book_return(
+                forecast(b, i).score.movedim(-1, 1).detach(), b.target.movedim(-1, 1), b.valid.movedim(-1, 1)
+            )
+            for i, b in enumerate(batches)
+        ]
+    )
+    # With an endless half-life the first block's mean square stays; a short one follows.
+    torch.testing.assert_close(objective.return_square, (returns[:4] ** 2).mean(0))
+    assert objective.return_days.eq(12).all() and objective.return_mean.abs().max() < 1e-6
+    quick = DayObjective(ObjectiveOptions(sharpe_half_life_days=1e-3), [1, 5])
+    for i, batch in enumerate(batches):
+        quick(forecast(batch, i), batch)
+    torch.testing.assert_close(quick.return_mean, returns[8:].mean(0))
+    torch.testing.assert_close(quick.return_square, (returns[8:] ** 2).mean(0))
+    before = quick.return_mean.clone()
+    quick.eval()(forecast(batches[0]), batches[0])
+    assert torch.equal(quick.return_mean, before)
+
+
+def test_a_checkpoint_carries_the_moments(make_batch: MakeBatch) -> None:
+    batch = make_batch(stocks=30)
+    one, two = (DayObjective(ObjectiveOptions(), [1, 5]) for _ in range(2))
+    one(forecast(batch), batch)
+    two.load_state_dict(one.state_dict())
+    torch.testing.assert_close(two(forecast(batch, 1), batch).loss, one(forecast(batch, 1), batch).loss)
+    assert set(one.state_dict()) == {"return_mean", "return_square", "return_days"}
+
+
+def test_a_score_that_is_not_finite_does_not_poison_the_moments(make_batch: MakeBatch) -> None:
+    batch = make_batch(stocks=30)
+    objective = DayObjective(ObjectiveOptions(), [1, 5])
+    value = objective(Forecast(torch.full_like(batch.target, torch.nan)), batch)
+    assert value.loss.isnan().all(), "a broken score must be seen"
+    assert objective.return_square.eq(0).all()
+
+
+def test_gradient_shares_sum_to_one_and_follow_the_weights(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=60)
+    scores = forecast(batch)
+    even = gradient_shares(
+        DayObjective(ObjectiveOptions(terms={"ic": 1.0, "rank_ic": 1.0}), [1, 5]), scores, batch
+    )
+    tilted = gradient_shares(
+        DayObjective(ObjectiveOptions(terms={"ic": 3.0, "rank_ic": 1.0, "huber": 0.0}), [1, 5]), scores, batch
+    )
+    assert sum(even.values()) == pytest.approx(1) and min(even.values()) > 0.3
+    ratio = even["ic"] / even["rank_ic"]
+    assert tilted["ic"] / tilted["rank_ic"] == pytest.approx(3 * ratio, rel=1e-4)
+    assert tilted["huber"] == 0 and scores.score.grad is None
+
+
+def test_gradient_shares_leave_the_moments_and_days_without_labels_at_zero(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=2, stocks=10)
+    objective = DayObjective(ObjectiveOptions(), [1, 5])
+    with torch.no_grad():
+        gradient_shares(objective, forecast(batch), batch)
+    assert objective.return_days.eq(0).all()
+    empty = batch._replace(valid=torch.zeros_like(batch.valid))
+    assert set(gradient_shares(objective, forecast(batch), empty).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"terms": {"hubr": 1.0}}, r"no term 'hubr'; did you mean 'huber'"),
+        ({"terms": {"ic": -1.0}}, r"objective.terms.ic must be a number >= 0, got -1.0"),
+        ({"terms": {"ic": float("nan")}}, r"objective.terms.ic must be a number >= 0, got nan"),
+        ({"terms": {"ic": 0.0}}, r"at least one term a weight above 0"),
+        ({"terms": {}}, r"at least one term a weight above 0"),
+        ({"target": "rank"}, r"objective.target 'rank' is not known"),
+        ({"temperature": 0.0}, r"objective.temperature must be a number above 0, got 0.0"),
+        ({"anchors": 1}, r"objective.anchors must be at least 2, got 1"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_in_one_line(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ObjectiveOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], r"one weight for each of the horizons \[1, 5\], got 1"),
+        ({1: 1.0}, r"must name each of the horizons \[1, 5\], got \[1\]"),
+        ({1: 1.0, 5: 1.0, 9: 1.0}, r"must name each of the horizons"),
+        ([-1.0, 2.0], r"must be >= 0 and not all 0"),
+        ([0.0, 0.0], r"must be >= 0 and not all 0"),
+    ],
+)
+def test_horizon_weights_that_do_not_fit_are_refused(
+    weights: dict[int, float] | list[float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        horizon_shares(weights, (1, 5))

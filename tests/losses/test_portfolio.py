@@ -1,0 +1,79 @@
+"""The Sharpe term: a dollar-neutral book, the differential Sharpe ratio against finite differences."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from atft.losses.portfolio import book_return, dollar_neutral, sharpe_loss
+
+MEAN, SQUARE = 0.001, 0.02**2
+
+
+def moments(days: int) -> tuple[Tensor, Tensor]:
+    return torch.full((days,), MEAN, dtype=torch.float64), torch.full((days,), SQUARE, dtype=torch.float64)
+
+
+def test_the_book_is_dollar_neutral_with_one_unit_of_gross(make_day: Callable[..., Any]) -> None:
+    score, _, valid = make_day()
+    weights = dollar_neutral(score, valid)
+    torch.testing.assert_close(weights.sum(-1), torch.zeros(3, dtype=torch.float64))
+    torch.testing.assert_close(weights.abs().sum(-1), torch.ones(3, dtype=torch.float64))
+    assert weights[~valid].eq(0).all()
+    torch.testing.assert_close(dollar_neutral(7 * score - 3, valid), weights)
+
+
+def test_the_book_return_equals_numpy(make_day: Callable[..., Any]) -> None:
+    score, target, valid = make_day()
+    earned = book_return(score, 0.02 * target, valid)
+    for i in range(len(valid)):
+        s, t = score[i][valid[i]].numpy(), 0.02 * target[i][valid[i]].numpy()
+        weights = (s - s.mean()) / np.abs(s - s.mean()).sum()
+        assert earned[i].item() == pytest.approx(weights @ t, rel=1e-10)
+
+
+def test_the_loss_is_minus_the_slope_of_the_running_sharpe_ratio(make_day: Callable[..., Any]) -> None:
+    score, target, valid = make_day()
+    realised = 0.02 * target
+    loss = sharpe_loss(score, realised, valid, *moments(3))
+    for i, r in enumerate(book_return(score, realised, valid).tolist()):
+
+        def sharpe(rate: float, r: float = r) -> float:
+            mean, square = MEAN + rate * (r - MEAN), SQUARE + rate * (r * r - SQUARE)
+            return mean / math.sqrt(square - mean**2)
+
+        slope = (sharpe(1e-6) - sharpe(-1e-6)) / 2e-6
+        assert loss[i].item() == pytest.approx(-slope, rel=1e-5)
+
+
+def test_gradients_equal_finite_differences(make_day: Callable[..., Any]) -> None:
+    score, target, valid = make_day(stocks=10)
+    score.requires_grad_()
+    assert gradcheck(lambda s: sharpe_loss(s, 0.02 * target, valid, *moments(3)), (score,))
+
+
+def test_a_day_without_a_book_is_zero_without_a_gradient() -> None:
+    score = torch.stack([torch.full((5,), 0.1), torch.randn(5), torch.randn(5)]).requires_grad_()
+    valid = torch.tensor([[True] * 5, [True] + [False] * 4, [False] * 5])
+    value = sharpe_loss(score, torch.randn(3, 5), valid, torch.full((3,), MEAN), torch.full((3,), SQUARE))
+    (gradient,) = torch.autograd.grad(value.sum(), score)
+    assert value.eq(0).all() and gradient.eq(0).all()
+
+
+def test_before_anything_is_known_the_loss_is_zero(make_day: Callable[..., Any]) -> None:
+    score, target, valid = make_day()
+    zero = torch.zeros(3, dtype=torch.float64)
+    assert sharpe_loss(score, target, valid, zero, zero).eq(0).all()
+
+
+def test_tiny_returns_stay_finite_in_float32(make_day: Callable[..., Any]) -> None:
+    score, target, valid = (x.float() if x.is_floating_point() else x for x in make_day())
+    small = 1e-8 * target
+    square = (book_return(score, small, valid) ** 2).mean().expand(3)
+    value = sharpe_loss(score, small, valid, torch.zeros(3), square)
+    assert value.isfinite().all() and value.abs().max() > 0.1
