@@ -1,0 +1,61 @@
+"""Brings raw features to one scale on the device: median and IQR of the training days, as buffers.
+
+They live in the checkpoint and not in the cache, so that all folds share one cache and a checkpoint predicts
+without a side file. An unknown value becomes 0, the median, AFTER scaling; a row that was not observed is 0
+throughout, so nothing that stands there can matter.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from atft.errors import InputError
+
+CLAMP = 5.0
+"""Scaled values end here: five interquartile ranges, 6.7 standard deviations of a normal feature."""
+
+
+class RobustInput(nn.Module):
+    """Scale features by ``(x - median) / iqr``, end the tails at +-5, and put 0 where nothing is known."""
+
+    median: Tensor
+    iqr: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("median", torch.zeros(n_features))
+        self.register_buffer("iqr", torch.ones(n_features))
+
+    def set_scaling(self, median: Tensor, iqr: Tensor) -> None:
+        """Take over the training days' statistics.
+
+        Args:
+            median: [features], in each feature's own unit.
+            iqr: [features], 75 % minus 25 % quantile; where it is 0 (a flag that hardly ever changes) the
+                feature is only centred.
+
+        Raises:
+            InputError: other sizes than the network's, or a value that is not finite or negative.
+        """
+        if median.shape != self.median.shape or iqr.shape != self.iqr.shape:
+            raise InputError(
+                f"scaling: the network has {len(self.median)} features, got {len(median)} medians and "
+                f"{len(iqr)} IQRs; build both from one panel"
+            )
+        if not (median.isfinite().all() and iqr.isfinite().all() and (iqr >= 0).all()):
+            raise InputError(
+                "scaling: a median or IQR is negative or not finite; is a feature all-NaN in the training days?"
+            )
+        with torch.no_grad():
+            self.median.copy_(median)
+            self.iqr.copy_(torch.where(iqr > 0, iqr, torch.ones_like(iqr)))
+
+    def forward(
+        self,
+        features: Float[Tensor, "span stocks features"],
+        observed: Bool[Tensor, "span stocks"],
+    ) -> Float[Tensor, "span stocks features"]:
+        """Scale one span. Infinite values end at the clamp, NaN and unobserved rows are 0."""
+        scaled = ((features.to(self.median.dtype) - self.median) / self.iqr).clamp(-CLAMP, CLAMP)
+        # After scaling: a raw 0 would be an arbitrary value, the scaled 0 is the feature's usual one.
+        return scaled.nan_to_num(nan=0.0).masked_fill(~observed[..., None], 0.0)

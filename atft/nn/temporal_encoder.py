@@ -1,0 +1,72 @@
+"""What a stock's history says of its last day: an LSTM over the window, then one question to it.
+
+Only the last day's state is read, so attention has one query per stock. That lets keys and values be folded
+into it: ``q (K h) = (K' q) h`` and ``sum a (V h) = V sum a h``, two products with the LSTM's states instead
+of projecting all of them, and the whole block costs little more than its LSTM. torch's own LSTM is used: on
+two CPU cores its fused kernels (7,800 stock-days/s at 60 x 64, forward and backward) were level with a loop
+written for overlapping windows, and on a GPU they are cuDNN's.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atft.nn.gated_residual import Gate, GatedResidual
+from atft.nn.options import head_count
+
+
+class LastDayAttention(nn.Module):
+    """Attention whose only query is the last day; weights start nearly equal over the window."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.heads = head_count(hidden_size)
+        width = hidden_size // self.heads
+        bound = hidden_size**-0.5
+        self.query = nn.Linear(hidden_size, self.heads * width, bias=False)
+        self.key = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
+        self.value = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
+        # Per window length: 0 is indifferent, above 0 prefers recent days.
+        self.recency = nn.Parameter(torch.zeros(self.heads))
+
+    def forward(
+        self, last: Float[Tensor, "rows hidden"], history: Float[Tensor, "lookback rows hidden"]
+    ) -> tuple[Float[Tensor, "rows hidden"], Float[Tensor, "rows heads lookback"]]:
+        """Gather from the history what the last day asks for; also return the weights, summing to 1."""
+        rows, lookback = len(last), len(history)
+        by_row = history.transpose(0, 1)
+        query = self.query(last).reshape(rows, self.heads, -1)
+        folded = torch.einsum("nhw,hwc->nhc", query, self.key)
+        age = torch.linspace(1, 0, lookback, device=last.device, dtype=last.dtype)
+        logits = folded @ by_row.transpose(1, 2) / self.key.shape[1] ** 0.5 - self.recency[:, None] * age
+        weight = logits.softmax(dim=-1)
+        pooled = weight.to(by_row.dtype) @ by_row
+        return torch.einsum("nhc,hwc->nhw", pooled, self.value).reshape(rows, -1), weight
+
+
+class TemporalEncoder(nn.Module):
+    """LSTM over the window, gated skip of its last state, attention of the last day, gated residual.
+
+    ``s = x_L + Gate(h_L)``, ``s' = s + Gate(Attention(s, h_1..h_L))``, ``out = GRN(s')``.
+    """
+
+    def __init__(self, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(hidden_size, hidden_size)
+        self.skip = Gate(hidden_size, hidden_size, opened=0.5)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.attention = LastDayAttention(hidden_size)
+        self.admit = Gate(hidden_size, hidden_size, opened=0.5)
+        self.dropout = nn.Dropout(dropout)
+        self.refine = GatedResidual(hidden_size, dropout)
+
+    def forward(
+        self, window: Float[Tensor, "lookback rows hidden"]
+    ) -> tuple[Float[Tensor, "rows hidden"], Float[Tensor, "rows heads lookback"]]:
+        """Encode each row's window into the state of its last day; also return the attention weights."""
+        history, _ = self.lstm(window)
+        state = window[-1] + self.dropout(self.skip(history[-1]))
+        answer, weight = self.attention(self.norm(state), history)
+        state = state + self.dropout(self.admit(answer))
+        refined: Tensor = self.refine(state)
+        return refined, weight

@@ -1,0 +1,46 @@
+"""Which features a row listens to: one weight per feature and row, from the row itself.
+
+The usual way embeds each feature in ``hidden`` numbers first, a tensor [rows, features, hidden] of 30 kB a
+row at 112 features and hidden 64. Here the weighted features go through one matrix, ``(F w * x) A + w B``:
+the same weights as a product of [rows, features] and [features, hidden], paid once per row of the span and
+not per window.
+Weights start near 1/F, so a new network is linear in its input.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atft.nn.gated_residual import GatedResidual
+
+
+class VariableSelection(nn.Module):
+    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w * x) A + w B)``."""
+
+    def __init__(self, n_features: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        logits = nn.Linear(hidden_size, n_features)
+        # Nearly equal weights at the start; exactly equal ones would leave the first layer without gradient.
+        nn.init.normal_(logits.weight, std=0.1 * hidden_size**-0.5)
+        nn.init.zeros_(logits.bias)
+        self.weigher = nn.Sequential(nn.Linear(n_features, hidden_size), nn.ELU(), logits)
+        self.value = nn.Parameter(torch.randn(n_features, hidden_size) / n_features**0.5)
+        self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size))
+        self.refine = GatedResidual(hidden_size, dropout)
+
+    def weights(self, x: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows features"]:
+        """Weigh each row's features: positive, summing to 1."""
+        logits: Tensor = self.weigher(x)
+        return logits.softmax(dim=-1)
+
+    def forward(
+        self, x: Float[Tensor, "*rows features"], select: bool = True
+    ) -> Float[Tensor, "*rows hidden"]:
+        """Embed each row; with ``select`` off all features weigh alike."""
+        if select:
+            weight = self.weights(x)
+            embedded = (weight * x * x.shape[-1]) @ self.value + weight @ self.level
+        else:
+            embedded = x @ self.value
+        refined: Tensor = self.refine(embedded)
+        return refined

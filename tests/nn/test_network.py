@@ -1,0 +1,265 @@
+"""The network as a whole: nothing dies silently, no day knows the next, no stock's place matters."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.errors import InputError
+from atft.nn.network import ATFTGATFAN, BLOCKS, NetworkOptions
+
+MakeBatch = Callable[..., DayBatch]
+SWITCHES = [dict(zip(BLOCKS, on, strict=True)) for on in product((True, False), repeat=len(BLOCKS))]
+
+
+def build(features: int = 5, **options: Any) -> ATFTGATFAN:
+    torch.manual_seed(0)
+    given = {"hidden_size": 16, "horizons": [1, 5], **options}
+    return ATFTGATFAN(NetworkOptions(**given), features)
+
+
+def scores(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
+    network.eval()
+    with torch.no_grad():
+        return network(batch).score
+
+
+def loss_of(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
+    forecast = network(batch)
+    chosen = torch.where(batch.valid, forecast.score, 0)
+    loss = (chosen * torch.arange(1, chosen.numel() + 1).reshape(chosen.shape).cos()).sum()
+    return loss if forecast.quantiles is None else loss + forecast.quantiles.square().sum()
+
+
+@pytest.mark.parametrize(
+    "switches", SWITCHES, ids=lambda s: "+".join(n for n, on in s.items() if on) or "none"
+)
+def test_every_parameter_that_asks_for_a_gradient_gets_one_and_scores_differ(
+    make_batch: MakeBatch, switches: dict[str, bool]
+) -> None:
+    network = build(**switches, quantiles=[0.1, 0.5, 0.9], head_norm=True)
+    batch = make_batch(stocks=30)
+    spread = scores(network, batch).std(1)
+    assert (spread > 0.02).all() and (spread < 3).all()
+    network.train()
+    loss_of(network, batch).backward()
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+            assert parameter.grad.abs().max() > 0, name
+        else:
+            assert parameter.grad is None, name
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_each_block_changes_the_scores(make_batch: MakeBatch, block: str) -> None:
+    network, batch = build(), make_batch()
+    before = scores(network, batch)
+    network.set_blocks(**{block: False})
+    assert not torch.allclose(before, scores(network, batch), atol=1e-4)
+    network.set_blocks(**{block: True})
+    assert torch.equal(before, scores(network, batch))
+
+
+def test_switching_a_block_off_freezes_its_parameters_only() -> None:
+    network = build()
+    assert all(p.requires_grad for p in network.parameters())
+    network.set_blocks(graph=False)
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {f"graph.{name}" for name, _ in network.graph.named_parameters()}
+
+
+def test_an_unknown_block_lists_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'encoder'"):
+        build().set_blocks(encodr=False)
+
+
+def test_permuting_the_stocks_permutes_the_scores(make_batch: MakeBatch) -> None:
+    network, batch = build(), make_batch()
+    stocks = len(batch.stock)
+    order = torch.randperm(stocks)
+    place = torch.empty_like(order)
+    place[order] = torch.arange(stocks)
+    day, stock = batch.edge_index // stocks, batch.edge_index % stocks
+    moved = batch._replace(
+        features=batch.features[:, order],
+        observed=batch.observed[:, order],
+        universe=batch.universe[:, order],
+        edge_index=day * stocks + place[stock],
+    )
+    torch.testing.assert_close(scores(network, moved), scores(network, batch)[:, order], atol=1e-5, rtol=1e-4)
+
+
+def single_days(batch: DayBatch) -> list[DayBatch]:
+    days, stocks = batch.universe.shape
+    node_day = batch.edge_index[0] // stocks if batch.edge_index.numel() else batch.edge_index[0]
+    return [
+        batch._replace(
+            features=batch.features[i : i + batch.lookback],
+            observed=batch.observed[i : i + batch.lookback],
+            universe=batch.universe[i : i + 1],
+            target=batch.target[i : i + 1],
+            valid=batch.valid[i : i + 1],
+            edge_index=batch.edge_index[:, node_day == i] - i * stocks,
+            edge_attr=batch.edge_attr[node_day == i],
+        )
+        for i in range(days)
+    ]
+
+
+def test_a_block_scores_its_days_as_single_days(make_batch: MakeBatch) -> None:
+    network, batch = build(), make_batch()
+    alone = torch.cat([scores(network, day) for day in single_days(batch)])
+    torch.testing.assert_close(scores(network, batch), alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("later", [float("nan"), 0.0, 1e9])
+def test_a_day_is_scored_without_the_days_after_it(make_batch: MakeBatch, later: float) -> None:
+    network, batch = build(), make_batch()
+    before = scores(network, batch)
+    for day in range(2):
+        features = batch.features.clone()
+        features[batch.lookback + day :] = later
+        after = scores(network, batch._replace(features=features))
+        assert torch.equal(after[: day + 1], before[: day + 1])
+
+
+@pytest.mark.parametrize("encoder", [True, False])
+def test_a_score_depends_on_every_day_of_its_window(make_batch: MakeBatch, encoder: bool) -> None:
+    network = build(encoder=encoder, graph=False).eval()
+    batch = make_batch(days=1, missing=0.0)
+    features = batch.features.requires_grad_()
+    if encoder:
+        network(batch._replace(features=features)).score.sum().backward()
+        reach = features.grad.abs().amax((1, 2))
+        assert (reach > 1e-8).all()
+    before = scores(network, batch)
+    for position in range(batch.lookback):
+        moved = batch.features.detach().clone()
+        moved[position] += 0.5
+        # Without the encoder the window still reaches the score through FAN.
+        assert not torch.allclose(scores(network, batch._replace(features=moved)), before, atol=1e-6), (
+            position
+        )
+
+
+def test_without_history_blocks_a_score_reads_the_last_day_only(make_batch: MakeBatch) -> None:
+    network, batch = build(encoder=False, fan=False), make_batch(days=1)
+    moved = batch.features.clone()
+    moved[:-1] = 7.0
+    assert torch.equal(scores(network, batch), scores(network, batch._replace(features=moved)))
+
+
+def test_what_stands_in_unobserved_rows_never_matters(make_batch: MakeBatch) -> None:
+    network, batch = build(), make_batch(missing=0.3)
+    for value in (1e9, float("inf"), -3.0):
+        filled = torch.where(batch.observed[..., None], batch.features, value)
+        assert torch.equal(scores(network, batch), scores(network, batch._replace(features=filled)))
+
+
+def test_scores_and_gradients_are_finite_whatever_is_unknown(make_batch: MakeBatch) -> None:
+    batch = make_batch(missing=0.5)
+    features = batch.features.clone()
+    features[:, 0] = float("nan")
+    features[:, 1] = float("inf")
+    features[..., 2] = 3.0
+    observed = batch.observed.clone()
+    observed[:, 2] = False
+    network = build()
+    holed = batch._replace(features=features, observed=observed)
+    assert scores(network, holed).isfinite().all()
+    loss_of(network, holed).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_an_all_invalid_block_steps_like_any_other(make_batch: MakeBatch) -> None:
+    batch = make_batch()
+    empty = batch._replace(
+        features=torch.full_like(batch.features, torch.nan),
+        observed=torch.zeros_like(batch.observed),
+        universe=torch.zeros_like(batch.universe),
+        valid=torch.zeros_like(batch.valid),
+        edge_index=batch.edge_index[:, :0],
+        edge_attr=batch.edge_attr[:0],
+    )
+    network = build()
+    loss_of(network, empty).backward()
+    assert scores(network, empty).isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_predicting_twice_gives_the_same_bits(make_batch: MakeBatch) -> None:
+    network, batch = build(dropout=0.5, gat_dropout=0.5), make_batch()
+    assert torch.equal(scores(network, batch), scores(network, batch))
+    network.train()
+    assert not torch.equal(network(batch).score, network(batch).score)
+
+
+def test_bfloat16_autocast_ranks_like_full_precision(make_batch: MakeBatch) -> None:
+    network, batch = build(quantiles=[0.5]), make_batch(stocks=40)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = scores(network, batch)
+        network.train()
+        loss_of(network, batch).backward()
+    assert rounded.dtype == torch.float32
+    assert torch.corrcoef(torch.stack((rounded.flatten(), scores(network, batch).flatten())))[0, 1] > 0.99
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_float16_features_from_a_cache_are_taken(make_batch: MakeBatch) -> None:
+    network, batch = build(), make_batch()
+    half = batch._replace(features=batch.features.half())
+    torch.testing.assert_close(scores(network, half), scores(network, batch), atol=1e-2, rtol=1e-2)
+
+
+def test_a_checkpoint_carries_the_scaling(make_batch: MakeBatch) -> None:
+    network, batch = build(), make_batch()
+    network.set_scaling(torch.arange(5.0), torch.full((5,), 2.0))
+    copy = build()
+    copy.load_state_dict(network.state_dict())
+    assert torch.equal(scores(network, batch), scores(copy, batch))
+
+
+def test_quantiles_come_for_every_horizon_and_level(make_batch: MakeBatch) -> None:
+    forecast = build(quantiles=[0.05, 0.5, 0.95])(make_batch())
+    assert forecast.quantiles.shape == (*forecast.score.shape, 3)
+    assert build()(make_batch()).quantiles is None
+
+
+def test_explain_tells_weights_that_sum_to_one(make_batch: MakeBatch) -> None:
+    network, batch = build().eval(), make_batch()
+    told = network.explain(batch)
+    assert told.selection.shape == batch.features.shape
+    assert told.attention.shape == (*batch.universe.shape, 1, batch.lookback)
+    for weights in told[:2]:
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+    network.set_blocks(encoder=False, variable_selection=False)
+    assert network.explain(batch).selection is None and network.explain(batch).attention is None
+
+
+@pytest.mark.parametrize("lookback", [1, 2, 3, 20])
+def test_any_lookback_is_scored(make_batch: MakeBatch, lookback: int) -> None:
+    assert scores(build(), make_batch(lookback=lookback)).isfinite().all()
+
+
+@pytest.mark.parametrize("hidden", [4, 10, 37, 64])
+@pytest.mark.parametrize("layers", [1, 4])
+def test_every_size_of_the_search_space_builds_and_steps(
+    make_batch: MakeBatch, hidden: int, layers: int
+) -> None:
+    network, batch = build(hidden_size=hidden, gat_layers=layers), make_batch(stocks=9)
+    loss_of(network, batch).backward()
+    assert scores(network, batch).isfinite().all()
+
+
+def test_two_networks_of_one_seed_are_equal(make_batch: MakeBatch) -> None:
+    batch = make_batch()
+    assert torch.equal(scores(build(), batch), scores(build(), batch))
+
+
+def test_options_are_replaced_not_changed() -> None:
+    assert replace(NetworkOptions(), hidden_size=32).hidden_size == 32
