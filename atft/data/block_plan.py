@@ -1,0 +1,236 @@
+"""Plan an epoch: which consecutive days are read together, which blocks share an optimiser step, who runs them.
+
+Neighbouring days share all but one day of history, so reading a few together is nearly free; but their labels
+overlap, so a step gathers several blocks from different dates until it holds about ``batch_size`` stock-days.
+Block boundaries and order are redrawn each epoch from (seed, epoch) alone: the same plan in every process, and
+a plan can be drawn again without having kept anything.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from atft.errors import InputError
+
+SLACK = 1.05
+"""A block may exceed the step by this much, so that 2 days of 4,100 stocks still fit a step of 8,192."""
+
+
+@dataclass(frozen=True)
+class PlannedBlock:
+    """What a worker needs to read one block; small, since it travels through a queue."""
+
+    first_day: int
+    days: int
+    rows: int
+    """Stock-days in the universe: the part's own, where a day is partitioned; 0 for an empty block."""
+    weight: tuple[float, ...]
+    """Share of the step's loss of each day."""
+    closes_step: bool
+    part: int = 0
+    parts: int = 1
+    """A day larger than the step is dealt at random into ``parts``."""
+    draw: tuple[int, int] = (0, 0)
+    """(seed, epoch) from which the parts of a day are drawn."""
+
+    @property
+    def empty(self) -> bool:
+        """True for a block that only keeps ranks in step: nothing in it counts."""
+        return self.rows == 0
+
+
+def plan_blocks(
+    days: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]],
+    rows_per_day: Sequence[int],
+    block_days: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    shuffle: bool = True,
+) -> list[PlannedBlock]:
+    """Deal every day to exactly one block (or, if it is large, to parts that together are the day).
+
+    Args:
+        days: calendar indices, ascending; blocks never reach across a gap.
+        rows_per_day: stocks in the universe on each day of the *calendar*.
+        block_days: most days read together; fewer where days are large.
+        batch_size: stock-days of one optimiser step over all ranks, reached to the nearest block.
+        seed: with ``epoch``, draws block offsets, order and the parts of large days.
+        epoch: 0, 1, ...
+        rank: the process that asks; it gets its own blocks only.
+        world_size: processes. All get the same number of blocks in every step; where there are too few, an
+            empty block of weight 0 stands in.
+        shuffle: False for evaluation: days in order, fixed blocks, no day partitioned.
+
+    Returns:
+        The rank's blocks in order. Weights of a step sum to 1 over all ranks.
+
+    Raises:
+        InputError: no days, or sizes out of range.
+    """
+    if len(days) == 0:
+        raise InputError("there is no day to plan; check the split's dates")
+    if block_days < 1 or batch_size < 4:
+        raise InputError(f"block_days must be >= 1 and batch_size >= 4, got {block_days} and {batch_size}")
+    rng = np.random.default_rng([seed, epoch])
+    blocks: list[PlannedBlock] = []
+    for run in _consecutive(np.asarray(days, dtype=np.int64)):
+        blocks += _cut(run, rows_per_day, block_days, batch_size, rng if shuffle else None, (seed, epoch))
+    if shuffle:
+        blocks = [blocks[i] for i in rng.permutation(len(blocks))]
+    dealt: list[PlannedBlock] = []
+    for step in _steps(blocks, batch_size):
+        dealt += _deal(step, rows_per_day, rank, world_size)
+    return dealt
+
+
+def planned_rows(blocks: Sequence[PlannedBlock]) -> int:
+    """Stock-days that a plan will show."""
+    return sum(b.rows for b in blocks)
+
+
+def planned_steps(blocks: Sequence[PlannedBlock]) -> int:
+    """Optimiser steps of a plan."""
+    return sum(b.closes_step for b in blocks)
+
+
+def _consecutive(days: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[list[int]]:
+    return [run.tolist() for run in np.split(days, np.flatnonzero(np.diff(days) != 1) + 1)]
+
+
+def _cut(
+    run: list[int],
+    rows_per_day: Sequence[int],
+    block_days: int,
+    batch_size: int,
+    rng: np.random.Generator | None,
+    draw: tuple[int, int],
+) -> Iterator[PlannedBlock]:
+    def length(place: int) -> int:
+        taken, rows = 1, rows_per_day[run[place]]
+        while taken < block_days and place + taken < len(run):
+            rows += rows_per_day[run[place + taken]]
+            if rows > SLACK * batch_size:
+                break
+            taken += 1
+        return taken
+
+    place = 0
+    # A first block of random length shifts all boundaries, so other days meet in the next epoch.
+    first = length(0) if rng is None else int(rng.integers(1, length(0) + 1))
+    while place < len(run):
+        taken = first if place == 0 else length(place)
+        inside = run[place : place + taken]
+        rows = sum(rows_per_day[d] for d in inside)
+        block = PlannedBlock(inside[0], taken, rows, (1.0,) * taken, False, draw=draw)
+        if rng is not None and taken == 1 and rows > batch_size:
+            parts = -(-rows // batch_size)
+            for part in range(parts):
+                own = part_size(rows, part, parts)
+                yield replace(block, rows=own, part=part, parts=parts, weight=(own / rows,))
+        else:
+            yield block
+        place += taken
+
+
+def part_size(rows: int, part: int, parts: int) -> int:
+    """Stocks of one part of a day of ``rows``: as even as can be, the first parts one larger."""
+    return rows // parts + (part < rows % parts)
+
+
+def _steps(blocks: list[PlannedBlock], batch_size: int) -> Iterator[list[PlannedBlock]]:
+    step: list[PlannedBlock] = []
+    rows = 0
+    for block in blocks:
+        # Stop where the total is nearest to batch_size.
+        if step and rows + block.rows / 2 > batch_size:
+            yield step
+            step, rows = [], 0
+        step.append(block)
+        rows += block.rows
+    yield step
+
+
+def _deal(
+    step: list[PlannedBlock], rows_per_day: Sequence[int], rank: int, world_size: int
+) -> list[PlannedBlock]:
+    total = sum(sum(b.weight) for b in step)
+    places = -(-len(step) // world_size)
+    own = [replace(b, weight=tuple(w / total for w in b.weight)) for b in step[rank::world_size]]
+    spare = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
+    own += [spare] * (places - len(own))
+    own[-1] = replace(own[-1], closes_step=True)
+    return own
+
+
+class BlockSampler(Sampler[PlannedBlock]):
+    """Yields an epoch's plan to a `DataLoader`; call ``set_epoch`` before each epoch.
+
+    Args:
+        days: calendar indices, ascending.
+        rows_per_day: stocks in the universe on each day of the calendar.
+        block_days: most days read together.
+        batch_size: stock-days of one optimiser step over all ranks.
+        seed: draws the plan, with the epoch.
+        rank: this process.
+        world_size: processes.
+        shuffle: False for evaluation.
+    """
+
+    def __init__(
+        self,
+        days: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]],
+        rows_per_day: Sequence[int],
+        block_days: int,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+    ) -> None:
+        self.days = np.asarray(days, dtype=np.int64)
+        self.rows_per_day = tuple(rows_per_day)
+        self.block_days, self.batch_size, self.seed = block_days, batch_size, seed
+        self.rank, self.world_size, self.shuffle = rank, world_size, shuffle
+        self.epoch = 0
+        self.skip = 0
+        """Blocks left out at the start of the next pass: those seen before a resume."""
+        self._drawn: tuple[int, list[PlannedBlock]] | None = None
+        self.plan()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw offsets, order and parts anew for ``epoch``."""
+        self.epoch = epoch
+
+    def plan(self, epoch: int | None = None) -> list[PlannedBlock]:
+        """The plan of an epoch (the current one by default)."""
+        wanted = self.epoch if epoch is None else epoch
+        if self._drawn is None or self._drawn[0] != wanted:
+            blocks = plan_blocks(
+                self.days,
+                self.rows_per_day,
+                self.block_days,
+                self.batch_size,
+                self.seed,
+                wanted,
+                self.rank,
+                self.world_size,
+                self.shuffle,
+            )
+            if wanted != self.epoch:
+                return blocks
+            self._drawn = (wanted, blocks)
+        return self._drawn[1]
+
+    def __iter__(self) -> Iterator[PlannedBlock]:
+        # A generator: with workers torch asks for an iterator twice, and only the second is consumed.
+        for i, block in enumerate(self.plan()):
+            if i >= self.skip:
+                yield block
+
+    def __len__(self) -> int:
+        return len(self.plan())

@@ -1,0 +1,113 @@
+"""Assemble a planned block into a `DayBatch`: copies of whole rows out of mapped days, nothing computed.
+
+The block's stocks are the union of its days' universes; their rows are taken from each day of the span into
+one tensor. At 1,300 stocks of 3,000, 32 features and a span of 63 days that is a few milliseconds. This module
+is what a spawned worker imports: numpy, pyarrow and torch, nothing heavier.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from atft.batch import EDGE_FEATURES, DayBatch
+from atft.data.block_plan import PlannedBlock, part_size
+from atft.data.cache import DayCache
+from atft.data.day_record import Array, DayView
+from atft.errors import InputError
+
+
+class DayBlocks(Dataset[DayBatch]):
+    """Blocks of a cache. Pickles to the cache's path.
+
+    Args:
+        cache: where the days are.
+        lookback: days of history each day reads, itself included.
+    """
+
+    def __init__(self, cache: DayCache, lookback: int) -> None:
+        if not 1 <= lookback <= len(cache.manifest.dates):
+            raise InputError(
+                f"lookback must be from 1 to the panel's {len(cache.manifest.dates)} days, got {lookback}"
+            )
+        self.cache, self.lookback = cache, lookback
+
+    def __getitem__(self, block: PlannedBlock) -> DayBatch:
+        """Read one block.
+
+        Raises:
+            InputError: a day's bytes are damaged, or the block's first day has too little history.
+        """
+        cache, first = self.cache, block.first_day
+        start = first - self.lookback + 1
+        if start < 0:
+            raise InputError(
+                f"day {cache.manifest.dates[first]} has {first + 1} days of history, lookback asks for "
+                f"{self.lookback}; start the split later"
+            )
+        span = [cache.day(i) for i in range(start, first + block.days)]
+        views = span[self.lookback - 1 :]
+        ranked = np.stack([v.universe for v in views])
+        stocks = np.flatnonzero(ranked.any(axis=0))
+        if block.parts > 1:
+            stocks = stocks[_part(block, len(stocks))]
+        if block.empty:
+            stocks = stocks[:2]
+            ranked = np.zeros_like(ranked)
+        features = torch.empty(len(span), len(stocks), len(cache.manifest.features))
+        rows = features.numpy()
+        for i in range(len(span)):
+            cache.read_features(start + i, stocks, rows[i])
+        universe = ranked[:, stocks]
+        target = np.stack([v.target[stocks] for v in views])
+        edge_index, edge_attr = self._edges(block, stocks, universe)
+        days = np.arange(first, first + block.days)
+        return DayBatch(
+            features=features,
+            observed=torch.from_numpy(np.stack([v.observed[stocks] for v in span])),
+            universe=torch.from_numpy(universe),
+            target=torch.from_numpy(target),
+            valid=torch.from_numpy(universe[..., None] & np.isfinite(target)),
+            edge_index=edge_index,
+            edge_attr=edge_attr,
+            stock=torch.from_numpy(stocks.astype(np.int64)),
+            day=torch.from_numpy(days.astype(np.int64)),
+            sector=torch.from_numpy(_stack(views, "sector", stocks).astype(np.int64)),
+            exposure=torch.from_numpy(_stack(views, "exposure", stocks)),
+            regime=torch.from_numpy(cache.regime[days]),
+            weight=torch.tensor(block.weight),
+            closes_step=block.closes_step,
+        )
+
+    def _edges(self, block: PlannedBlock, stocks: Array, universe: Array) -> tuple[Tensor, Tensor]:
+        ends, attributes = [], []
+        if self.cache.has_graph:
+            place = np.full(
+                self.cache.slots + 1, -1, dtype=np.int64
+            )  # the last one is read for "no neighbour"
+            place[stocks] = np.arange(len(stocks))
+            for i in range(block.days):
+                neighbour, weight = self.cache.graph(block.first_day + i)
+                near = place[neighbour[stocks]]
+                both = (near >= 0) & universe[i, near] & universe[i, :, None]
+                destination, column = np.nonzero(both)
+                offset = i * len(stocks)
+                ends.append(np.stack([near[destination, column], destination]) + offset)
+                attributes.append(weight[stocks[destination], column])
+        if not ends:
+            return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, len(EDGE_FEATURES))
+        return torch.from_numpy(np.concatenate(ends, axis=1)), torch.from_numpy(np.concatenate(attributes))
+
+
+def _stack(views: list[DayView], field: str, stocks: Array) -> Any:
+    return np.stack([getattr(v, field)[stocks] for v in views])
+
+
+def _part(block: PlannedBlock, rows: int) -> Array:
+    """Places of one part's stocks: every part draws the same permutation and takes its own stretch of it."""
+    order = np.random.default_rng([*block.draw, block.first_day]).permutation(rows)
+    sizes = [part_size(rows, p, block.parts) for p in range(block.part + 1)]
+    start = sum(sizes[:-1])
+    return np.sort(order[start : start + sizes[-1]])

@@ -1,0 +1,190 @@
+"""Build a cache: one streaming pass over the panel, one record batch per day, published by a rename.
+
+The directory's name is a digest of everything its content depends on, so an existing one is simply used. It is
+built beside its place and renamed into it: a reader sees a whole cache or none, a full disk or an interrupt
+leaves nothing, and of two processes that build the same one the second to finish throws its copy away. Caches
+that differ in the graph alone share their days (a hard link), so a search over graph options costs graphs only.
+"""
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from atft.data.fingerprint import short_digest, source_fingerprint
+from atft.data.graph import GraphOptions
+from atft.data.graph_build import build_graph
+from atft.data.manifest import FORMAT, read_manifest, write_manifest
+from atft.data.panel_pass import write_days
+from atft.data.survey import survey_panel
+from atft.errors import InputError, nearest
+from atft.panel import PanelColumns, PanelSchema, footer_names, match, panel_files, resolve
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Where the cache lies and how it stores features. Groups not named are stored raw and scaled in the network.
+
+    Args:
+        dir: folder of the caches; each is a directory in it, named by a digest of what it holds.
+        dtype: storage of ranked and z-scored features; raw ones are always float32.
+        rank: names or globs of features stored as their per-day rank over the universe, mean 0 and std 1.
+        zscore: names or globs of features stored as their per-day z-score over the universe.
+        min_date: ISO date before which rows are dropped; null keeps all.
+        infinite: what an infinite cell does; refuse names its column and day, missing counts it and makes it NaN.
+    """
+
+    dir: str = "cache"
+    dtype: Literal["float32", "float16"] = "float32"
+    rank: list[str] = field(default_factory=list)
+    zscore: list[str] = field(default_factory=list)
+    min_date: str | None = None
+    infinite: Literal["refuse", "missing"] = "refuse"
+
+
+def build_cache(
+    panel_path: str | Path,
+    schema: PanelSchema,
+    horizons: list[int],
+    options: CacheOptions,
+    graph: GraphOptions | None,
+) -> Path:
+    """Return the cache of a panel under these options, building it where it is missing.
+
+    Args:
+        panel_path: a Parquet file, a folder of them, or a glob.
+        schema: the role of each column.
+        horizons: trading days ahead of each target.
+        options: storage.
+        graph: neighbours of each day; None for none.
+
+    Raises:
+        InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.
+    """
+    files = panel_files(panel_path)
+    columns = resolve(schema, footer_names(panel_path), horizons, str(panel_path))
+    scaling = feature_scaling(columns, options, str(panel_path))
+    if graph is not None and columns.return_1d is None:
+        raise InputError(
+            f"{panel_path}: a graph needs the trailing one-day return; name it in panel.schema.return_1d, "
+            f"or set graph to null"
+        )
+    min_date = _parse_date(options.min_date)
+    source = source_fingerprint(files)
+    stored = {k: v for k, v in asdict(options).items() if k != "dir"}
+    panel_digest = short_digest([FORMAT, source, asdict(schema), list(horizons), stored])
+    graph_digest = short_digest(asdict(graph)) if graph else "no-graph"
+    root = Path(options.dir)
+    final = root / f"{panel_digest}-{graph_digest}"
+    if final.exists():
+        _check(final)
+        return final
+    with _published(root, final) as folder:
+        donor = _same_days(root, panel_digest)
+        if donor is None:
+            survey = survey_panel(files, columns, min_date)
+            manifest = write_days(folder, files, columns, survey, scaling, options.infinite, options.dtype)
+        else:
+            manifest = read_manifest(donor)
+            _link(donor / manifest.files["days"].name, folder / manifest.files["days"].name)
+            manifest = replace(manifest, files={"days": manifest.files["days"]})
+        manifest = replace(
+            manifest,
+            digest=final.name,
+            source=source,
+            schema=asdict(schema),
+            options=stored,
+            graph=asdict(graph) if graph else None,
+        )
+        if graph:
+            record = build_graph(folder, manifest, graph)
+            manifest = replace(manifest, files={**manifest.files, "graph": record})
+        write_manifest(folder, manifest)
+    return final
+
+
+def feature_scaling(columns: PanelColumns, options: CacheOptions, where: str) -> tuple[str, ...]:
+    """Say of each feature how it is stored: raw, rank or zscore.
+
+    Raises:
+        InputError: a glob matches no feature, or a feature is named for both.
+    """
+    chosen = dict.fromkeys(columns.features, "raw")
+    for way, patterns in (("rank", options.rank), ("zscore", options.zscore)):
+        for pattern in patterns:
+            names = match([pattern], columns.features)
+            if not names:
+                raise InputError(
+                    f"{where}: cache.{way} names {pattern!r}, which no feature matches"
+                    f"{nearest(pattern, columns.features)}"
+                )
+            for name in names:
+                if chosen[name] not in ("raw", way):
+                    raise InputError(
+                        f"{where}: feature {name!r} is named in both cache.rank and cache.zscore"
+                    )
+                chosen[name] = way
+    return tuple(chosen.values())
+
+
+def _parse_date(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"cache.min_date must be an ISO date such as 2005-01-03, got {text!r}") from error
+
+
+def _check(final: Path) -> None:
+    from atft.data.cache import DayCache
+
+    DayCache(final).open()
+
+
+def _same_days(root: Path, panel_digest: str) -> Path | None:
+    for sibling in sorted(root.glob(f"{panel_digest}-*")):
+        _check(sibling)
+        return sibling
+    return None
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+@contextmanager
+def _published(root: Path, final: Path) -> Iterator[Path]:
+    """A folder beside ``final`` that takes its name on success and is gone otherwise."""
+    folder: Path | None = None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
+        folder.chmod(0o755)
+        yield folder
+        try:
+            folder.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            _check(final)  # another process was faster; its cache is the same one
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise InputError(
+                f"{root}: the disk is full while building a cache (nothing is left of it); "
+                f"make room, or set cache.dir to another disk"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EPERM):
+            raise InputError(
+                f"{root}: cannot write a cache there ({error.strerror}); set cache.dir"
+            ) from error
+        raise
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)

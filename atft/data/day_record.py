@@ -1,0 +1,81 @@
+"""One trading day as one Arrow record batch over the cache's slots, and the views that read it back.
+
+All features of a day lie in one FixedSizeList column, so a day is one ``[slots, features]`` view of the mapped
+file. Features stored as float16 (scaled ones only) have a second such column. Slots without a row that day
+hold NaN, False and -1.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+WIDE = ("features", "half_features", "target", "delayed_target", "oracle", "exposure", "context")
+"""Columns of several numbers a slot."""
+FLAT = {"observed": pa.uint8(), "universe": pa.uint8(), "sector": pa.int16(), "return_1d": pa.float32()}
+
+
+@dataclass(frozen=True)
+class DayView:
+    """Read-only views of one day over all slots."""
+
+    features: Array
+    """float32 [slots, features stored as float32]."""
+    half_features: Array
+    """float16 [slots, features stored as float16]."""
+    observed: Array
+    """bool [slots]; the stock has a row that day."""
+    universe: Array
+    """bool [slots]; the stock may be ranked that day."""
+    target: Array
+    """float32 [slots, horizons]; forward returns, NaN where unknown."""
+    delayed_target: Array
+    """float32 [slots, horizons], or [slots, 0]: returns of a trade that waits one more close."""
+    oracle: Array
+    """float32 [slots, horizons], or [slots, 0]: the best possible score of a simulated market."""
+    sector: Array
+    """int16 [slots]; index into the manifest's sectors, -1 for none."""
+    exposure: Array
+    """float32 [slots, exposures]."""
+    context: Array
+    """float32 [slots, context columns]."""
+    return_1d: Array
+    """float32 [slots]; the day's own return, NaN where unknown or where the panel has none."""
+
+
+def encode_day(arrays: dict[str, Array]) -> pa.RecordBatch:
+    """Pack a day's arrays, one per field of `DayView`; fields of zero width are left out."""
+    names, columns = [], []
+    for name in (*FLAT, *WIDE):
+        array = np.ascontiguousarray(arrays[name])
+        if name in FLAT:
+            flat = array.view(np.uint8) if array.dtype == np.bool_ else array
+            names.append(name)
+            columns.append(pa.array(flat, type=FLAT[name]))
+        elif array.shape[1]:
+            names.append(name)
+            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1]))
+    return pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def decode_day(batch: pa.RecordBatch) -> DayView:
+    """Unpack a record batch into views, without a copy."""
+    empty = np.empty((batch.num_rows, 0), dtype=np.float32)
+    views: dict[str, Array] = dict.fromkeys(WIDE, empty)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in WIDE:
+            views[name] = wide_view(column)
+        else:
+            views[name] = column.to_numpy(zero_copy_only=True)
+    views["observed"] = views["observed"].view(np.bool_)
+    views["universe"] = views["universe"].view(np.bool_)
+    return DayView(**views)
+
+
+def wide_view(column: pa.FixedSizeListArray) -> Array:
+    """A FixedSizeList column as a ``[rows, width]`` view."""
+    values: Array = column.flatten().to_numpy(zero_copy_only=True)
+    return values.reshape(len(column), -1)

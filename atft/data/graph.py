@@ -1,0 +1,151 @@
+"""Who is near whom: the graph of a day from trailing returns, computed once into the cache.
+
+Every ``refresh_days`` the stocks of the universe are correlated over the ``window`` days that end that day;
+the days until the next refresh use that graph. Only returns up to and including the day are passed in, so the
+future cannot leak: there is no argument for it. One refresh of 4,100 stocks costs about 0.3 s on one core,
+most of it choosing the k largest of each row.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int16, Int32
+
+from atft.errors import InputError
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """The neighbours of a stock: those most correlated with it, and the most correlated of its sector.
+
+    Args:
+        k: most correlated stocks that a stock listens to; 0 leaves only sector edges.
+        window: trailing trading days that correlations are taken over.
+        min_observations: days of the window on which both stocks must have a return.
+        threshold: least (shrunk) correlation of an edge; sector edges need none.
+        refresh_days: trading days after which neighbours are chosen anew.
+        sector_k: most correlated stocks of the same sector, added where they are not among the k; a stock
+            without a sector has none.
+        shrinkage: pseudo-days without correlation that are added to each pair; a pair seen on n days keeps
+            n / (n + shrinkage) of its correlation.
+        market_neutral: subtract each day's mean return over the stocks first, so that the market's common
+            move makes no neighbours.
+    """
+
+    k: int = 20
+    window: int = 60
+    min_observations: int = 40
+    threshold: float = 0.0
+    refresh_days: int = 5
+    sector_k: int = 10
+    shrinkage: float = 10.0
+    market_neutral: bool = True
+
+    def __post_init__(self) -> None:
+        if self.k < 0 or self.sector_k < 0 or self.k + self.sector_k < 1:
+            raise InputError(f"graph.k and graph.sector_k must not both be 0, got {self.k}, {self.sector_k}")
+        if self.refresh_days < 1 or not -1 <= self.threshold <= 1 or self.shrinkage < 0:
+            raise InputError(
+                "graph needs refresh_days >= 1, -1 <= threshold <= 1 and shrinkage >= 0, got "
+                f"{self.refresh_days}, {self.threshold}, {self.shrinkage}"
+            )
+        if not 2 <= self.min_observations <= self.window:
+            raise InputError(
+                f"graph.min_observations must be from 2 to graph.window = {self.window}, "
+                f"got {self.min_observations}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Places for neighbours of one stock: k, then sector_k."""
+        return self.k + self.sector_k
+
+
+def shrunk_correlation(
+    returns: Float32[np.ndarray, "window stocks"], options: GraphOptions
+) -> Float32[torch.Tensor, "stocks stocks"]:
+    r"""Correlate trailing returns pairwise: :math:`\rho_{ij}\, n_{ij} / (n_{ij} + \lambda)`.
+
+    A missing day counts as the stock's own mean, so it adds nothing to any correlation. Pairs seen together
+    on fewer than ``min_observations`` days, constant stocks and the diagonal are -inf.
+
+    Args:
+        returns: trailing one-day returns, NaN where unknown; the last row is the day itself.
+        options: window, market neutrality and shrinkage :math:`\lambda`.
+    """
+    known = np.isfinite(returns)
+    filled = np.where(known, returns, 0).astype(np.float64)
+    if options.market_neutral:
+        filled -= filled.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    filled[~known] = 0
+    filled -= filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    filled[~known] = 0
+    norm = np.sqrt((filled**2).sum(axis=0))
+    # A constant stock keeps some 1e-17 of rounding.
+    moves = norm > 1e-9
+    unit = torch.from_numpy((filled / np.where(moves, norm, 1)).astype(np.float32))
+    seen = torch.from_numpy(known.astype(np.float32))
+    together = seen.T @ seen
+    correlation = (unit.T @ unit).clamp_(-1, 1)
+    correlation *= together / (together + options.shrinkage)
+    correlation.masked_fill_(together < options.min_observations, -torch.inf)
+    still = torch.from_numpy(~moves)
+    correlation[still, :] = -torch.inf
+    correlation[:, still] = -torch.inf
+    return correlation.fill_diagonal_(-torch.inf)
+
+
+def nearest_stocks(
+    returns: Float32[np.ndarray, "window stocks"], sector: Int16[np.ndarray, " stocks"], options: GraphOptions
+) -> tuple[Int32[np.ndarray, "stocks width"], Float32[np.ndarray, "stocks width 2"]]:
+    """Choose each stock's neighbours from trailing returns only.
+
+    Args:
+        returns: one-day returns of the window's days for the stocks of the universe; the last row is the day
+            itself, NaN where unknown. Fewer rows than ``min_observations`` give no edge.
+        sector: sector index of each stock, -1 for none.
+        options: how many, and how close.
+
+    Returns:
+        Neighbour of each place as an index into the stocks, strongest first, -1 for none: first the k nearest,
+        then the nearest of the same sector that are not among them. And each edge's shrunk correlation and
+        whether the sector is shared (1 or 0); 0 where there is none.
+    """
+    stocks = returns.shape[1]
+    neighbour = torch.full((stocks, options.width), -1, dtype=torch.int64)
+    strength = torch.zeros(stocks, options.width)
+    if stocks > 1 and returns.shape[0] >= options.min_observations:
+        correlation = shrunk_correlation(returns, options)
+        count = min(options.k, stocks - 1)
+        best, index = correlation.topk(count, dim=1)
+        close = best > max(options.threshold, -1.0)
+        neighbour[:, :count] = torch.where(close, index, -1)
+        strength[:, :count] = torch.where(close, best, 0)
+        for name in np.unique(sector[sector >= 0]) if options.sector_k else ():
+            _add_sector(
+                neighbour, strength, correlation, torch.from_numpy(np.flatnonzero(sector == name)), options
+            )
+    chosen = neighbour.numpy()
+    same = (chosen >= 0) & (sector[chosen] == sector[:, None]) & (sector[:, None] >= 0)
+    weight = np.stack([strength.numpy(), same.astype(np.float32)], axis=-1)
+    return chosen.astype(np.int32), weight
+
+
+def _add_sector(
+    neighbour: torch.Tensor,
+    strength: torch.Tensor,
+    correlation: torch.Tensor,
+    members: torch.Tensor,
+    options: GraphOptions,
+) -> None:
+    count = min(options.sector_k, len(members) - 1)
+    if count < 1:
+        return
+    best, local = correlation[members][:, members].topk(count, dim=1)
+    index = members[local]
+    known = neighbour[members, : options.k]
+    fresh = best.isfinite() & (index[:, :, None] != known[:, None, :]).all(dim=-1)
+    places = torch.arange(options.k, options.k + count)
+    neighbour[members[:, None], places] = torch.where(fresh, index, -1)
+    strength[members[:, None], places] = torch.where(fresh, best, 0)

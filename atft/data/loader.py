@@ -1,0 +1,144 @@
+"""Blocks as a stream: a `DataLoader` whose workers are spawned, light and single-threaded.
+
+Assembling a block is a copy of some megabytes, so on a few cores the main process does it faster than a worker
+can hand it over: no workers is the default. Forked workers inherit the locks of threads that do not exist in
+them (Arrow's, Polars', torch's) and hang, so fork is refused here, before anything starts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader
+
+from atft.batch import DayBatch
+from atft.data.block_plan import BlockSampler
+from atft.data.blocks import DayBlocks
+from atft.errors import InputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LoaderOptions:
+    """How days are read, and how many make an optimiser step.
+
+    Args:
+        lookback: days of history each day reads, itself included.
+        block_days: consecutive days read together; fewer where a block would exceed the step.
+        batch_size: stock-days per optimiser step over all devices, reached by accumulating blocks.
+        num_workers: processes that read ahead; 0 reads in the main process.
+        prefetch_factor: blocks each worker reads ahead; null is 2.
+        persistent_workers: keep workers from epoch to epoch.
+        pin_memory: copy batches to page-locked memory, for transfers to a GPU.
+        multiprocessing_context: how workers start: spawn or forkserver; fork hangs and is refused.
+        worker_threads: threads of torch in each worker.
+    """
+
+    lookback: int = 60
+    block_days: int = 4
+    batch_size: int = 8192
+    num_workers: int = 0
+    prefetch_factor: int | None = None
+    persistent_workers: bool = True
+    pin_memory: bool = False
+    multiprocessing_context: str = "spawn"
+    worker_threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.multiprocessing_context not in ("spawn", "forkserver"):
+            raise InputError(
+                f"loader.multiprocessing_context must be spawn or forkserver, got "
+                f"{self.multiprocessing_context!r}; forked workers hang in locks of threads they do not have"
+            )
+        least = {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0, "worker_threads": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(f"loader.{name} must be at least {bound}, got {getattr(self, name)}")
+        if self.prefetch_factor is not None and self.prefetch_factor < 1:
+            raise InputError(f"loader.prefetch_factor must be at least 1 or null, got {self.prefetch_factor}")
+
+
+def start_worker(worker: int, threads: int = 1) -> None:
+    """Cap a worker's threads; it copies memory, and the cores belong to the training process."""
+    del worker
+    torch.set_num_threads(threads)
+
+
+def as_it_is(batch: T) -> T:
+    """Pass a block through: it is already a batch."""
+    return batch
+
+
+class BlockLoader(DataLoader[DayBatch]):
+    """A loader of blocks that forwards epochs to its sampler and can go on in the middle of one.
+
+    ``state_dict`` counts the blocks handed out in this epoch; after ``load_state_dict`` the next pass skips
+    them without reading them.
+    """
+
+    def __init__(self, dataset: DayBlocks, sampler: BlockSampler, **options: Any) -> None:
+        self._plan = sampler
+        self._done = 0
+        super().__init__(dataset, sampler=sampler, batch_size=None, **options)
+
+    @property
+    def plan(self) -> BlockSampler:
+        """The sampler that plans the epochs."""
+        return self._plan
+
+    def set_epoch(self, epoch: int) -> None:
+        """Plan ``epoch`` next."""
+        self._plan.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and how many of its blocks have been handed out (0 when it is complete)."""
+        done = 0 if self._done >= len(self._plan) else self._done
+        return {"epoch": self._plan.epoch, "done": done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where ``state`` was taken."""
+        self._plan.set_epoch(state["epoch"])
+        self._plan.skip = state["done"]
+
+    def __iter__(self) -> Iterator[DayBatch]:  # type: ignore[override]
+        self._done = self._plan.skip
+        try:
+            for batch in super().__iter__():
+                self._done += 1
+                yield batch
+        finally:
+            self._plan.skip = 0
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+
+def make_loader(dataset: DayBlocks, sampler: BlockSampler, options: LoaderOptions) -> BlockLoader:
+    """Build the loader of one split.
+
+    Args:
+        dataset: reads a planned block.
+        sampler: plans the epochs.
+        options: workers and memory.
+    """
+    workers: dict[str, Any] = {}
+    if options.num_workers:
+        workers = {
+            "multiprocessing_context": options.multiprocessing_context,
+            "persistent_workers": options.persistent_workers,
+            "prefetch_factor": options.prefetch_factor or 2,
+            "worker_init_fn": partial(start_worker, threads=options.worker_threads),
+        }
+    return BlockLoader(
+        dataset,
+        sampler,
+        num_workers=options.num_workers,
+        pin_memory=options.pin_memory,
+        collate_fn=as_it_is,
+        # Without one, torch draws the workers' seeds from the global stream and shifts what training draws.
+        generator=torch.Generator().manual_seed(sampler.seed),
+        **workers,
+    )

@@ -1,0 +1,154 @@
+"""An Arrow IPC file of equal record batches whose every byte is covered by a checksum.
+
+The writer notes where each batch lies and its CRC-32; the reader checks a batch's bytes before Arrow parses
+them, the first time this process asks for it (about a millisecond per megabyte, once). So a truncated or
+flipped file is named, never read, and opening costs the footer only.
+"""
+
+import errno
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from atft.errors import InputError
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest knows of one file: its size, its time, and the checksum of each of its parts."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    offsets: tuple[int, ...]
+    """Where each batch starts, and where the last one ends: ``len(crcs) + 1`` byte positions."""
+    crcs: tuple[int, ...]
+    """CRC-32 of each batch's bytes."""
+    frame_crc: int
+    """CRC-32 of what is not in a batch: the header, then the footer."""
+
+
+class RecordWriter:
+    """Writes batches one after another; use as a context manager, then ask for ``record()``."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self._file = path.open("wb")
+        self._crc = self._frame_crc = 0
+        self._offsets: list[int] = []
+        self._crcs: list[int] = []
+        self._sink = pa.PythonFile(self, mode="w")
+        self._writer = pa.ipc.new_file(self._sink, schema)
+
+    # The three methods that Arrow calls on a Python file.
+    closed = False
+
+    def write(self, data: Any) -> int:
+        self._crc = zlib.crc32(data, self._crc)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Write one batch and remember its bytes' place and checksum."""
+        if not self._offsets:
+            self._offsets.append(self._file.tell())
+            self._frame_crc = self._crc
+        self._crc = 0
+        self._writer.write_batch(batch)
+        self._crcs.append(self._crc)
+        self._offsets.append(self._file.tell())
+
+    def finish(self) -> FileRecord:
+        """Write the footer, bring everything to disk, and describe the file."""
+        self._crc = self._frame_crc
+        self._writer.close()
+        self._file.flush()
+        # A full disk may show itself only here; without the sync it would be found by the first reader.
+        _sync(self._file.fileno())
+        self._file.close()
+        stat = self.path.stat()
+        return FileRecord(
+            name=self.path.name,
+            size=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            offsets=tuple(self._offsets),
+            crcs=tuple(self._crcs),
+            frame_crc=self._crc,
+        )
+
+
+def _sync(descriptor: int) -> None:
+    import os
+
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without fsync
+            raise
+
+
+class RecordFile:
+    """Reads what `RecordWriter` wrote, by memory map.
+
+    Args:
+        folder: the cache's directory.
+        record: what its manifest says of the file.
+
+    Raises:
+        InputError: the file is missing, or its size, header or footer is not the manifest's.
+    """
+
+    def __init__(self, folder: Path, record: FileRecord) -> None:
+        self.path = folder / record.name
+        self.record = record
+        try:
+            size = self.path.stat().st_size
+            if size != record.size:
+                raise InputError(
+                    f"{self.path}: {size} bytes where {record.size} were written (truncated or foreign); "
+                    f"delete {folder} to build it again"
+                )
+            self._map = pa.memory_map(str(self.path))
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror}; delete {folder} to build it again") from error
+        self._bytes = memoryview(self._map.read_buffer())
+        first, last = record.offsets[0], record.offsets[-1]
+        if zlib.crc32(self._bytes[last:], zlib.crc32(self._bytes[:first])) != record.frame_crc:
+            raise InputError(f"{self.path}: damaged header or footer; delete {folder} to build it again")
+        self._reader = pa.ipc.open_file(pa.py_buffer(self._bytes))
+        self._checked = bytearray(len(record.crcs))
+
+    @property
+    def mtime_ns(self) -> int:
+        """When the file was last written, in nanoseconds."""
+        return self.path.stat().st_mtime_ns
+
+    def check(self, places: Iterable[int]) -> None:
+        """Compare the batches' bytes with their checksums.
+
+        Raises:
+            InputError: they differ.
+        """
+        offsets = self.record.offsets
+        for place in places:
+            if zlib.crc32(self._bytes[offsets[place] : offsets[place + 1]]) != self.record.crcs[place]:
+                raise InputError(
+                    f"{self.path}: record {place} is damaged (checksum differs); "
+                    f"delete {self.path.parent} to build it again"
+                )
+            self._checked[place] = 1
+
+    def batch(self, place: int) -> pa.RecordBatch:
+        """Batch ``place`` as views of the mapped file, its bytes checked when first asked for."""
+        if not self._checked[place]:
+            self.check([place])
+        return self._reader.get_batch(place)

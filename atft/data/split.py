@@ -1,0 +1,123 @@
+"""Split the calendar into training, validation and test days so that no label reaches into a later period.
+
+Day t's label ends ``longest horizon + lag`` trading days later. Each period therefore stops that many days, and
+``embargo_days`` more, before the next one starts; the days in between are given to nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+
+from atft.errors import InputError
+from atft.panel import day_index
+
+Days = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which calendar days train, validate and test. Dates are ISO strings, both ends included.
+
+    Args:
+        train: first and last training date.
+        val: first and last validation date; after the training dates.
+        test: first and last test date, after the validation dates; null for none.
+        embargo_days: trading days left out before validation and test, on top of those that labels reach.
+    """
+
+    train: list[str]
+    val: list[str]
+    test: list[str] | None = None
+    embargo_days: int = 20
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices on the calendar, each a contiguous ascending range; ``test`` may be empty."""
+
+    train: Days
+    val: Days
+    test: Days
+    purged: int
+    """Days taken from the ends of training and validation because their labels or the embargo reach further."""
+
+
+def resolve_split(
+    calendar: Sequence[date],
+    options: SplitOptions,
+    longest_label_days: int,
+    lookback: int,
+    rows_per_day: Sequence[int] | None = None,
+) -> Split:
+    """Turn dates into day indices, purged and embargoed.
+
+    Args:
+        calendar: the panel's trading days.
+        options: dates of each period.
+        longest_label_days: trading days that a label reaches past its day (longest horizon + lag).
+        lookback: days of history a day needs, itself included; earlier days of the calendar cannot be used.
+        rows_per_day: stocks in the universe per calendar day; with it, a day that cannot be ranked is refused.
+
+    Raises:
+        InputError: a malformed or unordered period, an overlap, a period without a usable day, or a day with
+            fewer than two stocks in the universe.
+    """
+    if options.embargo_days < 0:
+        raise InputError(f"split.embargo_days must be at least 0, got {options.embargo_days}")
+    gap = longest_label_days + options.embargo_days
+    named = {"train": options.train, "val": options.val, "test": options.test}
+    ranges: dict[str, tuple[date, date]] = {}
+    for name, given in named.items():
+        if given is not None:
+            ranges[name] = _period(name, given)
+    order = list(ranges)
+    for earlier, later in pairwise(order):
+        if ranges[earlier][1] >= ranges[later][0]:
+            raise InputError(
+                f"split.{later} starts {ranges[later][0]}, before split.{earlier} ends {ranges[earlier][1]}; "
+                f"periods must follow one another without overlap"
+            )
+    found: dict[str, Days] = {}
+    purged, following = 0, len(calendar) + gap
+    for name in reversed(order):
+        first = max(day_index(calendar, ranges[name][0], "from"), lookback - 1)
+        last = day_index(calendar, ranges[name][1], "to")
+        end = min(last, following - gap - 1)
+        if end < first:
+            raise InputError(_empty(name, ranges[name], calendar, lookback, gap if end < last else 0))
+        purged += last - end
+        found[name] = np.arange(first, end + 1, dtype=np.int64)
+        following = first
+    days = Split(found["train"], found["val"], found.get("test", np.arange(0, dtype=np.int64)), purged)
+    assert days.train[-1] + longest_label_days < days.val[0], "a training label reaches into validation"
+    assert not len(days.test) or days.val[-1] + longest_label_days < days.test[0]
+    if rows_per_day is not None:
+        for name, index in found.items():
+            thin = [i for i in index.tolist() if rows_per_day[i] < 2]
+            if thin:
+                raise InputError(
+                    f"split.{name}: {len(thin)} days have fewer than two stocks in the universe, the first is "
+                    f"{calendar[thin[0]]}; nothing can be ranked there, move the dates or widen the universe"
+                )
+    return days
+
+
+def _period(name: str, given: Sequence[str]) -> tuple[date, date]:
+    try:
+        first, last = (date.fromisoformat(str(d)) for d in given)
+    except ValueError as error:
+        raise InputError(f"split.{name} must be [from, to], two ISO dates, got {list(given)}") from error
+    if first > last:
+        raise InputError(f"split.{name} starts {first} after it ends {last}")
+    return first, last
+
+
+def _empty(name: str, period: tuple[date, date], calendar: Sequence[date], lookback: int, gap: int) -> str:
+    reach = f" and {gap} days of labels and embargo before the next period" if gap else ""
+    return (
+        f"split.{name} [{period[0]}, {period[1]}] has no usable day: the calendar runs {calendar[0]} to "
+        f"{calendar[-1]} ({len(calendar)} days), a day needs {lookback} days of history{reach}; widen it"
+    )
