@@ -1,1 +1,1 @@
-"""From daily prices to a panel: features, forward returns, universe, and the gates before them."""
+"""Prices to panel: gates, features, targets, universe. `build_panel` is the door."""

@@ -1,0 +1,54 @@
+"""Market-wide columns: one value a day, the same for all stocks, known at that day's close."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from atft.features.screen import Screen, day_means
+from atft.features.windows import window_highs, window_means, window_stds
+
+
+def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float32[np.ndarray, " days"]]:
+    """Describe each day's market, over the tradable stocks.
+
+    ``regime_return_{k}d``: mean daily log return of the market over k days. ``regime_volatility_{k}d``: its
+    standard deviation. ``regime_drawdown_250d``: log of the market's level over its highest of 250 days.
+    ``regime_dispersion_{k}d``: standard deviation of the returns across stocks, averaged over k days.
+    ``regime_breadth_{k}d``: share of stocks that rose, averaged. ``regime_correlation_60d``: variance of the
+    market over the mean square of its members' returns, near their mean correlation. ``regime_activity_60d``:
+    log of the stocks' mean traded value (of 20 days) over its own mean of 60. ``regime_weekday``: 0 Monday to
+    1 Friday. ``regime_month_sin``, ``regime_month_cos``: the month on a circle.
+    """
+    r = screen.return_1d
+    market = screen.market[:, None]
+    mean = day_means(r, screen.tradable)
+    square = day_means(r.astype(np.float64) ** 2, screen.tradable)
+    # One stock has no dispersion; rounding may leave a hair below 0.
+    dispersion = np.sqrt(np.maximum(square - mean * mean, 0.0))[:, None]
+    breadth = day_means(np.where(np.isnan(r), np.nan, (r > 0).astype(np.float64)), screen.tradable)[:, None]
+    value = day_means(screen.mean_value, screen.tradable)[:, None]
+    columns: dict[str, Float64[np.ndarray, "days 1"]] = {}
+    for span, of in zip((5, 20, 60, 250), window_means(market, (5, 20, 60, 250)), strict=True):
+        columns[f"regime_return_{span}d"] = of
+    stds = window_stds(market, (20, 60, 250))
+    for span, of in zip((20, 60), stds, strict=False):
+        columns[f"regime_volatility_{span}d"] = of
+    with np.errstate(all="ignore"):
+        columns["regime_volatility_ratio_20_250"] = np.log(stds[0] / stds[2])
+        columns["regime_correlation_60d"] = stds[1] ** 2 / window_means(square[:, None], (60,))[0]
+        columns["regime_activity_60d"] = np.log(value / window_means(value, (60,))[0])
+    # The level is a running sum from the data's first day: its bits depend on the past only.
+    level = np.cumsum(np.nan_to_num(market), axis=0)
+    columns["regime_drawdown_250d"] = level - window_highs(level, (250,))[0]
+    columns["regime_dispersion_1d"] = dispersion
+    columns["regime_dispersion_20d"] = window_means(dispersion, (20,))[0]
+    columns["regime_breadth_1d"] = breadth
+    columns["regime_breadth_20d"] = window_means(breadth, (20,))[0]
+    month = np.array([[2 * np.pi * (day.month - 1) / 12] for day in calendar])
+    columns["regime_weekday"] = np.array([[day.weekday() / 4] for day in calendar])
+    columns["regime_month_sin"], columns["regime_month_cos"] = np.sin(month), np.cos(month)
+    return {"regime_return_1d": screen.market.astype(np.float32)} | {
+        name: np.where(np.isfinite(of), of, np.nan)[:, 0].astype(np.float32) for name, of in columns.items()
+    }

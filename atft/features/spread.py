@@ -1,0 +1,56 @@
+"""The post-condition: a feature that is the same for all stocks of a day says nothing of any of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from atft.errors import InputError
+
+MIN_STOCKS = 10
+FLAT_DAYS_SHARE = 0.05
+FLAT_FEATURES_SHARE = 0.05
+
+
+class SpreadCheck:
+    """Counts, per feature, the days on which it has no spread across the universe."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self.days = 0
+        self.flat_days = np.zeros(len(self.names), dtype=np.int64)
+
+    def update(
+        self, features: Float32[np.ndarray, "features days stocks"], universe: Bool[np.ndarray, "days stocks"]
+    ) -> None:
+        """Count some days; those with fewer than 10 stocks in the universe are passed over."""
+        count = universe.sum(axis=1)
+        universe = universe & (count >= MIN_STOCKS)[:, None]
+        day, stock = np.nonzero(universe)
+        if not len(day):
+            return
+        starts = np.flatnonzero(np.diff(day, prepend=-1))
+        self.days += len(starts)
+        for i, values in enumerate(features):
+            ranked = values[day, stock]
+            # NaN compares false: a day on which no value is known counts as flat.
+            spread = np.fmax.reduceat(ranked, starts) > np.fmin.reduceat(ranked, starts)
+            self.flat_days[i] += int((~spread).sum())
+
+    def flat(self, where: Path) -> tuple[str, ...]:
+        """Features without spread on more than 5 % of the days.
+
+        Raises:
+            InputError: more than 5 % of the features are.
+        """
+        share = self.flat_days / max(self.days, 1)
+        flat = tuple(n for n, s in zip(self.names, share, strict=True) if s > FLAT_DAYS_SHARE)
+        if len(flat) > FLAT_FEATURES_SHARE * len(self.names):
+            shown = ", ".join(flat[:5]) + (", ..." if len(flat) > 5 else "")
+            raise InputError(
+                f"{where}: {len(flat)} features are the same for all stocks of the universe on more than "
+                f"{FLAT_DAYS_SHARE:.0%} of {self.days:,} days: {shown}; look at the columns they are made of "
+                f"(a constant open, high, low or volume?)"
+            )
+        return flat

@@ -1,0 +1,75 @@
+"""Volume: shocks against its own past, price impact, which side it took, and how it moves with the price."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from atft.features.history import History
+from atft.features.windows import Series, shift, window_lines, window_means, window_moments
+
+LONG = (5, 20, 60, 250)
+SIDES = (5, 20, 60)
+RATIOS = ((1, 5), (1, 20), (5, 20), (5, 60), (20, 60), (20, 250))
+
+
+def volume_features(past: History) -> Iterator[tuple[str, Series]]:
+    """Yield name and values of each feature.
+
+    ``x_volume_ratio_{a}_{b}``: log of the mean volume of a days over that of b. ``x_volume_score_{k}d``:
+    today's log volume in standard deviations from its mean. ``x_volume_noise_{k}d``: standard deviation of
+    the log volume. ``x_traded_value_20d``: log of the mean traded value. ``x_price_level``: log of the close
+    as read. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
+    |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change. ``x_signed_volume_{k}d``:
+    volume of up days minus that of down days over all, in [-1, 1]. ``x_money_flow_{k}d``: volume weighted
+    with the place of the close in the day's range, in [-1, 1]. ``x_vwap_distance_{k}d``: log of the close over
+    the volume-weighted mean close.
+    """
+    volume, r = past.volume, past.return_1d
+    means = {1: volume} | dict(zip(LONG, window_means(volume, LONG), strict=True))
+    for short, long in RATIOS:
+        yield f"x_volume_ratio_{short}_{long}", np.log(means[short] / means[long])
+    for span, (mean, std) in zip((20, 60), window_moments(past.log_volume, (20, 60)), strict=True):
+        yield f"x_volume_score_{span}d", (past.log_volume - mean) / np.where(std > 0, std, np.nan)
+        yield f"x_volume_noise_{span}d", std
+    yield "x_traded_value_20d", np.log(window_means(past.traded_value, (20,))[0])
+    yield "x_price_level", np.log(past.raw_close)
+    # Capped: the data's first day is the oldest stock's birthday only by accident.
+    yield "x_age", np.log(np.where(past.age > 0, np.minimum(past.age, 1000), np.nan))
+
+    impact = np.abs(r) / np.where(past.traded_value > 0, past.traded_value, np.nan)
+    five, twenty, sixty, year = (np.log(m) for m in window_means(impact, (5, 20, 60, 250)))
+    yield "x_illiquidity_5d", five
+    yield "x_illiquidity_20d", twenty
+    yield "x_illiquidity_250d", year
+    yield "x_illiquidity_ratio_5_60", five - sixty
+
+    totals = [np.where(means[span] > 0, means[span], np.nan) for span in SIDES]
+    signed = window_means(np.sign(r) * volume, SIDES)
+    for span, side, total in zip(SIDES, signed, totals, strict=True):
+        yield f"x_signed_volume_{span}d", np.clip(side / total, -1.0, 1.0)
+    width = past.high - past.low
+    # A day without a range says nothing of a side.
+    place = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
+    flows = window_means(place * volume, SIDES)
+    for span, flow, total in zip(SIDES, flows, totals, strict=True):
+        yield f"x_money_flow_{span}d", np.clip(flow / total, -1.0, 1.0)
+    weighted = window_means(past.close * volume, SIDES)
+    for span, paid, total in zip(SIDES, weighted, totals, strict=True):
+        yield f"x_vwap_distance_{span}d", past.log_close - np.log(paid / total)
+
+
+def price_volume_features(past: History) -> Iterator[tuple[str, Series]]:
+    """Yield correlations over windows, in [-1, 1].
+
+    ``x_corr_price_volume_{k}d``: log close and log volume. ``x_corr_return_volume_{k}d``: return and change of
+    the log volume. ``x_corr_move_volume_{k}d``: absolute return and log volume.
+    """
+    r, volume = past.return_1d, past.log_volume
+    pairs = {
+        "price_volume": (past.log_close, volume, (10, 20, 60)),
+        "return_volume": (r, volume - shift(volume, 1), (20, 60)),
+        "move_volume": (np.abs(r), volume, (20, 60)),
+    }
+    for name, (x, y, spans) in pairs.items():
+        for span, line in zip(spans, window_lines(x, y, spans), strict=True):
+            yield f"x_corr_{name}_{span}d", line.correlation
