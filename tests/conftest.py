@@ -2,7 +2,8 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("atft", "beartype.beartype")
+# The tower lets an int stand for a float, as it does for mypy and in YAML.
+install_import_hook("atft", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 from collections.abc import Callable  # noqa: E402
 from datetime import date, timedelta  # noqa: E402

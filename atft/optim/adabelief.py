@@ -1,0 +1,74 @@
+"""AdaBelief as the program chooses it: typed for the command line, silent, and without raw first steps.
+
+A thin subclass of the authors' package. One default differs from theirs: while the rectification term is not
+yet defined (the first 5 steps at the default betas) the original takes plain SGD steps, of the size of the
+gradient itself; here those steps leave the weights alone (``degenerated_to_sgd: false``).
+"""
+
+import contextlib
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import adabelief_pytorch
+
+from atft.errors import InputError
+
+
+class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
+    """Adam with steps scaled by how far each gradient lies from its own running mean.
+
+    Decoupled weight decay, rectified. With ``degenerated_to_sgd`` off the first 5 optimiser steps (at
+    ``beta2`` 0.999) change nothing but weight decay; switch it on together with gradient clipping.
+
+    Args:
+        params: parameters or parameter groups.
+        lr: learning rate, above 0.
+        betas: decay of the running mean of the gradient and of its squared distance from that mean.
+        eps: added to the squared distance in each step; far below Adam's, because that distance is small.
+        weight_decay: share of the weights taken off per step, times the learning rate.
+        amsgrad: divide by the largest distance so far.
+        weight_decouple: weight decay acts on the weights, not through the gradient.
+        fixed_decay: weight decay does not follow the learning rate.
+        rectify: shorten the early steps, as RAdam does.
+        degenerated_to_sgd: take plain SGD steps while the rectification is not yet defined.
+
+    Raises:
+        InputError: a number is out of range.
+
+    Paper: Zhuang et al. (2020), AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-16,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        weight_decouple: bool = True,
+        fixed_decay: bool = False,
+        rectify: bool = True,
+        degenerated_to_sgd: bool = False,
+    ) -> None:
+        if lr <= 0 or eps < 0 or weight_decay < 0 or not all(0 <= b < 1 for b in betas):
+            raise InputError(
+                "AdaBelief needs lr > 0, eps >= 0, weight_decay >= 0 and betas in [0, 1), "
+                f"got lr={lr}, eps={eps}, weight_decay={weight_decay}, betas={tuple(betas)}"
+            )
+        # The package prints two lines whatever it is told.
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(
+                params,
+                lr,
+                betas,
+                eps,
+                weight_decay,
+                amsgrad,
+                weight_decouple,
+                fixed_decay,
+                rectify,
+                degenerated_to_sgd,
+                print_change_log=False,
+            )

@@ -1,0 +1,185 @@
+"""Learning-rate schedules over fractional epochs.
+
+Each schedule is one factor of the epoch that multiplies every group's own learning rate, so groups keep their
+ratio. The task calls ``bind`` once with the run's length and ``advance`` after each optimiser step; because
+the rate depends on the epoch alone, a resumed run continues exactly.
+"""
+
+import math
+from typing import Protocol, runtime_checkable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LRScheduler
+
+from atft.errors import InputError
+
+FIRST_FACTOR = 0.01
+"""Where a warm-up starts: at 0 the first step would be wasted."""
+USUAL_ETA_MIN = 5e-5
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What a task asks of a schedule."""
+
+    def bind(self, max_epochs: int) -> None:
+        """Learn the run's length in epochs, before the first step."""
+
+    def advance(self, epoch: float) -> None:
+        """Set the learning rates of this point of training: 2.5 is the middle of the third epoch."""
+
+
+class WarmupCosine(LRScheduler):
+    r"""Rise linearly over the first epochs, then fall along half a cosine to the end.
+
+    Factor :math:`0.01 + 0.99\,e/w` until epoch :math:`w`, then
+    :math:`\eta + (1-\eta)\,(1 + \cos(\pi (e-w)/(E-w)))/2` until epoch :math:`E`, and :math:`\eta` after it.
+
+    Args:
+        optimizer: its groups' learning rates are the peaks.
+        warmup_epochs: epochs of rising, ``w``; 0 for none.
+        epochs: epoch at which the lowest rate is reached, ``E``; null takes the run's length.
+        eta_min_ratio: lowest rate as a share of the peak, in [0, 1).
+
+    Raises:
+        InputError: a number is out of range, or the warm-up does not end before the run.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        warmup_epochs: float = 1.0,
+        epochs: float | None = None,
+        eta_min_ratio: float = 0.0,
+    ) -> None:
+        if warmup_epochs < 0:
+            raise InputError(f"WarmupCosine.warmup_epochs must be at least 0, got {warmup_epochs}")
+        if not 0 <= eta_min_ratio < 1:
+            raise InputError(f"WarmupCosine.eta_min_ratio must lie in [0, 1), got {eta_min_ratio}")
+        self.warmup_epochs = float(warmup_epochs)
+        self.eta_min_ratio = float(eta_min_ratio)
+        self.epochs = epochs if epochs is None else self._length(epochs, "epochs")
+        self.epoch = 0.0
+        super().__init__(optimizer)
+
+    def bind(self, max_epochs: int) -> None:
+        """Take the run's length where ``epochs`` was not given.
+
+        Raises:
+            InputError: the run has no length in epochs, or ends before the warm-up.
+        """
+        if self.epochs is None:
+            self.epochs = self._length(max_epochs, "trainer.max_epochs")
+            self._set()
+
+    def advance(self, epoch: float) -> None:
+        """Set the learning rates of this point of training; see :class:`Schedule`."""
+        self.epoch = float(epoch)
+        self.last_epoch = math.floor(epoch)
+        self._set()
+
+    def factor(self, epoch: float) -> float:
+        """The share of its own learning rate that each group has at ``epoch``.
+
+        Raises:
+            InputError: the length is not known yet: neither ``epochs`` nor ``bind``.
+        """
+        if epoch < self.warmup_epochs:
+            return FIRST_FACTOR + (1 - FIRST_FACTOR) * epoch / self.warmup_epochs
+        if epoch == self.warmup_epochs:
+            return 1.0
+        if self.epochs is None:
+            raise InputError("WarmupCosine does not know the run's length; set epochs or trainer.max_epochs")
+        gone = min((epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), 1.0)
+        return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * gone)) / 2
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        """Learning rate of each group at the current epoch; torch asks once at construction."""
+        return [float(base) * self.factor(self.epoch) for base in self.base_lrs]
+
+    def _length(self, epochs: float, name: str) -> float:
+        if not epochs > self.warmup_epochs:
+            raise InputError(
+                f"WarmupCosine needs {name} above warmup_epochs ({self.warmup_epochs:g}), got {epochs}; "
+                "lengthen the run or shorten the warm-up"
+            )
+        return float(epochs)
+
+    def _set(self) -> None:
+        _write(self, self.get_lr())
+
+
+class WarmRestarts(CosineAnnealingWarmRestarts):
+    r"""Fall along half a cosine, again and again, each time from the full rate and ``T_mult`` times as long.
+
+    Factor :math:`\eta + (1-\eta)\,(1 + \cos(\pi\,t/T))/2` with :math:`t` epochs since the last restart and
+    :math:`T` this cycle's length. :math:`\eta` is ``eta_min`` over the optimiser's learning rate.
+
+    Args:
+        optimizer: its groups' learning rates are the peaks.
+        T_0: epochs of the first cycle.
+        T_mult: each cycle is this many times as long as the one before.
+        eta_min: lowest learning rate of a group that has the optimiser's own; others in proportion.
+        eta_min_ratio: lowest rate as a share of the peak, in [0, 1), in place of ``eta_min``.
+
+    Raises:
+        InputError: ``eta_min`` is not below the learning rate (the rate would rise, or stand still), both
+            floors are given, or a number is out of range.
+
+    Paper: Loshchilov and Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_0: int = 3,
+        T_mult: int = 2,
+        eta_min: float | None = USUAL_ETA_MIN,
+        eta_min_ratio: float | None = None,
+    ) -> None:
+        if T_0 < 1 or T_mult < 1:
+            raise InputError(f"WarmRestarts needs T_0 >= 1 and T_mult >= 1, got T_0={T_0}, T_mult={T_mult}")
+        self.ratio = _floor_ratio(float(optimizer.defaults["lr"]), eta_min, eta_min_ratio)
+        super().__init__(optimizer, T_0, T_mult, eta_min=0.0)
+
+    def bind(self, max_epochs: int) -> None:
+        """Nothing to learn: the cycles do not depend on the run's length."""
+
+    def advance(self, epoch: float) -> None:
+        """Set the learning rates of this point of training; see :class:`Schedule`."""
+        start, length = 0.0, float(self.T_0)
+        while epoch >= start + length:
+            start, length = start + length, length * self.T_mult
+        self.T_cur = epoch - start  # type: ignore[assignment]
+        self.T_i = int(length)
+        self.last_epoch = math.floor(epoch)
+        _write(self, self.get_lr())
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        """Learning rate of each group at this point of its cycle; torch asks once at construction."""
+        fallen = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [float(base) * (self.ratio + (1 - self.ratio) * fallen) for base in self.base_lrs]
+
+
+def _floor_ratio(lr: float, eta_min: float | None, eta_min_ratio: float | None) -> float:
+    """The one floor that was asked for, as a share of the learning rate."""
+    if eta_min_ratio is not None:
+        if eta_min not in (None, USUAL_ETA_MIN):
+            raise InputError(f"WarmRestarts: give eta_min ({eta_min}) or eta_min_ratio ({eta_min_ratio})")
+        if not 0 <= eta_min_ratio < 1:
+            raise InputError(f"WarmRestarts.eta_min_ratio must lie in [0, 1), got {eta_min_ratio}")
+        return float(eta_min_ratio)
+    floor = 0.0 if eta_min is None else float(eta_min)
+    if not 0 <= floor < lr:
+        raise InputError(
+            f"WarmRestarts.eta_min must lie in [0, lr), got eta_min={floor:g} and lr={lr:g}; "
+            "lower it, or set eta_min_ratio instead"
+        )
+    return floor / lr
+
+
+def _write(schedule: LRScheduler, rates: list[float]) -> None:
+    """Hand the groups their learning rates, as torch's own ``step`` does."""
+    for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    schedule._last_lr = [*rates]
