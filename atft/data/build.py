@@ -102,7 +102,7 @@ def build_cache(
             graph=asdict(graph) if graph else None,
         )
         if graph:
-            record = build_graph(folder, manifest, graph)
+            record = build_graph(folder, manifest, graph, days_written_here=donor is None)
             manifest = replace(manifest, files={**manifest.files, "graph": record})
         write_manifest(folder, manifest)
     return final

@@ -2,17 +2,21 @@
 
 Every ``refresh_days`` the stocks of the universe are correlated over the ``window`` days that end that day;
 the days until the next refresh use that graph. Only returns up to and including the day are passed in, so the
-future cannot leak: there is no argument for it. One refresh of 4,100 stocks costs about 0.3 s on one core,
-most of it choosing the k largest of each row.
+future cannot leak: there is no argument for it. One refresh of 4,100 stocks costs about 0.1 s on one core,
+a third of it choosing the k largest of each row.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int16, Int32
+from jaxtyping import Float32, Int16, Int32, Int64
 
 from atft.errors import InputError
+
+STRIPE = 128
+"""Stocks correlated with all others at a time."""
 
 
 @dataclass(frozen=True)
@@ -62,38 +66,65 @@ class GraphOptions:
         return self.k + self.sector_k
 
 
-def shrunk_correlation(
-    returns: Float32[np.ndarray, "window stocks"], options: GraphOptions
-) -> Float32[torch.Tensor, "stocks stocks"]:
-    r"""Correlate trailing returns pairwise: :math:`\rho_{ij}\, n_{ij} / (n_{ij} + \lambda)`.
+def standardised(
+    returns: Float32[np.ndarray, "window stocks"], market_neutral: bool
+) -> tuple[Float32[torch.Tensor, "stocks window"], Float32[torch.Tensor, "stocks window"]]:
+    """Centre each stock's returns and give them length 1, so that a dot product is a correlation.
 
-    A missing day counts as the stock's own mean, so it adds nothing to any correlation. Pairs seen together
-    on fewer than ``min_observations`` days, constant stocks and the diagonal are -inf.
+    A missing day counts as the stock's own mean, so it adds nothing to any correlation.
 
     Args:
-        returns: trailing one-day returns, NaN where unknown; the last row is the day itself.
-        options: window, market neutrality and shrinkage :math:`\lambda`.
+        returns: trailing one-day returns, NaN where unknown.
+        market_neutral: subtract each day's mean over the stocks first.
+
+    Returns:
+        The unit vectors (all 0 for a constant stock), and 1 where a return is known.
     """
     known = np.isfinite(returns)
     filled = np.where(known, returns, 0).astype(np.float64)
-    if options.market_neutral:
+    if market_neutral:
         filled -= filled.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
     filled[~known] = 0
     filled -= filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     filled[~known] = 0
     norm = np.sqrt((filled**2).sum(axis=0))
     # A constant stock keeps some 1e-17 of rounding.
-    moves = norm > 1e-9
-    unit = torch.from_numpy((filled / np.where(moves, norm, 1)).astype(np.float32))
-    seen = torch.from_numpy(known.astype(np.float32))
-    together = seen.T @ seen
-    correlation = (unit.T @ unit).clamp_(-1, 1)
-    correlation *= together / (together + options.shrinkage)
-    correlation.masked_fill_(together < options.min_observations, -torch.inf)
-    still = torch.from_numpy(~moves)
-    correlation[still, :] = -torch.inf
-    correlation[:, still] = -torch.inf
-    return correlation.fill_diagonal_(-torch.inf)
+    unit = np.where(norm > 1e-9, filled / np.where(norm > 1e-9, norm, 1), 0).astype(np.float32)
+    return torch.from_numpy(unit.T.copy()), torch.from_numpy(known.T.astype(np.float32))
+
+
+def shrunk_correlation(
+    unit: Float32[torch.Tensor, "stocks window"],
+    known: Float32[torch.Tensor, "stocks window"],
+    rows: Int64[torch.Tensor, " rows"],
+    columns: Int64[torch.Tensor, " columns"] | None,
+    options: GraphOptions,
+) -> Float32[torch.Tensor, "rows columns"]:
+    r"""Correlate some stocks with others: :math:`\rho_{ij}\, n_{ij} / (n_{ij} + \lambda)`.
+
+    Pairs known together on fewer than ``min_observations`` days, constant stocks and a stock with itself are
+    -inf.
+
+    Args:
+        unit: from `standardised`.
+        known: likewise; its products count the days :math:`n_{ij}` that a pair has together.
+        rows: stocks of the rows.
+        columns: stocks of the columns; None for all.
+        options: least days and shrinkage :math:`\lambda`.
+    """
+    other, seen = (unit, known) if columns is None else (unit[columns], known[columns])
+    correlation = unit[rows] @ other.T
+    together = known[rows] @ seen.T
+    few = together < options.min_observations
+    correlation.clamp_(-1, 1).mul_(together)
+    correlation.div_(together.add_(options.shrinkage))
+    correlation.masked_fill_(few, -torch.inf)
+    places = torch.arange(len(unit)) if columns is None else columns
+    constant = ~unit.any(dim=1)
+    if constant.any():
+        correlation[constant[rows], :] = -torch.inf
+        correlation[:, constant[places]] = -torch.inf
+    return correlation.masked_fill_(rows[:, None] == places[None, :], -torch.inf)
 
 
 def nearest_stocks(
@@ -108,44 +139,54 @@ def nearest_stocks(
         options: how many, and how close.
 
     Returns:
-        Neighbour of each place as an index into the stocks, strongest first, -1 for none: first the k nearest,
-        then the nearest of the same sector that are not among them. And each edge's shrunk correlation and
-        whether the sector is shared (1 or 0); 0 where there is none.
+        Neighbour of each place as an index into the stocks, strongest first, -1 for none: first the k
+        nearest, then the nearest of the same sector that are not among them. And each edge's shrunk
+        correlation and whether the sector is shared (1 or 0); 0 where there is none.
     """
     stocks = returns.shape[1]
     neighbour = torch.full((stocks, options.width), -1, dtype=torch.int64)
     strength = torch.zeros(stocks, options.width)
     if stocks > 1 and returns.shape[0] >= options.min_observations:
-        correlation = shrunk_correlation(returns, options)
+        unit, known = standardised(returns, options.market_neutral)
         count = min(options.k, stocks - 1)
-        best, index = correlation.topk(count, dim=1)
-        close = best > max(options.threshold, -1.0)
-        neighbour[:, :count] = torch.where(close, index, -1)
-        strength[:, :count] = torch.where(close, best, 0)
+        for rows, correlation in _stripes(unit, known, options) if count else ():
+            best, index = correlation.topk(count, dim=1)
+            close = best > max(options.threshold, -1.0)
+            neighbour[rows, :count] = torch.where(close, index, -1)
+            strength[rows, :count] = torch.where(close, best, 0)
         for name in np.unique(sector[sector >= 0]) if options.sector_k else ():
-            _add_sector(
-                neighbour, strength, correlation, torch.from_numpy(np.flatnonzero(sector == name)), options
-            )
+            members = torch.from_numpy(np.flatnonzero(sector == name))
+            count = min(options.sector_k, len(members) - 1)
+            if not count:
+                continue
+            best, local = shrunk_correlation(unit, known, members, members, options).topk(count, dim=1)
+            index = members[local]
+            listed = neighbour[members, : options.k]
+            fresh = best.isfinite() & (index[:, :, None] != listed[:, None, :]).all(dim=-1)
+            places = torch.arange(options.k, options.k + count)
+            neighbour[members[:, None], places] = torch.where(fresh, index, -1)
+            strength[members[:, None], places] = torch.where(fresh, best, 0)
     chosen = neighbour.numpy()
     same = (chosen >= 0) & (sector[chosen] == sector[:, None]) & (sector[:, None] >= 0)
     weight = np.stack([strength.numpy(), same.astype(np.float32)], axis=-1)
     return chosen.astype(np.int32), weight
 
 
-def _add_sector(
-    neighbour: torch.Tensor,
-    strength: torch.Tensor,
-    correlation: torch.Tensor,
-    members: torch.Tensor,
-    options: GraphOptions,
-) -> None:
-    count = min(options.sector_k, len(members) - 1)
-    if count < 1:
-        return
-    best, local = correlation[members][:, members].topk(count, dim=1)
-    index = members[local]
-    known = neighbour[members, : options.k]
-    fresh = best.isfinite() & (index[:, :, None] != known[:, None, :]).all(dim=-1)
-    places = torch.arange(options.k, options.k + count)
-    neighbour[members[:, None], places] = torch.where(fresh, index, -1)
-    strength[members[:, None], places] = torch.where(fresh, best, 0)
+def _stripes(
+    unit: torch.Tensor, known: torch.Tensor, options: GraphOptions
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Some rows of the shrunk correlation at a time, small enough to stay in the processor's cache."""
+    days = known.sum(dim=1)
+    constant = ~unit.any(dim=1)
+    # A stock known on every day shares with another all the days that the other is known: one product less.
+    whole = (days == known.shape[1]) & ~constant
+    weighted = unit * (days / (days + options.shrinkage).clamp(min=1))[:, None]
+    barred = constant | (days < options.min_observations)
+    for rows in torch.split(whole.nonzero()[:, 0], STRIPE):
+        correlation = unit[rows] @ weighted.T
+        if barred.any():
+            correlation.masked_fill_(barred, -torch.inf)
+        correlation[torch.arange(len(rows)), rows] = -torch.inf
+        yield rows, correlation
+    for rows in torch.split((~whole).nonzero()[:, 0], STRIPE):
+        yield rows, shrunk_correlation(unit, known, rows, None, options)

@@ -16,9 +16,18 @@ from atft.data.record_file import FileRecord, RecordFile, RecordWriter
 from atft.progress import track
 
 
-def build_graph(folder: Path, manifest: Manifest, options: GraphOptions) -> FileRecord:
-    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow``."""
-    days = RecordFile(folder, manifest.files["days"])
+def build_graph(
+    folder: Path, manifest: Manifest, options: GraphOptions, days_written_here: bool
+) -> FileRecord:
+    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow``.
+
+    Args:
+        folder: where ``days.arrow`` lies.
+        manifest: describes it.
+        options: the graph's.
+        days_written_here: this process has just written it, so its checksums need not be read again.
+    """
+    days = RecordFile(folder, manifest.files["days"], days_written_here)
     slots = len(manifest.codes)
     trailing = np.full((options.window, slots), np.nan, dtype=np.float32)
     writer: RecordWriter | None = None

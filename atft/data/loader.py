@@ -113,7 +113,9 @@ class BlockLoader(DataLoader[DayBatch]):
             self._plan.skip = 0
 
     def __len__(self) -> int:
-        return len(self._plan)
+        # Offsets are redrawn each epoch, so their number changes. A trainer that believed the first epoch's
+        # would silently drop the last blocks of a longer one; without a length it reads to the end.
+        raise TypeError("blocks differ from epoch to epoch; len(loader.plan) counts those of the current one")
 
 
 def make_loader(dataset: DayBlocks, sampler: BlockSampler, options: LoaderOptions) -> BlockLoader:

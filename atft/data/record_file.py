@@ -102,12 +102,13 @@ class RecordFile:
     Args:
         folder: the cache's directory.
         record: what its manifest says of the file.
+        written_here: this process has just written it, so batches need no check.
 
     Raises:
         InputError: the file is missing, or its size, header or footer is not the manifest's.
     """
 
-    def __init__(self, folder: Path, record: FileRecord) -> None:
+    def __init__(self, folder: Path, record: FileRecord, written_here: bool = False) -> None:
         self.path = folder / record.name
         self.record = record
         try:
@@ -125,7 +126,7 @@ class RecordFile:
         if zlib.crc32(self._bytes[last:], zlib.crc32(self._bytes[:first])) != record.frame_crc:
             raise InputError(f"{self.path}: damaged header or footer; delete {folder} to build it again")
         self._reader = pa.ipc.open_file(pa.py_buffer(self._bytes))
-        self._checked = bytearray(len(record.crcs))
+        self._checked = bytearray([written_here]) * len(record.crcs)
 
     @property
     def mtime_ns(self) -> int:
