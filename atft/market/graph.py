@@ -1,7 +1,7 @@
 """The hidden graph: communities whose members move together, and follow each other's moves a day later.
 
 It shows itself only in return correlations: members share ``community_share`` of their noise. With 60 % and a
-trailing window of 60 days the ten most correlated stocks are nearly all members. Sectors are a blurred
+trailing window of 60 days nine in ten of a stock's five most correlated ones are members. Sectors are a blurred
 picture of it: several communities to a sector, some stocks filed elsewhere, a few nowhere.
 """
 

@@ -73,7 +73,7 @@ class MarketOptions:
     oracle_ic: float = 0.20
     persistence: float = 0.5
     cycle_amplitude: float = 4.0
-    community: int = 11
+    community: int = 6
     community_share: float = 0.6
     missing: float = 0.01
     seed: int = 1

@@ -43,7 +43,7 @@ def test_purposes_do_not_share_their_draws() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stocks": 5}, "stocks must be at least 22, got 5"),
+        ({"stocks": 5}, "stocks must be at least 12, got 5"),
         ({"days": 3}, "days must be at least 7, got 3"),
         ({"features": 4}, "features must be at least 17, got 4"),
         ({"lookback": 2}, "lookback must be at least 8, got 2"),

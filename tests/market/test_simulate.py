@@ -50,7 +50,7 @@ def recovered(inputs: Array, simulated: Market, part: int) -> float:
     return float(np.corrcoef(inputs[half:][late] @ weights, wanted[half:][late])[0, 1])
 
 
-def neighbours_of_trailing_correlation(simulated: Market, k: int = 10, window: int = 60) -> Array:
+def neighbours_of_trailing_correlation(simulated: Market, k: int = 5, window: int = 60) -> Array:
     """Mean move of the k most correlated stocks, [days, stocks]; NaN before the window is full."""
     returns = np.where(simulated.observed, simulated.columns["return_1d"], np.nan)
     neutral = np.nan_to_num(returns - np.nanmean(returns, axis=1, keepdims=True))
