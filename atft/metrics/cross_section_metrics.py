@@ -42,7 +42,8 @@ class CrossSectionMetrics(Metric):
     collapse 0.
 
     A day is rankable when it has at least two valid stocks with unequal targets; days of unknown labels are
-    not. If the scores of more than 5 % of the rankable days are constant, everything but ``scale`` is NaN.
+    not. If the scores of more than 5 % of the rankable days are constant, or not finite, everything but
+    ``scale`` is NaN.
     Horizons without a rankable day are NaN and left out of the mean over horizons.
 
     Args:
@@ -87,14 +88,15 @@ class CrossSectionMetrics(Metric):
         scores = score.detach().float().movedim(-1, 1)
         targets = torch.where(known, target.float().movedim(-1, 1), 0)
         rankable = ~is_constant(targets, known)
+        rank_ic = spearman(scores, targets, known)
         columns = [
             pearson(scores, targets, known),
-            spearman(scores, targets, known),
+            rank_ic,
             decile_spread(scores, targets, known),
             hit_rate(scores, targets, known),
             scale(scores, self.transform(targets, known), known),
             rankable,
-            rankable & is_constant(scores, known),
+            rankable & rank_ic.isnan(),
             known.sum(-1),
         ]
         self.table.append(torch.stack([c.float() for c in columns], dim=-1))

@@ -1,0 +1,79 @@
+"""Standard errors of means over trading days that lean on each other.
+
+Forward returns of ``h`` days overlap on neighbouring days, so their daily statistics are correlated up to
+``h - 1`` days apart; the textbook error would be too small by up to the square root of ``h``.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def mean_error(series: NDArray[np.floating], lags: int) -> float:
+    r"""Newey-West standard error of a series' mean.
+
+    :math:`\sqrt{\frac{1}{n-1}\big(\gamma_0 + 2\sum_{k=1}^{L} (1 - \frac{k}{L+1})\,\gamma_k\big)}` with the
+    autocovariances :math:`\gamma_k` (divided by n). Without lags this is the sample standard deviation over
+    :math:`\sqrt n`. The Bartlett weights keep it real, at the price of some understatement for long overlaps.
+
+    Args:
+        series: one value per day, in calendar order; NaN days are left out.
+        lags: ``L``, days over which values depend on each other: ``h - 1`` for a horizon of ``h`` days.
+
+    Returns:
+        The error, in the unit of the series; NaN with fewer than two days.
+
+    Raises:
+        ValueError: ``lags`` is negative.
+
+    Paper: Newey and West (1987), A Simple, Positive Semi-definite, Heteroskedasticity and Autocorrelation
+    Consistent Covariance Matrix.
+    """
+    if lags < 0:
+        raise ValueError(f"lags must be at least 0, got {lags}")
+    values = np.asarray(series, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    days = len(values)
+    if days < 2:
+        return float("nan")
+    centred = values - values.mean()
+    total = float(centred @ centred)
+    for k in range(1, min(lags, days - 1) + 1):
+        total += 2 * (1 - k / (lags + 1)) * float(centred[k:] @ centred[:-k])
+    return float(np.sqrt(max(total, 0.0) / days / (days - 1)))
+
+
+def ratio(series: NDArray[np.floating]) -> float:
+    """Mean over sample standard deviation of the days that are not NaN: ICIR of ICs, Sharpe of spreads.
+
+    NaN with fewer than two days or where all are equal.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) < 2 or values.std() == 0:
+        return float("nan")
+    return float(values.mean() / values.std(ddof=1))
+
+
+def ratio_error(series: NDArray[np.floating], lags: int) -> float:
+    r"""Newey-West standard error of :func:`ratio`, by the delta method.
+
+    A day's influence on :math:`\theta = \mu / \sigma` is
+    :math:`z_t - \frac{\theta}{2}(z_t^2 - 1)` with :math:`z_t = (x_t - \mu)/\sigma`; the error is that of the
+    influences' mean. For independent normal days it is Lo's :math:`\sqrt{(1 + \theta^2/2)/n}`.
+
+    Args:
+        series: one value per day, in calendar order; NaN days are left out.
+        lags: as in :func:`mean_error`.
+
+    Returns:
+        The error; NaN where the ratio is.
+
+    Paper: Lo (2002), The Statistics of Sharpe Ratios, equations 6 to 9.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    theta = ratio(values)
+    if np.isnan(theta):
+        return float("nan")
+    standard = (values - values.mean()) / values.std(ddof=1)
+    return mean_error(standard - theta / 2 * (standard**2 - 1), lags)

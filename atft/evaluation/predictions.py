@@ -1,0 +1,227 @@
+"""predictions.parquet: one row per day, horizon and stock, the file between training and every report.
+
+Decisions: long rows, because a researcher joins them to anything; sorted by (date, horizon, code), so that a
+cross-section is contiguous; days whose targets are unknown are rows like any other. Reading one horizon gives
+dense ``[days, stocks]`` arrays: 2,200 days x 4,484 stocks are 39 MB a column.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft.errors import InputError, nearest
+
+REQUIRED = {"date": "date32[day]", "code": "string", "horizon": "int32", "score": "float", "target": "float"}
+"""Columns without which a file is not a predictions file, and their Arrow types. Only ``target`` may be
+null.
+"""
+OPTIONAL = {
+    "target_lag1": "float",
+    "split": "string",
+    "fold": "int32",
+    "sector": "string",
+    "oracle": "float",
+    "return_1d": "float",
+    "momentum_20d": "float",
+    "traded_value": "float",
+}
+"""Columns that evaluation knows; exposures, regimes and quantiles (``q05``) come under their own names."""
+ALIKE = {
+    "string": {"string", "large_string"},
+    "float": {"float", "double"},
+    "int32": {"int8", "int16", "int32", "int64"},
+}
+"""Arrow types that may stand for the written one, as other tools save it."""
+ARRAYS = ("score", "target", "target_lag1", "oracle", "return_1d")
+
+
+@dataclass(frozen=True)
+class HorizonScores:
+    """One horizon of a predictions file as dense arrays over its own days and stocks."""
+
+    horizon: int
+    """Trading days ahead."""
+    dates: NDArray[Any]
+    """datetime64[D] ``[days]``, ascending."""
+    codes: NDArray[Any]
+    """Strings ``[stocks]``, ascending."""
+    present: NDArray[np.bool_]
+    """``[days, stocks]``; the file has that row: the stock was in the universe."""
+    columns: dict[str, NDArray[np.float32]]
+    """``[days, stocks]`` by name, NaN where absent or null."""
+
+    def valid(self, target: str = "target") -> NDArray[np.bool_]:
+        """Rows whose ``target`` (or ``target_lag1``) is known, ``[days, stocks]``."""
+        return self.present & np.isfinite(self.columns[target])
+
+
+def prediction_rows(
+    dates: Any, codes: Sequence[str], horizons: Sequence[int], by_horizon: Mapping[str, Any], **by_stock: Any
+) -> Any:
+    """Lay one day's forecasts out as rows of a predictions file.
+
+    Args:
+        dates: the day (``datetime.date``), the same for all rows.
+        codes: ``[stocks]`` identifiers of the day's universe.
+        horizons: trading days ahead.
+        by_horizon: name -> ``[stocks, horizons]`` floats: score, target, target_lag1, oracle, q05 ...; NaN
+            becomes null.
+        by_stock: name -> ``[stocks]`` values that all horizons share (sector, context, exposures), or one
+            value for all rows (split, fold, regimes).
+
+    Returns:
+        A ``pyarrow.Table`` ordered by (horizon, code), in the order of ``codes``.
+    """
+    import pyarrow as pa
+
+    stocks, many = len(codes), len(horizons)
+    known = REQUIRED | OPTIONAL
+    columns: dict[str, Any] = {
+        "date": pa.array([dates] * (stocks * many), pa.date32()),
+        "code": pa.array(list(codes) * many, pa.string()),
+        "horizon": pa.array(np.repeat(np.asarray(horizons, np.int32), stocks)),
+    }
+    for name, values in by_horizon.items():
+        flat = np.ascontiguousarray(np.asarray(values, np.float32).T).ravel()
+        columns[name] = pa.array(flat, mask=np.isnan(flat))
+    for name, values in by_stock.items():
+        single = values is None or isinstance(values, str | int | float)
+        listed = [values] * stocks if single else list(values)
+        if known.get(name) == "string":
+            columns[name] = pa.array(listed * many, pa.string())
+        elif known.get(name) == "int32":
+            columns[name] = pa.array(listed * many, pa.int32())
+        else:
+            flat = np.tile(np.asarray(listed, np.float32), many)
+            columns[name] = pa.array(flat, mask=np.isnan(flat))
+    return pa.table(columns)
+
+
+def write_predictions(path: str | Path, tables: Iterable[Any], metadata: Mapping[str, str]) -> Path:
+    """Stream tables of rows into one Parquet file, which appears only when it is whole.
+
+    Args:
+        path: where the file will be.
+        tables: Arrow tables of one schema, in date order, as :func:`prediction_rows` makes them.
+        metadata: strings kept in the file's footer: run, digests.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        InputError: there are no rows.
+    """
+    import pyarrow.parquet as pq
+
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    writer: Any = None
+    try:
+        for table in tables:
+            if writer is None:
+                schema = table.schema.with_metadata({k.encode(): v.encode() for k, v in metadata.items()})
+                writer = pq.ParquetWriter(beside, schema, compression="zstd")
+            writer.write_table(table.cast(writer.schema))
+        if writer is None:
+            raise InputError(f"{target}: no day to predict; widen the split")
+        writer.close()
+        beside.replace(target)
+    finally:
+        if writer is not None:
+            writer.close()
+        beside.unlink(missing_ok=True)
+    return target
+
+
+def check_predictions(path: str | Path) -> dict[str, str]:
+    """Read a predictions file's columns and their types from its footer, or refuse it in one line.
+
+    Raises:
+        InputError: the file is missing or unreadable, lacks a column or has one of another type.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such predictions file; `python -m atft predict` writes one") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error}); write it again") from error
+    types = {f.name: str(f.type) for f in schema}
+    for name, wanted in (REQUIRED | OPTIONAL).items():
+        if name not in types:
+            if name in REQUIRED:
+                raise InputError(f"{path}: no column {name!r} in this predictions file{nearest(name, types)}")
+            continue
+        if types[name] not in ALIKE.get(wanted, {wanted}):
+            raise InputError(f"{path}: column {name!r} must be {wanted}, it is {types[name]}")
+    return types
+
+
+def prediction_horizons(path: str | Path) -> tuple[int, ...]:
+    """Horizons that a predictions file holds, ascending."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    check_predictions(path)
+    column = pq.read_table(path, columns=["horizon"])["horizon"]
+    return tuple(sorted(int(h) for h in pc.unique(column).to_pylist()))
+
+
+def read_horizon(
+    path: str | Path, horizon: int, split: str | None = None, columns: Sequence[str] = ARRAYS
+) -> HorizonScores:
+    """Read one horizon into dense arrays.
+
+    Args:
+        path: a predictions file.
+        horizon: trading days ahead.
+        split: only rows of this split; null reads all.
+        columns: float columns to read; those that the file lacks are left out.
+
+    Raises:
+        InputError: the file cannot be used, nothing matches, a score is missing, or a stock has two rows on
+            one day.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    types = check_predictions(path)
+    if split is not None and "split" not in types:
+        raise InputError(f"{path}: no column 'split' to find {split!r} in")
+    wanted = [("horizon", "==", horizon), *([("split", "==", split)] if split is not None else [])]
+    present = [c for c in columns if c in types]
+    table = pq.read_table(path, columns=["date", "code", *present], filters=wanted).combine_chunks()
+    if not len(table):
+        within = f" of split {split!r}" if split is not None else ""
+        raise InputError(f"{path}: no rows of horizon {horizon}{within}; it has {prediction_horizons(path)}")
+    days = table["date"].cast("int32").to_numpy()
+    dates, day = np.unique(days, return_inverse=True)
+    coded = pc.dictionary_encode(table["code"]).combine_chunks()
+    names = np.asarray(coded.dictionary.to_pylist(), dtype=np.str_)
+    order = np.argsort(names)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    stock = place[coded.indices.to_numpy()]
+    cell = day * len(names) + stock
+    seen = np.bincount(cell, minlength=len(dates) * len(names)).reshape(len(dates), len(names))
+    if seen.max() > 1:
+        i, j = np.unravel_index(int(seen.argmax()), seen.shape)
+        raise InputError(
+            f"{path}: {names[order][j]} has {seen[i, j]} rows of horizon {horizon} on "
+            f"{dates[i].astype('datetime64[D]')}; name one split, or remove the duplicates"
+        )
+    arrays = {}
+    for name in present:
+        dense = np.full(seen.size, np.nan, dtype=np.float32)
+        dense[cell] = table[name].to_numpy()
+        arrays[name] = dense.reshape(seen.shape)
+    if "score" in arrays and np.isnan(arrays["score"][seen > 0]).any():
+        raise InputError(f"{path}: scores of horizon {horizon} are missing or NaN; predict again")
+    return HorizonScores(horizon, dates.astype("datetime64[D]"), names[order], seen > 0, arrays)

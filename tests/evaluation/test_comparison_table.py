@@ -1,0 +1,65 @@
+"""The table that ends a fit: rows in one order, each a line that a log can be searched for."""
+
+import re
+
+import numpy as np
+
+from atft.evaluation.comparison_table import comparison_table, render
+from atft.evaluation.summary import SummaryRow, summarise_scorers
+
+
+def rows() -> list[SummaryRow]:
+    rng = np.random.default_rng(0)
+    out: list[SummaryRow] = []
+    for horizon in (5, 1, 20):
+        target = 0.02 * rng.standard_normal((60, 50))
+        noise = rng.standard_normal((60, 50))
+        valid = np.ones_like(target, dtype=bool)
+        scorers = {
+            "ceiling": target,
+            "reversal": noise,
+            "ridge": 10 * target + noise,
+            "network": 20 * target + noise,
+        }
+        out += summarise_scorers(scorers, target, valid, horizon, np.roll(target, 1, axis=0))
+    return out
+
+
+BANDS = {h: {"rank_ic": (-0.0123, 0.0124), "ic": (-0.02, 0.02), "sharpe": (-0.25, 0.25)} for h in (1, 5, 20)}
+
+
+def test_scorers_and_horizons_stand_in_their_order() -> None:
+    text = render(comparison_table(rows(), BANDS, title="validation"))
+    found = re.findall(r"^(network|ridge|reversal|random 95 %|ceiling)\s+(\d+d)", text, flags=re.MULTILINE)
+    scorers = ("network", "ridge", "reversal", "random 95 %", "ceiling")
+    assert found == [(s, f"{h}d") for h in (1, 5, 20) for s in scorers]
+    assert text.startswith("validation")
+
+
+def test_a_line_holds_each_value_with_its_error() -> None:
+    every = rows()
+    text = render(comparison_table(every, BANDS))
+    line = next(t for t in text.splitlines() if re.match(r"network +5d", t))
+    row = next(r for r in every if (r.scorer, r.horizon, r.lag) == ("network", 5, 0))
+    later = next(r for r in every if (r.scorer, r.horizon, r.lag) == ("network", 5, 1))
+    for value, error in ((row.rank_ic, row.rank_ic_error), (later.rank_ic, later.rank_ic_error)):
+        assert f"{value:+.4f} ± {error:.4f}" in line
+    assert f"{row.sharpe:+.3f} ± {row.sharpe_error:.3f}" in line and " 60 " in line
+    assert "-0.0123 .. +0.0124" in next(t for t in text.splitlines() if re.match(r"random 95 % +5d", t))
+
+
+def test_it_is_plain_text_of_whole_lines() -> None:
+    text = render(comparison_table(rows(), BANDS))
+    assert "\x1b" not in text and "…" not in text and max(map(len, text.splitlines())) <= 150
+
+
+def test_what_is_not_there_is_left_out() -> None:
+    few = [r for r in rows() if r.scorer == "network" and r.lag == 0 and r.horizon == 1]
+    text = render(comparison_table(few))
+    assert "network" in text and "random" not in text and "ceiling" not in text and "5d" not in text
+
+
+def test_a_scorer_without_a_value_says_nan() -> None:
+    target = np.random.default_rng(0).standard_normal((10, 8))
+    flat = summarise_scorers({"network": np.zeros_like(target)}, target, np.isfinite(target), 1)
+    assert re.search(r"network +1d +0 +nan +nan +nan", render(comparison_table(flat)))

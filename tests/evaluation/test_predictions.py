@@ -1,0 +1,122 @@
+"""The predictions file: what is written is read back, what cannot be used is refused in one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from atft.errors import InputError
+from atft.evaluation.predictions import (
+    check_predictions,
+    prediction_horizons,
+    read_horizon,
+    write_predictions,
+)
+
+
+def test_what_was_written_is_read_back(predictions: Path, make_rows: Callable[..., list[Any]]) -> None:
+    frame = pl.read_parquet(predictions)
+    table = read_horizon(predictions, 5)
+    assert table.columns["score"].shape == (len(table.dates), len(table.codes)) == (40, 30)
+    rows = frame.filter(pl.col("horizon") == 5)
+    assert table.present.sum() == len(rows)
+    for row in rows.sample(50, seed=0).iter_rows(named=True):
+        i = np.searchsorted(table.dates, np.datetime64(row["date"]))
+        j = np.searchsorted(table.codes, row["code"])
+        for name in ("score", "target", "target_lag1", "oracle", "return_1d"):
+            got = table.columns[name][i, j]
+            assert np.isnan(got) if row[name] is None else got == np.float32(row[name]), name
+
+
+def test_rows_are_sorted_and_typed_and_the_footer_names_the_run(predictions: Path) -> None:
+    frame = pl.read_parquet(predictions)
+    assert frame.equals(frame.sort("date", "horizon", "code"))
+    types = check_predictions(predictions)
+    assert types["date"] == "date32[day]" and types["horizon"] == "int32" and types["score"] == "float"
+    assert types["q05"] == types["regime_volatility"] == "float" and types["sector"] == "string"
+    assert frame["sector"].null_count() > 0 and set(frame["split"]) == {"val", "test"}
+    metadata = pq.read_schema(predictions).metadata
+    assert metadata[b"run"] == b"r1" and metadata[b"data"] == b"abc"
+
+
+def test_days_of_unknown_targets_are_rows_with_null_and_not_valid(predictions: Path) -> None:
+    frame, table = pl.read_parquet(predictions), read_horizon(predictions, 5)
+    assert frame["target"].null_count() > 0 and frame["score"].null_count() == 0
+    assert table.present[-5:].any() and not table.valid()[-5:].any() and table.valid()[:-5].any()
+    assert table.valid("target_lag1").sum() < table.valid().sum()
+
+
+def test_one_split_is_read_alone(predictions: Path) -> None:
+    table = read_horizon(predictions, 1, split="test")
+    assert len(table.dates) == 30 and table.dates[0] == np.datetime64("2020-01-11")
+    assert prediction_horizons(predictions) == (1, 5)
+
+
+def test_wider_numbers_of_other_tools_are_read_too(predictions: Path) -> None:
+    wide = predictions.with_name("wide.parquet")
+    frame = pl.read_parquet(predictions)
+    frame.with_columns(pl.col("score").cast(pl.Float64), pl.col("horizon").cast(pl.Int64)).write_parquet(wide)
+    np.testing.assert_array_equal(
+        read_horizon(wide, 5).columns["score"], read_horizon(predictions, 5).columns["score"]
+    )
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, make_rows: Callable[..., list[Any]]) -> None:
+    def broken() -> Any:
+        yield from make_rows()[:3]
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        write_predictions(tmp_path / "p.parquet", broken(), {})
+    with pytest.raises(InputError, match=r"no day to predict; widen the split"):
+        write_predictions(tmp_path / "p.parquet", [], {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: f.drop("score"), r"no column 'score'"),
+        (lambda f: f.rename({"target": "targt"}), r"no column 'target' .*did you mean 'targt'|target_lag1"),
+        (lambda f: f.with_columns(pl.col("score").cast(pl.String)), r"'score' must be float, it is"),
+        (lambda f: pl.concat([f, f.head(1)]), r"S\d+ has 2 rows of horizon 1 on 2020-01-01; name one split"),
+        (lambda f: f.with_columns(score=pl.lit(None, pl.Float32)), r"scores of horizon 1 are missing or NaN"),
+        (lambda f: f.filter(pl.col("horizon") != 1), r"no rows of horizon 1; it has \(5,\)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(
+    spoil: Callable[[pl.DataFrame], pl.DataFrame], message: str, predictions: Path
+) -> None:
+    spoil(pl.read_parquet(predictions)).write_parquet(predictions)
+    with pytest.raises(InputError, match=message) as error:
+        read_horizon(predictions, 1)
+    assert "\n" not in str(error.value) and "predictions" in str(error.value)
+
+
+def test_a_missing_or_broken_file_is_refused_in_one_line(tmp_path: Path, predictions: Path) -> None:
+    with pytest.raises(InputError, match=r"no such predictions file; `python -m atft predict`"):
+        check_predictions(tmp_path / "nothing.parquet")
+    predictions.write_bytes(predictions.read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"not a readable Parquet file"):
+        check_predictions(predictions)
+    with pytest.raises(InputError, match=r"no rows of horizon 1 of split 'train'"):
+        read_horizon(write_again(predictions), 1, split="train")
+
+
+def write_again(path: Path) -> Path:
+    from datetime import date
+
+    from atft.evaluation.predictions import prediction_rows
+
+    rows = prediction_rows(
+        date(2020, 1, 1),
+        ["A", "B"],
+        [1],
+        {"score": [[1.0], [2.0]], "target": [[0.0], [np.nan]]},
+        split="test",
+    )
+    return write_predictions(path, [rows], {})

@@ -1,0 +1,90 @@
+"""The summary: the same numbers as scipy and as the training metrics, with errors that mean something."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from atft.evaluation.newey_west import mean_error
+from atft.evaluation.predictions import read_horizon
+from atft.evaluation.summary import score_days, summarise, summarise_predictions, summarise_scorers
+from atft.metrics.cross_section_metrics import CrossSectionMetrics
+
+
+def market(days: int = 150, stocks: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    target = 0.02 * rng.standard_normal((days, stocks))
+    score = 20 * target + rng.standard_normal((days, stocks))
+    valid = rng.random((days, stocks)) < 0.9
+    target[~valid] = np.nan
+    return score, target, valid
+
+
+def test_each_day_equals_scipy() -> None:
+    score, target, valid = market()
+    days = score_days(score, target, valid, 5)
+    for d in (0, 63, 64, 149):
+        s, t = score[d, valid[d]], target[d, valid[d]]
+        assert days.rank_ic[d] == pytest.approx(scipy.stats.spearmanr(s, t).statistic, abs=1e-5)
+        assert days.ic[d] == pytest.approx(scipy.stats.pearsonr(s, t).statistic, abs=1e-5)
+
+
+def test_the_report_and_the_training_metric_agree() -> None:
+    score, target, valid = market()
+    row = summarise(score_days(score, target, valid, 5), "network")
+    metric = CrossSectionMetrics([5])
+    tensors = (torch.from_numpy(np.asarray(a, np.float32))[..., None] for a in (score, target))
+    metric.update(*tensors, torch.from_numpy(valid)[..., None], torch.arange(len(score)))
+    values = metric.compute()
+    for name in ("rank_ic", "ic", "icir", "rank_icir", "sharpe", "sharpe_annual"):
+        assert getattr(row, name) == pytest.approx(values[name].item(), rel=1e-4), name
+
+
+def test_errors_are_newey_west_with_horizon_minus_one_lags() -> None:
+    score, target, valid = market()
+    days = score_days(score, target, valid, 5)
+    row = summarise(days, "network")
+    assert row.rank_ic_error == mean_error(days.rank_ic, 4) and row.ic_error == mean_error(days.ic, 4)
+    assert row.sharpe_annual_error == pytest.approx(row.sharpe_error * np.sqrt(252 / 5))
+    assert row.days == 150 and row.horizon == 5 and row.lag == 0
+
+
+def test_scorers_stand_side_by_side_at_both_lags() -> None:
+    score, target, valid = market()
+    delayed = np.roll(target, 1, axis=1)
+    rows = summarise_scorers({"network": score, "worse": -score}, target, valid, 1, delayed)
+    assert [(r.scorer, r.lag) for r in rows] == [("network", 0), ("network", 1), ("worse", 0), ("worse", 1)]
+    assert rows[0].rank_ic == pytest.approx(-rows[2].rank_ic) and rows[0].rank_ic > 0.2 > abs(rows[1].rank_ic)
+
+
+def test_constant_scores_are_nan_and_unknown_days_are_not_counted() -> None:
+    score, target, valid = market()
+    row = summarise(score_days(np.ones_like(score), target, valid, 1), "constant")
+    assert np.isnan([row.rank_ic, row.ic, row.sharpe, row.icir, row.rank_ic_error]).all() and row.days == 0
+    unknown = target.copy()
+    unknown[100:] = np.nan
+    row = summarise(score_days(score, unknown, valid, 1), "network")
+    first = summarise(score_days(score[:100], target[:100], valid[:100], 1), "network")
+    assert row == first and row.days == 100
+    assert np.isnan(summarise(score_days(score[:0], target[:0], valid[:0], 1), "none").rank_ic)
+
+
+def test_more_than_five_per_cent_of_lost_days_spoil_a_scorer() -> None:
+    score, target, valid = market(days=100)
+    score[:5] = 1.0
+    assert summarise(score_days(score, target, valid, 1), "network").days == 95
+    score[5] = np.nan
+    assert np.isnan(summarise(score_days(score, target, valid, 1), "network").rank_ic)
+
+
+def test_a_predictions_file_is_measured_with_its_ceiling(predictions: Path) -> None:
+    rows = summarise_predictions(predictions, split="test")
+    assert [(r.scorer, r.horizon, r.lag) for r in rows] == [
+        (s, h, lag) for h in (1, 5) for s in ("network", "ceiling") for lag in (0, 1)
+    ]
+    table = read_horizon(predictions, 5, "test")
+    days = score_days(table.columns["score"], table.columns["target"], table.present, 5)
+    assert rows[4].rank_ic == pytest.approx(np.nanmean(days.rank_ic)) and rows[4].days == 25
+    assert rows[2].rank_ic > rows[0].rank_ic > 0.2
