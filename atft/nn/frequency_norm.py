@@ -82,7 +82,7 @@ def take_out(
         wave[1, -1] = 0.0
     chosen = dominant(wave.square().sum(0), min(components, max(half - 1, 0)))
     wave = wave * chosen
-    residual = (centred - basis.T @ wave.reshape(2 * half, -1)).reshape(window.shape) * present
+    residual = (centred - basis.T @ wave.flatten(0, 1)).reshape(window.shape) * present
     scale = (residual.square().sum(0) / count).sqrt() + FLOOR
     today, quarter = wave.sum(1).reshape(2, stocks, features)
     return residual / scale, torch.cat((level, today, quarter, scale.log()), dim=-1)

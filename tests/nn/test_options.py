@@ -1,0 +1,47 @@
+"""Sizes out of range are refused in one line; attention heads follow from the width."""
+
+from typing import Any
+
+import pytest
+
+from atft.errors import InputError
+from atft.nn.options import NetworkOptions, check_options, head_count
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_size": 0}, "hidden_size must be 4 to 4096, got 0"),
+        ({"gat_layers": 5}, "gat_layers must be 1 to 4, got 5"),
+        ({"gat_layers": 0}, "gat_layers"),
+        ({"fan_components": 0}, "fan_components"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
+        ({"gat_dropout": -0.1}, "gat_dropout"),
+        ({"dropout": float("nan")}, "dropout"),
+        ({"horizons": []}, "horizons"),
+        ({"horizons": [5, 1]}, "ascending"),
+        ({"horizons": [0, 1]}, "horizons"),
+        ({"quantiles": [0.9, 0.1]}, "quantiles must ascend"),
+        ({"quantiles": [0.0, 0.5]}, "quantiles"),
+    ],
+)
+def test_a_size_out_of_range_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        check_options(NetworkOptions(**options), n_features=3)
+    assert "\n" not in str(error.value)
+
+
+def test_a_panel_without_features_is_refused() -> None:
+    with pytest.raises(InputError, match="0 features"):
+        check_options(NetworkOptions(), n_features=0)
+
+
+def test_the_defaults_are_in_range() -> None:
+    check_options(NetworkOptions(), n_features=1)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "heads"), [(4, 1), (32, 2), (48, 2), (64, 4), (100, 4), (37, 1), (256, 8)]
+)
+def test_heads_divide_the_width_and_keep_sixteen_channels(hidden: int, heads: int) -> None:
+    assert head_count(hidden) == heads and hidden % heads == 0

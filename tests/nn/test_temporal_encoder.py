@@ -1,0 +1,54 @@
+"""The encoder reads all of its window, and attention is attention although it projects nothing."""
+
+import torch
+
+from atft.nn.temporal_encoder import LastDayAttention, TemporalEncoder
+
+
+def build(hidden: int = 32) -> TemporalEncoder:
+    torch.manual_seed(0)
+    return TemporalEncoder(hidden, dropout=0.0)
+
+
+def test_folded_attention_equals_projecting_every_state() -> None:
+    torch.manual_seed(0)
+    block, last, history = LastDayAttention(64), torch.randn(5, 64), torch.randn(9, 5, 64)
+    query = block.query(last).reshape(5, 4, 16)
+    key = torch.einsum("lnc,hwc->nhlw", history, block.key)
+    value = torch.einsum("lnc,hwc->nhlw", history, block.value)
+    expected = torch.nn.functional.scaled_dot_product_attention(query[:, :, None], key, value)
+    answer, weight = block(last, history)
+    torch.testing.assert_close(answer, expected.reshape(5, 64))
+    torch.testing.assert_close(weight.sum(-1), torch.ones(5, 4))
+
+
+def test_new_attention_looks_at_the_whole_window_nearly_alike() -> None:
+    window = torch.randn(20, 50, 32)
+    _, weight = build()(window)
+    assert (weight * 20 - 1).abs().max() < 0.6
+
+
+def test_the_state_depends_on_every_day_of_the_window() -> None:
+    window = torch.randn(30, 1, 32, requires_grad=True)
+    state, _ = build()(window)
+    state.square().sum().backward()
+    assert window.grad is not None
+    reach = window.grad.abs().amax((1, 2))
+    assert (reach > 1e-6).all() and reach[-1] > reach[0]
+
+
+def test_the_last_row_reaches_the_state_unchanged_at_first() -> None:
+    window = torch.randn(10, 200, 32)
+    state, _ = build()(window)
+    assert torch.corrcoef(torch.stack((state.flatten(), window[-1].flatten())))[0, 1] > 0.95
+
+
+def test_rows_are_encoded_on_their_own() -> None:
+    window, block = torch.randn(10, 7, 32), build()
+    torch.testing.assert_close(block(window)[0][3:4], block(window[:, 3:4])[0], atol=1e-5, rtol=1e-4)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    block = build()
+    block(torch.randn(10, 7, 32))[0].square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in block.parameters())

@@ -1,0 +1,56 @@
+"""Variable selection: weights that sum to one, a linear start, no big tensor."""
+
+import torch
+
+from atft.nn.variable_selection import VariableSelection
+
+
+def build(features: int = 6, hidden: int = 16) -> VariableSelection:
+    torch.manual_seed(0)
+    return VariableSelection(features, hidden, dropout=0.0)
+
+
+def test_weights_are_positive_and_sum_to_one() -> None:
+    weight = build().weights(torch.randn(5, 7, 6))
+    assert (weight > 0).all()
+    torch.testing.assert_close(weight.sum(-1), torch.ones(5, 7))
+
+
+def test_a_new_block_weighs_features_nearly_alike_and_is_nearly_linear() -> None:
+    block, x = build(), torch.randn(500, 6)
+    assert (block.weights(x) - 1 / 6).abs().max() < 0.1
+    target = block(x)
+    design = torch.cat((x, torch.ones(500, 1)), dim=1)
+    fitted = design @ torch.linalg.lstsq(design, target).solution
+    assert (target - fitted).var() < 0.05 * target.var()
+
+
+def test_without_selection_weights_and_their_levels_do_not_matter() -> None:
+    block, x = build(), torch.randn(9, 6)
+    before = block(x, select=False)
+    with torch.no_grad():
+        for parameter in (*block.weigher.parameters(), block.level):
+            parameter.add_(1.0)
+    assert torch.equal(before, block(x, select=False))
+    assert not torch.allclose(before, block(x))
+
+
+def test_each_feature_moves_the_output_with_and_without_selection() -> None:
+    x = torch.randn(6)
+    for select in (True, False):
+        slope = torch.autograd.functional.jacobian(lambda row, s=select: build()(row, s), x)
+        assert (slope.abs().amax(0) > 1e-4).all()
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    block = build()
+    block(torch.randn(20, 6)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in block.parameters())
+
+
+def test_no_tensor_holds_hidden_numbers_for_each_feature() -> None:
+    sizes: list[int] = []
+    rows, features, hidden = 50, 40, 32
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+        build(features, hidden)(torch.randn(rows, features)).sum().backward()
+    assert max(sizes) < rows * features * hidden / 10
