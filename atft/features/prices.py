@@ -70,7 +70,7 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     good = np.isfinite(values["close"]) & (values["close"] > 0)
     bad = np.flatnonzero(keep & ~good)
     if len(bad) and options.non_positive == "error":
-        where = _place(cell[bad[0]], calendar, codes)
+        where = _place(int(cell[bad[0]]), calendar, codes)
         raise InputError(
             f"{path}: {len(bad):,} rows whose close is missing or not above 0, the first {where}; "
             f"correct them or set non_positive to exclude"
@@ -225,5 +225,5 @@ def _drop_other_basis(grids: dict[str, np.ndarray]) -> None:
 
 
 def _place(cell: int, calendar: list[date], codes: list[str]) -> str:
-    day, stock = divmod(int(cell), len(codes))
+    day, stock = divmod(cell, len(codes))
     return f"{codes[stock]} on {calendar[day]}"

@@ -80,7 +80,7 @@ def group_sums(
     day, stock = np.nonzero(count & ~np.isnan(values) & (group >= 0))
     cell = day * groups + group[day, stock]
     shape = (len(values), groups)
-    total = np.bincount(cell, weights=values[day, stock], minlength=shape[0] * groups)
-    return total.reshape(shape), np.bincount(cell, minlength=shape[0] * groups).reshape(shape).astype(
-        np.float64
-    )
+    n = np.bincount(cell, minlength=shape[0] * groups)
+    # Without a single value bincount forgets the type of its weights.
+    total = np.bincount(cell, weights=values[day, stock], minlength=shape[0] * groups).astype(np.float64)
+    return total.reshape(shape), n.reshape(shape).astype(np.float64)

@@ -19,12 +19,17 @@ class SpreadCheck:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self.days = 0
+        self.known_days = np.zeros(len(self.names), dtype=np.int64)
         self.flat_days = np.zeros(len(self.names), dtype=np.int64)
 
     def update(
         self, features: Float32[np.ndarray, "features days stocks"], universe: Bool[np.ndarray, "days stocks"]
     ) -> None:
-        """Count some days; those with fewer than 10 stocks in the universe are passed over."""
+        """Count some days, in order.
+
+        Days with fewer than 10 stocks in the universe are passed over, and a feature's days before the first
+        one on which it is known at all: its window was still filling.
+        """
         count = universe.sum(axis=1)
         universe = universe & (count >= MIN_STOCKS)[:, None]
         day, stock = np.nonzero(universe)
@@ -34,19 +39,34 @@ class SpreadCheck:
         self.days += len(starts)
         for i, values in enumerate(features):
             ranked = values[day, stock]
+            most, least = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)
+            if not self.known_days[i]:
+                known = ~np.isnan(most)
+                warm = int(known.argmax()) if known.any() else len(starts)
+                most, least = most[warm:], least[warm:]
+            self.known_days[i] += len(most)
             # NaN compares false: a day on which no value is known counts as flat.
-            spread = np.fmax.reduceat(ranked, starts) > np.fmin.reduceat(ranked, starts)
-            self.flat_days[i] += int((~spread).sum())
+            self.flat_days[i] += int((~(most > least)).sum())
 
     def flat(self, where: Path) -> tuple[str, ...]:
         """Features without spread on more than 5 % of the days.
 
         Raises:
-            InputError: more than 5 % of the features are.
+            InputError: more than 5 % of the features are; the message names them.
         """
-        share = self.flat_days / max(self.days, 1)
-        flat = tuple(n for n, s in zip(self.names, share, strict=True) if s > FLAT_DAYS_SHARE)
+        if not self.days:
+            return ()
+        never = self.known_days == 0
+        flat_days = self.flat_days > FLAT_DAYS_SHARE * self.known_days
+        flat = tuple(n for n, dead in zip(self.names, never | flat_days, strict=True) if dead)
         if len(flat) > FLAT_FEATURES_SHARE * len(self.names):
+            if never.any():
+                unknown = [n for n, dead in zip(self.names, never, strict=True) if dead]
+                raise InputError(
+                    f"{where}: {len(unknown)} features are never known in the universe, as "
+                    f"{', '.join(unknown[:5])}; fill the price columns that are empty, or give more than the "
+                    f"250 days that the longest windows read"
+                )
             shown = ", ".join(flat[:5]) + (", ..." if len(flat) > 5 else "")
             raise InputError(
                 f"{where}: {len(flat)} features are the same for all stocks of the universe on more than "

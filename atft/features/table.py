@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class PanelWriter:
         self.rows = 0
         self._writer: Any = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "PanelWriter":
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self.aside.touch()

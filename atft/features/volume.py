@@ -20,7 +20,8 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     the log volume. ``x_traded_value_20d``: log of the mean traded value. ``x_price_level``: log of the close
     as read. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
     |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change. ``x_signed_volume_{k}d``:
-    volume of up days minus that of down days over all, in [-1, 1]. ``x_money_flow_{k}d``: volume weighted
+    volume of up days minus that of down days over all with a return, in
+    [-1, 1]. ``x_money_flow_{k}d``: volume weighted
     with the place of the close in the day's range, in [-1, 1]. ``x_vwap_distance_{k}d``: log of the close over
     the volume-weighted mean close.
     """
@@ -45,14 +46,15 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
 
     totals = [np.where(means[span] > 0, means[span], np.nan) for span in SIDES]
     signed = window_means(np.sign(r) * volume, SIDES)
-    for span, side, total in zip(SIDES, signed, totals, strict=True):
-        yield f"x_signed_volume_{span}d", np.clip(side / total, -1.0, 1.0)
+    sided = window_means(np.where(np.isnan(r), np.nan, volume), SIDES)
+    for span, side, known in zip(SIDES, signed, sided, strict=True):
+        yield f"x_signed_volume_{span}d", side / np.where(known > 0, known, np.nan)
     width = past.high - past.low
     # A day without a range says nothing of a side.
     place = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
     flows = window_means(place * volume, SIDES)
     for span, flow, total in zip(SIDES, flows, totals, strict=True):
-        yield f"x_money_flow_{span}d", np.clip(flow / total, -1.0, 1.0)
+        yield f"x_money_flow_{span}d", flow / total
     weighted = window_means(past.close * volume, SIDES)
     for span, paid, total in zip(SIDES, weighted, totals, strict=True):
         yield f"x_vwap_distance_{span}d", past.log_close - np.log(paid / total)

@@ -68,7 +68,7 @@ def window_highs(x: Series, spans: Sequence[int]) -> list[Series]:
             if size <= span < 2 * size:
                 high = level.copy()
                 rest = span - size
-                np.maximum(high[rest:], level[: len(x) - rest], out=high[rest:])
+                np.maximum(high[rest:], level[: max(0, len(x) - rest)], out=high[rest:])
                 highs[i] = high
         if 2 * size > max(spans):
             break
@@ -91,9 +91,10 @@ def window_high_age(x: Series, span: int) -> Series:
 
     def merged(days: int, older: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         high, since = best.copy(), age.copy()
-        wins = older[0][: len(x) - days] > high[days:]
-        high[days:][wins] = older[0][: len(x) - days][wins]
-        since[days:][wins] = older[1][: len(x) - days][wins] + days
+        past = max(0, len(x) - days)
+        wins = older[0][:past] > high[days:]
+        high[days:][wins] = older[0][:past][wins]
+        since[days:][wins] = older[1][:past][wins] + days
         return high, since
 
     size = 1
@@ -176,7 +177,7 @@ class Line(NamedTuple):
     residual_std: np.ndarray
     """Root mean square distance from the line; NaN where x is flat."""
 
-    def at(self, x: Series) -> Series:
+    def at(self, x: Float64[np.ndarray, "days #stocks"]) -> Series:
         """The line's value at ``x``."""
         height: Series = self.mean_y + self.slope * (x - self.mean_x)
         return height

@@ -41,7 +41,7 @@ def market(days: int = 400, stocks: int = 16, missing: float = 0.02, seed: int =
 
 def frame_of(table: dict[str, np.ndarray], sector: bool = True) -> pl.DataFrame:
     """The rows of a market, sorted by (date, code); a cell without a close is no row."""
-    days, stocks = table["close"].shape
+    days = len(table["close"])
     calendar = weekdays(days)
     day, stock = np.nonzero(~np.isnan(table["close"]))
     columns: dict[str, Any] = {

@@ -84,6 +84,15 @@ def test_moments_equal_the_sample_moments(holed: np.ndarray) -> None:
         np.testing.assert_allclose(std, each_window(holed, span, lambda w: np.std(w, ddof=1)), atol=1e-7)
 
 
+def test_windows_longer_than_the_data_are_unknown_and_no_error() -> None:
+    x = np.arange(20.0)[:, None]
+    for span in (27, 40, 250):
+        assert np.isnan(window_means(x, (span,))[0]).all()
+        assert np.isnan(window_highs(x, (span,))[0]).all()
+        assert np.isnan(window_high_age(x, span)).all()
+        assert np.array_equal(window_sums(x, (span,))[0], np.cumsum(x, axis=0))
+
+
 def test_a_flat_window_has_no_spread_at_all() -> None:
     x = np.full((40, 1), 1 / 3)
     assert (window_moments(x, (20,))[0].std[20:] == 0).all()

@@ -1,0 +1,68 @@
+"""Market-wide columns against loops over days."""
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from atft.features.regime import regime_columns
+from atft.features.screen import Screen
+
+
+def screen_of(days: int = 300, stocks: int = 12) -> tuple[Screen, list[date]]:
+    rng = np.random.default_rng(0)
+    r = (0.02 * rng.standard_normal((days, stocks))).astype(np.float32)
+    r[0] = np.nan
+    r[rng.random(r.shape) < 0.05] = np.nan
+    tradable = rng.random(r.shape) < 0.9
+    tradable[:3] = False
+    value = np.exp(rng.standard_normal(r.shape)).astype(np.float32)
+    known = np.where(tradable, r, np.nan)
+    market = np.full(days, np.nan)
+    market[3:] = np.log1p(np.nanmean(known[3:].astype(float), axis=1))
+    calendar = [date(2015, 1, 5) + timedelta(days=i) for i in range(days)]
+    return Screen(r, value, tradable, tradable, market), calendar
+
+
+def test_regime_columns_equal_loops() -> None:
+    screen, calendar = screen_of()
+    out = regime_columns(screen, calendar)
+    day = 290
+    market = screen.market
+    known = np.where(screen.tradable, screen.return_1d, np.nan).astype(float)
+    for span in (5, 20, 60, 250):
+        np.testing.assert_allclose(
+            out[f"regime_return_{span}d"][day], market[day - span + 1 : day + 1].mean(), rtol=1e-5
+        )
+    std = {k: market[day - k + 1 : day + 1].std(ddof=1) for k in (20, 60, 250)}
+    np.testing.assert_allclose(out["regime_volatility_20d"][day], std[20], rtol=1e-5)
+    np.testing.assert_allclose(out["regime_volatility_60d"][day], std[60], rtol=1e-5)
+    np.testing.assert_allclose(
+        out["regime_volatility_ratio_20_250"][day], np.log(std[20] / std[250]), rtol=1e-4
+    )
+    square = np.nanmean(known[day - 59 : day + 1] ** 2, axis=1).mean()
+    np.testing.assert_allclose(out["regime_correlation_60d"][day], std[60] ** 2 / square, rtol=1e-5)
+    spread = np.nanstd(known[day - 19 : day + 1], axis=1)
+    np.testing.assert_allclose(out["regime_dispersion_1d"][day], spread[-1], rtol=1e-5)
+    np.testing.assert_allclose(out["regime_dispersion_20d"][day], spread.mean(), rtol=1e-5)
+    rose = np.array([(row[~np.isnan(row)] > 0).mean() for row in known[day - 19 : day + 1]])
+    np.testing.assert_allclose(out["regime_breadth_1d"][day], rose[-1], rtol=1e-5)
+    np.testing.assert_allclose(out["regime_breadth_20d"][day], rose.mean(), rtol=1e-5)
+    level = np.cumsum(np.nan_to_num(market))
+    np.testing.assert_allclose(
+        out["regime_drawdown_250d"][day], level[day] - level[day - 249 : day + 1].max(), atol=1e-7
+    )
+    value = np.array(
+        [v[t].mean(dtype=float) for v, t in zip(screen.mean_value, screen.tradable, strict=True) if t.any()]
+    )
+    np.testing.assert_allclose(
+        out["regime_activity_60d"][day], np.log(value[day - 3] / value[day - 62 : day - 2].mean()), rtol=1e-4
+    )
+
+
+def test_the_calendar_is_known_on_every_day_and_nothing_is_infinite() -> None:
+    screen, calendar = screen_of(days=10)
+    out = regime_columns(screen, calendar)
+    assert np.array_equal(out["regime_weekday"][:3], np.float32([0, 0.25, 0.5]))
+    np.testing.assert_allclose(out["regime_month_cos"], 1)
+    assert all(v.dtype == np.float32 and not np.isinf(v).any() for v in out.values())
+    assert np.isnan(out["regime_return_1d"][:3]).all()

@@ -1,0 +1,64 @@
+"""Features without spread across the universe are named; many of them are an error."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atft.errors import InputError
+from atft.features.spread import SpreadCheck
+
+
+def checked(dead: int, names: int = 40) -> SpreadCheck:
+    features = np.random.default_rng(0).standard_normal((names, 30, 20)).astype(np.float32)
+    features[:dead] = 0.5
+    check = SpreadCheck([f"x_{i}" for i in range(names)])
+    universe = np.ones((30, 20), dtype=bool)
+    check.update(features[:, :20], universe[:20])
+    check.update(features[:, 20:], universe[20:])
+    return check
+
+
+def test_a_few_flat_features_are_reported_by_name() -> None:
+    assert checked(0).flat(Path("p")) == ()
+    assert checked(2).flat(Path("p")) == ("x_0", "x_1")
+
+
+def test_more_than_a_twentieth_of_the_features_flat_is_an_error_that_names_them() -> None:
+    with pytest.raises(InputError, match=r"p: 3 features are the same for all stocks .* x_0, x_1, x_2; look"):
+        checked(3).flat(Path("p"))
+
+
+def test_all_missing_is_flat_and_a_small_universe_does_not_count() -> None:
+    check = SpreadCheck(["x_0"])
+    nothing = np.full((1, 4, 20), np.nan, dtype=np.float32)
+    universe = np.zeros((4, 20), dtype=bool)
+    universe[:2, :9] = True
+    check.update(nothing, universe)
+    assert check.days == 0
+    universe[2] = True
+    check.update(nothing, universe)
+    assert check.days == 1
+    with pytest.raises(InputError, match="1 features are never known in the universe, as x_0"):
+        check.flat(Path("p"))
+
+
+def test_days_on_which_a_window_is_still_filling_do_not_count() -> None:
+    check = SpreadCheck(["x_0", "x_1"])
+    values = np.random.default_rng(0).standard_normal((2, 40, 20)).astype(np.float32)
+    values[0, :30] = np.nan
+    universe = np.ones((40, 20), dtype=bool)
+    check.update(values[:, :20], universe[:20])
+    check.update(values[:, 20:], universe[20:])
+    assert check.known_days.tolist() == [10, 40]
+    assert check.flat(Path("p")) == ()
+
+
+def test_spread_outside_the_universe_does_not_count() -> None:
+    check = SpreadCheck(["x_0"])
+    values = np.zeros((1, 1, 20), dtype=np.float32)
+    values[0, 0, 15:] = np.arange(5)
+    universe = np.ones((1, 20), dtype=bool)
+    universe[0, 15:] = False
+    check.update(values, universe)
+    assert int(check.flat_days[0]) == 1
