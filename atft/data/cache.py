@@ -1,7 +1,7 @@
 """Read a cache: days and graphs as views of mapped files, opened when first used, pickled to a path.
 
-A loader worker receives the path only and maps the files itself. Opening checks manifest, sizes, headers and
-footers (milliseconds); a day's bytes are checked against their checksum when this process first reads the
+A loader worker receives the path only and maps the files itself. Opening checks manifest, sizes and footers
+(milliseconds); a day's bytes are checked against their checksum when this process first reads the
 day. A file whose time is not the manifest's (copied or touched) is checked whole when opened.
 """
 

@@ -78,7 +78,7 @@ def standardised(
         market_neutral: subtract each day's mean over the stocks first.
 
     Returns:
-        The unit vectors (all 0 for a constant stock), and 1 where a return is known.
+        The unit vectors (all 0 for a stock whose return is constant), and 1 where a return is known.
     """
     known = np.isfinite(returns)
     filled = np.where(known, returns, 0).astype(np.float64)
@@ -88,8 +88,10 @@ def standardised(
     filled -= filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     filled[~known] = 0
     norm = np.sqrt((filled**2).sum(axis=0))
-    # A constant stock keeps some 1e-17 of rounding.
-    unit = np.where(norm > 1e-9, filled / np.where(norm > 1e-9, norm, 1), 0).astype(np.float32)
+    # Frozen prices: without the market, all of them would move alike, as its mirror image. And rounding leaves
+    # a constant some 1e-17 of its level.
+    moves = (np.fmax.reduce(returns, axis=0) > np.fmin.reduce(returns, axis=0)) & (norm > 1e-9)
+    unit = np.where(moves, filled / np.where(moves, norm, 1), 0).astype(np.float32)
     return torch.from_numpy(unit.T.copy()), torch.from_numpy(known.T.astype(np.float32))
 
 

@@ -25,11 +25,12 @@ class FileRecord:
     size: int
     mtime_ns: int
     offsets: tuple[int, ...]
-    """Where each batch starts, and where the last one ends: ``len(crcs) + 1`` byte positions."""
+    """Where each batch starts, and where the last one ends: ``len(crcs) + 1`` byte positions. The file's
+    header counts as part of the first batch, since Arrow writes it with that."""
     crcs: tuple[int, ...]
     """CRC-32 of each batch's bytes."""
-    frame_crc: int
-    """CRC-32 of what is not in a batch: the header, then the footer."""
+    footer_crc: int
+    """CRC-32 of what follows the batches."""
 
 
 class RecordWriter:
@@ -38,8 +39,8 @@ class RecordWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
         self._file = path.open("wb")
-        self._crc = self._frame_crc = 0
-        self._offsets: list[int] = []
+        self._crc = 0
+        self._offsets = [0]
         self._crcs: list[int] = []
         self._sink = pa.PythonFile(self, mode="w")
         self._writer = pa.ipc.new_file(self._sink, schema)
@@ -59,17 +60,13 @@ class RecordWriter:
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Write one batch and remember its bytes' place and checksum."""
-        if not self._offsets:
-            self._offsets.append(self._file.tell())
-            self._frame_crc = self._crc
-        self._crc = 0
         self._writer.write_batch(batch)
         self._crcs.append(self._crc)
+        self._crc = 0
         self._offsets.append(self._file.tell())
 
     def finish(self) -> FileRecord:
         """Write the footer, bring everything to disk, and describe the file."""
-        self._crc = self._frame_crc
         self._writer.close()
         self._file.flush()
         # A full disk may show itself only here; without the sync it would be found by the first reader.
@@ -82,7 +79,7 @@ class RecordWriter:
             mtime_ns=stat.st_mtime_ns,
             offsets=tuple(self._offsets),
             crcs=tuple(self._crcs),
-            frame_crc=self._crc,
+            footer_crc=self._crc,
         )
 
 
@@ -105,7 +102,7 @@ class RecordFile:
         written_here: this process has just written it, so batches need no check.
 
     Raises:
-        InputError: the file is missing, or its size, header or footer is not the manifest's.
+        InputError: the file is missing, or its size or footer is not the manifest's.
     """
 
     def __init__(self, folder: Path, record: FileRecord, written_here: bool = False) -> None:
@@ -122,9 +119,8 @@ class RecordFile:
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}; delete {folder} to build it again") from error
         self._bytes = memoryview(self._map.read_buffer())
-        first, last = record.offsets[0], record.offsets[-1]
-        if zlib.crc32(self._bytes[last:], zlib.crc32(self._bytes[:first])) != record.frame_crc:
-            raise InputError(f"{self.path}: damaged header or footer; delete {folder} to build it again")
+        if zlib.crc32(self._bytes[record.offsets[-1] :]) != record.footer_crc:
+            raise InputError(f"{self.path}: damaged footer; delete {folder} to build it again")
         self._reader = pa.ipc.open_file(pa.py_buffer(self._bytes))
         self._checked = bytearray([written_here]) * len(record.crcs)
 

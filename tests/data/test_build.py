@@ -1,0 +1,365 @@
+import errno
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.data import build as build_module
+from atft.data.build import CacheOptions, build_cache
+from atft.data.cache import DayCache
+from atft.data.graph import GraphOptions
+from atft.data.record_file import RecordWriter
+from atft.errors import InputError
+from atft.panel import PanelSchema
+
+Make = Callable[..., DayCache]
+MakePanel = Callable[..., Path]
+GRAPH = GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=2)
+
+
+def _values(frame: pl.DataFrame, column: str, cache: DayCache) -> np.ndarray:
+    """[days, slots] of a column, NaN where there is no row."""
+    m = cache.manifest
+    table = np.full((len(m.dates), len(m.codes)), np.nan, dtype=np.float32)
+    day = {d: i for i, d in enumerate(m.dates)}
+    slot = {c: i for i, c in enumerate(m.codes)}
+    for d, c, v in frame.select("date", "code", column).iter_rows():
+        if c in slot and d in day and v is not None:
+            table[day[d], slot[c]] = v
+    return table
+
+
+@pytest.mark.parametrize("name", ["x_0", "x_5"])
+def test_the_cache_holds_the_panels_values(make_panel: MakePanel, make_cache: Make, name: str) -> None:
+    panel = make_panel()
+    cache = make_cache(panel)
+    at = cache.manifest.features.index(name)
+    got = np.stack([cache.day(i).features[:, at] for i in range(len(cache))])
+    np.testing.assert_array_equal(got, _values(pl.read_parquet(panel), name, cache))
+
+
+def test_every_other_column_is_there_too(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    cache = make_cache(panel)
+    m, frame = cache.manifest, pl.read_parquet(panel)
+    days = [cache.day(i) for i in range(len(cache))]
+
+    def stored(field: str, place: int | None = None) -> np.ndarray:
+        return np.stack([getattr(d, field) if place is None else getattr(d, field)[:, place] for d in days])
+
+    np.testing.assert_array_equal(stored("target", 1), _values(frame, "target_5d", cache))
+    np.testing.assert_array_equal(stored("return_1d"), _values(frame, "return_1d", cache))
+    np.testing.assert_array_equal(stored("context", 1), _values(frame, "momentum_20d", cache))
+    np.testing.assert_array_equal(stored("exposure", 0), _values(frame, "exposure_size", cache))
+    np.testing.assert_array_equal(stored("observed"), ~np.isnan(_values(frame, "x_0", cache)))
+    assert m.observed_rows == tuple(stored("observed").sum(axis=1).tolist())
+    assert m.universe_rows == tuple(stored("universe").sum(axis=1).tolist())
+    assert sum(m.universe_rows) == int(frame["universe"].sum())
+    by_day = frame.group_by("date").agg(pl.col("regime_volatility").first()).sort("date")
+    np.testing.assert_array_equal(cache.regime[:, 0], by_day["regime_volatility"].to_numpy())
+    want = frame.select("date", "code", "sector").filter(pl.col("sector").is_not_null())
+    sector = stored("sector")
+    assert (sector >= 0).sum() == len(want)
+    day = {d: i for i, d in enumerate(m.dates)}
+    slot = {c: i for i, c in enumerate(m.codes)}
+    assert all(m.sectors[sector[day[d], slot[c]]] == s for d, c, s in want.iter_rows())
+
+
+def test_stocks_that_are_never_in_the_universe_get_no_slot(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    frame.with_columns(universe=pl.col("universe") & (pl.col("code") != "S004")).write_parquet(panel)
+    assert "S004" not in make_cache(panel).manifest.codes
+
+
+def test_without_a_universe_column_every_row_may_be_ranked(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).drop("universe").write_parquet(panel)
+    manifest = make_cache(panel).manifest
+    assert manifest.universe_rows == manifest.observed_rows
+
+
+def test_min_date_drops_earlier_days(make_panel: MakePanel, make_cache: Make) -> None:
+    cache = make_cache(make_panel(), min_date="2015-02-02")
+    assert cache.manifest.dates[0].isoformat() == "2015-02-02"
+    assert len(cache) == 60
+    with pytest.raises(InputError, match=r"no row from 2030-01-01 on"):
+        make_cache(min_date="2030-01-01")
+    with pytest.raises(InputError, match="ISO date"):
+        make_cache(min_date="tomorrow")
+
+
+@pytest.mark.parametrize("order", ["code", "shuffled", "files"])
+def test_the_order_of_the_rows_and_files_does_not_matter(
+    tmp_path: Path, make_panel: MakePanel, make_cache: Make, order: str
+) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    want = make_cache(panel, rank=["x_0"])
+    other = tmp_path / "other"
+    other.mkdir()
+    if order == "files":
+        for code, rows in frame.group_by("code"):
+            rows.write_parquet(other / f"{code[0]}.parquet")
+    else:
+        rows = (
+            frame.sort("code", "date") if order == "code" else frame.sample(fraction=1, shuffle=True, seed=1)
+        )
+        rows.write_parquet(other / "p.parquet", row_group_size=100)
+    got = make_cache(other, rank=["x_0"])
+    assert got.manifest.codes == want.manifest.codes
+    assert got.manifest.files["days"].crcs == want.manifest.files["days"].crcs
+    assert got.manifest.files["graph"].crcs == want.manifest.files["graph"].crcs
+    assert not list(Path(got.path).glob("unsorted*"))
+
+
+def test_ranked_features_are_uniform_over_each_days_universe(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel(stocks=60)
+    cache = make_cache(panel, rank=["x_[0-2]"], zscore=["x_3"])
+    assert cache.manifest.scaling == ("rank", "rank", "rank", "zscore", "raw", "raw")
+    for i in range(0, 80, 7):
+        day = cache.day(i)
+        inside = day.features[day.universe]
+        np.testing.assert_allclose(inside[:, :4].mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(inside[:, :4].std(axis=0), 1, atol=2e-3)
+        outside = day.observed & ~day.universe
+        assert np.isfinite(day.features[outside]).all()
+
+
+def test_half_precision_keeps_the_order_of_features_and_raw_ones_whole(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    panel = make_panel()
+    full = make_cache(panel, rank=["x_1", "x_2", "x_4"])
+    half = make_cache(panel, rank=["x_1", "x_2", "x_4"], dtype="float16")
+    assert half.day(5).half_features.shape[1] == 3
+    slots = np.flatnonzero(full.day(5).universe)
+    a, b = (np.empty((len(slots), 6), dtype=np.float32) for _ in range(2))
+    full.read_features(5, slots, a)
+    half.read_features(5, slots, b)
+    np.testing.assert_allclose(a, b, atol=1e-3)
+    np.testing.assert_array_equal(a[:, [0, 3, 5]], b[:, [0, 3, 5]])
+
+
+def test_a_sound_cache_is_used_and_anything_that_changes_its_content_builds_another(
+    make_panel: MakePanel, make_cache: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = make_panel()
+    first = make_cache(panel)
+    monkeypatch.setattr(build_module, "survey_panel", None)  # a build would call it
+    assert make_cache(panel).path == first.path
+    monkeypatch.undo()
+    others = [
+        make_cache(panel, graph=None),
+        make_cache(panel, rank=["x_0"]),
+        make_cache(panel, rank=["x_0"], dtype="float16"),
+        make_cache(panel, min_date="2015-01-08"),
+        make_cache(panel, horizons=(5, 1)),
+        make_cache(panel, schema=PanelSchema(exclude=["x_3"])),
+        make_cache(panel, graph=GraphOptions(k=4, window=20, min_observations=10)),
+    ]
+    assert len({first.path, *(c.path for c in others)}) == 8
+    frame = pl.read_parquet(panel)
+    frame.with_columns(x_0=pl.col("x_0") + 1).write_parquet(panel)
+    assert make_cache(panel).path != first.path
+
+
+def test_caches_that_differ_in_the_graph_share_their_days(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    first, second = make_cache(panel), make_cache(panel, graph=None)
+    assert (first.path / "days.arrow").samefile(second.path / "days.arrow")
+    shutil.rmtree(first.path)
+    assert len(second.open()) == 80
+
+
+def _build_in_process(panel: str, folder: str) -> None:
+    build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=folder), GRAPH)
+
+
+def test_two_processes_that_build_at_once_both_end_well(tmp_path: Path, make_panel: MakePanel) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    arguments = (str(make_panel()), str(tmp_path / "cache"))
+    processes = [spawn.Process(target=_build_in_process, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [p.exitcode for p in processes] == [0, 0]
+    (only,) = (tmp_path / "cache").iterdir()
+    assert len(DayCache(only).open()) == 80
+
+
+def test_a_rename_that_comes_second_uses_the_firsts_cache(
+    tmp_path: Path, make_panel: MakePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, folder = make_panel(), str(tmp_path / "cache")
+    original = build_module.survey_panel
+
+    def overtaken(*arguments: object) -> object:
+        monkeypatch.setattr(build_module, "survey_panel", original)
+        _build_in_process(str(panel), folder)
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(build_module, "survey_panel", overtaken)
+    path = build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=folder), GRAPH)
+    assert [p.name for p in Path(folder).iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), InputError, "disk is full .* set cache.dir"),
+        (OSError(errno.EACCES, "Permission denied"), InputError, "cannot write a cache there"),
+        (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
+        (RuntimeError("a bug"), RuntimeError, "a bug"),
+    ],
+)
+def test_nothing_is_left_of_a_build_that_fails(
+    tmp_path: Path,
+    make_panel: MakePanel,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    raised: type[BaseException],
+    message: str,
+) -> None:
+    panel = make_panel()
+    original = RecordWriter.write
+
+    def write(self: RecordWriter, data: object) -> int:
+        if len(self._crcs) == 30:
+            raise error
+        return original(self, data)
+
+    monkeypatch.setattr(RecordWriter, "write", write)
+    with pytest.raises(raised, match=message):
+        build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=str(tmp_path / "cache")), GRAPH)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_damaged_cache_that_is_already_there_is_named_not_used(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    panel = make_panel()
+    days = make_cache(panel).path / "days.arrow"
+    days.write_bytes(days.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"days\.arrow: \d+ bytes where \d+ were written.*delete"):
+        make_cache(panel)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({}, {"rank": ["z_*"]}, r"cache.rank names 'z_\*', which no feature matches"),
+        ({}, {"rank": ["x_0"], "zscore": ["x_*"]}, "'x_0' is named in both"),
+        ({"x_1": pl.lit(None, pl.Float32)}, {}, "no value of 'x_1' is known"),
+        ({"x_1": pl.lit(1.0, pl.Float32)}, {}, "'x_1' is the same for all stocks"),
+        ({"x_1": pl.lit(1.0, pl.Float32)}, {"rank": ["x_1"]}, "'x_1' is the same for all stocks"),
+        ({"target_5d": pl.lit(None, pl.Float32)}, {}, "target 'target_5d' is unknown for every stock"),
+        ({"x_2": pl.lit("a")}, {}, "'x_2' must be numeric, it is"),
+        ({"universe": pl.lit(False)}, {}, "no row is in the universe"),
+        ({"regime_volatility": pl.col("x_0")}, {}, "market-wide column 'regime_volatility' has values"),
+        (
+            {"x_0": pl.when(pl.col("code") == "S003").then(np.inf).otherwise(pl.col("x_0"))},
+            {},
+            "'x_0' is infinite on 2015-01-0[5-9]",
+        ),
+    ],
+)
+def test_a_panel_that_would_train_a_dead_network_is_refused_in_one_line(
+    tmp_path: Path,
+    make_panel: MakePanel,
+    make_cache: Make,
+    change: dict[str, pl.Expr],
+    options: dict[str, object],
+    message: str,
+) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).with_columns(**change).write_parquet(panel)
+    with pytest.raises(InputError, match=message) as caught:
+        make_cache(panel, **options)
+    assert "\n" not in str(caught.value)
+    folder = tmp_path / "cache"
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("by_date", [True, False])
+def test_a_duplicate_row_is_named(make_panel: MakePanel, make_cache: Make, by_date: bool) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    double = pl.concat([frame, frame[500:501]])
+    (double.sort("date") if by_date else double).write_parquet(panel)
+    code, day = frame["code"][500], frame["date"][500]
+    with pytest.raises(InputError, match=rf"duplicate rows, the first is \({day}, '{code}'\)"):
+        make_cache(panel)
+
+
+def test_infinite_cells_can_be_counted_as_missing(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    infinite = pl.when(pl.col("code") == "S003").then(-np.inf).otherwise(pl.col("x_0")).cast(pl.Float32)
+    frame.with_columns(x_0=infinite).write_parquet(panel)
+    cache = make_cache(panel, infinite="missing")
+    rows = frame.filter(pl.col("code") == "S003").height
+    assert cache.manifest.infinite == {"x_0": rows}
+    assert np.isnan(cache.day(3).features[cache.manifest.codes.index("S003"), 0])
+
+
+def test_a_market_wide_column_may_be_a_raw_feature(make_panel: MakePanel, make_cache: Make) -> None:
+    schema = PanelSchema(features=["x_*", "regime_*"])
+    assert "regime_volatility" in make_cache(make_panel(), schema=schema).manifest.features
+    with pytest.raises(InputError, match="'regime_volatility' is the same for all stocks"):
+        make_cache(schema=schema, rank=["regime_*"])
+
+
+def test_a_graph_needs_the_trailing_return(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).drop("return_1d").write_parquet(panel)
+    with pytest.raises(InputError, match="a graph needs the trailing one-day return"):
+        make_cache(panel)
+    assert not make_cache(panel, graph=None).manifest.returns
+
+
+def test_a_panel_that_is_no_parquet_file_is_one_line(tmp_path: Path, make_cache: Make) -> None:
+    (tmp_path / "p.parquet").write_bytes(b"PAR1 but not really PAR1")
+    with pytest.raises(InputError, match=r"p\.parquet: not a readable Parquet file"):
+        make_cache(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("cut", [27, 45, 63])
+@pytest.mark.parametrize("change", ["scramble", "delete", "explode"])
+def test_nothing_after_a_day_changes_a_bit_up_to_it(
+    tmp_path: Path, make_panel: MakePanel, make_cache: Make, change: str, cut: int
+) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    before = make_cache(panel, rank=["x_[01]"], zscore=["x_2"])
+    last = before.manifest.dates[cut]
+    past, future = frame.filter(pl.col("date") <= last), frame.filter(pl.col("date") > last)
+    numbers = [n for n, t in frame.schema.items() if t == pl.Float32 and not n.startswith("regime")]
+    if change == "scramble":
+        rng = np.random.default_rng(0)
+        future = future.with_columns(pl.Series(n, rng.permutation(future[n].to_numpy())) for n in numbers)
+        future = future.with_columns(sector=pl.lit("A new sector"), universe=~pl.col("universe"))
+    elif change == "explode":
+        future = future.with_columns(pl.col(numbers) * 1e9)
+    else:
+        future = future.clear()
+    other = tmp_path / "other.parquet"
+    # The labels of past days are known later; they are not what is compared.
+    pl.concat([past, future]).write_parquet(other)
+    after = make_cache(other, rank=["x_[01]"], zscore=["x_2"])
+    # Slots are numbered as stocks join, so the past keeps its numbers.
+    kept = len({*past.filter("universe")["code"]})
+    assert after.manifest.codes[:kept] == before.manifest.codes[:kept]
+    for day in range(cut + 1):
+        a, b = before.day(day), after.day(day)
+        for field in ("features", "observed", "universe", "sector", "exposure", "context", "return_1d"):
+            old, new = getattr(a, field)[:kept], getattr(b, field)[:kept]
+            assert old.tobytes() == new.tobytes(), field
+        for old, new in zip(before.graph(day), after.graph(day), strict=True):
+            assert old[:kept].tobytes() == new[:kept].tobytes()
+    assert before.regime[: cut + 1].tobytes() == after.regime[: cut + 1].tobytes()

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.data.block_plan import BlockSampler
+from atft.data.blocks import DayBlocks
+from atft.data.cache import DayCache
+from atft.data.loader import BlockLoader, LoaderOptions, make_loader
+from atft.errors import InputError
+
+Make = Callable[..., DayCache]
+
+
+def _loader(cache: DayCache, num_workers: int = 0, **options: object) -> BlockLoader:
+    sampler = BlockSampler(range(20, 70), cache.manifest.universe_rows, 4, 60, seed=1)
+    chosen = LoaderOptions(lookback=10, num_workers=num_workers, prefetch_factor=None, **options)
+    return make_loader(DayBlocks(cache, 10), sampler, chosen)
+
+
+def _rows(batches: list[DayBatch]) -> Counter[tuple[int, int]]:
+    return Counter(
+        (int(b.day[d]), int(b.stock[s])) for b in batches for d, s in b.universe.nonzero().tolist()
+    )
+
+
+def _same(a: DayBatch, b: DayBatch) -> bool:
+    torch.testing.assert_close(tuple(a), tuple(b), rtol=0, atol=0, equal_nan=True)
+    return True
+
+
+def test_two_spawned_workers_deliver_each_planned_row_once_and_the_tensors_of_none(make_cache: Make) -> None:
+    cache = make_cache()
+    alone, helped = _loader(cache), _loader(cache, num_workers=2)
+    for epoch in range(2):
+        alone.set_epoch(epoch)
+        helped.set_epoch(epoch)
+        want, got = list(alone), list(helped)
+        assert len(got) == len(want) == len(helped.plan)
+        assert all(_same(a, b) for a, b in zip(want, got, strict=True))
+        planned = Counter(
+            (day, slot) for day in range(20, 70) for slot in cache.day(day).universe.nonzero()[0].tolist()
+        )
+        assert _rows(got) == planned
+        assert sum(planned.values()) == sum(b.rows for b in helped.plan.plan())
+
+
+def test_a_worker_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, atft.data.loader, atft.data.blocks, atft.data.split, atft.data.robust; "
+        "print([m for m in ('lightning', 'polars', 'torch_geometric', 'jsonargparse') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("context", ["fork", "threads"])
+def test_fork_is_refused_at_construction(context: str) -> None:
+    with pytest.raises(InputError, match="must be spawn or forkserver"):
+        LoaderOptions(multiprocessing_context=context)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lookback": 0}, {"block_days": 0}, {"batch_size": 3}, {"num_workers": -1}, {"prefetch_factor": 0}],
+)
+def test_sizes_out_of_range_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=f"loader.{next(iter(options))}"):
+        LoaderOptions(**options)
+
+
+def test_reading_draws_nothing_from_the_global_stream(make_cache: Make) -> None:
+    loader = _loader(make_cache())
+    torch.manual_seed(0)
+    want = torch.rand(3)
+    torch.manual_seed(0)
+    list(loader)
+    assert torch.equal(torch.rand(3), want)
+
+
+def test_a_pass_goes_on_where_its_state_was_taken(make_cache: Make) -> None:
+    cache = make_cache()
+    loader = _loader(cache)
+    loader.set_epoch(3)
+    seen, state = [], {}
+    for batch in loader:
+        seen.append(batch)
+        if len(seen) == 2:
+            state = loader.state_dict()
+    assert loader.state_dict() == {"epoch": 3, "done": 0}
+    resumed = _loader(cache)
+    resumed.load_state_dict(state)
+    rest = list(resumed)
+    assert all(_same(a, b) for a, b in zip(seen[2:], rest, strict=True))
+    assert len(list(resumed)) == len(seen)
+
+
+def test_a_pass_that_is_broken_off_starts_anew(make_cache: Make) -> None:
+    loader = _loader(make_cache())
+    loader.load_state_dict({"epoch": 0, "done": 2})
+    passing = iter(loader)
+    next(passing)
+    del passing
+    assert len(list(loader)) == len(loader.plan)
+
+
+def test_a_loader_has_no_length_since_it_changes_with_the_epoch(make_cache: Make) -> None:
+    with pytest.raises(TypeError, match=r"len\(loader.plan\)"):
+        len(_loader(make_cache()))

@@ -1,0 +1,81 @@
+from datetime import date
+
+import pytest
+
+from atft.data.split import Split, SplitOptions, resolve_split
+from atft.errors import InputError
+
+
+def _calendar(count: int = 400) -> list[date]:
+    return [date.fromordinal(date(2015, 1, 5).toordinal() + i) for i in range(count)]
+
+
+CALENDAR = _calendar()
+
+
+def _iso(first: int, last: int) -> list[str]:
+    return [CALENDAR[first].isoformat(), CALENDAR[last].isoformat()]
+
+
+def _split(options: SplitOptions, label: int = 5, lookback: int = 20) -> Split:
+    return resolve_split(CALENDAR, options, label, lookback)
+
+
+def test_each_period_ends_before_its_labels_and_the_embargo_reach_the_next() -> None:
+    days = _split(SplitOptions(_iso(0, 199), _iso(200, 299), _iso(300, 399), embargo_days=7))
+    assert days.train.tolist() == list(range(19, 200 - 5 - 7))
+    assert days.val.tolist() == list(range(200, 300 - 5 - 7))
+    assert days.test.tolist() == list(range(300, 400))
+    assert days.train[-1] + 5 < days.val[0]
+    assert days.purged == 24
+
+
+def test_a_gap_that_the_dates_already_leave_is_not_taken_twice() -> None:
+    days = _split(SplitOptions(_iso(0, 150), _iso(200, 299), embargo_days=7))
+    assert days.train[-1] == 150
+    assert days.purged == 0
+    assert len(days.test) == 0
+
+
+def test_the_last_period_keeps_days_whose_labels_are_unknown() -> None:
+    assert _split(SplitOptions(_iso(0, 150), _iso(200, 399))).val[-1] == 399
+
+
+def test_days_without_enough_history_are_not_used() -> None:
+    assert _split(SplitOptions(_iso(0, 150), _iso(200, 299)), lookback=60).train[0] == 59
+
+
+def test_dates_off_the_calendar_take_the_days_inside() -> None:
+    days = _split(SplitOptions(["2000-01-01", "2015-06-01"], ["2015-09-01", "2050-01-01"]))
+    assert days.train[0] == 19
+    assert days.val[-1] == 399
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (SplitOptions(_iso(0, 200), _iso(200, 299)), "before split.train ends .* without overlap"),
+        (SplitOptions(_iso(200, 299), _iso(0, 100)), "before split.train ends"),
+        (SplitOptions(_iso(0, 99), _iso(100, 299), _iso(250, 350)), "split.test starts"),
+        (SplitOptions(_iso(0, 99), _iso(200, 299), _iso(120, 150)), "split.test starts"),
+        (SplitOptions(["1990-01-01", "1991-01-01"], _iso(200, 299)), "split.train .* has no usable day"),
+        (SplitOptions(_iso(0, 10), _iso(200, 299)), "needs 20 days of history"),
+        (SplitOptions(_iso(190, 199), _iso(200, 299)), "25 days of labels and embargo before the next"),
+        (SplitOptions(_iso(0, 99), ["2050-01-01", "2051-01-01"]), "split.val .* has no usable day"),
+        (SplitOptions(["2015-01-05"], _iso(200, 299)), "two ISO dates"),
+        (SplitOptions(["2015", "x"], _iso(200, 299)), "two ISO dates"),
+        (SplitOptions(list(reversed(_iso(0, 99))), _iso(200, 299)), "after it ends"),
+        (SplitOptions(_iso(0, 99), _iso(200, 299), embargo_days=-1), "embargo_days must be at least 0"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused_in_one_line(options: SplitOptions, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        _split(options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_day_that_cannot_be_ranked_is_refused_by_its_date() -> None:
+    rows = [50] * 400
+    rows[210] = 1
+    with pytest.raises(InputError, match=f"split.val: 1 days have fewer than two stocks.*{CALENDAR[210]}"):
+        resolve_split(CALENDAR, SplitOptions(_iso(0, 99), _iso(200, 299)), 5, 20, rows)
