@@ -1,7 +1,7 @@
 """What chance reaches on these very days: metrics of random scores, the band that a result must leave.
 
 Monte Carlo over the real targets: each draw ranks each day's stocks at random. Cost: one permutation of the
-stocks per draw and day, about 12 ns a stock.
+stocks per draw and day, about 15 ns a stock.
 """
 
 import numpy as np

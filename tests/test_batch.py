@@ -1,0 +1,49 @@
+"""The day batch: what its shapes promise, and that the tests' own noisy block keeps the promises."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from atft.batch import EDGE_FEATURES, DayBatch, Forecast
+
+MakeBatch = Callable[..., DayBatch]
+
+
+@pytest.mark.parametrize(("days", "lookback"), [(1, 1), (1, 20), (4, 8)])
+def test_the_span_is_the_lookback_of_all_days_together(
+    days: int, lookback: int, make_batch: MakeBatch
+) -> None:
+    batch = make_batch(days=days, lookback=lookback)
+    assert batch.features.shape[0] == lookback + days - 1 and batch.lookback == lookback
+    windows = batch.features.unfold(0, lookback, 1)
+    assert windows.shape[0] == days
+    assert torch.equal(windows[-1, ..., -1].nan_to_num(), batch.features[-1].nan_to_num())
+
+
+def test_rows_count_the_universe_whether_labels_are_known_or_not(make_batch: MakeBatch) -> None:
+    batch = make_batch(missing=0.3)
+    assert batch.rows == batch.universe.sum().item() > batch.valid[..., 0].sum().item()
+
+
+def test_valid_is_the_universe_with_a_known_label(make_batch: MakeBatch) -> None:
+    batch = make_batch(missing=0.3)
+    assert torch.equal(batch.valid, batch.universe[..., None] & batch.target.isfinite())
+
+
+def test_edges_stay_within_their_day_and_its_universe(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=3, stocks=11)
+    source, destination = batch.edge_index
+    assert torch.equal(source // 11, destination // 11)
+    assert batch.universe.flatten()[batch.edge_index].all()
+    assert batch.edge_attr.shape == (batch.edge_index.shape[1], len(EDGE_FEATURES))
+
+
+def test_the_weights_of_a_step_sum_to_one_and_days_ascend(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=5)
+    assert batch.weight.sum().item() == pytest.approx(1)
+    assert batch.day.diff().eq(1).all() and batch.closes_step is True
+
+
+def test_a_forecast_without_quantile_heads_has_none(make_batch: MakeBatch) -> None:
+    assert Forecast(make_batch().target).quantiles is None

@@ -1,0 +1,134 @@
+"""Roles of a panel's columns: every column in one of them, or a line that says why not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from atft.errors import InputError
+from atft.panel import PanelSchema, day_index, footer_names, match, panel_files, resolve
+
+NAMES = [
+    "date", "code", "sector", "universe", "x_1", "x_0", "x_bad", "target_1d", "target_5d", "target_1d_lag1",
+    "target_5d_lag1", "exposure_size", "regime_trend", "return_1d", "momentum_20d", "traded_value",
+]  # fmt: skip
+TOKYO = PanelSchema(
+    date="Date",
+    code="Code",
+    features=["feat_*"],
+    exclude=["feat_ret_*"],
+    targets="feat_ret_{h}d",
+    sector="sector33_code",
+)
+
+
+def test_defaults_give_every_column_its_role() -> None:
+    columns = resolve(PanelSchema(exclude=["*_bad"]), NAMES, [1, 5], "p")
+    assert columns.features == ("x_1", "x_0"), "in the order of the file"
+    assert columns.targets == ("target_1d", "target_5d")
+    assert columns.delayed_targets == ("target_1d_lag1", "target_5d_lag1")
+    assert columns.exposures == ("exposure_size",) and columns.regime == ("regime_trend",)
+    assert columns.context == ("return_1d", "momentum_20d", "traded_value")
+    assert columns.oracle == () and columns.longest_label_days == 5
+    assert len(columns.all) == len(set(columns.all)) and set(NAMES) - set(columns.all) == {"x_bad"}
+
+
+def test_optional_roles_are_absent_where_the_panel_lacks_their_default() -> None:
+    columns = resolve(PanelSchema(), ["date", "code", "x_0", "target_1d"], [1], "p")
+    assert columns.sector is columns.universe is columns.return_1d is None
+    assert columns.exposures == columns.regime == columns.context == columns.delayed_targets == ()
+
+
+def test_labels_named_like_features_stay_labels() -> None:
+    names = ["Date", "Code", "sector33_code", "feat_a", "feat_ret_1d", "feat_ret_5d"]
+    columns = resolve(TOKYO, names, [1, 5], "p")
+    assert columns.features == ("feat_a",) and columns.targets == ("feat_ret_1d", "feat_ret_5d")
+    with pytest.raises(InputError, match=r"column 'feat_ret_1d' would be both feature and label"):
+        resolve(replace(TOKYO, exclude=[]), names, [1, 5], "p")
+    with pytest.raises(InputError, match=r"'feat_ret_5d' would be both feature and label"):
+        resolve(replace(TOKYO, exclude=["feat_ret_1d"]), names, [1], "p")
+
+
+@pytest.mark.parametrize("horizons", [[], [0], [1, 1]])
+def test_horizons_are_distinct_trading_days(horizons: list[int]) -> None:
+    with pytest.raises(InputError, match="horizons must be distinct trading days >= 1"):
+        resolve(PanelSchema(), NAMES, horizons, "p")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (PanelSchema(date="day"), r"p: no column 'day' for the role date"),
+        (PanelSchema(code="codes"), r"no column 'codes' for the role code; did you mean 'code'\?"),
+        (PanelSchema(features=["feature_*"]), r"no column matches the features \['feature_\*'\]; it has 16"),
+        (PanelSchema(targets="targets_{h}d"), r"no column 'targets_1d' for the role targets of horizon 1"),
+        (
+            PanelSchema(targets="target_1d"),
+            r"targets must contain \{h\}, the horizon in days, got 'target_1d'",
+        ),
+        (PanelSchema(sector="industry"), r"no column 'industry' for the role sector"),
+        (PanelSchema(exposures=["beta_*"]), r"no column 'beta_\*' for the role exposures"),
+        (
+            PanelSchema(features=["x_0", "date"]),
+            r"column 'date' would be both date and feature; name it in one",
+        ),
+        (PanelSchema(context=["target_1d"]), r"'target_1d' would be both label and context"),
+        (PanelSchema(context=["return_1d"], return_1d="target_1d"), r"return_1d 'target_1d' is a label"),
+        (PanelSchema(lag=-1), r"lag must be at least 0 trading days, got -1"),
+    ],
+)
+def test_a_schema_that_does_not_fit_is_refused_in_one_line(schema: PanelSchema, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        resolve(schema, NAMES, [1, 5], "p")
+    assert "\n" not in str(error.value)
+
+
+def test_the_lag_lengthens_the_labels() -> None:
+    assert resolve(PanelSchema(lag=1), NAMES, [1, 5], "p").longest_label_days == 6
+
+
+def test_what_is_known_that_day_may_also_be_a_feature() -> None:
+    columns = resolve(PanelSchema(features=["x_*", "regime_*", "exposure_*"]), NAMES, [1], "p")
+    assert "regime_trend" in columns.features and columns.regime == ("regime_trend",)
+
+
+def test_globs_keep_the_files_order_and_each_name_once() -> None:
+    assert match(["x_*", "x_0", "code"], NAMES) == ("code", "x_1", "x_0", "x_bad")
+
+
+def test_a_file_a_folder_and_a_glob_name_the_same_panel(
+    make_panel: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = make_panel("panel/a.parquet", days=5), make_panel("panel/b.parquet", days=5)
+    assert panel_files(one) == [one]
+    assert panel_files(one.parent) == panel_files(f"{one.parent}/*.parquet") == [one, two]
+    monkeypatch.chdir(tmp_path)
+    assert [p.resolve() for p in panel_files("panel/*.parquet")] == [one, two]
+    assert footer_names(one.parent)[:3] == ("date", "code", "sector")
+    for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path):
+        with pytest.raises(InputError, match="no Parquet file there; give a file, a folder or a glob"):
+            panel_files(nothing)
+
+
+def test_a_file_that_is_not_parquet_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").write_bytes(b"date,code\n")
+    with pytest.raises(InputError, match=r"p.parquet: not a readable Parquet file .*; write it again"):
+        footer_names(tmp_path / "p.parquet")
+
+
+def test_days_are_found_from_either_side() -> None:
+    calendar = [date(2020, 1, 2), date(2020, 1, 3), date(2020, 1, 6)]
+    assert [
+        day_index(calendar, d, "from") for d in (date(2020, 1, 1), date(2020, 1, 4), date(2020, 1, 7))
+    ] == [
+        0,
+        2,
+        3,
+    ]
+    assert [day_index(calendar, d, "to") for d in (date(2020, 1, 1), date(2020, 1, 4), date(2020, 1, 6))] == [
+        -1,
+        1,
+        2,
+    ]

@@ -1,0 +1,40 @@
+"""Thread caps: set before the pools exist, they hold in this process and in its children."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from atft.threads import POOLS, cap_threads
+
+SCRIPT = """
+import sys
+from atft.threads import cap_threads
+cap_threads(1)
+assert not {"torch", "numpy", "polars"} & set(sys.modules), "the caps come before the heavy imports"
+import subprocess
+import polars, torch
+child = "import torch; print(torch.get_num_threads())"
+print(torch.get_num_threads(), polars.thread_pool_size(), flush=True)
+subprocess.run([sys.executable, "-W", "ignore", "-c", child], check=True)
+"""
+
+
+def test_caps_hold_in_the_process_and_in_its_children() -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in POOLS}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "1", "1"]
+
+
+def test_fewer_than_one_thread_is_refused() -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        cap_threads(0)
