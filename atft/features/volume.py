@@ -19,11 +19,10 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     today's log volume in standard deviations from its mean. ``x_volume_noise_{k}d``: standard deviation of
     the log volume. ``x_traded_value_20d``: log of the mean traded value. ``x_price_level``: log of the close
     as read. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
-    |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change. ``x_signed_volume_{k}d``:
-    volume of up days minus that of down days over all with a return, in
-    [-1, 1]. ``x_money_flow_{k}d``: volume weighted
-    with the place of the close in the day's range, in [-1, 1]. ``x_vwap_distance_{k}d``: log of the close over
-    the volume-weighted mean close.
+    |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change.
+    ``x_signed_volume_{k}d``: volume of up days minus that of down days, over all days with a return, in
+    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the place of the close in the day's range, in [-1, 1].
+    ``x_vwap_distance_{k}d``: log of the close over the volume-weighted mean close.
     """
     volume, r = past.volume, past.return_1d
     means = {1: volume} | dict(zip(LONG, window_means(volume, LONG), strict=True))

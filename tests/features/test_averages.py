@@ -6,7 +6,7 @@ from atft.features.averages import CROSSES, SPANS, average_features
 from atft.features.history import History
 
 
-def test_average_features_equal_the_slow_twin(past: History, agrees, tail) -> None:  # type: ignore[no-untyped-def]
+def test_average_features_equal_the_slow_twin(past: History, agrees, tail) -> None:
     def twin(day: int, stock: int) -> dict[str, float]:
         def mean(span: int, back: int = 0) -> float:
             return float(tail(past.close, day - back, stock, span).mean()) if day >= back else np.nan

@@ -8,7 +8,7 @@ from atft.features.history import History
 from atft.features.windows import needed
 
 
-def test_beta_features_equal_scipy(past: History, agrees) -> None:  # type: ignore[no-untyped-def]
+def test_beta_features_equal_scipy(past: History, agrees) -> None:
     r = np.full_like(past.close, np.nan)
     r[1:] = np.log(past.close[1:] / past.close[:-1])
     market = past.market[:, 0]

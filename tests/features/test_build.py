@@ -39,7 +39,7 @@ def test_there_are_at_least_112_features_with_names_of_their_own() -> None:
     assert all(n.startswith("x_") for n in names)
 
 
-def test_the_panel_has_the_default_schema(make_prices, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_panel_has_the_default_schema(make_prices, tmp_path: Path) -> None:
     out = tmp_path / "panel.parquet"
     report = build_panel(make_prices(), out, OPTIONS)
     schema = pq.read_schema(out)
@@ -61,7 +61,7 @@ def test_the_panel_has_the_default_schema(make_prices, tmp_path: Path) -> None: 
     assert report.flat == ()
 
 
-def test_unknown_is_null_never_nan_or_infinite(make_prices, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_unknown_is_null_never_nan_or_infinite(make_prices, tmp_path: Path) -> None:
     build_panel(make_prices(), tmp_path / "panel.parquet", OPTIONS)
     floats = pl.read_parquet(tmp_path / "panel.parquet").select(pl.col(pl.Float32))
     assert not floats.select(pl.any_horizontal(pl.all().is_nan().any())).item()
@@ -69,7 +69,7 @@ def test_unknown_is_null_never_nan_or_infinite(make_prices, tmp_path: Path) -> N
     assert floats.null_count().sum_horizontal().item() > 0
 
 
-def test_row_groups_hold_whole_consecutive_days(make_prices, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_row_groups_hold_whole_consecutive_days(make_prices, tmp_path: Path) -> None:
     build_panel(make_prices(), tmp_path / "panel.parquet", OPTIONS, block_days=90)
     file = pq.ParquetFile(tmp_path / "panel.parquet")
     assert file.num_row_groups == 5
@@ -80,7 +80,7 @@ def test_row_groups_hold_whole_consecutive_days(make_prices, tmp_path: Path) -> 
         last = dates[-1]
 
 
-def test_a_csv_and_a_parquet_file_give_the_same_panel(make_market, to_frame, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_csv_and_a_parquet_file_give_the_same_panel(make_market, to_frame, tmp_path: Path) -> None:
     frame = to_frame(make_market())
     frame.write_parquet(tmp_path / "p.parquet")
     frame.write_csv(tmp_path / "p.csv")
@@ -90,7 +90,7 @@ def test_a_csv_and_a_parquet_file_give_the_same_panel(make_market, to_frame, tmp
     assert one.equals(two)
 
 
-def test_the_order_of_the_rows_and_the_size_of_a_block_change_no_bit(make_market, to_frame, build) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_the_rows_and_the_size_of_a_block_change_no_bit(make_market, to_frame, build) -> None:
     frame = to_frame(make_market(stocks=70))
     whole = build(frame)
     assert build(frame.sample(fraction=1, shuffle=True, seed=0)).equals(whole)
@@ -98,7 +98,7 @@ def test_the_order_of_the_rows_and_the_size_of_a_block_change_no_bit(make_market
         assert build(frame, block_days=days).equals(whole)
 
 
-def test_targets_context_and_exposures_follow_their_definitions(make_market, to_frame, build) -> None:  # type: ignore[no-untyped-def]
+def test_targets_context_and_exposures_follow_their_definitions(make_market, to_frame, build) -> None:
     table = make_market()
     panel = build(to_frame(table))
     close = table["close"].astype(np.float32).astype(np.float64)
@@ -123,13 +123,13 @@ def test_targets_context_and_exposures_follow_their_definitions(make_market, to_
         assert row["exposure_volatility"] == row["x_volatility_60d"]
 
 
-def test_the_lag_moves_the_targets_and_not_the_delayed_ones(make_market, to_frame, build) -> None:  # type: ignore[no-untyped-def]
+def test_the_lag_moves_the_targets_and_not_the_delayed_ones(make_market, to_frame, build) -> None:
     frame = to_frame(make_market(days=300))
     panel = build(frame, FeatureOptions(min_history_days=60, min_close=0, min_traded_value=0, lag=1))
     assert panel["target_5d"].equals(panel["target_5d_lag1"])
 
 
-def test_the_sector_is_carried_through(make_market, to_frame, build) -> None:  # type: ignore[no-untyped-def]
+def test_the_sector_is_carried_through(make_market, to_frame, build) -> None:
     frame = to_frame(make_market(days=300))
     panel = build(frame)
     assert panel["sector"].null_count() > 0
@@ -151,7 +151,7 @@ def damaged(frame: pl.DataFrame, way: str, last: object) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("way", ["delete", "blow up", "scramble"])
-def test_a_changed_future_changes_no_bit_up_to_the_day(  # type: ignore[no-untyped-def]
+def test_a_changed_future_changes_no_bit_up_to_the_day(
     way: str, make_market, to_frame, build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Seventy days of prices leave the features of a year unknown; that is refused elsewhere.
@@ -175,14 +175,14 @@ def test_a_changed_future_changes_no_bit_up_to_the_day(  # type: ignore[no-untyp
 
 
 @pytest.mark.parametrize("option", ["min_close", "min_traded_value", "min_history_days"])
-def test_a_universe_that_is_empty_says_what_to_lower(option: str, make_prices, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_universe_that_is_empty_says_what_to_lower(option: str, make_prices, tmp_path: Path) -> None:
     high = {"min_close": 1e6, "min_traded_value": 1e15, "min_history_days": 1000}
     with pytest.raises(InputError, match="no stock is ever in the universe; lower min_close"):
-        build_panel(make_prices(), tmp_path / "o.parquet", FeatureOptions(**{option: high[option]}))  # type: ignore[arg-type]
+        build_panel(make_prices(), tmp_path / "o.parquet", FeatureOptions(**{option: high[option]}))
     assert not (tmp_path / "o.parquet").exists()
 
 
-def test_prices_without_any_range_or_volume_fail_the_post_condition_by_name(  # type: ignore[no-untyped-def]
+def test_prices_without_any_range_or_volume_fail_the_post_condition_by_name(
     make_market, to_frame, tmp_path: Path
 ) -> None:
     frame = to_frame(make_market()).with_columns(open=pl.lit(0.0), high=pl.lit(0.0), low=pl.lit(0.0))
@@ -192,7 +192,7 @@ def test_prices_without_any_range_or_volume_fail_the_post_condition_by_name(  # 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["p.parquet"]
 
 
-def test_prices_of_less_than_a_year_are_refused_by_the_features_they_leave_unknown(  # type: ignore[no-untyped-def]
+def test_prices_of_less_than_a_year_are_refused_by_the_features_they_leave_unknown(
     make_prices, tmp_path: Path
 ) -> None:
     with pytest.raises(
@@ -201,13 +201,13 @@ def test_prices_of_less_than_a_year_are_refused_by_the_features_they_leave_unkno
         build_panel(make_prices(days=100), tmp_path / "o.parquet", OPTIONS)
 
 
-def test_when_no_row_passes_the_gates_the_counts_are_named(make_market, to_frame, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_when_no_row_passes_the_gates_the_counts_are_named(make_market, to_frame, tmp_path: Path) -> None:
     to_frame(make_market(days=20)).with_columns(close=pl.lit(-1.0)).write_parquet(tmp_path / "p.parquet")
     with pytest.raises(InputError, match="no row passes the gates"):
         build_panel(tmp_path / "p.parquet", tmp_path / "o.parquet", OPTIONS)
 
 
-def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) -> None:
     table = make_market(missing=0)
     table["close"][50, 2] = 0
     table["close"][60:75, 5] = table["close"][60, 5]

@@ -22,7 +22,7 @@ def grid_of(close: list[float] | np.ndarray) -> PriceGrid:
 
 def gate(close: list[float] | np.ndarray, **options: object) -> tuple[Tape, dict[str, int]]:
     exclusions: dict[str, int] = {}
-    return pass_gates(grid_of(close), FeatureOptions(**options), Path("p.parquet"), exclusions), exclusions  # type: ignore[arg-type]
+    return pass_gates(grid_of(close), FeatureOptions(**options), Path("p.parquet"), exclusions), exclusions
 
 
 def test_clean_prices_pass_on_one_basis_and_build_up_history() -> None:

@@ -22,7 +22,7 @@ from atft.features.options import FeatureOptions, PanelReport
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict[str, object], said: str) -> None:
     with pytest.raises(InputError) as caught:
-        FeatureOptions(**options).check()  # type: ignore[arg-type]
+        FeatureOptions(**options).check()
     assert said in str(caught.value)
 
 

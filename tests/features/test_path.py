@@ -7,7 +7,7 @@ from atft.features.history import History
 from atft.features.path import path_features
 
 
-def test_path_features_equal_the_slow_twin(past: History, agrees, tail) -> None:  # type: ignore[no-untyped-def]
+def test_path_features_equal_the_slow_twin(past: History, agrees, tail) -> None:
     r = np.full_like(past.close, np.nan)
     r[1:] = np.log(past.close[1:] / past.close[:-1])
     before = np.full_like(r, np.nan)

@@ -6,7 +6,7 @@ from atft.features.history import History
 from atft.features.position import EXTREMES, SPANS, position_features
 
 
-def test_position_features_equal_the_slow_twin(past: History, agrees, tail) -> None:  # type: ignore[no-untyped-def]
+def test_position_features_equal_the_slow_twin(past: History, agrees, tail) -> None:
     high = np.where(np.isnan(past.high), past.close, past.high)
     low = np.where(np.isnan(past.low), past.close, past.low)
 

@@ -33,7 +33,7 @@ def read(
     path = tmp_path / name
     frame.write_csv(path) if path.suffix == ".csv" else frame.write_parquet(path)
     exclusions: dict[str, int] = {}
-    return read_prices(path, FeatureOptions(**options), exclusions), exclusions  # type: ignore[arg-type]
+    return read_prices(path, FeatureOptions(**options), exclusions), exclusions
 
 
 def refusal(tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options: str) -> str:
@@ -55,7 +55,7 @@ def test_rows_land_on_the_grid_of_days_and_codes(tmp_path: Path) -> None:
     assert grid.close.dtype == np.float32
 
 
-def test_a_csv_gives_the_same_grid_as_the_parquet_file(tmp_path: Path, make_market, to_frame) -> None:  # type: ignore[no-untyped-def]
+def test_a_csv_gives_the_same_grid_as_the_parquet_file(tmp_path: Path, make_market, to_frame) -> None:
     frame = to_frame(make_market(days=30))
     (a, _), (b, _) = read(tmp_path, frame), read(tmp_path, frame, "p.csv")
     for name in (*PRICES, "sector"):

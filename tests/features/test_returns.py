@@ -6,7 +6,7 @@ from atft.features.history import History
 from atft.features.returns import LAGS, PARTS, SKIPS, SPANS, return_features
 
 
-def test_returns_gaps_and_momentum_equal_the_slow_twin(past: History, agrees, tail) -> None:  # type: ignore[no-untyped-def]
+def test_returns_gaps_and_momentum_equal_the_slow_twin(past: History, agrees, tail) -> None:
     close, opened = past.close, past.open
 
     def at(x: np.ndarray, day: int, stock: int) -> float:

@@ -14,7 +14,7 @@ OPTIONS = FeatureOptions(min_history_days=60, min_close=12, min_traded_value=2e6
 
 
 @pytest.fixture
-def screened(make_prices) -> tuple[PriceGrid, Screen]:  # type: ignore[no-untyped-def]
+def screened(make_prices) -> tuple[PriceGrid, Screen]:
     path: Path = make_prices(days=150)
     grid = read_prices(path, OPTIONS, {})
     return grid, screen_stocks(grid, pass_gates(grid, OPTIONS, path, {}), OPTIONS)

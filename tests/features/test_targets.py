@@ -20,7 +20,7 @@ def labels(
     codes = [f"s{i}" for i in range(prices.shape[1])]
     sector = np.full(prices.shape, -1, dtype=np.int32)
     grid = PriceGrid(calendar, codes, prices, prices, prices, prices, prices, sector, [])
-    tape = pass_gates(grid, FeatureOptions(**options), Path("p"), {})  # type: ignore[arg-type]
+    tape = pass_gates(grid, FeatureOptions(**options), Path("p"), {})
     return forward_returns(grid, tape, horizon, lag, 0, len(prices), over_jumps)
 
 

@@ -8,7 +8,7 @@ from atft.features.trend import SPANS, trend_features
 from atft.features.windows import needed
 
 
-def test_trend_features_equal_scipy(past: History, agrees) -> None:  # type: ignore[no-untyped-def]
+def test_trend_features_equal_scipy(past: History, agrees) -> None:
     def twin(day: int, stock: int) -> dict[str, float]:
         out = {}
         for span in SPANS:

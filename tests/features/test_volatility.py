@@ -6,7 +6,7 @@ from atft.features.history import History
 from atft.features.volatility import SPANS, volatility_features
 
 
-def test_volatility_features_equal_the_slow_twin(past: History, agrees, tail) -> None:  # type: ignore[no-untyped-def]
+def test_volatility_features_equal_the_slow_twin(past: History, agrees, tail) -> None:
     opened, high, low, close = past.open, past.high, past.low, past.close
     before = np.full_like(close, np.nan)
     before[1:] = close[:-1]

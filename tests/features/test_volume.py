@@ -7,7 +7,7 @@ from atft.features.volume import RATIOS, price_volume_features, volume_features
 from atft.features.windows import needed
 
 
-def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> None:  # type: ignore[no-untyped-def]
+def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> None:
     close, volume = past.close, past.volume
     r = np.full_like(close, np.nan)
     r[1:] = np.log(close[1:] / close[:-1])
@@ -45,7 +45,7 @@ def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> Non
     agrees(volume_features, twin)
 
 
-def test_price_volume_correlations_equal_numpy(past: History, agrees) -> None:  # type: ignore[no-untyped-def]
+def test_price_volume_correlations_equal_numpy(past: History, agrees) -> None:
     log_close = np.log(past.close)
     log_volume = np.where(past.volume > 0, np.log(np.where(past.volume > 0, past.volume, 1)), np.nan)
     r, change = np.full_like(log_close, np.nan), np.full_like(log_close, np.nan)

@@ -36,7 +36,7 @@ def each_window(x: np.ndarray, span: int, of: object, least: int = 1) -> np.ndar
             window = x[max(0, day - span + 1) : day + 1, stock]
             known = window[~np.isnan(window)]
             if len(known) >= max(needed(span), least):
-                out[day, stock] = of(known)  # type: ignore[operator]
+                out[day, stock] = of(known)
     return out
 
 
