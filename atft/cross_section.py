@@ -36,8 +36,8 @@ def is_constant(
     Equal means a range within four units of the format's own rounding: such a spread is arithmetic noise.
     A NaN in a valid place is not equal to anything, so it stays visible in whatever is computed next.
     """
-    high = torch.where(valid, x, -math.inf).amax(-1)
-    low = torch.where(valid, x, math.inf).amin(-1)
+    high = torch.where(valid, x.detach(), -math.inf).amax(-1)
+    low = torch.where(valid, x.detach(), math.inf).amin(-1)
     size = torch.maximum(high.abs(), low.abs())
     few = valid.sum(-1) < 2
     return few | (high == low) | (high - low <= 4 * torch.finfo(x.dtype).eps * size)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from atft.cross_section import average_ranks
+from atft.progress import track
 
 
 def random_band(
@@ -32,16 +33,15 @@ def random_band(
         lowest and highest value of the band; NaN without a day of two stocks and unequal targets.
     """
     known = valid & np.isfinite(target)
-    ranks = average_ranks(
-        torch.from_numpy(np.ascontiguousarray(target, dtype=np.float32)), torch.from_numpy(known)
-    ).numpy()
+    returns_of = np.array(target, dtype=np.float32)
+    ranks = average_ranks(torch.from_numpy(returns_of), torch.from_numpy(known)).numpy()
     rng = np.random.default_rng(seed)
     rank_ic, ic = np.zeros(draws), np.zeros(draws)
     spread, square = np.zeros(draws), np.zeros(draws)
     days = 0
-    for row in range(len(target)):
+    for row in track(range(len(target)), "random scores"):
         use = known[row]
-        returns = target[row, use].astype(np.float32)
+        returns = returns_of[row, use]
         count = len(returns)
         if count < 2 or returns.min() == returns.max():
             continue

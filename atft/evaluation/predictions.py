@@ -5,8 +5,7 @@ cross-section is contiguous; days whose targets are unknown are rows like any ot
 dense ``[days, stocks]`` arrays: 2,200 days x 4,484 stocks are 39 MB a column.
 """
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,42 +99,6 @@ def prediction_rows(
             flat = np.tile(np.asarray(listed, np.float32), many)
             columns[name] = pa.array(flat, mask=np.isnan(flat))
     return pa.table(columns)
-
-
-def write_predictions(path: str | Path, tables: Iterable[Any], metadata: Mapping[str, str]) -> Path:
-    """Stream tables of rows into one Parquet file, which appears only when it is whole.
-
-    Args:
-        path: where the file will be.
-        tables: Arrow tables of one schema, in date order, as :func:`prediction_rows` makes them.
-        metadata: strings kept in the file's footer: run, digests.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        InputError: there are no rows.
-    """
-    import pyarrow.parquet as pq
-
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    writer: Any = None
-    try:
-        for table in tables:
-            if writer is None:
-                schema = table.schema.with_metadata({k.encode(): v.encode() for k, v in metadata.items()})
-                writer = pq.ParquetWriter(beside, schema, compression="zstd")
-            writer.write_table(table.cast(writer.schema))
-        if writer is None:
-            raise InputError(f"{target}: no day to predict; widen the split")
-        writer.close()
-        beside.replace(target)
-    finally:
-        if writer is not None:
-            writer.close()
-        beside.unlink(missing_ok=True)
-    return target
 
 
 def check_predictions(path: str | Path) -> dict[str, str]:

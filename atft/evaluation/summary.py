@@ -79,8 +79,8 @@ def score_days(
     for first in range(0, len(score), DAYS_AT_ONCE):
         days = slice(first, first + DAYS_AT_ONCE)
         known = torch.from_numpy(valid[days] & np.isfinite(target[days]))
-        scores = torch.from_numpy(np.ascontiguousarray(score[days], dtype=np.float32))
-        targets = torch.from_numpy(np.ascontiguousarray(target[days], dtype=np.float32))
+        scores = torch.from_numpy(np.array(score[days], dtype=np.float32))
+        targets = torch.from_numpy(np.array(target[days], dtype=np.float32))
         rankable = ~is_constant(torch.where(known, targets, 0), known)
         rank_ic = spearman(scores, targets, known)
         columns = (

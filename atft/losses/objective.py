@@ -79,6 +79,7 @@ class DayObjective(nn.Module):
     the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
     summing to 1. While training, each call also updates the running moments of the book's return (buffers,
     kept in the checkpoint; days of the block itself never enter their own moments but for the very first).
+    On several devices each rank moves them by its own days, and DDP hands rank 0's to all before a forward.
 
     Args:
         options: terms and weights.

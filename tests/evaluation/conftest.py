@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from atft.evaluation.predictions import prediction_rows, write_predictions
+from atft.evaluation.predictions import prediction_rows
 
 
 def _rows(days: int = 40, stocks: int = 30, horizons: tuple[int, ...] = (1, 5), seed: int = 0) -> list[Any]:
@@ -57,4 +59,5 @@ def make_rows() -> Callable[..., list[Any]]:
 @pytest.fixture
 def predictions(tmp_path: Path) -> Path:
     """The file itself."""
-    return write_predictions(tmp_path / "predictions.parquet", _rows(), {"run": "r1", "data": "abc"})
+    pq.write_table(pa.concat_tables(_rows()), tmp_path / "predictions.parquet")
+    return tmp_path / "predictions.parquet"

@@ -6,16 +6,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
-from atft.evaluation.predictions import (
-    check_predictions,
-    prediction_horizons,
-    read_horizon,
-    write_predictions,
-)
+from atft.evaluation.predictions import check_predictions, prediction_horizons, read_horizon
 
 
 def test_what_was_written_is_read_back(predictions: Path, make_rows: Callable[..., list[Any]]) -> None:
@@ -32,15 +26,13 @@ def test_what_was_written_is_read_back(predictions: Path, make_rows: Callable[..
             assert np.isnan(got) if row[name] is None else got == np.float32(row[name]), name
 
 
-def test_rows_are_sorted_and_typed_and_the_footer_names_the_run(predictions: Path) -> None:
+def test_rows_are_sorted_and_typed(predictions: Path) -> None:
     frame = pl.read_parquet(predictions)
     assert frame.equals(frame.sort("date", "horizon", "code"))
     types = check_predictions(predictions)
     assert types["date"] == "date32[day]" and types["horizon"] == "int32" and types["score"] == "float"
     assert types["q05"] == types["regime_volatility"] == "float" and types["sector"] == "string"
     assert frame["sector"].null_count() > 0 and set(frame["split"]) == {"val", "test"}
-    metadata = pq.read_schema(predictions).metadata
-    assert metadata[b"run"] == b"r1" and metadata[b"data"] == b"abc"
 
 
 def test_days_of_unknown_targets_are_rows_with_null_and_not_valid(predictions: Path) -> None:
@@ -54,6 +46,8 @@ def test_one_split_is_read_alone(predictions: Path) -> None:
     table = read_horizon(predictions, 1, split="test")
     assert len(table.dates) == 30 and table.dates[0] == np.datetime64("2020-01-11")
     assert prediction_horizons(predictions) == (1, 5)
+    with pytest.raises(InputError, match=r"no rows of horizon 1 of split 'train'"):
+        read_horizon(predictions, 1, split="train")
 
 
 def test_wider_numbers_of_other_tools_are_read_too(predictions: Path) -> None:
@@ -63,18 +57,6 @@ def test_wider_numbers_of_other_tools_are_read_too(predictions: Path) -> None:
     np.testing.assert_array_equal(
         read_horizon(wide, 5).columns["score"], read_horizon(predictions, 5).columns["score"]
     )
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, make_rows: Callable[..., list[Any]]) -> None:
-    def broken() -> Any:
-        yield from make_rows()[:3]
-        raise RuntimeError("stopped")
-
-    with pytest.raises(RuntimeError, match="stopped"):
-        write_predictions(tmp_path / "p.parquet", broken(), {})
-    with pytest.raises(InputError, match=r"no day to predict; widen the split"):
-        write_predictions(tmp_path / "p.parquet", [], {})
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -103,20 +85,3 @@ def test_a_missing_or_broken_file_is_refused_in_one_line(tmp_path: Path, predict
     predictions.write_bytes(predictions.read_bytes()[:-10])
     with pytest.raises(InputError, match=r"not a readable Parquet file"):
         check_predictions(predictions)
-    with pytest.raises(InputError, match=r"no rows of horizon 1 of split 'train'"):
-        read_horizon(write_again(predictions), 1, split="train")
-
-
-def write_again(path: Path) -> Path:
-    from datetime import date
-
-    from atft.evaluation.predictions import prediction_rows
-
-    rows = prediction_rows(
-        date(2020, 1, 1),
-        ["A", "B"],
-        [1],
-        {"score": [[1.0], [2.0]], "target": [[0.0], [np.nan]]},
-        split="test",
-    )
-    return write_predictions(path, [rows], {})

@@ -79,6 +79,14 @@ def test_more_than_five_per_cent_of_lost_days_spoil_a_scorer() -> None:
     assert np.isnan(summarise(score_days(score, target, valid, 1), "network").rank_ic)
 
 
+def test_arrays_that_cannot_be_written_are_measured_too() -> None:
+    arrays = [np.asarray(a, dtype=a.dtype if a.dtype == bool else np.float32) for a in market()]
+    free = score_days(*arrays, horizon=1)
+    for array in arrays:
+        array.flags.writeable = False
+    np.testing.assert_array_equal(score_days(*arrays, horizon=1).rank_ic, free.rank_ic)
+
+
 def test_a_predictions_file_is_measured_with_its_ceiling(predictions: Path) -> None:
     rows = summarise_predictions(predictions, split="test")
     assert [(r.scorer, r.horizon, r.lag) for r in rows] == [
