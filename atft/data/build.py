@@ -9,6 +9,7 @@ that differ in the graph alone share their days (a hard link), so a search over 
 import errno
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -159,12 +160,22 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def _sweep(root: Path) -> None:
+    """Remove what builders left that were killed: a live one writes every few seconds, not six hours ago."""
+    for left in root.glob(".*-*-*"):
+        if left.is_dir() and time.time() - left.stat().st_mtime > 6 * 3600:
+            newest = max((f.stat().st_mtime for f in left.iterdir()), default=0.0)
+            if time.time() - newest > 6 * 3600:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 @contextmanager
 def _published(root: Path, final: Path) -> Iterator[Path]:
     """A folder beside ``final`` that takes its name on success and is gone otherwise."""
     folder: Path | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
         folder = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
         folder.chmod(0o755)
         yield folder

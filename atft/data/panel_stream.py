@@ -44,7 +44,8 @@ def read_batches(
     date_type: pa.DataType | None = None
     for path in files:
         with readable(path):
-            file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True)
+            # Buffering ahead keeps every column chunk read so far: the whole panel, at the end.
+            file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
         with file:
             have = file.schema_arrow
             for name in names:

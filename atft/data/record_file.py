@@ -118,10 +118,9 @@ class RecordFile:
             self._map = pa.memory_map(str(self.path))
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}; delete {folder} to build it again") from error
-        self._bytes = memoryview(self._map.read_buffer())
-        if zlib.crc32(self._bytes[record.offsets[-1] :]) != record.footer_crc:
+        if self._crc(record.offsets[-1], record.size) != record.footer_crc:
             raise InputError(f"{self.path}: damaged footer; delete {folder} to build it again")
-        self._reader = pa.ipc.open_file(pa.py_buffer(self._bytes))
+        self._reader = pa.ipc.open_file(self._map)
         self._checked = bytearray([written_here]) * len(record.crcs)
 
     @property
@@ -137,12 +136,18 @@ class RecordFile:
         """
         offsets = self.record.offsets
         for place in places:
-            if zlib.crc32(self._bytes[offsets[place] : offsets[place + 1]]) != self.record.crcs[place]:
+            if self._crc(offsets[place], offsets[place + 1]) != self.record.crcs[place]:
                 raise InputError(
                     f"{self.path}: record {place} is damaged (checksum differs); "
                     f"delete {self.path.parent} to build it again"
                 )
             self._checked[place] = 1
+
+    def _crc(self, start: int, stop: int) -> int:
+        # Read, not mapped: checking a whole file must not make all of it resident.
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return zlib.crc32(file.read(stop - start))
 
     def batch(self, place: int) -> pa.RecordBatch:
         """Batch ``place`` as views of the mapped file, its bytes checked when first asked for."""

@@ -1,6 +1,8 @@
 import errno
 import multiprocessing
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,6 +240,20 @@ def test_nothing_is_left_of_a_build_that_fails(
     with pytest.raises(raised, match=message):
         build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=str(tmp_path / "cache")), GRAPH)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_a_killed_builder_left_is_swept_and_a_live_ones_is_not(
+    tmp_path: Path, make_panel: MakePanel, make_cache: Make
+) -> None:
+    dead, live = tmp_path / "cache" / ".0123-4567-dead", tmp_path / "cache" / ".0123-4567-live"
+    for folder, age in ((dead, 86_400), (live, 0)):
+        folder.mkdir(parents=True)
+        (folder / "days.arrow").write_bytes(b"half")
+        for path in (folder / "days.arrow", folder):
+            os.utime(path, (time.time() - age, time.time() - age))
+    make_cache(make_panel())
+    assert not dead.exists()
+    assert live.exists()
 
 
 def test_a_damaged_cache_that_is_already_there_is_named_not_used(
