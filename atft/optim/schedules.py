@@ -6,7 +6,7 @@ the rate depends on the epoch alone, a resumed run continues exactly.
 """
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LRScheduler
@@ -77,6 +77,13 @@ class WarmupCosine(LRScheduler):
         self.epoch = float(epoch)
         self.last_epoch = math.floor(epoch)
         self._set()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position and rates, without the length: a run that is resumed for longer falls more slowly.
+
+        With the length in the checkpoint, its further epochs would all stay at the lowest rate.
+        """
+        return {k: v for k, v in super().state_dict().items() if k != "epochs"}
 
     def factor(self, epoch: float) -> float:
         """The share of its own learning rate that each group has at ``epoch``.

@@ -107,6 +107,17 @@ def test_a_resumed_schedule_continues_exactly(make: Callable[[Optimizer], Warmup
         assert rate(second) == rate(whole)
 
 
+def test_a_run_resumed_for_longer_keeps_learning() -> None:
+    first, second = WarmupCosine(optimizer()), WarmupCosine(optimizer())
+    first.bind(10)
+    first.advance(10)
+    second.bind(20)
+    second.load_state_dict(first.state_dict())
+    assert rate(first) == 0
+    second.advance(10.5)
+    assert rate(second) == pytest.approx(0.05, abs=1e-9)
+
+
 def test_a_state_dict_holds_plain_numbers() -> None:
     for make in MAKERS:
         state = make(optimizer()).state_dict()
