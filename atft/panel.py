@@ -133,7 +133,7 @@ def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], 
     def optional(column: str | None, role: str, default: str | None) -> str | None:
         # A default that the panel lacks is an absent role; a name that somebody wrote must be there.
         return (
-            column if column is None or column in have or column != default and need(column, role) else None
+            column if column is None or column in have or (column != default and need(column, role)) else None
         )
 
     def some(patterns: list[str], role: str, default: list[str]) -> tuple[str, ...]:

@@ -1,0 +1,38 @@
+# `make demo`: see it work. `make test`: trust it. Both make .venv first and need only Python >= 3.11.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow lint ladder clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/runtime
+	$(BIN)/python -m atft fit --config configs/quickstart.yaml
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -m slow --timeout=3600
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ladder: .venv/dev
+	$(BIN)/python benchmarks/ladder.py
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "atft needs Python >= 3.11; run: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -e . -c constraints.txt
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
+	@touch $@ .venv/runtime
+
+clean:
+	rm -rf .venv cache .pytest_cache .mypy_cache .ruff_cache

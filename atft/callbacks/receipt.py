@@ -1,0 +1,111 @@
+"""What a run says of itself: a typed, versioned receipt, published atomically.
+
+The receipt answers "what really ran?": the classes that stepped, the days and rows that were seen beside those
+planned, how the run ended and why. It is written at the start, after every epoch and at the end, so that a
+killed run leaves the truth of its last epoch behind, with the status ``running``.
+"""
+
+import hashlib
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atft import __version__
+from atft.publish import publish_text
+
+VERSION = 1
+
+
+@dataclass
+class Coverage:
+    """Days or rows of one split: what the plan asked for, and what went through the network (per epoch)."""
+
+    planned: int = 0
+    seen: int = 0
+
+
+@dataclass
+class Receipt:
+    """The run's own account. ``status`` is running, completed, stopped, failed or limited.
+
+    ``stopped``: ended early on purpose (early stopping, a signal). ``limited``: a debugging limit was on, so the
+    figures speak of a part of the data. ``failed``: an error, or a final metric that is not a number.
+    """
+
+    status: str = "running"
+    reason: str = ""
+    run: str = ""
+    optimizer: str = ""
+    scheduler: str = ""
+    epochs: int = 0
+    steps: int = 0
+    days: dict[str, Coverage] = field(default_factory=dict)
+    rows: dict[str, Coverage] = field(default_factory=dict)
+    terms: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    seconds: dict[str, Any] = field(default_factory=dict)
+    retries: list[dict[str, Any]] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    resumed_from: str | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    version: int = VERSION
+
+
+def publish_json(path: Path, content: Any) -> None:
+    """Publish as JSON that any reader takes: numbers that are not finite become null."""
+    publish_text(path, json.dumps(_finite(content), indent=2) + "\n")
+
+
+def write_receipt(receipt: Receipt, directory: Path) -> None:
+    """Publish ``receipt.json`` in the run's directory."""
+    publish_json(directory / "receipt.json", asdict(receipt))
+
+
+def read_receipt(directory: Path) -> Receipt:
+    """Read ``receipt.json`` of a run's directory back.
+
+    Raises:
+        ValueError: it was written by another version of the format.
+    """
+    held = json.loads((directory / "receipt.json").read_text(encoding="utf-8"))
+    if held.get("version") != VERSION:
+        raise ValueError(f"{directory}: receipt of version {held.get('version')}, this is {VERSION}")
+    for split in ("days", "rows"):
+        held[split] = {name: Coverage(**count) for name, count in held[split].items()}
+    return Receipt(**held)
+
+
+def code_digest() -> str:
+    """SHA-256 of the package's source, shortened: two runs with one digest ran the same code."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent.parent
+    for source in sorted(root.rglob("*.py")):
+        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text, shortened."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what decides a run's numbers."""
+    from importlib.metadata import version
+
+    names = ("torch", "lightning", "torch-geometric", "torchmetrics", "pyarrow", "adabelief-pytorch")
+    return {"atft": __version__, "python": platform.python_version(), **{n: version(n) for n in names}}
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {str(k): _finite(v) for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(v) for v in content]
+    return content

@@ -1,0 +1,124 @@
+"""The dispatcher: which command, how many threads, and how an error looks.
+
+Only the standard library is imported before the command is known, so that help costs milliseconds; torch,
+Lightning and Polars cost seconds and are imported by the commands that need them, after the thread caps.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from atft.errors import InputError, VarianceCollapse, nearest
+from atft.threads import cap_threads
+
+USAGE = """\
+usage: python -m atft COMMAND [--config FILE ...] [--any.key VALUE ...]
+
+Rank a day's stocks with ATFT-GAT-FAN.
+"""
+
+FOOTER = """
+Each command explains its options:     python -m atft COMMAND --help
+A first run on a simulated market:     python -m atft fit --config configs/quickstart.yaml
+Watch runs:                            tensorboard --logdir lightning_logs
+
+Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
+"""
+
+
+class Command(NamedTuple):
+    """A command: the module whose ``run(command, arguments)`` does it, and a line for the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "fit": Command("atft.commands.train", "train, then compare with baselines on unseen days"),
+    "validate": Command("atft.commands.train", "metrics of a checkpoint on the validation days"),
+    "test": Command("atft.commands.train", "metrics of a checkpoint on the test days"),
+    "predict": Command("atft.commands.train", "write predictions.parquet, days with unknown returns included"),
+    "simulate": Command("atft.commands.simulate", "write a synthetic market whose best possible score is known"),
+    "features": Command("atft.commands.features", "daily prices to a panel of features and forward returns"),
+    "cache": Command("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
+}
+
+
+def overview() -> str:
+    """The text of ``python -m atft --help``."""
+    lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join([USAGE, "commands:", *lines, FOOTER])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status: 0 done, 1 the run failed, 2 the input was refused.
+
+    Args:
+        arguments: what follows ``python -m atft``; the process's own by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [g for g in given if g != "--debug"]
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(overview())  # noqa: T201
+        return 0
+    if given[0] == "--version":
+        from atft import __version__
+
+        print(f"atft {__version__}")  # noqa: T201
+        return 0
+    return _guarded(lambda: _dispatch(given[0], given[1:]), debug)
+
+
+def _dispatch(name: str, rest: list[str]) -> int:
+    if name not in COMMANDS:
+        raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
+    cap_threads(wanted_threads(rest))
+    run: Callable[[str, list[str]], int] = import_module(COMMANDS[name].module).run
+    return run(name, rest)
+
+
+def wanted_threads(arguments: Sequence[str]) -> int:
+    """Threads asked for by ``--threads``, else by the last config that says ``threads:``, else the cores.
+
+    Read before any heavy import, since numerical pools read their size when they are loaded.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--threads")
+    parser.add_argument("-c", "--config", action="append", default=[])
+    known, _ = parser.parse_known_args([a for a in arguments if a not in ("-h", "--help")])
+    said = known.threads
+    for config in reversed(known.config):
+        path = Path(config)
+        if said is None and path.is_file():
+            found = re.search(r"^threads:\s*(\S+)", path.read_text(encoding="utf-8", errors="replace"), re.M)
+            said = found.group(1) if found else None
+    if said is None or said == "null":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if not said.isdigit() or int(said) < 1:
+        raise InputError(f"threads must be a whole number of at least 1, got {said!r}")
+    return int(said)
+
+
+def _guarded(action: Callable[[], int], debug: bool) -> int:
+    try:
+        return action()
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing left to say, and no traceback at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (InputError, VarianceCollapse, argparse.ArgumentError) as error:
+        if debug:
+            raise
+        print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return 1 if isinstance(error, VarianceCollapse) else 2
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("atft: interrupted", file=sys.stderr)  # noqa: T201
+        return 130

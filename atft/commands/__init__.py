@@ -1,0 +1,1 @@
+"""One file a command: ``run(command, arguments) -> exit status``."""

@@ -1,0 +1,91 @@
+"""What follows training: score the unseen days with the selected checkpoint, compare, print one table.
+
+The comparison is on the test days where the config has them (they were never used to choose anything), else on
+the validation days, and the table's title says which. The numbers also go to metrics.json and the receipt.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from atft.baselines.random_scores import random_band
+from atft.callbacks.prediction_writer import PredictionWriter
+from atft.evaluation.comparison_table import comparison_table, render
+from atft.evaluation.predictions import read_horizon
+from atft.evaluation.summary import SummaryRow, summarise_predictions, summarise_scorers
+from atft.publish import publish_text
+from atft.tasks.baseline_scores import baseline_scorers, fit_baseline
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+
+COLUMNS = ("score", "target", "target_lag1", "oracle", "return_1d")
+
+
+def conclude(cli: "RankingCLI") -> int:
+    """Score, compare and print; the exit status: 0, or 1 where the run failed."""
+    console = Console(highlight=False)
+    best = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
+    if not best:
+        console.print("no checkpoint was kept: nothing to compare")
+        return 0 if cli.record.receipt.status == "limited" else 1
+    path = write_predictions_of(cli, best, cli.directory / "predictions.parquet")
+    split = "test" if cli.datamodule.split_options.test else "val"
+    text, rows = compare(cli, path, split)
+    console.print(text, soft_wrap=True)
+    publish_text(cli.directory / "comparison.txt", text + "\n")
+    final = named_metrics(rows, split)
+    if split == "test":
+        final |= named_metrics(summarise_predictions(path, "val"), "val")
+    cli.record.finish(cli.directory, final)
+    receipt = cli.record.receipt
+    why = f" ({receipt.reason})" if receipt.reason else ""
+    console.print(f"\n{receipt.status}{why}; everything about the run: {cli.directory}", soft_wrap=True)
+    return 1 if receipt.status == "failed" else 0
+
+
+def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path:
+    """Score every day to predict with a checkpoint and write the file."""
+    data = cli.datamodule
+    digests = {"config": cli.run_digest, "run": str(cli.run_name)}
+    levels = cli.model.network.options.quantiles
+    writer = PredictionWriter(path, data.open_cache(), data.split_of, digests, levels)
+    cli.trainer.callbacks.append(writer)  # type: ignore[attr-defined]
+    cli.trainer.predict(cli.model, datamodule=data, ckpt_path=checkpoint, return_predictions=False)
+    cli.trainer.callbacks.remove(writer)  # type: ignore[attr-defined]
+    return path
+
+
+def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[SummaryRow]]:
+    """The end-of-fit table as text, and its rows."""
+    cache = cli.datamodule.open_cache()
+    ridge = fit_baseline(cli.datamodule)
+    rows: list[SummaryRow] = []
+    bands = {}
+    for horizon in cache.manifest.horizons:
+        table = read_horizon(path, horizon, split, COLUMNS)
+        target, delayed = table.columns["target"], table.columns.get("target_lag1")
+        scorers = baseline_scorers(ridge, cache, table)
+        rows += summarise_scorers(scorers, target, table.present, horizon, delayed)
+        bands[horizon] = random_band(target, table.present)
+    period = cli.datamodule.split_options.test if split == "test" else cli.datamodule.split_options.val
+    title = f"\n{split} days {period[0]} to {period[1]}, mean ± standard error"
+    return render(comparison_table(rows, bands, title)), rows
+
+
+def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:
+    """The network's figures by their names (``test/rank_ic_5d``), means over horizons included."""
+    own = [asdict(r) for r in rows if r.scorer == "network"]
+    found = {}
+    for name in ("rank_ic", "ic", "rank_icir", "icir", "sharpe", "sharpe_annual"):
+        for lag, suffix in ((0, ""), (1, "_lag1")):
+            chosen = [r for r in own if r["lag"] == lag]
+            for row in chosen:
+                found[f"{split}/{name}_{row['horizon']}d{suffix}"] = row[name]
+                found[f"{split}/{name}_{row['horizon']}d{suffix}_error"] = row[f"{name}_error"]
+            if chosen:
+                found[f"{split}/{name}{suffix}"] = float(np.mean([r[name] for r in chosen]))
+    return found

@@ -1,0 +1,194 @@
+"""LightningCLI for the ranking task: its links, its run directory and the callbacks of every run.
+
+Keys beside ``trainer``, ``model`` and ``data``: ``name`` (the run's folder), ``threads``, ``ckpt_path``,
+``checkpoint.*`` and ``early_stopping.*``. ``data`` tells the model its features, the model tells ``data`` its
+horizons, so nothing is said twice.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse import Namespace
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
+from atft.callbacks.epoch_line import EpochLine
+from atft.callbacks.receipt import text_digest
+from atft.callbacks.run_record import RunRecord
+from atft.commands.refusals import remember_keys
+from atft.errors import InputError
+from atft.market.options import MarketOptions
+from atft.panel import PanelSchema
+from atft.tasks.day_data import DayData, PanelOptions, panel_features
+from atft.tasks.ranking import RankingTask
+
+DESCRIPTIONS = {
+    "fit": "Train on day batches, keep the best checkpoint, compare it with baselines on unseen days.",
+    "validate": "Print the metrics of a checkpoint on the validation days.",
+    "test": "Print the metrics of a checkpoint on the test days.",
+    "cache": "Build the memory-mapped cache of a training config, or verify it.",
+    "predict": "Write predictions.parquet from a checkpoint, days with unknown returns included.",
+}
+
+
+class RankingCLI(LightningCLI):
+    """The parser and, once built, the trainer, model and data of one run. Use `RankingCLI.of`."""
+
+    command = "fit"
+
+    @classmethod
+    def of(cls, command: str, arguments: list[str] | dict[str, Any]) -> "RankingCLI":
+        """Parse ``arguments`` and build everything, without running.
+
+        Args:
+            command: fit, validate, test or predict.
+            arguments: what follows the command, as words or as a nested mapping.
+        """
+        kind = type(cls.__name__, (cls,), {"command": command})
+        built: RankingCLI = kind(
+            RankingTask,
+            DayData,
+            run=False,
+            args=arguments,
+            auto_configure_optimizers=False,
+            seed_everything_default=1,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={
+                "logger": True,
+                "accelerator": "auto",
+                "devices": 1,
+                "use_distributed_sampler": False,  # our sampler deals whole blocks to the ranks
+                "enable_progress_bar": False,  # EpochLine says what there is to say
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                "log_every_n_steps": 10,
+            },
+            parser_kwargs={
+                "prog": f"python -m atft {command}",
+                "description": DESCRIPTIONS[command],
+                "exit_on_error": False,
+            },
+        )
+        return built
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the keys of a run and tell model and data about each other."""
+        parser.add_argument(
+            "--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>."
+        )
+        parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="Checkpoint to go on from or to evaluate, or 'last'.",
+        )
+        if self.command == "predict":
+            parser.add_argument(
+                "--out", type=str | None, default=None, help="File to write; default: beside the checkpoint."
+            )
+        if self.command == "cache":
+            parser.add_argument(
+                "--verify", action="store_true", help="Read everything, compare every digest."
+            )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults(
+            {
+                "checkpoint.monitor": "val/rank_ic",
+                "checkpoint.mode": "max",
+                "checkpoint.filename": "best_model",
+                "checkpoint.save_last": True,
+                "checkpoint.save_top_k": 1,
+                "checkpoint.auto_insert_metric_name": False,
+                "checkpoint.enable_version_counter": False,
+                "early_stopping.monitor": "val/rank_ic",
+                "early_stopping.mode": "max",
+                "early_stopping.patience": 10,
+                "early_stopping.check_finite": False,  # a NaN metric is reported by the receipt, with its reason
+            }
+        )
+        parser.link_arguments("model.network.horizons", "data.horizons")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
+        parser.link_arguments("data.panel", "model.features", compute_fn=_features)
+        remember_keys(_keys(parser))
+
+    def before_instantiate_classes(self) -> None:
+        """Check what no type can say, and know the resolved configuration as text."""
+        name = str(self.config.get("name"))
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
+            raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r}")
+        self.config_text = self.parser.dump(self.config, skip_none=False)
+
+    @property
+    def run_root(self) -> Path:
+        """The folder of all versions of this run's name."""
+        root = self.config.trainer.default_root_dir or "lightning_logs"
+        return Path(root) / str(self.config.name)
+
+    @property
+    def run_name(self) -> str:
+        """The run's folder in ``lightning_logs``."""
+        return str(self.config.name)
+
+    @property
+    def run_digest(self) -> str:
+        """Digest of the resolved configuration."""
+        return text_digest(self.config_text)
+
+    @property
+    def directory(self) -> Path:
+        """The directory of this run."""
+        return Path(str(self.trainer.log_dir))
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add the loggers, the checkpoint writer and the callbacks that every run has."""
+        self.model.config_text = self.config_text
+        plugins = self._get(self.config_init, "trainer").get("plugins") or []
+        extra: dict[str, Any] = {"plugins": [*_listed(plugins), AtomicCheckpointIO()], **kwargs}
+        trains = self.command == "fit"
+        logger = self._get(self.config_init, "trainer").get("logger")
+        if logger in (True, None):
+            extra["logger"] = self._loggers() if trains else False
+        trainer = super().instantiate_trainer(**extra)
+        self.record = RunRecord(self.config_text, resumed_from=self.config.get("ckpt_path"))
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        if not trains:
+            callbacks[:] = [c for c in callbacks if not isinstance(c, ModelCheckpoint | EarlyStopping)]
+            return trainer
+        callbacks[:0] = [self.record, EpochLine()]
+        for callback in callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(trainer.log_dir)
+        return trainer
+
+    def _loggers(self) -> list[Any]:
+        root, name = self.run_root.parent, self.run_root.name
+        board = TensorBoardLogger(save_dir=root, name=name, default_hp_metric=False)
+        return [board, CSVLogger(save_dir=root, name=name, version=board.version)]
+
+
+def _features(panel: Any) -> list[str]:
+    """Names of the features, before anything is instantiated: the parser hands plain namespaces."""
+    simulate = panel.simulate
+    if isinstance(simulate, Namespace):
+        given = simulate.init_args if "init_args" in simulate else simulate
+        simulate = MarketOptions(**given.as_dict())
+    schema = PanelSchema(**panel.schema.as_dict()) if isinstance(panel.schema, Namespace) else panel.schema
+    return panel_features(PanelOptions(panel.path, simulate, schema))
+
+
+def _seed(seed: Any) -> int:
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _keys(parser: LightningArgumentParser) -> list[str]:
+    return sorted({action.dest for action in parser._actions if action.dest and action.dest != "help"})

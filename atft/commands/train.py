@@ -1,0 +1,168 @@
+"""fit, validate, test, predict: LightningCLI over the ranking task and the day data.
+
+Decides where a run lands (``lightning_logs/<name>/version_N``), which callbacks every run has, and what happens
+after training: the selected checkpoint scores every later day, and the end-of-fit table compares it with the
+baselines on days it has never seen. Checkpoints carry the resolved configuration, so ``--ckpt_path`` alone is
+enough for every command but fit.
+"""
+
+import logging
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atft.commands.refusals import one_line
+from atft.errors import InputError
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's arguments."""
+    _quiet()
+    cli = build(command, arguments)
+    if command == "fit":
+        return fit(cli)
+    return evaluate(cli, command)
+
+
+def build(command: str, arguments: list[str]) -> "RankingCLI":
+    """Parse the arguments and build trainer, model and data, without running anything.
+
+    Raises:
+        InputError: a key or value that is not accepted; the message names the nearest known key.
+    """
+    from atft.commands.ranking_cli import RankingCLI
+
+    arguments = _with_checkpoint_config(command, arguments)
+    before = sys.argv
+    sys.argv = [before[0]]
+    try:
+        with one_line(command):
+            return RankingCLI.of(command, arguments)
+    finally:
+        sys.argv = before
+
+
+def fit(cli: "RankingCLI") -> int:
+    """Train, then score the days after training with the selected checkpoint and print the comparison."""
+    from atft.commands.after_fit import conclude
+
+    resumed = _resume_path(cli)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
+    if cli.trainer.interrupted:
+        return 130
+    return conclude(cli)
+
+
+def evaluate(cli: "RankingCLI", command: str) -> int:
+    """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
+    from rich.console import Console
+
+    console = Console()
+    path = _resume_path(cli)
+    if path is None:
+        raise InputError(
+            f"{command} needs --ckpt_path FILE (or last): an untrained network has nothing to say"
+        )
+    if command == "predict":
+        from atft.commands.after_fit import write_predictions_of
+
+        out = Path(cli.config.get("out") or Path(path).with_name("predictions.parquet"))
+        write_predictions_of(cli, path, out)
+        console.print(f"predictions in {out}", soft_wrap=True)
+        return 0
+    metrics = getattr(cli.trainer, command)(
+        cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
+    )
+    for name, value in sorted(metrics[0].items()):
+        console.print(f"{name:<24} {value:+.4f}", highlight=False)
+    return 0
+
+
+def _resume_path(cli: "RankingCLI") -> str | None:
+    """The checkpoint that ``--ckpt_path`` names; ``last`` is the newest of the run's name."""
+    wanted = cli.config.get("ckpt_path")
+    if wanted is None:
+        return None
+    if wanted == "last":
+        found = sorted(cli.run_root.glob("version_*/last.ckpt"), key=lambda p: p.stat().st_mtime)
+        if not found:
+            raise InputError(
+                f"--ckpt_path=last: no last.ckpt under {cli.run_root}; leave it out to start afresh"
+            )
+        return str(found[-1])
+    if not Path(wanted).is_file():
+        raise InputError(f"--ckpt_path={wanted}: no such file")
+    return str(wanted)
+
+
+def _with_checkpoint_config(command: str, arguments: list[str]) -> list[str]:
+    """Without ``--config``, take the configuration that the checkpoint carries; given keys still override it."""
+    named = any(a in ("-c", "--config") or a.startswith("--config=") for a in arguments)
+    checkpoint = _value_of(arguments, "--ckpt_path")
+    helps = any(a in ("-h", "--help") or a.startswith("--help=") for a in arguments)
+    if named or helps:
+        return arguments
+    if command == "fit" or checkpoint is None:
+        raise InputError(
+            f"{command} needs --config FILE" + ("" if command == "fit" else " or --ckpt_path FILE")
+        )
+    if checkpoint == "last":
+        raise InputError("--ckpt_path=last needs --config FILE, which says the run's name")
+    text = _checkpoint_config(Path(checkpoint))
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
+        file.write(text)
+    return ["--config", file.name, *arguments]
+
+
+def _checkpoint_config(path: Path) -> str:
+    import pickle
+
+    import torch
+
+    if not path.is_file():
+        raise InputError(f"--ckpt_path={path}: no such file")
+    try:
+        held = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}); train again"
+        ) from error
+    text = held.get("atft", {}).get("config", "") if isinstance(held, dict) else ""
+    if not text:
+        raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
+    return str(text)
+
+
+def _value_of(arguments: list[str], option: str) -> str | None:
+    for place, argument in enumerate(arguments):
+        if argument.startswith(option + "="):
+            return argument.split("=", 1)[1]
+        if argument == option and place + 1 < len(arguments):
+            return arguments[place + 1]
+    return None
+
+
+def _quiet() -> None:
+    """Keep third parties from talking over our lines: each exception with its reason."""
+    import lightning.pytorch  # noqa: F401  (resets its loggers on import)
+    from jsonargparse._deprecated import JsonargparseDeprecationWarning
+
+    # Lightning 2.6 calls jsonargparse functions that only version 5 removes; the bound in pyproject is below 5.
+    warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*LeafSpec.*",
+        ".*does not have many workers.*",  # in-process loading is the measured best on small machines
+        ".*Trying to infer the `batch_size`.*",
+        ".*`weights_only` was not set.*",
+        ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
+        ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
+        ".*have no `val_dataloader`.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,40 @@
+"""Files that are whole or absent: written beside their place, flushed to disk, renamed there.
+
+A reader sees the former file or the new one, never half of one, whatever kills the writer.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from atft.errors import InputError
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path`` to write to; rename it to ``path`` when the block ends well, else remove it.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{path}: the disk is full; free some space and run again") from error
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """Publish a small text file."""
+    with published(path) as beside:
+        beside.write_text(text, encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Scores of the baselines on the days and stocks that a predictions file holds.
+
+Ridge is fitted on the very training days of the network, from the cache; reversal is read off the file. Both
+come in the file's own ``[days, stocks]`` layout, so that every scorer is measured on the same rows.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft.baselines.reversal import reversal_scores
+from atft.baselines.ridge import Ridge, fit_ridge
+from atft.data.cache import DayCache
+from atft.evaluation.predictions import HorizonScores
+from atft.progress import track
+from atft.tasks.day_data import DayData
+
+
+def fit_baseline(data: DayData) -> Ridge:
+    """Fit ridge on the last day's features of the training days.
+
+    Raises:
+        InputError: no training day has two stocks with known targets.
+    """
+    median, iqr = (part.numpy() for part in data.robust_statistics())
+    cache = data.open_cache()
+
+    def days() -> Iterator[tuple[Any, Any, Any]]:
+        for day in track(data.split.train.tolist(), "ridge baseline"):
+            view = cache.day(day)
+            slots = np.flatnonzero(view.universe)
+            target = view.target[slots]
+            yield day_features(cache, day, slots), target, np.isfinite(target)
+
+    return fit_ridge(days(), median, iqr)
+
+
+def ridge_scores(ridge: Ridge, cache: DayCache, table: HorizonScores) -> NDArray[np.float32]:
+    """Score the rows of one horizon's table, ``[days, stocks]``; NaN where the file has no row."""
+    held = cache.manifest
+    calendar = {d: i for i, d in enumerate(held.dates)}
+    slot_of = {code: i for i, code in enumerate(held.codes)}
+    slots = np.array([slot_of[str(c)] for c in table.codes])
+    place = held.horizons.index(table.horizon)
+    scores = np.full(table.present.shape, np.nan, dtype=np.float32)
+    for row, day in enumerate(table.dates.tolist()):
+        present = table.present[row]
+        features = day_features(cache, calendar[day], slots[present])
+        scores[row, present] = ridge.score(features)[:, place]
+    return scores
+
+
+def baseline_scorers(ridge: Ridge, cache: DayCache, table: HorizonScores) -> dict[str, NDArray[np.float32]]:
+    """Every scorer of the end-of-fit table by its name, ``[days, stocks]`` each."""
+    scorers = {"network": table.columns["score"], "ridge": ridge_scores(ridge, cache, table)}
+    if "return_1d" in table.columns:
+        scorers["reversal"] = reversal_scores(table.columns["return_1d"])
+    if "oracle" in table.columns:
+        scorers["ceiling"] = table.columns["oracle"]
+    return scorers
+
+
+def day_features(cache: DayCache, day: int, slots: NDArray[Any]) -> NDArray[np.float32]:
+    """Features of some stocks on one day, ``[stocks, features]``, in the manifest's order."""
+    out = np.empty((len(slots), len(cache.manifest.features)), dtype=np.float32)
+    cache.read_features(day, slots, out)
+    return out

@@ -1,0 +1,205 @@
+"""The ranking task: the network, the per-day objective, the metrics and the optimiser meet here.
+
+Decides what an optimiser step is: several day blocks from different dates, whose gradients add up to the
+gradient of the mean loss over the step's days. Which blocks make a step is planned by the sampler (days differ
+in size), so gradients are applied by hand when a block says that it closes its step, and Trainer's fixed
+``accumulate_grad_batches`` is not used. One evaluation path: ``eval()`` mode, no dropout, float32 scores.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import InputError
+from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.metrics.cross_section_metrics import CrossSectionMetrics
+from atft.nn.network import ATFTGATFAN
+from atft.nn.options import NetworkOptions
+
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+
+
+class RankingTask(pl.LightningModule):
+    """Train, evaluate and run ATFT-GAT-FAN on day batches.
+
+    Args:
+        network: sizes and switches of the network.
+        objective: terms, weights and target transform of the loss of a day.
+        optimizer: class and arguments of the optimiser, for instance ``torch.optim.AdamW``.
+        scheduler: class and arguments of the learning-rate schedule; null keeps the rate constant.
+        gradient_clip: largest norm of a step's gradient; null does not clip.
+        shares_every: optimiser steps between two measurements of the terms' gradient shares; 0 never measures.
+        features: ordered names of the features the network reads; taken from the panel's footer.
+    """
+
+    def __init__(
+        self,
+        network: NetworkOptions,
+        objective: ObjectiveOptions,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        gradient_clip: float | None = 1.0,
+        shares_every: int = 50,
+        features: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config_text = ""  # the resolved configuration as YAML, set by the command line
+        if not features:
+            raise InputError("model.features is empty; it is taken from the panel, give data.panel.path")
+        self.automatic_optimization = False
+        self.features = list(features)
+        self.gradient_clip = gradient_clip
+        self.shares_every = shares_every
+        self.optimizer_factory = optimizer
+        self.scheduler_factory = scheduler
+        self.network = ATFTGATFAN(network, n_features=len(self.features))
+        self.objective = DayObjective(objective, horizons=network.horizons)
+        self.metrics = torch.nn.ModuleDict(
+            {f"{split}_metrics": CrossSectionMetrics(network.horizons) for split in ("train", "val", "test")}
+        )
+        self._step_sums: dict[str, Tensor] = {}
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        """Score a block; float32 whatever the precision of the network's insides."""
+        forecast = cast(Forecast, self.network(batch))
+        quantiles = forecast.quantiles
+        return Forecast(forecast.score.float(), None if quantiles is None else quantiles.float())
+
+    def setup(self, stage: str) -> None:
+        """Learn the scaling from the training days; a checkpoint's own replaces it when one is loaded."""
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and data is not None:
+            self.network.set_scaling(*data.robust_statistics())
+
+    # -- training
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout draws from here: a resumed run repeats the epoch bit for bit without saving generator states.
+        torch.manual_seed(self._epoch_seed())
+        self.train_metrics.reset()
+
+    def training_step(self, batch: DayBatch, batch_index: int) -> None:
+        forecast = self(batch)
+        value = self.objective(forecast, batch)
+        loss = (batch.weight * value.loss).sum()
+        if self._measures_shares(batch):
+            for name, share in gradient_shares(self.objective, forecast, batch).items():
+                self.log(f"train/gradient_share/{name}", share, batch_size=1)
+        self.manual_backward(loss)
+        self._add_to_step("train/loss", loss)
+        for name, term in value.terms.items():
+            self._add_to_step(f"train/term/{name}", (batch.weight * term).sum())
+        self.train_metrics.update(forecast.score.detach(), batch.target, batch.valid, batch.day)
+        if batch.closes_step:
+            self._apply_gradients()
+        if self.trainer.is_last_batch:
+            self.log_dict(_prefixed("train", self.train_metrics.compute()), on_step=False, on_epoch=True)
+
+    def _apply_gradients(self) -> None:
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        if self.gradient_clip is not None:
+            self.clip_gradients(cast(Optimizer, optimizer), self.gradient_clip, "norm")
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        self._advance_schedule()
+        self.log("train/learning_rate", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+        for name, total in self._step_sums.items():
+            self.log(name, total, on_step=False, on_epoch=True, batch_size=1)
+        self._step_sums = {}
+
+    def _add_to_step(self, name: str, value: Tensor) -> None:
+        held = self._step_sums.get(name)
+        self._step_sums[name] = value.detach() if held is None else held + value.detach()
+
+    def _measures_shares(self, batch: DayBatch) -> bool:
+        # Right before a step's gradients are applied: the same block of the same step whatever the block size.
+        return self.shares_every > 0 and batch.closes_step and self.global_step % self.shares_every == 0
+
+    def _advance_schedule(self) -> None:
+        scheduler = self.lr_schedulers()
+        advance = getattr(scheduler, "advance", None)
+        if advance is not None:
+            blocks = float(self.trainer.num_training_batches)
+            if math.isinf(blocks):  # day loaders have no length: it changes with the epoch
+                blocks = len(cast(Any, self.trainer.train_dataloader).plan)
+            advance(self.current_epoch + (self.trainer.fit_loop.batch_idx + 1) / blocks)
+
+    def on_train_epoch_end(self) -> None:
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, LRScheduler) and not hasattr(scheduler, "advance"):
+            scheduler.step()
+
+    def configure_optimizers(self) -> Any:
+        groups = [p for p in self.parameters() if p.requires_grad]
+        optimizer = self.optimizer_factory(groups)
+        if self.scheduler_factory is None:
+            return optimizer
+        scheduler = self.scheduler_factory(optimizer)
+        bind = getattr(scheduler, "bind", None)
+        if bind is not None:
+            bind(self.trainer.max_epochs or 1)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    # -- evaluation
+
+    def validation_step(self, batch: DayBatch, batch_index: int) -> None:
+        self.val_metrics.update(self(batch).score, batch.target, batch.valid, batch.day)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(_prefixed("val", self.val_metrics.compute()))
+        self.val_metrics.reset()
+
+    def test_step(self, batch: DayBatch, batch_index: int) -> None:
+        self.test_metrics.update(self(batch).score, batch.target, batch.valid, batch.day)
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict(_prefixed("test", self.test_metrics.compute()))
+        self.test_metrics.reset()
+
+    def predict_step(self, batch: DayBatch, batch_index: int) -> Forecast:
+        return cast(Forecast, self(batch))
+
+    # -- what a checkpoint carries
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["atft"] = {
+            "features": self.features,
+            "config": self.config_text,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trained_on = checkpoint.get("atft", {}).get("features", self.features)
+        if trained_on != self.features:
+            missing = [n for n in trained_on if n not in self.features]
+            raise InputError(
+                f"checkpoint: trained on {len(trained_on)} features, the panel gives {len(self.features)}; "
+                f"missing {missing[:5]}; name the same features in data.panel.schema"
+            )
+
+    def _epoch_seed(self) -> int:
+        return 1_000_003 * (getattr(self.trainer.datamodule, "seed", 0) + 1) + self.current_epoch  # type: ignore[attr-defined]
+
+    @property
+    def train_metrics(self) -> CrossSectionMetrics:
+        return cast(CrossSectionMetrics, self.metrics["train_metrics"])
+
+    @property
+    def val_metrics(self) -> CrossSectionMetrics:
+        return cast(CrossSectionMetrics, self.metrics["val_metrics"])
+
+    @property
+    def test_metrics(self) -> CrossSectionMetrics:
+        return cast(CrossSectionMetrics, self.metrics["test_metrics"])
+
+
+def _prefixed(split: str, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{split}/{name}": value for name, value in values.items()}

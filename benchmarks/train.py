@@ -1,0 +1,85 @@
+"""Training throughput end to end: cache, loader, network, loss, backward, optimiser, as `fit` runs them.
+
+    python benchmarks/train.py                          32 features, lookback 60, hidden 64, 1,300 stocks, no graph
+    python benchmarks/train.py --graph --hidden 32      another setting
+
+Prints stock-days a second over the epochs after the first (which warms up caches and the allocator), and the
+share of the time spent waiting for data.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from atft.threads import cap_threads
+
+
+def main(arguments: list[str] | None = None) -> float:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stocks", type=int, default=1300)
+    parser.add_argument("--features", type=int, default=32)
+    parser.add_argument("--lookback", type=int, default=60)
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--train-days", type=int, default=24, help="training days an epoch")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=8192)
+    parser.add_argument("--graph", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    cap_threads(given.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        rate, waiting = measure(given, Path(folder))
+    print(
+        f"{given.features} features, lookback {given.lookback}, hidden {given.hidden}, {given.stocks} stocks, "
+        f"graph {'on' if given.graph else 'off'}, {given.threads} threads: "
+        f"{rate:,.0f} stock-days/s, {waiting:.1%} of the time waiting for data"
+    )
+    return rate
+
+
+def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
+    """Train in process and return stock-days a second and the share of time spent waiting for data."""
+    from atft.commands.train import build
+    from atft.market.options import MarketOptions
+    from atft.market.simulate import simulate_market
+
+    history, gap = given.lookback - 1, 12
+    days = history + given.train_days + gap + 8
+    options = MarketOptions(stocks=given.stocks, days=days, features=given.features, lookback=20)
+    dates = [d.isoformat() for d in simulate_market(options).dates]
+    first, last = history, history + given.train_days + 5
+    cli = build(
+        "fit",
+        [
+            *("--config", str(Path(__file__).parent.parent / "configs" / "quickstart.yaml")),
+            *("--name", "throughput", "--trainer.default_root_dir", str(folder)),
+            *("--trainer.max_epochs", str(given.epochs), "--trainer.limit_val_batches", "0"),
+            *("--data.panel.simulate.stocks", str(given.stocks), "--data.panel.simulate.days", str(days)),
+            *("--data.panel.simulate.features", str(given.features)),
+            *(
+                "--data.loader.lookback",
+                str(given.lookback),
+                "--data.loader.batch_size",
+                str(given.batch_size),
+            ),
+            *("--data.split.train", json.dumps([dates[first], dates[last]])),
+            *("--data.split.val", json.dumps([dates[last + 1], dates[-1]]), "--data.split.test", "null"),
+            *("--data.split.embargo_days", "0", "--data.cache.dir", str(folder / "cache")),
+            *("--model.network.hidden_size", str(given.hidden)),
+            *("--model.network.graph", str(given.graph).lower()),
+            *(() if given.graph else ("--data.graph", "null")),
+        ],
+    )
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    receipt = cli.record.receipt
+    seconds = receipt.seconds["per_epoch"][1:]
+    waiting = receipt.seconds["waiting_for_data"] / sum(receipt.seconds["per_epoch"])
+    return receipt.rows["train"].seen * len(seconds) / sum(seconds), waiting
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

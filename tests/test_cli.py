@@ -1,0 +1,59 @@
+"""The dispatcher: fast help, one-line refusals, threads known before heavy imports."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atft.cli import COMMANDS, main, overview, wanted_threads
+from atft.errors import InputError
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+    code = "import sys; from atft.cli import main; main(['--help']); print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {name}" in out for name in COMMANDS)
+    assert not {"'torch'", "'lightning'", "'polars'", "'numpy'", "'jsonargparse'"} & set(out.split(", "))
+
+
+def test_help_takes_less_than_a_third_of_a_second() -> None:
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "atft", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    assert min(once() for _ in range(5)) < 0.3
+
+
+def test_no_argument_shows_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert capsys.readouterr().out.strip() == overview().strip()
+
+
+def test_an_unknown_command_names_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fti"]) == 2
+    assert "no command 'fti'; did you mean 'fit'?" in capsys.readouterr().err
+
+
+def test_a_refusal_is_one_line_and_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--threads", "none"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    with pytest.raises(InputError, match="whole number"):
+        main(["fit", "--threads", "none", "--debug"])
+
+
+def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_text("name: a\nthreads: 3\n")
+    assert wanted_threads(["--config", str(config)]) == 3
+    assert wanted_threads(["--config", str(config), "--threads", "5"]) == 5
+    assert wanted_threads(["--config", str(config), "--threads=7"]) == 7
+    assert wanted_threads([]) >= 1
+
+
+@pytest.mark.parametrize("said", ["0", "-2", "two"])
+def test_a_wrong_number_of_threads_is_refused(said: str) -> None:
+    with pytest.raises(InputError, match="threads must be"):
+        wanted_threads([f"--threads={said}"])

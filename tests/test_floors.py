@@ -1,0 +1,64 @@
+"""Imports go down only, and shelves do not know each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "atft"
+SHELVES = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith("__")}
+UPPER = ("tasks", "callbacks", "commands", "search")
+VOCABULARY = {"errors", "threads", "publish", "progress", "panel", "batch", "cross_section"}
+# What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
+FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)
+FLOOR |= {"tasks": 2, "callbacks": 2, "commands": 3, "search": 4, "cli": 5, "__main__": 6}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Parts of atft that a file imports anywhere in it, lazily or under TYPE_CHECKING too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("atft."):
+            found.add(str(node.module).split(".")[1])
+        if isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("atft.")}
+    return found
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+SOURCES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_imports_only_from_the_floors_below_its_own(path: Path) -> None:
+    own = part_of(path)
+    for other in imports_of(path) - {own}:
+        inside_vocabulary = FLOOR[own] == FLOOR[other] == 0
+        assert inside_vocabulary or FLOOR[other] < FLOOR[own], f"{path.name} of {own} imports {other}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_stays_short_and_catches_only_what_it_can_name(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    assert "except Exception" not in text and "except:" not in text
+
+
+def test_the_environment_is_touched_in_one_place_only() -> None:
+    touching = {p.name for p in SOURCES if "os.environ" in p.read_text() or "getenv" in p.read_text()}
+    assert touching == {"threads.py"}
+
+
+def test_every_source_file_has_a_test_file_that_mirrors_it() -> None:
+    tests = Path(__file__).parent
+    missing = [
+        str(p.relative_to(ROOT))
+        for p in SOURCES
+        if p.name not in ("__init__.py", "__main__.py")
+        and not (tests / p.relative_to(ROOT).parent / f"test_{p.name}").exists()
+    ]
+    assert missing == []
