@@ -1,17 +1,25 @@
-"""What a stock's neighbours say today: GATv2 over the day's graph, admitted through a gate nearly shut.
+"""What a stock's neighbours say today: GATv2 over the day's graph, of which a tenth is admitted at first.
 
-A message is a weighted mean of the neighbours' states, nearly their plain mean at the start, so a lagged move
-of the neighbourhood arrives as it is. The states hold the last day's row unchanged, where that move stands.
+A message is a weighted mean of the neighbours' states, so a lagged move of the neighbourhood arrives as it is;
+the states hold the last day's row unchanged, where that move stands. The weights start from the edges: the more
+correlated neighbour is heard more. From indifferent weights the network has to learn first which of a stock's
+twenty neighbours are true ones, through the noise of all: in a simulated market it then found half of the
+planted part instead of four fifths.
 """
 
 import warnings
+from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atft.batch import EDGE_FEATURES
 from atft.nn.gated_residual import Gate
 from atft.nn.options import head_count
+
+EAGERNESS = 4.0
+"""First weight of an edge's correlation: 0.3 more of it makes a neighbour count for several."""
 
 
 def _gatv2() -> type[nn.Module]:
@@ -22,6 +30,20 @@ def _gatv2() -> type[nn.Module]:
         from torch_geometric.nn import GATv2Conv
     layer: type[nn.Module] = GATv2Conv
     return layer
+
+
+@torch.no_grad()
+def _listen_to_correlated(message: Any) -> None:
+    """Start from weights that grow with an edge's features, and a little with what the two states say.
+
+    In GATv2 a neighbour's logit is ``att . leaky_relu(W_l z_j + W_r z_i + W_e e)``: with ``W_e`` in the direction
+    of ``att`` it grows with ``e``, and the features are correlation first.
+    """
+    direction = message.att.flatten().sign()
+    message.lin_edge.weight[:, 0] = EAGERNESS * direction
+    message.lin_edge.weight[:, 1:] = 0.1 * EAGERNESS * direction[:, None]
+    message.lin_l.weight *= 0.5
+    message.lin_r.weight *= 0.5
 
 
 class GraphAttention(nn.Module):
@@ -46,6 +68,8 @@ class GraphAttention(nn.Module):
             )
             for _ in range(layers)
         )
+        for message in self.messages:
+            _listen_to_correlated(message)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in range(layers))
         self.gates = nn.ModuleList(Gate(hidden_size, hidden_size) for _ in range(layers))
 

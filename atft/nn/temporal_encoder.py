@@ -7,6 +7,8 @@ two CPU cores its fused kernels (7,800 stock-days/s at 60 x 64, forward and back
 written for overlapping windows, and on a GPU they are cuDNN's.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,9 +16,12 @@ from torch import Tensor, nn
 from atft.nn.gated_residual import Gate, GatedResidual
 from atft.nn.options import head_count
 
+LONGEST_MEMORY = 10.0
+"""Half-life, in trading days, of the new attention head that looks back the furthest."""
+
 
 class LastDayAttention(nn.Module):
-    """Attention whose only query is the last day; weights start nearly equal over the window."""
+    """Attention whose only query is the last day; a new head halves a day's weight with each of its memories."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -26,8 +31,10 @@ class LastDayAttention(nn.Module):
         self.query = nn.Linear(hidden_size, self.heads * width, bias=False)
         self.key = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
         self.value = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
-        # Per window length: 0 is indifferent, above 0 prefers recent days.
-        self.recency = nn.Parameter(torch.zeros(self.heads))
+        # Heads start with memories of ten days down to one, each is learned: indifferent heads average the
+        # window away, and nothing tells them where to look.
+        memory = torch.logspace(math.log10(LONGEST_MEMORY), 0, self.heads)
+        self.recency = nn.Parameter(math.log(2) / memory)
 
     def forward(
         self, last: Float[Tensor, "rows hidden"], history: Float[Tensor, "lookback rows hidden"]
@@ -37,7 +44,7 @@ class LastDayAttention(nn.Module):
         by_row = history.transpose(0, 1)
         query = self.query(last).reshape(rows, self.heads, -1)
         folded = torch.einsum("nhw,hwc->nhc", query, self.key)
-        age = torch.linspace(1, 0, lookback, device=last.device, dtype=last.dtype)
+        age = torch.arange(lookback - 1, -1, -1, device=last.device, dtype=last.dtype)
         logits = folded @ by_row.transpose(1, 2) / self.key.shape[1] ** 0.5 - self.recency[:, None] * age
         weight = logits.softmax(dim=-1)
         pooled = weight.to(by_row.dtype) @ by_row
@@ -53,10 +60,10 @@ class TemporalEncoder(nn.Module):
     def __init__(self, hidden_size: int, dropout: float) -> None:
         super().__init__()
         self.lstm = nn.LSTM(hidden_size, hidden_size)
-        self.skip = Gate(hidden_size, hidden_size, opened=0.5)
+        self.skip = Gate(hidden_size, hidden_size, admitted=0.5)
         self.norm = nn.LayerNorm(hidden_size)
         self.attention = LastDayAttention(hidden_size)
-        self.admit = Gate(hidden_size, hidden_size, opened=0.5)
+        self.admit = Gate(hidden_size, hidden_size, admitted=0.5)
         self.dropout = nn.Dropout(dropout)
         self.refine = GatedResidual(hidden_size, dropout)
 

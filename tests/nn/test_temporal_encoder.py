@@ -16,20 +16,23 @@ def test_folded_attention_equals_projecting_every_state() -> None:
     query = block.query(last).reshape(5, 4, 16)
     key = torch.einsum("lnc,hwc->nhlw", history, block.key)
     value = torch.einsum("lnc,hwc->nhlw", history, block.value)
-    expected = torch.nn.functional.scaled_dot_product_attention(query[:, :, None], key, value)
+    age = torch.arange(8.0, -1, -1)
+    bias = -block.recency[:, None, None] * age
+    expected = torch.nn.functional.scaled_dot_product_attention(query[:, :, None], key, value, attn_mask=bias)
     answer, weight = block(last, history)
     torch.testing.assert_close(answer, expected.reshape(5, 64))
     torch.testing.assert_close(weight.sum(-1), torch.ones(5, 4))
 
 
-def test_new_attention_looks_at_the_whole_window_nearly_alike() -> None:
-    window = torch.randn(20, 50, 32)
-    _, weight = build()(window)
-    assert (weight * 20 - 1).abs().max() < 0.6
+def test_new_heads_remember_from_ten_days_down_to_one() -> None:
+    _, weight = build()(torch.randn(20, 50, 32))
+    halved = weight[:, 1, -2].mean() / weight[:, 1, -1].mean()
+    later = weight[:, 0, -11].mean() / weight[:, 0, -1].mean()
+    torch.testing.assert_close(torch.stack((halved, later)), torch.full((2,), 0.5), atol=0.1, rtol=0)
 
 
 def test_the_state_depends_on_every_day_of_the_window() -> None:
-    window = torch.randn(30, 1, 32, requires_grad=True)
+    window = torch.randn(60, 1, 32, requires_grad=True)
     state, _ = build()(window)
     state.square().sum().backward()
     assert window.grad is not None
