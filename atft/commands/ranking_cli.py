@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
@@ -56,6 +56,7 @@ class RankingCLI(LightningCLI):
             args=arguments,
             auto_configure_optimizers=False,
             seed_everything_default=1,
+            save_config_callback=SaveConfigCallback if command == "fit" else None,
             save_config_kwargs={"overwrite": True},
             trainer_defaults={
                 "logger": True,
