@@ -43,11 +43,13 @@ def sharpe_loss(
     return_mean: Float[Tensor, "#*batch"],
     return_square: Float[Tensor, "#*batch"],
 ) -> Float[Tensor, "*batch"]:
-    r"""Minus the differential Sharpe ratio: the day's first-order effect on the running Sharpe ratio.
+    r"""Minus the differential Sharpe ratio per root of breadth: the day's effect on the running Sharpe ratio.
 
     With the running mean :math:`A` and mean square :math:`B` of earlier days' book returns and the day's own
-    :math:`r`, :math:`D = \frac{B (r - A) - A (r^2 - B) / 2}{(B - A^2)^{3/2}}`. Lower is better: about minus
-    the day's return in running standard deviations while :math:`A` is small; 0 is a day that changes nothing.
+    :math:`r`, :math:`D = \frac{B (r - A) - A (r^2 - B) / 2}{(B - A^2)^{3/2}}`, and the loss is
+    :math:`-D / \sqrt{n}` for :math:`n` valid stocks. A Sharpe ratio is about IC times :math:`\sqrt{n}`
+    (the fundamental law), so this puts the term on the scale of an IC: its weight then means the same beside
+    ``ic``, and for 200 stocks as for 4,000. Lower is better; 0 is a day that changes nothing.
 
     Args:
         score: network output, any unit; only its direction after centring counts.
@@ -60,7 +62,8 @@ def sharpe_loss(
         Loss of each day. A day whose scores are constant (or with fewer than two valid stocks) holds no book:
         0, without a gradient; so is a day before anything is known of the running moments.
 
-    Paper: Moody and Saffell (2001), Learning to Trade via Direct Reinforcement, section II-C.
+    Papers: Moody and Saffell (2001), Learning to Trade via Direct Reinforcement, section II-C; Grinold (1989),
+    The Fundamental Law of Active Management.
     """
     earned = book_return(score, realised, valid)
     known = return_square > 0
@@ -70,4 +73,5 @@ def sharpe_loss(
     gain = return_square * (earned - return_mean) - return_mean * (earned**2 - return_square) / 2
     # Divided one factor at a time: the cube of a small standard deviation leaves float32.
     loss = -gain / std / std / std
-    return torch.where(known & ~is_constant(score, valid), loss, 0)
+    breadth = valid.sum(-1).clamp_min(1).to(score.dtype)
+    return torch.where(known & ~is_constant(score, valid), loss / breadth.sqrt(), 0)

@@ -61,7 +61,8 @@ TERMS: dict[str, Term] = {
     "sharpe": Term(
         sharpe_loss,
         ("score", "realised", "valid", "return_mean", "return_square"),
-        "Minus the day's effect on the running Sharpe ratio of a dollar-neutral book: teaches what pays.",
+        "Minus the day's effect on the running Sharpe ratio of a dollar-neutral book, on an IC's scale: "
+        "teaches what pays.",
     ),
 }
 

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import NetworkOptions
@@ -63,8 +64,12 @@ class RankingTask(pl.LightningModule):
         self.scheduler_factory = scheduler
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons)
+        transform = target_transform(objective.target)
         self.metrics = torch.nn.ModuleDict(
-            {f"{split}_metrics": CrossSectionMetrics(network.horizons) for split in ("train", "val", "test")}
+            {
+                f"{s}_metrics": CrossSectionMetrics(network.horizons, transform)
+                for s in ("train", "val", "test")
+            }
         )
         self._step_sums: dict[str, Tensor] = {}
 
