@@ -56,17 +56,17 @@ def test_the_pull_on_the_scores_does_not_grow_with_the_number_of_stocks() -> Non
     torch.manual_seed(0)
     norms = []
     for stocks in (100, 2_500):
-        score = torch.randn(64, stocks, dtype=torch.float64, requires_grad=True)
+        score = torch.randn(1000, stocks, dtype=torch.float64, requires_grad=True)
         realised, valid = (
-            0.02 * torch.randn(64, stocks, dtype=torch.float64),
-            torch.ones(64, stocks, dtype=bool),
+            0.02 * torch.randn(1000, stocks, dtype=torch.float64),
+            torch.ones(1000, stocks, dtype=bool),
         )
-        square = (book_return(score, realised, valid) ** 2).mean().detach().expand(64)
-        loss = sharpe_loss(score, realised, valid, torch.zeros(64, dtype=torch.float64), square)
+        square = (book_return(score, realised, valid) ** 2).mean().detach().expand(1000)
+        loss = sharpe_loss(score, realised, valid, torch.zeros(1000, dtype=torch.float64), square)
         (pull,) = torch.autograd.grad(loss.sum(), score)
         norms.append(float(pull.norm(dim=1).mean()) * stocks**0.5)
     # An IC's gradient shrinks with the root of the number of stocks; so does this one.
-    assert norms[1] == pytest.approx(norms[0], rel=0.2)
+    assert norms[1] == pytest.approx(norms[0], rel=0.15)
 
 
 def test_gradients_equal_finite_differences(make_day: Callable[..., Any]) -> None:
