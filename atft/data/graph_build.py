@@ -1,15 +1,20 @@
 """Write the graph of every refresh day into the cache: a mapped ``[refreshes, slots, k + sector_k]`` table.
 
 A day reads the record of the latest refresh that is not after it. Stocks that join the universe between two
-refreshes have no edge until the next.
+refreshes have no edge until the next. Refreshes do not depend on each other, so each runs on one thread and
+several run at once: half the processor time of one refresh spread over all cores.
 """
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 
-from atft.data.day_record import decode_day
+from atft.data.day_record import Array, decode_day
 from atft.data.graph import GraphOptions, nearest_stocks
 from atft.data.manifest import Manifest
 from atft.data.record_file import FileRecord, RecordFile, RecordWriter
@@ -28,37 +33,54 @@ def build_graph(
         days_written_here: this process has just written it, so its checksums need not be read again.
     """
     days = RecordFile(folder, manifest.files["days"], days_written_here)
-    slots = len(manifest.codes)
-    trailing = np.full((options.window, slots), np.nan, dtype=np.float32)
     writer: RecordWriter | None = None
-    for day in track(range(len(manifest.dates)), "computing the graph"):
-        view = decode_day(days.batch(day))
-        trailing = np.roll(trailing, -1, axis=0)
-        trailing[-1] = view.return_1d
-        if day % options.refresh_days:
-            continue
-        members = np.flatnonzero(view.universe)
-        history = trailing[-min(day + 1, options.window) :, members]
-        near, weight = nearest_stocks(np.ascontiguousarray(history), view.sector[members], options)
-        neighbour = np.full((slots, options.width), -1, dtype=np.int32)
-        neighbour[members] = np.where(near >= 0, members[near], -1)
-        weights = np.zeros((slots, options.width, 2), dtype=np.float32)
-        weights[members] = weight
-        record = encode_refresh(neighbour, weights)
-        if writer is None:
-            writer = RecordWriter(folder / "graph.arrow", record.schema)
-        writer.append(record)
+    refreshes = -(-len(manifest.dates) // options.refresh_days)
+    threads = torch.get_num_threads()
+    try:
+        for record in track(_records(days, manifest, options), "computing the graph", total=refreshes):
+            writer = writer or RecordWriter(folder / "graph.arrow", record.schema)
+            writer.append(record)
+    finally:
+        torch.set_num_threads(threads)
     assert writer is not None, "a cache has at least one day"
     return writer.finish()
 
 
-def encode_refresh(
-    neighbour: np.ndarray[tuple[int, int], np.dtype[np.int32]],
-    weights: np.ndarray[tuple[int, int, int], np.dtype[np.float32]],
-) -> pa.RecordBatch:
-    """Pack one refresh: ``[slots, width]`` neighbours and ``[slots, width, 2]`` weights."""
+def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptions) -> pa.RecordBatch:
+    """Compute one refresh: neighbours of the universe's stocks, by slot, and their weights.
+
+    Args:
+        trailing: float32 [up to window, slots]; one-day returns, the last row is the refresh day.
+        universe: bool [slots]; that day's.
+        sector: int16 [slots]; that day's.
+        options: the graph's.
+    """
+    slots = len(universe)
+    members = np.flatnonzero(universe)
+    near, weight = nearest_stocks(np.ascontiguousarray(trailing[:, members]), sector[members], options)
+    neighbour = np.full((slots, options.width), -1, dtype=np.int32)
+    neighbour[members] = np.where(near >= 0, members[near], -1)
+    weights = np.zeros((slots, options.width, 2), dtype=np.float32)
+    weights[members] = weight
     lists = [
-        pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values[0].size)
-        for values in (neighbour, weights)
+        pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), options.width * per_edge)
+        for values, per_edge in ((neighbour, 1), (weights, 2))
     ]
     return pa.RecordBatch.from_arrays(lists, names=["neighbour", "weight"])
+
+
+def _records(days: RecordFile, manifest: Manifest, options: GraphOptions) -> Iterator[pa.RecordBatch]:
+    workers = pa.cpu_count()
+    trailing: deque[Array] = deque(maxlen=options.window)
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting: deque[Future[pa.RecordBatch]] = deque()
+        for day in range(len(manifest.dates)):
+            view = decode_day(days.batch(day))
+            trailing.append(view.return_1d)
+            if day % options.refresh_days == 0:
+                window = np.stack(trailing)
+                waiting.append(pool.submit(refresh, window, view.universe, view.sector, options))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
