@@ -5,10 +5,14 @@ from jaxtyping import install_import_hook
 # The tower lets an int stand for a float, as it does for mypy and in YAML.
 install_import_hook("atft", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
+import io  # noqa: E402
+import json  # noqa: E402
+import warnings  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from contextlib import redirect_stderr, redirect_stdout  # noqa: E402
 from datetime import date, timedelta  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import Any, NamedTuple  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -149,3 +153,102 @@ def make_panel(tmp_path: Path) -> Callable[..., Path]:
         return _write_panel(tmp_path / name, **options)
 
     return make
+
+
+class Outcome(NamedTuple):
+    """What a command did: its exit status and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def refusal(self) -> str:
+        """The one line that a refused command prints."""
+        lines = self.err.strip().splitlines()
+        assert self.code != 0 and len(lines) == 1 and lines[0].startswith("atft: error: "), self
+        return lines[0].removeprefix("atft: error: ")
+
+
+def run_command(*arguments: Any) -> Outcome:
+    """Run ``python -m atft`` with these arguments inside this process."""
+    from atft.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):
+        code = main([str(a) for a in arguments])
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def atft() -> Callable[..., Outcome]:
+    """Run a command in this process: ``atft("fit", "--config", path).code``."""
+    return run_command
+
+
+def _tiny_config(folder: Path, panel: Path, **changes: Any) -> Path:
+    """A training config for the small panel; ``changes`` are dotted keys with ``__`` for the dots."""
+    config: dict[str, Any] = {
+        "seed_everything": 3,
+        "name": "tiny",
+        "threads": 1,
+        "trainer": {"max_epochs": 1, "accelerator": "cpu", "default_root_dir": str(folder / "logs")},
+        "model": {
+            "network": {"hidden_size": 8, "gat_layers": 1, "horizons": [1, 5]},
+            "objective": {"terms": {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}},
+            "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
+            "scheduler": {
+                "class_path": "atft.optim.schedules.WarmupCosine",
+                "init_args": {"warmup_epochs": 0.5, "epochs": 4},
+            },
+        },
+        "data": {
+            "panel": {"path": str(panel)},
+            "split": {
+                "train": ["2015-01-05", "2015-02-27"],
+                "val": ["2015-03-02", "2015-03-25"],
+                "test": ["2015-03-26", "2015-04-24"],
+                "embargo_days": 2,
+            },
+            "cache": {"dir": str(folder / "cache")},
+            "graph": {"k": 3, "window": 20, "min_observations": 10, "refresh_days": 5, "sector_k": 2},
+            "loader": {"lookback": 6, "block_days": 3, "batch_size": 100},
+        },
+    }
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        inside = config
+        for parent in parents:
+            inside = inside[parent]
+        inside[last] = value
+    path = folder / "tiny.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config, indent=1))  # JSON is YAML
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., Path]:
+    """Write a config that trains in a second: ``tiny_config(folder, panel, trainer__max_epochs=2)``."""
+    return _tiny_config
+
+
+class TinyRun(NamedTuple):
+    """A finished one-epoch run on the small panel, which tests read and do not change."""
+
+    folder: Path
+    panel: Path
+    config: Path
+    directory: Path
+    printed: Outcome
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """Train once for all tests that look at what a run leaves behind."""
+    folder = tmp_path_factory.mktemp("tiny")
+    panel = _write_panel(folder / "panel.parquet")
+    config = _tiny_config(folder, panel, trainer__max_epochs=2)
+    printed = run_command("fit", "--config", config)
+    assert printed.code == 0, printed
+    return TinyRun(folder, panel, config, folder / "logs" / "tiny" / "version_0", printed)
