@@ -43,7 +43,8 @@ class UsualEncoder(nn.Module):
         weight = self.weigh(embedded.flatten(-2)).softmax(-1)
         history, _ = self.lstm((self.refine(embedded) * weight[..., None]).sum(-2))
         answer, _ = self.attention(history, history, history, need_weights=False)
-        return self.head((history + answer)[:, -1])
+        score: Tensor = self.head((history + answer)[:, -1])
+        return score
 
 
 def noise(days: int, stocks: int, features: int, lookback: int, edges: int) -> DayBatch:
@@ -78,7 +79,7 @@ def stock_days_per_second(network: nn.Module, loss: Callable[[], Tensor], rows: 
 
     def step() -> None:
         optimizer.zero_grad()
-        loss().backward()
+        torch.autograd.backward(loss())
         optimizer.step()
 
     step()
@@ -130,7 +131,8 @@ def main() -> None:
 
     def usual_loss() -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=given.bf16):
-            return usual(windows).float().square().mean()
+            score: Tensor = usual(windows)
+            return score.float().square().mean()
 
     peer = stock_days_per_second(usual, usual_loss, few, min(given.steps, 3))
     print(f"the usual way  {peer:8.0f} stock-days/s   ({speed / peer:.0f} times slower)")

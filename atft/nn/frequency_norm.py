@@ -48,6 +48,7 @@ def take_out(
     window: Float[Tensor, "lookback stocks features"],
     observed: Bool[Tensor, "lookback stocks"],
     components: int,
+    basis: Float[Tensor, "waves lookback"] | None = None,
 ) -> tuple[Float[Tensor, "lookback stocks features"], Float[Tensor, "stocks summary"]]:
     r"""Split a window into its dominant cycles and the rest.
 
@@ -60,6 +61,7 @@ def take_out(
         window: scaled features, 0 where not observed.
         observed: days that count; the residual is 0 on the others.
         components: how many frequencies to take out; at least one is always left.
+        basis: :func:`fourier_basis` of this lookback, for a caller that has it already.
 
     Returns:
         The residual in units of its own scale, and per feature what it does not tell: level, the cycles'
@@ -73,7 +75,7 @@ def take_out(
     present = observed[..., None].to(window.dtype)
     level = window.sum(0) / count
     centred = ((window - level) * present).reshape(lookback, -1)
-    basis = fourier_basis(lookback).to(window)
+    basis = fourier_basis(lookback).to(window) if basis is None else basis
     half = len(basis) // 2
     per_series = (2 / count).expand(stocks, features).reshape(-1)
     wave = (basis @ centred * per_series).reshape(2, half, stocks * features)
@@ -108,11 +110,12 @@ def frequency_norm(
     """
     lookback = len(scaled) - days + 1
     residual = scaled.new_empty(lookback, days, *scaled.shape[1:])
+    basis = fourier_basis(lookback).to(scaled)
     summaries = []
     # In full precision: what is left under a large cycle would drown in bfloat16's rounding.
     with torch.autocast(scaled.device.type, enabled=False):
         for day in range(days):
             history = slice(day, day + lookback)
-            residual[:, day], summary = take_out(scaled[history], observed[history], components)
+            residual[:, day], summary = take_out(scaled[history], observed[history], components, basis)
             summaries.append(summary)
     return residual, torch.stack(summaries)

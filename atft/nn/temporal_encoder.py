@@ -30,7 +30,8 @@ class LastDayAttention(nn.Module):
         bound = hidden_size**-0.5
         self.query = nn.Linear(hidden_size, self.heads * width, bias=False)
         self.key = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
-        self.value = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
+        # Values keep the states' size: a new LSTM's are small enough.
+        self.value = nn.Parameter(torch.randn(self.heads, width, hidden_size) * bound)
         # Heads start with memories of ten days down to one, each is learned: indifferent heads average the
         # window away, and nothing tells them where to look.
         memory = torch.logspace(math.log10(LONGEST_MEMORY), 0, self.heads)
