@@ -72,8 +72,9 @@ class TemporalEncoder(nn.Module):
         self, window: Float[Tensor, "lookback rows hidden"]
     ) -> tuple[Float[Tensor, "rows hidden"], Float[Tensor, "rows heads lookback"]]:
         """Encode each row's window into the state of its last day; also return the attention weights."""
-        history, _ = self.lstm(window)
-        state = window[-1] + self.dropout(self.skip(history[-1]))
+        # The last state as the LSTM gives it: a slice of the history would fill a gradient of its whole size.
+        history, (last, _) = self.lstm(window)
+        state = window[-1] + self.dropout(self.skip(last[0]))
         answer, weight = self.attention(self.norm(state), history)
         state = state + self.dropout(self.admit(answer))
         refined: Tensor = self.refine(state)
