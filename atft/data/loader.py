@@ -75,8 +75,8 @@ def as_it_is(batch: T) -> T:
 class BlockLoader(DataLoader[DayBatch]):
     """A loader of blocks that forwards epochs to its sampler and can go on in the middle of one.
 
-    ``state_dict`` counts the blocks handed out in this epoch; after ``load_state_dict`` the next pass skips
-    them without reading them.
+    ``state_dict`` counts this epoch's blocks up to the one before the latest request; after
+    ``load_state_dict`` the next pass skips them without reading them.
     """
 
     def __init__(self, dataset: DayBlocks, sampler: BlockSampler, **options: Any) -> None:
@@ -94,7 +94,7 @@ class BlockLoader(DataLoader[DayBatch]):
         self._plan.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its blocks have been handed out (0 when it is complete)."""
+        """The epoch, and how many of its blocks were followed by a request for the next (0 when complete)."""
         done = 0 if self._done >= len(self._plan) else self._done
         return {"epoch": self._plan.epoch, "done": done}
 
@@ -107,8 +107,10 @@ class BlockLoader(DataLoader[DayBatch]):
         self._done = self._plan.skip
         try:
             for batch in super().__iter__():
-                self._done += 1
                 yield batch
+                # Lightning reads one block ahead of the one it trains on, so being asked for the next means
+                # that the one before is under way or done: what a checkpoint at a block's end must count.
+                self._done += 1
         finally:
             self._plan.skip = 0
 
