@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
 from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.receipt import text_digest
+from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
 from atft.commands.refusals import remember_keys
 from atft.errors import InputError
@@ -96,7 +97,7 @@ class RankingCLI(LightningCLI):
             parser.add_argument(
                 "--verify", action="store_true", help="Read everything, compare every digest."
             )
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.set_defaults(
             {
@@ -105,6 +106,7 @@ class RankingCLI(LightningCLI):
                 "checkpoint.filename": "best_model",
                 "checkpoint.save_last": True,
                 "checkpoint.save_top_k": 1,
+                "checkpoint.save_on_train_epoch_end": True,  # a resume then starts with the next epoch
                 "checkpoint.auto_insert_metric_name": False,
                 "checkpoint.enable_version_counter": False,
                 "early_stopping.monitor": "val/rank_ic",

@@ -234,4 +234,7 @@ class DayData(pl.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
             shuffle=train,
         )
+        if train and trainer is not None:
+            # Lightning asks for the first block before it tells the epoch, which a resumed run does not begin at.
+            sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
         return make_loader(DayBlocks(self.open_cache(), options.lookback), sampler, options)
