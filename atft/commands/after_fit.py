@@ -13,6 +13,7 @@ from rich.console import Console
 
 from atft.baselines.random_scores import random_band
 from atft.callbacks.prediction_writer import PredictionWriter
+from atft.callbacks.run_log import append_log
 from atft.evaluation.comparison_table import comparison_table, render
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions, summarise_scorers
@@ -43,7 +44,9 @@ def conclude(cli: "RankingCLI") -> int:
     cli.record.finish(cli.directory, final)
     receipt = cli.record.receipt
     why = f" ({receipt.reason})" if receipt.reason else ""
-    console.print(f"\n{receipt.status}{why}; everything about the run: {cli.directory}", soft_wrap=True)
+    last = f"\n{receipt.status}{why}; everything about the run: {cli.directory}"
+    console.print(last, soft_wrap=True)
+    append_log(cli.directory, f"{text}\n{last}")
     return 1 if receipt.status == "failed" else 0
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 def run(command: str, arguments: list[str]) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's arguments."""
-    _quiet()
     cli = build(command, arguments)
     if command == "fit":
         return fit(cli)
@@ -35,6 +34,7 @@ def build(command: str, arguments: list[str]) -> "RankingCLI":
     Raises:
         InputError: a key or value that is not accepted; the message names the nearest known key.
     """
+    _quiet()
     from atft.commands.ranking_cli import RankingCLI
 
     arguments = _with_checkpoint_config(command, arguments)
@@ -55,7 +55,8 @@ def fit(cli: "RankingCLI") -> int:
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     if cli.trainer.interrupted:
         return 130
-    return conclude(cli)
+    with cli.record.concluding(cli.directory):
+        return conclude(cli)
 
 
 def evaluate(cli: "RankingCLI", command: str) -> int:
