@@ -5,10 +5,12 @@ of a day, a label that is never known, rows counted twice, infinite cells.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int32
 
+from atft.data.survey import EPOCH
 from atft.errors import InputError
 
 STD_BOUNDS = (1e-3, 2.0)
@@ -103,6 +105,61 @@ class LabelGate:
                 f"{where}: the target {_listed(empty)} is unknown for every stock in the universe; "
                 f"compute it, or drop its horizon"
             )
+
+
+class InfiniteGate:
+    """Refuses infinite cells, or counts them and makes them missing.
+
+    Args:
+        names: the number columns.
+        choice: ``refuse`` or ``missing``.
+    """
+
+    def __init__(self, names: Sequence[str], choice: str) -> None:
+        self.names, self.choice = tuple(names), choice
+        self.counts: dict[str, int] = {}
+
+    def handle(self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]) -> None:
+        """Look at some rows; ``days`` are days since 1970, for the message. Changes ``numbers`` in place.
+
+        Raises:
+            InputError: a cell is infinite, and that is refused.
+        """
+        infinite = np.isinf(numbers)
+        for i in np.flatnonzero(infinite.any(axis=1)):
+            name, cells = self.names[i], infinite[i]
+            if self.choice == "refuse":
+                day = EPOCH + timedelta(days=int(days[cells.argmax()]))
+                raise InputError(
+                    f"column {name!r} is infinite on {day} ({int(cells.sum())} cells near there); "
+                    f"mend it, or set cache.infinite to missing"
+                )
+            self.counts[name] = self.counts.get(name, 0) + int(cells.sum())
+            numbers[i, cells] = np.nan
+
+
+def refuse_duplicates(
+    days: Int32[np.ndarray, " rows"], local: Int32[np.ndarray, " rows"], codes: Sequence[str]
+) -> None:
+    """Refuse two rows of one stock on one day.
+
+    Args:
+        days: days since 1970, whole days at a time.
+        local: index into ``codes`` of each row.
+        codes: the stocks' codes.
+
+    Raises:
+        InputError: names the first pair.
+    """
+    key = days.astype(np.int64) * len(codes) + local
+    key.sort()
+    twice = key[1:][key[1:] == key[:-1]]
+    if len(twice):
+        day, code = divmod(int(twice[0]), len(codes))
+        raise InputError(
+            f"the panel has duplicate rows, the first is ({EPOCH + timedelta(days=day)}, {codes[code]!r}); "
+            f"keep one row per date and code"
+        )
 
 
 def one_per_day(

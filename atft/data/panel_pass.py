@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ import pyarrow as pa
 
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import unit_ranks, zscores
-from atft.data.gates import FeatureGate, LabelGate, one_per_day
+from atft.data.gates import FeatureGate, InfiniteGate, LabelGate, one_per_day, refuse_duplicates
 from atft.data.manifest import FORMAT, Manifest
 from atft.data.record_file import RecordWriter
-from atft.data.survey import EPOCH, Survey, day_numbers
+from atft.data.survey import Survey, day_numbers
 from atft.data.whole_days import whole_days
 from atft.errors import InputError
 from atft.panel import PanelColumns
@@ -61,7 +60,7 @@ class PanelPass:
     """Turns batches of rows into days; knows the columns, the slots and the sectors met so far."""
 
     def __init__(self, columns: PanelColumns, survey: Survey, scaling: Sequence[str], infinite: str) -> None:
-        self.columns, self.survey, self.infinite = columns, survey, infinite
+        self.columns, self.survey = columns, survey
         returns = (columns.return_1d,) if columns.return_1d else ()
         self.groups = {
             "target": columns.targets,
@@ -79,7 +78,7 @@ class PanelPass:
         self.scaled = {way: np.array([i for i, s in enumerate(scaling) if s == way], int) for way in SCALERS}
         self.slot_of = {code: i for i, code in enumerate(survey.codes)}
         self.sector_of: dict[str, int] = {}
-        self.infinite_cells: dict[str, int] = {}
+        self.cells = InfiniteGate(self.numbers, infinite)
         self.gate = FeatureGate(columns.features, [s != "raw" for s in scaling], columns.regime)
 
     def rows(self, batch: pa.RecordBatch) -> Rows:
@@ -96,13 +95,13 @@ class PanelPass:
         codes = batch.column(self.columns.code).dictionary_encode()
         local = codes.indices.to_numpy(zero_copy_only=False)
         names = codes.dictionary.to_pylist()
-        self._refuse_duplicates(days, local, names)
+        refuse_duplicates(days, local, names)
         slots = np.array([self.slot_of.get(c, -1) for c in names], dtype=np.int64)[local]
         kept = slots >= 0
         numbers = np.empty((len(self.numbers), len(days)), dtype=np.float32)
         for i, name in enumerate(self.numbers):
             numbers[i] = batch.column(name).to_numpy(zero_copy_only=False)
-        self._handle_infinite(numbers, days)
+        self.cells.handle(numbers, days)
         universe = kept
         if self.columns.universe:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
@@ -157,31 +156,6 @@ class PanelPass:
             target=target,
             regime=one_per_day(market, self.columns.regime, str(self.survey.dates[index])),
         )
-
-    def _refuse_duplicates(self, days: Array, local: Array, names: list[str]) -> None:
-        key = days.astype(np.int64) * len(names) + local
-        key.sort()
-        twice = key[1:][key[1:] == key[:-1]]
-        if len(twice):
-            day, code = divmod(int(twice[0]), len(names))
-            when = EPOCH + timedelta(days=day)
-            raise InputError(
-                f"the panel has duplicate rows, the first is ({when}, {names[code]!r}); "
-                f"keep one row per date and code"
-            )
-
-    def _handle_infinite(self, numbers: Array, days: Array) -> None:
-        infinite = np.isinf(numbers)
-        for i in np.flatnonzero(infinite.any(axis=1)):
-            name, cells = self.numbers[i], infinite[i]
-            if self.infinite == "refuse":
-                day = EPOCH + timedelta(days=int(days[cells.argmax()]))
-                raise InputError(
-                    f"column {name!r} is infinite on {day} ({int(cells.sum())} cells near there); "
-                    f"mend it, or set cache.infinite to missing"
-                )
-            self.infinite_cells[name] = self.infinite_cells.get(name, 0) + int(cells.sum())
-            numbers[i, cells] = np.nan
 
     def _sectors(self, batch: pa.RecordBatch, bounds: list[tuple[int, int, int]]) -> Array:
         if not self.columns.sector:
@@ -258,7 +232,7 @@ def write_days(
         observed_rows=tuple(observed),
         universe_rows=tuple(ranked),
         panel_rows=int(survey.rows.sum()),
-        infinite=stream.infinite_cells,
+        infinite=stream.cells.counts,
         files={"days": writer.finish()},
     )
 

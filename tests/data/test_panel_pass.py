@@ -1,0 +1,110 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.data.cache import DayCache
+from atft.errors import InputError
+
+Make = Callable[..., DayCache]
+MakePanel = Callable[..., Path]
+
+
+def _values(frame: pl.DataFrame, column: str, cache: DayCache) -> np.ndarray:
+    """[days, slots] of a column, NaN where there is no row."""
+    m = cache.manifest
+    table = np.full((len(m.dates), len(m.codes)), np.nan, dtype=np.float32)
+    day = {d: i for i, d in enumerate(m.dates)}
+    slot = {c: i for i, c in enumerate(m.codes)}
+    for d, c, v in frame.select("date", "code", column).iter_rows():
+        if c in slot and d in day and v is not None:
+            table[day[d], slot[c]] = v
+    return table
+
+
+@pytest.mark.parametrize("name", ["x_0", "x_5"])
+def test_the_cache_holds_the_panels_values(make_panel: MakePanel, make_cache: Make, name: str) -> None:
+    panel = make_panel()
+    cache = make_cache(panel)
+    at = cache.manifest.features.index(name)
+    got = np.stack([cache.day(i).features[:, at] for i in range(len(cache))])
+    np.testing.assert_array_equal(got, _values(pl.read_parquet(panel), name, cache))
+
+
+def test_every_other_column_is_there_too(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    cache = make_cache(panel)
+    m, frame = cache.manifest, pl.read_parquet(panel)
+    days = [cache.day(i) for i in range(len(cache))]
+
+    def stored(field: str, place: int | None = None) -> np.ndarray:
+        return np.stack([getattr(d, field) if place is None else getattr(d, field)[:, place] for d in days])
+
+    np.testing.assert_array_equal(stored("target", 1), _values(frame, "target_5d", cache))
+    np.testing.assert_array_equal(stored("return_1d"), _values(frame, "return_1d", cache))
+    np.testing.assert_array_equal(stored("context", 1), _values(frame, "momentum_20d", cache))
+    np.testing.assert_array_equal(stored("exposure", 0), _values(frame, "exposure_size", cache))
+    np.testing.assert_array_equal(stored("observed"), ~np.isnan(_values(frame, "x_0", cache)))
+    assert m.observed_rows == tuple(stored("observed").sum(axis=1).tolist())
+    assert m.universe_rows == tuple(stored("universe").sum(axis=1).tolist())
+    assert sum(m.universe_rows) == int(frame["universe"].sum())
+    by_day = frame.group_by("date").agg(pl.col("regime_volatility").first()).sort("date")
+    np.testing.assert_array_equal(cache.regime[:, 0], by_day["regime_volatility"].to_numpy())
+    want = frame.select("date", "code", "sector").filter(pl.col("sector").is_not_null())
+    sector = stored("sector")
+    assert (sector >= 0).sum() == len(want)
+    day = {d: i for i, d in enumerate(m.dates)}
+    slot = {c: i for i, c in enumerate(m.codes)}
+    assert all(m.sectors[sector[day[d], slot[c]]] == s for d, c, s in want.iter_rows())
+
+
+def test_ranked_features_are_uniform_over_each_days_universe(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel(stocks=60)
+    cache = make_cache(panel, rank=["x_[0-2]"], zscore=["x_3"])
+    assert cache.manifest.scaling == ("rank", "rank", "rank", "zscore", "raw", "raw")
+    for i in range(0, 80, 7):
+        day = cache.day(i)
+        inside = day.features[day.universe]
+        np.testing.assert_allclose(inside[:, :4].mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(inside[:, :4].std(axis=0), 1, atol=2e-3)
+        outside = day.observed & ~day.universe
+        assert np.isfinite(day.features[outside]).all()
+
+
+def test_half_precision_keeps_the_order_of_features_and_raw_ones_whole(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    panel = make_panel()
+    full = make_cache(panel, rank=["x_1", "x_2", "x_4"])
+    half = make_cache(panel, rank=["x_1", "x_2", "x_4"], dtype="float16")
+    assert half.day(5).half_features.shape[1] == 3
+    slots = np.flatnonzero(full.day(5).universe)
+    a, b = (np.empty((len(slots), 6), dtype=np.float32) for _ in range(2))
+    full.read_features(5, slots, a)
+    half.read_features(5, slots, b)
+    np.testing.assert_allclose(a, b, atol=1e-3)
+    np.testing.assert_array_equal(a[:, [0, 3, 5]], b[:, [0, 3, 5]])
+
+
+@pytest.mark.parametrize("by_date", [True, False])
+def test_a_duplicate_row_is_named(make_panel: MakePanel, make_cache: Make, by_date: bool) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    double = pl.concat([frame, frame[500:501]])
+    (double.sort("date") if by_date else double).write_parquet(panel)
+    code, day = frame["code"][500], frame["date"][500]
+    with pytest.raises(InputError, match=rf"duplicate rows, the first is \({day}, '{code}'\)"):
+        make_cache(panel)
+
+
+def test_infinite_cells_can_be_counted_as_missing(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    infinite = pl.when(pl.col("code") == "S003").then(-np.inf).otherwise(pl.col("x_0")).cast(pl.Float32)
+    frame.with_columns(x_0=infinite).write_parquet(panel)
+    cache = make_cache(panel, infinite="missing")
+    rows = frame.filter(pl.col("code") == "S003").height
+    assert cache.manifest.infinite == {"x_0": rows}
+    assert np.isnan(cache.day(3).features[cache.manifest.codes.index("S003"), 0])
