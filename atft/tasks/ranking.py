@@ -95,11 +95,12 @@ class RankingTask(pl.LightningModule):
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         forecast = self(batch)
         value = self.objective(forecast, batch)
+        # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
         loss = (batch.weight * value.loss).sum()
         if self._measures_shares(batch):
             for name, share in gradient_shares(self.objective, forecast, batch).items():
                 self.log(f"train/gradient_share/{name}", share, batch_size=1)
-        self.manual_backward(loss)
+        self.manual_backward(loss * self.trainer.world_size)
         self._add_to_step("train/loss", loss)
         for name, term in value.terms.items():
             self._add_to_step(f"train/term/{name}", (batch.weight * term).sum())
@@ -118,7 +119,8 @@ class RankingTask(pl.LightningModule):
         self._advance_schedule()
         self.log("train/learning_rate", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
         for name, total in self._step_sums.items():
-            self.log(name, total, on_step=False, on_epoch=True, batch_size=1)
+            whole = self.trainer.strategy.reduce(total, reduce_op="sum")
+            self.log(name, whole, on_step=False, on_epoch=True, batch_size=1)
         self._step_sums = {}
 
     def _add_to_step(self, name: str, value: Tensor) -> None:
