@@ -1,31 +1,40 @@
-"""One line an epoch, and on a terminal a bar that moves within it. Validation is quiet.
+"""One line an epoch, on the terminal and in run.log; on a terminal also a bar within it. Validation is quiet.
 
 epoch  3/12   loss 0.912   val/rank_ic +0.0421   val/ic +0.0402   val/scale 0.31   9,812 stock-days/s   12.3 s
 """
 
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from atft.batch import DayBatch
+from atft.callbacks.run_log import append_log
 
 
 class EpochLine(pl.Callback):
-    """Print what an epoch brought; show a bar while it trains when the output is a terminal."""
+    """Print what an epoch brought; show a bar while it trains when the output is a terminal.
 
-    def __init__(self) -> None:
+    Args:
+        directory: the run's, whose ``run.log`` keeps the lines.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._started = self._trained = 0.0
-        self._rows: list[Any] = []
+        self._rows = torch.zeros((), dtype=torch.int64)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = self._trained = time.perf_counter()
-        self._rows = []
+        self._rows = torch.zeros((), dtype=torch.int64, device=pl_module.device)
         if not trainer.is_global_zero:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -38,17 +47,17 @@ class EpochLine(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
     ) -> None:
-        self._rows.append(batch.universe.sum())
+        self._rows += batch.universe.sum()
         self._trained = time.perf_counter()
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
+        rows = int(trainer.strategy.reduce(self._rows, reduce_op="sum"))
         if not trainer.is_global_zero:
             return
         seconds = time.perf_counter() - self._started
-        rows = sum(int(r) for r in self._rows)
         metrics = trainer.callback_metrics
         parts = [_position(trainer)]
         if "train/loss" in metrics:
@@ -57,12 +66,18 @@ class EpochLine(pl.Callback):
         if "val/scale" in metrics:
             parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
         parts += [f"{rows / max(self._trained - self._started, 1e-9):,.0f} stock-days/s", f"{seconds:.1f} s"]
-        self.console.print("   ".join(parts), soft_wrap=True)
+        line = "   ".join(parts)
+        self.console.print(line, soft_wrap=True)
+        append_log(self.directory, line)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         self._stop()
+        if trainer.is_global_zero:
+            what = " ".join(f"{type(exception).__name__}: {exception}".strip(": ").split())
+            with suppress(OSError):  # a full disk is what ended the run, perhaps
+                append_log(self.directory, f"ended by {what}")
 
     def _stop(self) -> None:
         if self._bar is not None:

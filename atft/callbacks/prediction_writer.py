@@ -6,7 +6,7 @@ cache, not through the network.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ class PredictionWriter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # on a full disk the footer cannot be written either
+                self._writer.close()
         self._open.__exit__(type(exception), exception, exception.__traceback__)
 
     def _day_rows(self, day: int, slots: Any, score: Any, levels: Any) -> Any:

@@ -1,11 +1,14 @@
 """Keeps the run's receipt and metrics files true while it runs.
 
-Counts what really went through the network (rows, days, optimiser steps), times the epochs and the waiting for
-data, and republishes ``receipt.json`` and ``metrics.json`` after every epoch. Counters stay on the device and
-are read once an epoch, so nothing waits for the GPU between steps.
+Counts what really went through the network (rows, days, optimiser steps, over all ranks), times the epochs and
+the waiting for data, and republishes ``receipt.json`` and ``metrics.json`` after every epoch. Counters stay on
+the device and are read once an epoch, so nothing waits for the GPU between steps.
 """
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +27,27 @@ from atft.callbacks.receipt import (
     text_digest,
     write_receipt,
 )
+from atft.errors import InputError
+from atft.publish import publish_text
 
 
 class RunRecord(pl.Callback):
-    """Publish ``receipt.json`` and ``metrics.json`` of a training run.
+    """Publish ``config.yaml``, ``receipt.json`` and ``metrics.json`` of a training run.
 
     Args:
-        planned: days and rows that one epoch of each split has, as ``{"train": (days, rows), ...}``.
-        digests: digests of the data and of the resolved configuration's text.
-        resumed_from: the checkpoint that this run goes on from.
+        config_text: the resolved configuration as YAML; kept as ``config.yaml``.
+        directory: the run's; made when training starts.
     """
 
-    def __init__(self, config_text: str, resumed_from: str | None = None) -> None:
-        self.receipt = Receipt(resumed_from=resumed_from, versions=library_versions())
+    def __init__(self, config_text: str, directory: Path) -> None:
+        self.config_text, self.directory = config_text, directory
+        self.receipt = Receipt(run=str(directory), versions=library_versions())
         self.receipt.digests = {"config": text_digest(config_text), "code": code_digest()}
         self.history: list[dict[str, Any]] = []
-        self._rows: dict[str, list[Tensor]] = {"train": [], "val": []}
-        self._days: dict[str, list[Tensor]] = {"train": [], "val": []}
-        self._started = self._epoch_started = self._idle_since = 0.0
+        self._rows: dict[str, Tensor] = {}
+        self._days: dict[str, Tensor] = {}
+        self._calendar_days = 0
+        self._started = self._epoch_started = self._idle_since = time.perf_counter()
         self._waiting = 0.0
 
     # -- the beginning
@@ -49,13 +55,15 @@ class RunRecord(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
-        self.receipt.run = str(trainer.log_dir)
         self.receipt.digests["data"] = data.digest
+        self._calendar_days = len(data.open_cache())
         self.receipt.optimizer = type(trainer.optimizers[0]).__name__ if trainer.optimizers else ""
         self.receipt.scheduler = _scheduler_name(trainer)
         for split, (days, rows) in data.planned().items():
             self.receipt.days[split] = Coverage(planned=days)
             self.receipt.rows[split] = Coverage(planned=rows)
+        if trainer.is_global_zero:
+            publish_text(self.directory / "config.yaml", self.config_text)
         self._publish(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -109,24 +117,32 @@ class RunRecord(pl.Callback):
         self._publish(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.receipt.seconds["total"] = round(time.perf_counter() - self._started, 3)
         self.receipt.status, self.receipt.reason = _outcome(trainer)
         self._publish(trainer)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        interrupted = isinstance(exception, KeyboardInterrupt)
-        self.receipt.status = "stopped" if interrupted else "failed"
-        self.receipt.reason = f"{type(exception).__name__}: {exception}".strip(": ")
-        if trainer.log_dir:
-            self._publish(trainer)
+        # Input that is refused before the run has a directory leaves none behind.
+        if trainer.is_global_zero and self.directory.is_dir():
+            self._fail(exception)
 
-    def finish(self, directory: Path, final: dict[str, float]) -> None:
+    @contextmanager
+    def concluding(self) -> Iterator[None]:
+        """Let the receipt say so when what follows training fails."""
+        finished = False
+        try:
+            yield
+            finished = True
+        finally:
+            error = sys.exc_info()[1]
+            if not finished and error is not None:
+                self._fail(error)
+
+    def finish(self, final: dict[str, float]) -> None:
         """Add the figures of the evaluation after training; a missing one fails the run.
 
         Args:
-            directory: the run's directory.
             final: metrics by name, of the selected checkpoint.
         """
         self.receipt.metrics = {**self.receipt.metrics, **final}
@@ -134,27 +150,29 @@ class RunRecord(pl.Callback):
         if broken and self.receipt.status in ("completed", "stopped"):
             self.receipt.status = "failed"
             self.receipt.reason = f"{', '.join(broken)} is not a number: too many days with constant scores"
-        write_receipt(self.receipt, directory)
-        publish_json(directory / "metrics.json", self._metrics())
+        self._write()
 
     # -- inside
 
     def _count(self, split: str, batch: DayBatch) -> None:
-        self._rows[split].append(batch.universe.sum())
-        self._days[split].append(batch.day[batch.universe.any(dim=1)] if not batch.day.is_cuda else batch.day)
+        ranked = batch.universe
+        if split not in self._rows:
+            self._rows[split] = torch.zeros((), dtype=torch.int64, device=ranked.device)
+            self._days[split] = torch.zeros(self._calendar_days, dtype=torch.int64, device=ranked.device)
+        self._rows[split] += ranked.sum()
+        self._days[split].index_add_(0, batch.day, ranked.any(dim=1).long())
 
     def _forget(self, split: str) -> None:
-        self._rows[split], self._days[split] = [], []
+        self._rows.pop(split, None)
+        self._days.pop(split, None)
 
     def _read_counters(self, split: str, trainer: pl.Trainer) -> None:
-        rows, days = self._rows[split], self._days[split]
-        if rows:
-            seen = torch.stack([r.float() for r in rows]).double().sum()
-            self.receipt.rows[split].seen = int(trainer.strategy.reduce(seen, reduce_op="sum"))
-            every = (
-                trainer.strategy.all_gather(torch.cat(days)) if trainer.world_size == 1 else torch.cat(days)
+        if split in self._rows:
+            rows, days = (
+                trainer.strategy.reduce(c[split], reduce_op="sum") for c in (self._rows, self._days)
             )
-            self.receipt.days[split].seen = int(torch.unique(every).numel())
+            self.receipt.rows[split].seen = int(rows)
+            self.receipt.days[split].seen = int((days > 0).sum())
 
     def _average_terms(self) -> None:
         prefix = {"value": "train/term/", "gradient_share": "train/gradient_share/"}
@@ -167,11 +185,20 @@ class RunRecord(pl.Callback):
         return {"final": self.receipt.metrics, "epochs": self.history, "digests": self.receipt.digests}
 
     def _publish(self, trainer: pl.Trainer) -> None:
-        if trainer.is_global_zero and trainer.log_dir:
-            directory = Path(trainer.log_dir)
-            directory.mkdir(parents=True, exist_ok=True)
-            write_receipt(self.receipt, directory)
-            publish_json(directory / "metrics.json", self._metrics())
+        if trainer.is_global_zero:
+            self._write()
+
+    def _fail(self, error: BaseException) -> None:
+        self.receipt.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        self.receipt.reason = " ".join(f"{type(error).__name__}: {error}".strip(": ").split())
+        # Where the disk is full, what was written before is all there is: the first error is the one to show.
+        with suppress(InputError, OSError):
+            self._write()
+
+    def _write(self) -> None:
+        self.receipt.seconds["total"] = round(time.perf_counter() - self._started, 3)
+        write_receipt(self.receipt, self.directory)
+        publish_json(self.directory / "metrics.json", self._metrics())
 
 
 def _scheduler_name(trainer: pl.Trainer) -> str:
@@ -181,12 +208,13 @@ def _scheduler_name(trainer: pl.Trainer) -> str:
 
 def _outcome(trainer: pl.Trainer) -> tuple[str, str]:
     limits = {
-        "limit_train_batches": trainer.limit_train_batches,
-        "limit_val_batches": trainer.limit_val_batches,
+        "fast_dev_run": (bool(trainer.fast_dev_run), False),  # type: ignore[attr-defined]
+        "overfit_batches": (trainer.overfit_batches, 0.0),  # type: ignore[attr-defined]
+        "limit_train_batches": (trainer.limit_train_batches, 1.0),
+        "limit_val_batches": (trainer.limit_val_batches, 1.0),
+        "max_steps": (trainer.max_steps, -1),
     }
-    reduced = [f"{name}={value}" for name, value in limits.items() if value != 1.0]
-    if trainer.max_steps != -1:
-        reduced.append(f"max_steps={trainer.max_steps}")
+    reduced = [f"{name}={value}" for name, (value, usual) in limits.items() if value != usual]
     if reduced:
         return "limited", ", ".join(reduced)
     stopping = next((c for c in trainer.callbacks if isinstance(c, EarlyStopping)), None)  # type: ignore[attr-defined]

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lightning.pytorch as pl
 import numpy as np
 from rich.console import Console
 
 from atft.baselines.random_scores import random_band
+from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
 from atft.callbacks.prediction_writer import PredictionWriter
 from atft.callbacks.run_log import append_log
 from atft.evaluation.comparison_table import comparison_table, render
@@ -33,6 +35,7 @@ def conclude(cli: "RankingCLI") -> int:
     if not best:
         console.print("no checkpoint was kept: nothing to compare")
         return 0 if cli.record.receipt.status == "limited" else 1
+    cli.datamodule.predict_dates = None  # every day from validation on, whatever `predict` is to score
     path = write_predictions_of(cli, best, cli.directory / "predictions.parquet")
     split = "test" if cli.datamodule.split_options.test else "val"
     text, rows = compare(cli, path, split)
@@ -41,7 +44,7 @@ def conclude(cli: "RankingCLI") -> int:
     final = named_metrics(rows, split)
     if split == "test":
         final |= named_metrics(summarise_predictions(path, "val"), "val")
-    cli.record.finish(cli.directory, final)
+    cli.record.finish(final)
     receipt = cli.record.receipt
     why = f" ({receipt.reason})" if receipt.reason else ""
     last = f"\n{receipt.status}{why}; everything about the run: {cli.directory}"
@@ -56,9 +59,18 @@ def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path
     digests = {"config": cli.run_digest, "run": str(cli.run_name)}
     levels = cli.model.network.options.quantiles
     writer = PredictionWriter(path, data.open_cache(), data.split_of, digests, levels)
-    cli.trainer.callbacks.append(writer)  # type: ignore[attr-defined]
-    cli.trainer.predict(cli.model, datamodule=data, ckpt_path=checkpoint, return_predictions=False)
-    cli.trainer.callbacks.remove(writer)  # type: ignore[attr-defined]
+    trainer = pl.Trainer(
+        accelerator=cli.config.trainer.accelerator,
+        devices=1,  # one file, days in order: also after training on several devices
+        precision=cli.config.trainer.precision,
+        callbacks=[writer],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.predict(cli.model, datamodule=data, ckpt_path=checkpoint, return_predictions=False)
     return path
 
 

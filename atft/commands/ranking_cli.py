@@ -6,13 +6,14 @@ horizons, so nothing is said twice.
 """
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
@@ -57,8 +58,7 @@ class RankingCLI(LightningCLI):
             args=arguments,
             auto_configure_optimizers=False,
             seed_everything_default=1,
-            save_config_callback=SaveConfigCallback if command == "fit" else None,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,  # the run record keeps it, with the receipt
             trainer_defaults={
                 "logger": True,
                 "accelerator": "auto",
@@ -143,10 +143,11 @@ class RankingCLI(LightningCLI):
         """Digest of the resolved configuration."""
         return text_digest(self.config_text)
 
-    @property
+    @cached_property
     def directory(self) -> Path:
-        """The directory of this run."""
-        return Path(str(self.trainer.log_dir))
+        """The directory of this run: the first free version of its name. Made when training starts."""
+        taken = [p.name.removeprefix("version_") for p in self.run_root.glob("version_*")]
+        return self.run_root / f"version_{max((int(n) for n in taken if n.isdigit()), default=-1) + 1}"
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the loggers, the checkpoint writer and the callbacks that every run has."""
@@ -158,21 +159,21 @@ class RankingCLI(LightningCLI):
         if logger in (True, None):
             extra["logger"] = self._loggers() if trains else False
         trainer = super().instantiate_trainer(**extra)
-        self.record = RunRecord(self.config_text, resumed_from=self.config.get("ckpt_path"))
+        self.record = RunRecord(self.config_text, self.directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, ModelCheckpoint | EarlyStopping)]
             return trainer
-        callbacks[:0] = [self.record, EpochLine()]
+        callbacks[:0] = [self.record, EpochLine(self.directory)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                callback.dirpath = str(trainer.log_dir)
+                callback.dirpath = str(self.directory)
         return trainer
 
     def _loggers(self) -> list[Any]:
-        root, name = self.run_root.parent, self.run_root.name
-        board = TensorBoardLogger(save_dir=root, name=name, default_hp_metric=False)
-        return [board, CSVLogger(save_dir=root, name=name, version=board.version)]
+        place: dict[str, Any] = {"save_dir": self.run_root.parent, "name": self.run_root.name}
+        place["version"] = self.directory.name
+        return [TensorBoardLogger(default_hp_metric=False, **place), CSVLogger(**place)]
 
 
 def _features(panel: Any) -> list[str]:

@@ -52,10 +52,14 @@ def fit(cli: "RankingCLI") -> int:
     from atft.commands.after_fit import conclude
 
     resumed = _resume_path(cli)
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
-    if cli.trainer.interrupted:
+    cli.record.receipt.resumed_from = resumed
+    try:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
+    except SystemExit:  # Lightning's answer to an interrupt, after its callbacks have said so
         return 130
-    with cli.record.concluding(cli.directory):
+    if not cli.trainer.is_global_zero:
+        return 0
+    with cli.record.concluding():
         return conclude(cli)
 
 
@@ -165,5 +169,6 @@ def _quiet() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
         ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
         ".*have no `val_dataloader`.*",
+        ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.loops.progress import _ProcessedTracker
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from atft.batch import DayBatch
@@ -109,12 +112,19 @@ class DayData(pl.LightningDataModule):
         self.seed = seed
         self._cache: DayCache | None = None
         self._split: Split | None = None
+        self._statistics: tuple[Tensor, Tensor] | None = None
 
     # -- files
 
     def prepare_data(self) -> None:
-        """Simulate the market and build the cache where they are missing."""
+        """Simulate the market and build the cache where they are missing.
+
+        Raises:
+            InputError: panel, cache or split cannot be used; before a run has left any trace.
+        """
         self.open_cache()
+        if self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            self.robust_statistics()
 
     def open_cache(self) -> DayCache:
         """The panel's cache, built first where it is missing.
@@ -180,12 +190,19 @@ class DayData(pl.LightningDataModule):
         return days
 
     def split_of(self, day: date) -> str:
-        """Name of the period that a date lies in: train, val, test, or live outside of all."""
+        """Name of the period that a date lies in: train, val, test, gap, or live outside of all.
+
+        ``gap`` days lie within a period's dates but belong to nobody: purged, embargoed, or short of history.
+        """
         periods = {"train": self.split_options.train, "val": self.split_options.val}
         if self.split_options.test:
             periods["test"] = self.split_options.test
         inside = [n for n, (a, b) in periods.items() if date.fromisoformat(a) <= day <= date.fromisoformat(b)]
-        return inside[0] if inside else "live"
+        if not inside:
+            return "live"
+        held = {"train": self.split.train, "val": self.split.val, "test": self.split.test}[inside[0]]
+        dates = self.open_cache().manifest.dates
+        return inside[0] if len(held) and dates[held[0]] <= day <= dates[held[-1]] else "gap"
 
     def planned(self) -> dict[str, tuple[int, int]]:
         """Days and rows of one epoch, per split."""
@@ -195,8 +212,10 @@ class DayData(pl.LightningDataModule):
 
     def robust_statistics(self) -> tuple[Tensor, Tensor]:
         """Median and interquartile range of the training days, per feature; 0 and 1 where the cache scaled."""
-        median, iqr = robust_statistics(self.open_cache(), self.split.train)
-        return torch.from_numpy(median), torch.from_numpy(iqr)
+        if self._statistics is None:
+            median, iqr = robust_statistics(self.open_cache(), self.split.train)
+            self._statistics = torch.from_numpy(median), torch.from_numpy(iqr)
+        return self._statistics
 
     # -- loaders
 
@@ -236,5 +255,5 @@ class DayData(pl.LightningDataModule):
         )
         if train and trainer is not None:
             # Lightning asks for the first block before it tells the epoch, which a resumed run does not begin at.
-            sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
+            sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
         return make_loader(DayBlocks(self.open_cache(), options.lookback), sampler, options)
