@@ -49,6 +49,8 @@ def build(command: str, arguments: list[str]) -> "RankingCLI":
 
 def fit(cli: "RankingCLI") -> int:
     """Train, then score the days after training with the selected checkpoint and print the comparison."""
+    import torch
+
     from atft.commands.after_fit import conclude
 
     resumed = _resume_path(cli)
@@ -57,7 +59,10 @@ def fit(cli: "RankingCLI") -> int:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     except SystemExit:  # Lightning's answer to an interrupt, after its callbacks have said so
         return 130
-    if not cli.trainer.is_global_zero:
+    alone = cli.trainer.is_global_zero
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # one process goes on, and must not wait for the others
+    if not alone:
         return 0
     with cli.record.concluding():
         return conclude(cli)
@@ -169,6 +174,8 @@ def _quiet() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
         ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
         ".*have no `val_dataloader`.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
+        ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
         ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -99,7 +99,7 @@ class RankingTask(pl.LightningModule):
         loss = (batch.weight * value.loss).sum()
         if self._measures_shares(batch):
             for name, share in gradient_shares(self.objective, forecast, batch).items():
-                self.log(f"train/gradient_share/{name}", share, batch_size=1)
+                self.log(f"train/gradient_share/{name}", share, batch_size=1, sync_dist=True)
         self.manual_backward(loss * self.trainer.world_size)
         self._add_to_step("train/loss", loss)
         for name, term in value.terms.items():
