@@ -6,10 +6,13 @@ A reader sees the former file or the new one, never half of one, whatever kills 
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from atft.errors import InputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 @contextmanager
@@ -17,21 +20,25 @@ def published(path: Path) -> Iterator[Path]:
     """Give a path beside ``path`` to write to; rename it to ``path`` when the block ends well, else remove it.
 
     Raises:
-        InputError: the disk is full.
+        InputError: the disk is full, or refuses the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()  # a place that refuses files says so before the work, not after it
         yield beside
         with beside.open("rb") as written:
             os.fsync(written.fileno())
         beside.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"{path}: the disk is full; free some space and run again") from error
+        if error.errno in FULL:
+            raise InputError(f"{path}: the disk is full; make room or name another place") from error
+        if error.errno in REFUSED:
+            raise InputError(f"{path}: cannot write there ({error.strerror}); name another place") from error
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def publish_text(path: Path, text: str) -> None:

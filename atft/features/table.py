@@ -4,16 +4,14 @@ Nothing is seen under the final name until the file is complete. LZ4: returns ar
 so zstd's file is only 10 % smaller, takes a third longer to write and twice as long to read.
 """
 
-import errno
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from atft.errors import InputError
+from atft.publish import published
 
 GROUP_ROWS = 131_072
 
@@ -23,16 +21,13 @@ class PanelWriter:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.aside = out.with_name(f".{out.name}.partial")
         self.rows = 0
+        self._place = published(out)
+        self._aside: Path | None = None
         self._writer: Any = None
 
     def __enter__(self) -> "PanelWriter":
-        try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.aside.touch()
-        except OSError as error:
-            raise self._refusal(error) from error
+        self._aside = self._place.__enter__()
         return self
 
     def append(self, columns: Mapping[str, Any], day: np.ndarray) -> None:
@@ -42,9 +37,6 @@ class PanelWriter:
             columns: Arrow or NumPy arrays of equal length, in file order; a float that is not finite becomes
                 null, the one way to say unknown.
             day: the day of each row, ascending: row groups end where it changes.
-
-        Raises:
-            InputError: the disk is full, or refuses the file.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -54,46 +46,29 @@ class PanelWriter:
         arrays = {n: _arrow(v) if isinstance(v, np.ndarray) else v for n, v in columns.items()}
         block = pa.table(arrays)
         ends = np.append(np.flatnonzero(np.diff(day)) + 1, len(day))
-        try:
-            if self._writer is None:
-                texts = [f.name for f in block.schema if not pa.types.is_floating(f.type)]
-                self._writer = pq.ParquetWriter(
-                    self.aside, block.schema, compression="lz4", use_dictionary=texts, write_statistics=texts
-                )
-            start = 0
-            for position, end in enumerate(ends):
-                after = ends[position + 1] if position + 1 < len(ends) else None
-                # A group closes before the day that would make it too large.
-                if after is None or after - start > GROUP_ROWS:
-                    self._writer.write_table(block.slice(start, end - start), row_group_size=int(end - start))
-                    start = end
-        except OSError as error:
-            raise self._refusal(error) from error
+        if self._writer is None:
+            texts = [f.name for f in block.schema if not pa.types.is_floating(f.type)]
+            self._writer = pq.ParquetWriter(
+                self._aside, block.schema, compression="lz4", use_dictionary=texts, write_statistics=texts
+            )
+        start = 0
+        for position, end in enumerate(ends):
+            after = ends[position + 1] if position + 1 < len(ends) else None
+            # A group closes before the day that would make it too large.
+            if after is None or after - start > GROUP_ROWS:
+                self._writer.write_table(block.slice(start, end - start), row_group_size=int(end - start))
+                start = end
         self.rows += len(day)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        failure: OSError | None = None
         try:
             if self._writer is not None:
                 self._writer.close()
         except OSError as full:
-            failure = full
-        if kind is None and failure is None:
-            self.aside.replace(self.out)
-            return
-        with suppress(OSError):
-            self.aside.unlink(missing_ok=True)
-        if kind is None and failure is not None:
-            raise self._refusal(failure) from failure
-
-    def _refusal(self, error: OSError) -> InputError:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        reason = "the disk is full" if full else " ".join(str(error).split())
-        return InputError(
-            f"{self.out}: cannot write the panel: {reason}; free space or name another place (nothing was left)"
-        )
+            kind, error, trace = type(full), full, full.__traceback__
+        self._place.__exit__(kind, error, trace)
 
 
 def _arrow(values: np.ndarray) -> Any:

@@ -5,7 +5,6 @@ options write the same bytes. The options, their digest and the ceiling stand in
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from atft.errors import InputError
 from atft.market.factors import Array
 from atft.market.options import PARTS, MarketOptions, market_columns, market_digest
 from atft.market.simulate import Market, simulate_market
+from atft.publish import published
 
 ROWS_PER_GROUP = 20_000
 
@@ -97,18 +96,8 @@ def write_market(out: Path, options: MarketOptions) -> MarketReport:
             for h, y in target.items()
         },
     )
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write(partial, market, report)
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"simulate: cannot write {out} ({error.strerror or error}); name another path or make room"
-        ) from error
+    with published(out) as beside:
+        _write(beside, market, report)
     return report
 
 
