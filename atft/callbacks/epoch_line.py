@@ -11,10 +11,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from atft.batch import DayBatch
 from atft.callbacks.run_log import append_log
+from atft.progress import progress_bar
 
 
 class EpochLine(pl.Callback):
@@ -37,10 +38,7 @@ class EpochLine(pl.Callback):
         self._rows = torch.zeros((), dtype=torch.int64, device=pl_module.device)
         if not trainer.is_global_zero:
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(
-            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
-        )
+        self._bar = progress_bar(transient=True)
         self._bar.start()
         self._task = self._bar.add_task(_position(trainer), total=_blocks(trainer))
 

@@ -8,6 +8,7 @@ cache, not through the network.
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from atft.batch import DayBatch, Forecast
 from atft.data.cache import DayCache
 from atft.errors import InputError
 from atft.evaluation.predictions import prediction_rows
+from atft.progress import progress_bar
 from atft.publish import published
 
 
@@ -48,11 +50,15 @@ class PredictionWriter(pl.Callback):
         self._open = ExitStack()
         self._writer: Any = None
         self._beside: Path | None = None
+        self._advance: Callable[[], None]
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
             raise InputError("predict writes one file from one device; set trainer.devices to 1")
         self._beside = self._open.enter_context(published(self.path))
+        bar = self._open.enter_context(progress_bar())
+        task = bar.add_task("scoring days", total=len(trainer.datamodule.predict_days()))  # type: ignore[attr-defined]
+        self._advance = partial(bar.advance, task)
 
     def on_predict_batch_end(
         self,
@@ -72,6 +78,7 @@ class PredictionWriter(pl.Callback):
             if ranked.any():
                 levels = None if quantiles is None else quantiles[row, ranked]
                 self._append(self._day_rows(day, slots[ranked], score[row, ranked], levels))
+                self._advance()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._writer is not None:
