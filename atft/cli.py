@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from atft.errors import InputError, VarianceCollapse, nearest
+from atft.publish import FULL
 from atft.threads import cap_threads
 
 USAGE = """\
@@ -42,8 +43,12 @@ COMMANDS = {
     "fit": Command("atft.commands.train", "train, then compare with baselines on unseen days"),
     "validate": Command("atft.commands.train", "metrics of a checkpoint on the validation days"),
     "test": Command("atft.commands.train", "metrics of a checkpoint on the test days"),
-    "predict": Command("atft.commands.train", "write predictions.parquet, days with unknown returns included"),
-    "simulate": Command("atft.commands.simulate", "write a synthetic market whose best possible score is known"),
+    "predict": Command(
+        "atft.commands.train", "write predictions.parquet, days with unknown returns included"
+    ),
+    "simulate": Command(
+        "atft.commands.simulate", "write a synthetic market whose best possible score is known"
+    ),
     "features": Command("atft.commands.features", "daily prices to a panel of features and forward returns"),
     "cache": Command("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
 }
@@ -117,6 +122,14 @@ def _guarded(action: Callable[[], int], debug: bool) -> int:
             raise
         print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, VarianceCollapse) else 2
+    except OSError as error:
+        # The machine's word on a file: a full disk, a missing right. It is no bug of ours, and says where.
+        if debug or error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
+        print(f"atft: error: {where}{reason}", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt:
         if debug:
             raise

@@ -12,17 +12,18 @@ from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
+from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
 from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
 from atft.commands.refusals import remember_keys
-from atft.errors import InputError
+from atft.errors import InputError, nearest
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
 from atft.tasks.day_data import DayData, PanelOptions, panel_features
@@ -126,6 +127,16 @@ class RankingCLI(LightningCLI):
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
             raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r}")
         self.config_text = self.parser.dump(self.config, skip_none=False)
+        checkpoint = self.config.get("ckpt_path")
+        if self.command != "fit" and checkpoint not in (None, "last"):
+            self._read_only(trained_features(checkpoint))
+
+    def _read_only(self, trained_on: list[str]) -> None:
+        """Leave out the features that the panel has gained since a checkpoint was trained."""
+        given = self.config.model.features
+        if set(trained_on) < set(given):
+            self.config.model.features = [n for n in given if n in trained_on]
+            self.config.data.panel.schema.update({"features": list(trained_on), "exclude": []})
 
     @property
     def run_root(self) -> Path:
@@ -158,17 +169,32 @@ class RankingCLI(LightningCLI):
         logger = self._get(self.config_init, "trainer").get("logger")
         if logger in (True, None):
             extra["logger"] = self._loggers() if trains else False
-        trainer = super().instantiate_trainer(**extra)
+        try:
+            trainer = super().instantiate_trainer(**extra)
+        except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
+            raise InputError(
+                f"trainer: {' '.join(str(error).split())}; change that key of trainer"
+            ) from error
         self.record = RunRecord(self.config_text, self.directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, ModelCheckpoint | EarlyStopping)]
             return trainer
+        self._refuse_monitors(callbacks)
+        self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
         callbacks[:0] = [self.record, EpochLine(self.directory)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.directory)
         return trainer
+
+    def _refuse_monitors(self, callbacks: list[pl.Callback]) -> None:
+        known = self.model.logged_names()
+        for key, kind in (("checkpoint", ModelCheckpoint), ("early_stopping", EarlyStopping)):
+            for callback in callbacks:
+                monitor = getattr(callback, "monitor", None)
+                if isinstance(callback, kind) and monitor is not None and monitor not in known:
+                    raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
 
     def _loggers(self) -> list[Any]:
         place: dict[str, Any] = {"save_dir": self.run_root.parent, "name": self.run_root.name}

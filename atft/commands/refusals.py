@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from atft.errors import InputError, nearest
 
@@ -25,8 +26,41 @@ def one_line(command: str) -> Iterator[None]:
     """Raise what the parser refuses as a one-line `InputError`."""
     try:
         yield
-    except ArgumentError as error:
+    except (ArgumentError, ValueError, TypeError) as error:
+        own = _own(error)
+        if own is not None:
+            raise own from error
+        if not isinstance(error, ArgumentError):
+            raise
         raise InputError(f"{command}: {shorten(str(error), _known)}") from error
+
+
+def _own(error: BaseException | None) -> InputError | None:
+    """The refusal of ours that the parser wrapped in its own, if there is one."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return InputError(str(error)) if error is not None else None
+
+
+def refuse_broken_yaml(path: str) -> None:
+    """Name the file and line of YAML that cannot be read; the parser names neither.
+
+    Raises:
+        InputError: it is no YAML, or no mapping of keys.
+    """
+    import yaml
+
+    if not Path(path).is_file():
+        return
+    try:
+        held = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not text"
+        raise InputError(f"{path}{place}: not YAML ({problem}); mend it there") from error
+    if not isinstance(held, dict):
+        raise InputError(f"{path}: a config is a mapping of keys, it holds {type(held).__name__}")
 
 
 def shorten(message: str, known: Iterable[str]) -> str:

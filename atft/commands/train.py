@@ -10,10 +10,11 @@ import logging
 import sys
 import tempfile
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.commands.refusals import one_line
+from atft.commands.refusals import one_line, refuse_broken_yaml
 from atft.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ def build(command: str, arguments: list[str]) -> "RankingCLI":
     _quiet()
     from atft.commands.ranking_cli import RankingCLI
 
-    arguments = _with_checkpoint_config(command, arguments)
     before = sys.argv
     sys.argv = [before[0]]
     try:
-        with one_line(command):
+        with one_line(command), tempfile.TemporaryDirectory() as folder:
+            arguments = _with_checkpoint_config(command, arguments, Path(folder))
+            for path in _values_of(arguments, "--config", "-c"):
+                refuse_broken_yaml(path)
             return RankingCLI.of(command, arguments)
     finally:
         sys.argv = before
@@ -54,6 +57,8 @@ def fit(cli: "RankingCLI") -> int:
     from atft.commands.after_fit import conclude
 
     resumed = _resume_path(cli)
+    if resumed is not None:
+        _refuse_finished(cli, resumed)
     cli.record.receipt.resumed_from = resumed
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
@@ -93,6 +98,16 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     return 0
 
 
+def _refuse_finished(cli: "RankingCLI", checkpoint: str) -> None:
+    from atft.callbacks.atomic_checkpoint import read_checkpoint
+
+    done, wanted = int(read_checkpoint(checkpoint, mmap=True)["epoch"]) + 1, cli.trainer.max_epochs or -1
+    if 0 <= wanted <= done:
+        raise InputError(
+            f"{checkpoint}: {done} epochs are done and trainer.max_epochs is {wanted}; raise it to go on"
+        )
+
+
 def _resume_path(cli: "RankingCLI") -> str | None:
     """The checkpoint that ``--ckpt_path`` names; ``last`` is the newest of the run's name."""
     wanted = cli.config.get("ckpt_path")
@@ -105,12 +120,10 @@ def _resume_path(cli: "RankingCLI") -> str | None:
                 f"--ckpt_path=last: no last.ckpt under {cli.run_root}; leave it out to start afresh"
             )
         return str(found[-1])
-    if not Path(wanted).is_file():
-        raise InputError(f"--ckpt_path={wanted}: no such file")
     return str(wanted)
 
 
-def _with_checkpoint_config(command: str, arguments: list[str]) -> list[str]:
+def _with_checkpoint_config(command: str, arguments: list[str], folder: Path) -> list[str]:
     """Without ``--config``, take the configuration that the checkpoint carries; given keys still override it."""
     named = any(a in ("-c", "--config") or a.startswith("--config=") for a in arguments)
     checkpoint = _value_of(arguments, "--ckpt_path")
@@ -124,24 +137,14 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[str]:
     if checkpoint == "last":
         raise InputError("--ckpt_path=last needs --config FILE, which says the run's name")
     text = _checkpoint_config(Path(checkpoint))
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
-        file.write(text)
-    return ["--config", file.name, *arguments]
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    return ["--config", str(folder / "config.yaml"), *arguments]
 
 
 def _checkpoint_config(path: Path) -> str:
-    import pickle
+    from atft.callbacks.atomic_checkpoint import read_checkpoint
 
-    import torch
-
-    if not path.is_file():
-        raise InputError(f"--ckpt_path={path}: no such file")
-    try:
-        held = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable checkpoint ({type(error).__name__}); train again"
-        ) from error
+    held = read_checkpoint(path, mmap=True)
     text = held.get("atft", {}).get("config", "") if isinstance(held, dict) else ""
     if not text:
         raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
@@ -149,12 +152,13 @@ def _checkpoint_config(path: Path) -> str:
 
 
 def _value_of(arguments: list[str], option: str) -> str | None:
-    for place, argument in enumerate(arguments):
-        if argument.startswith(option + "="):
-            return argument.split("=", 1)[1]
-        if argument == option and place + 1 < len(arguments):
-            return arguments[place + 1]
-    return None
+    return next(iter(_values_of(arguments, option)), None)
+
+
+def _values_of(arguments: list[str], *options: str) -> list[str]:
+    """What follows each of the options, as ``--option value`` or ``--option=value``."""
+    found = [after for before, after in pairwise(arguments) if before in options]
+    return found + [a.split("=", 1)[1] for a in arguments if a.startswith(tuple(f"{o}=" for o in options))]
 
 
 def _quiet() -> None:

@@ -191,7 +191,7 @@ def _published(root: Path, final: Path) -> Iterator[Path]:
                 f"{root}: the disk is full while building a cache (nothing is left of it); "
                 f"make room, or set cache.dir to another disk"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EPERM):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EPERM, errno.EEXIST):
             raise InputError(
                 f"{root}: cannot write a cache there ({error.strerror}); set cache.dir"
             ) from error

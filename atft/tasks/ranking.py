@@ -13,6 +13,7 @@ from typing import Any, cast
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -21,7 +22,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
 from atft.losses.targets import target_transform
-from atft.metrics.cross_section_metrics import CrossSectionMetrics
+from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import NetworkOptions
 
@@ -57,7 +58,8 @@ class RankingTask(pl.LightningModule):
         if not features:
             raise InputError("model.features is empty; it is taken from the panel, give data.panel.path")
         self.automatic_optimization = False
-        self.features = list(features)
+        self.features = self.trained_on = list(features)
+        self._order: list[int] = []  # places of the network's features among the panel's, where they differ
         self.gradient_clip = gradient_clip
         self.shares_every = shares_every
         self.optimizer_factory = optimizer
@@ -75,6 +77,8 @@ class RankingTask(pl.LightningModule):
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score a block; float32 whatever the precision of the network's insides."""
+        if self._order:
+            batch = batch._replace(features=batch.features[..., self._order])
         forecast = cast(Forecast, self.network(batch))
         quantiles = forecast.quantiles
         return Forecast(forecast.score.float(), None if quantiles is None else quantiles.float())
@@ -146,15 +150,40 @@ class RankingTask(pl.LightningModule):
             scheduler.step()
 
     def configure_optimizers(self) -> Any:
-        groups = [p for p in self.parameters() if p.requires_grad]
-        optimizer = self.optimizer_factory(groups)
-        if self.scheduler_factory is None:
-            return optimizer
-        scheduler = self.scheduler_factory(optimizer)
+        optimizer, scheduler = self.build_optimizer(self.trainer.max_epochs or 1)
+        return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def build_optimizer(self, max_epochs: int) -> tuple[Optimizer, LRScheduler | None]:
+        """Build the optimiser and its schedule for a run of ``max_epochs``.
+
+        Raises:
+            InputError: one of their numbers is out of range.
+        """
+        try:
+            optimizer = self.optimizer_factory([p for p in self.parameters() if p.requires_grad])
+            scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None
+        except InputError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise InputError(f"model.optimizer or model.scheduler: {error}") from error
         bind = getattr(scheduler, "bind", None)
         if bind is not None:
-            bind(self.trainer.max_epochs or 1)
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+            bind(max_epochs)
+        return optimizer, scheduler
+
+    def logged_names(self) -> set[str]:
+        """Names that a finished epoch has logged, for whoever watches one of them."""
+        horizons = self.network.options.horizons
+        ranked = {m for name in NAMES for m in (name, *(f"{name}_{h}d" for h in horizons))}
+        terms = {f"train/term/{t}" for t in self.objective.options.terms}
+        return (
+            {f"{split}/{m}" for split in ("train", "val") for m in ranked}
+            | terms
+            | {
+                "train/loss",
+                "train/learning_rate",
+            }
+        )
 
     # -- evaluation
 
@@ -179,17 +208,46 @@ class RankingTask(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["atft"] = {
-            "features": self.features,
+            "features": self.trained_on,
             "config": self.config_text,
+            "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trained_on = checkpoint.get("atft", {}).get("features", self.features)
-        if trained_on != self.features:
+        held = checkpoint.get("atft", {})
+        self._take_features(list(held.get("features", self.features)))
+        self._refuse_other_shapes(checkpoint.get("state_dict", {}))
+        stepped = held.get("optimizer", "")
+        if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING and stepped:
+            asked = type(self.build_optimizer(self._trainer.max_epochs or 1)[0]).__name__
+            if asked != stepped:
+                raise InputError(
+                    f"checkpoint: {stepped} trained it, the config asks for {asked}; "
+                    f"go on with the same model.optimizer, or start afresh"
+                )
+
+    def _take_features(self, trained_on: list[str]) -> None:
+        """Read the panel's features in the order in which the checkpoint's network knows them."""
+        if sorted(trained_on) != sorted(self.features):
             missing = [n for n in trained_on if n not in self.features]
+            surplus = [n for n in self.features if n not in trained_on]
             raise InputError(
                 f"checkpoint: trained on {len(trained_on)} features, the panel gives {len(self.features)}; "
-                f"missing {missing[:5]}; name the same features in data.panel.schema"
+                f"missing {missing[:5]}, not known {surplus[:5]}; name the same in data.panel.schema.features"
+            )
+        self.trained_on = trained_on
+        self._order = [self.features.index(n) for n in trained_on] if trained_on != self.features else []
+
+    def _refuse_other_shapes(self, weights: dict[str, Tensor]) -> None:
+        own = self.state_dict()
+        if not weights:
+            return
+        other = [n for n in own if n not in weights or weights[n].shape != own[n].shape]
+        other += [n for n in weights if n not in own]
+        if other:
+            raise InputError(
+                f"checkpoint: its network has other sizes ({len(other)} tensors differ, the first is "
+                f"{other[0]}); set model.network.hidden_size, gat_layers and horizons to its own"
             )
 
     def _epoch_seed(self) -> int:

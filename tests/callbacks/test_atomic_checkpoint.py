@@ -1,6 +1,5 @@
 """Checkpoints are whole or absent, and loading one runs no code."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
+from atft.errors import InputError
 
 
 def test_a_checkpoint_reads_back_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -36,6 +36,6 @@ def test_a_checkpoint_that_carries_code_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save({"payload": _Payload()}, tmp_path / "bad.ckpt")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(InputError, match="not a readable checkpoint"):
         AtomicCheckpointIO().load_checkpoint(tmp_path / "bad.ckpt")
     assert "code ran" not in capsys.readouterr().out

@@ -1,0 +1,377 @@
+"""Bad input gets one line that says what, where and what to do; no traceback, nothing half-written."""
+
+import json
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+
+LATE = date(2015, 3, 10)
+Edit = Callable[[pl.DataFrame], pl.DataFrame]
+
+PANELS: dict[str, tuple[Edit, str]] = {
+    "a missing column": (lambda f: f.drop("date"), "no column 'date' for the role date"),
+    "a code column of floats": (
+        lambda f: f.with_columns(code=pl.col("x_0").fill_null(0)),
+        "'code' must hold strings",
+    ),
+    "a feature of strings": (
+        lambda f: f.with_columns(x_1=pl.lit("high")),
+        "'x_1' must be numeric, it is",
+    ),
+    "a universe of numbers": (lambda f: f.with_columns(universe=pl.lit(1)), "'universe' must be boolean"),
+    "duplicate rows": (lambda f: pl.concat([f, f[5:6]]).sort("date", "code"), "duplicate rows, the first is"),
+    "a horizon without target": (lambda f: f.drop("target_5d"), "no column 'target_5d'"),
+    "a feature of nulls": (
+        lambda f: f.with_columns(x_2=pl.lit(None, pl.Float32)),
+        "no value of 'x_2' is known",
+    ),
+    "a target of nulls": (
+        lambda f: f.with_columns(target_1d=pl.lit(None, pl.Float32)),
+        "the target 'target_1d' is unknown",
+    ),
+    "a feature that is the same for all": (
+        lambda f: f.with_columns(x_3=pl.lit(1.0, pl.Float32)),
+        "'x_3' is the same for all stocks",
+    ),
+    "infinite cells": (
+        lambda f: f.with_columns(x_4=pl.lit(float("inf"), pl.Float32)),
+        "'x_4' is infinite on",
+    ),
+    "a day of one stock": (
+        lambda f: f.with_columns(
+            universe=pl.col("universe") & ((pl.col("date") != LATE) | (pl.col("code") == "S003"))
+        ),
+        "fewer than two stocks in the universe, the first is 2015-03-10",
+    ),
+    "an empty panel": (lambda f: f.head(0), "the panel has no row"),
+    "an empty universe": (lambda f: f.with_columns(universe=pl.lit(False)), "no row is in the universe"),
+}
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What a refused command must not leave: temporary files, part of a cache, a run's directory."""
+    names = [
+        p for p in folder.rglob("*") if p.name.endswith((".tmp", ".partial")) or p.parent.name == "cache"
+    ]
+    return [str(p.relative_to(folder)) for p in (*names, *folder.glob("logs/**/*"))]
+
+
+@pytest.mark.parametrize("case", PANELS)
+def test_a_panel_that_cannot_be_used_is_refused_in_one_line(
+    case: str,
+    make_panel: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    edit, said = PANELS[case]
+    panel = make_panel()
+    edit(pl.read_parquet(panel)).write_parquet(panel)
+    outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
+    assert said in outcome.refusal and outcome.code == 2
+    # A one-stock day is a matter of the split: the cache itself is sound and stays.
+    assert [p for p in leftovers(tmp_path) if "day of one" not in case] == []
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def cut_head(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:7])
+
+
+def scribble(path: Path) -> None:
+    path.write_text("date,code\n2015-01-05,S000\n")
+
+
+def flip(path: Path, at: float = 0.4) -> None:
+    held = bytearray(path.read_bytes())
+    held[int(len(held) * at)] ^= 0x40
+    path.write_bytes(bytes(held))
+
+
+@pytest.mark.parametrize("damage", [truncate, cut_head, scribble, flip])
+def test_a_damaged_panel_is_refused_in_one_line(
+    damage: Callable[[Path], None],
+    make_panel: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).write_parquet(
+        panel, use_pyarrow=True, pyarrow_options={"write_page_checksum": True}
+    )
+    damage(panel)
+    outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
+    assert "panel.parquet" in outcome.refusal and "again" in outcome.refusal
+    assert leftovers(tmp_path) == []
+
+
+KEYS: dict[str, tuple[list[str], str]] = {
+    "an unknown top-level key": (["--nmae", "x"], "did you mean 'name'"),
+    "an unknown nested key": (["--data.loader.lokback", "4"], "did you mean 'data.loader.lookback'"),
+    "an unknown key of the network": (
+        ["--model.network.hiden_size", "4"],
+        "did you mean 'model.network.hidden_size'",
+    ),
+    "an unknown argument of the optimiser": (["--model.optimizer.init_args.learnrate", "1"], "learnrate"),
+    "an unknown class": (["--model.optimizer", "atft.optim.adabelief.AdaBelieve"], "AdaBelieve"),
+    "an unknown class of torch": (["--model.optimizer", "torch.optim.Adamm"], "Adamm"),
+    "an unknown term": (["--model.objective.terms", "{sharp: 1.0}"], "did you mean 'sharpe'"),
+    "an unknown target transform": (["--model.objective.target", "rank"], "rank_normal"),
+    "a word where a number belongs": (["--model.network.hidden_size", "wide"], "hidden_size"),
+    "a width of nothing": (["--model.network.hidden_size", "0"], "hidden_size must be 4 to 4096, got 0"),
+    "too many layers": (["--model.network.gat_layers", "9"], "gat_layers must be 1 to 4, got 9"),
+    "too much dropout": (
+        ["--model.network.dropout", "1.5"],
+        "dropout must be at least 0 and below 1, got 1.5",
+    ),
+    "no history": (["--data.loader.lookback", "0"], "lookback must be at least 1, got 0"),
+    "more history than days": (["--data.loader.lookback", "500"], "has no usable day"),
+    "a step of nothing": (["--data.loader.batch_size", "0"], "batch_size must be at least 4, got 0"),
+    "forked workers": (["--data.loader.multiprocessing_context", "fork"], "must be spawn or forkserver"),
+    "a floor above the rate": (
+        [
+            "--model.scheduler=atft.optim.schedules.WarmRestarts",
+            "--model.scheduler.init_args.eta_min=0.5",
+        ],
+        "eta_min must lie in [0, lr)",
+    ),
+    "a negative rate": (["--model.optimizer.init_args.lr", "-1"], "earning rate"),
+    "an empty split": (["--data.split.test", "[2031-01-01, 2031-12-31]"], "split.test"),
+    "an overlapping split": (["--data.split.val", "[2015-02-20, 2015-03-25]"], "without overlap"),
+    "a split without dates": (["--data.split.train", "[yesterday, today]"], "two ISO dates"),
+    "an embargo longer than the split": (["--data.split.embargo_days", "40"], "has no usable day"),
+    "a horizon twice": (["--model.network.horizons", "[1, 1]"], "horizons must be"),
+    "a path where nothing is": (["--data.panel.path", "nowhere.parquet"], "nowhere.parquet: no Parquet file"),
+    "a monitor that does not exist": (["--checkpoint.monitor", "val/rankic"], "did you mean 'val/rank_ic'"),
+    "another monitor that does not exist": (
+        ["--early_stopping.monitor", "val/rank_ic_2d"],
+        "early_stopping.monitor",
+    ),
+    "a name that leaves the root": (["--name", "../elsewhere"], "name must be"),
+    "a name of dots": (["--name", ".."], "name must be"),
+    "a device that is not there": (["--trainer.accelerator", "tpu"], "trainer: Requirement 'torch_xla"),
+    "a precision that does not exist": (["--trainer.precision", "33-true"], "precision"),
+    "no checkpoint to go on from": (["--ckpt_path", "last"], "no last.ckpt under"),
+    "a checkpoint that is not there": (["--ckpt_path", "gone.ckpt"], "gone.ckpt: no such file"),
+    "a config that is not there": (["--config", "gone.yaml"], "gone.yaml"),
+    "graph options out of range": (["--data.graph.refresh_days", "0"], "refresh_days >= 1"),
+    "a cache where a file is": (["--data.cache.dir", __file__], "set cache.dir"),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_a_wrong_key_or_value_is_refused_in_one_line(
+    case: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    arguments, said = KEYS[case]
+    logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
+    outcome = atft("fit", "--config", tiny_run.config, *logs, *arguments)
+    assert said in outcome.refusal and outcome.code == 2
+    assert leftovers(tmp_path) == []
+
+
+def test_a_config_that_is_no_yaml_is_refused_in_one_line(atft: Callable[..., Any], tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("trainer: {max_epochs: [1\nmodel")
+    assert "bad.yaml" in atft("fit", "--config", config).refusal
+
+
+def test_debug_shows_the_traceback(tiny_run: Any, atft: Callable[..., Any]) -> None:
+    from atft.errors import InputError
+
+    with pytest.raises(InputError, match="hidden_size must be"):
+        atft("fit", "--config", tiny_run.config, "--model.network.hidden_size", "0", "--debug")
+
+
+# -- caches
+
+
+@pytest.mark.parametrize("name", ["days.arrow", "graph.arrow", "manifest.json"])
+@pytest.mark.parametrize("damage", [truncate, flip])
+def test_a_damaged_cache_is_refused_in_one_line(
+    name: str,
+    damage: Callable[[Path], None],
+    tiny_run: Any,
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    import shutil
+
+    shutil.copytree(tiny_run.folder / "cache", tmp_path / "cache")
+    (found,) = (tmp_path / "cache").glob(f"*/{name}")
+    damage(found)
+    outcome = atft("fit", "--config", tiny_config(tmp_path, tiny_run.panel))
+    assert str(found) in outcome.refusal and "build it again" in outcome.refusal
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_cache_of_another_panel_is_refused(
+    tiny_run: Any,
+    make_panel: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(tmp_path, make_panel(seed=9))
+    assert atft("cache", "--config", config).code == 0
+    (own,) = (tmp_path / "cache").iterdir()
+    (other,) = (tiny_run.folder / "cache").iterdir()
+    (own / "manifest.json").write_bytes((other / "manifest.json").read_bytes())
+    assert (
+        f"the manifest of cache {other.name}, not of this folder" in atft("fit", "--config", config).refusal
+    )
+
+
+# -- checkpoints
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"not a checkpoint at all" * 50)
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "validate"])
+@pytest.mark.parametrize("damage", [truncate, garbage])
+def test_a_damaged_checkpoint_is_refused_in_one_line(
+    command: str, damage: Callable[[Path], None], tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "bad.ckpt"
+    checkpoint.write_bytes((tiny_run.directory / "last.ckpt").read_bytes())
+    damage(checkpoint)
+    logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
+    outcome = atft(command, "--config", tiny_run.config, "--ckpt_path", checkpoint, *logs)
+    assert "bad.ckpt: not a readable checkpoint" in outcome.refusal
+    assert leftovers(tmp_path) == []
+    if command != "fit":
+        assert "bad.ckpt: not a readable checkpoint" in atft(command, "--ckpt_path", checkpoint).refusal
+
+
+def test_a_checkpoint_of_something_else_is_refused(atft: Callable[..., Any], tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    assert "carries no configuration" in atft("predict", "--ckpt_path", tmp_path / "foreign.ckpt").refusal
+
+
+def test_a_checkpoint_whose_features_the_panel_lacks_is_refused(
+    tiny_run: Any, make_panel: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).drop("x_5").write_parquet(panel)
+    best = tiny_run.directory / "best_model.ckpt"
+    where = [
+        "--data.panel.path",
+        panel,
+        "--data.cache.dir",
+        tmp_path / "cache",
+        "--out",
+        tmp_path / "p.parquet",
+    ]
+    outcome = atft("predict", "--ckpt_path", best, *where)
+    assert "missing ['x_5']" in outcome.refusal
+    assert not list(tmp_path.glob("*p.parquet*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model.network.hidden_size", "16"], "hidden_size"),
+        (["--model.network.horizons", "[1]"], "horizons"),
+        (["--model.optimizer", "atft.optim.adabelief.AdaBelief"], "AdamW"),
+    ],
+)
+def test_a_checkpoint_of_another_network_or_optimiser_is_refused(
+    arguments: list[str], said: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    logs = ["--trainer.default_root_dir", str(tmp_path / "logs"), "--data.cache.dir", str(tmp_path / "cache")]
+    last = ["--ckpt_path", tiny_run.directory / "last.ckpt", "--trainer.max_epochs", "3"]
+    outcome = atft("fit", "--config", tiny_run.config, *last, *logs, *arguments)
+    assert said in outcome.refusal and "checkpoint" in outcome.refusal
+
+
+def test_a_run_that_has_all_its_epochs_is_not_resumed_for_none(
+    tiny_run: Any, atft: Callable[..., Any]
+) -> None:
+    outcome = atft("fit", "--config", tiny_run.config, "--ckpt_path", "last")
+    assert "2 epochs are done and trainer.max_epochs is 2; raise it" in outcome.refusal
+
+
+# -- full disks
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let every write beyond ``size`` bytes of a file fail, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_while_the_cache_is_built_leaves_nothing_of_it(
+    tiny_run: Any, tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = tiny_config(tmp_path, tiny_run.panel)
+    with files_of_at_most(20_000):
+        outcome = atft("fit", "--config", config)
+    assert "the disk is full while building a cache" in outcome.refusal
+    assert leftovers(tmp_path) == []
+    assert atft("cache", "--config", config).code == 0
+
+
+def test_a_disk_that_fills_while_a_checkpoint_is_written_ends_the_run_as_failed(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
+    with files_of_at_most(50_000):
+        outcome = atft("fit", "--config", tiny_run.config, *logs)
+    assert outcome.code == 2
+    assert [line[:11] for line in outcome.err.splitlines()] == ["epoch   1/2", "atft: error"]
+    assert "best_model.ckpt: the disk is full" in outcome.err
+    run = tmp_path / "logs" / "tiny" / "version_0"
+    assert json.loads((run / "receipt.json").read_text())["status"] == "failed"
+    assert "the disk is full" in (run / "run.log").read_text()
+    assert not [p.name for p in run.iterdir() if "ckpt" in p.name or p.name.endswith(".tmp")]
+
+
+def test_a_disk_that_fills_while_predictions_are_written_leaves_no_part_of_them(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    best, out = tiny_run.directory / "best_model.ckpt", tmp_path / "p.parquet"
+    with files_of_at_most(12_000):
+        outcome = atft("predict", "--ckpt_path", best, "--out", out)
+    assert f"{out}: the disk is full" in outcome.refusal
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_that_cannot_be_written_there_are_refused_before_the_work(
+    tiny_run: Any, atft: Callable[..., Any]
+) -> None:
+    best = tiny_run.directory / "best_model.ckpt"
+    assert (
+        "cannot write there" in atft("predict", "--ckpt_path", best, "--out", f"{__file__}/p.parquet").refusal
+    )
+
+
+# -- commands without a checkpoint
+
+
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_an_untrained_network_is_not_asked(command: str, tiny_run: Any, atft: Callable[..., Any]) -> None:
+    assert "--ckpt_path" in atft(command, "--config", tiny_run.config).refusal
+    assert "--ckpt_path" in atft(command).refusal
+
+
+def test_fit_without_a_config_says_what_it_needs(atft: Callable[..., Any]) -> None:
+    assert "fit needs --config FILE" in atft("fit").refusal
