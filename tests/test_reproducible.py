@@ -1,0 +1,67 @@
+"""One seed is one run: repeated, interrupted and resumed, or read by worker processes, to the last bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+
+OPTIMIZERS = {
+    "AdamW": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
+    "AdaBelief": {"class_path": "atft.optim.adabelief.AdaBelief", "init_args": {"lr": 0.01}},
+}
+
+
+def weights(run: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
+    held: dict[str, torch.Tensor] = torch.load(run / name)["state_dict"]
+    return held
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
+
+
+def test_two_runs_with_one_seed_are_equal_to_the_last_bit_and_another_seed_is_not(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    elsewhere = ["--trainer.default_root_dir", str(tmp_path)]
+    assert atft("fit", "--config", tiny_run.config, *elsewhere).code == 0
+    assert atft("fit", "--config", tiny_run.config, *elsewhere, "--seed_everything", "4").code == 0
+    again, other = (tmp_path / "tiny" / f"version_{v}" for v in (0, 1))
+    assert same(weights(again), weights(tiny_run.directory))
+    assert not same(weights(other), weights(tiny_run.directory))
+    scores = [pl.read_parquet(run / "predictions.parquet") for run in (tiny_run.directory, again)]
+    assert scores[0].equals(scores[1])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one(
+    optimizer: str, tiny_run: Any, tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With dropout, a schedule in the middle of its fall, running moments in the loss, and a best epoch."""
+    config = tiny_config(tmp_path, tiny_run.panel, model__optimizer=OPTIMIZERS[optimizer])
+    cache = ["--data.cache.dir", str(tiny_run.folder / "cache")]
+    assert atft("fit", "--config", config, *cache, "--name", "whole", "--trainer.max_epochs", "3").code == 0
+    assert atft("fit", "--config", config, *cache, "--trainer.max_epochs", "1").code == 0
+    resumed = atft("fit", "--config", config, *cache, "--trainer.max_epochs", "3", "--ckpt_path=last")
+    assert resumed.code == 0 and "epoch   2/3" in resumed.err and "epoch   1/3" not in resumed.err
+    whole, second = tmp_path / "logs" / "whole" / "version_0", tmp_path / "logs" / "tiny" / "version_1"
+    for name in ("last.ckpt", "best_model.ckpt"):
+        assert same(weights(whole, name), weights(second, name))
+    one, other = torch.load(whole / "last.ckpt"), torch.load(second / "last.ckpt")
+    assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]
+    assert one["global_step"] == other["global_step"]
+    scores = [pl.read_parquet(run / "predictions.parquet") for run in (whole, second)]
+    assert scores[0].equals(scores[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
+def test_two_spawned_workers_train_the_same_weights_as_none(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    workers = ["--data.loader.num_workers", "2", "--trainer.default_root_dir", str(tmp_path)]
+    outcome = atft("fit", "--config", tiny_run.config, *workers)
+    assert outcome.code == 0, outcome
+    assert same(weights(tmp_path / "tiny" / "version_0"), weights(tiny_run.directory))
