@@ -32,8 +32,8 @@ def scrambled(future: pl.DataFrame, seed: int) -> pl.DataFrame:
     mixed = [pl.Series(n, future[n].to_numpy()[rng.permutation(len(future))]) for n in numbers(future)]
     joined = pl.Series(rng.random(len(future)) < 0.5)
     regime = pl.lit(7.0, pl.Float32)  # a market-wide column has one value a day
-    scrambled = future.with_columns(*mixed, universe=joined, regime_volatility=regime)
-    return scrambled.with_columns(pl.col(pl.Float32).fill_nan(None))
+    known = future.with_columns(*mixed, universe=joined).with_columns(pl.col(pl.Float32).fill_nan(None))
+    return known.with_columns(regime_volatility=regime)
 
 
 def deleted(future: pl.DataFrame, seed: int) -> pl.DataFrame:

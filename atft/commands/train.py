@@ -180,6 +180,7 @@ def _quiet() -> None:
         ".*have no `val_dataloader`.*",
         ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
         ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
+        ".*smaller than the logging interval.*",  # an epoch's values are logged however short it is
         ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -95,6 +95,9 @@ class RankingTask(pl.LightningModule):
         # Dropout draws from here: a resumed run repeats the epoch bit for bit without saving generator states.
         torch.manual_seed(self._epoch_seed())
         self.train_metrics.reset()
+        # A limit may have ended the last epoch inside a step.
+        cast(LightningOptimizer, self.optimizers()).zero_grad(set_to_none=True)
+        self._step_sums = {}
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         forecast = self(batch)
