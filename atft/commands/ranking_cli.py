@@ -6,6 +6,7 @@ horizons, so nothing is said twice.
 """
 
 import re
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,9 @@ class RankingCLI(LightningCLI):
         given = self.config.model.features
         if set(trained_on) < set(given):
             self.config.model.features = [n for n in given if n in trained_on]
-            self.config.data.panel.schema.update({"features": list(trained_on), "exclude": []})
+            schema = self.config.data.panel.schema
+            given = schema.as_dict() if isinstance(schema, Namespace) else asdict(schema)
+            self.config.data.panel.schema = PanelSchema(**{**given, "features": trained_on, "exclude": []})
 
     @property
     def run_root(self) -> Path:

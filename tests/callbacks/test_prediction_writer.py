@@ -1,0 +1,107 @@
+"""The predictions file: the design's columns, every day's universe, unknown targets as nulls."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from atft.evaluation.predictions import check_predictions, prediction_horizons
+
+KEY = ["date", "horizon", "code"]
+
+
+@pytest.fixture(scope="module")
+def frame(tiny_run: Any) -> pl.DataFrame:
+    return pl.read_parquet(tiny_run.directory / "predictions.parquet")
+
+
+def test_the_schema_is_the_one_that_reports_read(tiny_run: Any) -> None:
+    path = tiny_run.directory / "predictions.parquet"
+    types = check_predictions(path)
+    wanted = ["date", "code", "horizon", "score", "target", "split", "fold", "sector", "return_1d"]
+    wanted += ["momentum_20d", "traded_value", "exposure_size", "regime_volatility"]
+    assert list(types) == wanted
+    assert prediction_horizons(path) == (1, 5)
+    metadata = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
+    assert metadata["atft.data"] == next((tiny_run.folder / "cache").iterdir()).name
+    assert metadata["atft.run"] == "tiny" and len(metadata["atft.config"]) == 16
+
+
+def test_rows_are_the_universe_of_every_day_from_validation_on_in_order(
+    tiny_run: Any, frame: pl.DataFrame
+) -> None:
+    from datetime import date
+
+    panel = pl.read_parquet(tiny_run.panel).filter(pl.col("universe") & (pl.col("date") >= date(2015, 3, 2)))
+    for horizon in (1, 5):
+        rows = frame.filter(pl.col("horizon") == horizon).select("date", "code")
+        assert rows.equals(panel.select("date", "code"))
+    assert frame.equals(frame.sort(KEY))
+
+
+def test_what_stands_beside_a_score_is_the_panels(tiny_run: Any, frame: pl.DataFrame) -> None:
+    panel = pl.read_parquet(tiny_run.panel)
+    for horizon in (1, 5):
+        rows = frame.filter(pl.col("horizon") == horizon)
+        joined = rows.join(panel, on=["date", "code"], how="left", suffix="_panel", maintain_order="left")
+        assert joined["target"].equals(joined[f"target_{horizon}d"], null_equal=True)
+        for name in (
+            "sector",
+            "return_1d",
+            "momentum_20d",
+            "traded_value",
+            "exposure_size",
+            "regime_volatility",
+        ):
+            assert joined[name].equals(joined[f"{name}_panel"], null_equal=True), name
+
+
+def test_unknown_targets_are_null_and_their_scores_are_there(frame: pl.DataFrame) -> None:
+    last = frame.filter(pl.col("date") == pl.col("date").max())
+    assert last["target"].null_count() == len(last) and last["score"].is_finite().all()
+    assert frame["score"].null_count() == 0
+
+
+def test_a_day_is_in_the_split_that_used_it_and_purged_days_are_in_none(frame: pl.DataFrame) -> None:
+    days = frame.group_by("split").agg(pl.col("date").n_unique()).sort("split")
+    # Validation dates are 18 days; the longest horizon (5) and the embargo (2) take the last 7 of them.
+    assert dict(days.iter_rows()) == {"gap": 7, "test": 22, "val": 11}
+
+
+def test_predicting_again_from_the_checkpoint_alone_gives_the_same_scores(
+    tiny_run: Any, frame: pl.DataFrame, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved.ckpt"
+    moved.write_bytes((tiny_run.directory / "best_model.ckpt").read_bytes())
+    outcome = atft("predict", "--ckpt_path", moved)
+    assert outcome.code == 0 and "predictions in" in outcome.out
+    assert pl.read_parquet(tmp_path / "predictions.parquet").equals(frame)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["moved.ckpt", "predictions.parquet"]
+
+
+def test_the_panels_columns_may_come_in_another_order_and_more_of_them(
+    tiny_run: Any, frame: pl.DataFrame, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    panel = pl.read_parquet(tiny_run.panel).with_columns(x_new=pl.col("x_0") * 2 + pl.col("x_1"))
+    panel.select(sorted(panel.columns, reverse=True)).write_parquet(tmp_path / "panel.parquet")
+    where = ["--data.panel.path", tmp_path / "panel.parquet", "--data.cache.dir", tmp_path / "cache"]
+    best = ["--ckpt_path", tiny_run.directory / "best_model.ckpt", "--out", tmp_path / "out.parquet"]
+    outcome = atft("predict", *best, *where)
+    assert outcome.code == 0, outcome
+    assert (
+        pl.read_parquet(tmp_path / "out.parquet")
+        .select([*KEY, "score"])
+        .equals(frame.select([*KEY, "score"]))
+    )
+
+
+def test_quantiles_have_columns_that_do_not_cross(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    asked = ["--model.network.quantiles", "[0.05, 0.5, 0.95]", "--trainer.max_epochs", "1"]
+    assert atft("fit", "--config", tiny_run.config, *asked, "--trainer.default_root_dir", tmp_path).code == 0
+    table = pl.read_parquet(tmp_path / "tiny" / "version_0" / "predictions.parquet")
+    assert table.select((pl.col("q05") <= pl.col("q50")) & (pl.col("q50") <= pl.col("q95"))).to_series().all()

@@ -1,0 +1,60 @@
+"""The end of a fit: one table with errors beside the network's own numbers, and the same numbers in files."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atft.callbacks.receipt import read_receipt
+from atft.commands.after_fit import named_metrics
+from atft.evaluation.summary import summarise_predictions
+
+NUMBER = r"[+-]\d+\.\d+"
+
+
+def test_the_table_holds_every_scorer_and_horizon_with_standard_errors(tiny_run: Any) -> None:
+    for scorer in ("network", "ridge", "reversal"):
+        for horizon in (1, 5):
+            (row,) = re.findall(rf"^{scorer} +{horizon}d .*$", tiny_run.printed.out, re.M)
+            assert len(re.findall(rf"{NUMBER} ± \d+\.\d+", row)) == 5, row
+    assert len(re.findall(rf"^random 95 % +\dd .*{NUMBER} \.\. {NUMBER}", tiny_run.printed.out, re.M)) == 2
+    assert "ceiling" not in tiny_run.printed.out  # nobody knows it of a real market
+    assert "test days 2015-03-26 to 2015-04-24" in tiny_run.printed.out
+
+
+def test_the_table_is_kept_as_it_was_printed(tiny_run: Any) -> None:
+    assert (tiny_run.directory / "comparison.txt").read_text().strip() in tiny_run.printed.out
+
+
+def test_files_hold_the_numbers_of_the_predictions(tiny_run: Any) -> None:
+    wanted = named_metrics(summarise_predictions(tiny_run.directory / "predictions.parquet", "test"), "test")
+    held = read_receipt(tiny_run.directory).metrics
+    assert {n: held[n] for n in wanted} == pytest.approx(wanted)
+    final = json.loads((tiny_run.directory / "metrics.json").read_text())["final"]
+    assert final == held
+    assert {"test/rank_ic", "test/rank_ic_5d", "test/rank_ic_5d_error", "test/sharpe_annual_1d"} <= set(final)
+
+
+def test_a_simulated_market_shows_its_ceiling_and_both_lags(
+    tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = tiny_config(
+        tmp_path, tmp_path / "none.parquet", data__panel={"simulate": {"stocks": 20, "days": 120}}
+    )
+    dates = ["--data.split.train", "[2015-01-01, 2015-04-10]", "--data.split.val", "[2015-04-13, 2015-05-15]"]
+    outcome = atft("fit", "--config", config, *dates, "--data.split.test", "null")
+    assert outcome.code == 0, outcome
+    assert "val days 2015-04-13 to 2015-05-15" in outcome.out
+    ceilings = re.findall(rf"^ceiling +\dd +\d+ +({NUMBER}) ± \d\.\d+ +({NUMBER})", outcome.out, re.M)
+    assert len(ceilings) == 2 and all(float(lag0) > 0.05 for lag0, _ in ceilings)
+
+
+def test_predict_dates_of_the_config_do_not_shorten_the_comparison(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    live = ["--data.predict", "[2015-04-20, 2015-04-24]", "--trainer.default_root_dir", tmp_path]
+    outcome = atft("fit", "--config", tiny_run.config, *live, "--trainer.max_epochs", "1")
+    assert outcome.code == 0 and re.search(r"^network +1d +21 ", outcome.out, re.M)

@@ -1,0 +1,75 @@
+"""The parser: links between model and data, the run's place, and nothing built while parsing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atft.commands.ranking_cli import RankingCLI
+from atft.commands.train import build
+from atft.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def parsed(tiny_run: Any) -> Callable[..., RankingCLI]:
+    def parse(*more: str, command: str = "fit") -> RankingCLI:
+        return build(command, ["--config", str(tiny_run.config), *more])
+
+    return parse
+
+
+def test_model_and_data_tell_each_other_what_both_need(parsed: Callable[..., RankingCLI]) -> None:
+    cli = parsed("--seed_everything", "11", "--model.network.horizons", "[5]")
+    assert cli.model.features == [f"x_{i}" for i in range(6)]
+    assert cli.datamodule.horizons == [5] and cli.datamodule.seed == 11
+
+
+def test_excluded_features_do_not_reach_the_network(parsed: Callable[..., RankingCLI]) -> None:
+    assert parsed("--data.panel.schema.exclude", "[x_0, x_5]").model.features == ["x_1", "x_2", "x_3", "x_4"]
+
+
+def test_building_makes_no_directory(parsed: Callable[..., RankingCLI], tmp_path: Path) -> None:
+    cli = parsed(
+        "--trainer.default_root_dir", str(tmp_path / "logs"), "--data.cache.dir", str(tmp_path / "c")
+    )
+    assert cli.directory == tmp_path / "logs" / "tiny" / "version_0"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_watches_the_validation_rank_ic_and_keeps_the_last_epoch(
+    parsed: Callable[..., RankingCLI],
+) -> None:
+    checkpoint = parsed().trainer.checkpoint_callback
+    stopping = parsed().trainer.early_stopping_callback
+    assert checkpoint is not None and checkpoint.monitor == "val/rank_ic" and checkpoint.mode == "max"
+    assert checkpoint.save_last and Path(str(checkpoint.dirpath)).name.startswith("version_")
+    assert stopping is not None and stopping.monitor == "val/rank_ic"
+
+
+def test_commands_that_do_not_train_neither_log_nor_select(parsed: Callable[..., RankingCLI]) -> None:
+    trainer = parsed(command="validate").trainer
+    assert trainer.loggers == [] and trainer.checkpoint_callback is None
+    assert trainer.early_stopping_callback is None
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "..", "", "x" * 81, "a b"])
+def test_a_name_that_is_no_folder_of_the_root_is_refused(
+    parsed: Callable[..., RankingCLI], name: str
+) -> None:
+    with pytest.raises(InputError, match="name must be"):
+        parsed(f"--name={name}")
+
+
+def test_the_digest_follows_the_configuration(parsed: Callable[..., RankingCLI]) -> None:
+    assert parsed().run_digest == parsed().run_digest != parsed("--model.network.dropout", "0.4").run_digest
+
+
+def test_what_may_be_watched_is_what_is_logged(tiny_run: Any, parsed: Callable[..., RankingCLI]) -> None:
+    import json
+
+    epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
+    logged = {n for n in epochs[0] if "/" in n and "gradient_share" not in n}
+    assert parsed().model.logged_names() == logged

@@ -1,0 +1,179 @@
+"""fit, validate, test, predict: configs that merge, keys that override, checkpoints that carry everything."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+
+def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "more.yaml").write_text("name: more\nmodel: {network: {dropout: 0.3, gat_dropout: 0.4}}\n")
+    given = [
+        "--config",
+        tiny_run.config,
+        "--config",
+        tmp_path / "more.yaml",
+        "--model.network.gat_dropout=0.5",
+    ]
+    printed = atft("fit", *given, "--print_config")
+    assert printed.code == 0
+    config = yaml.safe_load(printed.out)
+    network = config["model"]["network"]
+    assert (config["name"], network["dropout"], network["gat_dropout"]) == ("more", 0.3, 0.5)
+    assert network["hidden_size"] == 8
+
+
+def test_print_config_reads_the_footer_and_builds_nothing(
+    make_panel: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(tmp_path, make_panel())
+    assert atft("fit", "--config", config, "--print_config").code == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["panel.parquet", "tiny.yaml"]
+
+
+def test_print_config_of_a_simulated_market_simulates_nothing(
+    atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = Path(__file__).parent.parent.parent / "configs" / "quickstart.yaml"
+    assert atft("fit", "--config", config, "--data.cache.dir", tmp_path, "--print_config").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_printed_config_parses_to_itself(tiny_run: Any, atft: Callable[..., Any], tmp_path: Path) -> None:
+    first = atft("fit", "--config", tiny_run.config, "--print_config").out
+    (tmp_path / "printed.yaml").write_text(first)
+    assert atft("fit", "--config", tmp_path / "printed.yaml", "--print_config").out == first
+
+
+def test_the_config_of_a_run_runs_again_to_the_same_weights(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    again = ["--config", tiny_run.directory / "config.yaml", "--trainer.default_root_dir", tmp_path]
+    assert atft("fit", *again).code == 0
+    one, other = (
+        torch.load(run / "last.ckpt")["state_dict"]
+        for run in (tiny_run.directory, tmp_path / "tiny" / "version_0")
+    )
+    assert all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_a_swapped_optimiser_has_its_own_defaults(tiny_run: Any, atft: Callable[..., Any]) -> None:
+    swapped = ["--model.optimizer", "atft.optim.adabelief.AdaBelief"]
+    printed = atft("fit", "--config", tiny_run.config, *swapped, "--print_config").out
+    options = yaml.safe_load(printed)["model"]["optimizer"]["init_args"]
+    assert options["eps"] == 1e-16 and options["weight_decay"] == 0.0 and options["lr"] == 0.01
+
+
+def test_a_run_of_the_same_name_gets_the_next_version(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    quick = ["--trainer.default_root_dir", tmp_path, "--trainer.max_epochs", "1", "--name", "twice"]
+    (tmp_path / "twice" / "version_7").mkdir(parents=True)
+    assert atft("fit", "--config", tiny_run.config, *quick).code == 0
+    assert (tmp_path / "twice" / "version_8" / "receipt.json").is_file()
+    assert list((tmp_path / "twice" / "version_7").iterdir()) == []
+
+
+def test_last_is_the_newest_checkpoint_of_the_name(tiny_run: Any, atft: Callable[..., Any]) -> None:
+    last = atft("validate", "--config", tiny_run.config, "--ckpt_path=last")
+    named = atft("validate", "--config", tiny_run.config, "--ckpt_path", tiny_run.directory / "last.ckpt")
+    assert last.code == 0 and last.out == named.out
+
+
+def test_validating_a_checkpoint_gives_what_its_run_said(tiny_run: Any, atft: Callable[..., Any]) -> None:
+    import json
+
+    outcome = atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt")
+    said = dict(line.split() for line in outcome.out.splitlines())
+    epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
+    best = max(epochs, key=lambda e: e["val/rank_ic"])
+    assert {n for n in best if n.startswith("val/")} == set(said)
+    assert all(abs(float(v) - best[n]) < 1e-3 * max(1, abs(best[n])) for n, v in said.items())
+
+
+def test_the_test_days_are_measured_with_a_checkpoint(tiny_run: Any, atft: Callable[..., Any]) -> None:
+    outcome = atft("test", "--ckpt_path", tiny_run.directory / "best_model.ckpt")
+    assert outcome.code == 0 and "test/rank_ic_5d" in outcome.out
+
+
+def test_a_checkpoint_alone_leaves_no_file_behind(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict", "cache"])
+def test_each_command_explains_its_options(command: str, atft: Callable[..., Any]) -> None:
+    outcome = atft(command, "--help")
+    assert outcome.code == 0 and "--model.network.hidden_size" in outcome.out
+    assert "width of every state" in outcome.out  # the docstring's sentence
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_train_like_one(
+    tiny_run: Any, tiny_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    """DDP over gloo on the CPU: the same steps, every row once, the same gradients, one file of predictions."""
+    import subprocess
+    import sys
+
+    from atft.callbacks.receipt import read_receipt
+
+    config = tiny_config(
+        tmp_path,
+        tiny_run.panel,
+        trainer__max_epochs=2,
+        model__network={
+            "hidden_size": 8,
+            "gat_layers": 1,
+            "horizons": [1, 5],
+            "dropout": 0.0,
+            "gat_dropout": 0.0,
+        },
+        model__objective={"terms": {"ic": 0.5, "rank_ic": 0.5}},
+        model__optimizer={"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+    )
+    two = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--name", "two"]
+    for extra in ([], two):
+        words = [sys.executable, "-m", "atft", "fit", "--config", str(config), *extra]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=280)
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, other = (tmp_path / "logs" / name / "version_0" for name in ("tiny", "two"))
+    receipts = read_receipt(one), read_receipt(other)
+    assert receipts[0].rows == receipts[1].rows and receipts[0].days == receipts[1].days
+    assert all(c.planned == c.seen for r in receipts for c in (*r.rows.values(), *r.days.values()))
+    assert receipts[0].steps == receipts[1].steps
+    weights = [torch.load(run / "last.ckpt")["state_dict"] for run in (one, other)]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=1e-4, msg=name)
+    assert receipts[0].metrics["val/rank_ic"] == pytest.approx(receipts[1].metrics["val/rank_ic"], abs=5e-3)
+    assert (other / "predictions.parquet").is_file() and done.stdout.count("random 95 %") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_processes_measure_what_one_does(tiny_run: Any) -> None:
+    import subprocess
+    import sys
+
+    best = str(tiny_run.directory / "best_model.ckpt")
+    said = []
+    for extra in ([], ["--trainer.strategy", "ddp", "--trainer.devices", "2"]):
+        words = [sys.executable, "-m", "atft", "validate", "--ckpt_path", best, *extra]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr[-2000:]
+        said.append(done.stdout)
+    assert said[0] == said[1]
