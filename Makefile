@@ -20,7 +20,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 ladder: .venv/dev
-	$(BIN)/python benchmarks/ladder.py
+	$(BIN)/python benchmarks/ladder.py --out benchmarks/ladder.png
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "atft needs Python >= 3.11; run: make PYTHON=python3.11"; exit 1; }

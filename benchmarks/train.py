@@ -57,7 +57,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
         [
             *("--config", str(Path(__file__).parent.parent / "configs" / "quickstart.yaml")),
             *("--name", "throughput", "--trainer.default_root_dir", str(folder)),
-            *("--trainer.max_epochs", str(given.epochs), "--trainer.limit_val_batches", "0"),
+            *("--trainer.max_epochs", str(given.epochs), "--trainer.limit_val_batches", "1"),
             *("--data.panel.simulate.stocks", str(given.stocks), "--data.panel.simulate.days", str(days)),
             *("--data.panel.simulate.features", str(given.features)),
             *(
