@@ -119,6 +119,7 @@ def test_a_damaged_panel_is_refused_in_one_line(
 KEYS: dict[str, tuple[list[str], str]] = {
     "an unknown top-level key": (["--nmae", "x"], "did you mean 'name'"),
     "an unknown nested key": (["--data.loader.lokback", "4"], "did you mean 'data.loader.lookback'"),
+    "a key cut short": (["--data.loader.look", "4"], "unknown key 'data.loader.look'"),
     "an unknown key of the network": (
         ["--model.network.hiden_size", "4"],
         "did you mean 'model.network.hidden_size'",

@@ -16,6 +16,7 @@ def run(command: str, arguments: list[str]) -> int:
         prog="python -m atft features",
         description="Turn daily prices (date, code, open, high, low, close, volume, optional sector) into a panel.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("-c", "--config", action="config", help="YAML file of these keys.")
     parser.add_argument("--prices", type=str, required=True, help="Parquet or CSV file of daily prices.")

@@ -75,6 +75,7 @@ class RankingCLI(LightningCLI):
                 "prog": f"python -m atft {command}",
                 "description": DESCRIPTIONS[command],
                 "exit_on_error": False,
+                "allow_abbrev": False,  # a key cut short is an unknown key
             },
         )
         return built

@@ -16,6 +16,7 @@ def run(command: str, arguments: list[str]) -> int:
         prog="python -m atft simulate",
         description="Write a synthetic market as a panel; it prints the best IC that any score can reach.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("-c", "--config", action="config", help="YAML file of these keys.")
     parser.add_argument("--out", type=str, required=True, help="Parquet file to write.")

@@ -93,7 +93,7 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     metrics = getattr(cli.trainer, command)(
         cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
     )
-    for name, value in sorted(metrics[0].items()):
+    for name, value in sorted(metrics[0].items()) if cli.trainer.is_global_zero else ():
         console.print(f"{name:<24} {value:+.4f}", highlight=False)
     return 0
 

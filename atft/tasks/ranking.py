@@ -6,7 +6,6 @@ in size), so gradients are applied by hand when a block says that it closes its 
 ``accumulate_grad_batches`` is not used. One evaluation path: ``eval()`` mode, no dropout, float32 scores.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -142,10 +141,15 @@ class RankingTask(pl.LightningModule):
         scheduler = self.lr_schedulers()
         advance = getattr(scheduler, "advance", None)
         if advance is not None:
-            blocks = float(self.trainer.num_training_batches)
-            if math.isinf(blocks):  # day loaders have no length: it changes with the epoch
-                blocks = len(cast(Any, self.trainer.train_dataloader).plan)
-            advance(self.current_epoch + (self.trainer.fit_loop.batch_idx + 1) / blocks)
+            # Counted in steps, not blocks: the share is then the same on any number of devices.
+            place = self.trainer.fit_loop.batch_idx + 1
+            sampler = getattr(self.trainer.train_dataloader, "plan", None)
+            closes = [b.closes_step for b in sampler.plan()] if sampler is not None else []
+            done, steps = (sum(closes[:place]), sum(closes)) if closes else (place, self._batches())
+            advance(self.current_epoch + done / steps)
+
+    def _batches(self) -> float:
+        return float(self.trainer.num_training_batches)
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()

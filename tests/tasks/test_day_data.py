@@ -1,0 +1,144 @@
+"""The day data: files made once and when asked, three splits, every day in order for prediction."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atft.data.build import CacheOptions
+from atft.data.graph import GraphOptions
+from atft.data.loader import LoaderOptions
+from atft.data.split import SplitOptions
+from atft.errors import InputError
+from atft.market.options import MarketOptions, market_columns
+from atft.panel import PanelSchema
+from atft.tasks.day_data import DayData, PanelOptions, panel_features
+
+SPLIT = SplitOptions(
+    train=["2015-01-05", "2015-02-27"],
+    val=["2015-03-02", "2015-03-25"],
+    test=["2015-03-26", "2015-04-24"],
+    embargo_days=2,
+)
+
+
+@pytest.fixture
+def make_data(tmp_path: Path, make_panel: Callable[..., Path]) -> Callable[..., DayData]:
+    def make(**changes: Any) -> DayData:
+        given: dict[str, Any] = {
+            "panel": PanelOptions(path=str(make_panel())),
+            "split": SPLIT,
+            "loader": LoaderOptions(lookback=6, block_days=3, batch_size=100),
+            "cache": CacheOptions(dir=str(tmp_path / "cache")),
+            "graph": GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=2),
+            "horizons": [1, 5],
+        }
+        return DayData(**{**given, **changes})
+
+    return make
+
+
+def test_features_are_known_before_anything_is_built(make_panel: Callable[..., Path], tmp_path: Path) -> None:
+    panel = PanelOptions(path=str(make_panel()), schema=PanelSchema(exclude=["x_3"]))
+    assert panel_features(panel) == ["x_0", "x_1", "x_2", "x_4", "x_5"]
+    market = MarketOptions(stocks=20, days=120)
+    wanted = [n for n in market_columns(market) if n.startswith("x_")]
+    assert panel_features(PanelOptions(simulate=market)) == wanted
+    assert [p.name for p in tmp_path.iterdir()] == ["panel.parquet"]
+
+
+@pytest.mark.parametrize("panel", [PanelOptions(), PanelOptions(path="a", simulate=MarketOptions())])
+def test_a_panel_is_a_path_or_a_simulation_and_not_both(panel: PanelOptions) -> None:
+    with pytest.raises(InputError, match=r"either path .* or simulate"):
+        panel_features(panel)
+
+
+def test_features_that_match_no_column_are_refused(make_panel: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"no column matches \['y_\*'\]"):
+        panel_features(PanelOptions(path=str(make_panel()), schema=PanelSchema(features=["y_*"])))
+
+
+def test_nothing_is_built_until_it_is_asked_for(make_data: Callable[..., DayData], tmp_path: Path) -> None:
+    data = make_data()
+    assert not (tmp_path / "cache").exists()
+    data.prepare_data()
+    assert (tmp_path / "cache" / data.digest / "manifest.json").is_file()
+
+
+def test_training_sees_its_days_once_in_steps_and_validation_in_order(
+    make_data: Callable[..., DayData],
+) -> None:
+    data = make_data()
+    seen = [d for batch in data.train_dataloader() for d in batch.day.tolist()]
+    assert sorted(seen) == data.split.train.tolist() != seen
+    assert [d for batch in data.val_dataloader() for d in batch.day.tolist()] == data.split.val.tolist()
+    assert [d for batch in data.test_dataloader() for d in batch.day.tolist()] == data.split.test.tolist()
+
+
+def test_planned_days_and_rows_are_those_the_loaders_give(make_data: Callable[..., DayData]) -> None:
+    data = make_data()
+    for split, loader in (("train", data.train_dataloader()), ("val", data.val_dataloader())):
+        batches = list(loader)
+        found = (sum(len(b.day) for b in batches), sum(b.rows for b in batches))
+        assert data.planned()[split] == found
+
+
+def test_prediction_runs_from_validation_to_the_last_day_labels_or_not(
+    make_data: Callable[..., DayData],
+) -> None:
+    data = make_data()
+    days = [d for batch in data.predict_dataloader() for d in batch.day.tolist()]
+    assert days == list(range(40, 80))
+    assert make_data(predict=["2015-04-23", "2015-04-24"]).predict_days().tolist() == [78, 79]
+
+
+def test_prediction_starts_where_there_is_enough_history(make_data: Callable[..., DayData]) -> None:
+    assert make_data(predict=["2015-01-01", "2015-01-14"]).predict_days().tolist() == [5, 6, 7]
+
+
+def test_prediction_outside_of_the_calendar_is_refused(make_data: Callable[..., DayData]) -> None:
+    with pytest.raises(InputError, match=r"the panel runs 2015-01-05 to 2015-04-24; set data\.predict"):
+        make_data(predict=["2031-01-01", "2031-02-01"]).predict_days()
+
+
+def test_a_day_is_named_by_the_split_that_uses_it(make_data: Callable[..., DayData]) -> None:
+    data = make_data()
+    named = {d: data.split_of(date.fromisoformat(d)) for d in ("2015-01-12", "2015-02-18", "2015-02-19")}
+    assert named == {"2015-01-12": "train", "2015-02-18": "train", "2015-02-19": "gap"}
+    assert data.split_of(date(2015, 1, 9)) == "gap"  # too little history
+    assert data.split_of(date(2015, 3, 2)) == "val" and data.split_of(date(2015, 3, 25)) == "gap"
+    assert data.split_of(date(2015, 4, 24)) == "test" and data.split_of(date(2015, 5, 1)) == "live"
+
+
+def test_a_config_without_test_days_says_so_when_asked(make_data: Callable[..., DayData]) -> None:
+    split = SplitOptions(train=SPLIT.train, val=SPLIT.val, embargo_days=2)
+    with pytest.raises(InputError, match=r"test needs data\.split\.test"):
+        make_data(split=split).test_dataloader()
+
+
+def test_scaling_statistics_come_from_training_days_only(make_data: Callable[..., DayData]) -> None:
+    import numpy as np
+    import polars as pl
+
+    data = make_data()
+    median, iqr = data.robust_statistics()
+    dates = [data.open_cache().manifest.dates[i] for i in data.split.train]
+    frame = pl.read_parquet(str(data.panel.path)).filter(pl.col("date").is_in(dates) & pl.col("universe"))
+    values = frame.select(pl.col("^x_.*$")).to_numpy()
+    low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+    # Estimated from a histogram; a tenth of an IQR is far below what another period would show.
+    torch.testing.assert_close(median, torch.from_numpy(middle), atol=0.1, rtol=0, check_dtype=False)
+    torch.testing.assert_close(iqr, torch.from_numpy(high - low), atol=0.15, rtol=0, check_dtype=False)
+
+
+def test_a_simulated_market_is_written_once(make_data: Callable[..., DayData], tmp_path: Path) -> None:
+    market = PanelOptions(simulate=MarketOptions(stocks=20, days=120))
+    make_data(panel=market).prepare_data()
+    (written,) = (tmp_path / "cache").glob("market-*.parquet")
+    before = written.stat().st_mtime_ns
+    make_data(panel=market).prepare_data()
+    assert written.stat().st_mtime_ns == before
+    assert len(list((tmp_path / "cache").iterdir())) == 2
