@@ -110,6 +110,14 @@ def wanted_threads(arguments: Sequence[str]) -> int:
     return int(said)
 
 
+def sentence(error: BaseException) -> str:
+    """What an error says, in one line; of one that a loader worker met, without the worker's traceback."""
+    text = str(error)
+    if "Original Traceback" in text:
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split())
+
+
 def _guarded(action: Callable[[], int], debug: bool) -> int:
     try:
         return action()
@@ -120,7 +128,7 @@ def _guarded(action: Callable[[], int], debug: bool) -> int:
     except (InputError, VarianceCollapse, argparse.ArgumentError) as error:
         if debug:
             raise
-        print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, VarianceCollapse) else 2
     except OSError as error:
         # The machine's word on a file: a full disk, a missing right. It is no bug of ours, and says where.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atft.cli import COMMANDS, main, overview, wanted_threads
+from atft.cli import COMMANDS, main, overview, sentence, wanted_threads
 from atft.errors import InputError
 
 
@@ -57,3 +57,12 @@ def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) ->
 def test_a_wrong_number_of_threads_is_refused(said: str) -> None:
     with pytest.raises(InputError, match="threads must be"):
         wanted_threads([f"--threads={said}"])
+
+
+def test_an_error_of_a_loader_worker_is_said_without_its_traceback() -> None:
+    worker = (
+        "Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+    )
+    worker += '  File "blocks.py", line 3\natft.errors.InputError: days.arrow: record 3 is damaged; build again\n'
+    assert sentence(InputError(worker)) == "days.arrow: record 3 is damaged; build again"
+    assert sentence(InputError("two\n  lines")) == "two lines"
