@@ -6,7 +6,7 @@ horizons, so nothing is said twice.
 """
 
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -138,9 +138,11 @@ class RankingCLI(LightningCLI):
         given = self.config.model.features
         if set(trained_on) < set(given):
             self.config.model.features = [n for n in given if n in trained_on]
-            schema = self.config.data.panel.schema
-            given = schema.as_dict() if isinstance(schema, Namespace) else asdict(schema)
-            self.config.data.panel.schema = PanelSchema(**{**given, "features": trained_on, "exclude": []})
+            panel = self.config.data.panel
+            if isinstance(panel.schema, Namespace):
+                panel.schema["features"], panel.schema["exclude"] = list(trained_on), []
+            else:  # the default one
+                panel.schema = replace(panel.schema, features=list(trained_on), exclude=[])
 
     @property
     def run_root(self) -> Path:
