@@ -63,6 +63,8 @@ def test_an_error_of_a_loader_worker_is_said_without_its_traceback() -> None:
     worker = (
         "Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
     )
-    worker += '  File "blocks.py", line 3\natft.errors.InputError: days.arrow: record 3 is damaged; build again\n'
+    worker += (
+        '  File "blocks.py", line 3\natft.errors.InputError: days.arrow: record 3 is damaged; build again\n'
+    )
     assert sentence(InputError(worker)) == "days.arrow: record 3 is damaged; build again"
     assert sentence(InputError("two\n  lines")) == "two lines"

@@ -60,9 +60,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
     with (
         file_size_limit(50_000),
-        pytest.raises(
-            InputError, match=r"p\.parquet: the disk is full; make room or name another place"
-        ),
+        pytest.raises(InputError, match=r"p\.parquet: the disk is full; make room or name another place"),
         PanelWriter(out) as writer,
     ):
         writer.append({"x": noise}, np.zeros(len(noise), dtype=np.int64))
