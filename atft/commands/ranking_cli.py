@@ -1,8 +1,8 @@
 """LightningCLI for the ranking task: its links, its run directory and the callbacks of every run.
 
 Keys beside ``trainer``, ``model`` and ``data``: ``name`` (the run's folder), ``threads``, ``ckpt_path``,
-``checkpoint.*`` and ``early_stopping.*``. ``data`` tells the model its features, the model tells ``data`` its
-horizons, so nothing is said twice.
+``checkpoint.*``, ``early_stopping.*`` and those of the guards and monitors. ``data`` tells the model its
+features, the model tells ``data`` its horizons, so nothing is said twice.
 """
 
 import re
@@ -19,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
+from atft.callbacks.collapse_guard import CollapseGuard
 from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
@@ -37,6 +38,11 @@ DESCRIPTIONS = {
     "cache": "Build the memory-mapped cache of a training config, or verify it.",
     "predict": "Write predictions.parquet from a checkpoint, days with unknown returns included.",
 }
+
+MONITORS: dict[str, type[pl.Callback]] = {
+    "collapse_guard": CollapseGuard,
+}
+"""Guards and monitors that every fit has, by the key of their options."""
 
 
 class RankingCLI(LightningCLI):
@@ -102,6 +108,8 @@ class RankingCLI(LightningCLI):
             )
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        for key, monitor in MONITORS.items():
+            parser.add_lightning_class_args(monitor, key)
         parser.set_defaults(
             {
                 "checkpoint.monitor": "val/rank_ic",
@@ -184,7 +192,8 @@ class RankingCLI(LightningCLI):
         self.record = RunRecord(self.config_text, self.directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
-            callbacks[:] = [c for c in callbacks if not isinstance(c, ModelCheckpoint | EarlyStopping)]
+            fitting = (ModelCheckpoint, EarlyStopping, *MONITORS.values())
+            callbacks[:] = [c for c in callbacks if not isinstance(c, fitting)]
             return trainer
         self._refuse_monitors(callbacks)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
