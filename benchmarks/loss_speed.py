@@ -3,9 +3,9 @@
     python benchmarks/loss_speed.py                  about 30 s on 2 cores
     python benchmarks/loss_speed.py --stocks 1300 --days 4
 
-Prints a row per term, one for all terms together at their default weights, and one for the textbook soft rank
-that compares every stock with every other, which `rank_ic` replaces. Each row runs in its own process; memory
-is the growth of its peak resident size over an identical run on one small day.
+Prints a row per term, one for the default terms together, one for every term together, and one for the textbook
+soft rank that compares every stock with every other, which `rank_ic` replaces. Each row runs in its own
+process; memory is the growth of its peak resident size over an identical run on one small day.
 """
 
 import argparse
@@ -23,32 +23,52 @@ from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.terms import TERMS
 
 HORIZONS = (1, 5, 10, 20)
+LEVELS = (0.1, 0.5, 0.9)
+SECTORS, EXPOSURES = 33, 3
+DEFAULT, ALL = "default terms together", "every term together"
 PEER = "rank_ic, stocks x stocks"
 
 
-def block(days: int, stocks: int) -> tuple[Tensor, DayBatch]:
-    """Random scores and a block of random returns, 5 % of them unknown."""
+def block(days: int, stocks: int) -> tuple[Forecast, DayBatch]:
+    """Random scores and quantiles, and a block of random returns, 5 % of them unknown."""
     rng = torch.Generator().manual_seed(0)
     target = 0.02 * torch.randn(days, stocks, len(HORIZONS), generator=rng)
     valid = torch.rand(target.shape, generator=rng) < 0.95
     score = torch.randn(target.shape, generator=rng).requires_grad_()
+    quantiles = torch.randn(*target.shape, len(LEVELS), generator=rng).sort(-1).values.requires_grad_()
     nothing = torch.zeros(0)
-    weight = torch.full((days,), 1 / days)
-    batch = DayBatch(*[nothing] * 3, target, valid, *[nothing] * 7, weight, True)
-    return score, batch
+    batch = DayBatch(
+        features=nothing,
+        observed=nothing,
+        universe=valid.any(-1),
+        target=target,
+        valid=valid,
+        edge_index=nothing,
+        edge_attr=nothing,
+        stock=torch.arange(stocks),
+        day=torch.arange(days),
+        sector=torch.randint(-1, SECTORS, (days, stocks), generator=rng),
+        exposure=torch.randn(days, stocks, EXPOSURES, generator=rng),
+        regime=torch.zeros(days, 0),
+        weight=torch.full((days,), 1 / days),
+        closes_step=True,
+    )
+    return Forecast(score, quantiles), batch
 
 
-def step_of(name: str) -> Callable[[Tensor, DayBatch], None]:
+def step_of(name: str) -> Callable[[Forecast, DayBatch], None]:
     """One forward and backward of a term, of all terms, or of the peer."""
     if name == PEER:
         return pairwise_rank_ic
-    terms = ObjectiveOptions().terms if name == "all, default weights" else {name: 1.0}
-    objective = DayObjective(ObjectiveOptions(terms=terms), HORIZONS)
-    return lambda score, batch: objective(Forecast(score), batch).loss.sum().backward()  # type: ignore[no-untyped-call]
+    every = {n: 1.0 for n in TERMS if n != "spearman"}
+    terms = {DEFAULT: ObjectiveOptions().terms, ALL: every}.get(name, {name: 1.0})
+    objective = DayObjective(ObjectiveOptions(terms=terms), HORIZONS, LEVELS)
+    return lambda forecast, batch: objective(forecast, batch).loss.sum().backward()
 
 
-def pairwise_rank_ic(score: Tensor, batch: DayBatch) -> None:
+def pairwise_rank_ic(forecast: Forecast, batch: DayBatch) -> None:
     """The peer: a stock's soft rank is the sum of logistic comparisons with all others, day by day."""
+    score: Tensor = forecast.score
     for day in range(score.shape[0]):
         for h in range(score.shape[2]):
             valid = batch.valid[day, :, h]
@@ -63,13 +83,15 @@ def measure(name: str, days: int, stocks: int, threads: int) -> tuple[float, flo
     torch.set_num_threads(threads)
     step = step_of(name)
     step(*block(1, 50))
-    score, batch = block(days, stocks)
+    forecast, batch = block(days, stocks)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = []
     for _ in range(5):
-        score.grad = None
+        for output in forecast:
+            assert output is not None
+            output.grad = None
         start = time.perf_counter()
-        step(score, batch)
+        step(forecast, batch)
         times.append(time.perf_counter() - start)
     extra = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return 1e3 * min(times), extra / 1024
@@ -86,7 +108,7 @@ def main() -> None:
     print(f"{args.days} days x {args.stocks:,} stocks x {len(HORIZONS)} horizons, {args.threads} threads")
     print(f"{'term':28} {'forward + backward':>20} {'extra memory':>14}")
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for name in [*TERMS, "all, default weights", PEER]:
+        for name in [*TERMS, DEFAULT, ALL, PEER]:
             milliseconds, megabytes = pool.apply(measure, (name, args.days, args.stocks, args.threads))
             print(f"{name:28} {milliseconds:17.0f} ms {megabytes:11.0f} MB", flush=True)
 

@@ -5,8 +5,7 @@ drops out and the others share its weight; everything is computed in float32 or 
 precision. Cost: `benchmarks/loss_speed.py` prints it by term.
 """
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,53 +13,13 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
+from atft.losses.options import ObjectiveOptions as ObjectiveOptions
+from atft.losses.options import horizon_shares
 from atft.losses.portfolio import book_return
 from atft.losses.targets import target_transform
 from atft.losses.terms import find_term
 
 RANKABLE_STOCKS = 2
-
-
-@dataclass(frozen=True)
-class ObjectiveOptions:
-    """What a day's loss is made of.
-
-    Args:
-        terms: weight of each term of the loss, by name; a weight of 0 reports the term and trains nothing.
-        horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
-            horizon in days; null weighs all alike. Only ratios matter.
-        target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore or
-            rank_normal.
-        huber_delta: error from which the Huber distance grows linearly, in the unit of the target.
-        anchors: quantiles of a day's scores that soft ranks compare each stock with.
-        temperature: width of a soft rank's comparison, in standard deviations of the day's scores.
-        sharpe_half_life_days: half-life of the running moments of the book's return, in trading days seen.
-    """
-
-    terms: dict[str, float] = field(
-        default_factory=lambda: {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}
-    )
-    horizon_weights: dict[int, float] | list[float] | None = None
-    target: str = "rank_normal"
-    huber_delta: float = 1.0
-    anchors: int = 200
-    temperature: float = 0.1
-    sharpe_half_life_days: float = 250.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work, in one line each."""
-        for name, weight in self.terms.items():
-            find_term(name)
-            if not (math.isfinite(weight) and weight >= 0):
-                raise InputError(f"objective.terms.{name} must be a number >= 0, got {weight}")
-        if not any(self.terms.values()):
-            raise InputError("objective.terms must give at least one term a weight above 0")
-        target_transform(self.target)
-        for name in ("huber_delta", "temperature", "sharpe_half_life_days"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise InputError(f"objective.{name} must be a number above 0, got {getattr(self, name)}")
-        if self.anchors < 2:
-            raise InputError(f"objective.anchors must be at least 2, got {self.anchors}")
 
 
 class ObjectiveValue(NamedTuple):
@@ -84,20 +43,32 @@ class DayObjective(nn.Module):
     Args:
         options: terms and weights.
         horizons: trading days ahead, in the order of the last axis of scores and targets.
+        quantiles: levels of the network's quantile heads; empty without.
 
     Raises:
-        InputError: ``horizon_weights`` does not fit the horizons.
+        InputError: ``horizon_weights`` does not fit the horizons, or a term reads quantiles and there are none.
     """
 
     horizon_weights: Tensor
+    levels: Tensor
     return_mean: Tensor
     return_square: Tensor
     return_days: Tensor
 
-    def __init__(self, options: ObjectiveOptions, horizons: list[int] | tuple[int, ...]) -> None:
+    def __init__(
+        self, options: ObjectiveOptions, horizons: Sequence[int], quantiles: Sequence[float] = ()
+    ) -> None:
         super().__init__()
         self.options = options
         self.horizons = tuple(horizons)
+        self._reads = {tensor for name in options.terms for tensor in find_term(name).reads}
+        if "quantiles" in self._reads and not quantiles:
+            names = [n for n in options.terms if "quantiles" in find_term(n).reads]
+            raise InputError(
+                f"objective.terms: {', '.join(names)} reads quantiles and the network has none; set "
+                f"model.network.quantiles, for instance [0.1, 0.5, 0.9]"
+            )
+        self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
         weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
         self.register_buffer("horizon_weights", weights, persistent=False)
         self.register_buffer("return_mean", torch.zeros(len(self.horizons)))
@@ -129,7 +100,7 @@ class DayObjective(nn.Module):
         score = score.movedim(-1, 1)
         with torch.no_grad():
             earned = book_return(score, realised, valid)
-        return {
+        inputs = {
             "score": score,
             "target": self._transform(realised, valid),
             "realised": realised,
@@ -137,6 +108,15 @@ class DayObjective(nn.Module):
             "earned": earned,
             **self._moments(earned),
         }
+        if "quantiles" in self._reads:
+            inputs |= self._quantiles(forecast, score.dtype)
+        return inputs
+
+    def _quantiles(self, forecast: Forecast, dtype: torch.dtype) -> dict[str, Tensor]:
+        if forecast.quantiles is None:
+            raise InputError("objective.terms: a term reads quantiles and the forecast has none")
+        quantiles = forecast.quantiles.to(dtype).permute(0, 2, 3, 1)
+        return {"quantiles": quantiles, "levels": self.levels.to(dtype)}
 
     def _moments(self, earned: Tensor) -> dict[str, Tensor]:
         """Running moments ``[1, horizons]``; before the first day, mean 0 and this block's mean square."""
@@ -179,49 +159,27 @@ def _block_moments(earned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return returns.sum(0) / days.clamp_min(1), (returns**2).sum(0) / days.clamp_min(1), days
 
 
-def horizon_shares(weights: dict[int, float] | list[float] | None, horizons: tuple[int, ...]) -> list[float]:
-    """Give each horizon its share of the loss; the shares sum to 1.
-
-    Raises:
-        InputError: a horizon is missing, unknown, negative, or all are 0.
-    """
-    if weights is None:
-        return [1 / len(horizons)] * len(horizons)
-    if isinstance(weights, dict):
-        if set(weights) != set(horizons):
-            raise InputError(
-                f"objective.horizon_weights must name each of the horizons {list(horizons)}, "
-                f"got {list(weights)}"
-            )
-        weights = [weights[h] for h in horizons]
-    if len(weights) != len(horizons):
-        raise InputError(
-            f"objective.horizon_weights needs one weight for each of the horizons {list(horizons)}, "
-            f"got {len(weights)}"
-        )
-    if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
-        raise InputError(f"objective.horizon_weights must be >= 0 and not all 0, got {weights}")
-    return [w / sum(weights) for w in weights]
-
-
 def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
-    """Measure each term's share of the loss's gradient at the scores; shares sum to 1.
+    """Measure each term's share of the loss's gradient at the network's output; shares sum to 1.
 
-    The norm of the weighted term's gradient at the score tensor over the sum of all terms' norms: 0 says that
-    a term pulls at nothing. Costs one forward and backward of the terms, none of the network; moments stay.
+    The norm of the weighted term's gradient at the scores (and quantiles) over the sum of all terms' norms: 0
+    says that a term pulls at nothing. Costs one forward and backward of the terms, none of the network;
+    moments stay.
 
     Args:
         objective: the objective that trains.
-        forecast: the block's scores; their graph is not touched.
+        forecast: the block's scores and quantiles; their graph is not touched.
         batch: the block, whose day weights count.
     """
     score = forecast.score.detach().requires_grad_()
+    quantiles = None if forecast.quantiles is None else forecast.quantiles.detach().requires_grad_()
+    outputs = [score] if quantiles is None else [score, quantiles]
     norms = {}
     with torch.enable_grad(), torch.autocast(score.device.type, enabled=False):
-        inputs = objective._inputs(Forecast(score), batch)
+        inputs = objective._inputs(Forecast(score, quantiles), batch)
         for name, weight in objective.options.terms.items():
             value = (objective._term(name, inputs) * batch.weight).sum() * weight
-            (gradient,) = torch.autograd.grad(value, score, retain_graph=True)
-            norms[name] = gradient.double().norm()
+            pulls = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
+            norms[name] = torch.stack([p.double().norm() for p in pulls if p is not None]).norm()
     total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=score.device))
     return {n: float(v / total) if total > 0 else 0.0 for n, v in norms.items()}

@@ -5,14 +5,15 @@ exactly what its row names.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 from atft.errors import InputError, nearest
 from atft.losses.correlation import ic_loss, rank_ic_loss
-from atft.losses.pointwise import huber
+from atft.losses.pointwise import huber, mse, pinball
 from atft.losses.portfolio import sharpe_loss
+from atft.losses.spread import scale_floor
 
 READABLE = {
     "score": "network output, [days, horizons, stocks]",
@@ -22,8 +23,10 @@ READABLE = {
     "earned": "the score's own book return, a fraction, without a gradient, [days, horizons]",
     "return_mean": "running mean of the score's book return, [1, horizons]",
     "return_square": "running mean of its square, [1, horizons]",
+    "quantiles": "network output at each level, [days, horizons, levels, stocks]",
+    "levels": "share of targets meant to lie below each quantile, [levels]",
 }
-"""The tensors that a term may name, as the objective provides them."""
+"""The tensors that a term may name, as the objective provides them; those that no term names are not made."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +41,54 @@ class Term:
     """What the term teaches, in a sentence."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Keyword of the function -> field of ``ObjectiveOptions``."""
+    hinge: bool = False
+    """The term rests, without a gradient, while all is well."""
 
+
+_RANK_IC = Term(
+    rank_ic_loss,
+    ("score", "target", "valid"),
+    "One minus the soft Spearman correlation across the day: teaches the order, all stocks alike.",
+    {"anchors": "anchors", "temperature": "temperature"},
+)
 
 TERMS: dict[str, Term] = {
+    "mse": Term(
+        mse,
+        ("score", "target", "valid"),
+        "Squared distance of score and transformed target: teaches scale and level, far stocks most.",
+    ),
     "huber": Term(
         huber,
         ("score", "target", "valid"),
         "Distance of score and transformed target: teaches scale and level.",
         {"delta": "huber_delta"},
     ),
+    "pinball": Term(
+        pinball,
+        ("quantiles", "levels", "target", "valid"),
+        "Pinball distance of the quantiles and the transformed target: teaches how sure a forecast is.",
+    ),
     "ic": Term(
         ic_loss,
         ("score", "target", "valid"),
         "One minus the Pearson correlation across the day: teaches the order, large returns most.",
     ),
-    "rank_ic": Term(
-        rank_ic_loss,
-        ("score", "target", "valid"),
-        "One minus the soft Spearman correlation across the day: teaches the order, all stocks alike.",
-        {"anchors": "anchors", "temperature": "temperature"},
-    ),
+    "rank_ic": _RANK_IC,
+    "spearman": replace(_RANK_IC, says="Another name of rank_ic, kept for older configurations."),
     "sharpe": Term(
         sharpe_loss,
         ("score", "realised", "valid", "return_mean", "return_square"),
         "Minus the day's effect on the running Sharpe ratio of a dollar-neutral book, on an IC's scale: "
         "teaches what pays.",
+    ),
+    "scale_floor": Term(
+        scale_floor,
+        ("score", "target", "valid"),
+        "Penalty while the scores spread less than a fraction of the targets: keeps a collapse from "
+        "settling.",
+        {"floor": "scale_floor"},
+        hinge=True,
     ),
 }
 

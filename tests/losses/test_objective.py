@@ -9,7 +9,8 @@ import torch
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares, horizon_shares
+from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.losses.options import horizon_shares
 from atft.losses.portfolio import book_return
 
 MakeBatch = Callable[..., DayBatch]
@@ -152,6 +153,31 @@ def test_gradient_shares_leave_the_moments_and_days_without_labels_at_zero(make_
     assert set(gradient_shares(objective, forecast(batch), empty).values()) == {0.0}
 
 
+def test_quantiles_are_asked_for_in_one_line_and_their_pull_is_measured_at_the_quantiles(
+    make_batch: MakeBatch,
+) -> None:
+    batch = make_batch(days=4, stocks=60)
+    options = ObjectiveOptions(terms={"pinball": 1.0, "ic": 1.0})
+    with pytest.raises(
+        InputError, match=r"pinball reads quantiles and the network has none; set model.network"
+    ):
+        DayObjective(options, [1, 5])
+    objective = DayObjective(options, [1, 5], [0.1, 0.9])
+    with pytest.raises(InputError, match=r"the forecast has none"):
+        objective(forecast(batch), batch)
+    score = forecast(batch).score
+    shares = gradient_shares(objective, Forecast(score, torch.stack((score - 1, score + 1), dim=-1)), batch)
+    assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) > 0
+
+
+def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> None:
+    batch = make_batch()
+    score = forecast(batch).score
+    both = Forecast(score, torch.stack((score - 1, score + 1), dim=-1))
+    made = set(DayObjective(ObjectiveOptions(), [1, 5], [0.1, 0.9])._inputs(both, batch))
+    assert made == {"score", "target", "realised", "valid", "earned", "return_mean", "return_square"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -162,6 +188,8 @@ def test_gradient_shares_leave_the_moments_and_days_without_labels_at_zero(make_
         ({"terms": {}}, r"at least one term a weight above 0"),
         ({"target": "rank"}, r"objective.target 'rank' is not known"),
         ({"temperature": 0.0}, r"objective.temperature must be a number above 0, got 0.0"),
+        ({"terms": {"rank_ic": 1.0, "spearman": 1.0}}, r"spearman is another name of rank_ic; keep one"),
+        ({"scale_floor": 0.0}, r"objective.scale_floor must be a number above 0, got 0.0"),
         ({"anchors": 1}, r"objective.anchors must be at least 2, got 1"),
     ],
 )

@@ -1,0 +1,83 @@
+"""What a day's loss is made of: every dial of the objective, checked before anything is built."""
+
+import math
+from dataclasses import dataclass, field
+
+from atft.errors import InputError
+from atft.losses.targets import target_transform
+from atft.losses.terms import find_term
+
+POSITIVE = ("huber_delta", "temperature", "scale_floor", "sharpe_half_life_days")
+"""Fields that must be numbers above 0."""
+
+
+@dataclass(frozen=True)
+class ObjectiveOptions:
+    """What a day's loss is made of.
+
+    Args:
+        terms: weight of each term of the loss, by name; a weight of 0 reports the term and trains nothing.
+        horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
+            horizon in days; null weighs all alike. Only ratios matter.
+        target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore or
+            rank_normal.
+        huber_delta: error from which the Huber distance grows linearly, in the unit of the target.
+        anchors: quantiles of a day's scores that soft ranks compare each stock with.
+        temperature: width of a soft rank's comparison, in standard deviations of the day's scores.
+        scale_floor: least spread of a day's scores that the term of this name leaves in peace, as a fraction of
+            the targets' spread.
+        sharpe_half_life_days: half-life of the running moments of the book's return, in trading days seen.
+    """
+
+    terms: dict[str, float] = field(
+        default_factory=lambda: {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}
+    )
+    horizon_weights: dict[int, float] | list[float] | None = None
+    target: str = "rank_normal"
+    huber_delta: float = 1.0
+    anchors: int = 200
+    temperature: float = 0.1
+    scale_floor: float = 0.05
+    sharpe_half_life_days: float = 250.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, in one line each."""
+        for name, weight in self.terms.items():
+            find_term(name)
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InputError(f"objective.terms.{name} must be a number >= 0, got {weight}")
+        if not any(self.terms.values()):
+            raise InputError("objective.terms must give at least one term a weight above 0")
+        target_transform(self.target)
+        if "rank_ic" in self.terms and "spearman" in self.terms:
+            raise InputError("objective.terms: spearman is another name of rank_ic; keep one of them")
+        for name in POSITIVE:
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"objective.{name} must be a number above 0, got {getattr(self, name)}")
+        if self.anchors < 2:
+            raise InputError(f"objective.anchors must be at least 2, got {self.anchors}")
+
+
+def horizon_shares(weights: dict[int, float] | list[float] | None, horizons: tuple[int, ...]) -> list[float]:
+    """Give each horizon its share of the loss; the shares sum to 1.
+
+    Raises:
+        InputError: a horizon is missing, unknown, negative, or all are 0.
+    """
+    if weights is None:
+        return [1 / len(horizons)] * len(horizons)
+    if isinstance(weights, dict):
+        if set(weights) != set(horizons):
+            raise InputError(
+                f"objective.horizon_weights must name each of the horizons {list(horizons)}, "
+                f"got {list(weights)}"
+            )
+        weights = [weights[h] for h in horizons]
+    if len(weights) != len(horizons):
+        raise InputError(
+            f"objective.horizon_weights needs one weight for each of the horizons {list(horizons)}, "
+            f"got {len(weights)}"
+        )
+    if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
+        raise InputError(f"objective.horizon_weights must be >= 0 and not all 0, got {weights}")
+    return [w / sum(weights) for w in weights]
