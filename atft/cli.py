@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from atft.errors import InputError, VarianceCollapse, nearest
+from atft.errors import InputError, RunFailed, nearest
 from atft.publish import FULL
 from atft.threads import cap_threads
 
@@ -125,11 +125,11 @@ def _guarded(action: Callable[[], int], debug: bool) -> int:
         # The reader of our output has gone (`| head`): nothing left to say, and no traceback at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (InputError, VarianceCollapse, argparse.ArgumentError) as error:
+    except (InputError, RunFailed, argparse.ArgumentError) as error:
         if debug:
             raise
         print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
-        return 1 if isinstance(error, VarianceCollapse) else 2
+        return 1 if isinstance(error, RunFailed) else 2
     except OSError as error:
         # The machine's word on a file: a full disk, a missing right. It is no bug of ours, and says where.
         if debug or error.errno is None:

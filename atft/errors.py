@@ -1,7 +1,8 @@
 """The one error a user sees: a single line that says what must hold, what came, and what to do.
 
 Anything a user can cause (a file, a key, a number) raises `InputError`; the command line prints its text
-without a traceback and exits with 2. Everything else is a bug and keeps its traceback.
+without a traceback and exits with 2. A run that a guard ends raises `RunFailed` and exits with 1. Everything
+else is a bug and keeps its traceback.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,15 @@ class InputError(ValueError):
     """Input that cannot be used. The message is one line: what, where, what to do."""
 
 
-class VarianceCollapse(RuntimeError):
+class RunFailed(RuntimeError):
+    """A run that must not go on, for a reason that is no bug. The message is one line; the command ends with 1."""
+
+
+class NonFiniteLoss(RunFailed):
+    """A step's loss or gradient is not finite: applying it would have spoilt the weights."""
+
+
+class VarianceCollapse(RunFailed):
     """The network gives (nearly) one score to all stocks of a day: nothing it says has meaning."""
 
 

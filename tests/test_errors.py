@@ -1,6 +1,6 @@
 """The one error of the user, and the nearest name it offers."""
 
-from atft.errors import InputError, VarianceCollapse, nearest
+from atft.errors import InputError, NonFiniteLoss, RunFailed, VarianceCollapse, nearest
 
 
 def test_the_nearest_name_is_offered_or_all_are_listed() -> None:
@@ -11,4 +11,5 @@ def test_the_nearest_name_is_offered_or_all_are_listed() -> None:
 
 def test_input_that_cannot_be_used_is_a_value_error_and_a_collapse_is_not() -> None:
     assert issubclass(InputError, ValueError)
-    assert issubclass(VarianceCollapse, RuntimeError) and not issubclass(VarianceCollapse, InputError)
+    assert issubclass(VarianceCollapse, RunFailed) and issubclass(NonFiniteLoss, RunFailed)
+    assert issubclass(RunFailed, RuntimeError) and not issubclass(RunFailed, InputError)

@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
 from atft.callbacks.collapse_guard import CollapseGuard
 from atft.callbacks.epoch_line import EpochLine
+from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
@@ -40,6 +41,7 @@ DESCRIPTIONS = {
 }
 
 MONITORS: dict[str, type[pl.Callback]] = {
+    "non_finite_guard": NonFiniteGuard,
     "collapse_guard": CollapseGuard,
 }
 """Guards and monitors that every fit has, by the key of their options."""
