@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
 from atft.callbacks.collapse_guard import CollapseGuard
 from atft.callbacks.epoch_line import EpochLine
+from atft.callbacks.gradient_monitor import GradientMonitor
 from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
@@ -41,6 +42,7 @@ DESCRIPTIONS = {
 }
 
 MONITORS: dict[str, type[pl.Callback]] = {
+    "gradient_monitor": GradientMonitor,  # before the guard, which empties a gradient that is not finite
     "non_finite_guard": NonFiniteGuard,
     "collapse_guard": CollapseGuard,
 }
