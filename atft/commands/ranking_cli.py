@@ -26,6 +26,7 @@ from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
+from atft.callbacks.throughput import Throughput
 from atft.commands.refusals import remember_keys
 from atft.errors import InputError, nearest
 from atft.market.options import MarketOptions
@@ -45,6 +46,7 @@ MONITORS: dict[str, type[pl.Callback]] = {
     "gradient_monitor": GradientMonitor,  # before the guard, which empties a gradient that is not finite
     "non_finite_guard": NonFiniteGuard,
     "collapse_guard": CollapseGuard,
+    "throughput": Throughput,
 }
 """Guards and monitors that every fit has, by the key of their options."""
 
