@@ -7,7 +7,14 @@ from atft.errors import InputError
 from atft.losses.targets import target_transform
 from atft.losses.terms import find_term
 
-POSITIVE = ("huber_delta", "temperature", "scale_floor", "sharpe_half_life_days")
+POSITIVE = (
+    "huber_delta",
+    "temperature",
+    "listnet_top",
+    "listnet_temperature",
+    "scale_floor",
+    "sharpe_half_life_days",
+)
 """Fields that must be numbers above 0."""
 
 
@@ -24,6 +31,9 @@ class ObjectiveOptions:
         huber_delta: error from which the Huber distance grows linearly, in the unit of the target.
         anchors: quantiles of a day's scores that soft ranks compare each stock with.
         temperature: width of a soft rank's comparison, in standard deviations of the day's scores.
+        ranknet_pairs: how many other stocks of the day each stock is compared with, on average.
+        listnet_top: share of the day's stocks, the best by target, that the term teaches, in (0, 1].
+        listnet_temperature: softness of a list's order, in the unit of the target.
         scale_floor: least spread of a day's scores that the term of this name leaves in peace, as a fraction of
             the targets' spread.
         sharpe_half_life_days: half-life of the running moments of the book's return, in trading days seen.
@@ -37,6 +47,9 @@ class ObjectiveOptions:
     huber_delta: float = 1.0
     anchors: int = 200
     temperature: float = 0.1
+    ranknet_pairs: int = 32
+    listnet_top: float = 0.1
+    listnet_temperature: float = 1.0
     scale_floor: float = 0.05
     sharpe_half_life_days: float = 250.0
 
@@ -54,6 +67,10 @@ class ObjectiveOptions:
         for name in POSITIVE:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"objective.{name} must be a number above 0, got {getattr(self, name)}")
+        if self.listnet_top > 1:
+            raise InputError(f"objective.listnet_top must be a share of at most 1, got {self.listnet_top}")
+        if self.ranknet_pairs < 1:
+            raise InputError(f"objective.ranknet_pairs must be at least 1, got {self.ranknet_pairs}")
         if self.anchors < 2:
             raise InputError(f"objective.anchors must be at least 2, got {self.anchors}")
 

@@ -13,6 +13,7 @@ from atft.errors import InputError, nearest
 from atft.losses.correlation import ic_loss, rank_ic_loss
 from atft.losses.pointwise import huber, mse, pinball
 from atft.losses.portfolio import sharpe_loss
+from atft.losses.ranking import listnet, ranknet
 from atft.losses.spread import scale_floor
 
 READABLE = {
@@ -76,6 +77,18 @@ TERMS: dict[str, Term] = {
     ),
     "rank_ic": _RANK_IC,
     "spearman": replace(_RANK_IC, says="Another name of rank_ic, kept for older configurations."),
+    "ranknet": Term(
+        ranknet,
+        ("score", "target", "valid"),
+        "Logistic distance over sampled pairs of stocks: teaches which of two is the better one.",
+        {"pairs": "ranknet_pairs"},
+    ),
+    "listnet": Term(
+        listnet,
+        ("score", "target", "valid"),
+        "Divergence from the softmax of the day's best targets: teaches who belongs to the top.",
+        {"top": "listnet_top", "temperature": "listnet_temperature"},
+    ),
     "sharpe": Term(
         sharpe_loss,
         ("score", "realised", "valid", "return_mean", "return_square"),

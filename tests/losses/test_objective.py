@@ -190,6 +190,8 @@ def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> Non
         ({"temperature": 0.0}, r"objective.temperature must be a number above 0, got 0.0"),
         ({"terms": {"rank_ic": 1.0, "spearman": 1.0}}, r"spearman is another name of rank_ic; keep one"),
         ({"scale_floor": 0.0}, r"objective.scale_floor must be a number above 0, got 0.0"),
+        ({"ranknet_pairs": 0}, r"objective.ranknet_pairs must be at least 1, got 0"),
+        ({"listnet_top": 1.5}, r"objective.listnet_top must be a share of at most 1, got 1.5"),
         ({"anchors": 1}, r"objective.anchors must be at least 2, got 1"),
     ],
 )

@@ -1,0 +1,103 @@
+"""Terms that learn to rank: pairs of a day's stocks, or the stocks that belong at its top.
+
+Decisions: pairs are a fixed share of all pairs, evenly spread over their distance in the order of the targets;
+every day has another order, so other stocks meet, and no random state is kept. Cost: ``stocks x pairs`` per
+day, never ``stocks x stocks``.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from atft.cross_section import is_constant
+
+NOWHERE = -1e30
+"""Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
+
+
+def ranknet(
+    score: Float[Tensor, "*batch stocks"],
+    target: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+    pairs: int = 32,
+) -> Float[Tensor, "*batch"]:
+    r"""Average the logistic distance over pairs of stocks: is the better one scored higher?
+
+    :math:`\log(1 + e^{-(s_i - s_j)})` over pairs with :math:`target_i > target_j`: 0 for a sure right order,
+    :math:`\log 2` for no opinion, growing with the gap of a wrong order. The gap of two scores is the log-odds
+    that the one stock beats the other, so the term also teaches a scale.
+
+    Args:
+        score: network output, log-odds up to a shift.
+        target: forward return or any increasing transform of it; pairs of equal targets are left out.
+        valid: stocks to count; the others may hold anything, NaN included.
+        pairs: how many others each stock meets, on average. All pairs are counted where a day has no more
+            stocks than that.
+
+    Returns:
+        Mean over the pairs of each day. A day without a pair is 0 and carries no gradient.
+
+    Paper: Burges et al. (2005), Learning to Rank using Gradient Descent.
+    """
+    order = torch.where(valid, target, -torch.inf).argsort(-1, descending=True)
+    better = torch.where(valid, score, 0).gather(-1, order).unsqueeze(-2)
+    above = torch.where(valid, target, 0).gather(-1, order).unsqueeze(-2)
+    place, paired = _partners(valid, pairs)
+    shape = place.shape
+    paired = paired & (above > above.expand(shape).gather(-1, place))
+    gap = better - better.expand(shape).gather(-1, place)
+    distance = torch.where(paired, torch.nn.functional.softplus(-gap), 0).sum((-2, -1))
+    return distance / paired.sum((-2, -1)).clamp_min(1)
+
+
+def _partners(
+    valid: Bool[Tensor, "*batch stocks"], pairs: int
+) -> tuple[Int[Tensor, "*batch pairs stocks"], Bool[Tensor, "*batch pairs stocks"]]:
+    """Place, in the day's descending order, that each place meets, and whether it is a valid stock's.
+
+    Distances at even steps from 1 to n - 1: there are n - d pairs at distance d, so pairs come in the same
+    proportions as among all pairs.
+    """
+    count = valid.sum(-1)[..., None, None]
+    step = ((count - 1) / pairs).clamp_min(1)
+    draw = torch.arange(pairs, device=valid.device)[:, None]
+    distance = 1 + ((draw + 0.5) * step).long()
+    partner = torch.arange(valid.shape[-1], device=valid.device) + distance
+    return partner.clamp_max(valid.shape[-1] - 1), partner < count
+
+
+def listnet(
+    score: Float[Tensor, "*batch stocks"],
+    target: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+    top: float = 0.1,
+    temperature: float = 1.0,
+) -> Float[Tensor, "*batch"]:
+    r"""Divergence of the chance that a stock comes first: by the day's best targets, and by the scores.
+
+    :math:`\sum_{i \in top} p_i \log(p_i / q_i)` with :math:`p` the softmax of :math:`target / \tau` over the
+    day's best stocks and :math:`q` that of :math:`score / \tau` over all: only who belongs to the top, and in
+    which order, is taught; the rest is pushed below it. 0 is reached where the scores leave the others no
+    chance; with ``top`` 1 it is reached by scores that equal the targets up to a shift.
+
+    Args:
+        score: network output, in the unit of ``target`` up to a shift.
+        target: transformed target (about 1 standard deviation across the day).
+        valid: stocks to count; the others may hold anything, NaN included.
+        top: share of the day's stocks that are taught, in (0, 1]; at least one stock, ties at the cut included.
+        temperature: in the unit of ``target``; towards 0 the best stock of all is taught alone, towards
+            infinity all of the top alike.
+
+    Returns:
+        Divergence of each day, at least 0. A day with fewer than two valid stocks or a constant target is 0
+        and carries no gradient.
+
+    Paper: Cao et al. (2007), Learning to Rank: From Pairwise Approach to Listwise Approach.
+    """
+    descending = torch.where(valid, target, -torch.inf).sort(-1, descending=True).values
+    many = (top * valid.sum(-1, keepdim=True)).long().clamp_min(1)
+    best = valid & (target >= descending.gather(-1, many - 1))
+    wanted = torch.where(best, target / temperature, NOWHERE).log_softmax(-1)
+    given = torch.where(valid, score / temperature, NOWHERE).log_softmax(-1)
+    divergence = torch.where(best, wanted.exp() * (wanted - given), 0).sum(-1)
+    return torch.where(is_constant(target, valid), 0, divergence)
