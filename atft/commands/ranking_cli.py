@@ -26,6 +26,7 @@ from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
+from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
 from atft.commands.refusals import remember_keys
 from atft.errors import InputError, nearest
@@ -47,6 +48,7 @@ MONITORS: dict[str, type[pl.Callback]] = {
     "non_finite_guard": NonFiniteGuard,
     "collapse_guard": CollapseGuard,
     "throughput": Throughput,
+    "tensorboard_layout": TensorBoardLayout,
 }
 """Guards and monitors that every fit has, by the key of their options."""
 

@@ -1,0 +1,123 @@
+"""TensorBoard opens with its charts in order, and runs compare by what they were asked for and what came of it.
+
+A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings, without a click; HPARAMS holds the
+settings that make runs differ beside the metrics of the selected epoch, written when training ends.
+"""
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from atft.callbacks.run_record import RunRecord
+
+HORIZONS = r"(_\d+d)?$"
+LAYOUT: dict[str, dict[str, list[str]]] = {
+    "ranking": {
+        "RankIC, validation": [f"val/rank_ic{HORIZONS}"],
+        "RankIC, training and validation": ["train/rank_ic$", "val/rank_ic$"],
+        "IC, validation": [f"val/ic{HORIZONS}"],
+        "RankIC over its deviation": [f"val/rank_icir{HORIZONS}"],
+        "hit rate": [f"val/hit_rate{HORIZONS}"],
+    },
+    "portfolio": {
+        "Sharpe a year, validation": [f"val/sharpe_annual{HORIZONS}"],
+        "Sharpe a year, training and validation": ["train/sharpe_annual$", "val/sharpe_annual$"],
+    },
+    "losses and gradient shares": {
+        "loss": ["train/loss$"],
+        "terms": ["train/term/.+"],
+        "gradient shares": ["train/gradient_share/.+"],
+    },
+    "health": {
+        "scale of the scores": ["train/scale$", f"val/scale{HORIZONS}"],
+        "gradient norms": ["health/gradient_norm/.+"],
+        "share of the gradient not finite": ["health/gradient_non_finite$"],
+        "learning rate": ["train/learning_rate$"],
+    },
+    "speed": {
+        "stock-days a second": ["speed/stock_days_per_second$"],
+        "days a second": ["speed/days_per_second$"],
+        "share waiting for data": ["speed/waiting_share$"],
+        "GPU memory, GB": ["speed/gpu_memory_gb$"],
+        "GPU use": ["speed/gpu_use$"],
+    },
+}
+"""Group, chart, and the patterns of the tags that it draws."""
+
+COMPARED = (
+    "seed_everything",
+    "trainer.max_epochs",
+    "trainer.precision",
+    "model.",
+    "data.loader.",
+    "data.graph.",
+)
+"""Keys, and beginnings of keys, of the settings shown beside a run's metrics."""
+FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "hit_rate", "scale")
+
+
+class TensorBoardLayout(pl.Callback):
+    """Write the layout of the charts when training starts, the settings and final metrics when it ends."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        layout = {g: {c: ["Multiline", tags] for c, tags in charts.items()} for g, charts in LAYOUT.items()}
+        for logger in _dashboards(trainer):
+            logger.experiment.add_custom_scalars(layout)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        record = next((c for c in trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
+        if record is None or not record.history:
+            return
+        metrics = selected_metrics(record.history, trainer.checkpoint_callback)
+        for logger in _dashboards(trainer):
+            logger.log_hyperparams(compared_settings(record.config_text), metrics, step=trainer.global_step)
+
+
+def selected_metrics(history: list[dict[str, Any]], checkpoint: Any) -> dict[str, float]:
+    """Validation metrics of the epoch whose checkpoint was kept, named ``best/rank_ic`` and so on.
+
+    Args:
+        history: metrics of each epoch by name, oldest first.
+        checkpoint: the callback that selects; without one, or where it watches nothing, the last epoch is taken.
+            Where a resumed run's best epoch is one of the run before, only its score is known.
+    """
+    monitor, score = getattr(checkpoint, "monitor", None), getattr(checkpoint, "best_model_score", None)
+    chosen = history[-1]
+    if monitor is not None and score is not None:
+        best = float(score)
+        same = [e for e in history if math.isclose(e.get(monitor, math.nan), best, rel_tol=1e-6)]
+        chosen = same[0] if same else {monitor: best}
+    return {f"best/{name}": chosen[f"val/{name}"] for name in FINAL if f"val/{name}" in chosen}
+
+
+def compared_settings(config_text: str) -> dict[str, Any]:
+    """Flatten the part of a resolved configuration by which runs differ: ``model.network.hidden_size: 64``.
+
+    Args:
+        config_text: YAML. Lists and empty values become their text, which is what the dashboard can filter by.
+    """
+    import yaml
+
+    flat: dict[str, Any] = {}
+    _flatten("", yaml.safe_load(config_text), flat)
+    return {k: v for k, v in flat.items() if k in COMPARED or k.startswith(_beginnings())}
+
+
+def _beginnings() -> tuple[str, ...]:
+    return tuple(name for name in COMPARED if name.endswith("."))
+
+
+def _flatten(path: str, value: Any, flat: dict[str, Any]) -> None:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            _flatten(f"{path}.{key}" if path else str(key), inner, flat)
+    elif path != "model.features":  # taken from the panel, not asked for
+        flat[path] = value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _dashboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
+    if not trainer.is_global_zero:
+        return []
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]

@@ -1,0 +1,102 @@
+"""The event file holds the five groups, no chart of them empty, and the settings beside the final metrics."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from atft.callbacks.tensorboard_layout import LAYOUT, compared_settings, selected_metrics
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that logs every step, so that all its tags are there after few."""
+    folder = tmp_path_factory.mktemp("logged")
+    often = ["--trainer.log_every_n_steps", "1", "--trainer.max_epochs", "3"]
+    assert atft("fit", "--config", tiny_run.config, *often, "--trainer.default_root_dir", folder).code == 0
+    return folder / "tiny" / "version_0"
+
+
+@pytest.fixture(scope="module")
+def events(run: Path) -> EventAccumulator:
+    return EventAccumulator(str(run)).Reload()
+
+
+def plugin_data(events: EventAccumulator, tag: str) -> Any:
+    content = events.SummaryMetadata(tag).plugin_data.content
+    return plugin_data_pb2.HParamsPluginData.FromString(content)
+
+
+def test_the_layout_has_the_five_groups_in_order(events: EventAccumulator) -> None:
+    (written,) = events.Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(written.tensor_proto.string_val[0])
+    groups = ["ranking", "portfolio", "losses and gradient shares", "health", "speed"]
+    assert [category.title for category in layout.category] == groups == list(LAYOUT)
+    for category in layout.category:
+        assert {chart.title for chart in category.chart} == set(LAYOUT[category.title])
+
+
+@pytest.mark.parametrize("group", LAYOUT)
+def test_every_chart_finds_a_tag_that_a_run_logs(events: EventAccumulator, group: str) -> None:
+    tags = events.Tags()["scalars"]
+    for chart, patterns in LAYOUT[group].items():
+        for pattern in patterns:
+            found = [t for t in tags if re.match(pattern, t)]
+            assert found or chart.startswith("GPU"), f"{chart}: no tag matches {pattern} among {tags}"
+
+
+def test_a_chart_of_a_metric_draws_it_and_its_horizons_and_no_other_metric(events: EventAccumulator) -> None:
+    (pattern,) = LAYOUT["ranking"]["IC, validation"]
+    found = {t for t in events.Tags()["scalars"] if re.match(pattern, t)}
+    assert found == {"val/ic", "val/ic_1d", "val/ic_5d"}
+
+
+def test_a_run_tells_its_settings_beside_the_metrics_of_its_best_epoch(
+    run: Path, events: EventAccumulator
+) -> None:
+    epochs = json.loads((run / "metrics.json").read_text())["epochs"]
+    best = max(epochs, key=lambda e: e["val/rank_ic"])
+    for name in ("rank_ic", "ic", "scale"):
+        (told,) = events.Scalars(f"best/{name}")
+        assert told.value == pytest.approx(best[f"val/{name}"])
+    asked = plugin_data(events, "_hparams_/session_start_info").session_start_info.hparams
+    assert asked["model.network.hidden_size"].number_value == 8
+    assert asked["model.optimizer.class_path"].string_value == "torch.optim.AdamW"
+    shown = {m.name.tag for m in plugin_data(events, "_hparams_/experiment").experiment.metric_infos}
+    assert "best/rank_ic" in shown and "hp_metric" not in shown
+
+
+def test_settings_are_flat_and_leave_out_what_runs_do_not_differ_by() -> None:
+    text = "name: a\nseed_everything: 3\ntrainer: {precision: 32-true, devices: 1}\n"
+    text += "model: {features: [x], gradient_clip: null, network: {horizons: [1, 5], fan: true}}\n"
+    text += "data: {panel: {path: p}, loader: {lookback: 6}}\n"
+    assert compared_settings(text) == {
+        "seed_everything": 3,
+        "trainer.precision": "32-true",
+        "model.gradient_clip": "None",
+        "model.network.horizons": "[1, 5]",
+        "model.network.fan": True,
+        "data.loader.lookback": 6,
+    }
+
+
+def test_the_selected_epoch_is_the_checkpoints_else_the_last() -> None:
+    history = [{"val/rank_ic": 0.3, "val/scale": 1.0}, {"val/rank_ic": 0.1, "val/scale": 2.0}]
+
+    def watching(monitor: str | None, score: float | None) -> Any:
+        held = None if score is None else torch.tensor(score)
+        return SimpleNamespace(monitor=monitor, best_model_score=held)
+
+    assert selected_metrics(history, watching("val/rank_ic", 0.3)) == {"best/rank_ic": 0.3, "best/scale": 1.0}
+    assert selected_metrics(history, watching(None, None)) == {"best/rank_ic": 0.1, "best/scale": 2.0}
+    assert selected_metrics(history, None)["best/scale"] == 2.0
+    resumed = selected_metrics(history, watching("val/rank_ic", 0.5))
+    assert resumed == {"best/rank_ic": 0.5}
