@@ -110,6 +110,14 @@ class DayObjective(nn.Module):
         }
         if "quantiles" in self._reads:
             inputs |= self._quantiles(forecast, score.dtype)
+        if "previous" in self._reads:
+            # Yesterday's book is given: only today's is chosen, and a block's first day is free.
+            inputs |= {"previous": _day_before(score.detach()), "previous_valid": _day_before(valid)}
+        if "exposure" in self._reads:
+            each = len(self.horizons)
+            exposure = batch.exposure.to(score.dtype).movedim(-1, 1)
+            inputs["exposure"] = exposure[:, None].expand(-1, each, -1, -1)
+            inputs["sector"] = batch.sector[:, None].expand(-1, each, -1)
         return inputs
 
     def _quantiles(self, forecast: Forecast, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -149,6 +157,11 @@ class DayObjective(nn.Module):
         weights = torch.where(rankable, self.horizon_weights.to(value.dtype), 0)
         shares = weights / torch.where(rankable.any(-1), weights.sum(-1), 1).clamp_min(1e-12)[:, None]
         return (shares * value).sum(-1)
+
+
+def _day_before(x: Tensor) -> Tensor:
+    """Each day's predecessor in the block; 0 (or False) for the first."""
+    return torch.cat((torch.zeros_like(x[:1]), x[:-1]))
 
 
 def _block_moments(earned: Tensor) -> tuple[Tensor, Tensor, Tensor]:

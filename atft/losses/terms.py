@@ -12,8 +12,9 @@ from torch import Tensor
 from atft.errors import InputError, nearest
 from atft.losses.correlation import ic_loss, rank_ic_loss
 from atft.losses.pointwise import huber, mse, pinball
-from atft.losses.portfolio import sharpe_loss
+from atft.losses.portfolio import sharpe_loss, turnover
 from atft.losses.ranking import listnet, ranknet
+from atft.losses.risk import exposure_share
 from atft.losses.spread import scale_floor
 
 READABLE = {
@@ -25,6 +26,10 @@ READABLE = {
     "return_mean": "running mean of the score's book return, [1, horizons]",
     "return_square": "running mean of its square, [1, horizons]",
     "quantiles": "network output at each level, [days, horizons, levels, stocks]",
+    "previous": "score of the day before in the block, without a gradient, [days, horizons, stocks]",
+    "previous_valid": "stocks that counted the day before, none on a block's first, [days, horizons, stocks]",
+    "exposure": "risk exposures known that day, NaN where unknown, [days, horizons, exposures, stocks]",
+    "sector": "index of each stock's sector, -1 for none, [days, horizons, stocks]",
     "levels": "share of targets meant to lie below each quantile, [levels]",
 }
 """The tensors that a term may name, as the objective provides them; those that no term names are not made."""
@@ -94,6 +99,17 @@ TERMS: dict[str, Term] = {
         ("score", "realised", "valid", "return_mean", "return_square"),
         "Minus the day's effect on the running Sharpe ratio of a dollar-neutral book, on an IC's scale: "
         "teaches what pays.",
+    ),
+    "turnover": Term(
+        turnover,
+        ("score", "valid", "previous", "previous_valid"),
+        "Share of a dollar-neutral book that trades since the day before: teaches to hold.",
+    ),
+    "exposure": Term(
+        exposure_share,
+        ("score", "valid", "exposure", "sector"),
+        "Share of the scores' variance that the day's exposures and sectors explain: teaches to hedge.",
+        {"ridge": "exposure_ridge"},
     ),
     "scale_floor": Term(
         scale_floor,

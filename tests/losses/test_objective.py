@@ -11,7 +11,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
 from atft.losses.options import horizon_shares
-from atft.losses.portfolio import book_return
+from atft.losses.portfolio import book_return, turnover
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -170,6 +170,25 @@ def test_quantiles_are_asked_for_in_one_line_and_their_pull_is_measured_at_the_q
     assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) > 0
 
 
+def test_turnover_compares_the_days_of_a_block_and_leaves_the_first_alone(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=30)
+    scores = forecast(batch)
+    loss = DayObjective(ObjectiveOptions(terms={"turnover": 1.0}), [1, 5])(scores, batch).loss
+    (gradient,) = torch.autograd.grad(loss.sum(), scores.score)
+    assert loss[0] == 0 and gradient[0].eq(0).all() and loss[1:].gt(0).all()
+    s, v = scores.score.detach().movedim(-1, 1), batch.valid.movedim(-1, 1)
+    torch.testing.assert_close(loss[2].detach(), turnover(s[2], v[2], s[1], v[1]).mean())
+
+
+def test_exposures_and_sectors_reach_their_term(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=100)
+    objective = DayObjective(ObjectiveOptions(terms={"exposure": 1.0}), [1, 5])
+    own, bet = forecast(batch), Forecast(batch.exposure[..., :1].expand(-1, -1, 2))
+    assert objective(bet, batch).loss.min() > 0.8 > 0.4 > objective(own, batch).loss.max()
+    risky = batch._replace(sector=own.score[..., 0].gt(0).long())
+    assert (objective(own, risky).loss > objective(own, batch).loss + 0.1).all()
+
+
 def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> None:
     batch = make_batch()
     score = forecast(batch).score
@@ -192,6 +211,7 @@ def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> Non
         ({"scale_floor": 0.0}, r"objective.scale_floor must be a number above 0, got 0.0"),
         ({"ranknet_pairs": 0}, r"objective.ranknet_pairs must be at least 1, got 0"),
         ({"listnet_top": 1.5}, r"objective.listnet_top must be a share of at most 1, got 1.5"),
+        ({"exposure_ridge": 0.0}, r"objective.exposure_ridge must be a number above 0, got 0.0"),
         ({"anchors": 1}, r"objective.anchors must be at least 2, got 1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The Sharpe term: a dollar-neutral book, the differential Sharpe ratio against finite differences."""
+"""The terms of a dollar-neutral book: the differential Sharpe ratio, and what the book trades."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from atft.losses.portfolio import book_return, dollar_neutral, sharpe_loss
+from atft.losses.portfolio import book_return, dollar_neutral, sharpe_loss, turnover
 
 MEAN, SQUARE = 0.001, 0.02**2
 
@@ -95,3 +95,42 @@ def test_tiny_returns_stay_finite_in_float32(make_day: Callable[..., Any]) -> No
     square = (book_return(score, small, valid) ** 2).mean().expand(3)
     value = sharpe_loss(score, small, valid, torch.zeros(3), square)
     assert value.isfinite().all() and value.abs().max() > 0.01
+
+
+def test_turnover_is_half_the_distance_of_the_two_books(make_day: Callable[..., Any]) -> None:
+    score, _, valid = make_day()
+    previous, _, held = make_day(seed=1)
+    value = turnover(score, valid, previous, held)
+    for i in range(len(valid)):
+        both = valid[i] & held[i]
+        centred = [s[i][both].numpy() - s[i][both].mean().item() for s in (score, previous)]
+        books = [c / np.abs(c).sum() for c in centred]
+        assert value[i].item() == pytest.approx(np.abs(books[0] - books[1]).sum() / 2, rel=1e-10)
+
+
+def test_holding_trades_nothing_and_reversing_trades_all(make_day: Callable[..., Any]) -> None:
+    score, _, valid = make_day()
+    torch.testing.assert_close(
+        turnover(3 * score + 1, valid, score, valid), torch.zeros(3, dtype=torch.float64)
+    )
+    torch.testing.assert_close(turnover(-score, valid, score, valid), torch.ones(3, dtype=torch.float64))
+    wide = torch.randn(2, 50, 1000, generator=torch.Generator().manual_seed(0))
+    unrelated = turnover(wide[0], torch.ones(50, 1000, dtype=torch.bool), wide[1], torch.ones(50, 1000) > 0)
+    assert unrelated.mean().item() == pytest.approx(0.7, abs=0.02)
+
+
+def test_turnovers_gradient_equals_finite_differences(make_day: Callable[..., Any]) -> None:
+    score, _, valid = make_day(stocks=12)
+    previous, _, held = make_day(stocks=12, seed=1)
+    score.requires_grad_()
+    assert gradcheck(lambda s: turnover(s, valid, previous, held), (score,))
+
+
+def test_a_day_without_a_book_before_trades_nothing() -> None:
+    score = torch.stack([torch.randn(5), torch.randn(5), torch.full((5,), 0.1)]).requires_grad_()
+    before = torch.stack([torch.randn(5), torch.full((5,), 0.1), torch.randn(5)])
+    valid = torch.ones(3, 5, dtype=torch.bool)
+    held = torch.tensor([[False] * 5, [True] * 5, [True] * 5])
+    value = turnover(score, valid, before, held)
+    (gradient,) = torch.autograd.grad(value.sum(), score)
+    assert value.eq(0).all() and gradient.eq(0).all()

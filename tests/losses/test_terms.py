@@ -45,7 +45,9 @@ def test_a_row_names_readable_tensors_real_options_and_says_what_it_teaches(name
 
 
 def test_an_unknown_term_is_refused_with_the_nearest_and_all_known() -> None:
-    with pytest.raises(InputError, match=r"no term 'rankic'; did you mean 'rank_ic'\?; known: huber, ic"):
+    with pytest.raises(
+        InputError, match=r"no term 'rankic'; did you mean 'rank_ic'\?; known: exposure, huber, ic,"
+    ):
         find_term("rankic")
 
 
