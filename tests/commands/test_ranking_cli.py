@@ -71,5 +71,6 @@ def test_what_may_be_watched_is_what_is_logged(tiny_run: Any, parsed: Callable[.
     import json
 
     epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
-    logged = {n for n in epochs[0] if "/" in n and "gradient_share" not in n}
+    # Gradient shares come now and then, speeds are no quality of the weights.
+    logged = {n for n in epochs[0] if n.startswith(("train/", "val/")) and "gradient_share" not in n}
     assert parsed().model.logged_names() == logged
