@@ -48,7 +48,7 @@ class Term:
     options: Mapping[str, str] = field(default_factory=dict)
     """Keyword of the function -> field of ``ObjectiveOptions``."""
     hinge: bool = False
-    """The term rests, without a gradient, while all is well."""
+    """The term rests, without a gradient, while all is well: it is never dead."""
 
 
 _RANK_IC = Term(
