@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
+from atft.losses.day_weights import DayWeights
 from atft.losses.options import ObjectiveOptions as ObjectiveOptions
 from atft.losses.options import horizon_shares
 from atft.losses.portfolio import book_return
@@ -36,9 +37,10 @@ class DayObjective(nn.Module):
 
     ``loss[day] = sum over terms, horizons of weight[term] * share[day, horizon] * term[day, horizon]``, where
     the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
-    summing to 1. While training, each call also updates the running moments of the book's return (buffers,
-    kept in the checkpoint; days of the block itself never enter their own moments but for the very first).
-    On several devices each rank moves them by its own days, and DDP hands rank 0's to all before a forward.
+    summing to 1; times the day's own weight, where ages or regimes are weighed (`DayWeights`). While training,
+    each call also updates the running moments of the book's return (buffers, kept in the checkpoint; days of
+    the block itself never enter their own moments but for the very first). On several devices each rank moves
+    them by its own days, and DDP hands rank 0's to all before a forward.
 
     Args:
         options: terms and weights.
@@ -68,6 +70,7 @@ class DayObjective(nn.Module):
                 f"objective.terms: {', '.join(names)} reads quantiles and the network has none; set "
                 f"model.network.quantiles, for instance [0.1, 0.5, 0.9]"
             )
+        self.day_weights = DayWeights(options.recency_half_life_days, options.regime_weights)
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
         weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
         self.register_buffer("horizon_weights", weights, persistent=False)
@@ -88,9 +91,24 @@ class DayObjective(nn.Module):
             values = {name: self._term(name, inputs) for name in self.options.terms}
             start = inputs["score"].new_zeros(inputs["score"].shape[0])
             loss = sum((self.options.terms[n] * v for n, v in values.items()), start)
+            if self.day_weights.active:
+                loss = loss * self.day_weights(batch.day, batch.regime).to(loss.dtype)
             if self.training:
                 self._observe(inputs)
         return ObjectiveValue(loss, {n: v.detach() for n, v in values.items()})
+
+    def set_training_days(self, day: Tensor, regime: Tensor, names: Sequence[str]) -> None:
+        """Tell the day weights what they are measured against; see `DayWeights.fit`.
+
+        Args:
+            day: int64 [days], indices of the training days on the panel's calendar.
+            regime: float [days, regimes], market-wide columns of those days, NaN where unknown.
+            names: names of the columns.
+
+        Raises:
+            InputError: ``regime_weights`` names a column that is not there or does not vary.
+        """
+        self.day_weights.fit(day, regime, names)
 
     def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
         """Everything that a term may read, stocks last; see ``READABLE``."""
@@ -190,8 +208,9 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
     norms = {}
     with torch.enable_grad(), torch.autocast(score.device.type, enabled=False):
         inputs = objective._inputs(Forecast(score, quantiles), batch)
+        day_weight = batch.weight * objective.day_weights(batch.day, batch.regime).to(batch.weight.dtype)
         for name, weight in objective.options.terms.items():
-            value = (objective._term(name, inputs) * batch.weight).sum() * weight
+            value = (objective._term(name, inputs) * day_weight).sum() * weight
             pulls = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
             norms[name] = torch.stack([p.double().norm() for p in pulls if p is not None]).norm()
     total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=score.device))

@@ -27,6 +27,11 @@ class ObjectiveOptions:
         terms: weight of each term of the loss, by name; a weight of 0 reports the term and trains nothing.
         horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
             horizon in days; null weighs all alike. Only ratios matter.
+        recency_half_life_days: trading days in which a day's weight in the loss halves, counted back from the
+            newest training day; null or 0 weighs all ages alike.
+        regime_weights: how a day's market-wide columns weigh it, as a mapping from a regime column to an
+            exponent: a day one standard deviation above the training days' mean counts e^exponent times a usual
+            one; empty weighs all regimes alike.
         target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore or
             rank_normal.
         huber_delta: error from which the Huber distance grows linearly, in the unit of the target.
@@ -46,6 +51,8 @@ class ObjectiveOptions:
         default_factory=lambda: {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}
     )
     horizon_weights: dict[int, float] | list[float] | None = None
+    recency_half_life_days: float | None = None
+    regime_weights: dict[str, float] = field(default_factory=dict)
     target: str = "rank_normal"
     huber_delta: float = 1.0
     anchors: int = 200
@@ -71,6 +78,14 @@ class ObjectiveOptions:
         for name in POSITIVE:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"objective.{name} must be a number above 0, got {getattr(self, name)}")
+        half_life = self.recency_half_life_days or 0
+        if not (math.isfinite(half_life) and half_life >= 0):
+            raise InputError(
+                f"objective.recency_half_life_days must be a number >= 0 or null, got {half_life}"
+            )
+        for column, exponent in self.regime_weights.items():
+            if not math.isfinite(exponent):
+                raise InputError(f"objective.regime_weights.{column} must be a number, got {exponent}")
         if self.listnet_top > 1:
             raise InputError(f"objective.listnet_top must be a share of at most 1, got {self.listnet_top}")
         if self.ranknet_pairs < 1:

@@ -170,6 +170,26 @@ def test_quantiles_are_asked_for_in_one_line_and_their_pull_is_measured_at_the_q
     assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) > 0
 
 
+def test_recent_days_and_wanted_regimes_count_more_in_loss_and_gradient_shares(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=30)
+    scores = forecast(batch)
+    terms = {"ic": 1.0, "huber": 1.0}
+    plain = DayObjective(ObjectiveOptions(terms=terms), [1, 5])
+    options = ObjectiveOptions(terms=terms, recency_half_life_days=1.0, regime_weights={"regime_b": 0.5})
+    weighed = DayObjective(options, [1, 5])
+    with pytest.raises(RuntimeError, match="call set_training_days"):
+        weighed(scores, batch)
+    weighed.set_training_days(batch.day, batch.regime, ["regime_a", "regime_b"])
+    weight = weighed.day_weights(batch.day, batch.regime)
+    assert weight.mean().item() == pytest.approx(1) and weight.dtype == torch.float64
+    value, usual = weighed(scores, batch), plain(scores, batch)
+    torch.testing.assert_close(value.loss, usual.loss * weight.float())
+    torch.testing.assert_close(value.terms["ic"], usual.terms["ic"])
+    shared = batch._replace(weight=batch.weight * weight.float())
+    assert gradient_shares(weighed, scores, batch) == pytest.approx(gradient_shares(plain, scores, shared))
+    assert not any(name.startswith("day_weights") for name in weighed.state_dict())
+
+
 def test_turnover_compares_the_days_of_a_block_and_leaves_the_first_alone(make_batch: MakeBatch) -> None:
     batch = make_batch(days=4, stocks=30)
     scores = forecast(batch)
@@ -212,6 +232,11 @@ def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> Non
         ({"ranknet_pairs": 0}, r"objective.ranknet_pairs must be at least 1, got 0"),
         ({"listnet_top": 1.5}, r"objective.listnet_top must be a share of at most 1, got 1.5"),
         ({"exposure_ridge": 0.0}, r"objective.exposure_ridge must be a number above 0, got 0.0"),
+        ({"recency_half_life_days": -1.0}, r"recency_half_life_days must be a number >= 0 or null, got -1.0"),
+        (
+            {"regime_weights": {"regime_a": float("inf")}},
+            r"objective.regime_weights.regime_a must be a number",
+        ),
         ({"anchors": 1}, r"objective.anchors must be at least 2, got 1"),
     ],
 )

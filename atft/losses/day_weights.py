@@ -1,0 +1,113 @@
+"""How much each trading day's loss counts: recent days more, and days of a regime more or less.
+
+Decisions: both are known on the day itself; what a usual regime is, is learnt from the training days alone; the
+mean weight over the training days is 1, so that learning rate and clipping keep their meaning.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from atft.errors import InputError, nearest
+
+FARTHEST = 3.0
+"""Standard deviations beyond which a regime is no more unusual: no crash owns the loss."""
+
+
+class DayWeights(nn.Module):
+    r"""Weigh days by age and regime, the mean over the training days being 1.
+
+    :math:`w_t \propto 2^{-(T - t) / h} \exp(\sum_c e_c z_{t,c})` with :math:`T` the newest training day,
+    :math:`h` the half-life and :math:`z_{t,c}` the regime column of that day in standard deviations from its mean
+    over the training days, at most 3 either way. An exponent of -0.5 on a volatility makes a day of one standard
+    deviation above the mean count 0.61 times a usual one; where a value is unknown it is taken for usual.
+
+    Args:
+        half_life_days: trading days in which a day's weight halves; 0 or None weighs all ages alike.
+        exponents: exponent of each regime column, by its name; empty weighs all regimes alike.
+    """
+
+    newest: Tensor
+    mean: Tensor
+    deviation: Tensor
+    exponent: Tensor
+    level: Tensor
+
+    def __init__(self, half_life_days: float | None, exponents: Mapping[str, float]) -> None:
+        super().__init__()
+        self.half_life_days = half_life_days or math.inf
+        self.exponents = dict(exponents)
+        self.active = math.isfinite(self.half_life_days) or bool(self.exponents)
+        # Derived from the run's own training days each time, so no checkpoint carries them.
+        for name in ("newest", "mean", "deviation", "exponent", "level"):
+            self.register_buffer(name, torch.zeros(0), persistent=False)
+
+    @torch.no_grad()
+    def fit(
+        self, day: Int[Tensor, " days"], regime: Float[Tensor, "days regimes"], names: Sequence[str]
+    ) -> None:
+        """Learn the newest day, the usual regime and the mean weight from the training days.
+
+        Args:
+            day: indices of the training days on the panel's calendar.
+            regime: the regime columns of those days, NaN where unknown.
+            names: their names, in the order of the columns.
+
+        Raises:
+            InputError: a named column is not among ``names``, or does not vary over the training days.
+        """
+        if not self.active:
+            return
+        device = self.newest.device
+        places = []
+        for name in self.exponents:
+            if name not in names:
+                raise InputError(
+                    f"objective.regime_weights: the panel has no regime column {name!r}{nearest(name, names)}"
+                )
+            places.append(list(names).index(name))
+        table = regime[:, places].double()
+        count = table.isfinite().sum(0).clamp_min(1)
+        mean = table.nan_to_num(0.0, 0.0, 0.0).sum(0) / count
+        apart = torch.where(table.isfinite(), table - mean, 0)
+        deviation = (apart**2).sum(0).div(count).sqrt()
+        for name, value, size in zip(self.exponents, deviation.tolist(), mean.abs().tolist(), strict=True):
+            if value <= 1e-6 * size:
+                raise InputError(
+                    f"objective.regime_weights: {name} does not vary over the training days; leave it out"
+                )
+        exponent = torch.zeros(len(names), dtype=torch.float64)
+        exponent[places] = torch.tensor(list(self.exponents.values()), dtype=torch.float64)
+        self.newest = day.max().to(device)
+        self.mean = torch.zeros_like(exponent).scatter(0, torch.tensor(places).long(), mean).to(device)
+        ones = torch.ones_like(exponent)
+        self.deviation = ones.scatter(0, torch.tensor(places).long(), deviation).to(device)
+        self.exponent = exponent.to(device)
+        self.level = torch.ones((), dtype=torch.float64, device=device)
+        self.level = self(day.to(device), regime.to(device)).mean()
+
+    def forward(
+        self, day: Int[Tensor, " days"], regime: Float[Tensor, "days regimes"]
+    ) -> Float[Tensor, " days"]:
+        """Weigh days; a day after the newest training day counts as that one does.
+
+        Args:
+            day: indices on the panel's calendar.
+            regime: the regime columns of those days, NaN where unknown.
+
+        Raises:
+            RuntimeError: the weights are asked for and no training days were given.
+        """
+        if not self.active:
+            return torch.ones(day.shape, dtype=torch.float64, device=day.device)
+        if not self.level.numel():
+            raise RuntimeError(
+                "day weights need the training days: call set_training_days before the first step"
+            )
+        age = (self.newest - day).clamp_min(0).double()
+        unusual = ((regime.double() - self.mean) / self.deviation).nan_to_num(0.0).clamp(-FARTHEST, FARTHEST)
+        weight = torch.exp((self.exponent * unusual).sum(-1) - math.log(2) / self.half_life_days * age)
+        return weight / self.level
