@@ -5,11 +5,14 @@ network.
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import spearman
@@ -124,6 +127,25 @@ def test_gradients_equal_finite_differences(name: str, make_batch: Callable[...,
         return objective._term(name, held | {k: moved[k] for k in ("score", "quantiles") if k in moved})
 
     assert gradcheck(loss, (score,))
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_no_tensor_of_stocks_by_stocks_is_made(name: str, make_batch: Callable[..., DayBatch]) -> None:
+    stocks = 1500
+    batch = make_batch(days=2, stocks=stocks, features=1, lookback=1, edges_per_stock=0)
+    sizes: list[int] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, op: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+            made = op(*arguments, **(options or {}))
+            sizes.extend(t.numel() for t in tree_leaves(made) if isinstance(t, Tensor))
+            return made
+
+    score = torch.randn(batch.target.shape).requires_grad_()
+    with Watch():
+        alone(name)(forecast(score), batch).loss.sum().backward()
+    # Two days and two horizons: even one day's stocks x stocks would be more.
+    assert sizes and max(sizes) < stocks * stocks
 
 
 def noisy_linear_market(days: int, seed: int) -> tuple[Tensor, Tensor]:
