@@ -28,6 +28,7 @@ from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
 from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
+from atft.callbacks.validation_figures import ValidationFigures
 from atft.commands.refusals import remember_keys
 from atft.errors import InputError, nearest
 from atft.market.options import MarketOptions
@@ -49,6 +50,7 @@ MONITORS: dict[str, type[pl.Callback]] = {
     "collapse_guard": CollapseGuard,
     "throughput": Throughput,
     "tensorboard_layout": TensorBoardLayout,
+    "validation_figures": ValidationFigures,
 }
 """Guards and monitors that every fit has, by the key of their options."""
 
