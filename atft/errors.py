@@ -21,6 +21,10 @@ class NonFiniteLoss(RunFailed):
     """A step's loss or gradient is not finite: applying it would have spoilt the weights."""
 
 
+class DeadTerm(RunFailed):
+    """A term of the loss has a weight and no gradient in a whole epoch: it is paid for and teaches nothing."""
+
+
 class VarianceCollapse(RunFailed):
     """The network gives (nearly) one score to all stocks of a day: nothing it says has meaning."""
 

@@ -217,6 +217,11 @@ class DayData(pl.LightningDataModule):
             self._statistics = torch.from_numpy(median), torch.from_numpy(iqr)
         return self._statistics
 
+    def training_days(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+        """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""
+        cache, days = self.open_cache(), self.split.train
+        return torch.from_numpy(days), torch.from_numpy(cache.regime[days]), cache.manifest.regimes
+
     # -- loaders
 
     def train_dataloader(self) -> BlockLoader:

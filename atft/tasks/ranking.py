@@ -18,7 +18,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
-from atft.errors import InputError
+from atft.errors import DeadTerm, InputError
+from atft.losses.dead_terms import DeadTerms
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
@@ -64,7 +65,8 @@ class RankingTask(pl.LightningModule):
         self.optimizer_factory = optimizer
         self.scheduler_factory = scheduler
         self.network = ATFTGATFAN(network, n_features=len(self.features))
-        self.objective = DayObjective(objective, horizons=network.horizons)
+        self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
+        self._dead_terms = DeadTerms(objective.terms)
         transform = target_transform(objective.target)
         self.metrics = torch.nn.ModuleDict(
             {
@@ -83,10 +85,11 @@ class RankingTask(pl.LightningModule):
         return Forecast(forecast.score.float(), None if quantiles is None else quantiles.float())
 
     def setup(self, stage: str) -> None:
-        """Learn the scaling from the training days; a checkpoint's own replaces it when one is loaded."""
+        """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
         data = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and data is not None:
             self.network.set_scaling(*data.robust_statistics())
+            self.objective.set_training_days(*data.training_days())
 
     # -- training
 
@@ -103,9 +106,8 @@ class RankingTask(pl.LightningModule):
         value = self.objective(forecast, batch)
         # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
         loss = (batch.weight * value.loss).sum()
-        if self._measures_shares(batch):
-            for name, share in gradient_shares(self.objective, forecast, batch).items():
-                self.log(f"train/gradient_share/{name}", share, batch_size=1, sync_dist=True)
+        if self._dead_terms.pending or self._measures_shares(batch):
+            self._take_shares(forecast, batch)
         self.manual_backward(loss * self.trainer.world_size)
         self._add_to_step("train/loss", loss)
         for name, term in value.terms.items():
@@ -133,6 +135,25 @@ class RankingTask(pl.LightningModule):
         held = self._step_sums.get(name)
         self._step_sums[name] = value.detach() if held is None else held + value.detach()
 
+    def _take_shares(self, forecast: Forecast, batch: DayBatch) -> None:
+        shares = gradient_shares(self.objective, forecast, batch)
+        self._dead_terms.see(shares)
+        if self._measures_shares(batch):  # the same steps on all ranks; what is pending differs between them
+            for name, share in shares.items():
+                self.log(f"train/gradient_share/{name}", share, batch_size=1, sync_dist=True)
+
+    def _refuse_dead_terms(self) -> None:
+        dead = self._dead_terms.close_epoch()
+        watched = self._dead_terms.watched
+        alive = torch.tensor([float(n not in dead) for n in watched], device=self.device)
+        alive = cast(Tensor, self.trainer.strategy.reduce(alive, reduce_op="sum"))
+        names = [n for n, ranks in zip(watched, alive.tolist(), strict=True) if ranks == 0]
+        if names:
+            raise DeadTerm(
+                f"objective.terms.{', '.join(names)}: a weight above 0 and a gradient of exactly 0 in all of epoch "
+                f"{self.current_epoch + 1}; set the weight to 0, or mend what the term reads"
+            )
+
     def _measures_shares(self, batch: DayBatch) -> bool:
         # Right before a step's gradients are applied: the same block of the same step whatever the block size.
         return self.shares_every > 0 and batch.closes_step and self.global_step % self.shares_every == 0
@@ -155,6 +176,7 @@ class RankingTask(pl.LightningModule):
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, LRScheduler) and not hasattr(scheduler, "advance"):
             scheduler.step()
+        self._refuse_dead_terms()
 
     def configure_optimizers(self) -> Any:
         optimizer, scheduler = self.build_optimizer(self.trainer.max_epochs or 1)

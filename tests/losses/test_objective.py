@@ -10,7 +10,6 @@ import torch
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
-from atft.losses.options import horizon_shares
 from atft.losses.portfolio import book_return, turnover
 
 MakeBatch = Callable[..., DayBatch]
@@ -215,48 +214,3 @@ def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> Non
     both = Forecast(score, torch.stack((score - 1, score + 1), dim=-1))
     made = set(DayObjective(ObjectiveOptions(), [1, 5], [0.1, 0.9])._inputs(both, batch))
     assert made == {"score", "target", "realised", "valid", "earned", "return_mean", "return_square"}
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"terms": {"hubr": 1.0}}, r"no term 'hubr'; did you mean 'huber'"),
-        ({"terms": {"ic": -1.0}}, r"objective.terms.ic must be a number >= 0, got -1.0"),
-        ({"terms": {"ic": float("nan")}}, r"objective.terms.ic must be a number >= 0, got nan"),
-        ({"terms": {"ic": 0.0}}, r"at least one term a weight above 0"),
-        ({"terms": {}}, r"at least one term a weight above 0"),
-        ({"target": "rank"}, r"objective.target 'rank' is not known"),
-        ({"temperature": 0.0}, r"objective.temperature must be a number above 0, got 0.0"),
-        ({"terms": {"rank_ic": 1.0, "spearman": 1.0}}, r"spearman is another name of rank_ic; keep one"),
-        ({"scale_floor": 0.0}, r"objective.scale_floor must be a number above 0, got 0.0"),
-        ({"ranknet_pairs": 0}, r"objective.ranknet_pairs must be at least 1, got 0"),
-        ({"listnet_top": 1.5}, r"objective.listnet_top must be a share of at most 1, got 1.5"),
-        ({"exposure_ridge": 0.0}, r"objective.exposure_ridge must be a number above 0, got 0.0"),
-        ({"recency_half_life_days": -1.0}, r"recency_half_life_days must be a number >= 0 or null, got -1.0"),
-        (
-            {"regime_weights": {"regime_a": float("inf")}},
-            r"objective.regime_weights.regime_a must be a number",
-        ),
-        ({"anchors": 1}, r"objective.anchors must be at least 2, got 1"),
-    ],
-)
-def test_options_that_cannot_work_are_refused_in_one_line(options: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        ObjectiveOptions(**options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ([1.0], r"one weight for each of the horizons \[1, 5\], got 1"),
-        ({1: 1.0}, r"must name each of the horizons \[1, 5\], got \[1\]"),
-        ({1: 1.0, 5: 1.0, 9: 1.0}, r"must name each of the horizons"),
-        ([-1.0, 2.0], r"must be >= 0 and not all 0"),
-        ([0.0, 0.0], r"must be >= 0 and not all 0"),
-    ],
-)
-def test_horizon_weights_that_do_not_fit_are_refused(
-    weights: dict[int, float] | list[float], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        horizon_shares(weights, (1, 5))
