@@ -5,17 +5,17 @@ drops out and the others share its weight; everything is computed in float32 or 
 precision. Cost: `benchmarks/loss_speed.py` prints it by term.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
-from atft.errors import InputError
+from atft.errors import InputError, nearest
 from atft.losses.day_weights import DayWeights
 from atft.losses.options import ObjectiveOptions as ObjectiveOptions
-from atft.losses.options import horizon_shares
+from atft.losses.options import check_term_weights, horizon_shares
 from atft.losses.portfolio import book_return
 from atft.losses.targets import target_transform
 from atft.losses.terms import find_term
@@ -63,6 +63,8 @@ class DayObjective(nn.Module):
         super().__init__()
         self.options = options
         self.horizons = tuple(horizons)
+        self.term_weights = dict(options.terms)
+        """Each term's present weight; :meth:`set_weights` changes it in place."""
         self._reads = {tensor for name in options.terms for tensor in find_term(name).reads}
         if "quantiles" in self._reads and not quantiles:
             names = [n for n in options.terms if "quantiles" in find_term(n).reads]
@@ -90,12 +92,42 @@ class DayObjective(nn.Module):
             inputs = self._inputs(forecast, batch)
             values = {name: self._term(name, inputs) for name in self.options.terms}
             start = inputs["score"].new_zeros(inputs["score"].shape[0])
-            loss = sum((self.options.terms[n] * v for n, v in values.items()), start)
+            loss = sum((self.term_weights[n] * v for n, v in values.items()), start)
             if self.day_weights.active:
                 loss = loss * self.day_weights(batch.day, batch.regime).to(loss.dtype)
             if self.training:
                 self._observe(inputs)
         return ObjectiveValue(loss, {n: v.detach() for n, v in values.items()})
+
+    def set_weights(
+        self,
+        terms: Mapping[str, float] | None = None,
+        horizons: Mapping[int, float] | Sequence[float] | None = None,
+    ) -> None:
+        """Weigh terms and horizons anew from the next block on, as a phase of the training does.
+
+        The weights are no part of a checkpoint: whoever sets them does so as a function of the epoch, when an
+        epoch starts, a resumed one included. A term of weight 0 is still valued and reported.
+
+        Args:
+            terms: weights by name, of terms that the objective was built with; one that is not named gets the
+                weight it was built with, so that an empty mapping gives all of these back. None leaves all.
+            horizons: as ``horizon_weights`` of the options. None leaves them.
+
+        Raises:
+            InputError: an unknown name, a weight below 0 or not finite, nothing above 0, or horizons that do
+                not fit.
+        """
+        if terms is not None:
+            for name in terms:
+                if name not in self.term_weights:
+                    known = self.term_weights
+                    raise InputError(f"objective.terms has no term {name!r} to weigh{nearest(name, known)}")
+            weights = {**self.options.terms, **terms}
+            check_term_weights(weights)
+            self.term_weights.update(weights)
+        if horizons is not None:
+            self.horizon_weights.copy_(torch.tensor(horizon_shares(horizons, self.horizons)))
 
     def set_training_days(self, day: Tensor, regime: Tensor, names: Sequence[str]) -> None:
         """Tell the day weights what they are measured against; see `DayWeights.fit`.
@@ -209,7 +241,7 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
     with torch.enable_grad(), torch.autocast(score.device.type, enabled=False):
         inputs = objective._inputs(Forecast(score, quantiles), batch)
         day_weight = batch.weight * objective.day_weights(batch.day, batch.regime).to(batch.weight.dtype)
-        for name, weight in objective.options.terms.items():
+        for name, weight in objective.term_weights.items():
             value = (objective._term(name, inputs) * day_weight).sum() * weight
             pulls = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
             norms[name] = torch.stack([p.double().norm() for p in pulls if p is not None]).norm()

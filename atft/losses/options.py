@@ -1,6 +1,7 @@
 """What a day's loss is made of: every dial of the objective, checked before anything is built."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from atft.errors import InputError
@@ -66,12 +67,9 @@ class ObjectiveOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, in one line each."""
-        for name, weight in self.terms.items():
+        for name in self.terms:
             find_term(name)
-            if not (math.isfinite(weight) and weight >= 0):
-                raise InputError(f"objective.terms.{name} must be a number >= 0, got {weight}")
-        if not any(self.terms.values()):
-            raise InputError("objective.terms must give at least one term a weight above 0")
+        check_term_weights(self.terms)
         target_transform(self.target)
         if "rank_ic" in self.terms and "spearman" in self.terms:
             raise InputError("objective.terms: spearman is another name of rank_ic; keep one of them")
@@ -94,7 +92,22 @@ class ObjectiveOptions:
             raise InputError(f"objective.anchors must be at least 2, got {self.anchors}")
 
 
-def horizon_shares(weights: dict[int, float] | list[float] | None, horizons: tuple[int, ...]) -> list[float]:
+def check_term_weights(terms: Mapping[str, float]) -> None:
+    """Refuse weights that are negative, not finite, or all 0.
+
+    Raises:
+        InputError: with the name and what it got.
+    """
+    for name, weight in terms.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            raise InputError(f"objective.terms.{name} must be a number >= 0, got {weight}")
+    if not any(terms.values()):
+        raise InputError("objective.terms must give at least one term a weight above 0")
+
+
+def horizon_shares(
+    weights: Mapping[int, float] | Sequence[float] | None, horizons: tuple[int, ...]
+) -> list[float]:
     """Give each horizon its share of the loss; the shares sum to 1.
 
     Raises:
@@ -102,7 +115,7 @@ def horizon_shares(weights: dict[int, float] | list[float] | None, horizons: tup
     """
     if weights is None:
         return [1 / len(horizons)] * len(horizons)
-    if isinstance(weights, dict):
+    if isinstance(weights, Mapping):
         if set(weights) != set(horizons):
             raise InputError(
                 f"objective.horizon_weights must name each of the horizons {list(horizons)}, "

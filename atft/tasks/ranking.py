@@ -66,7 +66,7 @@ class RankingTask(pl.LightningModule):
         self.scheduler_factory = scheduler
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
-        self._dead_terms = DeadTerms(objective.terms)
+        self._dead_terms = DeadTerms(self.objective.term_weights)
         transform = target_transform(objective.target)
         self.metrics = torch.nn.ModuleDict(
             {

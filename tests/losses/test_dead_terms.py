@@ -42,6 +42,21 @@ def test_one_pull_saves_a_term_for_its_epoch_only(make_batch: Callable[..., DayB
     assert watch.close_epoch() == ("turnover",)
 
 
+def test_a_term_counts_as_long_as_its_present_weight_is_above_zero(
+    make_batch: Callable[..., DayBatch],
+) -> None:
+    objective = DayObjective(ObjectiveOptions(terms=TURNOVER), [1, 5])
+    watch = DeadTerms(objective.term_weights)
+    objective.set_weights({"turnover": 0.0, "huber": 0.1})
+    assert watch.watched == watch.pending == ("ic", "huber")
+    single = make_batch(days=1, stocks=30)
+    watch.see(gradient_shares(objective, scores(single), single))
+    assert watch.pending == () and watch.close_epoch() == ()
+    objective.set_weights({})
+    watch.see(gradient_shares(objective, scores(single), single))
+    assert watch.close_epoch() == ("turnover",)
+
+
 def test_an_epoch_without_a_measurement_condemns_nothing() -> None:
     watch = DeadTerms({"ic": 1.0})
     assert watch.close_epoch() == ()

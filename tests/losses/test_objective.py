@@ -3,6 +3,7 @@ checkpoint.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,54 @@ def test_a_horizon_that_a_day_cannot_rank_drops_out_and_the_others_share_its_wei
     ).loss
     torch.testing.assert_close(both[1], first[1])
     assert not torch.isclose(both[0], first[0])
+
+
+def test_present_weights_make_the_loss_and_the_gradient_shares_and_can_be_given_back(
+    make_batch: MakeBatch,
+) -> None:
+    batch = make_batch(days=4, stocks=30)
+    scores = forecast(batch)
+    terms = {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5}
+    objective = DayObjective(ObjectiveOptions(terms=terms), [1, 5]).eval()
+    built = objective(scores, batch)
+    objective.set_weights({"huber": 0.0, "ic": 2.0}, horizons={5: 3.0, 1: 1.0})
+    assert objective.term_weights == {"huber": 0.0, "ic": 2.0, "rank_ic": 0.5}
+    asked = ObjectiveOptions(terms={"huber": 0.0, "ic": 2.0, "rank_ic": 0.5}, horizon_weights=[1.0, 3.0])
+    same = DayObjective(asked, [1, 5]).eval()
+    torch.testing.assert_close(objective(scores, batch).loss, same(scores, batch).loss, rtol=0, atol=0)
+    assert objective(scores, batch).terms["huber"].gt(0).all(), "a weight of 0 is still reported"
+    shares = gradient_shares(objective, scores, batch)
+    assert shares == gradient_shares(same, scores, batch) and shares["huber"] == 0 < shares["ic"]
+    objective.set_weights({"ic": 0.1})
+    assert objective.term_weights == {**terms, "ic": 0.1}, (
+        "what is not named has the weight it was built with"
+    )
+    objective.set_weights(horizons=[1.0, 1.0])
+    assert objective.term_weights["ic"] == 0.1, "None leaves the terms"
+    objective.set_weights({})
+    torch.testing.assert_close(objective(scores, batch).loss, built.loss, rtol=0, atol=0)
+    assert set(objective.state_dict()) == {"return_mean", "return_square", "return_days"}
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"terms": {"rankic": 1.0}}, r"no term 'rankic' to weigh; did you mean 'rank_ic'\?$"),
+        ({"terms": {"huber": 1.0}}, r"no term 'huber' to weigh; known: ic, rank_ic$"),
+        ({"terms": {"ic": float("inf")}}, r"objective.terms.ic must be a number >= 0, got inf$"),
+        ({"terms": {"ic": 0.0, "rank_ic": 0.0}}, r"at least one term a weight above 0$"),
+        ({"horizons": {1: 1.0}}, r"must name each of the horizons \[1, 5\], got \[1\]$"),
+        ({"horizons": [0.0, 0.0]}, r"must be >= 0 and not all 0"),
+    ],
+)
+def test_weights_that_do_not_fit_the_objective_are_refused_and_change_nothing(
+    weights: dict[str, Any], message: str
+) -> None:
+    objective = DayObjective(ObjectiveOptions(terms={"ic": 1.0, "rank_ic": 0.5}), [1, 5])
+    with pytest.raises(InputError, match=message):
+        objective.set_weights(**weights)
+    assert objective.term_weights == {"ic": 1.0, "rank_ic": 0.5}
+    assert objective.horizon_weights.tolist() == [0.5, 0.5]
 
 
 def test_days_without_labels_have_loss_zero_and_no_gradient(make_batch: MakeBatch) -> None:
