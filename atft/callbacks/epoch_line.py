@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -30,12 +29,10 @@ class EpochLine(pl.Callback):
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._started = self._trained = 0.0
-        self._rows = torch.zeros((), dtype=torch.int64)
+        self._started = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = self._trained = time.perf_counter()
-        self._rows = torch.zeros((), dtype=torch.int64, device=pl_module.device)
+        self._started = time.perf_counter()
         if not trainer.is_global_zero:
             return
         self._bar = progress_bar(transient=True)
@@ -45,14 +42,11 @@ class EpochLine(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
     ) -> None:
-        self._rows += batch.universe.sum()
-        self._trained = time.perf_counter()
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
-        rows = int(trainer.strategy.reduce(self._rows, reduce_op="sum"))
         if not trainer.is_global_zero:
             return
         seconds = time.perf_counter() - self._started
@@ -63,7 +57,9 @@ class EpochLine(pl.Callback):
         parts += [f"{n} {float(metrics[n]):+.4f}" for n in ("val/rank_ic", "val/ic") if n in metrics]
         if "val/scale" in metrics:
             parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
-        parts += [f"{rows / max(self._trained - self._started, 1e-9):,.0f} stock-days/s", f"{seconds:.1f} s"]
+        if "speed/stock_days_per_second" in metrics:
+            parts.append(f"{float(metrics['speed/stock_days_per_second']):,.0f} stock-days/s")
+        parts.append(f"{seconds:.1f} s")
         line = "   ".join(parts)
         self.console.print(line, soft_wrap=True)
         append_log(self.directory, line)

@@ -47,8 +47,8 @@ class RunRecord(pl.Callback):
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
         self._calendar_days = 0
-        self._started = self._epoch_started = self._idle_since = time.perf_counter()
-        self._waiting = 0.0
+        self._started = self.epoch_started = self._idle_since = time.perf_counter()
+        self.epoch_waiting = 0.0  # seconds of the epoch between two blocks
 
     # -- the beginning
 
@@ -67,8 +67,8 @@ class RunRecord(pl.Callback):
         self._publish(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._epoch_started = self._idle_since = time.perf_counter()
-        self._waiting = 0.0
+        self.epoch_started = self._idle_since = time.perf_counter()
+        self.epoch_waiting = 0.0
         self._forget("train")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,7 +79,7 @@ class RunRecord(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: Any, batch: DayBatch, batch_idx: int
     ) -> None:
-        self._waiting += time.perf_counter() - self._idle_since
+        self.epoch_waiting += time.perf_counter() - self._idle_since
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
@@ -99,6 +99,19 @@ class RunRecord(pl.Callback):
         if not trainer.sanity_checking:
             self._count("val", batch)
 
+    def seen(self, split: str, trainer: pl.Trainer) -> tuple[int, int]:
+        """Stock-days and different days of the split that went through the network this epoch, on all devices.
+
+        Waits for the device, and for the other ranks: ask at the end of an epoch, on every rank.
+
+        Args:
+            split: train or val, at least one block of which was counted.
+            trainer: the run's.
+        """
+        counters = (self._rows[split], self._days[split])
+        rows, days = (trainer.strategy.reduce(c, reduce_op="sum") for c in counters)
+        return int(rows), int((days > 0).sum())
+
     # -- the end of an epoch, of the run
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -106,9 +119,9 @@ class RunRecord(pl.Callback):
             self._read_counters(split, trainer)
         self.receipt.epochs = trainer.current_epoch + 1
         self.receipt.steps = trainer.global_step
-        seconds = time.perf_counter() - self._epoch_started
+        seconds = time.perf_counter() - self.epoch_started
         self.receipt.seconds.setdefault("per_epoch", []).append(round(seconds, 3))
-        waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self._waiting
+        waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self.epoch_waiting
         self.receipt.seconds["waiting_for_data"] = round(waited, 3)
         values = {k: float(v) for k, v in trainer.callback_metrics.items()}
         self.history.append({"epoch": trainer.current_epoch, "seconds": seconds, **values})
@@ -168,11 +181,7 @@ class RunRecord(pl.Callback):
 
     def _read_counters(self, split: str, trainer: pl.Trainer) -> None:
         if split in self._rows:
-            rows, days = (
-                trainer.strategy.reduce(c[split], reduce_op="sum") for c in (self._rows, self._days)
-            )
-            self.receipt.rows[split].seen = int(rows)
-            self.receipt.days[split].seen = int((days > 0).sum())
+            self.receipt.rows[split].seen, self.receipt.days[split].seen = self.seen(split, trainer)
 
     def _average_terms(self) -> None:
         prefix = {"value": "train/term/", "gradient_share": "train/gradient_share/"}

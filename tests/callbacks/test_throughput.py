@@ -10,15 +10,10 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from atft.callbacks.throughput import distinct_days, gpu_figures
+from atft.callbacks.throughput import gpu_figures
 from atft.tasks.day_data import DayData
 
 SPEEDS = ["speed/days_per_second", "speed/stock_days_per_second", "speed/waiting_share"]
-
-
-def test_a_day_that_came_in_parts_counts_once_and_an_empty_one_not_at_all() -> None:
-    assert int(distinct_days([torch.tensor([3, 4]), torch.tensor([4, -1]), torch.tensor([-1])])) == 2
-    assert int(distinct_days([])) == 0
 
 
 def test_without_a_gpu_nothing_is_said_of_one() -> None:
