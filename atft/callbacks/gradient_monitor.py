@@ -14,7 +14,6 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.nn.options import BLOCKS
 
 NORM, SHARE, HISTOGRAM = "health/gradient_norm", "health/gradient_non_finite", "health/gradient"
 
@@ -65,19 +64,18 @@ class GradientMonitor(pl.Callback):
 
 
 def gradient_parts(network: Any) -> dict[str, list[Tensor]]:
-    """Gradients by block: the switchable blocks by their names, all else by the network's own part it lies in.
+    """Gradients by the network's parameter groups: its blocks, the input's projection, the heads.
 
-    A block that is switched off, or that has no gradient yet, is left out.
+    A group that rests, because its block is off or a phase freezes it, or that has no gradient yet, is left out.
 
     Args:
-        network: with ``block_parameters(name)`` for each of ``BLOCKS``.
+        network: with ``parameter_groups()``.
     """
-    owner = {id(p): name for name in BLOCKS for p in network.block_parameters(name)}
-    parts: dict[str, list[Tensor]] = {}
-    for path, parameter in network.named_parameters():
-        if parameter.grad is not None:
-            parts.setdefault(owner.get(id(parameter), path.split(".")[0]), []).append(parameter.grad)
-    return parts
+    held = {
+        name: [p.grad for p in group if p.grad is not None]
+        for name, group in network.parameter_groups().items()
+    }
+    return {name: gradients for name, gradients in held.items() if gradients}
 
 
 def gradient_health(parts: dict[str, list[Tensor]]) -> dict[str, float]:

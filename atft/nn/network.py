@@ -24,7 +24,7 @@ from atft.errors import InputError, nearest
 from atft.nn.frequency_norm import frequency_norm
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
-from atft.nn.options import BLOCKS, NetworkOptions, check_options
+from atft.nn.options import BLOCKS, PARAMETER_GROUPS, NetworkOptions, check_options
 from atft.nn.robust_input import RobustInput
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
@@ -101,6 +101,14 @@ class ATFTGATFAN(nn.Module):
         else:
             block = self.encoder if name == "encoder" else self.graph
             yield from block.parameters()
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Sort every parameter into exactly one of ``PARAMETER_GROUPS``."""
+        groups = {name: list(self.block_parameters(name)) for name in BLOCKS}
+        weigher = {id(p) for p in groups["variable_selection"]}
+        groups["input"] = [p for p in self.selection.parameters() if id(p) not in weigher]
+        groups["heads"] = list(self.heads.parameters())
+        return {name: groups[name] for name in PARAMETER_GROUPS}
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""

@@ -9,6 +9,8 @@ from atft.errors import InputError
 
 BLOCKS = ("variable_selection", "fan", "encoder", "graph")
 """The blocks that a switch turns off; all of them are built once, whatever the switches say."""
+PARAMETER_GROUPS = (*BLOCKS, "input", "heads")
+"""The parts that train or rest apart: the blocks, the projection of a row's features, and the heads."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,14 @@ from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
-from atft.nn.options import NetworkOptions
+from atft.nn.options import BLOCKS, NetworkOptions
+from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
+from atft.tasks.checkpoint_fit import (
+    feature_order,
+    refuse_other_optimizer,
+    refuse_other_shapes,
+    selected_blocks,
+)
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
@@ -122,10 +129,11 @@ class RankingTask(pl.LightningModule):
         optimizer = cast(LightningOptimizer, self.optimizers())
         if self.gradient_clip is not None:
             self.clip_gradients(cast(Optimizer, optimizer), self.gradient_clip, "norm")
-        optimizer.step()
+        with phase_rates(optimizer):
+            optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self._advance_schedule()
-        self.log("train/learning_rate", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+        self.log("train/learning_rate", largest_rate(optimizer), on_step=True, on_epoch=False)
         for name, total in self._step_sums.items():
             whole = self.trainer.strategy.reduce(total, reduce_op="sum")
             self.log(name, whole, on_step=False, on_epoch=True, batch_size=1)
@@ -183,13 +191,13 @@ class RankingTask(pl.LightningModule):
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def build_optimizer(self, max_epochs: int) -> tuple[Optimizer, LRScheduler | None]:
-        """Build the optimiser and its schedule for a run of ``max_epochs``.
+        """Build the optimiser and its schedule for a run of ``max_epochs``; a group for each part of the network.
 
         Raises:
             InputError: one of their numbers is out of range.
         """
         try:
-            optimizer = self.optimizer_factory([p for p in self.parameters() if p.requires_grad])
+            optimizer = self.optimizer_factory(named_groups(self.network.parameter_groups()))
             scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None
         except InputError:
             raise
@@ -240,44 +248,23 @@ class RankingTask(pl.LightningModule):
             "features": self.trained_on,
             "config": self.config_text,
             "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
+            "blocks": dict(self.network.switches),
+            "blocks_asked": self._blocks_asked(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         held = checkpoint.get("atft", {})
-        self._take_features(list(held.get("features", self.features)))
-        self._refuse_other_shapes(checkpoint.get("state_dict", {}))
-        stepped = held.get("optimizer", "")
-        if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING and stepped:
-            asked = type(self.build_optimizer(self._trainer.max_epochs or 1)[0]).__name__
-            if asked != stepped:
-                raise InputError(
-                    f"checkpoint: {stepped} trained it, the config asks for {asked}; "
-                    f"go on with the same model.optimizer, or start afresh"
-                )
+        self.trained_on = list(held.get("features", self.features))
+        self._order = feature_order(self.trained_on, self.features)
+        refuse_other_shapes(checkpoint.get("state_dict", {}), self.state_dict())
+        if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
+            self.network.set_blocks(**selected_blocks(held, self._blocks_asked()))
+        elif held.get("optimizer"):
+            own = self.build_optimizer(self.trainer.max_epochs or 1)[0]
+            refuse_other_optimizer(held["optimizer"], checkpoint.get("optimizer_states", []), own)
 
-    def _take_features(self, trained_on: list[str]) -> None:
-        """Read the panel's features in the order in which the checkpoint's network knows them."""
-        if sorted(trained_on) != sorted(self.features):
-            missing = [n for n in trained_on if n not in self.features]
-            surplus = [n for n in self.features if n not in trained_on]
-            raise InputError(
-                f"checkpoint: trained on {len(trained_on)} features, the panel gives {len(self.features)}; "
-                f"missing {missing[:5]}, not known {surplus[:5]}; name the same in data.panel.schema.features"
-            )
-        self.trained_on = trained_on
-        self._order = [self.features.index(n) for n in trained_on] if trained_on != self.features else []
-
-    def _refuse_other_shapes(self, weights: dict[str, Tensor]) -> None:
-        own = self.state_dict()
-        if not weights:
-            return
-        other = [n for n in own if n not in weights or weights[n].shape != own[n].shape]
-        other += [n for n in weights if n not in own]
-        if other:
-            raise InputError(
-                f"checkpoint: its network has other sizes ({len(other)} tensors differ, the first is "
-                f"{other[0]}); set model.network.hidden_size, gat_layers and horizons to its own"
-            )
+    def _blocks_asked(self) -> dict[str, bool]:
+        return {name: getattr(self.network.options, name) for name in BLOCKS}
 
     def _epoch_seed(self) -> int:
         return 1_000_003 * (getattr(self.trainer.datamodule, "seed", 0) + 1) + self.current_epoch  # type: ignore[attr-defined]

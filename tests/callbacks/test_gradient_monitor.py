@@ -14,7 +14,7 @@ from atft.callbacks.gradient_monitor import GradientMonitor, gradient_health, gr
 from atft.errors import InputError
 from atft.nn.network import ATFTGATFAN, NetworkOptions
 
-BLOCKS = {"variable_selection", "fan", "encoder", "graph", "heads", "selection"}
+BLOCKS = {"variable_selection", "fan", "encoder", "graph", "heads", "input"}
 
 
 def stepped(batch: DayBatch, **switches: bool) -> ATFTGATFAN:

@@ -11,6 +11,7 @@ import torch
 from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.nn.network import ATFTGATFAN, BLOCKS, NetworkOptions
+from atft.nn.options import PARAMETER_GROUPS
 
 MakeBatch = Callable[..., DayBatch]
 SWITCHES = [dict(zip(BLOCKS, on, strict=True)) for on in product((True, False), repeat=len(BLOCKS))]
@@ -263,3 +264,11 @@ def test_two_networks_of_one_seed_are_equal(make_batch: MakeBatch) -> None:
 
 def test_options_are_replaced_not_changed() -> None:
     assert replace(NetworkOptions(), hidden_size=32).hidden_size == 32
+
+
+def test_every_parameter_lies_in_exactly_one_group() -> None:
+    network = ATFTGATFAN(NetworkOptions(hidden_size=8, quantiles=[0.1, 0.9], head_norm=True), n_features=5)
+    groups = network.parameter_groups()
+    assert tuple(groups) == PARAMETER_GROUPS and all(groups.values())
+    held = [id(p) for group in groups.values() for p in group]
+    assert sorted(held) == sorted(id(p) for p in network.parameters())
