@@ -13,6 +13,7 @@ POSITIVE = (
     "temperature",
     "listnet_top",
     "listnet_temperature",
+    "ndcg_grades",
     "exposure_ridge",
     "scale_floor",
     "sharpe_half_life_days",
@@ -41,6 +42,8 @@ class ObjectiveOptions:
         ranknet_pairs: how many other stocks of the day each stock is compared with, on average.
         listnet_top: share of the day's stocks, the best by target, that the term teaches, in (0, 1].
         listnet_temperature: softness of a list's order, in the unit of the target.
+        ndcg_grades: steps of relevance from the day's worst stock to its best, each doubling the gain; the
+            larger, the fewer stocks count.
         exposure_ridge: ridge with which exposures and sectors explain the scores, in stocks: a sector of that
             many stocks is explained by half.
         scale_floor: least spread of a day's scores that the term of this name leaves in peace, as a fraction of
@@ -61,6 +64,7 @@ class ObjectiveOptions:
     ranknet_pairs: int = 32
     listnet_top: float = 0.1
     listnet_temperature: float = 1.0
+    ndcg_grades: float = 5.0
     exposure_ridge: float = 10.0
     scale_floor: float = 0.05
     sharpe_half_life_days: float = 250.0

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atft.cross_section import is_constant
+from atft.cross_section import average_ranks, center, is_constant
+from atft.losses.soft_ranks import soft_places
 
 NOWHERE = -1e30
 """Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
@@ -101,3 +102,54 @@ def listnet(
     given = torch.where(valid, score / temperature, NOWHERE).log_softmax(-1)
     divergence = torch.where(best, wanted.exp() * (wanted - given), 0).sum(-1)
     return torch.where(is_constant(target, valid), 0, divergence)
+
+
+def ndcg(
+    score: Float[Tensor, "*batch stocks"],
+    target: Float[Tensor, "*batch stocks"],
+    valid: Bool[Tensor, "*batch stocks"],
+    anchors: int = 200,
+    temperature: float = 0.1,
+    grades: float = 5.0,
+) -> Float[Tensor, "*batch"]:
+    r"""One minus a soft normalised discounted cumulative gain, on the scale of a correlation.
+
+    A stock's gain is :math:`2^{g (rank - 1/2) / n}` with the exact average rank of its target, its discount
+    :math:`1 / \log_2(1 + P)` with the :func:`~atft.losses.soft_ranks.soft_places` of its score: the top of the
+    list counts most, on both sides. The loss is
+    :math:`\frac{1 - NDCG}{1 - NDCG_{random}}`: 0 is the right order, 1 no relation, more than 1 (less than 2)
+    the reversed order; the blur of the places keeps even the right order a little above 0. Shifting or stretching
+    ``score`` changes nothing.
+
+    Args:
+        score: network output, any unit.
+        target: forward return or any increasing transform of it.
+        valid: stocks to count; the others may hold anything, NaN included.
+        anchors: values of the day's scores that each stock is compared with, half of them its best.
+        temperature: width of a comparison in standard deviations of the day's scores; towards 0 the places become
+            exact and the gradient vanishes.
+        grades: steps of relevance from the day's worst to its best stock, each doubling the gain: the larger, the
+            fewer stocks count; towards 0 the gain is the rank.
+
+    Returns:
+        Loss of each day. A day that cannot be ranked (fewer than two valid stocks, or a constant score or
+        target) is 1 and carries no gradient.
+
+    Papers: Järvelin and Kekäläinen (2002), Cumulated Gain-Based Evaluation of IR Techniques; Qin, Liu and Li
+    (2010), A General Approximation Framework for Direct Optimization of Information Retrieval Measures.
+    """
+    count = valid.sum(-1, keepdim=True).clamp_min(1)
+    share = (average_ranks(target, valid) - 0.5) / count
+    # Centred, gains of a random order add up to nothing: the ratio below is that of the two NDCGs to random.
+    gain = center(torch.exp2(grades * (share - 1)), valid)
+    reached = (gain * _discount(soft_places(score, valid, anchors, temperature))).sum(-1)
+    first = torch.arange(1, score.shape[-1] + 1, device=score.device, dtype=score.dtype)
+    ordered = torch.where(valid, gain, -torch.inf).sort(-1, descending=True).values
+    ideal = (torch.where(ordered.isfinite(), ordered, 0) * _discount(first)).sum(-1)
+    rankable = ~(is_constant(score, valid) | is_constant(target, valid))
+    return torch.where(rankable, 1 - reached / torch.where(rankable, ideal, 1), 1)
+
+
+def _discount(place: Float[Tensor, "*batch stocks"]) -> Float[Tensor, "*batch stocks"]:
+    """Weight of a place in the list: 1 for the first, 1/2 for the third."""
+    return 1 / torch.log2(1 + place)

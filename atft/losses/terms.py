@@ -13,7 +13,7 @@ from atft.errors import InputError, nearest
 from atft.losses.correlation import ic_loss, rank_ic_loss
 from atft.losses.pointwise import huber, mse, pinball
 from atft.losses.portfolio import sharpe_loss, turnover
-from atft.losses.ranking import listnet, ranknet
+from atft.losses.ranking import listnet, ndcg, ranknet
 from atft.losses.risk import exposure_share
 from atft.losses.spread import scale_floor
 
@@ -93,6 +93,13 @@ TERMS: dict[str, Term] = {
         ("score", "target", "valid"),
         "Divergence from the softmax of the day's best targets: teaches who belongs to the top.",
         {"top": "listnet_top", "temperature": "listnet_temperature"},
+    ),
+    "ndcg": Term(
+        ndcg,
+        ("score", "target", "valid"),
+        "One minus the soft discounted cumulative gain of the day's list, on a correlation's scale: teaches the "
+        "order, the list's first places most.",
+        {"anchors": "anchors", "temperature": "temperature", "grades": "ndcg_grades"},
     ),
     "sharpe": Term(
         sharpe_loss,

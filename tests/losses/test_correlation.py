@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -11,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from atft.cross_section import average_ranks
-from atft.losses import correlation
-from atft.losses.correlation import ic_loss, rank_ic_loss, soft_ranks
+from atft.losses.correlation import ic_loss, rank_ic_loss
 
 
 def test_ic_loss_is_one_minus_pearson(make_day: Callable[..., Any]) -> None:
@@ -30,25 +27,6 @@ def test_rank_ic_loss_is_close_to_one_minus_spearman(make_day: Callable[..., Any
     for i in range(len(valid)):
         oracle = scipy.stats.spearmanr(score[i][valid[i]], target[i][valid[i]]).statistic
         assert value[i].item() == pytest.approx(1 - oracle, abs=0.005)
-
-
-def test_cold_soft_ranks_against_all_stocks_are_the_exact_ranks(make_day: Callable[..., Any]) -> None:
-    score, _, _ = make_day(stocks=50)
-    valid = torch.ones_like(score, dtype=torch.bool)
-    soft = soft_ranks(score, valid, anchors=50, temperature=1e-6)
-    torch.testing.assert_close(50 * soft + 0.5, average_ranks(score, valid), atol=1e-4, rtol=0)
-
-
-def test_soft_ranks_equal_the_slow_readable_ones(make_day: Callable[..., Any]) -> None:
-    score, _, valid = make_day()
-    fast = soft_ranks(score, valid, anchors=30, temperature=0.2)
-    for i in range(len(valid)):
-        kept = score[i][valid[i]].numpy()
-        z = (kept - kept.mean()) / kept.std()
-        anchors = np.quantile(z, (np.arange(30) + 0.5) / 30, method="hazen")
-        slow = [np.mean([1 / (1 + np.exp((a - x) / 0.2)) for a in anchors]) for x in z]
-        np.testing.assert_allclose(fast[i][valid[i]].numpy(), slow, atol=1e-10)
-        assert fast[i][~valid[i]].eq(0).all()
 
 
 def test_a_few_extreme_stocks_do_not_decide_the_rank_loss(make_day: Callable[..., Any]) -> None:
@@ -86,28 +64,6 @@ def test_gradients_equal_finite_differences(make_day: Callable[..., Any]) -> Non
     score.requires_grad_()
     assert gradcheck(lambda s: ic_loss(s, target, valid), (score,))
     assert gradcheck(lambda s: rank_ic_loss(s, target, valid, anchors=7, temperature=0.3), (score,))
-
-
-def test_slicing_the_anchors_changes_nothing(
-    make_day: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    score, target, valid = make_day(days=7)
-    score.requires_grad_()
-    whole = rank_ic_loss(score, target, valid)
-    (gradient,) = torch.autograd.grad(whole.sum(), score)
-    monkeypatch.setattr(correlation, "CPU_SLICE", 2 * 40 * 200)
-    parts = rank_ic_loss(score, target, valid)
-    assert torch.equal(parts, whole)
-    assert torch.equal(torch.autograd.grad(parts.sum(), score)[0], gradient)
-
-
-def test_no_tensor_of_stocks_by_stocks_is_kept() -> None:
-    score = torch.randn(1, 2000, requires_grad=True)
-    sizes: list[int] = []
-    pack = lambda t: sizes.append(t.numel()) or t  # noqa: E731
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        rank_ic_loss(score, torch.randn(1, 2000), torch.ones(1, 2000, dtype=torch.bool))
-    assert max(sizes) <= 2000
 
 
 @pytest.mark.parametrize("loss", [ic_loss, rank_ic_loss])

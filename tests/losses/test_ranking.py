@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
-from sklearn.metrics import log_loss
+from scipy.stats import rankdata
+from sklearn.metrics import log_loss, ndcg_score
 from torch.autograd import gradcheck
 
-from atft.losses.ranking import _partners, listnet, ranknet
+from atft.losses.ranking import _partners, listnet, ndcg, ranknet
 
 
 def test_with_enough_pairs_ranknet_is_the_log_loss_of_every_pair(make_day: Callable[..., Any]) -> None:
@@ -90,7 +91,81 @@ def test_listnet_pulls_up_the_top_only(make_day: Callable[..., Any]) -> None:
     assert gradient.gather(-1, best[:, 4:]).gt(0).all() and gradient.gather(-1, best[:, :1]).lt(0).all()
 
 
-@pytest.mark.parametrize("loss", [ranknet, listnet])
+@pytest.mark.parametrize("grades", [0.5, 5.0])
+def test_cold_ndcg_is_that_of_scikit_learn_between_perfect_and_random(
+    make_day: Callable[..., Any], grades: float
+) -> None:
+    score, target, valid = make_day(days=8, stocks=60)
+    target = (4 * target).round() / 4  # ties share their gain
+    value = ndcg(score, target, valid, anchors=120, temperature=1e-9, grades=grades)
+    for i in range(len(valid)):
+        s, t = score[i][valid[i]].numpy(), target[i][valid[i]].numpy()
+        gain = 2 ** (grades * (rankdata(t) - 0.5) / len(t))
+        reached, by_chance = (ndcg_score(gain[None], x[None]) for x in (s, np.zeros_like(s)))
+        assert value[i].item() == pytest.approx((1 - reached) / (1 - by_chance), abs=1e-9)
+
+
+def test_ndcg_at_its_default_temperature_is_close_to_the_exact_one(make_day: Callable[..., Any]) -> None:
+    score, target, valid = make_day(days=10, stocks=1500)
+    warm, cold = (ndcg(score, target, valid, temperature=t) for t in (0.1, 1e-9))
+    torch.testing.assert_close(warm, cold, atol=0.03, rtol=0)
+
+
+def test_ndcg_is_zero_for_the_right_order_one_by_chance_and_less_than_two_reversed(
+    make_day: Callable[..., Any],
+) -> None:
+    _, target, valid = make_day(days=40, stocks=400)
+    known, noise = target.nan_to_num(9), torch.randn_like(target)
+    exact = {"temperature": 1e-9, "anchors": 800}
+    assert ndcg(known, target, valid, **exact).abs().max() < 1e-9
+    assert ndcg(noise, target, valid, **exact).mean().item() == pytest.approx(1, abs=0.03)
+    assert 1.1 < ndcg(-known, target, valid, **exact).min() <= ndcg(-known, target, valid, **exact).max() < 2
+
+
+def test_ndcg_minds_the_top_of_the_list_more_than_its_bottom(make_day: Callable[..., Any]) -> None:
+    _, target, _ = make_day(stocks=300, share=1.0)
+    valid = torch.ones_like(target, dtype=torch.bool)
+    order = target.argsort(-1, descending=True)
+
+    def shuffled(places: slice) -> torch.Tensor:
+        score = target.clone()
+        moved = order[:, places]
+        return score.scatter(-1, moved, score.gather(-1, moved.flip(-1)))
+
+    ends = slice(0, 30), slice(270, 300)
+    top, bottom = (ndcg(shuffled(p), target, valid, anchors=600, temperature=1e-9) for p in ends)
+    assert (top > 20 * bottom).all() and bottom.gt(0).all()
+    score = target.clone().requires_grad_()
+    noise = torch.randn(target.shape, dtype=target.dtype, generator=torch.Generator().manual_seed(0))
+    (pull,) = torch.autograd.grad(ndcg(score + noise, target, valid).sum(), score)
+    first, last = (pull.gather(-1, order[:, p]).abs().mean() for p in (slice(0, 30), slice(150, 300)))
+    assert first > 3 * last
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.floats(1e-3, 1e3), st.floats(-50, 50))
+def test_stretching_and_shifting_the_scores_or_bending_the_targets_changes_no_ndcg(
+    stretch: float, shift: float
+) -> None:
+    rng = torch.Generator().manual_seed(1)
+    score, target = torch.randn(2, 2, 60, generator=rng, dtype=torch.float64).unbind()
+    valid = torch.rand(2, 60, generator=rng) < 0.8
+    before = ndcg(score, target, valid)
+    torch.testing.assert_close(ndcg(stretch * score + shift, target, valid), before, atol=1e-8, rtol=0)
+    torch.testing.assert_close(ndcg(score, target.exp(), valid), before, rtol=0, atol=0)
+
+
+def test_a_day_without_an_order_has_an_ndcg_of_one_without_a_gradient() -> None:
+    score = torch.stack([torch.full((5,), 0.1), torch.randn(5), torch.randn(5), torch.randn(5)])
+    target = torch.stack([torch.randn(5), torch.full((5,), 0.1), torch.randn(5), torch.full((5,), torch.nan)])
+    valid = torch.tensor([[True] * 5, [True] * 5, [True] + [False] * 4, [False] * 5])
+    score.requires_grad_()
+    value = ndcg(score, target, valid)
+    (gradient,) = torch.autograd.grad(value.sum(), score)
+    assert value.tolist() == [1, 1, 1, 1] and gradient.eq(0).all()
+
+
+@pytest.mark.parametrize("loss", [ranknet, listnet, ndcg])
 def test_a_common_shift_and_the_order_of_the_stocks_change_nothing(
     loss: Callable[..., Any], make_day: Callable[..., Any]
 ) -> None:
@@ -101,7 +176,7 @@ def test_a_common_shift_and_the_order_of_the_stocks_change_nothing(
     torch.testing.assert_close(loss(score[:, mixed], target[:, mixed], valid[:, mixed]), before)
 
 
-@pytest.mark.parametrize("loss", [ranknet, listnet])
+@pytest.mark.parametrize("loss", [ranknet, listnet, ndcg])
 def test_gradients_equal_finite_differences(loss: Callable[..., Any], make_day: Callable[..., Any]) -> None:
     score, target, valid = make_day(stocks=12)
     score.requires_grad_()
