@@ -1,16 +1,8 @@
 """Frequency adaptive normalisation (FAN): the dominant cycles of a window are taken out, and told apart.
 
-It works on the scaled features, one series at a time, not on the hidden channels behind variable selection:
-
-- a cycle belongs to a feature. A hidden channel mixes all features, so its strongest components are whichever
-  feature is loudest, and a cycle that differs from stock to stock is taken out of some channels only;
-- what is left can be brought to unit scale per feature, so a small value under a large cycle becomes as
-  loud as any other feature, today's included;
-- inputs carry no gradient, so the transform costs nothing on the way back, and features are usually fewer
-  than channels: at 112 features and lookback 60 it is 0.8 M multiply-adds a stock-day, 2.5 % of the LSTM
-  at hidden size 256.
-
-The rows themselves stay in the network beside it; this block adds a view, it hides nothing.
+What is left can be brought to unit scale per feature, so a small value under a large cycle becomes as loud as
+any other feature, today's included. A fixed DFT as a matrix product: at 112 features and lookback 60 it is
+0.8 M multiply-adds a stock-day, 2.5 % of the LSTM at hidden size 256. No parameters.
 """
 
 import math
@@ -19,8 +11,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-FLOOR = 1e-2
-"""Added to the residual's scale: below a hundredth of an IQR it is rounding, not a signal."""
+from atft.nn.normalised_window import NormalisedWindow, centre, days_observed, scale_of
+
+SUMMARY_NUMBERS = 4
+"""Numbers told of each feature: level, the cycles' value today and a quarter of a cycle away, log scale."""
 
 
 def fourier_basis(lookback: int) -> Float[Tensor, "waves lookback"]:
@@ -44,12 +38,11 @@ def dominant(power: Float[Tensor, "frequencies series"], count: int) -> Bool[Ten
     return left < 0
 
 
-def take_out(
+def frequency_norm(
     window: Float[Tensor, "lookback stocks features"],
     observed: Bool[Tensor, "lookback stocks"],
     components: int,
-    basis: Float[Tensor, "waves lookback"] | None = None,
-) -> tuple[Float[Tensor, "lookback stocks features"], Float[Tensor, "stocks summary"]]:
+) -> NormalisedWindow:
     r"""Split a window into its dominant cycles and the rest.
 
     With ``x`` less its mean over observed days, ``a_k, b_k = 2/n sum_t x_t (cos, sin)(2 pi k t / L)``, the
@@ -61,7 +54,6 @@ def take_out(
         window: scaled features, 0 where not observed.
         observed: days that count; the residual is 0 on the others.
         components: how many frequencies to take out; at least one is always left.
-        basis: :func:`fourier_basis` of this lookback, for a caller that has it already.
 
     Returns:
         The residual in units of its own scale, and per feature what it does not tell: level, the cycles'
@@ -71,51 +63,18 @@ def take_out(
     Paper: Ye et al. 2024, "Frequency Adaptive Normalization For Non-stationary Time Series Forecasting".
     """
     lookback, stocks, features = window.shape
-    count = observed.sum(0).clamp(min=1).to(window.dtype)[:, None]
-    present = observed[..., None].to(window.dtype)
-    level = window.sum(0) / count
-    centred = ((window - level) * present).reshape(lookback, -1)
-    basis = fourier_basis(lookback).to(window) if basis is None else basis
+    count = days_observed(observed, window)
+    centred, level = centre(window, observed)
+    basis = fourier_basis(lookback).to(window)
     half = len(basis) // 2
-    per_series = (2 / count).expand(stocks, features).reshape(-1)
-    wave = (basis @ centred * per_series).reshape(2, half, stocks * features)
+    wave = (basis @ centred.flatten(1)).reshape(2, half, stocks, features) * (2 / count)
     if lookback % 2 == 0:
         wave[0, -1] *= 0.5  # the alternating wave has twice the norm of the others
         wave[1, -1] = 0.0
-    chosen = dominant(wave.square().sum(0), min(components, max(half - 1, 0)))
-    wave = wave * chosen
-    residual = (centred - basis.T @ wave.flatten(0, 1)).reshape(window.shape) * present
-    scale = (residual.square().sum(0) / count).sqrt() + FLOOR
-    today, quarter = wave.sum(1).reshape(2, stocks, features)
-    return residual / scale, torch.cat((level, today, quarter, scale.log()), dim=-1)
-
-
-@torch.no_grad()
-def frequency_norm(
-    scaled: Float[Tensor, "span stocks features"],
-    observed: Bool[Tensor, "span stocks"],
-    days: int,
-    components: int,
-) -> tuple[Float[Tensor, "lookback days stocks features"], Float[Tensor, "days stocks summary"]]:
-    """Take the dominant cycles out of every window of a block; see :func:`take_out`. Carries no gradient.
-
-    Args:
-        scaled: the network's scaled input, 0 where not observed.
-        observed: rows that exist.
-        days: ranked days; the window of each ends with itself.
-        components: frequencies to take out of each feature's window.
-
-    Returns:
-        The residual windows, and ``summary = 4 features`` numbers for each stock-day.
-    """
-    lookback = len(scaled) - days + 1
-    residual = scaled.new_empty(lookback, days, *scaled.shape[1:])
-    basis = fourier_basis(lookback).to(scaled)
-    summaries = []
-    # In full precision: what is left under a large cycle would drown in bfloat16's rounding.
-    with torch.autocast(scaled.device.type, enabled=False):
-        for day in range(days):
-            history = slice(day, day + lookback)
-            residual[:, day], summary = take_out(scaled[history], observed[history], components, basis)
-            summaries.append(summary)
-    return residual, torch.stack(summaries)
+    chosen = dominant(wave.square().sum(0).flatten(1), min(components, max(half - 1, 0)))
+    wave = wave * chosen.reshape(half, stocks, features)
+    cycles = (basis.T @ wave.reshape(len(basis), stocks * features)).reshape(window.shape)
+    residual = (centred - cycles) * observed[..., None].to(window.dtype)
+    scale = scale_of(residual.square().sum(0) / count)
+    today, quarter = wave.sum(1)
+    return NormalisedWindow(residual / scale, torch.cat((level, today, quarter, scale.log()), dim=-1))

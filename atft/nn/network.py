@@ -3,9 +3,9 @@
     features [span, stocks, F]
       -> RobustInput            scaled rows, 0 where nothing is known
       -> VariableSelection      rows [span, stocks, hidden], once per span
-      -> windows                views, one per stock-day; FAN's residuals are added to them
+      -> windows                views, one per stock-day; WindowNorm's (FAN's) residuals are added to them
       -> TemporalEncoder        the last day's state
-      -> + FAN's level, amplitude and phase, over a skip path
+      -> + WindowNorm's statistics (FAN's level, amplitude and phase), over a skip path
       -> GraphAttention         the day's stocks
       -> Heads
 
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, nearest
-from atft.nn.frequency_norm import frequency_norm
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
 from atft.nn.options import BLOCKS, PARAMETER_GROUPS, NetworkOptions, check_options
 from atft.nn.robust_input import RobustInput
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
+from atft.nn.window_norm import WindowNorm
 from atft.nn.windows import windows
 
 __all__ = ["ATFTGATFAN", "BLOCKS", "Explanation", "NetworkOptions"]
@@ -60,8 +60,11 @@ class ATFTGATFAN(nn.Module):
         hidden = options.hidden_size
         self.scaling = RobustInput(n_features)
         self.selection = VariableSelection(n_features, hidden, options.dropout)
-        self.residual_rows = nn.Linear(n_features, hidden, bias=False)
-        self.window_summary = nn.Linear(4 * n_features, hidden, bias=False)
+        self.window_norm = (
+            None
+            if options.window_norm == "none"
+            else WindowNorm(options.window_norm, n_features, hidden, options.fan_components)
+        )
         self.encoder = TemporalEncoder(hidden, options.dropout)
         self.graph = GraphAttention(hidden, options.gat_layers, options.gat_dropout)
         self.heads = Heads(
@@ -96,8 +99,7 @@ class ATFTGATFAN(nn.Module):
             yield from self.selection.weigher.parameters()
             yield self.selection.level
         elif name == "fan":
-            yield from self.residual_rows.parameters()
-            yield from self.window_summary.parameters()
+            yield from () if self.window_norm is None else self.window_norm.parameters()
         else:
             block = self.encoder if name == "encoder" else self.graph
             yield from block.parameters()
@@ -137,15 +139,13 @@ class ATFTGATFAN(nn.Module):
         window = windows(rows, days)
         if not self.switches["encoder"]:
             window = window[-1:]
-        summary = None
-        if self.switches["fan"]:
-            residual, told = frequency_norm(scaled, batch.observed, days, self.options.fan_components)
-            window = window + self.residual_rows(residual[-len(window) :])
-            summary = self.window_summary(told)
+        told = None
+        if self.switches["fan"] and self.window_norm is not None:
+            window, told = self.window_norm(window, scaled, batch.observed)
         attention = None
         if self.switches["encoder"]:
             state, weight = self.encoder(window.flatten(1, 2))
             state, attention = (part.unflatten(0, (days, stocks)) for part in (state, weight))
         else:
             state = window[-1]
-        return (state if summary is None else state + summary), attention
+        return (state if told is None else state + told), attention

@@ -4,6 +4,7 @@ Every other size (attention heads, gates, filters) is derived, so that any point
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from atft.errors import InputError
 
@@ -11,6 +12,9 @@ BLOCKS = ("variable_selection", "fan", "encoder", "graph")
 """The blocks that a switch turns off; all of them are built once, whatever the switches say."""
 PARAMETER_GROUPS = (*BLOCKS, "input", "heads")
 """The parts that train or rest apart: the blocks, the projection of a row's features, and the heads."""
+
+WindowNormName = Literal["none", "revin", "dish_ts", "san", "fan"]
+"""What may stand in the place of the ``fan`` block."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,11 @@ class NetworkOptions:
         dropout: share of hidden values that are dropped in training, in the gated blocks and the head.
         horizons: trading days ahead, one score each; the panel needs a target for each.
         variable_selection: weigh the features of each row by what the row says; off: all alike.
-        fan: take the dominant periodic components out of each feature's window.
-        fan_components: how many components are taken out of each feature's window.
+        fan: normalise each feature's window by what ``window_norm`` names, and add the result as a view.
+        window_norm: what stands there: fan (the dominant cycles taken out), revin (mean and deviation), dish_ts
+            (a learned level and the deviation from it), san (mean and deviation of each quarter of the window), or
+            none (nothing is built, as with fan: false for good).
+        fan_components: how many cycles ``window_norm: fan`` takes out of each feature's window.
         encoder: read the window with an LSTM and attention; off: the last day's row only.
         graph: let the day's stocks attend to their neighbours.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
@@ -39,6 +46,7 @@ class NetworkOptions:
     horizons: list[int] = field(default_factory=lambda: [1, 5, 10, 20])
     variable_selection: bool = True
     fan: bool = True
+    window_norm: WindowNormName = "fan"
     fan_components: int = 2
     encoder: bool = True
     graph: bool = True

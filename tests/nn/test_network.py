@@ -14,6 +14,7 @@ from atft.nn.network import ATFTGATFAN, BLOCKS, NetworkOptions
 from atft.nn.options import PARAMETER_GROUPS
 
 MakeBatch = Callable[..., DayBatch]
+MEMBERS = ("revin", "dish_ts", "san", "fan")
 SWITCHES = [dict(zip(BLOCKS, on, strict=True)) for on in product((True, False), repeat=len(BLOCKS))]
 
 
@@ -39,10 +40,11 @@ def loss_of(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
 @pytest.mark.parametrize(
     "switches", SWITCHES, ids=lambda s: "+".join(n for n, on in s.items() if on) or "none"
 )
+@pytest.mark.parametrize("window_norm", [*MEMBERS, "none"])
 def test_every_parameter_that_asks_for_a_gradient_gets_one_and_scores_differ(
-    make_batch: MakeBatch, switches: dict[str, bool]
+    make_batch: MakeBatch, window_norm: str, switches: dict[str, bool]
 ) -> None:
-    network = build(**switches, quantiles=[0.1, 0.5, 0.9], head_norm=True)
+    network = build(**switches, window_norm=window_norm, quantiles=[0.1, 0.5, 0.9], head_norm=True)
     batch = make_batch(stocks=30)
     spread = scores(network, batch).std(1)
     assert (spread > 0.02).all() and (spread < 3).all()
@@ -63,6 +65,26 @@ def test_each_block_changes_the_scores(make_batch: MakeBatch, block: str) -> Non
     network.set_blocks(**{block: False})
     assert not torch.allclose(before, scores(network, batch), atol=1e-4)
     network.set_blocks(**{block: True})
+    assert torch.equal(before, scores(network, batch))
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_each_window_normalisation_changes_the_scores_where_its_block_is_on(
+    make_batch: MakeBatch, name: str
+) -> None:
+    network, batch = build(window_norm=name), make_batch()
+    before = scores(network, batch)
+    network.set_blocks(fan=False)
+    assert not torch.allclose(before, scores(network, batch), atol=1e-4)
+
+
+def test_with_no_window_normalisation_nothing_is_built_and_its_switch_does_nothing(
+    make_batch: MakeBatch,
+) -> None:
+    network, batch = build(window_norm="none"), make_batch()
+    assert network.window_norm is None and not list(network.block_parameters("fan"))
+    before = scores(network, batch)
+    network.set_blocks(fan=False)
     assert torch.equal(before, scores(network, batch))
 
 
@@ -118,9 +140,12 @@ def test_a_block_scores_its_days_as_single_days(make_batch: MakeBatch) -> None:
     torch.testing.assert_close(scores(network, batch), alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("window_norm", MEMBERS)
 @pytest.mark.parametrize("later", [float("nan"), 0.0, 1e9])
-def test_a_day_is_scored_without_the_days_after_it(make_batch: MakeBatch, later: float) -> None:
-    network, batch = build(), make_batch()
+def test_a_day_is_scored_without_the_days_after_it(
+    make_batch: MakeBatch, window_norm: str, later: float
+) -> None:
+    network, batch = build(window_norm=window_norm), make_batch()
     before = scores(network, batch)
     for day in range(2):
         features = batch.features.clone()
@@ -129,20 +154,21 @@ def test_a_day_is_scored_without_the_days_after_it(make_batch: MakeBatch, later:
         assert torch.equal(after[: day + 1], before[: day + 1])
 
 
+@pytest.mark.parametrize("window_norm", MEMBERS)
 @pytest.mark.parametrize("encoder", [True, False])
-def test_a_score_depends_on_every_day_of_its_window(make_batch: MakeBatch, encoder: bool) -> None:
-    network = build(encoder=encoder, graph=False).eval()
+def test_a_score_depends_on_every_day_of_its_window(
+    make_batch: MakeBatch, window_norm: str, encoder: bool
+) -> None:
+    network = build(encoder=encoder, graph=False, window_norm=window_norm).eval()
     batch = make_batch(days=1, missing=0.0)
     features = batch.features.requires_grad_()
-    if encoder:
-        network(batch._replace(features=features)).score.sum().backward()
-        reach = features.grad.abs().amax((1, 2))
-        assert (reach > 1e-8).all()
+    network(batch._replace(features=features)).score.sum().backward()
+    assert (features.grad.abs().amax((1, 2)) > 1e-8).all()
     before = scores(network, batch)
     for position in range(batch.lookback):
         moved = batch.features.detach().clone()
         moved[position] += 0.5
-        # Without the encoder the window still reaches the score through FAN.
+        # Without the encoder the window still reaches the score through its normalisation.
         assert not torch.allclose(scores(network, batch._replace(features=moved)), before, atol=1e-6), (
             position
         )
@@ -155,14 +181,16 @@ def test_without_history_blocks_a_score_reads_the_last_day_only(make_batch: Make
     assert torch.equal(scores(network, batch), scores(network, batch._replace(features=moved)))
 
 
-def test_what_stands_in_unobserved_rows_never_matters(make_batch: MakeBatch) -> None:
-    network, batch = build(), make_batch(missing=0.3)
+@pytest.mark.parametrize("window_norm", MEMBERS)
+def test_what_stands_in_unobserved_rows_never_matters(make_batch: MakeBatch, window_norm: str) -> None:
+    network, batch = build(window_norm=window_norm), make_batch(missing=0.3)
     for value in (1e9, float("inf"), -3.0):
         filled = torch.where(batch.observed[..., None], batch.features, value)
         assert torch.equal(scores(network, batch), scores(network, batch._replace(features=filled)))
 
 
-def test_scores_and_gradients_are_finite_whatever_is_unknown(make_batch: MakeBatch) -> None:
+@pytest.mark.parametrize("window_norm", MEMBERS)
+def test_scores_and_gradients_are_finite_whatever_is_unknown(make_batch: MakeBatch, window_norm: str) -> None:
     batch = make_batch(missing=0.5)
     features = batch.features.clone()
     features[:, 0] = float("nan")
@@ -170,7 +198,7 @@ def test_scores_and_gradients_are_finite_whatever_is_unknown(make_batch: MakeBat
     features[..., 2] = 3.0
     observed = batch.observed.clone()
     observed[:, 2] = False
-    network = build()
+    network = build(window_norm=window_norm)
     holed = batch._replace(features=features, observed=observed)
     assert scores(network, holed).isfinite().all()
     loss_of(network, holed).backward()
@@ -200,8 +228,9 @@ def test_predicting_twice_gives_the_same_bits(make_batch: MakeBatch) -> None:
     assert not torch.equal(network(batch).score, network(batch).score)
 
 
-def test_bfloat16_autocast_ranks_like_full_precision(make_batch: MakeBatch) -> None:
-    network, batch = build(quantiles=[0.5]), make_batch(stocks=40)
+@pytest.mark.parametrize("window_norm", MEMBERS)
+def test_bfloat16_autocast_ranks_like_full_precision(make_batch: MakeBatch, window_norm: str) -> None:
+    network, batch = build(quantiles=[0.5], window_norm=window_norm), make_batch(stocks=40)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = scores(network, batch)
         network.train()
@@ -242,9 +271,10 @@ def test_explain_tells_weights_that_sum_to_one(make_batch: MakeBatch) -> None:
     assert network.explain(batch).selection is None and network.explain(batch).attention is None
 
 
+@pytest.mark.parametrize("window_norm", MEMBERS)
 @pytest.mark.parametrize("lookback", [1, 2, 3, 20])
-def test_any_lookback_is_scored(make_batch: MakeBatch, lookback: int) -> None:
-    assert scores(build(), make_batch(lookback=lookback)).isfinite().all()
+def test_any_lookback_is_scored(make_batch: MakeBatch, window_norm: str, lookback: int) -> None:
+    assert scores(build(window_norm=window_norm), make_batch(lookback=lookback)).isfinite().all()
 
 
 @pytest.mark.parametrize("hidden", [4, 10, 37, 64])
