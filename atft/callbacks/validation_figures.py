@@ -1,29 +1,45 @@
-"""Two pictures of a validation that no scalar shows: is the order right all along, and on which days.
+"""Pictures of a validation that no scalar shows, in TensorBoard's IMAGES and TIME SERIES.
 
-The return by score decile tells a ranking from a lucky top; RankIC by day tells a steady skill from a good month.
-Drawn into TensorBoard's IMAGES. Cost: the deciles of each validated block, and about half a second a drawing.
+``figures/*`` say how good the order is and what scores look like, ``network/*`` what the network looked at; a
+block of the network that is off has none. While the blocks pass, sums stay on the device and no score is kept.
+Cost of a validation: the sums of each block, one more pass for four of its blocks, and about a tenth of a second
+to draw each figure.
 """
 
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from jaxtyping import Bool, Float
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from atft.cross_section import average_ranks, center
+from atft.batch import DayBatch, Forecast
+from atft.callbacks.figure_distribution import (
+    calibration_figure,
+    calibration_sums,
+    distribution_figure,
+    distribution_sums,
+)
+from atft.callbacks.figure_explanation import (
+    attention_figure,
+    attention_sums,
+    graph_figure,
+    graph_sums,
+    selection_figure,
+    selection_sums,
+)
+from atft.callbacks.figure_ranking import decile_figure, decile_sums, rank_ic_figure, spread_figure
 from atft.errors import InputError
 
-DECILES = 10
-ROLLING_DAYS = 20
+EXPLAINED_BLOCKS = 4
 
 
 class ValidationFigures(pl.Callback):
-    """Draw the mean return of each score decile, and RankIC by day, after a validation.
+    """Draw the figures of a validation into TensorBoard.
 
-    On several devices the deciles are of all days, RankIC of the first device's.
+    ``figures/return_by_decile``, ``rank_ic_by_day``, ``cumulative_spread``, ``distributions`` and, with quantile
+    heads, ``quantile_calibration``; ``network/selection_weights``, ``attention_over_lookback`` and ``graph``. On
+    several devices they are of all days.
 
     Args:
         every: epochs between two drawings; 0 draws none.
@@ -36,50 +52,56 @@ class ValidationFigures(pl.Callback):
         if every < 0:
             raise InputError(f"validation_figures.every must be at least 0, got {every}")
         self.every = every
-        self._sums: Tensor | None = None
+        self._sums: dict[str, Tensor] = {}
         self._per_day: dict[str, Tensor] = {}
+        self._blocks = 0
+        self._stride = 1  # blocks from one that is explained to the next
+        self._transform: Any = None
         self._hook: RemovableHandle | None = None
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         drawn = any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers)
         if drawn and not trainer.sanity_checking and self.every and trainer.current_epoch % self.every == 0:
-            self._sums = None
+            self._sums, self._blocks = {}, 0
+            self._stride = max(1, len(trainer.val_dataloaders.plan) // EXPLAINED_BLOCKS)  # type: ignore[union-attr]
+            self._transform = pl_module.val_metrics.transform
             self._hook = pl_module.network.register_forward_hook(self._observe)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self._hook is not None:
-            self._per_day = pl_module.val_metrics.per_day()  # the task empties it right after
+            with pl_module.val_metrics.sync_context():  # the task empties it right after
+                self._per_day = pl_module.val_metrics.per_day()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self._hook is None:
             return
         self._let_go()
-        if self._sums is None:
+        sums = {n: trainer.strategy.reduce(v, reduce_op="sum").cpu() for n, v in self._sums.items()}
+        if not sums or not trainer.is_global_zero:
             return
-        sums = trainer.strategy.reduce(self._sums, reduce_op="sum")
-        if not trainer.is_global_zero:
-            return
-        horizons = list(pl_module.val_metrics.horizons)
-        total, count = sums.cpu()
         calendar = trainer.datamodule.open_cache().manifest.dates  # type: ignore[attr-defined]
         dates = [calendar[d] for d in self._per_day["day"].tolist()]
-        figures = {
-            "figures/return_by_decile": decile_figure(total / count, horizons),
-            "figures/rank_ic_by_day": rank_ic_figure(self._per_day["rank_ic"].cpu(), dates, horizons),
-        }
+        options = pl_module.network.options
+        figures = ranking_figures(sums, self._per_day, dates, list(options.horizons), list(options.quantiles))
+        figures |= network_figures(sums, pl_module.trained_on)
+        # The axis that Lightning gives to everything that is logged within an epoch.
+        place = trainer.fit_loop.epoch_loop._batches_that_stepped
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 for tag, figure in figures.items():
-                    logger.experiment.add_figure(tag, figure, trainer.global_step)
+                    logger.experiment.add_figure(tag, figure, place)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._let_go()
 
-    def _observe(self, network: torch.nn.Module, given: Any, forecast: Any) -> None:
+    def _observe(self, network: Any, given: Any, forecast: Forecast) -> None:
         (batch,) = given
-        score, target, valid = (x.movedim(-1, 1) for x in (forecast.score, batch.target, batch.valid))
-        sums = decile_sums(score, target, valid)
-        self._sums = sums if self._sums is None else self._sums + sums
+        sums = block_sums(forecast, batch, self._transform)
+        if self._blocks % self._stride == 0:
+            sums |= explanation_sums(network.explain(batch), batch)
+        self._blocks += 1
+        for name, value in sums.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
 
     def _let_go(self) -> None:
         if self._hook is not None:
@@ -87,59 +109,73 @@ class ValidationFigures(pl.Callback):
             self._hook = None
 
 
-def decile_sums(
-    score: Float[Tensor, "days horizons stocks"],
-    target: Float[Tensor, "days horizons stocks"],
-    valid: Bool[Tensor, "days horizons stocks"],
-) -> Float[Tensor, "2 horizons deciles"]:
-    """Add up, by score decile of each day, the returns above the day's mean, and count the stocks.
+def block_sums(forecast: Forecast, batch: DayBatch, transform: Any) -> dict[str, Tensor]:
+    """Reduce a block's scores, quantiles and targets to what the figures are drawn from."""
+    score, target, valid = (x.movedim(-1, 1) for x in (forecast.score, batch.target, batch.valid))
+    sums = {"deciles": decile_sums(score, target, valid), **distribution_sums(score, target, valid)}
+    if forecast.quantiles is not None:
+        sums["calibration"] = calibration_sums(
+            forecast.quantiles.permute(0, 2, 3, 1), target, valid, transform
+        )
+    return sums
+
+
+def explanation_sums(told: Any, batch: DayBatch) -> dict[str, Tensor]:
+    """Reduce what the network tells of a block; nothing of a block of the network that is off.
 
     Args:
-        score: network output; equal scores share the decile of their mean rank.
-        target: forward returns, fractions; anything where not valid.
-        valid: stocks to count; one whose score is not a number counts nowhere.
-
-    Returns:
-        Sums of returns, then counts; decile 0 has the lowest scores. Float64.
+        told: an `atft.nn.network.Explanation`.
+        batch: the block.
     """
-    valid = valid & ~score.isnan()
-    ranks = average_ranks(score.float(), valid)
-    place = (ranks - 0.5) / valid.sum(-1, keepdim=True).clamp_min(1) * DECILES
-    decile = place.long().clamp(0, DECILES - 1)
-    excess = center(torch.where(valid, target, 0).double(), valid)
-    member = torch.nn.functional.one_hot(decile, DECILES).double() * valid[..., None]
-    return torch.stack([(member * excess[..., None]).sum((0, 2)), member.sum((0, 2))])
+    sums = {}
+    if told.selection is not None:
+        sums["selection"] = selection_sums(told.selection, batch)
+    if told.attention is not None:
+        sums["attention"] = attention_sums(told.attention, batch)
+    if told.neighbours is not None:
+        sums |= graph_sums(told.neighbours, batch)
+    return sums
 
 
-def decile_figure(returns: Float[Tensor, "horizons deciles"], horizons: list[int]) -> Any:
-    """A bar per decile and a panel per horizon: rising from left to right is what a ranking should do."""
-    figure, axes = _panels(len(horizons))
-    for axis, values, horizon in zip(axes, returns, horizons, strict=True):
-        axis.bar(range(1, DECILES + 1), (1e4 * values).tolist(), color="tab:blue")
-        axis.set(title=f"{horizon} d", xlabel="score decile (10 is best)", ylabel="return above mean, bp")
-        axis.axhline(0, color="black", linewidth=0.8)
-    return figure
+def ranking_figures(
+    sums: dict[str, Tensor],
+    per_day: dict[str, Tensor],
+    dates: list[Any],
+    horizons: list[int],
+    levels: list[float],
+) -> dict[str, Any]:
+    """Draw what concerns scores and returns, by tag.
+
+    Args:
+        sums: of the validation; see `block_sums`.
+        per_day: ``rank_ic`` and ``spread`` [days, horizons].
+        dates: of the days.
+        horizons: trading days ahead.
+        levels: of the quantile heads.
+    """
+    figures = {
+        "figures/return_by_decile": decile_figure(sums["deciles"], horizons),
+        "figures/rank_ic_by_day": rank_ic_figure(per_day["rank_ic"].cpu(), dates, horizons),
+        "figures/cumulative_spread": spread_figure(per_day["spread"].cpu(), dates, horizons),
+        "figures/distributions": distribution_figure(sums["places"], sums["deviations"], horizons),
+    }
+    if "calibration" in sums:
+        figures["figures/quantile_calibration"] = calibration_figure(sums["calibration"], levels, horizons)
+    return figures
 
 
-def rank_ic_figure(rank_ic: Float[Tensor, "days horizons"], dates: list[Any], horizons: list[int]) -> Any:
-    """RankIC of each day as a dot and its rolling mean as a line, a panel per horizon."""
-    figure, axes = _panels(len(horizons))
-    for axis, values, horizon in zip(axes, rank_ic.T, horizons, strict=True):
-        axis.plot(dates, values.tolist(), ".", color="silver", markersize=4)
-        axis.plot(dates, rolling_mean(values, ROLLING_DAYS).tolist(), color="tab:blue")
-        axis.axhline(0, color="black", linewidth=0.8)
-        axis.set(title=f"{horizon} d", ylabel=f"RankIC, mean of {ROLLING_DAYS} days")
-        axis.tick_params(axis="x", rotation=30)
-    return figure
+def network_figures(sums: dict[str, Tensor], features: list[str]) -> dict[str, Any]:
+    """Draw what the network looked at, by tag.
 
-
-def rolling_mean(values: Float[Tensor, " days"], width: int) -> Float[Tensor, " days"]:
-    """Mean of the last ``width`` days that are numbers; of those there are at the start, NaN without any."""
-    return torch.stack([values[max(0, i + 1 - width) : i + 1].nanmean() for i in range(len(values))])
-
-
-def _panels(count: int) -> tuple[Any, list[Any]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4 * count, 3.2), layout="constrained")
-    return figure, list(figure.subplots(1, count, squeeze=False)[0])
+    Args:
+        sums: of the explained blocks; see `explanation_sums`.
+        features: names, in the network's order.
+    """
+    figures = {}
+    if "selection" in sums:
+        figures["network/selection_weights"] = selection_figure(sums["selection"], features)
+    if "attention" in sums:
+        figures["network/attention_over_lookback"] = attention_figure(sums["attention"])
+    if "heard" in sums:
+        figures["network/graph"] = graph_figure(sums["degrees"], sums["heard"])
+    return figures

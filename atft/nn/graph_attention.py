@@ -83,3 +83,19 @@ class GraphAttention(nn.Module):
         for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
             node = node + gate(norm(message(node, edge_index, edge_attr.to(node.dtype))))
         return node
+
+    def weights(
+        self,
+        node: Float[Tensor, "nodes hidden"],
+        edge_index: Int[Tensor, "2 edges"],
+        edge_attr: Float[Tensor, "edges attributes"],
+    ) -> Float[Tensor, "layers edges heads"]:
+        """Tell how much each edge counts; over the edges that end in a stock the weights sum to 1."""
+        told = []
+        for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
+            heard, (_, weight) = message(
+                node, edge_index, edge_attr.to(node.dtype), return_attention_weights=True
+            )
+            node = node + gate(norm(heard))
+            told.append(weight)
+        return torch.stack(told)

@@ -40,6 +40,8 @@ class Explanation(NamedTuple):
     """Weight of each feature of each row, summing to 1."""
     attention: Float[Tensor, "days stocks heads lookback"] | None
     """Weight of each day of the window, oldest first, summing to 1."""
+    neighbours: Float[Tensor, "layers edges heads"] | None
+    """Weight of each edge of the block's graph, summing to 1 over the edges that end in a stock."""
 
 
 class ATFTGATFAN(nn.Module):
@@ -123,10 +125,14 @@ class ATFTGATFAN(nn.Module):
         return Forecast(score.float(), None if quantiles is None else quantiles.float())
 
     def explain(self, batch: DayBatch) -> Explanation:
-        """Tell what the network looked at in a block; costs a forward pass without the graph."""
+        """Tell what the network looked at in a block; costs a forward pass."""
         scaled = self.scaling(batch.features, batch.observed)
         selection = self.selection.weights(scaled) if self.switches["variable_selection"] else None
-        return Explanation(selection, self._encode(batch)[1])
+        state, attention = self._encode(batch)
+        neighbours = None
+        if self.switches["graph"]:
+            neighbours = self.graph.weights(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+        return Explanation(selection, attention, neighbours)
 
     def _encode(
         self, batch: DayBatch

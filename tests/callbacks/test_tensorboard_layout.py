@@ -18,9 +18,10 @@ from atft.callbacks.tensorboard_layout import LAYOUT, compared_settings, selecte
 
 @pytest.fixture(scope="module")
 def run(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that logs every step, so that all its tags are there after few."""
+    """A run with everything on that logs every step, so that all its tags are there after few."""
     folder = tmp_path_factory.mktemp("logged")
     often = ["--trainer.log_every_n_steps", "1", "--trainer.max_epochs", "3"]
+    often += ["--model.network.quantiles", "[0.1, 0.5, 0.9]", "--model.objective.terms.pinball", "0.1"]
     assert atft("fit", "--config", tiny_run.config, *often, "--trainer.default_root_dir", folder).code == 0
     return folder / "tiny" / "version_0"
 
@@ -51,6 +52,17 @@ def test_every_chart_finds_a_tag_that_a_run_logs(events: EventAccumulator, group
         for pattern in patterns:
             found = [t for t in tags if re.match(pattern, t)]
             assert found or chart.startswith("GPU"), f"{chart}: no tag matches {pattern} among {tags}"
+
+
+def test_every_figure_is_there_each_epoch_and_readable(events: EventAccumulator) -> None:
+    ranking = "return_by_decile rank_ic_by_day cumulative_spread distributions quantile_calibration"
+    network = "selection_weights attention_over_lookback graph"
+    expected = {f"figures/{n}" for n in ranking.split()} | {f"network/{n}" for n in network.split()}
+    assert set(events.Tags()["images"]) == expected
+    for tag in expected:
+        images = events.Images(tag)
+        assert len(images) == 3 and images[-1].encoded_image_string[:4] == b"\x89PNG"
+        assert 500 <= images[-1].width <= 700 and images[-1].height >= 200
 
 
 def test_a_chart_of_a_metric_draws_it_and_its_horizons_and_no_other_metric(events: EventAccumulator) -> None:

@@ -1,69 +1,47 @@
-"""Deciles are those that a sort gives, the rolling mean looks back, and both pictures reach TensorBoard."""
+"""Every figure reaches TensorBoard in the epochs that were asked for; what is off draws none."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from atft.callbacks.validation_figures import (
-    DECILES,
-    ValidationFigures,
-    decile_figure,
-    decile_sums,
-    rank_ic_figure,
-    rolling_mean,
-)
+from atft.batch import DayBatch, Forecast
+from atft.callbacks.validation_figures import ValidationFigures, block_sums, explanation_sums
+from atft.cross_section import rank_normal
 from atft.errors import InputError
+from atft.nn.network import ATFTGATFAN, NetworkOptions
+
+RANKING = ("return_by_decile", "rank_ic_by_day", "cumulative_spread", "distributions")
+NETWORK = ("selection_weights", "attention_over_lookback", "graph")
 
 
-def test_each_decile_has_the_stocks_that_a_sort_gives_it() -> None:
-    rng = np.random.default_rng(0)
-    score, target = rng.standard_normal((2, 3, 40)), 0.02 * rng.standard_normal((2, 3, 40))
-    total, count = decile_sums(
-        torch.tensor(score), torch.tensor(target), torch.ones(2, 3, 40, dtype=torch.bool)
-    )
-    excess = target - target.mean(-1, keepdims=True)
-    by_score = np.take_along_axis(excess, score.argsort(-1), -1).reshape(2, 3, DECILES, 4)
-    np.testing.assert_allclose(total, by_score.sum((0, 3)), atol=1e-12)
-    assert (count == 8).all()
+@pytest.mark.parametrize("split", [1, 2])
+def test_the_sums_of_parts_are_the_sums_of_the_whole(make_batch: Callable[..., DayBatch], split: int) -> None:
+    batch = make_batch(days=4)
+    forecast = Forecast(torch.randn(4, 17, 2), torch.randn(4, 17, 2, 3).sort(-1).values)
+    parts = []
+    for days in (slice(0, split), slice(split, 4)):
+        part = batch._replace(target=batch.target[days], valid=batch.valid[days])
+        half = Forecast(forecast.score[days], forecast.quantiles[days])  # type: ignore[index]
+        parts.append(block_sums(half, part, rank_normal))
+    whole = block_sums(forecast, batch, rank_normal)
+    assert set(whole) == {"deciles", "places", "deviations", "calibration"}
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[0][name] + parts[1][name], value)
 
 
-def test_stocks_that_do_not_count_change_nothing() -> None:
-    torch.manual_seed(0)
-    score, target = torch.randn(1, 1, 30), torch.randn(1, 1, 30)
-    valid = torch.arange(30)[None, None] < 20
-    alone = decile_sums(score[..., :20], target[..., :20], valid[..., :20])
-    with_holes = target.masked_fill(~valid, math.nan)
-    torch.testing.assert_close(decile_sums(score, with_holes, valid), alone)
-    unscored = score.masked_fill(~valid, math.nan)
-    torch.testing.assert_close(decile_sums(unscored, target, torch.ones_like(valid)), alone)
-
-
-def test_a_day_of_equal_scores_lies_in_one_decile() -> None:
-    total, count = decile_sums(
-        torch.zeros(1, 1, 20), torch.randn(1, 1, 20), torch.ones(1, 1, 20, dtype=torch.bool)
-    )
-    assert int((count > 0).sum()) == 1 and float(total.abs().max()) < 1e-6
-
-
-def test_the_rolling_mean_looks_back_and_skips_days_without_a_value() -> None:
-    values = torch.tensor([math.nan, 1.0, 3.0, math.nan, 5.0])
-    assert rolling_mean(values, 2).tolist()[1:] == [1.0, 2.0, 3.0, 5.0]
-    assert rolling_mean(values, 2)[0].isnan()
-
-
-def test_every_horizon_has_its_panel() -> None:
-    deciles = decile_figure(torch.linspace(-0.01, 0.01, 20).reshape(2, 10), [1, 5])
-    daily = rank_ic_figure(torch.zeros(4, 2), list(range(4)), [1, 5])
-    for figure in (deciles, daily):
-        assert [a.get_title() for a in figure.axes] == ["1 d", "5 d"]
-    heights = [bar.get_height() for bar in deciles.axes[0].patches]
-    assert heights[0] == pytest.approx(-100) and heights == sorted(heights) and len(heights) == DECILES
+def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch]) -> None:
+    batch = make_batch()
+    network = ATFTGATFAN(NetworkOptions(hidden_size=8, horizons=[1, 5]), batch.features.shape[-1]).eval()
+    told = {"selection": "variable_selection", "attention": "encoder", "heard": "graph"}
+    assert set(told) < set(explanation_sums(network.explain(batch), batch))
+    for name, block in told.items():
+        network.set_blocks(**{block: False})
+        assert name not in explanation_sums(network.explain(batch), batch)
+        network.set_blocks(**{block: True})
 
 
 def test_a_negative_number_of_epochs_is_refused() -> None:
@@ -71,12 +49,24 @@ def test_a_negative_number_of_epochs_is_refused() -> None:
         ValidationFigures(every=-1)
 
 
-def test_a_run_draws_both_pictures_in_the_epochs_that_were_asked_for(
+def test_a_run_draws_in_the_epochs_that_were_asked_for_what_its_network_has(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    asked = ["--trainer.max_epochs", "3", "--validation_figures.every", "2"]
+    asked = ["--trainer.max_epochs", "3", "--validation_figures.every", "2", "--model.network.graph", "false"]
     assert atft("fit", "--config", tiny_run.config, *asked, "--trainer.default_root_dir", tmp_path).code == 0
     events = EventAccumulator(str(tmp_path / "tiny" / "version_0")).Reload()
-    for tag in ("figures/return_by_decile", "figures/rank_ic_by_day"):
+    drawn = {f"figures/{name}" for name in RANKING} | {f"network/{name}" for name in NETWORK[:2]}
+    assert set(events.Tags()["images"]) == drawn
+    for tag in drawn:
         images = events.Images(tag)
-        assert len(images) == 2 and images[0].width > 400
+        assert len(images) == 2 and 500 <= images[0].width <= 700
+        # On the axis of the metrics of the same validation.
+        assert {i.step for i in images} <= {e.step for e in events.Scalars("val/rank_ic")}
+
+
+def test_no_figure_is_drawn_where_none_is_wanted(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    asked = ["--trainer.max_epochs", "1", "--validation_figures.every", "0"]
+    assert atft("fit", "--config", tiny_run.config, *asked, "--trainer.default_root_dir", tmp_path).code == 0
+    assert EventAccumulator(str(tmp_path / "tiny" / "version_0")).Reload().Tags()["images"] == []

@@ -71,3 +71,20 @@ def test_dropped_edges_are_dropped_in_training_only() -> None:
     assert not torch.equal(block(node, edges, attributes), block(node, edges, attributes))
     block.eval()
     assert torch.equal(block(node, edges, attributes), block(node, edges, attributes))
+
+
+@pytest.mark.parametrize("edges", [0, 12])
+def test_the_weights_of_a_stocks_neighbours_sum_to_one_and_are_those_of_the_forward(edges: int) -> None:
+    block, node = build(2).eval(), torch.randn(5, 32)
+    ends = torch.randint(0, 5, (2, edges))
+    given = (node, ends, torch.randn(edges, 2))
+    weights = block.weights(*given)
+    assert weights.shape == (2, edges, block.messages[0].heads)
+    total = torch.zeros(5, 2, block.messages[0].heads).index_add_(0, ends[1], weights.transpose(0, 1))
+    torch.testing.assert_close(total[ends[1].unique()], torch.ones_like(total[ends[1].unique()]))
+    if edges:
+        # Silencing the neighbour that counts most moves the state.
+        loudest = int(weights[0].mean(-1).argmax())
+        keep = torch.arange(edges) != loudest
+        without = block(node, ends[:, keep], given[2][keep])
+        assert not torch.allclose(without[ends[1, loudest]], block(*given)[ends[1, loudest]])

@@ -1,0 +1,46 @@
+"""What all figures of a run share: one panel per horizon, at a size that TensorBoard's cards leave readable.
+
+A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 7 inches; what the panel
+says is its title. One colour means one thing everywhere: blue is what the network says, orange what came of it,
+grey what either is compared with. Figures are made without pyplot, which would keep them all.
+"""
+
+from typing import Any
+
+SCORE, REALISED, REFERENCE, FAINT = "tab:blue", "tab:orange", "dimgray", "silver"
+COLUMNS = 2
+
+
+def panels(count: int, width: float = 3.5, height: float = 2.9) -> tuple[Any, list[Any]]:
+    """Make a figure of ``count`` panels, two in a row, and return it with its axes.
+
+    Args:
+        count: panels, at least one.
+        width: of a panel, inches; a single one is half as wide again.
+        height: of a panel, inches.
+    """
+    from matplotlib.figure import Figure
+
+    columns, rows = min(count, COLUMNS), -(-count // COLUMNS)
+    size = (width * columns, height * rows) if count > 1 else (1.5 * width, 1.3 * height)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.remove()
+    for axis in axes[:count]:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes[:count]
+
+
+def say(axis: Any, title: str) -> None:
+    """Give a panel the title that tells its number; about 36 characters fit."""
+    axis.set_title(title, fontsize=10, fontweight="bold")
+
+
+def use_dates(axis: Any) -> None:
+    """Label the horizontal axis with few dates, in the shortest words that tell them apart."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=2, maxticks=5)
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
