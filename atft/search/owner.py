@@ -1,0 +1,73 @@
+"""Which process runs a trial, and whether it is gone: known at once on this machine, from /proc.
+
+A process id alone is not enough: ids come again. The id with the time of its start, in clock ticks since boot,
+names a process for the life of a machine; the boot and the process table (two containers of one machine have
+two) say where the id means anything. Of a process elsewhere nothing is known: that is what heartbeats are for.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+Owner = dict[str, Any]
+"""What a trial keeps of the process that runs it: ``host``, ``pid``, ``started``, ``boot`` and ``table``."""
+
+
+def this_process() -> Owner:
+    """The owner attribute of trials that this process runs."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": start_ticks(os.getpid()), **_where()}
+
+
+def is_gone(owner: Owner) -> bool:
+    """Whether the process that ran a trial has surely ended.
+
+    Args:
+        owner: a trial's owner attribute.
+
+    Returns:
+        True for a process of this machine that has ended, also before the machine's last boot. False for one
+        that lives, and for every process of another machine or container, of which nothing is known here.
+    """
+    here = {"host": socket.gethostname(), **_where()}
+    if owner.get("host") != here["host"]:
+        return False
+    if owner.get("boot") != here["boot"]:
+        return True
+    if owner.get("table") != here["table"]:
+        return False
+    return start_ticks(int(owner["pid"])) != owner.get("started")
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot; None if there is none, or it has ended.
+
+    Without /proc (macOS) every living process answers 0: then only its id names it.
+    """
+    if not Path("/proc/self/stat").exists():
+        return 0 if _answers(pid) else None
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if state in "ZX" else int(fields[18])  # a zombie has ended, its parent has not looked yet
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _where() -> dict[str, str]:
+    """The boot of this machine and this process's table of processes; empty texts without /proc."""
+    boot, table = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    return {
+        "boot": boot.read_text().strip() if boot.exists() else "",
+        "table": str(table.readlink()) if table.is_symlink() else "",
+    }
