@@ -16,32 +16,50 @@ REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, 
 
 
 @contextmanager
-def published(path: Path) -> Iterator[Path]:
+def published(path: Path, durable: bool = True) -> Iterator[Path]:
     """Give a path beside ``path`` to write to; rename it to ``path`` when the block ends well, else remove it.
+
+    Args:
+        path: the file to publish.
+        durable: flush it to the disk first, so that it is whole after a power cut too; false for what is
+            rewritten every second and means nothing then.
 
     Raises:
         InputError: the disk is full, or refuses the file.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.touch()  # a place that refuses files says so before the work, not after it
-        yield beside
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
+        with disk_refusals(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.touch()  # a place that refuses files says so before the work, not after it
+            yield beside
+            if durable:
+                with beside.open("rb") as written:
+                    os.fsync(written.fileno())
+            beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_refusals(path: Path) -> Iterator[None]:
+    """Say in one line, naming ``path``, that the disk is full or refuses what the block writes.
+
+    Raises:
+        InputError: it does.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno in FULL:
             raise InputError(f"{path}: the disk is full; make room or name another place") from error
         if error.errno in REFUSED:
             raise InputError(f"{path}: cannot write there ({error.strerror}); name another place") from error
         raise
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
-def publish_text(path: Path, text: str) -> None:
-    """Publish a small text file."""
-    with published(path) as beside:
+def publish_text(path: Path, text: str, durable: bool = True) -> None:
+    """Publish a small text file; see `published`."""
+    with published(path, durable) as beside:
         beside.write_text(text, encoding="utf-8")

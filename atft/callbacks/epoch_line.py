@@ -22,10 +22,12 @@ class EpochLine(pl.Callback):
 
     Args:
         directory: the run's, whose ``run.log`` keeps the lines.
+        quiet: write to ``run.log`` only, where many runs share a terminal.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, quiet: bool = False) -> None:
         self.directory = directory
+        self.quiet = quiet
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -33,7 +35,7 @@ class EpochLine(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.perf_counter()
-        if not trainer.is_global_zero:
+        if self.quiet or not trainer.is_global_zero:
             return
         self._bar = progress_bar(transient=True)
         self._bar.start()
@@ -61,7 +63,8 @@ class EpochLine(pl.Callback):
             parts.append(f"{float(metrics['speed/stock_days_per_second']):,.0f} stock-days/s")
         parts.append(f"{seconds:.1f} s")
         line = "   ".join(parts)
-        self.console.print(line, soft_wrap=True)
+        if not self.quiet:
+            self.console.print(line, soft_wrap=True)
         append_log(self.directory, line)
 
     def on_exception(

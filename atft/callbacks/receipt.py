@@ -10,6 +10,7 @@ import json
 import math
 import platform
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Receipt:
 
     ``stopped``: ended early on purpose (early stopping, a signal). ``limited``: a debugging limit was on, so the
     figures speak of a part of the data. ``failed``: an error, or a final metric that is not a number.
+    ``resumed_from`` is the checkpoint that training went on from; ``retried_from`` the directory of the failed
+    trial that a sweep's trial takes the place of, whether or not it left a checkpoint to go on from.
     """
 
     status: str = "running"
@@ -50,14 +53,15 @@ class Receipt:
     retries: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     resumed_from: str | None = None
+    retried_from: str | None = None
     digests: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
 
-def publish_json(path: Path, content: Any) -> None:
+def publish_json(path: Path, content: Any, durable: bool = True) -> None:
     """Publish as JSON that any reader takes: numbers that are not finite become null."""
-    publish_text(path, json.dumps(_finite(content), indent=2) + "\n")
+    publish_text(path, json.dumps(_finite(content), indent=2) + "\n", durable)
 
 
 def write_receipt(receipt: Receipt, directory: Path) -> None:
@@ -79,8 +83,12 @@ def read_receipt(directory: Path) -> Receipt:
     return Receipt(**held)
 
 
+@cache
 def code_digest() -> str:
-    """SHA-256 of the package's source, shortened: two runs with one digest ran the same code."""
+    """SHA-256 of the package's source, shortened: two runs with one digest ran the same code.
+
+    Read once a process, which runs what it has loaded, whatever happens to the files meanwhile.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parent.parent
     for source in sorted(root.rglob("*.py")):

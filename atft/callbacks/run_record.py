@@ -44,6 +44,9 @@ class RunRecord(pl.Callback):
         self.receipt = Receipt(run=str(directory), versions=library_versions())
         self.receipt.digests = {"config": text_digest(config_text), "code": code_digest()}
         self.history: list[dict[str, Any]] = []
+        """Metrics of each epoch by name, oldest first; of the run that this one goes on from too."""
+        self.stopped = ""
+        """Why the run was ended on purpose by something else than early stopping; empty while it was not."""
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
         self._calendar_days = 0
@@ -131,6 +134,8 @@ class RunRecord(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.receipt.status, self.receipt.reason = _outcome(trainer)
+        if self.stopped and self.receipt.status != "limited":
+            self.receipt.status, self.receipt.reason = "stopped", self.stopped
         self._publish(trainer)
 
     def on_exception(

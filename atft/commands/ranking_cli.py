@@ -6,6 +6,8 @@ features, the model tells ``data`` its horizons, so nothing is said twice.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +32,7 @@ from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
 from atft.callbacks.validation_figures import ValidationFigures
 from atft.commands.refusals import remember_keys
+from atft.commands.run_directory import next_version, own_version
 from atft.errors import InputError, nearest
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
@@ -59,16 +62,26 @@ class RankingCLI(LightningCLI):
     """The parser and, once built, the trainer, model and data of one run. Use `RankingCLI.of`."""
 
     command = "fit"
+    quiet = False
+    place: Path | None = None
 
     @classmethod
-    def of(cls, command: str, arguments: list[str] | dict[str, Any]) -> "RankingCLI":
+    def of(
+        cls,
+        command: str,
+        arguments: list[str] | dict[str, Any],
+        directory: Path | None = None,
+        quiet: bool = False,
+    ) -> "RankingCLI":
         """Parse ``arguments`` and build everything, without running.
 
         Args:
             command: fit, validate, test or predict.
             arguments: what follows the command, as words or as a nested mapping.
+            directory: where the run lies, made by the caller; None for the next version of its name.
+            quiet: print no line after an epoch; run.log keeps them.
         """
-        kind = type(cls.__name__, (cls,), {"command": command})
+        kind = type(cls.__name__, (cls,), {"command": command, "place": directory, "quiet": quiet})
         built: RankingCLI = kind(
             RankingTask,
             DayData,
@@ -180,9 +193,31 @@ class RankingCLI(LightningCLI):
 
     @cached_property
     def directory(self) -> Path:
-        """The directory of this run: the first free version of its name. Made when training starts."""
-        taken = [p.name.removeprefix("version_") for p in self.run_root.glob("version_*")]
-        return self.run_root / f"version_{max((int(n) for n in taken if n.isdigit()), default=-1) + 1}"
+        """The directory of this run: the one given, or the first free version of its name, not made yet."""
+        return self.place or next_version(self.run_root)
+
+    @contextmanager
+    def own_directory(self) -> Iterator[None]:
+        """Make the directory before training, of a later version where another run was faster in the meantime."""
+        if self.place is not None or not self.trainer.is_global_zero:
+            yield
+            return
+        with own_version(self.directory) as made:
+            if made != self.directory:
+                self._move_to(made)
+            yield
+
+    def _move_to(self, directory: Path) -> None:
+        """Tell everyone who writes where the run lies instead."""
+        former, self.directory = self.directory, directory
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if getattr(callback, "directory", None) == former:
+                callback.directory = directory
+            if getattr(callback, "dirpath", None) == str(former):
+                callback.dirpath = str(directory)
+        self.record.receipt.run = str(directory)
+        if self._logs_here:
+            self.trainer.loggers = self._loggers()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the loggers, the checkpoint writer and the callbacks that every run has."""
@@ -191,6 +226,7 @@ class RankingCLI(LightningCLI):
         extra: dict[str, Any] = {"plugins": [*_listed(plugins), AtomicCheckpointIO()], **kwargs}
         trains = self.command == "fit"
         logger = self._get(self.config_init, "trainer").get("logger")
+        self._logs_here = trains and logger in (True, None)
         if logger in (True, None):
             extra["logger"] = self._loggers() if trains else False
         try:
@@ -207,7 +243,7 @@ class RankingCLI(LightningCLI):
             return trainer
         self._refuse_monitors(callbacks)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
-        callbacks[:0] = [self.record, EpochLine(self.directory)]
+        callbacks[:0] = [self.record, EpochLine(self.directory, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.directory)
@@ -222,7 +258,8 @@ class RankingCLI(LightningCLI):
                     raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
 
     def _loggers(self) -> list[Any]:
-        place: dict[str, Any] = {"save_dir": self.run_root.parent, "name": self.run_root.name}
+        folder = self.directory.parent
+        place: dict[str, Any] = {"save_dir": folder.parent, "name": folder.name}
         place["version"] = self.directory.name
         return [TensorBoardLogger(default_hp_metric=False, **place), CSVLogger(**place)]
 

@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atft.commands.refusals import one_line, refuse_broken_yaml
 from atft.errors import InputError
@@ -29,8 +29,19 @@ def run(command: str, arguments: list[str]) -> int:
     return evaluate(cli, command)
 
 
-def build(command: str, arguments: list[str]) -> "RankingCLI":
+def build(
+    command: str,
+    arguments: list[str] | dict[str, Any],
+    directory: Path | None = None,
+    quiet: bool = False,
+) -> "RankingCLI":
     """Parse the arguments and build trainer, model and data, without running anything.
+
+    Args:
+        command: fit, validate, test or predict.
+        arguments: what follows the command, as words or as a nested mapping of keys.
+        directory: where the run lies, made by the caller; None for the next version of its name.
+        quiet: print no line after an epoch; run.log keeps them.
 
     Raises:
         InputError: a key or value that is not accepted; the message names the nearest known key.
@@ -42,10 +53,11 @@ def build(command: str, arguments: list[str]) -> "RankingCLI":
     sys.argv = [before[0]]
     try:
         with one_line(command), tempfile.TemporaryDirectory() as folder:
-            arguments = _with_checkpoint_config(command, arguments, Path(folder))
-            for path in _values_of(arguments, "--config", "-c"):
-                refuse_broken_yaml(path)
-            return RankingCLI.of(command, arguments)
+            if isinstance(arguments, list):
+                arguments = _with_checkpoint_config(command, arguments, Path(folder))
+                for path in _values_of(arguments, "--config", "-c"):
+                    refuse_broken_yaml(path)
+            return RankingCLI.of(command, arguments, directory, quiet)
     finally:
         sys.argv = before
 
@@ -61,7 +73,8 @@ def fit(cli: "RankingCLI") -> int:
         _refuse_finished(cli, resumed)
     cli.record.receipt.resumed_from = resumed
     try:
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
+        with cli.own_directory():
+            cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     except SystemExit:  # Lightning's answer to an interrupt, after its callbacks have said so
         return 130
     alone = cli.trainer.is_global_zero

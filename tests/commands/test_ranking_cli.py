@@ -74,3 +74,32 @@ def test_what_may_be_watched_is_what_is_logged(tiny_run: Any, parsed: Callable[.
     # Gradient shares come now and then, speeds are no quality of the weights.
     logged = {n for n in epochs[0] if n.startswith(("train/", "val/")) and "gradient_share" not in n}
     assert parsed().model.logged_names() == logged
+
+
+def test_two_runs_built_together_train_in_directories_of_their_own(
+    parsed: Callable[..., RankingCLI], tmp_path: Path
+) -> None:
+    place = ("--trainer.default_root_dir", str(tmp_path), "--trainer.max_epochs", "1")
+    first, second = parsed(*place), parsed(*place)
+    assert first.directory == second.directory == tmp_path / "tiny" / "version_0"
+    for cli in (first, second):
+        with cli.own_directory():
+            cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    moved = tmp_path / "tiny" / "version_1"
+    assert second.directory == moved and second.record.receipt.run == str(moved)
+    files = ["best_model.ckpt", "config.yaml", "last.ckpt", "metrics.csv", "metrics.json", "receipt.json"]
+    for run in (first.directory, second.directory):
+        names = sorted(p.name for p in run.iterdir())
+        assert [n for n in names if n in files] == files and "run.log" in names
+        assert len([n for n in names if n.startswith("events.")]) == 1
+
+
+def test_a_run_lies_in_the_directory_it_is_given(tiny_run: Any, tmp_path: Path) -> None:
+    import yaml
+
+    given = yaml.safe_load(tiny_run.config.read_text())
+    cli = build("fit", given, directory=tmp_path / "study" / "trial_7")
+    assert cli.directory == tmp_path / "study" / "trial_7"
+    assert {logger.log_dir for logger in cli.trainer.loggers} == {str(cli.directory)}
+    assert Path(str(cli.trainer.checkpoint_callback.dirpath)) == cli.directory  # type: ignore[union-attr]
+    assert list(tmp_path.iterdir()) == []
