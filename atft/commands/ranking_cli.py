@@ -6,8 +6,6 @@ features, the model tells ``data`` its horizons, so nothing is said twice.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +30,7 @@ from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
 from atft.callbacks.validation_figures import ValidationFigures
 from atft.commands.refusals import remember_keys
-from atft.commands.run_directory import next_version, own_version
+from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError, nearest
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
@@ -196,16 +194,19 @@ class RankingCLI(LightningCLI):
         """The directory of this run: the one given, or the first free version of its name, not made yet."""
         return self.place or next_version(self.run_root)
 
-    @contextmanager
-    def own_directory(self) -> Iterator[None]:
-        """Make the directory before training, of a later version where another run was faster in the meantime."""
+    def own_directory(self) -> None:
+        """Make the directory, of a later version where another run was faster since this one was built.
+
+        Raises:
+            InputError: panel, cache, split or disk cannot be used; then no directory is left behind.
+        """
         if self.place is not None or not self.trainer.is_global_zero:
-            yield
             return
-        with own_version(self.directory) as made:
-            if made != self.directory:
-                self._move_to(made)
-            yield
+        self.datamodule.open_cache()
+        self.datamodule.robust_statistics()
+        made = make_version(self.directory)
+        if made != self.directory:
+            self._move_to(made)
 
     def _move_to(self, directory: Path) -> None:
         """Tell everyone who writes where the run lies instead."""

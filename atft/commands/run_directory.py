@@ -1,12 +1,9 @@
 """A run's directory is its own: made by the one system call that only one of several runs can win.
 
-Which version is free is known when a run is built, and made sure of when it starts: in between, minutes may pass
-and another run of the same name may begin. A directory that nothing was written into is taken away again, so
-that refused input leaves no trace.
+Which version is free is known when a run is built, and made sure of when it starts to train: in between, minutes
+may pass and another run of the same name may begin.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from atft.publish import disk_refusals
@@ -25,32 +22,10 @@ def make_version(wanted: Path) -> Path:
         InputError: the disk is full, or refuses the directory.
     """
     with disk_refusals(wanted):
+        wanted.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            wanted.parent.mkdir(parents=True, exist_ok=True)
             try:
                 wanted.mkdir()
                 return wanted
             except FileExistsError:
                 wanted = next_version(wanted.parent)
-            except FileNotFoundError:  # the parent was empty, and its maker has just taken it away again
-                continue
-
-
-@contextmanager
-def own_version(wanted: Path) -> Iterator[Path]:
-    """Hold a version's directory for the block's time and keep it after, unless nothing is in it.
-
-    Args:
-        wanted: the version that was free when the run was built.
-
-    Raises:
-        InputError: the disk is full, or refuses the directory.
-    """
-    absent = [p for p in (wanted.parent, *wanted.parent.parents) if not p.exists()]
-    made = make_version(wanted)
-    try:
-        yield made
-    finally:
-        with suppress(OSError):  # not empty: a run lies there
-            for folder in (made, *absent):
-                folder.rmdir()

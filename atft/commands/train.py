@@ -72,9 +72,9 @@ def fit(cli: "RankingCLI") -> int:
     if resumed is not None:
         _refuse_finished(cli, resumed)
     cli.record.receipt.resumed_from = resumed
+    cli.own_directory()
     try:
-        with cli.own_directory():
-            cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     except SystemExit:  # Lightning's answer to an interrupt, after its callbacks have said so
         return 130
     alone = cli.trainer.is_global_zero

@@ -83,8 +83,8 @@ def test_two_runs_built_together_train_in_directories_of_their_own(
     first, second = parsed(*place), parsed(*place)
     assert first.directory == second.directory == tmp_path / "tiny" / "version_0"
     for cli in (first, second):
-        with cli.own_directory():
-            cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+        cli.own_directory()
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     moved = tmp_path / "tiny" / "version_1"
     assert second.directory == moved and second.record.receipt.run == str(moved)
     files = ["best_model.ckpt", "config.yaml", "last.ckpt", "metrics.csv", "metrics.json", "receipt.json"]

@@ -1,4 +1,4 @@
-"""Two runs never share a directory, however close together they start, and refused input leaves none."""
+"""Two runs never share a directory, however close together they start."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atft.commands.run_directory import make_version, next_version, own_version
+from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError
 
 
@@ -32,25 +32,6 @@ def test_processes_that_want_the_same_version_each_get_their_own(tmp_path: Path)
     with ProcessPoolExecutor(3, mp_context=spawned) as pool:
         made = [name for names in pool.map(_make_ten, [tmp_path / "run"] * 3) for name in names]
     assert len(set(made)) == len(made) == 30
-
-
-def test_an_unused_directory_is_taken_away_with_the_folders_made_for_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no panel"), own_version(tmp_path / "a" / "b" / "version_0"):
-        raise InputError("no panel")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_used_directory_stays(tmp_path: Path) -> None:
-    with own_version(tmp_path / "run" / "version_0") as made:
-        (made / "receipt.json").touch()
-    assert (tmp_path / "run" / "version_0" / "receipt.json").exists()
-
-
-def test_a_folder_that_was_there_before_stays(tmp_path: Path) -> None:
-    (tmp_path / "logs").mkdir()
-    with own_version(tmp_path / "logs" / "run" / "version_0"):
-        pass
-    assert [p.name for p in tmp_path.iterdir()] == ["logs"]
 
 
 def test_a_place_that_refuses_a_directory_is_named_in_one_line(tmp_path: Path) -> None:
