@@ -1,0 +1,191 @@
+"""The study in its storage: where it lies, how it is opened, and what it says of itself.
+
+Decides: sqlite in the study's own folder by default (60 s of patience with a locked file, heartbeats on),
+PostgreSQL through psycopg, or Optuna's gRPC proxy, which knows no heartbeat. A stale trial only becomes FAIL
+here: what is retried is decided in one place, by the reconciler, or each retry would come twice. What the study
+is (`Identity`) stands in its user attributes, and whoever opens it with another is refused.
+"""
+
+import re
+import sys
+import uuid
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atft.errors import InputError
+from atft.search.options import SweepOptions
+
+if TYPE_CHECKING:
+    import optuna
+
+    from atft.search.identity import Identity
+
+LOCK_SECONDS = 60
+
+
+def study_directory(sweep: SweepOptions) -> Path:
+    """The study's folder: its trials, its files and, by default, its database."""
+    return Path(sweep.root) / sweep.study
+
+
+def storage_url(sweep: SweepOptions) -> str:
+    """The database's URL as SQLAlchemy or gRPC takes it."""
+    if sweep.storage is None:
+        return f"sqlite:///{(study_directory(sweep) / 'study.db').resolve()}"
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", sweep.storage)
+
+
+def has_heartbeat(sweep: SweepOptions) -> bool:
+    """Whether the storage notices a worker that died without a word; the gRPC proxy does not."""
+    return not storage_url(sweep).startswith("grpc://")
+
+
+def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.BaseStorage":
+    """Connect to the storage.
+
+    Args:
+        sweep: its storage, heartbeat and grace period.
+        create: make the file of an sqlite database that is not there.
+
+    Raises:
+        InputError: the URL is of no known kind, nothing answers there, or a driver is not installed.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    url = storage_url(sweep)
+    kind = url.partition(":")[0]
+    if kind == "grpc":
+        return _grpc(url)
+    if kind.partition("+")[0] not in ("sqlite", "postgresql", "mysql", "mariadb"):
+        raise InputError(
+            "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, "
+            f"got {sweep.storage!r}"
+        )
+    options: dict[str, object] = {"pool_pre_ping": True}
+    if kind == "sqlite":
+        options = {"connect_args": {"timeout": LOCK_SECONDS}}
+        _sqlite_file(url, create)
+    try:
+        with warnings.catch_warnings():
+            # Optuna marks its heartbeat as experimental; it is what tells a dead worker from a slow one.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.storages.RDBStorage(
+                url=url,
+                engine_kwargs=options,
+                heartbeat_interval=sweep.heartbeat_seconds,
+                grace_period=sweep.grace_seconds,
+            )
+    except (ModuleNotFoundError, ImportError) as error:
+        raise InputError(f"storage {kind}: {error}; pip install 'atft[postgres]'") from error
+    except (SQLAlchemyError, RuntimeError) as error:
+        raise InputError(
+            f"storage {_without_password(url)}: {_first_line(error)}; is it there and yours?"
+        ) from error
+
+
+def open_study(
+    sweep: SweepOptions, create: bool = True, identity: "Identity | None" = None, worker: int = 0
+) -> "optuna.Study":
+    """Open the sweep's study, made first where it is missing.
+
+    Args:
+        sweep: what the study is of.
+        create: make it, check that it asks the same question, and enqueue the points it does not know; False
+            only opens what is there and trusts it, which takes no look at the base config.
+        identity: what the study's values depend on, where it is known already; else it is worked out.
+        worker: index of the process on its machine; its sampler draws its own stream.
+
+    Raises:
+        InputError: there is no such study, or it asks another question; the difference is printed first.
+    """
+    import optuna
+
+    from atft.search.sampling import enqueue_points, make_pruner, make_sampler
+
+    if create and identity is None:
+        from atft.search.identity import identify
+
+        identity = identify(sweep)
+    storage = open_storage(sweep, create)
+    pruner = make_pruner(sweep)
+    if not create:
+        try:
+            study = optuna.load_study(study_name=sweep.study, storage=storage, pruner=pruner)
+        except KeyError as error:
+            raise InputError(
+                f"no study {sweep.study!r} in {_without_password(storage_url(sweep))}; start it first"
+            ) from error
+    else:
+        study = optuna.create_study(
+            study_name=sweep.study,
+            storage=storage,
+            direction=sweep.direction,
+            pruner=pruner,
+            load_if_exists=True,
+        )
+        assert identity is not None
+        _take_identity(study, sweep, identity)
+        enqueue_points(study, sweep.enqueue)
+    study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)), worker)
+    return study
+
+
+def _take_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -> None:
+    from atft.search.identity import as_plain, of_plain, refuse_changed
+
+    held = study.user_attrs
+    if "study_id" not in held and study.get_trials(deepcopy=False):
+        raise InputError(
+            f"study {sweep.study}: its database holds trials that no sweep made; give the sweep another name"
+        )
+    if "study_id" in held:
+        try:
+            refuse_changed(sweep.study, of_plain(held["identity"]), identity)
+        except InputError as error:
+            print("\n".join(error.__notes__), file=sys.stderr)  # noqa: T201
+            raise
+    study.set_user_attr("identity", as_plain(identity))
+    study.set_user_attr("config_digest", identity.config_digest)
+    study.set_user_attr("data_digest", identity.data_digest)
+    study.set_user_attr("sweep", sweep.as_json())
+    if "study_id" not in held:
+        # Last: a study with an id says everything of itself.
+        study.set_user_attr("study_id", uuid.uuid4().hex[:16])
+
+
+def _sqlite_file(url: str, create: bool) -> None:
+    path = Path(re.sub(r"^sqlite(\+\w+)?:///", "", url).partition("?")[0])
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.is_file():
+        raise InputError(f"no study at {path}; start it first, or make it again with rebuild if it was lost")
+
+
+def _grpc(url: str) -> "optuna.storages.BaseStorage":
+    import optuna
+
+    found = re.fullmatch(r"grpc://([^/:]+|\[[^\]]+\]):(\d+)/?", url)
+    if not found:
+        raise InputError(f"storage: a gRPC proxy is grpc://HOST:PORT, got {url!r}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = optuna.storages.GrpcStorageProxy(host=found[1], port=int(found[2]))
+        storage.wait_server_ready(timeout=10)
+    except ImportError as error:
+        raise InputError(f"storage grpc: {_first_line(error)}; pip install 'atft[grpc]'") from error
+    except ConnectionError as error:
+        raise InputError(
+            f"storage {url}: nothing answers within 10 s; start optuna.storages.run_grpc_proxy_server there"
+        ) from error
+    return storage
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"://([^:@/]+):[^@/]*@", r"://\1:***@", url)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
