@@ -111,7 +111,8 @@ class RunRecord(pl.Callback):
             split: train or val, at least one block of which was counted.
             trainer: the run's.
         """
-        counters = (self._rows[split], self._days[split])
+        # Copies: several ask in an epoch, and the reduction works in place.
+        counters = (self._rows[split].clone(), self._days[split].clone())
         rows, days = (trainer.strategy.reduce(c, reduce_op="sum") for c in counters)
         return int(rows), int((days > 0).sum())
 
