@@ -17,6 +17,7 @@ from atft.losses.day_weights import DayWeights
 from atft.losses.options import ObjectiveOptions as ObjectiveOptions
 from atft.losses.options import check_term_weights, horizon_shares
 from atft.losses.portfolio import book_return
+from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.targets import target_transform
 from atft.losses.terms import find_term
 
@@ -38,9 +39,8 @@ class DayObjective(nn.Module):
     ``loss[day] = sum over terms, horizons of weight[term] * share[day, horizon] * term[day, horizon]``, where
     the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
     summing to 1; times the day's own weight, where ages or regimes are weighed (`DayWeights`). While training,
-    each call also updates the running moments of the book's return (buffers, kept in the checkpoint; days of
-    the block itself never enter their own moments but for the very first). On several devices each rank moves
-    them by its own days, and DDP hands rank 0's to all before a forward.
+    each call also moves the `RunningMoments` of the book's return, by the blocks of all ranks: each rank calls
+    it for the same number of blocks. Days of a block never enter their own moments but for the very first.
 
     Args:
         options: terms and weights.
@@ -53,9 +53,6 @@ class DayObjective(nn.Module):
 
     horizon_weights: Tensor
     levels: Tensor
-    return_mean: Tensor
-    return_square: Tensor
-    return_days: Tensor
 
     def __init__(
         self, options: ObjectiveOptions, horizons: Sequence[int], quantiles: Sequence[float] = ()
@@ -76,9 +73,7 @@ class DayObjective(nn.Module):
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
         weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
         self.register_buffer("horizon_weights", weights, persistent=False)
-        self.register_buffer("return_mean", torch.zeros(len(self.horizons)))
-        self.register_buffer("return_square", torch.zeros(len(self.horizons)))
-        self.register_buffer("return_days", torch.zeros(len(self.horizons)))
+        self.moments = RunningMoments(len(self.horizons), options.sharpe_half_life_days)
         self._transform = target_transform(options.target)
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
@@ -90,13 +85,15 @@ class DayObjective(nn.Module):
         """
         with torch.autocast(forecast.score.device.type, enabled=False):
             inputs = self._inputs(forecast, batch)
+            if self.training:
+                block = block_moments(inputs["earned"], over_ranks=True)
+                inputs |= self.moments.before(block)
+                self.moments.observe(block)
             values = {name: self._term(name, inputs) for name in self.options.terms}
             start = inputs["score"].new_zeros(inputs["score"].shape[0])
             loss = sum((self.term_weights[n] * v for n, v in values.items()), start)
             if self.day_weights.active:
                 loss = loss * self.day_weights(batch.day, batch.regime).to(loss.dtype)
-            if self.training:
-                self._observe(inputs)
         return ObjectiveValue(loss, {n: v.detach() for n, v in values.items()})
 
     def set_weights(
@@ -156,7 +153,7 @@ class DayObjective(nn.Module):
             "realised": realised,
             "valid": valid,
             "earned": earned,
-            **self._moments(earned),
+            **self.moments.before(block_moments(earned)),
         }
         if "quantiles" in self._reads:
             inputs |= self._quantiles(forecast, score.dtype)
@@ -176,28 +173,6 @@ class DayObjective(nn.Module):
         quantiles = forecast.quantiles.to(dtype).permute(0, 2, 3, 1)
         return {"quantiles": quantiles, "levels": self.levels.to(dtype)}
 
-    def _moments(self, earned: Tensor) -> dict[str, Tensor]:
-        """Running moments ``[1, horizons]``; before the first day, mean 0 and this block's mean square."""
-        _, own, _ = _block_moments(earned)
-        square = torch.where(self.return_days > 0, self.return_square.to(own.dtype), own)
-        # A copy: the buffer moves before the backward reads what the forward used.
-        mean = self.return_mean.to(own.dtype, copy=True)
-        return {"return_mean": mean[None], "return_square": square[None]}
-
-    @torch.no_grad()
-    def _observe(self, inputs: dict[str, Tensor]) -> None:
-        """Move the running moments by the block's book returns, all of its days at once.
-
-        The mean starts from 0 and the mean square from the first block's, so that luck in the first days
-        looks like luck.
-        """
-        mean, square, days = _block_moments(inputs["earned"])
-        keep = 0.5 ** (days / self.options.sharpe_half_life_days)
-        before = torch.where(self.return_days > 0, self.return_square.to(square.dtype), square)
-        self.return_mean.copy_(torch.lerp(mean, self.return_mean.to(mean.dtype), keep))
-        self.return_square.copy_(torch.lerp(square, before, keep))
-        self.return_days.add_(days)
-
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
         """One term's value ``[days]``, horizons weighed."""
         row = find_term(name)
@@ -212,14 +187,6 @@ class DayObjective(nn.Module):
 def _day_before(x: Tensor) -> Tensor:
     """Each day's predecessor in the block; 0 (or False) for the first."""
     return torch.cat((torch.zeros_like(x[:1]), x[:-1]))
-
-
-def _block_moments(earned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and mean square of a block's book returns by horizon, and the days that had a book."""
-    held = earned.isfinite() & (earned != 0)
-    days = held.sum(0).to(earned.dtype)
-    returns = torch.where(held, earned, 0)
-    return returns.sum(0) / days.clamp_min(1), (returns**2).sum(0) / days.clamp_min(1), days
 
 
 def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:

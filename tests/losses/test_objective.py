@@ -87,7 +87,7 @@ def test_present_weights_make_the_loss_and_the_gradient_shares_and_can_be_given_
     assert objective.term_weights["ic"] == 0.1, "None leaves the terms"
     objective.set_weights({})
     torch.testing.assert_close(objective(scores, batch).loss, built.loss, rtol=0, atol=0)
-    assert set(objective.state_dict()) == {"return_mean", "return_square", "return_days"}
+    assert set(objective.state_dict()) == {"moments.mean", "moments.square", "moments.days"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_days_without_labels_have_loss_zero_and_no_gradient(make_batch: MakeBatc
     value = objective(scores, batch)
     value.loss.sum().backward()
     assert value.loss.eq(0).all() and scores.score.grad is not None and scores.score.grad.eq(0).all()
-    assert objective.return_days.eq(0).all() and objective.return_square.eq(0).all()
+    assert objective.moments.days.eq(0).all() and objective.moments.square.eq(0).all()
 
 
 def test_low_precision_scores_are_valued_in_float32(make_batch: MakeBatch) -> None:
@@ -147,16 +147,16 @@ def test_moments_follow_the_book_and_only_while_training(make_batch: MakeBatch) 
         ]
     )
     # With an endless half-life the first block's mean square stays; a short one follows.
-    torch.testing.assert_close(objective.return_square, (returns[:4] ** 2).mean(0))
-    assert objective.return_days.eq(12).all() and objective.return_mean.abs().max() < 1e-6
+    torch.testing.assert_close(objective.moments.square, (returns[:4] ** 2).mean(0))
+    assert objective.moments.days.eq(12).all() and objective.moments.mean.abs().max() < 1e-6
     quick = DayObjective(ObjectiveOptions(sharpe_half_life_days=1e-3), [1, 5])
     for i, batch in enumerate(batches):
         quick(forecast(batch, i), batch)
-    torch.testing.assert_close(quick.return_mean, returns[8:].mean(0))
-    torch.testing.assert_close(quick.return_square, (returns[8:] ** 2).mean(0))
-    before = quick.return_mean.clone()
+    torch.testing.assert_close(quick.moments.mean, returns[8:].mean(0))
+    torch.testing.assert_close(quick.moments.square, (returns[8:] ** 2).mean(0))
+    before = quick.moments.mean.clone()
     quick.eval()(forecast(batches[0]), batches[0])
-    assert torch.equal(quick.return_mean, before)
+    assert torch.equal(quick.moments.mean, before)
 
 
 def test_a_checkpoint_carries_the_moments(make_batch: MakeBatch) -> None:
@@ -165,7 +165,7 @@ def test_a_checkpoint_carries_the_moments(make_batch: MakeBatch) -> None:
     one(forecast(batch), batch)
     two.load_state_dict(one.state_dict())
     torch.testing.assert_close(two(forecast(batch, 1), batch).loss, one(forecast(batch, 1), batch).loss)
-    assert set(one.state_dict()) == {"return_mean", "return_square", "return_days"}
+    assert set(one.state_dict()) == {"moments.mean", "moments.square", "moments.days"}
 
 
 def test_a_score_that_is_not_finite_does_not_poison_the_moments(make_batch: MakeBatch) -> None:
@@ -173,7 +173,7 @@ def test_a_score_that_is_not_finite_does_not_poison_the_moments(make_batch: Make
     objective = DayObjective(ObjectiveOptions(), [1, 5])
     value = objective(Forecast(torch.full_like(batch.target, torch.nan)), batch)
     assert value.loss.isnan().all(), "a broken score must be seen"
-    assert objective.return_square.eq(0).all()
+    assert objective.moments.square.eq(0).all()
 
 
 def test_gradient_shares_sum_to_one_and_follow_the_weights(make_batch: MakeBatch) -> None:
@@ -196,7 +196,7 @@ def test_gradient_shares_leave_the_moments_and_days_without_labels_at_zero(make_
     objective = DayObjective(ObjectiveOptions(), [1, 5])
     with torch.no_grad():
         gradient_shares(objective, forecast(batch), batch)
-    assert objective.return_days.eq(0).all()
+    assert objective.moments.days.eq(0).all()
     empty = batch._replace(valid=torch.zeros_like(batch.valid))
     assert set(gradient_shares(objective, forecast(batch), empty).values()) == {0.0}
 

@@ -60,8 +60,8 @@ def test_the_term_falls_as_the_ranking_improves(name: str, make_batch: Callable[
     objective = alone(name).eval()
     perfect = objective._inputs(forecast(torch.zeros_like(batch.target)), batch)["target"].movedim(1, -1)
     noise = torch.randn(perfect.shape, generator=torch.Generator().manual_seed(0))
-    objective.return_square.fill_(0.01**2)
-    objective.return_days.fill_(100)
+    objective.moments.square.fill_(0.01**2)
+    objective.moments.days.fill_(100)
     values = [
         objective(forecast(q * perfect + (1 - q**2) ** 0.5 * noise), batch).loss.mean().item()
         for q in (-1.0, 0.0, 0.3, 0.6, 0.9, 1.0)
@@ -114,8 +114,8 @@ def test_gradients_equal_finite_differences(name: str, make_batch: Callable[...,
     batch = make_batch(days=2, stocks=9)
     batch = batch._replace(target=batch.target.double(), weight=batch.weight.double())
     objective = alone(name, anchors=5, temperature=0.3).double().eval()
-    objective.return_square.fill_(0.01**2)
-    objective.return_days.fill_(100)
+    objective.moments.square.fill_(0.01**2)
+    objective.moments.days.fill_(100)
     rng = torch.Generator().manual_seed(0)
     score = torch.randn(batch.target.shape, generator=rng, dtype=torch.float64).requires_grad_()
     # What a term takes as given (moments, yesterday's scores) is held; see the gradient of what it answers for.

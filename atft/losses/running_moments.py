@@ -1,0 +1,80 @@
+"""Running mean and mean square of the returns of the scores' own book: what the Sharpe term measures a day by.
+
+Decision: a block's moments are those of all ranks' blocks together, so that two devices move them as one device
+with the union of their days would. Cost: one sum over ranks of three numbers a horizon and block; none on a
+single device.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, distributed, nn
+
+
+class BlockMoments(NamedTuple):
+    """Book returns of one block of days, by horizon."""
+
+    mean: Float[Tensor, " horizons"]
+    """A fraction; 0 without a day that held a book."""
+    square: Float[Tensor, " horizons"]
+    """Mean of the squares."""
+    days: Float[Tensor, " horizons"]
+    """Days that held a book."""
+
+
+def block_moments(earned: Float[Tensor, "days horizons"], over_ranks: bool = False) -> BlockMoments:
+    """Average a block's book returns and their squares over the days that held a book.
+
+    Args:
+        earned: the book's return of each day, a fraction; exactly 0, or not finite, where there was no book.
+        over_ranks: count the blocks of all ranks; each of them must then ask at the same block.
+    """
+    held = earned.isfinite() & (earned != 0)
+    returns = torch.where(held, earned, 0)
+    sums = torch.stack((returns.sum(0), (returns**2).sum(0), held.sum(0).to(earned.dtype)))
+    if over_ranks and distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(sums)
+    days = sums[2]
+    return BlockMoments(sums[0] / days.clamp_min(1), sums[1] / days.clamp_min(1), days)
+
+
+class RunningMoments(nn.Module):
+    """Remember the mean and mean square of the book's return over the days trained on so far.
+
+    The mean starts from 0 and the mean square from the first block's, so that luck in the first days looks like
+    luck. Kept in the checkpoint.
+
+    Args:
+        horizons: how many are kept side by side.
+        half_life_days: trading days, seen over all ranks, in which a day's part in the moments halves.
+    """
+
+    mean: Tensor
+    square: Tensor
+    days: Tensor
+
+    def __init__(self, horizons: int, half_life_days: float) -> None:
+        super().__init__()
+        self.half_life_days = half_life_days
+        for name in ("mean", "square", "days"):
+            self.register_buffer(name, torch.zeros(horizons))
+
+    def before(self, block: BlockMoments) -> dict[str, Float[Tensor, "1 horizons"]]:
+        """Give ``return_mean`` and ``return_square`` as a block's terms read them: those of the days before it.
+
+        Before the first day they are 0 and the block's own mean square.
+        """
+        square = torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)
+        # A copy: the buffer moves before the backward reads what the forward used.
+        mean = self.mean.to(block.mean.dtype, copy=True)
+        return {"return_mean": mean[None], "return_square": square[None]}
+
+    @torch.no_grad()
+    def observe(self, block: BlockMoments) -> None:
+        """Move by a block's book returns, all of its days at once."""
+        keep = 0.5 ** (block.days / self.half_life_days)
+        before = torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)
+        self.mean.copy_(torch.lerp(block.mean, self.mean.to(block.mean.dtype), keep))
+        self.square.copy_(torch.lerp(block.square, before, keep))
+        self.days.add_(block.days)

@@ -1,0 +1,115 @@
+"""Running moments: against the mean of all days, across half-lives, over two processes."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atft.batch import DayBatch, Forecast
+from atft.losses.objective import DayObjective, ObjectiveOptions
+from atft.losses.running_moments import RunningMoments, block_moments
+
+
+def returns(days: int, seed: int = 0) -> torch.Tensor:
+    return 0.001 + 0.01 * torch.randn(days, 2, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_block_counts_the_days_that_held_a_book() -> None:
+    earned = torch.tensor([[0.02, 0.01], [0.0, 0.03], [torch.nan, torch.inf]])
+    block = block_moments(earned)
+    assert block.days.tolist() == [1, 2]
+    torch.testing.assert_close(block.mean, torch.tensor([0.02, 0.02]))
+    torch.testing.assert_close(block.square, torch.tensor([0.0004, 0.0005]))
+
+
+def test_before_the_first_day_the_mean_is_zero_and_the_square_is_the_blocks_own() -> None:
+    moments, block = RunningMoments(2, half_life_days=250.0), block_moments(returns(4))
+    before = moments.before(block)
+    assert before["return_mean"].tolist() == [[0, 0]]
+    torch.testing.assert_close(before["return_square"], (returns(4) ** 2).mean(0, keepdim=True))
+    moments.observe(block)
+    later = moments.before(block_moments(returns(4, seed=1)))
+    assert torch.equal(later["return_mean"][0], moments.mean) and later["return_mean"].ne(0).all()
+    assert torch.equal(later["return_square"][0], moments.square)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(1.0, 500.0), st.lists(st.integers(0, 6), min_size=1, max_size=8))
+def test_a_day_weighs_half_as_much_a_half_life_later(half_life_days: float, sizes: list[int]) -> None:
+    moments, blocks = RunningMoments(2, half_life_days), [returns(n, seed) for seed, n in enumerate(sizes)]
+    for block in blocks:
+        moments.observe(block_moments(block))
+    expected, age = torch.zeros(2), 0
+    for block in reversed(blocks):
+        part = 0.5 ** (age / half_life_days) * (1 - 0.5 ** (len(block) / half_life_days))
+        expected += part * (block.mean(0) if len(block) else 0)
+        age += len(block)
+    torch.testing.assert_close(moments.mean, expected, atol=1e-7, rtol=1e-4)
+    assert moments.days.eq(sum(sizes)).all()
+
+
+def test_a_block_without_a_book_moves_nothing() -> None:
+    moments = RunningMoments(2, half_life_days=10.0)
+    moments.observe(block_moments(returns(4)))
+    held = [b.clone() for b in moments.buffers()]
+    moments.observe(block_moments(torch.zeros(3, 2)))
+    assert all(torch.equal(a, b) for a, b in zip(held, moments.buffers(), strict=True))
+
+
+SCRIPT = """
+import sys, torch, torch.distributed as dist
+from atft.batch import DayBatch, Forecast
+from atft.losses.objective import DayObjective, ObjectiveOptions
+torch.set_num_threads(1)
+rank, folder = int(sys.argv[1]), sys.argv[2]
+dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+objective = DayObjective(ObjectiveOptions(terms={"sharpe": 1.0}, sharpe_half_life_days=20.0), [1, 5])
+losses = []
+for score, batch in torch.load(f"{folder}/rank{rank}.pt"):
+    losses.append(objective(Forecast(score), DayBatch(*batch)).loss)
+torch.save((objective.state_dict(), losses), f"{folder}/out{rank}.pt")
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_hold_the_moments_of_one_that_sees_both_blocks(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    """Ranks of unequal blocks, and one whose last block is missing, against one process with their union."""
+    steps = []
+    for step in range(3):
+        batch = make_batch(days=6, stocks=30, seed=step)
+        score = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(step))
+        if step == 2:  # what a rank gets where there are not enough blocks
+            valid = batch.valid.clone()
+            valid[4:] = False
+            batch = batch._replace(valid=valid)
+        steps.append((score, batch))
+    for rank, days in enumerate((slice(0, 4), slice(4, 6))):
+        daily = ("target", "valid", "universe", "sector", "exposure", "day", "regime", "weight")
+        parts = [(s[days], b._replace(**{n: getattr(b, n)[days] for n in daily})) for s, b in steps]
+        torch.save([(s, tuple(b)) for s, b in parts], tmp_path / f"rank{rank}.pt")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SCRIPT, str(rank), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    outputs = [p.communicate(timeout=120) for p in processes]
+    assert [p.returncode for p in processes] == [0, 0], outputs
+    one = DayObjective(ObjectiveOptions(terms={"sharpe": 1.0}, sharpe_half_life_days=20.0), [1, 5])
+    losses = [one(Forecast(score), batch).loss for score, batch in steps]
+    (first, first_losses), (second, second_losses) = (torch.load(tmp_path / f"out{r}.pt") for r in (0, 1))
+    for name, value in one.state_dict().items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(first[name], value, rtol=1e-5, atol=1e-9)
+    assert one.moments.days.tolist() == [16, 16]
+    for whole, *parts in zip(losses, first_losses, second_losses, strict=True):
+        torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-4, atol=1e-6)
