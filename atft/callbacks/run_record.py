@@ -196,6 +196,10 @@ class RunRecord(pl.Callback):
                 values = [epoch[name] for epoch in self.history if name in epoch]
                 self.receipt.terms.setdefault(name.removeprefix(start), {})[kind] = sum(values) / len(values)
 
+        for name, weight in self.history[-1].items():
+            if name.startswith("train/weight/"):  # balanced: what it has come to
+                self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
+
     def _metrics(self) -> dict[str, Any]:
         return {"final": self.receipt.metrics, "epochs": self.history, "digests": self.receipt.digests}
 

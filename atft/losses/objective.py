@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, nearest
+from atft.losses.balancing import rebalanced
 from atft.losses.day_weights import DayWeights
 from atft.losses.options import ObjectiveOptions as ObjectiveOptions
 from atft.losses.options import check_term_weights, horizon_shares
@@ -61,7 +62,7 @@ class DayObjective(nn.Module):
         self.options = options
         self.horizons = tuple(horizons)
         self.term_weights = dict(options.terms)
-        """Each term's present weight; :meth:`set_weights` changes it in place."""
+        """Each term's present weight; :meth:`set_weights` and :meth:`balance` change it in place."""
         self._reads = {tensor for name in options.terms for tensor in find_term(name).reads}
         if "quantiles" in self._reads and not quantiles:
             names = [n for n in options.terms if "quantiles" in find_term(n).reads]
@@ -113,8 +114,12 @@ class DayObjective(nn.Module):
 
         Raises:
             InputError: an unknown name, a weight below 0 or not finite, nothing above 0, or horizons that do
-                not fit.
+                not fit; terms of an objective that balances its weights by ``gradient_shares``.
         """
+        if terms is not None and self.options.gradient_shares:
+            raise InputError(
+                "objective.gradient_shares adapts the terms' weights and a phase sets them; leave out one"
+            )
         if terms is not None:
             for name in terms:
                 if name not in self.term_weights:
@@ -125,6 +130,17 @@ class DayObjective(nn.Module):
             self.term_weights.update(weights)
         if horizons is not None:
             self.horizon_weights.copy_(torch.tensor(horizon_shares(horizons, self.horizons)))
+
+    def balance(self, shares: Mapping[str, float]) -> None:
+        """Adapt the weights towards the ``gradient_shares`` of the options; without any, nothing changes.
+
+        The weights are then part of the training's state: whoever keeps it keeps ``term_weights``.
+
+        Args:
+            shares: what :func:`gradient_shares` measured, the mean over all ranks.
+        """
+        requested = self.options.gradient_shares
+        self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.terms))
 
     def set_training_days(self, day: Tensor, regime: Tensor, names: Sequence[str]) -> None:
         """Tell the day weights what they are measured against; see `DayWeights.fit`.

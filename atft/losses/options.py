@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from atft.errors import InputError
+from atft.losses.balancing import check_requested
 from atft.losses.targets import target_transform
 from atft.losses.terms import find_term
 
@@ -27,6 +28,9 @@ class ObjectiveOptions:
 
     Args:
         terms: weight of each term of the loss, by name; a weight of 0 reports the term and trains nothing.
+        gradient_shares: share of the gradient at the network's output that each named term is to have; only ratios
+            matter. The weights of these terms then start from ``terms`` and adapt whenever shares are measured;
+            empty keeps all weights.
         horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
             horizon in days; null weighs all alike. Only ratios matter.
         recency_half_life_days: trading days in which a day's weight in the loss halves, counted back from the
@@ -54,6 +58,7 @@ class ObjectiveOptions:
     terms: dict[str, float] = field(
         default_factory=lambda: {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}
     )
+    gradient_shares: dict[str, float] = field(default_factory=dict)
     horizon_weights: dict[int, float] | list[float] | None = None
     recency_half_life_days: float | None = None
     regime_weights: dict[str, float] = field(default_factory=dict)
@@ -74,6 +79,7 @@ class ObjectiveOptions:
         for name in self.terms:
             find_term(name)
         check_term_weights(self.terms)
+        check_requested(self.gradient_shares, self.terms)
         target_transform(self.target)
         if "rank_ic" in self.terms and "spearman" in self.terms:
             raise InputError("objective.terms: spearman is another name of rank_ic; keep one of them")

@@ -18,9 +18,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
-from atft.errors import DeadTerm, InputError
-from atft.losses.dead_terms import DeadTerms
-from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.errors import InputError
+from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
@@ -32,6 +31,7 @@ from atft.tasks.checkpoint_fit import (
     refuse_other_shapes,
     selected_blocks,
 )
+from atft.tasks.term_shares import TermShares
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
@@ -68,12 +68,11 @@ class RankingTask(pl.LightningModule):
         self.features = self.trained_on = list(features)
         self._order: list[int] = []  # places of the network's features among the panel's, where they differ
         self.gradient_clip = gradient_clip
-        self.shares_every = shares_every
         self.optimizer_factory = optimizer
         self.scheduler_factory = scheduler
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
-        self._dead_terms = DeadTerms(self.objective.term_weights)
+        self.term_shares = TermShares(self.objective, every=shares_every)
         transform = target_transform(objective.target)
         self.metrics = torch.nn.ModuleDict(
             {
@@ -113,8 +112,7 @@ class RankingTask(pl.LightningModule):
         value = self.objective(forecast, batch)
         # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
         loss = (batch.weight * value.loss).sum()
-        if self._dead_terms.pending or self._measures_shares(batch):
-            self._take_shares(forecast, batch)
+        self.term_shares.take(self, forecast, batch)
         self.manual_backward(loss * self.trainer.world_size)
         self._add_to_step("train/loss", loss)
         for name, term in value.terms.items():
@@ -143,29 +141,6 @@ class RankingTask(pl.LightningModule):
         held = self._step_sums.get(name)
         self._step_sums[name] = value.detach() if held is None else held + value.detach()
 
-    def _take_shares(self, forecast: Forecast, batch: DayBatch) -> None:
-        shares = gradient_shares(self.objective, forecast, batch)
-        self._dead_terms.see(shares)
-        if self._measures_shares(batch):  # the same steps on all ranks; what is pending differs between them
-            for name, share in shares.items():
-                self.log(f"train/gradient_share/{name}", share, batch_size=1, sync_dist=True)
-
-    def _refuse_dead_terms(self) -> None:
-        dead = self._dead_terms.close_epoch()
-        watched = self._dead_terms.watched
-        alive = torch.tensor([float(n not in dead) for n in watched], device=self.device)
-        alive = cast(Tensor, self.trainer.strategy.reduce(alive, reduce_op="sum"))
-        names = [n for n, ranks in zip(watched, alive.tolist(), strict=True) if ranks == 0]
-        if names:
-            raise DeadTerm(
-                f"objective.terms.{', '.join(names)}: a weight above 0 and a gradient of exactly 0 in all of epoch "
-                f"{self.current_epoch + 1}; set the weight to 0, or mend what the term reads"
-            )
-
-    def _measures_shares(self, batch: DayBatch) -> bool:
-        # Right before a step's gradients are applied: the same block of the same step whatever the block size.
-        return self.shares_every > 0 and batch.closes_step and self.global_step % self.shares_every == 0
-
     def _advance_schedule(self) -> None:
         scheduler = self.lr_schedulers()
         advance = getattr(scheduler, "advance", None)
@@ -184,7 +159,7 @@ class RankingTask(pl.LightningModule):
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, LRScheduler) and not hasattr(scheduler, "advance"):
             scheduler.step()
-        self._refuse_dead_terms()
+        self.term_shares.close_epoch(self)
 
     def configure_optimizers(self) -> Any:
         optimizer, scheduler = self.build_optimizer(self.trainer.max_epochs or 1)
@@ -250,12 +225,14 @@ class RankingTask(pl.LightningModule):
             "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
             "blocks": dict(self.network.switches),
             "blocks_asked": self._blocks_asked(),
+            "balanced": self.term_shares.balanced(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         held = checkpoint.get("atft", {})
         self.trained_on = list(held.get("features", self.features))
         self._order = feature_order(self.trained_on, self.features)
+        self.term_shares.restore(held.get("balanced", {}))
         refuse_other_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
             self.network.set_blocks(**selected_blocks(held, self._blocks_asked()))

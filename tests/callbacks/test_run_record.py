@@ -60,6 +60,23 @@ def test_a_completed_run_says_what_stepped_how_long_and_on_what(tiny_run: Any) -
     assert receipt.retries == receipt.alarms == []
 
 
+def test_the_receipt_says_what_balanced_weights_have_come_to(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert all("weight" not in t for t in read_receipt(tiny_run.directory).terms.values())
+    asked = [
+        "--model.objective.gradient_shares",
+        "{huber: 0.1, ic: 0.2, sharpe: 0.7}",
+        "--model.shares_every",
+        "2",
+    ]
+    run = ["--trainer.default_root_dir", tmp_path, "--trainer.max_epochs", "1"]
+    assert atft("fit", "--config", tiny_run.config, *asked, *run).code == 0
+    weights = {n: t["weight"] for n, t in read_receipt(tmp_path / "tiny" / "version_0").terms.items()}
+    assert sum(weights.values()) == pytest.approx(1) and weights["rank_ic"] == pytest.approx(0.5)
+    assert weights["sharpe"] != pytest.approx(0.1, rel=0.1)
+
+
 def test_the_receipt_holds_the_metrics_of_the_selected_checkpoint(tiny_run: Any) -> None:
     epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
     best = max(e["val/rank_ic"] for e in epochs)

@@ -157,9 +157,8 @@ def test_two_processes_train_like_one(
     assert all(c.planned == c.seen for r in receipts for c in (*r.rows.values(), *r.days.values()))
     assert receipts[0].steps == receipts[1].steps
     weights = [torch.load(run / "last.ckpt")["state_dict"] for run in (one, other)]
-    # Two ranks move the moments (of the sharpe term, off here) by two blocks at once.
+    # Two ranks move the moments (of the sharpe term, off here) by two blocks at once: of the same days.
     assert torch.equal(*(w["objective.moments.days"] for w in weights))
-    torch.testing.assert_close(*(w["objective.moments.square"] for w in weights), rtol=0.1, atol=0)
     for name, value in ((n, v) for n, v in weights[0].items() if n.startswith("network.")):
         torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=1e-4, msg=name)
     assert receipts[0].metrics["val/rank_ic"] == pytest.approx(receipts[1].metrics["val/rank_ic"], abs=5e-3)

@@ -111,6 +111,15 @@ def test_weights_that_do_not_fit_the_objective_are_refused_and_change_nothing(
     assert objective.horizon_weights.tolist() == [0.5, 0.5]
 
 
+def test_a_phase_and_the_balance_cannot_both_weigh_the_terms() -> None:
+    options = ObjectiveOptions(terms={"ic": 1.0, "rank_ic": 1.0}, gradient_shares={"ic": 1.0, "rank_ic": 3.0})
+    objective = DayObjective(options, [1, 5])
+    objective.set_weights(horizons=[1.0, 3.0])
+    with pytest.raises(InputError, match=r"gradient_shares adapts .* and a phase sets them; leave out one"):
+        objective.set_weights({"ic": 0.5})
+    assert objective.term_weights == options.terms
+
+
 def test_days_without_labels_have_loss_zero_and_no_gradient(make_batch: MakeBatch) -> None:
     batch = make_batch(days=2, stocks=10)
     batch = batch._replace(

@@ -20,6 +20,10 @@ from atft.losses.options import ObjectiveOptions, horizon_shares
         ({"scale_floor": 0.0}, r"objective.scale_floor must be a number above 0, got 0.0"),
         ({"ranknet_pairs": 0}, r"objective.ranknet_pairs must be at least 1, got 0"),
         ({"listnet_top": 1.5}, r"objective.listnet_top must be a share of at most 1, got 1.5"),
+        (
+            {"gradient_shares": {"hubr": 0.5, "ic": 0.5}},
+            r"gradient_shares: 'hubr' is no term of objective.terms; did you mean 'huber'",
+        ),
         ({"ndcg_grades": 0.0}, r"objective.ndcg_grades must be a number above 0, got 0.0"),
         ({"exposure_ridge": 0.0}, r"objective.exposure_ridge must be a number above 0, got 0.0"),
         ({"recency_half_life_days": -1.0}, r"recency_half_life_days must be a number >= 0 or null, got -1.0"),

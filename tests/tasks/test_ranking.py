@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch
-from atft.errors import DeadTerm, InputError
+from atft.errors import InputError
 from atft.losses.objective import ObjectiveOptions
 from atft.nn.options import NetworkOptions
 from atft.optim.schedules import WarmupCosine
@@ -130,18 +130,6 @@ def test_a_checkpoint_of_other_features_is_refused() -> None:
 def test_a_task_without_features_is_refused() -> None:
     with pytest.raises(InputError, match=r"data\.panel\.path"):
         task(features=[])
-
-
-def test_a_term_that_never_pulls_fails_the_run_with_its_name(
-    make_batch: Callable[..., DayBatch], tmp_path: Path
-) -> None:
-    # A block of one day has no yesterday: its turnover is 0 whatever the scores.
-    single = [make_batch(days=1, seed=s) for s in range(2)]
-    given = ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5})
-    with pytest.raises(DeadTerm, match=r"objective\.terms\.turnover: .* all of epoch 1"):
-        trainer(tmp_path).fit(task(objective=given), loader(single))
-    paired = [make_batch(days=2, seed=s) for s in range(2)]
-    trainer(tmp_path).fit(task(objective=given), loader(paired))
 
 
 def test_quantile_heads_are_trained_by_pinball(make_batch: Callable[..., DayBatch], tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""What the terms of the loss pull, measured while a run trains: logged, balanced where asked for, never silent.
+
+Decides when: right before a step's gradients are applied, every so many steps; and at every block while a term
+has not pulled yet in its epoch. Cost of a measurement: one forward and backward of the terms.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import DeadTerm, InputError
+from atft.losses.dead_terms import DeadTerms
+from atft.losses.objective import DayObjective, gradient_shares
+
+
+class TermShares:
+    """Measure the terms' shares of the gradient, hand them to the balance, and end a run with a dead term.
+
+    Args:
+        objective: the one that trains.
+        every: optimiser steps between two measurements that are logged; 0 logs none.
+
+    Raises:
+        InputError: the objective balances its terms and nothing is measured.
+    """
+
+    def __init__(self, objective: DayObjective, every: int) -> None:
+        self.objective, self.every = objective, every
+        self.balances = bool(objective.options.gradient_shares)
+        self._dead_terms = DeadTerms(objective.term_weights)
+        if self.balances and every < 1:
+            raise InputError(
+                "model.shares_every must be above 0 where objective.gradient_shares balances the terms"
+            )
+
+    def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch) -> None:
+        """Measure at a block where it is time to; between the objective's forward and the step.
+
+        Args:
+            task: logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
+            forecast: the block's scores.
+            batch: the block.
+        """
+        # The same block of the same step on all ranks and for any block size; what is pending differs.
+        due = self.every > 0 and batch.closes_step and task.global_step % self.every == 0
+        if not (due or self._dead_terms.pending):
+            return
+        shares = gradient_shares(self.objective, forecast, batch)
+        self._dead_terms.see(shares)
+        if due:
+            for name, share in shares.items():
+                task.log(f"train/gradient_share/{name}", share, batch_size=1, sync_dist=True)
+        if due and self.balances:
+            mean = torch.tensor(list(shares.values()), device=task.device)
+            mean = cast(Tensor, task.trainer.strategy.reduce(mean, reduce_op="mean"))
+            self.objective.balance(dict(zip(shares, mean.tolist(), strict=True)))
+            for name, weight in self.objective.term_weights.items():
+                task.log(f"train/weight/{name}", weight, batch_size=1)
+
+    def close_epoch(self, task: pl.LightningModule) -> None:
+        """End the run if a term with a weight pulled on no rank in the whole epoch.
+
+        Raises:
+            DeadTerm: with the names.
+        """
+        dead, watched = self._dead_terms.close_epoch(), self._dead_terms.watched
+        alive = torch.tensor([float(n not in dead) for n in watched], device=task.device)
+        alive = cast(Tensor, task.trainer.strategy.reduce(alive, reduce_op="sum"))
+        names = [n for n, ranks in zip(watched, alive.tolist(), strict=True) if ranks == 0]
+        if names:
+            raise DeadTerm(
+                f"objective.terms.{', '.join(names)}: a weight above 0 and a gradient of exactly 0 in all of epoch "
+                f"{task.current_epoch + 1}; set the weight to 0, or mend what the term reads"
+            )
+
+    def balanced(self) -> dict[str, float]:
+        """Present weights of the balanced terms, for a checkpoint."""
+        return {n: self.objective.term_weights[n] for n in self.objective.options.gradient_shares}
+
+    def restore(self, balanced: Mapping[str, float]) -> None:
+        """Go on with a checkpoint's weights; those of other terms than are balanced now mean nothing here.
+
+        Args:
+            balanced: what :meth:`balanced` gave.
+        """
+        if balanced.keys() == self.balanced().keys():
+            self.objective.term_weights.update(balanced)
