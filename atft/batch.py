@@ -57,6 +57,32 @@ class DayBatch(NamedTuple):
         """Stock-days that may be ranked in this block."""
         return int(self.universe.sum())
 
+    def part(self, start: int, stop: int) -> "DayBatch":
+        """Days ``start`` to ``stop - 1`` of the block, with their history, their edges and all its stocks.
+
+        Views, but for the edges. Only the part with the block's last day can close the step.
+
+        Args:
+            start: place of the first day on the block's days axis.
+            stop: place after the last one.
+        """
+        days, stocks = self.universe.shape
+        edge_day = self.edge_index[1] // max(stocks, 1)
+        inside = (edge_day >= start) & (edge_day < stop)
+        span = slice(start, stop + self.lookback - 1)
+        return self._replace(
+            features=self.features[span],
+            observed=self.observed[span],
+            edge_index=self.edge_index[:, inside] - start * stocks,
+            edge_attr=self.edge_attr[inside],
+            closes_step=self.closes_step and stop == days,
+            **{name: getattr(self, name)[start:stop] for name in BY_DAY},
+        )
+
+
+BY_DAY = ("universe", "target", "valid", "day", "sector", "exposure", "regime", "weight")
+"""Tensors whose first axis is the block's days."""
+
 
 class Forecast(NamedTuple):
     """What a network says of a block. Higher score is better; only the order within a day has meaning."""
@@ -65,3 +91,7 @@ class Forecast(NamedTuple):
     """float [days, stocks, horizons]; anything where the universe is False."""
     quantiles: Tensor | None = None
     """float [days, stocks, horizons, quantiles], ascending along the last axis; None without quantile heads."""
+
+    def detach(self) -> "Forecast":
+        """The same numbers without the graph that made them, whose memory is then free."""
+        return Forecast(self.score.detach(), None if self.quantiles is None else self.quantiles.detach())

@@ -29,6 +29,18 @@ class VarianceCollapse(RunFailed):
     """The network gives (nearly) one score to all stocks of a day: nothing it says has meaning."""
 
 
+class LossScaleCollapse(RunFailed):
+    """Gradients overflow float16 even unscaled: every further step would be skipped."""
+
+
+class LowCoverage(RunFailed):
+    """An epoch showed fewer days or rows than its plan: the figures would speak of a part of the data."""
+
+
+class OutOfMemory(RunFailed):
+    """A single day does not fit in the device's memory: there is no smaller chunk to try."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them all.
 

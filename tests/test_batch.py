@@ -47,3 +47,22 @@ def test_the_weights_of_a_step_sum_to_one_and_days_ascend(make_batch: MakeBatch)
 
 def test_a_forecast_without_quantile_heads_has_none(make_batch: MakeBatch) -> None:
     assert Forecast(make_batch().target).quantiles is None
+
+
+def test_parts_of_a_block_are_blocks_of_their_own_with_the_same_windows_labels_and_edges(
+    make_batch: MakeBatch,
+) -> None:
+    batch = make_batch(days=5, stocks=11, lookback=7)
+    stocks = 11
+    for start, stop in ((0, 2), (2, 3), (3, 5), (0, 5)):
+        part = batch.part(start, stop)
+        assert part.lookback == batch.lookback and torch.equal(part.day, batch.day[start:stop])
+        windows = batch.features.unfold(0, 7, 1)[start:stop]
+        assert torch.equal(part.features.unfold(0, 7, 1).nan_to_num(), windows.nan_to_num())
+        for name in ("universe", "valid", "sector", "exposure", "regime", "weight"):
+            assert torch.equal(getattr(part, name), getattr(batch, name)[start:stop])
+        ends = {(s, d) for s, d in batch.edge_index.T.tolist() if start <= d // stocks < stop}
+        own = {(s + start * stocks, d + start * stocks) for s, d in part.edge_index.T.tolist()}
+        assert own == ends and len(part.edge_attr) == len(ends)
+        assert part.closes_step is (stop == 5)
+    assert sum(len(batch.part(i, i + 1).edge_attr) for i in range(5)) == len(batch.edge_attr)

@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 
 from atft.callbacks.run_log import append_log
-from atft.callbacks.run_record import RunRecord
+from atft.callbacks.run_record import find_record
 
 
 def sound_alarm(trainer: pl.Trainer, text: str) -> None:
@@ -22,7 +22,7 @@ def sound_alarm(trainer: pl.Trainer, text: str) -> None:
     if not trainer.is_global_zero:
         return
     Console(stderr=True, highlight=False).print(f"warning: {text}", soft_wrap=True, markup=False)
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, RunRecord):
-            callback.receipt.alarms.append(text)
-            append_log(callback.directory, f"warning: {text}")
+    record = find_record(trainer)
+    if record is not None:
+        record.receipt.alarms.append(text)
+        append_log(record.directory, f"warning: {text}")

@@ -25,7 +25,7 @@ class NonFiniteGuard(pl.Callback):
     """Fail with `NonFiniteLoss` when a loss or gradient is not finite; the weights stay those before it.
 
     Under a loss scaler (precision 16-mixed), which meets infinite gradients by design and skips them, only the
-    loss is watched.
+    loss is watched here; the `LossScaleGuard` watches the scaler.
 
     Args:
         every: optimiser steps between two readings of the device's flags; 1 stops at once and makes each step

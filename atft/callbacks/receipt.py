@@ -51,6 +51,9 @@ class Receipt:
     metrics: dict[str, float | None] = field(default_factory=dict)
     seconds: dict[str, Any] = field(default_factory=dict)
     retries: list[dict[str, Any]] = field(default_factory=list)
+    """Each time that memory ran out: split, epoch, step, stocks, from_days and to_days at once."""
+    skipped_steps: dict[str, int] = field(default_factory=dict)
+    """Optimiser steps that were not applied, by reason: loss_spike, loss_scale; over all of a resumed run."""
     alarms: list[str] = field(default_factory=list)
     resumed_from: str | None = None
     retried_from: str | None = None

@@ -225,15 +225,25 @@ def _scheduler_name(trainer: pl.Trainer) -> str:
     return type(configs[0].scheduler).__name__ if configs else "none"
 
 
-def _outcome(trainer: pl.Trainer) -> tuple[str, str]:
-    limits = {
+def find_record(trainer: pl.Trainer) -> RunRecord | None:
+    """The run's record, where it keeps one."""
+    return next((c for c in trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
+
+
+def limits(trainer: pl.Trainer) -> list[str]:
+    """What was set to show the network less than a whole run would: ``["limit_train_batches=3"]``."""
+    usual = {
         "fast_dev_run": (bool(trainer.fast_dev_run), False),  # type: ignore[attr-defined]
         "overfit_batches": (trainer.overfit_batches, 0.0),  # type: ignore[attr-defined]
         "limit_train_batches": (trainer.limit_train_batches, 1.0),
         "limit_val_batches": (trainer.limit_val_batches, 1.0),
         "max_steps": (trainer.max_steps, -1),
     }
-    reduced = [f"{name}={value}" for name, (value, usual) in limits.items() if value != usual]
+    return [f"{name}={value}" for name, (value, whole) in usual.items() if value != whole]
+
+
+def _outcome(trainer: pl.Trainer) -> tuple[str, str]:
+    reduced = limits(trainer)
     if reduced:
         return "limited", ", ".join(reduced)
     stopping = next((c for c in trainer.callbacks if isinstance(c, EarlyStopping)), None)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from atft.callbacks.run_record import RunRecord
+from atft.callbacks.run_record import find_record
 
 HORIZONS = r"(_\d+d)?$"
 LAYOUT: dict[str, dict[str, list[str]]] = {
@@ -67,7 +67,7 @@ class TensorBoardLayout(pl.Callback):
             logger.experiment.add_custom_scalars(layout)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        record = next((c for c in trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
+        record = find_record(trainer)
         if record is None or not record.history:
             return
         metrics = selected_metrics(record.history, trainer.checkpoint_callback)

@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 import torch
 
 from atft.batch import DayBatch
-from atft.callbacks.run_record import RunRecord
+from atft.callbacks.run_record import RunRecord, find_record
 
 GIGABYTE = 1e9
 
@@ -36,13 +36,11 @@ class Throughput(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
     ) -> None:
-        if not trainer.is_last_batch:
-            return
-        for record in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(record, RunRecord):
-                # Logged here and not when the epoch is over: validation comes in between.
-                speeds = _speeds(record, trainer) | gpu_figures(pl_module.device)
-                pl_module.log_dict(speeds, on_step=False, on_epoch=True)
+        record = find_record(trainer) if trainer.is_last_batch else None
+        if record is not None:
+            # Logged here and not when the epoch is over: validation comes in between.
+            speeds = _speeds(record, trainer) | gpu_figures(pl_module.device)
+            pl_module.log_dict(speeds, on_step=False, on_epoch=True)
 
 
 def _speeds(record: RunRecord, trainer: pl.Trainer) -> dict[str, float]:

@@ -20,12 +20,16 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
 from atft.callbacks.collapse_guard import CollapseGuard
+from atft.callbacks.coverage_guard import CoverageGuard
 from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.gradient_monitor import GradientMonitor
+from atft.callbacks.loss_scale_guard import LossScaleGuard
+from atft.callbacks.memory_retries import MemoryRetries
 from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
+from atft.callbacks.spike_guard import SpikeGuard
 from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
 from atft.callbacks.validation_figures import ValidationFigures
@@ -48,7 +52,11 @@ DESCRIPTIONS = {
 MONITORS: dict[str, type[pl.Callback]] = {
     "gradient_monitor": GradientMonitor,  # before the guard, which empties a gradient that is not finite
     "non_finite_guard": NonFiniteGuard,
+    "loss_scale_guard": LossScaleGuard,
+    "spike_guard": SpikeGuard,
     "collapse_guard": CollapseGuard,
+    "coverage_guard": CoverageGuard,
+    "memory_retries": MemoryRetries,
     "throughput": Throughput,
     "tensorboard_layout": TensorBoardLayout,
     "validation_figures": ValidationFigures,

@@ -7,6 +7,7 @@ in size), so gradients are applied by hand when a block says that it closes its 
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -19,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions
+from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
@@ -31,6 +32,7 @@ from atft.tasks.checkpoint_fit import (
     refuse_other_shapes,
     selected_blocks,
 )
+from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
 from atft.tasks.term_shares import TermShares
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -81,6 +83,9 @@ class RankingTask(pl.LightningModule):
             }
         )
         self._step_sums: dict[str, Tensor] = {}
+        self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
+        self._training_chunks = DayChunks("train", self.memory_retries)
+        self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score a block; float32 whatever the precision of the network's insides."""
@@ -108,25 +113,39 @@ class RankingTask(pl.LightningModule):
         self._step_sums = {}
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
-        forecast = self(batch)
-        value = self.objective(forecast, batch)
-        # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
-        loss = (batch.weight * value.loss).sum()
+        forecast, value = self._training_chunks.run(
+            batch,
+            partial(self._add_gradient, batch),
+            undo_to_here(self, self.device),
+            self.current_epoch + 1,
+            self.global_step,
+        )
         self.term_shares.take(self, forecast, batch)
-        self.manual_backward(loss * self.trainer.world_size)
-        self._add_to_step("train/loss", loss)
+        self._add_to_step("train/loss", (batch.weight * value.loss).sum())
         for name, term in value.terms.items():
             self._add_to_step(f"train/term/{name}", (batch.weight * term).sum())
-        self.train_metrics.update(forecast.score.detach(), batch.target, batch.valid, batch.day)
+        self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients()
         if self.trainer.is_last_batch:
             self.log_dict(_prefixed("train", self.train_metrics.compute()), on_step=False, on_epoch=True)
 
+    def _add_gradient(self, batch: DayBatch, days: int) -> tuple[Forecast, ObjectiveValue]:
+        """Add a block's gradient to its step's, with at most ``days`` of its days in memory at once."""
+        forecast = forecast_in_chunks(self, batch, days)
+        with shared_part(self.trainer.world_size):
+            value = self.objective(forecast, batch)
+            # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
+            self.manual_backward((batch.weight * value.loss).sum() * self.trainer.world_size)
+        return forecast.detach(), value._replace(loss=value.loss.detach())
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # By now a loss scaler (precision 16-mixed) has taken its factor out again, so the norm means something.
+        if self.gradient_clip is not None:
+            self.clip_gradients(optimizer, self.gradient_clip, "norm")
+
     def _apply_gradients(self) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
-        if self.gradient_clip is not None:
-            self.clip_gradients(cast(Optimizer, optimizer), self.gradient_clip, "norm")
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -200,21 +219,25 @@ class RankingTask(pl.LightningModule):
     # -- evaluation
 
     def validation_step(self, batch: DayBatch, batch_index: int) -> None:
-        self.val_metrics.update(self(batch).score, batch.target, batch.valid, batch.day)
+        self.val_metrics.update(self._evaluate(batch).score, batch.target, batch.valid, batch.day)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(_prefixed("val", self.val_metrics.compute()))
         self.val_metrics.reset()
 
     def test_step(self, batch: DayBatch, batch_index: int) -> None:
-        self.test_metrics.update(self(batch).score, batch.target, batch.valid, batch.day)
+        self.test_metrics.update(self._evaluate(batch).score, batch.target, batch.valid, batch.day)
 
     def on_test_epoch_end(self) -> None:
         self.log_dict(_prefixed("test", self.test_metrics.compute()))
         self.test_metrics.reset()
 
     def predict_step(self, batch: DayBatch, batch_index: int) -> Forecast:
-        return cast(Forecast, self(batch))
+        return self._evaluate(batch)
+
+    def _evaluate(self, batch: DayBatch) -> Forecast:
+        attempt = partial(forecast_in_chunks, self, batch)
+        return self._evaluation_chunks.run(batch, attempt, None, self.current_epoch + 1, self.global_step)
 
     # -- what a checkpoint carries
 
