@@ -1,6 +1,6 @@
 """What all figures of a run share: one panel per horizon, at a size that TensorBoard's cards leave readable.
 
-A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 7 inches; what the panel
+A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 6.2 inches; what the panel
 says is its title. One colour means one thing everywhere: blue is what the network says, orange what came of it,
 grey what either is compared with. Figures are made without pyplot, which would keep them all.
 """
@@ -11,7 +11,7 @@ SCORE, REALISED, REFERENCE, FAINT = "tab:blue", "tab:orange", "dimgray", "silver
 COLUMNS = 2
 
 
-def panels(count: int, width: float = 3.5, height: float = 2.9) -> tuple[Any, list[Any]]:
+def panels(count: int, width: float = 3.1, height: float = 2.7) -> tuple[Any, list[Any]]:
     """Make a figure of ``count`` panels, two in a row, and return it with its axes.
 
     Args:
@@ -33,8 +33,8 @@ def panels(count: int, width: float = 3.5, height: float = 2.9) -> tuple[Any, li
 
 
 def say(axis: Any, title: str) -> None:
-    """Give a panel the title that tells its number; about 36 characters fit."""
-    axis.set_title(title, fontsize=10, fontweight="bold")
+    """Give a panel the title that tells its number; about 35 characters fit."""
+    axis.set_title(title, fontsize=10)
 
 
 def use_dates(axis: Any) -> None:

@@ -1,7 +1,9 @@
 """TensorBoard opens with its charts in order, and runs compare by what they were asked for and what came of it.
 
 A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings, without a click; HPARAMS holds the
-settings that make runs differ beside the metrics of the selected epoch, written when training ends.
+settings beside the metrics of the selected epoch, written when training ends. TensorBoard shows five settings and
+five metrics unasked, first those settings in which the runs differ: it can tell them as long as no run describes
+the experiment, which is why torch's own ``hparams`` summary is written in part only.
 """
 
 import math
@@ -9,29 +11,34 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
 from atft.callbacks.run_record import find_record
 
-HORIZONS = r"(_\d+d)?$"
+BY_HORIZON = r"_\d+d$"
 LAYOUT: dict[str, dict[str, list[str]]] = {
     "ranking": {
-        "RankIC, validation": [f"val/rank_ic{HORIZONS}"],
+        "RankIC, validation": ["val/rank_ic$"],
         "RankIC, training and validation": ["train/rank_ic$", "val/rank_ic$"],
-        "IC, validation": [f"val/ic{HORIZONS}"],
-        "RankIC over its deviation": [f"val/rank_icir{HORIZONS}"],
-        "hit rate": [f"val/hit_rate{HORIZONS}"],
+        "RankIC by horizon, validation": [f"val/rank_ic{BY_HORIZON}"],
+        "IC, validation": ["val/ic$"],
+        "RankIC over its deviation, validation": ["val/rank_icir$"],
+        "hit rate, validation": ["val/hit_rate$"],
     },
     "portfolio": {
-        "Sharpe a year, validation": [f"val/sharpe_annual{HORIZONS}"],
+        "Sharpe a year, validation": ["val/sharpe_annual$"],
         "Sharpe a year, training and validation": ["train/sharpe_annual$", "val/sharpe_annual$"],
+        "Sharpe a year by horizon, validation": [f"val/sharpe_annual{BY_HORIZON}"],
     },
     "losses and gradient shares": {
         "loss": ["train/loss$"],
         "terms": ["train/term/.+"],
         "gradient shares": ["train/gradient_share/.+"],
+        "weights of the terms, where balanced": ["train/weight/.+"],
     },
     "health": {
-        "scale of the scores": ["train/scale$", f"val/scale{HORIZONS}"],
+        "scale of the scores (0: collapsed)": ["train/scale$", "val/scale$"],
+        "scale by horizon, validation": [f"val/scale{BY_HORIZON}"],
         "gradient norms": ["health/gradient_norm/.+"],
         "share of the gradient not finite": ["health/gradient_non_finite$"],
         "learning rate": ["train/learning_rate$"],
@@ -53,9 +60,11 @@ COMPARED = (
     "model.",
     "data.loader.",
     "data.graph.",
+    "data.split.",
 )
 """Keys, and beginnings of keys, of the settings shown beside a run's metrics."""
-FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "hit_rate", "scale")
+FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
+"""Metrics of the selected epoch; in alphabetical order ``best/`` stands before all that a run logs."""
 
 
 class TensorBoardLayout(pl.Callback):
@@ -71,8 +80,14 @@ class TensorBoardLayout(pl.Callback):
         if record is None or not record.history:
             return
         metrics = selected_metrics(record.history, trainer.checkpoint_callback)
+        _, began, ended = hparams(
+            compared_settings(record.config_text), metrics
+        )  # the first hides what differs
         for logger in _dashboards(trainer):
-            logger.log_hyperparams(compared_settings(record.config_text), metrics, step=trainer.global_step)
+            logger.log_metrics(metrics, step=trainer.global_step)
+            writer = logger.experiment._get_file_writer()
+            writer.add_summary(began)
+            writer.add_summary(ended)
 
 
 def selected_metrics(history: list[dict[str, Any]], checkpoint: Any) -> dict[str, float]:
