@@ -1,6 +1,7 @@
 """A sweep over the small training config, and a way to write others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,61 @@ def make_sweep(write_sweep: Callable[..., Path]) -> Callable[..., SweepOptions]:
         return read_sweep(write_sweep(**changes))
 
     return make
+
+
+@pytest.fixture
+def make_study() -> Callable[..., Any]:
+    """A study in memory with trials of every kind: ``make_study(values=[0.1], pruned=1, running=1)``."""
+    return _study
+
+
+def _study(
+    values: Sequence[float] = (),
+    pruned: int = 0,
+    running: int = 0,
+    failed: int = 0,
+    surplus: int = 0,
+    interrupted: int = 0,
+    minutes: float = 1.0,
+    direction: str = "maximize",
+    owner: dict[str, Any] | None = None,
+    name: str = "small",
+    storage: Any = None,
+) -> Any:
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    from atft.search.owner import this_process
+    from atft.search.space import distributions, read_space
+
+    kinds = distributions(read_space(SPACE))
+    study = optuna.create_study(study_name=name, direction=direction, storage=storage)
+    study.set_user_attr("study_id", "0123456789abcdef")
+    wanted: list[tuple[TrialState, float | None, dict[str, Any]]] = [
+        *((TrialState.COMPLETE, value, {}) for value in values),
+        *((TrialState.PRUNED, None, {}) for _ in range(pruned)),
+        *((TrialState.RUNNING, None, {"owner": owner or this_process()}) for _ in range(running)),
+        *(
+            (TrialState.FAIL, None, {"failure": {"class": "config", "reason": "a & <b>"}})
+            for _ in range(failed)
+        ),
+        *((TrialState.FAIL, None, {"surplus": True}) for _ in range(surplus)),
+        *((TrialState.FAIL, None, {"interrupted": True}) for _ in range(interrupted)),
+    ]
+    for number, (state, value, attributes) in enumerate(wanted):
+        trial = create_trial(
+            state=state,
+            value=value,
+            params={
+                "model.optimizer.init_args.lr": 0.001 * (1 + number),
+                "data.loader.batch_size": 60 if number % 2 else 100,
+                "model.network.gat_dropout": 0.1 * (1 + number % 4),
+                "model.network.hidden_size": 4 * (1 + number % 3),
+            },
+            distributions=kinds,
+            intermediate_values={} if state is TrialState.RUNNING else {0: 0.001 * number, 1: 0.002 * number},
+            user_attrs={"directory": f"{name}/trial_{number}", **attributes},
+        )
+        trial.datetime_start = datetime.now() - timedelta(minutes=minutes)
+        study.add_trial(trial)
+    return study

@@ -1,0 +1,57 @@
+"""What the best of many trials is worth, once the gain of choosing the best of so many by luck is taken off.
+
+The best of N values is above their mean even where all points are equally good. How far, is known for normal
+values; taking it off the best value leaves what the search has shown beyond selection. The spread of the trials
+is taken as if all of it were luck, so the deflated value is a lower bound of what to expect: where points truly
+differ, the truth lies between it and the raw value.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist, fmean, stdev
+from typing import NamedTuple
+
+EULER = 0.5772156649015329
+"""Euler-Mascheroni constant, of the expected maximum of normal values."""
+
+
+class Deflated(NamedTuple):
+    """The best value of a study, and what is left of it."""
+
+    best: float
+    """The raw best value."""
+    luck: float
+    """How far the best of so many equally good trials lies from their mean, in the metric's unit; at least 0."""
+    expected: float
+    """The best value less that luck (more, where lower is better), never worse than the trials' mean."""
+
+
+def deflate(values: Sequence[float], tried: int, maximize: bool) -> Deflated | None:
+    r"""Take the expected luck of the best of ``tried`` values off the best one.
+
+    :math:`E[\max] - \mu \approx \sigma ((1 - \gamma) \Phi^{-1}(1 - 1/N) + \gamma \Phi^{-1}(1 - 1/(N e)))`.
+
+    Args:
+        values: the objective of each completed trial, finite.
+        tried: points that were tried, pruned ones included: all had their chance to be the best.
+        maximize: higher is better.
+
+    Returns:
+        None where fewer than two trials are complete: one value has no spread.
+
+    Paper: Bailey and Lopez de Prado 2014, "The Deflated Sharpe Ratio", equation 1.
+    """
+    if len(values) < 2:
+        return None
+    best, mean = (max(values) if maximize else min(values)), fmean(values)
+    luck = stdev(values) * expected_maximum(max(tried, len(values)))
+    deflated = max(best - luck, mean) if maximize else min(best + luck, mean)
+    return Deflated(best, luck, deflated)
+
+
+def expected_maximum(count: int) -> float:
+    """Mean of the largest of ``count`` standard normal values, to a few per cent; 0 for one."""
+    if count < 2:
+        return 0.0
+    quantile = NormalDist().inv_cdf
+    return (1 - EULER) * quantile(1 - 1 / count) + EULER * quantile(1 - 1 / (count * math.e))

@@ -1,0 +1,108 @@
+"""The figures of a sweep's report: what the search found, what mattered, and where pruning cut.
+
+Optuna draws them; here is decided which, in what order, and what each needs: a study with too few trials for a
+figure goes without it rather than with an empty one.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import optuna
+
+SLICED = 12
+"""Parameters that the slices show at most, the most important first."""
+
+
+class Drawn(NamedTuple):
+    """A figure as HTML, without the drawing library."""
+
+    title: str
+    says: str
+    """How to read it, in a sentence."""
+    html: str
+
+
+def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
+    """Draw every figure that the study has enough trials for.
+
+    Args:
+        study: any; without a complete trial only the timeline is drawn, without any trial nothing.
+        metric: name of the objective, for the axes.
+    """
+    import optuna.visualization as draw
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    complete = [t for t in trials if t.state is TrialState.COMPLETE]
+    ranked = importances(study)
+    names = list(ranked)
+    drawn: list[Drawn] = []
+
+    def add(title: str, says: str, make: Callable[..., Any], **options: Any) -> None:
+        figure = make(study, **options)
+        figure.update_layout(title=None, margin={"t": 30}, template="plotly_white")
+        drawn.append(Drawn(title, says, figure.to_html(full_html=False, include_plotlyjs=False)))
+
+    if complete:
+        add(
+            "Optimisation history",
+            "Each dot a completed trial, the line the best so far: flat at the end, more trials would add little.",
+            draw.plot_optimization_history,
+            target_name=metric,
+        )
+    if ranked:
+        add(
+            "Parameter importance",
+            "Share of the success that each parameter decides (PED-ANOVA); a handful of trials says little.",
+            draw.plot_param_importances,
+            target_name=metric,
+            params=names,
+        )
+        shown = names[:SLICED]
+        add(
+            "Slices",
+            "The objective against one parameter at a time; darker dots are later trials.",
+            draw.plot_slice,
+            params=shown,
+            target_name=metric,
+        )
+        add(
+            "Parallel coordinates",
+            "Each line a trial; drag along an axis to keep those that pass through.",
+            draw.plot_parallel_coordinate,
+            params=shown,
+            target_name=metric,
+        )
+    if len(names) >= 2:
+        add(
+            f"Contour of the two most important: {names[0]}, {names[1]}",
+            "Where in their plane the objective is high; only near the dots is it more than interpolation.",
+            draw.plot_contour,
+            params=names[:2],
+            target_name=metric,
+        )
+    if any(t.intermediate_values for t in trials):
+        add(
+            "Learning curves and pruning",
+            "The objective by epoch; a line that ends early was pruned.",
+            draw.plot_intermediate_values,
+        )
+    if any(t.datetime_start for t in trials):
+        add(
+            "Timeline",
+            "When each trial ran and how it ended: gaps are time without work, short red bars are failures.",
+            draw.plot_timeline,
+        )
+    return drawn
+
+
+def importances(study: "optuna.Study") -> dict[str, float]:
+    """Importance of each parameter, the highest first; empty where too few trials are complete to tell."""
+    from optuna.importance import get_param_importances
+    from optuna.trial import TrialState
+
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < 2 or len({t.value for t in complete}) < 2:
+        return {}
+    return get_param_importances(study)

@@ -1,0 +1,40 @@
+"""Which figures a report draws."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+
+from atft.search.report_figures import figures, importances
+
+MakeStudy = Callable[..., optuna.Study]
+
+
+@pytest.mark.parametrize(
+    ("trials", "titles"),
+    [
+        ({}, []),
+        ({"running": 1}, ["Timeline"]),
+        ({"values": [0.1]}, ["Optimisation history", "Learning curves and pruning", "Timeline"]),
+        ({"pruned": 2}, ["Learning curves and pruning", "Timeline"]),
+    ],
+)
+def test_a_figure_is_drawn_where_there_is_something_to_see(
+    make_study: MakeStudy, trials: dict[str, Any], titles: list[str]
+) -> None:
+    assert [f.title for f in figures(make_study(**trials), "val/rank_ic")] == titles
+
+
+def test_the_contour_is_of_the_two_most_important_parameters(make_study: MakeStudy) -> None:
+    study = make_study(
+        values=[0.01 * n for n in range(12)]
+    )  # better with every trial, as the learning rate is
+    ranked = list(importances(study))
+    (contour,) = [f for f in figures(study, "val/rank_ic") if f.title.startswith("Contour")]
+    assert contour.title.endswith(f"{ranked[0]}, {ranked[1]}")
+    assert ranked[0] == "model.optimizer.init_args.lr"
+
+
+def test_trials_of_one_value_have_no_importances(make_study: MakeStudy) -> None:
+    assert importances(make_study(values=[0.1] * 5)) == {}
