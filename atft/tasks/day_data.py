@@ -25,7 +25,7 @@ from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, LoaderOptions, make_loader
-from atft.data.robust import robust_statistics
+from atft.data.opened import OpenedCaches
 from atft.data.split import Days, Split, SplitOptions, resolve_split
 from atft.errors import InputError
 from atft.market.options import MarketOptions, market_columns, market_digest
@@ -110,6 +110,8 @@ class DayData(pl.LightningDataModule):
         self.graph_options, self.predict_dates = graph, predict
         self.horizons = list(horizons or [1, 5, 10, 20])
         self.seed = seed
+        self.opened = OpenedCaches()
+        """Replaced by one that several runs of a process share."""
         self._cache: DayCache | None = None
         self._split: Split | None = None
         self._statistics: tuple[Tensor, Tensor] | None = None
@@ -137,7 +139,7 @@ class DayData(pl.LightningDataModule):
             built = build_cache(
                 path, self.panel.schema, self.horizons, self.cache_options, self.graph_options
             )
-            self._cache = DayCache(built)
+            self._cache = self.opened.cache(built)
         return self._cache
 
     def _panel_path(self) -> str:
@@ -213,7 +215,7 @@ class DayData(pl.LightningDataModule):
     def robust_statistics(self) -> tuple[Tensor, Tensor]:
         """Median and interquartile range of the training days, per feature; 0 and 1 where the cache scaled."""
         if self._statistics is None:
-            median, iqr = robust_statistics(self.open_cache(), self.split.train)
+            median, iqr = self.opened.robust_statistics(self.open_cache(), self.split.train)
             self._statistics = torch.from_numpy(median), torch.from_numpy(iqr)
         return self._statistics
 

@@ -1,0 +1,257 @@
+"""One training run of a trial: a run directory like any other, and the value of its selected checkpoint.
+
+It is `python -m atft fit` in process, without what follows training: nothing is predicted or compared, since only
+the chosen configuration will be. The run goes on from the directory of a failed trial where that left a checkpoint:
+the epochs that it finished are told to the study again and stand in the metrics, so that the trial looks as if it
+had never been interrupted. Where it had finished them all, its files are taken over and nothing is trained.
+"""
+
+import gc
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from atft.callbacks.atomic_checkpoint import read_checkpoint
+from atft.callbacks.receipt import publish_json, read_receipt, write_receipt
+from atft.data.opened import OpenedCaches
+from atft.errors import InputError
+from atft.search.failures import TrialFailed
+from atft.search.trial_callbacks import (
+    INTERRUPTED,
+    PROGRESS,
+    PRUNED,
+    EpochEnd,
+    Heartbeat,
+    TrialPruning,
+)
+from atft.search.trial_files import TRIAL, read_json
+
+if TYPE_CHECKING:
+    import optuna
+
+    from atft.commands.ranking_cli import RankingCLI
+
+OPENED = OpenedCaches()
+"""The caches of this process: its trials read the same days."""
+
+Ended = Literal["finished", "pruned", "late", "interrupted"]
+
+
+@dataclass
+class RunPlan:
+    """What is the same for all training runs of a trial.
+
+    Args:
+        config: nested configuration, complete but for what a run decides.
+        metric: whose value at the selected epoch is the objective.
+        labels: digests that the run's receipt carries beside its own.
+        stop: asked after each epoch; True interrupts.
+        deadline: of `time.monotonic`; None for no limit.
+        minutes: the limit in words.
+        retries: what the receipt says of a halved batch.
+    """
+
+    config: dict[str, Any]
+    metric: str
+    labels: dict[str, str]
+    stop: Callable[[], bool]
+    deadline: float | None = None
+    minutes: float | None = None
+    retries: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Fitted(NamedTuple):
+    """What a training run came to."""
+
+    ended: Ended
+    reason: str
+    value: float
+    """Of the metric at the selected epoch; NaN where there is none."""
+
+
+class Former(NamedTuple):
+    """What a failed trial left to go on from."""
+
+    directory: Path
+    epoch: int
+    """The last one whose checkpoint is whole, from 0."""
+    history: list[dict[str, Any]]
+    """Metrics of the epochs up to that one."""
+    over: bool
+    """It had ended by itself; only its value was not told."""
+
+
+def fit(
+    plan: RunPlan,
+    directory: Path,
+    heartbeat: Heartbeat,
+    former: Path | None = None,
+    trial: "optuna.Trial | None" = None,
+    pruner: str = "",
+    split: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train once and say what came of it.
+
+    Args:
+        plan: configuration, metric and limits.
+        directory: of the run; made by the caller.
+        heartbeat: publishes how far the trial is.
+        former: directory of the failed run that this one takes the place of.
+        trial: reported to and pruned after each epoch; None for neither.
+        pruner: its name, for the receipt.
+        split: replaces ``data.split`` of the configuration.
+
+    Raises:
+        InputError: the configuration or the data cannot be used.
+        RunFailed: a guard ended the run.
+        TrialFailed: the selected epoch has no value.
+    """
+    from atft.commands.train import build
+
+    config = (
+        plan.config if split is None else {**plan.config, "data": {**plan.config["data"], "split": split}}
+    )
+    cli = build("fit", config, directory, quiet=True)
+    cli.datamodule.opened = OPENED
+    receipt = cli.record.receipt
+    receipt.digests |= plan.labels
+    receipt.retries += plan.retries
+    receipt.retried_from = str(former) if former is not None else None
+    found = _former(former, receipt.alarms, cli.trainer.max_epochs or 0) if former is not None else None
+    if found is not None:
+        cli.record.history = list(found.history)
+        if trial is not None:
+            report_again(trial, found.history, plan.metric)
+        if found.over:
+            return take_over(found, directory, plan)
+    pruning = TrialPruning(trial, plan.metric, pruner, cli.record) if trial is not None else None
+    end = EpochEnd(plan.stop, plan.deadline, plan.minutes, cli.record)
+    added = [heartbeat, *([pruning] if pruning is not None else []), end]
+    cli.trainer.callbacks.extend(added)  # type: ignore[attr-defined]
+    receipt.resumed_from = str(found.directory / "last.ckpt") if found is not None else None
+    try:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=receipt.resumed_from)
+        if end.interrupted:
+            return Fitted("interrupted", cli.record.stopped, math.nan)
+        with cli.record.concluding():
+            value = _conclude(cli, directory, plan.metric)
+    finally:
+        _let_go(cli)
+    if pruning is not None and pruning.pruned:
+        return Fitted("pruned", pruning.pruned, value)
+    return Fitted("late" if end.late else "finished", cli.record.stopped, value)
+
+
+def _conclude(cli: "RankingCLI", directory: Path, metric: str) -> float:
+    """Let the receipt say what the selected checkpoint is worth, and return its value of the metric."""
+    chosen = selected_epoch(directory, cli.record.history)
+    cli.record.finish(final_metrics(chosen, metric))
+    if cli.record.receipt.status == "failed":
+        raise TrialFailed("config", cli.record.receipt.reason)
+    return value_of(chosen, metric, directory)
+
+
+def selected_epoch(directory: Path, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Metrics of the epoch whose weights ``best_model.ckpt`` holds.
+
+    Args:
+        directory: a run's.
+        history: metrics of each epoch.
+
+    Raises:
+        TrialFailed: no checkpoint was kept, or its epoch has left no metrics.
+    """
+    path = directory / "best_model.ckpt"
+    if not path.is_file():
+        raise TrialFailed(
+            "config", f"{directory}: no checkpoint was selected; is training limited, or the metric NaN?"
+        )
+    epoch = int(read_checkpoint(path, mmap=True)["epoch"])
+    chosen = next((e for e in history if e["epoch"] == epoch), None)
+    if chosen is None:
+        raise TrialFailed(
+            "code", f"{directory}: best_model.ckpt is of epoch {epoch + 1}, which left no metrics"
+        )
+    return chosen
+
+
+def final_metrics(epoch: dict[str, Any], metric: str) -> dict[str, float]:
+    """What a run's receipt keeps of the selected epoch: its validation, and the metric that is optimised."""
+    return {k: float(v) for k, v in epoch.items() if k.startswith("val/") or k == metric}
+
+
+def value_of(epoch: dict[str, Any], metric: str, directory: Path) -> float:
+    """An epoch's value of a metric.
+
+    Raises:
+        TrialFailed: it is missing or not finite; nothing stands in for it.
+    """
+    value = float(epoch.get(metric, math.nan))
+    if not math.isfinite(value):
+        said = "not a finite number" if metric in epoch else "missing"
+        raise TrialFailed("config", f"{directory}: {metric} of the selected epoch is {said}")
+    return value
+
+
+# -- going on
+
+
+def report_again(trial: "optuna.Trial", history: list[dict[str, Any]], metric: str) -> None:
+    """Tell the study the values of the epochs that a failed trial had finished."""
+    for epoch in history:
+        if metric in epoch:
+            trial.report(float(epoch[metric]), step=int(epoch["epoch"]))
+
+
+def take_over(former: Former, directory: Path, plan: RunPlan) -> Fitted:
+    """Make the files of a run that had ended by itself those of this one, without training."""
+    shutil.copytree(
+        former.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, PROGRESS)
+    )
+    receipt = read_receipt(directory)
+    chosen = selected_epoch(directory, former.history)
+    value = value_of(chosen, plan.metric, directory)
+    receipt.run, receipt.retried_from = str(directory), str(former.directory)
+    receipt.metrics = dict(final_metrics(chosen, plan.metric))
+    if receipt.status == "running":  # killed after its last epoch, before it could say so
+        receipt.status = "completed"
+    write_receipt(receipt, directory)
+    final = {"final": receipt.metrics, "epochs": former.history, "digests": receipt.digests}
+    publish_json(directory / "metrics.json", final)
+    return Fitted("pruned" if receipt.reason.startswith(PRUNED) else "finished", receipt.reason, value)
+
+
+def _former(directory: Path, alarms: list[str], epochs: int) -> Former | None:
+    """What a failed run left; None, with an alarm, where nothing of it can be used."""
+    path = directory / "last.ckpt"
+    if not path.exists():
+        return None  # it ended within its first epoch
+    metrics = read_json(directory / "metrics.json")
+    try:
+        epoch = int(read_checkpoint(path)["epoch"])
+        receipt = read_receipt(directory)
+    except (InputError, OSError, ValueError, KeyError, TypeError) as error:
+        alarms.append(f"{path} cannot be used, training starts afresh: {' '.join(str(error).split())}")
+        return None
+    epochs_held = (metrics or {}).get("epochs", [])
+    history = [
+        {k: math.nan if v is None else v for k, v in e.items()} for e in epochs_held if e["epoch"] <= epoch
+    ]
+    if [e["epoch"] for e in history] != list(range(epoch + 1)):
+        alarms.append(f"{directory}: metrics.json lacks epochs of last.ckpt; training starts afresh")
+        return None
+    ended = receipt.status in ("completed", "stopped") and not receipt.reason.startswith(INTERRUPTED)
+    return Former(directory, epoch, history, ended or epoch + 1 >= epochs)
+
+
+def _let_go(cli: "RankingCLI") -> None:
+    """Give back what a run holds: its parts refer to one another, and a worker trains hundreds of them."""
+    import torch
+
+    cli.trainer.callbacks.clear()  # type: ignore[attr-defined]
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,254 @@
+"""One trial of a study: a point is drawn, trained, and becomes a number, or a failure with its class and reason.
+
+The objective is the metric at the epoch that the run selected by that metric, or the mean of that over purged
+folds. A trial whose wall clock (``limits.minutes``) runs out ends with its epoch and counts with what it has; one
+without a value by then, or with folds still to train, fails for time. The clock starts anew with each retry.
+Whatever ends a trial is written into its ``trial.json`` before the study is told.
+"""
+
+import math
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+
+from atft.callbacks.receipt import Receipt, publish_json, write_receipt
+from atft.callbacks.run_log import append_log
+from atft.data.loader import LoaderOptions
+from atft.errors import InputError
+from atft.search.failures import Interrupted, TrialFailed, classify, reason_of
+from atft.search.folds import fold_splits
+from atft.search.options import SweepOptions
+from atft.search.space import suggest
+from atft.search.trial_callbacks import INTERRUPTED, PRUNED, Heartbeat
+from atft.search.trial_config import trial_config
+from atft.search.trial_files import make_trial_directory, publish_trial, study_labels
+from atft.search.trial_fit import OPENED, Fitted, RunPlan, fit
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+SMALLEST_BATCH = 4
+
+
+def never() -> bool:
+    """Nobody interrupts."""
+    return False
+
+
+def run_trial(
+    sweep: SweepOptions,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    directory: Path,
+    retried_from: Path | None,
+    *,
+    stop: Callable[[], bool] = never,
+) -> float:
+    """Train one trial in this process and return its objective.
+
+    Args:
+        sweep: space, base config, metric, folds and limits.
+        study: the trial's.
+        trial: running; its point is drawn here.
+        directory: ``<root>/<study>/trial_<n>``; made here.
+        retried_from: directory of the failed trial whose place this one takes, to go on from its last checkpoint.
+        stop: asked before training and after each epoch; True ends the trial, resumable.
+
+    Raises:
+        optuna.TrialPruned: it is not worth going on.
+        TrialFailed: it has no value, for a reason of one of five classes.
+        Interrupted: ``stop`` said so.
+    """
+    labels = study_labels(study)
+    try:
+        make_trial_directory(directory, labels)
+    except InputError as error:
+        raise TrialFailed("data", str(error)) from error
+    point = suggest(trial, sweep.space)
+    marks = {**labels, "trial": trial.number}
+    folds = sweep.folds or 1
+    heartbeat = Heartbeat(directory, sweep.metric, marks, folds=folds)
+    with TrialAccount(directory, labels, trial, heartbeat) as account:
+        if stop():
+            raise Interrupted(f"{INTERRUPTED} before training")
+        plan = plan_of(sweep, trial, point, labels, stop)
+        if sweep.folds is None:
+            pruner = sweep.pruner.name
+            account.value = objective(fit(plan, directory, heartbeat, retried_from, trial, pruner))
+        else:
+            account.value = mean_over_folds(sweep, plan, trial, directory, retried_from, heartbeat)
+    assert account.value is not None
+    return account.value
+
+
+def plan_of(
+    sweep: SweepOptions,
+    trial: optuna.Trial,
+    point: dict[str, Any],
+    labels: dict[str, str],
+    stop: Callable[[], bool],
+) -> RunPlan:
+    """Compose what the training runs of a trial are to do.
+
+    Selection and early stopping watch the sweep's metric, an end after an epoch is not held up by
+    ``trainer.min_epochs``, and validation draws no pictures unless the sweep's ``fixed`` asks for them.
+    """
+    config = trial_config(sweep, point)
+    mode = "max" if sweep.direction == "maximize" else "min"
+    config["checkpoint"] = {**(config.get("checkpoint") or {}), "monitor": sweep.metric, "mode": mode}
+    config["early_stopping"] = {**(config.get("early_stopping") or {}), "monitor": sweep.metric, "mode": mode}
+    config.get("trainer", {}).pop("min_epochs", None)
+    if "validation_figures.every" not in sweep.fixed:
+        config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
+    retries = []
+    if trial.user_attrs.get("halved_batch"):
+        loader = config.setdefault("data", {}).setdefault("loader", {})
+        asked = int(loader.get("batch_size", LoaderOptions().batch_size))
+        loader["batch_size"] = max(SMALLEST_BATCH, asked // 2)
+        retries = [{"why": "out of memory", "batch_size": asked, "retried_with": loader["batch_size"]}]
+    marks = {"study_id": labels["study_id"]}
+    marks |= {"study_config": labels["config_digest"], "study_data": labels["data_digest"]}
+    minutes = sweep.limits.minutes
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    return RunPlan(config, sweep.metric, marks, stop, deadline, minutes, retries)
+
+
+def objective(fitted: Fitted) -> float:
+    """What a training run says of its trial.
+
+    Raises:
+        optuna.TrialPruned: it was pruned.
+        Interrupted: it was interrupted.
+    """
+    if fitted.ended == "pruned":
+        raise optuna.TrialPruned(fitted.reason)
+    if fitted.ended == "interrupted":
+        raise Interrupted(fitted.reason)
+    return fitted.value
+
+
+def mean_over_folds(
+    sweep: SweepOptions,
+    plan: RunPlan,
+    trial: optuna.Trial,
+    directory: Path,
+    retried_from: Path | None,
+    heartbeat: Heartbeat,
+) -> float:
+    """Train on each fold, in ``fold_<i>`` of the trial's directory, and report the running mean at step = fold.
+
+    Raises:
+        optuna.TrialPruned: the running mean is not worth going on.
+        Interrupted: the user said so.
+        TrialFailed: a fold has no value, or the time is over before the last one.
+    """
+    from atft.commands.train import build
+
+    data = build("fit", plan.config, directory).datamodule
+    data.opened = OPENED
+    splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
+    values: list[float] = []
+    for fold, split in enumerate(splits):
+        place = directory / f"fold_{fold}"
+        place.mkdir()
+        heartbeat.fold = fold
+        former = retried_from / place.name if retried_from is not None else None
+        fitted = fit(plan, place, heartbeat, former if former and former.is_dir() else None, split=split)
+        values.append(objective(fitted))
+        mean, last = math.fsum(values) / len(values), fold + 1 == len(splits)
+        _publish_folds(directory, sweep, plan, values, splits, retried_from)
+        trial.report(mean, step=fold)
+        if last:
+            break
+        if fitted.ended == "late":
+            raise TrialFailed("time", f"{fitted.reason} of fold {fold + 1} of {len(splits)}")
+        if trial.should_prune():
+            name = sweep.pruner.name
+            raise optuna.TrialPruned(f"{PRUNED}{name} at fold {fold + 1}: mean {sweep.metric} {mean:+.4f}")
+        if plan.stop():
+            raise Interrupted(f"{INTERRUPTED} after fold {fold + 1}")
+    return mean
+
+
+def _publish_folds(
+    directory: Path,
+    sweep: SweepOptions,
+    plan: RunPlan,
+    values: list[float],
+    splits: list[dict[str, Any]],
+    retried_from: Path | None,
+) -> None:
+    mean = math.fsum(values) / len(values)
+    folds = [{"fold": i, "split": splits[i], sweep.metric: v} for i, v in enumerate(values)]
+    publish_json(
+        directory / "metrics.json", {"final": {sweep.metric: mean}, "folds": folds, "digests": plan.labels}
+    )
+    done = len(values) == len(splits)
+    receipt = Receipt(status="completed" if done else "running", run=str(directory))
+    receipt.metrics, receipt.digests = {sweep.metric: mean}, dict(plan.labels)
+    receipt.retried_from = str(retried_from) if retried_from is not None else None
+    write_receipt(receipt, directory)
+
+
+State = Literal["complete", "pruned", "failed", "interrupted"]
+
+
+class TrialAccount:
+    """Say on the disk how a trial ended, whatever ended it, and give an exception its class.
+
+    Inside the ``with`` block any exception may come; out of it come only those that a sweep knows, and those of
+    a process that is to end or of a study that has ended the trial itself.
+
+    Args:
+        directory: the trial's; made already.
+        labels: the study's, see `atft.search.trial_files.study_labels`.
+        trial: running.
+        heartbeat: says how the trial ended, too.
+    """
+
+    def __init__(
+        self, directory: Path, labels: dict[str, str], trial: optuna.Trial, heartbeat: Heartbeat
+    ) -> None:
+        self.directory, self.labels, self.trial, self.heartbeat = directory, labels, trial, heartbeat
+        self.value: float | None = None
+
+    def __enter__(self) -> "TrialAccount":
+        publish_trial(self.directory, self.labels, self._frozen())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._close("complete")
+        elif isinstance(error, optuna.TrialPruned):
+            self._close("pruned", str(error))
+        elif isinstance(error, Interrupted):
+            self._close("interrupted", str(error))
+        elif isinstance(error, Exception) and not isinstance(error, UpdateFinishedTrialError):
+            failure, reason = classify(error), reason_of(error)
+            if failure == "code":
+                with suppress(OSError):
+                    append_log(self.directory, "".join(traceback.format_exception(error)))
+            self._close("failed", reason, failure)
+            if not isinstance(error, TrialFailed):
+                raise TrialFailed(failure, reason) from error
+
+    def _close(self, state: State, reason: str = "", failure: str | None = None) -> None:
+        value = self.value if state == "complete" else None
+        with suppress(
+            InputError, OSError
+        ):  # a full disk, perhaps what ended it: the study is told all the same
+            append_log(self.directory, f"trial {self.trial.number} {state}{': ' if reason else ''}{reason}")
+            publish_trial(self.directory, self.labels, self._frozen(), state, value, reason, failure)
+            self.heartbeat.publish(state)
+
+    def _frozen(self) -> "FrozenTrial":
+        return self.trial.study._storage.get_trial(self.trial._trial_id)
