@@ -42,6 +42,27 @@ def test_the_residual_is_what_numpy_leaves(lookback: int, components: int) -> No
     np.testing.assert_allclose(residual.numpy(), left / scale, atol=2e-4)
 
 
+def test_with_days_missing_the_residual_and_what_is_told_are_those_of_numpy() -> None:
+    observed = torch.rand(20, 6) > 0.3
+    window = (2 + torch.randn(20, 6, 3)) * observed[..., None]
+    residual, summary = frequency_norm(window, observed, components=2)
+    told = summary.reshape(6, 4, 3).numpy()
+    for stock, feature in np.ndindex(6, 3):
+        days = observed[:, stock].numpy()
+        seen = window[days, stock, feature].numpy()
+        angle = 2 * np.pi * np.arange(1, 11)[:, None] * (np.flatnonzero(days) - 19) / 20
+        centred = seen - seen.mean()
+        a, b = (2 * (wave(angle) * centred).mean(1) for wave in (np.cos, np.sin))
+        a[-1], b[-1] = a[-1] / 2, 0
+        strongest = np.argsort(a**2 + b**2)[-2:]
+        left = centred - sum(a[k] * np.cos(angle[k]) for k in strongest)
+        left -= sum(b[k] * np.sin(angle[k]) for k in strongest)
+        scale = np.sqrt((left**2).mean() + 1e-2**2)
+        np.testing.assert_allclose(residual[days, stock, feature], left / scale, atol=1e-3)
+        expected = (seen.mean(), a[strongest].sum(), b[strongest].sum(), np.log(scale))
+        np.testing.assert_allclose(told[stock, :, feature], expected, atol=1e-4)
+
+
 def test_a_small_value_under_two_large_cycles_is_visible_today() -> None:
     torch.manual_seed(0)
     stocks = 400
