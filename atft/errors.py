@@ -41,6 +41,14 @@ class OutOfMemory(RunFailed):
     """A single day does not fit in the device's memory: there is no smaller chunk to try."""
 
 
+class GateFailed(RunFailed):
+    """A phase of the training has not reached what its gate asks: going on would cost time for nothing."""
+
+
+class PhaseNotApplied(RunFailed):
+    """An epoch did not run as its phase says: another block was on, or a part that rests has moved."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them all.
 

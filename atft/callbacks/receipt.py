@@ -17,7 +17,9 @@ from typing import Any
 from atft import __version__
 from atft.publish import publish_text
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""Version 1 had no ``phases``; a run of that time had none."""
 
 
 @dataclass
@@ -29,11 +31,28 @@ class Coverage:
 
 
 @dataclass
+class PhaseRun:
+    """A phase of the training as it ran; epochs are counted from 1, as in the log."""
+
+    name: str
+    first_epoch: int
+    last_epoch: int
+    blocks: list[str] = field(default_factory=list)
+    """Blocks that were on."""
+    lr_factors: dict[str, float] = field(default_factory=dict)
+    """Multiple of the schedule's learning rate of each parameter group that trained."""
+    terms: dict[str, float] = field(default_factory=dict)
+    horizon_shares: dict[str, float] = field(default_factory=dict)
+    gate: str = ""
+    """What the gate said, with the figure; empty where it was not asked."""
+
+
+@dataclass
 class Receipt:
     """The run's own account. ``status`` is running, completed, stopped, failed or limited.
 
-    ``stopped``: ended early on purpose (early stopping, a signal). ``limited``: a debugging limit was on, so the
-    figures speak of a part of the data. ``failed``: an error, or a final metric that is not a number.
+    ``stopped``: ended early on purpose (early stopping, a gate, a signal). ``limited``: a debugging limit was on,
+    so the figures speak of a part of the data. ``failed``: an error, or a final metric that is not a number.
     ``resumed_from`` is the checkpoint that training went on from; ``retried_from`` the directory of the failed
     trial that a sweep's trial takes the place of, whether or not it left a checkpoint to go on from.
     """
@@ -55,6 +74,7 @@ class Receipt:
     skipped_steps: dict[str, int] = field(default_factory=dict)
     """Optimiser steps that were not applied, by reason: loss_spike, loss_scale; over all of a resumed run."""
     alarms: list[str] = field(default_factory=list)
+    phases: list[PhaseRun] = field(default_factory=list)
     resumed_from: str | None = None
     retried_from: str | None = None
     digests: dict[str, str] = field(default_factory=dict)
@@ -79,11 +99,12 @@ def read_receipt(directory: Path) -> Receipt:
         ValueError: it was written by another version of the format.
     """
     held = json.loads((directory / "receipt.json").read_text(encoding="utf-8"))
-    if held.get("version") != VERSION:
+    if held.get("version") not in READABLE:
         raise ValueError(f"{directory}: receipt of version {held.get('version')}, this is {VERSION}")
     for split in ("days", "rows"):
         held[split] = {name: Coverage(**count) for name, count in held[split].items()}
-    return Receipt(**held)
+    held["phases"] = [PhaseRun(**phase) for phase in held.get("phases", [])]
+    return Receipt(**{**held, "version": VERSION})
 
 
 @cache

@@ -26,6 +26,7 @@ from atft.callbacks.gradient_monitor import GradientMonitor
 from atft.callbacks.loss_scale_guard import LossScaleGuard
 from atft.callbacks.memory_retries import MemoryRetries
 from atft.callbacks.non_finite_guard import NonFiniteGuard
+from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
@@ -33,6 +34,7 @@ from atft.callbacks.spike_guard import SpikeGuard
 from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
 from atft.callbacks.validation_figures import ValidationFigures
+from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.refusals import remember_keys
 from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError, nearest
@@ -60,6 +62,7 @@ MONITORS: dict[str, type[pl.Callback]] = {
     "throughput": Throughput,
     "tensorboard_layout": TensorBoardLayout,
     "validation_figures": ValidationFigures,
+    "curriculum": PhaseSchedule,
 }
 """Guards and monitors that every fit has, by the key of their options."""
 
@@ -165,6 +168,7 @@ class RankingCLI(LightningCLI):
         name = str(self.config.get("name"))
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
             raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r}")
+        settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
         checkpoint = self.config.get("ckpt_path")
         if self.command != "fit" and checkpoint not in (None, "last"):
@@ -252,7 +256,9 @@ class RankingCLI(LightningCLI):
             return trainer
         self._refuse_monitors(callbacks)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
-        callbacks[:0] = [self.record, EpochLine(self.directory, self.quiet)]
+        phases = attach_curriculum(callbacks, trainer, self.model, self.quiet)
+        # A phase is set, and a gate asked, before the record of an epoch is published.
+        callbacks[:0] = [*phases, self.record, EpochLine(self.directory, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.directory)

@@ -150,7 +150,8 @@ class ATFTGATFAN(nn.Module):
             window, told = self.window_norm(window, scaled, batch.observed)
         attention = None
         if self.switches["encoder"]:
-            state, weight = self.encoder(window.flatten(1, 2))
+            # torch.compile (2.13) gets the gradient of overlapping rows wrong; the LSTM copies anyway.
+            state, weight = self.encoder(window.flatten(1, 2).contiguous())
             state, attention = (part.unflatten(0, (days, stocks)) for part in (state, weight))
         else:
             state = window[-1]

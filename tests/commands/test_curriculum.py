@@ -1,0 +1,74 @@
+"""The phases decide the run's length and its terms; a key that contradicts them is refused in one line."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+TWO = [{"name": "a", "epochs": 2}, {"name": "b", "epochs": 3, "terms": {"ranknet": 0.2}}]
+
+
+def asked(tiny_run: Any, phases: Any, *more: str) -> list[Any]:
+    return ["fit", "--config", tiny_run.config, "--curriculum.phases", json.dumps(phases), *more]
+
+
+def resolved(atft: Callable[..., Any], words: list[Any]) -> Any:
+    cli = _built(words)
+    return yaml.safe_load(cli.config_text)
+
+
+def _built(words: list[Any]) -> Any:
+    from atft.commands.train import build
+
+    return build("fit", [str(w) for w in words[1:]])
+
+
+def test_the_runs_length_is_that_of_its_phases(tiny_run: Any, atft: Callable[..., Any]) -> None:
+    cli = _built(asked(tiny_run, TWO, "--trainer.max_epochs", "null"))
+    assert cli.trainer.max_epochs == 5
+    assert yaml.safe_load(cli.config_text)["trainer"]["max_epochs"] == 5
+
+
+def test_a_term_of_one_phase_is_built_from_the_start_with_weight_0(tiny_run: Any) -> None:
+    cli = _built(asked(tiny_run, TWO, "--trainer.max_epochs", "null"))
+    assert cli.model.objective.options.terms["ranknet"] == 0.0
+    assert yaml.safe_load(cli.config_text)["model"]["objective"]["terms"]["ranknet"] == 0.0
+
+
+def test_a_run_without_phases_has_no_schedule(tiny_run: Any) -> None:
+    from atft.callbacks.phase_schedule import PhaseSchedule
+
+    cli = _built(["fit", "--config", tiny_run.config])
+    assert not any(isinstance(c, PhaseSchedule) for c in cli.trainer.callbacks)
+
+
+@pytest.mark.parametrize("epochs", ["6", "-1"])
+def test_a_length_beyond_the_last_phase_is_refused(
+    epochs: str, tiny_run: Any, atft: Callable[..., Any]
+) -> None:
+    said = atft(*asked(tiny_run, TWO, "--trainer.max_epochs", epochs)).refusal
+    assert f"trainer.max_epochs is {epochs}, the phases of the curriculum end after 5 epochs" in said
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ({"blocks": {"grap": True}}, "no block 'grap'; did you mean 'graph'?"),
+        ({"train": ["head"]}, "no parameter group 'head'; did you mean 'heads'?"),
+        ({"terms": {"sharp": 1.0}}, "no term 'sharp'; did you mean 'sharpe'?"),
+        ({"epochs": -2}, "epochs must be at least 1, got -2"),
+        ({"name": "b"}, "two phases are called 'b'; give each its own name"),
+        ({"gate": {}}, "give one number, above or below"),
+        ({"gate": {"above": 0.1, "metric": "val/ranking"}}, "no metric 'val/ranking'"),
+        ({"epoch": 2}, "epoch"),
+        ({"gate": {"above": 0.1, "otherwise": "cry"}}, "otherwise"),
+    ],
+)
+def test_a_wrong_phase_is_refused_in_one_line(
+    phase: dict[str, Any], message: str, tiny_run: Any, atft: Callable[..., Any]
+) -> None:
+    words = asked(tiny_run, [{"name": "a", "epochs": 2, **phase}, TWO[1]], "--trainer.max_epochs", "null")
+    outcome = atft(*words)
+    assert message in outcome.refusal and outcome.code == 2
