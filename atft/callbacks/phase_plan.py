@@ -128,7 +128,8 @@ class ResolvedPhase:
     blocks: dict[str, bool]
     lr_factors: dict[str, float]
     """Multiple of the schedule's rate of each group that trains; the others rest."""
-    terms: dict[str, float]
+    terms: dict[str, float] | None
+    """Weight of each term; None where the objective balances them itself."""
     horizon_shares: dict[int, float]
     """Share of each horizon, summing to 1."""
     gate: Gate | None
@@ -178,7 +179,7 @@ def resolve(
                 epochs=phase.epochs,
                 blocks=blocks,
                 lr_factors=_lr_factors(phase, blocks),
-                terms=_terms(phase, objective.terms),
+                terms=_terms(phase, objective),
                 horizon_shares=_horizon_shares(phase, network.horizons, objective),
                 gate=phase.gate,
                 gate_epoch=gate_epoch,
@@ -204,7 +205,14 @@ def _lr_factors(phase: Phase, blocks: Mapping[str, bool]) -> dict[str, float]:
     return dict.fromkeys(trained, float(phase.lr_factor))
 
 
-def _terms(phase: Phase, own: Mapping[str, float]) -> dict[str, float]:
+def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float] | None:
+    own = objective.terms
+    if objective.gradient_shares:
+        if phase.terms:
+            raise InputError(
+                f"{phase.place}: terms are weighed by objective.gradient_shares; leave one of the two out"
+            )
+        return None
     for name in phase.terms:
         if name not in own:
             raise InputError(
@@ -261,7 +269,11 @@ def phase_cells(phase: ResolvedPhase) -> dict[str, str]:
         "epochs": f"{phase.first_epoch + 1}-{phase.first_epoch + phase.epochs}",
         "blocks on": ", ".join(phase.blocks_on) or "none",
         "trains": trains,
-        "terms": ", ".join(f"{n} {w:g}" for n, w in phase.terms.items() if w),
+        "terms": "balanced" if phase.terms is None else _weights(phase.terms),
         "horizons": ", ".join(f"{h}d {share:.2g}" for h, share in phase.horizon_shares.items()),
         "gate": asked,
     }
+
+
+def _weights(terms: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in terms.items() if weight)

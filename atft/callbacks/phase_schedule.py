@@ -2,10 +2,11 @@
 
 Everything is built once. A phase switches blocks, lets parameter groups train or rest (``requires_grad``), and
 sets factors and weights; what it sets is a function of the epoch alone, so that a resumed run goes on exactly.
-At each epoch's end it is checked that the epoch ran that way. Three neighbours are told: early stopping counts
-its patience afresh in each phase (the best score and checkpoint stay the whole run's); DDP looks for parameters
-that rest; a checkpoint remembers its blocks (`RankingTask`). The collapse guard is left alone: scores that are
-all alike are worthless in any phase. Cost: one pass over the resting parameters an epoch.
+At each epoch's end it is checked that the epoch ran that way. Its neighbours are told: early stopping counts its
+patience afresh in each phase (the best score and checkpoint stay the whole run's); the spike guard learns its
+range anew, since another loss may lie elsewhere; DDP looks for parameters that rest; a checkpoint remembers its
+blocks (`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.
+Cost: one pass over the resting parameters an epoch.
 """
 
 from dataclasses import asdict
@@ -32,6 +33,7 @@ from atft.callbacks.phase_plan import (
 from atft.callbacks.phase_state import apply_phase, fingerprints, let_train, refuse_other_state
 from atft.callbacks.receipt import PhaseRun
 from atft.callbacks.run_record import find_record
+from atft.callbacks.spike_guard import SpikeGuard
 from atft.errors import GateFailed, InputError, nearest
 
 
@@ -70,7 +72,7 @@ class PhaseSchedule(pl.Callback):
         for phase in self.plan:
             if phase.gate is not None:
                 _refuse_gate(phase, trainer, pl_module.logged_names())
-        weights = {(tuple(p.terms.items()), tuple(p.horizon_shares.items())) for p in self.plan}
+        weights = {(tuple((p.terms or {}).items()), tuple(p.horizon_shares.items())) for p in self.plan}
         for callback in trainer.callbacks if len(weights) > 1 else ():  # type: ignore[attr-defined]
             if getattr(callback, "monitor", None) == "train/loss":
                 kind = type(callback).__name__
@@ -171,7 +173,7 @@ class PhaseSchedule(pl.Callback):
                 last_epoch=epoch + 1,
                 blocks=phase.blocks_on,
                 lr_factors=dict(phase.lr_factors),
-                terms=dict(phase.terms),
+                terms=dict(phase.terms or {}),
                 horizon_shares={f"{h}d": share for h, share in phase.horizon_shares.items()},
             )
         )
@@ -188,6 +190,8 @@ class PhaseSchedule(pl.Callback):
         for callback in trainer.callbacks if epoch == phase.first_epoch else ():  # type: ignore[attr-defined]
             if isinstance(callback, EarlyStopping):
                 callback.wait_count = 0
+            if isinstance(callback, SpikeGuard):
+                callback.forget()
 
     def _ask(self, phase: ResolvedPhase, trainer: pl.Trainer) -> None:
         gate = phase.gate

@@ -67,7 +67,9 @@ def refuse_other_state(
     factors = {g["name"]: g.get(FACTOR) for g in optimizer.param_groups}
     wrong += [f"{n} stepped at x{f}" for n, f in factors.items() if f != phase.lr_factors.get(n, f)]
     weights = pl_module.objective.term_weights
-    wrong += [f"term {n} weighed {weights.get(n)}" for n, w in phase.terms.items() if weights.get(n) != w]
+    wrong += [
+        f"term {n} weighed {weights.get(n)}" for n, w in (phase.terms or {}).items() if weights.get(n) != w
+    ]
     now = fingerprints(pl_module, phase)
     wrong += [f"{n} rests and has moved" for n, norms in resting.items() if not torch.equal(norms, now[n])]
     if wrong:

@@ -134,6 +134,11 @@ class SpikeGuard(pl.Callback):
         self._losses.append(loss)
         return False
 
+    def forget(self) -> None:
+        """Learn the range anew, where the loss has become another one."""
+        self._losses.clear()
+        self._in_a_row = 0
+
     def state_dict(self) -> dict[str, Any]:
         return {"losses": list(self._losses), "in_a_row": self._in_a_row, "skipped": self.skipped}
 

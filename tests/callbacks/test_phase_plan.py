@@ -103,6 +103,16 @@ def test_a_phase_that_cannot_be_is_refused_in_one_line(options: dict[str, Any], 
     assert message in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+def test_terms_that_balance_themselves_are_left_alone_by_phases() -> None:
+    balanced = ObjectiveOptions(
+        terms={"ic": 0.5, "rank_ic": 0.5}, gradient_shares={"ic": 1.0, "rank_ic": 1.0}
+    )
+    (phase,) = resolve([Phase("p", 1)], NETWORK, balanced)
+    assert phase.terms is None
+    with pytest.raises(InputError, match=r"'p': terms are weighed by objective\.gradient_shares"):
+        resolve([Phase("p", 1, terms={"ic": 1.0})], NETWORK, balanced)
+
+
 def test_two_phases_of_one_name_are_refused() -> None:
     with pytest.raises(InputError, match="two phases are called 'a'; give each its own name"):
         check_names([Phase("a", 1), Phase("b", 1), Phase("a", 2)])

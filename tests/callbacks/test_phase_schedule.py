@@ -19,6 +19,7 @@ from atft.batch import DayBatch
 from atft.callbacks.phase_plan import Gate, Phase
 from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import read_receipt
+from atft.callbacks.spike_guard import SpikeGuard
 from atft.errors import InputError, PhaseNotApplied
 from atft.losses.objective import ObjectiveOptions
 from atft.nn.options import NetworkOptions
@@ -122,6 +123,20 @@ def test_patience_counts_afresh_in_each_phase(make_batch: Callable[..., DayBatch
     phases = PhaseSchedule([Phase("a", 2), Phase("b", 4)])
     assert fit(tmp_path, task(), make_batch(), 6, stopping()).current_epoch == 3
     assert fit(tmp_path, task(), make_batch(), 6, phases, stopping()).current_epoch == 4
+
+
+def test_a_phase_that_changes_the_loss_is_no_spike(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    guard = SpikeGuard()
+    guard.load_state_dict({"losses": [0.1] * 40, "in_a_row": 0, "skipped": 0})
+    phases = PhaseSchedule([Phase("a", 1), Phase("b", 2, terms={"ic": 100.0})])
+    fit(tmp_path, task(), make_batch(), 3, phases, guard)
+    assert guard.skipped == 0
+    without = SpikeGuard()
+    without.load_state_dict({"losses": [0.1] * 40, "in_a_row": 0, "skipped": 0})
+    fit(tmp_path, task(), make_batch(), 3, without)
+    assert without.skipped == 3
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,10 @@ def test_a_run_counts_its_spikes_in_receipt_alarms_and_metrics(
     assert receipt.alarms[0].startswith(f"step {FEWEST_STEPS + 1} was not applied: its loss")
     epochs = json.loads((run / "metrics.json").read_text())["epochs"]
     assert epochs[-1]["health/skipped_steps/loss_spike"] == spikes
+
+
+def test_a_guard_that_forgets_takes_the_next_losses_for_its_range() -> None:
+    guard = SpikeGuard()
+    assert not any(guard.judge(1.0 + 0.01 * (i % 3)) for i in range(40))
+    guard.forget()
+    assert not any(guard.judge(9.0) for _ in range(40)) and guard.judge(90.0)
