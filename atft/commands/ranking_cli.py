@@ -19,25 +19,15 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
-from atft.callbacks.collapse_guard import CollapseGuard
-from atft.callbacks.coverage_guard import CoverageGuard
 from atft.callbacks.epoch_line import EpochLine
-from atft.callbacks.gradient_monitor import GradientMonitor
-from atft.callbacks.loss_scale_guard import LossScaleGuard
-from atft.callbacks.memory_retries import MemoryRetries
-from atft.callbacks.non_finite_guard import NonFiniteGuard
-from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
-from atft.callbacks.spike_guard import SpikeGuard
-from atft.callbacks.tensorboard_layout import TensorBoardLayout
-from atft.callbacks.throughput import Throughput
-from atft.callbacks.validation_figures import ValidationFigures
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.refusals import remember_keys
+from atft.commands.run_callbacks import FITTING, MONITORS, refuse_unknown_metrics
 from atft.commands.run_directory import make_version, next_version
-from atft.errors import InputError, nearest
+from atft.errors import InputError
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
 from atft.tasks.day_data import DayData, PanelOptions, panel_features
@@ -50,21 +40,6 @@ DESCRIPTIONS = {
     "cache": "Build the memory-mapped cache of a training config, or verify it.",
     "predict": "Write predictions.parquet from a checkpoint, days with unknown returns included.",
 }
-
-MONITORS: dict[str, type[pl.Callback]] = {
-    "gradient_monitor": GradientMonitor,  # before the guard, which empties a gradient that is not finite
-    "non_finite_guard": NonFiniteGuard,
-    "loss_scale_guard": LossScaleGuard,
-    "spike_guard": SpikeGuard,
-    "collapse_guard": CollapseGuard,
-    "coverage_guard": CoverageGuard,
-    "memory_retries": MemoryRetries,
-    "throughput": Throughput,
-    "tensorboard_layout": TensorBoardLayout,
-    "validation_figures": ValidationFigures,
-    "curriculum": PhaseSchedule,
-}
-"""Guards and monitors that every fit has, by the key of their options."""
 
 
 class RankingCLI(LightningCLI):
@@ -251,10 +226,9 @@ class RankingCLI(LightningCLI):
         self.record = RunRecord(self.config_text, self.directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
-            fitting = (ModelCheckpoint, EarlyStopping, *MONITORS.values())
-            callbacks[:] = [c for c in callbacks if not isinstance(c, fitting)]
+            callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
             return trainer
-        self._refuse_monitors(callbacks)
+        refuse_unknown_metrics(callbacks, self.model.logged_names())
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
         phases = attach_curriculum(callbacks, trainer, self.model, self.quiet)
         # A phase is set, and a gate asked, before the record of an epoch is published.
@@ -263,14 +237,6 @@ class RankingCLI(LightningCLI):
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.directory)
         return trainer
-
-    def _refuse_monitors(self, callbacks: list[pl.Callback]) -> None:
-        known = self.model.logged_names()
-        for key, kind in (("checkpoint", ModelCheckpoint), ("early_stopping", EarlyStopping)):
-            for callback in callbacks:
-                monitor = getattr(callback, "monitor", None)
-                if isinstance(callback, kind) and monitor is not None and monitor not in known:
-                    raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
 
     def _loggers(self) -> list[Any]:
         folder = self.directory.parent
