@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from atft.publish import publish_text
 from atft.search.claim import failure_class
 from atft.search.overview import Overview, outcome, overview
+from atft.search.report_figures import figures, short_names
 
 if TYPE_CHECKING:
     import optuna
@@ -72,8 +73,6 @@ def page(study: "optuna.Study", sweep: "SweepOptions", seen: Overview) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    from atft.search.report_figures import figures
-
     drawn = figures(study, seen.metric)
     sections = "\n".join(
         f"<h2>{escape(f.title)}</h2>\n<p class=note>{escape(f.says)}</p>\n{f.html}" for f in drawn
@@ -111,10 +110,7 @@ def trial_table(study: "optuna.Study", seen: Overview) -> str:
     """Every trial as a row, the best marked, failed ones with their reason."""
     trials = study.get_trials(deepcopy=False)
     keys = sorted({key for t in trials for key in t.params})
-    # The last part of a key is what one reads; where two keys share it, the whole.
-    ends = [key.rpartition(".")[2] for key in keys]
-    heads = [end if ends.count(end) == 1 else key for end, key in zip(ends, keys, strict=True)]
-    names = ["trial", "state", seen.metric, "epochs", "minutes", *heads]
+    names = ["trial", "state", seen.metric, "epochs", "minutes", *short_names(keys).values()]
     head = "".join(f"<th>{escape(name)}</th>" for name in names) + "<th class=word>remark</th>"
     rows = "\n".join(_row(t, keys, t.number == seen.best_number) for t in trials if outcome(t) != "surplus")
     return f"<div class=wide><table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>"

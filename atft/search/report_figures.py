@@ -33,6 +33,7 @@ def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
     import optuna.visualization as draw
     from optuna.trial import TrialState
 
+    study = with_short_names(study)
     trials = study.get_trials(deepcopy=False)
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     ranked = importances(study)
@@ -41,7 +42,7 @@ def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
 
     def add(title: str, says: str, make: Callable[..., Any], **options: Any) -> None:
         figure = make(study, **options)
-        figure.update_layout(title=None, margin={"t": 30}, template="plotly_white")
+        figure.update_layout(title=None, margin={"t": 30}, template="plotly_white", width=None)
         drawn.append(Drawn(title, says, figure.to_html(full_html=False, include_plotlyjs=False)))
 
     if complete:
@@ -95,6 +96,30 @@ def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
             draw.plot_timeline,
         )
     return drawn
+
+
+def with_short_names(study: "optuna.Study") -> "optuna.Study":
+    """Copy a study into memory, its keys cut to their last part where no two share it: room on the axes."""
+    from copy import copy
+
+    import optuna
+
+    trials = study.get_trials(deepcopy=False)
+    short = short_names(sorted({key for t in trials for key in t.params}))
+    told = optuna.create_study(direction=study.direction, study_name=study.study_name)
+    for trial in trials:
+        renamed = copy(trial)
+        renamed.params = {}
+        renamed.distributions = {short[key]: kind for key, kind in trial.distributions.items()}
+        renamed.params = {short[key]: value for key, value in trial.params.items()}
+        told.add_trial(renamed)
+    return told
+
+
+def short_names(keys: list[str]) -> dict[str, str]:
+    """Each dotted key's last part; the whole key where two share it."""
+    ends = [key.rpartition(".")[2] for key in keys]
+    return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
 
 
 def importances(study: "optuna.Study") -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 import pytest
 
-from atft.search.report_figures import figures, importances
+from atft.search.report_figures import figures, importances, short_names
 
 MakeStudy = Callable[..., optuna.Study]
 
@@ -30,11 +30,15 @@ def test_the_contour_is_of_the_two_most_important_parameters(make_study: MakeStu
     study = make_study(
         values=[0.01 * n for n in range(12)]
     )  # better with every trial, as the learning rate is
-    ranked = list(importances(study))
+    ranked = [key.rpartition(".")[2] for key in importances(study)]
     (contour,) = [f for f in figures(study, "val/rank_ic") if f.title.startswith("Contour")]
     assert contour.title.endswith(f"{ranked[0]}, {ranked[1]}")
-    assert ranked[0] == "model.optimizer.init_args.lr"
+    assert ranked[0] == "lr"
 
 
 def test_trials_of_one_value_have_no_importances(make_study: MakeStudy) -> None:
     assert importances(make_study(values=[0.1] * 5)) == {}
+
+
+def test_axes_carry_the_last_part_of_a_key_unless_two_share_it() -> None:
+    assert short_names(["a.lr", "b.size", "c.size"]) == {"a.lr": "lr", "b.size": "b.size", "c.size": "c.size"}
