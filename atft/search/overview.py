@@ -4,16 +4,16 @@ Read from the storage and from the files that running trials keep (``progress.js
 can be asked from anywhere at any time and costs the sweep nothing.
 """
 
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.search.claim import failure_class, is_surplus
+from atft.search.claim import failure_class
 from atft.search.deflation import Deflated, deflate
 from atft.search.owner import is_gone
+from atft.search.trial_files import outcome, read_json
 
 if TYPE_CHECKING:
     import optuna
@@ -115,19 +115,10 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
     )
 
 
-def outcome(trial: "FrozenTrial") -> str:
-    """What became of a trial: complete, pruned, running, waiting, interrupted, surplus or failed."""
-    if is_surplus(trial):
-        return "surplus"
-    state = trial.state.name.lower()
-    if state == "fail":
-        return "interrupted" if trial.user_attrs.get("interrupted") else "failed"
-    return state
-
-
 def _running(trial: "FrozenTrial", root: Path, now: float) -> RunningTrial:
     owner = trial.user_attrs.get("owner", {})
-    said = _progress(root / str(trial.user_attrs.get("directory", "")))
+    # Nothing yet, or the trial's directory is on another machine's disk.
+    said = read_json(root / str(trial.user_attrs.get("directory", "")) / "progress.json") or {}
     started = trial.datetime_start.timestamp() if trial.datetime_start else now
     epoch, epochs = float(said.get("epoch", 0.0)), int(said.get("epochs", 0))
     rate = said.get("epochs_per_minute")
@@ -146,15 +137,6 @@ def _running(trial: "FrozenTrial", root: Path, now: float) -> RunningTrial:
         silent_seconds=silent,
         alive=not is_gone(owner) and silent < SILENT_SECONDS if owner else silent < SILENT_SECONDS,
     )
-
-
-def _progress(directory: Path) -> dict[str, Any]:
-    """What a running trial last said; empty where it said nothing yet, or on another machine's disk."""
-    try:
-        held = json.loads((directory / "progress.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return {}
-    return held if isinstance(held, dict) else {}
 
 
 def _seconds_left(

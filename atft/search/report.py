@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from atft.publish import publish_text
 from atft.search.claim import failure_class
-from atft.search.overview import Overview, outcome, overview
+from atft.search.overview import Overview, overview
 from atft.search.report_figures import figures, short_names
+from atft.search.trial_files import outcome
 
 if TYPE_CHECKING:
     import optuna

@@ -150,7 +150,7 @@ def publish_study_files(study: "optuna.Study", sweep: "SweepOptions") -> None:
 
 def counts(trials: "Sequence[FrozenTrial]") -> dict[str, int]:
     """Trials by what became of them: complete, pruned, running, waiting, failed, interrupted, surplus."""
-    return dict(sorted(Counter(_outcome(t) for t in trials).items()))
+    return dict(sorted(Counter(outcome(t) for t in trials).items()))
 
 
 def best_of(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str, Any]:
@@ -160,7 +160,7 @@ def best_of(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str,
         trials: all of the study's.
         sweep: its direction decides what is best.
     """
-    complete = [t for t in trials if _outcome(t) == "complete" and t.value is not None]
+    complete = [t for t in trials if outcome(t) == "complete" and t.value is not None]
     if not complete:
         seen = ", ".join(f"{count} {name}" for name, count in counts(trials).items()) or "none began"
         return {"trial": None, "value": None, "params": None, "reason": f"no trial is complete: {seen}"}
@@ -203,7 +203,7 @@ def _row(trial: "FrozenTrial") -> dict[str, Any]:
     took = trial.duration.total_seconds() if trial.duration else None
     return {
         "number": trial.number,
-        "outcome": _outcome(trial),
+        "outcome": outcome(trial),
         "value": trial.value,
         "params": trial.params,
         "values": {str(step): v for step, v in sorted(trial.intermediate_values.items())},
@@ -213,7 +213,8 @@ def _row(trial: "FrozenTrial") -> dict[str, Any]:
     }
 
 
-def _outcome(trial: "FrozenTrial") -> str:
+def outcome(trial: "FrozenTrial") -> str:
+    """What became of a trial: complete, pruned, running, waiting, interrupted, surplus or failed."""
     if trial.user_attrs.get("surplus"):
         return "surplus"
     if trial.state.name == "FAIL":
