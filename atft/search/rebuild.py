@@ -1,14 +1,13 @@
 """`sweep.py rebuild`: the study's database made again from the directories of its trials.
 
-Each trial's ``trial.json`` says of it what the database said; trials that were running are entered as failed, so that
-the next start tries them again from their own checkpoints. A database that is there is never touched: it is
-moved away first, by hand.
+Each trial's ``trial.json`` says of it what the database said; trials that were running are entered as failed, so
+that the next start tries them again from their own checkpoints. A database that is there is never touched.
 """
 
 import argparse
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from atft.errors import InputError
 
@@ -106,7 +105,10 @@ def refuse_foreign(held: dict[str, Any], identity: "Identity", study: str) -> No
 
 
 def restore(
-    storage: "optuna.storages.BaseStorage", name: str, direction: str, held: list[dict[str, Any]]
+    storage: "optuna.storages.BaseStorage",
+    name: str,
+    direction: Literal["maximize", "minimize"],
+    held: list[dict[str, Any]],
 ) -> "optuna.Study":
     """Make the study with its trials, numbers included.
 
