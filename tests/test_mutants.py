@@ -1,4 +1,4 @@
-"""Eleven mutants, planted in the real code, and what catches each: a check of this table or a guard of the run.
+"""Twelve mutants, planted in the real code, and what catches each: a check of this table or a guard of the run.
 
 | mutant | caught by |
 | --- | --- |
@@ -11,6 +11,7 @@
 | sign flipped | a small network trained on the loss ranks unseen days |
 | block frozen | every parameter of the network receives a gradient |
 | head collapsed | the collapse guard ends the run |
+| phase not applied | the schedule looks at the network after each epoch of a phase |
 | RankIC from argsort | the metric of tied scores is scipy's Spearman |
 | graph order shuffled | each edge of a block is one of the cache's graph |
 
@@ -35,10 +36,13 @@ from torch.utils.data import DataLoader
 
 from atft import cross_section
 from atft.batch import DayBatch, Forecast
+from atft.callbacks.phase_plan import Phase
+from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import read_receipt
 from atft.data.block_plan import BlockSampler, PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
+from atft.errors import PhaseNotApplied
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
@@ -195,6 +199,12 @@ def a_run_ends_well(shop: Workshop) -> None:
     assert read_receipt(directory).alarms == []
 
 
+def an_epoch_is_trained_as_its_phase_says(shop: Workshop) -> None:
+    phases = [Phase(name="Baseline", epochs=1, blocks={"graph": False}), Phase(name="Graph", epochs=1)]
+    trainer = shop.trainer(max_epochs=2, callbacks=[PhaseSchedule(phases)])
+    trainer.fit(shop.task(), shop.loader())
+
+
 def the_rank_ic_of_tied_scores_is_spearman(shop: Workshop) -> None:
     batch = shop.make_batch(days=4, stocks=60, missing=0.0)
     score = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(0)).round()
@@ -304,6 +314,10 @@ def collapse_the_heads(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ATFTGATFAN, "forward", forward)
 
 
+def skip_the_phases(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("atft.callbacks.phase_schedule.apply_phase", lambda *_: None)
+
+
 def rank_by_argsort(patch: pytest.MonkeyPatch) -> None:
     def ranks(x: Tensor, valid: Tensor) -> Tensor:
         order = torch.where(valid, x, torch.inf).argsort(dim=-1, stable=True)
@@ -356,6 +370,13 @@ MUTANTS = [
     Mutant("block frozen", freeze_the_graph, every_parameter_receives_a_gradient, r"gradient: \['graph"),
     Mutant("head collapsed", collapse_the_heads, a_run_ends_well, "the scores have collapsed"),
     Mutant(
+        "phase not applied",
+        skip_the_phases,
+        an_epoch_is_trained_as_its_phase_says,
+        "Baseline",
+        alarm=PhaseNotApplied,
+    ),
+    Mutant(
         "RankIC from argsort", rank_by_argsort, the_rank_ic_of_tied_scores_is_spearman, "row order became"
     ),
     Mutant(
@@ -386,5 +407,5 @@ def test_a_mutant_is_caught_and_healthy_code_is_not(
 def test_the_table_names_every_mutant_and_plants_each_of_them_once() -> None:
     assert __doc__ is not None
     rows = [line.split("|")[1].strip() for line in __doc__.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) == len(MUTANTS) == len({m.plant for m in MUTANTS}) == 11
+    assert len(rows) == len(MUTANTS) == len({m.plant for m in MUTANTS}) == 12
     assert all(row.startswith(m.name) for row, m in zip(rows, MUTANTS, strict=True))
