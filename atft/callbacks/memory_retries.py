@@ -7,6 +7,7 @@ lines of it in a run, since the size that worked is kept. Costs nothing.
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from atft.callbacks.alarm import sound_alarm
 from atft.callbacks.run_record import find_record
@@ -15,26 +16,27 @@ from atft.callbacks.run_record import find_record
 class MemoryRetries(pl.Callback):
     """Copy the task's retries into ``receipt.retries``, sound an alarm for each, log ``health/memory_retries``.
 
-    The scalar counts all devices, over the run so far; alarms and receipt speak of the first device's process.
+    The scalar counts all devices, over the run so far; receipt and alarms give the first device's own retries, and
+    once an epoch how many more there were on the others.
     """
 
     def __init__(self) -> None:
-        self._told = 0
+        self._told = self._told_of_others = 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._tell(trainer, pl_module)
         if trainer.is_last_batch:
-            count = float(len(pl_module.memory_retries))
+            own = len(pl_module.memory_retries)
+            everywhere = int(
+                trainer.strategy.reduce(torch.tensor(own, device=pl_module.device), reduce_op="sum")
+            )
+            if everywhere - own > self._told_of_others:
+                self._told_of_others = everywhere - own
+                sound_alarm(trainer, f"memory ran out {everywhere - own} times so far on the other devices")
             pl_module.log(
-                "health/memory_retries",
-                count,
-                on_step=False,
-                on_epoch=True,
-                sync_dist=True,
-                reduce_fx="sum",
-                batch_size=1,
+                "health/memory_retries", float(everywhere), on_step=False, on_epoch=True, batch_size=1
             )
 
     def on_validation_batch_end(

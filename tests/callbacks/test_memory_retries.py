@@ -65,3 +65,43 @@ def test_a_day_that_does_not_fit_ends_the_command_with_one_line(
     )
     receipt = read_receipt(tmp_path / "tiny" / "version_0")
     assert receipt.status == "failed" and receipt.reason.startswith("OutOfMemory: one day of")
+
+
+SHORT_RANK = """
+import os, sys
+import torch
+from atft.cli import main
+from atft.nn.heads import Heads
+
+former = Heads.forward
+
+def forward(self, state):
+    if os.environ.get("LOCAL_RANK") == "1" and len(state) > 1:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+    return former(self, state)
+
+Heads.forward = forward
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_of_two_devices_that_is_short_of_memory_does_not_change_the_weights(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    script = tmp_path / "short_rank.py"
+    script.write_text(SHORT_RANK)
+    two = ["--config", tiny_run.config, "--trainer.strategy", "ddp", "--trainer.devices", "2"]
+    two += ["--model.network.dropout", "0", "--model.network.gat_dropout", "0", "--trainer.max_epochs", "1"]
+    for name, start in (("plenty", ["-m", "atft"]), ("short", [script])):
+        words = [sys.executable, *start, "fit", *two, "--trainer.default_root_dir", tmp_path, "--name", name]
+        done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=140)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert "warning: memory ran out 2 times so far on the other devices" in done.stderr
+    held = [torch.load(tmp_path / n / "version_0" / "last.ckpt")["state_dict"] for n in ("plenty", "short")]
+    torch.testing.assert_close(held[1], held[0], atol=1e-5, rtol=1e-4)
