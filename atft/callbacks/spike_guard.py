@@ -8,7 +8,8 @@ and the schedule goes on. All devices decide by the same loss, that of the whole
 Why ten: the default objective ranks the targets within the day, so a market crash does not show in the loss, and
 losses of healthy steps stay within a few standard deviations; what lies ten out is a broken batch or a
 step into a wall. A loss that stays high is no spike: after five skipped steps in a row the next is applied and the
-range is learned anew.
+range is learned anew; so it is when the terms' weights change (a phase, or terms that are balanced), since the loss
+is then another one.
 
 Cost: reading one number a step. On a GPU it is copied while the backward pass runs, and waited for when the
 backward pass has been handed over, so that the device does not run dry.
@@ -59,6 +60,8 @@ class SpikeGuard(pl.Callback):
         self.skipped = 0
         self._losses: deque[float] = deque(maxlen=window)
         self._in_a_row = 0
+        self._weights: list[float] = []
+        """The terms' weights of the losses that are remembered."""
         self._blocks: dict[int, Tensor] = {}
         """Weighted loss of each block of the open step, on its way to the processor."""
         self._block = 0
@@ -140,10 +143,16 @@ class SpikeGuard(pl.Callback):
         self._in_a_row = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"losses": list(self._losses), "in_a_row": self._in_a_row, "skipped": self.skipped}
+        return {
+            "losses": list(self._losses),
+            "in_a_row": self._in_a_row,
+            "skipped": self.skipped,
+            "weights": self._weights,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._losses = deque(state_dict["losses"], maxlen=self.window)
+        self._weights = list(state_dict["weights"])
         self._in_a_row, self.skipped = int(state_dict["in_a_row"]), int(state_dict["skipped"])
 
     # -- inside
@@ -157,6 +166,10 @@ class SpikeGuard(pl.Callback):
     def _observe(self, objective: torch.nn.Module, given: Any, value: Any) -> None:
         """Send a block's loss to the processor before its backward pass; a second attempt takes its place."""
         if objective.training:
+            weights = list(objective.term_weights.values())  # type: ignore[operator]
+            if weights != self._weights:
+                self._weights = weights
+                self.forget()
             loss = (given[1].weight * value.loss.detach()).sum()
             self._blocks[self._block] = loss.to("cpu", non_blocking=True)
             self._sent = torch.cuda.Event() if loss.is_cuda else None  # type: ignore[no-untyped-call]

@@ -177,6 +177,20 @@ def test_an_interrupted_row_of_losses_is_judged_as_the_uninterrupted_one() -> No
     assert answers == expected and any(expected) and second.state_dict() == whole.state_dict()
 
 
+def test_a_loss_of_other_weights_is_measured_against_a_range_of_its_own(
+    make_batch: Blocks, tmp_path: Path
+) -> None:
+    class Heavier(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+            if trainer.global_step == FEWEST_STEPS + 2:
+                pl_module.objective.set_weights({"ic": 1e6})
+
+    guard = SpikeGuard()
+    fit(task(), noisy_blocks(make_batch), tmp_path, Heavier(), guard)
+    assert guard.skipped == 0 and len(guard.state_dict()["losses"]) == 4
+    assert guard.state_dict()["weights"] == [1e6]
+
+
 def test_null_applies_every_step_and_watches_nothing(make_batch: Blocks, tmp_path: Path) -> None:
     module = task()
     guard = SpikeGuard(sigmas=None)
