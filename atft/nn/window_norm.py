@@ -25,6 +25,7 @@ from atft.errors import InputError, nearest
 from atft.nn import dish_norm, frequency_norm, reversible_norm, slice_norm
 from atft.nn.normalised_window import NormalisedWindow
 
+MEMBERS = ("revin", "dish_ts", "san", "fan")
 Normaliser = Callable[[Tensor, Tensor], NormalisedWindow]
 """From a window [lookback, stocks, features] and where it was observed to the normalised window."""
 
@@ -35,19 +36,17 @@ def normaliser(name: str, n_features: int, fan_components: int) -> tuple[Normali
     Raises:
         InputError: no member of that name.
     """
-    members: dict[str, tuple[Callable[[], Normaliser], int]] = {
-        "revin": (lambda: reversible_norm.reversible_norm, reversible_norm.SUMMARY_NUMBERS),
-        "dish_ts": (lambda: dish_norm.DishNorm(n_features), dish_norm.SUMMARY_NUMBERS),
-        "san": (lambda: slice_norm.slice_norm, slice_norm.SUMMARY_NUMBERS),
-        "fan": (
-            lambda: partial(frequency_norm.frequency_norm, components=fan_components),
-            frequency_norm.SUMMARY_NUMBERS,
-        ),
-    }
-    if name not in members:
-        raise InputError(f"network: no window normalisation {name!r}{nearest(name, members)}")
-    build, numbers = members[name]
-    return build(), numbers
+    match name:
+        case "revin":
+            return reversible_norm.reversible_norm, reversible_norm.SUMMARY_NUMBERS
+        case "dish_ts":
+            return dish_norm.DishNorm(n_features), dish_norm.SUMMARY_NUMBERS
+        case "san":
+            return slice_norm.slice_norm, slice_norm.SUMMARY_NUMBERS
+        case "fan":
+            take_out = partial(frequency_norm.frequency_norm, components=fan_components)
+            return take_out, frequency_norm.SUMMARY_NUMBERS
+    raise InputError(f"network: no window normalisation {name!r}{nearest(name, MEMBERS)}")
 
 
 class WindowNorm(nn.Module):

@@ -12,9 +12,9 @@ from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.nn.network import ATFTGATFAN, BLOCKS, NetworkOptions
 from atft.nn.options import PARAMETER_GROUPS
+from atft.nn.window_norm import MEMBERS
 
 MakeBatch = Callable[..., DayBatch]
-MEMBERS = ("revin", "dish_ts", "san", "fan")
 SWITCHES = [dict(zip(BLOCKS, on, strict=True)) for on in product((True, False), repeat=len(BLOCKS))]
 
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from atft.errors import InputError
-from atft.nn.window_norm import Normaliser, WindowNorm, normalise_windows, normaliser
+from atft.nn.window_norm import MEMBERS, Normaliser, WindowNorm, normalise_windows, normaliser
 
-MEMBERS = ("revin", "dish_ts", "san", "fan")
 every_member = pytest.mark.parametrize("name", MEMBERS)
 
 
