@@ -11,6 +11,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -111,6 +112,7 @@ def fit(
     """
     from atft.commands.train import build
 
+    settle()
     config = (
         plan.config if split is None else {**plan.config, "data": {**plan.config["data"], "split": split}}
     )
@@ -245,6 +247,15 @@ def _former(directory: Path, alarms: list[str], epochs: int) -> Former | None:
         return None
     ended = receipt.status in ("completed", "stopped") and not receipt.reason.startswith(INTERRUPTED)
     return Former(directory, epoch, history, ended or epoch + 1 >= epochs)
+
+
+@cache
+def settle() -> None:
+    """Load what every run needs, and spare the garbage collector from looking through it after each of them."""
+    import atft.commands.ranking_cli  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def _let_go(cli: "RankingCLI") -> None:

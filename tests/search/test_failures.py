@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from atft.commands.train import build
-from atft.errors import InputError, NonFiniteLoss, VarianceCollapse
+from atft.errors import InputError, NonFiniteLoss, OutOfMemory, VarianceCollapse
 from atft.search.failures import CLASSES, TrialFailed, classify, reason_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
@@ -23,6 +23,7 @@ def test_there_are_five_classes() -> None:
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "memory"),
         (MemoryError(), "memory"),
+        (OutOfMemory("one day does not fit"), "memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory"),
         (NonFiniteLoss("loss not finite"), "config"),
         (VarianceCollapse("one score"), "config"),
