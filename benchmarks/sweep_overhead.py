@@ -109,7 +109,9 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
         overhead.append(took - trained)
         gc.collect()
         memory.append(resident_megabytes())
-        print(f"trial {number:>3}: {took:.3f} s, {trained:.3f} s of it training, {memory[-1]:.1f} MB resident")
+        print(
+            f"trial {number:>3}: {took:.3f} s, {trained:.3f} s of it training, {memory[-1]:.1f} MB resident"
+        )
     if given.profile:
         import pstats
 
