@@ -25,7 +25,7 @@ from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.refusals import remember_keys
-from atft.commands.run_callbacks import FITTING, MONITORS, refuse_unknown_metrics
+from atft.commands.run_callbacks import FITTING, MONITORS, refuse_unknown_metrics, refuse_unmeasured_averages
 from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError
 from atft.market.options import MarketOptions
@@ -229,6 +229,7 @@ class RankingCLI(LightningCLI):
             callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
             return trainer
         refuse_unknown_metrics(callbacks, self.model.logged_names())
+        refuse_unmeasured_averages(callbacks, trainer.max_epochs or 1)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
         phases = attach_curriculum(callbacks, trainer, self.model, self.quiet)
         # A phase is set, and a gate asked, before the record of an epoch is published.

@@ -1,13 +1,18 @@
 """The guards and monitors that every fit has, and what the callbacks of a run may not be.
 
-A callback that watches a metric which nothing logs would stay silent for the whole run, so it is refused before
-anything is made.
+A callback that watches a metric which nothing logs would stay silent for the whole run, and averaged weights that
+no validation measured would be selected by another network's score: both are refused before anything is made.
 """
 
 from collections.abc import Iterable
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 
 from atft.callbacks.collapse_guard import CollapseGuard
 from atft.callbacks.coverage_guard import CoverageGuard
@@ -37,7 +42,12 @@ MONITORS: dict[str, type[pl.Callback]] = {
 }
 """Guards and monitors that every fit has, by the key of their options."""
 
-FITTING: tuple[type[pl.Callback], ...] = (ModelCheckpoint, EarlyStopping, *MONITORS.values())
+FITTING: tuple[type[pl.Callback], ...] = (
+    ModelCheckpoint,
+    EarlyStopping,
+    WeightAveraging,
+    *MONITORS.values(),
+)
 """Callbacks that mean something while a network trains only."""
 
 
@@ -56,3 +66,40 @@ def refuse_unknown_metrics(callbacks: Iterable[pl.Callback], known: set[str]) ->
             monitor = getattr(callback, "monitor", None)
             if isinstance(callback, kind) and monitor is not None and monitor not in known:
                 raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
+
+
+def refuse_unmeasured_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
+    """Refuse averages of the weights that validation would not measure, or a checkpoint not hold.
+
+    Args:
+        callbacks: the trainer's. Those derived from Lightning's ``WeightAveraging`` are measured at every
+            validation and kept in every checkpoint, if they average from the first step on.
+        max_epochs: length of the run.
+
+    Raises:
+        InputError: one that cannot work, and what can.
+    """
+    for callback in callbacks:
+        kind = type(callback).__name__
+        if isinstance(callback, StochasticWeightAveraging):
+            raise InputError(
+                f"trainer.callbacks: {kind} sets its average after the last validation, no checkpoint would hold "
+                f"it; use atft.callbacks.late_average.LateAverage, or lightning's EMAWeightAveraging"
+            )
+        if not isinstance(callback, WeightAveraging):
+            continue
+        if not callback._use_buffers:
+            raise InputError(
+                f"trainer.callbacks: {kind} with use_buffers false would never learn the features' scaling; "
+                f"leave use_buffers out"
+            )
+        if not callback.should_update(step_idx=0):
+            raise InputError(
+                f"trainer.callbacks: {kind} starts late, validation would measure the untrained network until "
+                f"then; leave the start out, or use atft.callbacks.late_average.LateAverage"
+            )
+        if any(callback.should_update(epoch_idx=epoch) for epoch in range(max(max_epochs, 1))):
+            raise InputError(
+                f"trainer.callbacks: {kind} moves its average after an epoch's validation, the checkpoint would "
+                f"hold other weights than were measured; leave update_starting_at_epoch out"
+            )

@@ -70,8 +70,9 @@ class RankingTask(pl.LightningModule):
         self.features = self.trained_on = list(features)
         self._order: list[int] = []  # places of the network's features among the panel's, where they differ
         self.gradient_clip = gradient_clip
-        self.optimizer_factory = optimizer
-        self.scheduler_factory = scheduler
+        # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
+        self.optimizer_factory: OptimizerFactory = lambda groups: optimizer(groups)
+        self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
         self.term_shares = TermShares(self.objective, every=shares_every)

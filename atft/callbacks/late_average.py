@@ -1,0 +1,45 @@
+"""Stochastic weight averaging over the last epochs of a run: the plain mean of the weights after each step.
+
+Lightning's own `WeightAveraging` does the work: validation measures the average, checkpoints hold it, a resumed
+run goes on with it. It has no start, though: a mean from the first step on is dragged by the untrained weights,
+and with a start its average would be the untrained network until then. Here the average follows the network until
+its first epoch. Cost: a second copy of the weights, and a pass over them after each step.
+"""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+
+from atft.errors import InputError
+
+
+class LateAverage(WeightAveraging):
+    """Average the weights of all steps from one epoch on, each alike.
+
+    Args:
+        from_epoch: first epoch that counts, from 1, as in the epochs' lines; for instance a phase's first.
+
+    Raises:
+        InputError: ``from_epoch`` is below 1.
+
+    Paper: Izmailov et al. (2018), Averaging Weights Leads to Wider Optima and Better Generalization.
+    """
+
+    def __init__(self, from_epoch: int) -> None:
+        if from_epoch < 1:
+            raise InputError(f"LateAverage.from_epoch must be at least 1, got {from_epoch}")
+        super().__init__(device=None, use_buffers=True)
+        self.from_epoch = from_epoch
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take a step's weights in; before the first epoch that counts they replace the average."""
+        average = self._average_model
+        if average is not None and trainer.current_epoch + 1 < self.from_epoch:
+            torch.nn.init.zeros_(average.n_averaged)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if average is not None and trainer.current_epoch + 1 < self.from_epoch:
+            torch.nn.init.zeros_(average.n_averaged)
