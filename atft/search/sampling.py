@@ -20,6 +20,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from atft.search.claim import point_of
 from atft.search.options import SweepOptions
 from atft.search.space import Point, Space, distributions, grid_point, grid_size
 
@@ -94,13 +95,13 @@ class Grid(optuna.samplers.BaseSampler):
     ) -> dict[str, Any]:
         """A point that nobody has tried."""
         others = [
-            {**t.system_attrs.get("fixed_params", {}), **t.params}
+            point_of(t)
             for t in study.get_trials(deepcopy=False)
             if t.number != trial.number and t.state != TrialState.FAIL
         ]
         places = list(range(grid_size(self.space) or 0))
         self.rng.shuffle(places)
-        given = trial.system_attrs.get("fixed_params", {})
+        given = point_of(trial)
         points = [grid_point(self.space, place) for place in places]
         points = [p for p in points if all(p[key] == value for key, value in given.items())] or points
         return next((p for p in points if p not in others), points[0])

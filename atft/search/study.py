@@ -54,6 +54,8 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
+    from atft.search.sqlite_lock import one_at_a_time
+
     url = storage_url(sweep)
     kind = url.partition(":")[0]
     if kind == "grpc":
@@ -71,18 +73,20 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
         with warnings.catch_warnings():
             # Optuna marks its heartbeat as experimental; it is what tells a dead worker from a slow one.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.storages.RDBStorage(
+            storage = optuna.storages.RDBStorage(
                 url=url,
                 engine_kwargs=options,
                 heartbeat_interval=sweep.heartbeat_seconds,
                 grace_period=sweep.grace_seconds,
             )
-    except (ModuleNotFoundError, ImportError) as error:
+    except ImportError as error:
         raise InputError(f"storage {kind}: {error}; pip install 'atft[postgres]'") from error
     except (SQLAlchemyError, RuntimeError) as error:
         raise InputError(
             f"storage {_without_password(url)}: {_first_line(error)}; is it there and yours?"
         ) from error
+    one_at_a_time(storage)
+    return storage
 
 
 def open_study(
