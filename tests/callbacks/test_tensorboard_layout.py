@@ -21,8 +21,8 @@ from tensorboard.plugins.hparams.backend_context import Context
 
 from atft.callbacks.tensorboard_layout import FINAL, LAYOUT, compared_settings, selected_metrics
 
-ELSEWHERE = ("GPU", "weights of the terms, where balanced")
-"""How the titles begin of the charts that stay empty in a run without a GPU and with fixed weights."""
+ELSEWHERE = ("GPU", "weights of the terms, where balanced", "skipped steps", "loss scale, in 16-mixed")
+"""How the titles begin of the charts that stay empty in a healthy run in float32 on a CPU with fixed weights."""
 
 
 @pytest.fixture(scope="module")
