@@ -1,11 +1,11 @@
 """What pruning saves and what it costs: the same sweep with its pruner and without, over several seeds.
 
-    python benchmarks/prune_sweep.py                                      hpo/quick.yaml, 5 seeds, 2 sweeps at a time
-    python benchmarks/prune_sweep.py --config hpo/quick.yaml --seeds 2
+    python benchmarks/prune_sweep.py                  hpo/quick.yaml, 5 seeds, 2 sweeps at a time
+    python benchmarks/prune_sweep.py --seeds 2        a shorter look
 
-A seed is one of the sampler: which points are tried. Both sweeps of a seed begin with the same points. Prints the
-epochs that each trained and the best value that each found; passes where pruning took at most 70 % of the epochs and
-its best value, mean over the seeds, is no more than one standard error of the difference below.
+A seed is one of the sampler: which points are tried. Both sweeps of a seed begin with the same points. Prints
+the epochs that each trained and the best value that each found; passes where pruning took at most 70 % of the
+epochs and its best value, mean over the seeds, is no more than one standard error of the difference below.
 """
 
 import argparse
@@ -42,12 +42,12 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
         root: folder of the runs.
     """
     import optuna
+    from atft.search.worker import work
 
     from atft.search.identity import identify
     from atft.search.options import read_sweep
     from atft.search.study import open_study
     from atft.search.trial_run import run_trial
-    from atft.search.worker import work
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     changes = {"study": f"{pruner or 'pruned'}-{seed}", "root": root, "sampler.seed": seed, "workers": 1}
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 (epochs, best), (all_epochs, all_best) = pairs[-1]
                 share = epochs / all_epochs
                 print(
-                    f"{seed:>4}   {epochs:>5} / {all_epochs:<5} {share:>6.0%}       {best:+.4f}        {all_best:+.4f}"
+                    f"{seed:>4}   {epochs:>5} / {all_epochs:<5} {share:>6.0%} {best:>+13.4f} {all_best:>+14.4f}"
                 )
     share = sum(p.epochs for p, _ in pairs) / sum(f.epochs for _, f in pairs)
     difference = [p.best - f.best for p, f in pairs]
