@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"atft {__version__}")  # noqa: T201
         return 0
-    return _guarded(lambda: _dispatch(given[0], given[1:]), debug)
+    return guarded(lambda: _dispatch(given[0], given[1:]), debug)
 
 
 def _dispatch(name: str, rest: list[str]) -> int:
@@ -118,7 +118,13 @@ def sentence(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def _guarded(action: Callable[[], int], debug: bool) -> int:
+def guarded(action: Callable[[], int], debug: bool) -> int:
+    """Run a command so that what a user can cause shows as one line; its exit status.
+
+    Args:
+        action: the command.
+        debug: let errors pass, with their traceback.
+    """
     try:
         return action()
     except BrokenPipeError:

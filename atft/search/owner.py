@@ -19,6 +19,11 @@ def this_process() -> Owner:
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": start_ticks(os.getpid()), **_where()}
 
 
+def is_here(owner: Owner) -> bool:
+    """Whether the process is one of this machine's, in this process table and since its last boot."""
+    return all(owner.get(key) == value for key, value in {"host": socket.gethostname(), **_where()}.items())
+
+
 def is_gone(owner: Owner) -> bool:
     """Whether the process that ran a trial has surely ended.
 

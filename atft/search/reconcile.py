@@ -20,10 +20,19 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.claim import finished, is_surplus, owed, point_of, retry_attributes, slots_left
+from atft.search.options import SweepOptions
 from atft.search.owner import Owner, is_gone
 
 UNOWNED_SECONDS = 15
 """A trial is owned milliseconds after it was begun; one that is still nobody's after this long was orphaned."""
+
+
+def unowned_seconds(sweep: SweepOptions) -> float:
+    """Age after which a running trial without an owner is taken for orphaned.
+
+    The clocks of several machines differ: where the storage is shared, the grace period is waited for.
+    """
+    return UNOWNED_SECONDS if sweep.storage is None else max(UNOWNED_SECONDS, sweep.grace_seconds)
 
 
 class Reconciled(NamedTuple):
@@ -37,7 +46,7 @@ def reconcile(
     study: optuna.Study,
     n_trials: int,
     max_retry: int,
-    unowned_seconds: float = UNOWNED_SECONDS,
+    patience: float = UNOWNED_SECONDS,
     gone: Callable[[Owner], bool] = is_gone,
 ) -> Reconciled:
     """Fail what nobody runs any more and enqueue every retry that is due and has a slot.
@@ -46,8 +55,7 @@ def reconcile(
         study: the study.
         n_trials: the budget; no retry is enqueued beyond it.
         max_retry: counted retries of one point.
-        unowned_seconds: age after which a running trial without an owner is taken for orphaned. Clocks of
-            several machines differ: give more where the storage is shared.
+        patience: age in seconds after which a running trial without an owner is taken for orphaned.
         gone: tells whether the process that an owner attribute names has surely ended.
     """
     with warnings.catch_warnings():
@@ -56,14 +64,14 @@ def reconcile(
     failed = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         owner = trial.user_attrs.get("owner")
-        orphaned = gone(owner) if owner is not None else _age(trial) > timedelta(seconds=unowned_seconds)
+        orphaned = gone(owner) if owner is not None else _age(trial) > timedelta(seconds=patience)
         if orphaned and fail(study, trial):
             failed.append(trial.number)
     return Reconciled(failed, enqueue_owed(study, n_trials, max_retry))
 
 
 def fail(study: optuna.Study, trial: FrozenTrial, **attributes: object) -> bool:
-    """Fail a running trial that another process ran; False if it has ended in the meantime.
+    """Fail a waiting or running trial that is not this process's; False if it has ended in the meantime.
 
     Args:
         study: the study.
@@ -87,6 +95,16 @@ def enqueue_owed(study: optuna.Study, n_trials: int, max_retry: int) -> list[int
     for trial in due:
         study.enqueue_trial(point_of(trial), user_attrs=retry_attributes(trial, max_retry))
     return [t.number for t in due]
+
+
+def drop_waiting_retries(study: optuna.Study) -> None:
+    """Fail the retries that wait for a slot which will not come, once the budget is spent.
+
+    As surplus ones: where the budget is raised later, the trial that they were to retry is due one again.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if "retry_of" in trial.user_attrs:
+            fail(study, trial, surplus=True)
 
 
 def may_ask(study: optuna.Study, n_trials: int) -> bool:

@@ -1,14 +1,20 @@
-"""A sweep over the small training config, and a way to write others."""
+"""Sweeps over the small training config, and sweeps whose trials train nothing."""
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 
-from atft.search.options import SweepOptions, read_sweep
+from atft.search.identity import Identity
+from atft.search.options import SweepOptions, read_sweep, sweep_of
+from atft.search.study import open_study
+
+TOY_WORKER = Path(__file__).parent / "toy_worker.py"
 
 SPACE = {
     "model.optimizer.init_args.lr": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},
@@ -105,3 +111,37 @@ def _study(
         trial.datetime_start = datetime.now() - timedelta(minutes=minutes)
         study.add_trial(trial)
     return study
+
+
+@pytest.fixture
+def toy_sweep(tmp_path: Path) -> Callable[..., SweepOptions]:
+    """A factory of sweeps over one number: ``toy_sweep(base="hangs", n_trials=3)``."""
+
+    def make(**changes: Any) -> SweepOptions:
+        plain = {
+            "study": "toy",
+            "base": "trains",
+            "root": str(tmp_path / "logs"),
+            "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
+            "sampler": {"name": "random"},
+            "pruner": {"name": "none"},
+            "n_trials": 4,
+            "limits": {"epochs": 3},
+        }
+        return sweep_of({**plain, **changes})
+
+    return make
+
+
+@pytest.fixture
+def toy_study() -> Callable[[SweepOptions], optuna.Study]:
+    """Make and open the study of a toy sweep."""
+    return lambda sweep: open_study(sweep, identity=Identity({}, "none"))
+
+
+@pytest.fixture
+def toy_command() -> Callable[[SweepOptions, int], list[str]]:
+    """The command line of workers that train nothing."""
+    return lambda sweep, parent: [
+        *(sys.executable, str(TOY_WORKER), "--sweep", sweep.as_json(), "--parent", str(parent))
+    ]

@@ -166,8 +166,8 @@ class Host:
 
     def reconcile(self, study: optuna.Study) -> None:
         # An age of -1 fails live trials too, between their birth and their owner: that must do no harm.
-        unowned_seconds = self.rng.choice([-1.0, 60.0]) if self.alive else -1.0
-        reconcile(study, self.n_trials, self.max_retry, unowned_seconds, self.gone)
+        patience = self.rng.choice([-1.0, 60.0]) if self.alive else -1.0
+        reconcile(study, self.n_trials, self.max_retry, patience, self.gone)
 
     def gone(self, owner: Owner) -> bool:
         return owner["pid"] not in self.alive

@@ -57,7 +57,7 @@ def test_a_trial_that_nobody_came_to_own_is_failed_after_a_while() -> None:
     study.enqueue_trial({"x": 0.5})
     study.ask()
     assert reconcile(study, n_trials=5, max_retry=0) == Reconciled([], [])
-    assert reconcile(study, n_trials=5, max_retry=0, unowned_seconds=0) == Reconciled([0], [0])
+    assert reconcile(study, n_trials=5, max_retry=0, patience=0) == Reconciled([0], [0])
     assert study.trials[1].system_attrs["fixed_params"] == {"x": 0.5}
 
 

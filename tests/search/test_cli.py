@@ -1,0 +1,60 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atft.errors import InputError
+from atft.search.cli import COMMANDS, main, run_arguments, threads_per_worker
+
+DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
+
+
+def refused(*arguments: str) -> str:
+    with pytest.raises(InputError) as error:
+        main(arguments)
+    return str(error.value)
+
+
+def test_help_names_every_command_and_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import sys; from atft.search.cli import main; main(['--help']); print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {name} " in said for name in COMMANDS)
+    assert not {"torch", "optuna", "lightning", "rich", "numpy"} & set(said.split("\n")[-2].split())
+    assert main(["run", "--help"]) == 0
+    assert "Exit status: 0 the budget is spent" in capsys.readouterr().out
+
+
+def test_every_command_that_is_named_exists() -> None:
+    from importlib.util import find_spec
+
+    assert all(find_spec(module) for module, _ in COMMANDS.values())
+
+
+def test_what_is_mistyped_is_answered_with_what_was_meant() -> None:
+    assert refused("stats") == "no command 'stats'; did you mean 'status'?"
+    assert refused("--confg", "x.yaml") == "unknown option '--confg'; did you mean '--config'?"
+    assert refused("run") == "a sweep needs --config FILE, such as --config hpo/quick.yaml"
+    assert refused("--config", "x", "--set", "epochs").startswith("--set takes KEY=VALUE, got 'epochs'")
+    assert refused("--config", "absent.yaml").startswith("absent.yaml: No such file")
+
+
+def test_options_become_changes_of_the_sweeps_file() -> None:
+    words = ["--config", "a.yaml", "--n-trials", "5", "--storage", "grpc://h:1"]
+    words += ["--set", "limits.epochs=3", "--set", "x=a=b"]
+    given = run_arguments(words)
+    assert given.changes == {"n_trials": 5, "storage": "grpc://h:1", "limits.epochs": "3", "x": "a=b"}
+
+
+def test_cores_are_divided_among_the_workers_unless_threads_are_named() -> None:
+    assert threads_per_worker(3, 2) == 3
+    assert threads_per_worker(None, 10_000) == 1
+
+
+def test_the_door_prints_one_line_and_ends_with_two() -> None:
+    start = time.perf_counter()
+    ended = subprocess.run([sys.executable, DOOR, "stats"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "atft: error: no command 'stats'; did you mean 'status'?\n"
+    assert time.perf_counter() - start < 10

@@ -1,0 +1,56 @@
+"""A worker whose trials train nothing: it sleeps, reports and writes checkpoints as the real one does.
+
+What its trials do is the word that the sweep names as its base config.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+
+from atft.publish import publish_text
+from atft.search.failures import Interrupted, TrialFailed
+from atft.search.options import SweepOptions
+from atft.search.worker import main
+
+
+def toy_train(
+    sweep: SweepOptions,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    directory: Path,
+    retried_from: Path | None,
+    *,
+    stop: Callable[[], bool],
+) -> float:
+    """Sleep through the epochs, from the one after the last checkpoint on; the value is the point's distance."""
+    x = trial.suggest_float("x", 0, 1)
+    if sweep.base == "dies early":
+        print("no such library")
+        sys.exit(7)
+    directory.mkdir(parents=True)
+    if retried_from is not None:
+        publish_text(directory / "retried_from", str(retried_from))
+    first = int((retried_from / "last.ckpt").read_text()) + 1 if retried_from else 0
+    for epoch in range(first, sweep.limits.epochs):
+        for _ in range(4):
+            (directory / "progress.json").touch()
+            time.sleep(0.02)
+        if sweep.base == "hangs" and epoch == 1 and retried_from is None:
+            time.sleep(600)
+        if sweep.base == "fails":
+            raise TrialFailed("config", f"x = {x} cannot be built")
+        trial.report(x + epoch, epoch)
+        for name in ("best_model.ckpt", "last.ckpt"):
+            publish_text(directory / name, str(epoch))
+        if stop():
+            raise Interrupted
+        if sweep.base == "prunes":
+            raise optuna.TrialPruned
+    return x
+
+
+if __name__ == "__main__":
+    sys.exit(main(train=toy_train))
