@@ -42,12 +42,12 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
         root: folder of the runs.
     """
     import optuna
-    from atft.search.worker import work
 
     from atft.search.identity import identify
     from atft.search.options import read_sweep
     from atft.search.study import open_study
     from atft.search.trial_run import run_trial
+    from atft.search.worker import work
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     changes = {"study": f"{pruner or 'pruned'}-{seed}", "root": root, "sampler.seed": seed, "workers": 1}
