@@ -150,20 +150,28 @@ def train_once(arguments: list[str], folder: Path, name: str) -> Training:
         before = Training(**json.loads(line))
         if before.key == key:
             return before
-    where = ["--name", name, "--trainer.default_root_dir", str(folder / "runs")]
-    where += ["--data.cache.dir", str(folder / "cache")]
+    # A folder of its own: two commands may fill one --out together.
+    root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+    where = [
+        "--name",
+        name,
+        "--trainer.default_root_dir",
+        str(root),
+        "--data.cache.dir",
+        str(folder / "cache"),
+    ]
     command = [sys.executable, "-m", "atft", "fit", *arguments, *where]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if ended.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{ended.stderr}")
-    newest = max((folder / "runs" / name).glob("version_*"), key=lambda run: run.stat().st_mtime)
-    final = json.loads((newest / "metrics.json").read_text())["final"]
+    run = root / name / "version_0"
+    final = json.loads((run / "metrics.json").read_text())["final"]
     done = Training(
         key=key,
         val=final["val/rank_ic"],
         test=final["test/rank_ic"],
-        ceiling=ceiling(newest / "predictions.parquet"),
-        seconds=json.loads((newest / "receipt.json").read_text())["seconds"]["total"],
+        ceiling=ceiling(run / "predictions.parquet"),
+        seconds=json.loads((run / "receipt.json").read_text())["seconds"]["total"],
     )
     with kept.open("a") as lines:
         lines.write(json.dumps(asdict(done)) + "\n")
