@@ -33,6 +33,10 @@ class EpochLine(pl.Callback):
         self._task: TaskID | None = None
         self._started = 0.0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # An epoch that is resumed in its middle has no start.
+        self._started = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.perf_counter()
         if self.quiet or not trainer.is_global_zero:

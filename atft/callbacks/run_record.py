@@ -232,14 +232,16 @@ def find_record(trainer: pl.Trainer) -> RunRecord | None:
 
 def limits(trainer: pl.Trainer) -> list[str]:
     """What was set to show the network less than a whole run would: ``["limit_train_batches=3"]``."""
-    usual = {
-        "fast_dev_run": (bool(trainer.fast_dev_run), False),  # type: ignore[attr-defined]
-        "overfit_batches": (trainer.overfit_batches, 0.0),  # type: ignore[attr-defined]
-        "limit_train_batches": (trainer.limit_train_batches, 1.0),
-        "limit_val_batches": (trainer.limit_val_batches, 1.0),
-        "max_steps": (trainer.max_steps, -1),
+    train, val = trainer.limit_train_batches, trainer.limit_val_batches
+    reduced = {
+        "fast_dev_run": (trainer.fast_dev_run, bool(trainer.fast_dev_run)),  # type: ignore[attr-defined]
+        "overfit_batches": (trainer.overfit_batches, bool(trainer.overfit_batches)),  # type: ignore[attr-defined]
+        # 1.0 is all of them, 1 is one block
+        "limit_train_batches": (train, isinstance(train, int) or train != 1.0),
+        "limit_val_batches": (val, isinstance(val, int) or val != 1.0),
+        "max_steps": (trainer.max_steps, trainer.max_steps != -1),
     }
-    return [f"{name}={value}" for name, (value, whole) in usual.items() if value != whole]
+    return [f"{name}={value}" for name, (value, less) in reduced.items() if less]
 
 
 def _outcome(trainer: pl.Trainer) -> tuple[str, str]:

@@ -114,7 +114,8 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
 def _refuse_finished(cli: "RankingCLI", checkpoint: str) -> None:
     from atft.callbacks.atomic_checkpoint import read_checkpoint
 
-    done, wanted = int(read_checkpoint(checkpoint, mmap=True)["epoch"]) + 1, cli.trainer.max_epochs or -1
+    progress = read_checkpoint(checkpoint, mmap=True)["loops"]["fit_loop"]["epoch_progress"]
+    done, wanted = int(progress["current"]["processed"]), cli.trainer.max_epochs or -1
     if 0 <= wanted <= done:
         raise InputError(
             f"{checkpoint}: {done} epochs are done and trainer.max_epochs is {wanted}; raise it to go on"
@@ -193,6 +194,7 @@ def _quiet() -> None:
         ".*have no `val_dataloader`.*",
         ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
         ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
+        ".*no pre-optimization state was saved.*",  # a checkpoint holds the weights after its step
         ".*smaller than the logging interval.*",  # an epoch's values are logged however short it is
         ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
     ):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from atft.callbacks.receipt import Coverage, read_receipt
-from atft.callbacks.run_record import RunRecord
+from atft.callbacks.run_record import RunRecord, limits
 
 
 def test_every_planned_row_and_day_is_seen_in_epochs_of_different_numbers_of_blocks(
@@ -175,3 +175,19 @@ def test_a_final_metric_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
     record.finish({"test/rank_ic": float("nan"), "val/rank_ic": 0.1})
     held = read_receipt(tmp_path)
     assert held.status == "failed" and held.reason.startswith("test/rank_ic is not a number")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, []),
+        ({"limit_val_batches": 1.0, "limit_train_batches": 1.0}, []),
+        ({"limit_val_batches": 1}, ["limit_val_batches=1"]),
+        ({"limit_train_batches": 0.5, "max_steps": 7}, ["limit_train_batches=0.5", "max_steps=7"]),
+        ({"overfit_batches": 2}, ["overfit_batches=2"]),
+    ],
+)
+def test_one_block_is_a_limit_and_all_of_them_is_none(options: dict[str, Any], said: list[str]) -> None:
+    trainer = pl.Trainer(**options, logger=False, enable_checkpointing=False, accelerator="cpu")
+    assert [line for line in limits(trainer) if line in said] == said
+    assert bool(limits(trainer)) == bool(said)
