@@ -8,6 +8,7 @@ is (`Identity`) stands in its user attributes, and whoever opens it with another
 
 import re
 import sys
+import time
 import uuid
 import warnings
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from atft.search.identity import Identity
 
 LOCK_SECONDS = 60
+ATTEMPTS = 5
 
 
 def study_directory(sweep: SweepOptions) -> Path:
@@ -69,22 +71,28 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
     if kind == "sqlite":
         options = {"connect_args": {"timeout": LOCK_SECONDS}}
         _sqlite_file(url, create)
-    try:
-        with warnings.catch_warnings():
-            # Optuna marks its heartbeat as experimental; it is what tells a dead worker from a slow one.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.RDBStorage(
-                url=url,
-                engine_kwargs=options,
-                heartbeat_interval=sweep.heartbeat_seconds,
-                grace_period=sweep.grace_seconds,
-            )
-    except ImportError as error:
-        raise InputError(f"storage {kind}: {error}; pip install 'atft[postgres]'") from error
-    except (SQLAlchemyError, RuntimeError) as error:
-        raise InputError(
-            f"storage {_without_password(url)}: {_first_line(error)}; is it there and yours?"
-        ) from error
+    for attempt in range(ATTEMPTS):
+        try:
+            with warnings.catch_warnings():
+                # Optuna marks its heartbeat as experimental; it is what tells a dead worker from a slow one.
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                storage = optuna.storages.RDBStorage(
+                    url=url,
+                    engine_kwargs=options,
+                    heartbeat_interval=sweep.heartbeat_seconds,
+                    grace_period=sweep.grace_seconds,
+                )
+            break
+        except ImportError as error:
+            raise InputError(f"storage {kind}: {error}; pip install 'atft[postgres]'") from error
+        except (SQLAlchemyError, RuntimeError) as error:
+            # Two processes that make the tables of a new database at once: the second finds them there.
+            if attempt + 1 < ATTEMPTS and re.search("already exists|UNIQUE|duplicate key", str(error)):
+                time.sleep(0.2 * (attempt + 1))
+                continue
+            raise InputError(
+                f"storage {_without_password(url)}: {_first_line(error)}; is it there and yours?"
+            ) from error
     one_at_a_time(storage)
     return storage
 

@@ -136,3 +136,21 @@ def test_the_heartbeat_marks_and_leaves_the_retry_to_the_reconciler(make_sweep: 
     rdb = getattr(storage, "_backend", storage)
     assert (rdb.heartbeat_interval, rdb.grace_period) == (7, 20)
     assert rdb.get_heartbeat_stale_trial_callback() is None
+
+
+def test_processes_that_start_at_once_share_one_study(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "sweep.json").write_text(make_sweep().as_json())
+    code = (
+        "import sys; from pathlib import Path; from atft.search.identity import Identity;"
+        "from atft.search.options import sweep_of; from atft.search.study import open_study;"
+        "open_study(sweep_of(Path(sys.argv[1]).read_text()), identity=Identity({'a': 1}, 'd'))"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "sweep.json")]
+    started = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, said
+    study = open_study(make_sweep(), create=False)
+    assert len(study.user_attrs["study_id"]) == 16
