@@ -153,6 +153,8 @@ def read_sweep(path: Path, **changes: Any) -> SweepOptions:
         inside, (*parents, last) = given, key.replace("__", ".").split(".")
         for parent in parents:
             inside = inside.setdefault(parent, {})
+            if not isinstance(inside, dict):
+                raise InputError(f"{path}: no key {key!r}; {parent} holds {inside!r}")
         inside[last] = value
     try:
         return sweep_of(given)

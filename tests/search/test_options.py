@@ -34,6 +34,11 @@ def test_the_command_line_changes_a_sweep_before_it_is_checked(write_sweep: Call
     assert (sweep.pruner.name, sweep.storage) == ("none", None)
 
 
+def test_a_change_below_a_plain_value_is_refused(write_sweep: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"sweep.yaml: no key 'limits.epochs.x'; epochs holds 2"):
+        read_sweep(write_sweep(), **{"limits.epochs.x": 3})
+
+
 def test_a_sweep_as_json_reads_as_itself(make_sweep: MakeSweep) -> None:
     blocks = {"a": {"class_path": "torch.optim.AdamW"}, "b": {"class_path": "torch.optim.SGD"}}
     sweep = make_sweep(
