@@ -5,8 +5,10 @@ their trials resumable, and the next supervisor starts only as many workers as t
 once asks the workers to leave at the end of the epoch, twice kills them; their trials go on at the next start.
 """
 
+import os
 import signal
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +59,7 @@ class Supervisor:
         self.interrupts = 0
         self.failure: str | None = None
         self._asked, self._last_tick = False, time.time()
+        self._met_others = False
         self._told: set[int] = set()
 
     def run(self) -> int:
@@ -114,9 +117,11 @@ class Supervisor:
 
     def _fill_places(self, trials: "list[FrozenTrial]") -> None:
         """Start workers, but leave room for those of a former supervisor that are still at their last epoch."""
-        own = {w.pid for w in self.workers}
-        running = [t.user_attrs["owner"] for t in trials if _runs(t) and "owner" in t.user_attrs]
-        others = {o["pid"] for o in running if is_here(o) and not is_gone(o)} - own
+        others = {t.user_attrs["owner"]["pid"] for t in _living(trials)} - {w.pid for w in self.workers}
+        if others and not self._met_others:
+            words = f"{len(others)} worker{'s' * (len(others) > 1)} of another start still at work here"
+            self.console.print(words, highlight=False)
+        self._met_others = bool(others)
         free = sum(w.pid is None for w in self.workers) - len(others)
         for worker in self.workers:
             if free > 0 and worker.ready:
@@ -155,17 +160,15 @@ class Supervisor:
         return max(touched, trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0)
 
     def _end_hung(self, trials: "list[FrozenTrial]") -> None:
-        """Kill each worker whose trial has made no progress for too long, and fail the trial as hung."""
+        """Fail each trial of this machine that has made no progress for too long, and kill its process."""
         minutes = self.sweep.limits.hang_minutes
-        for worker in self.workers:
-            for trial in self._of(trials, worker.pid):
-                if not _runs(trial) or trial.datetime_start is None:
-                    continue
-                last = max(self._last_progress(trial), trial.datetime_start.timestamp(), self.awake)
-                if time.time() - last > 60 * minutes:
-                    reason = f"no batch for {minutes:g} minutes; its worker was ended"
-                    fail(self.study, trial, failure={"class": "hang", "reason": reason})
-                    worker.kill()
+        for trial in _living(trials):
+            begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+            if time.time() - max(self._last_progress(trial), begun, self.awake) > 60 * minutes:
+                reason = f"no batch for {minutes:g} minutes; its worker was ended"
+                fail(self.study, trial, failure={"class": "hang", "reason": reason})
+                with suppress(ProcessLookupError):
+                    os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
 
     def _ask_to_leave(self) -> None:
         if not self._asked:
@@ -217,3 +220,9 @@ class Supervisor:
 
 def _runs(trial: "FrozenTrial") -> bool:
     return trial.state.name == "RUNNING"
+
+
+def _living(trials: "list[FrozenTrial]") -> "list[FrozenTrial]":
+    """Running trials whose process lives on this machine, whoever started it."""
+    owned = [t for t in trials if _runs(t) and "owner" in t.user_attrs]
+    return [t for t in owned if is_here(t.user_attrs["owner"]) and not is_gone(t.user_attrs["owner"])]

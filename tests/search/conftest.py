@@ -1,7 +1,7 @@
 """Sweeps over the small training config, and sweeps whose trials train nothing."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,9 +134,21 @@ def toy_sweep(tmp_path: Path) -> Callable[..., SweepOptions]:
 
 
 @pytest.fixture
-def toy_study() -> Callable[[SweepOptions], optuna.Study]:
-    """Make and open the study of a toy sweep."""
-    return lambda sweep: open_study(sweep, identity=Identity({}, "none"))
+def toy_study() -> Iterator[Callable[[SweepOptions], optuna.Study]]:
+    """Make and open the study of a toy sweep; its connections are closed after the test."""
+    opened: list[Any] = []
+
+    def make(sweep: SweepOptions) -> optuna.Study:
+        study = open_study(sweep, identity=Identity({}, "none"))
+        opened.append(study._storage)
+        return study
+
+    yield make
+    for storage in opened:
+        if isinstance(storage, optuna.storages.GrpcStorageProxy):
+            storage.close()
+        else:
+            storage._backend.engine.dispose()
 
 
 @pytest.fixture

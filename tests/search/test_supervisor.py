@@ -195,3 +195,17 @@ def test_workers_leave_when_their_supervisor_is_killed_and_the_next_one_goes_on(
     assert code == 0 and len(finished(trials_of(sweep))) == 3
     assert all(start_ticks(pid) is None for pid in owners)
     assert this_process()["pid"] not in owners
+
+
+def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise
+) -> None:
+    sweep = toy_sweep(base="hangs", n_trials=1, limits={"epochs": 3, "hang_minutes": 0.1})
+    study = toy_study(sweep)
+    started = Started(sweep, toy_command(sweep, 0))
+    until(lambda: len(running(study)) == 1)
+    started.process.kill()
+    started.process.communicate()
+    code, said = supervise(sweep)
+    assert code == 0 and "1 worker of another start still at work here" in said
+    assert failure_class(study.trials[0]) == "hang"
