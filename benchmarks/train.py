@@ -4,7 +4,8 @@
     python benchmarks/train.py --graph --hidden 32      another setting
 
 Prints stock-days a second over the epochs after the first (which warms up caches and the allocator), and the
-share of the time spent waiting for data.
+share of the time spent waiting for data; then, of a second run, what all monitors together add to a step, steps
+with and without them in turn. Figures are drawn after a validation and are no part of a step.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from atft.threads import cap_threads
 
@@ -29,20 +31,51 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--batch-size", type=int, default=8192)
     parser.add_argument("--graph", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--turns", type=int, default=8, help="steps with monitors of each kind; 0: not compared"
+    )
     given = parser.parse_args(arguments)
     cap_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         rate, waiting = measure(given, Path(folder))
-    print(
-        f"{given.features} features, lookback {given.lookback}, hidden {given.hidden}, {given.stocks} stocks, "
-        f"graph {'on' if given.graph else 'off'}, {given.threads} threads: "
-        f"{rate:,.0f} stock-days/s, {waiting:.1%} of the time waiting for data"
-    )
+        print(
+            f"{given.features} features, lookback {given.lookback}, hidden {given.hidden}, {given.stocks} stocks, "
+            f"graph {'on' if given.graph else 'off'}, {given.threads} threads: "
+            f"{rate:,.0f} stock-days/s, {waiting:.1%} of the time waiting for data"
+        )
+        if given.turns:
+            compare_monitors(given, Path(folder))
     return rate
+
+
+def compare_monitors(given: argparse.Namespace, folder: Path) -> None:
+    """Print what monitors add to a step, by what they do in it and in all."""
+    from alternating_steps import AlternatingSteps
+
+    steps = AlternatingSteps(given.turns)
+    cli = build_run(given, folder, epochs=1000)
+    cli.trainer.callbacks.insert(0, steps)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    cost = steps.cost()
+    print(f"a step without monitors {1e3 * cost.step:.1f} ms; with them")
+    for kind, seconds in cost.added.items():
+        often = f"every {cost.every[kind]} steps" if kind in cost.every else "every step"
+        print(f"  {kind:10}{1e3 * seconds:+8.1f} ms  {often}")
+    print(f"monitors together: {cost.share:+.2%} of the step time, medians of {given.turns} turns or more")
 
 
 def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """Train in process and return stock-days a second and the share of time spent waiting for data."""
+    cli = build_run(given, folder, given.epochs)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    receipt = cli.record.receipt
+    seconds = receipt.seconds["per_epoch"][1:]
+    waiting = receipt.seconds["waiting_for_data"] / sum(receipt.seconds["per_epoch"])
+    return receipt.rows["train"].seen * len(seconds) / sum(seconds), waiting
+
+
+def build_run(given: argparse.Namespace, folder: Path, epochs: int) -> Any:
+    """Make trainer, model and data of the setting, as `fit` makes them."""
     from atft.commands.train import build
     from atft.market.options import MarketOptions
     from atft.market.simulate import simulate_market
@@ -52,12 +85,19 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
     options = MarketOptions(stocks=given.stocks, days=days, features=given.features, lookback=20)
     dates = [d.isoformat() for d in simulate_market(options).dates]
     first, last = history, history + given.train_days + 5
-    cli = build(
+    return build(
         "fit",
         [
             *("--config", str(Path(__file__).parent.parent / "configs" / "quickstart.yaml")),
-            *("--name", "throughput", "--trainer.default_root_dir", str(folder)),
-            *("--trainer.max_epochs", str(given.epochs), "--trainer.limit_val_batches", "1"),
+            *(
+                "--early_stopping.patience",
+                str(epochs),
+                "--name",
+                "throughput",
+                "--trainer.default_root_dir",
+                str(folder),
+            ),
+            *("--trainer.max_epochs", str(epochs), "--trainer.limit_val_batches", "2"),
             *("--data.panel.simulate.stocks", str(given.stocks), "--data.panel.simulate.days", str(days)),
             *("--data.panel.simulate.features", str(given.features)),
             *(
@@ -74,11 +114,6 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
             *(() if given.graph else ("--data.graph", "null")),
         ],
     )
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    receipt = cli.record.receipt
-    seconds = receipt.seconds["per_epoch"][1:]
-    waiting = receipt.seconds["waiting_for_data"] / sum(receipt.seconds["per_epoch"])
-    return receipt.rows["train"].seen * len(seconds) / sum(seconds), waiting
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ def distribution_figure(
         score, realised = (deviations[:2, i] / deviations[2, i]).tolist()
         label = f"returns,\nstd {100 * realised:.1f} %"
         axis.stairs(shares[1, i].tolist(), edges, color=REALISED, linewidth=1.5, label=label)
-        axis.legend(frameon=False, fontsize="small")
+        axis.legend(frameon=False, fontsize="small", handlelength=1, borderpad=0, borderaxespad=0)
         say(axis, f"{horizon} d: std of scores {score:.3g}")
-        axis.set(xlabel="standard deviations from the day's mean", ylabel="share of stocks, %")
+        axis.set(xlabel="deviations from the day's mean", ylabel="share of stocks, %")
     return figure
 
 

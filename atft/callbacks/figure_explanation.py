@@ -33,7 +33,7 @@ def selection_figure(sums: Float[Tensor, " sums"], names: list[str]) -> Any:
     share = 100 * sums[:-1] / sums[-1]
     order = share.argsort(descending=True).tolist()
     shown = order[:SHOWN_FEATURES][::-1]
-    figure, (axis,) = panels(1, height=0.16 * len(shown) + 0.9)
+    figure, (axis,) = panels(1, width=3.4, height=0.15 * len(shown) + 0.9)
     axis.barh([names[i] for i in shown], [float(share[i]) for i in shown], color=SCORE)
     axis.axvline(100 / len(names), color=REFERENCE, linestyle="--", linewidth=0.8)
     axis.tick_params(axis="y", labelsize="small")
@@ -109,5 +109,5 @@ def graph_figure(degrees: Float[Tensor, " degrees"], heard: Float[Tensor, "2 cor
     right.axhline(1, color=REFERENCE, linestyle="--", linewidth=0.8)
     if len(mean):
         say(right, f"heard {mean.min():.1f} to {mean.max():.1f} x an equal share")
-    right.set(xlabel="correlation with the neighbour", ylabel="attention, equal share = 1")
+    right.set(xlabel="correlation with the neighbour", ylabel="attention (equal share: 1)")
     return figure

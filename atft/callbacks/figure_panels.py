@@ -1,6 +1,6 @@
 """What all figures of a run share: one panel per horizon, at a size that TensorBoard's cards leave readable.
 
-A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 6.2 inches; what the panel
+A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 5.6 inches; what the panel
 says is its title. One colour means one thing everywhere: blue is what the network says, orange what came of it,
 grey what either is compared with. Figures are made without pyplot, which would keep them all.
 """
@@ -11,7 +11,7 @@ SCORE, REALISED, REFERENCE, FAINT = "tab:blue", "tab:orange", "dimgray", "silver
 COLUMNS = 2
 
 
-def panels(count: int, width: float = 3.1, height: float = 2.7) -> tuple[Any, list[Any]]:
+def panels(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
     """Make a figure of ``count`` panels, two in a row, and return it with its axes.
 
     Args:
@@ -29,11 +29,13 @@ def panels(count: int, width: float = 3.1, height: float = 2.7) -> tuple[Any, li
         unused.remove()
     for axis in axes[:count]:
         axis.spines[["top", "right"]].set_visible(False)
+        for side in (axis.xaxis, axis.yaxis):
+            side.label.set_size(9)
     return figure, axes[:count]
 
 
 def say(axis: Any, title: str) -> None:
-    """Give a panel the title that tells its number; about 35 characters fit."""
+    """Give a panel the title that tells its number; about 33 characters fit."""
     axis.set_title(title, fontsize=10)
 
 

@@ -48,7 +48,7 @@ def decile_figure(sums: Float[Tensor, "2 horizons deciles"], horizons: list[int]
     for axis, values, horizon in zip(axes, BASIS_POINTS * sums[0] / sums[1], horizons, strict=True):
         axis.bar(range(1, DECILES + 1), values.tolist(), color=SCORE)
         axis.axhline(0, color=REFERENCE, linewidth=0.8)
-        say(axis, f"{horizon} d: top {values[-1]:+.0f} bp, bottom {values[0]:+.0f} bp")
+        say(axis, f"{horizon} d: top {values[-1]:+.0f}, bottom {values[0]:+.0f} bp")
         axis.set(xlabel="score decile (10 is best)", ylabel="return above mean, bp")
     return figure
 
@@ -88,7 +88,7 @@ def spread_figure(spread: Float[Tensor, "days horizons"], dates: list[Any], hori
         axis.plot(dates, (100 * daily.nan_to_num().cumsum(0)).tolist(), color=SCORE)
         axis.axhline(0, color=REFERENCE, linewidth=0.8)
         say(axis, f"{horizon} d: {BASIS_POINTS * daily.nanmean():+.1f} bp a day")
-        axis.set_ylabel("sum of top - bottom decile, %")
+        axis.set_ylabel("top - bottom decile, summed, %")
         use_dates(axis)
     figure.supxlabel("before costs; a book for h days renews 1/h of itself a day", fontsize="small")
     return figure

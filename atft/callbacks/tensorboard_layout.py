@@ -41,6 +41,10 @@ LAYOUT: dict[str, dict[str, list[str]]] = {
         "scale by horizon, validation": [f"val/scale{BY_HORIZON}"],
         "gradient norms": ["health/gradient_norm/.+"],
         "share of the gradient not finite": ["health/gradient_non_finite$"],
+        "share of the planned days and rows seen": ["health/coverage_.+"],
+        "retries for lack of memory": ["health/memory_retries$"],
+        "skipped steps": ["health/skipped_steps/.+"],
+        "loss scale, in 16-mixed": ["health/loss_scale$"],
         "learning rate": ["train/learning_rate$"],
     },
     "speed": {
@@ -80,9 +84,8 @@ class TensorBoardLayout(pl.Callback):
         if record is None or not record.history:
             return
         metrics = selected_metrics(record.history, trainer.checkpoint_callback)
-        _, began, ended = hparams(
-            compared_settings(record.config_text), metrics
-        )  # the first hides what differs
+        settings = compared_settings(record.config_text)
+        _, began, ended = hparams(settings, metrics)  # type: ignore[no-untyped-call]
         for logger in _dashboards(trainer):
             logger.log_metrics(metrics, step=trainer.global_step)
             writer = logger.experiment._get_file_writer()

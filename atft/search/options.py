@@ -60,7 +60,8 @@ class Limits:
 
     Args:
         epochs: of training; replaces ``trainer.max_epochs`` of the base config.
-        minutes: of wall clock, after which the trial fails for time; null for no limit.
+        minutes: of wall clock, after which the trial ends with its epoch and counts with the best it has by
+            then; with folds still to train it fails for time. Null for no limit.
         hang_minutes: minutes without any progress after which the trial is ended as hung.
     """
 

@@ -77,11 +77,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return held if isinstance(held, dict) else None
 
 
-def leaves_checkpoint(directory: Path) -> bool:
-    """Whether a failed trial's directory holds an epoch to go on from: of the run, or of one of its folds."""
-    return any((place / "last.ckpt").is_file() for place in (directory, *directory.glob("fold_*")))
-
-
 def publish_trial(
     directory: Path,
     labels: dict[str, str],

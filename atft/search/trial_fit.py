@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from atft.commands.ranking_cli import RankingCLI
 
+BEST, LAST = "best_model.ckpt", "last.ckpt"
 OPENED = OpenedCaches()
 """The caches of this process: its trials read the same days."""
 
@@ -117,6 +118,11 @@ def fit(
         plan.config if split is None else {**plan.config, "data": {**plan.config["data"], "split": split}}
     )
     cli = build("fit", config, directory, quiet=True)
+    if cli.trainer.world_size > 1:
+        raise InputError(
+            f"trainer.devices: a trial trains on one device, got {cli.trainer.world_size}; set it to 1 and "
+            f"give the sweep more workers"
+        )
     cli.datamodule.opened = OPENED
     receipt = cli.record.receipt
     receipt.digests |= plan.labels
@@ -133,12 +139,14 @@ def fit(
     end = EpochEnd(plan.stop, plan.deadline, plan.minutes, cli.record)
     added = [heartbeat, *([pruning] if pruning is not None else []), end]
     cli.trainer.callbacks.extend(added)  # type: ignore[attr-defined]
-    receipt.resumed_from = str(found.directory / "last.ckpt") if found is not None else None
+    receipt.resumed_from = str(found.directory / LAST) if found is not None else None
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=receipt.resumed_from)
         if end.interrupted:
             return Fitted("interrupted", cli.record.stopped, math.nan)
         with cli.record.concluding():
+            if end.late and not (directory / BEST).is_file():
+                raise TrialFailed("time", f"{cli.record.stopped}, before its first validation")
             value = _conclude(cli, directory, plan.metric)
     finally:
         _let_go(cli)
@@ -166,7 +174,7 @@ def selected_epoch(directory: Path, history: list[dict[str, Any]]) -> dict[str, 
     Raises:
         TrialFailed: no checkpoint was kept, or its epoch has left no metrics.
     """
-    path = directory / "best_model.ckpt"
+    path = directory / BEST
     if not path.is_file():
         raise TrialFailed(
             "config", f"{directory}: no checkpoint was selected; is training limited, or the metric NaN?"
@@ -228,7 +236,7 @@ def take_over(former: Former, directory: Path, plan: RunPlan) -> Fitted:
 
 def _former(directory: Path, alarms: list[str], epochs: int) -> Former | None:
     """What a failed run left; None, with an alarm, where nothing of it can be used."""
-    path = directory / "last.ckpt"
+    path = directory / LAST
     if not path.exists():
         return None  # it ended within its first epoch
     metrics = read_json(directory / "metrics.json")

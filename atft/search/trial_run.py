@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from atft.callbacks.receipt import Receipt, publish_json, write_receipt
+from atft.callbacks.receipt import Receipt, publish_json, read_receipt, write_receipt
 from atft.callbacks.run_log import append_log
 from atft.data.loader import LoaderOptions
 from atft.errors import InputError
@@ -113,11 +113,18 @@ def plan_of(
         asked = int(loader.get("batch_size", LoaderOptions().batch_size))
         loader["batch_size"] = max(SMALLEST_BATCH, asked // 2)
         retries = [{"why": "out of memory", "batch_size": asked, "retried_with": loader["batch_size"]}]
-    marks = {"study_id": labels["study_id"]}
-    marks |= {"study_config": labels["config_digest"], "study_data": labels["data_digest"]}
     minutes = sweep.limits.minutes
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    return RunPlan(config, sweep.metric, marks, stop, deadline, minutes, retries)
+    return RunPlan(config, sweep.metric, digests_of(labels), stop, deadline, minutes, retries)
+
+
+def digests_of(labels: dict[str, str]) -> dict[str, str]:
+    """What a receipt carries of its study, beside the digests of its own configuration, data and code."""
+    return {
+        "study_id": labels["study_id"],
+        "study_config": labels["config_digest"],
+        "study_data": labels["data_digest"],
+    }
 
 
 def objective(fitted: Fitted) -> float:
@@ -163,7 +170,7 @@ def mean_over_folds(
         fitted = fit(plan, place, heartbeat, former if former and former.is_dir() else None, split=split)
         values.append(objective(fitted))
         mean, last = math.fsum(values) / len(values), fold + 1 == len(splits)
-        _publish_folds(directory, sweep, plan, values, splits, retried_from)
+        _publish_folds(directory, sweep.metric, plan, values, splits[: fold + 1], retried_from)
         trial.report(mean, step=fold)
         if last:
             break
@@ -179,25 +186,29 @@ def mean_over_folds(
 
 def _publish_folds(
     directory: Path,
-    sweep: SweepOptions,
+    metric: str,
     plan: RunPlan,
     values: list[float],
     splits: list[dict[str, Any]],
     retried_from: Path | None,
 ) -> None:
-    mean = math.fsum(values) / len(values)
-    folds = [{"fold": i, "split": splits[i], sweep.metric: v} for i, v in enumerate(values)]
-    publish_json(
-        directory / "metrics.json", {"final": {sweep.metric: mean}, "folds": folds, "digests": plan.labels}
-    )
-    done = len(values) == len(splits)
-    receipt = Receipt(status="completed" if done else "running", run=str(directory))
-    receipt.metrics, receipt.digests = {sweep.metric: mean}, dict(plan.labels)
+    """Say in the trial's own files what its folds have come to so far."""
+    final = {metric: math.fsum(values) / len(values)}
+    folds = [{"fold": i, "split": splits[i], metric: v} for i, v in enumerate(values)]
+    publish_json(directory / "metrics.json", {"final": final, "folds": folds, "digests": plan.labels})
+    receipt = Receipt(run=str(directory), digests=dict(plan.labels), metrics=dict(final))
     receipt.retried_from = str(retried_from) if retried_from is not None else None
     write_receipt(receipt, directory)
 
 
 State = Literal["complete", "pruned", "failed", "interrupted"]
+STATUS: dict[State, str] = {
+    "complete": "completed",
+    "pruned": "stopped",
+    "failed": "failed",
+    "interrupted": "stopped",
+}
+"""A trial's end in the words of a run's receipt."""
 
 
 class TrialAccount:
@@ -248,7 +259,17 @@ class TrialAccount:
         ):  # a full disk, perhaps what ended it: the study is told all the same
             append_log(self.directory, f"trial {self.trial.number} {state}{': ' if reason else ''}{reason}")
             publish_trial(self.directory, self.labels, self._frozen(), state, value, reason, failure)
+            self._settle_receipt(state, reason)
             self.heartbeat.publish(state)
+
+    def _settle_receipt(self, state: State, reason: str) -> None:
+        """Let the receipt end as the trial does: refused before its run began, or between two folds."""
+        known = (self.directory / "receipt.json").exists()
+        receipt = read_receipt(self.directory) if known else Receipt(run=str(self.directory))
+        if receipt.status == "running":
+            receipt.status, receipt.reason = STATUS[state], reason
+            receipt.digests = receipt.digests or digests_of(self.labels)
+            write_receipt(receipt, self.directory)
 
     def _frozen(self) -> "FrozenTrial":
         return self.trial.study._storage.get_trial(self.trial._trial_id)

@@ -84,6 +84,8 @@ class RankingTask(pl.LightningModule):
             }
         )
         self._step_sums: dict[str, Tensor] = {}
+        self._epoch_sums: dict[str, Tensor] = {}
+        self._epoch_steps = 0
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
         self._training_chunks = DayChunks("train", self.memory_retries)
         self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
@@ -111,7 +113,7 @@ class RankingTask(pl.LightningModule):
         self.train_metrics.reset()
         # A limit may have ended the last epoch inside a step.
         cast(LightningOptimizer, self.optimizers()).zero_grad(set_to_none=True)
-        self._step_sums = {}
+        self._step_sums, self._epoch_sums, self._epoch_steps = {}, {}, 0
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         forecast, value = self._training_chunks.run(
@@ -129,7 +131,8 @@ class RankingTask(pl.LightningModule):
         if batch.closes_step:
             self._apply_gradients()
         if self.trainer.is_last_batch:
-            self.log_dict(_prefixed("train", self.train_metrics.compute()), on_step=False, on_epoch=True)
+            seen = self._step_means() | _prefixed("train", self.train_metrics.compute())
+            self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
 
     def _add_gradient(self, batch: DayBatch, days: int) -> tuple[Forecast, ObjectiveValue]:
         """Add a block's gradient to its step's, with at most ``days`` of its days in memory at once."""
@@ -153,13 +156,19 @@ class RankingTask(pl.LightningModule):
         self._advance_schedule()
         self.log("train/learning_rate", largest_rate(optimizer), on_step=True, on_epoch=False)
         for name, total in self._step_sums.items():
-            whole = self.trainer.strategy.reduce(total, reduce_op="sum")
-            self.log(name, whole, on_step=False, on_epoch=True, batch_size=1)
+            held = self._epoch_sums.get(name)
+            self._epoch_sums[name] = total if held is None else held + total
         self._step_sums = {}
+        self._epoch_steps += 1
 
     def _add_to_step(self, name: str, value: Tensor) -> None:
         held = self._step_sums.get(name)
         self._step_sums[name] = value.detach() if held is None else held + value.detach()
+
+    def _step_means(self) -> dict[str, Tensor]:
+        """Means over the epoch's steps, on all devices; logging each step would cost more than the sums do."""
+        wholes = {n: self.trainer.strategy.reduce(v, reduce_op="sum") for n, v in self._epoch_sums.items()}
+        return {n: cast(Tensor, v) / self._epoch_steps for n, v in wholes.items()}
 
     def _advance_schedule(self) -> None:
         scheduler = self.lr_schedulers()

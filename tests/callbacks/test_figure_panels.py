@@ -11,7 +11,7 @@ from atft.callbacks.figure_panels import COLUMNS, panels, say, use_dates
 def test_every_panel_has_its_place_two_in_a_row(count: int) -> None:
     figure, axes = panels(count)
     assert len(axes) == len(figure.axes) == count
-    assert figure.get_size_inches()[0] <= 6.2
+    assert figure.get_size_inches()[0] <= 5.6
     assert len({a.get_subplotspec().colspan.start for a in axes}) == min(count, COLUMNS)
 
 

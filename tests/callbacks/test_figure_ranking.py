@@ -60,8 +60,8 @@ def test_the_bars_are_mean_returns_and_the_title_tells_both_ends() -> None:
     total = count * torch.linspace(-0.01, 0.01, 20).reshape(2, DECILES)
     axes = decile_figure(torch.stack((total, count)), [1, 5]).axes
     assert [a.get_title() for a in axes] == [
-        "1 d: top -5 bp, bottom -100 bp",
-        "5 d: top +100 bp, bottom +5 bp",
+        "1 d: top -5, bottom -100 bp",
+        "5 d: top +100, bottom +5 bp",
     ]
     heights = [bar.get_height() for bar in axes[0].patches]
     assert heights[0] == pytest.approx(-100) and heights == sorted(heights) and len(heights) == DECILES

@@ -21,8 +21,8 @@ from tensorboard.plugins.hparams.backend_context import Context
 
 from atft.callbacks.tensorboard_layout import FINAL, LAYOUT, compared_settings, selected_metrics
 
-ELSEWHERE = ("GPU", "weights of the terms, where balanced")
-"""How the titles begin of the charts that stay empty in a run without a GPU and with fixed weights."""
+ELSEWHERE = ("GPU", "weights of the terms, where balanced", "skipped steps", "loss scale, in 16-mixed")
+"""How the titles begin of the charts that stay empty in a healthy run in float32 on a CPU with fixed weights."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_every_figure_is_there_each_epoch_and_readable(events: EventAccumulator)
     for tag in expected:
         images = events.Images(tag)
         assert len(images) == 3 and images[-1].encoded_image_string[:4] == b"\x89PNG"
-        assert 400 <= images[-1].width <= 620 and images[-1].height >= 200
+        assert 400 <= images[-1].width <= 560 and images[-1].height >= 200
 
 
 def test_a_chart_of_a_metric_draws_no_other_metric(events: EventAccumulator) -> None:

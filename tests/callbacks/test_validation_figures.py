@@ -59,7 +59,7 @@ def test_a_run_draws_in_the_epochs_that_were_asked_for_what_its_network_has(
     assert set(events.Tags()["images"]) == drawn
     for tag in drawn:
         images = events.Images(tag)
-        assert len(images) == 2 and 400 <= images[0].width <= 620
+        assert len(images) == 2 and 400 <= images[0].width <= 560
         # On the axis of the metrics of the same validation.
         assert {i.step for i in images} <= {e.step for e in events.Scalars("val/rank_ic")}
 

@@ -14,7 +14,6 @@ from atft.search.space import read_space
 from atft.search.trial_files import (
     back_up,
     best_of,
-    leaves_checkpoint,
     make_trial_directory,
     publish_study_files,
     publish_trial,
@@ -156,14 +155,6 @@ def test_a_trials_directory_is_made_where_nothing_lies(tmp_path: Path) -> None:
     make_trial_directory(tmp_path / "s" / "trial_0", LABELS)
     make_trial_directory(tmp_path / "s" / "trial_0", LABELS)  # empty: made, and killed before the first file
     assert (tmp_path / "s" / "trial_0").is_dir()
-
-
-def test_a_checkpoint_to_go_on_from_is_the_runs_or_a_folds(tmp_path: Path) -> None:
-    assert not leaves_checkpoint(tmp_path / "trial_0")
-    for place in (tmp_path / "trial_1", tmp_path / "trial_2" / "fold_1"):
-        place.mkdir(parents=True)
-        (place / "last.ckpt").touch()
-    assert leaves_checkpoint(tmp_path / "trial_1") and leaves_checkpoint(tmp_path / "trial_2")
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,10 @@ def test_a_metric_that_is_never_logged_fails_the_trial_before_training(small: Ca
     with pytest.raises(TrialFailed, match="did you mean 'val/rank_ic'") as caught:
         wrong.run()
     assert caught.value.kind == "config"
-    assert {p.name for p in wrong.trial(0).iterdir()} == {"trial.json", "progress.json", "run.log"}
+    assert {p.name for p in wrong.trial(0).iterdir()} == {
+        *("trial.json", "progress.json", "receipt.json", "run.log")
+    }
+    assert read_receipt(wrong.trial(0)).status == "failed"
     assert (read_trial(wrong.trial(0)) or {})["user_attrs"]["failure"]["class"] == "config"
 
 
@@ -342,9 +345,37 @@ def test_an_interrupted_trial_of_folds_keeps_the_folds_it_has(small: Callable[..
     assert read_receipt(sweep.trial(1) / "fold_1").retried_from is None
 
 
-def test_folds_are_pruned_between_them_and_need_their_time(small: Callable[..., Small]) -> None:
+def test_folds_are_pruned_between_them(small: Callable[..., Small]) -> None:
     sweep = small(folds=2, limits={"epochs": 1})
     sweep.study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
     with pytest.raises(optuna.TrialPruned, match="pruned by median at fold 1: mean val/rank_ic"):
         sweep.run()
     assert not (sweep.trial(0) / "fold_1").exists()
+    receipt = read_receipt(sweep.trial(0))
+    assert receipt.status == "stopped" and receipt.reason.startswith("pruned by median at fold 1")
+
+
+def test_a_trial_without_the_time_for_all_folds_fails_for_time(small: Callable[..., Small]) -> None:
+    sweep = small(folds=2, limits={"epochs": 2, "minutes": 1e-6})
+    with pytest.raises(TrialFailed, match="were over after epoch 1 of fold 1 of 2") as caught:
+        sweep.run()
+    assert caught.value.kind == "time"
+    assert read_receipt(sweep.trial(0)).status == "failed"
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*could not find the monitored key.*"
+)  # no validation yet, as is asked for
+def test_time_that_is_over_before_the_first_validation_fails_for_time(small: Callable[..., Small]) -> None:
+    sweep = small(
+        limits={"epochs": 2, "minutes": 1e-6}, fixed={"trainer.check_val_every_n_epoch": 2}, folds=None
+    )
+    with pytest.raises(TrialFailed, match="before its first validation") as caught:
+        sweep.run()
+    assert caught.value.kind == "time"
+
+
+def test_a_trial_on_several_devices_is_refused(small: Callable[..., Small]) -> None:
+    sweep = small(fixed={"trainer.devices": 2, "trainer.strategy": "ddp"})
+    with pytest.raises(TrialFailed, match="a trial trains on one device, got 2"):
+        sweep.run()
