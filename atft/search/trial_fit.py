@@ -17,25 +17,27 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from atft.callbacks.atomic_checkpoint import read_checkpoint
 from atft.callbacks.receipt import publish_json, read_receipt, write_receipt
+from atft.callbacks.run_log import append_log
 from atft.data.opened import OpenedCaches
 from atft.errors import InputError
 from atft.search.failures import TrialFailed
+from atft.search.former_trial import LAST, Former, read_former, report_again
+from atft.search.identity import data_digest
 from atft.search.trial_callbacks import (
-    INTERRUPTED,
     PROGRESS,
     PRUNED,
     EpochEnd,
     Heartbeat,
     TrialPruning,
 )
-from atft.search.trial_files import TRIAL, read_json
+from atft.search.trial_files import TRIAL
 
 if TYPE_CHECKING:
     import optuna
 
     from atft.commands.ranking_cli import RankingCLI
 
-BEST, LAST = "best_model.ckpt", "last.ckpt"
+BEST = "best_model.ckpt"
 OPENED = OpenedCaches()
 """The caches of this process: its trials read the same days."""
 
@@ -72,18 +74,6 @@ class Fitted(NamedTuple):
     reason: str
     value: float
     """Of the metric at the selected epoch; NaN where there is none."""
-
-
-class Former(NamedTuple):
-    """What a failed trial left to go on from."""
-
-    directory: Path
-    epoch: int
-    """The last one whose checkpoint is whole, from 0."""
-    history: list[dict[str, Any]]
-    """Metrics of the epochs up to that one."""
-    over: bool
-    """It had ended by itself; only its value was not told."""
 
 
 def fit(
@@ -123,12 +113,15 @@ def fit(
             f"trainer.devices: a trial trains on one device, got {cli.trainer.world_size}; set it to 1 and "
             f"give the sweep more workers"
         )
+    refuse_other_data(data_digest(cli.datamodule.panel), plan.labels.get("study_data", ""))
     cli.datamodule.opened = OPENED
     receipt = cli.record.receipt
     receipt.digests |= plan.labels
     receipt.retries += plan.retries
     receipt.retried_from = str(former) if former is not None else None
-    found = _former(former, receipt.alarms, cli.trainer.max_epochs or 0) if former is not None else None
+    found = read_former(former, receipt.alarms, cli.trainer.max_epochs or 0) if former is not None else None
+    for alarm in receipt.alarms:
+        append_log(directory, f"warning: {alarm}")
     if found is not None:
         cli.record.history = list(found.history)
         if trial is not None:
@@ -153,6 +146,24 @@ def fit(
     if pruning is not None and pruning.pruned:
         return Fitted("pruned", pruning.pruned, value)
     return Fitted("late" if end.late else "finished", cli.record.stopped, value)
+
+
+def refuse_other_data(now: str, began: str) -> None:
+    """Refuse to train on another panel than the study's other trials.
+
+    Args:
+        now: digest of the panel that lies there.
+        began: digest that the study began with; empty where it is not known.
+
+    Raises:
+        TrialFailed: they differ.
+    """
+    if began and now != began:
+        raise TrialFailed(
+            "data",
+            f"the panel is not the one that the study began with (digest {began}, now {now}); put it back, or give "
+            f"the sweep another study name",
+        )
 
 
 def _conclude(cli: "RankingCLI", directory: Path, metric: str) -> float:
@@ -206,16 +217,6 @@ def value_of(epoch: dict[str, Any], metric: str, directory: Path) -> float:
     return value
 
 
-# -- going on
-
-
-def report_again(trial: "optuna.Trial", history: list[dict[str, Any]], metric: str) -> None:
-    """Tell the study the values of the epochs that a failed trial had finished."""
-    for epoch in history:
-        if metric in epoch:
-            trial.report(float(epoch[metric]), step=int(epoch["epoch"]))
-
-
 def take_over(former: Former, directory: Path, plan: RunPlan) -> Fitted:
     """Make the files of a run that had ended by itself those of this one, without training."""
     shutil.copytree(
@@ -232,29 +233,6 @@ def take_over(former: Former, directory: Path, plan: RunPlan) -> Fitted:
     final = {"final": receipt.metrics, "epochs": former.history, "digests": receipt.digests}
     publish_json(directory / "metrics.json", final)
     return Fitted("pruned" if receipt.reason.startswith(PRUNED) else "finished", receipt.reason, value)
-
-
-def _former(directory: Path, alarms: list[str], epochs: int) -> Former | None:
-    """What a failed run left; None, with an alarm, where nothing of it can be used."""
-    path = directory / LAST
-    if not path.exists():
-        return None  # it ended within its first epoch
-    metrics = read_json(directory / "metrics.json")
-    try:
-        epoch = int(read_checkpoint(path)["epoch"])
-        receipt = read_receipt(directory)
-    except (InputError, OSError, ValueError, KeyError, TypeError) as error:
-        alarms.append(f"{path} cannot be used, training starts afresh: {' '.join(str(error).split())}")
-        return None
-    epochs_held = (metrics or {}).get("epochs", [])
-    history = [
-        {k: math.nan if v is None else v for k, v in e.items()} for e in epochs_held if e["epoch"] <= epoch
-    ]
-    if [e["epoch"] for e in history] != list(range(epoch + 1)):
-        alarms.append(f"{directory}: metrics.json lacks epochs of last.ckpt; training starts afresh")
-        return None
-    ended = receipt.status in ("completed", "stopped") and not receipt.reason.startswith(INTERRUPTED)
-    return Former(directory, epoch, history, ended or epoch + 1 >= epochs)
 
 
 @cache

@@ -97,12 +97,11 @@ def plan_of(
 ) -> RunPlan:
     """Compose what the training runs of a trial are to do.
 
-    Selection and early stopping watch the sweep's metric, an end after an epoch is not held up by
+    Early stopping watches the sweep's metric as selection does, an end after an epoch is not held up by
     ``trainer.min_epochs``, and validation draws no pictures unless the sweep's ``fixed`` asks for them.
     """
     config = trial_config(sweep, point)
     mode = "max" if sweep.direction == "maximize" else "min"
-    config["checkpoint"] = {**(config.get("checkpoint") or {}), "monitor": sweep.metric, "mode": mode}
     config["early_stopping"] = {**(config.get("early_stopping") or {}), "monitor": sweep.metric, "mode": mode}
     config.get("trainer", {}).pop("min_epochs", None)
     if "validation_figures.every" not in sweep.fixed:

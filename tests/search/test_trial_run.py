@@ -184,6 +184,21 @@ def test_a_trial_that_had_all_its_epochs_is_not_trained_again(
     assert (read_trial(sweep.trial(1)) or {})["number"] == 1
 
 
+def test_an_epoch_whose_checkpoint_was_never_written_is_trained_again(small: Callable[..., Small]) -> None:
+    sweep = small()
+    with pytest.raises(Interrupted):
+        sweep.run(stop=after(1))
+    # Killed in the second epoch, between its metrics and its checkpoint.
+    for name, changes in (
+        ("receipt.json", {"status": "running", "reason": ""}),
+        ("metrics.json", {"epochs": [*epochs_of(sweep.trial(0)), {"epoch": 1, "val/rank_ic": 0.99}]}),
+    ):
+        held = json.loads((sweep.trial(0) / name).read_text())
+        (sweep.trial(0) / name).write_text(json.dumps({**held, **changes}))
+    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run() < 0.99
+    assert sweep.frozen(1).intermediate_values == sweep.frozen(2).intermediate_values
+
+
 @pytest.mark.parametrize("damage", ["last.ckpt", "metrics.json"])
 def test_a_damaged_former_trial_is_not_used_and_that_is_said(
     damage: str, small: Callable[..., Small]
@@ -296,6 +311,14 @@ def test_an_end_asked_for_before_training_is_heeded(small: Callable[..., Small])
     with pytest.raises(Interrupted, match="before training"):
         sweep.run(stop=lambda: True)
     assert not (sweep.trial(0) / "last.ckpt").exists()
+
+
+def test_a_panel_that_changed_since_the_study_began_fails_the_trial(small: Callable[..., Small]) -> None:
+    sweep = small()
+    sweep.study.set_user_attr("data_digest", "0123456789abcdef")
+    with pytest.raises(TrialFailed, match="not the one that the study began with") as caught:
+        sweep.run()
+    assert caught.value.kind == "data" and not (sweep.trial(0) / "last.ckpt").exists()
 
 
 def test_a_directory_of_another_study_is_left_alone(small: Callable[..., Small]) -> None:
