@@ -22,11 +22,14 @@ def prepare(sweep: SweepOptions) -> None:
     Raises:
         InputError: a point of the space cannot be built, or the study was made of something else.
     """
+    import optuna
+
     from atft.commands.train import build
     from atft.search.preflight import preflight
     from atft.search.study import open_study
     from atft.search.trial_config import trial_config
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
     if not exists(sweep):
         print(preflight(sweep).line(), file=sys.stderr)  # noqa: T201
     open_study(sweep)

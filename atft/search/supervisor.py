@@ -70,6 +70,7 @@ class Supervisor:
             InputError: a worker refuses the sweep.
         """
         from rich.live import Live
+        from rich.text import Text
 
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -78,7 +79,7 @@ class Supervisor:
             with Live(console=self.console, auto_refresh=False, transient=True) as live:
                 while self._tick():
                     if self.console.is_terminal:
-                        live.update(live_line(self._trials(), self.sweep), refresh=True)
+                        live.update(Text(live_line(self._trials(), self.sweep)), refresh=True)
                     time.sleep(TICK_SECONDS)
         finally:
             for worker in self.workers:

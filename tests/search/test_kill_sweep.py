@@ -47,7 +47,7 @@ def test_kills_lose_no_trial_and_double_none(
     sweep = toy_sweep(n_trials=6, workers=2, max_retry=1000, limits={"epochs": 12})
     study = toy_study(sweep)
     command = [sys.executable, "-c", SUPERVISE, sweep.as_json(), json.dumps(toy_command(sweep, 0))]
-    killed = benchmark.torment(command, study, tmp_path, 6, random.Random(3), 200)
+    killed = benchmark.torment(command, study, tmp_path, 6, random.Random(3), 200, window_seconds=1.5)
     found = benchmark.findings(sweep, loads=lambda path: path.read_text().isdigit())
     assert killed["worker"] + killed["supervisor"] >= 5, killed
     assert found.pop("finished") == 6
