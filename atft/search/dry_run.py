@@ -78,15 +78,12 @@ def _own_study(sweep: SweepOptions) -> "Iterator[tuple[SweepOptions, Path]]":
 
 
 def _train_one(sweep: SweepOptions) -> "FrozenTrial":
-    import optuna
-
     from atft.commands.train import build
     from atft.search.study import open_study
     from atft.search.trial_config import trial_config
     from atft.search.trial_run import run_trial
     from atft.search.worker import run_next
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(sweep)
     build("fit", trial_config(sweep, {}), quiet=True).datamodule.prepare_data()
     run_next(sweep, study, run_trial, lambda: False)

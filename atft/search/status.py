@@ -92,7 +92,9 @@ def _running_table(trials: list[RunningTrial], metric: str) -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("trial", "process", "phase", "epoch", metric, "epochs/min", "left", "last sign of life"):
+    # Short heads: the table fits a terminal of 80 columns.
+    short = metric.rpartition("/")[2]
+    for name in ("trial", "process", "phase", "epoch", short, "ep/min", "left", "heard"):
         table.add_column(name, justify="left" if name in ("process", "phase") else "right")
     for trial in trials:
         table.add_row(

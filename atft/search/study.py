@@ -58,6 +58,8 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
 
     from atft.search.sqlite_lock import one_at_a_time
 
+    # What it would say of every trial, the sweep says in its own lines.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = storage_url(sweep)
     kind = url.partition(":")[0]
     if kind == "grpc":
