@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 Owner = dict[str, Any]
-"""What a trial keeps of the process that runs it: ``host``, ``pid``, ``started``, ``boot`` and ``table``."""
+"""What a trial keeps of its process: ``host``, ``pid``, ``started``, ``parent``, ``boot``, ``table``."""
 
 
 def this_process() -> Owner:
     """The owner attribute of trials that this process runs."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": start_ticks(os.getpid()), **_where()}
+    own = {"pid": os.getpid(), "started": start_ticks(os.getpid()), "parent": os.getppid()}
+    return {"host": socket.gethostname(), **own, **_where()}
 
 
 def is_here(owner: Owner) -> bool:
@@ -44,6 +45,12 @@ def is_gone(owner: Owner) -> bool:
     return start_ticks(int(owner["pid"])) != owner.get("started")
 
 
+def is_orphaned(owner: Owner) -> bool:
+    """Whether the process that started a living process of this machine has ended; False without /proc."""
+    fields = _fields(int(owner["pid"]))
+    return bool(fields) and int(fields[1]) != owner.get("parent")
+
+
 def start_ticks(pid: int) -> int | None:
     """When a process was started, in clock ticks since boot; None if there is none, or it has ended.
 
@@ -51,12 +58,18 @@ def start_ticks(pid: int) -> int | None:
     """
     if not Path("/proc/self/stat").exists():
         return 0 if _answers(pid) else None
+    fields = _fields(pid)
+    return int(fields[19]) if fields else None
+
+
+def _fields(pid: int) -> list[str]:
+    """What /proc/PID/stat says from the state on; nothing of a process that has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *fields = text.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if state in "ZX" else int(fields[18])  # a zombie has ended, its parent has not looked yet
+        return []
+    fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    return [] if fields[0] in "ZX" else fields  # a zombie has ended, its parent has not looked yet
 
 
 def _answers(pid: int) -> bool:

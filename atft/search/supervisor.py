@@ -7,6 +7,7 @@ once asks the workers to leave at the end of the epoch, twice kills them; their 
 
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -17,7 +18,7 @@ from atft.errors import InputError, RunFailed
 from atft.search.claim import finished, is_surplus
 from atft.search.early_stop import reason_to_stop
 from atft.search.options import SweepOptions
-from atft.search.owner import is_gone, is_here
+from atft.search.owner import is_gone, is_here, is_orphaned
 from atft.search.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
 from atft.search.study import study_directory
 from atft.search.sweep_lines import closing, ended_line, live_line
@@ -53,8 +54,10 @@ class Supervisor:
         self, sweep: SweepOptions, study: "optuna.Study", command: list[str], console: "Console"
     ) -> None:
         self.sweep, self.study, self.console = sweep, study, console
-        folder = study_directory(sweep)
-        self.workers = [WorkerProcess(i, command, folder / f"worker_{i}.log") for i in range(sweep.workers)]
+        # On a disk that several machines share, each start keeps logs of its own.
+        who = "" if sweep.storage is None else f"_{socket.gethostname()}_{os.getpid()}"
+        logs = [study_directory(sweep) / f"worker{who}_{i}.log" for i in range(sweep.workers)]
+        self.workers = [WorkerProcess(i, command, log) for i, log in enumerate(logs)]
         self.began, self.awake = datetime.now(), time.time()
         self.interrupts = 0
         self.failure: str | None = None
@@ -118,9 +121,12 @@ class Supervisor:
 
     def _fill_places(self, trials: "list[FrozenTrial]") -> None:
         """Start workers, but leave room for those of a former supervisor that are still at their last epoch."""
-        others = {t.user_attrs["owner"]["pid"] for t in _living(trials)} - {w.pid for w in self.workers}
+        living = [t.user_attrs["owner"] for t in _living(trials)]
+        others = {o["pid"] for o in living if is_orphaned(o)} - {w.pid for w in self.workers}
         if others and not self._met_others:
-            words = f"{len(others)} worker{'s' * (len(others) > 1)} of another start still at work here"
+            words = (
+                f"{len(others)} worker{'s' * (len(others) > 1)} of a start that was killed still at work here"
+            )
             self.console.print(words, highlight=False)
         self._met_others = bool(others)
         free = sum(w.pid is None for w in self.workers) - len(others)

@@ -91,7 +91,8 @@ def postgres_url() -> Iterator[str]:
         serve = [bin_folder / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder]
         with subprocess.Popen(serve, **options, **user) as server:  # type: ignore[call-overload]
             try:
-                until(lambda: answers(port))
+                ask = [bin_folder / "pg_isready", "-q", "-h", "localhost", "-p", str(port)]
+                until(lambda: subprocess.run(ask, check=False).returncode == 0)
                 yield f"postgresql://sweep@localhost:{port}/postgres"
             finally:
                 server.send_signal(signal.SIGINT)  # ends sessions, then the server

@@ -3,7 +3,7 @@ import subprocess
 import sys
 import time
 
-from atft.search.owner import is_gone, start_ticks, this_process
+from atft.search.owner import is_gone, is_orphaned, start_ticks, this_process
 
 
 def test_a_living_process_is_not_gone() -> None:
@@ -38,3 +38,9 @@ def test_of_other_machines_and_containers_nothing_is_known() -> None:
 def test_no_process_has_no_start() -> None:
     assert start_ticks(2**22 + 1) is None
     assert (start_ticks(os.getpid()) or 0) > 0
+
+
+def test_a_process_is_orphaned_when_its_parent_is_another_than_the_one_that_started_it() -> None:
+    assert not is_orphaned(this_process())
+    assert is_orphaned({**this_process(), "parent": 2**22 + 1})
+    assert not is_orphaned({**this_process(), "pid": 2**22 + 1})

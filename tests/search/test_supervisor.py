@@ -207,5 +207,5 @@ def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
     started.process.kill()
     started.process.communicate()
     code, said = supervise(sweep)
-    assert code == 0 and "1 worker of another start still at work here" in said
+    assert code == 0 and "1 worker of a start that was killed still at work here" in said
     assert failure_class(study.trials[0]) == "hang"
