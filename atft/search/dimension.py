@@ -69,8 +69,8 @@ class Float:
         return FloatDistribution(float(self.low), float(self.high), log=self.log, step=self.step)
 
     def setting(self, value: Scalar) -> Any:
-        """What the configuration gets for a point's value."""
-        return value
+        """A point's value for the configuration; of a multiple of the step, 0.3 and not 0.30000000000000004."""
+        return value if self.step is None else float(f"{value:.12g}")
 
 
 @dataclass(frozen=True)

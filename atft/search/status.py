@@ -119,7 +119,8 @@ def _best(seen: Overview) -> str:
         lines[0] += (
             f"; {seen.deflated.expected:+.4f} after taking off what the best of {seen.finished} gains by luck alone"
         )
-    lines += [f"  {key}: {value}" for key, value in seen.best_params.items()]
+    for key, value in seen.best_params.items():
+        lines.append(f"  {key}: {value:.6g}" if isinstance(value, float) else f"  {key}: {value}")
     return "\n".join(lines)
 
 

@@ -95,7 +95,7 @@ def _reached(trial: FrozenTrial, sweep: SweepOptions) -> str:
     if step is None:
         return "starting"
     unit = "fold" if sweep.folds else "epoch"
-    return f"{unit} {step} {trial.intermediate_values[step]:+.4f}"
+    return f"{unit} {step + 1} {trial.intermediate_values[step]:+.4f}"
 
 
 def _tail(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> list[str]:

@@ -111,3 +111,8 @@ def test_a_dimension_says_what_it_holds() -> None:
     assert describe(Float(1e-5, 1e-3, log=True)) == "[1e-05, 0.001]"
     assert describe(Integer(2, 8, step=3)) == "[2, 8] in steps of 3"
     assert describe(Categorical([1, "a"])) == "[1, 'a']"
+
+
+def test_a_multiple_of_a_step_is_handed_on_as_it_is_written() -> None:
+    tenths = Float(0.1, 0.6, step=0.1)
+    assert [tenths.setting(0.1 + 0.1 * n) for n in range(6)] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]

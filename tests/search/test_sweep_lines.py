@@ -30,12 +30,12 @@ def test_the_live_line_says_how_far_it_is_what_runs_and_what_is_best(toy_sweep: 
         create_trial(value=0.0345, **DONE), PRUNED, RUNNING, CRASHED, starting, SURPLUS, STOPPED
     )
     assert live_line(trials, toy_sweep()) == (
-        "2/4 · 2 epoch 1 +0.0200 · 4 starting · best +0.0345 (trial 0) · 1 failed (1 crash)"
+        "2/4 · 2 epoch 2 +0.0200 · 4 starting · best +0.0345 (trial 0) · 1 failed (1 crash)"
     )
 
 
 def test_with_folds_a_step_is_a_fold(toy_sweep: Make) -> None:
-    assert "0 fold 1 +0.0200" in live_line(study_of(RUNNING), toy_sweep(folds=3))
+    assert "0 fold 2 +0.0200" in live_line(study_of(RUNNING), toy_sweep(folds=3))
 
 
 def test_each_end_has_a_line(toy_sweep: Make) -> None:
@@ -46,7 +46,7 @@ def test_each_end_has_a_line(toy_sweep: Make) -> None:
     said = [ended_line(t, trials, toy_sweep()).partition(" · ")[0] for t in trials]
     assert said == [
         "trial 0 complete +0.0345",
-        "trial 1 pruned, epoch 2 +0.0050",
+        "trial 1 pruned, epoch 3 +0.0050",
         "trial 2 failed: crash, its process ended or fell silent",
         "trial 3 failed: interrupted, it goes on at the next start",
         "trial 4 failed: config, lr is 0",
