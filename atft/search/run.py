@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from atft.search.prepare import in_own_process
-    from atft.search.study import open_study
+    from atft.search.study import open_study, while_storage_answers
     from atft.search.supervisor import Supervisor
     from atft.search.worker_process import worker_command
 
@@ -36,4 +36,5 @@ def run(arguments: Sequence[str]) -> int:
     if refused:
         return refused
     command = worker_command(sweep, threads, os.getpid())
-    return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()
+    with while_storage_answers(sweep):
+        return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()

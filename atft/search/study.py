@@ -11,10 +11,12 @@ import sys
 import time
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.errors import InputError
+from atft.errors import InputError, RunFailed
 from atft.search.options import SweepOptions
 
 if TYPE_CHECKING:
@@ -97,6 +99,28 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
             ) from error
     one_at_a_time(storage)
     return storage
+
+
+@contextmanager
+def while_storage_answers(sweep: SweepOptions) -> Iterator[None]:
+    """End in one line what is done inside when the database is lost on the way: a restart, a network, a full disk.
+
+    Raises:
+        RunFailed: the storage refused or did not answer.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    lost: tuple[type[Exception], ...] = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+    if "grpc" in sys.modules:
+        lost = (*lost, sys.modules["grpc"].RpcError)
+    try:
+        yield
+    except lost as error:
+        raise RunFailed(
+            f"storage {_without_password(storage_url(sweep))}: {_first_line(error.__cause__ or error)}; nothing is "
+            "lost, the same command goes on when it answers again"
+        ) from error
 
 
 def open_study(

@@ -182,11 +182,12 @@ def main(arguments: Sequence[str] | None = None, train: Train | None = None) -> 
     stop = Stop()
     stop.listen(given.parent)
     try:
-        from atft.search.study import open_study
+        from atft.search.study import open_study, while_storage_answers
 
         sweep = sweep_of(given.sweep)
-        study = open_study(sweep, create=False, worker=given.index)
-        work(sweep, study, train or _network(), stop)
+        with while_storage_answers(sweep):
+            study = open_study(sweep, create=False, worker=given.index)
+            work(sweep, study, train or _network(), stop)
     except (InputError, RunFailed) as error:
         print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2

@@ -1,5 +1,6 @@
 """The study in its storage: made once, opened again, refused when it asks another question."""
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,16 @@ from typing import Any
 import optuna
 import pytest
 
-from atft.errors import InputError
+from atft.errors import InputError, RunFailed
 from atft.search.identity import Identity
 from atft.search.options import SweepOptions, sweep_of
-from atft.search.study import has_heartbeat, open_study, storage_url, study_directory
+from atft.search.study import (
+    has_heartbeat,
+    open_study,
+    storage_url,
+    study_directory,
+    while_storage_answers,
+)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 MakeSweep = Callable[..., SweepOptions]
@@ -154,3 +161,19 @@ def test_processes_that_start_at_once_share_one_study(make_sweep: MakeSweep, tmp
     assert [process.returncode for process in started] == [0] * 4, said
     study = open_study(make_sweep(), create=False)
     assert len(study.user_attrs["study_id"]) == 16
+
+
+def test_a_database_that_is_lost_on_the_way_ends_in_one_line(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    study = open_study(sweep, identity=SAME)
+    with sqlite3.connect(study_directory(sweep) / "study.db") as held:
+        held.execute("DROP TABLE trials")
+    held.close()
+    lost = pytest.raises(RunFailed, match=r"storage sqlite:.*no such table.*the same command goes on")
+    with lost, while_storage_answers(sweep):
+        study.get_trials(deepcopy=False)
+
+
+def test_other_errors_pass_through_the_watch_over_the_database(make_sweep: MakeSweep) -> None:
+    with pytest.raises(KeyError), while_storage_answers(make_sweep()):
+        raise KeyError("a bug")
