@@ -128,13 +128,15 @@ def test_patience_counts_afresh_in_each_phase(make_batch: Callable[..., DayBatch
 def test_a_phase_that_changes_the_loss_is_no_spike(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
+    weights = list(task().objective.term_weights.values())
+    learnt = {"losses": [0.1] * 40, "in_a_row": 0, "skipped": 0, "weights": weights}
     guard = SpikeGuard()
-    guard.load_state_dict({"losses": [0.1] * 40, "in_a_row": 0, "skipped": 0})
+    guard.load_state_dict(learnt)
     phases = PhaseSchedule([Phase("a", 1), Phase("b", 2, terms={"ic": 100.0})])
     fit(tmp_path, task(), make_batch(), 3, phases, guard)
     assert guard.skipped == 0
     without = SpikeGuard()
-    without.load_state_dict({"losses": [0.1] * 40, "in_a_row": 0, "skipped": 0})
+    without.load_state_dict(learnt)
     fit(tmp_path, task(), make_batch(), 3, without)
     assert without.skipped == 3
 
