@@ -7,7 +7,7 @@ histograms) is done at every turn here and counted at the frequency of the confi
 
 import time
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, stdev
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,6 +17,8 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 NEVER = 10**9
 KINDS = ("plain", "logged", "measured", "drawn")
 """What a step with monitors does: what each does; writes the log; norms and shares; histograms."""
+ORDER = ("plain", "logged", "plain", "measured", "plain", "drawn")
+"""Steps with monitors in turn: what is done at every step decides the sum, so it is timed most."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class MonitorCost:
     step: float
     added: dict[str, float]
     every: dict[str, int]
+    error: float
+    """Standard error of what a plain step adds, seconds."""
 
     @property
     def share(self) -> float:
@@ -42,7 +46,7 @@ class AlternatingSteps(pl.Callback):
     training days, nothing logged. Validation is not timed, nor are the first and last step of an epoch.
 
     Args:
-        turns: steps of each kind to time; the run ends after them.
+        turns: steps of each rare kind to time; the run ends after them.
     """
 
     def __init__(self, turns: int) -> None:
@@ -77,7 +81,7 @@ class AlternatingSteps(pl.Callback):
             self._steps.append((self._kind, now - self._began))
         self._turn += 1
         on = self._turn % 2 == 0
-        self._kind = KINDS[self._turn // 2 % len(KINDS)] if on else "off"
+        self._kind = ORDER[self._turn // 2 % len(ORDER)] if on else "off"
         self._set(trainer, pl_module, on)
         self._began = now
 
@@ -92,7 +96,10 @@ class AlternatingSteps(pl.Callback):
 
     def cost(self) -> MonitorCost:
         """What the run measured."""
-        return MonitorCost(median(self._bare), {k: median(v) for k, v in self._added.items()}, self._every)
+        plain = self._added["plain"]
+        error = 1.25 * stdev(plain) / len(plain) ** 0.5  # of a median of normal values
+        added = {kind: median(seconds) for kind, seconds in self._added.items()}
+        return MonitorCost(median(self._bare), added, self._every, error)
 
     def _set(self, trainer: pl.Trainer, pl_module: Any, on: bool) -> None:
         kept = (ModelCheckpoint, EarlyStopping)

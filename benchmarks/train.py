@@ -17,6 +17,9 @@ from typing import Any
 
 from atft.threads import cap_threads
 
+COMPARED_STEPS = 36
+"""Optimiser steps an epoch of the run that compares monitors."""
+
 
 def main(arguments: list[str] | None = None) -> float:
     parser = argparse.ArgumentParser(
@@ -32,7 +35,7 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument("--graph", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--turns", type=int, default=8, help="steps with monitors of each kind; 0: not compared"
+        "--turns", type=int, default=8, help="steps of each rare kind of monitoring; 0: not compared"
     )
     given = parser.parse_args(arguments)
     cap_threads(given.threads)
@@ -53,7 +56,9 @@ def compare_monitors(given: argparse.Namespace, folder: Path) -> None:
     from alternating_steps import AlternatingSteps
 
     steps = AlternatingSteps(given.turns)
-    cli = build_run(given, folder, epochs=1000)
+    # Steps at an epoch's ends are not compared, so its epochs are longer.
+    days = max(given.train_days, COMPARED_STEPS * (given.batch_size // given.stocks))
+    cli = build_run(argparse.Namespace(**{**vars(given), "train_days": days}), folder, epochs=1000)
     cli.trainer.callbacks.insert(0, steps)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     cost = steps.cost()
@@ -61,7 +66,7 @@ def compare_monitors(given: argparse.Namespace, folder: Path) -> None:
     for kind, seconds in cost.added.items():
         often = f"every {cost.every[kind]} steps" if kind in cost.every else "every step"
         print(f"  {kind:10}{1e3 * seconds:+8.1f} ms  {often}")
-    print(f"monitors together: {cost.share:+.2%} of the step time, medians of {given.turns} turns or more")
+    print(f"monitors together: {cost.share:+.2%} ± {cost.error / cost.step:.2%} of the step time")
 
 
 def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
