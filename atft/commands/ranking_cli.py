@@ -138,6 +138,10 @@ class RankingCLI(LightningCLI):
         parser.link_arguments("data.panel", "model.features", compute_fn=_features)
         remember_keys(_keys(parser))
 
+    def _dump_config(self) -> None:
+        # Lightning's are hyperparameters that nobody saves: a checkpoint carries the configuration as text.
+        self.config_dump: dict[str, Any] = {}
+
     def before_instantiate_classes(self) -> None:
         """Check what no type can say, and know the resolved configuration as text."""
         name = str(self.config.get("name"))
