@@ -33,6 +33,8 @@ LAYOUT: dict[str, dict[str, list[str]]] = {
     "losses and gradient shares": {
         "loss": ["train/loss$"],
         "terms": ["train/term/.+"],
+        "loss by step": ["train/step/loss$"],
+        "terms by step": ["train/step/term/.+"],
         "gradient shares": ["train/gradient_share/.+"],
         "weights of the terms, where balanced": ["train/weight/.+"],
     },

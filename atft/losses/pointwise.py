@@ -84,3 +84,18 @@ def pinball(
     alpha = levels[:, None]
     distance = (alpha * error).maximum((alpha - 1) * error)
     return distance.mean(-2).sum(-1) / valid.sum(-1).clamp_min(1)
+
+
+def crossing_share(
+    quantiles: Float[Tensor, "days stocks horizons levels"], counted: Bool[Tensor, "days stocks"]
+) -> Float[Tensor, ""]:
+    """Share of neighbouring quantiles that stand in the wrong order: 0 all ascend, 1 all descend.
+
+    Heads that are ordered by construction give 0; anything else says that the construction broke.
+
+    Args:
+        quantiles: network output, levels ascending.
+        counted: stocks to look at; without any, or with one level only, the share is 0.
+    """
+    wrong = (quantiles.diff(dim=-1) < 0)[counted].float()
+    return wrong.mean() if wrong.numel() else quantiles.new_zeros(())

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
+from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
@@ -33,6 +34,7 @@ from atft.tasks.checkpoint_fit import (
     selected_blocks,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
+from atft.tasks.step_log import log_step
 from atft.tasks.term_shares import TermShares
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -155,6 +157,7 @@ class RankingTask(pl.LightningModule):
         optimizer.zero_grad(set_to_none=True)
         self._advance_schedule()
         self.log("train/learning_rate", largest_rate(optimizer), on_step=True, on_epoch=False)
+        log_step(self, self._step_sums)
         for name, total in self._step_sums.items():
             held = self._epoch_sums.get(name)
             self._epoch_sums[name] = total if held is None else held + total
@@ -217,19 +220,17 @@ class RankingTask(pl.LightningModule):
         horizons = self.network.options.horizons
         ranked = {m for name in NAMES for m in (name, *(f"{name}_{h}d" for h in horizons))}
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
-        return (
-            {f"{split}/{m}" for split in ("train", "val") for m in ranked}
-            | terms
-            | {
-                "train/loss",
-                "train/learning_rate",
-            }
-        )
+        ranked = {f"{split}/{m}" for split in ("train", "val") for m in ranked}
+        return ranked | terms | {"train/loss", "train/learning_rate"}
 
     # -- evaluation
 
     def validation_step(self, batch: DayBatch, batch_index: int) -> None:
-        self.val_metrics.update(self._evaluate(batch).score, batch.target, batch.valid, batch.day)
+        forecast = self._evaluate(batch)
+        self.val_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
+        if forecast.quantiles is not None:
+            crossed = crossing_share(forecast.quantiles, batch.universe)
+            self.log("val/quantile_crossing", crossed, batch_size=len(batch.day), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(_prefixed("val", self.val_metrics.compute()))
