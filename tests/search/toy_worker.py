@@ -33,6 +33,9 @@ def toy_train(
     directory.mkdir(parents=True)
     if retried_from is not None:
         publish_text(directory / "retried_from", str(retried_from))
+        # As the real one does: the last epoch may have been done when the process was killed.
+        for name in ("best_model.ckpt", "last.ckpt"):
+            publish_text(directory / name, (retried_from / "last.ckpt").read_text())
     first = int((retried_from / "last.ckpt").read_text()) + 1 if retried_from else 0
     for epoch in range(first, sweep.limits.epochs):
         for _ in range(4):
