@@ -1,6 +1,7 @@
 """Storages that several machines share, each for real: a PostgreSQL server, and Optuna's gRPC proxy.
 
-Two supervisors with two workers each stand for two machines that were given the same command.
+Two supervisors with two workers each stand for two machines that were given the same command. A server may crash
+under them and come back.
 """
 
 import json
@@ -15,12 +16,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+import torch
 
 from atft.search.claim import finished, is_surplus
-from atft.search.options import SweepOptions
+from atft.search.options import SweepOptions, read_sweep
+from atft.search.study import open_study
+
+DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
 SUPERVISE = """
 import json, os, sys
@@ -66,14 +72,43 @@ def until(true: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+class Postgres:
+    """A server whose data lies in a folder of its own.
+
+    Args:
+        programs: folder of ``initdb`` and ``postgres``.
+        folder: of its data and its socket.
+        user: keyword of subprocess for a server that must not run as this test does.
+    """
+
+    def __init__(self, programs: Path, folder: Path, user: dict[str, str]) -> None:
+        self.programs, self.folder, self.port = programs, folder, free_port()
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.options: dict[str, Any] = {"cwd": folder, **silent, **user}
+        init = [programs / "initdb", "-D", folder / "data", "-U", "sweep", "-A", "trust", "--no-sync"]
+        subprocess.run(init, check=True, **self.options)
+        self.url = f"postgresql://sweep@localhost:{self.port}/postgres"
+        self.start()
+
+    def start(self) -> None:
+        where = ["-D", self.folder / "data", "-p", str(self.port), "-k", self.folder]
+        self.process = subprocess.Popen([self.programs / "postgres", *where], **self.options)
+        ask = [self.programs / "pg_isready", "-q", "-h", "localhost", "-p", str(self.port)]
+        until(lambda: subprocess.run(ask, check=False).returncode == 0)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT ends its sessions first, SIGQUIT leaves everything as a crash would."""
+        self.process.send_signal(how)
+        self.process.wait()
+
+
 @pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of its own, from a Debian or pip package; skipped where there is none."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server from a Debian or pip package; skipped where there is none."""
     pytest.importorskip("psycopg", reason="no driver: pip install 'atft[postgres]'")
     found = shutil.which("initdb") or next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None)
     if found is None:
         pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
-    bin_folder = Path(found).resolve().parent
     user: dict[str, str] = {}
     if os.getuid() == 0:  # the server refuses to be root
         try:
@@ -82,21 +117,14 @@ def postgres_url() -> Iterator[str]:
             pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres")
         user = {"user": "postgres"}
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    if user:
-        shutil.chown(folder, "postgres")
-    port, options = free_port(), {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        init = [bin_folder / "initdb", "-D", folder / "data", "-U", "sweep", "-A", "trust", "--no-sync"]
-        subprocess.run(init, check=True, **options, **user)  # type: ignore[call-overload]
-        serve = [bin_folder / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder]
-        with subprocess.Popen(serve, **options, **user) as server:  # type: ignore[call-overload]
-            try:
-                ask = [bin_folder / "pg_isready", "-q", "-h", "localhost", "-p", str(port)]
-                until(lambda: subprocess.run(ask, check=False).returncode == 0)
-                yield f"postgresql://sweep@localhost:{port}/postgres"
-            finally:
-                server.send_signal(signal.SIGINT)  # ends sessions, then the server
-                server.wait()
+        if user:
+            shutil.chown(folder, "postgres")
+        server = Postgres(Path(found).resolve().parent, folder, user)
+        try:
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -146,9 +174,9 @@ def search_with_two_machines(
 
 
 def test_two_machines_share_a_budget_over_postgresql(
-    postgres_url: str, toy_sweep: Make, toy_study: Open, toy_command: CommandOf
+    postgres: Postgres, toy_sweep: Make, toy_study: Open, toy_command: CommandOf
 ) -> None:
-    sweep = toy_sweep(storage=postgres_url, n_trials=8, workers=2, limits={"epochs": 10})
+    sweep = toy_sweep(storage=postgres.url, n_trials=8, workers=2, limits={"epochs": 10})
     search_with_two_machines(sweep, toy_study(sweep), toy_command(sweep, 0), kill=True)
 
 
@@ -160,11 +188,11 @@ def test_two_machines_share_a_budget_over_the_grpc_proxy(
 
 
 def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_period(
-    postgres_url: str, toy_sweep: Make, toy_study: Open
+    postgres: Postgres, toy_sweep: Make, toy_study: Open
 ) -> None:
     from atft.search.reconcile import reconcile
 
-    sweep = toy_sweep(storage=postgres_url, heartbeat_seconds=1, grace_seconds=2)
+    sweep = toy_sweep(storage=postgres.url, heartbeat_seconds=1, grace_seconds=2)
     study = toy_study(sweep)
     with pytest.warns(UserWarning, match="Heartbeat of storage"):
         trial = study.ask()
@@ -174,3 +202,40 @@ def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_perio
     assert reconcile(study, 4, 1, patience=60).failed == []
     until(lambda: reconcile(study, 4, 1, patience=60).retried == [0], 20)
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
+
+
+def test_a_sweep_whose_database_crashes_ends_in_a_line_and_the_same_command_goes_on(
+    postgres: Postgres,
+    write_sweep: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    make_panel: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    tiny_config(tmp_path, make_panel())
+    path = write_sweep(n_trials=2, workers=2, storage=postgres.url, limits={"epochs": 6}, max_retry=1)
+    sweep = read_sweep(path)
+    study = open_study(sweep)  # made before its first start, which spares the preflight
+    command = [sys.executable, str(DOOR), "--config", str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
+        until(lambda: any(t.state.name == "RUNNING" and t.last_step for t in study.trials))
+        postgres.stop(signal.SIGQUIT)
+        _, said = first.communicate(timeout=120)
+    assert first.returncode == 1, said
+    told = [line for line in said.splitlines() if "error" in line]
+    assert len(told) == 1 and "Traceback" not in said, said
+    assert told[0].startswith("atft: error: storage postgresql+psycopg://sweep@localhost"), said
+    assert told[0].endswith("nothing is lost, the same command goes on when it answers again")
+    postgres.start()
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    trials = study.trials
+    assert len(finished(trials)) == 2
+    assert not [t for t in trials if t.state.name in ("RUNNING", "WAITING")]
+    again = [t for t in finished(trials) if "retry_of" in t.user_attrs]
+    assert again, "no trial of those that the crash cut off was taken up again"
+    for trial in again:
+        receipt = json.loads((Path(sweep.root) / trial.user_attrs["directory"] / "receipt.json").read_text())
+        assert receipt["retried_from"].endswith(f"trial_{trial.user_attrs['retry_of']}")
+    for trial in finished(trials):
+        torch.load(Path(sweep.root) / trial.user_attrs["directory"] / "best_model.ckpt", weights_only=True)
+    study._storage._backend.engine.dispose()  # type: ignore[attr-defined]
