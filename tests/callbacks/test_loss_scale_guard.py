@@ -3,63 +3,28 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.plugins import MixedPrecision
-from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch
 from atft.callbacks.loss_scale_guard import LossScaleGuard
 from atft.callbacks.run_record import RunRecord
 from atft.errors import LossScaleCollapse
-from atft.losses.objective import ObjectiveOptions
-from atft.nn.options import NetworkOptions
 from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, fit, small_task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
+pytestmark = IN_MEMORY
 Blocks = Callable[..., DayBatch]
+SGD = partial(torch.optim.SGD, lr=1.0)
 
 
-def task(clip: float | None = None) -> RankingTask:
-    torch.manual_seed(0)
-    return RankingTask(
-        NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], dropout=0.0, gat_dropout=0.0),
-        ObjectiveOptions(terms={"ic": 1.0}),
-        partial(torch.optim.SGD, lr=1.0),
-        gradient_clip=clip,
-        features=[f"x_{i}" for i in range(5)],
-        shares_every=0,
-    )
-
-
-def fit(
-    module: RankingTask, blocks: list[DayBatch], folder: Path, scale: float | None, *watchers: pl.Callback
-) -> pl.Trainer:
-    """Train with the real plugin and scaler of 16-mixed, which Lightning's own flag offers on GPUs only."""
-    plugins: list[Any] = []
-    if scale is not None:
-        plugins = [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))]  # type: ignore[attr-defined]
-    run = pl.Trainer(
-        accelerator="cpu",
-        plugins=plugins,
-        default_root_dir=folder,
-        max_epochs=1,
-        callbacks=list(watchers),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    run.fit(module, DataLoader(blocks, batch_size=None, generator=torch.Generator()))  # type: ignore[arg-type]
-    return run
+def plugins(scale: float | None) -> list[MixedPrecision]:
+    """The real plugin and scaler of 16-mixed, which Lightning's own flag offers on GPUs only."""
+    if scale is None:
+        return []
+    return [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))]  # type: ignore[attr-defined]
 
 
 def spoil(module: RankingTask, steps: set[int]) -> None:
@@ -75,26 +40,26 @@ def test_skipped_steps_are_counted_in_receipt_and_metrics_and_move_nothing(
     make_batch: Blocks, tmp_path: Path
 ) -> None:
     blocks = [make_batch(seed=s) for s in range(5)]
-    disturbed, guard = task(), LossScaleGuard()
+    disturbed, guard = small_task(optimizer=SGD), LossScaleGuard()
     spoil(disturbed, {1, 3})
     record = RunRecord("", tmp_path)
     record.on_fit_start = record.on_train_batch_end = lambda *_: None  # type: ignore[assignment, method-assign]
     record.on_train_epoch_end = record.on_fit_end = lambda *_: None  # type: ignore[assignment, method-assign]
-    run = fit(disturbed, blocks, tmp_path, 256.0, record, guard)
+    run = fit(disturbed, blocks, tmp_path, record, guard, plugins=plugins(256.0))
     assert guard.skipped == 2 and record.receipt.skipped_steps == {"loss_scale": 2}
     assert float(run.callback_metrics["health/loss_scale"]) == 64
     assert float(run.callback_metrics["health/skipped_steps/loss_scale"]) == 2
-    plain = task()
-    fit(plain, [blocks[i] for i in (0, 2, 4)], tmp_path, 256.0)
+    plain = small_task(optimizer=SGD)
+    fit(plain, [blocks[i] for i in (0, 2, 4)], tmp_path, plugins=plugins(256.0))
     # Up to the last bits of float16, whose gradients were scaled otherwise.
     torch.testing.assert_close(list(disturbed.parameters()), list(plain.parameters()), atol=1e-3, rtol=1e-3)
 
 
 def test_a_scale_below_one_stops_the_run_and_says_why(make_batch: Blocks, tmp_path: Path) -> None:
-    module = task()
+    module = small_task(optimizer=SGD)
     spoil(module, set(range(1, 99)))
     with pytest.raises(LossScaleCollapse) as caught:
-        fit(module, [make_batch(seed=s) for s in range(9)], tmp_path, 4.0, LossScaleGuard())
+        fit(module, [make_batch(seed=s) for s in range(9)], tmp_path, LossScaleGuard(), plugins=plugins(4.0))
     text = str(caught.value)
     assert text.startswith(
         "the loss scale fell to 0.5 in step 4: gradients overflow float16 even unscaled, 3 steps"
@@ -108,16 +73,16 @@ def test_the_gradient_is_clipped_by_its_own_norm_not_by_that_of_the_scaled_loss(
 ) -> None:
     moved = {}
     for scale in (None, 256.0):
-        module = task(clip=1e-2)
+        module = small_task(optimizer=SGD, gradient_clip=1e-2)
         before = torch.cat([p.detach().ravel().clone() for p in module.parameters()])
-        fit(module, [make_batch()], tmp_path, scale)
+        fit(module, [make_batch()], tmp_path, plugins=plugins(scale))
         moved[scale] = float((torch.cat([p.detach().ravel() for p in module.parameters()]) - before).norm())
     assert moved[256.0] == pytest.approx(1e-2, rel=1e-2) == moved[None]
 
 
 def test_without_a_scaler_the_guard_rests(make_batch: Blocks, tmp_path: Path) -> None:
     guard = LossScaleGuard()
-    run = fit(task(), [make_batch()], tmp_path, None, guard)
+    run = fit(small_task(optimizer=SGD), [make_batch()], tmp_path, guard)
     assert guard.skipped == 0 and not [n for n in run.callback_metrics if n.startswith("health/")]
 
 

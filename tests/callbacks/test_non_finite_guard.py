@@ -1,14 +1,11 @@
 """A loss or gradient that is not finite stops the run, with its days and terms, and the weights stay clean."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.atomic_checkpoint import read_checkpoint
@@ -16,42 +13,16 @@ from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.receipt import read_receipt
 from atft.errors import InputError, NonFiniteLoss
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
-from atft.nn.options import NetworkOptions
 from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, fit, small_task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
+pytestmark = IN_MEMORY
 TERMS = {"huber": 0.5, "ic": 0.5}
 Blocks = Callable[..., DayBatch]
 
 
 def task() -> RankingTask:
-    torch.manual_seed(0)
-    return RankingTask(
-        NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], dropout=0.0, gat_dropout=0.0),
-        ObjectiveOptions(terms=TERMS),
-        partial(torch.optim.SGD, lr=0.1),
-        features=[f"x_{i}" for i in range(5)],
-        shares_every=0,
-    )
-
-
-def fit(module: RankingTask, blocks: list[DayBatch], folder: Path, guard: NonFiniteGuard) -> None:
-    run = pl.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        max_epochs=1,
-        callbacks=[guard],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    run.fit(module, DataLoader(blocks, batch_size=None, generator=torch.Generator()))  # type: ignore[arg-type]
+    return small_task(objective=ObjectiveOptions(terms=TERMS), gradient_clip=1.0)
 
 
 def weights(module: RankingTask) -> dict[str, torch.Tensor]:

@@ -13,7 +13,6 @@ import polars as pl_frame
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch
 from atft.callbacks.phase_plan import Gate, Phase
@@ -21,23 +20,11 @@ from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import read_receipt
 from atft.callbacks.spike_guard import SpikeGuard
 from atft.errors import InputError, PhaseNotApplied
-from atft.losses.objective import ObjectiveOptions
 from atft.nn.options import NetworkOptions
 from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, SIZES, fit, small_task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
-SIZES: dict[str, Any] = {
-    "hidden_size": 8,
-    "gat_layers": 1,
-    "horizons": [1, 5],
-    "dropout": 0.0,
-    "gat_dropout": 0.0,
-}
+pytestmark = IN_MEMORY
 PHASES = [
     {"name": "Baseline", "epochs": 1, "blocks": {"fan": False, "graph": False}, "gate": {"above": -1.0}},
     {"name": "Graph", "epochs": 2, "lr_factor": 0.9, "terms": {"ranknet": 0.2}},
@@ -45,31 +32,7 @@ PHASES = [
 
 
 def task(**network: Any) -> RankingTask:
-    torch.manual_seed(0)
-    return RankingTask(
-        network=NetworkOptions(**{**SIZES, **network}),
-        objective=ObjectiveOptions(terms={"ic": 1.0}),
-        optimizer=partial(torch.optim.SGD, lr=0.1),
-        features=[f"x_{i}" for i in range(5)],
-        shares_every=0,
-    )
-
-
-def fit(
-    folder: Path, owner: RankingTask, batch: DayBatch, epochs: int, *callbacks: pl.Callback
-) -> pl.Trainer:
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        enable_checkpointing=False,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        max_epochs=epochs,
-        callbacks=list(callbacks),
-    )
-    trainer.fit(owner, DataLoader([batch], batch_size=None, generator=torch.Generator()))  # type: ignore[arg-type]
-    return trainer
+    return small_task(network=NetworkOptions(**{**SIZES, **network}))
 
 
 def test_phases_train_what_separate_runs_would_train(
@@ -77,13 +40,13 @@ def test_phases_train_what_separate_runs_would_train(
 ) -> None:
     batch, phased = make_batch(), task()
     schedule = PhaseSchedule([Phase("first", 1, blocks={"graph": False}), Phase("second", 1, lr_factor=0.5)])
-    fit(tmp_path, phased, batch, 2, schedule)
+    fit(phased, [batch], tmp_path, schedule, max_epochs=2)
     first = task(graph=False)
-    fit(tmp_path, first, batch, 1)
+    fit(first, [batch], tmp_path, max_epochs=1)
     second = task()
     second.network.load_state_dict(first.network.state_dict())
     second.optimizer_factory = partial(torch.optim.SGD, lr=0.05)
-    fit(tmp_path, second, batch, 1)
+    fit(second, [batch], tmp_path, max_epochs=1)
     ours, theirs = phased.network.state_dict(), second.network.state_dict()
     assert all(torch.equal(ours[n], theirs[n]) for n in ours)
     assert [(r.name, r.first_epoch, r.last_epoch) for r in schedule.runs] == [
@@ -98,7 +61,7 @@ def test_a_part_that_rests_in_the_first_phase_is_known_to_the_optimiser(
     phased = task(graph=False)
     before = [p.detach().clone() for p in phased.network.graph.parameters()]
     schedule = PhaseSchedule([Phase("off", 1), Phase("on", 1, blocks={"graph": True})])
-    trainer = fit(tmp_path, phased, make_batch(), 2, schedule)
+    trainer = fit(phased, [make_batch()], tmp_path, schedule, max_epochs=2)
     assert "graph" in [g["name"] for g in trainer.optimizers[0].param_groups]
     moved = [not torch.equal(p, q) for p, q in zip(phased.network.graph.parameters(), before, strict=True)]
     assert any(moved)
@@ -115,14 +78,14 @@ def test_a_callback_that_meddles_with_a_phase_ends_the_run(
     with pytest.raises(
         PhaseNotApplied, match="phase first was not applied: block graph was switched otherwise"
     ):
-        fit(tmp_path, task(), make_batch(), 1, schedule, Meddler())
+        fit(task(), [make_batch()], tmp_path, schedule, Meddler(), max_epochs=1)
 
 
 def test_patience_counts_afresh_in_each_phase(make_batch: Callable[..., DayBatch], tmp_path: Path) -> None:
     stopping = partial(EarlyStopping, "train/learning_rate", mode="max", patience=2)  # it never improves
     phases = PhaseSchedule([Phase("a", 2), Phase("b", 4)])
-    assert fit(tmp_path, task(), make_batch(), 6, stopping()).current_epoch == 3
-    assert fit(tmp_path, task(), make_batch(), 6, phases, stopping()).current_epoch == 4
+    assert fit(task(), [make_batch()], tmp_path, stopping(), max_epochs=6).current_epoch == 3
+    assert fit(task(), [make_batch()], tmp_path, phases, stopping(), max_epochs=6).current_epoch == 4
 
 
 def test_a_phase_that_changes_the_loss_is_no_spike(
@@ -133,11 +96,11 @@ def test_a_phase_that_changes_the_loss_is_no_spike(
     guard = SpikeGuard()
     guard.load_state_dict(learnt)
     phases = PhaseSchedule([Phase("a", 1), Phase("b", 2, terms={"ic": 100.0})])
-    fit(tmp_path, task(), make_batch(), 3, phases, guard)
+    fit(task(), [make_batch()], tmp_path, phases, guard, max_epochs=3)
     assert guard.skipped == 0
     without = SpikeGuard()
     without.load_state_dict(learnt)
-    fit(tmp_path, task(), make_batch(), 3, without)
+    fit(task(), [make_batch()], tmp_path, without, max_epochs=3)
     assert without.skipped == 3
 
 

@@ -10,53 +10,24 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.receipt import read_receipt
 from atft.callbacks.spike_guard import ALARMS, FEWEST_STEPS, MOST_IN_A_ROW, SpikeGuard
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
-from atft.nn.options import NetworkOptions
+from atft.losses.objective import DayObjective, ObjectiveValue
 from atft.optim.adabelief import AdaBelief
 from atft.optim.schedules import WarmupCosine
 from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, fit, small_task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
+pytestmark = IN_MEMORY
 Blocks = Callable[..., DayBatch]
 SPIKE_DAY = 999
 
 
 def task(optimizer: Any = torch.optim.AdamW, scheduler: Any = None) -> RankingTask:
-    torch.manual_seed(0)
-    return RankingTask(
-        NetworkOptions(hidden_size=4, gat_layers=1, horizons=[1, 5], dropout=0.0, gat_dropout=0.0),
-        ObjectiveOptions(terms={"ic": 1.0}),
-        partial(optimizer, lr=0.001, weight_decay=0.1),
-        scheduler,
-        features=[f"x_{i}" for i in range(5)],
-        shares_every=0,
-    )
-
-
-def fit(module: RankingTask, blocks: list[DayBatch], folder: Path, *watchers: pl.Callback) -> pl.Trainer:
-    run = pl.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        max_epochs=1,
-        callbacks=list(watchers),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    run.fit(module, DataLoader(blocks, batch_size=None, generator=torch.Generator()))  # type: ignore[arg-type]
-    return run
+    return small_task(optimizer=partial(optimizer, lr=0.001, weight_decay=0.1), scheduler=scheduler)
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import OutOfMemory
@@ -18,15 +16,10 @@ from atft.nn.network import ATFTGATFAN
 from atft.nn.options import NetworkOptions
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part
 from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, SIZES, fit, small_task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
+pytestmark = IN_MEMORY
 Blocks = Callable[..., DayBatch]
-SIZES: dict[str, Any] = {"hidden_size": 8, "gat_layers": 1, "horizons": [1, 5]}
 ALL_TERMS = ObjectiveOptions(terms={n: 1.0 for n in TERMS if n != "spearman"})  # another name of rank_ic
 REASON = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.15 GiB"
 
@@ -38,29 +31,13 @@ def network(dropout: float = 0.0, **options: Any) -> ATFTGATFAN:
 
 
 def task(dropout: float = 0.0, optimizer: Any = None) -> RankingTask:
-    torch.manual_seed(0)
-    return RankingTask(
-        NetworkOptions(**SIZES, dropout=dropout, gat_dropout=dropout, quantiles=[0.1, 0.5, 0.9]),
-        ALL_TERMS,
-        optimizer or partial(torch.optim.SGD, lr=0.1),
-        features=[f"x_{i}" for i in range(5)],
-        shares_every=0,
+    given = {**SIZES, "dropout": dropout, "gat_dropout": dropout, "quantiles": [0.1, 0.5, 0.9]}
+    return small_task(
+        network=NetworkOptions(**given),
+        objective=ALL_TERMS,
+        optimizer=optimizer or partial(torch.optim.SGD, lr=0.1),
+        gradient_clip=1.0,
     )
-
-
-def fit(module: RankingTask, blocks: list[DayBatch], folder: Path, **options: Any) -> pl.Trainer:
-    run = pl.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **options,
-    )
-    run.fit(module, DataLoader(blocks, batch_size=None, generator=torch.Generator()))  # type: ignore[arg-type]
-    return run
 
 
 def steps_of_two_blocks(make_batch: Blocks) -> list[DayBatch]:

@@ -1,6 +1,6 @@
 """The ranking task: steps of several blocks, one evaluation path, checkpoints that carry what they need."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,49 +8,16 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveOptions
 from atft.nn.options import NetworkOptions
 from atft.optim.schedules import WarmupCosine
-from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, fit
+from small_task import small_task as task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",  # Lightning 2.6 names a torch class that torch renamed
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
-OPTIONS = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], dropout=0.0, gat_dropout=0.0)
-
-
-def task(**changes: Any) -> RankingTask:
-    torch.manual_seed(0)
-    given: dict[str, Any] = {
-        "network": OPTIONS,
-        "objective": ObjectiveOptions(terms={"ic": 1.0}),
-        "optimizer": partial(torch.optim.SGD, lr=0.1),
-        "features": [f"x_{i}" for i in range(5)],
-        "gradient_clip": None,
-    }
-    return RankingTask(**{**given, **changes})
-
-
-def loader(blocks: Iterable[DayBatch]) -> DataLoader[DayBatch]:
-    return DataLoader(list(blocks), batch_size=None, generator=torch.Generator())  # type: ignore[arg-type]
-
-
-def trainer(folder: Path, **options: Any) -> pl.Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    return pl.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        enable_checkpointing=False,
-        **quiet,
-        **{"max_epochs": 1, **options},
-    )
+pytestmark = IN_MEMORY
 
 
 def test_a_step_of_two_blocks_equals_one_step_of_their_days(
@@ -60,7 +27,7 @@ def test_a_step_of_two_blocks_equals_one_step_of_their_days(
     half = torch.full((3,), 1 / 6)
     blocks = [first._replace(weight=half, closes_step=False), second._replace(weight=half)]
     stepped = task()
-    trainer(tmp_path).fit(stepped, loader(blocks))
+    fit(stepped, blocks, tmp_path)
     by_hand = task()
     by_hand.train()
     values = torch.cat([by_hand.objective(by_hand(block), block).loss for block in blocks])
@@ -73,9 +40,7 @@ def test_a_step_of_two_blocks_equals_one_step_of_their_days(
 
 def test_only_a_closing_block_applies_gradients(make_batch: Callable[..., DayBatch], tmp_path: Path) -> None:
     blocks = [make_batch(seed=s)._replace(closes_step=s in (2, 5)) for s in range(6)]
-    run = trainer(tmp_path)
-    run.fit(task(), loader(blocks))
-    assert run.global_step == 2
+    assert fit(task(), blocks, tmp_path).global_step == 2
 
 
 def test_a_step_is_clipped_to_the_norm_that_was_asked_for(
@@ -83,7 +48,7 @@ def test_a_step_is_clipped_to_the_norm_that_was_asked_for(
 ) -> None:
     clipped = task(gradient_clip=1e-3, optimizer=partial(torch.optim.SGD, lr=1.0))
     before = torch.cat([p.detach().clone().ravel() for p in clipped.parameters()])
-    trainer(tmp_path).fit(clipped, loader([make_batch()]))
+    fit(clipped, [make_batch()], tmp_path)
     after = torch.cat([p.detach().ravel() for p in clipped.parameters()])
     assert 0.5e-3 < float((after - before).norm()) < 1.01e-3
 
@@ -98,17 +63,16 @@ def test_the_schedule_moves_with_the_steps_inside_an_epoch(
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     scheduled = task(scheduler=partial(WarmupCosine, warmup_epochs=1.0))
-    run = trainer(tmp_path, max_epochs=2, callbacks=[Watch()])
-    run.fit(scheduled, loader(make_batch(seed=s) for s in range(4)))
+    fit(scheduled, [make_batch(seed=s) for s in range(4)], tmp_path, Watch(), max_epochs=2)
     assert rates[:4] == sorted(rates[:4]) and rates[0] < rates[3] and rates[7] < rates[4] <= 0.1
 
 
 def test_every_term_and_metric_is_logged_under_its_split(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
-    run = trainer(tmp_path)
     blocks = [make_batch(seed=s)._replace(day=torch.arange(3 * s, 3 * s + 3)) for s in range(3)]
-    run.fit(task(objective=ObjectiveOptions(), shares_every=1), loader(blocks), loader(blocks))
+    module = task(objective=ObjectiveOptions(), shares_every=1)
+    run = fit(module, blocks, tmp_path, val_blocks=blocks)
     logged = set(run.callback_metrics)
     terms = {f"train/{kind}/{t}" for kind in ("term", "gradient_share") for t in ObjectiveOptions().terms}
     assert terms | {"train/loss", "train/rank_ic", "val/rank_ic", "val/rank_ic_5d", "val/scale"} <= logged
@@ -136,6 +100,6 @@ def test_quantile_heads_are_trained_by_pinball(make_batch: Callable[..., DayBatc
     network = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], quantiles=[0.1, 0.5, 0.9])
     trained = task(network=network, objective=ObjectiveOptions(terms={"ic": 1.0, "pinball": 1.0}))
     before = [p.detach().clone() for p in trained.network.heads.quantile.parameters()]
-    trainer(tmp_path).fit(trained, loader([make_batch()]))
+    fit(trained, [make_batch()], tmp_path)
     after = list(trained.network.heads.quantile.parameters())
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
