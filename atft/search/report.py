@@ -74,7 +74,7 @@ def page(study: "optuna.Study", sweep: "SweepOptions", seen: Overview) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    drawn = figures(study, seen.metric)
+    drawn = figures(study, seen.metric, "fold" if sweep.folds else "epoch")
     sections = "\n".join(
         f"<h2>{escape(f.title)}</h2>\n<p class=note>{escape(f.says)}</p>\n{f.html}" for f in drawn
     )

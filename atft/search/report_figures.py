@@ -23,12 +23,13 @@ class Drawn(NamedTuple):
     html: str
 
 
-def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
+def figures(study: "optuna.Study", metric: str, step: str = "epoch") -> list[Drawn]:
     """Draw every figure that the study has enough trials for.
 
     Args:
         study: any; without a complete trial only the timeline is drawn, without any trial nothing.
         metric: name of the objective, for the axes.
+        step: what a trial reports its value after: an epoch, or a fold.
     """
     import optuna.visualization as draw
     from optuna.trial import TrialState
@@ -86,8 +87,10 @@ def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
     if any(t.intermediate_values for t in trials):
         add(
             "Learning curves and pruning",
-            "The objective by epoch; a line that ends early was pruned.",
-            draw.plot_intermediate_values,
+            f"The objective by {step}; a line that ends early was pruned.",
+            learning_curves,
+            metric=metric,
+            step=step,
         )
     if any(t.datetime_start for t in trials):
         add(
@@ -96,6 +99,15 @@ def figures(study: "optuna.Study", metric: str) -> list[Drawn]:
             draw.plot_timeline,
         )
     return drawn
+
+
+def learning_curves(study: "optuna.Study", metric: str, step: str) -> Any:
+    """What each trial reported on its way, counted from 1 as everywhere else."""
+    import optuna.visualization as draw
+
+    figure = draw.plot_intermediate_values(study)
+    figure.for_each_trace(lambda trace: trace.update(x=[number + 1 for number in trace.x]))
+    return figure.update_layout(xaxis_title=step, yaxis_title=metric)
 
 
 def with_short_names(study: "optuna.Study") -> "optuna.Study":

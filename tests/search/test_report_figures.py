@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 import pytest
 
-from atft.search.report_figures import figures, importances, short_names
+from atft.search.report_figures import figures, importances, learning_curves, short_names
 
 MakeStudy = Callable[..., optuna.Study]
 
@@ -42,3 +42,9 @@ def test_trials_of_one_value_have_no_importances(make_study: MakeStudy) -> None:
 
 def test_axes_carry_the_last_part_of_a_key_unless_two_share_it() -> None:
     assert short_names(["a.lr", "b.size", "c.size"]) == {"a.lr": "lr", "b.size": "b.size", "c.size": "c.size"}
+
+
+def test_learning_curves_count_epochs_from_one_and_name_their_axes(make_study: MakeStudy) -> None:
+    figure = learning_curves(make_study(values=[0.1, 0.2]), "val/rank_ic", "epoch")
+    assert [list(trace.x) for trace in figure.data] == [[1, 2], [1, 2]]
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("epoch", "val/rank_ic")
