@@ -1,11 +1,12 @@
 """Kill a sweep's workers and supervisor at random moments, start it again each time, and count what was lost.
 
-    python benchmarks/kill_sweep.py                     100 kills, 40 trials, 2 workers: about 20 minutes
+    python benchmarks/kill_sweep.py                     100 kills, 40 trials, 2 workers: some ten minutes
     python benchmarks/kill_sweep.py --kills 6 --trials 6
 
-Trials train for a second on a small simulated panel. Four of five kills wait until a trial is running and then up
-to four seconds more, so that they hit it anywhere between its birth and its end; the others come at any time, so
-that they hit starts, reconciling and the supervisor's own work. The exit status is 0 if nothing was lost.
+Trials train for a few seconds on a small simulated panel. Four of five kills wait until a trial is running and then
+up to four seconds more, so that they hit it anywhere between its birth and its end; the others come at any time, so
+that they hit starts, reconciling and the supervisor's own work. The exit status is 0 if all kills came and nothing
+was lost.
 """
 
 import argparse
@@ -34,7 +35,7 @@ LIVELY = 1000
 """Retries of one trial: here each failure is a kill of ours, and none shall use up its point."""
 
 
-def write_sweep(folder: Path, trials: int, workers: int, seed: int) -> Path:
+def write_sweep(folder: Path, trials: int, workers: int, epochs: int, seed: int) -> Path:
     """A sweep of short trials: their training config, and the sweep beside it."""
     market = {"stocks": 20, "days": 160, "features": 17, "seed": 1}
     base = {
@@ -70,7 +71,7 @@ def write_sweep(folder: Path, trials: int, workers: int, seed: int) -> Path:
         "workers": workers,
         "threads": 1,
         "max_retry": LIVELY,
-        "limits": {"epochs": 4},
+        "limits": {"epochs": epochs},
         "sampler": {"name": "random", "seed": seed},
         "pruner": {"name": "median", "startup_trials": 3},
         "space": {"model.optimizer.init_args.lr": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}},
@@ -201,12 +202,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--epochs", type=int, default=10, help="of a trial: more, and it lives through more kills"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--window-seconds", type=float, default=4.0)
     parser.add_argument("--limit-minutes", type=float, default=120)
     given = parser.parse_args()
     with TemporaryDirectory() as name:
-        config = write_sweep(Path(name), given.trials, given.workers, given.seed)
+        config = write_sweep(Path(name), given.trials, given.workers, given.epochs, given.seed)
         sweep = read_sweep(config)
         study = open_study(sweep)
         command = [sys.executable, str(SWEEP), "--config", str(config)]
@@ -223,10 +227,13 @@ def main() -> int:
         for what, count in found.items():
             print(f"  {what:<30} {count}")
         log = Path(name) / "supervisor.log"
+        missed = given.kills - killed["worker"] - killed["supervisor"]
+        if missed > 0:
+            print(f"  the sweep was over {missed} kills too early: give it more --trials or --epochs")
         wrong = [w for w in list(found)[3:] if found[w]]
         if wrong:
             print("\n".join(log.read_text().splitlines()[-40:]))
-    return 1 if wrong else 0
+    return 1 if wrong or missed > 0 else 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from atft.search.claim import failure_class
 from atft.search.deflation import Deflated, deflate
 from atft.search.owner import is_gone
+from atft.search.space import in_order
 from atft.search.trial_files import outcome, read_json
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
         running=running,
         best_number=best.number if best is not None else None,
         best_value=best.value if best is not None else None,
-        best_params=dict(best.params) if best is not None else {},
+        best_params=in_order(best.params, sweep.space) if best is not None else {},
         deflated=deflate(values, finished, maximize),
         seconds_left=_seconds_left(trials, running, sweep, finished),
     )

@@ -68,6 +68,11 @@ def suggest(trial: "Trial", space: Space) -> Point:
     return point
 
 
+def in_order(point: Point, space: Space) -> Point:
+    """A point's values in the order of the space: a storage gives them back in any."""
+    return {key: point[key] for key in space if key in point}
+
+
 def grid_size(space: Space) -> int | None:
     """How many points a grid over the space has; None where a dimension has no steps."""
     counts = [held.values for held in space.values()]

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.claim import failure_class, finished, is_surplus
 from atft.search.options import SweepOptions
+from atft.search.space import in_order
 from atft.search.study import study_directory
 
 UNCOUNTED = ("interrupted", "unstarted")
@@ -78,10 +79,11 @@ def closing(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
     if best is None:
         return "\n".join([*lines, f"no trial is complete: there is no best one; see {folder}"])
     lines.append(f"best {sweep.metric} {best.value:+.4f}, trial {best.number}:")
-    width = max((len(key) for key in best.params), default=0)
+    point = in_order(best.params, sweep.space)
+    width = max((len(key) for key in point), default=0)
     lines += [
         f"  {key:<{width}}  {value:.6g}" if isinstance(value, float) else f"  {key:<{width}}  {value}"
-        for key, value in best.params.items()
+        for key, value in point.items()
     ]
     place = best.user_attrs.get("directory")
     if place:

@@ -13,6 +13,7 @@ from atft.search.space import (
     distributions,
     grid_point,
     grid_size,
+    in_order,
     plain_space,
     random_points,
     read_space,
@@ -101,3 +102,8 @@ def test_optuna_is_asked_for_what_the_space_holds() -> None:
 def test_a_point_outside_is_refused(point: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_point(read_space(PRODUCTION), point, "enqueue: point 1")
+
+
+def test_a_point_is_shown_in_the_order_of_its_space_whatever_the_storage_did() -> None:
+    shown = in_order({"c": 0.25, "a": 1}, read_space(STEPPED))
+    assert list(shown.items()) == [("a", 1), ("c", 0.25)]
