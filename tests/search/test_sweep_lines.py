@@ -66,13 +66,13 @@ def test_the_best_trial_follows_the_direction_and_the_first_of_equals_wins() -> 
 
 
 def test_the_closing_names_the_best_point_and_where_it_lies(toy_sweep: Make) -> None:
-    distributions = {"lr": optuna.distributions.FloatDistribution(0, 1)}
+    distributions = {"x": optuna.distributions.FloatDistribution(0, 1)}
     trials = study_of(
-        create_trial(value=0.0345, params={"lr": 0.25}, distributions=distributions, **DONE), PRUNED
+        create_trial(value=0.0345, params={"x": 0.25}, distributions=distributions, **DONE), PRUNED
     )
     said = closing(trials, toy_sweep()).splitlines()
     assert said[0] == "toy: 2 of 4 trials finished, 1 complete, 1 pruned"
-    assert said[1:3] == ["best val/rank_ic +0.0345, trial 0:", "  lr  0.25"]
+    assert said[1:3] == ["best val/rank_ic +0.0345, trial 0:", "  x  0.25"]
     assert said[3].endswith("toy/trial_0")
 
 
