@@ -203,7 +203,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
-        "--epochs", type=int, default=10, help="of a trial: more, and it lives through more kills"
+        "--epochs", type=int, default=20, help="of a trial: more, and it lives through more kills"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--window-seconds", type=float, default=4.0)
