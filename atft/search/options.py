@@ -7,18 +7,16 @@ and more points to try first; what its values depend on (space, metric, base con
 
 import json
 import re
-import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
-from atft.errors import InputError, nearest
+from atft.errors import InputError
 from atft.search.dimension import Categorical
 from atft.search.space import Point, Space, check_point, grid_size, plain_space, read_space
-from atft.search.sweep_file import read_mapping, read_value
-
-Options = TypeVar("Options")
+from atft.search.sweep_file import read_mapping
+from atft.search.typed import typed
 
 
 @dataclass(frozen=True)
@@ -177,7 +175,7 @@ def sweep_of(given: Mapping[str, Any] | str) -> SweepOptions:
     ):
         if not isinstance(point, Mapping):
             raise InputError(f"enqueue: point {number} must be a mapping of keys of space, got {point!r}")
-    return _typed(SweepOptions, plain)
+    return typed(SweepOptions, plain)
 
 
 def check_name(key: str, name: str) -> None:
@@ -188,50 +186,6 @@ def check_name(key: str, name: str) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
         raise InputError(f"{key} must be 1 to 80 letters, digits or ._-, got {name!r}")
-
-
-def _typed(kind: type[Options], given: Mapping[str, Any], inside: str = "") -> Options:
-    """Build a dataclass from plain values, each checked against its field's type."""
-    hints = get_type_hints(kind)
-    values = {}
-    for key, value in given.items():
-        if key not in hints:
-            raise InputError(f"unknown key {inside + str(key)!r}{nearest(str(key), hints)}")
-        values[key] = _value(hints[key], value, inside + key)
-    for known in fields(kind):  # type: ignore[arg-type]
-        if known.name in ("study", "base", "space") and known.name not in given:
-            raise InputError(f"the key {known.name!r} is missing")
-    return kind(**values)
-
-
-def _value(kind: Any, value: Any, key: str) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, Mapping):
-            raise InputError(f"{key} must be a mapping of {', '.join(get_type_hints(kind))}, got {value!r}")
-        return _typed(kind, value, f"{key}.")
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise InputError(f"{key}: no {value!r}{nearest(str(value), get_args(kind))}")
-        return value
-    allowed = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-    if isinstance(value, str) and str not in allowed:
-        value = read_value(value)
-    plain = tuple(get_origin(a) or a for a in allowed)
-    if float in plain and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) not in plain:
-        wanted = " or ".join(WORDS.get(a, "a mapping") for a in plain)
-        raise InputError(f"{key} must be {wanted}, got {value!r}")
-    return value
-
-
-WORDS: dict[Any, str] = {
-    str: "a word",
-    int: "a whole number",
-    float: "a number",
-    type(None): "null",
-    list: "a list",
-}
 
 
 def _check_bounds(sweep: SweepOptions) -> None:
