@@ -36,7 +36,7 @@ from torch.utils.data import DataLoader
 
 from atft import cross_section
 from atft.batch import DayBatch, Forecast
-from atft.callbacks.phase_plan import Phase
+from atft.callbacks.phase import Phase
 from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import read_receipt
 from atft.data.block_plan import BlockSampler, PlannedBlock

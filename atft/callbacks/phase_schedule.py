@@ -21,8 +21,8 @@ from torch import Tensor
 
 from atft.callbacks.alarm import announce, sound_alarm
 from atft.callbacks.atomic_checkpoint import read_checkpoint
+from atft.callbacks.phase import Phase
 from atft.callbacks.phase_plan import (
-    Phase,
     ResolvedPhase,
     check_names,
     phase_at,

@@ -9,7 +9,8 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 
-from atft.callbacks.phase_plan import Gate, Phase, check_names
+from atft.callbacks.phase import Gate, Phase
+from atft.callbacks.phase_plan import check_names
 from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.errors import InputError
 

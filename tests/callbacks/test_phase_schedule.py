@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 
 from atft.batch import DayBatch
-from atft.callbacks.phase_plan import Gate, Phase
+from atft.callbacks.phase import Gate, Phase
 from atft.callbacks.phase_schedule import PhaseSchedule
 from atft.callbacks.receipt import read_receipt
 from atft.callbacks.spike_guard import SpikeGuard

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.callbacks.phase_plan import Phase, ResolvedPhase, resolve
+from atft.callbacks.phase import Phase
+from atft.callbacks.phase_plan import ResolvedPhase, resolve
 from atft.callbacks.phase_state import apply_phase, fingerprints, refuse_other_state
 from atft.errors import PhaseNotApplied
 from atft.losses.objective import ObjectiveOptions
