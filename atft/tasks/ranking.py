@@ -34,7 +34,7 @@ from atft.tasks.checkpoint_fit import (
     selected_blocks,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
-from atft.tasks.step_log import log_step
+from atft.tasks.step_log import StepLog
 from atft.tasks.term_shares import TermShares
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -85,9 +85,7 @@ class RankingTask(pl.LightningModule):
                 for s in ("train", "val", "test")
             }
         )
-        self._step_sums: dict[str, Tensor] = {}
-        self._epoch_sums: dict[str, Tensor] = {}
-        self._epoch_steps = 0
+        self.step_log = StepLog()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
         self._training_chunks = DayChunks("train", self.memory_retries)
         self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
@@ -115,7 +113,7 @@ class RankingTask(pl.LightningModule):
         self.train_metrics.reset()
         # A limit may have ended the last epoch inside a step.
         cast(LightningOptimizer, self.optimizers()).zero_grad(set_to_none=True)
-        self._step_sums, self._epoch_sums, self._epoch_steps = {}, {}, 0
+        self.step_log.begin_epoch()
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         forecast, value = self._training_chunks.run(
@@ -126,14 +124,14 @@ class RankingTask(pl.LightningModule):
             self.global_step,
         )
         self.term_shares.take(self, forecast, batch)
-        self._add_to_step("train/loss", (batch.weight * value.loss).sum())
+        self.step_log.add("train/loss", (batch.weight * value.loss).sum())
         for name, term in value.terms.items():
-            self._add_to_step(f"train/term/{name}", (batch.weight * term).sum())
+            self.step_log.add(f"train/term/{name}", (batch.weight * term).sum())
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients()
         if self.trainer.is_last_batch:
-            seen = self._step_means() | _prefixed("train", self.train_metrics.compute())
+            seen = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
             self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
 
     def _add_gradient(self, batch: DayBatch, days: int) -> tuple[Forecast, ObjectiveValue]:
@@ -157,21 +155,7 @@ class RankingTask(pl.LightningModule):
         optimizer.zero_grad(set_to_none=True)
         self._advance_schedule()
         self.log("train/learning_rate", largest_rate(optimizer), on_step=True, on_epoch=False)
-        log_step(self, self._step_sums)
-        for name, total in self._step_sums.items():
-            held = self._epoch_sums.get(name)
-            self._epoch_sums[name] = total if held is None else held + total
-        self._step_sums = {}
-        self._epoch_steps += 1
-
-    def _add_to_step(self, name: str, value: Tensor) -> None:
-        held = self._step_sums.get(name)
-        self._step_sums[name] = value.detach() if held is None else held + value.detach()
-
-    def _step_means(self) -> dict[str, Tensor]:
-        """Means over the epoch's steps, on all devices; logging each step would cost more than the sums do."""
-        wholes = {n: self.trainer.strategy.reduce(v, reduce_op="sum") for n, v in self._epoch_sums.items()}
-        return {n: cast(Tensor, v) / self._epoch_steps for n, v in wholes.items()}
+        self.step_log.close_step(self)
 
     def _advance_schedule(self) -> None:
         scheduler = self.lr_schedulers()

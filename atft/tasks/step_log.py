@@ -1,7 +1,8 @@
-"""The loss and its terms step by step, beside their means of an epoch: where in an epoch a term turned.
+"""The loss and its terms: each step's in the loggers, and their mean over the epoch's steps.
 
-Handed to the loggers directly and only every ``trainer.log_every_n_steps`` optimiser steps: Lightning's own ``log``
-of a dozen terms at each step cost a fifth of a small step.
+A step is several blocks on several devices, so its values are summed block by block and device by device. Steps
+are handed to the loggers directly and only every ``trainer.log_every_n_steps``: Lightning's own ``log`` of a dozen
+terms at each step cost a fifth of a small step.
 """
 
 from typing import Any, cast
@@ -9,20 +10,50 @@ from typing import Any, cast
 from torch import Tensor
 
 
-def log_step(task: Any, sums: dict[str, Tensor]) -> None:
-    """Log one optimiser step's loss and terms as ``train/step/...``, where that step is due.
+class StepLog:
+    """Sums of a step's blocks and of an epoch's steps; on this device until they are asked for."""
 
-    Args:
-        task: the module that trains.
-        sums: this device's part of each value, by name; the parts of all devices add up to the step's.
-    """
-    trainer = task.trainer
-    if task.global_step % trainer.log_every_n_steps:
-        return
-    # A copy: the epoch's means are summed from the same parts.
-    wholes = {n: cast(Tensor, trainer.strategy.reduce(v.clone(), reduce_op="sum")) for n, v in sums.items()}
-    if trainer.is_global_zero:
-        values = {f"train/step/{n.removeprefix('train/')}": float(v) for n, v in wholes.items()}
-        for logger in trainer.loggers:
-            # The axis that Lightning gives to everything that is logged within an epoch.
-            logger.log_metrics(values, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+    def __init__(self) -> None:
+        self._step: dict[str, Tensor] = {}
+        self._epoch: dict[str, Tensor] = {}
+        self._steps = 0
+
+    def begin_epoch(self) -> None:
+        """Forget the last epoch, and a step that a limit ended in its middle."""
+        self._step, self._epoch, self._steps = {}, {}, 0
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Add a block's part of a value; the parts of all blocks and devices add up to the step's."""
+        _add(self._step, name, value.detach())
+
+    def close_step(self, task: Any) -> None:
+        """Log the step as ``train/step/...`` where one is due, and take it into the epoch.
+
+        Args:
+            task: the module that trains.
+        """
+        trainer = task.trainer
+        if task.global_step % trainer.log_every_n_steps == 0:
+            # A copy: the epoch's means are summed from the same parts.
+            wholes = {n: float(_whole(trainer, value.clone())) for n, value in self._step.items()}
+            for logger in trainer.loggers if trainer.is_global_zero else ():
+                values = {f"train/step/{n.removeprefix('train/')}": v for n, v in wholes.items()}
+                # The axis that Lightning gives to everything that is logged within an epoch.
+                logger.log_metrics(values, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+        for name, total in self._step.items():
+            _add(self._epoch, name, total)
+        self._step = {}
+        self._steps += 1
+
+    def means(self, task: Any) -> dict[str, Tensor]:
+        """Means over the epoch's closed steps, on all devices."""
+        return {n: _whole(task.trainer, value) / self._steps for n, value in self._epoch.items()}
+
+
+def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
+    held = sums.get(name)
+    sums[name] = value if held is None else held + value
+
+
+def _whole(trainer: Any, part: Tensor) -> Tensor:
+    return cast(Tensor, trainer.strategy.reduce(part, reduce_op="sum"))
