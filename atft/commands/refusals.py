@@ -5,8 +5,12 @@ from argparse import ArgumentError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from atft.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import yaml
 
 UNKNOWN = re.compile(
     r"[Kk]ey '([\w.]+)' is not expected|Option '([\w.]+)' is not accepted|[Uu]nrecognized arguments: --([\w.]+)"
@@ -50,10 +54,24 @@ def refuse_broken_yaml(path: str) -> None:
     """
     import yaml
 
-    if not Path(path).is_file():
-        return
+    if Path(path).is_file():
+        mapping_in(Path(path), yaml.SafeLoader)
+
+
+def mapping_in(path: Path, loader: type["yaml.SafeLoader"]) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Args:
+        path: a file that is there.
+        loader: what makes values of its words.
+
+    Raises:
+        InputError: it is no YAML (the message names the line), or no mapping of keys.
+    """
+    import yaml
+
     try:
-        held = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        held = yaml.load(path.read_text(encoding="utf-8"), loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
@@ -61,6 +79,7 @@ def refuse_broken_yaml(path: str) -> None:
         raise InputError(f"{path}{place}: not YAML ({problem}); mend it there") from error
     if not isinstance(held, dict):
         raise InputError(f"{path}: a config is a mapping of keys, it holds {type(held).__name__}")
+    return held
 
 
 def shorten(message: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from atft.commands.refusals import mapping_in
 from atft.errors import InputError
 
 
@@ -43,17 +44,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         InputError: no such file, no YAML (the message names the line), or no mapping.
     """
     try:
-        held = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return mapping_in(path, _Loader)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; name a file with --config") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not text"
-        raise InputError(f"{path}{place}: not YAML ({problem}); mend it there") from error
-    if not isinstance(held, dict):
-        raise InputError(f"{path}: a config is a mapping of keys, it holds {type(held).__name__}")
-    return held
 
 
 def read_value(text: str) -> Any:
