@@ -9,7 +9,7 @@ demo: .venv/runtime
 	$(BIN)/python -m atft fit --config configs/quickstart.yaml
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow --timeout=3600

@@ -195,6 +195,7 @@ def _tiny_config(folder: Path, panel: Path, **changes: Any) -> Path:
         "seed_everything": 3,
         "name": "tiny",
         "threads": 1,
+        "validation_figures": {"every": 0},  # half the time of so small a run; their own tests ask for them
         "trainer": {"max_epochs": 1, "accelerator": "cpu", "default_root_dir": str(folder / "logs")},
         "model": {
             "network": {"hidden_size": 8, "gat_layers": 1, "horizons": [1, 5]},

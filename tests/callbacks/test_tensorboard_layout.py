@@ -30,6 +30,7 @@ def run(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.TempPa
     """A run with everything on that logs every step, so that all its tags are there after few."""
     folder = tmp_path_factory.mktemp("logged")
     often = ["--trainer.log_every_n_steps", "1", "--trainer.max_epochs", "3"]
+    often += ["--validation_figures.every", "1"]
     often += ["--model.network.quantiles", "[0.1, 0.5, 0.9]", "--model.objective.terms.pinball", "0.1"]
     assert atft("fit", "--config", tiny_run.config, *often, "--trainer.default_root_dir", folder).code == 0
     return folder / "tiny" / "version_0"

@@ -204,6 +204,7 @@ def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_perio
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_database_crashes_ends_in_a_line_and_the_same_command_goes_on(
     postgres: Postgres,
     write_sweep: Callable[..., Path],
@@ -212,7 +213,7 @@ def test_a_sweep_whose_database_crashes_ends_in_a_line_and_the_same_command_goes
     tmp_path: Path,
 ) -> None:
     tiny_config(tmp_path, make_panel())
-    path = write_sweep(n_trials=2, workers=2, storage=postgres.url, limits={"epochs": 6}, max_retry=1)
+    path = write_sweep(n_trials=2, workers=1, storage=postgres.url, limits={"epochs": 4}, max_retry=1)
     sweep = read_sweep(path)
     study = open_study(sweep)  # made before its first start, which spares the preflight
     command = [sys.executable, str(DOOR), "--config", str(path)]
