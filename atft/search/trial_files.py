@@ -63,6 +63,15 @@ def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
     raise InputError(f"{directory}: holds {whose}; move it away, or give the sweep another study name")
 
 
+def digests_of(labels: dict[str, str]) -> dict[str, str]:
+    """What a receipt carries of its study, beside the digests of its own configuration, data and code."""
+    return {
+        "study_id": labels["study_id"],
+        "study_config": labels["config_digest"],
+        "study_data": labels["data_digest"],
+    }
+
+
 def read_trial(directory: Path) -> dict[str, Any] | None:
     """What ``trial.json`` of a directory says; None where there is none, or nothing that can be read."""
     return read_json(directory / TRIAL)

@@ -8,31 +8,24 @@ Whatever ends a trial is written into its ``trial.json`` before the study is tol
 
 import math
 import time
-import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 
-from atft.callbacks.receipt import Receipt, publish_json, read_receipt, write_receipt
-from atft.callbacks.run_log import append_log
+from atft.callbacks.receipt import Receipt, publish_json, write_receipt
 from atft.data.loader import LoaderOptions
 from atft.errors import InputError
-from atft.search.failures import Interrupted, TrialFailed, classify, reason_of
+from atft.search.failures import Interrupted, TrialFailed
 from atft.search.folds import fold_splits
 from atft.search.options import SweepOptions
 from atft.search.space import suggest
+from atft.search.trial_account import TrialAccount
 from atft.search.trial_callbacks import INTERRUPTED, PRUNED, Heartbeat
 from atft.search.trial_config import trial_config
-from atft.search.trial_files import make_trial_directory, publish_trial, study_labels
+from atft.search.trial_files import digests_of, make_trial_directory, study_labels
 from atft.search.trial_fit import OPENED, Fitted, RunPlan, fit
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 SMALLEST_BATCH = 4
 
@@ -117,15 +110,6 @@ def plan_of(
     return RunPlan(config, sweep.metric, digests_of(labels), stop, deadline, minutes, retries)
 
 
-def digests_of(labels: dict[str, str]) -> dict[str, str]:
-    """What a receipt carries of its study, beside the digests of its own configuration, data and code."""
-    return {
-        "study_id": labels["study_id"],
-        "study_config": labels["config_digest"],
-        "study_data": labels["data_digest"],
-    }
-
-
 def objective(fitted: Fitted) -> float:
     """What a training run says of its trial.
 
@@ -198,77 +182,3 @@ def _publish_folds(
     receipt = Receipt(run=str(directory), digests=dict(plan.labels), metrics=dict(final))
     receipt.retried_from = str(retried_from) if retried_from is not None else None
     write_receipt(receipt, directory)
-
-
-State = Literal["complete", "pruned", "failed", "interrupted"]
-STATUS: dict[State, str] = {
-    "complete": "completed",
-    "pruned": "stopped",
-    "failed": "failed",
-    "interrupted": "stopped",
-}
-"""A trial's end in the words of a run's receipt."""
-
-
-class TrialAccount:
-    """Say on the disk how a trial ended, whatever ended it, and give an exception its class.
-
-    Inside the ``with`` block any exception may come; out of it come only those that a sweep knows, and those of
-    a process that is to end or of a study that has ended the trial itself.
-
-    Args:
-        directory: the trial's; made already.
-        labels: the study's, see `atft.search.trial_files.study_labels`.
-        trial: running.
-        heartbeat: says how the trial ended, too.
-    """
-
-    def __init__(
-        self, directory: Path, labels: dict[str, str], trial: optuna.Trial, heartbeat: Heartbeat
-    ) -> None:
-        self.directory, self.labels, self.trial, self.heartbeat = directory, labels, trial, heartbeat
-        self.value: float | None = None
-
-    def __enter__(self) -> "TrialAccount":
-        publish_trial(self.directory, self.labels, self._frozen())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._close("complete")
-        elif isinstance(error, optuna.TrialPruned):
-            self._close("pruned", str(error))
-        elif isinstance(error, Interrupted):
-            self._close("interrupted", str(error))
-        elif isinstance(error, Exception) and not isinstance(error, UpdateFinishedTrialError):
-            failure, reason = classify(error), reason_of(error)
-            if failure == "code":
-                with suppress(OSError):
-                    append_log(self.directory, "".join(traceback.format_exception(error)))
-            self._close("failed", reason, failure)
-            if not isinstance(error, TrialFailed):
-                raise TrialFailed(failure, reason) from error
-
-    def _close(self, state: State, reason: str = "", failure: str | None = None) -> None:
-        value = self.value if state == "complete" else None
-        with suppress(
-            InputError, OSError
-        ):  # a full disk, perhaps what ended it: the study is told all the same
-            append_log(self.directory, f"trial {self.trial.number} {state}{': ' if reason else ''}{reason}")
-            publish_trial(self.directory, self.labels, self._frozen(), state, value, reason, failure)
-            self._settle_receipt(state, reason)
-            self.heartbeat.publish(state)
-
-    def _settle_receipt(self, state: State, reason: str) -> None:
-        """Let the receipt end as the trial does: refused before its run began, or between two folds."""
-        known = (self.directory / "receipt.json").exists()
-        receipt = read_receipt(self.directory) if known else Receipt(run=str(self.directory))
-        if receipt.status == "running":
-            receipt.status, receipt.reason = STATUS[state], reason
-            receipt.digests = receipt.digests or digests_of(self.labels)
-            write_receipt(receipt, self.directory)
-
-    def _frozen(self) -> "FrozenTrial":
-        return self.trial.study._storage.get_trial(self.trial._trial_id)
