@@ -214,6 +214,11 @@ def _check_bounds(sweep: SweepOptions) -> None:
             f"grace_seconds must exceed heartbeat_seconds ({sweep.heartbeat_seconds}), got "
             f"{sweep.grace_seconds}; a trial would be taken for dead between two signs of life"
         )
+    if sweep.storage and not re.match(r"(sqlite|postgres(ql)?|mysql|mariadb|grpc)(\+\w+)?:", sweep.storage):
+        raise InputError(
+            "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, "
+            f"got {sweep.storage!r}"
+        )
     if not sweep.root or any(c in sweep.root for c in "?#{}"):
         raise InputError(f"root must be a folder without ? # {{ }} in its name, got {sweep.root!r}")
 

@@ -53,7 +53,7 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
         create: make the file of an sqlite database that is not there.
 
     Raises:
-        InputError: the URL is of no known kind, nothing answers there, or a driver is not installed.
+        InputError: nothing answers there, or a driver is not installed.
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
@@ -66,11 +66,6 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
     kind = url.partition(":")[0]
     if kind == "grpc":
         return _grpc(url)
-    if kind.partition("+")[0] not in ("sqlite", "postgresql", "mysql", "mariadb"):
-        raise InputError(
-            "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, "
-            f"got {sweep.storage!r}"
-        )
     options: dict[str, object] = {"pool_pre_ping": True}
     if kind == "sqlite":
         options = {"connect_args": {"timeout": LOCK_SECONDS}}

@@ -77,6 +77,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "true for a number": ({"workers": True}, "workers must be a whole number, got True"),
     "a number for a word": ({"metric": 3}, "metric must be a word, got 3"),
     "a word for a number or null": ({"folds": "two"}, "folds must be a whole number or null, got 'two'"),
+    "a storage of no known kind": (
+        {"storage": "redis://host"},
+        "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, got 'redis://host'",
+    ),
     "an unknown sampler": ({"sampler": {"name": "tep"}}, "sampler.name: no 'tep'; did you mean 'tpe'?"),
     "an unknown pruner": ({"pruner": {"name": "mean"}}, "pruner.name: no 'mean'; did you mean 'median'?"),
     "an unknown direction": ({"direction": "max"}, "direction: no 'max'"),

@@ -124,7 +124,6 @@ def test_a_storage_is_named_by_its_url(storage: str, url: str, beats: bool, make
 
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "an unknown kind": ("redis://host", "storage must be sqlite:///FILE"),
     "a proxy without a port": ("grpc://host", "a gRPC proxy is grpc://HOST:PORT, got 'grpc://host'"),
 }
 
