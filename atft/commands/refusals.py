@@ -4,13 +4,8 @@ import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from atft.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    import yaml
 
 UNKNOWN = re.compile(
     r"[Kk]ey '([\w.]+)' is not expected|Option '([\w.]+)' is not accepted|[Uu]nrecognized arguments: --([\w.]+)"
@@ -44,42 +39,6 @@ def _own(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
     return InputError(str(error)) if error is not None else None
-
-
-def refuse_broken_yaml(path: str) -> None:
-    """Name the file and line of YAML that cannot be read; the parser names neither.
-
-    Raises:
-        InputError: it is no YAML, or no mapping of keys.
-    """
-    import yaml
-
-    if Path(path).is_file():
-        mapping_in(Path(path), yaml.SafeLoader)
-
-
-def mapping_in(path: Path, loader: type["yaml.SafeLoader"]) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Args:
-        path: a file that is there.
-        loader: what makes values of its words.
-
-    Raises:
-        InputError: it is no YAML (the message names the line), or no mapping of keys.
-    """
-    import yaml
-
-    try:
-        held = yaml.load(path.read_text(encoding="utf-8"), loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not text"
-        raise InputError(f"{path}{place}: not YAML ({problem}); mend it there") from error
-    if not isinstance(held, dict):
-        raise InputError(f"{path}: a config is a mapping of keys, it holds {type(held).__name__}")
-    return held
 
 
 def shorten(message: str, known: Iterable[str]) -> str:

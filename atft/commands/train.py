@@ -14,8 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.refusals import one_line, refuse_broken_yaml
+from atft.commands.refusals import one_line
 from atft.errors import InputError
+from atft.yaml_text import read_mapping
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -56,7 +57,7 @@ def build(
             if isinstance(arguments, list):
                 arguments = _with_checkpoint_config(command, arguments, Path(folder))
                 for path in _values_of(arguments, "--config", "-c"):
-                    refuse_broken_yaml(path)
+                    read_mapping(Path(path))
             return RankingCLI.of(command, arguments, directory, quiet)
     finally:
         sys.argv = before

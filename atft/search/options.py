@@ -15,8 +15,8 @@ from typing import Any, Literal
 from atft.errors import InputError
 from atft.search.dimension import Categorical
 from atft.search.space import Point, Space, check_point, grid_size, plain_space, read_space
-from atft.search.sweep_file import read_mapping
 from atft.search.typed import typed
+from atft.yaml_text import read_mapping
 
 
 @dataclass(frozen=True)

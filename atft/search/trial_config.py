@@ -16,7 +16,7 @@ from atft.errors import InputError, nearest
 from atft.search.dimension import Categorical
 from atft.search.options import SweepOptions
 from atft.search.space import Point
-from atft.search.sweep_file import read_mapping
+from atft.yaml_text import read_mapping
 
 
 def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from atft.errors import InputError, nearest
-from atft.search.sweep_file import read_value
+from atft.yaml_text import read_value
 
 Options = TypeVar("Options")
 WORDS: dict[Any, str] = {

@@ -1,0 +1,173 @@
+"""Read YAML as plain values, within bounds: configs, sweeps, the text that a checkpoint carries.
+
+YAML's aliases let a few lines stand for billions of values, or for a value that contains itself; a config needs
+neither. Depth, number of values (each alias counted as what it stands for) and size are checked while the text is
+composed, before anything is built from it.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from atft.errors import InputError
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 20_000
+MAX_DEPTH = 50
+INTEGER_BITS = 64
+STRING = "tag:yaml.org,2002:str"
+
+
+class BoundedLoader(yaml.SafeLoader):
+    """YAML 1.1 as people mean it: 1e-5 is a number, a date is a word, no key stands there twice, no tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = 0  # composed so far, aliases counted as what they stand for
+        self._depth = self._deepest = 0
+        self._anchors: dict[
+            str, tuple[int, int] | None
+        ] = {}  # name -> nodes and levels; None while it is open
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose the next value and what is inside it, or raise at the first value out of bounds."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        alias = isinstance(event, yaml.AliasEvent)
+        nodes, levels = 1, 1
+        if alias and event.anchor in self._anchors:
+            inside = self._anchors[event.anchor]
+            if inside is None:
+                raise _problem(f"&{event.anchor} contains itself", event)
+            nodes, levels = inside
+        if not alias and event.tag not in (None, "!", STRING):
+            raise _problem(f"the tag {event.tag} is not accepted", event)
+        before, above = self._nodes, self._deepest
+        self._nodes += nodes
+        self._depth += 1
+        self._deepest = self._depth + levels - 1
+        if self._nodes > MAX_NODES:
+            raise _problem(f"more than {MAX_NODES} values, aliases counted as what they stand for", event)
+        if self._deepest > MAX_DEPTH:
+            raise _problem(f"nested deeper than {MAX_DEPTH} levels", event)
+        if not alias and event.anchor:
+            self._anchors[event.anchor] = None
+        node = super().compose_node(parent, index)
+        if not alias and event.anchor:
+            self._anchors[event.anchor] = (self._nodes - before, self._deepest - self._depth + 1)
+        self._depth -= 1
+        self._deepest = max(above, self._deepest)
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping, or raise where a key stands twice: the first would be lost without a word."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.endswith(":merge"):
+                continue
+            key = self.construct_object(key_node)
+            if key in seen:
+                raise _problem(f"{key!r} is given twice", key_node)
+            seen.add(key)
+        return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A whole number, or raise where it has more digits than any option takes."""
+        value = super().construct_yaml_int(node) if len(node.value) <= 2 * INTEGER_BITS else 1 << INTEGER_BITS
+        if abs(value) >= 1 << (INTEGER_BITS - 1):
+            raise _problem(f"a whole number beyond {INTEGER_BITS} bits", node)
+        return value
+
+
+# YAML 1.1 takes 1e-5 for a word, since it has no dot; and 2015-01-05 for a date, which JSON cannot hold.
+BoundedLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+BoundedLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+BoundedLoader.add_constructor("tag:yaml.org,2002:int", BoundedLoader.construct_yaml_int)
+
+
+def load(text: str) -> Any:
+    """The value that YAML text stands for.
+
+    Raises:
+        yaml.YAMLError: the text is no YAML, or out of bounds.
+    """
+    if len(text) > MAX_BYTES:
+        raise yaml.YAMLError(f"more than {MAX_BYTES} characters")
+    try:
+        return yaml.load(text, BoundedLoader)
+    except ValueError as error:  # digits that look like a number and are none, such as 0x_
+        raise yaml.YAMLError(str(error)) from error
+
+
+def mapping_of(text: str, place: str) -> dict[str, Any]:
+    """The mapping that YAML text stands for.
+
+    Args:
+        text: the YAML.
+        place: where it comes from, for messages.
+
+    Raises:
+        InputError: no YAML or out of bounds (the message names the line), or no mapping.
+    """
+    try:
+        found = load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{place}{_line(error, text)}: not YAML ({_reason(error)}); fix it there") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{place}: a config is a mapping of keys, it holds {type(found).__name__}")
+    return found
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        InputError: no such file, no text, no YAML or out of bounds (the message names the line), or no mapping.
+    """
+    try:
+        with path.expanduser().open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: {reason}; name a file with --config") from error
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path}: a config has at most {MAX_BYTES} bytes; name another file")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path} line {line}: not YAML (not UTF-8 text); fix it there") from error
+    return mapping_of(text, str(path))
+
+
+def read_value(text: str) -> Any:
+    """What a word on the command line means: ``3`` a number, ``null`` nothing, ``[1, 2]`` a list."""
+    try:
+        return load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _problem(text: str, at: Any) -> yaml.YAMLError:
+    return yaml.MarkedYAMLError(problem=text, problem_mark=at.start_mark)
+
+
+def _line(error: yaml.YAMLError, text: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f" line {mark.line + 1}"
+    position = getattr(error, "position", None)  # of a character that YAML does not allow
+    return "" if position is None else f" line {text.count(chr(10), 0, position) + 1}"
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    said = " ".join(str(said).split())
+    return said if len(said) <= 90 else f"{said[:87]}..."
