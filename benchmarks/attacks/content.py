@@ -1,0 +1,96 @@
+"""Everything that training reads of a cache, as bits: the oracle of the attacks on caches and panels."""
+
+import hashlib
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from atft.data.cache import DayCache
+
+SELF = ("digest", "source", "files")
+"""What a manifest says of the files themselves, not of their content."""
+
+
+def content_digest(path: Path, of_self: bool = True) -> str:
+    """Digest of the manifest, of every array of every day, and of every day's graph.
+
+    Args:
+        path: the cache's directory.
+        of_self: count what the manifest says of the files themselves too.
+    """
+    cache = DayCache(path).open()
+    digest = hashlib.sha256()
+    for field in fields(cache.manifest):
+        if of_self or field.name not in SELF:
+            digest.update(repr((field.name, getattr(cache.manifest, field.name))).encode())
+    for index in range(len(cache)):
+        day = cache.day(index)
+        for field in fields(day):
+            _add(digest, getattr(day, field.name))
+        for array in cache.graph(index) if cache.has_graph else ():
+            _add(digest, array)
+    return digest.hexdigest()
+
+
+def cells(path: Path) -> pl.DataFrame:
+    """A cache's rows as a table: date, code, universe, sector, and every number of the stock's day."""
+    cache = DayCache(path)
+    held = cache.manifest
+    tables = []
+    for index, date in enumerate(held.dates):
+        day = cache.day(index)
+        slots = np.flatnonzero(day.observed)
+        features = np.empty((len(slots), len(held.features)), np.float32)
+        cache.read_features(index, slots, features)
+        columns: dict[str, object] = {
+            "date": [date] * len(slots),
+            "code": [held.codes[s] for s in slots],
+            "universe": day.universe[slots],
+            "sector": [held.sectors[s] if s >= 0 else None for s in day.sector[slots]],
+        }
+        targets = [f"target_{h}d" for h in held.horizons]
+        groups = (
+            (held.features, features),
+            (targets, day.target[slots]),
+            ([f"{n}_lag1" for n in targets] if held.delayed else [], day.delayed_target[slots]),
+            (held.exposures, day.exposure[slots]),
+            (held.context, day.context[slots]),
+        )
+        for names, values in groups:
+            columns |= {n: values[:, i] for i, n in enumerate(names)}
+        columns |= {n: np.full(len(slots), cache.regime[index, i]) for i, n in enumerate(held.regimes)}
+        tables.append(pl.DataFrame(columns, schema_overrides={"sector": pl.String}))
+    return canonical(pl.concat(tables))
+
+
+def canonical(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same table whatever the order of its rows: sorted, numbers in float32, unknown ones null."""
+    numbers = pl.selectors.numeric()
+    return frame.with_columns(numbers.cast(pl.Float32).fill_nan(None)).sort("date", "code")
+
+
+def difference(found: pl.DataFrame, expected: pl.DataFrame, columns: list[str] | None = None) -> str:
+    """Name the first cell in which two canonical tables differ; empty where none does.
+
+    Args:
+        found: what the program made.
+        expected: the oracle; its columns are compared unless ``columns`` names others.
+    """
+    if found.height != expected.height:
+        return f"{found.height} rows where {expected.height} are right"
+    for name in columns or expected.columns:
+        if name not in found.columns:
+            return f"no column {name}"
+        same = found[name].eq_missing(expected[name])
+        if not same.all():
+            row = same.arg_min()
+            where = f"{found['code'][row]} on {found['date'][row]}"
+            return f"{name} of {where} is {found[name][row]}, right is {expected[name][row]}"
+    return ""
+
+
+def _add(digest: "hashlib._Hash", array: np.ndarray) -> None:
+    digest.update(f"{array.dtype}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
