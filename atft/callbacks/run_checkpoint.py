@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
 from atft.publish import published
 
@@ -23,6 +24,14 @@ class RunCheckpoint(ModelCheckpoint):
         # Lightning renews last.ckpt in the best epochs only; a resume would repeat the others.
         if not self._should_skip_saving_checkpoint(trainer):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def _should_skip_saving_checkpoint(self, trainer: pl.Trainer) -> bool:
+        # Lightning's own answer, but for fast_dev_run: a smoke run tries what follows training too.
+        return (
+            trainer.state.fn != TrainerFn.FITTING
+            or trainer.sanity_checking
+            or self._last_global_step_saved == trainer.global_step
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from another run: copy its best checkpoint here, and remember what it scored."""

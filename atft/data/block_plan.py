@@ -31,7 +31,7 @@ class PlannedBlock:
     closes_step: bool
     part: int = 0
     parts: int = 1
-    """A day larger than the step is dealt at random into ``parts``."""
+    """The stocks of a day larger than the step are divided at random into ``parts``."""
     draw: tuple[int, int] = (0, 0)
     """(seed, epoch) from which the parts of a day are drawn."""
 
@@ -51,8 +51,9 @@ def plan_blocks(
     rank: int = 0,
     world_size: int = 1,
     shuffle: bool = True,
+    limit: int | None = None,
 ) -> list[PlannedBlock]:
-    """Deal every day to exactly one block (or, if it is large, to parts that together are the day).
+    """Assign every day to exactly one block (or, if it is large, to parts that together are the day).
 
     Args:
         days: calendar indices, ascending; blocks never reach across a gap.
@@ -65,9 +66,11 @@ def plan_blocks(
         world_size: processes. All get the same number of blocks in every step; where there are too few, an
             empty block of weight 0 stands in.
         shuffle: False for evaluation: days in order, fixed blocks, no day partitioned.
+        limit: most blocks of each rank; the epoch's first ones, whose last step takes the mean over the days that
+            are left of it. None for the whole epoch.
 
     Returns:
-        The rank's blocks in order. Weights of a step sum to 1 over all ranks.
+        The rank's blocks in order, of which the last closes a step. Weights of a step sum to 1 over all ranks.
 
     Raises:
         InputError: no days, or sizes out of range.
@@ -82,10 +85,13 @@ def plan_blocks(
         blocks += _cut(run, rows_per_day, block_days, batch_size, rng if shuffle else None, (seed, epoch))
     if shuffle:
         blocks = [blocks[i] for i in rng.permutation(len(blocks))]
-    dealt: list[PlannedBlock] = []
+    own: list[PlannedBlock] = []
     for step in _steps(blocks, batch_size):
-        dealt += _deal(step, rows_per_day, rank, world_size)
-    return dealt
+        left = len(step) if limit is None else (limit - len(own)) * world_size
+        if left <= 0:
+            break
+        own += _share_of(rank, step[:left], world_size)
+    return own
 
 
 def planned_rows(blocks: Sequence[PlannedBlock]) -> int:
@@ -155,9 +161,7 @@ def _steps(blocks: list[PlannedBlock], batch_size: int) -> Iterator[list[Planned
     yield step
 
 
-def _deal(
-    step: list[PlannedBlock], rows_per_day: Sequence[int], rank: int, world_size: int
-) -> list[PlannedBlock]:
+def _share_of(rank: int, step: list[PlannedBlock], world_size: int) -> list[PlannedBlock]:
     total = sum(sum(b.weight) for b in step)
     places = -(-len(step) // world_size)
     own = [replace(b, weight=tuple(w / total for w in b.weight)) for b in step[rank::world_size]]
@@ -179,6 +183,7 @@ class BlockSampler(Sampler[PlannedBlock]):
         rank: this process.
         world_size: processes.
         shuffle: False for evaluation.
+        limit: most blocks of an epoch on this rank; None for all.
     """
 
     def __init__(
@@ -191,11 +196,12 @@ class BlockSampler(Sampler[PlannedBlock]):
         rank: int = 0,
         world_size: int = 1,
         shuffle: bool = True,
+        limit: int | None = None,
     ) -> None:
         self.days = np.asarray(days, dtype=np.int64)
         self.rows_per_day = tuple(rows_per_day)
         self.block_days, self.batch_size, self.seed = block_days, batch_size, seed
-        self.rank, self.world_size, self.shuffle = rank, world_size, shuffle
+        self.rank, self.world_size, self.shuffle, self.limit = rank, world_size, shuffle, limit
         self.epoch = 0
         self.skip = 0
         """Blocks left out at the start of the next pass: those seen before a resume."""
@@ -220,6 +226,7 @@ class BlockSampler(Sampler[PlannedBlock]):
                 self.rank,
                 self.world_size,
                 self.shuffle,
+                self.limit,
             )
             if wanted != self.epoch:
                 return blocks

@@ -250,6 +250,7 @@ class DayData(pl.LightningDataModule):
 
     def _loader(self, days: Days, train: bool = False) -> BlockLoader:
         trainer, options = self.trainer, self.loader_options
+        limit = trainer.limit_train_batches if train and trainer is not None else None
         sampler = BlockSampler(
             days,
             self.open_cache().manifest.universe_rows,
@@ -259,6 +260,8 @@ class DayData(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
             shuffle=train,
+            # Planned here and not cut off by the trainer: the last block of a limited epoch closes its step too.
+            limit=limit if isinstance(limit, int) else None,
         )
         if train and trainer is not None:
             # Lightning asks for the first block before it tells the epoch, which a resumed run does not begin at.

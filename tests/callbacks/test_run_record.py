@@ -11,6 +11,7 @@ import yaml
 
 from atft.callbacks.receipt import Coverage, read_receipt
 from atft.callbacks.run_record import RunRecord, limits
+from atft.tasks.ranking import RankingTask
 
 
 def test_every_planned_row_and_day_is_seen_in_epochs_of_different_numbers_of_blocks(
@@ -106,6 +107,26 @@ def test_a_limited_run_says_so(tiny_run: Any, atft: Callable[..., Any], tmp_path
     assert outcome.code == 0 and "limited (limit_train_batches=2)" in outcome.out
     assert (receipt.status, receipt.reason) == ("limited", "limit_train_batches=2")
     assert 0 < receipt.rows["train"].seen < receipt.rows["train"].planned
+
+
+@pytest.mark.parametrize("limit", [["--trainer.limit_train_batches", "5"], ["--trainer.fast_dev_run", "2"]])
+def test_a_limited_run_trains_on_every_row_that_it_reads_and_is_compared_like_any_other(
+    limit: list[str], tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepped: list[bool] = []
+    monkeypatch.setattr(
+        RankingTask,
+        "on_train_batch_end",
+        lambda self, outputs, batch, index: stepped.append(batch.closes_step),
+    )
+    more = ["--data.loader.batch_size", "150", "--trainer.default_root_dir", tmp_path]
+    outcome = atft("fit", "--config", tiny_run.config, *limit, *more, "--trainer.max_epochs", "1")
+    receipt = read_receipt(tmp_path / "tiny" / "version_0")
+    assert outcome.code == 0 and receipt.status == "limited", outcome
+    assert len(stepped) == int(limit[1]) and stepped[-1]
+    assert receipt.steps == sum(stepped) > 0
+    folder = tmp_path / "tiny" / "version_0"
+    assert all((folder / n).is_file() for n in ("best_model.ckpt", "last.ckpt", "comparison.txt"))
 
 
 def test_a_run_that_stops_early_says_why(tiny_run: Any, atft: Callable[..., Any], tmp_path: Path) -> None:

@@ -111,6 +111,30 @@ def test_evaluation_reads_days_in_order_without_partition() -> None:
     assert [(b.days, b.parts, b.rows) for b in large] == [(1, 1, 500)] * 3
 
 
+@given(st.integers(1, 60), st.integers(20, 900), st.integers(1, 4), st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_a_limited_epoch_is_the_first_blocks_of_the_whole_one_and_closes_its_last_step(
+    count: int, batch_size: int, world_size: int, limit: int
+) -> None:
+    rows = np.random.default_rng(count).integers(2, 200, size=count).tolist()
+
+    def plans(limit: int | None) -> list[list[PlannedBlock]]:
+        return [
+            plan_blocks(range(count), rows, 3, batch_size, 7, 0, rank, world_size, limit=limit)
+            for rank in range(world_size)
+        ]
+
+    cut, whole = plans(limit), plans(None)
+    for short, long in zip(cut, whole, strict=True):
+        assert len(short) == min(limit, len(long)) and short[-1].closes_step
+        same = [(b.first_day, b.part, b.rows) for b in short]
+        assert same == [(b.first_day, b.part, b.rows) for b in long[: len(short)]]
+    for step in zip(*(_steps(plan) for plan in cut), strict=True):
+        weights = [sum(b.weight) for own in step for b in own]
+        assert sum(weights) == pytest.approx(1)
+    assert limit < len(whole[0]) or cut == whole
+
+
 def test_blocks_do_not_reach_across_a_gap() -> None:
     plan = plan_blocks([1, 2, 3, 10, 11], [5] * 12, 4, 100, 0, 0)
     assert _days_seen(plan) == Counter([1, 2, 3, 10, 11])
