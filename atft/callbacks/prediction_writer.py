@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import pyarrow.parquet as pq
 
 from atft.batch import DayBatch, Forecast
@@ -110,13 +109,7 @@ class PredictionWriter(pl.Callback):
         by_stock |= {n: view.exposure[slots, i] for i, n in enumerate(held.exposures) if n not in by_stock}
         regime = self.cache.regime[day]
         by_stock |= {n: float(regime[i]) for i, n in enumerate(held.regimes) if n not in by_stock}
-        order = np.argsort(np.array([held.codes[s] for s in slots]))
-        by_horizon = {k: v[order] for k, v in by_horizon.items()}
-        by_stock = {
-            k: v[order] if isinstance(v, np.ndarray) else [v[i] for i in order] if isinstance(v, list) else v
-            for k, v in by_stock.items()
-        }
-        codes = [held.codes[slots[i]] for i in order]
+        codes = [held.codes[s] for s in slots]  # ascending, as the slots are
         return prediction_rows(held.dates[day], codes, held.horizons, by_horizon, **by_stock)
 
     def _append(self, table: Any) -> None:

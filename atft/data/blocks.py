@@ -52,7 +52,7 @@ class DayBlocks(Dataset[DayBatch]):
         ranked = np.stack([v.universe for v in views])
         stocks = np.flatnonzero(ranked.any(axis=0))
         if block.parts > 1:
-            stocks = stocks[_part(block, len(stocks))]
+            stocks = stocks[_part(block, cache.manifest.dates[first].toordinal(), len(stocks))]
         if block.empty:
             stocks = stocks[:2]
             ranked = np.zeros_like(ranked)
@@ -105,9 +105,9 @@ def _stack(views: list[DayView], field: str, stocks: Array) -> Any:
     return np.stack([getattr(v, field)[stocks] for v in views])
 
 
-def _part(block: PlannedBlock, rows: int) -> Array:
+def _part(block: PlannedBlock, date_number: int, rows: int) -> Array:
     """Places of one part's stocks: every part draws the same permutation and takes its own stretch of it."""
-    order = np.random.default_rng([*block.draw, block.first_day]).permutation(rows)
+    order = np.random.default_rng([*block.draw, date_number]).permutation(rows)
     sizes = [part_size(rows, p, block.parts) for p in range(block.part + 1)]
     start = sum(sizes[:-1])
     return np.sort(order[start : start + sizes[-1]])

@@ -16,6 +16,7 @@ import torch
 from atft.data.day_record import Array, DayView, decode_day, wide_view
 from atft.data.manifest import Manifest, read_manifest
 from atft.data.record_file import RecordFile
+from atft.data.refreshes import Indices, days_in_window, refresh_indices
 from atft.errors import InputError
 
 
@@ -98,6 +99,21 @@ class DayCache:
         """The cache was built with a graph."""
         return "graph" in self.manifest.files
 
+    @cached_property
+    def refreshes(self) -> Indices:
+        """Calendar index of each refresh of the graph; empty without one."""
+        held = self.manifest
+        if held.graph is None:
+            return np.empty(0, dtype=np.int64)
+        return refresh_indices(held.dates, held.universe_rows, int(held.graph["refresh_days"]))
+
+    @cached_property
+    def graph_days(self) -> Indices:
+        """Days of returns that each refresh was computed from: the window, or fewer."""
+        held = self.manifest
+        window = int(held.graph["window"]) if held.graph else 0
+        return days_in_window(held.observed_rows, self.refreshes, window)
+
     def graph(self, index: int) -> tuple[Array, Array]:
         """Neighbours of every slot on a day: of the latest refresh that is not after it.
 
@@ -108,12 +124,12 @@ class DayCache:
         Raises:
             InputError: there is no graph, or its bytes are damaged.
         """
-        options = self.manifest.graph
-        if options is None:
+        if self.manifest.graph is None:
             raise InputError(
                 f"{self.path}: this cache was built without a graph; build one with graph options"
             )
-        batch = self._file("graph").batch(index // int(options["refresh_days"]))
+        place = int(np.searchsorted(self.refreshes, index, side="right")) - 1
+        batch = self._file("graph").batch(place)
         neighbour, weight = wide_view(batch.column(0)), wide_view(batch.column(1))
         return neighbour, weight.reshape(*neighbour.shape, 2)
 

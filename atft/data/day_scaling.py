@@ -55,14 +55,16 @@ def zscores(
     A constant feature is 0 in the universe and outside it; NaN stays NaN; with no known value in the universe
     all are NaN.
     """
-    member = universe & ~np.isnan(values)
-    count = member.sum(axis=1, keepdims=True)
-    filled = np.where(member, values, 0).astype(np.float64)
+    # Stocks outside the universe take no part in the sums: rounding depends on how many numbers are added.
+    inside = values[:, universe]
+    known = ~np.isnan(inside)
+    count = known.sum(axis=1, keepdims=True)
+    filled = np.where(known, inside, 0).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = filled.sum(axis=1, keepdims=True) / count
-        centred = values - mean
-        std = np.sqrt((np.where(member, centred, 0) ** 2).sum(axis=1, keepdims=True) / count)
+        std = np.sqrt((np.where(known, filled - mean, 0) ** 2).sum(axis=1, keepdims=True) / count)
         # Rounding leaves a constant with a std of some 1e-17 of its level.
         varies = std > 1e-7 * np.abs(filled).max(axis=1, keepdims=True, initial=0)
-        scaled = np.where(varies, centred / std, np.where(np.isnan(values) | (count == 0), np.nan, 0.0))
+        constant = np.where(np.isnan(values) | (count == 0), np.nan, 0.0)
+        scaled = np.where(varies, (values - mean) / std, constant)
     return np.clip(scaled, -LIMIT, LIMIT).astype(np.float32)

@@ -1,7 +1,7 @@
 """Who is near whom: the graph of a day from trailing returns, computed once into the cache.
 
-Every ``refresh_days`` the stocks of the universe are correlated over the ``window`` days that end that day;
-the days until the next refresh use that graph. Only returns up to and including the day are passed in, so the
+On the first trading day of each period of ``refresh_days`` weekdays the stocks of the universe are correlated over
+the ``window`` days that end that day; the days until the next refresh use that graph. Only returns up to and including the day are passed in, so the
 future cannot leak: there is no argument for it. One refresh of 4,100 stocks costs about 0.1 s on one core,
 a third of it choosing the k largest of each row.
 """
@@ -28,7 +28,7 @@ class GraphOptions:
         window: trailing trading days that correlations are taken over.
         min_observations: days of the window on which both stocks must have a return.
         threshold: least (shrunk) correlation of an edge; sector edges need none.
-        refresh_days: trading days after which neighbours are chosen anew.
+        refresh_days: weekdays of a period, counted from 1970-01-05; its first trading day chooses neighbours anew.
         sector_k: most correlated stocks of the same sector, added where they are not among the k; a stock
             without a sector has none.
         shrinkage: pseudo-days without correlation that are added to each pair; a pair seen on n days keeps

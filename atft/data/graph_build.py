@@ -1,7 +1,7 @@
 """Write the graph of every refresh day into the cache: a mapped ``[refreshes, slots, k + sector_k]`` table.
 
-A day reads the record of the latest refresh that is not after it. Stocks that join the universe between two
-refreshes have no edge until the next. Refreshes do not depend on each other, so each runs on one thread and
+A day reads the record of the latest refresh that is not after it (`atft.data.refreshes` says which days those
+are). Stocks that join the universe between two refreshes have no edge until the next. Refreshes do not depend on each other, so each runs on one thread and
 several run at once: half the processor time of one refresh spread over all cores.
 """
 
@@ -18,6 +18,7 @@ from atft.data.day_record import Array, decode_day
 from atft.data.graph import GraphOptions, nearest_stocks
 from atft.data.manifest import Manifest
 from atft.data.record_file import FileRecord, RecordFile, RecordWriter
+from atft.data.refreshes import Indices, refresh_indices
 from atft.progress import track
 
 
@@ -34,10 +35,11 @@ def build_graph(
     """
     days = RecordFile(folder, manifest.files["days"], days_written_here)
     writer: RecordWriter | None = None
-    refreshes = -(-len(manifest.dates) // options.refresh_days)
+    refreshes = refresh_indices(manifest.dates, manifest.universe_rows, options.refresh_days)
     threads = torch.get_num_threads()
     try:
-        for record in track(_records(days, manifest, options), "computing the graph", total=refreshes):
+        records = _records(days, refreshes, options)
+        for record in track(records, "computing the graph", total=len(refreshes)):
             writer = writer or RecordWriter(folder / "graph.arrow", record.schema)
             writer.append(record)
     finally:
@@ -69,15 +71,16 @@ def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptio
     return pa.RecordBatch.from_arrays(lists, names=["neighbour", "weight"])
 
 
-def _records(days: RecordFile, manifest: Manifest, options: GraphOptions) -> Iterator[pa.RecordBatch]:
+def _records(days: RecordFile, refreshes: Indices, options: GraphOptions) -> Iterator[pa.RecordBatch]:
     workers = pa.cpu_count()
     trailing: deque[Array] = deque(maxlen=options.window)
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[Future[pa.RecordBatch]] = deque()
-        for day in range(len(manifest.dates)):
+        wanted = set(refreshes.tolist())
+        for day in range(int(refreshes[-1]) + 1):
             view = decode_day(days.batch(day))
             trailing.append(view.return_1d)
-            if day % options.refresh_days == 0:
+            if day in wanted:
                 window = np.stack(trailing)
                 waiting.append(pool.submit(refresh, window, view.universe, view.sector, options))
             if len(waiting) > 2 * workers:

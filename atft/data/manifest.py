@@ -14,7 +14,7 @@ from typing import Any
 from atft.data.record_file import FileRecord
 from atft.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the files' meaning changes: an older cache is then built anew, never misread."""
 NAME = "manifest.json"
 

@@ -111,7 +111,8 @@ class PanelPass:
         """Scale one day's features and spread everything over the slots. Safe to call from several threads."""
         index, start, stop = bounds
         slot = rows.slot[start:stop]
-        kept = slot >= 0
+        # In the order of the slots, so that sums over a day's stocks have the same bits in whatever order they came.
+        kept = np.argsort(slot, kind="stable")[np.count_nonzero(slot < 0) :]
         slot = slot[kept]
         universe = rows.universe[start:stop][kept]
         numbers = rows.numbers[:, start:stop]

@@ -1,8 +1,8 @@
 """First pass over a panel: its calendar, its stocks and whether its rows come in the order of their days.
 
 Reads date, code and universe only (seconds at nine million rows), so that the second pass can write every day
-into slots that are already known. A stock gets a slot if it is ever in the universe; slots are numbered in the
-order of joining it, so that nothing that happens later renumbers the past.
+into slots that are already known. A stock gets a slot if it is ever in the universe. Slots are numbered in the
+order of the codes: whatever days a panel holds, the stocks of one day come in the same order.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ from atft.errors import InputError
 from atft.panel import PanelColumns
 
 EPOCH = date(1970, 1, 1)
-NEVER = np.iinfo(np.int32).max
 Ints = np.ndarray[tuple[int], np.dtype[np.int32]]
 
 
@@ -57,8 +56,7 @@ def survey_panel(files: Sequence[Path], columns: PanelColumns, min_date: date | 
     """
     names = [columns.date, columns.code, *([columns.universe] if columns.universe else [])]
     first_kept = (min_date - EPOCH).days if min_date else np.iinfo(np.int32).min
-    index: dict[str, int] = {}
-    joined = np.empty(0, dtype=np.int32)
+    ever: set[str] = set()
     rows: dict[int, int] = {}
     in_order, latest, dropped = True, np.iinfo(np.int32).min, 0
     for batch in read_batches(files, columns, names, bytes_per_batch=4 << 20):
@@ -72,25 +70,23 @@ def survey_panel(files: Sequence[Path], columns: PanelColumns, min_date: date | 
         for day, count in zip(*np.unique(days[kept], return_counts=True), strict=True):
             rows[int(day)] = rows.get(int(day), 0) + int(count)
         codes = batch.column(columns.code).dictionary_encode()
-        number = np.array([index.setdefault(c, len(index)) for c in codes.dictionary.to_pylist()], dtype=int)
         member = kept
         if columns.universe:
             member = kept & batch.column(columns.universe).to_numpy(zero_copy_only=False)
-        joined = np.concatenate([joined, np.full(len(index) - len(joined), NEVER, dtype=np.int32)])
-        local = number[codes.indices.to_numpy(zero_copy_only=False)]
-        np.minimum.at(joined, local[member], days[member])
+        local = codes.indices.to_numpy(zero_copy_only=False)
+        names = codes.dictionary.to_pylist()
+        ever.update(names[i] for i in np.unique(local[member]))
     where = files[0].parent if len(files) > 1 else files[0]
     if not rows:
         after = f" from {min_date} on" if min_date else ""
         raise InputError(f"{where}: the panel has no row{after}; check the path and cache.min_date")
-    slots = sorted((int(joined[i]), code) for code, i in index.items() if joined[i] != NEVER)
-    if not slots:
+    if not ever:
         raise InputError(f"{where}: no row is in the universe ({columns.universe!r} is never True)")
     calendar = np.array(sorted(rows), dtype=np.int32)
     return Survey(
         calendar=calendar,
         rows=np.array([rows[int(d)] for d in calendar], dtype=np.int64),
-        codes=tuple(code for _, code in slots),
+        codes=tuple(sorted(ever)),
         in_order=in_order,
         dropped=dropped,
     )

@@ -245,16 +245,20 @@ class DayData(pl.LightningDataModule):
         return self._loader(self.split.test)
 
     def predict_dataloader(self) -> "InOrder":
-        """Every day to score once, in order."""
-        return InOrder(self._loader(self.predict_days()))
+        """Every day to score once, in order and by itself.
 
-    def _loader(self, days: Days, train: bool = False) -> BlockLoader:
+        Together with other days it would be a tensor of another shape, which rounds in another way: its scores
+        would depend on where the days asked for begin.
+        """
+        return InOrder(self._loader(self.predict_days(), block_days=1))
+
+    def _loader(self, days: Days, train: bool = False, block_days: int | None = None) -> BlockLoader:
         trainer, options = self.trainer, self.loader_options
         limit = trainer.limit_train_batches if train and trainer is not None else None
         sampler = BlockSampler(
             days,
             self.open_cache().manifest.universe_rows,
-            options.block_days,
+            block_days or options.block_days,
             options.batch_size,
             seed=self.seed,
             rank=trainer.global_rank if trainer else 0,

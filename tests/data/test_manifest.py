@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.data.cache import DayCache
-from atft.data.manifest import NAME, read_manifest, write_manifest
+from atft.data.manifest import FORMAT, NAME, read_manifest, write_manifest
 from atft.errors import InputError
 
 Make = Callable[..., DayCache]
@@ -48,7 +48,7 @@ def test_another_format_version_is_refused(make_cache: Make) -> None:
 
     path = make_cache().path
     write_manifest(path, dataclasses.replace(read_manifest(path), format=99))
-    with pytest.raises(InputError, match="cache format 99, this program reads 1"):
+    with pytest.raises(InputError, match=f"cache format 99, this program reads {FORMAT}"):
         read_manifest(path)
 
 
