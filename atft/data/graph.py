@@ -1,9 +1,9 @@
 """Who is near whom: the graph of a day from trailing returns, computed once into the cache.
 
 On the first trading day of each period of ``refresh_days`` weekdays the stocks of the universe are correlated over
-the ``window`` days that end that day; the days until the next refresh use that graph. Only returns up to and including the day are passed in, so the
-future cannot leak: there is no argument for it. One refresh of 4,100 stocks costs about 0.1 s on one core,
-a third of it choosing the k largest of each row.
+the ``window`` days that end that day; the days until the next refresh use that graph. Only returns up to and
+including the day are passed in, so the future cannot leak: there is no argument for it. One refresh of 4,100 stocks
+costs about 0.1 s on one core, a third of it choosing the k largest of each row.
 """
 
 from collections.abc import Iterator

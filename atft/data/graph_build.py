@@ -1,8 +1,9 @@
 """Write the graph of every refresh day into the cache: a mapped ``[refreshes, slots, k + sector_k]`` table.
 
-A day reads the record of the latest refresh that is not after it (`atft.data.refreshes` says which days those
-are). Stocks that join the universe between two refreshes have no edge until the next. Refreshes do not depend on each other, so each runs on one thread and
-several run at once: half the processor time of one refresh spread over all cores.
+A day reads the record of the latest refresh that is not after it; `atft.data.refreshes` says which days those are.
+Stocks that join the universe between two refreshes have no edge until the next. Refreshes do not depend on each
+other, so each runs on one thread and several run at once: half the processor time of one refresh spread over all
+cores.
 """
 
 from collections import deque

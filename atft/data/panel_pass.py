@@ -111,7 +111,7 @@ class PanelPass:
         """Scale one day's features and spread everything over the slots. Safe to call from several threads."""
         index, start, stop = bounds
         slot = rows.slot[start:stop]
-        # In the order of the slots, so that sums over a day's stocks have the same bits in whatever order they came.
+        # In the order of the slots: sums over a day's stocks have the same bits in whatever order its rows came.
         kept = np.argsort(slot, kind="stable")[np.count_nonzero(slot < 0) :]
         slot = slot[kept]
         universe = rows.universe[start:stop][kept]
