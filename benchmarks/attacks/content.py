@@ -55,6 +55,7 @@ def cells(path: Path) -> pl.DataFrame:
             (held.features, features),
             (targets, day.target[slots]),
             ([f"{n}_lag1" for n in targets] if held.delayed else [], day.delayed_target[slots]),
+            ([f"oracle_{h}d" for h in held.horizons] if held.oracle else [], day.oracle[slots]),
             (held.exposures, day.exposure[slots]),
             (held.context, day.context[slots]),
         )

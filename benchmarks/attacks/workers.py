@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from atft.threads import cap_threads
@@ -23,7 +23,10 @@ from benchmarks.attacks.verdict import Result
 
 Attack = Callable[[random.Random, int, Path], Result]
 """Makes attack ``number`` from a generator of its own, in an empty folder."""
+Order = tuple[str, int, float]
+"""Module of the kind, number of the attack, limit in seconds."""
 PREPARE_SECONDS = 300.0
+PREPARED = "prepared"
 MOST_MEMORY = 6 << 30
 """Bytes that a worker may allocate: an input that asks for more must not take the machine along."""
 
@@ -43,12 +46,16 @@ def serve(pipe: Connection, seed: int, folder: str) -> None:
     attacks: dict[str, Attack] = {}
     while (order := pipe.recv()) is not None:
         module, number = order
-        if module not in attacks:
-            own = Path(folder) / module
-            own.mkdir()
-            attacks[module] = import_module(module).prepare(own)
-        pipe.send("prepared")
-        pipe.send(attack_once(attacks[module], module, seed, number, Path(folder)))
+        try:
+            if module not in attacks:
+                own = Path(folder) / module
+                own.mkdir()
+                attacks[module] = import_module(module).prepare(own)
+            pipe.send(PREPARED)
+            pipe.send(attack_once(attacks[module], module, seed, number, Path(folder)))
+        except BaseException as error:  # a fault of the attack itself: `observe` has caught the program's
+            pipe.send(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            raise
 
 
 class Worker:
@@ -62,14 +69,16 @@ class Worker:
         """Run one attack and wait for it.
 
         Raises:
-            RuntimeError: the kind's own preparation ended the process; the log says why.
+            Exception: whatever the attack's own code raised outside of what it observes.
         """
         if self.process is None:
             self._start()
         self.pipe.send((module, number))
-        if self._receive(PREPARE_SECONDS) != "prepared":
-            raise RuntimeError(f"{module} could not be prepared; see {self.place}/worker.log")
-        found = self._receive(limit_seconds)
+        found = self._receive(PREPARE_SECONDS)
+        if found == PREPARED:
+            found = self._receive(limit_seconds)
+        if isinstance(found, Exception):
+            raise found
         if isinstance(found, Result):
             return found
         return Result(f"number {number}", found, f"{module} {number}, limit {limit_seconds:g} s")
@@ -101,12 +110,19 @@ class Worker:
             self.process = None
 
 
+def _next(queue: SimpleQueue[Order]) -> Order | None:
+    try:
+        return queue.get_nowait()
+    except Empty:
+        return None
+
+
 def run_all(
-    attacks: Iterable[tuple[str, int, float]], workers: int, seed: int, folder: Path
+    attacks: Iterable[Order], workers: int, seed: int, folder: Path
 ) -> Iterator[tuple[str, int, Result]]:
     """Run attacks given as (module, number, limit in seconds); yields each as it ends, in no fixed order."""
     cap_threads(1)
-    queue: SimpleQueue[tuple[str, int, float]] = SimpleQueue()
+    queue: SimpleQueue[Order] = SimpleQueue()
     for attack in attacks:
         queue.put(attack)
     results: SimpleQueue[tuple[str, int, Result] | None] = SimpleQueue()
@@ -114,8 +130,8 @@ def run_all(
     def drive() -> None:
         worker = Worker(seed, folder)
         try:
-            while not queue.empty():
-                module, number, limit = queue.get()
+            while (order := _next(queue)) is not None:
+                module, number, limit = order
                 results.put((module, number, worker.run(module, number, limit)))
         finally:
             worker.stop()
