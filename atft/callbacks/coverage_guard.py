@@ -54,9 +54,9 @@ class CoverageGuard(pl.Callback):
             return
         receipt = record.receipt
         seen = {"days": receipt.days["train"], "rows": receipt.rows["train"]}
-        place = trainer.fit_loop.epoch_loop._batches_that_stepped
         for logger in trainer.loggers:
-            logger.log_metrics({f"health/coverage_{n}": share(c) for n, c in seen.items()}, step=place)
+            values = {f"health/coverage_{n}": share(c) for n, c in seen.items()}
+            logger.log_metrics(values, step=trainer.global_step)
         whole = self._first_block == 0 and trainer.is_last_batch and not limits(trainer)
         for split in SPLITS if whole else ():
             self.compare(split, receipt.days[split], receipt.rows[split], trainer)

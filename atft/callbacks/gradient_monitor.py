@@ -49,8 +49,7 @@ class GradientMonitor(pl.Callback):
         if not (norms or draws) or not trainer.is_global_zero or not trainer.loggers:
             return
         parts = gradient_parts(pl_module.network)
-        # The axis that Lightning gives to everything that is logged within an epoch.
-        place = trainer.fit_loop.epoch_loop._batches_that_stepped
+        place = trainer.global_step + 1  # of the step that this block closes
         if norms and parts:
             values = gradient_health(parts)
             for logger in trainer.loggers:

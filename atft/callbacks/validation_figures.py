@@ -84,12 +84,10 @@ class ValidationFigures(pl.Callback):
         options = pl_module.network.options
         figures = ranking_figures(sums, self._per_day, dates, list(options.horizons), list(options.quantiles))
         figures |= network_figures(sums, pl_module.trained_on)
-        # The axis that Lightning gives to everything that is logged within an epoch.
-        place = trainer.fit_loop.epoch_loop._batches_that_stepped
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 for tag, figure in figures.items():
-                    logger.experiment.add_figure(tag, figure, place)
+                    logger.experiment.add_figure(tag, figure, trainer.global_step)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._let_go()

@@ -34,7 +34,7 @@ from atft.tasks.checkpoint_fit import (
     selected_blocks,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
-from atft.tasks.step_log import StepLog
+from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -150,12 +150,15 @@ class RankingTask(pl.LightningModule):
 
     def _apply_gradients(self) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
+        rate = largest_rate(optimizer)
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self._advance_schedule()
-        self.log("train/learning_rate", largest_rate(optimizer), on_step=True, on_epoch=False)
-        self.step_log.close_step(self)
+        self.step_log.close_step(self, rate)
+
+    def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
+        count_optimiser_steps(self.trainer)
 
     def _advance_schedule(self) -> None:
         scheduler = self.lr_schedulers()

@@ -15,6 +15,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import DeadTerm, InputError
 from atft.losses.dead_terms import DeadTerms
 from atft.losses.objective import DayObjective, gradient_shares
+from atft.tasks.step_log import log_at
 
 
 class TermShares:
@@ -51,15 +52,17 @@ class TermShares:
             return
         shares = gradient_shares(self.objective, forecast, batch)
         self._dead_terms.see(shares)
-        if due:
-            for name, share in shares.items():
-                task.log(f"train/gradient_share/{name}", share, batch_size=1, sync_dist=True)
-        if due and self.balances:
-            mean = torch.tensor(list(shares.values()), device=task.device)
-            mean = cast(Tensor, task.trainer.strategy.reduce(mean, reduce_op="mean"))
-            self.objective.balance(dict(zip(shares, mean.tolist(), strict=True)))
-            for name, weight in self.objective.term_weights.items():
-                task.log(f"train/weight/{name}", weight, batch_size=1)
+        if not due:
+            return
+        mean = torch.tensor(list(shares.values()), device=task.device)
+        mean = cast(Tensor, task.trainer.strategy.reduce(mean, reduce_op="mean"))
+        shares = dict(zip(shares, mean.tolist(), strict=True))
+        values = {f"train/gradient_share/{name}": share for name, share in shares.items()}
+        if self.balances:
+            self.objective.balance(shares)
+            values |= {f"train/weight/{name}": weight for name, weight in self.objective.term_weights.items()}
+        task.log_dict(values, on_step=True, on_epoch=False, logger=False, batch_size=1)
+        log_at(task.trainer, values, task.global_step + 1)  # of the step that this block closes
 
     def close_epoch(self, task: pl.LightningModule) -> None:
         """End the run if a term with a weight pulled on no rank in the whole epoch.
