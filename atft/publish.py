@@ -1,12 +1,16 @@
 """Files that are whole or absent: written beside their place, flushed to disk, renamed there.
 
-A reader sees the former file or the new one, never half of one, whatever kills the writer.
+A reader sees the former file or the new one, never half of one, whatever kills the writer. What a killed writer
+left beside is removed by the next one: its name says which process of which machine wrote it.
 """
 
 import errno
 import os
-from collections.abc import Iterator
+import re
+import socket
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from atft.errors import InputError
@@ -27,10 +31,12 @@ def published(path: Path, durable: bool = True) -> Iterator[Path]:
     Raises:
         InputError: the disk is full, or refuses the file.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp")
     try:
         with disk_refusals(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if durable:
+                _remove_abandoned(path.parent.glob(f".{escape(path.name)}.*.tmp"))
             beside.touch()  # a place that refuses files says so before the work, not after it
             yield beside
             if durable:
@@ -40,6 +46,34 @@ def published(path: Path, durable: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove temporary files of processes of this machine that were killed, in ``folder`` and all below it."""
+    _remove_abandoned(folder.rglob(".*.tmp"))
+
+
+def _remove_abandoned(files: Iterable[Path]) -> None:
+    for file in files:
+        writer = re.fullmatch(rf"\..+\.{re.escape(_host())}\.(\d+)\.tmp", file.name)
+        if writer and not _is_running(int(writer[1])):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _host() -> str:
+    # Processes of other machines that share the disk cannot be seen from here: their files are left alone.
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 @contextmanager

@@ -17,10 +17,14 @@ from typing import Any, NamedTuple  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from atft.batch import EDGE_FEATURES, DayBatch  # noqa: E402
 
 torch.set_num_threads(1)
+# No example fails for its time: a busy machine is no fault.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def _random_batch(

@@ -50,7 +50,6 @@ def test_the_keys_of_a_sweep_stand_in_its_base_config_and_a_point_builds(path: P
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
 def test_every_key_of_a_sweep_does_something_and_its_corners_step(path: Path, at_home: Path) -> None:
     from atft.search.preflight import preflight

@@ -1,12 +1,15 @@
 """Published files are whole or absent."""
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from atft.errors import InputError
-from atft.publish import publish_text, published
+from atft.publish import publish_text, published, remove_abandoned
 
 
 def test_a_file_appears_with_its_whole_content(tmp_path: Path) -> None:
@@ -22,6 +25,38 @@ def test_a_failure_in_the_middle_leaves_the_former_file_and_no_litter(tmp_path: 
         raise RuntimeError("killed")
     assert path.read_text() == "former"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    code = (
+        "import os, sys; from pathlib import Path; from atft.publish import published\n"
+        "with published(Path(sys.argv[1])) as beside:\n"
+        "    beside.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -9
+    (left,) = tmp_path.iterdir()
+    another_machines = left.with_name(f".a.txt.elsewhere.{left.name.split('.')[-2]}.tmp")
+    another_machines.touch()
+    publish_text(path, "whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, another_machines])
+
+
+def test_a_writer_that_still_runs_is_left_alone(tmp_path: Path) -> None:
+    with published(tmp_path / "a.txt") as beside:
+        remove_abandoned(tmp_path)
+        beside.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_files_of_killed_writers_are_found_at_any_depth(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with published(tmp_path / "deep" / "a.txt") as beside:
+        left = beside.with_name(beside.name.replace(f".{os.getpid()}.", f".{ended.pid}."))
+        left.touch()
+    remove_abandoned(tmp_path)
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.txt"]
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ may pass and another run of the same name may begin.
 
 from pathlib import Path
 
-from atft.publish import disk_refusals
+from atft.publish import disk_refusals, remove_abandoned
 
 
 def next_version(root: Path) -> Path:
@@ -23,6 +23,7 @@ def make_version(wanted: Path) -> Path:
     """
     with disk_refusals(wanted):
         wanted.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(wanted.parent)
         while True:
             try:
                 wanted.mkdir()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from atft.errors import InputError
+from atft.search.credentials import hide
 from atft.search.dimension import Categorical
 from atft.search.space import Point, Space, check_point, grid_size, plain_space, read_space
 from atft.search.typed import typed
@@ -217,7 +218,7 @@ def _check_bounds(sweep: SweepOptions) -> None:
     if sweep.storage and not re.match(r"(sqlite|postgres(ql)?|mysql|mariadb|grpc)(\+\w+)?:", sweep.storage):
         raise InputError(
             "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, "
-            f"got {sweep.storage!r}"
+            f"got {hide(sweep.storage, sweep.storage)!r}"
         )
     if not sweep.root or any(c in sweep.root for c in "?#{}"):
         raise InputError(f"root must be a folder without ? # {{ }} in its name, got {sweep.root!r}")

@@ -84,10 +84,11 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
 
     Args:
         study: opened from the sweep's storage.
-        sweep: its options.
+        sweep: its options; the budget is the study's own, asked for when it was last started.
         now: seconds since 1970; the clock's by default.
     """
     now = time.time() if now is None else now
+    n_trials = int(study.user_attrs.get("n_trials", sweep.n_trials))
     trials = study.get_trials(deepcopy=False)
     states = Counter(outcome(t) for t in trials)
     finished = states["complete"] + states["pruned"]
@@ -103,7 +104,7 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
         directory=Path(sweep.root) / sweep.study,
         metric=sweep.metric,
         maximize=maximize,
-        n_trials=sweep.n_trials,
+        n_trials=n_trials,
         finished=finished,
         states=dict(states),
         failures=dict(Counter(failure_class(t) for t in trials if outcome(t) == "failed")),
@@ -112,7 +113,7 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
         best_value=best.value if best is not None else None,
         best_params=in_order(best.params, sweep.space) if best is not None else {},
         deflated=deflate(values, finished, maximize),
-        seconds_left=_seconds_left(trials, running, sweep, finished),
+        seconds_left=_seconds_left(trials, running, n_trials - finished),
     )
 
 
@@ -141,7 +142,7 @@ def _running(trial: "FrozenTrial", root: Path, now: float) -> RunningTrial:
 
 
 def _seconds_left(
-    trials: "list[FrozenTrial]", running: list[RunningTrial], sweep: "SweepOptions", finished: int
+    trials: "list[FrozenTrial]", running: list[RunningTrial], still_to_finish: int
 ) -> float | None:
     """Trials still to come at the mean time of those that ended, shared by those that run at once."""
     took = [
@@ -149,6 +150,6 @@ def _seconds_left(
         for t in trials
         if outcome(t) in ("complete", "pruned") and t.datetime_complete and t.datetime_start
     ]
-    if not took or finished >= sweep.n_trials:
-        return 0.0 if finished >= sweep.n_trials else None
-    return (sweep.n_trials - finished) * (sum(took) / len(took)) / max(len(running), 1)
+    if not took or still_to_finish <= 0:
+        return 0.0 if still_to_finish <= 0 else None
+    return still_to_finish * (sum(took) / len(took)) / max(len(running), 1)

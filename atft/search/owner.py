@@ -7,6 +7,9 @@ two) say where the id means anything. Of a process elsewhere nothing is known: t
 
 import os
 import socket
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,22 @@ def is_orphaned(owner: Owner) -> bool:
     """Whether the process that started a living process of this machine has ended; False without /proc."""
     fields = _fields(int(owner["pid"]))
     return bool(fields) and int(fields[1]) != owner.get("parent")
+
+
+def on_parent_exit(parent: int, action: Callable[[], None]) -> None:
+    """Call ``action`` from a thread once the process that started this one has ended, within a second.
+
+    Args:
+        parent: its process id; one that has ended already counts.
+        action: what to do then.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        action()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def start_ticks(pid: int) -> int | None:

@@ -7,12 +7,15 @@ cache is built, once and not by each worker beside the others.
 """
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from atft.errors import InputError, RunFailed
 from atft.search.options import SweepOptions, sweep_of
+from atft.search.owner import on_parent_exit
 from atft.threads import cap_threads
 
 
@@ -49,7 +52,8 @@ def exists(sweep: SweepOptions) -> bool:
 def in_own_process(sweep: SweepOptions, threads: int) -> int:
     """Prepare in a process that ends with it; its exit status, after it has said itself what was wrong."""
     command = [sys.executable, "-m", "atft.search.prepare", "--sweep", sweep.as_json()]
-    return subprocess.run([*command, "--threads", str(threads)], check=False).returncode
+    command += ["--threads", str(threads), "--parent", str(os.getpid())]
+    return subprocess.run(command, check=False).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,9 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m atft.search.prepare", description=__doc__)
     parser.add_argument("--sweep", required=True, help="the sweep as JSON")
     parser.add_argument("--threads", type=int, default=1, help="cap of each numerical pool")
+    parser.add_argument("--parent", type=int, help="process whose end is this one's end too")
     given = parser.parse_args(arguments)
     cap_threads(given.threads)
     try:
+        if given.parent is not None:
+            # As by Ctrl-C, so that temporary folders are removed: a minute of checks would be for no one.
+            on_parent_exit(given.parent, lambda: os.kill(os.getpid(), signal.SIGINT))
         prepare(sweep_of(given.sweep))
     except (InputError, RunFailed) as error:
         print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from atft.search.identity import Identity
-    from atft.search.options import SweepOptions
 
 STATES = {"complete": "COMPLETE", "pruned": "PRUNED"}
 """States of ``trial.json`` that are kept; a trial in any other has no value and becomes FAIL."""
@@ -39,7 +38,7 @@ def run(arguments: list[str]) -> int:
 
     from atft.search.identity import identify
     from atft.search.options import read_sweep
-    from atft.search.study import open_storage, study_directory
+    from atft.search.study import describe, open_storage, study_directory
     from atft.search.trial_files import publish_study_files
 
     changes = {"storage": given.storage} if given.storage else {}
@@ -48,7 +47,8 @@ def run(arguments: list[str]) -> int:
     identity = identify(sweep)
     refuse_foreign(held[0], identity, sweep.study)
     study = restore(open_storage(sweep), sweep.study, sweep.direction, held)
-    describe(study, sweep, identity, str(held[0]["study_id"]))
+    describe(study, sweep, identity)
+    study.set_user_attr("study_id", str(held[0]["study_id"]))
     publish_study_files(study, sweep)
     kept = sum(row["state"] in STATES for row in held)
     Console(highlight=False).print(
@@ -137,17 +137,6 @@ def restore(
             study.add_trial(_lost())
         study.add_trial(_frozen(held_trial))
     return study
-
-
-def describe(study: "optuna.Study", sweep: "SweepOptions", identity: "Identity", study_id: str) -> None:
-    """Let a study say of itself again what it is, under the id that its trials carry."""
-    from atft.search.identity import as_plain
-
-    study.set_user_attr("identity", as_plain(identity))
-    study.set_user_attr("config_digest", identity.config_digest)
-    study.set_user_attr("data_digest", identity.data_digest)
-    study.set_user_attr("sweep", sweep.as_json())
-    study.set_user_attr("study_id", study_id)
 
 
 def _frozen(held: dict[str, Any]) -> "FrozenTrial":

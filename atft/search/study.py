@@ -13,10 +13,12 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.errors import InputError, RunFailed
+from atft.search.credentials import hide
 from atft.search.options import SweepOptions
 
 if TYPE_CHECKING:
@@ -90,7 +92,8 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
                 time.sleep(0.2 * (attempt + 1))
                 continue
             raise InputError(
-                f"storage {_without_password(url)}: {_first_line(error)}; is it there and yours?"
+                f"storage {hide(url, url)}: {hide(_first_line(error), url)}; check that the database exists and "
+                "you may access it"
             ) from error
     one_at_a_time(storage)
     return storage
@@ -112,9 +115,10 @@ def while_storage_answers(sweep: SweepOptions) -> Iterator[None]:
     try:
         yield
     except lost as error:
+        url = storage_url(sweep)
         raise RunFailed(
-            f"storage {_without_password(storage_url(sweep))}: {_first_line(error.__cause__ or error)}; nothing is "
-            "lost, the same command goes on when it answers again"
+            f"storage {hide(url, url)}: {hide(_first_line(error.__cause__ or error), url)}; nothing is lost, the "
+            "same command goes on when it answers again"
         ) from error
 
 
@@ -147,9 +151,8 @@ def open_study(
         try:
             study = optuna.load_study(study_name=sweep.study, storage=storage, pruner=pruner)
         except KeyError as error:
-            raise InputError(
-                f"no study {sweep.study!r} in {_without_password(storage_url(sweep))}; start it first"
-            ) from error
+            url = storage_url(sweep)
+            raise InputError(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
     else:
         study = optuna.create_study(
             study_name=sweep.study,
@@ -166,7 +169,7 @@ def open_study(
 
 
 def _take_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -> None:
-    from atft.search.identity import as_plain, of_plain, refuse_changed
+    from atft.search.identity import of_plain, refuse_changed
 
     held = study.user_attrs
     if "study_id" not in held and study.get_trials(deepcopy=False):
@@ -179,13 +182,25 @@ def _take_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identi
         except InputError as error:
             print("\n".join(error.__notes__), file=sys.stderr)  # noqa: T201
             raise
-    study.set_user_attr("identity", as_plain(identity))
-    study.set_user_attr("config_digest", identity.config_digest)
-    study.set_user_attr("data_digest", identity.data_digest)
-    study.set_user_attr("sweep", sweep.as_json())
+    describe(study, sweep, identity)
     if "study_id" not in held:
         # Last: a study with an id says everything of itself.
         study.set_user_attr("study_id", uuid.uuid4().hex[:16])
+
+
+def describe(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -> None:
+    """Write into a study's attributes what its values depend on, and the budget that was asked for last.
+
+    The budget, ``n_trials``, is what status and report count against: the command line may have changed it.
+    """
+    from atft.search.identity import as_plain
+
+    study.set_user_attr("identity", as_plain(identity))
+    study.set_user_attr("config_digest", identity.config_digest)
+    study.set_user_attr("data_digest", identity.data_digest)
+    # Without its storage: the URL may hold a password, and this is read from that storage.
+    study.set_user_attr("sweep", replace(sweep, storage=None).as_json())
+    study.set_user_attr("n_trials", sweep.n_trials)
 
 
 def _sqlite_file(url: str, create: bool) -> None:
@@ -201,7 +216,7 @@ def _grpc(url: str) -> "optuna.storages.BaseStorage":
 
     found = re.fullmatch(r"grpc://([^/:]+|\[[^\]]+\]):(\d+)/?", url)
     if not found:
-        raise InputError(f"storage: a gRPC proxy is grpc://HOST:PORT, got {url!r}")
+        raise InputError(f"storage: a gRPC proxy is grpc://HOST:PORT, got {hide(url, url)!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -214,10 +229,6 @@ def _grpc(url: str) -> "optuna.storages.BaseStorage":
             f"storage {url}: nothing answers within 10 s; start optuna.storages.run_grpc_proxy_server there"
         ) from error
     return storage
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"://([^:@/]+):[^@/]*@", r"://\1:***@", url)
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.errors import InputError, RunFailed
+from atft.publish import remove_abandoned
 from atft.search.claim import finished, is_surplus
 from atft.search.early_stop import reason_to_stop
 from atft.search.options import SweepOptions
@@ -77,6 +78,7 @@ class Supervisor:
 
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
+            remove_abandoned(study_directory(self.sweep))  # of workers that were killed while they wrote
             self._told = {t.number for t in self._trials() if t.state.is_finished()}
             self._reconcile()
             with Live(console=self.console, auto_refresh=False, transient=True) as live:

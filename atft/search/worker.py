@@ -7,10 +7,8 @@ worker that nobody watches would train beside those of the supervisor that is st
 """
 
 import argparse
-import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from atft.errors import InputError, RunFailed
 from atft.search.options import SweepOptions, sweep_of
+from atft.search.owner import on_parent_exit
 from atft.threads import cap_threads
 
 if TYPE_CHECKING:
@@ -52,14 +51,9 @@ class Stop:
         """Take SIGINT for a request from now on, and the end of ``parent`` too."""
         signal.signal(signal.SIGINT, self._on_signal)
         if parent is not None:
-            threading.Thread(target=self._watch, args=(parent,), daemon=True).start()
+            on_parent_exit(parent, self._on_signal)
 
     def _on_signal(self, *_: object) -> None:
-        self.requested = True
-
-    def _watch(self, parent: int) -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
         self.requested = True
 
 

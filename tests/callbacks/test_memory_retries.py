@@ -87,7 +87,6 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_one_of_two_devices_that_is_short_of_memory_does_not_change_the_weights(
     tiny_run: Any, tmp_path: Path
 ) -> None:
@@ -100,7 +99,7 @@ def test_one_of_two_devices_that_is_short_of_memory_does_not_change_the_weights(
     two += ["--model.network.dropout", "0", "--model.network.gat_dropout", "0", "--trainer.max_epochs", "1"]
     for name, start in (("plenty", ["-m", "atft"]), ("short", [script])):
         words = [sys.executable, *start, "fit", *two, "--trainer.default_root_dir", tmp_path, "--name", name]
-        done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=140)
+        done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
     assert "warning: memory ran out 2 times so far on the other devices" in done.stderr
     held = [torch.load(tmp_path / n / "version_0" / "last.ckpt")["state_dict"] for n in ("plenty", "short")]

@@ -1,7 +1,6 @@
 """Speeds count what went through the network, each day once, and appear every epoch."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from atft.callbacks.throughput import gpu_figures
 from atft.tasks.day_data import DayData
+from atft.tasks.ranking import RankingTask
 
 SPEEDS = ["speed/days_per_second", "speed/stock_days_per_second", "speed/waiting_share"]
 
@@ -46,16 +46,34 @@ def test_every_epoch_tells_its_speed_in_tensorboard_and_in_the_metrics_file(tiny
 def test_a_slow_loader_shows_as_waiting_and_a_slow_validation_does_not(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    former = DayData.on_after_batch_transfer
+    class Clock:
+        """A clock that only the loader and the network move."""
 
-    def slow(self: DayData, batch: Any, index: int) -> Any:
-        time.sleep(0.1 if self.trainer is not None and self.trainer.training else 0.05)
-        return former(self, batch, index)
+        now = 0.0
 
-    monkeypatch.setattr(DayData, "on_after_batch_transfer", slow)
+        @classmethod
+        def perf_counter(cls) -> float:
+            return cls.now
+
+    def taking(seconds: float, kind: type, name: str) -> None:
+        former = getattr(kind, name)
+
+        def slow(self: Any, *arguments: Any) -> Any:
+            Clock.now += seconds
+            return former(self, *arguments)
+
+        monkeypatch.setattr(kind, name, slow)
+
+    for module in ("run_record", "throughput"):
+        monkeypatch.setattr(f"atft.callbacks.{module}.time", Clock)
+    taking(1.0, DayData, "on_after_batch_transfer")
+    taking(3.0, RankingTask, "training_step")
+    taking(50.0, RankingTask, "validation_step")
     elsewhere = ["--trainer.max_epochs", "1", "--trainer.default_root_dir", tmp_path]
     assert atft("fit", "--config", tiny_run.config, *elsewhere).code == 0
     (epoch,) = json.loads((tmp_path / "tiny" / "version_0" / "metrics.json").read_text())["epochs"]
     receipt = json.loads((tmp_path / "tiny" / "version_0" / "receipt.json").read_text())
     trained = receipt["rows"]["train"]["seen"] / epoch["speed/stock_days_per_second"]
-    assert epoch["speed/waiting_share"] > 0.3 and trained < epoch["seconds"] - 0.05
+    blocks = receipt["seconds"]["waiting_for_data"]  # a second each
+    assert epoch["speed/waiting_share"] == pytest.approx(1 / 4) and trained == pytest.approx(4 * blocks)
+    assert epoch["seconds"] > trained + 50

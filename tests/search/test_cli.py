@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,8 +52,6 @@ def test_cores_are_divided_among_the_workers_unless_threads_are_named() -> None:
 
 
 def test_the_door_prints_one_line_and_ends_with_two() -> None:
-    start = time.perf_counter()
     ended = subprocess.run([sys.executable, DOOR, "stats"], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "atft: error: no command 'stats'; did you mean 'status'?\n"
-    assert time.perf_counter() - start < 10

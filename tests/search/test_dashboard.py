@@ -40,9 +40,9 @@ def test_the_dashboard_shows_the_study_on_loopback_only(
     )
     try:
         shown = ""
-        for _ in range(120):
+        while served.poll() is None:
             try:
-                with urlopen(f"http://{LOOPBACK}:{port}/api/studies", timeout=5) as answer:
+                with urlopen(f"http://{LOOPBACK}:{port}/api/studies", timeout=60) as answer:
                     shown = answer.read().decode()
                 break
             except OSError:

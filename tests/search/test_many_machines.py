@@ -65,10 +65,8 @@ def answers(port: int) -> bool:
         return knock.connect_ex(("localhost", port)) == 0
 
 
-def until(true: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
+def until(true: Callable[[], object]) -> None:
+    while not true():  # the test's own limit of time ends one that hangs
         time.sleep(0.05)
 
 
@@ -163,7 +161,7 @@ def search_with_two_machines(
         for owner in [t.user_attrs["owner"]["pid"] for t in running()][:1]:
             os.kill(owner, signal.SIGKILL)
     for each in machines:
-        said, _ = each.communicate(timeout=200)
+        said, _ = each.communicate()
         assert each.returncode == 0, said
     trials = study.trials
     assert len(finished(trials)) == sweep.n_trials
@@ -220,7 +218,7 @@ def test_a_sweep_whose_database_crashes_ends_in_a_line_and_the_same_command_goes
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
         until(lambda: any(t.state.name == "RUNNING" and t.last_step for t in study.trials))
         postgres.stop(signal.SIGQUIT)
-        _, said = first.communicate(timeout=120)
+        _, said = first.communicate()
     assert first.returncode == 1, said
     told = [line for line in said.splitlines() if "error" in line]
     assert len(told) == 1 and "Traceback" not in said, said

@@ -83,6 +83,15 @@ def test_a_half_written_progress_file_is_as_good_as_none(
     assert trial.phase == "preparing" and trial.epochs_per_minute is None and trial.seconds_left is None
 
 
+def test_the_budget_is_the_one_that_the_study_was_last_started_with(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> None:
+    study = make_study(values=[0.1, 0.2])
+    study.set_user_attr("n_trials", 2)  # by `--n-trials 2`, where the file says 24
+    seen = overview(study, make_sweep(n_trials=24))
+    assert (seen.state, seen.n_trials, seen.seconds_left) == ("done", 2, 0.0)
+
+
 @pytest.mark.parametrize(
     ("trials", "state"),
     [

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from atft.errors import InputError
 from atft.search.options import SweepOptions
 from atft.search.prepare import exists, in_own_process, prepare
-from atft.search.study import open_study
+from atft.search.study import open_study, study_directory
 
 Make = Callable[..., SweepOptions]
 
@@ -32,6 +34,14 @@ def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_
     assert list((tmp_path / "cache").rglob("*.arrow"))
     with pytest.raises(InputError, match="things that its values depend on changed"):
         prepare(replace(sweep, metric="val/ic"))
+
+
+def test_a_preparation_whose_supervisor_was_killed_ends_too_and_leaves_no_study(make_sweep: Make) -> None:
+    sweep = make_sweep()
+    words = [sys.executable, "-m", "atft.search.prepare", "--sweep", sweep.as_json(), "--parent", "1"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
+    assert not study_directory(sweep).exists()
 
 
 def test_a_refusal_in_the_other_process_is_one_line_and_its_exit_status(

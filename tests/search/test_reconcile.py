@@ -1,4 +1,4 @@
-import time
+import sqlite3
 import warnings
 from pathlib import Path
 
@@ -94,10 +94,11 @@ def test_a_trial_that_ended_in_the_meantime_is_not_failed() -> None:
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_a_process_elsewhere_that_fell_silent_is_found_by_its_heartbeat(tmp_path: Path) -> None:
-    study = new_study(tmp_path / "s.db", heartbeat_interval=1, grace_period=1)
+    study = new_study(tmp_path / "s.db", heartbeat_interval=600, grace_period=1200)
     trial = owned(study, {**GONE, "host": "elsewhere"})
     study._storage.record_heartbeat(trial._trial_id)
     assert reconcile(study, n_trials=5, max_retry=1) == Reconciled([], [])
-    time.sleep(2.1)
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute("UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, '-21 minutes')")
     assert reconcile(study, n_trials=5, max_retry=1) == Reconciled([], [0])
     assert states(study) == ["FAIL", "WAITING"]

@@ -131,10 +131,8 @@ class Started:
         )
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
+def until(true: Callable[[], object]) -> None:
+    while not true():  # the test's own limit of time ends one that hangs
         time.sleep(0.05)
 
 
@@ -150,7 +148,7 @@ def test_a_trial_whose_worker_died_goes_on_from_its_last_checkpoint(
     started = Started(sweep, toy_command(sweep, 0))
     until(lambda: any((t.last_step or 0) >= 2 for t in study.trials))
     os.kill(study.trials[0].user_attrs["owner"]["pid"], signal.SIGKILL)
-    said, _ = started.process.communicate(timeout=120)
+    said, _ = started.process.communicate()
     first, second = study.trials
     assert started.process.returncode == 0, said
     assert "worker 0 ended (signal 9) and is replaced" in said and "1 failed (1 crash)" in said
@@ -172,7 +170,7 @@ def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
     for _ in range(times):
         started.process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    said, _ = started.process.communicate(timeout=30)
+    said, _ = started.process.communicate()
     assert started.process.returncode == 130
     assert "interrupted: the same command goes on from here" in said
     assert [failure_class(t) for t in study.trials if t.state.name == "FAIL"] == ["interrupted"] * 2

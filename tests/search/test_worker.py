@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,13 +145,14 @@ def test_a_worker_that_is_told_to_leave_asks_for_no_other_trial(toy_sweep: Make,
     assert [t.state.name for t in study.trials] == ["COMPLETE"]
 
 
-def test_a_worker_hears_of_the_end_of_the_process_that_started_it() -> None:
+def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
     code = (
         "import os, subprocess, sys, time\n"
         "from atft.search.worker import Stop\n"
         "if sys.argv[1:]:\n"
         "    stop = Stop()\n"
         "    stop.listen(int(sys.argv[1]))\n"
+        "    print('listening', flush=True)\n"
         "    while not stop(): time.sleep(.01)\n"
         "    print('left')\n"
         "else:\n"
@@ -160,9 +160,9 @@ def test_a_worker_hears_of_the_end_of_the_process_that_started_it() -> None:
         "    time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        time.sleep(2)
+        assert parent.stdout is not None and parent.stdout.readline() == "listening\n"
         parent.kill()
-        assert parent.stdout is not None and parent.stdout.read() == "left\n"
+        assert parent.stdout.read() == "left\n"
 
 
 def test_a_worker_without_its_study_says_so_in_a_line(

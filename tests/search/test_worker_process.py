@@ -6,9 +6,7 @@ from atft.search.worker_process import WorkerProcess
 
 
 def ended(worker: WorkerProcess) -> int:
-    deadline = time.monotonic() + 20
-    while (code := worker.ended()) is None:
-        assert time.monotonic() < deadline
+    while (code := worker.ended()) is None:  # the test's own limit of time ends one that hangs
         time.sleep(0.01)
     return code
 
