@@ -1,0 +1,244 @@
+"""Which dates are trading days, judged before anything counts them.
+
+A label of five days counts five entries of the calendar, so a date that is no session, or a session that is
+missing, moves the labels, returns and windows of every stock around it. Four rules, from plain counts per date:
+
+- a date before 1800 or in the future is an error, whatever the options say;
+- a weekday that the market does not trade (Saturday rows, a coin beside stocks) is rare;
+- a day with less than half of the stocks, or 5 % of the traded value, of its trailing median is thin;
+- a gap is a run of missing weekdays longer than the market's usual holidays. What straddles it is unknown:
+  its weekdays become days of the calendar on which nothing is observed.
+
+Thin days are judged by the days before them only; weekdays and usual holidays by the whole file, because it
+takes a year of it to know them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from atft.errors import InputError, nearest
+
+WAYS = {
+    "rare_weekdays": ("error", "exclude", "keep"),
+    "thin_days": ("error", "exclude", "keep"),
+    "gaps": ("unknown", "error", "keep"),
+}
+EARLIEST = date(1800, 1, 1)
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+USUAL_SHARE = np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.75, 0.75])
+"""Least share of a usual weekday's rows. A market trades on Saturdays nearly every week or hardly ever."""
+MIN_WEEKS = 3
+"""No weekday is rare for fewer missing weeks: a file of eight days has some weekdays once and others twice."""
+TRAILING_DAYS, MIN_TRAILING_DAYS = 60, 5
+MIN_STOCKS_SHARE, MIN_VALUE_SHARE = 0.5, 0.05
+"""Half days before holidays keep all stocks and a fifth of the value (NASDAQ 2003 to 2017: 0.52 and 0.22)."""
+MIN_USUAL_STOCKS = 10
+"""Of fewer stocks, half may be quiet on a day that is a session."""
+SHORTEST_USUAL_GAP, LONGEST_USUAL_GAP = 4, 8
+"""Missing weekdays: 4 are always usual (September 2001), 9 never (the longest Asian holidays have 8)."""
+MAX_INSERTED = 260
+"""Days inserted into one gap, at most: no feature window is longer. A longer label raises it."""
+
+
+@dataclass(frozen=True)
+class DayRules:
+    """What happens to days that look wrong; the options of prices and of panels have fields of these names."""
+
+    rare_weekdays: str = "error"
+    thin_days: str = "error"
+    gaps: str = "unknown"
+
+    def check(self, prefix: str = "") -> None:
+        """Check each rule's value; ``prefix`` is what the user writes before the option's name.
+
+        Raises:
+            InputError: a value that the rule does not have.
+        """
+        for name, ways in WAYS.items():
+            value = getattr(self, name)
+            if value not in ways:
+                raise InputError(
+                    f"{prefix}{name} must be one of {', '.join(ways)}, got {value!r}{nearest(str(value), ways)}"
+                )
+
+
+@dataclass(frozen=True)
+class TradingDays:
+    """The calendar: dates that were kept and days that were inserted into gaps, ascending."""
+
+    calendar: tuple[date, ...]
+    source: Int[np.ndarray, " calendar"]
+    """Index of each day among the dates that were judged, -1 for an inserted day."""
+    findings: tuple[str, ...]
+    """A line for each thing that was left out, inserted or kept; empty for a clean calendar."""
+
+
+class _Judge:
+    """The rules at work on one file: what a finding does, and what is said of it."""
+
+    def __init__(self, dates: Sequence[date], rules: DayRules, where: str, prefix: str) -> None:
+        self.dates, self.rules, self.where, self.prefix = dates, rules, where, prefix
+        self.kept = np.ones(len(dates), dtype=bool)
+        self.findings: list[str] = []
+
+    def days(self, option: str, which: np.ndarray, what: str, numbers: Sequence[str], advice: str) -> None:
+        """Raise for days that look wrong, leave them out, or only name them with their ``numbers``."""
+        if not which.any():
+            return
+        places = np.flatnonzero(which)
+        first = ", ".join(f"{self.dates[i]} ({numbers[i]})" for i in places[:3])
+        text = f"{what}: {len(places):,}, the first {first}"
+        if getattr(self.rules, option) == "error":
+            raise InputError(
+                f"{self.where}: {text}; {advice}, or set {self.prefix}{option} to exclude or keep"
+            )
+        exclude = getattr(self.rules, option) == "exclude"
+        self.findings.append(f"{'left out' if exclude else 'kept'}, {text}")
+        if exclude:
+            self.kept[places] = False
+
+    def gaps(self, ends: Sequence[tuple[date, date, int]], most: int) -> None:
+        """The same for gaps, each with its last date before, first date after and missing weekdays."""
+        if not ends:
+            return
+        first = ", ".join(f"{a} to {b} ({n:,} missing)" for a, b, n in ends[:3])
+        text = f"gaps of more than {most} weekdays: {len(ends):,}, the first {first}"
+        if self.rules.gaps == "error":
+            raise InputError(
+                f"{self.where}: {text}; complete the file, or set {self.prefix}gaps to unknown or keep"
+            )
+        unknown = self.rules.gaps == "unknown"
+        self.findings.append(f"{'unknown across' if unknown else 'kept'}, {text}")
+
+
+def judge_days(
+    dates: Sequence[date],
+    stocks: Int[np.ndarray, " dates"],
+    value: Float[np.ndarray, " dates"],
+    rules: DayRules,
+    where: str,
+    today: date,
+    longest_label_days: int,
+    prefix: str = "",
+) -> TradingDays:
+    """Decide which dates are trading days, and complete the calendar where a stretch of it is missing.
+
+    Args:
+        dates: distinct, ascending, at least one.
+        stocks: rows of each date that count: a usable close, a known row of a panel.
+        value: traded value of each date in any currency, 0 where unknown; all 0 where there is none.
+        rules: what to do with what is found.
+        where: the file, for messages.
+        today: dates after tomorrow are an error.
+        longest_label_days: trading days that a label reaches.
+        prefix: what the user writes before the options' names.
+
+    Returns:
+        The calendar. Of a gap longer than ``MAX_INSERTED`` weekdays (or the longest label) only the last ones
+        are inserted: neither labels nor windows can tell the difference, and memory stays bounded.
+
+    Raises:
+        InputError: a date before 1800 or in the future, or a rule set to "error" found something.
+    """
+    if dates[0] < EARLIEST or dates[-1] > today + timedelta(days=1):
+        wrong = dates[0] if dates[0] < EARLIEST else dates[-1]
+        raise InputError(
+            f"{where}: a row is dated {wrong}; dates must be from {EARLIEST} to today, {today}: "
+            f"correct or remove such rows"
+        )
+    judge = _Judge(dates, rules, where, prefix)
+    weekday = np.array([day.weekday() for day in dates])
+    usual = usual_weekdays(weekday, stocks)
+    odd = ~usual[weekday]
+    names = " and ".join(name for w, name in enumerate(WEEKDAYS) if odd[weekday == w].any())
+    rows = [f"{n:,} stocks" for n in stocks.tolist()]
+    judge.days("rare_weekdays", odd, f"dates on {names}, when this market rarely trades", rows, "remove them")
+    few, idle = thin_days(stocks, value, ~odd)
+    judge.days("thin_days", few, "days with less than half of the usual stocks", rows, "complete them")
+    traded = [f"{v:.3g}" for v in value.tolist()]
+    what = f"days with less than {MIN_VALUE_SHARE:.0%} of the usual traded value"
+    judge.days("thin_days", idle, what, traded, "remove them where the market was closed")
+
+    kept = np.flatnonzero(judge.kept).tolist()
+    missing = missing_weekdays([dates[i] for i in kept], usual)
+    most = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
+    holes = {kept[i]: (dates[kept[i + 1]], int(missing[i])) for i in np.flatnonzero(missing > most)}
+    judge.gaps([(dates[i], end, count) for i, (end, count) in holes.items()], most)
+    if rules.gaps != "unknown":
+        holes = {}
+    calendar: list[date] = []
+    source: list[int] = []
+    for i in kept:
+        calendar.append(dates[i])
+        source.append(i)
+        if i in holes:
+            end, count = holes[i]
+            count = min(count, max(MAX_INSERTED, longest_label_days))
+            inserted = np.busday_offset(np.datetime64(end), np.arange(-count, 0), "forward", usual)
+            calendar += inserted.tolist()
+            source += [-1] * count
+    return TradingDays(tuple(calendar), np.array(source, dtype=np.int64), tuple(judge.findings))
+
+
+def usual_weekdays(
+    weekday: Int[np.ndarray, " dates"], stocks: Int[np.ndarray, " dates"]
+) -> Bool[np.ndarray, "7"]:
+    """Say on which weekdays, 0 for Monday, the market trades: those with most of the rows of a usual one.
+
+    The usual one is the median of the five weekdays with most rows, so that markets that trade from Sunday to
+    Thursday, or on all seven days, are what they are.
+    """
+    total = np.bincount(weekday, weights=stocks, minlength=7)
+    best = np.sort(total)[-5:]
+    typical = float(np.median(best[best > 0])) if total.any() else 0.0
+    a_day = float(np.median(stocks[stocks > 0])) if total.any() else 0.0
+    rare = (total < USUAL_SHARE * typical) & (total <= typical - MIN_WEEKS * a_day)
+    usual: np.ndarray = ~rare & (np.bincount(weekday, minlength=7) > 0)
+    return usual
+
+
+def thin_days(
+    stocks: Int[np.ndarray, " dates"], value: Float[np.ndarray, " dates"], session: Bool[np.ndarray, " dates"]
+) -> tuple[Bool[np.ndarray, " dates"], Bool[np.ndarray, " dates"]]:
+    """Say which days have too few stocks, and which of the others too little traded value.
+
+    Each is compared with the median of the up to 60 sessions before it, thin ones included, so that a lasting
+    change of the panel becomes usual after half as many. A day without any stock is always thin.
+    """
+    few, idle = np.zeros((2, len(stocks)), dtype=bool)
+    days = np.flatnonzero(session)
+    for place, i in enumerate(days):
+        before = days[max(0, place - TRAILING_DAYS) : place]
+        if len(before) < MIN_TRAILING_DAYS:
+            continue
+        usual = np.median(stocks[before])
+        if usual >= MIN_USUAL_STOCKS:
+            few[i] = stocks[i] < MIN_STOCKS_SHARE * usual
+            idle[i] = not few[i] and value[i] < MIN_VALUE_SHARE * np.median(value[before])
+    return few | (session & (stocks == 0) & bool(stocks.any())), idle
+
+
+def missing_weekdays(dates: Sequence[date], usual: Bool[np.ndarray, "7"]) -> Int[np.ndarray, " gaps"]:
+    """Count the usual weekdays that lie between each date and the next one."""
+    days = np.array(dates, dtype="datetime64[D]")
+    if len(days) < 2 or not usual.any():
+        return np.zeros(max(0, len(days) - 1), dtype=np.int64)
+    missing: np.ndarray = np.busday_count(days[:-1] + 1, days[1:], usual)
+    return missing
+
+
+def longest_usual_gap(missing: Int[np.ndarray, " gaps"], years: float) -> int:
+    """Missing weekdays that are a usual holiday: one more than what recurs once a year, from 4 to 8.
+
+    A file of fewer dates than weekdays (weekly, monthly) has usual gaps of about its own step.
+    """
+    if not len(missing):
+        return SHORTEST_USUAL_GAP
+    once_a_year = max(2, int(np.ceil(years)))
+    recurs = int(np.sort(missing)[-once_a_year]) if len(missing) >= once_a_year else 0
+    step = int(np.median(missing))
+    return max(SHORTEST_USUAL_GAP + 2 * step, min(LONGEST_USUAL_GAP, recurs + 1))
