@@ -10,7 +10,13 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Input that cannot be used. The message is one line: what, where, what to do."""
+    """Input that cannot be used. The message is one line: what, where, what to do.
+
+    Control characters, which a file's names and cells may hold, are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class RunFailed(RuntimeError):
@@ -59,3 +65,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names) or 'none'}"
+
+
+def printable(text: str) -> str:
+    r"""Escape what is not printable: a line break becomes ``\n``."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def one_line(error: BaseException, most: int = 120) -> str:
+    """The text of a library's error, without its line breaks and cut, to stand inside a message."""
+    return " ".join(str(error).split())[:most]

@@ -221,16 +221,12 @@ def footer_names(path: str | Path) -> tuple[str, ...]:
     """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
 
     Raises:
-        InputError: nothing is there, or the file is not Parquet.
+        InputError: nothing is there, the file is not Parquet, or two columns have one name.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from atft.parquet import open_parquet
 
-    first = panel_files(path)[0]
-    try:
-        return tuple(pq.read_schema(first).names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{first}: not a readable Parquet file ({error}); write it again") from error
+    with open_parquet(panel_files(path)[0]) as file:
+        return tuple(file.schema_arrow.names)
 
 
 def day_index(calendar: Sequence[date], day: date, side: str) -> int:

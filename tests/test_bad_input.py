@@ -19,11 +19,11 @@ PANELS: dict[str, tuple[Edit, str]] = {
     "a missing column": (lambda f: f.drop("date"), "no column 'date' for the role date"),
     "a code column of floats": (
         lambda f: f.with_columns(code=pl.col("x_0").fill_null(0)),
-        "'code' must hold strings",
+        "must be a whole number below 16,777,216",
     ),
     "a feature of strings": (
         lambda f: f.with_columns(x_1=pl.lit("high")),
-        "'x_1' must be numeric, it is",
+        "column 'x_1', row 1: 'high' is not a number",
     ),
     "a universe of numbers": (lambda f: f.with_columns(universe=pl.lit(1)), "'universe' must be boolean"),
     "duplicate rows": (lambda f: pl.concat([f, f[5:6]]).sort("date", "code"), "duplicate rows, the first is"),

@@ -1,6 +1,6 @@
 """The one error of the user, and the nearest name it offers."""
 
-from atft.errors import InputError, NonFiniteLoss, RunFailed, VarianceCollapse, nearest
+from atft.errors import InputError, NonFiniteLoss, RunFailed, VarianceCollapse, nearest, one_line
 
 
 def test_the_nearest_name_is_offered_or_all_are_listed() -> None:
@@ -13,3 +13,11 @@ def test_input_that_cannot_be_used_is_a_value_error_and_a_collapse_is_not() -> N
     assert issubclass(InputError, ValueError)
     assert issubclass(VarianceCollapse, RunFailed) and issubclass(NonFiniteLoss, RunFailed)
     assert issubclass(RunFailed, RuntimeError) and not issubclass(RunFailed, InputError)
+
+
+def test_control_characters_never_reach_the_terminal() -> None:
+    assert str(InputError("a\x1b[2J\nb\u202ec é")) == r"a\x1b[2J\nb\u202ec é"
+
+
+def test_a_library_s_error_becomes_a_part_of_a_line() -> None:
+    assert one_line(ValueError("two\n lines " + "x" * 500)) == "two lines " + "x" * 110

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from atft.data.panel_stream import readable
 from atft.errors import InputError
+from atft.parquet import readable
 
 
 def source_fingerprint(files: Sequence[Path]) -> str:

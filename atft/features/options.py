@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from atft.errors import InputError, nearest
 
-GATES = ("duplicates", "non_positive", "frozen", "jumps", "time_zones")
+GATES = ("duplicates", "non_positive", "frozen", "jumps")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,6 @@ class FeatureOptions:
         return_cap: largest believable return as a fraction: 3 means four times, or a quarter of, the close
             before.
         jump_labels: forward returns over an excluded jump: "null", or "keep" for the raw ratio of the closes.
-        time_zones: gate for dates written with different UTC offsets: error, exclude (all but the offset of
-            the earliest date) or keep (take each date as it is written).
     """
 
     min_close: float = 2.0
@@ -48,7 +46,6 @@ class FeatureOptions:
     jumps: str = "exclude"
     return_cap: float = 3.0
     jump_labels: str = "null"
-    time_zones: str = "error"
 
     def check(self) -> None:
         """Refuse what cannot be meant.
@@ -57,7 +54,7 @@ class FeatureOptions:
             InputError: an option is out of its range; one line naming it.
         """
         for gate in GATES:
-            ways = ["error", "exclude", *(["keep"] if gate in ("frozen", "jumps", "time_zones") else [])]
+            ways = ["error", "exclude", *(["keep"] if gate in ("frozen", "jumps") else [])]
             _one_of(gate, getattr(self, gate), ways)
         _one_of("jump_labels", self.jump_labels, ["null", "keep"])
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:

@@ -1,27 +1,31 @@
 """Read daily prices into dense [days, stocks] grids.
 
-Polars scans lazily and streams; what stays is one float32 grid per price column on the panel's own calendar
+The file streams through in batches; what stays is one float32 grid per price column on the panel's own calendar
 (the dates that occur), NaN where a stock has no row. 6.7 million rows of 3,064 stocks take 46 MB a column. A
 panel of many short-lived stocks wastes cells: memory grows with days x stocks, not with rows.
 """
 
+import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float32, Int32
 
-from atft.errors import InputError, nearest
+from atft.cells import Place, read_codes, read_names, read_numbers
+from atft.dates import EPOCH, DayReader
+from atft.errors import InputError, nearest, one_line
 from atft.features.options import FeatureOptions
-
-if TYPE_CHECKING:
-    import polars as pl
+from atft.parquet import open_parquet, readable
 
 PRICES = ("open", "high", "low", "close", "volume")
 # An open or close this far outside [low, high] says that the row's prices are not on one split basis.
 TOLERANCE = 0.02
+BATCH_ROWS = 262_144
 
 
 @dataclass
@@ -44,8 +48,7 @@ class PriceGrid:
 def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int]) -> PriceGrid:
     """Read a Parquet or CSV file, pass each row through the gates that need only the row itself.
 
-    Dates may be dates, timestamps (the local day as it is written counts) or ISO text; codes are text, so
-    that "0050" keeps its zeros. An ``open`` of 0 is a missing open.
+    Dates, codes and numbers are read as `atft.dates` and `atft.cells` say. An ``open`` of 0 is a missing open.
 
     Args:
         path: ``.parquet`` or ``.csv`` with date, code, open, high, low, close, volume, optional sector.
@@ -56,13 +59,14 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
         InputError: the file cannot be read, a column is missing or has a wrong type, or a gate set to
             "error" found a row.
     """
-    frame = _rows(path)
-    frame = _one_time_zone(frame, path, options, exclusions)
-    day, calendar = _calendar(frame, path)
-    codes, stock = _indexed(frame["code"])
-    sectors, sector = _indexed(frame["sector"])
-    values = {name: frame[name].to_numpy() for name in PRICES}
-    del frame
+    values = _rows(path)
+    present = np.unique(values["date"])
+    day = np.searchsorted(present, values.pop("date"))
+    calendar = [EPOCH + timedelta(days=int(d)) for d in present]
+    if len(calendar) < 2:
+        raise InputError(f"{path}: only one trading day, {calendar[0]}; a panel needs at least two")
+    codes, stock = values.pop("code")
+    sectors, sector = values.pop("sector")
 
     cell = day.astype(np.int64) * len(codes) + stock
     keep = np.ones(len(cell), dtype=bool)
@@ -95,95 +99,92 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     return PriceGrid(calendar, codes, sector=grid(sector, -1, np.int32), sectors=sectors, **grids)
 
 
-def _rows(path: Path) -> "pl.DataFrame":
-    """Date (as it came), code, prices, sector: streamed from disk, typed, nothing else."""
-    import polars as pl
+class Numbering:
+    """Gives each distinct text of a stream a number."""
 
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def of(self, texts: pa.Array) -> Int32[np.ndarray, " rows"]:
+        """Number of each text, -1 for null."""
+        encoded = texts.dictionary_encode()
+        own = [self._numbers.setdefault(t, len(self._numbers)) for t in encoded.dictionary.to_pylist()]
+        numbers: Int32[np.ndarray, " rows"] = np.array([*own, -1], dtype=np.int32)[
+            encoded.indices.fill_null(-1).to_numpy()
+        ]
+        return numbers
+
+    def ascending(self, numbers: Int32[np.ndarray, " rows"]) -> tuple[list[str], Int32[np.ndarray, " rows"]]:
+        """The texts in ascending order, and each row's index among them, -1 for null."""
+        texts = sorted(self._numbers)
+        place = np.empty(len(texts) + 1, dtype=np.int32)
+        place[[self._numbers[t] for t in texts]] = np.arange(len(texts))
+        place[-1] = -1
+        return texts, place[numbers]
+
+
+def _rows(path: Path) -> dict[str, Any]:
+    """Every row in file order: days, (codes, stock), (sectors, sector), and float32 prices."""
+    days, stocks, sectors = DayReader(), Numbering(), Numbering()
+    columns: dict[str, list[np.ndarray]] = {n: [] for n in ("date", "code", "sector", *PRICES)}
+    first_row = 0
+    for batch in _batches(path):
+        cells = {n: (batch.column(n), Place(path, n, first_row)) for n in batch.schema.names}
+        columns["date"].append(days.read(*cells["date"]))
+        columns["code"].append(stocks.of(read_codes(*cells["code"])))
+        for name in PRICES:
+            columns[name].append(read_numbers(*cells[name]).to_numpy(zero_copy_only=False))
+        sector = read_names(*cells["sector"]) if "sector" in cells else pa.nulls(len(batch), pa.string())
+        columns["sector"].append(sectors.of(sector))
+        first_row += len(batch)
+    if not first_row:
+        raise InputError(f"{path}: no rows; give a file with prices")
+    rows: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+    rows["code"], rows["sector"] = stocks.ascending(rows["code"]), sectors.ascending(rows["sector"])
+    return rows
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The needed columns as they are stored; text where the file is text."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the Parquet or CSV file of the prices")
+    if path.suffix.lower() in (".csv", ".txt"):
+        yield from _csv_batches(path)
+        return
+    with open_parquet(path) as file:
+        stream = file.iter_batches(batch_size=BATCH_ROWS, columns=_needed(file.schema_arrow.names, path))
+        while True:
+            with readable(path):
+                batch = next(stream, None)
+            if batch is None:
+                return
+            yield batch
+
+
+def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    from pyarrow.csv import ConvertOptions, open_csv
+
     try:
-        if path.suffix.lower() in (".csv", ".txt"):
-            # Text stays text until it is cast, so that "0050" is a code and a bad number is named.
-            scan = pl.scan_csv(path, infer_schema=False)
-        else:
-            scan = pl.scan_parquet(path)
-        schema = scan.collect_schema()
-        for name in ("date", "code", *PRICES):
-            if name not in schema:
-                raise InputError(f"{path}: no column {name!r}{nearest(name, schema.names())}")
-        wrong = [n for n in PRICES if not (schema[n].is_numeric() or schema[n] == pl.String)]
-        if wrong:
-            raise InputError(f"{path}: column {wrong[0]!r} is {schema[wrong[0]]}; it must be numeric")
-        when = schema["date"]
-        if not (when in (pl.Date, pl.String) or isinstance(when, pl.Datetime)):
-            raise InputError(f"{path}: column 'date' is {when}; it must be a date, a timestamp or ISO text")
-        sector = pl.col("sector").cast(pl.String) if "sector" in schema else pl.lit(None, dtype=pl.String)
-        # Through float64: a CSV and the Parquet file of the same numbers give the same float32.
-        prices = [pl.col(n).cast(pl.Float64).cast(pl.Float32) for n in PRICES]
-        wanted = scan.select("date", pl.col("code").cast(pl.String), *prices, sector.alias("sector"))
-        frame = wanted.collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not readable as prices ({reason}); write it again") from error
-    if frame.height == 0:
-        raise InputError(f"{path}: no rows; give a file with prices")
-    for name in ("date", "code"):
-        if frame[name].null_count():
-            raise InputError(f"{path}: {frame[name].null_count():,} rows have no {name}; fill or drop them")
-    return frame
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            names = _needed(next(csv.reader(file), []), path)
+        # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
+        as_text = ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names)
+        with open_csv(path, convert_options=as_text) as stream:
+            yield from stream
+    except (pa.ArrowException, OSError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as CSV ({one_line(error)}); write it again") from error
 
 
-def _one_time_zone(
-    frame: "pl.DataFrame", path: Path, options: FeatureOptions, exclusions: dict[str, int]
-) -> "pl.DataFrame":
-    """Reduce the dates to local days, as written, and let the gate judge their UTC offsets."""
-    import polars as pl
-
-    if frame.schema["date"] != pl.String:
-        # A timestamp column has one zone; the local day in that zone is the trading day.
-        exclusions["other time zone"] = 0
-        return frame.with_columns(pl.col("date").dt.date())
-    text = pl.col("date").str.strip_chars()
-    offset = text.str.slice(10).str.extract(r"(Z|[+-]\d{2}:?\d{2})$").fill_null("none")
-    offset = pl.when(offset == "Z").then(pl.lit("+0000")).otherwise(offset.str.replace(":", ""))
-    day = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    read = frame.with_columns(day=day, offset=offset)
-    if read["day"].null_count():
-        first = read.filter(pl.col("day").is_null())["date"][0]
-        raise InputError(f"{path}: date {first!r} is not of the form 2015-01-31; write ISO dates")
-    zones = read["offset"].unique().sort().to_list()
-    exclusions["other time zone"] = 0
-    if len(zones) > 1 and options.time_zones == "error":
-        raise InputError(
-            f"{path}: dates of {len(zones)} time zones ({', '.join(zones)}) in one column; "
-            f"write local dates without a time, or set time_zones to exclude or keep"
-        )
-    if len(zones) > 1 and options.time_zones == "exclude":
-        # The earliest date decides, so that rows to come cannot change which ones stay.
-        home = read.sort("day", "code", "offset").item(0, "offset")
-        kept = read.filter(pl.col("offset") == home)
-        exclusions["other time zone"] = read.height - kept.height
-        read = kept
-    return read.with_columns(date=pl.col("day")).drop("day", "offset")
-
-
-def _calendar(frame: "pl.DataFrame", path: Path) -> tuple[np.ndarray, list[date]]:
-    """The dates that occur, ascending, and each row's index among them."""
-    days = frame["date"].unique().sort()
-    if len(days) < 2:
-        raise InputError(f"{path}: only one trading day, {days[0]}; a panel needs at least two")
-    return np.searchsorted(
-        days.to_physical().to_numpy(), frame["date"].to_physical().to_numpy()
-    ), days.to_list()
-
-
-def _indexed(column: "pl.Series") -> tuple[list[str], np.ndarray]:
-    """The distinct texts, ascending, and each row's index among them, -1 for null."""
-    import polars as pl
-
-    names = column.drop_nulls().unique().sort()
-    index = column.cast(pl.Enum(names)).to_physical().cast(pl.Int32).fill_null(-1)
-    return names.to_list(), index.to_numpy()
+def _needed(names: list[str], path: Path) -> list[str]:
+    """The columns to read, each of which must occur once."""
+    for name in ("date", "code", *PRICES):
+        if name not in names:
+            raise InputError(f"{path}: no column {name!r}{nearest(name, names)}")
+    needed = ["date", "code", *PRICES, *(["sector"] if "sector" in names else [])]
+    for name in needed:
+        if names.count(name) > 1:
+            raise InputError(f"{path}: two columns are named {name!r}; rename or drop one")
+    return needed
 
 
 def _first_of_each_cell(

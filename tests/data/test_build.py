@@ -199,7 +199,7 @@ def test_a_damaged_cache_that_is_already_there_is_named_not_used(
         ({"x_1": pl.lit(1.0, pl.Float32)}, {}, "'x_1' is the same for all stocks"),
         ({"x_1": pl.lit(1.0, pl.Float32)}, {"rank": ["x_1"]}, "'x_1' is the same for all stocks"),
         ({"target_5d": pl.lit(None, pl.Float32)}, {}, "target 'target_5d' is unknown for every stock"),
-        ({"x_2": pl.lit("a")}, {}, "'x_2' must be numeric, it is"),
+        ({"x_2": pl.lit("a")}, {}, "'x_2', row 1: 'a' is not a number"),
         ({"universe": pl.lit(False)}, {}, "no row is in the universe"),
         ({"regime_volatility": pl.col("x_0")}, {}, "market-wide column 'regime_volatility' has values"),
         (

@@ -5,11 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atft.data.panel_stream import as_dates, read_batches
+from atft.data.panel_stream import read_batches
 from atft.errors import InputError
 from atft.panel import PanelColumns, PanelSchema, resolve
 
-HERE = Path("panel.parquet")
 DAYS = [dt.date(2020, 1, 6), dt.date(2020, 1, 7)]
 
 
@@ -32,43 +31,6 @@ def _read(path: Path, table: pa.Table) -> pa.RecordBatch:
     return next(iter(read_batches([path], _columns(table), table.column_names)))
 
 
-@pytest.mark.parametrize(
-    "column",
-    [
-        pa.array(DAYS, pa.date32()),
-        pa.array(DAYS, pa.date64()),
-        pa.array([dt.datetime(2020, 1, 6), dt.datetime(2020, 1, 7)], pa.timestamp("ns")),
-        pa.array([dt.datetime(2020, 1, 6), dt.datetime(2020, 1, 7)], pa.timestamp("s")),
-        pa.array(["2020-01-06", "2020-01-07"]),
-        pa.array(["2020-01-06", "2020-01-07"], pa.large_string()),
-        pa.array(["2020-01-06", "2020-01-07"]).dictionary_encode(),
-        # Midnight in Tokyo is 15:00 of the day before in UTC; the trading day is Tokyo's.
-        pa.array(
-            [dt.datetime(2020, 1, 5, 15), dt.datetime(2020, 1, 6, 15)], pa.timestamp("us", "Asia/Tokyo")
-        ),
-    ],
-    ids=lambda c: str(c.type),
-)
-def test_dates_of_every_type_become_the_same_trading_days(column: pa.Array) -> None:
-    assert as_dates(column, "date", HERE).to_pylist() == DAYS
-    assert as_dates(column, "date", HERE).type == pa.date32()
-
-
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        (pa.array([dt.datetime(2020, 1, 5, 15)], pa.timestamp("us", "UTC")), "times of day in zone UTC"),
-        (pa.array([dt.datetime(2020, 1, 5, 9, 30)], pa.timestamp("us")), "times of day"),
-        (pa.array(["2020-01-06", "06.01.2020"]), "'06.01.2020'; dates are written YYYY-MM-DD"),
-        (pa.array([DAYS[0], None]), "1 null dates"),
-        (pa.array([20200106]), "must hold dates, it is int64"),
-    ],
-)
-def test_a_date_that_names_no_trading_day_is_refused(column: pa.Array, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        as_dates(column, "date", HERE)
-
-
 def test_numbers_become_float32_and_nulls_stay_null(tmp_path: Path) -> None:
     table = _table(x_0=pa.array([1, None], pa.int64()), code=pa.array([7203, 9984]))
     batch = _read(tmp_path / "p.parquet", table)
@@ -80,13 +42,16 @@ def test_numbers_become_float32_and_nulls_stay_null(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"x_0": pa.array(["1", "2"])}, "'x_0' must be numeric, it is string"),
-        ({"universe": pa.array([1, 0])}, "universe 'universe' must be boolean, it is int64"),
-        ({"code": pa.array(["a", None])}, "'code' has 1 nulls"),
-        ({"sector": pa.array([1.5, 2.5])}, "'sector' must hold strings or integers"),
+        ({"date": pa.array(["2020-01-06", "6.1.2020"])}, "'date', row 2: '6.1.2020' is not an ISO date"),
+        ({"x_0": pa.array(["1", "high"])}, "'x_0', row 2: 'high' is not a number"),
+        ({"universe": pa.array([1, 0])}, "'universe' must be boolean, it is int64"),
+        ({"code": pa.array(["a", None])}, "'code', row 2: no code"),
+        ({"sector": pa.array([1.5, 2.5])}, "'sector', row 1: 1.5 must be a whole number"),
     ],
 )
-def test_a_wrong_dtype_is_named(tmp_path: Path, columns: dict[str, pa.Array], message: str) -> None:
+def test_a_cell_that_is_not_what_its_role_asks_is_named(
+    tmp_path: Path, columns: dict[str, pa.Array], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         _read(tmp_path / "p.parquet", _table(**columns))
 
@@ -103,13 +68,32 @@ def test_a_truncated_or_flipped_file_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_files_must_agree_on_columns_and_date_type(tmp_path: Path) -> None:
+def test_every_file_must_have_the_columns_of_the_first(tmp_path: Path) -> None:
     first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
     table = _table()
     pq.write_table(table, first)
     pq.write_table(table.drop(["x_0"]), second)
     with pytest.raises(InputError, match=r"b.parquet: no column 'x_0'"):
         list(read_batches([first, second], _columns(table), table.column_names))
-    pq.write_table(_table(date=pa.array(["2020-01-06", "2020-01-07"])), second)
-    with pytest.raises(InputError, match=r"'date' is string, other files have date32"):
-        list(read_batches([first, second], _columns(table), table.column_names))
+
+
+def test_files_may_differ_in_types_and_in_the_order_of_columns(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    winter = [dt.datetime(d.year, d.month, d.day, 5) for d in DAYS]
+    summer = [dt.datetime(2020, 7, 6, 4), dt.datetime(2020, 7, 7, 4)]
+    pq.write_table(_table(date=pa.array(winter, pa.timestamp("us", "-05:00"))), first)
+    later = _table(date=pa.array(summer, pa.timestamp("us", "-04:00")), x_0=pa.array([1, 2]))
+    pq.write_table(later.select(later.column_names[::-1]), second)
+    one, two = read_batches([first, second], _columns(later), later.column_names)
+    assert one.schema == two.schema
+    assert one.column("date").to_pylist() == DAYS
+    assert two.column("date").to_pylist() == [dt.date(2020, 7, 6), dt.date(2020, 7, 7)]
+
+
+def test_a_fault_names_the_row_in_its_file(tmp_path: Path) -> None:
+    codes = pa.array(["a"] * 9_000 + [" "] + ["a"] * 9)
+    table = pa.table({"date": pa.array([DAYS[0]] * len(codes)), "code": codes})
+    pq.write_table(table, tmp_path / "p.parquet")
+    columns = _columns(_table())
+    with pytest.raises(InputError, match=r"p\.parquet: column 'code', row 9,001: no code"):
+        list(read_batches([tmp_path / "p.parquet"], columns, ["date", "code"], bytes_per_batch=1))

@@ -216,7 +216,6 @@ def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) 
     to_frame(table).write_parquet(tmp_path / "p.parquet")
     report = build_panel(tmp_path / "p.parquet", tmp_path / "o.parquet", OPTIONS)
     assert report.exclusions == {
-        "other time zone": 0,
         "duplicate": 0,
         "non-positive close": 1,
         "frozen price": 5,

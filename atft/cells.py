@@ -1,0 +1,157 @@
+"""Read cells as codes, names, numbers and flags: one rule for prices and panels, CSV and Parquet.
+
+A whole number is one code however it is stored: ``1301``, ``1301.0``, a decimal and the text "1301.0" are "1301",
+while the text "0050" keeps its zeros. Text that reads as a number is that number. What fits no rule raises, with
+the file, the column and the first row at fault.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from atft.errors import InputError
+
+TEXT, FLAG, NUMBER = pa.string(), pa.bool_(), pa.float32()
+# Above these, neighbouring whole numbers are one float: two stocks would share a code.
+_EXACT = {pa.float16(): 2**11, NUMBER: 2**24, pa.float64(): 2**53}
+_WHOLE = re.compile(r"([0-9]+)\.0+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column of some consecutive rows of a file, to say in messages where a fault is."""
+
+    file: Path
+    column: str
+    first_row: int = 0
+    """Rows of the file before these."""
+
+    def __str__(self) -> str:
+        return f"{self.file}: column {self.column!r}"
+
+    def fault(self, row: int, what: str) -> InputError:
+        """An error about one of the rows, counted from 0 here and from 1 in the message."""
+        return InputError(f"{self}, row {self.first_row + row + 1:,}: {what}")
+
+
+def read_codes(column: pa.Array, place: Place) -> pa.Array:
+    """Read identifiers of stocks as text, spaces around them removed.
+
+    Raises:
+        InputError: another type, an empty code, a number that is not whole, or an unprintable character.
+    """
+    codes = _read_texts(column, place)
+    if codes.null_count:
+        raise place.fault(_first(pc.is_null(codes)), "no code; fill it in or drop the row")
+    return codes
+
+
+def read_names(column: pa.Array, place: Place) -> pa.Array:
+    """Read sectors as text; null where the cell is empty.
+
+    Raises:
+        InputError: another type, a number that is not whole, or an unprintable character.
+    """
+    return _read_texts(column, place)
+
+
+def read_numbers(column: pa.Array, place: Place) -> pa.Array:
+    """Read float32 numbers; nulls and empty texts are null.
+
+    Raises:
+        InputError: another type, or a text that is not a number.
+    """
+    column = _decoded(column)
+    kind = column.type
+    if kind == NUMBER:
+        return column
+    if is_text(kind):
+        column = _parsed(column, place)
+    elif not any(is_kind(kind) for is_kind in _NUMERIC):
+        raise InputError(f"{place} must be numeric, it is {kind}; cast it")
+    # Through float64, so that a CSV and the Parquet file of the same numbers give the same float32.
+    return column.cast(pa.float64(), safe=False).cast(NUMBER, safe=False)
+
+
+def read_flags(column: pa.Array, place: Place) -> pa.Array:
+    """Read booleans; null is False.
+
+    Raises:
+        InputError: another type.
+    """
+    if not pa.types.is_boolean(column.type):
+        raise InputError(f"{place} must be boolean, it is {column.type}; cast it")
+    return pc.fill_null(column, False)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether Arrow stores strings under this type."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+_NUMERIC = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_null)
+
+
+def _read_texts(column: pa.Array, place: Place) -> pa.Array:
+    column = _decoded(column)
+    kind = column.type
+    if not (is_text(kind) or any(is_kind(kind) for is_kind in _NUMERIC)):
+        raise InputError(f"{place} must hold text or whole numbers, it is {kind}; cast it")
+    # The distinct values are few and come in the order of their first rows.
+    encoded = column.dictionary_encode()
+    texts = []
+    for i, value in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            texts.append(_text(value, _EXACT.get(kind, 0)))
+        except ValueError as error:
+            raise place.fault(_first(pc.equal(encoded.indices, i)), str(error)) from error
+    return pa.array(texts, TEXT).take(encoded.indices)
+
+
+def _text(value: Any, exact: int) -> str | None:
+    """One code or name; None where it is empty."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if not text.isprintable():
+            raise ValueError(f"{text[:40]!r} has an unprintable character; remove it")
+        whole = _WHOLE.fullmatch(text)
+        return (whole[1] if whole else text) or None
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < exact):
+        raise ValueError(f"{value!r} must be a whole number below {exact:,}; write it as text")
+    if isinstance(value, Decimal) and value != value.to_integral_value():
+        raise ValueError(f"{value} must be a whole number; write it as text")
+    return str(int(value))
+
+
+def _parsed(column: pa.Array, place: Place) -> pa.Array:
+    text = pc.utf8_trim_whitespace(column)
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid as error:
+        row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value, text.type))
+        raise place.fault(row, f"{text[row].as_py()[:40]!r} is not a number; correct it") from error
+
+
+def _is_number(value: str | None, kind: pa.DataType) -> bool:
+    try:
+        pa.scalar(value, kind).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _first(mask: pa.Array) -> int:
+    return int(np.argmax(mask.to_numpy(zero_copy_only=False)))

@@ -1,0 +1,234 @@
+"""Read trading days: one rule for prices and panels, CSV and Parquet.
+
+A trading day is a local date of the exchange. Plain dates are it; a timestamp is it where it is midnight as
+written or in its own time zone. Any other time of day raises, because the day it belongs to depends on a zone that
+the file does not name: midnight in Tokyo, stored in UTC, is 15:00 of the day before. UTC offsets of one exchange
+differ by an hour between winter and summer; further apart they are two exchanges, whose days are not one calendar.
+"""
+
+import re
+from datetime import date, time, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from atft.cells import Place, is_text
+from atft.errors import InputError
+
+EPOCH = date(1970, 1, 1)
+Days = np.ndarray[tuple[int], np.dtype[np.int32]]
+"""Days since 1970-01-01."""
+_FIRST_YEAR = date(1900, 1, 1)
+_DAY = 86_400
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?)?"
+    r" ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+)
+# Zones of large exchanges, to name the one in which a column stored in UTC is midnight.
+_EXCHANGES = (
+    *("Asia/Tokyo", "America/New_York", "Europe/London", "Asia/Shanghai", "Asia/Kolkata", "Europe/Paris"),
+    *("Australia/Sydney", "America/Sao_Paulo", "Europe/Moscow", "Africa/Johannesburg", "Asia/Bangkok"),
+)
+
+
+class DayReader:
+    """Reads the date column of one table, batch by batch, and remembers the UTC offsets it has met.
+
+    Args:
+        today: dates more than a year after it raise; null is the date of this computer.
+    """
+
+    def __init__(self, today: date | None = None) -> None:
+        self.last = (today or date.today()) + timedelta(days=366)
+        self._met = False
+        self._first: int | None = None
+        self._low = self._high = 0
+
+    def read(self, column: pa.Array, place: Place) -> Days:
+        """Return the trading day of each row.
+
+        Raises:
+            InputError: another type, a null, a text that is no date, a time of day, offsets of two exchanges,
+                or a year before 1900 or more than a year from now.
+        """
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        kind = column.type
+        if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            raise InputError(f"{place} must hold dates, it is {kind}; cast it to a date")
+        if column.null_count:
+            raise place.fault(_first(column.is_null()), "no date; fill it in or drop the row")
+        if is_text(kind):
+            days = self._from_texts(column, place)
+        elif pa.types.is_timestamp(kind):
+            days = self._from_timestamps(column, place)
+        else:
+            days = column.cast(pa.int32() if kind == pa.date32() else pa.int64()).to_numpy()
+            if kind == pa.date64():
+                days = days // (1000 * _DAY)
+            self._check_years(days, place)
+            if len(days):
+                self._check_offset(None, 0, place)
+        numbers: Days = days.astype(np.int32)
+        return numbers
+
+    def _from_timestamps(self, column: pa.Array, place: Place) -> np.ndarray:
+        kind = column.type
+        ticks_per_day = _DAY * _TICKS[kind.unit]
+        instants: np.ndarray = column.cast(pa.int64()).to_numpy()
+        # Before the zone is asked, which cannot answer for years that do not exist.
+        self._check_years(instants // ticks_per_day, place)
+        local = instants
+        if kind.tz is not None:
+            try:
+                local = pc.local_timestamp(column).cast(pa.int64()).to_numpy()
+            except pa.ArrowInvalid as error:
+                raise InputError(f"{place}: time zone {kind.tz!r} is unknown; write plain dates") from error
+        if not len(local):
+            return local
+        late = local % ticks_per_day != 0
+        if late.any():
+            row = int(late.argmax())
+            utc = kind.tz is not None and (local == instants).all()
+            second = _TICKS[kind.unit]
+            zone = None if kind.tz is None else f"in {kind.tz}"
+            raise _time_of_day(
+                int(local[row]) // second, zone, instants // second if utc else None, row, place
+            )
+        shift = int(local[0] - instants[0]) // (60 * _TICKS[kind.unit])
+        self._check_offset(None if kind.tz is None else shift, 0, place)
+        return local // ticks_per_day
+
+    def _from_texts(self, column: pa.Array, place: Place) -> np.ndarray:
+        # The distinct texts are few and come in the order of their first rows.
+        encoded = column.dictionary_encode()
+        texts = encoded.dictionary.to_pylist()
+        days: list[int] = []
+        seconds: list[int] = []
+        offsets: list[int | None] = []
+        for i, text in enumerate(texts):
+            try:
+                day, second, offset = _parsed(text.strip())
+            except ValueError as error:
+                row = _first(pc.equal(encoded.indices, i))
+                raise place.fault(
+                    row, f"{text[:40]!r} is not an ISO date; write dates like 2015-01-31"
+                ) from error
+            days.append(day)
+            seconds.append(second)
+            offsets.append(offset)
+        every, clocks = np.array(days, dtype=np.int64), np.array(seconds, dtype=np.int64)
+        rows: np.ndarray = encoded.indices.to_numpy()
+        self._check_years(every[rows], place)
+        if clocks.any():
+            i = int((clocks != 0).argmax())
+            utc = not any(offsets) and offsets[0] is not None
+            zone = None if offsets[i] is None else f"at {_offset_text(offsets[i])}"
+            at = every * _DAY + clocks
+            raise _time_of_day(int(at[i]), zone, at if utc else None, int(np.argmax(rows == i)), place)
+        for offset in dict.fromkeys(offsets):
+            self._check_offset(offset, int(np.argmax(rows == offsets.index(offset))), place)
+        by_row: np.ndarray = every[rows]
+        return by_row
+
+    def _check_years(self, days: np.ndarray, place: Place) -> None:
+        first, last = (_FIRST_YEAR - EPOCH).days, (self.last - EPOCH).days
+        outside = (days < first) | (days > last)
+        if outside.any():
+            row = int(outside.argmax())
+            raise place.fault(
+                row,
+                f"{np.datetime64(int(days[row]), 'D')} is not between {_FIRST_YEAR} and {self.last}; correct it",
+            )
+
+    def _check_offset(self, offset: int | None, row: int, place: Place) -> None:
+        """Compare a row's UTC offset in minutes, None for none, with those of all rows before it."""
+        minutes = offset or 0
+        if not self._met:
+            self._met, self._first, self._low, self._high = True, offset, minutes, minutes
+        low, high = min(self._low, minutes), max(self._high, minutes)
+        if (offset is None) != (self._first is None) or high - low > 60:
+            raise place.fault(
+                row,
+                f"{_offset_text(offset)}, where the first row has {_offset_text(self._first)}; "
+                f"write plain dates of one exchange",
+            )
+        self._low, self._high = low, high
+
+
+def _parsed(text: str) -> tuple[int, int, int | None]:
+    """Day, second of the day (rounded up) and UTC offset in minutes of an ISO text, or ValueError."""
+    parts = _ISO.fullmatch(text)
+    if parts is None:
+        raise ValueError(text)
+    day, hour, minute, second, fraction, zone = parts.groups()
+    clock = time(int(hour or 0), int(minute or 0), int(second or 0))
+    at = 3600 * clock.hour + 60 * clock.minute + clock.second + (int(fraction or 0) > 0)
+    number = (date.fromisoformat(day) - EPOCH).days
+    if zone is None:
+        return number, at, None
+    if zone == "Z":
+        return number, at, 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    offset = (60 * int(digits[:2]) + int(digits[2:])) * (-1 if zone[0] == "-" else 1)
+    if abs(offset) > 14 * 60:
+        raise ValueError(text)
+    return number, at, offset
+
+
+def _time_of_day(
+    local: int, zone: str | None, instants: np.ndarray | None, row: int, place: Place
+) -> InputError:
+    """The error for a local time, in seconds since 1970, that is not midnight.
+
+    Args:
+        local: the time.
+        zone: how the message names its zone, None for none.
+        instants: all rows' times where the column is stored in UTC, in which a zone is searched.
+        row: of the time.
+        place: of the column.
+    """
+    text = str(np.datetime64(local, "s")).replace("T", " ").removesuffix(":00")
+    if zone is None:
+        return place.fault(
+            row, f"{text} has a time of day and no time zone; write the exchange's plain dates"
+        )
+    home = None if instants is None else _midnight_zone(np.unique(instants))
+    if home is None:
+        return place.fault(row, f"{text} {zone} is not midnight; write the exchange's plain dates")
+    return place.fault(
+        row,
+        f"{text} {zone} is midnight in {home}; if that is the exchange's zone, convert the column to it, "
+        f"else write plain dates",
+    )
+
+
+def _midnight_zone(instants: np.ndarray) -> str | None:
+    """A large exchange's zone in which all these UTC seconds are midnight, else their one offset, else None."""
+    for zone in _EXCHANGES:
+        try:
+            local = pc.local_timestamp(pa.array(instants, pa.timestamp("s", zone)))
+        except pa.ArrowInvalid:  # a computer without this zone
+            continue
+        if not (local.cast(pa.int64()).to_numpy() % _DAY).any():
+            return zone
+    seconds = np.unique(instants % _DAY)
+    if len(seconds) > 1 or seconds[0] % 900:
+        return None
+    # Exchanges lie between UTC-10:00 and UTC+13:00.
+    minutes = int(seconds[0]) // 60
+    return _offset_text(-minutes if minutes <= 600 else 1440 - minutes)
+
+
+def _offset_text(minutes: int | None) -> str:
+    if minutes is None:
+        return "no UTC offset"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
+
+
+def _first(mask: pa.Array) -> int:
+    return int(np.argmax(mask.to_numpy(zero_copy_only=False)))

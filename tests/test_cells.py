@@ -1,0 +1,117 @@
+"""Codes, names, numbers and flags: one rule however a file stores them."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from atft.cells import Place, read_codes, read_flags, read_names, read_numbers
+from atft.errors import InputError
+
+PLACE = Place(Path("p.parquet"), "c")
+
+
+def fault(read: Any, column: pa.Array, place: Place = PLACE) -> str:
+    with pytest.raises(InputError) as caught:
+        read(column, place)
+    message = str(caught.value)
+    assert message.startswith("p.parquet: column 'c'") and "\n" not in message and len(message) < 200
+    return message
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["1301", " 9984 "]),
+        pa.array(["1301.0", "9984.00"]),
+        pa.array(["1301", "9984"], pa.large_string()),
+        pa.array(["1301", "9984"], pa.string_view()),
+        pa.array(["1301", "9984"]).dictionary_encode(),
+        pa.array([1301, 9984]),
+        pa.array([1301, 9984], pa.uint16()),
+        pa.array([1301.0, 9984.0]),
+        pa.array([1301.0, 9984.0], pa.float32()),
+        pa.array([Decimal("1301.00"), Decimal("9984.00")]),
+    ],
+    ids=lambda c: str(c.type),
+)
+def test_a_whole_number_is_one_code_however_it_is_stored(column: pa.Array) -> None:
+    for read in (read_codes, read_names):
+        assert read(column, PLACE).to_pylist() == ["1301", "9984"]
+        assert read(column, PLACE).type == pa.string()
+
+
+def test_a_code_that_is_text_keeps_its_zeros() -> None:
+    assert read_codes(pa.array(["0050", "BRK.B", "1.5"]), PLACE).to_pylist() == ["0050", "BRK.B", "1.5"]
+
+
+@pytest.mark.parametrize("empty", [None, "", "  ", float("nan")])
+def test_an_empty_cell_is_no_code_and_an_unknown_name(empty: Any) -> None:
+    column = pa.array([1.0 if isinstance(empty, float) else "1", empty])
+    assert "row 2: no code; fill it in or drop the row" in fault(read_codes, column)
+    assert read_names(column, PLACE).to_pylist() == ["1", None]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([1.0, 1301.5]), "row 2: 1301.5 must be a whole number below 9,007,199,254,740,992"),
+        (pa.array([2.0**24], pa.float32()), "must be a whole number below 16,777,216; write it as text"),
+        (pa.array([float("inf")]), "row 1: inf must be a whole number"),
+        (pa.array([Decimal("1.50")]), "row 1: 1.50 must be a whole number; write it as text"),
+        (pa.array(["a", "b\x00"]), r"row 2: 'b\x00' has an unprintable character; remove it"),
+        (pa.array([True]), "must hold text or whole numbers, it is bool; cast it"),
+        (pa.array([b"a"]), "must hold text or whole numbers, it is binary"),
+    ],
+)
+def test_what_is_no_code_raises_and_names_the_row(column: pa.Array, said: str) -> None:
+    assert said in fault(read_codes, column)
+    assert said in fault(read_names, column)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1.1, None, 1e9]),
+        pa.array(["1.1", "", " 1e9"]),
+        pa.array(["1.1", None, "1000000000"], pa.large_string()),
+        pa.array(["1.1", None, "1e9"]).dictionary_encode(),
+        pa.array([Decimal("1.1"), None, Decimal(10**9)]),
+    ],
+    ids=lambda c: str(c.type),
+)
+def test_a_number_is_the_same_float32_however_it_is_stored(column: pa.Array) -> None:
+    numbers = read_numbers(column, PLACE)
+    assert numbers.type == pa.float32()
+    assert numbers.to_pylist() == [np.float32(1.1), None, np.float32(1e9)]
+
+
+def test_a_column_of_nulls_or_whole_numbers_is_a_column_of_numbers() -> None:
+    assert read_numbers(pa.nulls(2), PLACE).to_pylist() == [None, None]
+    assert read_numbers(pa.array([2**53 + 1]), PLACE).to_pylist() == [2.0**53]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array(["1", "", "ten", "x"]), "row 3: 'ten' is not a number; correct it"),
+        (pa.array(["1,234.5"]), "row 1: '1,234.5' is not a number"),
+        (pa.array([True]), "must be numeric, it is bool; cast it"),
+        (pa.array([[1.0]]), "must be numeric, it is list<"),
+    ],
+)
+def test_what_is_no_number_raises_and_names_the_row(column: pa.Array, said: str) -> None:
+    assert said in fault(read_numbers, column)
+
+
+def test_a_flag_is_a_boolean_and_null_is_false() -> None:
+    assert read_flags(pa.array([True, None, False]), PLACE).to_pylist() == [True, False, False]
+    assert "must be boolean, it is int64; cast it" in fault(read_flags, pa.array([1, 0]))
+
+
+def test_a_fault_counts_rows_from_the_beginning_of_the_file() -> None:
+    place = Place(PLACE.file, "c", first_row=999)
+    assert "row 1,001:" in fault(read_codes, pa.array(["a", ""]), place)
