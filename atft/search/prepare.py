@@ -70,8 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cap_threads(given.threads)
     try:
         if given.parent is not None:
-            # As by Ctrl-C, so that temporary folders are removed: a minute of checks would be for no one.
-            on_parent_exit(given.parent, lambda: os.kill(os.getpid(), signal.SIGINT))
+            # Like Ctrl-C, so that temporary folders are removed; a shell may have switched SIGINT itself off.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            on_parent_exit(given.parent, lambda: os.kill(os.getpid(), signal.SIGTERM))
         prepare(sweep_of(given.sweep))
     except (InputError, RunFailed) as error:
         print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201

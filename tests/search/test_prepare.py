@@ -39,7 +39,8 @@ def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_
 def test_a_preparation_whose_supervisor_was_killed_ends_too_and_leaves_no_study(make_sweep: Make) -> None:
     sweep = make_sweep()
     words = [sys.executable, "-m", "atft.search.prepare", "--sweep", sweep.as_json(), "--parent", "1"]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # a script's shell switches Ctrl-C off
+    ended = subprocess.run([*in_background, *words], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (130, "")
     assert not study_directory(sweep).exists()
 
