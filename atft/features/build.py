@@ -130,6 +130,7 @@ def build_panel(
         exclusions=exclusions,
         unknown=unknown,
         flat=flat,
+        notes=tape.notes,
     )
 
 

@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 
 from atft.errors import InputError, nearest
 
-GATES = ("duplicates", "non_positive", "frozen", "jumps")
+GATES = {
+    "duplicates": ("error", "exclude"),
+    "non_positive": ("error", "exclude"),
+    "frozen": ("error", "exclude", "keep"),
+    "jumps": ("error", "exclude", "keep"),
+    "splits": ("error", "exclude", "adjust", "keep"),
+    "copies": ("error", "exclude", "keep"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,13 @@ class FeatureOptions:
             prices before and after, so that no later feature straddles a split that was not adjusted.
         return_cap: largest believable return as a fraction: 3 means four times, or a quarter of, the close
             before.
-        jump_labels: forward returns over an excluded jump: "null", or "keep" for the raw ratio of the closes.
+        splits: gate for a close that is a usual split ratio (1/2, 2/3, 3, ...) of the one before, without the
+            range and volume of a real move: error, exclude (as a jump), adjust (the prices from there on, so
+            that ``min_close`` sees them on the old basis) or keep.
+        copies: gate for a code whose closes have been those of another code for 60 days: error, exclude (while
+            it repeats an older code, or the first of the two) or keep.
+        jump_labels: forward returns over an excluded jump or split: "null", or "keep" for the raw ratio of the
+            closes.
     """
 
     min_close: float = 2.0
@@ -45,6 +58,8 @@ class FeatureOptions:
     frozen_days: int = 10
     jumps: str = "exclude"
     return_cap: float = 3.0
+    splits: str = "exclude"
+    copies: str = "exclude"
     jump_labels: str = "null"
 
     def check(self) -> None:
@@ -53,10 +68,9 @@ class FeatureOptions:
         Raises:
             InputError: an option is out of its range; one line naming it.
         """
-        for gate in GATES:
-            ways = ["error", "exclude", *(["keep"] if gate in ("frozen", "jumps") else [])]
+        for gate, ways in GATES.items():
             _one_of(gate, getattr(self, gate), ways)
-        _one_of("jump_labels", self.jump_labels, ["null", "keep"])
+        _one_of("jump_labels", self.jump_labels, ("null", "keep"))
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
             raise InputError(f"horizons must be distinct trading days >= 1, got {self.horizons}")
         for name, least in (("lag", 0), ("frozen_days", 2), ("min_history_days", 1)):
@@ -69,7 +83,7 @@ class FeatureOptions:
             raise InputError(f"return_cap must be above 0, got {self.return_cap}")
 
 
-def _one_of(name: str, value: str, ways: list[str]) -> None:
+def _one_of(name: str, value: str, ways: tuple[str, ...]) -> None:
     if value not in ways:
         raise InputError(f"{name} must be one of {', '.join(ways)}, got {value!r}{nearest(value, ways)}")
 
@@ -92,6 +106,8 @@ class PanelReport:
     """Prices that were taken as missing in rows that were kept."""
     flat: tuple[str, ...]
     """Features without any spread across the universe on more than 5 % of the days (a few are tolerated)."""
+    notes: tuple[str, ...] = ()
+    """What was found in the calendar and the series, a line each, by name."""
 
     def lines(self) -> list[str]:
         """The report as text, a fact a line."""
@@ -100,6 +116,7 @@ class PanelReport:
             f"{len(self.features)} features; {self.universe_rows:,} rows in the universe"
         ]
         out += [f"left out, {gate}: {count:,} rows" for gate, count in self.exclusions.items()]
+        out += self.notes
         out += [f"taken as missing, {what}: {count:,} rows" for what, count in self.unknown.items()]
         if self.flat:
             out.append(f"no spread across the universe on more than 5 % of days: {', '.join(self.flat)}")

@@ -218,6 +218,8 @@ def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) 
     assert report.exclusions == {
         "duplicate": 0,
         "non-positive close": 1,
+        "copy of another code": 0,
+        "unadjusted split": 0,
         "frozen price": 5,
         "return beyond the cap": 1,
     }

@@ -85,3 +85,62 @@ def test_what_comes_later_takes_no_earlier_row_away() -> None:
         for other in (gate(close[:cut], frozen_days=2)[0], gate(blown, frozen_days=2)[0]):
             for name in ("kept", "factor", "jumps", "history"):
                 assert np.array_equal(getattr(whole, name)[:cut], getattr(other, name)[:cut])
+
+
+def split_grid(ratio: float = 0.5) -> PriceGrid:
+    """Twelve calm stocks; the third is quoted in other units from the forty-first row on, the last is a copy."""
+    close = 20 * np.exp(np.cumsum(0.01 * np.random.default_rng(0).standard_normal((120, 12)), axis=0))
+    close[40:, 2] *= ratio
+    close[:, 11] = close[:, 5]
+    calendar = [date(2015, 1, 1) + timedelta(days=i) for i in range(120)]
+    kept = {n: close.astype(np.float32) for n in ("open", "high", "low", "close")}
+    volume = np.full(close.shape, 1000, dtype=np.float32)
+    sector = np.full(close.shape, -1, dtype=np.int32)
+    return PriceGrid(calendar, [f"s{i}" for i in range(12)], volume=volume, sector=sector, sectors=[], **kept)
+
+
+def test_a_split_and_a_copy_are_left_out_and_named() -> None:
+    grid, exclusions = split_grid(), {}
+    tape = pass_gates(grid, FeatureOptions(), Path("p.parquet"), exclusions)
+    assert np.argwhere(~tape.kept[:, :11]).tolist() == [[40, 2]]
+    np.testing.assert_allclose(tape.factor[[39, 40], 2], [1, grid.close[39, 2] / grid.close[40, 2]])
+    assert tape.jumps[[39, 40], 2].tolist() == [0, 1]
+    assert tape.kept[:, 11].tolist() == [True] * 60 + [False] * 60
+    assert exclusions["unadjusted split"] == 1
+    assert exclusions["copy of another code"] == 60
+    assert tape.notes == (
+        "left out, splits that were not adjusted: 1: s2 2015-02-10 1/2",
+        "left out, codes with the closes of another code: 1: s11 = s5 from 2015-03-02",
+    )
+
+
+def test_splits_and_copies_are_kept_adjusted_or_an_error_where_asked() -> None:
+    tape = pass_gates(split_grid(), FeatureOptions(splits="keep", copies="keep"), Path("p.parquet"), {})
+    assert tape.kept.all()
+    assert [note.split(",")[0] for note in tape.notes] == ["kept", "kept"]
+    grid = split_grid()
+    tape = pass_gates(grid, FeatureOptions(splits="adjust"), Path("p.parquet"), {})
+    assert tape.kept[:, 2].all()
+    assert (tape.factor == 1).all()
+    np.testing.assert_allclose(grid.close, split_grid(ratio=1.0).close, rtol=1e-6)
+    for option, said in (
+        (
+            "splits",
+            r"not adjusted: 1: s2 2015-02-10 1/2; correct them or set splits to exclude, adjust or keep",
+        ),
+        (
+            "copies",
+            r"another code: 1: s11 = s5 from 2015-03-02; correct them or set copies to exclude or keep",
+        ),
+    ):
+        with pytest.raises(InputError, match=said):
+            pass_gates(split_grid(), FeatureOptions(**{option: "error"}), Path("p.parquet"), {})
+
+
+def test_a_split_beyond_the_cap_is_counted_once_as_a_split() -> None:
+    exclusions: dict[str, int] = {}
+    tape = pass_gates(split_grid(0.1), FeatureOptions(), Path("p.parquet"), exclusions)
+    assert (exclusions["unadjusted split"], exclusions["return beyond the cap"]) == (1, 0)
+    assert not tape.kept[40, 2]
+    pass_gates(split_grid(0.1), FeatureOptions(splits="keep"), Path("p.parquet"), exclusions)
+    assert (exclusions["unadjusted split"], exclusions["return beyond the cap"]) == (0, 1)

@@ -1,0 +1,83 @@
+"""Copies: two codes of one stock are found among any number, and only while one repeats the other."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from atft.features.copies import SHARED_DAYS, Copy, find_copies, named_copies
+from atft.features.prices import PriceGrid
+
+Market = Callable[..., dict[str, np.ndarray]]
+
+
+def grid_of(close: np.ndarray) -> PriceGrid:
+    prices = close.astype(np.float32)
+    calendar = [d.astype(object) for d in np.datetime64("2014-01-01") + np.arange(len(close))]
+    codes = [f"s{i:04d}" for i in range(close.shape[1])]
+    sector = np.full(close.shape, -1, np.int32)
+    return PriceGrid(calendar, codes, prices, prices, prices, prices, prices, sector, [])
+
+
+def plain(copies: list[Copy]) -> list[tuple[int, int, int, int, int]]:
+    return [(c.stock, c.original, int(c.days[0]), int(c.days[-1]), len(c.days)) for c in copies]
+
+
+def test_a_copy_is_known_from_its_sixtieth_equal_move_and_named(make_market: Market) -> None:
+    close = make_market(days=200, stocks=16, missing=0.0)["close"]
+    close[:, 11] = close[:, 4]
+    grid = grid_of(close)
+    found = find_copies(grid)
+    assert plain(found) == [(11, 4, SHARED_DAYS, 199, 200 - SHARED_DAYS)]
+    assert named_copies(grid, found, 10) == "s0011 = s0004 from 2014-03-02"
+    assert named_copies(grid, found * 12, 10).endswith(" and 2 more")
+
+
+def test_distinct_stocks_at_few_prices_and_frozen_ones_are_no_copies() -> None:
+    rng = np.random.default_rng(0)
+    close = np.round(10 + 0.01 * rng.integers(-3, 4, (300, 200)), 2)
+    close[:, 50:100] = 10.0
+    assert find_copies(grid_of(close)) == []
+
+
+def test_the_older_code_is_the_original_and_a_family_has_one(make_market: Market) -> None:
+    close = make_market(days=300, stocks=16, missing=0.0)["close"]
+    for other in (2, 9, 12):
+        close[:, other] = close[:, 7]
+    close[:20, 2] = np.nan
+    assert [(c.stock, c.original) for c in find_copies(grid_of(close))] == [(2, 7), (9, 7), (12, 7)]
+
+
+def test_a_code_with_a_life_of_its_own_is_a_copy_only_while_it_repeats_the_other(make_market: Market) -> None:
+    close = make_market(days=400, stocks=16, missing=0.0)["close"]
+    close[100:300, 11] = close[100:300, 4]
+    close[250:260, 4] = np.nan
+    (copy,) = find_copies(grid_of(close))
+    assert (copy.stock, copy.original) == (11, 4)
+    assert copy.days[0] == 100 + SHARED_DAYS
+    assert 300 <= copy.days[-1] <= 306
+    # Where the original has no row, there is nothing that counts twice.
+    assert not set(copy.days) & set(range(250, 260))
+
+
+def test_a_few_bad_prints_in_a_copy_do_not_hide_it(make_market: Market) -> None:
+    close = make_market(days=300, stocks=16, missing=0.0)["close"]
+    close[:, 11] = close[:, 4]
+    close[100::60, 11] *= 1.01
+    (copy,) = find_copies(grid_of(close))
+    assert len(copy.days) == 300 - SHARED_DAYS
+
+
+def test_what_comes_later_decides_nothing(make_market: Market) -> None:
+    close = make_market(days=300, stocks=16)["close"]
+    close[50:220, 11] = close[50:220, 4]
+    whole = find_copies(grid_of(close))[0].days
+    for cut in (130, 200, 250):
+        part = find_copies(grid_of(close[:cut]))[0].days
+        assert part.tolist() == [d for d in whole if d < cut]
+
+
+def test_ten_copies_among_a_thousand_stocks_are_found() -> None:
+    rng = np.random.default_rng(3)
+    close = np.exp(3 + np.cumsum(0.02 * rng.standard_normal((100, 1000)), axis=0))
+    close[:, 990:] = close[:, :10]
+    assert [(c.stock, c.original) for c in find_copies(grid_of(close))] == [(990 + i, i) for i in range(10)]

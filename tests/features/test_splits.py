@@ -1,0 +1,139 @@
+"""Splits that were not adjusted: each planted one is found by name, a real fall is none."""
+
+from collections.abc import Callable
+from datetime import date
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from atft.features.prices import PriceGrid
+from atft.features.splits import RATIOS, adjust_splits, find_splits, named_splits
+
+Market = Callable[..., dict[str, np.ndarray]]
+PRICES = ("open", "high", "low", "close")
+
+
+def grid_of(table: dict[str, np.ndarray]) -> PriceGrid:
+    clean = {n: v.astype(np.float32) for n, v in table.items()}
+    clean["open"][clean["open"] == 0] = np.nan
+    days, stocks = clean["close"].shape
+    first = np.datetime64("2014-01-01")
+    calendar = [d.astype(object) for d in first + np.arange(days)]
+    codes = [f"s{i}" for i in range(stocks)]
+    return PriceGrid(calendar, codes, sector=np.full((days, stocks), -1, np.int32), sectors=[], **clean)
+
+
+def split(table: dict[str, np.ndarray], day: int, stock: int, ratio: Fraction, shares: bool = True) -> None:
+    """Quote a stock from a day on in other units, with its volume or not."""
+    for name in PRICES:
+        table[name][day:, stock] *= float(ratio)
+    if shares:
+        table["volume"][day:, stock] /= float(ratio)
+
+
+@pytest.mark.parametrize("shares", [True, False], ids=["volume in new shares", "volume as it was"])
+@pytest.mark.parametrize("seed", range(5))
+def test_twenty_splits_of_two_to_one_give_twenty_findings(
+    make_market: Market, shares: bool, seed: int
+) -> None:
+    table = make_market(days=300, stocks=40, seed=seed)
+    days = np.random.default_rng(seed).integers(30, 290, 20)
+    table["close"][days, np.arange(20)] = table["low"][days, np.arange(20)]
+    for stock, day in enumerate(days):
+        split(table, int(day), stock, Fraction(1, 2), shares)
+    found = find_splits(grid_of(table))
+    assert {(s.stock, s.day) for s in found} == {(i, int(d)) for i, d in enumerate(days)}
+    assert {s.ratio for s in found} == {Fraction(1, 2)}
+
+
+@pytest.mark.parametrize("ratio", RATIOS, ids=str)
+def test_every_usual_ratio_is_found_and_named(make_market: Market, ratio: Fraction) -> None:
+    table = make_market(days=120, stocks=20, missing=0.0)
+    split(table, 80, 7, ratio)
+    grid = grid_of(table)
+    found = find_splits(grid)
+    assert found == [(80, 7, ratio)]
+    assert named_splits(grid, found, 10) == f"s7 2014-03-22 {ratio}"
+    assert named_splits(grid, found * 12, 10) == ", ".join([f"s7 2014-03-22 {ratio}"] * 10) + " and 2 more"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_crash_with_its_range_and_volume_is_no_split_nor_is_any_usual_day(
+    make_market: Market, seed: int
+) -> None:
+    assert find_splits(grid_of(make_market(days=300, stocks=40, seed=seed))) == []
+    table = make_market(days=300, stocks=40, missing=0.0, seed=seed)
+    for stock, ratio in enumerate([1 / 2, 2 / 3, 3 / 4, 1 / 3, 2.0, 1.5] * 5):
+        day = 40 + 7 * stock
+        for name in PRICES:
+            table[name][day:, stock] *= ratio
+        # Half of the fall is in the night, the rest in the day, with ten times the volume.
+        table["open"][day, stock] = table["close"][day, stock] / np.sqrt(ratio)
+        for name, pick in (("high", max), ("low", min)):
+            table[name][day, stock] = pick(table["open"][day, stock], table["close"][day, stock])
+        table["volume"][day, stock] = 10 * np.median(table["volume"][:, stock])
+    assert find_splits(grid_of(table)) == []
+
+
+def test_an_overnight_crash_is_known_by_its_volume_and_range_alone(make_market: Market) -> None:
+    table = make_market(days=120, stocks=20, missing=0.0)
+    for name in PRICES:
+        table[name][80:, 7] /= 2
+    table["volume"][80, 7] = 15 * np.median(table["volume"][:, 7])
+    table["high"][80, 7] = 1.05 * table["close"][80, 7]
+    table["low"][80, 7] = 0.95 * table["close"][80, 7]
+    assert find_splits(grid_of(table)) == []
+
+
+def test_the_market_s_own_fall_is_taken_out_first(make_market: Market) -> None:
+    table = make_market(days=120, stocks=20, missing=0.0)
+    for name in PRICES:
+        table[name][80:] *= 0.8
+    assert find_splits(grid_of(table)) == []
+    split(table, 80, 7, Fraction(1, 2))
+    assert find_splits(grid_of(table)) == [(80, 7, Fraction(1, 2))]
+
+
+def test_prices_without_range_and_volume_are_judged_to_one_per_cent() -> None:
+    close = np.full((60, 2), 10.0) * np.exp(0.01 * np.random.default_rng(0).standard_normal((60, 2)))
+    close[40:, 0] = close[39, 0] * 0.505
+    close[40:, 1] = close[39, 1] * 0.53
+    unknown = np.full_like(close, np.nan)
+    table = {"open": unknown, "high": unknown, "low": unknown, "close": close, "volume": unknown}
+    assert find_splits(grid_of(table)) == [(40, 0, Fraction(1, 2))]
+
+
+def test_a_stock_without_a_past_or_with_wild_returns_is_not_judged(make_market: Market) -> None:
+    table = make_market(days=120, stocks=20, missing=0.0)
+    split(table, 8, 3, Fraction(1, 2))
+    table["close"][:, 4] *= np.exp(0.3 * np.random.default_rng(0).standard_normal(120))
+    assert find_splits(grid_of(table)) == []
+    assert find_splits(grid_of({n: v[:1] for n, v in table.items()})) == []
+
+
+def test_what_comes_later_decides_nothing(make_market: Market) -> None:
+    table = make_market(days=200, stocks=30, missing=0.0)
+    for stock, day in enumerate(range(20, 190, 10)):
+        split(table, day, stock, RATIOS[stock])
+    whole = find_splits(grid_of(table))
+    assert len(whole) == 17
+    for cut in (50, 121, 160):
+        assert find_splits(grid_of({n: v[:cut] for n, v in table.items()})) == [
+            s for s in whole if s.day < cut
+        ]
+
+
+def test_adjusted_prices_are_those_that_were_never_split(make_market: Market) -> None:
+    table = make_market(days=120, stocks=20, missing=0.0)
+    want = grid_of(table)
+    for stock, ratio in enumerate(RATIOS[:16]):
+        split(table, 60 + stock, stock, ratio)
+    got = grid_of(table)
+    adjust_splits(got, find_splits(got))
+    for name in (*PRICES, "volume"):
+        np.testing.assert_allclose(getattr(got, name), getattr(want, name), rtol=1e-6)
+        for stock in range(20):
+            before = slice(0, 60 + stock)
+            assert np.array_equal(getattr(got, name)[before, stock], getattr(want, name)[before, stock])
+    assert got.calendar[0] == date(2014, 1, 1)
