@@ -53,6 +53,7 @@ def observe(what: str, action: Callable[[], str], left: Callable[[], str] = str)
         return Result(what, "silent" if differs[0] else "harmless", differs[0])
     lines = [line for line in said.splitlines() if not line.startswith("epoch ")]
     tidy = len(lines) == 1 and lines[0].startswith("atft: error: ") and len(lines[0]) < LONGEST
+    tidy = tidy and lines[0].isprintable()
     remains = left()
     if remains:
         return Result(what, "untidy", f"left behind: {remains}; {said}")
