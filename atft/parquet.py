@@ -1,14 +1,29 @@
-"""Open a Parquet file so that damage and odd schemas are one line, never other numbers."""
+"""Parquet files whose every byte is covered by a checksum, and one-line errors for those that cannot be read.
 
+Page checksums cover values, which any reader can compare, but neither the pages' headers nor the footer, where a
+flipped bit renames a column or decodes it otherwise. So a CRC-32 of the whole file stands beside the footer, where
+the format leaves room: other readers skip it, and a file that another tool has written from ours does not have it.
+Comparing takes a second for 4 GB.
+"""
+
+import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atft.errors import InputError, one_line
+
+_MARK = b"ATFTCRC1"
+_SEAL_BYTES = len(_MARK) + 4
+_CHUNK_BYTES = 1 << 22
+_TAIL_BYTES = 8
+"""A Parquet file ends with its footer's length and the letters PAR1."""
 
 
 @contextmanager
@@ -39,3 +54,54 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     if twice:
         raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")
     return file
+
+
+def open_writer(path: Path, schema: pa.Schema, **options: Any) -> pq.ParquetWriter:
+    """Open a writer of page checksums; `close_writer` ends it."""
+    return pq.ParquetWriter(path, schema, write_page_checksum=True, **options)
+
+
+def close_writer(writer: pq.ParquetWriter, path: Path) -> None:
+    """Write the footer, and the file's checksum before it."""
+    writer.close()
+    with path.open("r+b") as file:
+        start = _footer_start(file)
+        pages = _crc(file, start)
+        footer = file.read()
+        file.seek(start)
+        file.write(_MARK + zlib.crc32(footer, pages).to_bytes(4, "little") + footer)
+
+
+def check_file(path: Path) -> None:
+    """Compare a file that `close_writer` ended with its checksum; any other file passes.
+
+    Raises:
+        InputError: the file is damaged or unreadable.
+    """
+    with readable(path), path.open("rb") as file:
+        start = _footer_start(file) - _SEAL_BYTES
+        if start < 0:
+            return
+        file.seek(start)
+        if file.read(len(_MARK)) != _MARK:
+            return
+        pages = _crc(file, start)
+        seal, footer = file.read(_SEAL_BYTES), file.read()
+    if zlib.crc32(footer, pages).to_bytes(4, "little") != seal[len(_MARK) :]:
+        raise InputError(f"{path}: damaged, its bytes do not match its checksum; write it again")
+
+
+def _footer_start(file: BinaryIO) -> int:
+    """Where the footer starts; negative or wrong where the file is no Parquet file."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    return size - _TAIL_BYTES - int.from_bytes(file.read(4), "little")
+
+
+def _crc(file: BinaryIO, end: int) -> int:
+    """CRC-32 of the bytes before ``end``; leaves the file there."""
+    crc = 0
+    file.seek(0)
+    for start in range(0, end, _CHUNK_BYTES):
+        crc = zlib.crc32(file.read(min(_CHUNK_BYTES, end - start)), crc)
+    return crc

@@ -8,9 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
+
+from atft.data.build import CacheOptions, build_cache
+from atft.errors import InputError
+from atft.market.options import MarketOptions
+from atft.market.write import write_market
+from atft.panel import PanelSchema
 
 LATE = date(2015, 3, 10)
 Edit = Callable[[pl.DataFrame], pl.DataFrame]
@@ -98,21 +105,43 @@ def flip(path: Path, at: float = 0.4) -> None:
     path.write_bytes(bytes(held))
 
 
+@pytest.fixture(scope="module")
+def small_market(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A panel as the program writes it."""
+    path = tmp_path_factory.mktemp("market") / "panel.parquet"
+    write_market(path, MarketOptions(stocks=24, days=80, features=20, horizons=[1, 5], community=4))
+    return path.read_bytes()
+
+
 @pytest.mark.parametrize("damage", [truncate, cut_head, scribble, flip])
 def test_a_damaged_panel_is_refused_in_one_line(
     damage: Callable[[Path], None],
-    make_panel: Callable[..., Path],
+    small_market: bytes,
     tiny_config: Callable[..., Path],
     atft: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    panel = make_panel()
-    pl.read_parquet(panel).write_parquet(
-        panel, use_pyarrow=True, pyarrow_options={"write_page_checksum": True}
-    )
+    panel = tmp_path / "panel.parquet"
+    panel.write_bytes(small_market)
     damage(panel)
     outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
     assert "panel.parquet" in outcome.refusal and "again" in outcome.refusal
+    assert leftovers(tmp_path) == []
+
+
+def test_no_flipped_byte_of_a_panel_that_the_program_wrote_is_read(
+    small_market: bytes, tmp_path: Path
+) -> None:
+    panel, options = tmp_path / "panel.parquet", CacheOptions(dir=str(tmp_path / "cache"))
+    rng = np.random.default_rng(7)
+    footer = len(small_market) - 8 - int.from_bytes(small_market[-8:-4], "little")
+    pages, rest = rng.integers(4, footer - 12, 200), rng.integers(footer, len(small_market), 100)
+    for at in (*pages.tolist(), *rest.tolist()):
+        broken = bytearray(small_market)
+        broken[at] ^= 1 << int(rng.integers(8))
+        panel.write_bytes(broken)
+        with pytest.raises(InputError):
+            build_cache(panel, PanelSchema(), [1, 5], options, None)
     assert leftovers(tmp_path) == []
 
 

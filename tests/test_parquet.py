@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
-from atft.parquet import open_parquet
+from atft.parquet import check_file, close_writer, open_parquet, open_writer
 
 
 def test_two_columns_of_one_name_raise(tmp_path: Path) -> None:
@@ -25,3 +27,72 @@ def test_a_file_that_is_absent_or_no_parquet_file_raises(tmp_path: Path) -> None
         with pytest.raises(InputError, match=r"p\.parquet: not a readable Parquet file") as caught:
             open_parquet(tmp_path / "p.parquet")
         assert str(caught.value).isprintable() and len(str(caught.value)) < 250
+
+
+def written(path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "code": pa.array([f"S{i % 7}" for i in range(500)]),
+            "x": pa.array(rng.standard_normal(500), pa.float32(), mask=rng.random(500) < 0.1),
+        }
+    )
+    with open_writer(path, table.schema, compression="zstd") as writer:
+        writer.write_table(table, row_group_size=200)
+        close_writer(writer, path)
+    return path
+
+
+def test_a_written_file_is_sound_and_other_readers_read_it(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.parquet")
+    check_file(path)
+    with open_parquet(path) as file:
+        table = file.read()
+    assert table.equals(pq.read_table(path))
+    assert table.to_pylist() == pl.read_parquet(path).to_dicts()
+    assert written(tmp_path / "q.parquet").read_bytes() == path.read_bytes()
+
+
+def test_any_byte_changed_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.parquet")
+    whole, table = path.read_bytes(), pq.read_table(path)
+    rng = np.random.default_rng(1)
+    seal = whole.rindex(b"ATFTCRC1")
+    for at in (*range(0, len(whole), 11), *range(seal, seal + 12)):
+        broken = bytearray(whole)
+        broken[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(broken)
+        try:
+            check_file(path)
+            with open_parquet(path) as file:
+                unchanged = file.read().equals(table)
+        except InputError:
+            continue
+        assert unchanged and seal <= at < seal + 8
+
+
+def test_a_value_changed_is_noticed_by_the_page_checksums_alone(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.parquet")
+    whole = path.read_bytes()
+    for group in range(3):
+        for column in range(2):
+            chunk = pq.ParquetFile(path).metadata.row_group(group).column(column)
+            broken = bytearray(whole)
+            # The end of a chunk is the end of its last page's values.
+            broken[
+                (chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size - 1
+            ] ^= 1
+            path.write_bytes(broken)
+            with open_parquet(path) as file, pytest.raises(OSError, match="CRC checksum verification failed"):
+                file.read()
+            path.write_bytes(whole)
+
+
+def test_a_file_that_another_tool_wrote_from_ours_has_no_checksum_to_differ_from(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.parquet")
+    pq.write_table(pq.read_table(path).slice(0, 10), path)
+    check_file(path)
+    pl.read_parquet(path).write_parquet(path)
+    check_file(path)
+    path.write_bytes(b"")
+    check_file(path)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import pyarrow.parquet as pq
 
 from atft.batch import DayBatch, Forecast
 from atft.data.cache import DayCache
 from atft.errors import InputError
 from atft.evaluation.predictions import prediction_rows
+from atft.parquet import close_writer, open_writer
 from atft.progress import progress_bar
 from atft.publish import published
 
@@ -80,8 +80,8 @@ class PredictionWriter(pl.Callback):
                 self._advance()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._writer is not None and self._beside is not None:
+            close_writer(self._writer, self._beside)
         self._open.close()
 
     def on_exception(
@@ -115,9 +115,8 @@ class PredictionWriter(pl.Callback):
     def _append(self, table: Any) -> None:
         if self._writer is None:
             kept = {k.encode(): v.encode() for k, v in self.metadata.items()}
-            self._writer = pq.ParquetWriter(
-                self._beside, table.schema.with_metadata(kept), compression="zstd"
-            )
+            assert self._beside is not None, "predicting has started"
+            self._writer = open_writer(self._beside, table.schema.with_metadata(kept), compression="zstd")
         self._writer.write_table(table.cast(self._writer.schema))
         self.rows += len(table)
         self.days += 1

@@ -25,6 +25,7 @@ from atft.data.panel_pass import write_days
 from atft.data.survey import survey_panel
 from atft.errors import InputError, nearest
 from atft.panel import PanelColumns, PanelSchema, footer_names, match, panel_files, resolve
+from atft.parquet import check_file
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def build_cache(
     with _published(root, final) as folder:
         donor = _same_days(root, panel_digest)
         if donor is None:
+            for file in files:
+                check_file(file)
             survey = survey_panel(files, columns, min_date)
             manifest = write_days(folder, files, columns, survey, scaling, options.infinite, options.dtype)
         else:

@@ -107,15 +107,14 @@ def check_predictions(path: str | Path) -> dict[str, str]:
     Raises:
         InputError: the file is missing or unreadable, lacks a column or has one of another type.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from atft.parquet import check_file, open_parquet
 
-    try:
-        schema = pq.read_schema(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such predictions file; `python -m atft predict` writes one") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error}); write it again") from error
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such predictions file; `python -m atft predict` writes one")
+    check_file(path)
+    with open_parquet(path) as file:
+        schema = file.schema_arrow
     types = {f.name: str(f.type) for f in schema}
     for name, wanted in (REQUIRED | OPTIONAL).items():
         if name not in types:
@@ -130,10 +129,9 @@ def check_predictions(path: str | Path) -> dict[str, str]:
 def prediction_horizons(path: str | Path) -> tuple[int, ...]:
     """Horizons that a predictions file holds, ascending."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     check_predictions(path)
-    column = pq.read_table(path, columns=["horizon"])["horizon"]
+    column = _read(path, ["horizon"])["horizon"]
     return tuple(sorted(int(h) for h in pc.unique(column).to_pylist()))
 
 
@@ -153,14 +151,13 @@ def read_horizon(
             one day.
     """
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     types = check_predictions(path)
     if split is not None and "split" not in types:
         raise InputError(f"{path}: no column 'split' to find {split!r} in")
     wanted = [("horizon", "==", horizon), *([("split", "==", split)] if split is not None else [])]
     present = [c for c in columns if c in types]
-    table = pq.read_table(path, columns=["date", "code", *present], filters=wanted).combine_chunks()
+    table = _read(path, ["date", "code", *present], wanted)
     if not len(table):
         within = f" of split {split!r}" if split is not None else ""
         raise InputError(f"{path}: no rows of horizon {horizon}{within}; it has {prediction_horizons(path)}")
@@ -188,3 +185,13 @@ def read_horizon(
     if "score" in arrays and np.isnan(arrays["score"][seen > 0]).any():
         raise InputError(f"{path}: scores of horizon {horizon} are missing or NaN; predict again")
     return HorizonScores(horizon, dates.astype("datetime64[D]"), names[order], seen > 0, arrays)
+
+
+def _read(path: str | Path, columns: list[str], filters: list[Any] | None = None) -> Any:
+    import pyarrow.parquet as pq
+
+    from atft.parquet import readable
+
+    with readable(Path(path)):
+        table = pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
+        return table.combine_chunks()

@@ -39,7 +39,8 @@ class PanelWriter:
             day: the day of each row, ascending: row groups end where it changes.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
+
+        from atft.parquet import open_writer
 
         if not len(day):
             return
@@ -48,7 +49,7 @@ class PanelWriter:
         ends = np.append(np.flatnonzero(np.diff(day)) + 1, len(day))
         if self._writer is None:
             texts = [f.name for f in block.schema if not pa.types.is_floating(f.type)]
-            self._writer = pq.ParquetWriter(
+            self._writer = open_writer(
                 self._aside, block.schema, compression="lz4", use_dictionary=texts, write_statistics=texts
             )
         start = 0
@@ -63,9 +64,14 @@ class PanelWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        from atft.parquet import close_writer
+
         try:
-            if self._writer is not None:
-                self._writer.close()
+            if self._writer is not None and self._aside is not None:
+                if kind is None:
+                    close_writer(self._writer, self._aside)
+                else:
+                    self._writer.close()
         except OSError as full:
             kind, error, trace = type(full), full, full.__traceback__
         self._place.__exit__(kind, error, trace)

@@ -103,7 +103,8 @@ def write_market(out: Path, options: MarketOptions) -> MarketReport:
 
 def _write(path: Path, market: Market, report: MarketReport) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from atft.parquet import close_writer, open_writer
 
     names = market_columns(market.options)
     special = {"date": pa.date32(), "code": pa.string(), "sector": pa.string(), "universe": pa.bool_()}
@@ -116,7 +117,7 @@ def _write(path: Path, market: Market, report: MarketReport) -> None:
     schema = pa.schema(fields, metadata=kept)
     sector = np.array([f"sector_{s}" if s >= 0 else None for s in market.sector], dtype=object)
     code, dates = np.array(market.codes, dtype=object), np.array(market.dates, dtype="datetime64[D]")
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with open_writer(path, schema, compression="zstd") as writer:
         for days in _day_groups(market):
             day, stock = np.nonzero(market.observed[days])
             rows: dict[str, Any] = {
@@ -129,6 +130,7 @@ def _write(path: Path, market: Market, report: MarketReport) -> None:
                 value = market.columns[name][days][day, stock].astype(np.float32)
                 rows[name] = pa.array(value, from_pandas=True)
             writer.write_table(pa.table(rows, schema=schema), row_group_size=max(len(day), 1))
+        close_writer(writer, path)
 
 
 def _day_groups(market: Market) -> Iterator[slice]:
