@@ -3,7 +3,7 @@
 A label of five days counts five entries of the calendar, so a date that is no session, or a session that is
 missing, moves the labels, returns and windows of every stock around it. Four rules, from plain counts per date:
 
-- a date before 1800 or in the future is an error, whatever the options say;
+- a date in the future is an error, whatever the options say;
 - a weekday that the market does not trade (Saturday rows, a coin beside stocks) is rare;
 - a day with less than half of the stocks, or 5 % of the traded value, of its trailing median is thin;
 - a gap is a run of missing weekdays longer than the market's usual holidays. What straddles it is unknown:
@@ -27,7 +27,6 @@ WAYS = {
     "thin_days": ("error", "exclude", "keep"),
     "gaps": ("unknown", "error", "keep"),
 }
-EARLIEST = date(1800, 1, 1)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL_SHARE = np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.75, 0.75])
 """Least share of a usual weekday's rows. A market trades on Saturdays nearly every week or hardly ever."""
@@ -142,13 +141,13 @@ def judge_days(
         are inserted: neither labels nor windows can tell the difference, and memory stays bounded.
 
     Raises:
-        InputError: a date before 1800 or in the future, or a rule set to "error" found something.
+        InputError: a date lies in the future, or a rule set to "error" found something.
     """
-    if dates[0] < EARLIEST or dates[-1] > today + timedelta(days=1):
-        wrong = dates[0] if dates[0] < EARLIEST else dates[-1]
+    if dates[-1] > today + timedelta(days=1):
+        later = int((np.array(dates) > today).sum())
         raise InputError(
-            f"{where}: a row is dated {wrong}; dates must be from {EARLIEST} to today, {today}: "
-            f"correct or remove such rows"
+            f"{where}: {later:,} dates are in the future, the last {dates[-1]} (today is {today}); "
+            f"correct or remove their rows"
         )
     judge = _Judge(dates, rules, where, prefix)
     weekday = np.array([day.weekday() for day in dates])

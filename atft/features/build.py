@@ -9,6 +9,7 @@ NumPy on dense grids, not Polars' rolling expressions, because it was measured: 
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from atft.errors import InputError
 from atft.features.averages import average_features
 from atft.features.beta import beta_features
+from atft.features.calendar import on_trading_days
 from atft.features.gates import Tape, pass_gates
 from atft.features.history import REACH_DAYS, History
 from atft.features.options import FeatureOptions, PanelReport
@@ -69,6 +71,7 @@ def build_panel(
     out: Path,
     options: FeatureOptions | None = None,
     block_days: int | None = None,
+    today: date | None = None,
 ) -> PanelReport:
     """Turn daily prices into a panel with features, targets, exposures, regimes and a universe flag.
 
@@ -80,6 +83,7 @@ def build_panel(
         options: universe, horizons and gates.
         block_days: days that are made at once; by default as many as keep a block near 1 GB. The file's
             values do not depend on it.
+        today: later dates are an error; null is the date of this computer.
 
     Raises:
         InputError: the prices cannot be used, the universe is empty, features have no spread across it, or
@@ -88,7 +92,7 @@ def build_panel(
     options = options or FeatureOptions()
     options.check()
     exclusions: dict[str, int] = {}
-    grid = read_prices(prices, options, exclusions)
+    grid = on_trading_days(read_prices(prices, options, exclusions), options, prices, exclusions, today)
     tape = pass_gates(grid, options, prices, exclusions)
     if not tape.kept.any():
         raise InputError(f"{prices}: no row passes the gates ({exclusions}); correct it or loosen a gate")
@@ -103,13 +107,15 @@ def build_panel(
     names = feature_names()
     regimes = regime_columns(screen, grid.calendar)
     check = SpreadCheck(names)
+    gaps = np.concatenate([np.zeros(REACH_DAYS), np.cumsum(~np.isfinite(grid.close).any(axis=1))])
+    filling = gaps[REACH_DAYS:] > gaps[:-REACH_DAYS]
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with PanelWriter(out) as writer, ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None
         for first in track(range(0, days, step), "features"):
             last = min(first + step, days)
             block = _block_features(grid, tape, screen, names, first, last)
-            check.update(block, screen.universe[first:last])
+            check.update(block, screen.universe[first:last], filling[first:last])
             columns, day = _columns(grid, tape, screen, regimes, names, block, first, last, options)
             if written is not None:
                 written.result()
@@ -130,7 +136,7 @@ def build_panel(
         exclusions=exclusions,
         unknown=unknown,
         flat=flat,
-        notes=tape.notes,
+        notes=(*grid.findings, *tape.notes),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from atft.errors import InputError, nearest
+from atft.trading_days import DayRules
 
 GATES = {
     "duplicates": ("error", "exclude"),
@@ -43,6 +44,12 @@ class FeatureOptions:
             that ``min_close`` sees them on the old basis) or keep.
         copies: gate for a code whose closes have been those of another code for 60 days: error, exclude (while
             it repeats an older code, or the first of the two) or keep.
+        rare_weekdays: gate for rows on weekdays that the market rarely trades, as Saturdays: error, exclude (as
+            if they were not in the file) or keep (each such date is a trading day).
+        thin_days: gate for days with less than half of the usual stocks, or 5 % of the usual traded value: error,
+            exclude (the market was closed) or keep (it was open, and most rows are missing).
+        gaps: stretches without rows, longer than the market's usual holidays: unknown (what straddles them is
+            null), error or keep (the days before and after follow one another).
         jump_labels: forward returns over an excluded jump or split: "null", or "keep" for the raw ratio of the
             closes.
     """
@@ -60,7 +67,15 @@ class FeatureOptions:
     return_cap: float = 3.0
     splits: str = "exclude"
     copies: str = "exclude"
+    rare_weekdays: str = "error"
+    thin_days: str = "error"
+    gaps: str = "unknown"
     jump_labels: str = "null"
+
+    @property
+    def day_rules(self) -> DayRules:
+        """The gates of whole days."""
+        return DayRules(self.rare_weekdays, self.thin_days, self.gaps)
 
     def check(self) -> None:
         """Refuse what cannot be meant.
@@ -70,6 +85,7 @@ class FeatureOptions:
         """
         for gate, ways in GATES.items():
             _one_of(gate, getattr(self, gate), ways)
+        self.day_rules.check()
         _one_of("jump_labels", self.jump_labels, ("null", "keep"))
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
             raise InputError(f"horizons must be distinct trading days >= 1, got {self.horizons}")

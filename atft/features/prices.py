@@ -43,6 +43,8 @@ class PriceGrid:
     sector: Int32[np.ndarray, "days stocks"]
     """Index into ``sectors``, -1 for none."""
     sectors: list[str]
+    findings: tuple[str, ...] = ()
+    """What was left out of, or inserted into, the calendar; a line each."""
 
 
 def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int]) -> PriceGrid:
@@ -96,7 +98,8 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     volume = grids["volume"]
     volume[~((volume >= 0) & np.isfinite(volume))] = np.nan
     _drop_other_basis(grids)
-    return PriceGrid(calendar, codes, sector=grid(sector, -1, np.int32), sectors=sectors, **grids)
+    columns = [grids[name] for name in PRICES]
+    return PriceGrid(calendar, codes, *columns, sector=grid(sector, -1, np.int32), sectors=sectors)
 
 
 class Numbering:

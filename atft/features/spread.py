@@ -23,12 +23,20 @@ class SpreadCheck:
         self.flat_days = np.zeros(len(self.names), dtype=np.int64)
 
     def update(
-        self, features: Float32[np.ndarray, "features days stocks"], universe: Bool[np.ndarray, "days stocks"]
+        self,
+        features: Float32[np.ndarray, "features days stocks"],
+        universe: Bool[np.ndarray, "days stocks"],
+        filling: Bool[np.ndarray, " days"] | None = None,
     ) -> None:
         """Count some days, in order.
 
         Days with fewer than 10 stocks in the universe are passed over, and a feature's days before the first
         one on which it is known at all: its window was still filling.
+
+        Args:
+            features: of these days.
+            universe: stocks that may be ranked.
+            filling: days that follow a gap, whose windows may be filling again: unknown, they are passed over.
         """
         count = universe.sum(axis=1)
         universe = universe & (count >= MIN_STOCKS)[:, None]
@@ -36,13 +44,16 @@ class SpreadCheck:
         if not len(day):
             return
         starts = np.flatnonzero(np.diff(day, prepend=-1))
+        again = np.zeros(len(starts), dtype=bool) if filling is None else filling[day[starts]]
         self.days += len(starts)
         for i, values in enumerate(features):
             ranked = values[day, stock]
             most, least = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)
+            counts = ~(again & np.isnan(most))
+            most, least = most[counts], least[counts]
             if not self.known_days[i]:
                 known = ~np.isnan(most)
-                warm = int(known.argmax()) if known.any() else len(starts)
+                warm = int(known.argmax()) if known.any() else len(most)
                 most, least = most[warm:], least[warm:]
             self.known_days[i] += len(most)
             # NaN compares false: a day on which no value is known counts as flat.

@@ -218,6 +218,7 @@ def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) 
     assert report.exclusions == {
         "duplicate": 0,
         "non-positive close": 1,
+        "not a trading day": 0,
         "copy of another code": 0,
         "unadjusted split": 0,
         "frozen price": 5,

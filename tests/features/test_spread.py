@@ -54,6 +54,17 @@ def test_days_on_which_a_window_is_still_filling_do_not_count() -> None:
     assert check.flat(Path("p")) == ()
 
 
+def test_days_after_a_gap_on_which_a_window_fills_again_do_not_count_as_flat() -> None:
+    check = SpreadCheck(["x_0", "x_1"])
+    values = np.random.default_rng(0).standard_normal((2, 40, 20)).astype(np.float32)
+    values[0, 20:30] = np.nan
+    values[1, 20:30] = 1.0
+    filling = np.arange(40) >= 20
+    check.update(values, np.ones((40, 20), dtype=bool), filling)
+    assert check.known_days.tolist() == [30, 40]
+    assert check.flat_days.tolist() == [0, 10]
+
+
 def test_spread_outside_the_universe_does_not_count() -> None:
     check = SpreadCheck(["x_0"])
     values = np.zeros((1, 1, 20), dtype=np.float32)

@@ -1,0 +1,69 @@
+"""Put prices on the market's calendar: dates that are no session go, missing stretches become unknown days."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from atft.features.options import FeatureOptions
+from atft.features.prices import PRICES, PriceGrid
+from atft.trading_days import judge_days
+
+
+def on_trading_days(
+    prices: PriceGrid,
+    options: FeatureOptions,
+    where: Path,
+    exclusions: dict[str, int],
+    today: date | None = None,
+) -> PriceGrid:
+    """Judge the dates that occur, and return the prices on the calendar that results.
+
+    A day inserted into a gap has no row, so that every return, label and window across it is unknown.
+
+    Args:
+        prices: on the dates of the file.
+        options: what the gates do.
+        where: the file, for messages.
+        exclusions: rows left out, per gate; this adds to it.
+        today: later dates are an error; null is the date of this computer.
+
+    Raises:
+        InputError: a date lies in the future, or a gate set to "error" found something.
+    """
+    stocks, value = day_counts(prices)
+    reach = max(options.horizons) + max(options.lag, 1)
+    days = judge_days(
+        prices.calendar, stocks, value, options.day_rules, str(where), today or date.today(), reach
+    )
+    source = days.source
+    left_out = np.setdiff1d(np.arange(len(stocks)), source)
+    exclusions["not a trading day"] = int(np.isfinite(prices.close[left_out]).sum())
+    if np.array_equal(source, np.arange(len(stocks))):
+        return replace(prices, findings=days.findings)
+    moved = {}
+    for name in (*PRICES, "sector"):
+        moved[name] = getattr(prices, name)[source]
+        moved[name][source < 0] = -1 if name == "sector" else np.nan
+    return replace(prices, calendar=list(days.calendar), findings=days.findings, **moved)
+
+
+def day_counts(prices: PriceGrid) -> tuple[Int64[np.ndarray, " days"], Float64[np.ndarray, " days"]]:
+    """Count each day's stocks with a close of its own, and sum their traded value.
+
+    A row with volume that repeats all prices and the volume of the row before was filled in, not traded.
+    """
+    days, codes = prices.close.shape
+    stocks, value = np.zeros(days, dtype=np.int64), np.zeros(days)
+    last = np.full((len(PRICES), codes), np.nan, dtype=np.float32)
+    for day in range(days):
+        rows = np.stack([getattr(prices, name)[day] for name in PRICES])
+        close, volume = rows[PRICES.index("close")], rows[PRICES.index("volume")]
+        same = ((rows == last) | (np.isnan(rows) & np.isnan(last))).all(axis=0) & (volume > 0)
+        known = np.isfinite(close)
+        stocks[day] = int((known & ~same).sum())
+        value[day] = np.nansum(close.astype(np.float64) * volume)
+        last = np.where(known, rows, last)
+    return stocks, value
