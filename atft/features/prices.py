@@ -1,31 +1,24 @@
-"""Read daily prices into dense [days, stocks] grids.
+"""Daily prices as dense [days, stocks] grids, through the gates that need only the row itself.
 
-The file streams through in batches; what stays is one float32 grid per price column on the panel's own calendar
-(the dates that occur), NaN where a stock has no row. 6.7 million rows of 3,064 stocks take 46 MB a column. A
-panel of many short-lived stocks wastes cells: memory grows with days x stocks, not with rows.
+One float32 grid per price column on the panel's own calendar (the dates that occur), NaN where a stock has no row.
+6.7 million rows of 3,064 stocks take 46 MB a column. A panel of many short-lived stocks wastes cells: memory grows
+with days x stocks, not with rows.
 """
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float32, Int32
 
-from atft.cells import Place, read_codes, read_names, read_numbers
-from atft.dates import EPOCH, DayReader
-from atft.errors import InputError, nearest, one_line
+from atft.dates import EPOCH
+from atft.errors import InputError
 from atft.features.options import FeatureOptions
-from atft.parquet import open_parquet, readable
+from atft.features.price_file import PRICES, price_rows
 
-PRICES = ("open", "high", "low", "close", "volume")
 # An open or close this far outside [low, high] says that the row's prices are not on one split basis.
 TOLERANCE = 0.02
-BATCH_ROWS = 262_144
 
 
 @dataclass
@@ -61,7 +54,7 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
         InputError: the file cannot be read, a column is missing or has a wrong type, or a gate set to
             "error" found a row.
     """
-    values = _rows(path)
+    values = price_rows(path)
     present = np.unique(values["date"])
     day = np.searchsorted(present, values.pop("date"))
     calendar = [EPOCH + timedelta(days=int(d)) for d in present]
@@ -100,94 +93,6 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     _drop_other_basis(grids)
     columns = [grids[name] for name in PRICES]
     return PriceGrid(calendar, codes, *columns, sector=grid(sector, -1, np.int32), sectors=sectors)
-
-
-class Numbering:
-    """Gives each distinct text of a stream a number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def of(self, texts: pa.Array) -> Int32[np.ndarray, " rows"]:
-        """Number of each text, -1 for null."""
-        encoded = texts.dictionary_encode()
-        own = [self._numbers.setdefault(t, len(self._numbers)) for t in encoded.dictionary.to_pylist()]
-        numbers: Int32[np.ndarray, " rows"] = np.array([*own, -1], dtype=np.int32)[
-            encoded.indices.fill_null(-1).to_numpy()
-        ]
-        return numbers
-
-    def ascending(self, numbers: Int32[np.ndarray, " rows"]) -> tuple[list[str], Int32[np.ndarray, " rows"]]:
-        """The texts in ascending order, and each row's index among them, -1 for null."""
-        texts = sorted(self._numbers)
-        place = np.empty(len(texts) + 1, dtype=np.int32)
-        place[[self._numbers[t] for t in texts]] = np.arange(len(texts))
-        place[-1] = -1
-        return texts, place[numbers]
-
-
-def _rows(path: Path) -> dict[str, Any]:
-    """Every row in file order: days, (codes, stock), (sectors, sector), and float32 prices."""
-    days, stocks, sectors = DayReader(), Numbering(), Numbering()
-    columns: dict[str, list[np.ndarray]] = {n: [] for n in ("date", "code", "sector", *PRICES)}
-    first_row = 0
-    for batch in _batches(path):
-        cells = {n: (batch.column(n), Place(path, n, first_row)) for n in batch.schema.names}
-        columns["date"].append(days.read(*cells["date"]))
-        columns["code"].append(stocks.of(read_codes(*cells["code"])))
-        for name in PRICES:
-            columns[name].append(read_numbers(*cells[name]).to_numpy(zero_copy_only=False))
-        sector = read_names(*cells["sector"]) if "sector" in cells else pa.nulls(len(batch), pa.string())
-        columns["sector"].append(sectors.of(sector))
-        first_row += len(batch)
-    if not first_row:
-        raise InputError(f"{path}: no rows; give a file with prices")
-    rows: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
-    rows["code"], rows["sector"] = stocks.ascending(rows["code"]), sectors.ascending(rows["sector"])
-    return rows
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The needed columns as they are stored; text where the file is text."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the Parquet or CSV file of the prices")
-    if path.suffix.lower() in (".csv", ".txt"):
-        yield from _csv_batches(path)
-        return
-    with open_parquet(path) as file:
-        stream = file.iter_batches(batch_size=BATCH_ROWS, columns=_needed(file.schema_arrow.names, path))
-        while True:
-            with readable(path):
-                batch = next(stream, None)
-            if batch is None:
-                return
-            yield batch
-
-
-def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    from pyarrow.csv import ConvertOptions, open_csv
-
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            names = _needed(next(csv.reader(file), []), path)
-        # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
-        as_text = ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names)
-        with open_csv(path, convert_options=as_text) as stream:
-            yield from stream
-    except (pa.ArrowException, OSError, csv.Error) as error:
-        raise InputError(f"{path}: not readable as CSV ({one_line(error)}); write it again") from error
-
-
-def _needed(names: list[str], path: Path) -> list[str]:
-    """The columns to read, each of which must occur once."""
-    for name in ("date", "code", *PRICES):
-        if name not in names:
-            raise InputError(f"{path}: no column {name!r}{nearest(name, names)}")
-    needed = ["date", "code", *PRICES, *(["sector"] if "sector" in names else [])]
-    for name in needed:
-        if names.count(name) > 1:
-            raise InputError(f"{path}: two columns are named {name!r}; rename or drop one")
-    return needed
 
 
 def _first_of_each_cell(

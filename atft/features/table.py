@@ -48,6 +48,7 @@ class PanelWriter:
         block = pa.table(arrays)
         ends = np.append(np.flatnonzero(np.diff(day)) + 1, len(day))
         if self._writer is None:
+            assert self._aside is not None, "append is called inside the context"
             texts = [f.name for f in block.schema if not pa.types.is_floating(f.type)]
             self._writer = open_writer(
                 self._aside, block.schema, compression="lz4", use_dictionary=texts, write_statistics=texts

@@ -71,6 +71,23 @@ def test_the_order_of_the_rows_and_files_does_not_matter(
     assert not list(Path(got.path).glob("unsorted*"))
 
 
+def test_dates_and_numbers_may_be_stored_in_any_type(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    frame, want = pl.read_parquet(panel), make_cache(panel)
+    new_york = pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("America/New_York")
+    winter_and_summer = new_york.dt.to_string("%Y-%m-%d %H:%M:%S%:z")
+    for change in (
+        new_york,
+        winter_and_summer,
+        pl.col("x_1").cast(pl.Float64),
+        pl.col("x_1").cast(pl.String),
+    ):
+        frame.with_columns(change).write_parquet(panel)
+        got = make_cache(panel)
+        assert got.path != want.path and got.manifest.dates == want.manifest.dates
+        assert got.manifest.files["days"].crcs == want.manifest.files["days"].crcs
+
+
 def test_a_sound_cache_is_used_and_anything_that_changes_its_content_builds_another(
     make_panel: MakePanel, make_cache: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

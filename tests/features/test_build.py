@@ -39,6 +39,21 @@ def test_there_are_at_least_112_features_with_names_of_their_own() -> None:
     assert all(n.startswith("x_") for n in names)
 
 
+def test_a_download_with_winter_and_summer_offsets_gives_the_panel_of_plain_dates_bit_for_bit(
+    make_market, to_frame, tmp_path: Path
+) -> None:
+    frame = to_frame(make_market(days=300))
+    new_york = pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("America/New_York")
+    frame.write_parquet(tmp_path / "plain.parquet")
+    frame.with_columns(new_york.dt.to_string("%Y-%m-%d %H:%M:%S%:z")).write_csv(tmp_path / "download.csv")
+    frame.with_columns(new_york).write_parquet(tmp_path / "zoned.parquet")
+    panels = []
+    for prices in ("plain.parquet", "download.csv", "zoned.parquet"):
+        build_panel(tmp_path / prices, tmp_path / "panel.parquet", OPTIONS)
+        panels.append((tmp_path / "panel.parquet").read_bytes())
+    assert panels[0] == panels[1] == panels[2]
+
+
 def test_the_panel_has_the_default_schema(make_prices, tmp_path: Path) -> None:
     out = tmp_path / "panel.parquet"
     report = build_panel(make_prices(), out, OPTIONS)
