@@ -1,10 +1,11 @@
-"""`sweep.py best`: the best trial's point as a config that ``python -m atft fit`` takes.
+"""`sweep.py best`: the best trial's own configuration, for ``python -m atft fit``.
 
-The base config with the sweep's fixed values and the point filled in, nothing else changed, so it reads and
-behaves like the config one began with; its head says where it comes from and what its number is worth.
+A copy of the ``config.yaml`` that the trial trained with, under another run's name; its head says where it comes
+from and what its number is worth.
 """
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,19 +59,26 @@ def run(arguments: list[str]) -> int:
 
 
 def best_config(seen: Overview, sweep: "SweepOptions", path: Path | None) -> str:
-    """The YAML text: the head, then the base config with the point filled in.
+    """The YAML text: the head, then the trial's own configuration.
 
     Args:
         seen: where the sweep stands; it has a best trial.
         sweep: its options.
         path: where the text will stand, for the command in its head.
+
+    Raises:
+        InputError: the trial's directory is not on this machine.
     """
-    import yaml
+    from atft.search.trial_files import CONFIG
 
-    from atft.search.trial_config import trial_config
-
-    config = trial_config(sweep, seen.best_params)
-    config["name"] = f"{sweep.study}-best"[:80]
+    own = seen.directory / f"trial_{seen.best_number}" / CONFIG
+    if not own.is_file():
+        raise InputError(
+            f"{own}: no such file; run this on the machine that trained trial {seen.best_number}"
+        )
+    config = re.sub(
+        r"^name: .*$", f"name: {sweep.study}-best"[:86], own.read_text("utf-8"), count=1, flags=re.M
+    )
     head = [
         f"# Trial {seen.best_number} of study {seen.study}, the best of {seen.finished}: "
         f"{seen.metric} {seen.best_value:+.4f} on the validation days",
@@ -85,6 +93,4 @@ def best_config(seen: Overview, sweep: "SweepOptions", path: Path | None) -> str
         ),
         "# the test days, which the sweep has not seen, tell the truth.",
     ]
-    return (
-        "\n".join(head) + "\n" + yaml.safe_dump(config, sort_keys=False, default_flow_style=None, width=100)
-    )
+    return "\n".join(head) + "\n" + config

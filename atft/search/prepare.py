@@ -28,6 +28,7 @@ def prepare(sweep: SweepOptions) -> None:
     import optuna
 
     from atft.commands.train import build
+    from atft.search.frozen import freeze
     from atft.search.preflight import preflight
     from atft.search.study import open_study
     from atft.search.trial_config import trial_config
@@ -35,8 +36,8 @@ def prepare(sweep: SweepOptions) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
     if not exists(sweep):
         print(preflight(sweep).line(), file=sys.stderr)  # noqa: T201
-    open_study(sweep)
-    build("fit", trial_config(sweep, {}), quiet=True).datamodule.prepare_data()
+    study = open_study(sweep)
+    build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
 
 
 def exists(sweep: SweepOptions) -> bool:

@@ -27,6 +27,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from rich.console import Console
 
+    from atft.search.frozen import frozen
     from atft.search.prepare import in_own_process
     from atft.search.study import open_study, while_storage_answers
     from atft.search.supervisor import Supervisor
@@ -35,6 +36,6 @@ def run(arguments: Sequence[str]) -> int:
     refused = in_own_process(sweep, threads)
     if refused:
         return refused
-    command = worker_command(sweep, threads, os.getpid())
+    command = worker_command(frozen(sweep), threads, os.getpid())
     with while_storage_answers(sweep):
         return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()

@@ -18,6 +18,7 @@ from atft.errors import InputError, RunFailed
 from atft.publish import remove_abandoned
 from atft.search.claim import finished, is_surplus
 from atft.search.early_stop import reason_to_stop
+from atft.search.frozen import BaseWatch
 from atft.search.options import SweepOptions
 from atft.search.owner import is_gone, is_here, is_orphaned
 from atft.search.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
@@ -64,6 +65,7 @@ class Supervisor:
         self.failure: str | None = None
         self._asked, self._last_tick = False, time.time()
         self._met_others = False
+        self._base = BaseWatch(sweep, study)
         self._told: set[int] = set()
 
     def run(self) -> int:
@@ -100,6 +102,8 @@ class Supervisor:
         self.awake = self._last_tick if slept else self.awake
         trials = self._trials()
         self._tell_ended(trials)
+        if (changed := self._base.line()) is not None:
+            self.console.print(changed, highlight=False, markup=False, soft_wrap=True)
         self._collect(trials)
         leaving = self.interrupts > 0 or self.failure is not None
         spent = len(finished(trials)) >= self.sweep.n_trials

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from atft.search.options import SweepOptions
 
+CONFIG = "config.yaml"
+"""A trial's resolved configuration, as every run keeps it; with folds that of all but the split."""
 TRIAL, ALL, BEST, BACKUP = "trial.json", "all_trials.json", "best_params.json", "study.backup.db"
 
 

@@ -17,14 +17,16 @@ import optuna
 from atft.callbacks.receipt import Receipt, publish_json, write_receipt
 from atft.data.loader import LoaderOptions
 from atft.errors import InputError
+from atft.publish import publish_text
 from atft.search.failures import Interrupted, TrialFailed
 from atft.search.folds import fold_splits
+from atft.search.frozen import check_frozen
 from atft.search.options import SweepOptions
 from atft.search.space import suggest
 from atft.search.trial_account import TrialAccount
 from atft.search.trial_callbacks import INTERRUPTED, PRUNED, Heartbeat
 from atft.search.trial_config import trial_config
-from atft.search.trial_files import digests_of, make_trial_directory, study_labels
+from atft.search.trial_files import CONFIG, digests_of, make_trial_directory, study_labels
 from atft.search.trial_fit import OPENED, Fitted, RunPlan, fit
 
 SMALLEST_BATCH = 4
@@ -71,6 +73,7 @@ def run_trial(
     with TrialAccount(directory, labels, trial, heartbeat) as account:
         if stop():
             raise Interrupted(f"{INTERRUPTED} before training")
+        check_frozen(sweep, study)
         plan = plan_of(sweep, trial, point, labels, stop)
         if sweep.folds is None:
             pruner = sweep.pruner.name
@@ -141,7 +144,9 @@ def mean_over_folds(
     """
     from atft.commands.train import build
 
-    data = build("fit", plan.config, directory).datamodule
+    cli = build("fit", plan.config, directory)
+    publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
+    data = cli.datamodule
     data.opened = OPENED
     splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
     values: list[float] = []

@@ -8,10 +8,13 @@ import optuna
 import pytest
 import yaml
 
+from atft.commands.train import build
 from atft.errors import InputError
+from atft.publish import publish_text
 from atft.search.best import run
 from atft.search.options import SweepOptions
 from atft.search.study import open_storage
+from atft.search.trial_config import trial_config
 
 MakeStudy = Callable[..., optuna.Study]
 
@@ -27,7 +30,12 @@ def sweep_file(
 ) -> Callable[..., Path]:
     def make(**trials: Any) -> Path:
         tiny_config(tmp_path, make_panel())
-        make_study(storage=open_storage(make_sweep()), **trials)
+        sweep = make_sweep()
+        study = make_study(storage=open_storage(sweep), **trials)
+        for trial in study.trials:  # what each trial trained with
+            place = Path(sweep.root) / trial.user_attrs["directory"]
+            text = build("fit", trial_config(sweep, trial.params)).config_text
+            publish_text(place / "config.yaml", text)
         return write_sweep()
 
     return make
@@ -48,6 +56,26 @@ def test_the_written_config_trains_with_the_best_point(
     assert "Trial 1 of study small, the best of 3" in head and f"fit --config {out}" in head
     assert atft("fit", "--config", out).code == 0
     assert (tmp_path / "logs" / "small-best" / "version_0" / "comparison.txt").is_file()
+
+
+def test_the_config_is_the_trials_own_whatever_became_of_the_base_since(
+    sweep_file: Callable[..., Path], tiny_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, out = sweep_file(values=[0.01]), tmp_path / "best.yaml"
+    tiny_config(tmp_path, tmp_path / "panel.parquet", model__gradient_clip=0.01)
+    assert run(["--config", str(path), "--out", str(out)]) == 0
+    own = yaml.safe_load((tmp_path / "logs" / "small" / "trial_0" / "config.yaml").read_text())
+    assert own["model"]["gradient_clip"] == 1.0
+    assert yaml.safe_load(out.read_text()) == {**own, "name": "small-best"}
+
+
+def test_the_trial_of_another_machine_is_named(sweep_file: Callable[..., Path], tmp_path: Path) -> None:
+    path = sweep_file(values=[0.01])
+    (tmp_path / "logs" / "small" / "trial_0" / "config.yaml").unlink()
+    with pytest.raises(
+        InputError, match=r"config.yaml: no such file; run this on the machine that trained trial 0"
+    ):
+        run(["--config", str(path)])
 
 
 def test_without_a_file_the_config_is_printed(

@@ -14,6 +14,7 @@ import yaml
 
 from atft.callbacks.receipt import read_receipt
 from atft.search.failures import Interrupted, TrialFailed
+from atft.search.frozen import freeze
 from atft.search.options import SweepOptions
 from atft.search.study import open_study
 from atft.search.trial_files import publish_trial, read_trial, study_labels
@@ -80,6 +81,20 @@ def small(
         return Small(sweep, open_study(sweep))
 
     return make
+
+
+def test_a_base_config_that_is_edited_between_two_trials_changes_neither(
+    small: Callable[..., Small], tiny_config: Callable[..., Path], tiny_run: Any, tmp_path: Path
+) -> None:
+    made = small(limits={"epochs": 1})
+    own = Small(freeze(made.sweep, made.study), made.study)
+    own.run()
+    tiny_config(tmp_path, tiny_run.panel, model__gradient_clip=0.01)
+    own.run()
+    first, second = (yaml.safe_load((own.trial(i) / "config.yaml").read_text()) for i in (0, 1))
+    assert first == second and first["model"]["gradient_clip"] == 1.0
+    with pytest.raises(TrialFailed, match=r"tiny.yaml: edited since study small was made"):
+        made.run()  # a worker that read the file itself
 
 
 def after(epochs: int) -> Callable[[], bool]:
