@@ -8,6 +8,9 @@ else is a bug and keeps its traceback.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED, LISTED_CHARACTERS = 12, 80
+"""Names that a message lists at most, and the characters that they may take."""
+
 
 class InputError(ValueError):
     """Input that cannot be used. The message is one line: what, where, what to do.
@@ -56,7 +59,7 @@ class PhaseNotApplied(RunFailed):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them all.
+    """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them.
 
     Args:
         name: what was written.
@@ -64,7 +67,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names) or 'none'}"
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {listed(names)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in alphabetical order, as many as a line holds: ``a, b, ... (3 more)``."""
+    every = sorted(names)
+    shown = every[:LISTED]
+    while len(shown) > 1 and len(", ".join(shown)) > LISTED_CHARACTERS:
+        shown.pop()
+    more = f", ... ({len(every) - len(shown)} more)" if len(every) > len(shown) else ""
+    return f"{', '.join(shown) or 'none'}{more}"
+
+
+def clip(text: str, most: int) -> str:
+    """Text of at most ``most`` characters: its beginning and its end where it is longer."""
+    start = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:start]}...{text[len(text) - (most - 3 - start) :]}"
 
 
 def printable(text: str) -> str:

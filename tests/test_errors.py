@@ -1,12 +1,34 @@
 """The one error of the user, and the nearest name it offers."""
 
-from atft.errors import InputError, NonFiniteLoss, RunFailed, VarianceCollapse, nearest, one_line
+from atft.errors import (
+    InputError,
+    NonFiniteLoss,
+    RunFailed,
+    VarianceCollapse,
+    clip,
+    listed,
+    nearest,
+    one_line,
+)
 
 
 def test_the_nearest_name_is_offered_or_all_are_listed() -> None:
     assert nearest("hiden_size", ["hidden_size", "gat_layers"]) == "; did you mean 'hidden_size'?"
     assert nearest("zzz", ["b", "a"]) == "; known: a, b"
     assert nearest("x", []) == "; known: none"
+
+
+def test_a_list_of_names_ends_after_a_dozen_or_a_line() -> None:
+    assert listed(["b", "a"]) == "a, b"
+    assert (
+        listed(f"n{i:02}" for i in range(15)) == ", ".join(f"n{i:02}" for i in range(12)) + ", ... (3 more)"
+    )
+    assert listed(["x" * 60] * 3) == "x" * 60 + ", ... (2 more)"
+
+
+def test_long_text_keeps_its_ends() -> None:
+    assert clip("short", 20) == "short"
+    assert clip("a" * 50 + "b" * 50, 23) == "a" * 10 + "..." + "b" * 10
 
 
 def test_input_that_cannot_be_used_is_a_value_error_and_a_collapse_is_not() -> None:

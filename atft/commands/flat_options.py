@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from atft.commands.refusals import one_line, remember_keys
+from atft.commands.config_keys import check_keys
+from atft.commands.parser_errors import one_line
 
 Options = TypeVar("Options")
 
@@ -12,7 +13,7 @@ Options = TypeVar("Options")
 def parse_flat(
     command: str, description: str, paths: Mapping[str, str], kind: type[Options], arguments: list[str]
 ) -> tuple[list[Path], Options]:
-    """Read a command's paths and options, or refuse in one line.
+    """Read a command's paths and options, or raise in one line.
 
     Args:
         command: its name, for messages and help.
@@ -37,8 +38,7 @@ def parse_flat(
         parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
-    remember_keys(action.dest for action in parser._actions)
-    with one_line(command):
+    with one_line(command, check_keys(parser, arguments)):
         given = parser.parse_args(arguments).as_dict()
     found = [Path(given.pop(name)) for name in paths]
     for key in ("threads", "config"):

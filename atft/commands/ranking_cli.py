@@ -23,8 +23,9 @@ from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
+from atft.commands.config_keys import check_keys
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
-from atft.commands.refusals import remember_keys
+from atft.commands.parser_errors import one_line
 from atft.commands.run_callbacks import FITTING, MONITORS, refuse_unknown_metrics, refuse_unmeasured_averages
 from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError
@@ -136,7 +137,11 @@ class RankingCLI(LightningCLI):
         parser.link_arguments("model.network.horizons", "data.horizons")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
         parser.link_arguments("data.panel", "model.features", compute_fn=_features)
-        remember_keys(_keys(parser))
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the arguments once all their keys are known to exist."""
+        with one_line(self.command, check_keys(parser, args)):
+            super().parse_arguments(parser, args)
 
     def _dump_config(self) -> None:
         # Lightning's are hyperparameters that nobody saves: a checkpoint carries the configuration as text.
@@ -266,7 +271,3 @@ def _seed(seed: Any) -> int:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _keys(parser: LightningArgumentParser) -> list[str]:
-    return sorted({action.dest for action in parser._actions if action.dest and action.dest != "help"})

@@ -14,9 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.refusals import one_line
+from atft.commands.parser_errors import one_line
 from atft.errors import InputError
-from atft.yaml_text import read_mapping
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -56,8 +55,6 @@ def build(
         with one_line(command), tempfile.TemporaryDirectory() as folder:
             if isinstance(arguments, list):
                 arguments = _with_checkpoint_config(command, arguments, Path(folder))
-                for path in _values_of(arguments, "--config", "-c"):
-                    read_mapping(Path(path))
             return RankingCLI.of(command, arguments, directory, quiet)
     finally:
         sys.argv = before

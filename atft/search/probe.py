@@ -21,7 +21,7 @@ from torch import Tensor
 
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.callbacks.spike_guard import SpikeGuard
-from atft.commands.refusals import one_line
+from atft.commands.parser_errors import one_line
 from atft.data.block_plan import plan_blocks
 from atft.errors import InputError
 

@@ -1,0 +1,99 @@
+"""Turn what the argument parser says into one short line: the key, what it takes, what came."""
+
+import re
+from argparse import ArgumentError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from inspect import isclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from atft.commands.key_tree import Option, Tree, alternatives, inside_of
+from atft.errors import InputError, clip, listed
+
+LONGEST = 170
+"""Characters of a line, without what opens it on the terminal."""
+
+KEY = re.compile(r'Parser key "([^"]+)"')
+VALUE = re.compile(r"(?:Got|Given) value: (.*?)(?= Expected an? | Given value | Subclass types |$)")
+
+KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a word",
+    bool: "true or false",
+    type(None): "null",
+    Path: "a path",
+    timedelta: "a duration",
+}
+"""Types as a message names them."""
+
+
+@contextmanager
+def one_line(command: str, tree: Tree | None = None) -> Iterator[None]:
+    """Raise what the parser does not accept as a one-line `InputError`.
+
+    Args:
+        command: opens a message that names no key of its own.
+        tree: the parser's keys, for what a key takes.
+    """
+    try:
+        yield
+    except (ArgumentError, ValueError, TypeError) as error:
+        own = _own(error)
+        if own is not None:
+            raise own from error
+        if not isinstance(error, ArgumentError):
+            raise
+        raise InputError(f"{command}: {shorten(str(error), tree or {})}") from error
+
+
+def _own(error: BaseException | None) -> InputError | None:
+    """The error of ours that the parser wrapped in its own, if there is one."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return InputError(str(error)) if error is not None else None
+
+
+def shorten(message: str, tree: Tree) -> str:
+    """The parser's message without its nesting, in words where the key is known to take plain values."""
+    # A check of ours that ran inside the parser: what it said stands at the end.
+    text = " ".join(re.sub(r"\n\s*-\s", " ", message.rsplit(") failed: ", 1)[-1]).split())
+    named = list(KEY.finditer(text))  # a key, and those inside of its value
+    path = ".".join(match[1] for match in named)
+    hint = hint_at(tree, path)
+    if hint is None:
+        return clip(text, LONGEST)
+    value = VALUE.search(text, named[-1].end())
+    came = f", got {clip(repr(value[1]), 50)}" if value else ""
+    return f"{path} takes {kinds_of(hint)}{came}"
+
+
+def hint_at(tree: Tree, path: str) -> Any:
+    """Type of the option at a dotted path, None where a path leads elsewhere or to a class of its own options."""
+    node: Any = tree
+    for key in path.split("."):
+        if isinstance(node, Option):
+            inside = inside_of(node.hint)
+            if inside.tree is None and inside.item is not None:
+                inside = inside_of(inside.item)
+            node = inside.tree
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node.hint if isinstance(node, Option) and inside_of(node.hint).base is None else None
+
+
+def kinds_of(hint: Any) -> str:
+    """What a type takes, in words: ``a whole number or null``."""
+    words, choices = [], []
+    for kind in alternatives(hint):
+        origin = get_origin(kind)
+        if origin is Literal:
+            choices += [str(value) for value in get_args(kind)]
+        elif isclass(origin):
+            words.append("a mapping" if issubclass(origin, Mapping) else "a list")
+        else:
+            words.append(KINDS.get(kind, "a section of keys"))
+    if choices:
+        words.insert(0, f"one of {listed(dict.fromkeys(choices))}")
+    return " or ".join(dict.fromkeys(words))

@@ -1,0 +1,228 @@
+"""Every unknown key is an error at any depth, whatever its value, and the nearest key is named."""
+
+import random
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from itertools import cycle, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from atft.commands.config_keys import check_keys, similarity
+from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, tree_of
+from atft.errors import InputError
+
+VALUES: list[Any] = [{}, None, [], 3, "word", {"inside": 1}, [{"inside": 1}], True]
+ADAMW = {"class_path": "torch.optim.AdamW", "init_args": {}}
+COSINE = {"class_path": "atft.optim.schedules.WarmupCosine", "init_args": {}}
+EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {}}
+BASE: dict[str, Any] = {"model": {"optimizer": ADAMW, "scheduler": COSINE}, "trainer": {"callbacks": [EMA]}}
+
+
+@pytest.fixture(scope="module")
+def parser() -> Any:
+    """The parser of ``fit``, built once."""
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.commands.train import _quiet
+
+    _quiet()
+    found = []
+
+    class Stopped(RankingCLI):
+        def parse_arguments(self, parser: Any, args: Any) -> None:
+            found.append(parser)
+            raise InputError("built")
+
+    with pytest.raises(InputError, match="built"):
+        Stopped.of("fit", {})
+    return found[0]
+
+
+class Place(NamedTuple):
+    """A key of the tree: its mapping's path (numbers for places of a list), and its name."""
+
+    inside: tuple[str | int, ...]
+    key: str
+    siblings: Tree
+
+    def path(self) -> str:
+        text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in (*self.inside, self.key))
+        return text.removeprefix(".")
+
+    def config(self, key: str, value: Any) -> dict[str, Any]:
+        """A configuration in which ``key`` stands where this key would."""
+        config: Any = deepcopy(BASE)
+        node = config
+        for place, following in pairwise((*self.inside, "")):
+            if isinstance(place, int):
+                node.extend({} for _ in range(place + 1 - len(node)))
+                node = node[place]
+            else:
+                node = node.setdefault(place, [] if isinstance(following, int) else {})
+        node[key] = value
+        return config
+
+
+def places(tree: Tree, config: Any, inside: tuple[str | int, ...] = ()) -> Iterator[Place]:
+    """Every key of the tree: of sections, dataclasses in lists, and arguments of the classes of ``config``."""
+    for key, node in tree.items():
+        if isinstance(node, Linked):
+            continue
+        yield Place(inside, key, tree)
+        given = config.get(key) if isinstance(config, dict) else None
+        if isinstance(node, dict):
+            yield from places(node, given, (*inside, key))
+            continue
+        found, where, item = inside_of(node.hint), (*inside, key), given
+        if found.tree is None and found.item is not None and found.base is None:
+            found, where = inside_of(found.item), (*where, 0)
+        elif isinstance(given, list):
+            where, item = (*where, 0), given[0]
+        if found.tree is not None:
+            yield from places(found.tree, item, where)
+        elif found.base is not None and item:
+            yield from places(arguments_of(item["class_path"], found) or {}, None, (*where, "init_args"))
+
+
+def typo(name: str, rng: random.Random) -> str:
+    """One letter deleted, two swapped, or one doubled."""
+    at = rng.randrange(len(name))
+    ways = [
+        name[:at] + name[at + 1 :],
+        name[:at] + name[at : at + 2][::-1] + name[at + 2 :],
+        name[:at] + name[at] + name[at:],
+    ]
+    changed = [way for way in ways if way not in ("", name)]
+    return rng.choice(changed)
+
+
+def refusal(parser: Any, given: Any) -> str:
+    """The line that keys are refused with."""
+    with pytest.raises(InputError) as refused:
+        check_keys(parser, given)
+    line = str(refused.value)
+    assert "\n" not in line and len(line) < 180, line  # and "atft: error: " before it
+    return line
+
+
+def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parser: Any) -> None:
+    rng, every, values = random.Random(0), list(places(tree_of(parser), BASE)), cycle(VALUES)
+    assert len(every) > 200 and {p.inside[-1] for p in every if p.inside} >= {
+        "gate",
+        0,
+        "init_args",
+        "simulate",
+    }
+    tried = right = 0
+    for place in every:
+        for _ in range(3):
+            key = typo(place.key, rng)
+            if key in place.siblings:
+                continue
+            line = refusal(parser, place.config(key, next(values)))
+            assert line.startswith(f"unknown key {place._replace(key=key).path()!r}")
+            tried += 1
+            right += f"did you mean {place.path()!r}" in line
+    assert tried > 600 and right > 0.9 * tried, (tried, right)
+
+
+def test_every_section_is_a_mapping(parser: Any) -> None:
+    sections = [p for p in places(tree_of(parser), BASE) if isinstance(p.siblings[p.key], dict)]
+    assert len(sections) > 15
+    for place in sections:
+        for value, said in ((None, "null"), ([1], "a list"), (3, "3"), ("file.yaml", "'file.yaml'")):
+            line = refusal(parser, place.config(place.key, value))
+            assert line.startswith(f"{place.path()} is a section of keys, got {said}; ")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"dropout": 0.1}, "'model.network.dropout'"),
+        ({"model": {"hidden": 3}}, "'model.network.hidden_size'"),
+        ({"model": {"gradient_clip_val": 3}}, "'model.gradient_clip'"),
+        ({"data": {"batch_size": 3}}, "'data.loader.batch_size'"),
+        ({"seed": 3}, "'seed_everything'"),
+        ({"trainer": {"epochs": 3}}, "'trainer.max_epochs'"),
+        ({"lr": 1.0, "model": {"optimizer": ADAMW}}, "'model.optimizer.init_args.lr'"),
+        ({"early_stopping": {"monitr": "val/ic"}}, "'early_stopping.monitor'"),
+        ({"curriculum": {"phases": [{"epochs": 1, "lrfactor": 1.0}]}}, "'curriculum.phases[0].lr_factor'"),
+        (["--modle.network.hidden_size", "4"], "'model'"),
+        (["--model.network.hiden_size=4"], "'model.network.hidden_size'"),
+        (["--data.graph", "{kk: 3}"], "'data.graph.k'"),
+        (
+            ["--model.optimizer", "torch.optim.AdamW", "--model.optimizer.init_args.weight_deccay=1"],
+            "'model.optimizer.init_args.weight_decay'",
+        ),
+    ],
+)
+def test_a_key_that_stands_elsewhere_is_named_by_its_full_path(parser: Any, given: Any, meant: str) -> None:
+    assert f"did you mean {meant}" in refusal(parser, given)
+
+
+def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) -> None:
+    assert refusal(parser, {"data": {"qqq": {}}}) == (
+        "unknown key 'data.qqq'; known: cache, graph, loader, panel, predict, split"
+    )
+    assert refusal(parser, {"zzz": 1}).endswith(" more)")
+    assert "zzz...zzz" in refusal(parser, {"z" * 5000: 1})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model.network.hidden_size": 4, "data": {"loader.lookback": 3}},
+        {"trainer": {"callbacks+": [EMA], "logger": None}},
+        {"trainer": {"callbacks": [{"class_path": "their.own.Callback", "init_args": {"anything": 1}}]}},
+        {"model": {"objective": {"terms": {"ic": 1.0}, "regime_weights": {"any column": 2.0}}}},
+        {"model": {"optimizer": {"init_args": {"lr": 0.1}}, "scheduler": None}},
+        {"data": {"graph": None, "panel": {"simulate": {"stocks": 20}}}},
+        {"loss_scale_guard": {}, "curriculum": {"phases": None}},
+        ["--print_config", "--model.objective.terms.ic", "0.3", "--trainer.callbacks+", "EMAWeightAveraging"],
+        [
+            "--model.optimizer=SGD",
+            "--model.optimizer.lr",
+            "-1",
+            "--data.graph.k",
+            "4",
+            "--trainer.max_epochs=-1",
+        ],
+        ["--trainer.callbacks.help=EarlyStopping", "--help"],
+    ],
+)
+def test_keys_that_the_parser_takes_pass(parser: Any, given: Any) -> None:
+    check_keys(parser, given)
+
+
+def test_a_key_that_follows_from_others_says_which(parser: Any) -> None:
+    assert refusal(parser, {"data": {"seed": 3}}) == "data.seed is taken from seed_everything; leave it out"
+
+
+def test_a_value_is_no_section(parser: Any) -> None:
+    line = refusal(parser, {"model": {"network": {"hidden_size": {}}}})
+    assert line == "model.network.hidden_size takes a value, not a section of keys"
+
+
+def test_the_file_is_named_and_every_file_is_checked(parser: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\n")
+    (tmp_path / "b.yaml").write_text("nmae: a\n")
+    with pytest.raises(InputError, match=r"b\.yaml: unknown key 'nmae'; did you mean 'name'\?"):
+        check_keys(parser, ["-c", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"])
+
+
+def test_names_are_alike_by_letters_order_and_words() -> None:
+    assert similarity("lr", "rl") > 0.9 and similarity("hidden", "hidden_size") >= 0.8
+    assert similarity("lookback", "lokback") > 0.9 and similarity("path", "seed") < 0.6
+
+
+@pytest.mark.parametrize("value", ["{}", "null", "[1]", "3"])
+def test_a_command_ends_with_2_and_one_line(
+    value: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text(f"model: {{network: {{hiden_size: {value}}}}}\n")
+    outcome = atft("fit", "--config", tiny_run.config, "--config", tmp_path / "a.yaml")
+    assert outcome.code == 2
+    assert outcome.refusal.endswith(
+        "unknown key 'model.network.hiden_size'; did you mean 'model.network.hidden_size'?"
+    )

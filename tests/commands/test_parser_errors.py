@@ -1,0 +1,78 @@
+"""What the parser does not accept becomes one short line: the key, what it takes, what came."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+from jsonargparse import ArgumentParser
+
+from atft.commands.key_tree import tree_of
+from atft.commands.parser_errors import LONGEST, hint_at, kinds_of, one_line, shorten
+from atft.errors import InputError
+
+
+@dataclass
+class Inner:
+    """Options.
+
+    Args:
+        epochs: how many.
+    """
+
+    epochs: int = 1
+
+
+def small_parser() -> ArgumentParser:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--stocks", type=int)
+    parser.add_argument("--rate", type=float | None)
+    parser.add_argument("--norm", type=Literal["none", "fan"] | Literal["san"] | None)
+    parser.add_argument("--phases", type=list[Inner] | None)
+    parser.add_argument("--terms", type=dict[str, float])
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"stocks": "many"}, "fit: stocks takes a whole number, got 'many'"),
+        ({"stocks": "x" * 5000}, "fit: stocks takes a whole number, got 'xxx"),
+        ({"rate": [1]}, "fit: rate takes a number or null, got '[1]'"),
+        ({"norm": "fun"}, "fit: norm takes one of fan, none, san or null, got 'fun'"),
+        ({"terms": 3}, "fit: terms takes a mapping, got '3'"),
+        ({"terms": {"ic": "high"}}, "fit: terms takes a mapping"),
+        ({"phases": [{"epochs": "x"}]}, "fit: phases.epochs takes a whole number, got 'x'"),
+        ({"phases": 3}, "fit: phases takes a list or null, got '3'"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_its_key(given: dict[str, Any], line: str) -> None:
+    parser = small_parser()
+    with pytest.raises(InputError) as refused, one_line("fit", tree_of(parser)):
+        parser.parse_object(given)
+    assert str(refused.value).startswith(line) and len(str(refused.value)) < LONGEST
+
+
+def test_a_message_of_another_kind_is_cut_in_the_middle() -> None:
+    assert shorten("Unrecognized arguments: a b", {}) == "Unrecognized arguments: a b"
+    cut = shorten("x" * 300 + "\n" + "y" * 300, {})
+    assert len(cut) == LONGEST and cut.startswith("xxx") and cut.endswith("yyy") and "..." in cut
+
+
+def test_an_error_of_ours_inside_of_the_parser_is_said_alone() -> None:
+    with pytest.raises(InputError, match=r"^stocks must be at least 2$"), one_line("fit"):
+        try:
+            raise InputError("stocks must be at least 2")
+        except InputError as error:
+            raise ValueError("Parser key 'stocks': ...") from error
+
+
+def test_a_bug_keeps_its_own_error() -> None:
+    with pytest.raises(TypeError, match="no input"), one_line("fit"):
+        raise TypeError("no input of a user's")
+
+
+def test_types_in_words() -> None:
+    assert kinds_of(int | None) == "a whole number or null"
+    assert kinds_of(list[int] | dict[str, int] | str) == "a list or a mapping or a word"
+    assert hint_at(tree_of(small_parser()), "phases.epochs") is int
+    assert hint_at(tree_of(small_parser()), "phases.nothing") is None
