@@ -24,7 +24,7 @@ def price_frame(stocks: int = 30, days: int = 320, seed: int = 0) -> pl.DataFram
     opening = close * np.exp(0.005 * rng.standard_normal((days, stocks)))
     high = np.maximum(close, opening) * (1 + 0.01 * rng.random((days, stocks)))
     low = np.minimum(close, opening) * (1 - 0.01 * rng.random((days, stocks)))
-    volume = np.round(1e5 * np.exp(rng.standard_normal((days, stocks))))
+    volume = np.round(1e5 * np.exp(0.5 * rng.standard_normal((days, stocks))))
     calendar = weekdays(days)
     prices = {"open": opening, "high": high, "low": low, "close": close}
     frame = pl.DataFrame(
