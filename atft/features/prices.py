@@ -85,14 +85,13 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
         table.reshape(-1)[cell[rows]] = of[rows]
         return table
 
-    grids = {name: grid(values.pop(name), np.nan, np.float32) for name in PRICES}
+    grids: dict[str, Any] = {name: grid(values.pop(name), np.nan, np.float32) for name in PRICES}
     for name in ("open", "high", "low"):
         grids[name][~((grids[name] > 0) & np.isfinite(grids[name]))] = np.nan
     volume = grids["volume"]
     volume[~((volume >= 0) & np.isfinite(volume))] = np.nan
     _drop_other_basis(grids)
-    columns = [grids[name] for name in PRICES]
-    return PriceGrid(calendar, codes, *columns, sector=grid(sector, -1, np.int32), sectors=sectors)
+    return PriceGrid(calendar, codes, sector=grid(sector, -1, np.int32), sectors=sectors, **grids)
 
 
 def _first_of_each_cell(

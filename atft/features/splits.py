@@ -5,6 +5,7 @@ already at the new level, its range is the usual one, and the same value is trad
 dividend looks the same, and its return is as false. What a day is judged by lies on it and before it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -92,9 +93,16 @@ def adjust_splits(prices: PriceGrid, splits: Sequence[Split]) -> None:
 
 
 def named_splits(prices: PriceGrid, splits: Sequence[Split], most: int) -> str:
-    """Code, date and ratio of the first ``most`` splits, and how many follow."""
-    shown = ", ".join(f"{prices.codes[s]} {prices.calendar[d]} {ratio}" for d, s, ratio in splits[:most])
-    return shown if len(splits) <= most else f"{shown} and {len(splits) - most:,} more"
+    """Code, first date and ratio of ``most`` stocks, how often each is split, and how many stocks follow."""
+    times = Counter(split.stock for split in splits)
+    first = {split.stock: split for split in reversed(splits)}
+    shown = [
+        f"{prices.codes[stock]} {prices.calendar[first[stock].day]} {first[stock].ratio}"
+        + (f" ({count} times)" if count > 1 else "")
+        for stock, count in list(times.items())[:most]
+    ]
+    more = f" and {len(times) - most:,} more codes" if len(times) > most else ""
+    return ", ".join(shown) + more
 
 
 def _suspects(prices: PriceGrid) -> tuple[np.ndarray, ...]:
