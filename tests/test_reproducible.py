@@ -8,6 +8,9 @@ import polars as pl
 import pytest
 import torch
 
+from atft.batch import DayBatch
+from atft.tasks.ranking import RankingTask
+
 OPTIMIZERS = {
     "AdamW": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
     "AdaBelief": {"class_path": "atft.optim.adabelief.AdaBelief", "init_args": {"lr": 0.01}},
@@ -65,3 +68,62 @@ def test_two_spawned_workers_train_the_same_weights_as_none(
     outcome = atft("fit", "--config", tiny_run.config, *workers)
     assert outcome.code == 0, outcome
     assert same(weights(tmp_path / "tiny" / "version_0"), weights(tiny_run.directory))
+
+
+PHASES = [
+    {"name": "first", "epochs": 1, "blocks": {"fan": False, "graph": False}},
+    {"name": "second", "epochs": 1, "train": ["graph", "heads"], "lr_factor": 0.5},
+]
+
+
+@pytest.fixture(scope="module")
+def interrupted(
+    tiny_run: Any,
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A run in phases, with dropout, that left a checkpoint after each step and after each block inside a step."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    config = tiny_config(folder, tiny_run.panel, trainer__max_epochs=2, curriculum={"phases": PHASES})
+
+    ends = RankingTask.on_train_batch_end
+
+    def save(task: RankingTask, outputs: Any, batch: DayBatch, index: int) -> None:
+        ends(task, outputs, batch, index)
+        where = "after" if batch.closes_step else "inside"
+        name = f"{where}_{task.current_epoch}_{batch.place}_{task.trainer.is_last_batch}.ckpt"
+        task.trainer.save_checkpoint(folder / "steps" / name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RankingTask, "on_train_batch_end", save)
+        cache = ["--data.cache.dir", tiny_run.folder / "cache"]
+        assert atft("fit", "--config", config, *cache, "--name", "whole").code == 0
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
+@pytest.mark.parametrize(
+    ("where", "workers"),
+    [
+        ("after_0_*_False", 0),
+        ("after_1_*_False", 1),
+        ("inside_1_*", 0),
+        ("inside_0_0_*", 0),
+        ("after_0_*_True", 0),
+    ],
+)
+def test_a_run_that_goes_on_from_the_middle_of_an_epoch_equals_the_uninterrupted_one(
+    where: str, workers: int, interrupted: Path, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    found = sorted((interrupted / "steps").glob(f"{where}.ckpt"))
+    checkpoint = found[len(found) // 2]
+    options = ["--data.cache.dir", tiny_run.folder / "cache", "--trainer.default_root_dir", tmp_path]
+    options += ["--data.loader.num_workers", workers, "--ckpt_path", checkpoint]
+    resumed = atft("fit", "--config", interrupted / "tiny.yaml", *options)
+    assert resumed.code == 0, resumed
+    whole, run = interrupted / "logs" / "whole" / "version_0", tmp_path / "tiny" / "version_0"
+    assert same(weights(whole), weights(run))
+    one, other = torch.load(whole / "last.ckpt"), torch.load(run / "last.ckpt")
+    assert one["global_step"] == other["global_step"]
+    assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]

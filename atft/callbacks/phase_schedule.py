@@ -57,6 +57,7 @@ class PhaseSchedule(pl.Callback):
         """The phases as they ran, those before an interruption included."""
         self._refused: str | None = None
         self._pending: str | None = None
+        self._begun = False
         self._resting: dict[str, Tensor] = {}
 
     # -- before the first step
@@ -111,7 +112,14 @@ class PhaseSchedule(pl.Callback):
 
     # -- every epoch
 
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if not self._begun:  # an epoch that is resumed in its middle has no start
+            self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._begun = True
         if not self.plan:
             return
         self._say_pending(trainer)

@@ -18,6 +18,13 @@ from atft.publish import published
 class RunCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint callback, with a ``last.ckpt`` after every epoch, and a memory over resumes."""
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save where ``every_n_train_steps`` asks for it, between steps; the last one waits for its epoch."""
+        if batch.closes_step and not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the epoch where it is the best, and as the last one in any case."""
         super().on_train_epoch_end(trainer, pl_module)

@@ -34,6 +34,8 @@ class PlannedBlock:
     """The stocks of a day larger than the step are divided at random into ``parts``."""
     draw: tuple[int, int] = (0, 0)
     """(seed, epoch) from which the parts of a day are drawn."""
+    place: int = 0
+    """Among the rank's blocks of the epoch."""
 
     @property
     def empty(self) -> bool:
@@ -91,7 +93,18 @@ def plan_blocks(
         if left <= 0:
             break
         own += _share_of(rank, step[:left], world_size)
-    return own
+    return [replace(block, place=place) for place, block in enumerate(own)]
+
+
+def block_seed(seed: int, epoch: int, place: int) -> int:
+    """Seed of what the network draws for one block, dropout for instance.
+
+    Args:
+        seed: the run's.
+        epoch: 0, 1, ...
+        place: of the block in its epoch's plan.
+    """
+    return int(np.random.SeedSequence((seed, epoch, place)).generate_state(1, np.uint64)[0])
 
 
 def planned_rows(blocks: Sequence[PlannedBlock]) -> int:
@@ -232,6 +245,11 @@ class BlockSampler(Sampler[PlannedBlock]):
                 return blocks
             self._drawn = (wanted, blocks)
         return self._drawn[1]
+
+    def share_of_steps(self, place: int) -> float:
+        """Share of the current epoch's optimiser steps that are closed by the blocks up to ``place``."""
+        plan = self.plan()
+        return planned_steps(plan[: place + 1]) / planned_steps(plan)
 
     def __iter__(self) -> Iterator[PlannedBlock]:
         # A generator: with workers torch asks for an iterator twice, and only the second is consumed.

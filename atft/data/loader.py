@@ -94,9 +94,10 @@ class BlockLoader(DataLoader[DayBatch]):
         self._plan.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its blocks were followed by a request for the next (0 when complete)."""
-        done = 0 if self._done >= len(self._plan) else self._done
-        return {"epoch": self._plan.epoch, "done": done}
+        """Where to go on: the epoch, and how many of its blocks were followed by a request for the next."""
+        if self._done >= len(self._plan):
+            return {"epoch": self._plan.epoch + 1, "done": 0}
+        return {"epoch": self._plan.epoch, "done": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where ``state`` was taken."""

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
+from atft.data.block_plan import block_seed
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.losses.pointwise import crossing_share
@@ -34,6 +35,7 @@ from atft.tasks.checkpoint_fit import (
     selected_blocks,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
+from atft.tasks.open_step import OpenStep
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
 
@@ -87,6 +89,7 @@ class RankingTask(pl.LightningModule):
         )
         self.step_log = StepLog()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
+        self._open_step = OpenStep()
         self._training_chunks = DayChunks("train", self.memory_retries)
         self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
 
@@ -108,14 +111,13 @@ class RankingTask(pl.LightningModule):
     # -- training
 
     def on_train_epoch_start(self) -> None:
-        # Dropout draws from here: a resumed run repeats the epoch bit for bit without saving generator states.
-        torch.manual_seed(self._epoch_seed())
         self.train_metrics.reset()
-        # A limit may have ended the last epoch inside a step.
-        cast(LightningOptimizer, self.optimizers()).zero_grad(set_to_none=True)
         self.step_log.begin_epoch()
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
+        # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
+        torch.manual_seed(block_seed(self._data_seed(), self.current_epoch, batch.place))
+        self._open_step.see(batch.place, self)
         forecast, value = self._training_chunks.run(
             batch,
             partial(self._add_gradient, batch),
@@ -129,7 +131,7 @@ class RankingTask(pl.LightningModule):
             self.step_log.add(f"train/term/{name}", (batch.weight * term).sum())
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
-            self._apply_gradients()
+            self._apply_gradients(batch.place)
         if self.trainer.is_last_batch:
             seen = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
             self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
@@ -148,31 +150,26 @@ class RankingTask(pl.LightningModule):
         if self.gradient_clip is not None:
             self.clip_gradients(optimizer, self.gradient_clip, "norm")
 
-    def _apply_gradients(self) -> None:
+    def _apply_gradients(self, place: int) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
         rate = largest_rate(optimizer)
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self._advance_schedule()
+        self._open_step.close()
+        self._advance_schedule(place)
         self.step_log.close_step(self, rate)
 
     def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
         count_optimiser_steps(self.trainer)
 
-    def _advance_schedule(self) -> None:
-        scheduler = self.lr_schedulers()
-        advance = getattr(scheduler, "advance", None)
+    def _advance_schedule(self, place: int) -> None:
+        advance = getattr(self.lr_schedulers(), "advance", None)
         if advance is not None:
             # Counted in steps, not blocks: the share is then the same on any number of devices.
-            place = self.trainer.fit_loop.batch_idx + 1
-            sampler = getattr(self.trainer.train_dataloader, "plan", None)
-            closes = [b.closes_step for b in sampler.plan()] if sampler is not None else []
-            done, steps = (sum(closes[:place]), sum(closes)) if closes else (place, self._batches())
-            advance(self.current_epoch + done / steps)
-
-    def _batches(self) -> float:
-        return float(self.trainer.num_training_batches)
+            plan = getattr(self.trainer.train_dataloader, "plan", None)
+            done = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
+            advance(self.current_epoch + (done if plan is None else plan.share_of_steps(place)))
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
@@ -240,6 +237,7 @@ class RankingTask(pl.LightningModule):
     # -- what a checkpoint carries
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._open_step.rewind(checkpoint)
         checkpoint["atft"] = {
             "features": self.trained_on,
             "config": self.config_text,
@@ -264,8 +262,8 @@ class RankingTask(pl.LightningModule):
     def _blocks_asked(self) -> dict[str, bool]:
         return {name: getattr(self.network.options, name) for name in BLOCKS}
 
-    def _epoch_seed(self) -> int:
-        return 1_000_003 * (getattr(self.trainer.datamodule, "seed", 0) + 1) + self.current_epoch  # type: ignore[attr-defined]
+    def _data_seed(self) -> int:
+        return int(getattr(self.trainer.datamodule, "seed", 0))  # type: ignore[attr-defined]
 
     @property
     def train_metrics(self) -> CrossSectionMetrics:

@@ -116,8 +116,8 @@ def test_a_limited_run_trains_on_every_row_that_it_reads_and_is_compared_like_an
     stepped: list[bool] = []
     monkeypatch.setattr(
         RankingTask,
-        "on_train_batch_end",
-        lambda self, outputs, batch, index: stepped.append(batch.closes_step),
+        "on_train_batch_start",
+        lambda self, batch, index: stepped.append(batch.closes_step),
     )
     more = ["--data.loader.batch_size", "150", "--trainer.default_root_dir", tmp_path]
     outcome = atft("fit", "--config", tiny_run.config, *limit, *more, "--trainer.max_epochs", "1")

@@ -96,7 +96,7 @@ def test_a_pass_goes_on_where_its_state_was_taken(make_cache: Make) -> None:
         if len(seen) == 2:
             state = loader.state_dict()
     assert state == {"epoch": 3, "done": 2}
-    assert loader.state_dict() == {"epoch": 3, "done": 0}
+    assert loader.state_dict() == {"epoch": 4, "done": 0}
     resumed = _loader(cache)
     resumed.load_state_dict(state)
     rest = list(resumed)
