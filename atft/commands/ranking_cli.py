@@ -31,7 +31,8 @@ from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
-from atft.tasks.day_data import DayData, PanelOptions, panel_features
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions, panel_features
 from atft.tasks.ranking import RankingTask
 
 DESCRIPTIONS = {
@@ -198,8 +199,7 @@ class RankingCLI(LightningCLI):
         """
         if self.place is not None or not self.trainer.is_global_zero:
             return
-        self.datamodule.open_cache()
-        self.datamodule.robust_statistics()
+        self.datamodule.prepare_training()
         made = make_version(self.directory)
         if made != self.directory:
             self._move_to(made)

@@ -1,7 +1,8 @@
-"""What a panel must be before a network may see it; counted while days stream by, judged at the end.
+"""What the rows of a day must be before a cache holds them, and what the cache notes of their features.
 
-Each gate stands for a way in which a run was once lost in silence: a feature that is one number for all stocks
-of a day, a label that is never known, rows counted twice, infinite cells.
+Each stands for a way in which a run was once lost in silence: rows counted twice, infinite cells, a market-wide
+column with two values. Which features are known and tell stocks apart is noted here day by day; whether that is
+enough depends on the days that train, see `atft.data.training_gates`.
 """
 
 from collections.abc import Sequence
@@ -19,92 +20,33 @@ DEAD_SHARE = 0.95
 """A feature that fails on more than this share of its days is refused."""
 
 
-class FeatureGate:
-    """Counts, per feature, the days on which it is known, and those on which it tells stocks apart."""
+def measure_features(
+    values: Float32[np.ndarray, "features stocks"],
+    universe: Bool[np.ndarray, " stocks"],
+    scaled: Bool[np.ndarray, " features"],
+) -> tuple[Bool[np.ndarray, " features"], Bool[np.ndarray, " features"]]:
+    """Say of one day which features are known for two stocks or more, and which of those tell stocks apart.
 
-    def __init__(self, names: Sequence[str], scaled: Sequence[bool], market_wide: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self.scaled = np.asarray(scaled, dtype=bool)
-        self.market_wide = frozenset(market_wide)
-        self.known_days = np.zeros(len(names), dtype=np.int64)
-        self.telling_days = np.zeros(len(names), dtype=np.int64)
-
-    def measure(
-        self, values: Float32[np.ndarray, "features stocks"], universe: Bool[np.ndarray, " stocks"]
-    ) -> tuple[Bool[np.ndarray, " features"], Bool[np.ndarray, " features"]]:
-        """Say of one day which features are known for two stocks or more, and which of those differ."""
-        inside = values[:, universe]
-        if inside.shape[1] < 2:
-            none = np.zeros(len(values), dtype=bool)
-            return none, none
-        missing = np.isnan(inside)
-        count = (~missing).sum(axis=1)
-        telling = np.fmax.reduce(inside, axis=1) > np.fmin.reduce(inside, axis=1)
-        if self.scaled.any():
-            rows = np.where(missing, np.float32(0), inside)
-            n = np.maximum(count, 1)
-            mean = rows.sum(axis=1) / n
-            std = np.sqrt(np.maximum(np.einsum("fs,fs->f", rows, rows) / n - mean**2, 0))
-            telling &= ~self.scaled | ((std > STD_BOUNDS[0]) & (std < STD_BOUNDS[1]))
-        known = count >= 2
-        return known, telling & known
-
-    def count(self, known: Bool[np.ndarray, " features"], telling: Bool[np.ndarray, " features"]) -> None:
-        """Add one measured day."""
-        self.known_days += known
-        self.telling_days += telling
-
-    def judge(self, where: str) -> None:
-        """Refuse features that are unknown everywhere or constant across stocks on nearly every day.
-
-        A raw feature that the schema also names as market-wide (regime) may be constant across stocks.
-
-        Raises:
-            InputError: names the features.
-        """
-        empty = [n for n, known in zip(self.names, self.known_days, strict=True) if not known]
-        if empty:
-            raise InputError(
-                f"{where}: no value of {_listed(empty)} is known for any stock in the universe; exclude it"
-            )
-        dead = (self.known_days - self.telling_days) > DEAD_SHARE * self.known_days
-        constant = [
-            name
-            for name, fails, scaled in zip(self.names, dead, self.scaled, strict=True)
-            if fails and (scaled or name not in self.market_wide)
-        ]
-        if constant:
-            raise InputError(
-                f"{where}: {_listed(constant)} is the same for all stocks on nearly every day, so it cannot "
-                f"rank them; exclude it, or name it under regime and leave it raw"
-            )
-
-
-class LabelGate:
-    """Counts the known labels of each horizon among the universe."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self.known = np.zeros(len(names), dtype=np.int64)
-
-    def count(
-        self, target: Float32[np.ndarray, "horizons stocks"], universe: Bool[np.ndarray, " stocks"]
-    ) -> None:
-        """Add one day."""
-        self.known += (~np.isnan(target[:, universe])).sum(axis=1)
-
-    def judge(self, where: str) -> None:
-        """Refuse a horizon whose label is never known.
-
-        Raises:
-            InputError: names the target columns.
-        """
-        empty = [n for n, known in zip(self.names, self.known, strict=True) if not known]
-        if empty:
-            raise InputError(
-                f"{where}: the target {_listed(empty)} is unknown for every stock in the universe; "
-                f"compute it, or drop its horizon"
-            )
+    Args:
+        values: as the cache stores them.
+        universe: the stocks that count.
+        scaled: features stored as ranks or z-scores; they must have the size of such.
+    """
+    inside = values[:, universe]
+    if inside.shape[1] < 2:
+        none = np.zeros(len(values), dtype=bool)
+        return none, none
+    missing = np.isnan(inside)
+    count = (~missing).sum(axis=1)
+    telling = np.fmax.reduce(inside, axis=1) > np.fmin.reduce(inside, axis=1)
+    if scaled.any():
+        rows = np.where(missing, np.float32(0), inside)
+        n = np.maximum(count, 1)
+        mean = rows.sum(axis=1) / n
+        std = np.sqrt(np.maximum(np.einsum("fs,fs->f", rows, rows) / n - mean**2, 0))
+        telling &= ~scaled | ((std > STD_BOUNDS[0]) & (std < STD_BOUNDS[1]))
+    known = count >= 2
+    return known, telling & known
 
 
 class InfiniteGate:
@@ -177,6 +119,7 @@ def one_per_day(
     return [None if np.isnan(a) else float(a) for a in low]
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Name a few columns and count the others: ``'a', 'b' and 7 more``."""
     shown = ", ".join(repr(n) for n in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

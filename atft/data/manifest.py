@@ -56,6 +56,11 @@ class Manifest:
     """[days][regimes]; None where unknown."""
     observed_rows: tuple[int, ...]
     universe_rows: tuple[int, ...]
+    known: tuple[str, ...]
+    """[days]; bits, see `atft.data.day_facts`."""
+    telling: tuple[str, ...]
+    known_labels: tuple[tuple[int, ...], ...]
+    """[days][horizons]; known targets in the universe."""
     panel_rows: int
     """Rows of the panel in the kept dates; those of stocks that are never in the universe are not cached."""
     infinite: dict[str, int]
@@ -109,7 +114,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: the manifest of cache {body['digest']}, not of this folder; {remedy}")
     fields: dict[str, Any] = {k: _tupled(v) for k, v in body.items()}
     fields["dates"] = tuple(date.fromisoformat(d) for d in body["dates"])
-    fields["regime"] = tuple(tuple(row) for row in body["regime"])
     records: dict[str, dict[str, Any]] = body["files"]
     fields["files"] = {
         key: FileRecord(**{k: _tupled(v) for k, v in record.items()}) for key, record in records.items()
@@ -118,7 +122,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
 
 
 def _canonical(body: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Second pass over a panel: scale each day against its universe, write it into its slots, count for the gates.
+"""Second pass over a panel: scale each day against its universe, write it into its slots, note what it knows.
 
 Days are independent, so a batch of them is spread over threads (numpy and Arrow release the interpreter) while
 the next batch is read; the file is written in the order of the days. Memory is two batches and their records.
@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from atft.data.day_facts import DayFacts, pack_bits
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import unit_ranks, zscores
-from atft.data.gates import FeatureGate, InfiniteGate, LabelGate, one_per_day, refuse_duplicates
+from atft.data.gates import InfiniteGate, measure_features, one_per_day, refuse_duplicates
 from atft.data.manifest import FORMAT, Manifest
 from atft.data.record_file import RecordWriter
 from atft.data.survey import Survey, day_numbers
@@ -25,6 +27,7 @@ from atft.panel import PanelColumns
 from atft.progress import track
 
 SCALERS = {"rank": unit_ranks, "zscore": zscores}
+Day = tuple[pa.RecordBatch, DayFacts]
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,6 @@ class Rows:
     """int16 [rows]."""
     bounds: list[tuple[int, int, int]]
     """Calendar index, first and last + 1 row of each day."""
-
-
-@dataclass(frozen=True)
-class DayResult:
-    """One encoded day and what the gates count of it."""
-
-    record: pa.RecordBatch
-    known: Array
-    telling: Array
-    observed_rows: int
-    universe: Array
-    target: Array
-    regime: list[float | None]
 
 
 class PanelPass:
@@ -79,7 +69,7 @@ class PanelPass:
         self.slot_of = {code: i for i, code in enumerate(survey.codes)}
         self.sector_of: dict[str, int] = {}
         self.cells = InfiniteGate(self.numbers, infinite)
-        self.gate = FeatureGate(columns.features, [s != "raw" for s in scaling], columns.regime)
+        self.stored_scaled = np.array([s != "raw" for s in scaling])
 
     def rows(self, batch: pa.RecordBatch) -> Rows:
         """Read a batch of whole days: numbers, slots, flags. Called in the order of the days.
@@ -107,7 +97,7 @@ class PanelPass:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
         return Rows(numbers, slots, universe, self._sectors(batch, bounds), bounds)
 
-    def day(self, rows: Rows, bounds: tuple[int, int, int], half: Array) -> DayResult:
+    def day(self, rows: Rows, bounds: tuple[int, int, int], half: Array) -> Day:
         """Scale one day's features and spread everything over the slots. Safe to call from several threads."""
         index, start, stop = bounds
         slot = rows.slot[start:stop]
@@ -122,7 +112,11 @@ class PanelPass:
         for way, which in self.scaled.items():
             if len(which):
                 features[which] = SCALERS[way](features[which], universe)
-        known, telling = self.gate.measure(features, universe)
+        known, telling = measure_features(features, universe, self.stored_scaled)
+
+        def count(values: Array) -> Array:
+            counted: Array = (~np.isnan(values[:, universe])).sum(axis=1)
+            return counted
 
         def spread(values: Array) -> Array:
             wide = np.full((len(self.survey.codes), len(values)), np.nan, dtype=np.float32)
@@ -148,15 +142,16 @@ class PanelPass:
                 for g in ("delayed_target", "oracle", "exposure", "context")
             },
         }
-        return DayResult(
-            record=encode_day(arrays),
-            known=known,
-            telling=telling,
+        exposures = count(numbers[self.places["exposure"]]) > 1
+        facts = DayFacts(
             observed_rows=len(slot),
-            universe=universe,
-            target=target,
-            regime=one_per_day(market, self.columns.regime, str(self.survey.dates[index])),
+            universe_rows=int(universe.sum()),
+            known=pack_bits(np.concatenate([known, exposures, [(sector[slot][universe] >= 0).sum() > 1]])),
+            telling=pack_bits(telling),
+            known_labels=tuple(count(target).tolist()),
+            regime=tuple(one_per_day(market, self.columns.regime, str(self.survey.dates[index]))),
         )
+        return encode_day(arrays), facts
 
     def _sectors(self, batch: pa.RecordBatch, bounds: list[tuple[int, int, int]]) -> Array:
         if not self.columns.sector:
@@ -187,27 +182,20 @@ def write_days(
     """Write ``days.arrow`` and describe it; the caller names the cache and adds the graph.
 
     Raises:
-        InputError: a gate refuses the panel.
+        InputError: a cell is infinite, a row comes twice, or a market-wide column has two values on a day.
     """
     stream = PanelPass(columns, survey, scaling, infinite)
     half = np.array([s != "raw" and dtype == "float16" for s in scaling])
-    labels = LabelGate(columns.targets)
     writer: RecordWriter | None = None
-    regime, observed, ranked = [], [], []
+    facts: list[DayFacts] = []
     days = _days(stream, whole_days(files, columns, survey, folder), half)
-    for day in track(days, "building the cache", total=len(survey.calendar)):
+    for record, known in track(days, "building the cache", total=len(survey.calendar)):
         if writer is None:
-            writer = RecordWriter(folder / "days.arrow", day.record.schema)
-        writer.append(day.record)
-        stream.gate.count(day.known, day.telling)
-        labels.count(day.target, day.universe)
-        regime.append(tuple(day.regime))
-        observed.append(day.observed_rows)
-        ranked.append(int(day.universe.sum()))
-    assert writer is not None, "a survey without a day has been refused"
-    where = str(files[0].parent if len(files) > 1 else files[0])
-    stream.gate.judge(where)
-    labels.judge(where)
+            writer = RecordWriter(folder / "days.arrow", record.schema)
+        writer.append(record)
+        facts.append(known)
+    assert writer is not None, "a survey without a day raises"
+    by_day: dict[str, Any] = dict(zip(DayFacts._fields, zip(*facts, strict=True), strict=True))
     return Manifest(
         format=FORMAT,
         digest="",
@@ -229,19 +217,17 @@ def write_days(
         exposures=columns.exposures,
         regimes=columns.regime,
         context=columns.context,
-        regime=tuple(regime),
-        observed_rows=tuple(observed),
-        universe_rows=tuple(ranked),
         panel_rows=int(survey.rows.sum()),
         infinite=stream.cells.counts,
         files={"days": writer.finish()},
+        **by_day,
     )
 
 
-def _days(stream: PanelPass, batches: Iterator[pa.RecordBatch], half: Array) -> Iterator[DayResult]:
+def _days(stream: PanelPass, batches: Iterator[pa.RecordBatch], half: Array) -> Iterator[Day]:
     # Arrow's pool has as many threads as the caps allow this process.
     with ThreadPoolExecutor(max_workers=pa.cpu_count()) as pool:
-        waiting: deque[Future[DayResult]] = deque()
+        waiting: deque[Future[Day]] = deque()
         for batch in batches:
             rows = stream.rows(batch)
             before = len(waiting)

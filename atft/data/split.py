@@ -68,18 +68,8 @@ def resolve_split(
     if options.embargo_days < 0:
         raise InputError(f"split.embargo_days must be at least 0, got {options.embargo_days}")
     gap = longest_label_days + options.embargo_days
-    named = {"train": options.train, "val": options.val, "test": options.test}
-    ranges: dict[str, tuple[date, date]] = {}
-    for name, given in named.items():
-        if given is not None:
-            ranges[name] = _period(name, given)
+    ranges = periods(options)
     order = list(ranges)
-    for earlier, later in pairwise(order):
-        if ranges[earlier][1] >= ranges[later][0]:
-            raise InputError(
-                f"split.{later} starts {ranges[later][0]}, before split.{earlier} ends {ranges[earlier][1]}; "
-                f"periods must follow one another without overlap"
-            )
     found: dict[str, Days] = {}
     purged, following = 0, len(calendar) + gap
     for name in reversed(order):
@@ -105,13 +95,59 @@ def resolve_split(
     return days
 
 
-def _period(name: str, given: Sequence[str]) -> tuple[date, date]:
+def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
+    """First and last date of each period by its name, in order.
+
+    Raises:
+        InputError: a malformed or unordered period, or an overlap.
+    """
+    named = {"train": options.train, "val": options.val, "test": options.test}
+    ranges = {n: parse_period(f"split.{n}", given) for n, given in named.items() if given is not None}
+    for earlier, later in pairwise(ranges):
+        if ranges[earlier][1] >= ranges[later][0]:
+            raise InputError(
+                f"split.{later} starts {ranges[later][0]}, before split.{earlier} ends {ranges[earlier][1]}; "
+                f"periods must follow one another without overlap"
+            )
+    return ranges
+
+
+def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_days: int, day: date) -> str:
+    """Name the period that a date lies in: train, val or test; gap or live.
+
+    A ``gap`` day lies within a period's dates, but its labels or the embargo reach into the next one; a ``live``
+    day lies outside of all. Only dates count, so a panel of recent days, which no split can be resolved on, names
+    them as the whole panel does.
+
+    Args:
+        calendar: the panel's trading days.
+        options: dates of each period, and the embargo.
+        longest_label_days: trading days that a label reaches past its day.
+        day: one of the calendar's.
+    """
+    ranges = periods(options)
+    name = next((n for n, (first, last) in ranges.items() if first <= day <= last), "live")
+    later = next((first for first, _ in ranges.values() if first > day), None)
+    if name != "live" and later is not None:
+        start = day_index(calendar, later, "from")
+        reach = day_index(calendar, day, "from") + longest_label_days + options.embargo_days
+        if start < len(calendar) and reach >= start:
+            return "gap"
+    return name
+
+
+def parse_period(key: str, given: Sequence[str]) -> tuple[date, date]:
+    """Read ``[from, to]``, two ISO dates; ``key`` is the option's name, for the message.
+
+    Raises:
+        InputError: they are not, or they are in the wrong order.
+    """
     try:
         first, last = (date.fromisoformat(str(d)) for d in given)
-    except ValueError as error:
-        raise InputError(f"split.{name} must be [from, to], two ISO dates, got {list(given)}") from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{key} must be [from, to], two ISO dates, got {given}") from error
     if first > last:
-        raise InputError(f"split.{name} starts {first} after it ends {last}")
+        raise InputError(f"{key} starts {first} after it ends {last}")
     return first, last
 
 

@@ -30,8 +30,13 @@ def describe(cache: DayCache) -> list[str]:
     else:
         lines.append(
             f"graph     {m.graph['k']} nearest + {m.graph['sector_k']} of the sector, window "
-            f"{m.graph['window']}, every {m.graph['refresh_days']} days"
+            f"{m.graph['window']}, every {m.graph['refresh_days']} weekdays"
         )
+        few = int((cache.graph_days < m.graph["window"]).sum())
+        if few:
+            lines.append(
+                f"          {few} of its {len(cache.refreshes)} refreshes saw fewer than {m.graph['window']} days"
+            )
     if m.infinite:
         lines.append(
             f"infinite  {sum(m.infinite.values()):,} cells of {len(m.infinite)} columns made missing"

@@ -1,14 +1,11 @@
 """The day data: panel -> cache -> day batches of the three splits, as a LightningDataModule.
 
 Decides when files are made: ``prepare_data`` (once a machine) simulates a market where the config asks for one
-and builds the cache that its digest names; ``setup`` only opens it. Nothing is built while a config is parsed:
-feature names come from the Parquet footer, or from the market's options.
+and builds the cache that its digest names; ``setup`` only opens it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import cast
 
 import lightning.pytorch as pl
@@ -24,49 +21,13 @@ from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache
 from atft.data.graph import GraphOptions
+from atft.data.history import days_to_score, history_lines
 from atft.data.loader import BlockLoader, LoaderOptions, make_loader
 from atft.data.opened import OpenedCaches
-from atft.data.split import Days, Split, SplitOptions, resolve_split
+from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
+from atft.data.training_gates import check_training_days
 from atft.errors import InputError
-from atft.market.options import MarketOptions, market_columns, market_digest
-from atft.market.write import write_market
-from atft.panel import PanelSchema, day_index, footer_names, match
-
-
-@dataclass(frozen=True)
-class PanelOptions:
-    """Where the panel comes from: a file of one's own, or a simulated market.
-
-    Args:
-        path: a Parquet file, a folder of them, or a glob.
-        simulate: options of a simulated market, instead of a path.
-        schema: which column plays which role.
-    """
-
-    path: str | None = None
-    simulate: MarketOptions | None = None
-    schema: PanelSchema = field(default_factory=PanelSchema)
-
-
-def panel_features(panel: PanelOptions) -> list[str]:
-    """Names of the features that the network will read, from the footer or the market's options.
-
-    Raises:
-        InputError: neither or both sources are given, nothing is at the path, or no column is a feature.
-    """
-    names = _column_names(panel)
-    found = [n for n in match(panel.schema.features, names) if n not in match(panel.schema.exclude, names)]
-    if not found:
-        raise InputError(f"{panel.path or 'simulated market'}: no column matches {panel.schema.features}")
-    return found
-
-
-def _column_names(panel: PanelOptions) -> tuple[str, ...]:
-    if (panel.path is None) == (panel.simulate is None):
-        raise InputError("data.panel needs either path (a panel file) or simulate (options of a market)")
-    if panel.simulate is not None:
-        return market_columns(panel.simulate)
-    return footer_names(str(panel.path))
+from atft.tasks.panel_source import PanelOptions, panel_path
 
 
 class InOrder:
@@ -126,7 +87,16 @@ class DayData(pl.LightningDataModule):
         """
         self.open_cache()
         if self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
-            self.robust_statistics()
+            self.prepare_training()
+
+    def prepare_training(self) -> None:
+        """Check the days of the split, and compute what the network needs of them.
+
+        Raises:
+            InputError: panel, cache or split cannot be used, or the training days cannot train.
+        """
+        check_training_days(self.open_cache(), self.split.train, self.split.val)
+        self.robust_statistics()
 
     def open_cache(self) -> DayCache:
         """The panel's cache, built first where it is missing.
@@ -135,20 +105,12 @@ class DayData(pl.LightningDataModule):
             InputError: the panel or the cache that is there cannot be used.
         """
         if self._cache is None:
-            path = self._panel_path()
+            path = panel_path(self.panel, self.cache_options.dir)
             built = build_cache(
                 path, self.panel.schema, self.horizons, self.cache_options, self.graph_options
             )
             self._cache = self.opened.cache(built)
         return self._cache
-
-    def _panel_path(self) -> str:
-        if self.panel.simulate is None:
-            return str(self.panel.path)
-        path = Path(self.cache_options.dir) / f"market-{market_digest(self.panel.simulate)}.parquet"
-        if not path.exists():
-            write_market(path, self.panel.simulate)
-        return str(path)
 
     @property
     def digest(self) -> str:
@@ -177,34 +139,26 @@ class DayData(pl.LightningDataModule):
         Raises:
             InputError: no day of the panel lies there with enough history.
         """
-        held = self.open_cache().manifest
-        first, last = self.predict_dates or [self.split_options.val[0], held.dates[-1].isoformat()]
-        start = day_index(held.dates, date.fromisoformat(first), "from")
-        stop = day_index(held.dates, date.fromisoformat(last), "to")
-        start = max(start, self.loader_options.lookback - 1)
-        days = np.arange(start, stop + 1, dtype=np.int64)
-        days = days[np.array(held.universe_rows, dtype=np.int64)[days] > 0] if len(days) else days
-        if not len(days):
-            raise InputError(
-                f"predict: no day from {first} to {last} with {self.loader_options.lookback} days of history; "
-                f"the panel runs {held.dates[0]} to {held.dates[-1]}; set data.predict"
-            )
-        return days
+        return self._to_predict()[0]
+
+    def predict_lines(self) -> list[str]:
+        """Say which days asked for lack the history for a score, or for the same one as with more history."""
+        return history_lines(self.open_cache(), *self._to_predict(), self.loader_options.lookback)
+
+    def training_lines(self) -> list[str]:
+        """Say which training days read a graph of fewer days than its window."""
+        none = np.empty(0, dtype=np.int64)
+        return history_lines(self.open_cache(), self.split.train, none, self.loader_options.lookback)
+
+    def _to_predict(self) -> tuple[Days, Days]:
+        first, last = self.split_options.val[0], self.open_cache().manifest.dates[-1].isoformat()
+        asked = self.predict_dates or [first, max(first, last)]
+        return days_to_score(self.open_cache(), "data.predict", asked, self.loader_options.lookback)
 
     def split_of(self, day: date) -> str:
-        """Name of the period that a date lies in: train, val, test, gap, or live outside of all.
-
-        ``gap`` days lie within a period's dates but belong to nobody: purged, embargoed, or short of history.
-        """
-        periods = {"train": self.split_options.train, "val": self.split_options.val}
-        if self.split_options.test:
-            periods["test"] = self.split_options.test
-        inside = [n for n, (a, b) in periods.items() if date.fromisoformat(a) <= day <= date.fromisoformat(b)]
-        if not inside:
-            return "live"
-        held = {"train": self.split.train, "val": self.split.val, "test": self.split.test}[inside[0]]
-        dates = self.open_cache().manifest.dates
-        return inside[0] if len(held) and dates[held[0]] <= day <= dates[held[-1]] else "gap"
+        """Name of the period that a date lies in; see `atft.data.split.period_name`."""
+        held = self.open_cache().manifest
+        return period_name(held.dates, self.split_options, held.longest_label_days, day)
 
     def planned(self) -> dict[str, tuple[int, int]]:
         """Days and rows of one epoch, per split."""

@@ -13,7 +13,7 @@ def test_building_says_what_is_in_it_and_fit_then_uses_it(
 ) -> None:
     config = tiny_config(tmp_path, make_panel())
     outcome = atft("cache", "--config", config)
-    assert outcome.code == 0 and "window 20, every 5 days" in outcome.out
+    assert outcome.code == 0 and "window 20, every 5 weekdays" in outcome.out
     (built,) = (tmp_path / "cache").iterdir()
     before = (built / "days.arrow").stat().st_mtime_ns
     assert atft("fit", "--config", config, "--trainer.max_epochs", "1").code == 0

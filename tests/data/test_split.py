@@ -1,8 +1,10 @@
 from datetime import date
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from atft.data.split import Split, SplitOptions, resolve_split
+from atft.data.split import Split, SplitOptions, period_name, resolve_split
 from atft.errors import InputError
 
 
@@ -72,6 +74,28 @@ def test_a_split_that_cannot_be_is_refused_in_one_line(options: SplitOptions, me
     with pytest.raises(InputError, match=message) as caught:
         _split(options)
     assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_day_is_named_by_its_dates_as_the_split_that_uses_it(data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(60, 399), min_size=4, max_size=4, unique=True)))
+    options = SplitOptions(
+        _iso(20, cuts[0]),
+        _iso(cuts[0] + 1, cuts[2]),
+        _iso(cuts[2] + 1, cuts[3]),
+        data.draw(st.integers(0, 9)),
+    )
+    assume(cuts[2] - cuts[0] > 15)
+    days = _split(options)
+    used = (
+        dict.fromkeys(days.train, "train") | dict.fromkeys(days.val, "val") | dict.fromkeys(days.test, "test")
+    )
+    inside = range(20, cuts[3] + 1)
+    begin = data.draw(st.integers(0, 200))  # a panel that begins later names its days alike
+    for index in range(begin, 400):
+        wanted = used.get(index, "gap") if index in inside else "live"
+        assert period_name(CALENDAR[begin:], options, 5, CALENDAR[index]) == wanted, index
 
 
 def test_a_day_that_cannot_be_ranked_is_refused_by_its_date() -> None:

@@ -13,9 +13,9 @@ from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
 from atft.errors import InputError
-from atft.market.options import MarketOptions, market_columns
-from atft.panel import PanelSchema
-from atft.tasks.day_data import DayData, PanelOptions, panel_features
+from atft.market.options import MarketOptions
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
 
 SPLIT = SplitOptions(
     train=["2015-01-05", "2015-02-27"],
@@ -39,26 +39,6 @@ def make_data(tmp_path: Path, make_panel: Callable[..., Path]) -> Callable[..., 
         return DayData(**{**given, **changes})
 
     return make
-
-
-def test_features_are_known_before_anything_is_built(make_panel: Callable[..., Path], tmp_path: Path) -> None:
-    panel = PanelOptions(path=str(make_panel()), schema=PanelSchema(exclude=["x_3"]))
-    assert panel_features(panel) == ["x_0", "x_1", "x_2", "x_4", "x_5"]
-    market = MarketOptions(stocks=20, days=120)
-    wanted = [n for n in market_columns(market) if n.startswith("x_")]
-    assert panel_features(PanelOptions(simulate=market)) == wanted
-    assert [p.name for p in tmp_path.iterdir()] == ["panel.parquet"]
-
-
-@pytest.mark.parametrize("panel", [PanelOptions(), PanelOptions(path="a", simulate=MarketOptions())])
-def test_a_panel_is_a_path_or_a_simulation_and_not_both(panel: PanelOptions) -> None:
-    with pytest.raises(InputError, match=r"either path .* or simulate"):
-        panel_features(panel)
-
-
-def test_features_that_match_no_column_are_refused(make_panel: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match=r"no column matches \['y_\*'\]"):
-        panel_features(PanelOptions(path=str(make_panel()), schema=PanelSchema(features=["y_*"])))
 
 
 def test_nothing_is_built_until_it_is_asked_for(make_data: Callable[..., DayData], tmp_path: Path) -> None:
@@ -100,7 +80,9 @@ def test_prediction_starts_where_there_is_enough_history(make_data: Callable[...
 
 
 def test_prediction_outside_of_the_calendar_is_refused(make_data: Callable[..., DayData]) -> None:
-    with pytest.raises(InputError, match=r"the panel runs 2015-01-05 to 2015-04-24; set data\.predict"):
+    with pytest.raises(
+        InputError, match=r"the panel runs 2015-01-05 to 2015-04-24 \(80 days\); set data\.predict"
+    ):
         make_data(predict=["2031-01-01", "2031-02-01"]).predict_days()
 
 
@@ -108,7 +90,6 @@ def test_a_day_is_named_by_the_split_that_uses_it(make_data: Callable[..., DayDa
     data = make_data()
     named = {d: data.split_of(date.fromisoformat(d)) for d in ("2015-01-12", "2015-02-18", "2015-02-19")}
     assert named == {"2015-01-12": "train", "2015-02-18": "train", "2015-02-19": "gap"}
-    assert data.split_of(date(2015, 1, 9)) == "gap"  # too little history
     assert data.split_of(date(2015, 3, 2)) == "val" and data.split_of(date(2015, 3, 25)) == "gap"
     assert data.split_of(date(2015, 4, 24)) == "test" and data.split_of(date(2015, 5, 1)) == "live"
 

@@ -1,0 +1,76 @@
+"""Which days hold the history that they read, and in words which of those asked for do not.
+
+A day needs ``lookback`` days of features and a graph whose window is whole. A panel that begins later scores a day
+with the same bits only where both are there.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+
+from atft.data.cache import DayCache
+from atft.data.day_facts import unpack_bits
+from atft.data.gates import listed
+from atft.data.split import Days, parse_period
+from atft.errors import InputError
+from atft.panel import day_index
+
+
+def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int) -> tuple[Days, Days]:
+    """Find the days of a period that can be scored, and those that lack the lookback.
+
+    Args:
+        cache: where the days are.
+        key: the option that names the period, for messages.
+        asked: first and last date, ISO.
+        lookback: days of history that a day reads, itself included.
+
+    Raises:
+        InputError: no day of the panel lies there with enough history.
+    """
+    held = cache.manifest
+    first, last = parse_period(key, asked)
+    start, stop = day_index(held.dates, first, "from"), day_index(held.dates, last, "to")
+    days = np.arange(start, stop + 1, dtype=np.int64)
+    days = days[np.array(held.universe_rows, dtype=np.int64)[days] > 0] if len(days) else days
+    scored = days[days >= lookback - 1]
+    if not len(scored):
+        raise InputError(
+            f"predict: no day from {first} to {last} with {lookback} days of history; the panel runs "
+            f"{held.dates[0]} to {held.dates[-1]} ({len(held.dates)} days); set data.predict"
+        )
+    return scored, days[days < lookback - 1]
+
+
+def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> list[str]:
+    """Say which days have no score, which read a graph of fewer days than its window, and what none of them knows.
+
+    Args:
+        cache: where the days are.
+        days: calendar indices of the days that are read.
+        short: those asked for that lack the lookback.
+        lookback: days of history that a day reads.
+    """
+    held, lines = cache.manifest, []
+    if len(short):
+        lines.append(f"no score for {_span(held.dates, short)}: a day needs {lookback} days of history")
+    if held.graph is not None:
+        seen = cache.graph_days[np.searchsorted(cache.refreshes, days, side="right") - 1]
+        window = int(held.graph["window"])
+        few = days[seen < window]
+        if len(few):
+            lines.append(
+                f"graph of fewer days than its window of {window} ({seen.min()} to {seen[seen < window].max()}) on "
+                f"{_span(held.dates, few)}: with more history before them their scores would differ"
+            )
+    known = unpack_bits([held.known[i] for i in days], len(held.features)).sum(axis=0)
+    unknown = [n for n, found in zip(held.features, known, strict=True) if not found]
+    if unknown:
+        lines.append(f"{listed(unknown)} is unknown on all of {_span(held.dates, days)}")
+    return lines
+
+
+def _span(dates: Sequence[date], days: Days) -> str:
+    first, last = dates[days[0]], dates[days[-1]]
+    return f"{len(days)} days ({first} to {last})" if len(days) > 1 else f"1 day ({first})"

@@ -1,0 +1,58 @@
+"""Where the panel comes from: a file of one's own, or a market that is simulated where the config asks for one.
+
+Nothing is built while a config is parsed: feature names come from the Parquet footer, or from the market's options.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atft.errors import InputError
+from atft.market.options import MarketOptions, market_columns, market_digest
+from atft.market.write import write_market
+from atft.panel import PanelSchema, footer_names, match
+
+
+@dataclass(frozen=True)
+class PanelOptions:
+    """Where the panel comes from: a file of one's own, or a simulated market.
+
+    Args:
+        path: a Parquet file, a folder of them, or a glob.
+        simulate: options of a simulated market, instead of a path.
+        schema: which column plays which role.
+    """
+
+    path: str | None = None
+    simulate: MarketOptions | None = None
+    schema: PanelSchema = field(default_factory=PanelSchema)
+
+
+def panel_features(panel: PanelOptions) -> list[str]:
+    """Names of the features that the network will read, from the footer or the market's options.
+
+    Raises:
+        InputError: neither or both sources are given, nothing is at the path, or no column is a feature.
+    """
+    names = _column_names(panel)
+    found = [n for n in match(panel.schema.features, names) if n not in match(panel.schema.exclude, names)]
+    if not found:
+        raise InputError(f"{panel.path or 'simulated market'}: no column matches {panel.schema.features}")
+    return found
+
+
+def panel_path(panel: PanelOptions, folder: str) -> str:
+    """The panel's path; a simulated market is written into ``folder`` first where it is missing."""
+    if panel.simulate is None:
+        return str(panel.path)
+    path = Path(folder) / f"market-{market_digest(panel.simulate)}.parquet"
+    if not path.exists():
+        write_market(path, panel.simulate)
+    return str(path)
+
+
+def _column_names(panel: PanelOptions) -> tuple[str, ...]:
+    if (panel.path is None) == (panel.simulate is None):
+        raise InputError("data.panel needs either path (a panel file) or simulate (options of a market)")
+    if panel.simulate is not None:
+        return market_columns(panel.simulate)
+    return footer_names(str(panel.path))

@@ -1,0 +1,115 @@
+"""Features, exposures, sectors and targets are judged on the days that train, not on those that only exist."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.data.cache import DayCache
+from atft.data.training_gates import check_features, check_training_days
+from atft.errors import InputError
+from atft.panel import PanelSchema
+
+Make = Callable[..., DayCache]
+TRAIN, VAL = np.arange(5, 40), np.arange(45, 70)
+IN_TRAINING = pl.col("date") <= date(2015, 3, 2)
+
+
+@pytest.fixture
+def check(make_panel: Callable[..., Path], make_cache: Make) -> Callable[..., None]:
+    """Check the training days of the small panel after some of its columns have changed."""
+
+    def run(
+        schema: PanelSchema | None = None, options: dict[str, object] | None = None, **change: pl.Expr
+    ) -> None:
+        panel = make_panel()
+        pl.read_parquet(panel).with_columns(**change).write_parquet(panel)
+        check_training_days(make_cache(panel, schema=schema, **(options or {})), TRAIN, VAL)
+
+    return run
+
+
+def unknown_in_training(name: str) -> pl.Expr:
+    return pl.when(~IN_TRAINING).then(pl.col(name))
+
+
+def constant(name: str, days: pl.Expr) -> pl.Expr:
+    return pl.when(days).then(pl.lit(1.0, pl.Float32)).otherwise(pl.col(name))
+
+
+def test_a_sound_panel_passes(check: Callable[..., None]) -> None:
+    check()
+    check(options={"rank": ["x_0"], "zscore": ["x_1"], "dtype": "float16"})
+
+
+CASES: dict[str, tuple[dict[str, pl.Expr], str]] = {
+    "feature": (
+        {"x_1": unknown_in_training("x_1")},
+        r"no value of 'x_1' is known on the 35 training days 2015-01-12 to 2015-02-27; add it to .*exclude",
+    ),
+    "features": (
+        {f"x_{i}": unknown_in_training(f"x_{i}") for i in range(5)},
+        "'x_0', 'x_1', 'x_2' and 2 more",
+    ),
+    "constant feature": (
+        {"x_1": constant("x_1", IN_TRAINING)},
+        "'x_1' is the same for all stocks on nearly all of the 35 training days",
+    ),
+    "exposure": (
+        {"exposure_size": unknown_in_training("exposure_size")},
+        "exposure 'exposure_size' is unknown on all of the 35 training days .* data.panel.schema.exposures",
+    ),
+    "sector": ({"sector": unknown_in_training("sector")}, "no sector is known on the 35 training days"),
+    "target": (
+        {"target_5d": unknown_in_training("target_5d")},
+        "the target of horizon 5 is unknown on all of the 35 training days .* move data.split.train",
+    ),
+    "validation": (
+        {n: pl.when(IN_TRAINING).then(pl.col(n)) for n in ("target_1d", "target_5d")},
+        "no target is known on the 25 validation days 2015-03-09 to 2015-04-10",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_the_training_days_do_not_know_raises_before_the_first_step(
+    case: str, check: Callable[..., None]
+) -> None:
+    change, message = CASES[case]
+    with pytest.raises(InputError, match=message) as caught:
+        check(**change)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+def test_what_only_other_days_lack_is_no_fault(check: Callable[..., None]) -> None:
+    later = {n: pl.when(IN_TRAINING).then(pl.col(n)) for n in ("x_1", "exposure_size", "sector", "target_5d")}
+    check(**later, x_2=constant("x_2", ~IN_TRAINING))
+
+
+def test_a_panel_without_any_sector_may_train(check: Callable[..., None]) -> None:
+    check(sector=pl.lit(None, pl.String))
+
+
+def test_a_market_wide_feature_may_be_the_same_for_all_stocks_but_not_on_all_days(
+    check: Callable[..., None],
+) -> None:
+    schema = PanelSchema(features=["x_*", "regime_*"])
+    check(schema)
+    with pytest.raises(InputError, match="'regime_volatility' is the same for all stocks"):
+        check(schema, {"rank": ["regime_*"]})
+    with pytest.raises(InputError, match="'regime_volatility' has one value on all of the 35 training days"):
+        check(schema, regime_volatility=constant("regime_volatility", IN_TRAINING))
+
+
+def test_a_feature_constant_on_half_of_the_days_passes(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).with_columns(x_1=constant("x_1", IN_TRAINING)).write_parquet(panel)
+    cache = make_cache(panel)
+    check_features(cache, np.arange(80), "all days")
+    with pytest.raises(InputError, match="'x_1' is the same for all stocks on nearly all of some days"):
+        check_features(cache, np.arange(42), "some days")
