@@ -92,5 +92,5 @@ def printable(text: str) -> str:
 
 
 def one_line(error: BaseException, most: int = 120) -> str:
-    """The text of a library's error, without its line breaks and cut, to stand inside a message."""
-    return " ".join(str(error).split())[:most]
+    """The text of a library's error, printable, without its line breaks and cut, to stand inside a message."""
+    return printable(" ".join(str(error).split()))[:most]

@@ -95,12 +95,17 @@ def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
     from pyarrow.csv import ConvertOptions, open_csv
 
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            names = _needed(next(csv.reader(file), []), path)
+        with path.open("rb") as file:
+            header = file.readline(1 << 20).decode("utf-8-sig")
+        if "\0" in header:
+            raise InputError(f"{path}: not UTF-8 text; write it again")
+        names = _needed(next(csv.reader([header]), []), path)
         # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
         as_text = ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names)
         with open_csv(path, convert_options=as_text) as stream:
             yield from stream
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text; write it again") from error
     except (pa.ArrowException, OSError, csv.Error) as error:
         raise InputError(f"{path}: not readable as CSV ({one_line(error)}); write it again") from error
 
