@@ -81,6 +81,8 @@ def _retype_number(rng: random.Random, sound: pl.DataFrame) -> Edited:
         "decimal": pl.col(name).round(3).cast(pl.Decimal(20, 3), strict=False),
     }
     after = sound.with_columns(ways[kind].alias(name))
+    if kind == "text":
+        return f"{name} as text", after, sound
     fits = kind in ("float64", "int32", "decimal") or (kind == "nothing" and name.startswith(EXTRAS))
     return f"{name} as {kind}", after, after if fits else None
 
@@ -107,7 +109,8 @@ def _retype_key(rng: random.Random, sound: pl.DataFrame) -> Edited:
         "date as compact text": (day.dt.to_string("%Y%m%d"), None),
         "code as categories": (code.cast(pl.Categorical), sound),
         "code as integers": (digits, numbered),
-        "code as floats": (digits.cast(pl.Float64), None),
+        "code as floats": (digits.cast(pl.Float64), numbered),
+        "code as floats that are not whole": (digits + 0.5, None),
         "code as flags": (digits > 1310, None),
         "code as bytes": (code.cast(pl.Binary), None),
         "universe as numbers": (pl.col("universe").cast(pl.Int8), None),
@@ -216,9 +219,9 @@ def _files(rng: random.Random, sound: pl.DataFrame) -> Edited:
             ("the same file twice", [sound, sound], None),
             ("a second file without a column", [first, last.drop("x_flow")], None),
             (
-                "a second file of other dates",
+                "a second file of timestamps",
                 [first, last.with_columns(pl.col("date").cast(pl.Datetime))],
-                None,
+                sound,
             ),
             ("a second file without rows", [sound, sound.head(0)], sound),
         ]
