@@ -44,7 +44,7 @@ COMMANDS = {
     "validate": Command("atft.commands.train", "metrics of a checkpoint on the validation days"),
     "test": Command("atft.commands.train", "metrics of a checkpoint on the test days"),
     "predict": Command(
-        "atft.commands.train", "write predictions.parquet, days with unknown returns included"
+        "atft.commands.train", "write a checkpoint's scores to a file, days with unknown returns included"
     ),
     "simulate": Command(
         "atft.commands.simulate", "write a synthetic market whose best possible score is known"

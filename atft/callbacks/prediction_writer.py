@@ -1,4 +1,4 @@
-"""Write predictions.parquet while the days are scored: every day's universe, targets known or not.
+"""Write a predictions file while the days are scored: every day's universe, targets known or not.
 
 Rows stream to disk day by day, so memory does not grow with the period. The file appears under its name only
 when it is whole. What evaluation needs beside the score (targets, context, exposures, regimes) comes from the
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from pyarrow.csv import CSVWriter
 
 from atft.batch import DayBatch, Forecast
 from atft.data.cache import DayCache
@@ -27,7 +28,7 @@ class PredictionWriter(pl.Callback):
     """Write the scores of ``trainer.predict`` to one file.
 
     Args:
-        path: the file.
+        path: the file; its suffix decides the format: ``.csv`` is CSV without a footer, anything else Parquet.
         cache: where targets, context and codes of the scored days come from.
         split_of: the split that a date lies in.
         digests: strings kept in the file's footer.
@@ -80,7 +81,9 @@ class PredictionWriter(pl.Callback):
                 self._advance()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._writer is not None and self._beside is not None:
+        if isinstance(self._writer, CSVWriter):
+            self._writer.close()
+        elif self._writer is not None and self._beside is not None:
             close_writer(self._writer, self._beside)
         self._open.close()
 
@@ -116,7 +119,11 @@ class PredictionWriter(pl.Callback):
         if self._writer is None:
             kept = {k.encode(): v.encode() for k, v in self.metadata.items()}
             assert self._beside is not None, "predicting has started"
-            self._writer = open_writer(self._beside, table.schema.with_metadata(kept), compression="zstd")
-        self._writer.write_table(table.cast(self._writer.schema))
+            schema = table.schema.with_metadata(kept)
+            if self.path.suffix == ".csv":
+                self._writer = CSVWriter(self._beside, schema)
+            else:
+                self._writer = open_writer(self._beside, schema, compression="zstd")
+        self._writer.write_table(table)
         self.rows += len(table)
         self.days += 1

@@ -40,7 +40,7 @@ DESCRIPTIONS = {
     "validate": "Print the metrics of a checkpoint on the validation days.",
     "test": "Print the metrics of a checkpoint on the test days.",
     "cache": "Build the memory-mapped cache of a training config, or verify it.",
-    "predict": "Write predictions.parquet from a checkpoint, days with unknown returns included.",
+    "predict": "Write the scores of a checkpoint to a file, days with unknown returns included.",
 }
 
 
@@ -109,7 +109,10 @@ class RankingCLI(LightningCLI):
         )
         if self.command == "predict":
             parser.add_argument(
-                "--out", type=str | None, default=None, help="File to write; default: beside the checkpoint."
+                "--out",
+                type=str | None,
+                default=None,
+                help="File to write, .parquet or .csv; default: beside the checkpoint, its name says the days.",
             )
         if self.command == "cache":
             parser.add_argument(

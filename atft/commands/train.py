@@ -64,6 +64,7 @@ def fit(cli: "RankingCLI") -> int:
     """Train, then score the days after training with the selected checkpoint and print the comparison."""
     import torch
 
+    from atft.callbacks.run_log import append_log
     from atft.commands.after_fit import conclude
 
     resumed = _resume_path(cli)
@@ -71,6 +72,10 @@ def fit(cli: "RankingCLI") -> int:
         _refuse_finished(cli, resumed)
     cli.record.receipt.resumed_from = resumed
     cli.own_directory()
+    if cli.trainer.is_global_zero:
+        for line in cli.datamodule.training_lines():
+            print(line)  # noqa: T201
+            append_log(cli.directory, line)
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     except SystemExit:  # Lightning's answer to an interrupt, after its callbacks have said so
@@ -95,12 +100,9 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
             f"{command} needs --ckpt_path FILE (or last): an untrained network has nothing to say"
         )
     if command == "predict":
-        from atft.commands.after_fit import write_predictions_of
+        from atft.commands.predict import predict
 
-        out = Path(cli.config.get("out") or Path(path).with_name("predictions.parquet"))
-        write_predictions_of(cli, path, out)
-        console.print(f"predictions in {out}", soft_wrap=True)
-        return 0
+        return predict(cli, path)
     metrics = getattr(cli.trainer, command)(
         cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
     )

@@ -78,8 +78,9 @@ def test_predicting_again_from_the_checkpoint_alone_gives_the_same_scores(
     moved.write_bytes((tiny_run.directory / "best_model.ckpt").read_bytes())
     outcome = atft("predict", "--ckpt_path", moved)
     assert outcome.code == 0 and "predictions in" in outcome.out
-    assert pl.read_parquet(tmp_path / "predictions.parquet").equals(frame)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["moved.ckpt", "predictions.parquet"]
+    own = "predictions_moved_2015-03-02_2015-04-24.parquet"
+    assert pl.read_parquet(tmp_path / own).equals(frame)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["moved.ckpt", own]
 
 
 def test_the_panels_columns_may_come_in_another_order_and_more_of_them(

@@ -1,0 +1,109 @@
+"""predict: a file of its own, in the format of its suffix, from a checkpoint and a panel of recent days alone."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from atft.commands.predict import check_place, own_name
+from atft.errors import InputError
+
+LATE = date(2015, 4, 6)
+"""The slice begins there: after validation, in the middle of the test days."""
+
+
+def test_the_name_says_the_checkpoint_and_the_days() -> None:
+    name = own_name(Path("run/best_model.ckpt"), date(2026, 11, 2), date(2026, 11, 25))
+    assert name == Path("run/predictions_best_model_2026-11-02_2026-11-25.parquet")
+
+
+def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(tmp_path: Path) -> None:
+    run = tmp_path / "version_0"
+    run.mkdir()
+    for name in ("receipt.json", "metrics.csv"):
+        (run / name).touch()
+    panel = tmp_path / "panel.parquet"
+    panel.touch()
+    (tmp_path / "link.csv").symlink_to(run / "metrics.csv")
+    for name, message in {
+        "version_0/predictions.parquet": "evidence of the run",
+        "version_0/metrics.csv": "evidence of the run",
+        "link.csv": "evidence of the run",
+        "panel.parquet": "is the panel",
+        "scores": "must be .parquet or .csv",
+        "scores.xlsx": "must be .parquet or .csv",
+    }.items():
+        with pytest.raises(InputError, match=message) as caught:
+            check_place(tmp_path / name, str(panel))
+        assert "\n" not in str(caught.value)
+    for name in (
+        "predictions.parquet",
+        "version_0/predictions_today.csv",
+        "version_0/today.csv",
+        "x.parquet",
+    ):
+        check_place(tmp_path / name, str(panel))
+
+
+def test_predicting_leaves_the_runs_own_file_as_it_was(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    evidence = tiny_run.directory / "predictions.parquet"
+    before = evidence.read_bytes()
+    best = [
+        "--ckpt_path",
+        tiny_run.directory / "best_model.ckpt",
+        "--data.predict",
+        "[2015-04-01, 2015-04-02]",
+    ]
+    assert "evidence of the run" in atft("predict", *best, "--out", evidence).refusal
+    outcome = atft("predict", *best)
+    assert outcome.code == 0 and evidence.read_bytes() == before
+    own = tiny_run.directory / "predictions_best_model_2015-04-01_2015-04-02.parquet"
+    assert pl.read_parquet(own)["date"].unique().sort().to_list() == [date(2015, 4, 1), date(2015, 4, 2)]
+    own.unlink()
+
+
+def test_a_csv_holds_the_rows_of_the_parquet_file(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    best = [
+        "--ckpt_path",
+        tiny_run.directory / "best_model.ckpt",
+        "--data.predict",
+        "[2015-04-20, 2015-04-24]",
+    ]
+    assert atft("predict", *best, "--out", tmp_path / "today.csv").code == 0
+    found = pl.read_csv(tmp_path / "today.csv", try_parse_dates=True)
+    whole = pl.read_parquet(tiny_run.directory / "predictions.parquet")
+    wanted = whole.filter(pl.col("date") >= date(2015, 4, 20))
+    assert found.columns == wanted.columns and found["code"].to_list() == wanted["code"].to_list()
+    assert found["score"].cast(pl.Float32).equals(wanted["score"])
+    assert found["target"].null_count() == wanted["target"].null_count() > 0
+
+
+def test_a_checkpoint_and_a_panel_of_recent_days_are_enough(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(tiny_run.panel).filter(pl.col("date") >= LATE)
+    blind = frame.with_columns(pl.lit(None, pl.Float32).alias(n) for n in ("target_1d", "target_5d"))
+    blind.write_parquet(tmp_path / "recent.parquet")
+    where = ["--data.panel.path", tmp_path / "recent.parquet", "--data.cache.dir", tmp_path / "cache"]
+    best = ["--ckpt_path", tiny_run.directory / "best_model.ckpt"]
+    outcome = atft("predict", *best, *where, "--out", tmp_path / "recent_scores.parquet")
+    assert outcome.code == 0, outcome
+    assert "no score for 5 days (2015-04-06 to 2015-04-10): a day needs 6 days of history" in outcome.out
+    assert (
+        "graph of fewer days than its window of 20 (6 to 11) on 10 days (2015-04-13 to 2015-04-24)"
+        in outcome.out
+    )
+    found = pl.read_parquet(tmp_path / "recent_scores.parquet")
+    whole = pl.read_parquet(tiny_run.directory / "predictions.parquet").filter(
+        pl.col("date") >= date(2015, 4, 13)
+    )
+    key = ["date", "code", "horizon", "split"]
+    assert found.select(key).equals(whole.select(key)) and set(found["split"]) == {"test"}
+    assert "has no usable day" in atft("test", *best, *where).refusal  # a split is what test needs
