@@ -114,6 +114,7 @@ def train(
     """Train as ``python -m atft fit`` does, into a throw-away folder, and load the best epoch."""
     import torch
 
+    from atft.callbacks.run_checkpoint import find_checkpoint
     from atft.commands.train import _quiet, build
 
     _quiet()
@@ -128,8 +129,9 @@ def train(
         ],
     )
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    best = cli.trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    cli.model.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
+    checkpoint = find_checkpoint(cli.trainer)
+    assert checkpoint is not None
+    cli.model.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True)["state_dict"])
     return cli
 
 

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 
 from atft.batch import DayBatch
 from atft.callbacks.alarm import sound_alarm
+from atft.callbacks.run_checkpoint import find_checkpoint
 from atft.callbacks.run_record import find_record
 from atft.errors import LossScaleCollapse
 
@@ -51,7 +52,7 @@ class LossScaleGuard(pl.Callback):
                 record.receipt.skipped_steps["loss_scale"] = self.skipped
         self._scale = scale
         if scale < LEAST_SCALE:
-            last = getattr(trainer.checkpoint_callback, "last_model_path", "") or "none yet"
+            last = getattr(find_checkpoint(trainer), "last_model_path", "") or "none yet"
             text = (
                 f"the loss scale fell to {scale:g} in step {trainer.global_step}: gradients overflow float16 even "
                 f"unscaled, {self.skipped} steps were skipped, the weights did not take them up, last good "

@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from atft.batch import DayBatch
 from atft.callbacks.alarm import sound_alarm
+from atft.callbacks.run_checkpoint import find_checkpoint
 from atft.errors import InputError, NonFiniteLoss
 
 NAMED_DAYS = 5
@@ -107,7 +108,7 @@ class NonFiniteGuard(pl.Callback):
     def _sentence(self, trainer: pl.Trainer) -> str:
         broken = [(s, d, f) for s, d, f in self._blocks if not bool(f.all())]
         steps = [s for s, finite in self._steps if not bool(finite)]
-        last = getattr(trainer.checkpoint_callback, "last_model_path", "") or "none yet"
+        last = getattr(find_checkpoint(trainer), "last_model_path", "") or "none yet"
         after = (
             f"epoch {trainer.current_epoch + 1}; the weights did not take it up, last good checkpoint: {last}"
         )

@@ -10,7 +10,6 @@ Cost: one pass over the resting parameters an epoch.
 """
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -20,7 +19,6 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor
 
 from atft.callbacks.alarm import announce, sound_alarm
-from atft.callbacks.atomic_checkpoint import read_checkpoint
 from atft.callbacks.phase import Phase
 from atft.callbacks.phase_plan import (
     ResolvedPhase,
@@ -32,6 +30,7 @@ from atft.callbacks.phase_plan import (
 )
 from atft.callbacks.phase_state import apply_phase, fingerprints, let_train, refuse_other_state
 from atft.callbacks.receipt import PhaseRun
+from atft.callbacks.run_checkpoint import find_checkpoint
 from atft.callbacks.run_record import find_record
 from atft.callbacks.spike_guard import SpikeGuard
 from atft.errors import GateFailed, InputError, nearest
@@ -143,9 +142,9 @@ class PhaseSchedule(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say in which phase the best checkpoint was selected: it is scored with that phase's blocks."""
         self._say_pending(trainer)
-        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-        if self.plan and best and Path(best).is_file() and trainer.is_global_zero:
-            epoch = int(read_checkpoint(best, mmap=True)["epoch"])
+        checkpoint = find_checkpoint(trainer)
+        if self.plan and checkpoint is not None and checkpoint.selected is not None:
+            epoch = checkpoint.selected.epoch
             phase = self.plan[phase_at(self.plan, epoch)]
             blocks = ", ".join(phase.blocks_on) or "none"
             announce(

@@ -17,9 +17,9 @@ from typing import Any
 from atft import __version__
 from atft.publish import publish_text
 
-VERSION = 2
-READABLE = (1, 2)
-"""Version 1 had no ``phases``; a run of that time had none."""
+VERSION = 3
+READABLE = (1, 2, 3)
+"""Version 1 had no ``phases``, version 2 no ``selected_step`` and ``last_epoch``."""
 
 
 @dataclass
@@ -68,6 +68,11 @@ class Receipt:
     rows: dict[str, Coverage] = field(default_factory=dict)
     terms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
+    """Of the selected checkpoint: its epoch's validation, and what was evaluated with it after training."""
+    selected_step: int | None = None
+    """Optimiser step of the selected checkpoint; the epoch with that ``step`` in metrics.json."""
+    last_epoch: dict[str, float | None] = field(default_factory=dict)
+    """Validation of the last epoch; empty where it was not validated."""
     seconds: dict[str, Any] = field(default_factory=dict)
     retries: list[dict[str, Any]] = field(default_factory=list)
     """Each time that memory ran out: split, epoch, step, stocks, from_days and to_days at once."""
@@ -90,6 +95,17 @@ def publish_json(path: Path, content: Any, durable: bool = True) -> None:
 def write_receipt(receipt: Receipt, directory: Path) -> None:
     """Publish ``receipt.json`` in the run's directory."""
     publish_json(directory / "receipt.json", asdict(receipt))
+
+
+def metrics_file(receipt: Receipt, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """What ``metrics.json`` says: the selected epoch's figures, the last one's, and those of each epoch."""
+    return {
+        "selected_step": receipt.selected_step,
+        "final": receipt.metrics,
+        "last_epoch": receipt.last_epoch,
+        "epochs": history,
+        "digests": receipt.digests,
+    }
 
 
 def read_receipt(directory: Path) -> Receipt:

@@ -18,15 +18,18 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from atft.batch import DayBatch
+from atft.callbacks.measured import measured_now
 from atft.callbacks.receipt import (
     Coverage,
     Receipt,
     code_digest,
     library_versions,
+    metrics_file,
     publish_json,
     text_digest,
     write_receipt,
 )
+from atft.callbacks.run_checkpoint import find_checkpoint
 from atft.errors import InputError
 from atft.publish import publish_text
 
@@ -127,9 +130,10 @@ class RunRecord(pl.Callback):
         self.receipt.seconds.setdefault("per_epoch", []).append(round(seconds, 3))
         waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self.epoch_waiting
         self.receipt.seconds["waiting_for_data"] = round(waited, 3)
-        values = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        self.history.append({"epoch": trainer.current_epoch, "seconds": seconds, **values})
-        self.receipt.metrics = {k: v for k, v in values.items() if k.startswith("val/")}
+        measured = measured_now(trainer)
+        place = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
+        self.history.append({**place, **measured.metrics})
+        self.receipt.last_epoch = dict(measured.validation())
         self._average_terms()
         self._publish(trainer)
 
@@ -144,6 +148,7 @@ class RunRecord(pl.Callback):
     ) -> None:
         # Input that is refused before the run has a directory leaves none behind.
         if trainer.is_global_zero and self.directory.is_dir():
+            self._take_selected(trainer)
             self._fail(exception)
 
     @contextmanager
@@ -200,12 +205,16 @@ class RunRecord(pl.Callback):
             if name.startswith("train/weight/"):  # balanced: what it has come to
                 self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
 
-    def _metrics(self) -> dict[str, Any]:
-        return {"final": self.receipt.metrics, "epochs": self.history, "digests": self.receipt.digests}
-
     def _publish(self, trainer: pl.Trainer) -> None:
+        self._take_selected(trainer)
         if trainer.is_global_zero:
             self._write()
+
+    def _take_selected(self, trainer: pl.Trainer) -> None:
+        checkpoint = find_checkpoint(trainer)
+        if checkpoint is not None and checkpoint.selected is not None:
+            self.receipt.selected_step = checkpoint.selected.step
+            self.receipt.metrics = dict(checkpoint.selected.validation())
 
     def _fail(self, error: BaseException) -> None:
         self.receipt.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -217,7 +226,7 @@ class RunRecord(pl.Callback):
     def _write(self) -> None:
         self.receipt.seconds["total"] = round(time.perf_counter() - self._started, 3)
         write_receipt(self.receipt, self.directory)
-        publish_json(self.directory / "metrics.json", self._metrics())
+        publish_json(self.directory / "metrics.json", metrics_file(self.receipt, self.history))
 
 
 def _scheduler_name(trainer: pl.Trainer) -> str:

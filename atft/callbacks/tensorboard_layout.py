@@ -3,16 +3,18 @@
 A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings, without a click; HPARAMS holds the
 settings beside the metrics of the selected epoch, written when training ends. TensorBoard shows five settings and
 five metrics unasked, first those settings in which the runs differ: it can tell them as long as no run describes
-the experiment, which is why torch's own ``hparams`` summary is written in part only.
+the experiment, which is why torch's own ``hparams`` summary is written in part only. Other loggers (MLflow, W&B,
+CSV) get the same settings when training starts, and the same metrics.
 """
 
-import math
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
+from atft.callbacks.measured import Measured
+from atft.callbacks.run_checkpoint import find_checkpoint
 from atft.callbacks.run_record import find_record
 
 BY_HORIZON = r"_\d+d$"
@@ -74,42 +76,40 @@ FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
 
 
 class TensorBoardLayout(pl.Callback):
-    """Write the layout of the charts when training starts, the settings and final metrics when it ends."""
+    """Write the charts' layout and the settings when training starts, the final metrics when it ends."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         layout = {g: {c: ["Multiline", tags] for c, tags in charts.items()} for g, charts in LAYOUT.items()}
-        for logger in _dashboards(trainer):
-            logger.experiment.add_custom_scalars(layout)
+        settings = _settings(trainer)
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_custom_scalars(layout)
+            else:
+                logger.log_hyperparams(settings)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        record = find_record(trainer)
-        if record is None or not record.history:
+        checkpoint = find_checkpoint(trainer)
+        if checkpoint is None or checkpoint.selected is None:
             return
-        metrics = selected_metrics(record.history, trainer.checkpoint_callback)
-        settings = compared_settings(record.config_text)
-        _, began, ended = hparams(settings, metrics)  # type: ignore[no-untyped-call]
-        for logger in _dashboards(trainer):
+        metrics = final_metrics(checkpoint.selected)
+        _, began, ended = hparams(_settings(trainer), metrics)  # type: ignore[no-untyped-call]
+        for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.log_metrics(metrics, step=trainer.global_step)
-            writer = logger.experiment._get_file_writer()
-            writer.add_summary(began)
-            writer.add_summary(ended)
+            if isinstance(logger, TensorBoardLogger):
+                writer = logger.experiment._get_file_writer()
+                writer.add_summary(began)
+                writer.add_summary(ended)
 
 
-def selected_metrics(history: list[dict[str, Any]], checkpoint: Any) -> dict[str, float]:
-    """Validation metrics of the epoch whose checkpoint was kept, named ``best/rank_ic`` and so on.
+def final_metrics(selected: Measured) -> dict[str, float]:
+    """Validation metrics of the selected epoch, named ``best/rank_ic`` and so on."""
+    validation = selected.validation()
+    return {f"best/{name}": validation[f"val/{name}"] for name in FINAL if f"val/{name}" in validation}
 
-    Args:
-        history: metrics of each epoch by name, oldest first.
-        checkpoint: the callback that selects; without one, or where it watches nothing, the last epoch is taken.
-            Where a resumed run's best epoch is one of the run before, only its score is known.
-    """
-    monitor, score = getattr(checkpoint, "monitor", None), getattr(checkpoint, "best_model_score", None)
-    chosen = history[-1]
-    if monitor is not None and score is not None:
-        best = float(score)
-        same = [e for e in history if math.isclose(e.get(monitor, math.nan), best, rel_tol=1e-6)]
-        chosen = same[0] if same else {monitor: best}
-    return {f"best/{name}": chosen[f"val/{name}"] for name in FINAL if f"val/{name}" in chosen}
+
+def _settings(trainer: pl.Trainer) -> dict[str, Any]:
+    record = find_record(trainer)
+    return {} if record is None else compared_settings(record.config_text)
 
 
 def compared_settings(config_text: str) -> dict[str, Any]:
@@ -135,9 +135,3 @@ def _flatten(path: str, value: Any, flat: dict[str, Any]) -> None:
             _flatten(f"{path}.{key}" if path else str(key), inner, flat)
     elif path != "model.features":  # taken from the panel, not asked for
         flat[path] = value if isinstance(value, bool | int | float | str) else str(value)
-
-
-def _dashboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
-    if not trainer.is_global_zero:
-        return []
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]

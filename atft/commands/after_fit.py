@@ -15,6 +15,7 @@ from rich.console import Console
 from atft.baselines.random_scores import random_band
 from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO
 from atft.callbacks.prediction_writer import PredictionWriter
+from atft.callbacks.run_checkpoint import find_checkpoint
 from atft.callbacks.run_log import append_log
 from atft.evaluation.comparison_table import comparison_table, render
 from atft.evaluation.predictions import read_horizon
@@ -31,12 +32,12 @@ COLUMNS = ("score", "target", "target_lag1", "oracle", "return_1d")
 def conclude(cli: "RankingCLI") -> int:
     """Score, compare and print; the exit status: 0, or 1 where the run failed."""
     console = Console(highlight=False)
-    best = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
-    if not best:
+    checkpoint = find_checkpoint(cli.trainer)
+    if checkpoint is None or checkpoint.selected is None:
         console.print("no checkpoint was kept: nothing to compare")
         return 0 if cli.record.receipt.status == "limited" else 1
     cli.datamodule.predict_dates = None  # every day from validation on, whatever `predict` is to score
-    path = write_predictions_of(cli, best, cli.directory / "predictions.parquet")
+    path = write_predictions_of(cli, checkpoint.best_model_path, cli.directory / "predictions.parquet")
     split = "test" if cli.datamodule.split_options.test else "val"
     text, rows = compare(cli, path, split)
     console.print(text, soft_wrap=True)

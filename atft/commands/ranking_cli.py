@@ -26,7 +26,13 @@ from atft.callbacks.run_record import RunRecord
 from atft.commands.config_keys import check_keys
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.parser_errors import one_line
-from atft.commands.run_callbacks import FITTING, MONITORS, refuse_unknown_metrics, refuse_unmeasured_averages
+from atft.commands.run_callbacks import (
+    FITTING,
+    MONITORS,
+    refuse_stale_scores,
+    refuse_unknown_metrics,
+    refuse_unmeasured_averages,
+)
 from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError
 from atft.market.options import MarketOptions
@@ -213,8 +219,9 @@ class RankingCLI(LightningCLI):
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if getattr(callback, "directory", None) == former:
                 callback.directory = directory
-            if getattr(callback, "dirpath", None) == str(former):
-                callback.dirpath = str(directory)
+            place = getattr(callback, "dirpath", None)
+            if place is not None and Path(place).is_relative_to(former):
+                callback.dirpath = str(directory / Path(place).relative_to(former))
         self.record.receipt.run = str(directory)
         if self._logs_here:
             self.trainer.loggers = self._loggers()
@@ -242,13 +249,16 @@ class RankingCLI(LightningCLI):
             return trainer
         refuse_unknown_metrics(callbacks, self.model.logged_names())
         refuse_unmeasured_averages(callbacks, trainer.max_epochs or 1)
+        refuse_stale_scores(trainer)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
         phases = attach_curriculum(callbacks, trainer, self.model, self.quiet)
         # A phase is set, and a gate asked, before the record of an epoch is published.
         callbacks[:0] = [*phases, self.record, EpochLine(self.directory, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                callback.dirpath = str(self.directory)
+                # Another callback's files may have the names of ours.
+                own = isinstance(callback, RunCheckpoint)
+                callback.dirpath = str(self.directory if own else self.directory / "checkpoints")
         return trainer
 
     def _loggers(self) -> list[Any]:

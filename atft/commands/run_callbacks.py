@@ -1,7 +1,8 @@
 """The guards and monitors that every fit has, and what the callbacks of a run may not be.
 
-A callback that watches a metric which nothing logs would stay silent for the whole run, and averaged weights that
-no validation measured would be selected by another network's score: both are refused before anything is made.
+A callback that watches a metric which nothing logs would stay silent for the whole run; averaged weights that no
+validation measured, or a metric that is read at another step than its own, would be selected by another network's
+score: all are refused before anything is made.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from atft.callbacks.loss_scale_guard import LossScaleGuard
 from atft.callbacks.memory_retries import MemoryRetries
 from atft.callbacks.non_finite_guard import NonFiniteGuard
 from atft.callbacks.phase_schedule import PhaseSchedule
+from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.spike_guard import SpikeGuard
 from atft.callbacks.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.throughput import Throughput
@@ -66,6 +68,43 @@ def refuse_unknown_metrics(callbacks: Iterable[pl.Callback], known: set[str]) ->
             monitor = getattr(callback, "monitor", None)
             if isinstance(callback, kind) and monitor is not None and monitor not in known:
                 raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
+
+
+def refuse_stale_scores(trainer: pl.Trainer) -> None:
+    """Check that whatever reads a validation metric reads it of the weights that it was measured with.
+
+    Args:
+        trainer: with all its callbacks.
+
+    Raises:
+        InputError: with what to use instead.
+    """
+    interval = getattr(trainer, "val_check_interval", None)
+    if interval != 1.0 or isinstance(interval, int):
+        raise InputError(
+            "trainer.val_check_interval: validation runs when an epoch is over; leave it out, or validate less "
+            "often with trainer.check_val_every_n_epoch"
+        )
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    if sum(isinstance(callback, RunCheckpoint) for callback in callbacks) > 1:
+        raise InputError(
+            "trainer.callbacks: a run has a RunCheckpoint already; set its options in checkpoint"
+        )
+    for callback in callbacks:
+        validated = (getattr(callback, "monitor", None) or "").startswith("val/")
+        if isinstance(callback, EarlyStopping) and trainer.check_val_every_n_epoch != 1:
+            if validated and callback._check_on_train_epoch_end:
+                raise InputError(
+                    "early_stopping.check_on_train_epoch_end: not every epoch is validated; leave it out"
+                )
+            callback._check_on_train_epoch_end = not validated  # Lightning would read train/loss too early
+        if not isinstance(callback, ModelCheckpoint) or isinstance(callback, RunCheckpoint):
+            continue
+        if validated and (callback._every_n_train_steps or callback._train_time_interval):
+            raise InputError(
+                f"trainer.callbacks: {type(callback).__name__} saves within an epoch, where {callback.monitor} is "
+                f"not measured; leave monitor out, or every_n_train_steps and train_time_interval"
+            )
 
 
 def refuse_unmeasured_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:

@@ -44,15 +44,13 @@ class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore
         self.pruner, self.record = pruner, record
         self.pruned = ""
         """Why the trial was pruned; empty while it was not."""
-        self._validated = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._validated = not trainer.sanity_checking
+        """Wait for the epoch's checkpoint; Optuna's callback would report here."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self._validated:
-            return
-        self._validated = False
+        if self.monitor not in trainer.callback_metrics:
+            return  # this epoch was not validated
         try:
             super().on_validation_end(trainer, pl_module)
         except optuna.TrialPruned:

@@ -15,8 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from atft.callbacks.atomic_checkpoint import read_checkpoint
-from atft.callbacks.receipt import publish_json, read_receipt, write_receipt
+from atft.callbacks.measured import Measured, measured_of
+from atft.callbacks.receipt import metrics_file, publish_json, read_receipt, write_receipt
+from atft.callbacks.run_checkpoint import BEST, find_checkpoint
 from atft.callbacks.run_log import append_log
 from atft.data.opened import OpenedCaches
 from atft.errors import InputError
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from atft.commands.ranking_cli import RankingCLI
 
-BEST = "best_model.ckpt"
 OPENED = OpenedCaches()
 """The caches of this process: its trials read the same days."""
 
@@ -138,9 +138,11 @@ def fit(
         if end.interrupted:
             return Fitted("interrupted", cli.record.stopped, math.nan)
         with cli.record.concluding():
-            if end.late and not (directory / BEST).is_file():
+            checkpoint = find_checkpoint(cli.trainer)
+            chosen = checkpoint.selected if checkpoint is not None else None
+            if end.late and chosen is None:
                 raise TrialFailed("time", f"{cli.record.stopped}, before its first validation")
-            value = _conclude(cli, directory, plan.metric)
+            value = _conclude(cli, directory, chosen, plan.metric)
     finally:
         _let_go(cli)
     if pruning is not None and pruning.pruned:
@@ -166,53 +168,32 @@ def refuse_other_data(now: str, began: str) -> None:
         )
 
 
-def _conclude(cli: "RankingCLI", directory: Path, metric: str) -> float:
+def _conclude(cli: "RankingCLI", directory: Path, chosen: Measured | None, metric: str) -> float:
     """Let the receipt say what the selected checkpoint is worth, and return its value of the metric."""
-    chosen = selected_epoch(directory, cli.record.history)
+    if chosen is None:
+        raise TrialFailed(
+            "config", f"{directory}: no checkpoint was selected; is training limited, or the metric NaN?"
+        )
     cli.record.finish(final_metrics(chosen, metric))
     if cli.record.receipt.status == "failed":
         raise TrialFailed("config", cli.record.receipt.reason)
     return value_of(chosen, metric, directory)
 
 
-def selected_epoch(directory: Path, history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Metrics of the epoch whose weights ``best_model.ckpt`` holds.
-
-    Args:
-        directory: a run's.
-        history: metrics of each epoch.
-
-    Raises:
-        TrialFailed: no checkpoint was kept, or its epoch has left no metrics.
-    """
-    path = directory / BEST
-    if not path.is_file():
-        raise TrialFailed(
-            "config", f"{directory}: no checkpoint was selected; is training limited, or the metric NaN?"
-        )
-    epoch = int(read_checkpoint(path, mmap=True)["epoch"])
-    chosen = next((e for e in history if e["epoch"] == epoch), None)
-    if chosen is None:
-        raise TrialFailed(
-            "code", f"{directory}: best_model.ckpt is of epoch {epoch + 1}, which left no metrics"
-        )
-    return chosen
-
-
-def final_metrics(epoch: dict[str, Any], metric: str) -> dict[str, float]:
+def final_metrics(chosen: Measured, metric: str) -> dict[str, float]:
     """What a run's receipt keeps of the selected epoch: its validation, and the metric that is optimised."""
-    return {k: float(v) for k, v in epoch.items() if k.startswith("val/") or k == metric}
+    return {k: v for k, v in chosen.metrics.items() if k.startswith("val/") or k == metric}
 
 
-def value_of(epoch: dict[str, Any], metric: str, directory: Path) -> float:
-    """An epoch's value of a metric.
+def value_of(chosen: Measured, metric: str, directory: Path) -> float:
+    """The selected epoch's value of a metric.
 
     Raises:
         TrialFailed: it is missing or not finite; nothing stands in for it.
     """
-    value = float(epoch.get(metric, math.nan))
+    value = chosen.metrics.get(metric, math.nan)
     if not math.isfinite(value):
-        said = "not a finite number" if metric in epoch else "missing"
+        said = "not a finite number" if metric in chosen.metrics else "missing"
         raise TrialFailed("config", f"{directory}: {metric} of the selected epoch is {said}")
     return value
 
@@ -223,15 +204,14 @@ def take_over(former: Former, directory: Path, plan: RunPlan) -> Fitted:
         former.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, PROGRESS)
     )
     receipt = read_receipt(directory)
-    chosen = selected_epoch(directory, former.history)
+    chosen = measured_of(directory / BEST)
     value = value_of(chosen, plan.metric, directory)
     receipt.run, receipt.retried_from = str(directory), str(former.directory)
-    receipt.metrics = dict(final_metrics(chosen, plan.metric))
+    receipt.metrics, receipt.selected_step = dict(final_metrics(chosen, plan.metric)), chosen.step
     if receipt.status == "running":  # killed after its last epoch, before it could say so
         receipt.status = "completed"
     write_receipt(receipt, directory)
-    final = {"final": receipt.metrics, "epochs": former.history, "digests": receipt.digests}
-    publish_json(directory / "metrics.json", final)
+    publish_json(directory / "metrics.json", metrics_file(receipt, former.history))
     return Fitted("pruned" if receipt.reason.startswith(PRUNED) else "finished", receipt.reason, value)
 
 

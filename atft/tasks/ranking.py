@@ -6,7 +6,7 @@ in size), so gradients are applied by hand when a block says that it closes its 
 ``accumulate_grad_batches`` is not used. One evaluation path: ``eval()`` mode, no dropout, float32 scores.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -111,6 +111,8 @@ class RankingTask(pl.LightningModule):
     # -- training
 
     def on_train_epoch_start(self) -> None:
+        # A metric says something of the weights that it was measured with, and these change now.
+        self.trainer.callback_metrics.clear()
         self.train_metrics.reset()
         self.step_log.begin_epoch()
 
@@ -245,6 +247,7 @@ class RankingTask(pl.LightningModule):
             "blocks": dict(self.network.switches),
             "blocks_asked": self._blocks_asked(),
             "balanced": self.term_shares.balanced(),
+            "measured": {} if self._trainer is None else _floats(self._trainer.callback_metrics),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -276,6 +279,10 @@ class RankingTask(pl.LightningModule):
     @property
     def test_metrics(self) -> CrossSectionMetrics:
         return cast(CrossSectionMetrics, self.metrics["test_metrics"])
+
+
+def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
 
 
 def _prefixed(split: str, values: dict[str, Tensor]) -> dict[str, Tensor]:

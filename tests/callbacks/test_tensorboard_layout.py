@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
@@ -19,8 +19,12 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.hparams.backend_context import Context
 
-from atft.callbacks.tensorboard_layout import FINAL, LAYOUT, compared_settings, selected_metrics
+from atft.callbacks.measured import Measured
+from atft.callbacks.tensorboard_layout import FINAL, LAYOUT, compared_settings, final_metrics
+from atft.commands.train import build
+from recorder import Recorder
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 ELSEWHERE = ("GPU", "weights of the terms, where balanced", "skipped steps", "loss scale, in 16-mixed")
 """How the titles begin of the charts that stay empty in a healthy run in float32 on a CPU with fixed weights."""
 
@@ -132,15 +136,36 @@ def test_settings_are_flat_and_leave_out_what_runs_do_not_differ_by() -> None:
     }
 
 
-def test_the_selected_epoch_is_the_checkpoints_else_the_last() -> None:
-    history = [{"val/rank_ic": 0.3, "val/scale": 1.0}, {"val/rank_ic": 0.1, "val/scale": 2.0}]
+def test_only_metrics_of_the_selected_epoch_are_final() -> None:
+    chosen = Measured(12, 3, {"val/rank_ic": 0.3, "val/scale": 1.0, "val/hit_rate": 0.5, "train/loss": 1.0})
+    assert final_metrics(chosen) == {"best/rank_ic": 0.3, "best/scale": 1.0}
+    assert final_metrics(Measured(12, 3, {"train/loss": 1.0})) == {}
 
-    def watching(monitor: str | None, score: float | None) -> Any:
-        held = None if score is None else torch.tensor(score)
-        return SimpleNamespace(monitor=monitor, best_model_score=held)
 
-    assert selected_metrics(history, watching("val/rank_ic", 0.3)) == {"best/rank_ic": 0.3, "best/scale": 1.0}
-    assert selected_metrics(history, watching(None, None)) == {"best/rank_ic": 0.1, "best/scale": 2.0}
-    assert selected_metrics(history, None)["best/scale"] == 2.0
-    resumed = selected_metrics(history, watching("val/rank_ic", 0.5))
-    assert resumed == {"best/rank_ic": 0.5}
+def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_every_logger(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    former = json.loads((tiny_run.directory / "metrics.json").read_text())
+    config = json.loads(tiny_run.config.read_text())
+    config["trainer"]["max_epochs"] = 3
+    config["model"]["optimizer"]["init_args"]["lr"] = 1e-30  # the epoch after the resume is no better
+    config["early_stopping"] = {"patience": 9}
+    cli = build("fit", config, tmp_path / "resumed", quiet=True)
+    recorder = Recorder()
+    cli.trainer.loggers = [TensorBoardLogger(tmp_path, default_hp_metric=False), recorder]
+    last = torch.load(tiny_run.directory / "last.ckpt")
+    for scheduler in last["lr_schedulers"]:
+        scheduler["base_lrs"] = [1e-30] * len(scheduler["base_lrs"])
+    for group in last["optimizer_states"][0]["param_groups"]:
+        group["lr"] = group["initial_lr"] = 1e-30
+    torch.save(last, tmp_path / "last.ckpt")
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=tmp_path / "last.ckpt")
+    best = max(former["epochs"], key=lambda e: e["val/rank_ic"])
+    expected = {f"best/{name}": pytest.approx(best[f"val/{name}"]) for name in FINAL}
+    events = EventAccumulator(cli.trainer.loggers[0].log_dir).Reload()
+    assert {n: events.Scalars(n)[-1].value for n in expected} == expected
+    (final,) = [values for _, values in recorder.calls if "best/rank_ic" in values]
+    assert final == expected and recorder.calls[-1] == (cli.trainer.global_step, final)
+    assert recorder.settings["model.network.hidden_size"] == 8
+    asked = plugin_data(events, "_hparams_/session_start_info").session_start_info.hparams
+    assert set(asked) == set(recorder.settings)

@@ -1,7 +1,10 @@
 """Every fit has its guards; a callback that would watch nothing is refused."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 from lightning.pytorch.callbacks import (
     EarlyStopping,
@@ -11,14 +14,20 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 
+from atft.batch import DayBatch
 from atft.callbacks.late_average import LateAverage
+from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.commands.run_callbacks import (
     FITTING,
     MONITORS,
+    refuse_stale_scores,
     refuse_unknown_metrics,
     refuse_unmeasured_averages,
 )
 from atft.errors import InputError
+from small_task import IN_MEMORY, fit, small_task
+
+pytestmark = IN_MEMORY
 
 
 def test_every_monitor_means_something_in_training_only() -> None:
@@ -51,6 +60,48 @@ def test_a_metric_that_nothing_logs_is_refused_with_the_nearest() -> None:
 def test_an_average_that_validation_would_not_measure_is_refused(callback: Any, message: str) -> None:
     with pytest.raises(InputError, match=f"trainer.callbacks: {type(callback).__name__} .*{message}"):
         refuse_unmeasured_averages([callback], 5)
+
+
+def a_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
+    return pl.Trainer(callbacks=list(callbacks), logger=False, accelerator="cpu", **options)
+
+
+def test_validation_when_an_epoch_is_over_is_taken() -> None:
+    for options in ({}, {"val_check_interval": 1.0}, {"check_val_every_n_epoch": 3}, {"fast_dev_run": True}):
+        refuse_stale_scores(a_trainer(EarlyStopping("val/rank_ic"), **options))
+    refuse_stale_scores(a_trainer(ModelCheckpoint(every_n_train_steps=5)))
+    refuse_stale_scores(a_trainer(ModelCheckpoint(every_n_train_steps=5, monitor="train/learning_rate")))
+
+
+@pytest.mark.parametrize("interval", [4, 1, 0.5, "00:00:10:00"])
+def test_validation_within_an_epoch_is_one_line_that_names_what_to_use(interval: Any) -> None:
+    with pytest.raises(InputError, match=r"trainer\.val_check_interval: .* trainer\.check_val_every_n_epoch"):
+        refuse_stale_scores(a_trainer(val_check_interval=interval))
+
+
+def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> None:
+    within = ModelCheckpoint(every_n_train_steps=5, monitor="val/rank_ic")
+    with pytest.raises(InputError, match=r"saves within an epoch, where val/rank_ic is not measured"):
+        refuse_stale_scores(a_trainer(within))
+    stopping = EarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
+    refuse_stale_scores(a_trainer(stopping))
+    with pytest.raises(InputError, match=r"early_stopping\.check_on_train_epoch_end: not every epoch"):
+        refuse_stale_scores(a_trainer(stopping, check_val_every_n_epoch=2))
+    two = [RunCheckpoint(monitor=name) for name in ("val/ic", "val/rank_ic")]
+    with pytest.raises(InputError, match="RunCheckpoint already"):
+        refuse_stale_scores(a_trainer(*two))
+
+
+def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    stopping = EarlyStopping("train/loss", patience=1, min_delta=100.0)
+    refuse_stale_scores(a_trainer(stopping, check_val_every_n_epoch=3))
+    blocks = [make_batch()]
+    run = fit(
+        small_task(), blocks, tmp_path, stopping, val_blocks=blocks, max_epochs=5, check_val_every_n_epoch=3
+    )
+    assert run.current_epoch == 2 and stopping.stopped_epoch == 1
 
 
 def test_averages_from_the_first_step_on_are_taken() -> None:

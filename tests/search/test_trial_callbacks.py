@@ -63,25 +63,19 @@ def test_both_act_after_the_checkpoint_is_written() -> None:
     assert issubclass(TrialPruning, Checkpoint) and issubclass(EpochEnd, Checkpoint)
 
 
-def test_an_epoch_is_reported_once_it_is_validated(record: RunRecord) -> None:
+def test_an_epoch_is_reported_when_it_is_over_if_it_was_validated(record: RunRecord) -> None:
     trial = a_trial(prune=False)
     callback = pruning(trial, record)
-    callback.on_train_epoch_end(Running(), MODULE)
-    assert reported(trial) == {}
-    callback.on_validation_end(Running(sanity_checking=True), MODULE)
-    callback.on_train_epoch_end(Running(), MODULE)
-    assert reported(trial) == {}
     callback.on_validation_end(Running(), MODULE)
+    callback.on_train_epoch_end(Running(callback_metrics={"train/loss": torch.tensor(1.0)}), MODULE)
     assert reported(trial) == {}
     running = Running()
     callback.on_train_epoch_end(running, MODULE)
-    callback.on_train_epoch_end(running, MODULE)  # an epoch without a validation of its own
     assert reported(trial) == {1: 0.25} and not running.should_stop
 
 
 def test_a_hopeless_trial_is_stopped_and_the_record_says_why(record: RunRecord) -> None:
     callback, running = pruning(a_trial(prune=True), record), Running()
-    callback.on_validation_end(running, MODULE)
     callback.on_train_epoch_end(running, MODULE)
     assert running.should_stop
     assert callback.pruned == record.stopped == "pruned by median at epoch 2: val/rank_ic +0.2500"
@@ -95,7 +89,6 @@ def test_a_trial_that_is_over_anyway_is_reported_and_not_pruned(
 ) -> None:
     trial = a_trial(prune=True)
     callback, running = pruning(trial, record), Running(**changes)
-    callback.on_validation_end(running, MODULE)
     callback.on_train_epoch_end(running, MODULE)
     assert reported(trial) == {1: 0.25} and callback.pruned == record.stopped == ""
 

@@ -7,44 +7,55 @@ from typing import Any
 import pytest
 import yaml
 
+from atft.callbacks.measured import Measured, measured_of
 from atft.search.failures import TrialFailed
 from atft.search.trial_callbacks import Heartbeat
-from atft.search.trial_fit import OPENED, RunPlan, final_metrics, fit, selected_epoch, value_of
+from atft.search.trial_fit import OPENED, RunPlan, final_metrics, fit, value_of
+from atft.tasks.ranking import RankingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 
 
-def test_the_selected_epoch_is_that_of_the_best_checkpoint(tiny_run: Any) -> None:
-    import json
-
-    history = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
-    chosen = selected_epoch(tiny_run.directory, history)
-    assert chosen["val/rank_ic"] == max(e["val/rank_ic"] for e in history)
-    assert set(final_metrics(chosen, "train/loss")) == {n for n in chosen if n.startswith("val/")} | {
-        "train/loss"
-    }
-    with pytest.raises(TrialFailed, match="which left no metrics"):
-        selected_epoch(tiny_run.directory, [])
-
-
-def test_without_a_checkpoint_there_is_no_value(tmp_path: Path) -> None:
-    with pytest.raises(TrialFailed, match="no checkpoint was selected") as caught:
-        selected_epoch(tmp_path, [{"epoch": 0, "val/rank_ic": 0.1}])
-    assert caught.value.kind == "config"
+def test_a_runs_final_metrics_are_its_selected_epochs_validation_and_the_metric_that_is_optimised() -> None:
+    chosen = Measured(8, 1, {"val/rank_ic": 0.1, "train/loss": 2.0, "train/term/ic": 1.0})
+    assert final_metrics(chosen, "train/loss") == {"val/rank_ic": 0.1, "train/loss": 2.0}
 
 
 @pytest.mark.parametrize(
-    ("epoch", "said"),
+    ("metrics", "said"),
     [
-        ({"epoch": 0}, "is missing"),
-        ({"epoch": 0, "val/ic": math.nan}, "is not a finite number"),
-        ({"epoch": 0, "val/ic": -math.inf}, "is not a finite number"),
+        ({}, "is missing"),
+        ({"val/ic": math.nan}, "is not a finite number"),
+        ({"val/ic": -math.inf}, "is not a finite"),
     ],
 )
-def test_a_value_that_is_missing_or_no_number_fails(epoch: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_a_value_that_is_missing_or_no_number_fails(
+    metrics: dict[str, float], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(TrialFailed, match=f"val/ic of the selected epoch {said}"):
-        value_of(epoch, "val/ic", tmp_path)
-    assert value_of({"epoch": 0, "val/ic": 0.0}, "val/ic", tmp_path) == 0.0
+        value_of(Measured(8, 1, metrics), "val/ic", tmp_path)
+    assert value_of(Measured(8, 1, {"val/ic": 0.0}), "val/ic", tmp_path) == 0.0
+
+
+@pytest.mark.parametrize("options", [{}, {"save_top_k": 3}, {"filename": "mine"}], ids=str)
+def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
+    options: dict[str, Any], tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = [0.1, 0.3, 0.2]
+
+    def plant(self: RankingTask) -> None:
+        self.log_dict({"val/rank_ic": planted[self.current_epoch], "val/scale": 1.0})
+        self.val_metrics.reset()
+
+    monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
+    config = yaml.safe_load(tiny_run.config.read_text())
+    config["trainer"]["max_epochs"], config["checkpoint"] = 3, options
+    plan = RunPlan(config, "val/rank_ic", {"study_id": "id1"}, stop=lambda: False)
+    place = tmp_path / "trial"
+    place.mkdir()
+    fitted = fit(plan, place, Heartbeat(place, plan.metric, {}))
+    assert fitted.value == pytest.approx(0.3)
+    assert measured_of(place / "best_model.ckpt").epoch == 1
 
 
 def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, tmp_path: Path) -> None:

@@ -177,6 +177,18 @@ def test_an_interrupted_trial_goes_on_as_if_nothing_had_happened(small: Callable
     assert receipt.status == "completed"
 
 
+def test_only_validated_epochs_are_reported_and_a_retry_reports_no_other(small: Callable[..., Small]) -> None:
+    sweep = small(limits={"epochs": 4}, fixed={"trainer.check_val_every_n_epoch": 2})
+    with pytest.raises(Interrupted):
+        sweep.run(stop=after(3))
+    assert set(sweep.frozen(0).intermediate_values) == {1}
+    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run()
+    values = [sweep.frozen(n).intermediate_values for n in (1, 2)]
+    assert values[0] == values[1] and set(values[0]) == {1, 3}
+    assert values[0][1] == sweep.frozen(0).intermediate_values[1]
+    assert json.loads((sweep.trial(1) / "progress.json").read_text())["values"][-1] == values[0][3]
+
+
 def test_a_trial_that_had_all_its_epochs_is_not_trained_again(
     small: Callable[..., Small], monkeypatch: pytest.MonkeyPatch
 ) -> None:
