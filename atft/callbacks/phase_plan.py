@@ -102,7 +102,7 @@ def _lr_factors(phase: Phase, blocks: Mapping[str, bool]) -> dict[str, float]:
 
 
 def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float] | None:
-    own = objective.terms
+    own = objective.weights
     if objective.gradient_shares:
         if phase.terms:
             raise InputError(

@@ -22,6 +22,7 @@ from atft.commands.key_tree import (
     paths_in,
     tree_of,
 )
+from atft.commands.moved_keys import MOVED
 from atft.errors import InputError, clip, listed
 from atft.yaml_text import read_mapping, read_value
 
@@ -133,6 +134,8 @@ class KeyWalk:
                 node = tree.get(first[:-1])
                 node = node if isinstance(node, Option) and node.appends else None
             below = f"{path}.{first}" if path else first
+            if node is None and below in MOVED:
+                raise InputError(f"{self._place}key {below!r} has moved; write {MOVED[below]}")
             if node is None:
                 raise InputError(
                     f"{self._place}unknown key {clip(below, SHOWN)!r}{self._advice(tree, path, first)}"

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from atft.cross_section import average_ranks, is_constant, pearson
-from atft.losses.soft_ranks import soft_ranks
+from atft.losses.soft_ranks import ANCHORS, TEMPERATURE, soft_ranks
 
 
 def ic_loss(
@@ -36,8 +36,8 @@ def rank_ic_loss(
     score: Float[Tensor, "*batch stocks"],
     target: Float[Tensor, "*batch stocks"],
     valid: Bool[Tensor, "*batch stocks"],
-    anchors: int = 200,
-    temperature: float = 0.1,
+    anchors: int = ANCHORS,
+    temperature: float = TEMPERATURE,
 ) -> Float[Tensor, "*batch"]:
     r"""One minus a soft rank correlation: Pearson of
     :func:`~atft.losses.soft_ranks.soft_ranks` with the target's exact average

@@ -20,7 +20,7 @@ from atft.losses.options import check_term_weights, horizon_shares
 from atft.losses.portfolio import book_return
 from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.targets import target_transform
-from atft.losses.terms import find_term
+from atft.losses.terms import TERMS, find_term, options_of
 
 RANKABLE_STOCKS = 2
 
@@ -61,7 +61,7 @@ class DayObjective(nn.Module):
         super().__init__()
         self.options = options
         self.horizons = tuple(horizons)
-        self.term_weights = dict(options.terms)
+        self.term_weights = options.weights
         """Each term's present weight; :meth:`set_weights` and :meth:`balance` change it in place."""
         self._reads = {tensor for name in options.terms for tensor in find_term(name).reads}
         if "quantiles" in self._reads and not quantiles:
@@ -74,7 +74,9 @@ class DayObjective(nn.Module):
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
         weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
         self.register_buffer("horizon_weights", weights, persistent=False)
-        self.moments = RunningMoments(len(self.horizons), options.sharpe_half_life_days)
+        self._term_options = {name: options_of(name, setting) for name, setting in options.terms.items()}
+        half_life = {**TERMS["sharpe"].kept, **self._term_options.get("sharpe", {})}["half_life_days"]
+        self.moments = RunningMoments(len(self.horizons), half_life)
         self._transform = target_transform(options.target)
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
@@ -125,7 +127,7 @@ class DayObjective(nn.Module):
                 if name not in self.term_weights:
                     known = self.term_weights
                     raise InputError(f"objective.terms has no term {name!r} to weigh{nearest(name, known)}")
-            weights = {**self.options.terms, **terms}
+            weights = {**self.options.weights, **terms}
             check_term_weights(weights)
             self.term_weights.update(weights)
         if horizons is not None:
@@ -140,7 +142,7 @@ class DayObjective(nn.Module):
             shares: what :func:`gradient_shares` measured, the mean over all ranks.
         """
         requested = self.options.gradient_shares
-        self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.terms))
+        self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.weights))
 
     def set_training_days(self, day: Tensor, regime: Tensor, names: Sequence[str]) -> None:
         """Tell the day weights what they are measured against; see `DayWeights.fit`.
@@ -192,7 +194,7 @@ class DayObjective(nn.Module):
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
         """One term's value ``[days]``, horizons weighed."""
         row = find_term(name)
-        options = {k: getattr(self.options, v) for k, v in row.options.items()}
+        options = {option: self._term_options[name][option] for option in row.arguments}
         value = row.function(*(inputs[r] for r in row.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
         weights = torch.where(rankable, self.horizon_weights.to(value.dtype), 0)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atft.cross_section import average_ranks, center, is_constant
-from atft.losses.soft_ranks import soft_places
+from atft.losses.soft_ranks import ANCHORS, TEMPERATURE, soft_places
 
 NOWHERE = -1e30
 """Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
@@ -108,8 +108,8 @@ def ndcg(
     score: Float[Tensor, "*batch stocks"],
     target: Float[Tensor, "*batch stocks"],
     valid: Bool[Tensor, "*batch stocks"],
-    anchors: int = 200,
-    temperature: float = 0.1,
+    anchors: int = ANCHORS,
+    temperature: float = TEMPERATURE,
     grades: float = 5.0,
 ) -> Float[Tensor, "*batch"]:
     r"""One minus a soft normalised discounted cumulative gain, on the scale of a correlation.

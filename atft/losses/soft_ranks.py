@@ -15,6 +15,8 @@ from atft.cross_section import zscore
 
 # Elements of a slice of [rows, stocks, anchors]: fits a CPU's cache; a GPU wants fewer, larger kernels.
 CPU_SLICE, DEVICE_SLICE = 2**20, 2**26
+ANCHORS, TEMPERATURE = 200, 0.1
+"""Defaults of the terms that rank softly: 200 quantiles are as good as all stocks, 0.1 is close to exact ranks."""
 NOWHERE = -1e30
 """Anchor that is not there: below every score, finite."""
 
@@ -22,8 +24,8 @@ NOWHERE = -1e30
 def soft_ranks(
     score: Float[Tensor, "*batch stocks"],
     valid: Bool[Tensor, "*batch stocks"],
-    anchors: int = 200,
-    temperature: float = 0.1,
+    anchors: int,
+    temperature: float,
 ) -> Float[Tensor, "*batch stocks"]:
     r"""Rank with a gradient: the blurred share of the day's scores that lie below each stock's.
 
@@ -48,8 +50,8 @@ def soft_ranks(
 def soft_places(
     score: Float[Tensor, "*batch stocks"],
     valid: Bool[Tensor, "*batch stocks"],
-    anchors: int = 200,
-    temperature: float = 0.1,
+    anchors: int,
+    temperature: float,
 ) -> Float[Tensor, "*batch stocks"]:
     r"""Place from the top with a gradient: 1 for the best, half of the anchors spent on the day's best scores.
 

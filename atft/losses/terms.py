@@ -1,11 +1,14 @@
-"""The table of terms: the name in the YAML, the function, and the tensors and options it reads.
+"""The table of terms: the name in the YAML, the function, and the tensors it reads.
 
 Adding a term is one pure function ``[*batch, stocks] -> [*batch]`` and one row here; the objective hands it
-exactly what its row names.
+exactly what its row names. Its options are the function's own keyword arguments, set beside its weight:
+``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import Parameter, signature
 
 from torch import Tensor
 
@@ -45,17 +48,25 @@ class Term:
     """Keys of ``READABLE``."""
     says: str
     """What the term teaches, in a sentence."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Keyword of the function -> field of ``ObjectiveOptions``."""
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Least and largest value of an option; one that is not named must be above 0."""
+    kept: Mapping[str, float] = field(default_factory=dict)
+    """Options of what the objective keeps between blocks for the term, with their defaults."""
     hinge: bool = False
-    """The term rests, without a gradient, while all is well: it is never dead."""
+    """The term is 0, without a gradient, while all is well: it is never dead."""
+
+    @property
+    def arguments(self) -> dict[str, float]:
+        """The function's options with their defaults."""
+        parameters = signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not Parameter.empty}
 
 
 _RANK_IC = Term(
     rank_ic_loss,
     ("score", "target", "valid"),
     "One minus the soft Spearman correlation across the day: teaches the order, all stocks alike.",
-    {"anchors": "anchors", "temperature": "temperature"},
+    {"anchors": (2, math.inf)},
 )
 
 TERMS: dict[str, Term] = {
@@ -68,7 +79,6 @@ TERMS: dict[str, Term] = {
         huber,
         ("score", "target", "valid"),
         "Distance of score and transformed target: teaches scale and level.",
-        {"delta": "huber_delta"},
     ),
     "pinball": Term(
         pinball,
@@ -86,26 +96,26 @@ TERMS: dict[str, Term] = {
         ranknet,
         ("score", "target", "valid"),
         "Logistic distance over sampled pairs of stocks: teaches which of two is the better one.",
-        {"pairs": "ranknet_pairs"},
     ),
     "listnet": Term(
         listnet,
         ("score", "target", "valid"),
         "Divergence from the softmax of the day's best targets: teaches who belongs to the top.",
-        {"top": "listnet_top", "temperature": "listnet_temperature"},
+        {"top": (0, 1)},
     ),
     "ndcg": Term(
         ndcg,
         ("score", "target", "valid"),
         "One minus the soft discounted cumulative gain of the day's list, on a correlation's scale: teaches the "
         "order, the list's first places most.",
-        {"anchors": "anchors", "temperature": "temperature", "grades": "ndcg_grades"},
+        {"anchors": (2, math.inf)},
     ),
     "sharpe": Term(
         sharpe_loss,
         ("score", "realised", "valid", "return_mean", "return_square"),
         "Minus the day's effect on the running Sharpe ratio of a dollar-neutral book, on an IC's scale: "
         "teaches what pays.",
+        kept={"half_life_days": 250.0},
     ),
     "turnover": Term(
         turnover,
@@ -116,14 +126,12 @@ TERMS: dict[str, Term] = {
         exposure_share,
         ("score", "valid", "exposure", "sector"),
         "Share of the scores' variance that the day's exposures and sectors explain: teaches to hedge.",
-        {"ridge": "exposure_ridge"},
     ),
     "scale_floor": Term(
         scale_floor,
         ("score", "target", "valid"),
         "Penalty while the scores spread less than a fraction of the targets: keeps a collapse from "
         "settling.",
-        {"floor": "scale_floor"},
         hinge=True,
     ),
 }
@@ -140,3 +148,51 @@ def find_term(name: str) -> Term:
         known = "" if "known" in hint else f"; known: {', '.join(sorted(TERMS))}"
         raise InputError(f"objective.terms has no term {name!r}{hint}{known}")
     return TERMS[name]
+
+
+def weights_of(terms: Mapping[str, float | Mapping[str, float]]) -> dict[str, float]:
+    """The weight of each term, by name, of settings as they stand in the YAML.
+
+    Raises:
+        InputError: there is no term of a name, or its setting has no weight.
+    """
+    weights = {}
+    for name, setting in terms.items():
+        find_term(name)
+        if isinstance(setting, Mapping) and "weight" not in setting:
+            raise InputError(
+                f"objective.terms.{name} needs a weight beside {', '.join(setting) or 'nothing'}"
+            )
+        weights[name] = float(setting["weight"] if isinstance(setting, Mapping) else setting)
+    return weights
+
+
+def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, float]:
+    """All options of a term, defaults filled in: those of its function and those of what is kept for it.
+
+    Args:
+        name: in the table.
+        setting: its weight, or its weight and options by name.
+
+    Raises:
+        InputError: the term has no option of a name, or a value out of range.
+    """
+    row = find_term(name)
+    options = {**row.arguments, **row.kept}
+    for option, value in setting.items() if isinstance(setting, Mapping) else ():
+        if option == "weight":
+            continue
+        place = f"objective.terms.{name}.{option}"
+        if option not in options:
+            raise InputError(f"{place}: the term has no such option{nearest(option, ['weight', *options])}")
+        whole = isinstance(options[option], int)
+        if whole and value % 1:
+            raise InputError(f"{place} must be a whole number, got {value}")
+        least, most = row.bounds.get(option, (0, math.inf))
+        if not (math.isfinite(value) and value > 0 and least <= value <= most):
+            limits = f"above {least}" if least == 0 else f"at least {least}"
+            raise InputError(
+                f"{place} must be {limits}{f' and at most {most}' * (most < math.inf)}, got {value}"
+            )
+        options[option] = int(value) if whole else float(value)
+    return options

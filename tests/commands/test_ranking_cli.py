@@ -31,6 +31,14 @@ def test_excluded_features_do_not_reach_the_network(parsed: Callable[..., Rankin
     assert parsed("--data.panel.schema.exclude", "[x_0, x_5]").model.features == ["x_1", "x_2", "x_3", "x_4"]
 
 
+def test_the_options_of_a_term_stand_beside_its_weight(parsed: Callable[..., RankingCLI]) -> None:
+    cli = parsed("--model.objective.terms", "{ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}")
+    assert cli.model.objective.options.weights == {"ic": 0.3, "ndcg": 0.1}
+    assert cli.model.objective.options.terms["ndcg"] == {"weight": 0.1, "temperature": 0.2}
+    with pytest.raises(InputError, match=r"terms.ndcg.temprature: the term has no such option; did you mean"):
+        parsed("--model.objective.terms", "{ndcg: {weight: 0.1, temprature: 0.2}}")
+
+
 def test_building_makes_no_directory(parsed: Callable[..., RankingCLI], tmp_path: Path) -> None:
     cli = parsed(
         "--trainer.default_root_dir", str(tmp_path / "logs"), "--data.cache.dir", str(tmp_path / "c")

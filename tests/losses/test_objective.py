@@ -143,7 +143,9 @@ def test_low_precision_scores_are_valued_in_float32(make_batch: MakeBatch) -> No
 
 
 def test_moments_follow_the_book_and_only_while_training(make_batch: MakeBatch) -> None:
-    objective = DayObjective(ObjectiveOptions(sharpe_half_life_days=1e9), [1, 5])
+    objective = DayObjective(
+        ObjectiveOptions(terms={"sharpe": {"weight": 1.0, "half_life_days": 1e9}}), [1, 5]
+    )
     batches = [make_batch(days=4, stocks=30, seed=s) for s in range(3)]
     for i, batch in enumerate(batches):
         objective(forecast(batch, i), batch)
@@ -158,7 +160,7 @@ def test_moments_follow_the_book_and_only_while_training(make_batch: MakeBatch) 
     # With an endless half-life the first block's mean square stays; a short one follows.
     torch.testing.assert_close(objective.moments.square, (returns[:4] ** 2).mean(0))
     assert objective.moments.days.eq(12).all() and objective.moments.mean.abs().max() < 1e-6
-    quick = DayObjective(ObjectiveOptions(sharpe_half_life_days=1e-3), [1, 5])
+    quick = DayObjective(ObjectiveOptions(terms={"sharpe": {"weight": 1.0, "half_life_days": 1e-3}}), [1, 5])
     for i, batch in enumerate(batches):
         quick(forecast(batch, i), batch)
     torch.testing.assert_close(quick.moments.mean, returns[8:].mean(0))

@@ -67,7 +67,7 @@ from atft.losses.objective import DayObjective, ObjectiveOptions
 torch.set_num_threads(1)
 rank, folder = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-objective = DayObjective(ObjectiveOptions(terms={"sharpe": 1.0}, sharpe_half_life_days=20.0), [1, 5])
+objective = DayObjective(ObjectiveOptions(terms={"sharpe": {"weight": 1.0, "half_life_days": 20.0}}), [1, 5])
 losses = []
 for score, batch in torch.load(f"{folder}/rank{rank}.pt"):
     losses.append(objective(Forecast(score), DayBatch(*batch)).loss)
@@ -104,7 +104,7 @@ def test_two_processes_hold_the_moments_of_one_that_sees_both_blocks(
     ]
     outputs = [p.communicate() for p in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
-    one = DayObjective(ObjectiveOptions(terms={"sharpe": 1.0}, sharpe_half_life_days=20.0), [1, 5])
+    one = DayObjective(ObjectiveOptions(terms={"sharpe": {"weight": 1.0, "half_life_days": 20.0}}), [1, 5])
     losses = [one(Forecast(score), batch).loss for score, batch in steps]
     (first, first_losses), (second, second_losses) = (torch.load(tmp_path / f"out{r}.pt") for r in (0, 1))
     for name, value in one.state_dict().items():

@@ -4,7 +4,6 @@ network.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -26,10 +25,11 @@ RANKING = [name for name in TERMS if name not in ("scale_floor", "turnover", "ex
 """Terms that teach the order; the others keep in bounds what these do."""
 
 
-def alone(name: str, **options: object) -> DayObjective:
-    """The objective with this term only, its floor so high that it acts."""
-    options = {"scale_floor": 10.0, **options}
-    return DayObjective(ObjectiveOptions(terms={name: 1.0}, **options), HORIZONS, LEVELS)
+def alone(name: str, **options: float) -> DayObjective:
+    """The objective with this term only, with those of the options that it has; a floor is so high that it acts."""
+    has = {**TERMS[name].arguments, **TERMS[name].kept}
+    setting = {"weight": 1.0} | {k: v for k, v in {"floor": 10.0, **options}.items() if k in has}
+    return DayObjective(ObjectiveOptions(terms={name: setting}), HORIZONS, LEVELS)
 
 
 def forecast(score: Tensor) -> Forecast:
@@ -38,12 +38,11 @@ def forecast(score: Tensor) -> Forecast:
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_a_row_names_readable_tensors_real_options_and_says_what_it_teaches(name: str) -> None:
+def test_a_row_names_readable_tensors_and_bounds_of_real_options_and_says_what_it_teaches(name: str) -> None:
     row = TERMS[name]
-    known = {f.name for f in fields(ObjectiveOptions)}
-    parameters = list(inspect.signature(row.function).parameters)
-    assert set(row.reads) <= set(READABLE) and set(row.options.values()) <= known
-    assert parameters == [*row.reads, *row.options] or set(row.options) <= set(parameters[len(row.reads) :])
+    assert set(row.reads) <= set(READABLE)
+    assert len(inspect.signature(row.function).parameters) == len(row.reads) + len(row.arguments)
+    assert set(row.bounds) <= set(row.arguments) and not set(row.kept) & set(row.arguments)
     assert row.says.endswith(".") and len(row.says) > 30
 
 

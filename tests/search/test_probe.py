@@ -114,11 +114,6 @@ IDLE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "edges dropped of a graph that is off": ("model.network.gat_dropout", 0.4, OFF),
     "neighbours that no block reads": ("data.graph.k", 5, {"model.network.graph": False}),
     "cycles of a norm that is off": ("model.network.fan_components", 1, {"model.network.fan": False}),
-    "the delta of a term that is not there": (
-        "model.objective.huber_delta",
-        2.0,
-        {"model.objective.terms": {"ic": 1.0}},
-    ),
     "the window of a block that is off": ("model.network.window_norm", "revin", {"model.network.fan": False}),
 }
 
