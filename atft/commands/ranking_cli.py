@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from jsonargparse import Namespace
+from jsonargparse import Namespace, set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -23,6 +23,7 @@ from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
+from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import check_keys
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.parser_errors import one_line
@@ -73,6 +74,8 @@ class RankingCLI(LightningCLI):
             directory: where the run lies, made by the caller; None for the next version of its name.
             quiet: print no line after an epoch; run.log keeps them.
         """
+        # Behind `check_classes`: modules that run what they are given, and mappings where any value may stand.
+        set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
         kind = type(cls.__name__, (cls,), {"command": command, "place": directory, "quiet": quiet})
         built: RankingCLI = kind(
             RankingTask,
@@ -159,6 +162,7 @@ class RankingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Check what no type can say, and know the resolved configuration as text."""
+        check_classes(self.config)
         name = str(self.config.get("name"))
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
             raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r}")

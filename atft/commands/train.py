@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.commands.class_paths import check_classes, check_words
 from atft.commands.parser_errors import one_line
 from atft.errors import InputError
 
@@ -55,6 +56,9 @@ def build(
         with one_line(command), tempfile.TemporaryDirectory() as folder:
             if isinstance(arguments, list):
                 arguments = _with_checkpoint_config(command, arguments, Path(folder))
+                check_words(arguments)
+            else:
+                check_classes(arguments)
             return RankingCLI.of(command, arguments, directory, quiet)
     finally:
         sys.argv = before
@@ -150,19 +154,13 @@ def _with_checkpoint_config(command: str, arguments: list[str], folder: Path) ->
         )
     if checkpoint == "last":
         raise InputError("--ckpt_path=last needs --config FILE, which says the run's name")
-    text = _checkpoint_config(Path(checkpoint))
+    import yaml
+
+    from atft.commands.checkpoint_config import checkpoint_config
+
+    text = yaml.safe_dump(checkpoint_config(Path(checkpoint)))
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     return ["--config", str(folder / "config.yaml"), *arguments]
-
-
-def _checkpoint_config(path: Path) -> str:
-    from atft.callbacks.atomic_checkpoint import read_checkpoint
-
-    held = read_checkpoint(path, mmap=True)
-    text = held.get("atft", {}).get("config", "") if isinstance(held, dict) else ""
-    if not text:
-        raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
-    return str(text)
 
 
 def _value_of(arguments: list[str], option: str) -> str | None:

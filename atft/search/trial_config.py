@@ -8,7 +8,6 @@ arguments of the base's that the new class does not take are left behind, as on 
 import inspect
 from collections.abc import Mapping
 from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +130,7 @@ def _set(config: dict[str, Any], key: str, value: Any) -> None:
 
 def _accepted(key: str, class_path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments that a class takes."""
-    module, _, name = class_path.rpartition(".")
-    try:
-        kind = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{key}: no class {class_path!r} ({error})") from error
-    taken = inspect.signature(kind).parameters
+    from atft.commands.class_paths import find_class
+
+    taken = inspect.signature(find_class(key.removesuffix(".class_path"), class_path)).parameters
     return {name: value for name, value in arguments.items() if name in taken}

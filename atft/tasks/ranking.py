@@ -49,7 +49,7 @@ class RankingTask(pl.LightningModule):
     Args:
         network: sizes and switches of the network.
         objective: terms, weights and target transform of the loss of a day.
-        optimizer: class and arguments of the optimiser, for instance ``torch.optim.AdamW``.
+        optimizer: class and arguments of the optimiser, for instance ``torch.optim.AdamW``; training needs one.
         scheduler: class and arguments of the learning-rate schedule; null keeps the rate constant.
         gradient_clip: largest norm of a step's gradient; null does not clip.
         shares_every: optimiser steps between two measurements of the terms' gradient shares; 0 never measures.
@@ -60,7 +60,7 @@ class RankingTask(pl.LightningModule):
         self,
         network: NetworkOptions,
         objective: ObjectiveOptions,
-        optimizer: OptimizerFactory,
+        optimizer: OptimizerFactory | None = None,
         scheduler: SchedulerFactory | None = None,
         gradient_clip: float | None = 1.0,
         shares_every: int = 50,
@@ -75,7 +75,7 @@ class RankingTask(pl.LightningModule):
         self._order: list[int] = []  # places of the network's features among the panel's, where they differ
         self.gradient_clip = gradient_clip
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
-        self.optimizer_factory: OptimizerFactory = lambda groups: optimizer(groups)
+        self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
@@ -187,8 +187,12 @@ class RankingTask(pl.LightningModule):
         """Build the optimiser and its schedule for a run of ``max_epochs``; a group for each part of the network.
 
         Raises:
-            InputError: one of their numbers is out of range.
+            InputError: there is no optimiser, or one of their numbers is out of range.
         """
+        if self.optimizer_factory is None:
+            raise InputError(
+                "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
+            )
         try:
             optimizer = self.optimizer_factory(named_groups(self.network.parameter_groups()))
             scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None

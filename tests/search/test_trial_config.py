@@ -75,7 +75,7 @@ def test_a_class_that_is_not_there_is_named(base: Path, make_sweep: MakeSweep) -
     sweep = make_sweep(
         space={key: {"type": "categorical", "choices": ["torch.optim.AdamV", "torch.optim.SGD"]}}
     )
-    with pytest.raises(InputError, match=r"model.optimizer.class_path: no class 'torch.optim.AdamV'"):
+    with pytest.raises(InputError, match=r"model.optimizer: no class 'torch.optim.AdamV'"):
         trial_config(sweep, {key: "torch.optim.AdamV"})
 
 

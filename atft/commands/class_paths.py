@@ -1,0 +1,135 @@
+"""A ``class_path`` names a class of the kind that its key asks for, never a function.
+
+The argument parser takes any function that it can import where a class is expected, and calls it: what a config
+names would run. So each class is looked up and compared before that: in what the user wrote, for a message that
+names the key, and in what the parser made of it, which includes the files that a config names in turn. The parser's
+own list of modules that no value may name stands behind both.
+"""
+
+import inspect
+import re
+from argparse import Namespace
+from collections.abc import Mapping
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from atft.errors import InputError
+from atft.yaml_text import read_mapping, read_value
+
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+EXAMPLES = {
+    "model.optimizer": "torch.optim.AdamW",
+    "model.scheduler": "atft.optim.schedules.WarmupCosine",
+    "trainer.callbacks": "atft.callbacks.late_average.LateAverage",
+    "trainer.logger": "lightning.pytorch.loggers.CSVLogger",
+    "trainer.profiler": "lightning.pytorch.profilers.SimpleProfiler",
+    "trainer.strategy": "lightning.pytorch.strategies.DDPStrategy",
+    "trainer.accelerator": "lightning.pytorch.accelerators.CPUAccelerator",
+    "trainer.plugins": "lightning.pytorch.plugins.precision.MixedPrecision",
+}
+"""Keys that take a class, each with a class that it takes."""
+
+
+def kinds_of(key: str) -> tuple[type, ...]:
+    """Classes that a key of `EXAMPLES` takes, with all that are derived from them; empty for another key."""
+    from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
+    from lightning.pytorch import Callback
+    from lightning.pytorch.accelerators import Accelerator
+    from lightning.pytorch.loggers import Logger
+    from lightning.pytorch.plugins import LayerSync, Precision
+    from lightning.pytorch.profilers import Profiler
+    from lightning.pytorch.strategies import Strategy
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    kinds: dict[str, tuple[type, ...]] = {
+        "model.optimizer": (Optimizer,),
+        "model.scheduler": (LRScheduler,),
+        "trainer.callbacks": (Callback,),
+        "trainer.logger": (Logger,),
+        "trainer.profiler": (Profiler,),
+        "trainer.strategy": (Strategy,),
+        "trainer.accelerator": (Accelerator,),
+        "trainer.plugins": (Precision, ClusterEnvironment, CheckpointIO, LayerSync),
+    }
+    return kinds.get(key, ())
+
+
+def find_class(key: str, class_path: Any) -> type:
+    """Import the class that a key names.
+
+    Raises:
+        InputError: it is not there, it is no class, or not of the kind that the key asks for.
+    """
+    example = f"; name a class such as {EXAMPLES[key]}" if key in EXAMPLES else "; name a class"
+    if not isinstance(class_path, str) or not DOTTED.fullmatch(class_path):
+        raise InputError(f"{key}: {class_path!r:.80} is no dotted path of a class{example}")
+    try:
+        found = _imported(class_path)
+    except (ImportError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){example}") from error
+    if not inspect.isclass(found):
+        raise InputError(f"{key}: {class_path} is a {type(found).__name__}, not a class{example}")
+    kinds = kinds_of(key)
+    if kinds and not issubclass(found, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise InputError(f"{key}: {class_path} is no {names}{example}")
+    return found
+
+
+def check_classes(value: Any, key: str = "") -> None:
+    """Check each class that a configuration names, before the parser instantiates any.
+
+    Args:
+        value: nested mappings and lists, as a user wrote them or as the parser read them.
+        key: dotted key of ``value``; empty for a whole configuration.
+
+    Raises:
+        InputError: the first that is no class, or of another kind than its key asks for.
+    """
+    if isinstance(value, list | tuple):
+        for item in value:
+            check_classes(item, key)
+    elif isinstance(value, Mapping | Namespace):
+        for name, inside in (value if isinstance(value, Mapping) else vars(value)).items():
+            if name != "class_path":
+                check_classes(inside, f"{key}.{name}".lstrip("."))
+            elif not (key in EXAMPLES and isinstance(inside, str) and inside.isidentifier()):
+                find_class(key, inside)  # a name without dots is looked up among the classes of the kind
+    elif isinstance(value, str) and key in EXAMPLES:
+        if DOTTED.fullmatch(value) and not Path(value).is_file():
+            find_class(key, value)
+    elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):
+        raise InputError(f"{key}: {value!r:.80} is a function; a config names classes only, leave it out")
+
+
+def check_words(words: list[str]) -> None:
+    """Check the classes that a command line names, as ``--key value`` or ``--key=value``, and in its config files.
+
+    Raises:
+        InputError: see `check_classes`; or a config file cannot be read.
+    """
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        key, equals, value = word.partition("=")
+        if key in ("-c", "--config"):
+            check_classes(read_mapping(Path(value if equals else after)))
+        elif key.startswith("--"):
+            key = key[2:].rstrip("+").removesuffix(".class_path")
+            check_classes(read_value(value if equals else after), key)
+
+
+def _imported(class_path: str) -> Any:
+    """What stands at a dotted path, inside of a class too, as the parser looks it up."""
+    inside, _, name = class_path.rpartition(".")
+    try:
+        parent: Any = import_module(inside)
+    except ModuleNotFoundError:
+        module, _, outer = inside.rpartition(".")
+        if not module:
+            raise
+        parent = getattr(import_module(module), outer)
+    return getattr(parent, name)

@@ -1,0 +1,148 @@
+"""A class_path names a class of its key's kind."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonargparse import Namespace
+
+from atft.commands.class_paths import EXAMPLES, check_classes, check_words, find_class, kinds_of
+from atft.errors import InputError
+
+
+@pytest.mark.parametrize("key", EXAMPLES)
+def test_the_example_of_a_key_is_of_its_kind(key: str) -> None:
+    assert issubclass(find_class(key, EXAMPLES[key]), kinds_of(key))
+
+
+@pytest.mark.parametrize("key", EXAMPLES)
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("os.system", "is a builtin_function_or_method, not a class"),
+        ("subprocess.getoutput", "is a function, not a class"),
+        ("collections.Counter", "is no "),
+        ("torch.optim.Adamm", "no class 'torch.optim.Adamm'"),
+        ("no_such_module.Class", "no class 'no_such_module.Class'"),
+        ("../evil.py", "is no dotted path of a class"),
+        (3, "3 is no dotted path of a class"),
+    ],
+)
+def test_what_is_no_class_of_the_kind_raises_with_the_key_and_an_example(
+    key: str, path: Any, said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        find_class(key, path)
+    message = str(caught.value)
+    assert (
+        message.startswith(f"{key}: ") and said in message and EXAMPLES[key] in message and len(message) < 200
+    )
+
+
+def test_a_class_inside_of_a_class_is_found() -> None:
+    assert find_class("trainer.x", f"{__name__}.Outer.Inner") is Outer.Inner
+
+
+class Outer:
+    """A class that has another one inside."""
+
+    class Inner:
+        """The one inside."""
+
+
+def function() -> None:
+    """Something that can be called and is no class."""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model": {"optimizer": "os.system"}},
+        {"model": {"optimizer": {"class_path": "os.system"}}},
+        {"model": {"scheduler": {"class_path": "torch.optim.AdamW"}}},
+        {"trainer": {"callbacks": ["os.system"]}},
+        {"trainer": {"callbacks": {"class_path": "os.system"}}},
+        {"trainer": {"logger": [{"class_path": "lightning.pytorch.callbacks.Timer"}]}},
+        {"trainer": {"callbacks": [{"class_path": "lightning.pytorch.callbacks.LambdaCallback",
+                                    "init_args": {"setup": {"class_path": "os.system"}}}]}},
+        {"trainer": {"callbacks": [{"class_path": "lightning.pytorch.callbacks.LambdaCallback",
+                                    "init_args": {"setup": function}}]}},
+        {"anything": {"deep": [{"class_path": "os.system"}]}},
+    ],
+)  # fmt: skip
+def test_a_function_is_found_wherever_it_is_named(config: dict[str, Any]) -> None:
+    for given in (config, Namespace(config), nested(config)):
+        with pytest.raises(InputError, match=r"not a class|is no|is a function"):
+            check_classes(given)
+
+
+def nested(value: Any) -> Any:
+    """A configuration as the parser holds it: namespaces in place of mappings."""
+    if isinstance(value, dict):
+        return Namespace(**{k: nested(v) for k, v in value.items()})
+    return [nested(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model": {"optimizer": "Adam"}},  # the parser looks a bare name up among the classes of the kind
+        {
+            "model": {
+                "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+                "scheduler": None,
+            }
+        },
+        {"trainer": {"strategy": "ddp", "profiler": "simple", "accelerator": "cpu", "logger": True}},
+        {"trainer": {"logger": False, "plugins": None, "precision": "16-mixed", "default_root_dir": "a.b"}},
+        {"name": "os.system", "data": {"panel": {"path": "prices.parquet"}}},
+    ],
+)
+def test_what_names_no_class_or_the_right_one_passes(config: dict[str, Any]) -> None:
+    check_classes(config)
+    check_classes(Namespace(config))
+
+
+def test_a_file_of_options_is_left_to_the_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.yaml").write_text("class_path: torch.optim.SGD\n")
+    check_classes({"model": {"optimizer": "options.yaml"}})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--model.optimizer", "os.system"],
+        ["--model.optimizer=os.system"],
+        ["--model.optimizer.class_path", "os.system"],
+        ["--model", "{optimizer: os.system}"],
+        ["--trainer.callbacks+=os.system"],
+        ["--trainer.callbacks", "[{class_path: os.system}]"],
+        ["--name", "x", "--trainer.logger.class_path=os.system"],
+    ],
+)
+def test_the_command_line_is_checked_too(words: list[str]) -> None:
+    with pytest.raises(InputError, match=r"os.system is a builtin_function_or_method, not a class"):
+        check_words(words)
+
+
+def test_words_that_name_no_class_pass() -> None:
+    check_words(["--ckpt_path=os.system", "--name", "os.system", "--verify"])
+
+
+def test_options_in_a_file_that_a_config_names_are_checked_before_they_are_called(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    import yaml
+
+    from atft.commands.train import build
+
+    mark = tmp_path / "mark"
+    # A function of ours, which the parser's own list does not name.
+    options = {"class_path": "atft.publish.publish_text", "init_args": {"path": str(mark), "text": ""}}
+    (tmp_path / "options.yaml").write_text(yaml.safe_dump(options))
+    config = yaml.safe_load(tiny_run.config.read_text())
+    config["model"]["optimizer"] = str(tmp_path / "options.yaml")
+    with pytest.raises(InputError, match=r"model.optimizer"):
+        build("fit", config)
+    assert not mark.exists()
