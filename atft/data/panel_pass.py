@@ -18,6 +18,7 @@ from atft.data.day_facts import DayFacts, pack_bits
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import unit_ranks, zscores
 from atft.data.gates import InfiniteGate, measure_features, one_per_day, refuse_duplicates
+from atft.data.label_gate import LabelGate
 from atft.data.manifest import FORMAT, Manifest
 from atft.data.record_file import RecordWriter
 from atft.data.survey import Survey, day_numbers
@@ -69,13 +70,15 @@ class PanelPass:
         self.slot_of = {code: i for i, code in enumerate(survey.codes)}
         self.sector_of: dict[str, int] = {}
         self.cells = InfiniteGate(self.numbers, infinite)
+        self.labels = LabelGate(columns, self.numbers)
         self.stored_scaled = np.array([s != "raw" for s in scaling])
 
     def rows(self, batch: pa.RecordBatch) -> Rows:
         """Read a batch of whole days: numbers, slots, flags. Called in the order of the days.
 
         Raises:
-            InputError: a (date, code) occurs twice, or a cell is infinite and that is refused.
+            InputError: a (date, code) occurs twice, a label is no return, or a cell is infinite and that is
+                refused.
         """
         days = day_numbers(batch, self.columns.date)
         first = np.searchsorted(self.survey.calendar, np.unique(days))
@@ -92,6 +95,7 @@ class PanelPass:
         for i, name in enumerate(self.numbers):
             numbers[i] = batch.column(name).to_numpy(zero_copy_only=False)
         self.cells.handle(numbers, days)
+        self.labels.look(numbers, days)
         universe = kept
         if self.columns.universe:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
@@ -182,7 +186,8 @@ def write_days(
     """Write ``days.arrow`` and describe it; the caller names the cache and adds the graph.
 
     Raises:
-        InputError: a cell is infinite, a row comes twice, or a market-wide column has two values on a day.
+        InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is
+            no return, or a feature is a label.
     """
     stream = PanelPass(columns, survey, scaling, infinite)
     half = np.array([s != "raw" and dtype == "float16" for s in scaling])
@@ -195,6 +200,7 @@ def write_days(
         writer.append(record)
         facts.append(known)
     assert writer is not None, "a survey without a day raises"
+    stream.labels.judge(str(files[0].parent if len(files) > 1 else files[0]))
     by_day: dict[str, Any] = dict(zip(DayFacts._fields, zip(*facts, strict=True), strict=True))
     return Manifest(
         format=FORMAT,

@@ -8,6 +8,7 @@ with days x stocks, not with rows.
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
