@@ -27,7 +27,7 @@ class DayBatch(NamedTuple):
     target: Tensor
     """float [days, stocks, horizons]; raw forward returns (fractions), NaN where unknown."""
     valid: Tensor
-    """bool [days, stocks, horizons]; universe and the label is known. True means count it."""
+    """bool [days, stocks, horizons]; universe, and the label is known, as are those of enough stocks that day."""
     edge_index: Tensor
     """int64 [2, edges], source then destination, over node = day * stocks + stock."""
     edge_attr: Tensor

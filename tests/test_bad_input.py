@@ -4,7 +4,6 @@ import json
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from atft.market.options import MarketOptions
 from atft.market.write import write_market
 from atft.panel import PanelSchema
 
-LATE = date(2015, 3, 10)
 Edit = Callable[[pl.DataFrame], pl.DataFrame]
 
 PANELS: dict[str, tuple[Edit, str]] = {
@@ -41,7 +39,7 @@ PANELS: dict[str, tuple[Edit, str]] = {
     ),
     "a target of nulls": (
         lambda f: f.with_columns(target_1d=pl.lit(None, pl.Float32)),
-        "the target of horizon 1 is unknown on all of the 28 training days",
+        "the target of horizon 1 is known for fewer than 8 stocks on all of the 28 training days",
     ),
     "a feature that is the same for all": (
         lambda f: f.with_columns(x_3=pl.lit(1.0, pl.Float32)),
@@ -51,22 +49,11 @@ PANELS: dict[str, tuple[Edit, str]] = {
         lambda f: f.with_columns(x_4=pl.lit(float("inf"), pl.Float32)),
         "'x_4' is infinite on",
     ),
-    "a day of one stock": (
-        lambda f: f.with_columns(
-            universe=pl.col("universe") & ((pl.col("date") != LATE) | (pl.col("code") == "S003"))
-        ),
-        "fewer than two stocks in the universe, the first is 2015-03-10",
-    ),
     "an empty panel": (lambda f: f.head(0), "the panel has no row"),
     "an empty universe": (lambda f: f.with_columns(universe=pl.lit(False)), "no row is in the universe"),
 }
 
-OF_THE_SPLIT = (
-    "a feature of nulls",
-    "a target of nulls",
-    "a feature that is the same for all",
-    "a day of one stock",
-)
+OF_THE_SPLIT = ("a feature of nulls", "a target of nulls", "a feature that is the same for all")
 
 
 def leftovers(folder: Path) -> list[str]:

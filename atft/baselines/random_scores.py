@@ -18,6 +18,7 @@ def random_band(
     draws: int = 200,
     level: float = 0.95,
     seed: int = 0,
+    min_stocks: int = 2,
 ) -> dict[str, tuple[float, float]]:
     """Find the central range of a run's metrics under random scores.
 
@@ -27,6 +28,7 @@ def random_band(
         draws: random runs.
         level: share of the runs within the band.
         seed: of the draws; the same seed gives the same band.
+        min_stocks: days with fewer known targets are left out.
 
     Returns:
         ``rank_ic``, ``ic`` (means over days) and ``sharpe`` (of the daily decile spread), each with the
@@ -43,7 +45,7 @@ def random_band(
         use = known[row]
         returns = returns_of[row, use]
         count = len(returns)
-        if count < 2 or returns.min() == returns.max():
+        if count < max(min_stocks, 2) or returns.min() == returns.max():
             continue
         days += 1
         side = max(1, int(0.1 * count))

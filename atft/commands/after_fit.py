@@ -44,7 +44,7 @@ def conclude(cli: "RankingCLI") -> int:
     publish_text(cli.directory / "comparison.txt", text + "\n")
     final = named_metrics(rows, split)
     if split == "test":
-        final |= named_metrics(summarise_predictions(path, "val"), "val")
+        final |= named_metrics(summarise_predictions(path, "val", cli.datamodule.split.min_stocks), "val")
     cli.record.finish(final)
     receipt = cli.record.receipt
     why = f" ({receipt.reason})" if receipt.reason else ""
@@ -79,17 +79,17 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     """The end-of-fit table as text, and its rows."""
     cache = cli.datamodule.open_cache()
     ridge = fit_baseline(cli.datamodule)
-    rows: list[SummaryRow] = []
+    rows, floor = list[SummaryRow](), cli.datamodule.split.min_stocks
     bands = {}
     for horizon in cache.manifest.horizons:
         table = read_horizon(path, horizon, split, COLUMNS)
         target, delayed = table.columns["target"], table.columns.get("target_lag1")
         scorers = baseline_scorers(ridge, cache, table)
-        rows += summarise_scorers(scorers, target, table.present, horizon, delayed)
-        bands[horizon] = random_band(target, table.present)
+        rows += summarise_scorers(scorers, target, table.present, horizon, delayed, floor)
+        bands[horizon] = random_band(target, table.present, min_stocks=floor)
     period = cli.datamodule.split_options.test if split == "test" else cli.datamodule.split_options.val
     title = f"\n{split} days {period[0]} to {period[1]}, mean ± standard error"
-    return render(comparison_table(rows, bands, title)), rows
+    return render(comparison_table(rows, bands, title, floor)), rows
 
 
 def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:

@@ -25,14 +25,15 @@ class DayBlocks(Dataset[DayBatch]):
     Args:
         cache: where the days are.
         lookback: days of history each day reads, itself included.
+        min_stocks: known targets below which none of a day and horizon is valid.
     """
 
-    def __init__(self, cache: DayCache, lookback: int) -> None:
+    def __init__(self, cache: DayCache, lookback: int, min_stocks: int = 0) -> None:
         if not 1 <= lookback <= len(cache.manifest.dates):
             raise InputError(
                 f"lookback must be from 1 to the panel's {len(cache.manifest.dates)} days, got {lookback}"
             )
-        self.cache, self.lookback = cache, lookback
+        self.cache, self.lookback, self.min_stocks = cache, lookback, min_stocks
 
     def __getitem__(self, block: PlannedBlock) -> DayBatch:
         """Read one block.
@@ -64,12 +65,13 @@ class DayBlocks(Dataset[DayBatch]):
         target = np.stack([v.target[stocks] for v in views])
         edge_index, edge_attr = self._edges(block, stocks, universe)
         days = np.arange(first, first + block.days)
+        enough = cache.known_labels[days] >= self.min_stocks
         return DayBatch(
             features=features,
             observed=torch.from_numpy(np.stack([v.observed[stocks] for v in span])),
             universe=torch.from_numpy(universe),
             target=torch.from_numpy(target),
-            valid=torch.from_numpy(universe[..., None] & np.isfinite(target)),
+            valid=torch.from_numpy(universe[..., None] & np.isfinite(target) & enough[:, None]),
             edge_index=edge_index,
             edge_attr=edge_attr,
             stock=torch.from_numpy(stocks.astype(np.int64)),

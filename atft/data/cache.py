@@ -94,6 +94,11 @@ class DayCache:
         table = np.array(self.manifest.regime, dtype=np.float32)
         return table.reshape(len(self), len(self.manifest.regimes))
 
+    @cached_property
+    def known_labels(self) -> Array:
+        """int64 [days, horizons]; known targets in the universe."""
+        return np.array(self.manifest.known_labels, dtype=np.int64).reshape(len(self), -1)
+
     @property
     def has_graph(self) -> bool:
         """The cache was built with a graph."""

@@ -5,11 +5,12 @@ Day t's label ends ``longest horizon + lag`` trading days later. Each period the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atft.errors import InputError
 from atft.panel import day_index
@@ -26,23 +27,28 @@ class SplitOptions:
         val: first and last validation date; after the training dates.
         test: first and last test date, after the validation dates; null for none.
         embargo_days: trading days left out before validation and test, on top of those that labels reach.
+        min_stocks: stocks below which a day neither trains nor is averaged: its ranks are noise that would count in
+            full. Half of the usual day's stocks where that is fewer.
     """
 
     train: list[str]
     val: list[str]
     test: list[str] | None = None
     embargo_days: int = 20
+    min_stocks: int = 20
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices on the calendar, each a contiguous ascending range; ``test`` may be empty."""
+    """Indices on the calendar, ascending; ``test`` may be empty. Days of too few stocks are left out."""
 
     train: Days
     val: Days
     test: Days
     purged: int
     """Days taken from the ends of training and validation because their labels or the embargo reach further."""
+    min_stocks: int = 2
+    """Stocks below which a day is left out, and below which a day's known targets do not count."""
 
 
 def resolve_split(
@@ -59,14 +65,15 @@ def resolve_split(
         options: dates of each period.
         longest_label_days: trading days that a label reaches past its day (longest horizon + lag).
         lookback: days of history a day needs, itself included; earlier days of the calendar cannot be used.
-        rows_per_day: stocks in the universe per calendar day; with it, a day that cannot be ranked is refused.
+        rows_per_day: stocks in the universe per calendar day; with it, days of too few stocks are left out.
 
     Raises:
-        InputError: a malformed or unordered period, an overlap, a period without a usable day, or a day with
-            fewer than two stocks in the universe.
+        InputError: a malformed or unordered period, an overlap, or a period without a usable day.
     """
     if options.embargo_days < 0:
         raise InputError(f"split.embargo_days must be at least 0, got {options.embargo_days}")
+    if options.min_stocks < 2:
+        raise InputError(f"split.min_stocks must be at least 2, got {options.min_stocks}")
     gap = longest_label_days + options.embargo_days
     ranges = periods(options)
     order = list(ranges)
@@ -84,15 +91,31 @@ def resolve_split(
     days = Split(found["train"], found["val"], found.get("test", np.arange(0, dtype=np.int64)), purged)
     assert days.train[-1] + longest_label_days < days.val[0], "a training label reaches into validation"
     assert not len(days.test) or days.val[-1] + longest_label_days < days.test[0]
-    if rows_per_day is not None:
-        for name, index in found.items():
-            thin = [i for i in index.tolist() if rows_per_day[i] < 2]
-            if thin:
-                raise InputError(
-                    f"split.{name}: {len(thin)} days have fewer than two stocks in the universe, the first is "
-                    f"{calendar[thin[0]]}; nothing can be ranked there, move the dates or widen the universe"
-                )
-    return days
+    return days if rows_per_day is None else _without_thin_days(days, options, np.asarray(rows_per_day))
+
+
+def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
+    """Stocks that a day must have to count: ``most``, or half of the median day where that is fewer; at least 2.
+
+    Args:
+        stocks: of each day; days without any are no days.
+        most: what ``split.min_stocks`` asks for.
+    """
+    return max(2, min(most, int(np.median(stocks[stocks > 0])) // 2)) if (stocks > 0).any() else 2
+
+
+def _without_thin_days(days: Split, options: SplitOptions, rows: NDArray[np.integer]) -> Split:
+    floor = stock_floor(rows[np.concatenate([days.train, days.val, days.test])], options.min_stocks)
+    kept = {
+        n: index[rows[index] >= floor] for n in ("train", "val", "test") if len(index := getattr(days, n))
+    }
+    for name, index in kept.items():
+        if not len(index):
+            raise InputError(
+                f"split.{name}: none of its {len(getattr(days, name))} days has {floor} stocks in the universe; "
+                f"move its dates, widen the universe, or lower split.min_stocks"
+            )
+    return replace(days, **kept, min_stocks=floor)
 
 
 def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:

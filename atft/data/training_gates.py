@@ -10,22 +10,21 @@ import numpy as np
 from atft.data.cache import DayCache
 from atft.data.day_facts import unpack_bits
 from atft.data.gates import DEAD_SHARE, listed
-from atft.data.split import Days
+from atft.data.split import Days, Split
 from atft.errors import InputError
 
 
-def check_training_days(cache: DayCache, train: Days, val: Days) -> None:
+def check_training_days(cache: DayCache, split: Split) -> None:
     """Check features, exposures, sectors and targets of the training days, and that validation has a target.
 
     Args:
         cache: where the days are.
-        train: calendar indices of the training days.
-        val: those of the validation days.
+        split: the days that train and validate, and the stocks that a day's targets must be known for.
 
     Raises:
         InputError: names what the training days do not know, or what cannot rank their stocks.
     """
-    held = cache.manifest
+    held, train, val, floor = cache.manifest, split.train, split.val, split.min_stocks
     where = f"the {len(train)} training days {held.dates[train[0]]} to {held.dates[train[-1]]}"
     check_features(cache, train, where)
     known = unpack_bits([held.known[i] for i in train], len(held.features) + len(held.exposures) + 1).sum(0)
@@ -40,16 +39,15 @@ def check_training_days(cache: DayCache, train: Days, val: Days) -> None:
         raise InputError(
             f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
         )
-    labels = np.array(held.known_labels, dtype=np.int64)
-    for horizon, counts in zip(held.horizons, labels[train].T, strict=True):
-        if counts.max() < 2:
+    for horizon, counts in zip(held.horizons, cache.known_labels[train].T, strict=True):
+        if counts.max() < floor:
             raise InputError(
-                f"the target of horizon {horizon} is unknown on all of {where}; compute it, move "
-                f"data.split.train, or drop the horizon from model.network.horizons"
+                f"the target of horizon {horizon} is known for fewer than {floor} stocks on all of {where}; "
+                f"compute it, move data.split.train, or drop the horizon"
             )
-    if labels[val].max() < 2:
+    if cache.known_labels[val].max() < floor:
         raise InputError(
-            f"no target is known on the {len(val)} validation days {held.dates[val[0]]} to "
+            f"no target is known for {floor} stocks on the {len(val)} validation days {held.dates[val[0]]} to "
             f"{held.dates[val[-1]]}; move data.split.val to days whose returns are known"
         )
 

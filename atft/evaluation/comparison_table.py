@@ -23,18 +23,32 @@ Bands = Mapping[int, Mapping[str, tuple[float, float]]]
 """Horizon -> rank_ic, ic or sharpe -> the lowest and highest that random scores usually reach."""
 
 
-def comparison_table(rows: Sequence[SummaryRow], bands: Bands | None = None, title: str = "") -> "Table":
+def comparison_table(
+    rows: Sequence[SummaryRow], bands: Bands | None = None, title: str = "", min_stocks: int = 2
+) -> "Table":
     """Put scorers side by side, horizon by horizon.
 
     Args:
         rows: of any scorers, horizons and lags; lag 1 becomes a column beside lag 0.
         bands: where random scores fall, per horizon.
         title: a line above the table.
+        min_stocks: what a day needed to count; a line below the table says how many days did not have it.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
+    thin = max((r.thin_days for r in rows), default=0)
+    days, are = ("days", "are") if thin > 1 else ("day", "is")
+    left_out = f"{thin} {days} with fewer than {min_stocks} stocks {are} left out"
+    table = Table(
+        title=title or None,
+        caption=left_out if thin else None,
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+        show_edge=False,
+    )
     for heading in ("scorer", "horizon"):
         table.add_column(heading, no_wrap=True)
     for heading in ("days", "RankIC", "RankIC lag 1", "IC", "RankICIR", "Sharpe", "Sharpe a year"):

@@ -37,6 +37,8 @@ class DayScores:
     """``[days]``; at least two valid stocks with unequal targets."""
     lost: NDArray[np.bool_]
     """``[days]``; rankable, but the scores are all equal or not finite."""
+    thin: NDArray[np.bool_]
+    """``[days]``; left out, since too few stocks have a known target."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class SummaryRow:
     lag: int
     days: int
     """Days that were ranked."""
+    thin_days: int
+    """Days left out, since too few stocks had a known target."""
     rank_ic: float
     rank_ic_error: float
     ic: float
@@ -65,7 +69,11 @@ class SummaryRow:
 
 
 def score_days(
-    score: NDArray[np.floating], target: NDArray[np.floating], valid: NDArray[np.bool_], horizon: int
+    score: NDArray[np.floating],
+    target: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    horizon: int,
+    min_stocks: int = 2,
 ) -> DayScores:
     """Measure each day's cross-section.
 
@@ -74,11 +82,15 @@ def score_days(
         target: ``[days, stocks]``; raw forward returns, fractions.
         valid: ``[days, stocks]``; rows to count. Unknown targets are left out whatever it says.
         horizon: trading days ahead.
+        min_stocks: days with fewer known targets are left out.
     """
     parts: list[NDArray[np.float64]] = []
     for first in range(0, len(score), DAYS_AT_ONCE):
         days = slice(first, first + DAYS_AT_ONCE)
         known = torch.from_numpy(valid[days] & np.isfinite(target[days]))
+        count = known.sum(-1)
+        thin = (count > 0) & (count < min_stocks)
+        known &= ~thin[:, None]
         scores = torch.from_numpy(np.array(score[days], dtype=np.float32))
         targets = torch.from_numpy(np.array(target[days], dtype=np.float32))
         rankable = ~is_constant(torch.where(known, targets, 0), known)
@@ -89,10 +101,11 @@ def score_days(
             torch.where(rankable, decile_spread(scores, targets, known), torch.nan),
             rankable,
             rankable & rank_ic.isnan(),
+            thin,
         )
         parts.append(torch.stack([c.double() for c in columns]).numpy())
-    table = np.concatenate(parts, axis=1) if parts else np.zeros((5, 0))
-    return DayScores(horizon, table[0], table[1], table[2], table[3] > 0, table[4] > 0)
+    table = np.concatenate(parts, axis=1) if parts else np.zeros((6, 0))
+    return DayScores(horizon, *table[:3], *(table[3:] > 0))
 
 
 def summarise(days: DayScores, scorer: str, lag: int = 0) -> SummaryRow:
@@ -111,6 +124,7 @@ def summarise(days: DayScores, scorer: str, lag: int = 0) -> SummaryRow:
         horizon=days.horizon,
         lag=lag,
         days=int((days.rankable & ~days.lost).sum()),
+        thin_days=int(days.thin.sum()),
         rank_ic=_mean(rank_ic),
         rank_ic_error=mean_error(rank_ic, lags),
         ic=_mean(ic),
@@ -132,6 +146,7 @@ def summarise_scorers(
     valid: NDArray[np.bool_],
     horizon: int,
     delayed_target: NDArray[np.floating] | None = None,
+    min_stocks: int = 2,
 ) -> list[SummaryRow]:
     """Measure several scorers on the same rows of one horizon.
 
@@ -141,24 +156,28 @@ def summarise_scorers(
         valid: ``[days, stocks]``; rows to count.
         horizon: trading days ahead.
         delayed_target: the same for a trade that waits one more close; adds rows of lag 1.
+        min_stocks: days with fewer known targets are left out.
 
     Returns:
         Rows in the order of the scorers, lag 0 before lag 1.
     """
     targets = {0: target} if delayed_target is None else {0: target, 1: delayed_target}
     return [
-        summarise(score_days(score, known, valid, horizon), name, lag)
+        summarise(score_days(score, known, valid, horizon, min_stocks), name, lag)
         for name, score in scorers.items()
         for lag, known in targets.items()
     ]
 
 
-def summarise_predictions(path: str | Path, split: str | None = None) -> list[SummaryRow]:
+def summarise_predictions(
+    path: str | Path, split: str | None = None, min_stocks: int = 2
+) -> list[SummaryRow]:
     """Measure a predictions file: the network, and the ceiling where the market is simulated.
 
     Args:
         path: a predictions file.
         split: only rows of this split; null takes all.
+        min_stocks: days with fewer known targets are left out.
 
     Raises:
         InputError: the file cannot be used; see `atft.evaluation.predictions`.
@@ -170,7 +189,8 @@ def summarise_predictions(path: str | Path, split: str | None = None) -> list[Su
         if "oracle" in table.columns:
             scorers["ceiling"] = table.columns["oracle"]
         delayed = table.columns.get("target_lag1")
-        rows += summarise_scorers(scorers, table.columns["target"], table.present, horizon, delayed)
+        target = table.columns["target"]
+        rows += summarise_scorers(scorers, target, table.present, horizon, delayed, min_stocks)
     return rows
 
 

@@ -7,6 +7,7 @@ never part of one. Costs a little less than k trainings; the spread over folds i
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -22,14 +23,15 @@ def fold_splits(
     Args:
         calendar: the panel's trading days.
         split: the configured one, resolved: purged, so that no label reaches into its test days.
-        options: the configured one; its embargo is kept.
+        options: the configured one; what it says beside the dates is kept.
         folds: how many, at least 2.
 
     Raises:
         InputError: the first fold would have fewer training days than validation days.
     """
-    length, oldest = len(split.val), (folds - 1) * len(split.val)
-    left = len(split.train) - oldest
+    length = int(split.val[-1] - split.val[0]) + 1  # days of too few stocks inside count as days
+    oldest = (folds - 1) * length
+    left = int(split.train[-1] - split.train[0]) + 1 - oldest
     if left < length:
         raise InputError(
             f"folds: {folds} validations of {length} days leave {max(left, 0)} training days to the first, which "
@@ -41,10 +43,10 @@ def fold_splits(
 
     return [
         {
+            **asdict(options),
             "train": dates(int(split.train[0]), int(split.train[-1]) - back),
             "val": dates(int(split.val[0]) - back, int(split.val[-1]) - back),
             "test": None,
-            "embargo_days": options.embargo_days,
         }
         for back in range(oldest, -1, -length)
     ]

@@ -32,7 +32,8 @@ def fit_baseline(data: DayData) -> Ridge:
             view = cache.day(day)
             slots = np.flatnonzero(view.universe)
             target = view.target[slots]
-            yield day_features(cache, day, slots), target, np.isfinite(target)
+            enough = cache.known_labels[day] >= data.split.min_stocks
+            yield day_features(cache, day, slots), target, np.isfinite(target) & enough
 
     return fit_ridge(days(), median, iqr)
 

@@ -95,7 +95,7 @@ class DayData(pl.LightningDataModule):
         Raises:
             InputError: panel, cache or split cannot be used, or the training days cannot train.
         """
-        check_training_days(self.open_cache(), self.split.train, self.split.val)
+        check_training_days(self.open_cache(), self.split)
         self.robust_statistics()
 
     def open_cache(self) -> DayCache:
@@ -182,11 +182,11 @@ class DayData(pl.LightningDataModule):
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of training days in a new order each epoch, grouped into optimiser steps."""
-        return self._loader(self.split.train, train=True)
+        return self._loader(self.split.train, self.split.min_stocks, train=True)
 
     def val_dataloader(self) -> BlockLoader:
         """Every validation day once, in order."""
-        return self._loader(self.split.val)
+        return self._loader(self.split.val, self.split.min_stocks)
 
     def test_dataloader(self) -> BlockLoader:
         """Every test day once, in order.
@@ -196,7 +196,7 @@ class DayData(pl.LightningDataModule):
         """
         if not len(self.split.test):
             raise InputError("test needs data.split.test: [from, to]")
-        return self._loader(self.split.test)
+        return self._loader(self.split.test, self.split.min_stocks)
 
     def predict_dataloader(self) -> "InOrder":
         """Every day to score once, in order and by itself.
@@ -206,7 +206,9 @@ class DayData(pl.LightningDataModule):
         """
         return InOrder(self._loader(self.predict_days(), block_days=1))
 
-    def _loader(self, days: Days, train: bool = False, block_days: int | None = None) -> BlockLoader:
+    def _loader(
+        self, days: Days, min_stocks: int = 0, train: bool = False, block_days: int | None = None
+    ) -> BlockLoader:
         trainer, options = self.trainer, self.loader_options
         limit = trainer.limit_train_batches if train and trainer is not None else None
         sampler = BlockSampler(
@@ -224,4 +226,4 @@ class DayData(pl.LightningDataModule):
         if train and trainer is not None:
             # Lightning asks for the first block before it tells the epoch, which a resumed run does not begin at.
             sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
-        return make_loader(DayBlocks(self.open_cache(), options.lookback), sampler, options)
+        return make_loader(DayBlocks(self.open_cache(), options.lookback, min_stocks), sampler, options)

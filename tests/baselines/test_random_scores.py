@@ -35,4 +35,8 @@ def test_days_that_cannot_be_ranked_are_not_counted() -> None:
     more = np.concatenate([target, np.full((5, 50), np.nan), np.ones((5, 50))])
     flags = np.concatenate([valid, np.ones((10, 50), dtype=bool)])
     assert random_band(more, flags) == random_band(target, valid)
+    thin = np.where(np.arange(50) < 3, target, np.nan)
+    assert random_band(
+        np.concatenate([target, thin]), np.concatenate([valid, valid]), min_stocks=20
+    ) == random_band(target, valid)
     assert all(np.isnan(v).all() for v in random_band(more[10:], flags[10:]).values())

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from atft.callbacks.receipt import read_receipt
@@ -50,6 +52,28 @@ def test_a_simulated_market_shows_its_ceiling_and_both_lags(
     assert "val days 2015-04-13 to 2015-05-15" in outcome.out
     ceilings = re.findall(rf"^ceiling +\dd +\d+ +({NUMBER}) ± \d\.\d+ +({NUMBER})", outcome.out, re.M)
     assert len(ceilings) == 2 and all(float(lag0) > 0.05 for lag0, _ in ceilings)
+
+
+def test_thin_days_move_no_figure_and_are_said_below_the_table(
+    tiny_run: Any, tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(tiny_run.panel)
+    thin = [date(2015, 2, 3), date(2015, 3, 10), date(2015, 4, 1), date(2015, 4, 8)]
+    of_two = frame.with_columns(
+        universe=pl.col("universe") & (~pl.col("date").is_in(thin) | pl.col("code").is_in(["S001", "S002"]))
+    )
+    of_two.write_parquet(tmp_path / "thin.parquet")
+    outcome = atft("fit", "--config", tiny_config(tmp_path, tmp_path / "thin.parquet"))
+    assert outcome.code == 0, outcome
+    assert "2 days with fewer than 9 stocks are left out" in outcome.out
+    run = tmp_path / "logs" / "tiny" / "version_0"
+    receipt = read_receipt(run)
+    assert receipt.days["train"].planned == 27 and receipt.days["val"].planned == 10
+    scores = pl.read_parquet(run / "predictions.parquet")
+    assert set(thin[1:]) <= set(scores["date"])  # scored, not averaged
+    scores.filter(~pl.col("date").is_in(thin)).write_parquet(tmp_path / "whole_days.parquet")
+    wanted = named_metrics(summarise_predictions(tmp_path / "whole_days.parquet", "test"), "test")
+    assert {n: receipt.metrics[n] for n in wanted} == pytest.approx(wanted)
 
 
 def test_predict_dates_of_the_config_do_not_shorten_the_comparison(

@@ -55,6 +55,26 @@ def test_a_block_is_the_panels_own_rows(
     assert torch.equal(batch.valid, batch.universe[..., None] & batch.target.isfinite())
 
 
+def test_a_day_and_horizon_of_too_few_known_targets_has_no_valid_one(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    thin = (pl.col("date") == sorted(frame["date"].unique())[31]) & (pl.col("code") > "S007")
+    frame.with_columns(target_5d=pl.when(~thin).then(pl.col("target_5d"))).write_parquet(panel)
+    cache = make_cache(panel)
+    known = int(cache.known_labels[31, 1])
+    assert 4 < known < 9
+    whole = DayBlocks(cache, 10)[_block(30, 3)].valid
+    valid = DayBlocks(cache, 10, min_stocks=9)[_block(30, 3)].valid
+    assert not valid[1, :, 1].any() and whole[1, :, 1].sum() == known
+    whole[1, :, 1] = False
+    assert torch.equal(valid, whole)
+    # A part of a large day has few stocks, the day has not.
+    part = DayBlocks(cache, 10, min_stocks=9)[_block(30, 1, part=0, parts=4)]
+    assert 0 < part.valid[0, :, 0].sum() < 9
+
+
 def test_the_stocks_are_the_union_of_the_days_universes(make_cache: Make) -> None:
     cache = make_cache()
     batch = DayBlocks(cache, 10)[_block(40, 3)]

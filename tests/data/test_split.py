@@ -1,10 +1,11 @@
 from datetime import date
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from atft.data.split import Split, SplitOptions, period_name, resolve_split
+from atft.data.split import Split, SplitOptions, period_name, resolve_split, stock_floor
 from atft.errors import InputError
 
 
@@ -98,8 +99,31 @@ def test_a_day_is_named_by_its_dates_as_the_split_that_uses_it(data: st.DataObje
         assert period_name(CALENDAR[begin:], options, 5, CALENDAR[index]) == wanted, index
 
 
-def test_a_day_that_cannot_be_ranked_is_refused_by_its_date() -> None:
+def test_days_of_too_few_stocks_are_left_out_of_every_period() -> None:
     rows = [50] * 400
-    rows[210] = 1
-    with pytest.raises(InputError, match=f"split.val: 1 days have fewer than two stocks.*{CALENDAR[210]}"):
-        resolve_split(CALENDAR, SplitOptions(_iso(0, 99), _iso(200, 299)), 5, 20, rows)
+    for thin in (50, 210, 211, 310):
+        rows[thin] = 19
+    rows[220] = 20
+    options = SplitOptions(_iso(0, 99), _iso(200, 299), _iso(300, 399), embargo_days=0)
+    days = resolve_split(CALENDAR, options, 5, 20, rows)
+    whole = resolve_split(CALENDAR, options, 5, 20)
+    assert days.min_stocks == 20 and days.purged == whole.purged
+    for name in ("train", "val", "test"):
+        assert getattr(days, name).tolist() == [i for i in getattr(whole, name) if rows[i] > 19]
+
+
+def test_the_floor_is_half_of_the_usual_day_where_that_is_fewer_and_never_below_two() -> None:
+    counts = [0] * 50 + [30] * 30 + [1]
+    assert stock_floor(np.array(counts), 20) == 15
+    assert stock_floor(np.array(counts), 5) == 5
+    assert stock_floor(np.array([3, 3, 2]), 20) == 2
+    assert stock_floor(np.array([0, 0]), 20) == 2
+
+
+def test_a_period_of_thin_days_alone_raises_in_one_line() -> None:
+    rows = [50] * 200 + [3] * 100 + [50] * 100
+    message = "split.val: none of its 100 days has 20 stocks in the universe.*split.min_stocks"
+    with pytest.raises(InputError, match=message):
+        resolve_split(CALENDAR, SplitOptions(_iso(0, 190), _iso(200, 299), embargo_days=0), 5, 20, rows)
+    with pytest.raises(InputError, match=r"split\.min_stocks must be at least 2, got 1"):
+        _split(SplitOptions(_iso(0, 190), _iso(200, 299), min_stocks=1))

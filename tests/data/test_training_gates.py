@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from atft.data.cache import DayCache
+from atft.data.split import Split
 from atft.data.training_gates import check_features, check_training_days
 from atft.errors import InputError
 from atft.panel import PanelSchema
 
 Make = Callable[..., DayCache]
-TRAIN, VAL = np.arange(5, 40), np.arange(45, 70)
+SPLIT = Split(np.arange(5, 40), np.arange(45, 70), np.arange(0), 0, min_stocks=9)
 IN_TRAINING = pl.col("date") <= date(2015, 3, 2)
 
 
@@ -27,7 +28,7 @@ def check(make_panel: Callable[..., Path], make_cache: Make) -> Callable[..., No
     ) -> None:
         panel = make_panel()
         pl.read_parquet(panel).with_columns(**change).write_parquet(panel)
-        check_training_days(make_cache(panel, schema=schema, **(options or {})), TRAIN, VAL)
+        check_training_days(make_cache(panel, schema=schema, **(options or {})), SPLIT)
 
     return run
 
@@ -65,11 +66,11 @@ CASES: dict[str, tuple[dict[str, pl.Expr], str]] = {
     "sector": ({"sector": unknown_in_training("sector")}, "no sector is known on the 35 training days"),
     "target": (
         {"target_5d": unknown_in_training("target_5d")},
-        "the target of horizon 5 is unknown on all of the 35 training days .* move data.split.train",
+        "the target of horizon 5 is known for fewer than 9 stocks on all of the 35 training days",
     ),
     "validation": (
         {n: pl.when(IN_TRAINING).then(pl.col(n)) for n in ("target_1d", "target_5d")},
-        "no target is known on the 25 validation days 2015-03-09 to 2015-04-10",
+        "no target is known for 9 stocks on the 25 validation days 2015-03-09 to 2015-04-10",
     ),
 }
 

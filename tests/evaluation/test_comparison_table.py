@@ -59,6 +59,20 @@ def test_what_is_not_there_is_left_out() -> None:
     assert "network" in text and "random" not in text and "ceiling" not in text and "5d" not in text
 
 
+def test_days_of_too_few_stocks_are_counted_below_the_table() -> None:
+    target = np.random.default_rng(0).standard_normal((10, 30))
+    target[3, 5:] = np.nan
+    for thin, said in (
+        (1, "1 day with fewer than 20 stocks is"),
+        (2, "2 days with fewer than 20 stocks are"),
+    ):
+        target[2 + thin, 5:] = np.nan
+        found = summarise_scorers({"network": target}, target, np.isfinite(target), 1, min_stocks=20)
+        text = render(comparison_table(found, min_stocks=20))
+        assert text.splitlines()[-1] == f"{said} left out"
+    assert "left out" not in render(comparison_table(rows(), BANDS))
+
+
 def test_a_scorer_without_a_value_says_nan() -> None:
     target = np.random.default_rng(0).standard_normal((10, 8))
     flat = summarise_scorers({"network": np.zeros_like(target)}, target, np.isfinite(target), 1)

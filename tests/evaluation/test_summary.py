@@ -1,5 +1,6 @@
 """The summary: the same numbers as scipy and as the training metrics, with errors that mean something."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,18 @@ def test_more_than_five_per_cent_of_lost_days_spoil_a_scorer() -> None:
     assert summarise(score_days(score, target, valid, 1), "network").days == 95
     score[5] = np.nan
     assert np.isnan(summarise(score_days(score, target, valid, 1), "network").rank_ic)
+
+
+def test_days_of_too_few_known_targets_are_left_out_and_counted() -> None:
+    score, target, valid = market(days=60)
+    thin = np.zeros(60, dtype=bool)
+    thin[[3, 17, 40]] = True
+    target[thin, 4:] = np.nan
+    row = summarise(score_days(score, target, valid, 5, 20), "network")
+    without = summarise(score_days(score[~thin], target[~thin], valid[~thin], 5), "network")
+    assert row.thin_days == 3 and row.days == 57
+    assert replace(row, thin_days=0) == without
+    assert summarise(score_days(score, target, valid, 5), "network").rank_ic != row.rank_ic
 
 
 def test_arrays_that_cannot_be_written_are_measured_too() -> None:
