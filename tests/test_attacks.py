@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.attacks.__main__ import main, read_results, table
+from benchmarks.attacks.__main__ import main, module_of, read_results, table
 from benchmarks.attacks.damage import damaged
 from benchmarks.attacks.verdict import GOOD, Result, observe
 from benchmarks.attacks.workers import attack_once, run_all
 
-SMALL = {"cache": 30}
-"""Attacks of each kind here; the numbers are those of the whole table's first ones."""
+SMALL = {"cache": 30, "panel": 24, "prices": 16}
+"""Attacks of each kind here, spread over the whole table's."""
 
 
 @pytest.mark.parametrize("kind", SMALL)
@@ -22,9 +22,11 @@ def test_damaged_wrong_and_hostile_inputs_end_in_one_line_or_in_the_sound_result
 ) -> None:
     folder = tmp_path_factory.mktemp(kind)
     (folder / "sound").mkdir()
-    module = f"benchmarks.attacks.{kind}"
-    attack = import_module(module).prepare(folder / "sound")
-    results = {n: attack_once(attack, module, 1, n, folder) for n in range(SMALL[kind])}
+    name = module_of(kind)
+    module = import_module(name)
+    attack = module.prepare(folder / "sound")
+    numbers = range(0, module.COUNT, module.COUNT // SMALL[kind] | 1)
+    results = {n: attack_once(attack, name, 1, n, folder) for n in numbers}
     assert {n: r for n, r in results.items() if r.verdict not in GOOD} == {}
 
 

@@ -235,7 +235,7 @@ TUESDAY, WEDNESDAY, FRIDAY = date(2015, 8, 4), date(2015, 8, 5), date(2015, 8, 7
 SUMMER = _between(date(2015, 6, 1), date(2015, 8, 31))
 TWO_WEEKS = _between(date(2015, 6, 8), date(2015, 6, 19))
 NEXT_DAY = DAY.dt.offset_by("1d")
-_shuffled = random.Random(1).sample(CODES, 20)
+_shuffled = random.Random(2).sample(CODES, 20)
 FAULTS: dict[str, Fault] = {
     "three stocks on a Saturday": _added(SATURDAYS[30:31], 3),
     "three stocks on a Saturday, moved": _added(SATURDAYS[30:31], 3, **MOVED),
@@ -276,8 +276,6 @@ FAULTS: dict[str, Fault] = {
     "months before days": _monthly,
     "ten days of two stocks": _thin(MONDAYS[:10], 2),
     "a day of one stock": _thin([TUESDAY], 1),
-    "a day of no stock": _thin([TUESDAY], 0),
-    "two days of no stock": _thin([TUESDAY, WEDNESDAY], 0),
     "a day of ten stocks": _thin([TUESDAY], 10),
     "a week of five stocks": _thin([date(2015, 8, d) for d in range(3, 8)], 5),
     "the last day of three stocks": _thin([date(2016, 2, 12)], 3),

@@ -39,7 +39,7 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
     last = next(folder.glob("run/version_0/last.ckpt"))
 
     def metrics(path: Path) -> str:
-        return command("validate", "--ckpt_path", path)
+        return command("validate", "--ckpt_path", path, "--data.cache.dir", folder / "cache")
 
     def resumed(path: Path, root: Path) -> dict[str, torch.Tensor]:
         more = ["--trainer.max_epochs", 2, "--trainer.default_root_dir", root, "--ckpt_path", path]
