@@ -52,6 +52,18 @@ def read_codes(column: pa.Array, place: Place) -> pa.Array:
     return codes
 
 
+def check_codes(where: Path, codes: int, days: int, rows: int) -> None:
+    """Check that the codes name stocks, which come again and again: grids of days x codes are made of them.
+
+    Raises:
+        InputError: the grid is large and has a row in fewer than one of 50 cells.
+    """
+    if codes * days > max(10**8, 50 * rows):
+        raise InputError(
+            f"{where}: {codes:,} codes in {rows:,} rows on {days:,} days; the column of codes must name stocks"
+        )
+
+
 def read_names(column: pa.Array, place: Place) -> pa.Array:
     """Read sectors as text; null where the cell is empty.
 

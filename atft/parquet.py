@@ -9,7 +9,7 @@ Comparing takes a second for 4 GB.
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,6 +54,26 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     if twice:
         raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")
     return file
+
+
+def stream_columns(
+    path: Path, file: pq.ParquetFile, names: Sequence[str], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Read some columns in their order here, in batches of ``rows`` rows.
+
+    Raises:
+        InputError: a page cannot be read, or the columns end before the footer's number of rows.
+    """
+    batches, seen = file.iter_batches(batch_size=rows, columns=list(names)), 0
+    while True:
+        with readable(path):
+            batch = next(batches, None)
+        if batch is None:
+            break
+        seen += len(batch)
+        yield batch.select(list(names))
+    if seen != file.metadata.num_rows:
+        raise InputError(f"{path}: damaged, {seen:,} of {file.metadata.num_rows:,} rows; write it again")
 
 
 def open_writer(path: Path, schema: pa.Schema, **options: Any) -> pq.ParquetWriter:

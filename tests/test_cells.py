@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.cells import Place, read_codes, read_flags, read_names, read_numbers
+from atft.cells import Place, check_codes, read_codes, read_flags, read_names, read_numbers
 from atft.errors import InputError
 
 PLACE = Place(Path("p.parquet"), "c")
@@ -115,3 +115,11 @@ def test_a_flag_is_a_boolean_and_null_is_false() -> None:
 def test_a_fault_counts_rows_from_the_beginning_of_the_file() -> None:
     place = Place(PLACE.file, "c", first_row=999)
     assert "row 1,001:" in fault(read_codes, pa.array(["a", ""]), place)
+
+
+def test_a_code_of_its_own_for_each_row_raises_before_a_grid_is_made() -> None:
+    check_codes(PLACE.file, codes=4_000, days=5_000, rows=3_000_000)
+    check_codes(PLACE.file, codes=30_000, days=25_000, rows=100_000_000)
+    check_codes(PLACE.file, codes=2, days=1_000, rows=2)
+    with pytest.raises(InputError, match=r"p\.parquet: 1,000,000 codes in 1,000,000 rows on 1,000 days"):
+        check_codes(PLACE.file, codes=1_000_000, days=1_000, rows=1_000_000)

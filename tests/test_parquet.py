@@ -1,5 +1,6 @@
 """Parquet files that cannot be used are one line."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
-from atft.parquet import check_file, close_writer, open_parquet, open_writer
+from atft.parquet import check_file, close_writer, open_parquet, open_writer, stream_columns
 
 
 def test_two_columns_of_one_name_raise(tmp_path: Path) -> None:
@@ -27,6 +28,28 @@ def test_a_file_that_is_absent_or_no_parquet_file_raises(tmp_path: Path) -> None
         with pytest.raises(InputError, match=r"p\.parquet: not a readable Parquet file") as caught:
             open_parquet(tmp_path / "p.parquet")
         assert str(caught.value).isprintable() and len(str(caught.value)) < 250
+
+
+def test_columns_come_in_the_order_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"a": range(5), "b": range(5), "c": range(5)}), path)
+    with open_parquet(path) as file:
+        batches = list(stream_columns(path, file, ["c", "a"], rows=2))
+    assert [b.schema.names for b in batches] == [["c", "a"]] * 3
+    assert [len(b) for b in batches] == [2, 2, 1]
+
+
+def test_columns_that_end_before_the_footer_says_raise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A damaged footer can say that a column has fewer pages; Arrow then stops without an error.
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"a": range(5)}), path, row_group_size=2)
+    with open_parquet(path) as file:
+        whole = file.iter_batches
+        monkeypatch.setattr(file, "iter_batches", lambda **o: itertools.islice(whole(**o), 1))
+        with pytest.raises(InputError, match=r"p\.parquet: damaged, 2 of 5 rows; write it again"):
+            list(stream_columns(path, file, ["a"], rows=2))
 
 
 def written(path: Path) -> Path:

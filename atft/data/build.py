@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from atft.cells import check_codes
 from atft.data.fingerprint import short_digest, source_fingerprint
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
@@ -92,6 +93,7 @@ def build_cache(
             for file in files:
                 check_file(file)
             survey = survey_panel(files, columns, min_date)
+            check_codes(files[0], len(survey.codes), len(survey.calendar), int(survey.rows.sum()))
             manifest = write_days(folder, files, columns, survey, scaling, options.infinite, options.dtype)
         else:
             manifest = read_manifest(donor)

@@ -14,7 +14,7 @@ from atft.cells import Place, read_codes, read_flags, read_names, read_numbers
 from atft.dates import DayReader
 from atft.errors import InputError
 from atft.panel import PanelColumns
-from atft.parquet import open_parquet, readable
+from atft.parquet import open_parquet, stream_columns
 
 
 def read_batches(
@@ -33,15 +33,10 @@ def read_batches(
             for name in names:
                 if name not in have:
                     raise InputError(f"{path}: no column {name!r}, which the panel's first file has")
-            stream = file.iter_batches(batch_size=rows, columns=list(names))
             first_row = 0
-            while True:
-                with readable(path):
-                    batch = next(stream, None)
-                if batch is None:
-                    break
-                yield plain(batch.select(list(names)), columns, days, path, first_row)
-                first_row += batch.num_rows
+            for batch in stream_columns(path, file, names, rows):
+                yield plain(batch, columns, days, path, first_row)
+                first_row += len(batch)
 
 
 def plain(

@@ -12,7 +12,7 @@ from jaxtyping import Int32
 from atft.cells import Place, read_codes, read_names, read_numbers
 from atft.dates import DayReader
 from atft.errors import InputError, nearest, one_line
-from atft.parquet import open_parquet, readable
+from atft.parquet import open_parquet, stream_columns
 
 PRICES = ("open", "high", "low", "close", "volume")
 BATCH_ROWS = 262_144
@@ -82,13 +82,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from _csv_batches(path)
         return
     with open_parquet(path) as file:
-        stream = file.iter_batches(batch_size=BATCH_ROWS, columns=_needed(file.schema_arrow.names, path))
-        while True:
-            with readable(path):
-                batch = next(stream, None)
-            if batch is None:
-                return
-            yield batch
+        yield from stream_columns(path, file, _needed(file.schema_arrow.names, path), BATCH_ROWS)
 
 
 def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:

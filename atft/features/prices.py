@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from atft.cells import check_codes
 from atft.dates import EPOCH
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
@@ -64,6 +65,7 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     codes, stock = values.pop("code")
     sectors, sector = values.pop("sector")
 
+    check_codes(path, len(codes), len(calendar), len(day))
     cell = day.astype(np.int64) * len(codes) + stock
     keep = np.ones(len(cell), dtype=bool)
     _first_of_each_cell(cell, keep, calendar, codes, path, options, exclusions)

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from atft.evaluation.predictions import check_predictions, prediction_horizons
+from atft.errors import InputError
+from atft.evaluation.predictions import check_predictions, prediction_horizons, read_horizon
 
 KEY = ["date", "horizon", "code"]
 
@@ -106,3 +108,16 @@ def test_quantiles_have_columns_that_do_not_cross(
     assert atft("fit", "--config", tiny_run.config, *asked, "--trainer.default_root_dir", tmp_path).code == 0
     table = pl.read_parquet(tmp_path / "tiny" / "version_0" / "predictions.parquet")
     assert table.select((pl.col("q05") <= pl.col("q50")) & (pl.col("q50") <= pl.col("q95"))).to_series().all()
+
+
+def test_no_flipped_byte_of_a_run_s_predictions_is_read(tiny_run: Any, tmp_path: Path) -> None:
+    whole = (tiny_run.directory / "predictions.parquet").read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    rng = np.random.default_rng(0)
+    path = tmp_path / "predictions.parquet"
+    for at in (*rng.integers(4, footer - 12, 150).tolist(), *rng.integers(footer, len(whole), 50).tolist()):
+        broken = bytearray(whole)
+        broken[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=r"predictions\.parquet: .*write it again"):
+            read_horizon(path, 1)
