@@ -18,7 +18,7 @@ LOWEST, HIGHEST = -2.0, 1000.0
 """A stock loses at most all; an excess return may be a little lower."""
 COPY_CORRELATION = 0.9999
 """Of ranks. On the day, the best features known have 0.1 with the next day's returns."""
-LOOKED_ROWS, MIN_ROWS = 2_000, 50
+LOOKED_ROWS, MIN_ROWS = 300, 50
 """Of each batch, spread over it, so that a copy is found in milliseconds; fewer rows than 50 prove nothing."""
 
 
