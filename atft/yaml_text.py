@@ -20,6 +20,10 @@ INTEGER_BITS = 64
 STRING = "tag:yaml.org,2002:str"
 
 
+class OutOfBounds(yaml.MarkedYAMLError):
+    """YAML that no config needs: too deep or large, containing itself, with tags or a key given twice."""
+
+
 class BoundedLoader(yaml.SafeLoader):
     """YAML 1.1 as people mean it: 1e-5 is a number, a date is a word, no key stands there twice, no tags."""
 
@@ -99,7 +103,7 @@ def load(text: str) -> Any:
         yaml.YAMLError: the text is no YAML, or out of bounds.
     """
     if len(text) > MAX_BYTES:
-        raise yaml.YAMLError(f"more than {MAX_BYTES} characters")
+        raise OutOfBounds(problem=f"more than {MAX_BYTES} characters")
     try:
         return yaml.load(text, BoundedLoader)
     except ValueError as error:  # digits that look like a number and are none, such as 0x_
@@ -155,8 +159,8 @@ def read_value(text: str) -> Any:
         return text
 
 
-def _problem(text: str, at: Any) -> yaml.YAMLError:
-    return yaml.MarkedYAMLError(problem=text, problem_mark=at.start_mark)
+def _problem(text: str, at: Any) -> OutOfBounds:
+    return OutOfBounds(problem=text, problem_mark=at.start_mark)
 
 
 def _line(error: yaml.YAMLError, text: str) -> str:

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import ArgumentParser
 
 from atft.commands.key_tree import (
@@ -16,6 +17,7 @@ from atft.commands.key_tree import (
     Linked,
     Option,
     Tree,
+    alternatives,
     arguments_of,
     classes_in,
     inside_of,
@@ -23,8 +25,9 @@ from atft.commands.key_tree import (
     tree_of,
 )
 from atft.commands.moved_keys import MOVED
+from atft.commands.parser_errors import kinds_of
 from atft.errors import InputError, clip, listed
-from atft.yaml_text import read_mapping, read_value
+from atft.yaml_text import OutOfBounds, load, read_mapping
 
 ALIKE = 0.6
 """Least similarity (difflib's ratio) of two names of one section for one to be offered for the other."""
@@ -61,7 +64,7 @@ def check_keys(parser: ArgumentParser, given: Sequence[str] | Mapping[str, Any])
         if name in ("-c", "--config"):
             walk.follow(read_mapping(Path(text)), f"{clip(text, SHOWN)}: ")
         elif name.startswith("--") and len(name) > 2:
-            walk.follow_word(name[2:], read_value(text) if text else None, known=name[2:] in options)
+            walk.follow_word(name[2:], text, known=name[2:] in options)
     return tree
 
 
@@ -91,15 +94,17 @@ class KeyWalk:
         self._config, self._place = config, place
         self._section(self._tree, config, "")
 
-    def follow_word(self, name: str, value: Any, known: bool) -> None:
+    def follow_word(self, name: str, text: str, known: bool) -> None:
         """Check a ``--dotted.key`` of the command line and what its value holds.
 
         Args:
             name: the key, without dashes.
-            value: its value as plain YAML, None for none.
+            text: its value as YAML, empty for none.
             known: whether the parser lists it; a switch such as ``--print_config`` stands in no config.
         """
-        if known and not isinstance(value, (Mapping, list)) and not self._is_section(name):
+        value = _value_of(name, text)
+        plain = not isinstance(value, (Mapping, list)) and (value is not None or not text)
+        if known and plain and not self._is_section(name):
             if isinstance(value, str):
                 self._classes[name] = value  # --model.optimizer torch.optim.AdamW
             return
@@ -147,13 +152,21 @@ class KeyWalk:
             if isinstance(node, dict):
                 self._section(node, value, below)
             else:
-                self._option(inside_of(node.hint), value, below)
+                self._option(node.hint, value, below)
 
-    def _option(self, inside: Inside, value: Any, path: str) -> None:
+    def _option(self, hint: Any, value: Any, path: str) -> None:
+        inside = inside_of(hint)
+        if value is None and not {Any, type(None)} & set(alternatives(hint)):
+            raise InputError(
+                f"{self._place}{path} takes {kinds_of(hint)}, got null; leave it out for its default"
+            )
+        if isinstance(value, str) and "\0" in value:
+            raise InputError(
+                f"{self._place}{path} holds a NUL character: {clip(value, SHOWN)!r}; take it out"
+            )
         if isinstance(value, list):
-            if inside.item is not None:
-                for number, element in enumerate(value):
-                    self._option(inside_of(inside.item), element, f"{path}[{number}]")
+            for number, element in enumerate(value if inside.item is not None else []):
+                self._option(inside.item, element, f"{path}[{number}]")
             return
         if inside.base is not None and isinstance(value, str):
             self._classes[path] = value
@@ -164,7 +177,7 @@ class KeyWalk:
         elif inside.base is not None:
             self._class(inside, value, path)
         elif inside.item is not None and not inside.free:
-            self._option(inside_of(inside.item), value, path)
+            self._option(inside.item, value, path)
         elif not inside.free:
             raise InputError(f"{self._place}{path} takes a value, not a section of keys")
 
@@ -194,6 +207,20 @@ class KeyWalk:
         if elsewhere:
             return _meant(others[elsewhere])
         return _meant([inside + beside]) if beside else f"; known: {listed(siblings)}"
+
+
+def _value_of(name: str, text: str) -> Any:
+    """The value of a word of the command line.
+
+    Raises:
+        InputError: it is YAML out of bounds.
+    """
+    try:
+        return load(text) if text else None
+    except OutOfBounds as error:
+        raise InputError(f"--{name}: {error.problem}") from error
+    except yaml.YAMLError:
+        return text
 
 
 def _best(name: str, known: Iterable[str], least: float) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from atft.commands.config_keys import check_keys
-from atft.commands.parser_errors import one_line
+from atft.commands.parser_errors import parser_errors
 
 Options = TypeVar("Options")
 
@@ -38,7 +38,7 @@ def parse_flat(
         parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
-    with one_line(command, check_keys(parser, arguments)):
+    with parser_errors(command, check_keys(parser, arguments)):
         given = parser.parse_args(arguments).as_dict()
     found = [Path(given.pop(name)) for name in paths]
     for key in ("threads", "config"):

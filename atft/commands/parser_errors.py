@@ -31,7 +31,7 @@ KINDS: dict[Any, str] = {
 
 
 @contextmanager
-def one_line(command: str, tree: Tree | None = None) -> Iterator[None]:
+def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
     """Raise what the parser does not accept as a one-line `InputError`.
 
     Args:

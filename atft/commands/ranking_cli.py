@@ -13,7 +13,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -23,10 +22,12 @@ from atft.callbacks.epoch_line import EpochLine
 from atft.callbacks.receipt import text_digest
 from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.callbacks.run_record import RunRecord
+from atft.commands.block_inputs import check_graph, check_training_inputs
 from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import check_keys
+from atft.commands.construction import CONSTRUCTION_ERRORS, construct
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
-from atft.commands.parser_errors import one_line
+from atft.commands.parser_errors import parser_errors
 from atft.commands.run_callbacks import (
     FITTING,
     MONITORS,
@@ -35,7 +36,8 @@ from atft.commands.run_callbacks import (
     refuse_unmeasured_averages,
 )
 from atft.commands.run_directory import make_version, next_version
-from atft.errors import InputError
+from atft.commands.trainer_options import check_first_epoch, check_seed, check_trainer_options
+from atft.errors import InputError, one_line
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
 from atft.tasks.day_data import DayData
@@ -153,8 +155,13 @@ class RankingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments once all their keys are known to exist."""
-        with one_line(self.command, check_keys(parser, args)):
+        with parser_errors(self.command, check_keys(parser, args)):
             super().parse_arguments(parser, args)
+        check_seed(self.config.seed_everything)
+
+    def _add_instantiators(self) -> None:
+        super()._add_instantiators()
+        self.parser.add_instantiator(construct, object, subclasses=True)
 
     def _dump_config(self) -> None:
         # Lightning's are hyperparameters that nobody saves: a checkpoint carries the configuration as text.
@@ -166,6 +173,7 @@ class RankingCLI(LightningCLI):
         name = str(self.config.get("name"))
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
             raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r}")
+        check_trainer_options(self.config.trainer.as_dict())
         settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
         checkpoint = self.config.get("ckpt_path")
@@ -213,6 +221,7 @@ class RankingCLI(LightningCLI):
         if self.place is not None or not self.trainer.is_global_zero:
             return
         self.datamodule.prepare_training()
+        check_first_epoch(self.trainer, self.datamodule)
         made = make_version(self.directory)
         if made != self.directory:
             self._move_to(made)
@@ -242,22 +251,23 @@ class RankingCLI(LightningCLI):
             extra["logger"] = self._loggers() if trains else False
         try:
             trainer = super().instantiate_trainer(**extra)
-        except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
-            raise InputError(
-                f"trainer: {' '.join(str(error).split())}; change that key of trainer"
-            ) from error
+        except CONSTRUCTION_ERRORS as error:
+            raise InputError(f"trainer: {one_line(error)}; change that key of trainer") from error
         self.record = RunRecord(self.config_text, self.directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
+            if self.command != "cache":
+                check_graph(self.model, self.datamodule)
             return trainer
         refuse_unknown_metrics(callbacks, self.model.logged_names())
         refuse_unmeasured_averages(callbacks, trainer.max_epochs or 1)
         refuse_stale_scores(trainer)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
-        phases = attach_curriculum(callbacks, trainer, self.model, self.quiet)
+        schedules = attach_curriculum(callbacks, trainer, self.model, self.quiet)
+        check_training_inputs(self.model, self.datamodule, [p for s in schedules for p in s.phases])
         # A phase is set, and a gate asked, before the record of an epoch is published.
-        callbacks[:0] = [*phases, self.record, EpochLine(self.directory, self.quiet)]
+        callbacks[:0] = [*schedules, self.record, EpochLine(self.directory, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 # Another callback's files may have the names of ours.

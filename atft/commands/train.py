@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.commands.class_paths import check_classes, check_words
-from atft.commands.parser_errors import one_line
+from atft.commands.parser_errors import parser_errors
 from atft.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def build(
     before = sys.argv
     sys.argv = [before[0]]
     try:
-        with one_line(command), tempfile.TemporaryDirectory() as folder:
+        with parser_errors(command), tempfile.TemporaryDirectory() as folder:
             if isinstance(arguments, list):
                 arguments = _with_checkpoint_config(command, arguments, Path(folder))
                 check_words(arguments)

@@ -77,6 +77,11 @@ def build_cache(
             f"{panel_path}: a graph needs the trailing one-day return; name it in panel.schema.return_1d, "
             f"or set graph to null"
         )
+    if graph is not None and graph.sector_k and columns.sector is None:
+        raise InputError(
+            f"{panel_path}: graph.sector_k is {graph.sector_k} and the panel has no sector column; set it to 0, or "
+            f"name the column in panel.schema.sector"
+        )
     min_date = _parse_date(options.min_date)
     source = source_fingerprint(files)
     stored = {k: v for k, v in asdict(options).items() if k != "dir"}

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.callbacks.spike_guard import SpikeGuard
-from atft.commands.parser_errors import one_line
+from atft.commands.parser_errors import parser_errors
 from atft.data.block_plan import plan_blocks
 from atft.errors import InputError
 
@@ -47,7 +47,7 @@ def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
         InputError: a key or value that is not accepted.
     """
     again = copy(cli)
-    with one_line("fit"):
+    with parser_errors("fit"):
         again.config = cli.parser.parse_object(config)
         again.instantiate_classes()
     return again

@@ -33,7 +33,7 @@ def panel_features(panel: PanelOptions) -> list[str]:
     Raises:
         InputError: neither or both sources are given, nothing is at the path, or no column is a feature.
     """
-    names = _column_names(panel)
+    names = column_names(panel)
     found = [n for n in match(panel.schema.features, names) if n not in match(panel.schema.exclude, names)]
     if not found:
         raise InputError(f"{panel.path or 'simulated market'}: no column matches {panel.schema.features}")
@@ -50,7 +50,12 @@ def panel_path(panel: PanelOptions, folder: str) -> str:
     return str(path)
 
 
-def _column_names(panel: PanelOptions) -> tuple[str, ...]:
+def column_names(panel: PanelOptions) -> tuple[str, ...]:
+    """Names of the panel's columns, from the footer or the market's options.
+
+    Raises:
+        InputError: neither or both sources are given, or nothing is at the path.
+    """
     if (panel.path is None) == (panel.simulate is None):
         raise InputError("data.panel needs either path (a panel file) or simulate (options of a market)")
     if panel.simulate is not None:

@@ -226,3 +226,25 @@ def test_a_command_ends_with_2_and_one_line(
     assert outcome.refusal.endswith(
         "unknown key 'model.network.hiden_size'; did you mean 'model.network.hidden_size'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"model": {"network": {"hidden_size": None}}},
+            "model.network.hidden_size takes a whole number, got null",
+        ),
+        ({"data": {"graph": {"k": None}}}, "data.graph.k takes a whole number, got null"),
+        (["--model.network.dropout", "null"], "model.network.dropout takes a number, got null"),
+        ({"name": "a\0b"}, r"name holds a NUL character: 'a\x00b'"),
+        ({"data": {"panel": {"schema": {"features": ["x\0"]}}}}, "data.panel.schema.features[0] holds a NUL"),
+        (
+            ["--model.objective.huber_delta", "1" + "0" * 400],
+            "--model.objective.huber_delta: a whole number",
+        ),
+        (["--model.network", "&a {network: *a}"], "--model.network: &a contains itself"),
+    ],
+)
+def test_values_that_no_option_takes_are_one_line(parser: Any, given: Any, said: str) -> None:
+    assert refusal(parser, given).startswith(said)

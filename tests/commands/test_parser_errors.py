@@ -7,7 +7,7 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from atft.commands.key_tree import tree_of
-from atft.commands.parser_errors import LONGEST, hint_at, kinds_of, one_line, shorten
+from atft.commands.parser_errors import LONGEST, hint_at, kinds_of, parser_errors, shorten
 from atft.errors import InputError
 
 
@@ -47,7 +47,7 @@ def small_parser() -> ArgumentParser:
 )
 def test_a_value_of_another_type_is_named_with_its_key(given: dict[str, Any], line: str) -> None:
     parser = small_parser()
-    with pytest.raises(InputError) as refused, one_line("fit", tree_of(parser)):
+    with pytest.raises(InputError) as refused, parser_errors("fit", tree_of(parser)):
         parser.parse_object(given)
     assert str(refused.value).startswith(line) and len(str(refused.value)) < LONGEST
 
@@ -59,7 +59,7 @@ def test_a_message_of_another_kind_is_cut_in_the_middle() -> None:
 
 
 def test_an_error_of_ours_inside_of_the_parser_is_said_alone() -> None:
-    with pytest.raises(InputError, match=r"^stocks must be at least 2$"), one_line("fit"):
+    with pytest.raises(InputError, match=r"^stocks must be at least 2$"), parser_errors("fit"):
         try:
             raise InputError("stocks must be at least 2")
         except InputError as error:
@@ -67,7 +67,7 @@ def test_an_error_of_ours_inside_of_the_parser_is_said_alone() -> None:
 
 
 def test_a_bug_keeps_its_own_error() -> None:
-    with pytest.raises(TypeError, match="no input"), one_line("fit"):
+    with pytest.raises(TypeError, match="no input"), parser_errors("fit"):
         raise TypeError("no input of a user's")
 
 

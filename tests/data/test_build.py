@@ -247,6 +247,16 @@ def test_a_graph_needs_the_trailing_return(make_panel: MakePanel, make_cache: Ma
     assert not make_cache(panel, graph=None).manifest.returns
 
 
+def test_neighbours_of_the_same_sector_need_sectors(make_panel: MakePanel, make_cache: Make) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).drop("sector").write_parquet(panel)
+    with pytest.raises(
+        InputError, match=r"graph\.sector_k is 2 and the panel has no sector column; set it to 0"
+    ):
+        make_cache(panel)
+    make_cache(panel, graph=GraphOptions(k=3, window=20, min_observations=10, sector_k=0))
+
+
 def test_a_panel_that_is_no_parquet_file_is_one_line(tmp_path: Path, make_cache: Make) -> None:
     (tmp_path / "p.parquet").write_bytes(b"PAR1 but not really PAR1")
     with pytest.raises(InputError, match=r"p\.parquet: not a readable Parquet file"):

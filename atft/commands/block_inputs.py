@@ -1,0 +1,78 @@
+"""What is switched on must have its input: checked when a run is built, before the first step.
+
+A block, a term or a weight without its input would train on nothing and say nothing: graph attention on no edges is
+a second head, a term without its columns a constant.
+"""
+
+from collections.abc import Sequence
+
+from atft.callbacks.phase import Phase
+from atft.errors import InputError, nearest
+from atft.panel import match
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import column_names
+from atft.tasks.ranking import RankingTask
+
+
+def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
+    """Check that graph attention has a graph.
+
+    Args:
+        task: its network says whether the block is on.
+        data: where the graph comes from.
+        phases: of a curriculum; one that switches the block on counts.
+
+    Raises:
+        InputError: the block is on and there is no graph.
+    """
+    if data.graph_options is None and _on("graph", task, phases):
+        raise InputError(
+            "model.network.graph is on and data.graph is null: no stock would have a neighbour; write data.graph: "
+            "{k: 20}, or set model.network.graph: false"
+        )
+
+
+def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
+    """Check that what trains has its input: the graph, the window's normalisation, quantiles, terms, day weights.
+
+    Args:
+        task: its network and objective.
+        data: the panel and how its days are read.
+        phases: of a curriculum.
+
+    Raises:
+        InputError: the first that is on without what it needs, and what to do.
+    """
+    check_graph(task, data, phases)
+    network, terms, schema = task.network.options, task.objective.options.terms, data.panel.schema
+    if network.window_norm == "none" and any(phase.blocks.get("fan") for phase in phases):
+        raise InputError(
+            "curriculum.phases: a phase switches fan on and model.network.window_norm is none; set it to fan"
+        )
+    if network.quantiles and "pinball" not in terms:
+        raise InputError(
+            "model.network.quantiles is set and no term trains them; add pinball to model.objective.terms, or set "
+            "it to []"
+        )
+    if "turnover" in terms and data.loader_options.block_days < 2:
+        raise InputError(
+            "model.objective.terms: turnover compares a day with the one before in its block; set "
+            "data.loader.block_days to at least 2"
+        )
+    names = column_names(data.panel)
+    if "exposure" in terms and not match(schema.exposures, names) and schema.sector not in names:
+        raise InputError(
+            "model.objective.terms: exposure has no column to read; name some in data.panel.schema.exposures or "
+            "sector, or leave the term out"
+        )
+    regimes = match(schema.regime, names)
+    for name in task.objective.options.regime_weights:
+        if name not in regimes:
+            raise InputError(
+                f"model.objective.regime_weights: no regime column {name!r}{nearest(name, regimes)}"
+            )
+
+
+def _on(block: str, task: RankingTask, phases: Sequence[Phase]) -> bool:
+    asked = bool(getattr(task.network.options, block))
+    return any(phase.blocks.get(block, asked) for phase in phases) if phases else asked

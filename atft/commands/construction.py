@@ -1,0 +1,40 @@
+"""Build what a config names by ``class_path``, or say in one line which class did not accept its arguments."""
+
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from atft.errors import InputError, one_line
+
+CONSTRUCTION_ERRORS = (
+    MisconfigurationException,
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""How a library's class answers arguments that it does not accept, or the absence of a package that it needs."""
+
+
+EXPECTED_OF_OURS = (MisconfigurationException, ValueError)
+"""What a class of ours may raise about its arguments, as its base class does; any other error of it is a bug."""
+
+
+def construct(kind: type, *arguments: Any, **options: Any) -> Any:
+    """An instance of a class with these arguments.
+
+    Raises:
+        InputError: the class did not accept them, or needs a package that is absent.
+    """
+    try:
+        return kind(*arguments, **options)
+    except CONSTRUCTION_ERRORS as error:
+        ours = kind.__module__.partition(".")[0] == "atft"
+        if isinstance(error, InputError) or (ours and not isinstance(error, EXPECTED_OF_OURS)):
+            raise
+        absent = isinstance(error, ImportError)
+        remedy = f"install it, or leave {kind.__name__} out" if absent else "change its arguments"
+        raise InputError(f"{kind.__name__}: {one_line(error)}; {remedy}") from error

@@ -1,0 +1,109 @@
+"""Options of the trainer that this task cannot serve: one line each, before anything is built.
+
+Steps are planned by the day data and applied by the task, each epoch is measured and kept whole: what Lightning
+would do about it by itself contradicts that, or is ignored. A line names the key that does it here.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+
+from atft.data.block_plan import planned_steps
+from atft.errors import InputError, clip
+from atft.tasks.day_data import DayData
+
+MAX_SEED = 2**32 - 1
+"""The largest that numpy takes."""
+
+
+def _unset(value: Any) -> bool:
+    return value is None
+
+
+def _zero(value: Any) -> bool:
+    return value in (None, 0)
+
+
+def _blocks(value: Any) -> bool:
+    """A number of blocks, or all: 1.0 is all of them, 1 is one."""
+    return value is None or (value == 1.0 if isinstance(value, float) else value >= 1)
+
+
+def _at_least(least: int) -> Callable[[Any], bool]:
+    return lambda value: value is None or value >= least
+
+
+NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "accumulate_grad_batches": (
+        lambda v: v in (None, 1),
+        "steps are made by data.loader.batch_size; set that",
+    ),
+    "gradient_clip_val": (_unset, "set model.gradient_clip"),
+    "gradient_clip_algorithm": (_unset, "gradients are clipped by their norm; set model.gradient_clip"),
+    "limit_train_batches": (_blocks, "set a whole number of blocks, at least 1, or leave it out"),
+    "limit_val_batches": (_blocks, "epochs are compared on them; set a number of blocks, at least 1"),
+    "limit_test_batches": (_blocks, "set a whole number of blocks, at least 1, or leave it out"),
+    "limit_predict_batches": (_blocks, "set a whole number of blocks, at least 1, or leave it out"),
+    "overfit_batches": (_zero, "set trainer.limit_train_batches for a short run"),
+    "check_val_every_n_epoch": (_at_least(1), "set a number of epochs, at least 1"),
+    "max_epochs": (_at_least(-1), "set a number of epochs"),
+    "min_epochs": (_at_least(0), "set a number of epochs"),
+    "max_steps": (lambda v: v in (None, -1) or v >= 1, "set a number of steps, at least 1, or leave it out"),
+    "num_sanity_val_steps": (_zero, "the checks of a run come before its first step; leave it out"),
+    "log_every_n_steps": (_at_least(1), "set a number of steps, at least 1"),
+    "reload_dataloaders_every_n_epochs": (_zero, "each epoch is planned anew anyway; leave it out"),
+    "use_distributed_sampler": (lambda v: not v, "blocks of days are shared out by the data; leave it out"),
+    "enable_checkpointing": (lambda v: v is not False, "nothing would be left to compare; leave it out"),
+    "barebones": (lambda v: not v, "nothing would be measured or kept; leave it out"),
+}
+"""Key of ``trainer`` -> whether a value can be served, and what to do instead."""
+
+
+def check_trainer_options(trainer: Mapping[str, Any]) -> None:
+    """Check that the task serves every option of the trainer.
+
+    Args:
+        trainer: the parsed ``trainer`` section.
+
+    Raises:
+        InputError: the first one that it does not serve, and the key that does it here.
+    """
+    for key, (served, instead) in NEEDED.items():
+        value = trainer.get(key)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"trainer.{key} must be a finite number, got {value}")
+        if not served(value):
+            raise InputError(f"trainer.{key} is {clip(repr(value), 40)}: {instead}")
+
+
+def check_seed(seed: int) -> None:
+    """Check that every random generator takes the seed; ``true`` draws one, ``false`` sets none.
+
+    Raises:
+        InputError: it is negative or too large.
+    """
+    if not isinstance(seed, bool) and not 0 <= seed <= MAX_SEED:
+        raise InputError(f"seed_everything must be 0 to {MAX_SEED}, got {seed}")
+
+
+def check_first_epoch(trainer: pl.Trainer, data: DayData) -> None:
+    """Check that ``max_steps`` lets the first epoch end: nothing is kept before.
+
+    Args:
+        trainer: built, not started.
+        data: its cache is open.
+
+    Raises:
+        InputError: with the number of steps that the first epoch has.
+    """
+    if trainer.max_steps < 1 or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return
+    data.trainer = trainer  # its limits count in the plan
+    steps = planned_steps(data.train_dataloader().plan.plan(0))
+    if trainer.max_steps < steps:
+        raise InputError(
+            f"trainer.max_steps is {trainer.max_steps}: the first epoch has {steps} steps, nothing is kept before "
+            f"its end; raise it, or set trainer.limit_train_batches"
+        )

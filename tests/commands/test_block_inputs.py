@@ -1,0 +1,114 @@
+"""What is switched on without its input is an error before the first step."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from atft.commands.train import build
+from atft.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
+ON = "model.network.graph is on and data.graph is null: no stock would have a neighbour; "
+
+
+@pytest.fixture
+def built(tiny_run: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Build the small run with changed keys, dotted."""
+
+    def make(changes: dict[str, Any], command: str = "fit") -> Any:
+        config = yaml.safe_load(tiny_run.config.read_text())
+        config["trainer"]["default_root_dir"] = str(tmp_path)
+        for key, value in changes.items():
+            *parents, last = key.split(".")
+            inside = config
+            for parent in parents:
+                inside = inside.setdefault(parent, {})
+            inside[last] = value
+        return build(command, config)
+
+    return make
+
+
+def phases(*switches: dict[str, bool]) -> list[dict[str, Any]]:
+    return [{"name": f"phase {i}", "epochs": 1, "blocks": blocks} for i, blocks in enumerate(switches)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"curriculum.phases": phases({"graph": False}, {})},
+        {"model.network.graph": False, "curriculum.phases": phases({}, {"graph": True})},
+    ],
+)
+def test_graph_attention_without_a_graph_is_an_error(
+    built: Any, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as refused:
+        built({"data.graph": None, **changes})
+    assert str(refused.value) == ON + "write data.graph: {k: 20}, or set model.network.graph: false"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.network.graph": False},
+        {"curriculum.phases": phases({"graph": False}, {"graph": False, "fan": False})},
+    ],
+)
+def test_without_graph_attention_no_graph_is_needed(built: Any, changes: dict[str, Any]) -> None:
+    assert built({"data.graph": None, "trainer.max_epochs": None, **changes}).datamodule.graph_options is None
+
+
+def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> None:
+    with pytest.raises(InputError, match=r"^model\.network\.graph is on"):
+        built({"data.graph": None}, command="validate")
+    built({"data.graph": None}, command="cache")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model.network.quantiles": [0.1, 0.9]}, "no term trains them; add pinball"),
+        (
+            {"model.objective.terms": {"ic": 1.0, "turnover": 0.1}, "data.loader.block_days": 1},
+            "set data.loader.block_days to at least 2",
+        ),
+        (
+            {
+                "model.objective.terms": {"ic": 1.0, "exposure": 0.1},
+                "data.panel.schema": {"exposures": [], "sector": None},
+            },
+            "exposure has no column to read; name some in data.panel.schema.exposures or sector",
+        ),
+        ({"model.objective.regime_weights": {"regime_volatilty": 1.0}}, "did you mean 'regime_volatility'"),
+        (
+            {
+                "model.network.window_norm": "none",
+                "trainer.max_epochs": None,
+                "curriculum.phases": phases({"fan": True}),
+            },
+            "switches fan on and model.network.window_norm is none",
+        ),
+    ],
+)
+def test_what_trains_without_its_input_is_an_error(built: Any, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        built(changes)
+    assert said in str(refused.value) and len(str(refused.value)) < 187
+
+
+def test_what_has_its_input_is_built(built: Any) -> None:
+    terms = {"ic": 1.0, "pinball": 0.1, "turnover": 0.1, "exposure": 0.1}
+    weights = {"regime_volatility": 0.5}
+    built(
+        {
+            "model.network.quantiles": [0.1, 0.9],
+            "model.objective.terms": terms,
+            "model.objective.regime_weights": weights,
+        }
+    )

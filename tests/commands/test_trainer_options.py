@@ -1,0 +1,101 @@
+"""Options of the trainer that this task cannot serve are one line before anything is made."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atft.commands.trainer_options import NEEDED, check_first_epoch, check_seed, check_trainer_options
+from atft.errors import InputError
+
+DEFAULTS = {
+    "accumulate_grad_batches": 1,
+    "overfit_batches": 0.0,
+    "max_steps": -1,
+    "limit_train_batches": None,
+    "check_val_every_n_epoch": 1,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "enable_checkpointing": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("accumulate_grad_batches", 4, "data.loader.batch_size"),
+        ("accumulate_grad_batches", 0, "data.loader.batch_size"),
+        ("gradient_clip_val", 0.5, "model.gradient_clip"),
+        ("gradient_clip_algorithm", "value", "model.gradient_clip"),
+        ("overfit_batches", 1, "limit_train_batches"),
+        ("overfit_batches", 0.5, "limit_train_batches"),
+        ("limit_val_batches", 0, "at least 1"),
+        ("limit_val_batches", 0.5, "at least 1"),
+        ("limit_train_batches", 0, "at least 1"),
+        ("limit_train_batches", 0.0001, "a whole number of blocks"),
+        ("limit_train_batches", -1, "at least 1"),
+        ("limit_test_batches", 1.5, "at least 1"),
+        ("check_val_every_n_epoch", 0, "at least 1"),
+        ("max_epochs", -2, "number of epochs"),
+        ("max_steps", 0, "at least 1"),
+        ("max_steps", -2, "at least 1"),
+        ("num_sanity_val_steps", 2, "leave it out"),
+        ("log_every_n_steps", 0, "at least 1"),
+        ("reload_dataloaders_every_n_epochs", 1, "leave it out"),
+        ("use_distributed_sampler", True, "leave it out"),
+        ("enable_checkpointing", False, "leave it out"),
+        ("barebones", True, "leave it out"),
+    ],
+)
+def test_an_option_that_the_task_does_not_serve_names_the_key_that_does(
+    key: str, value: Any, said: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        check_trainer_options({**DEFAULTS, key: value})
+    line = str(refused.value)
+    assert line.startswith(f"trainer.{key} ") and said in line and len(line) < 187
+
+
+def test_what_the_task_serves_passes() -> None:
+    check_trainer_options(DEFAULTS)
+    check_trainer_options({"limit_train_batches": 1, "limit_val_batches": 1.0})
+    check_trainer_options({"max_epochs": -1, "max_steps": 5, "check_val_every_n_epoch": None})
+    check_trainer_options({"enable_checkpointing": True})
+    assert set(DEFAULTS) <= set(NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--trainer.accumulate_grad_batches", "4"], "data.loader.batch_size"),
+        (["--trainer.max_steps", "2"], "trainer.max_steps is 2: the first epoch has "),
+    ],
+)
+def test_nothing_is_made_before_the_line(
+    option: list[str], said: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, *option)
+    assert outcome.code == 2 and said in outcome.refusal
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_that_reach_the_end_of_the_first_epoch_are_served(tiny_run: Any) -> None:
+    from atft.commands.train import build
+
+    cli = build("fit", ["--config", str(tiny_run.config)])
+    steps = sum(block.closes_step for block in cli.datamodule.train_dataloader().plan.plan(0))
+    for most in (-1, steps, 10 * steps):
+        cli.trainer.fit_loop.epoch_loop.max_steps = most
+        check_first_epoch(cli.trainer, cli.datamodule)
+    cli.trainer.fit_loop.epoch_loop.max_steps = steps - 1
+    with pytest.raises(InputError, match=f"the first epoch has {steps} steps"):
+        check_first_epoch(cli.trainer, cli.datamodule)
+
+
+def test_a_seed_is_what_every_generator_takes() -> None:
+    for seed in (0, 2**32 - 1, True, False):
+        check_seed(seed)
+    for seed in (-1, 2**32):
+        with pytest.raises(InputError, match=f"seed_everything must be 0 to 4294967295, got {seed}"):
+            check_seed(seed)
