@@ -58,15 +58,17 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     """
     values = price_rows(path)
     present = np.unique(values["date"])
-    day = np.searchsorted(present, values.pop("date"))
+    # The row's cell of the grid, day by day; one array for both steps, since it is the largest.
+    cell = np.searchsorted(present, values.pop("date"))
     calendar = [EPOCH + timedelta(days=int(d)) for d in present]
     if len(calendar) < 2:
         raise InputError(f"{path}: only one trading day, {calendar[0]}; a panel needs at least two")
     codes, stock = values.pop("code")
     sectors, sector = values.pop("sector")
 
-    check_codes(path, len(codes), len(calendar), len(day))
-    cell = day.astype(np.int64) * len(codes) + stock
+    check_codes(path, len(codes), len(calendar), len(cell))
+    cell *= len(codes)
+    cell += stock
     keep = np.ones(len(cell), dtype=bool)
     _first_of_each_cell(cell, keep, calendar, codes, path, options, exclusions)
     good = np.isfinite(values["close"]) & (values["close"] > 0)
