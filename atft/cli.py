@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from atft.errors import InputError, RunFailed, nearest
+from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.publish import FULL
 from atft.threads import cap_threads
 
@@ -30,6 +30,10 @@ Watch runs:                            tensorboard --logdir lightning_logs
 
 Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
 """
+
+MOST_THREADS = 4096
+MOST_READ = 1 << 20
+"""Characters of a config that are searched for ``threads:`` before anything heavy is imported."""
 
 
 class Command(NamedTuple):
@@ -101,21 +105,22 @@ def wanted_threads(arguments: Sequence[str]) -> int:
     for config in reversed(known.config):
         path = Path(config)
         if said is None and path.is_file():
-            found = re.search(r"^threads:\s*(\S+)", path.read_text(encoding="utf-8", errors="replace"), re.M)
+            with path.open(encoding="utf-8", errors="replace") as file:
+                found = re.search(r"^threads:\s*(\S+)", file.read(MOST_READ), re.M)
             said = found.group(1) if found else None
     if said is None or said == "null":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if not said.isdigit() or int(said) < 1:
-        raise InputError(f"threads must be a whole number of at least 1, got {said!r}")
+    if not (said.isdecimal() and len(said) <= 5 and 1 <= int(said) <= MOST_THREADS):
+        raise InputError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {clip(said, 40)!r}")
     return int(said)
 
 
 def sentence(error: BaseException) -> str:
-    """What an error says, in one line; of one that a loader worker met, without the worker's traceback."""
+    """What an error says, in one printable line; of a loader worker's error, without the worker's traceback."""
     text = str(error)
-    if "Original Traceback" in text:
-        text = text.strip().splitlines()[-1].partition(": ")[2]
-    return " ".join(text.split())
+    if "Original Traceback" in text:  # an InputError, which has escaped the line breaks of the traceback too
+        text = text.replace("\\n", "\n").strip().splitlines()[-1].partition(": ")[2]
+    return printable(" ".join(text.split()))
 
 
 def guarded(action: Callable[[], int], debug: bool) -> int:
@@ -142,7 +147,7 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
             raise
         where = f"{error.filename}: " if error.filename else ""
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
-        print(f"atft: error: {where}{reason}", file=sys.stderr)  # noqa: T201
+        print(f"atft: error: {printable(where)}{reason}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         if debug:

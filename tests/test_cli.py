@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from atft.cli import COMMANDS, main, overview, sentence, wanted_threads
-from atft.errors import InputError
+from atft.cli import COMMANDS, guarded, main, overview, sentence, wanted_threads
+from atft.errors import InputError, RunFailed
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
@@ -43,7 +43,7 @@ def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) ->
     assert wanted_threads([]) >= 1
 
 
-@pytest.mark.parametrize("said", ["0", "-2", "two"])
+@pytest.mark.parametrize("said", ["0", "-2", "two", "\u00b2", "9" * 5000, "1e3"])
 def test_a_wrong_number_of_threads_is_refused(said: str) -> None:
     with pytest.raises(InputError, match="threads must be"):
         wanted_threads([f"--threads={said}"])
@@ -57,4 +57,27 @@ def test_an_error_of_a_loader_worker_is_said_without_its_traceback() -> None:
         '  File "blocks.py", line 3\natft.errors.InputError: days.arrow: record 3 is damaged; build again\n'
     )
     assert sentence(InputError(worker)) == "days.arrow: record 3 is damaged; build again"
-    assert sentence(InputError("two\n  lines")) == "two lines"
+
+
+@pytest.mark.parametrize("kind", [InputError, RunFailed])
+def test_control_characters_of_files_are_escaped(
+    kind: type[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> int:
+        raise kind("code '\x1b[31mred\x07' \u202e in a.parquet")
+
+    assert guarded(fail, debug=False) in (1, 2)
+    printed = capsys.readouterr().err
+    assert printed == "atft: error: code '\\x1b[31mred\\x07' \\u202e in a.parquet\n"
+
+
+def test_a_file_name_of_the_machine_is_escaped_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise FileNotFoundError(2, "", "a\x1b[2Jb")
+
+    assert guarded(fail, debug=False) == 1
+    assert capsys.readouterr().err == "atft: error: a\\x1b[2Jb: No such file or directory\n"
+
+
+def test_lines_of_an_error_that_is_not_ours_are_joined() -> None:
+    assert sentence(RunFailed("two\n  lines")) == "two lines"
