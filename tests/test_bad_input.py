@@ -283,7 +283,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
 
 def test_a_checkpoint_of_something_else_is_refused(atft: Callable[..., Any], tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    assert "carries no configuration" in atft("predict", "--ckpt_path", tmp_path / "foreign.ckpt").refusal
+    assert "not a checkpoint of atft" in atft("predict", "--ckpt_path", tmp_path / "foreign.ckpt").refusal
 
 
 def test_a_checkpoint_whose_features_the_panel_lacks_is_refused(
@@ -375,8 +375,9 @@ def test_a_disk_that_fills_while_predictions_are_written_leaves_no_part_of_them(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     best, out = tiny_run.directory / "best_model.ckpt", tmp_path / "p.parquet"
+    cache = ["--data.cache.dir", tiny_run.folder / "cache"]
     with files_of_at_most(12_000):
-        outcome = atft("predict", "--ckpt_path", best, "--out", out)
+        outcome = atft("predict", "--ckpt_path", best, "--out", out, *cache)
     assert f"{out}: the disk is full" in outcome.refusal
     assert list(tmp_path.iterdir()) == []
 

@@ -40,6 +40,6 @@ def measured_of(checkpoint: Path) -> Measured:
     Raises:
         InputError: the checkpoint cannot be read.
     """
-    content = read_checkpoint(checkpoint, mmap=True)
+    content = read_checkpoint(checkpoint)
     metrics = content.get("atft", {}).get("measured", {})
     return Measured(int(content["global_step"]), int(content["epoch"]), dict(metrics))

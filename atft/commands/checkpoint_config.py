@@ -47,7 +47,7 @@ def checkpoint_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: no checkpoint of atft, no YAML in it, or a key that holds another kind of value.
     """
-    text = read_checkpoint(path, mmap=True).get("atft", {}).get("config")
+    text = read_checkpoint(path)["atft"].get("config")
     if not text:
         raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
     place = f"{path}: its configuration"

@@ -118,7 +118,7 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
 def _refuse_finished(cli: "RankingCLI", checkpoint: str) -> None:
     from atft.callbacks.atomic_checkpoint import read_checkpoint
 
-    progress = read_checkpoint(checkpoint, mmap=True)["loops"]["fit_loop"]["epoch_progress"]
+    progress = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]
     done, wanted = int(progress["current"]["processed"]), cli.trainer.max_epochs or -1
     if 0 <= wanted <= done:
         raise InputError(

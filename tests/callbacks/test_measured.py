@@ -12,6 +12,7 @@ from atft.batch import DayBatch
 from atft.callbacks.measured import Measured, measured_now, measured_of
 from atft.errors import InputError
 from small_task import IN_MEMORY, fit, small_task
+from tests.support.checkpoints import small_checkpoint
 
 pytestmark = IN_MEMORY
 
@@ -51,7 +52,7 @@ def test_a_metric_is_known_from_its_validation_until_the_weights_change_and_stan
 
 
 def test_a_checkpoint_that_says_nothing_was_not_measured(tmp_path: Path) -> None:
-    torch.save({"global_step": 3, "epoch": 1, "state_dict": {}}, tmp_path / "old.ckpt")
+    torch.save(small_checkpoint(global_step=3, epoch=1), tmp_path / "old.ckpt")
     assert measured_of(tmp_path / "old.ckpt") == Measured(3, 1, {})
     with pytest.raises(InputError, match="no such file"):
         measured_of(tmp_path / "none.ckpt")
