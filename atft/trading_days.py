@@ -28,7 +28,7 @@ WAYS = {
     "gaps": ("unknown", "error", "keep"),
 }
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-USUAL_SHARE = np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.75, 0.75])
+USUAL_SHARE = np.array([0.25, 0.25, 0.25, 0.25, 0.25, 0.75, 0.75])
 """Least share of a usual weekday's rows. A market trades on Saturdays nearly every week or hardly ever."""
 MIN_WEEKS = 3
 """No weekday is rare for fewer missing weeks: a file of eight days has some weekdays once and others twice."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from atft.features.prices import PriceGrid
 
-FORWARD = ("2/3", "3/4", "1/2", "1/3", "1/4", "1/5", "1/6", "1/8", "1/10", "1/15", "1/20")
+FORWARD = ("2/3", "3/4", "1/2", "1/3", "1/4", "1/5", "1/6", "1/7", "1/8", "1/10", "1/15", "1/20")
 RATIOS = [f for text in FORWARD for f in (Fraction(text), 1 / Fraction(text))]
 """New price over old."""
 LOG_RATIOS = np.log([float(f) for f in RATIOS])
@@ -22,8 +22,9 @@ FAR = 0.6
 """Log ratio from which on (one half, twice) a usual day hardly looks like a split; nearer ones need more."""
 WINDOW, MIN_KNOWN = 30, 10
 """Days before that say what is usual for the stock, and how many of its returns must be known."""
-SIGMAS, LEAST_TOLERANCE, TOLERANCE, NEAR_TOLERANCE = 4, 0.01, 0.06, 0.03
-"""The stock's own return of the day: 1 %, or 4 of its standard deviations up to 6 % (3 % for near ratios)."""
+SIGMAS, LEAST_TOLERANCE, NEAR_TOLERANCE, TOLERANCE, CALM_TOLERANCE = 5, 0.01, 0.03, 0.06, 0.1
+"""The stock's own return of the day: 1 %, or 5 of its standard deviations up to 3 % for near ratios, 6 % for far
+ones, 10 % for far ones on a calm day."""
 OPEN_TOLERANCE = 0.03
 """What the open may be further off: the night's return or the day's."""
 MIN_MOVE_SIGMAS = 8
@@ -72,7 +73,8 @@ def find_splits(prices: PriceGrid) -> list[Split]:
         stir = np.where(np.isnan(spread), 1, spread.clip(0.5)) * np.where(
             np.isnan(traded), 1, traded.clip(0.5)
         )
-        most = np.where(np.isnan(spread) & np.isnan(traded), 0, np.where(far, TOLERANCE, NEAR_TOLERANCE))
+        most = np.where(far, np.where(stir <= NEAR_CALM, CALM_TOLERANCE, TOLERANCE), NEAR_TOLERANCE)
+        most[np.isnan(spread) & np.isnan(traded)] = 0
         tolerance = np.minimum(SIGMAS * sigma, most).clip(LEAST_TOLERANCE)
         found = (
             enough
@@ -118,7 +120,7 @@ def _suspects(prices: PriceGrid) -> tuple[np.ndarray, ...]:
         market = float(np.median(known)) if len(known) >= MIN_MARKET else 0.0
         stock = np.flatnonzero(np.abs(move - market) >= smallest)
         away = move[stock] - market
-        stock = stock[np.abs(away[:, None] - LOG_RATIOS).min(axis=1) <= TOLERANCE]
+        stock = stock[np.abs(away[:, None] - LOG_RATIOS).min(axis=1) <= CALM_TOLERANCE]
         every = np.full(len(stock), day)
         found.append((every, stock, last[stock], move[stock] - market, np.full(len(stock), market)))
         last = np.where(np.isnan(close), last, close)

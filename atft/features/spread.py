@@ -75,10 +75,10 @@ class SpreadCheck:
                 unknown = [n for n, dead in zip(self.names, never, strict=True) if dead]
                 raise InputError(
                     f"{where}: {len(unknown)} features are never known in the universe, as "
-                    f"{', '.join(unknown[:5])}; fill the price columns that are empty, or give more than the "
+                    f"{', '.join(unknown[:3])}; fill the price columns that are empty, or give more than the "
                     f"250 days that the longest windows read"
                 )
-            shown = ", ".join(flat[:5]) + (", ..." if len(flat) > 5 else "")
+            shown = ", ".join(flat[:3]) + (", ..." if len(flat) > 3 else "")
             raise InputError(
                 f"{where}: {len(flat)} features are the same for all stocks of the universe on more than "
                 f"{FLAT_DAYS_SHARE:.0%} of {self.days:,} days: {shown}; look at the columns they are made of "
