@@ -23,10 +23,11 @@ from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
 from atft.data.manifest import FORMAT, read_manifest, write_manifest
 from atft.data.panel_pass import write_days
-from atft.data.survey import survey_panel
+from atft.data.survey import OPTIONS, survey_panel
 from atft.errors import InputError, nearest
 from atft.panel import PanelColumns, PanelSchema, footer_names, match, panel_files, resolve
 from atft.parquet import check_file
+from atft.trading_days import DayRules
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class CacheOptions:
         zscore: names or globs of features stored as their per-day z-score over the universe.
         min_date: ISO date before which rows are dropped; null keeps all.
         infinite: what an infinite cell does; refuse names its column and day, missing counts it and makes it NaN.
+        rare_weekdays: rows on weekdays that the market rarely trades, as Saturdays: an error, excluded (as if they
+            were not in the panel) or kept (each such date is a trading day).
+        thin_days: days with less than half of the usual stocks, or 5 % of the usual traded value: an error,
+            excluded (the market was closed) or kept (it was open, and most rows are missing).
+        gaps: stretches without rows, longer than the market's usual holidays: unknown (the days are empty ones of
+            the calendar; targets and returns over them are null), an error, or kept (the days before and after
+            follow one another).
     """
 
     dir: str = "cache"
@@ -48,6 +56,14 @@ class CacheOptions:
     zscore: list[str] = field(default_factory=list)
     min_date: str | None = None
     infinite: Literal["refuse", "missing"] = "refuse"
+    rare_weekdays: Literal["error", "exclude", "keep"] = "error"
+    thin_days: Literal["error", "exclude", "keep"] = "error"
+    gaps: Literal["unknown", "error", "keep"] = "unknown"
+
+    @property
+    def day_rules(self) -> DayRules:
+        """What happens to days that look wrong."""
+        return DayRules(self.rare_weekdays, self.thin_days, self.gaps)
 
 
 def build_cache(
@@ -56,6 +72,7 @@ def build_cache(
     horizons: list[int],
     options: CacheOptions,
     graph: GraphOptions | None,
+    today: date | None = None,
 ) -> Path:
     """Return the cache of a panel under these options, building it where it is missing.
 
@@ -65,6 +82,7 @@ def build_cache(
         horizons: trading days ahead of each target.
         options: storage.
         graph: neighbours of each day; None for none.
+        today: later dates are an error; null is the date of this computer.
 
     Raises:
         InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.
@@ -82,6 +100,7 @@ def build_cache(
             f"{panel_path}: graph.sector_k is {graph.sector_k} and the panel has no sector column; set it to 0, or "
             f"name the column in panel.schema.sector"
         )
+    options.day_rules.check(OPTIONS)
     min_date = _parse_date(options.min_date)
     source = source_fingerprint(files)
     stored = {k: v for k, v in asdict(options).items() if k != "dir"}
@@ -97,8 +116,8 @@ def build_cache(
         if donor is None:
             for file in files:
                 check_file(file)
-            survey = survey_panel(files, columns, min_date)
-            check_codes(files[0], len(survey.codes), len(survey.calendar), int(survey.rows.sum()))
+            survey = survey_panel(files, columns, min_date, options.day_rules, today)
+            check_codes(files[0], len(survey.codes), int((survey.rows > 0).sum()), int(survey.rows.sum()))
             manifest = write_days(folder, files, columns, survey, scaling, options.infinite, options.dtype)
         else:
             manifest = read_manifest(donor)

@@ -107,12 +107,12 @@ def refuse_duplicates(
 def one_per_day(
     values: Float32[np.ndarray, "regimes rows"], names: Sequence[str], day: str
 ) -> list[float | None]:
-    """Take each market-wide column's one value of a day; None where it is unknown.
+    """Take each market-wide column's one value of a day; None where it is unknown, as on a day without rows.
 
     Raises:
         InputError: a column has two values on the day.
     """
-    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
+    low, high = (f.reduce(values, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
     for name, a, b in zip(names, low, high, strict=True):
         if a < b:
             raise InputError(f"market-wide column {name!r} has values {a} to {b} on {day}; it must have one")

@@ -14,7 +14,7 @@ from typing import Any
 from atft.data.record_file import FileRecord
 from atft.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the files' meaning changes: an older cache is then built anew, never misread."""
 NAME = "manifest.json"
 
@@ -63,6 +63,8 @@ class Manifest:
     """[days][horizons]; known targets in the universe."""
     panel_rows: int
     """Rows of the panel in the kept dates; those of stocks that are never in the universe are not cached."""
+    calendar: tuple[str, ...]
+    """What was left out of the calendar, inserted or kept though it looks wrong; a line each."""
     infinite: dict[str, int]
     """Infinite cells that were turned into missing ones, per column."""
     files: dict[str, FileRecord]

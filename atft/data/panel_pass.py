@@ -72,6 +72,22 @@ class PanelPass:
         self.cells = InfiniteGate(self.numbers, infinite)
         self.labels = LabelGate(columns, self.numbers)
         self.stored_scaled = np.array([s != "raw" for s in scaling])
+        self.unknown = self._over_gaps()
+
+    def _over_gaps(self) -> list[tuple[int, Array]]:
+        """Places of targets and the one-day return, each with the days, bool [days], that it straddles a gap on."""
+        columns, inserted = self.columns, self.survey.rows == 0
+        if not inserted.any():
+            return []
+        so_far = np.concatenate([[0], np.cumsum(inserted)])
+        day = np.arange(len(inserted))
+        reaches = {p: columns.lag + h for p, h in zip(self.places["target"], columns.horizons, strict=True)}
+        for place, horizon in zip(self.places["delayed_target"], columns.horizons, strict=False):
+            reaches[place] = columns.lag + 1 + horizon
+        over = [
+            (p, so_far[np.minimum(day + n, len(day) - 1) + 1] > so_far[day + 1]) for p, n in reaches.items()
+        ]
+        return over + [(p, np.append(False, inserted[:-1])) for p in self.places["return_1d"]]
 
     def rows(self, batch: pa.RecordBatch) -> Rows:
         """Read a batch of whole days: numbers, slots, flags. Called in the order of the days.
@@ -112,9 +128,12 @@ class PanelPass:
         numbers = rows.numbers[:, start:stop]
         market = numbers[self.places["regime"]]
         numbers = numbers[:, kept]
+        for place, days in self.unknown:
+            if days[index]:
+                numbers[place] = np.nan
         features = numbers[: len(self.columns.features)]
         for way, which in self.scaled.items():
-            if len(which):
+            if len(which) and len(slot):
                 features[which] = SCALERS[way](features[which], universe)
         known, telling = measure_features(features, universe, self.stored_scaled)
 
@@ -224,6 +243,7 @@ def write_days(
         regimes=columns.regime,
         context=columns.context,
         panel_rows=int(survey.rows.sum()),
+        calendar=survey.findings,
         infinite=stream.cells.counts,
         files={"days": writer.finish()},
         **by_day,
@@ -234,10 +254,15 @@ def _days(stream: PanelPass, batches: Iterator[pa.RecordBatch], half: Array) -> 
     # Arrow's pool has as many threads as the caps allow this process.
     with ThreadPoolExecutor(max_workers=pa.cpu_count()) as pool:
         waiting: deque[Future[Day]] = deque()
+        done = 0
         for batch in batches:
             rows = stream.rows(batch)
             before = len(waiting)
-            waiting.extend(pool.submit(stream.day, rows, bounds, half) for bounds in rows.bounds)
+            for index, start, stop in rows.bounds:
+                # Days inserted into a gap have no rows.
+                waiting.extend(pool.submit(stream.day, rows, (i, 0, 0), half) for i in range(done, index))
+                waiting.append(pool.submit(stream.day, rows, (index, start, stop), half))
+                done = index + 1
             for _ in range(before):
                 yield waiting.popleft().result()
         while waiting:

@@ -37,6 +37,7 @@ def describe(cache: DayCache) -> list[str]:
             lines.append(
                 f"          {few} of its {len(cache.refreshes)} refreshes saw fewer than {m.graph['window']} days"
             )
+    lines += [f"calendar  {line}" for line in m.calendar]
     if m.infinite:
         lines.append(
             f"infinite  {sum(m.infinite.values()):,} cells of {len(m.infinite)} columns made missing"

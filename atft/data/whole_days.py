@@ -34,16 +34,16 @@ def whole_days(
         bytes_per_batch: about how much is held at a time.
     """
     names = columns.all
-    first = int(survey.calendar[0])
-    batches = (_since(b, columns, first) for b in read_batches(files, columns, names, bytes_per_batch))
+    batches = (_on_calendar(b, columns, survey) for b in read_batches(files, columns, names, bytes_per_batch))
     if survey.in_order:
         return _joined(batches, columns)
     return _dealt(batches, columns, survey, scratch, max(1, bytes_per_batch // (4 * len(names))))
 
 
-def _since(batch: pa.RecordBatch, columns: PanelColumns, first: int) -> pa.RecordBatch:
+def _on_calendar(batch: pa.RecordBatch, columns: PanelColumns, survey: Survey) -> pa.RecordBatch:
     days = day_numbers(batch, columns.date)
-    return batch if not len(days) or days.min() >= first else batch.filter(pa.array(days >= first))
+    kept = (days >= survey.calendar[0]) & ~np.isin(days, survey.left_out)
+    return batch if kept.all() else batch.filter(pa.array(kept))
 
 
 def _joined(batches: Iterable[pa.RecordBatch], columns: PanelColumns) -> Iterator[pa.RecordBatch]:

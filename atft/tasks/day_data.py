@@ -143,12 +143,14 @@ class DayData(pl.LightningDataModule):
 
     def predict_lines(self) -> list[str]:
         """Say which days asked for lack the history for a score, or for the same one as with more history."""
-        return history_lines(self.open_cache(), *self._to_predict(), self.loader_options.lookback)
+        lines = history_lines(self.open_cache(), *self._to_predict(), self.loader_options.lookback)
+        return [*self.open_cache().manifest.calendar, *lines]
 
     def training_lines(self) -> list[str]:
         """Say which training days read a graph of fewer days than its window."""
         none = np.empty(0, dtype=np.int64)
-        return history_lines(self.open_cache(), self.split.train, none, self.loader_options.lookback)
+        lines = history_lines(self.open_cache(), self.split.train, none, self.loader_options.lookback)
+        return [*self.open_cache().manifest.calendar, *lines]
 
     def _to_predict(self) -> tuple[Days, Days]:
         first, last = self.split_options.val[0], self.open_cache().manifest.dates[-1].isoformat()

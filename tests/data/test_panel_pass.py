@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,58 @@ def test_infinite_cells_can_be_counted_as_missing(make_panel: MakePanel, make_ca
     rows = frame.filter(pl.col("code") == "S003").height
     assert cache.manifest.infinite == {"x_0": rows}
     assert np.isnan(cache.day(3).features[cache.manifest.codes.index("S003"), 0])
+
+
+def test_days_of_a_gap_are_empty_and_what_straddles_it_is_unknown(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    panel = make_panel(missing=0.0, extra={"target_1d_lag1": _noise(1), "target_5d_lag1": _noise(2)})
+    frame = pl.read_parquet(panel)
+    whole = make_cache(panel, graph=None)
+    gap = pl.col("date").is_between(date(2015, 3, 2), date(2015, 3, 13))
+    frame.filter(~gap).write_parquet(panel)
+    cache = make_cache(panel, graph=None, rank=["x_0"], zscore=["x_1"])
+    held = cache.manifest
+    assert held.dates == whole.manifest.dates
+    assert held.calendar[0].startswith(
+        "unknown across, gaps of more than 4 weekdays: 1, the first 2015-02-27"
+    )
+    inside = [i for i, d in enumerate(held.dates) if date(2015, 3, 2) <= d <= date(2015, 3, 13)]
+    first, after = inside[0], inside[-1] + 1
+    for day in inside:
+        view = cache.day(day)
+        assert not view.observed.any()
+        assert np.isnan(view.features).all()
+        assert np.isnan(view.target).all()
+        assert held.universe_rows[day] == held.observed_rows[day] == 0
+        assert held.regime[day] == (None,)
+    for day in set(range(len(cache))) - set(inside):
+        got, want = cache.day(day), whole.day(day)
+        for name, lag in (("target", 0), ("delayed_target", 1)):
+            for place, horizon in enumerate((1, 5)):
+                straddles = first - horizon - lag <= day < first
+                expected = getattr(want, name)[:, place] * (np.nan if straddles else 1)
+                np.testing.assert_array_equal(getattr(got, name)[:, place], expected)
+        np.testing.assert_array_equal(got.return_1d, want.return_1d * (np.nan if day == after else 1))
+        np.testing.assert_array_equal(got.context[:, 1:], want.context[:, 1:])
+
+
+def test_a_day_left_out_leaves_the_cache_as_if_it_were_not_in_the_panel(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    want = make_cache(panel)
+    saturday = frame.filter(pl.col("date") == date(2015, 3, 6)).head(3).with_columns(date=date(2015, 3, 7))
+    for rows in (pl.concat([frame, saturday]), pl.concat([frame, saturday]).sort("date", "code")):
+        rows.write_parquet(panel)
+        got = make_cache(panel, rare_weekdays="exclude")
+        assert got.path != want.path
+        for key in ("days", "graph"):
+            assert got.manifest.files[key].crcs == want.manifest.files[key].crcs
+        assert got.manifest.panel_rows == want.manifest.panel_rows
+        assert "left out, dates on Saturday" in got.manifest.calendar[0]
+
+
+def _noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(80 * 20).astype(np.float32)

@@ -1,4 +1,8 @@
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import polars as pl
 
 from atft.data.cache import DayCache
 from atft.data.summary import describe
@@ -18,3 +22,13 @@ def test_a_cache_says_what_it_holds(make_cache: Make) -> None:
     assert "3 nearest + 2 of the sector" in text
     assert "GB" in text
     assert "graph     none" in describe(make_cache(graph=None))
+
+
+def test_what_was_found_in_the_calendar_is_named(make_panel: Callable[..., Path], make_cache: Make) -> None:
+    panel = make_panel()
+    assert not any("calendar" in line for line in describe(make_cache(panel)))
+    frame = pl.read_parquet(panel)
+    frame.filter(~pl.col("date").is_between(date(2015, 3, 2), date(2015, 3, 13))).write_parquet(panel)
+    assert "calendar  unknown across, gaps of more than 4 weekdays: 1" in "\n".join(
+        describe(make_cache(panel))
+    )

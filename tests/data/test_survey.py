@@ -3,9 +3,12 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from atft.data.survey import survey_panel
+from atft.errors import InputError
 from atft.panel import PanelSchema, footer_names, resolve
+from atft.trading_days import DayRules
 
 MakePanel = Callable[..., Path]
 
@@ -49,3 +52,104 @@ def test_earlier_days_are_counted_as_dropped(make_panel: MakePanel) -> None:
     found = _survey(panel, date(2015, 2, 2))
     assert found.dropped == frame.filter(pl.col("date") < date(2015, 2, 2)).height
     assert found.dates[0] == date(2015, 2, 2)
+
+
+def _weekdays(frame: pl.DataFrame) -> list[date]:
+    return frame["date"].unique().sort().to_list()
+
+
+def _plus(frame: pl.DataFrame, day: date, rows: int | None = None) -> pl.DataFrame:
+    """The panel with rows of the day before dated ``day`` too."""
+    before = frame.filter(pl.col("date") < day)["date"].max()
+    extra = frame.filter(pl.col("date") == before).head(rows or frame.height)
+    return pl.concat([frame.filter(pl.col("date") != day), extra.with_columns(date=pl.lit(day))])
+
+
+SATURDAY = date(2015, 3, 7)
+UNKNOWN = ("return_1d", "target_1d", "target_5d")
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (
+            lambda f: _plus(f, SATURDAY, 3),
+            "dates on Saturday, when this market rarely trades: 1, .* set data.cache.r",
+        ),
+        (
+            lambda f: _plus(f, date(2015, 3, 10), 3),
+            "usual stocks: 1, .*2015-03-10 .3 stocks.* set data.cache.thin_days",
+        ),
+        (
+            lambda f: _plus(f, date(2015, 3, 10)).with_columns(
+                pl.when(pl.col("date") != date(2015, 3, 10)).then(pl.col(n)).alias(n) for n in UNKNOWN
+            ),
+            r"usual stocks: 1, the first 2015-03-10 \(0 stocks\)",
+        ),
+        (
+            lambda f: f.with_columns(
+                traded_value=pl.when(pl.col("date") == date(2015, 3, 10)).then(0.0).otherwise("traded_value")
+            ),
+            r"5% of the usual traded value: 1, the first 2015-03-10 \(0\)",
+        ),
+        (lambda f: _plus(f, date(2015, 6, 3), 1), "1 dates are in the future, the last 2015-06-03"),
+    ],
+    ids=["Saturday", "thin", "unknown", "holiday bar", "future"],
+)
+def test_a_day_that_is_no_session_is_one_line_or_leaves_no_trace(
+    make_panel: MakePanel, plant: Callable[[pl.DataFrame], pl.DataFrame], said: str
+) -> None:
+    panel = make_panel(missing=0.0)
+    frame = pl.read_parquet(panel)
+    plant(frame).write_parquet(panel)
+    today = date(2015, 6, 1)
+    columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    with pytest.raises(InputError, match=said) as caught:
+        survey_panel([panel], columns, None, DayRules(), today)
+    assert "\n" not in str(caught.value)
+    if "future" in said:
+        return
+    found = survey_panel([panel], columns, None, DayRules("exclude", "exclude"), today)
+    expected = [d for d in _weekdays(frame) if "Saturday" in said or d != date(2015, 3, 10)]
+    assert list(found.dates) == expected
+    assert len(found.left_out) == len(found.findings) == 1
+    kept = survey_panel([panel], columns, None, DayRules("keep", "keep"), today)
+    assert len(kept.dates) == len(expected) + 1
+    assert not len(kept.left_out)
+
+
+def test_a_stock_that_is_ranked_on_a_day_left_out_only_gets_no_slot(make_panel: MakePanel) -> None:
+    panel = make_panel(missing=0.0)
+    frame = pl.read_parquet(panel)
+    coin = frame.filter(pl.col("code") == "S001").with_columns(code=pl.lit("COIN"), universe=False)
+    ranked = coin.head(1).with_columns(date=pl.lit(SATURDAY), universe=True)
+    pl.concat([frame, coin, ranked]).write_parquet(panel)
+    columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    assert "COIN" not in survey_panel([panel], columns, None, DayRules("exclude")).codes
+    assert "COIN" in survey_panel([panel], columns, None, DayRules("keep")).codes
+
+
+def test_a_panel_without_returns_counts_its_rows(make_panel: MakePanel) -> None:
+    panel = make_panel(missing=0.0)
+    frame = pl.read_parquet(panel)
+    for changed in (
+        frame.drop("return_1d", "traded_value"),
+        frame.with_columns(pl.lit(None, pl.Float32).alias(n) for n in ("return_1d", "target_1d")),
+    ):
+        changed.write_parquet(panel)
+        assert list(_survey(panel).dates) == _weekdays(frame)
+        assert _survey(panel).findings == ()
+
+
+def test_a_gap_becomes_days_without_rows(make_panel: MakePanel) -> None:
+    panel = make_panel(missing=0.0)
+    frame = pl.read_parquet(panel)
+    frame.filter(~pl.col("date").is_between(date(2015, 3, 2), date(2015, 3, 13))).write_parquet(panel)
+    found = _survey(panel)
+    assert list(found.dates) == _weekdays(frame)
+    inserted = [d for d, rows in zip(found.dates, found.rows, strict=True) if not rows]
+    assert inserted == [d for d in _weekdays(frame) if date(2015, 3, 2) <= d <= date(2015, 3, 13)]
+    assert (
+        "gaps of more than 4 weekdays: 1, the first 2015-02-27 to 2015-03-16 (10 missing)"
+        in found.findings[0]
+    )
