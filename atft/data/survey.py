@@ -87,9 +87,11 @@ def survey_panel(
         raise InputError(f"{where}: the panel has no row{after}; check the path and cache.min_date")
     numbers = np.array(sorted(seen.days), dtype=np.int32)
     rows, known, value = np.array([seen.days[int(d)] for d in numbers]).T
+    counts = known if known.any() else rows
+    counts[0] = rows[0]  # nothing trails on the first date
     judged = judge_days(
         [EPOCH + timedelta(days=int(d)) for d in numbers],
-        (known if known.any() else rows).astype(np.int64),
+        counts.astype(np.int64),
         value,
         rules or DayRules(),
         str(where),

@@ -163,4 +163,4 @@ def test_a_day_left_out_leaves_the_cache_as_if_it_were_not_in_the_panel(
 
 
 def _noise(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(80 * 20).astype(np.float32)
+    return (0.02 * np.random.default_rng(seed).standard_normal(80 * 20)).astype(np.float32)
