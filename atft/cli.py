@@ -31,6 +31,8 @@ Watch runs:                            tensorboard --logdir lightning_logs
 Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
 """
 
+LONGEST = 280
+"""Characters of an error's line; its beginning and its end are kept."""
 MOST_THREADS = 4096
 MOST_READ = 1 << 20
 """Characters of a config that are searched for ``threads:`` before anything heavy is imported."""
@@ -120,7 +122,7 @@ def sentence(error: BaseException) -> str:
     text = str(error)
     if "Original Traceback" in text:  # an InputError, which has escaped the line breaks of the traceback too
         text = text.replace("\\n", "\n").strip().splitlines()[-1].partition(": ")[2]
-    return printable(" ".join(text.split()))
+    return clip(printable(" ".join(text.split())), LONGEST)
 
 
 def guarded(action: Callable[[], int], debug: bool) -> int:

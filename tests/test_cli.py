@@ -81,3 +81,8 @@ def test_a_file_name_of_the_machine_is_escaped_too(capsys: pytest.CaptureFixture
 
 def test_lines_of_an_error_that_is_not_ours_are_joined() -> None:
     assert sentence(RunFailed("two\n  lines")) == "two lines"
+
+
+def test_a_line_keeps_its_beginning_and_its_end() -> None:
+    line = sentence(InputError(f"a.parquet: {'x' * 3000}; fix it there"))
+    assert len(line) <= 280 and line.startswith("a.parquet: xxx") and line.endswith("xxx; fix it there")

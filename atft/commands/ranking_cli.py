@@ -172,7 +172,7 @@ class RankingCLI(LightningCLI):
         check_classes(self.config)
         name = str(self.config.get("name"))
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
-            raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r}")
+            raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r:.60}")
         check_trainer_options(self.config.trainer.as_dict())
         settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)

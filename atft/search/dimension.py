@@ -175,27 +175,27 @@ def read_dimension(name: str, given: Any) -> Dimension:
     """
     form = "{type: float, low: 1e-5, high: 1e-3, log: true} or {type: categorical, choices: [...]}"
     if not isinstance(given, Mapping):
-        raise InputError(f"{name}: a dimension is written {form}, got {given!r}")
+        raise InputError(f"{name}: a dimension is written {form}, got {given!r:.60}")
     kind = given.get("type")
-    if kind not in TYPES:
-        raise InputError(f"{name}: type must be float, int or categorical, got {kind!r}; write {form}")
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise InputError(f"{name}: type must be float, int or categorical, got {kind!r:.60}; write {form}")
     options = {k: v for k, v in given.items() if k != "type"}
     known = [f.name for f in fields(TYPES[kind])]
     for key in options:
         if key not in known:
-            raise InputError(f"{name}: {kind} has no {key!r}{nearest(str(key), known)}")
+            raise InputError(f"{name}: {kind} has no {key!r:.60}{nearest(str(key), known)}")
     wanted = ["choices"] if kind == "categorical" else ["low", "high"]
     for key in wanted:
         if key not in options:
             raise InputError(f"{name}: {kind} needs {' and '.join(wanted)}")
     if kind == "categorical" and not isinstance(options["choices"], list | dict):
         raise InputError(
-            f"{name}: choices must be a list, or names with their blocks, got {options['choices']!r}"
+            f"{name}: choices must be a list, or names with their blocks, got {options['choices']!r:.60}"
         )
     odd = [c for c in options.get("choices", []) if not isinstance(c, bool | int | float | str | None)]
     if odd:
         raise InputError(
-            f"{name}: a choice is a number, a word, true, false or null, got {odd[0]!r}; "
+            f"{name}: a choice is a number, a word, true, false or null, got {odd[0]!r:.60}; "
             "give blocks of configuration a name, as choices: {name: block}"
         )
     for key in (k for k in ("low", "high", "step") if k in options):
@@ -203,9 +203,9 @@ def read_dimension(name: str, given: Any) -> Dimension:
             del options[key]
         elif not _is_number(options[key]) or (kind == "int" and not isinstance(options[key], int)):
             number = "whole number" if kind == "int" else "number"
-            raise InputError(f"{name}: {key} must be a {number}, got {options[key]!r}")
+            raise InputError(f"{name}: {key} must be a {number}, got {options[key]!r:.60}")
     if not isinstance(options.get("log", False), bool):
-        raise InputError(f"{name}: log must be true or false, got {options['log']!r}")
+        raise InputError(f"{name}: log must be true or false, got {options['log']!r:.60}")
     held = TYPES[kind](**options)
     held.check(name)
     return held
@@ -237,7 +237,7 @@ def _check_range(key: str, low: float, high: float, log: bool, step: float | Non
     if step <= 0:
         raise InputError(f"{key}: step must be above 0, got {step:g}")
     steps = (high - low) / step
-    if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+    if not math.isfinite(steps) or abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
         raise InputError(f"{key}: {low:g} to {high:g} is no whole number of steps of {step:g}; move high")
 
 

@@ -154,7 +154,7 @@ def read_sweep(path: Path, **changes: Any) -> SweepOptions:
         for parent in parents:
             inside = inside.setdefault(parent, {})
             if not isinstance(inside, dict):
-                raise InputError(f"{path}: no key {key!r}; {parent} holds {inside!r}")
+                raise InputError(f"{path}: no key {key!r:.60}; {parent} holds {inside!r:.60}")
         inside[last] = value
     try:
         return sweep_of(given)
@@ -175,7 +175,7 @@ def sweep_of(given: Mapping[str, Any] | str) -> SweepOptions:
         plain["enqueue"] if isinstance(plain.get("enqueue"), list) else [], start=1
     ):
         if not isinstance(point, Mapping):
-            raise InputError(f"enqueue: point {number} must be a mapping of keys of space, got {point!r}")
+            raise InputError(f"enqueue: point {number} must be a mapping of keys of space, got {point!r:.60}")
     return typed(SweepOptions, plain)
 
 
@@ -186,7 +186,7 @@ def check_name(key: str, name: str) -> None:
         InputError: the name holds other than letters, digits and ``._-``, or only dots, or is too long.
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
-        raise InputError(f"{key} must be 1 to 80 letters, digits or ._-, got {name!r}")
+        raise InputError(f"{key} must be 1 to 80 letters, digits or ._-, got {name!r:.60}")
 
 
 def _check_bounds(sweep: SweepOptions) -> None:
@@ -218,10 +218,10 @@ def _check_bounds(sweep: SweepOptions) -> None:
     if sweep.storage and not re.match(r"(sqlite|postgres(ql)?|mysql|mariadb|grpc)(\+\w+)?:", sweep.storage):
         raise InputError(
             "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, "
-            f"got {hide(sweep.storage, sweep.storage)!r}"
+            f"got {hide(sweep.storage, sweep.storage)!r:.60}"
         )
     if not sweep.root or any(c in sweep.root for c in "?#{}"):
-        raise InputError(f"root must be a folder without ? # {{ }} in its name, got {sweep.root!r}")
+        raise InputError(f"root must be a folder without ? # {{ }} in its name, got {sweep.root!r:.60}")
 
 
 def _check_keys(sweep: SweepOptions) -> None:
@@ -231,7 +231,7 @@ def _check_keys(sweep: SweepOptions) -> None:
     keys = [*sweep.space, *sweep.fixed]
     for key in keys:
         if not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", key):
-            raise InputError(f"space and fixed are named by dotted keys, got {key!r}")
+            raise InputError(f"space and fixed are named by dotted keys, got {key!r:.60}")
         above = next((other for other in keys if key.startswith(f"{other}.")), None)
         if above is None:
             continue

@@ -118,9 +118,9 @@ def check_point(space: Space, point: Mapping[str, Any], name: str) -> None:
     """
     for key, value in point.items():
         if key not in space:
-            raise InputError(f"{name}: no key {key!r} in space{nearest(key, space)}")
+            raise InputError(f"{name}: no key {key!r:.60} in space{nearest(key, space)}")
         if not space[key].holds(value):
-            raise InputError(f"{name}: {key} must lie in {describe(space[key])}, got {value!r}")
+            raise InputError(f"{name}: {key} must lie in {describe(space[key])}, got {value!r:.60}")
 
 
 def _at(values: Mapping[str, Sequence[Scalar]], place: int) -> Point:

@@ -37,22 +37,24 @@ def typed(kind: type[Options], given: Mapping[str, Any], inside: str = "") -> Op
     values = {}
     for key, value in given.items():
         if key not in hints:
-            raise InputError(f"unknown key {inside + str(key)!r}{nearest(str(key), hints)}")
+            raise InputError(f"unknown key {inside + str(key)!r:.60}{nearest(str(key), hints)}")
         values[key] = _value(hints[key], value, inside + key)
     for known in fields(kind):  # type: ignore[arg-type]
         if known.default is MISSING and known.default_factory is MISSING and known.name not in given:
-            raise InputError(f"the key {inside + known.name!r} is missing")
+            raise InputError(f"the key {inside + known.name!r:.60} is missing")
     return kind(**values)
 
 
 def _value(kind: Any, value: Any, key: str) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, Mapping):
-            raise InputError(f"{key} must be a mapping of {', '.join(get_type_hints(kind))}, got {value!r}")
+            raise InputError(
+                f"{key} must be a mapping of {', '.join(get_type_hints(kind))}, got {value!r:.60}"
+            )
         return typed(kind, value, f"{key}.")
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise InputError(f"{key}: no {value!r}{nearest(str(value), get_args(kind))}")
+            raise InputError(f"{key}: no {value!r:.60}{nearest(str(value), get_args(kind))}")
         return value
     allowed = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if isinstance(value, str) and str not in allowed:
@@ -62,5 +64,5 @@ def _value(kind: Any, value: Any, key: str) -> Any:
         value = float(value)
     if type(value) not in plain:
         wanted = " or ".join(WORDS.get(a, "a mapping") for a in plain)
-        raise InputError(f"{key} must be {wanted}, got {value!r}")
+        raise InputError(f"{key} must be {wanted}, got {value!r:.60}")
     return value

@@ -50,6 +50,7 @@ def test_values_take_the_type_of_their_field(given: dict[str, Any], held: Outer)
         ({"share": "x"}, "share must be a number or null, got 'x'"),
         ({"kind": "fsat"}, "kind: no 'fsat'; did you mean 'fast'?"),
         ({"names": "x"}, "names must be a list, got 'x'"),
+        ({"count": "x" * 3000}, f"count must be a whole number, got '{'x' * 59}"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_its_key(given: dict[str, Any], told: str) -> None:
