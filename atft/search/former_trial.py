@@ -24,10 +24,8 @@ class Former(NamedTuple):
     """What a failed trial left to go on from."""
 
     directory: Path
-    epoch: int
-    """The last one whose checkpoint is whole, from 0."""
     history: list[dict[str, Any]]
-    """Metrics of the epochs up to that one."""
+    """Metrics of the epochs that were over at its last checkpoint."""
     over: bool
     """It had ended by itself; only its value was not told."""
 
@@ -45,20 +43,21 @@ def read_former(directory: Path, alarms: list[str], epochs: int) -> Former | Non
         return None  # it ended within its first epoch
     metrics = read_json(directory / "metrics.json")
     try:
-        epoch = int(read_checkpoint(path)["epoch"])
+        progress = read_checkpoint(path)["loops"]["fit_loop"]["epoch_progress"]
+        done = int(progress["current"]["processed"])  # the checkpoint may be of the middle of the next one
         receipt = read_receipt(directory)
     except (InputError, OSError, ValueError, KeyError, TypeError) as error:
         alarms.append(f"{path} cannot be used, training starts afresh: {' '.join(str(error).split())}")
         return None
     epochs_held = (metrics or {}).get("epochs", [])
     history = [
-        {k: math.nan if v is None else v for k, v in e.items()} for e in epochs_held if e["epoch"] <= epoch
+        {k: math.nan if v is None else v for k, v in e.items()} for e in epochs_held if e["epoch"] < done
     ]
-    if [e["epoch"] for e in history] != list(range(epoch + 1)):
+    if [e["epoch"] for e in history] != list(range(done)):
         alarms.append(f"{directory}: metrics.json lacks epochs of last.ckpt; training starts afresh")
         return None
     ended = receipt.status in ("completed", "stopped") and not receipt.reason.startswith(INTERRUPTED)
-    return Former(directory, epoch, history, ended or epoch + 1 >= epochs)
+    return Former(directory, history, ended or done >= epochs)
 
 
 def report_again(trial: "optuna.Trial", history: list[dict[str, Any]], metric: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
+import yaml
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
@@ -152,7 +153,8 @@ def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_ev
     config["early_stopping"] = {"patience": 9}
     cli = build("fit", config, tmp_path / "resumed", quiet=True)
     recorder = Recorder()
-    cli.trainer.loggers = [TensorBoardLogger(tmp_path, default_hp_metric=False), recorder]
+    own = CSVLogger(tmp_path, name="own", version="")
+    cli.trainer.loggers = [TensorBoardLogger(tmp_path, default_hp_metric=False), recorder, own]
     last = torch.load(tiny_run.directory / "last.ckpt")
     for scheduler in last["lr_schedulers"]:
         scheduler["base_lrs"] = [1e-30] * len(scheduler["base_lrs"])
@@ -169,3 +171,6 @@ def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_ev
     assert recorder.settings["model.network.hidden_size"] == 8
     asked = plugin_data(events, "_hparams_/session_start_info").session_start_info.hparams
     assert set(asked) == set(recorder.settings)
+    assert yaml.safe_load((tmp_path / "own" / "hparams.yaml").read_text()) == recorder.settings
+    header = (tmp_path / "own" / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert set(expected) < set(header)

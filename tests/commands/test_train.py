@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
@@ -155,6 +156,10 @@ def test_two_processes_train_like_one(
     assert receipts[0].rows == receipts[1].rows and receipts[0].days == receipts[1].days
     assert all(c.planned == c.seen for r in receipts for c in (*r.rows.values(), *r.days.values()))
     assert receipts[0].steps == receipts[1].steps
+    # Every value has the same place on the axis; the gradient of one process is in more blocks.
+    events = [EventAccumulator(str(run)).Reload() for run in (one, other)]
+    axes = [{tag: [e.step for e in held.Scalars(tag)] for tag in held.Tags()["scalars"]} for held in events]
+    assert axes[0] == axes[1] and axes[0]["val/rank_ic"][-1] == receipts[0].steps
     weights = [torch.load(run / "last.ckpt")["state_dict"] for run in (one, other)]
     # Two ranks move the moments (of the sharpe term, off here) by two blocks at once: of the same days.
     assert torch.equal(*(w["objective.moments.days"] for w in weights))

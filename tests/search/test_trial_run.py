@@ -226,6 +226,28 @@ def test_an_epoch_whose_checkpoint_was_never_written_is_trained_again(small: Cal
     assert sweep.frozen(1).intermediate_values == sweep.frozen(2).intermediate_values
 
 
+def test_a_trial_that_broke_within_an_epoch_goes_on_from_there(
+    small: Callable[..., Small], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = small(fixed={"checkpoint.every_n_train_steps": 3})
+    former = RankingTask.training_step
+
+    def breaks(self: RankingTask, *given: Any) -> None:
+        if self.current_epoch == 1 and self.trainer.is_last_batch:
+            raise RuntimeError("broke")
+        former(self, *given)
+
+    with monkeypatch.context() as patch, pytest.raises(TrialFailed):
+        patch.setattr(RankingTask, "training_step", breaks)
+        sweep.run()
+    last = torch.load(sweep.trial(0) / "last.ckpt")
+    assert last["epoch"] == 1 and last["global_step"] % 3 == 0
+    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run()
+    assert sweep.frozen(1).intermediate_values == sweep.frozen(2).intermediate_values
+    receipt = read_receipt(sweep.trial(1))
+    assert receipt.resumed_from == str(sweep.trial(0) / "last.ckpt") and receipt.alarms == []
+
+
 @pytest.mark.parametrize("damage", ["last.ckpt", "metrics.json"])
 def test_a_damaged_former_trial_is_not_used_and_that_is_said(
     damage: str, small: Callable[..., Small]
