@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from atft.data.survey import EPOCH
+from atft.dates import EPOCH
 from atft.errors import InputError
 
 STD_BOUNDS = (1e-3, 2.0)

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from atft.data.panel_stream import read_batches
+from atft.dates import EPOCH
 from atft.errors import InputError
 from atft.panel import PanelColumns
 from atft.trading_days import DayRules, judge_days
 
-EPOCH = date(1970, 1, 1)
 OPTIONS = "data.cache."
 """Where the options of the calendar stand."""
 VALUE = "traded_value"
