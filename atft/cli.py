@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.publish import FULL
+from atft.termination import exit_status, how_stopped, terminable
 from atft.threads import cap_threads
 
 USAGE = """\
@@ -133,7 +134,8 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         debug: let errors pass, with their traceback.
     """
     try:
-        return action()
+        with terminable():
+            return action()
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing left to say, and no traceback at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -151,8 +153,8 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
         print(f"atft: error: {printable(where)}{reason}", file=sys.stderr)  # noqa: T201
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if debug:
             raise
-        print("atft: interrupted", file=sys.stderr)  # noqa: T201
-        return 130
+        print(f"atft: {how_stopped(stop)}", file=sys.stderr)  # noqa: T201
+        return exit_status(stop)

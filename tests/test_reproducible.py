@@ -1,5 +1,6 @@
 """One seed is one run: repeated, interrupted and resumed, or read by worker processes, to the last bit."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one(
     one, other = torch.load(whole / "last.ckpt"), torch.load(second / "last.ckpt")
     assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]
     assert one["global_step"] == other["global_step"]
+    histories = [json.loads((run / "metrics.json").read_text())["epochs"] for run in (whole, second)]
+    assert [e["val/rank_ic"] for e in histories[0]] == [e["val/rank_ic"] for e in histories[1]]
     scores = [pl.read_parquet(run / "predictions.parquet") for run in (whole, second)]
     assert scores[0].equals(scores[1])
 

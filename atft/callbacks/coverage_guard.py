@@ -14,7 +14,8 @@ import lightning.pytorch as pl
 from atft.batch import DayBatch
 from atft.callbacks.alarm import sound_alarm
 from atft.callbacks.receipt import Coverage
-from atft.callbacks.run_record import find_record, limits
+from atft.callbacks.run_end import limits
+from atft.callbacks.run_record import find_record
 from atft.errors import InputError, LowCoverage
 
 SPLITS = {"train": "training", "val": "validation"}

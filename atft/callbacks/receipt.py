@@ -51,14 +51,17 @@ class PhaseRun:
 class Receipt:
     """The run's own account. ``status`` is running, completed, stopped, failed or limited.
 
-    ``stopped``: ended early on purpose (early stopping, a gate, a signal). ``limited``: a debugging limit was on,
-    so the figures speak of a part of the data. ``failed``: an error, or a final metric that is not a number.
+    ``running`` lasts until all is written that follows training. ``stopped``: ended early (early stopping, a gate,
+    a time limit, a callback, a signal). ``limited``: a debugging limit was on, so the figures speak of a part of
+    the data. ``failed``: an error, no optimiser step, or a final metric that is not a number.
     ``resumed_from`` is the checkpoint that training went on from; ``retried_from`` the directory of the failed
     trial that a sweep's trial takes the place of, whether or not it left a checkpoint to go on from.
     """
 
     status: str = "running"
     reason: str = ""
+    missing: list[str] = field(default_factory=list)
+    """What is not written yet of what a whole run leaves; ``fit --ckpt_path last`` goes on and writes it."""
     run: str = ""
     optimizer: str = ""
     scheduler: str = ""

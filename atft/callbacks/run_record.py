@@ -14,7 +14,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from atft.batch import DayBatch
@@ -30,8 +29,13 @@ from atft.callbacks.receipt import (
     write_receipt,
 )
 from atft.callbacks.run_checkpoint import find_checkpoint
+from atft.callbacks.run_end import outcome
 from atft.errors import InputError
 from atft.publish import publish_text
+from atft.termination import how_stopped
+
+AFTER_TRAINING = ("predictions.parquet", "comparison.txt", "final metrics")
+"""What a whole run leaves once its training is over."""
 
 
 class RunRecord(pl.Callback):
@@ -49,7 +53,13 @@ class RunRecord(pl.Callback):
         self.history: list[dict[str, Any]] = []
         """Metrics of each epoch by name, oldest first; of the run that this one goes on from too."""
         self.stopped = ""
-        """Why the run was ended on purpose by something else than early stopping; empty while it was not."""
+        """Why a gate or a sweep ended the run; empty while they did not."""
+        self.to_write: tuple[str, ...] = AFTER_TRAINING
+        """What follows training; nothing for a trial of a sweep."""
+        self.over = False
+        """The run goes on from a checkpoint whose training was over: only what follows is left to do."""
+        self._stepped = False
+        self._outcome = ("completed", "")
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
         self._calendar_days = 0
@@ -62,6 +72,10 @@ class RunRecord(pl.Callback):
         self._started = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
         self.receipt.digests["data"] = data.digest
+        self.receipt.missing = list(self.to_write)
+        if self.over:
+            trainer.should_stop = True
+            trainer.stopped_by = None  # type: ignore[attr-defined]
         self._calendar_days = len(data.open_cache())
         self.receipt.optimizer = type(trainer.optimizers[0]).__name__ if trainer.optimizers else ""
         self.receipt.scheduler = _scheduler_name(trainer)
@@ -91,6 +105,7 @@ class RunRecord(pl.Callback):
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
     ) -> None:
         self._count("train", batch)
+        self._stepped |= batch.closes_step
         self._idle_since = time.perf_counter()
 
     def on_validation_batch_end(
@@ -138,9 +153,13 @@ class RunRecord(pl.Callback):
         self._publish(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.receipt.status, self.receipt.reason = _outcome(trainer)
-        if self.stopped and self.receipt.status != "limited":
-            self.receipt.status, self.receipt.reason = "stopped", self.stopped
+        stepped = self._stepped or self.over
+        self._outcome = outcome(trainer, self.receipt.epochs, stepped, self.stopped)
+        self.receipt.steps = trainer.global_step
+        if self.receipt.missing:
+            self.receipt.reason = f"training is over; not written yet: {', '.join(self.receipt.missing)}"
+        else:
+            self.receipt.status, self.receipt.reason = self._outcome
         self._publish(trainer)
 
     def on_exception(
@@ -169,12 +188,24 @@ class RunRecord(pl.Callback):
         Args:
             final: metrics by name, of the selected checkpoint.
         """
+        self.receipt.status, self.receipt.reason = self._outcome
+        self.receipt.missing = []
         self.receipt.metrics = {**self.receipt.metrics, **final}
         broken = sorted(k for k, v in final.items() if k.endswith("/rank_ic") and v != v)
         if broken and self.receipt.status in ("completed", "stopped"):
             self.receipt.status = "failed"
             self.receipt.reason = f"{', '.join(broken)} is not a number: too many days with constant scores"
         self._write()
+
+    # -- what a checkpoint carries
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": list(self.history), "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = list(state_dict["history"])
+        self.receipt.epochs = len(self.history)
+        self.stopped = state_dict["stopped"] if self.over else ""
 
     # -- inside
 
@@ -217,8 +248,11 @@ class RunRecord(pl.Callback):
             self.receipt.metrics = dict(checkpoint.selected.validation())
 
     def _fail(self, error: BaseException) -> None:
-        self.receipt.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        self.receipt.reason = " ".join(f"{type(error).__name__}: {error}".strip(": ").split())
+        if isinstance(error, KeyboardInterrupt):
+            self.receipt.status, self.receipt.reason = "stopped", how_stopped(error)
+        else:
+            said = f"{type(error).__name__}: {error}".strip(": ")
+            self.receipt.status, self.receipt.reason = "failed", " ".join(said.split())
         # Where the disk is full, what was written before is all there is: the first error is the one to show.
         with suppress(InputError, OSError):
             self._write()
@@ -237,28 +271,3 @@ def _scheduler_name(trainer: pl.Trainer) -> str:
 def find_record(trainer: pl.Trainer) -> RunRecord | None:
     """The run's record, where it keeps one."""
     return next((c for c in trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
-
-
-def limits(trainer: pl.Trainer) -> list[str]:
-    """What was set to show the network less than a whole run would: ``["limit_train_batches=3"]``."""
-    train, val = trainer.limit_train_batches, trainer.limit_val_batches
-    reduced = {
-        "fast_dev_run": (trainer.fast_dev_run, bool(trainer.fast_dev_run)),  # type: ignore[attr-defined]
-        "overfit_batches": (trainer.overfit_batches, bool(trainer.overfit_batches)),  # type: ignore[attr-defined]
-        # 1.0 is all of them, 1 is one block
-        "limit_train_batches": (train, isinstance(train, int) or train != 1.0),
-        "limit_val_batches": (val, isinstance(val, int) or val != 1.0),
-        "max_steps": (trainer.max_steps, trainer.max_steps != -1),
-    }
-    return [f"{name}={value}" for name, (value, less) in reduced.items() if less]
-
-
-def _outcome(trainer: pl.Trainer) -> tuple[str, str]:
-    reduced = limits(trainer)
-    if reduced:
-        return "limited", ", ".join(reduced)
-    stopping = next((c for c in trainer.callbacks if isinstance(c, EarlyStopping)), None)  # type: ignore[attr-defined]
-    if stopping is not None and stopping.stopped_epoch:
-        best = float(stopping.best_score)
-        return "stopped", f"no better {stopping.monitor} than {best:.4f} for {stopping.patience} epochs"
-    return "completed", ""

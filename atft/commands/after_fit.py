@@ -34,7 +34,8 @@ def conclude(cli: "RankingCLI") -> int:
     console = Console(highlight=False)
     checkpoint = find_checkpoint(cli.trainer)
     if checkpoint is None or checkpoint.selected is None:
-        console.print("no checkpoint was kept: nothing to compare")
+        cli.record.finish({})
+        console.print(f"no checkpoint was kept, nothing to compare; {ending(cli)}", soft_wrap=True)
         return 0 if cli.record.receipt.status == "limited" else 1
     cli.datamodule.predict_dates = None  # every day from validation on, whatever `predict` is to score
     path = write_predictions_of(cli, checkpoint.best_model_path, cli.directory / "predictions.parquet")
@@ -46,18 +47,22 @@ def conclude(cli: "RankingCLI") -> int:
     if split == "test":
         final |= named_metrics(summarise_predictions(path, "val", cli.datamodule.split.min_stocks), "val")
     cli.record.finish(final)
+    console.print(f"\n{ending(cli)}", soft_wrap=True)
+    append_log(cli.directory, f"{text}\n\n{ending(cli)}")
+    return 1 if cli.record.receipt.status == "failed" else 0
+
+
+def ending(cli: "RankingCLI") -> str:
+    """How the run ended, and where it lies."""
     receipt = cli.record.receipt
     why = f" ({receipt.reason})" if receipt.reason else ""
-    last = f"\n{receipt.status}{why}; everything about the run: {cli.directory}"
-    console.print(last, soft_wrap=True)
-    append_log(cli.directory, f"{text}\n{last}")
-    return 1 if receipt.status == "failed" else 0
+    return f"{receipt.status}{why}; everything about the run: {cli.directory}"
 
 
 def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path:
     """Score every day to predict with a checkpoint and write the file."""
     data = cli.datamodule
-    digests = {"config": cli.run_digest, "run": str(cli.run_name)}
+    digests = {"config": cli.run_digest, "run": str(cli.config.name)}
     levels = cli.model.network.options.quantiles
     writer = PredictionWriter(path, data.open_cache(), data.split_of, digests, levels)
     trainer = pl.Trainer(

@@ -36,6 +36,7 @@ from atft.commands.run_callbacks import (
     refuse_unmeasured_averages,
 )
 from atft.commands.run_directory import make_version, next_version
+from atft.commands.run_trainer import RunTrainer
 from atft.commands.trainer_options import check_first_epoch, check_seed, check_trainer_options
 from atft.errors import InputError, one_line
 from atft.market.options import MarketOptions
@@ -82,6 +83,7 @@ class RankingCLI(LightningCLI):
         built: RankingCLI = kind(
             RankingTask,
             DayData,
+            trainer_class=RunTrainer,
             run=False,
             args=arguments,
             auto_configure_optimizers=False,
@@ -196,11 +198,6 @@ class RankingCLI(LightningCLI):
         """The folder of all versions of this run's name."""
         root = self.config.trainer.default_root_dir or "lightning_logs"
         return Path(root) / str(self.config.name)
-
-    @property
-    def run_name(self) -> str:
-        """The run's folder in ``lightning_logs``."""
-        return str(self.config.name)
 
     @property
     def run_digest(self) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from atft.commands.class_paths import check_classes, check_words
 from atft.commands.parser_errors import parser_errors
+from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
 from atft.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,31 +66,34 @@ def build(
 
 
 def fit(cli: "RankingCLI") -> int:
-    """Train, then score the days after training with the selected checkpoint and print the comparison."""
+    """Train, then score the days after training with the selected checkpoint and print the comparison.
+
+    A run that goes on from a finished training only does what follows it.
+    """
     import torch
 
     from atft.callbacks.run_log import append_log
     from atft.commands.after_fit import conclude
 
-    resumed = _resume_path(cli)
+    resumed, wanted = resume_path(cli), cli.trainer.max_epochs
     if resumed is not None:
-        _refuse_finished(cli, resumed)
+        cli.record.over = only_concludes(resumed, -1 if wanted is None else wanted)
     cli.record.receipt.resumed_from = resumed
     cli.own_directory()
     if cli.trainer.is_global_zero:
         for line in cli.datamodule.training_lines():
             print(line)  # noqa: T201
             append_log(cli.directory, line)
-    try:
+    with stops_say_how_to_go_on(cli):
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
-    except SystemExit:  # Lightning's answer to an interrupt, after its callbacks have said so
-        return 130
     alone = cli.trainer.is_global_zero
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # one process goes on, and must not wait for the others
     if not alone:
         return 0
-    with cli.record.concluding():
+    with cli.record.concluding(), stops_say_how_to_go_on(cli):
+        if resumed is not None:
+            keep_last(resumed, cli.directory)
         return conclude(cli)
 
 
@@ -98,7 +102,7 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     from rich.console import Console
 
     console = Console()
-    path = _resume_path(cli)
+    path = resume_path(cli)
     if path is None:
         raise InputError(
             f"{command} needs --ckpt_path FILE (or last): an untrained network has nothing to say"
@@ -113,32 +117,6 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     for name, value in sorted(metrics[0].items()) if cli.trainer.is_global_zero else ():
         console.print(f"{name:<24} {value:+.4f}", highlight=False)
     return 0
-
-
-def _refuse_finished(cli: "RankingCLI", checkpoint: str) -> None:
-    from atft.callbacks.atomic_checkpoint import read_checkpoint
-
-    progress = read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]
-    done, wanted = int(progress["current"]["processed"]), cli.trainer.max_epochs or -1
-    if 0 <= wanted <= done:
-        raise InputError(
-            f"{checkpoint}: {done} epochs are done and trainer.max_epochs is {wanted}; raise it to go on"
-        )
-
-
-def _resume_path(cli: "RankingCLI") -> str | None:
-    """The checkpoint that ``--ckpt_path`` names; ``last`` is the newest of the run's name."""
-    wanted = cli.config.get("ckpt_path")
-    if wanted is None:
-        return None
-    if wanted == "last":
-        found = sorted(cli.run_root.glob("version_*/last.ckpt"), key=lambda p: p.stat().st_mtime)
-        if not found:
-            raise InputError(
-                f"--ckpt_path=last: no last.ckpt under {cli.run_root}; leave it out to start afresh"
-            )
-        return str(found[-1])
-    return str(wanted)
 
 
 def _with_checkpoint_config(command: str, arguments: list[str], folder: Path) -> list[str]:

@@ -116,6 +116,7 @@ def fit(
     refuse_other_data(data_digest(cli.datamodule.panel), plan.labels.get("study_data", ""))
     cli.datamodule.opened = OPENED
     receipt = cli.record.receipt
+    cli.record.to_write = ()
     receipt.digests |= plan.labels
     receipt.retries += plan.retries
     receipt.retried_from = str(former) if former is not None else None

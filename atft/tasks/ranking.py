@@ -89,7 +89,7 @@ class RankingTask(pl.LightningModule):
         )
         self.step_log = StepLog()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
-        self._open_step = OpenStep()
+        self.open_step = OpenStep()
         self._training_chunks = DayChunks("train", self.memory_retries)
         self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
 
@@ -119,7 +119,7 @@ class RankingTask(pl.LightningModule):
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
         torch.manual_seed(block_seed(self._data_seed(), self.current_epoch, batch.place))
-        self._open_step.see(batch.place, self)
+        self.open_step.see(batch.place, self)
         forecast, value = self._training_chunks.run(
             batch,
             partial(self._add_gradient, batch),
@@ -134,9 +134,6 @@ class RankingTask(pl.LightningModule):
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients(batch.place)
-        if self.trainer.is_last_batch:
-            seen = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
-            self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
 
     def _add_gradient(self, batch: DayBatch, days: int) -> tuple[Forecast, ObjectiveValue]:
         """Add a block's gradient to its step's, with at most ``days`` of its days in memory at once."""
@@ -158,12 +155,15 @@ class RankingTask(pl.LightningModule):
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self._open_step.close()
+        self.open_step.close()
         self._advance_schedule(place)
         self.step_log.close_step(self, rate)
 
     def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
         count_optimiser_steps(self.trainer)
+        if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:  # a stop was asked for
+            seen = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
+            self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
 
     def _advance_schedule(self, place: int) -> None:
         advance = getattr(self.lr_schedulers(), "advance", None)
@@ -243,7 +243,7 @@ class RankingTask(pl.LightningModule):
     # -- what a checkpoint carries
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._open_step.rewind(checkpoint)
+        self.open_step.rewind(checkpoint)
         checkpoint["atft"] = {
             "features": self.trained_on,
             "config": self.config_text,

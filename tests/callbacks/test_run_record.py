@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from atft.callbacks.receipt import Coverage, read_receipt
-from atft.callbacks.run_record import RunRecord, limits
+from atft.callbacks.run_record import RunRecord
 from atft.tasks.ranking import RankingTask
 
 
@@ -229,23 +229,6 @@ def test_an_interrupted_run_is_stopped_and_ends_with_130(
 
 def test_a_final_metric_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
     record = RunRecord("name: a\n", tmp_path)
-    record.receipt.status = "completed"
     record.finish({"test/rank_ic": float("nan"), "val/rank_ic": 0.1})
     held = read_receipt(tmp_path)
     assert held.status == "failed" and held.reason.startswith("test/rank_ic is not a number")
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({}, []),
-        ({"limit_val_batches": 1.0, "limit_train_batches": 1.0}, []),
-        ({"limit_val_batches": 1}, ["limit_val_batches=1"]),
-        ({"limit_train_batches": 0.5, "max_steps": 7}, ["limit_train_batches=0.5", "max_steps=7"]),
-        ({"overfit_batches": 2}, ["overfit_batches=2"]),
-    ],
-)
-def test_one_block_is_a_limit_and_all_of_them_is_none(options: dict[str, Any], said: list[str]) -> None:
-    trainer = pl.Trainer(**options, logger=False, enable_checkpointing=False, accelerator="cpu")
-    assert [line for line in limits(trainer) if line in said] == said
-    assert bool(limits(trainer)) == bool(said)

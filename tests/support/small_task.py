@@ -52,14 +52,15 @@ def fit(
     *callbacks: pl.Callback,
     val_blocks: Iterable[DayBatch] = (),
     ckpt_path: Path | None = None,
+    kind: type[pl.Trainer] = pl.Trainer,
     **options: Any,
-) -> pl.Trainer:
+) -> Any:
     """Train one epoch, or what ``options`` of the trainer say; the trainer afterwards."""
     silent = dict.fromkeys(
         ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False
     )
     given = {"accelerator": "cpu", "default_root_dir": folder, "max_epochs": 1, **silent, **options}
-    run = pl.Trainer(callbacks=list(callbacks), **given)
+    run = kind(callbacks=list(callbacks), **given)
     loaders = [
         DataLoader(list(held), batch_size=None, generator=torch.Generator())  # type: ignore[arg-type]
         for held in (blocks, val_blocks)

@@ -1,0 +1,47 @@
+"""Lightning's trainer, which knows who asked it to stop, and stops between two optimiser steps only.
+
+A stop may be asked for at any block (a time limit, a callback of the user's). The gradient that the open step's
+blocks have added up would be lost, so the trainer goes on until that step is closed.
+"""
+
+import sys
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+
+
+class RunTrainer(pl.Trainer):
+    """The trainer of every run."""
+
+    _asked = False
+    stopped_by: Any = None
+    """The callback or module that asked it to stop; None where none of them did."""
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether to stop now: it was asked to, and no optimiser step is open."""
+        return self._asked and not self._inside_step()
+
+    @should_stop.setter
+    def should_stop(self, asked: bool) -> None:
+        if asked and not self._asked:
+            self.stopped_by = _asking()
+        # Lightning's callbacks write back what they read: inside a step that takes no one's request away.
+        if asked or not self._asked or not self._inside_step():
+            self._asked = asked
+
+    def _inside_step(self) -> bool:
+        step = getattr(self.lightning_module, "open_step", None)
+        return step is not None and step.first is not None
+
+
+def _asking() -> Any:
+    """The callback or module whose method is running, the innermost one."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, pl.Callback | pl.LightningModule):
+            return owner
+        frame = frame.f_back
+    return None

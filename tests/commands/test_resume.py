@@ -1,0 +1,145 @@
+"""A run that is killed, terminated or stopped says what is missing, and goes on from there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import atft.commands.after_fit as after_fit
+from atft.callbacks.receipt import read_receipt
+from atft.callbacks.run_record import AFTER_TRAINING, RunRecord
+
+KILLED = """
+import os, signal, sys
+import atft.commands.after_fit as after_fit
+from atft.callbacks.run_record import RunRecord
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def terminate(self, trainer, module):
+    if trainer.current_epoch == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+if sys.argv.pop(1) == "kill":
+    after_fit.write_predictions_of = kill
+else:
+    RunRecord.on_validation_epoch_start = terminate
+from atft.cli import main
+sys.exit(main())
+"""
+
+
+def killed(how: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own, which gets a real signal: before the table, or in the second epoch."""
+    words = [sys.executable, "-W", "ignore", "-c", KILLED, how, "fit", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def epochs_of(run: Path) -> list[int]:
+    return [epoch["epoch"] for epoch in json.loads((run / "metrics.json").read_text())["epochs"]]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    held: dict[str, torch.Tensor] = torch.load(run / "last.ckpt")["state_dict"]
+    return held
+
+
+def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_concluded_by_a_resume(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
+    assert killed("kill", *options).returncode == -signal.SIGKILL
+    first, second = (tmp_path / "tiny" / f"version_{v}" for v in (0, 1))
+    before = read_receipt(first)
+    assert (before.status, before.missing) == ("running", list(AFTER_TRAINING))
+    assert before.reason.startswith("training is over; not written yet: predictions.parquet")
+
+    outcome = atft("fit", *options, "--ckpt_path", "last")
+    after = read_receipt(second)
+    assert outcome.code == 0 and "epoch " not in outcome.err
+    assert (after.status, after.missing, after.steps) == ("completed", [], before.steps)
+    assert after.resumed_from == str(first / "last.ckpt")
+    whole = read_receipt(tiny_run.directory)
+    # Trained by another process, whose threads add up in another order.
+    assert after.metrics == pytest.approx(whole.metrics, rel=1e-3, abs=1e-4)
+    assert epochs_of(second) == epochs_of(tiny_run.directory) == [0, 1]
+    assert all((second / name).is_file() for name in ("comparison.txt", "predictions.parquet"))
+    again = atft("fit", *options, "--ckpt_path", "last")
+    assert "2 epochs are done" in again.refusal
+
+
+def test_sigterm_is_a_stop_that_a_resume_goes_on_from(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
+    ended = killed("terminate", *options)
+    run = tmp_path / "tiny" / "version_0"
+    assert ended.returncode == 143
+    said = ended.stderr.strip().splitlines()[-1]
+    assert said == "atft: stopped by SIGTERM; the same command with --ckpt_path last goes on"
+    assert "Traceback" not in ended.stderr
+    assert (read_receipt(run).status, read_receipt(run).reason) == ("stopped", "stopped by SIGTERM")
+    assert atft("fit", *options, "--ckpt_path", "last").code == 0
+    resumed = tmp_path / "tiny" / "version_1"
+    whole = weights(tiny_run.directory)
+    assert all(torch.allclose(w, whole[n], atol=1e-4) for n, w in weights(resumed).items())
+    assert epochs_of(resumed) == [0, 1] and read_receipt(resumed).status == "completed"
+
+
+def test_a_stop_before_the_first_epoch_is_over_has_nothing_to_go_on_from(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunRecord, "on_train_epoch_start", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning ignores it from here on
+    assert outcome.code == 143
+    assert outcome.err == "atft: stopped by SIGTERM; no epoch was finished, start again\n"
+
+
+def test_a_run_that_early_stopping_ended_is_concluded_and_not_trained_on(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
+    options += ["--model.optimizer.init_args.lr", "1e-30", "--model.scheduler", "null"]
+    options += ["--early_stopping.patience", "1", "--trainer.max_epochs", "9"]
+    with monkeypatch.context() as patch:
+        patch.setattr(after_fit, "compare", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        stopped = atft("fit", *options)
+    first, second = (read_receipt(tmp_path / "tiny" / f"version_{v}") for v in (0, 0))
+    assert stopped.code == 143 and (first.status, first.epochs) == ("stopped", 2)
+    assert first.missing and "stopped by SIGTERM" in first.reason
+    outcome = atft("fit", *options, "--ckpt_path", "last")
+    second = read_receipt(tmp_path / "tiny" / "version_1")
+    assert outcome.code == 0 and (second.status, second.epochs) == ("stopped", 2)
+    assert second.reason.startswith("no better val/rank_ic than") and second.missing == []
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--trainer.max_epochs", "0"], "no optimiser step was taken; max_epochs=0"),
+        (
+            ["--trainer.max_time", "00:00:00:00"],
+            "no optimiser step was taken; trainer.max_time: 0:00:00 were over",
+        ),
+    ],
+)
+def test_a_fit_that_did_nothing_fails(
+    option: list[str], said: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
+    outcome = atft("fit", *options, *option)
+    receipt = read_receipt(tmp_path / "tiny" / "version_0")
+    assert outcome.code == 1 and said in outcome.out
+    assert (receipt.status, receipt.reason) == ("failed", said)

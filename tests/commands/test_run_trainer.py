@@ -1,0 +1,38 @@
+"""The trainer knows who asked it to stop, and does not stop inside an optimiser step."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+
+from atft.batch import DayBatch
+from atft.callbacks.run_end import outcome
+from atft.commands.run_trainer import RunTrainer
+from tests.support.small_task import IN_MEMORY, fit, small_task
+
+
+class StopsAt(pl.Callback):
+    """Asks for a stop after a block, and takes no notice of what it reads."""
+
+    def __init__(self, block: int) -> None:
+        self.block, self.seen = block, 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.seen += 1
+        trainer.should_stop = trainer.should_stop or self.seen == self.block
+
+
+@IN_MEMORY
+@pytest.mark.parametrize(("block", "blocks"), [(1, 2), (2, 2), (3, 4)])
+def test_a_stop_inside_a_step_waits_for_its_last_block(
+    block: int, blocks: int, make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    pairs = [make_batch(seed=s)._replace(closes_step=s % 2 == 1) for s in range(6)]
+    asks = StopsAt(block)
+    run = fit(small_task(), pairs, tmp_path, asks, kind=RunTrainer)
+    assert (asks.seen, run.global_step) == (blocks, blocks // 2)
+    assert run.stopped_by is asks
+    assert "train/loss" in run.callback_metrics
+    assert outcome(run, 1, True) == ("stopped", "StopsAt set trainer.should_stop")

@@ -1,0 +1,44 @@
+"""SIGTERM is a stop like Ctrl-C; a real process is terminated in tests/commands/test_resume.py."""
+
+import os
+import signal
+
+import pytest
+
+from atft.cli import guarded
+from atft.termination import Terminated, how_stopped, terminable
+
+
+def terminate() -> int:
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise AssertionError("the signal did not end the block")
+
+
+def test_sigterm_ends_a_command_with_one_line_and_the_status_of_a_shell(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert guarded(terminate, debug=False) == 143
+    assert capsys.readouterr().err == "atft: stopped by SIGTERM\n"
+
+
+def test_ctrl_c_ends_it_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    assert guarded(interrupt, debug=False) == 130
+    assert capsys.readouterr().err == "atft: stopped by Ctrl-C\n"
+
+
+def test_a_second_sigterm_does_not_disturb_the_end_and_the_handler_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), terminable():
+        try:
+            terminate()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stop_says_what_it_was() -> None:
+    assert how_stopped(KeyboardInterrupt()) == "stopped by Ctrl-C"
+    assert how_stopped(Terminated("stopped by SIGTERM; start again")) == "stopped by SIGTERM; start again"
