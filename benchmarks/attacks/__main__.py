@@ -24,7 +24,7 @@ from atft.progress import progress_bar
 from benchmarks.attacks.verdict import BAD, GOOD, Result
 from benchmarks.attacks.workers import attack_once, run_all
 
-KINDS = ("cache", "panel", "checkpoint", "config", "prices", "calendar")
+KINDS = ("cache", "panel", "checkpoint", "config", "hostile", "prices", "calendar")
 SHOWN = 60
 """Faults that are printed; --results FILE has all."""
 
