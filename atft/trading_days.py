@@ -13,6 +13,7 @@ Thin days are judged by the days before them only; weekdays and usual holidays b
 takes a year of it to know them.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -32,7 +33,7 @@ USUAL_SHARE = np.array([0.25, 0.25, 0.25, 0.25, 0.25, 0.75, 0.75])
 """Least share of a usual weekday's rows. A market trades on Saturdays nearly every week or hardly ever."""
 MIN_WEEKS = 3
 """No weekday is rare for fewer missing weeks: a file of eight days has some weekdays once and others twice."""
-TRAILING_DAYS, MIN_TRAILING_DAYS = 60, 5
+TRAILING_DAYS, MIN_TRAILING_DAYS, LASTING_DAYS = 60, 5, 120
 MIN_STOCKS_SHARE, MIN_VALUE_SHARE = 0.5, 0.05
 """Half days before holidays keep all stocks and a fifth of the value (NASDAQ 2003 to 2017: 0.52 and 0.22)."""
 MIN_USUAL_STOCKS = 10
@@ -205,19 +206,25 @@ def thin_days(
 ) -> tuple[Bool[np.ndarray, " dates"], Bool[np.ndarray, " dates"]]:
     """Say which days have too few stocks, and which of the others too little traded value.
 
-    Each is compared with the median of the up to 60 sessions before it, thin ones included, so that a lasting
-    change of the panel becomes usual after half as many. A day without any stock is always thin.
+    Each is compared with the median of the last 60 sessions before it that were not thin. After half a year of thin
+    days in a row, their size is the usual one. A day without any stock is always thin.
     """
     few, idle = np.zeros((2, len(stocks)), dtype=bool)
-    days = np.flatnonzero(session)
-    for place, i in enumerate(days):
-        before = days[max(0, place - TRAILING_DAYS) : place]
-        if len(before) < MIN_TRAILING_DAYS:
-            continue
-        usual = np.median(stocks[before])
-        if usual >= MIN_USUAL_STOCKS:
-            few[i] = stocks[i] < MIN_STOCKS_SHARE * usual
+    usual: deque[int] = deque(maxlen=TRAILING_DAYS)
+    run: list[int] = []
+    for i in np.flatnonzero(session).tolist():
+        before = list(usual)
+        typical = np.median(stocks[before]) if len(before) >= MIN_TRAILING_DAYS else 0.0
+        if typical >= MIN_USUAL_STOCKS:
+            few[i] = stocks[i] < MIN_STOCKS_SHARE * typical
             idle[i] = not few[i] and value[i] < MIN_VALUE_SHARE * np.median(value[before])
+        if few[i] or idle[i]:
+            run.append(i)
+            if len(run) == LASTING_DAYS:
+                usual.extend(run)
+        else:
+            run.clear()
+            usual.append(i)
     return few | (session & (stocks == 0) & bool(stocks.any())), idle
 
 

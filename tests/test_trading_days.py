@@ -150,10 +150,10 @@ def test_thin_days_are_judged_by_the_days_before_them() -> None:
         assert all(np.array_equal(a[:cut], b) for a, b in zip(whole, part, strict=True))
 
 
-def test_a_lasting_change_becomes_usual_after_half_of_the_window() -> None:
+def test_a_lasting_change_becomes_usual_after_half_a_year() -> None:
     stocks = np.repeat([80, 20], 200)
     few, _ = thin_days(stocks, np.zeros(400), np.ones(400, dtype=bool))
-    assert np.flatnonzero(few).tolist() == list(range(200, 231))
+    assert np.flatnonzero(few).tolist() == list(range(200, 320))
 
 
 def test_a_summer_without_rows_becomes_days_on_which_nothing_is_observed() -> None:

@@ -107,8 +107,9 @@ def build_panel(
     names = feature_names()
     regimes = regime_columns(screen, grid.calendar)
     check = SpreadCheck(names)
-    gaps = np.concatenate([np.zeros(REACH_DAYS), np.cumsum(~np.isfinite(grid.close).any(axis=1))])
-    filling = gaps[REACH_DAYS:] > gaps[:-REACH_DAYS]
+    filling = np.zeros(days, dtype=bool)
+    for gap in grid.inserted:
+        filling[gap : gap + REACH_DAYS] = True
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with PanelWriter(out) as writer, ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None

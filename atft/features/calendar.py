@@ -48,7 +48,8 @@ def on_trading_days(
     for name in (*PRICES, "sector"):
         moved[name] = getattr(prices, name)[source]
         moved[name][source < 0] = -1 if name == "sector" else np.nan
-    return replace(prices, calendar=list(days.calendar), findings=days.findings, **moved)
+    inserted = tuple(np.flatnonzero(source < 0).tolist())
+    return replace(prices, calendar=list(days.calendar), inserted=inserted, findings=days.findings, **moved)
 
 
 def day_counts(prices: PriceGrid) -> tuple[Int64[np.ndarray, " days"], Float64[np.ndarray, " days"]]:

@@ -38,6 +38,8 @@ class PriceGrid:
     sector: Int32[np.ndarray, "days stocks"]
     """Index into ``sectors``, -1 for none."""
     sectors: list[str]
+    inserted: tuple[int, ...] = ()
+    """Calendar indices of the days that stand in for a gap; no stock has a row there."""
     findings: tuple[str, ...] = ()
     """What was left out of, or inserted into, the calendar; a line each."""
 

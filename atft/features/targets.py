@@ -14,7 +14,7 @@ def forward_returns(
 
     target[t] = close[t + lag + horizon] / close[t + lag] - 1, a fraction, of the closes as read, t counting the
     trading days of the panel's calendar (not the stock's rows). NaN where either close is missing, lies past
-    the end or was left out by a gate.
+    the end or was left out by a gate, and over a gap of the calendar, whose sessions can only be guessed.
 
     Args:
         prices: the closes.
@@ -37,5 +37,7 @@ def forward_returns(
     with np.errstate(all="ignore"):
         held = prices.close[sell].astype(np.float64) / prices.close[buy].astype(np.float64) - 1
         held = held.astype(np.float32)
+    for gap in prices.inserted:
+        known[max(0, gap - lag - horizon - first) : max(0, gap - first)] = False
     out[:reach] = np.where(known & np.isfinite(held), held, np.float32(np.nan))
     return out

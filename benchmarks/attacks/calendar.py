@@ -1,8 +1,8 @@
 """Faults planted into the calendar of prices and panels: each is one line, or the result is right to the bit.
 
-Every fault is tried with the default options, and once more with the gates set to leave out what they find. Of
-prices, what `features` makes is compared with the panel of the sound prices; of panels, the cache with the sound
-one.
+Every fault is tried with the default options, and once more with the gates set as a user would who knows what
+happened: what is no session is left out, a session of few rows is kept. Of prices, what `features` makes is
+compared with the panel of the sound prices; of panels, the cache with the sound one.
 """
 
 import random
@@ -24,6 +24,21 @@ from benchmarks.attacks.content import canonical, cells, difference
 from benchmarks.attacks.verdict import Result, observe
 
 EXCLUDING = {"rare_weekdays": "exclude", "thin_days": "exclude", "frozen": "exclude", "splits": "adjust"}
+KEEPING = EXCLUDING | {"rare_weekdays": "keep", "thin_days": "keep"}
+SESSIONS = (
+    "ten days",
+    "a day",
+    "two days",
+    "a week of",
+    "the last day",
+    "a session",
+    "a Friday dated",
+    "panel: a day",
+)
+"""Beginnings of the faults whose odd days are sessions that lost rows or prices."""
+STALE = "a session of the day before's prices"
+"""No option makes it right: by default it is an error."""
+LABELS = [f"target_{h}d{lag}" for h in (1, 5) for lag in ("", "_lag1")] + ["return_1d"]
 SUMMER = DAY.is_between(date(2015, 6, 1), date(2015, 8, 31))
 TUESDAY, SATURDAY = date(2015, 8, 4), date(2015, 8, 8)
 
@@ -92,9 +107,10 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
         planted = PANELS[name](panel)
         planted.write_parquet(place / "panel.parquet")
         path = cache_of(place / "panel.parquet", place / "caches", _options(CacheOptions, more))
-        found = DayCache(path).manifest.dates
+        held = DayCache(path).manifest
+        found = held.dates
         there = set(planted["date"])
-        extra = sorted(set(found) - set(calendar))
+        extra = [d for d, rows in zip(found, held.observed_rows, strict=True) if rows and d not in calendar]
         if extra:
             return f"{extra[0]} is a trading day"
         # Days of the file that were left out, or inserted without rows, are no wrong ones.
@@ -104,12 +120,18 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
             return f"{len(missing)} missing days are not on the calendar: windows straddle them after {before[-1]}"
         rows = cells(path).filter(DAY.is_in(list(calendar)))
         expected = right.join(rows.select("date", "code"), on=["date", "code"], how="semi")
+        if any("gaps" in line for line in held.calendar):
+            # What straddles a gap is unknown.
+            expected = expected.with_columns(pl.when(rows[n].is_not_null()).then(pl.col(n)) for n in LABELS)
         return difference(rows, expected)
 
     def attack(rng: random.Random, number: int, place: Path) -> Result:
-        name, more = CASES[number % len(CASES)], EXCLUDING if number >= len(CASES) else {}
+        name, more, how = CASES[number % len(CASES)], {}, ""
+        if number >= len(CASES) and name != STALE:
+            keep = name.startswith(SESSIONS)
+            more, how = (KEEPING, ", keeping") if keep else (EXCLUDING, ", excluding")
         use = of_prices if name in FAULTS else of_panels
-        what = f"{name}{', excluding' if more else ''}"
+        what = name + how
         return observe(what, lambda: use(name, more, place))
 
     return attack

@@ -13,13 +13,19 @@ from atft.features.targets import forward_returns
 
 
 def labels(
-    close: np.ndarray, horizon: int, lag: int, over_jumps: bool = False, **options: object
+    close: np.ndarray,
+    horizon: int,
+    lag: int,
+    over_jumps: bool = False,
+    inserted: tuple[int, ...] = (),
+    **options: object,
 ) -> np.ndarray:
     prices = close.astype(np.float32)
     calendar = [date(2015, 1, 1) + timedelta(days=i) for i in range(len(prices))]
     codes = [f"s{i}" for i in range(prices.shape[1])]
     sector = np.full(prices.shape, -1, dtype=np.int32)
     grid = PriceGrid(calendar, codes, prices, prices, prices, prices, prices, sector, [])
+    grid.inserted = inserted
     tape = pass_gates(grid, FeatureOptions(**options), Path("p"), {})
     return forward_returns(grid, tape, horizon, lag, 0, len(prices), over_jumps)
 
@@ -69,3 +75,15 @@ def test_a_frozen_close_is_no_end_of_a_label() -> None:
     assert np.isnan(target[0, 0])
     assert np.isnan(target[1, 0])
     np.testing.assert_allclose(target[2, 0], 12 / 11 - 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("lag", [0, 1, 2])
+@pytest.mark.parametrize("horizon", [1, 5, 20])
+def test_a_label_over_a_gap_is_unknown_also_where_both_closes_are_known(horizon: int, lag: int) -> None:
+    close = 50 * np.exp(np.cumsum(0.02 * np.random.default_rng(0).standard_normal((60, 4)), axis=0))
+    close[30:33] = np.nan
+    got, plain = labels(close, horizon, lag, inserted=(30, 31, 32)), labels(close, horizon, lag)
+    day = np.arange(60)
+    over = (day < 32) & (day + lag + horizon >= 30)
+    assert np.isnan(got[over]).all()
+    np.testing.assert_array_equal(got[~over], plain[~over])
