@@ -37,7 +37,7 @@ from atft.commands.run_callbacks import (
 )
 from atft.commands.run_directory import make_version, next_version
 from atft.commands.run_trainer import RunTrainer
-from atft.commands.trainer_options import check_first_epoch, check_seed, check_trainer_options
+from atft.commands.trainer_options import check_seed, check_start, check_trainer_options
 from atft.errors import InputError, one_line
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
@@ -218,7 +218,7 @@ class RankingCLI(LightningCLI):
         if self.place is not None or not self.trainer.is_global_zero:
             return
         self.datamodule.prepare_training()
-        check_first_epoch(self.trainer, self.datamodule)
+        check_start(self.trainer, self.datamodule, self.record.receipt.resumed_from)
         made = make_version(self.directory)
         if made != self.directory:
             self._move_to(made)

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from atft.callbacks.atomic_checkpoint import read_checkpoint
 from atft.data.block_plan import planned_steps
 from atft.errors import InputError, clip
 from atft.tasks.day_data import DayData
@@ -88,16 +89,25 @@ def check_seed(seed: int) -> None:
         raise InputError(f"seed_everything must be 0 to {MAX_SEED}, got {seed}")
 
 
-def check_first_epoch(trainer: pl.Trainer, data: DayData) -> None:
-    """Check that ``max_steps`` lets the first epoch end: nothing is kept before.
+def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None:
+    """Check that training can begin, or go on, and that ``max_steps`` lets its first epoch end.
 
     Args:
         trainer: built, not started.
         data: its cache is open.
+        resumed: checkpoint to go on from; None begins.
 
     Raises:
-        InputError: with the number of steps that the first epoch has.
+        InputError: the checkpoint holds weights only; or nothing would be kept, since that is done at the end of
+            an epoch.
     """
+    if resumed is not None:
+        if not read_checkpoint(resumed).get("optimizer_states"):
+            raise InputError(
+                f"{resumed}: holds weights only, training cannot go on from it; train with "
+                f"checkpoint.save_weights_only: false"
+            )
+        return
     if trainer.max_steps < 1 or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     data.trainer = trainer  # its limits count in the plan

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atft.commands.trainer_options import NEEDED, check_first_epoch, check_seed, check_trainer_options
+from atft.commands.trainer_options import NEEDED, check_seed, check_start, check_trainer_options
 from atft.errors import InputError
 
 DEFAULTS = {
@@ -87,10 +87,24 @@ def test_steps_that_reach_the_end_of_the_first_epoch_are_served(tiny_run: Any) -
     steps = sum(block.closes_step for block in cli.datamodule.train_dataloader().plan.plan(0))
     for most in (-1, steps, 10 * steps):
         cli.trainer.fit_loop.epoch_loop.max_steps = most
-        check_first_epoch(cli.trainer, cli.datamodule)
+        check_start(cli.trainer, cli.datamodule, None)
     cli.trainer.fit_loop.epoch_loop.max_steps = steps - 1
     with pytest.raises(InputError, match=f"the first epoch has {steps} steps"):
-        check_first_epoch(cli.trainer, cli.datamodule)
+        check_start(cli.trainer, cli.datamodule, None)
+
+
+def test_training_does_not_go_on_from_weights_alone(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
+
+    whole = read_checkpoint(tiny_run.directory / "last.ckpt")
+    kept = {k: v for k, v in whole.items() if k not in ("optimizer_states", "lr_schedulers")}
+    AtomicCheckpointIO().save_checkpoint(kept, tmp_path / "weights.ckpt")
+    more = ["--trainer.max_epochs", "3", "--trainer.default_root_dir", tmp_path / "logs"]
+    outcome = atft("fit", "--config", tiny_run.config, "--ckpt_path", tmp_path / "weights.ckpt", *more)
+    assert outcome.refusal.endswith("train with checkpoint.save_weights_only: false") and outcome.code == 2
+    assert not (tmp_path / "logs").exists()
 
 
 def test_a_seed_is_what_every_generator_takes() -> None:
