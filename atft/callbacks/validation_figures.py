@@ -61,7 +61,9 @@ class ValidationFigures(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         drawn = any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers)
-        if drawn and not trainer.sanity_checking and self.every and trainer.current_epoch % self.every == 0:
+        # The first validation of each `every` epochs.
+        due = self.every and trainer.current_epoch % self.every < (trainer.check_val_every_n_epoch or 1)
+        if drawn and due and not trainer.sanity_checking:
             self._sums, self._blocks = {}, 0
             self._stride = max(1, len(trainer.val_dataloaders.plan) // EXPLAINED_BLOCKS)  # type: ignore[union-attr]
             self._transform = pl_module.val_metrics.transform

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atft.batch import DayBatch, Forecast
@@ -47,6 +50,45 @@ def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch])
 def test_a_negative_number_of_epochs_is_refused() -> None:
     with pytest.raises(InputError, match=r"validation_figures.every must be at least 0, got -1"):
         ValidationFigures(every=-1)
+
+
+class Running(pl.Trainer):
+    """A trainer in a validation, as far as the callback looks at it."""
+
+    loggers: Any = None
+    sanity_checking = False
+    current_epoch = 0
+    val_dataloaders = SimpleNamespace(plan=[0])
+
+    def __init__(self, **changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+@pytest.mark.parametrize(
+    ("every", "validated_every", "drawn"),
+    [
+        (1, 1, [0, 1, 2, 3, 4, 5]),
+        (2, 1, [0, 2, 4]),
+        (2, 2, [1, 3, 5]),
+        (4, 2, [1, 5]),
+        (2, 3, [2, 5]),
+        (0, 1, []),
+    ],
+)
+def test_the_first_validation_of_so_many_epochs_is_drawn(
+    every: int, validated_every: int, drawn: list[int], tmp_path: Path
+) -> None:
+    callback = ValidationFigures(every)
+    module = SimpleNamespace(network=torch.nn.Identity(), val_metrics=SimpleNamespace(transform=None))
+    seen = []
+    for epoch in range(validated_every - 1, 6, validated_every):
+        trainer = Running(loggers=[TensorBoardLogger(tmp_path)], current_epoch=epoch)
+        trainer.check_val_every_n_epoch = validated_every
+        callback.on_validation_start(trainer, module)
+        seen += [epoch] * (callback._hook is not None)
+        callback._let_go()
+    assert seen == drawn
 
 
 def test_a_run_draws_in_the_epochs_that_were_asked_for_what_its_network_has(
