@@ -5,6 +5,7 @@ epoch starts and validates only when one is over, so that ``trainer.callback_met
 weights than the present ones: an epoch that was not validated has no ``val/`` metric, for whoever asks.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,12 @@ class Measured(NamedTuple):
 
     def validation(self) -> dict[str, float]:
         """The validation's part; empty where these weights were not validated."""
-        return {name: value for name, value in self.metrics.items() if name.startswith("val/")}
+        return validation_of(self.metrics)
+
+
+def validation_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The validation's part of an epoch's metrics."""
+    return {name: value for name, value in metrics.items() if name.startswith("val/")}
 
 
 def measured_now(trainer: pl.Trainer) -> Measured:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.callbacks.measured import measured_now
+from atft.callbacks.measured import measured_now, validation_of
 from atft.callbacks.receipt import (
     Coverage,
     Receipt,
@@ -148,7 +148,6 @@ class RunRecord(pl.Callback):
         measured = measured_now(trainer)
         place = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
         self.history.append({**place, **measured.metrics})
-        self.receipt.last_epoch = dict(measured.validation())
         self._average_terms()
         self._publish(trainer)
 
@@ -167,7 +166,7 @@ class RunRecord(pl.Callback):
     ) -> None:
         # Input that is refused before the run has a directory leaves none behind.
         if trainer.is_global_zero and self.directory.is_dir():
-            self._take_selected(trainer)
+            self._take_measured(trainer)
             self._fail(exception)
 
     @contextmanager
@@ -237,11 +236,13 @@ class RunRecord(pl.Callback):
                 self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
 
     def _publish(self, trainer: pl.Trainer) -> None:
-        self._take_selected(trainer)
+        self._take_measured(trainer)
         if trainer.is_global_zero:
             self._write()
 
-    def _take_selected(self, trainer: pl.Trainer) -> None:
+    def _take_measured(self, trainer: pl.Trainer) -> None:
+        if self.history:  # of the run before, where this one has trained no further
+            self.receipt.last_epoch = dict(validation_of(self.history[-1]))
         checkpoint = find_checkpoint(trainer)
         if checkpoint is not None and checkpoint.selected is not None:
             self.receipt.selected_step = checkpoint.selected.step

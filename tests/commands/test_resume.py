@@ -70,6 +70,8 @@ def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_conclu
     whole = read_receipt(tiny_run.directory)
     # Trained by another process, whose threads add up in another order.
     assert after.metrics == pytest.approx(whole.metrics, rel=1e-3, abs=1e-4)
+    assert after.last_epoch == pytest.approx(whole.last_epoch, rel=1e-3, abs=1e-4)
+    assert after.selected_step == whole.selected_step
     assert epochs_of(second) == epochs_of(tiny_run.directory) == [0, 1]
     assert all((second / name).is_file() for name in ("comparison.txt", "predictions.parquet"))
     again = atft("fit", *options, "--ckpt_path", "last")
