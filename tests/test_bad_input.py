@@ -39,7 +39,7 @@ PANELS: dict[str, tuple[Edit, str]] = {
     ),
     "a target of nulls": (
         lambda f: f.with_columns(target_1d=pl.lit(None, pl.Float32)),
-        "the target of horizon 1 is known for fewer than 8 stocks on all of the 28 training days",
+        "the target of horizon 1 is known for fewer than 9 stocks on all of the 28 training days",
     ),
     "a feature that is the same for all": (
         lambda f: f.with_columns(x_3=pl.lit(1.0, pl.Float32)),
