@@ -81,3 +81,18 @@ def test_the_first_day_asked_for_changes_no_score(
     assert atft("predict", "--ckpt_path", tiny_run.directory / "best_model.ckpt", *asked).code == 0
     found = pl.read_parquet(tmp_path / "some.parquet").select(KEY)
     assert found.equals(whole.filter(pl.col("date").is_in(found["date"].unique()))) and len(found) > 200
+
+
+def test_training_on_a_panel_that_begins_later_gives_the_same_weights(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    scores = []
+    for cut in (0, 3):
+        panel, folder = cut_panel(tiny_run.panel, tmp_path, cut), tmp_path / str(cut)
+        where = ["--data.panel.path", panel, "--data.cache.dir", folder, "--trainer.default_root_dir", folder]
+        # From the first day with whole history on; a step of 12 rows draws parts of a day.
+        asked = ["--data.split.train", "[2015-02-09, 2015-02-27]", "--data.loader.batch_size", "12"]
+        outcome = atft("fit", "--config", tiny_run.config, *where, *asked, "--trainer.max_epochs", "1")
+        assert outcome.code == 0, outcome
+        scores.append(pl.read_parquet(folder / "tiny" / "version_0" / "predictions.parquet"))
+    assert scores[0].equals(scores[1])

@@ -27,6 +27,11 @@ def test_the_table_holds_every_scorer_and_horizon_with_standard_errors(tiny_run:
     assert "test days 2015-03-26 to 2015-04-24" in tiny_run.printed.out
 
 
+def test_training_days_whose_graph_saw_less_than_its_window_are_named(tiny_run: Any) -> None:
+    said = "graph of fewer days than its window of 20 (6 to 16) on 15 days (2015-01-12 to 2015-01-30)"
+    assert said in tiny_run.printed.out and said in (tiny_run.directory / "run.log").read_text()
+
+
 def test_the_table_is_kept_as_it_was_printed(tiny_run: Any) -> None:
     assert (tiny_run.directory / "comparison.txt").read_text().strip() in tiny_run.printed.out
 

@@ -19,7 +19,8 @@ def test_a_cache_says_what_it_holds(make_cache: Make) -> None:
     assert f"{sum(m.universe_rows):,} in the universe" in text
     assert "6 (2 rank, 4 raw)" in text
     assert "1, 5 days, lag 0" in text
-    assert "3 nearest + 2 of the sector" in text
+    assert "3 nearest + 2 of the sector, window 20, every 5 weekdays" in text
+    assert "4 of its 16 refreshes saw fewer than 20 days" in text
     assert "GB" in text
     assert "graph     none" in describe(make_cache(graph=None))
 
