@@ -53,18 +53,14 @@ def check_keys(parser: ArgumentParser, given: Sequence[str] | Mapping[str, Any])
     if isinstance(given, Mapping):
         walk.follow(given)
         return tree
-    options = {
-        o.removeprefix("--"): a for a in parser._actions for o in a.option_strings if o.startswith("--")
-    }
-    words = list(given)
-    for place, word in enumerate(words):
+    options = {option for action in parser._actions for option in action.option_strings}
+    for word, after in zip(given, [*given[1:], None], strict=True):
         name, equals, value = word.partition("=")
-        after = words[place + 1] if place + 1 < len(words) else ""
-        text = value if equals else "" if after.startswith("--") else after
-        if name in ("-c", "--config"):
+        text = value if equals else None if after is None or after.startswith("--") else after
+        if name in ("-c", "--config") and text is not None:
             walk.follow(read_mapping(Path(text)), f"{clip(text, SHOWN)}: ")
         elif name.startswith("--") and len(name) > 2:
-            walk.follow_word(name[2:], text, known=name[2:] in options)
+            walk.follow_word(name[2:], text, known=name in options)
     return tree
 
 
@@ -94,17 +90,22 @@ class KeyWalk:
         self._config, self._place = config, place
         self._section(self._tree, config, "")
 
-    def follow_word(self, name: str, text: str, known: bool) -> None:
+    def follow_word(self, name: str, text: str | None, known: bool) -> None:
         """Check a ``--dotted.key`` of the command line and what its value holds.
 
         Args:
             name: the key, without dashes.
-            text: its value as YAML, empty for none.
+            text: its value as YAML, None for none.
             known: whether the parser lists it; a switch such as ``--print_config`` stands in no config.
+
+        Raises:
+            InputError: see `follow`; or the value is empty where that could mean null or a word of no letters.
         """
-        value = _value_of(name, text)
-        plain = not isinstance(value, (Mapping, list)) and (value is not None or not text)
-        if known and plain and not self._is_section(name):
+        value, node = _value_of(name, text), self._node(name)
+        if text == "" and isinstance(node, Option) and type(None) in alternatives(node.hint):
+            raise InputError(f"--{name} is empty; write a value, or null for none")
+        given_null = value is None and text is not None
+        if known and not isinstance(value, (Mapping, list)) and not given_null and not isinstance(node, dict):
             if isinstance(value, str):
                 self._classes[name] = value  # --model.optimizer torch.optim.AdamW
             return
@@ -116,11 +117,12 @@ class KeyWalk:
         self._config = nested
         self._section(self._tree, nested, "")
 
-    def _is_section(self, name: str) -> bool:
+    def _node(self, name: str) -> Any:
+        """What stands at a dotted key: a section, an option, or None."""
         node: Any = self._tree
         for key in name.split("."):
             node = node.get(key) if isinstance(node, dict) else None
-        return isinstance(node, dict)
+        return node
 
     def _section(self, tree: Tree, config: Any, path: str) -> None:
         if not isinstance(config, Mapping):
@@ -209,14 +211,14 @@ class KeyWalk:
         return _meant([inside + beside]) if beside else f"; known: {listed(siblings)}"
 
 
-def _value_of(name: str, text: str) -> Any:
+def _value_of(name: str, text: str | None) -> Any:
     """The value of a word of the command line.
 
     Raises:
         InputError: it is YAML out of bounds.
     """
     try:
-        return load(text) if text else None
+        return "" if text == "" else load(text or "")
     except OutOfBounds as error:
         raise InputError(f"--{name}: {error.problem}") from error
     except yaml.YAMLError:

@@ -141,12 +141,10 @@ def find_term(name: str) -> Term:
     """Find a term by its name in the YAML.
 
     Raises:
-        InputError: there is none of that name; the message lists the known ones.
+        InputError: there is none of that name; the message names the nearest, or some that there are.
     """
     if name not in TERMS:
-        hint = nearest(name, TERMS)
-        known = "" if "known" in hint else f"; known: {', '.join(sorted(TERMS))}"
-        raise InputError(f"objective.terms has no term {name!r}{hint}{known}")
+        raise InputError(f"objective.terms has no term {name!r:.60}{nearest(name, TERMS)}")
     return TERMS[name]
 
 

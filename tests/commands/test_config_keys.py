@@ -243,6 +243,11 @@ def test_a_command_ends_with_2_and_one_line(
             ["--model.objective.huber_delta", "1" + "0" * 400],
             "--model.objective.huber_delta: a whole number",
         ),
+        (
+            ["--data.panel.schema.sector="],
+            "--data.panel.schema.sector is empty; write a value, or null for none",
+        ),
+        (["--data.graph", ""], "--data.graph is empty; write a value, or null for none"),
         (["--model.network", "&a {network: *a}"], "--model.network: &a contains itself"),
     ],
 )
