@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: there is none, it is damaged, of another format version, or of another directory.
     """
     path = folder / NAME
-    remedy = f"delete {folder} to build it again"
+    remedy = "delete its folder to build it again"
     try:
         whole = json.loads(path.read_text())
         body = whole["manifest"]

@@ -113,13 +113,13 @@ class RecordFile:
             if size != record.size:
                 raise InputError(
                     f"{self.path}: {size} bytes where {record.size} were written (truncated or foreign); "
-                    f"delete {folder} to build it again"
+                    f"delete its folder to build it again"
                 )
             self._map = pa.memory_map(str(self.path))
         except OSError as error:
-            raise InputError(f"{self.path}: {error.strerror}; delete {folder} to build it again") from error
+            raise InputError(f"{self.path}: {error.strerror}; delete its folder to build it again") from error
         if self._crc(record.offsets[-1], record.size) != record.footer_crc:
-            raise InputError(f"{self.path}: damaged footer; delete {folder} to build it again")
+            raise InputError(f"{self.path}: damaged footer; delete its folder to build it again")
         self._reader = pa.ipc.open_file(self._map)
         self._checked = bytearray([written_here]) * len(record.crcs)
 
@@ -139,7 +139,7 @@ class RecordFile:
             if self._crc(offsets[place], offsets[place + 1]) != self.record.crcs[place]:
                 raise InputError(
                     f"{self.path}: record {place} is damaged (checksum differs); "
-                    f"delete {self.path.parent} to build it again"
+                    f"delete its folder to build it again"
                 )
             self._checked[place] = 1
 
