@@ -85,7 +85,7 @@ class _Judge:
         self.kept = np.ones(len(dates), dtype=bool)
         self.findings: list[str] = []
 
-    def days(self, option: str, which: np.ndarray, what: str, numbers: Sequence[str], advice: str) -> None:
+    def days(self, option: str, which: np.ndarray, what: str, numbers: Sequence[str]) -> None:
         """Raise for days that look wrong, leave them out, or only name them with their ``numbers``."""
         if not which.any():
             return
@@ -94,7 +94,8 @@ class _Judge:
         text = f"{what}: {len(places):,}, the first {first}"
         if getattr(self.rules, option) == "error":
             raise InputError(
-                f"{self.where}: {text}; {advice}, or set {self.prefix}{option} to exclude or keep"
+                f"{self.where}: {text}; correct them, or set {self.prefix}{option} to exclude (no sessions) "
+                f"or keep (sessions)"
             )
         exclude = getattr(self.rules, option) == "exclude"
         self.findings.append(f"{'left out' if exclude else 'kept'}, {text}")
@@ -156,12 +157,12 @@ def judge_days(
     odd = ~usual[weekday]
     names = " and ".join(name for w, name in enumerate(WEEKDAYS) if odd[weekday == w].any())
     rows = [f"{n:,} stocks" for n in stocks.tolist()]
-    judge.days("rare_weekdays", odd, f"dates on {names}, when this market rarely trades", rows, "remove them")
+    judge.days("rare_weekdays", odd, f"dates on {names}, when this market rarely trades", rows)
     few, idle = thin_days(stocks, value, ~odd)
-    judge.days("thin_days", few, "days with less than half of the usual stocks", rows, "complete them")
+    judge.days("thin_days", few, "days with less than half of the usual stocks", rows)
     traded = [f"{v:.3g}" for v in value.tolist()]
     what = f"days with less than {MIN_VALUE_SHARE:.0%} of the usual traded value"
-    judge.days("thin_days", idle, what, traded, "remove them where the market was closed")
+    judge.days("thin_days", idle, what, traded)
 
     kept = np.flatnonzero(judge.kept).tolist()
     missing = missing_weekdays([dates[i] for i in kept], usual)

@@ -76,7 +76,7 @@ def test_rows_on_one_saturday_raise_by_name_and_are_excluded_or_kept_as_told() -
     message = refusal(rows)
     assert message == (
         "p.parquet: dates on Saturday, when this market rarely trades: 1, the first 2014-05-10 (3 stocks); "
-        "remove them, or set rare_weekdays to exclude or keep"
+        "correct them, or set rare_weekdays to exclude (no sessions) or keep (sessions)"
     )
     assert "set cache.rare_weekdays to" in refusal(rows, prefix="cache.")
     out = judged(rows, rare_weekdays="exclude")
@@ -113,7 +113,7 @@ def test_thin_days_are_counted_named_and_left_out_of_nothing_but_the_calendar() 
     rows = usual() | dict.fromkeys(thin, 2)
     message = refusal(rows)
     assert "days with less than half of the usual stocks: 10, the first 2014-02-12 (2 stocks), 20" in message
-    assert "set thin_days to exclude or keep" in message
+    assert "set thin_days to exclude (no sessions) or keep (sessions)" in message
     assert set(usual()) - set(judged(rows, thin_days="exclude").calendar) == set(thin)
     assert judged(rows, thin_days="keep").calendar == tuple(usual())
 

@@ -114,7 +114,7 @@ def test_a_day_that_is_no_session_is_one_line_or_as_if_it_were_not_in_the_file(
         grid(frame, tmp_path, FeatureOptions())
     message = str(caught.value)
     assert WAYS[way] in message
-    assert "exclude or keep" in message
+    assert "to exclude (no sessions) or keep (sessions)" in message
     assert "\n" not in message
     found = grid(frame, tmp_path)
     expected = clean if "Saturday" in way or way == "a coin" else clean.filter(pl.col("date") != HOLIDAY)
