@@ -144,18 +144,18 @@ def _text(value: Any, exact: int) -> str | None:
 
 
 def _parsed(column: pa.Array, place: Place) -> pa.Array:
-    text = pc.utf8_trim_whitespace(column)
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+    text = pc.utf8_trim_whitespace(column.cast(TEXT))
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, TEXT), text)
     try:
         return text.cast(pa.float64())
     except pa.ArrowInvalid as error:
-        row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value, text.type))
+        row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value))
         raise place.fault(row, f"{text[row].as_py()[:40]!r} is not a number; correct it") from error
 
 
-def _is_number(value: str | None, kind: pa.DataType) -> bool:
+def _is_number(value: str | None) -> bool:
     try:
-        pa.scalar(value, kind).cast(pa.float64())
+        pa.scalar(value, TEXT).cast(pa.float64())
     except pa.ArrowInvalid:
         return False
     return True

@@ -78,6 +78,7 @@ def test_what_is_no_code_raises_and_names_the_row(column: pa.Array, said: str) -
         pa.array([1.1, None, 1e9]),
         pa.array(["1.1", "", " 1e9"]),
         pa.array(["1.1", None, "1000000000"], pa.large_string()),
+        pa.array(["1.1", "", "1e9"], pa.string_view()),
         pa.array(["1.1", None, "1e9"]).dictionary_encode(),
         pa.array([Decimal("1.1"), None, Decimal(10**9)]),
     ],

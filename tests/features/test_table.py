@@ -12,6 +12,7 @@ import pytest
 from atft.errors import InputError
 from atft.features import table
 from atft.features.table import PanelWriter
+from atft.parquet import check_file, open_parquet
 
 
 def test_row_groups_are_whole_consecutive_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +33,21 @@ def test_what_is_not_finite_becomes_null(tmp_path: Path) -> None:
     with PanelWriter(tmp_path / "p.parquet") as writer:
         writer.append({"x": values}, np.zeros(4, dtype=np.int64))
     assert pq.read_table(tmp_path / "p.parquet")["x"].to_pylist() == [1, None, None, None]
+
+
+def test_no_changed_byte_of_a_panel_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    day = np.repeat(np.arange(12), 10)
+    with PanelWriter(path) as writer:
+        writer.append({"day": day, "x": np.arange(120.0, dtype=np.float32)}, day)
+    check_file(path)
+    whole = path.read_bytes()
+    seal = whole.rindex(b"ATFTCRC1")
+    for at in (*range(4, seal, 7), *range(seal + 8, len(whole), 7)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(InputError), open_parquet(path) as file:
+            check_file(path)
+            file.read()
 
 
 def test_an_error_on_the_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
