@@ -31,6 +31,8 @@ MIN_MOVE_SIGMAS = 8
 """A smaller move is no split but a wild stock."""
 CALM, NEAR_CALM = 6.0, 3.0
 """Most of range times volume, both in units of their usual size. Crashes of NASDAQ stocks have 7 and more."""
+AT_ONCE = 65_536
+"""Suspects that are judged together: in a file of noise each return is one, and each looks at 30 days."""
 MIN_MARKET = 10
 """Stocks from which on a day's median return is its market's."""
 
@@ -48,11 +50,23 @@ def find_splits(prices: PriceGrid) -> list[Split]:
 
     A stock's first ten returns are not judged: nothing says what is usual for it.
     """
-    day, stock, last, move, market = _suspects(prices)
+    suspects = _suspects(prices)
+    some = (slice(i, i + AT_ONCE) for i in range(0, len(suspects[0]), AT_ONCE))
+    return [split for part in some for split in _judged(prices, *(column[part] for column in suspects))]
+
+
+def _judged(
+    prices: PriceGrid,
+    day: np.ndarray,
+    stock: np.ndarray,
+    last: np.ndarray,
+    move: np.ndarray,
+    market: np.ndarray,
+) -> list[Split]:
+    """The splits among some suspects; for the arguments see `_suspects`."""
     nearest = np.abs(move[:, None] - LOG_RATIOS).argmin(axis=1)
     to = LOG_RATIOS[nearest]
     far = np.abs(to) >= FAR
-
     rows = day[:, None] + np.arange(-WINDOW, 0)
     inside = rows >= 0
     rows = rows.clip(0)

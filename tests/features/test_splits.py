@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from atft.features import splits
 from atft.features.prices import PriceGrid
 from atft.features.splits import RATIOS, Split, adjust_splits, find_splits, named_splits
 
@@ -128,6 +129,15 @@ def test_what_comes_later_decides_nothing(make_market: Market) -> None:
         assert find_splits(grid_of({n: v[:cut] for n, v in table.items()})) == [
             s for s in whole if s.day < cut
         ]
+
+
+def test_suspects_are_judged_alike_in_parts(make_market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_market(days=200, stocks=30)
+    for stock, day in enumerate(range(20, 190, 10)):
+        split(table, day, stock, RATIOS[stock])
+    whole = find_splits(grid_of(table))
+    monkeypatch.setattr(splits, "AT_ONCE", 3)
+    assert find_splits(grid_of(table)) == whole
 
 
 def test_adjusted_prices_are_those_that_were_never_split(make_market: Market) -> None:
