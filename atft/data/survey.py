@@ -155,7 +155,8 @@ def _scan(
         known = np.zeros(len(days), dtype=bool)
         for name in returns:
             known |= ~np.isnan(column(batch, name))
-        traded = np.nan_to_num(column(batch, VALUE).astype(np.float64)) if value else np.zeros(len(days))
+        traded = column(batch, VALUE).astype(np.float64) if value else np.zeros(len(days))
+        traded[~np.isfinite(traded)] = 0
         present, place = np.unique(days[kept], return_inverse=True)
         counts = [np.bincount(place, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
         for day, *count in zip(present.tolist(), *counts, strict=True):

@@ -153,3 +153,14 @@ def test_a_gap_becomes_days_without_rows(make_panel: MakePanel) -> None:
         "gaps of more than 4 weekdays: 1, the first 2015-02-27 to 2015-03-16 (10 missing)"
         in found.findings[0]
     )
+
+
+def test_a_traded_value_that_is_infinite_counts_as_unknown(make_panel: MakePanel) -> None:
+    # What is done with infinite cells is the cache's to say; here they only must not spoil a median.
+    panel = make_panel()
+    rows = pl.int_range(pl.len()) % 10 == 0
+    frame = pl.read_parquet(panel).with_columns(
+        traded_value=pl.when(rows).then(float("inf")).otherwise("traded_value")
+    )
+    frame.write_parquet(panel)
+    assert list(_survey(panel).dates) == _weekdays(frame)
