@@ -104,10 +104,7 @@ class KeyWalk:
         value, node = _value_of(name, text), self._node(name)
         if text == "" and isinstance(node, Option) and type(None) in alternatives(node.hint):
             raise InputError(f"--{name} is empty; write a value, or null for none")
-        given_null = value is None and text is not None
-        if known and not isinstance(value, (Mapping, list)) and not given_null and not isinstance(node, dict):
-            if isinstance(value, str):
-                self._classes[name] = value  # --model.optimizer torch.optim.AdamW
+        if known and (node is None or text is None):
             return
         self._place = ""
         *parents, last = name.split(".")
@@ -120,7 +117,7 @@ class KeyWalk:
     def _node(self, name: str) -> Any:
         """What stands at a dotted key: a section, an option, or None."""
         node: Any = self._tree
-        for key in name.split("."):
+        for key in name.removesuffix("+").split("."):
             node = node.get(key) if isinstance(node, dict) else None
         return node
 
@@ -170,12 +167,15 @@ class KeyWalk:
             for number, element in enumerate(value if inside.item is not None else []):
                 self._option(inside.item, element, f"{path}[{number}]")
             return
-        if inside.base is not None and isinstance(value, str):
+        if isinstance(value, str) and inside.base is not None:
+            # The parser would read a file in the place of a class, and its keys without a check.
+            if len(value) <= SHOWN and Path(value).is_file():
+                raise InputError(f"{self._place}{path} names a file, {value!r}; write its keys here")
             self._classes[path] = value
-        if not isinstance(value, Mapping):
-            return
-        if inside.tree is not None:
+        if inside.tree is not None and isinstance(value, str | Mapping):
             self._section(inside.tree, value, path)
+        elif not isinstance(value, Mapping):
+            return
         elif inside.base is not None:
             self._class(inside, value, path)
         elif inside.item is not None and not inside.free:

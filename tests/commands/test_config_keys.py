@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from atft.commands.config_keys import check_keys, similarity
-from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, tree_of
+from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, paths_in, tree_of
 from atft.errors import InputError
 
 VALUES: list[Any] = [{}, None, [], 3, "word", {"inside": 1}, [{"inside": 1}], True]
@@ -125,6 +125,33 @@ def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parse
             tried += 1
             right += f"did you mean {place.path()!r}" in line
     assert tried > 600 and right > 0.9 * tried, (tried, right)
+
+
+def test_every_mistyped_key_of_the_command_line_is_an_error_too(parser: Any) -> None:
+    rng, paths = random.Random(1), list(paths_in(tree_of(parser), {}))
+    right = 0
+    for path in paths:
+        above, _, last = path.rpartition(".")
+        key = f"{above}.{typo(last, rng)}".lstrip(".")
+        if key in paths:
+            continue
+        line = refusal(parser, rng.choice([[f"--{key}={{}}"], [f"--{key}", "3"], [f"--{key}"]]))
+        assert line.startswith(f"unknown key {key!r}")
+        right += f"did you mean {path!r}" in line
+    assert right > 0.9 * len(paths) > 120
+
+
+def test_a_file_is_no_section_and_no_class(
+    parser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("more.yaml").write_text("class_path: torch.optim.AdamW")
+    for given in ({"model": {"optimizer": "more.yaml"}}, ["--model.optimizer", "more.yaml"]):
+        assert refusal(parser, given) == "model.optimizer names a file, 'more.yaml'; write its keys here"
+    line = refusal(parser, ["--trainer.callbacks+", "more.yaml"])
+    assert line == "trainer.callbacks+ names a file, 'more.yaml'; write its keys here"
+    for given in ({"data": {"graph": "more.yaml"}}, ["--data.graph=more.yaml"]):
+        assert refusal(parser, given).startswith("data.graph is a section of keys, got 'more.yaml'")
 
 
 def test_every_section_is_a_mapping(parser: Any) -> None:
