@@ -2,7 +2,7 @@
 
 Lightning keeps the last value of every metric for as long as a run lasts. `RankingTask` empties that memory when an
 epoch starts and validates only when one is over, so that ``trainer.callback_metrics`` never holds a metric of other
-weights than the present ones: an epoch that was not validated has no ``val/`` metric, for whoever asks.
+weights than the present ones: an epoch that was not validated has no ``val/`` metric in any file.
 """
 
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ class RunCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, **options: Any) -> None:
-        refuse_options(options)
+        check_options(options)
         try:
             super().__init__(**options)
         except MisconfigurationException as error:
@@ -114,7 +114,7 @@ class RunCheckpoint(ModelCheckpoint):
             link_or_copy(chosen, chosen.with_name(BEST))
 
 
-def refuse_options(options: dict[str, Any]) -> None:
+def check_options(options: dict[str, Any]) -> None:
     """Check options of Lightning's callback that would put other weights into a file than its name says.
 
     Raises:

@@ -31,7 +31,7 @@ from atft.commands.parser_errors import parser_errors
 from atft.commands.run_callbacks import (
     FITTING,
     MONITORS,
-    refuse_stale_scores,
+    check_scores_are_current,
     refuse_unknown_metrics,
     refuse_unmeasured_averages,
 )
@@ -259,7 +259,7 @@ class RankingCLI(LightningCLI):
             return trainer
         refuse_unknown_metrics(callbacks, self.model.logged_names())
         refuse_unmeasured_averages(callbacks, trainer.max_epochs or 1)
-        refuse_stale_scores(trainer)
+        check_scores_are_current(trainer)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
         schedules = attach_curriculum(callbacks, trainer, self.model, self.quiet)
         check_training_inputs(self.model, self.datamodule, [p for s in schedules for p in s.phases])

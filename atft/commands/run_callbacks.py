@@ -2,7 +2,7 @@
 
 A callback that watches a metric which nothing logs would stay silent for the whole run; averaged weights that no
 validation measured, or a metric that is read at another step than its own, would be selected by another network's
-score: all are refused before anything is made.
+score: each raises before anything is made.
 """
 
 from collections.abc import Iterable
@@ -70,7 +70,7 @@ def refuse_unknown_metrics(callbacks: Iterable[pl.Callback], known: set[str]) ->
                 raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
 
 
-def refuse_stale_scores(trainer: pl.Trainer) -> None:
+def check_scores_are_current(trainer: pl.Trainer) -> None:
     """Check that whatever reads a validation metric reads it of the weights that it was measured with.
 
     Args:

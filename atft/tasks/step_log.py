@@ -37,7 +37,8 @@ class StepLog:
         """
         trainer = task.trainer
         task.log("train/learning_rate", rate, on_step=True, on_epoch=False, logger=False)
-        if task.global_step % trainer.log_every_n_steps == 0:
+        every = trainer.log_every_n_steps  # 0: never
+        if every and task.global_step % every == 0:
             # A copy: the epoch's means are summed from the same parts.
             wholes = {n: float(_whole(trainer, value.clone())) for n, value in self._step.items()}
             steps = {f"train/step/{n.removeprefix('train/')}": v for n, v in wholes.items()}

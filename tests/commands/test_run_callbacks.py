@@ -20,7 +20,7 @@ from atft.callbacks.run_checkpoint import RunCheckpoint
 from atft.commands.run_callbacks import (
     FITTING,
     MONITORS,
-    refuse_stale_scores,
+    check_scores_are_current,
     refuse_unknown_metrics,
     refuse_unmeasured_averages,
 )
@@ -68,35 +68,35 @@ def a_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
 
 def test_validation_when_an_epoch_is_over_is_taken() -> None:
     for options in ({}, {"val_check_interval": 1.0}, {"check_val_every_n_epoch": 3}, {"fast_dev_run": True}):
-        refuse_stale_scores(a_trainer(EarlyStopping("val/rank_ic"), **options))
-    refuse_stale_scores(a_trainer(ModelCheckpoint(every_n_train_steps=5)))
-    refuse_stale_scores(a_trainer(ModelCheckpoint(every_n_train_steps=5, monitor="train/learning_rate")))
+        check_scores_are_current(a_trainer(EarlyStopping("val/rank_ic"), **options))
+    check_scores_are_current(a_trainer(ModelCheckpoint(every_n_train_steps=5)))
+    check_scores_are_current(a_trainer(ModelCheckpoint(every_n_train_steps=5, monitor="train/learning_rate")))
 
 
 @pytest.mark.parametrize("interval", [4, 1, 0.5, "00:00:10:00"])
 def test_validation_within_an_epoch_is_one_line_that_names_what_to_use(interval: Any) -> None:
     with pytest.raises(InputError, match=r"trainer\.val_check_interval: .* trainer\.check_val_every_n_epoch"):
-        refuse_stale_scores(a_trainer(val_check_interval=interval))
+        check_scores_are_current(a_trainer(val_check_interval=interval))
 
 
 def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> None:
     within = ModelCheckpoint(every_n_train_steps=5, monitor="val/rank_ic")
     with pytest.raises(InputError, match=r"saves within an epoch, where val/rank_ic is not measured"):
-        refuse_stale_scores(a_trainer(within))
+        check_scores_are_current(a_trainer(within))
     stopping = EarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
-    refuse_stale_scores(a_trainer(stopping))
+    check_scores_are_current(a_trainer(stopping))
     with pytest.raises(InputError, match=r"early_stopping\.check_on_train_epoch_end: not every epoch"):
-        refuse_stale_scores(a_trainer(stopping, check_val_every_n_epoch=2))
+        check_scores_are_current(a_trainer(stopping, check_val_every_n_epoch=2))
     two = [RunCheckpoint(monitor=name) for name in ("val/ic", "val/rank_ic")]
     with pytest.raises(InputError, match="RunCheckpoint already"):
-        refuse_stale_scores(a_trainer(*two))
+        check_scores_are_current(a_trainer(*two))
 
 
 def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
     stopping = EarlyStopping("train/loss", patience=1, min_delta=100.0)
-    refuse_stale_scores(a_trainer(stopping, check_val_every_n_epoch=3))
+    check_scores_are_current(a_trainer(stopping, check_val_every_n_epoch=3))
     blocks = [make_batch()]
     run = fit(
         small_task(), blocks, tmp_path, stopping, val_blocks=blocks, max_epochs=5, check_val_every_n_epoch=3

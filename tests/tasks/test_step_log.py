@@ -9,8 +9,12 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from atft.batch import DayBatch
 from atft.commands.train import build
 from recorder import Recorder
+from small_task import IN_MEMORY, fit, small_task
+
+pytestmark = [IN_MEMORY, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 def test_every_due_step_is_logged_and_the_steps_mean_is_the_epochs_value(
@@ -61,7 +65,6 @@ def logged(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Rec
     return recorder, cli.trainer
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 def test_all_values_lie_on_the_optimiser_steps_taken_and_the_axis_never_goes_back(
     logged: tuple[Recorder, Any],
 ) -> None:
@@ -78,7 +81,6 @@ def test_all_values_lie_on_the_optimiser_steps_taken_and_the_axis_never_goes_bac
         assert [step for step, _ in recorder.points(name)] == [epoch, taken], name
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 def test_the_learning_rate_is_the_one_that_the_step_used(logged: tuple[Recorder, Any]) -> None:
     recorder, trainer = logged
     from atft.optim.schedules import WarmupCosine
@@ -91,3 +93,10 @@ def test_the_learning_rate_is_the_one_that_the_step_used(logged: tuple[Recorder,
         schedule.advance(2 * step / trainer.global_step)
         expected.append(schedule.get_last_lr()[0])
     assert [rate for _, rate in recorder.points("train/learning_rate")] == pytest.approx(expected)
+
+
+def test_no_step_is_logged_every_0_steps(make_batch: Callable[..., DayBatch], tmp_path: Path) -> None:
+    recorder = Recorder()
+    fit(small_task(), [make_batch()], tmp_path, logger=recorder, log_every_n_steps=0)
+    names = {name for _, metrics in recorder.calls for name in metrics}
+    assert "train/loss" in names and not any(name.startswith("train/step") for name in names)
