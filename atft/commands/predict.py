@@ -33,7 +33,7 @@ def predict(cli: "RankingCLI", checkpoint: str) -> int:
     dates, days = cli.datamodule.open_cache().manifest.dates, cli.datamodule.predict_days()
     out = Path(given) if given is not None else own_name(Path(checkpoint), dates[days[0]], dates[days[-1]])
     write_predictions_of(cli, checkpoint, out)
-    for line in cli.datamodule.predict_lines():
+    for line in cli.datamodule.lines_of("predict"):
         console.print(line, soft_wrap=True, highlight=False)
     console.print(f"predictions in {out}", soft_wrap=True)
     return 0

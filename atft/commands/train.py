@@ -81,7 +81,7 @@ def fit(cli: "RankingCLI") -> int:
     cli.record.receipt.resumed_from = resumed
     cli.own_directory()
     if cli.trainer.is_global_zero:
-        for line in cli.datamodule.training_lines():
+        for line in cli.datamodule.lines_of("train"):
             print(line)  # noqa: T201
             append_log(cli.directory, line)
     with stops_say_how_to_go_on(cli):
@@ -114,7 +114,11 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     metrics = getattr(cli.trainer, command)(
         cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
     )
-    for name, value in sorted(metrics[0].items()) if cli.trainer.is_global_zero else ():
+    if not cli.trainer.is_global_zero:
+        return 0
+    for line in cli.datamodule.lines_of("test" if command == "test" else "val"):
+        console.print(line, soft_wrap=True, highlight=False)
+    for name, value in sorted(metrics[0].items()):
         console.print(f"{name:<24} {value:+.4f}", highlight=False)
     return 0
 

@@ -5,6 +5,8 @@ that none knows trains nothing. So it is the training days that are judged, not 
 first step and from the manifest alone (milliseconds).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from atft.data.cache import DayCache
@@ -12,6 +14,9 @@ from atft.data.day_facts import unpack_bits
 from atft.data.gates import DEAD_SHARE, listed
 from atft.data.split import Days, Split
 from atft.errors import InputError
+
+SECTOR = ""
+"""What `_known` calls the sector: no column has an empty name."""
 
 
 def check_training_days(cache: DayCache, split: Split) -> None:
@@ -27,23 +32,23 @@ def check_training_days(cache: DayCache, split: Split) -> None:
     held, train, val, floor = cache.manifest, split.train, split.val, split.min_stocks
     where = f"the {len(train)} training days {held.dates[train[0]]} to {held.dates[train[-1]]}"
     check_features(cache, train, where)
-    known = unpack_bits([held.known[i] for i in train], len(held.features) + len(held.exposures) + 1).sum(0)
-    exposures = known[len(held.features) : -1]
-    unknown = [n for n, found in zip(held.exposures, exposures, strict=True) if not found]
+    known = _known(cache, train)
+    unknown = [n for n in held.exposures if not known[n]]
     if unknown:
         raise InputError(
             f"exposure {listed(unknown)} is unknown on all of {where}; leave it out of "
-            f"data.panel.schema.exposures, or move data.split.train"
+            f"data.panel.schema.exposures{_or_move(cache, unknown)}"
         )
-    if held.sectors and not known[-1]:
+    if held.sectors and not known[SECTOR]:
         raise InputError(
             f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
         )
-    for horizon, counts in zip(held.horizons, cache.known_labels[train].T, strict=True):
-        if counts.max() < floor:
+    for horizon, counts in zip(held.horizons, cache.known_labels.T, strict=True):
+        if counts[train].max() < floor:
+            move = "" if counts.max() < floor else " move data.split.train,"
             raise InputError(
                 f"the target of horizon {horizon} is known for fewer than {floor} stocks on all of {where}; "
-                f"compute it, move data.split.train, or drop the horizon"
+                f"compute it,{move} or drop the horizon"
             )
     if cache.known_labels[val].max() < floor:
         raise InputError(
@@ -67,13 +72,14 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
         InputError: names the features.
     """
     held = cache.manifest
-    known = unpack_bits([held.known[i] for i in days], len(held.features)).sum(0)
+    counts = _known(cache, days)
+    known = np.array([counts[n] for n in held.features])
     telling = unpack_bits([held.telling[i] for i in days], len(held.features)).sum(0)
-    unknown = [n for n, count in zip(held.features, known, strict=True) if not count]
+    unknown = [n for n in held.features if not counts[n]]
     if unknown:
         raise InputError(
-            f"no value of {listed(unknown)} is known on {where}; add it to data.panel.schema.exclude, or move "
-            f"data.split.train"
+            f"no value of {listed(unknown)} is known on {where}; add it to "
+            f"data.panel.schema.exclude{_or_move(cache, unknown)}"
         )
     dead = (known - telling) > DEAD_SHARE * known
     market_wide = [n in held.regimes and s == "raw" for n, s in zip(held.features, held.scaling, strict=True)]
@@ -87,3 +93,17 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
         values = cache.regime[days, held.regimes.index(name)]
         if not np.nanmin(values) < np.nanmax(values):
             raise InputError(f"{name!r} has one value on all of {where}; add it to data.panel.schema.exclude")
+
+
+def _known(cache: DayCache, days: Days) -> dict[str, int]:
+    """On how many of the days each feature, each exposure and the sector is known."""
+    held = cache.manifest
+    names = (*held.features, *held.exposures, SECTOR)
+    flags = unpack_bits([held.known[i] for i in days], len(names))
+    return dict(zip(names, flags.sum(0).tolist(), strict=True))
+
+
+def _or_move(cache: DayCache, names: Sequence[str]) -> str:
+    """Advise other training days where some day of the panel knows all of the names."""
+    anywhere = _known(cache, np.arange(len(cache), dtype=np.int64))
+    return ", or move data.split.train" if all(anywhere[n] for n in names) else ""

@@ -141,16 +141,16 @@ class DayData(pl.LightningDataModule):
         """
         return self._to_predict()[0]
 
-    def predict_lines(self) -> list[str]:
-        """Say which days asked for lack the history for a score, or for the same one as with more history."""
-        lines = history_lines(self.open_cache(), *self._to_predict(), self.loader_options.lookback)
-        return [*self.open_cache().manifest.calendar, *lines]
+    def lines_of(self, period: str) -> list[str]:
+        """Say what the calendar left out or inserted, and which days of a period lack history or a known feature.
 
-    def training_lines(self) -> list[str]:
-        """Say which training days read a graph of fewer days than its window."""
+        Args:
+            period: train, val, test or predict.
+        """
         none = np.empty(0, dtype=np.int64)
-        lines = history_lines(self.open_cache(), self.split.train, none, self.loader_options.lookback)
-        return [*self.open_cache().manifest.calendar, *lines]
+        days, short = self._to_predict() if period == "predict" else (getattr(self.split, period), none)
+        cache = self.open_cache()
+        return [*cache.manifest.calendar, *history_lines(cache, days, short, self.loader_options.lookback)]
 
     def _to_predict(self) -> tuple[Days, Days]:
         first, last = self.split_options.val[0], self.open_cache().manifest.dates[-1].isoformat()

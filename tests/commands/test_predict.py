@@ -107,3 +107,14 @@ def test_a_checkpoint_and_a_panel_of_recent_days_are_enough(
     key = ["date", "code", "horizon", "split"]
     assert found.select(key).equals(whole.select(key)) and set(found["split"]) == {"test"}
     assert "has no usable day" in atft("test", *best, *where).refusal  # a split is what test needs
+
+
+def test_validating_on_days_whose_graph_saw_less_than_its_window_says_so(
+    tiny_run: Any, atft: Callable[..., Any]
+) -> None:
+    dates = ["--data.split.train", "[2015-01-12, 2015-01-16]", "--data.split.val", "[2015-01-26, 2015-01-30]"]
+    dates += ["--data.split.test", "null", "--data.split.embargo_days", "0"]
+    outcome = atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt", *dates)
+    assert outcome.code == 0, outcome
+    said = "graph of fewer days than its window of 20 (16 to 16) on 5 days (2015-01-26 to 2015-01-30)"
+    assert said in outcome.out and "val/rank_ic_5d" in outcome.out

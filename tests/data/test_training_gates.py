@@ -90,6 +90,16 @@ def test_what_only_other_days_lack_is_no_fault(check: Callable[..., None]) -> No
     check(**later, x_2=constant("x_2", ~IN_TRAINING))
 
 
+def test_other_training_days_are_advised_where_some_day_of_the_panel_knows_what_is_missing(
+    check: Callable[..., None],
+) -> None:
+    for change, elsewhere in ((unknown_in_training, True), (lambda n: pl.lit(None, pl.Float32), False)):
+        for name in ("x_1", "exposure_size", "target_5d"):
+            with pytest.raises(InputError) as caught:
+                check(**{name: change(name)})
+            assert ("move data.split.train" in str(caught.value)) == elsewhere, caught.value
+
+
 def test_a_panel_without_any_sector_may_train(check: Callable[..., None]) -> None:
     check(sector=pl.lit(None, pl.String))
 
