@@ -50,6 +50,10 @@ class OutOfMemory(RunFailed):
     """A single day does not fit in the device's memory: there is no smaller chunk to try."""
 
 
+class WorkerLost(RunFailed):
+    """A process that reads blocks ahead has died, or has given none for too long."""
+
+
 class GateFailed(RunFailed):
     """A phase of the training has not reached what its gate asks: going on would cost time for nothing."""
 

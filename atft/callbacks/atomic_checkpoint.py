@@ -5,10 +5,8 @@ kill in the middle leaves half a file under the final name. The digest stands be
 looks past it, and is compared at each load: torch compares none of the archive's own checksums.
 """
 
-import errno
 import hashlib
 import io
-import os
 import pickle
 import re
 import zipfile
@@ -103,17 +101,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write ``checkpoint`` and its digest to ``path``; until the last moment the former file stays."""
-        with published(Path(path)) as beside:
-            try:
-                torch.save(checkpoint, beside)
-            except RuntimeError as error:
-                # torch's writer does not say that the disk is full.
-                if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
-                    raise
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-            with beside.open("r+b") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                file.write(f"\natft sha256 {digest}\n".encode())
+        # Through memory: on a full disk torch's own writer says neither that it is full nor which file.
+        archive = io.BytesIO()
+        torch.save(checkpoint, archive)
+        digest = hashlib.sha256(archive.getbuffer()).hexdigest()
+        with published(Path(path)) as beside, beside.open("wb") as file:
+            file.write(archive.getbuffer())
+            file.write(f"\natft sha256 {digest}\n".encode())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
         """Read a checkpoint; see `read_checkpoint`."""

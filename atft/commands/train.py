@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 def run(command: str, arguments: list[str]) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's arguments."""
     cli = build(command, arguments)
-    if command == "fit":
-        return fit(cli)
-    return evaluate(cli, command)
+    from atft.data.workers import lost_workers
+
+    with lost_workers():
+        return fit(cli) if command == "fit" else evaluate(cli, command)
 
 
 def build(

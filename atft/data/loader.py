@@ -16,9 +16,12 @@ from torch.utils.data import DataLoader
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
+from atft.data.workers import waited_for
 from atft.errors import InputError
 
 T = TypeVar("T")
+LONGEST_TIMEOUT = 1e6
+"""Eleven days, well within what the system's clock takes."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class LoaderOptions:
         pin_memory: copy batches to page-locked memory, for transfers to a GPU.
         multiprocessing_context: how workers start: spawn or forkserver; fork hangs and is refused.
         worker_threads: threads of torch in each worker.
+        timeout: seconds that a worker's next block is waited for before the run fails; 0 waits for ever.
     """
 
     lookback: int = 60
@@ -46,6 +50,7 @@ class LoaderOptions:
     pin_memory: bool = False
     multiprocessing_context: str = "spawn"
     worker_threads: int = 1
+    timeout: float = 300.0
 
     def __post_init__(self) -> None:
         if self.multiprocessing_context not in ("spawn", "forkserver"):
@@ -54,6 +59,8 @@ class LoaderOptions:
                 f"{self.multiprocessing_context!r}; forked workers hang in locks of threads they do not have"
             )
         least = {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0, "worker_threads": 1}
+        if not 0 <= self.timeout <= LONGEST_TIMEOUT:
+            raise InputError(f"loader.timeout must be 0 to {LONGEST_TIMEOUT:g} seconds, got {self.timeout}")
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InputError(f"loader.{name} must be at least {bound}, got {getattr(self, name)}")
@@ -79,8 +86,12 @@ class BlockLoader(DataLoader[DayBatch]):
     ``load_state_dict`` the next pass skips them without reading them.
     """
 
-    def __init__(self, dataset: DayBlocks, sampler: BlockSampler, **options: Any) -> None:
+    def __init__(
+        self, dataset: DayBlocks, sampler: BlockSampler, timeout_seconds: float = 0.0, **options: Any
+    ) -> None:
         self._plan = sampler
+        self.timeout_seconds = timeout_seconds
+        """Longest wait for a block of a worker; 0 for no bound."""
         self._done = 0
         super().__init__(dataset, sampler=sampler, batch_size=None, **options)
 
@@ -106,8 +117,14 @@ class BlockLoader(DataLoader[DayBatch]):
 
     def __iter__(self) -> Iterator[DayBatch]:  # type: ignore[override]
         self._done = self._plan.skip
+        passing = super().__iter__()
+        workers = getattr(passing, "_workers", ())
         try:
-            for batch in super().__iter__():
+            while True:
+                with waited_for(workers, self.timeout_seconds):
+                    batch = next(passing, None)
+                if batch is None:
+                    return
                 yield batch
                 # Lightning reads one block ahead of the one it trains on, so being asked for the next means
                 # that the one before is under way or done: what a checkpoint at a block's end must count.
@@ -140,6 +157,7 @@ def make_loader(dataset: DayBlocks, sampler: BlockSampler, options: LoaderOption
     return BlockLoader(
         dataset,
         sampler,
+        timeout_seconds=options.timeout,
         num_workers=options.num_workers,
         pin_memory=options.pin_memory,
         collate_fn=as_it_is,

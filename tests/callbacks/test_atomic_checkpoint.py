@@ -1,6 +1,7 @@
 """Checkpoints are whole or absent, damage to one is found, and loading one runs no code."""
 
 import random
+import resource
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,20 @@ def test_a_failed_write_keeps_the_former_checkpoint(written: Path) -> None:
     with pytest.raises(AttributeError):
         writer.save_checkpoint({"epoch": 2, "bad": lambda: 0}, written)  # a local function does not pickle
     assert writer.load_checkpoint(written)["epoch"] == 0
+    assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
+
+
+@pytest.mark.parametrize("size", [50, 500, 5_000])
+def test_a_full_disk_is_one_line_wherever_the_file_is_cut_off(size: int, written: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    content = {**small_checkpoint(), "more": torch.zeros(5_000)}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(InputError, match=r"a\.ckpt: the disk is full"):
+            AtomicCheckpointIO().save_checkpoint(content, written)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert AtomicCheckpointIO().load_checkpoint(written)["epoch"] == 0
     assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
 
 

@@ -182,3 +182,16 @@ def test_two_processes_measure_what_one_does(tiny_run: Any) -> None:
         assert done.returncode == 0, done.stderr[-2000:]
         said.append(done.stdout)
     assert said[0] == said[1]
+
+
+def test_a_loader_worker_that_dies_while_a_step_trains_is_one_line(
+    atft: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import atft.commands.train as train
+
+    def killed(cli: Any) -> int:
+        raise RuntimeError("DataLoader worker (pid 3) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(train, "build", lambda *_: None)
+    monkeypatch.setattr(train, "fit", killed)
+    assert "data.loader: a worker has died (DataLoader worker (pid 3) is killed" in atft("fit").refusal

@@ -64,6 +64,12 @@ def test_fork_is_refused_at_construction(context: str) -> None:
         LoaderOptions(multiprocessing_context=context)
 
 
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_a_timeout_is_a_number_of_seconds(seconds: float) -> None:
+    with pytest.raises(InputError, match=r"loader\.timeout"):
+        LoaderOptions(timeout=seconds)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"lookback": 0}, {"block_days": 0}, {"batch_size": 3}, {"num_workers": -1}, {"prefetch_factor": 0}],

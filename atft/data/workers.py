@@ -1,0 +1,76 @@
+"""The loader's worker processes: one that dies or is stopped ends the run in one line, none is waited for for ever.
+
+torch's own timeout watches its queue only: of a block that a worker has queued, the memory is fetched from that
+worker over a socket, where a stopped process keeps its reader waiting. Here the workers are killed when a block
+takes too long, which ends either wait. Cost: a timer for each block that comes from a worker.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from threading import Event, Timer
+
+from atft.errors import WorkerLost
+
+
+@contextmanager
+def lost_workers() -> Iterator[None]:
+    """Say in one line that a worker has died, which torch may raise anywhere in the main thread.
+
+    Raises:
+        WorkerLost: it is so.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise _death(error) from error
+
+
+@contextmanager
+def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]:
+    """Kill the workers when the block takes too long.
+
+    Args:
+        workers: those that may be waited for in the block; none where the main process reads.
+        seconds: longest wait; 0 for no bound.
+
+    Raises:
+        WorkerLost: it took longer, or one of them died.
+    """
+    if not workers or not seconds:
+        yield
+        return
+    over = Event()
+
+    def give_up() -> None:
+        over.set()
+        for worker in workers:
+            worker.kill()
+
+    timer = Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        with lost_workers():
+            yield
+    except (WorkerLost, EOFError, ConnectionError) as error:
+        if not over.is_set() and isinstance(error, WorkerLost):
+            raise
+        if not over.is_set():
+            raise _death(error) from error
+        raise WorkerLost(
+            f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is that "
+            f"slow; then raise data.loader.timeout"
+        ) from error
+    finally:
+        timer.cancel()
+
+
+def _death(error: Exception) -> WorkerLost:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return WorkerLost(
+        f"data.loader: a worker has died ({said}); where memory ran out, lower data.loader.num_workers or "
+        f"prefetch_factor"
+    )
