@@ -54,7 +54,7 @@ def check_keys(parser: ArgumentParser, given: Sequence[str] | Mapping[str, Any])
         walk.follow(given)
         return tree
     options = {option for action in parser._actions for option in action.option_strings}
-    for word, after in zip(given, [*given[1:], None], strict=True):
+    for word, after in zip(given, [*given, None][1:], strict=True):
         name, equals, value = word.partition("=")
         text = value if equals else None if after is None or after.startswith("--") else after
         if name in ("-c", "--config") and text is not None:
