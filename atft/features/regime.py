@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from atft.features.screen import Screen, day_means
-from atft.features.windows import window_highs, window_means, window_stds
+from atft.features.windows import needed, shift, window_means, window_stds
 
 
 def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float32[np.ndarray, " days"]]:
@@ -39,9 +39,7 @@ def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float3
         columns["regime_volatility_ratio_20_250"] = np.log(stds[0] / stds[2])
         columns["regime_correlation_60d"] = stds[1] ** 2 / window_means(square[:, None], (60,))[0]
         columns["regime_activity_60d"] = np.log(value / window_means(value, (60,))[0])
-    # The level is a running sum from the data's first day: its bits depend on the past only.
-    level = np.cumsum(np.nan_to_num(market), axis=0)
-    columns["regime_drawdown_250d"] = level - window_highs(level, (250,))[0]
+    columns["regime_drawdown_250d"] = drawdown(market, 250)
     columns["regime_dispersion_1d"] = dispersion
     columns["regime_dispersion_20d"] = window_means(dispersion, (20,))[0]
     columns["regime_breadth_1d"] = breadth
@@ -52,3 +50,22 @@ def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float3
     return {"regime_return_1d": screen.market.astype(np.float32)} | {
         name: np.where(np.isfinite(of), of, np.nan)[:, 0].astype(np.float32) for name, of in columns.items()
     }
+
+
+def drawdown(returns: Float64[np.ndarray, "days 1"], span: int) -> Float64[np.ndarray, "days 1"]:
+    """How far the level lies below its highest of ``span`` days, 0 at the highest; an unknown return counts as 0.
+
+    The least sum of the latest returns, summed backwards from each day: a running level would carry rounding from
+    the data's first day. NaN where fewer than three quarters of the days exist.
+
+    Args:
+        returns: log returns of the market.
+        span: trading days, today included.
+    """
+    filled: np.ndarray = np.nan_to_num(returns)
+    fallen, least = np.zeros_like(filled), np.zeros_like(filled)
+    for back in range(span - 1):
+        fallen += np.nan_to_num(shift(filled, back))
+        least = np.minimum(least, fallen)
+    least[: needed(span) - 1] = np.nan
+    return least

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from atft.features.regime import regime_columns
+from atft.features.regime import drawdown, regime_columns
 from atft.features.screen import Screen
 
 
@@ -66,3 +66,20 @@ def test_the_calendar_is_known_on_every_day_and_nothing_is_infinite() -> None:
     np.testing.assert_allclose(out["regime_month_cos"], 1)
     assert all(v.dtype == np.float32 and not np.isinf(v).any() for v in out.values())
     assert np.isnan(out["regime_return_1d"][:3]).all()
+
+
+def test_where_the_data_begins_moves_no_bit_of_a_day_with_whole_windows() -> None:
+    screen, calendar = screen_of(days=420)
+    whole = regime_columns(screen, calendar)
+    cut = 57
+    later = regime_columns(Screen(*(part[cut:] for part in vars(screen).values())), calendar[cut:])
+    for name, values in later.items():
+        np.testing.assert_array_equal(values[250:], whole[name][cut + 250 :], err_msg=name)
+
+
+def test_a_drawdown_is_unknown_until_three_quarters_of_its_days_exist() -> None:
+    returns = np.full((12, 1), 0.1)
+    returns[4] = -0.3
+    found = drawdown(returns, 8)[:, 0]
+    assert np.isnan(found[:5]).all()
+    np.testing.assert_allclose(found[5:8], [-0.2, -0.1, 0], atol=1e-15)
