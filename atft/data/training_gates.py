@@ -20,7 +20,7 @@ SECTOR = ""
 
 
 def check_training_days(cache: DayCache, split: Split) -> None:
-    """Check features, exposures, sectors and targets of the training days, and that validation has a target.
+    """Check features, exposures, sectors, targets and graph of the training days, and the targets of validation.
 
     Args:
         cache: where the days are.
@@ -54,6 +54,27 @@ def check_training_days(cache: DayCache, split: Split) -> None:
         raise InputError(
             f"no target is known for {floor} stocks on the {len(val)} validation days {held.dates[val[0]]} to "
             f"{held.dates[val[-1]]}; move data.split.val to days whose returns are known"
+        )
+    check_edges(cache, train, where)
+
+
+def check_edges(cache: DayCache, days: Days, where: str) -> None:
+    """Check that the graph, where there is one, links stocks on some of the days.
+
+    Args:
+        cache: where the days are.
+        days: calendar indices.
+        where: the days in words, for the message.
+
+    Raises:
+        InputError: no stock has a neighbour on any of them.
+    """
+    refreshed = np.unique(np.searchsorted(cache.refreshes, days, side="right") - 1)
+    linked = (cache.graph(int(cache.refreshes[place]))[0] >= 0 for place in refreshed if place >= 0)
+    if cache.has_graph and not any(neighbours.any() for neighbours in linked):
+        raise InputError(
+            f"no stock has a neighbour in the graph on any of {where}; lower data.graph.threshold or "
+            f"min_observations, or set data.graph to null and model.network.graph to false"
         )
 
 

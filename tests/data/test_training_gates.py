@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from atft.data.cache import DayCache
+from atft.data.graph import GraphOptions
 from atft.data.split import Split
 from atft.data.training_gates import check_features, check_training_days
 from atft.errors import InputError
@@ -83,6 +84,17 @@ def test_what_the_training_days_do_not_know_raises_before_the_first_step(
     with pytest.raises(InputError, match=message) as caught:
         check(**change)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+def test_a_graph_that_links_no_stock_in_training_raises(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    graph = GraphOptions(k=3, window=20, min_observations=10, threshold=1.0, refresh_days=5, sector_k=0)
+    with pytest.raises(
+        InputError, match=r"no stock has a neighbour in the graph on any of the 35 training days"
+    ):
+        check_training_days(make_cache(make_panel(), graph=graph), SPLIT)
+    check_training_days(make_cache(make_panel(), graph=None), SPLIT)
 
 
 def test_what_only_other_days_lack_is_no_fault(check: Callable[..., None]) -> None:
