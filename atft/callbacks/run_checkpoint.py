@@ -48,6 +48,26 @@ class RunCheckpoint(ModelCheckpoint):
         self._every_n_epochs = self._every_n_epochs or 1
         self.selected: Measured | None = None
         """What was measured of the weights in ``best_model_path``; None before the first selection."""
+        self._resumed_in = Path()
+        self._lost = ""
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Remember where the run before is now, for :meth:`load_state_dict`."""
+        self._resumed_in = Path(trainer.ckpt_path or "").parent
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say that a resumed run cannot select an epoch of the run before."""
+        super().on_train_start(trainer, pl_module)
+        if self._lost:
+            from atft.callbacks.alarm import sound_alarm  # which knows the record, which knows this file
+
+            sound_alarm(
+                trainer,
+                f"{self._lost}: the best checkpoint of the run before is not there, nor beside the one that is "
+                f"gone on from; the best is selected without it",
+            )
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -91,18 +111,31 @@ class RunCheckpoint(ModelCheckpoint):
         alone = {state_dict.get("best_model_path", ""): torch.tensor(torch.nan)}  # no metric selects
         scores = dict(state_dict.get("best_k_models") or alone)
         sign = 1 if self.mode == "max" else -1
-        ranked = sorted(filter(os.path.isfile, scores), key=lambda path: -sign * float(scores[path]))
-        for former in ranked[: None if self.save_top_k == -1 else self.save_top_k]:
-            own = str(Path(self.dirpath) / self._name_of(Path(former)))
-            link_or_copy(Path(former), Path(own))
-            self.best_k_models[own] = self.kth_value = scores[former]
+        ranked = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
+        for path in ranked[: None if self.save_top_k == -1 else self.save_top_k]:
+            former = self._find(Path(path), float(scores[path]))
+            if former is None:
+                self._lost = path if path == ranked[0] else self._lost
+                continue
+            own = str(Path(self.dirpath) / self._name_of(former))
+            link_or_copy(former, Path(own))
+            self.best_k_models[own] = self.kth_value = scores[path]
             self.kth_best_model_path = own
         if not self.best_k_models:
-            return  # the former run's folder is gone: select among the epochs to come
+            return
         self.best_model_path = next(iter(self.best_k_models))
         self.best_model_score = self.best_k_models[self.best_model_path]
         self.selected = measured_of(Path(self.best_model_path))
         self._publish_best()
+
+    def _find(self, path: Path, score: float) -> Path | None:
+        """The file of the run before, which may have been moved since; another run's in its place is none."""
+        for place in (self._resumed_in / path.name, path):
+            if place.is_file():
+                metrics = measured_of(place).metrics
+                if self.monitor is None or metrics.get(self.monitor, score) == score:
+                    return place
+        return None
 
     def _name_of(self, former: Path) -> str:
         """Of a file that is taken over: with its step where more than the best is kept."""

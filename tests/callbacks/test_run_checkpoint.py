@@ -193,13 +193,31 @@ def test_a_resumed_run_selects_among_all_epochs(
     assert all(Path(path).is_file() for path in checkpoint.best_k_models)
 
 
-def test_a_resumed_run_whose_former_best_is_gone_selects_among_the_epochs_to_come(
-    train: Callable[..., Any], tmp_path: Path
+def test_a_resumed_run_whose_former_best_is_gone_says_so_and_selects_among_the_epochs_to_come(
+    train: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     train(folder="before", max_epochs=3)
     (tmp_path / "before" / BEST).unlink()
     checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "before" / "last.ckpt")
     assert checkpoint.selected.epoch == 3
+    said = capfd.readouterr().err
+    assert (
+        f"warning: {tmp_path / 'before' / BEST}: the best checkpoint of the run before is not there" in said
+    )
+
+
+def test_a_resumed_run_finds_the_best_where_its_folder_was_moved_and_takes_no_other_runs(
+    train: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, first = train(folder="before", max_epochs=3)
+    (tmp_path / "before").rename(tmp_path / "moved")
+    train(folder="before", max_epochs=1)  # another run under the old name, with a best of .10
+    checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "moved" / "last.ckpt")
+    assert checkpoint.selected.epoch == 1 and holds(tmp_path / "after" / BEST, first.epochs[1])
+    assert "warning" not in capfd.readouterr().err
+    (tmp_path / "moved" / BEST).unlink()
+    checkpoint, _ = train(folder="again", ckpt_path=tmp_path / "moved" / "last.ckpt")
+    assert checkpoint.selected.epoch == 3 and "is not there" in capfd.readouterr().err
 
 
 def test_without_a_metric_the_last_epoch_is_selected_over_a_resume_too(
