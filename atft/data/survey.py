@@ -92,7 +92,7 @@ def survey_panel(
     judged = judge_days(
         [EPOCH + timedelta(days=int(d)) for d in numbers],
         counts.astype(np.int64),
-        value,
+        value * (not seen.negative),
         rules or DayRules(),
         str(where),
         today or date.today(),
@@ -126,6 +126,8 @@ class _Seen:
     """Codes that are ever in the universe."""
     in_order: bool = True
     dropped: int = 0
+    negative: bool = False
+    """The column of the traded value has values below 0, so it is none."""
 
 
 def _scan(
@@ -157,6 +159,7 @@ def _scan(
             known |= ~np.isnan(column(batch, name))
         traded = column(batch, VALUE).astype(np.float64) if value else np.zeros(len(days))
         traded[~np.isfinite(traded)] = 0
+        seen.negative = seen.negative or bool((traded < 0).any())
         present, place = np.unique(days[kept], return_inverse=True)
         counts = [np.bincount(place, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
         for day, *count in zip(present.tolist(), *counts, strict=True):

@@ -164,3 +164,9 @@ def test_a_traded_value_that_is_infinite_counts_as_unknown(make_panel: MakePanel
     )
     frame.write_parquet(panel)
     assert list(_survey(panel).dates) == _weekdays(frame)
+
+
+def test_a_column_below_zero_is_no_traded_value(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).with_columns(traded_value=pl.col("x_1")).write_parquet(panel)
+    assert _survey(panel).findings == ()
