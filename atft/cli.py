@@ -151,7 +151,7 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
             raise
         where = f"{error.filename}: " if error.filename else ""
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
-        print(f"atft: error: {printable(where)}{reason}", file=sys.stderr)  # noqa: T201
+        print(f"atft: error: {clip(printable(where), LONGEST - 40)}{reason}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt as stop:
         if debug:

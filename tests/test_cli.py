@@ -79,6 +79,15 @@ def test_a_file_name_of_the_machine_is_escaped_too(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "atft: error: a\\x1b[2Jb: No such file or directory\n"
 
 
+def test_a_file_name_of_any_length_leaves_a_short_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise OSError(36, "", "x" * 5000)
+
+    assert guarded(fail, debug=False) == 1
+    printed = capsys.readouterr().err
+    assert len(printed) < 300 and printed.endswith("xxx: File name too long\n")
+
+
 def test_lines_of_an_error_that_is_not_ours_are_joined() -> None:
     assert sentence(RunFailed("two\n  lines")) == "two lines"
 
