@@ -55,7 +55,8 @@ def on_trading_days(
 def day_counts(prices: PriceGrid) -> tuple[Int64[np.ndarray, " days"], Float64[np.ndarray, " days"]]:
     """Count each day's stocks with a close of its own, and sum their traded value.
 
-    A row with volume that repeats all prices and the volume of the row before was filled in, not traded.
+    A row with volume that repeats all prices and the volume of the row before was filled in, not traded. A day of
+    such rows only counts as one stock: of a few stocks, all may stand still.
     """
     days, codes = prices.close.shape
     stocks, value = np.zeros(days, dtype=np.int64), np.zeros(days)
@@ -65,7 +66,7 @@ def day_counts(prices: PriceGrid) -> tuple[Int64[np.ndarray, " days"], Float64[n
         close, volume = rows[PRICES.index("close")], rows[PRICES.index("volume")]
         same = ((rows == last) | (np.isnan(rows) & np.isnan(last))).all(axis=0) & (volume > 0)
         known = np.isfinite(close)
-        stocks[day] = int((known & ~same).sum())
+        stocks[day] = max(int((known & ~same).sum()), int(known.any()))
         value[day] = np.nansum(close.astype(np.float64) * volume)
         last = np.where(known, rows, last)
     return stocks, value

@@ -100,8 +100,8 @@ WAYS = {
     "a coin": "dates on Saturday and Sunday, when this market rarely trades: 104, the first 2014-01-04 (1 st",
     "null prices": "days with less than half of the usual stocks: 1, the first 2014-07-04 (0 stocks)",
     "a bar without volume": "days with less than 5% of the usual traded value: 1, the first 2014-07-04 (0)",
-    "a bar filled in": "days with less than half of the usual stocks: 1, the first 2014-07-04 (0 stocks)",
-    "two stocks": "days with less than half of the usual stocks: 1, the first 2014-07-04 (0 stocks)",
+    "a bar filled in": "days with less than half of the usual stocks: 1, the first 2014-07-04 (1 stocks)",
+    "two stocks": "days with less than half of the usual stocks: 1, the first 2014-07-04 (1 stocks)",
 }
 
 
@@ -176,6 +176,11 @@ def test_a_row_counts_if_its_prices_are_its_own(clean: pl.DataFrame, tmp_path: P
     stocks, value = day_counts(prices)
     assert stocks[[9, 10, 20]].tolist() == [80, 77, 73]
     np.testing.assert_allclose(value[9], np.sum(prices.close[9].astype(float) * prices.volume[9]), rtol=1e-6)
+    for name in PRICES:
+        getattr(prices, name)[:] = getattr(prices, name)[0]
+    assert day_counts(prices)[0][:3].tolist() == [80, 1, 1]
+    prices.close[2] = np.nan
+    assert day_counts(prices)[0][2] == 0
 
 
 def test_what_straddles_a_missing_summer_is_unknown_and_the_rest_keeps_its_bits(
