@@ -104,7 +104,8 @@ def test_the_panels_columns_may_come_in_another_order_and_more_of_them(
 def test_quantiles_have_columns_that_do_not_cross(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    asked = ["--model.network.quantiles", "[0.05, 0.5, 0.95]", "--trainer.max_epochs", "1"]
+    asked = ["--model.network.quantiles", "[0.05, 0.5, 0.95]", "--model.objective.terms.pinball", "0.1"]
+    asked += ["--trainer.max_epochs", "1"]
     assert atft("fit", "--config", tiny_run.config, *asked, "--trainer.default_root_dir", tmp_path).code == 0
     table = pl.read_parquet(tmp_path / "tiny" / "version_0" / "predictions.parquet")
     assert table.select((pl.col("q05") <= pl.col("q50")) & (pl.col("q50") <= pl.col("q95"))).to_series().all()
