@@ -12,7 +12,7 @@ from benchmarks.attacks.damage import damaged
 from benchmarks.attacks.verdict import GOOD, Result, observe
 from benchmarks.attacks.workers import attack_once, run_all
 
-SMALL = {"cache": 30, "panel": 12, "hostile": 12, "prices": 12, "calendar": 12}
+SMALL = {"cache": 30, "panel": 8, "checkpoint": 6, "config": 20, "hostile": 8, "prices": 12, "calendar": 10}
 """Attacks of each kind here, spread over the whole table's."""
 
 
