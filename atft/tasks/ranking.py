@@ -30,12 +30,12 @@ from atft.nn.options import BLOCKS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
 from atft.tasks.checkpoint_fit import (
     feature_order,
-    refuse_other_optimizer,
     refuse_other_shapes,
     selected_blocks,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
 from atft.tasks.open_step import OpenStep
+from atft.tasks.resume_check import check_resume
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
 
@@ -262,9 +262,8 @@ class RankingTask(pl.LightningModule):
         refuse_other_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
             self.network.set_blocks(**selected_blocks(held, self._blocks_asked()))
-        elif held.get("optimizer"):
-            own = self.build_optimizer(self.trainer.max_epochs or 1)[0]
-            refuse_other_optimizer(held["optimizer"], checkpoint.get("optimizer_states", []), own)
+        else:
+            check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
 
     def _blocks_asked(self) -> dict[str, bool]:
         return {name: getattr(self.network.options, name) for name in BLOCKS}
