@@ -221,7 +221,7 @@ class PhaseSchedule(pl.Callback):
         if gate.otherwise == "fail":
             self._refused = text
         record = find_record(trainer)
-        if record is not None:
+        if record is not None and self._refused is None:  # a run that a gate fails is not concluded
             record.stopped = text
 
     def _refuse_passed_gates(self) -> None:
