@@ -28,6 +28,7 @@ from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import BLOCKS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
+from atft.optim.schedules import advance_schedule
 from atft.tasks.checkpoint_fit import (
     feature_order,
     refuse_other_shapes,
@@ -81,12 +82,9 @@ class RankingTask(pl.LightningModule):
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
         self.term_shares = TermShares(self.objective, every=shares_every)
         transform = target_transform(objective.target)
-        self.metrics = torch.nn.ModuleDict(
-            {
-                f"{s}_metrics": CrossSectionMetrics(network.horizons, transform)
-                for s in ("train", "val", "test")
-            }
-        )
+        self.train_metrics = CrossSectionMetrics(network.horizons, transform)
+        self.val_metrics = CrossSectionMetrics(network.horizons, transform)
+        self.test_metrics = CrossSectionMetrics(network.horizons, transform)
         self.step_log = StepLog()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
         self.open_step = OpenStep()
@@ -156,7 +154,7 @@ class RankingTask(pl.LightningModule):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self.open_step.close()
-        self._advance_schedule(place)
+        advance_schedule(self.lr_schedulers(), self.trainer, place)
         self.step_log.close_step(self, rate)
 
     def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
@@ -164,14 +162,6 @@ class RankingTask(pl.LightningModule):
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:  # a stop was asked for
             seen = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
             self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
-
-    def _advance_schedule(self, place: int) -> None:
-        advance = getattr(self.lr_schedulers(), "advance", None)
-        if advance is not None:
-            # Counted in steps, not blocks: the share is then the same on any number of devices.
-            plan = getattr(self.trainer.train_dataloader, "plan", None)
-            done = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
-            advance(self.current_epoch + (done if plan is None else plan.share_of_steps(place)))
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
@@ -270,18 +260,6 @@ class RankingTask(pl.LightningModule):
 
     def _data_seed(self) -> int:
         return int(getattr(self.trainer.datamodule, "seed", 0))  # type: ignore[attr-defined]
-
-    @property
-    def train_metrics(self) -> CrossSectionMetrics:
-        return cast(CrossSectionMetrics, self.metrics["train_metrics"])
-
-    @property
-    def val_metrics(self) -> CrossSectionMetrics:
-        return cast(CrossSectionMetrics, self.metrics["val_metrics"])
-
-    @property
-    def test_metrics(self) -> CrossSectionMetrics:
-        return cast(CrossSectionMetrics, self.metrics["test_metrics"])
 
 
 def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
