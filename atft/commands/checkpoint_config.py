@@ -27,6 +27,9 @@ TAKEN = (
     "data.cache.zscore",
     "data.cache.min_date",
     "data.cache.infinite",
+    "data.cache.rare_weekdays",
+    "data.cache.thin_days",
+    "data.cache.gaps",
     "data.loader.lookback",
 )
 """Keys that a checkpoint decides, with all that is inside of them."""
