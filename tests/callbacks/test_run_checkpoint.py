@@ -113,7 +113,7 @@ def holds(path: Path, weights: dict[str, torch.Tensor]) -> bool:
         ({"save_last": None, "save_top_k": 2}, 2, {BEST, "step_6.ckpt", "step_12.ckpt"}),
         ({"save_weights_only": True}, 2, {BEST}),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given)) if isinstance(given, set) else str(given),
 )
 def test_the_best_epochs_weights_and_score_are_in_the_best_checkpoint(
     options: dict[str, Any], best: int, names: set[str], train: Callable[..., Any], tmp_path: Path
