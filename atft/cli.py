@@ -32,8 +32,9 @@ Watch runs:                            tensorboard --logdir lightning_logs
 Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
 """
 
-LONGEST = 280
-"""Characters of an error's line; its beginning and its end are kept."""
+LONGEST, LONGEST_FAILURE = 280, 1000
+"""Characters of the line on an input error, which may quote the input, and on a run that failed, which names files
+to go on from; the beginning and the end are kept."""
 MOST_THREADS = 4096
 MOST_READ = 1 << 20
 """Characters of a config that are searched for ``threads:`` before anything heavy is imported."""
@@ -123,7 +124,8 @@ def sentence(error: BaseException) -> str:
     text = str(error)
     if "Original Traceback" in text:  # an InputError, which has escaped the line breaks of the traceback too
         text = text.replace("\\n", "\n").strip().splitlines()[-1].partition(": ")[2]
-    return clip(printable(" ".join(text.split())), LONGEST)
+    longest = LONGEST_FAILURE if isinstance(error, RunFailed) else LONGEST
+    return clip(printable(" ".join(text.split())), longest)
 
 
 def guarded(action: Callable[[], int], debug: bool) -> int:
