@@ -1,6 +1,6 @@
 """Attack the program with inputs that are damaged, wrong or hostile, and print what each kind came to.
 
-    python -m benchmarks.attacks                                  all of it: some 15 minutes on 2 cores
+    python -m benchmarks.attacks                                  all of it: some ten minutes on 2 cores
     python -m benchmarks.attacks --only cache panel --share 0.1   a tenth of two kinds
     python -m benchmarks.attacks --only config --number 17        one attack again, with all that it said
 
