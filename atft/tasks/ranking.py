@@ -36,7 +36,7 @@ from atft.tasks.checkpoint_fit import (
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
 from atft.tasks.open_step import OpenStep
-from atft.tasks.resume_check import check_resume
+from atft.tasks.resume_check import check_loops, check_resume
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
 
@@ -252,6 +252,8 @@ class RankingTask(pl.LightningModule):
         refuse_other_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
             self.network.set_blocks(**selected_blocks(held, self._blocks_asked()))
+            if self._trainer is not None:
+                check_loops(checkpoint, self.trainer)
         else:
             check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
 

@@ -19,9 +19,11 @@ from atft.tasks.checkpoint_fit import refuse_other_optimizer
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 STAGES = ("ready", "started", "processed", "completed")
-"""Of a progress, each at most the one before it."""
+"""Counts of a progress."""
 MOVES = ("params", "lr", "initial_lr", "name")
 """Of an optimiser's group: compared elsewhere, or moved by the schedule."""
+SCHEDULE = ("base_lrs", "warmup_epochs", "eta_min_ratio", "ratio", "T_0", "T_mult")
+"""Settings of a schedule, which do not move."""
 
 
 def check_resume(
@@ -43,8 +45,7 @@ def check_resume(
             raise InputError(
                 f"checkpoint: it holds weights only ({key} is missing), nothing to go on from; name another one"
             )
-    for loop in LOOPS:
-        _check_like(checkpoint["loops"].get(loop), getattr(trainer, loop).state_dict(), f"loops.{loop}")
+    check_loops(checkpoint, trainer)
     _check_counts(checkpoint)
     if stepping is not None:
         _check_optimizer(checkpoint, stepping[0])
@@ -53,6 +54,16 @@ def check_resume(
         state = checkpoint["callbacks"].get(callback.state_key)
         if state is not None:
             _check_like(state, callback.state_dict(), f"callbacks.{type(callback).__name__}")
+
+
+def check_loops(checkpoint: Mapping[str, Any], trainer: pl.Trainer) -> None:
+    """Check what a checkpoint says of the trainer's loops, which an evaluation restores too.
+
+    Raises:
+        InputError: an entry that is missing or of another kind.
+    """
+    for loop in LOOPS:
+        _check_like(checkpoint["loops"].get(loop), getattr(trainer, loop).state_dict(), f"loops.{loop}")
 
 
 def _check_like(held: Any, own: Any, place: str) -> None:
@@ -87,14 +98,9 @@ def _check_like(held: Any, own: Any, place: str) -> None:
 
 
 def _check_progress(held: Mapping[str, Any], own: Mapping[str, Any], place: str) -> None:
-    counts = [held[stage] for stage in STAGES if stage in own]
-    if (
-        set(held) != set(own)
-        or sorted(counts, reverse=True) != counts
-        or counts[-1] < 0
-        or counts[0] >= 1 << 53
-    ):
-        raise _wrong(place, "counts of which each is at most the one before")
+    # Their order means nothing after a resume: Lightning sets some of them back, and not others.
+    if set(held) != set(own) or not all(_is_count(held[stage]) for stage in STAGES if stage in own):
+        raise _wrong(place, "counts")
 
 
 def _check_counts(checkpoint: Mapping[str, Any]) -> None:
@@ -145,8 +151,11 @@ def _check_schedule(states: list[Any], own: LRScheduler | None) -> None:
         raise _wrong("lr_schedulers", "the same model.scheduler as the config asks for")
     if own is not None:
         _check_like(states[0], own.state_dict(), "lr_schedulers.0")
-        if list(states[0].get("base_lrs", [])) != list(own.state_dict().get("base_lrs", [])):
-            raise _wrong("lr_schedulers.0.base_lrs", "the config's learning rates")
+        for name in set(SCHEDULE) & set(own.state_dict()):
+            if _plain(states[0][name]) != _plain(own.state_dict()[name]):
+                raise _wrong(
+                    f"lr_schedulers.0.{name}", f"{own.state_dict()[name]!r:.60}, which the config asks for"
+                )
 
 
 def _check_moments(states: Mapping[Any, Any], parameters: list[Tensor]) -> None:

@@ -100,7 +100,6 @@ def test_callbacks_of_another_structure_are_named_or_fit(
     [
         (("loops", "fit_loop", "epoch_progress", "current", "ready"), 7),
         (("loops", "fit_loop", "epoch_progress", "current", "completed"), -1),
-        (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "ready"), 0),
         (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "ready"), 10**30),
         (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "unknown"), 1),
         (("loops", "fit_loop", "state_dict", "combined_loader"), [{"epoch": 9, "done": 0}]),
@@ -109,6 +108,8 @@ def test_callbacks_of_another_structure_are_named_or_fit(
         (("optimizer_states",), []),
         (("lr_schedulers",), []),
         (("lr_schedulers", 0, "base_lrs", 0), 0.5),
+        (("lr_schedulers", 0, "eta_min_ratio"), 10**29),
+        (("loops",), {}),
         (("optimizer_states", 0, "param_groups", 0, "lr"), float("nan")),
         (("optimizer_states", 0, "param_groups", 0, "params", 0), 5),
         (("optimizer_states", 0, "state", 0, "exp_avg"), 0.5),
