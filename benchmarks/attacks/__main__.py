@@ -49,8 +49,8 @@ def table(results: dict[tuple[str, int], Result]) -> str:
 def read_results(path: Path, seed: int) -> dict[tuple[str, int], Result]:
     """What an earlier run of this seed has found, from a file of JSON lines."""
     lines = path.read_text().splitlines() if path.exists() else []
-    held = [json.loads(line) for line in lines]
-    return {(kind, number): Result(*rest) for own, kind, number, *rest in held if own == seed}
+    rows = [json.loads(line) for line in lines]
+    return {(kind, number): Result(*rest) for own, kind, number, *rest in rows if own == seed}
 
 
 def main(arguments: list[str] | None = None) -> int:

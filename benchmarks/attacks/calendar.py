@@ -107,10 +107,12 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
         planted = PANELS[name](panel)
         planted.write_parquet(place / "panel.parquet")
         path = cache_of(place / "panel.parquet", place / "caches", _options(CacheOptions, more))
-        held = DayCache(path).manifest
-        found = held.dates
+        manifest = DayCache(path).manifest
+        found = manifest.dates
         there = set(planted["date"])
-        extra = [d for d, rows in zip(found, held.observed_rows, strict=True) if rows and d not in calendar]
+        extra = [
+            d for d, rows in zip(found, manifest.observed_rows, strict=True) if rows and d not in calendar
+        ]
         if extra:
             return f"{extra[0]} is a trading day"
         # Days of the file that were left out, or inserted without rows, are no wrong ones.
@@ -120,7 +122,7 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
             return f"{len(missing)} missing days are not on the calendar: windows straddle them after {before[-1]}"
         rows = cells(path).filter(DAY.is_in(list(calendar)))
         expected = right.join(rows.select("date", "code"), on=["date", "code"], how="semi")
-        if any("gaps" in line for line in held.calendar):
+        if any("gaps" in line for line in manifest.calendar):
             # What straddles a gap is unknown.
             expected = expected.with_columns(pl.when(rows[n].is_not_null()).then(pl.col(n)) for n in LABELS)
         return difference(rows, expected)

@@ -37,31 +37,31 @@ def content_digest(path: Path, of_self: bool = True) -> str:
 def cells(path: Path) -> pl.DataFrame:
     """A cache's rows as a table: date, code, universe, sector, and every number of the stock's day."""
     cache = DayCache(path)
-    held = cache.manifest
+    manifest = cache.manifest
     tables = []
-    for index, date in enumerate(held.dates):
+    for index, date in enumerate(manifest.dates):
         day = cache.day(index)
         slots = np.flatnonzero(day.observed)
-        features = np.empty((len(slots), len(held.features)), np.float32)
+        features = np.empty((len(slots), len(manifest.features)), np.float32)
         cache.read_features(index, slots, features)
         columns: dict[str, object] = {
             "date": [date] * len(slots),
-            "code": [held.codes[s] for s in slots],
+            "code": [manifest.codes[s] for s in slots],
             "universe": day.universe[slots],
-            "sector": [held.sectors[s] if s >= 0 else None for s in day.sector[slots]],
+            "sector": [manifest.sectors[s] if s >= 0 else None for s in day.sector[slots]],
         }
-        targets = [f"target_{h}d" for h in held.horizons]
+        targets = [f"target_{h}d" for h in manifest.horizons]
         groups = (
-            (held.features, features),
+            (manifest.features, features),
             (targets, day.target[slots]),
-            ([f"{n}_lag1" for n in targets] if held.delayed else [], day.delayed_target[slots]),
-            ([f"oracle_{h}d" for h in held.horizons] if held.oracle else [], day.oracle[slots]),
-            (held.exposures, day.exposure[slots]),
-            (held.context, day.context[slots]),
+            ([f"{n}_lag1" for n in targets] if manifest.delayed else [], day.delayed_target[slots]),
+            ([f"oracle_{h}d" for h in manifest.horizons] if manifest.oracle else [], day.oracle[slots]),
+            (manifest.exposures, day.exposure[slots]),
+            (manifest.context, day.context[slots]),
         )
         for names, values in groups:
             columns |= {n: values[:, i] for i, n in enumerate(names)}
-        columns |= {n: np.full(len(slots), cache.regime[index, i]) for i, n in enumerate(held.regimes)}
+        columns |= {n: np.full(len(slots), cache.regime[index, i]) for i, n in enumerate(manifest.regimes)}
         tables.append(pl.DataFrame(columns, schema_overrides={"sector": pl.String}))
     return canonical(pl.concat(tables))
 
