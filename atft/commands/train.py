@@ -76,12 +76,14 @@ def fit(cli: "RankingCLI") -> int:
     from atft.callbacks.atomic_checkpoint import read_checkpoint
     from atft.callbacks.run_log import append_log
     from atft.commands.after_fit import conclude
+    from atft.tasks.checkpoint_fit import refuse_other_shapes
     from atft.tasks.resume_check import check_resume
 
     resumed, wanted = resume_path(cli), cli.trainer.max_epochs
     if resumed is not None:
         content = read_checkpoint(resumed)
         if content.get("optimizer_states"):  # weights alone are answered with the directory
+            refuse_other_shapes(content["state_dict"], cli.model.state_dict())
             stepping = None if cli.config.curriculum.phases else cli.model.build_optimizer(wanted or 1)
             check_resume(content, cli.trainer, stepping)
         cli.record.over = only_concludes(resumed, -1 if wanted is None else wanted)

@@ -23,19 +23,26 @@ FailureClass = Literal["config", "data", "memory", "code", "time"]
 CLASSES: tuple[FailureClass, ...] = get_args(FailureClass)
 
 OF_DATA = (
+    "atft.cells",
     "atft.data.build",
     "atft.data.cache",
     "atft.data.fingerprint",
     "atft.data.gates",
     "atft.data.graph_build",
+    "atft.data.label_gate",
     "atft.data.manifest",
     "atft.data.panel_pass",
     "atft.data.panel_stream",
     "atft.data.record_file",
     "atft.data.survey",
+    "atft.data.training_gates",
+    "atft.data.whole_days",
+    "atft.dates",
     "atft.market.write",
     "atft.panel",
+    "atft.parquet",
     "atft.publish",
+    "atft.trading_days",
 )
 """Modules that refuse what lies on the disk; all others refuse what stands in the configuration."""
 

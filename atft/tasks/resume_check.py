@@ -106,7 +106,8 @@ def _check_progress(held: Mapping[str, Any], own: Mapping[str, Any], place: str)
 def _check_counts(checkpoint: Mapping[str, Any]) -> None:
     """Raise where the counts of epochs and steps contradict each other."""
     fit, epoch = checkpoint["loops"]["fit_loop"], checkpoint["epoch"]
-    if fit["epoch_progress"]["current"]["ready"] != epoch + 1:
+    # A checkpoint that is saved when training is over is of the epoch that would be next.
+    if fit["epoch_progress"]["current"]["ready"] not in (epoch, epoch + 1):
         raise _wrong("loops.fit_loop.epoch_progress", f"of epoch {epoch + 1}, which the checkpoint is of")
     steps = fit["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
     if steps != checkpoint["global_step"]:

@@ -127,7 +127,7 @@ def test_a_bad_number_in_a_csv_is_named(tmp_path: Path) -> None:
         ),
         (
             lambda text: text.replace(",12.0", "", 1),
-            "not readable as CSV (CSV parse error: Row #2: Expected 8 columns",
+            "Expected 8 columns, got 7",
         ),
         (lambda text: text.replace("banks", "b\xe4nks"), "not readable as CSV (In CSV column #7"),
         (lambda text: text.replace("date", "d\xe4te"), "not UTF-8 text; write it again"),

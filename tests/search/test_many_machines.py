@@ -198,7 +198,7 @@ def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_perio
     trial.set_user_attr("owner", {"host": "a machine that burnt down", "pid": 1, "started": 1})
     trial.set_user_attr("directory", "toy/trial_0")
     assert reconcile(study, 4, 1, patience=60).failed == []
-    until(lambda: reconcile(study, 4, 1, patience=60).retried == [0], 20)
+    until(lambda: reconcile(study, 4, 1, patience=60).retried == [0])
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
 
 
