@@ -56,7 +56,7 @@ def remove_abandoned(folder: Path) -> None:
 def _remove_abandoned(files: Iterable[Path]) -> None:
     for file in files:
         writer = re.fullmatch(rf"\..+\.{re.escape(_host())}\.(\d+)\.tmp", file.name)
-        if writer and not _is_running(int(writer[1])):
+        if writer and not is_running(int(writer[1])):
             with suppress(OSError):
                 file.unlink()
 
@@ -66,7 +66,8 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process of this machine has that id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

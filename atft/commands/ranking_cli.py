@@ -29,6 +29,7 @@ from atft.commands.construction import CONSTRUCTION_ERRORS, construct
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.parser_errors import parser_errors
 from atft.commands.run_callbacks import (
+    DEFAULTS,
     FITTING,
     MONITORS,
     check_scores_are_current,
@@ -37,7 +38,12 @@ from atft.commands.run_callbacks import (
 )
 from atft.commands.run_directory import make_version, next_version
 from atft.commands.run_trainer import RunTrainer
-from atft.commands.trainer_options import check_seed, check_start, check_trainer_options
+from atft.commands.trainer_options import (
+    check_seed,
+    check_start,
+    check_trainer_options,
+    read_whole_numbers_as_such,
+)
 from atft.errors import InputError, one_line
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
@@ -110,6 +116,7 @@ class RankingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys of a run and tell model and data about each other."""
+        read_whole_numbers_as_such(parser)
         parser.add_argument(
             "--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>."
         )
@@ -135,22 +142,7 @@ class RankingCLI(LightningCLI):
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         for key, monitor in MONITORS.items():
             parser.add_lightning_class_args(monitor, key)
-        parser.set_defaults(
-            {
-                "checkpoint.monitor": "val/rank_ic",
-                "checkpoint.mode": "max",
-                "checkpoint.filename": "best_model",
-                "checkpoint.save_last": True,
-                "checkpoint.save_top_k": 1,
-                "checkpoint.save_on_train_epoch_end": True,  # a resume then starts with the next epoch
-                "checkpoint.auto_insert_metric_name": False,
-                "checkpoint.enable_version_counter": False,
-                "early_stopping.monitor": "val/rank_ic",
-                "early_stopping.mode": "max",
-                "early_stopping.patience": 10,
-                "early_stopping.check_finite": False,  # a NaN metric is reported by the receipt, with its reason
-            }
-        )
+        parser.set_defaults(DEFAULTS)
         parser.link_arguments("model.network.horizons", "data.horizons")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
         parser.link_arguments("data.panel", "model.features", compute_fn=_features)

@@ -49,15 +49,15 @@ def only_concludes(checkpoint: str, max_epochs: int) -> bool:
     """
     from atft.callbacks.atomic_checkpoint import read_checkpoint
 
-    held = read_checkpoint(checkpoint)
-    done = int(held["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    content = read_checkpoint(checkpoint)
+    done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
     whole = 0 <= max_epochs <= done
     written = _all_written(Path(checkpoint).parent)
     if whole and written:
         raise InputError(
             f"{checkpoint}: {done} epochs are done and trainer.max_epochs is {max_epochs}; raise it to go on"
         )
-    return not written and (whole or _stopped_by_itself(held.get("callbacks", {})))
+    return not written and (whole or _stopped_by_itself(content.get("callbacks", {})))
 
 
 def _all_written(directory: Path) -> bool:

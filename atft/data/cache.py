@@ -107,17 +107,17 @@ class DayCache:
     @cached_property
     def refreshes(self) -> Indices:
         """Calendar index of each refresh of the graph; empty without one."""
-        held = self.manifest
-        if held.graph is None:
+        manifest = self.manifest
+        if manifest.graph is None:
             return np.empty(0, dtype=np.int64)
-        return refresh_indices(held.dates, held.universe_rows, int(held.graph["refresh_days"]))
+        return refresh_indices(manifest.dates, manifest.universe_rows, int(manifest.graph["refresh_days"]))
 
     @cached_property
     def graph_days(self) -> Indices:
         """Days of returns that each refresh was computed from: the window, or fewer."""
-        held = self.manifest
-        window = int(held.graph["window"]) if held.graph else 0
-        return days_in_window(held.observed_rows, self.refreshes, window)
+        manifest = self.manifest
+        window = int(manifest.graph["window"]) if manifest.graph else 0
+        return days_in_window(manifest.observed_rows, self.refreshes, window)
 
     def graph(self, index: int) -> tuple[Array, Array]:
         """Neighbours of every slot on a day: of the latest refresh that is not after it.

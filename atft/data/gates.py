@@ -74,7 +74,7 @@ class InfiniteGate:
                 day = EPOCH + timedelta(days=int(days[cells.argmax()]))
                 raise InputError(
                     f"column {name!r} is infinite on {day} ({int(cells.sum())} cells near there); "
-                    f"mend it, or set cache.infinite to missing"
+                    f"correct it, or set cache.infinite to missing"
                 )
             self.counts[name] = self.counts.get(name, 0) + int(cells.sum())
             numbers[i, cells] = np.nan

@@ -29,16 +29,16 @@ def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int
     Raises:
         InputError: no day of the panel lies there with enough history.
     """
-    held = cache.manifest
+    manifest = cache.manifest
     first, last = parse_period(key, asked)
-    start, stop = day_index(held.dates, first, "from"), day_index(held.dates, last, "to")
+    start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
     days = np.arange(start, stop + 1, dtype=np.int64)
-    days = days[np.array(held.universe_rows, dtype=np.int64)[days] > 0] if len(days) else days
+    days = days[np.array(manifest.universe_rows, dtype=np.int64)[days] > 0] if len(days) else days
     scored = days[days >= lookback - 1]
     if not len(scored):
         raise InputError(
             f"predict: no day from {first} to {last} with {lookback} days of history; the panel runs "
-            f"{held.dates[0]} to {held.dates[-1]} ({len(held.dates)} days); set data.predict"
+            f"{manifest.dates[0]} to {manifest.dates[-1]} ({len(manifest.dates)} days); set data.predict"
         )
     return scored, days[days < lookback - 1]
 
@@ -52,22 +52,22 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
         short: those asked for that lack the lookback.
         lookback: days of history that a day reads.
     """
-    held, lines = cache.manifest, []
+    manifest, lines = cache.manifest, []
     if len(short):
-        lines.append(f"no score for {_span(held.dates, short)}: a day needs {lookback} days of history")
-    if held.graph is not None:
+        lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {lookback} days of history")
+    if manifest.graph is not None:
         seen = cache.graph_days[np.searchsorted(cache.refreshes, days, side="right") - 1]
-        window = int(held.graph["window"])
+        window = int(manifest.graph["window"])
         few = days[seen < window]
         if len(few):
             lines.append(
                 f"graph of fewer days than its window of {window} ({seen.min()} to {seen[seen < window].max()}) on "
-                f"{_span(held.dates, few)}: with more history before them their scores would differ"
+                f"{_span(manifest.dates, few)}: with more history before them their scores would differ"
             )
-    known = unpack_bits([held.known[i] for i in days], len(held.features)).sum(axis=0)
-    unknown = [n for n, found in zip(held.features, known, strict=True) if not found]
+    known = unpack_bits([manifest.known[i] for i in days], len(manifest.features)).sum(axis=0)
+    unknown = [n for n, found in zip(manifest.features, known, strict=True) if not found]
     if unknown:
-        lines.append(f"{listed(unknown)} is unknown on all of {_span(held.dates, days)}")
+        lines.append(f"{listed(unknown)} is unknown on all of {_span(manifest.dates, days)}")
     return lines
 
 

@@ -29,21 +29,21 @@ def check_training_days(cache: DayCache, split: Split) -> None:
     Raises:
         InputError: names what the training days do not know, or what cannot rank their stocks.
     """
-    held, train, val, floor = cache.manifest, split.train, split.val, split.min_stocks
-    where = f"the {len(train)} training days {held.dates[train[0]]} to {held.dates[train[-1]]}"
+    manifest, train, val, floor = cache.manifest, split.train, split.val, split.min_stocks
+    where = f"the {len(train)} training days {manifest.dates[train[0]]} to {manifest.dates[train[-1]]}"
     check_features(cache, train, where)
     known = _known(cache, train)
-    unknown = [n for n in held.exposures if not known[n]]
+    unknown = [n for n in manifest.exposures if not known[n]]
     if unknown:
         raise InputError(
             f"exposure {listed(unknown)} is unknown on all of {where}; leave it out of "
             f"data.panel.schema.exposures{_or_move(cache, unknown)}"
         )
-    if held.sectors and not known[SECTOR]:
+    if manifest.sectors and not known[SECTOR]:
         raise InputError(
             f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
         )
-    for horizon, counts in zip(held.horizons, cache.known_labels.T, strict=True):
+    for horizon, counts in zip(manifest.horizons, cache.known_labels.T, strict=True):
         if counts[train].max() < floor:
             move = "" if counts.max() < floor else " move data.split.train,"
             raise InputError(
@@ -52,8 +52,8 @@ def check_training_days(cache: DayCache, split: Split) -> None:
             )
     if cache.known_labels[val].max() < floor:
         raise InputError(
-            f"no target is known for {floor} stocks on the {len(val)} validation days {held.dates[val[0]]} to "
-            f"{held.dates[val[-1]]}; move data.split.val to days whose returns are known"
+            f"no target is known for {floor} stocks on the {len(val)} validation days {manifest.dates[val[0]]} to "
+            f"{manifest.dates[val[-1]]}; move data.split.val to days whose returns are known"
         )
     check_edges(cache, train, where)
 
@@ -92,35 +92,39 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
     Raises:
         InputError: names the features.
     """
-    held = cache.manifest
+    manifest = cache.manifest
     counts = _known(cache, days)
-    known = np.array([counts[n] for n in held.features])
-    telling = unpack_bits([held.telling[i] for i in days], len(held.features)).sum(0)
-    unknown = [n for n in held.features if not counts[n]]
+    known = np.array([counts[n] for n in manifest.features])
+    telling = unpack_bits([manifest.telling[i] for i in days], len(manifest.features)).sum(0)
+    unknown = [n for n in manifest.features if not counts[n]]
     if unknown:
         raise InputError(
             f"no value of {listed(unknown)} is known on {where}; add it to "
             f"data.panel.schema.exclude{_or_move(cache, unknown)}"
         )
     dead = (known - telling) > DEAD_SHARE * known
-    market_wide = [n in held.regimes and s == "raw" for n, s in zip(held.features, held.scaling, strict=True)]
-    constant = [n for n, fails, m in zip(held.features, dead, market_wide, strict=True) if fails and not m]
+    market_wide = [
+        n in manifest.regimes and s == "raw" for n, s in zip(manifest.features, manifest.scaling, strict=True)
+    ]
+    constant = [
+        n for n, fails, m in zip(manifest.features, dead, market_wide, strict=True) if fails and not m
+    ]
     if constant:
         raise InputError(
             f"{listed(constant)} is the same for all stocks on nearly all of {where}; add it to "
             f"data.panel.schema.exclude, or name it under regime and leave it raw"
         )
-    for name in (n for n, m in zip(held.features, market_wide, strict=True) if m):
-        values = cache.regime[days, held.regimes.index(name)]
+    for name in (n for n, m in zip(manifest.features, market_wide, strict=True) if m):
+        values = cache.regime[days, manifest.regimes.index(name)]
         if not np.nanmin(values) < np.nanmax(values):
             raise InputError(f"{name!r} has one value on all of {where}; add it to data.panel.schema.exclude")
 
 
 def _known(cache: DayCache, days: Days) -> dict[str, int]:
     """On how many of the days each feature, each exposure and the sector is known."""
-    held = cache.manifest
-    names = (*held.features, *held.exposures, SECTOR)
-    flags = unpack_bits([held.known[i] for i in days], len(names))
+    manifest = cache.manifest
+    names = (*manifest.features, *manifest.exposures, SECTOR)
+    flags = unpack_bits([manifest.known[i] for i in days], len(names))
     return dict(zip(names, flags.sum(0).tolist(), strict=True))
 
 

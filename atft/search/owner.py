@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from atft.publish import is_running
+
 Owner = dict[str, Any]
 """What a trial keeps of its process: ``host``, ``pid``, ``started``, ``parent``, ``boot``, ``table``."""
 
@@ -76,7 +78,7 @@ def start_ticks(pid: int) -> int | None:
     Without /proc (macOS) every living process answers 0: then only its id names it.
     """
     if not Path("/proc/self/stat").exists():
-        return 0 if _answers(pid) else None
+        return 0 if is_running(pid) else None
     fields = _fields(pid)
     return int(fields[19]) if fields else None
 
@@ -89,16 +91,6 @@ def _fields(pid: int) -> list[str]:
         return []
     fields = text.rpartition(")")[2].split()  # the name before it may hold anything
     return [] if fields[0] in "ZX" else fields  # a zombie has ended, its parent has not looked yet
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _where() -> dict[str, str]:

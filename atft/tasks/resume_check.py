@@ -66,40 +66,40 @@ def check_loops(checkpoint: Mapping[str, Any], trainer: pl.Trainer) -> None:
         _check_like(checkpoint["loops"].get(loop), getattr(trainer, loop).state_dict(), f"loops.{loop}")
 
 
-def _check_like(held: Any, own: Any, place: str) -> None:
+def _check_like(saved: Any, own: Any, place: str) -> None:
     """Raise where a value is not of the kind that the run's own value has, keys and lengths included."""
     if isinstance(own, Mapping):
-        if not isinstance(held, Mapping):
+        if not isinstance(saved, Mapping):
             raise _wrong(place, "a mapping")
         for key, value in own.items():
-            if key not in held:
+            if key not in saved:
                 raise _wrong(f"{place}.{key}", "there")
-            _check_like(held[key], value, f"{place}.{key}")
+            _check_like(saved[key], value, f"{place}.{key}")
         if set(STAGES) & set(own):
-            _check_progress(held, own, place)
+            _check_progress(saved, own, place)
     elif isinstance(own, list | tuple):
-        if not isinstance(held, list | tuple) or (own and len(held) != len(own)):
+        if not isinstance(saved, list | tuple) or (own and len(saved) != len(own)):
             raise _wrong(place, f"a list of {len(own)}" if own else "a list")
         for number, value in enumerate(own):
-            _check_like(held[number], value, f"{place}.{number}")
+            _check_like(saved[number], value, f"{place}.{number}")
     elif own is None:
-        if isinstance(held, list | Mapping) or (isinstance(held, Tensor) and held.numel() != 1):
+        if isinstance(saved, list | Mapping) or (isinstance(saved, Tensor) and saved.numel() != 1):
             raise _wrong(place, "null or one value")
     elif isinstance(own, Tensor):
-        if not isinstance(held, Tensor) or held.shape != own.shape:
+        if not isinstance(saved, Tensor) or saved.shape != own.shape:
             raise _wrong(place, f"a tensor of shape {tuple(own.shape)}")
     elif isinstance(own, bool) or not isinstance(own, int | float):
-        if not isinstance(held, type(own)):
+        if not isinstance(saved, type(own)):
             raise _wrong(place, f"of type {type(own).__name__}")
-    elif isinstance(held, bool) or not isinstance(held, int | float) or not math.isfinite(held):
+    elif isinstance(saved, bool) or not isinstance(saved, int | float) or not math.isfinite(saved):
         raise _wrong(place, "a number")
-    elif isinstance(own, int) and not isinstance(held, int):
+    elif isinstance(own, int) and not isinstance(saved, int):
         raise _wrong(place, "a whole number")
 
 
-def _check_progress(held: Mapping[str, Any], own: Mapping[str, Any], place: str) -> None:
+def _check_progress(saved: Mapping[str, Any], own: Mapping[str, Any], place: str) -> None:
     # Their order means nothing after a resume: Lightning sets some of them back, and not others.
-    if set(held) != set(own) or not all(_is_count(held[stage]) for stage in STAGES if stage in own):
+    if set(saved) != set(own) or not all(_is_count(saved[stage]) for stage in STAGES if stage in own):
         raise _wrong(place, "counts")
 
 

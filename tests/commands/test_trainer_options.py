@@ -5,8 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonargparse import ArgumentParser
 
-from atft.commands.trainer_options import NEEDED, check_seed, check_start, check_trainer_options
+from atft.commands.trainer_options import (
+    NEEDED,
+    check_seed,
+    check_start,
+    check_trainer_options,
+    read_whole_numbers_as_such,
+)
 from atft.errors import InputError
 
 DEFAULTS = {
@@ -113,3 +120,14 @@ def test_a_seed_is_what_every_generator_takes() -> None:
     for seed in (-1, 2**32):
         with pytest.raises(InputError, match=f"seed_everything must be 0 to 4294967295, got {seed}"):
             check_seed(seed)
+
+
+@pytest.mark.parametrize("kind", [float | int | None, int | float | None, float | int | str])
+def test_a_whole_number_is_one_in_whatever_order_a_library_named_the_types(kind: Any) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--limit", type=kind)
+    parser.add_argument("--share", type=float)
+    read_whole_numbers_as_such(parser)
+    given = parser.parse_args(["--limit", "1", "--share", "1"])
+    assert (type(given.limit), type(given.share)) == (int, float)
+    assert type(parser.parse_args(["--limit", "1.0"]).limit) is float
