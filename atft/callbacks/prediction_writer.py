@@ -96,24 +96,26 @@ class PredictionWriter(pl.Callback):
         self._open.__exit__(type(exception), exception, exception.__traceback__)
 
     def _day_rows(self, day: int, slots: Any, score: Any, levels: Any) -> Any:
-        held, view = self.cache.manifest, self.cache.day(day)
+        manifest, view = self.cache.manifest, self.cache.day(day)
         by_horizon = {"score": score, "target": view.target[slots]}
-        if held.delayed:
+        if manifest.delayed:
             by_horizon["target_lag1"] = view.delayed_target[slots]
-        if held.oracle:
+        if manifest.oracle:
             by_horizon["oracle"] = view.oracle[slots]
         for place, level in enumerate(self.levels):
             by_horizon[f"q{round(100 * level):02d}"] = levels[..., place]
-        sector = [held.sectors[s] if s >= 0 else None for s in view.sector[slots].tolist()]
-        by_stock: dict[str, Any] = {"split": self.split_of(held.dates[day]), "fold": 0, "sector": sector}
-        if held.returns:
+        sector = [manifest.sectors[s] if s >= 0 else None for s in view.sector[slots].tolist()]
+        by_stock: dict[str, Any] = {"split": self.split_of(manifest.dates[day]), "fold": 0, "sector": sector}
+        if manifest.returns:
             by_stock["return_1d"] = view.return_1d[slots]
-        by_stock |= {n: view.context[slots, i] for i, n in enumerate(held.context) if n not in by_stock}
-        by_stock |= {n: view.exposure[slots, i] for i, n in enumerate(held.exposures) if n not in by_stock}
+        by_stock |= {n: view.context[slots, i] for i, n in enumerate(manifest.context) if n not in by_stock}
+        by_stock |= {
+            n: view.exposure[slots, i] for i, n in enumerate(manifest.exposures) if n not in by_stock
+        }
         regime = self.cache.regime[day]
-        by_stock |= {n: float(regime[i]) for i, n in enumerate(held.regimes) if n not in by_stock}
-        codes = [held.codes[s] for s in slots]  # ascending, as the slots are
-        return prediction_rows(held.dates[day], codes, held.horizons, by_horizon, **by_stock)
+        by_stock |= {n: float(regime[i]) for i, n in enumerate(manifest.regimes) if n not in by_stock}
+        codes = [manifest.codes[s] for s in slots]  # ascending, as the slots are
+        return prediction_rows(manifest.dates[day], codes, manifest.horizons, by_horizon, **by_stock)
 
     def _append(self, table: Any) -> None:
         if self._writer is None:

@@ -123,13 +123,13 @@ class DayData(pl.LightningDataModule):
     def split(self) -> Split:
         """Day indices of training, validation and test, purged and embargoed."""
         if self._split is None:
-            held = self.open_cache().manifest
+            manifest = self.open_cache().manifest
             self._split = resolve_split(
-                held.dates,
+                manifest.dates,
                 self.split_options,
-                held.longest_label_days,
+                manifest.longest_label_days,
                 self.loader_options.lookback,
-                held.universe_rows,
+                manifest.universe_rows,
             )
         return self._split
 
@@ -159,8 +159,8 @@ class DayData(pl.LightningDataModule):
 
     def split_of(self, day: date) -> str:
         """Name of the period that a date lies in; see `atft.data.split.period_name`."""
-        held = self.open_cache().manifest
-        return period_name(held.dates, self.split_options, held.longest_label_days, day)
+        manifest = self.open_cache().manifest
+        return period_name(manifest.dates, self.split_options, manifest.longest_label_days, day)
 
     def planned(self) -> dict[str, tuple[int, int]]:
         """Days and rows of one epoch, per split."""

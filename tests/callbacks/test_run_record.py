@@ -70,13 +70,13 @@ def test_the_receipt_says_what_balanced_weights_have_come_to(
         "--model.objective.gradient_shares",
         "{huber: 0.1, ic: 0.2, sharpe: 0.7}",
         "--model.shares_every",
-        "2",
+        "1",
     ]
     run = ["--trainer.default_root_dir", tmp_path, "--trainer.max_epochs", "1"]
     assert atft("fit", "--config", tiny_run.config, *asked, *run).code == 0
     weights = {n: t["weight"] for n, t in read_receipt(tmp_path / "tiny" / "version_0").terms.items()}
     assert sum(weights.values()) == pytest.approx(1) and weights["rank_ic"] == pytest.approx(0.5)
-    assert weights["sharpe"] != pytest.approx(0.1, rel=0.05)
+    assert weights["sharpe"] != pytest.approx(0.1, rel=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,8 @@ def test_a_row_of_tomorrow_is_today_somewhere_and_later_ones_raise(
     clean.write_parquet(tmp_path / "prices.parquet")
     prices = read_prices(tmp_path / "prices.parquet", EXCLUDE, {})
     for today in (last, last - timedelta(days=1)):
-        assert on_trading_days(prices, EXCLUDE, Path("p"), {}, today) is not None
+        found = on_trading_days(prices, EXCLUDE, Path("p"), {}, today)
+        assert found.calendar[-1] == last and not found.findings
     with pytest.raises(InputError, match=f"2 dates are in the future, the last {last}"):
         on_trading_days(prices, EXCLUDE, Path("p"), {}, last - timedelta(days=2))
 
