@@ -26,9 +26,9 @@ from tempfile import TemporaryDirectory
 import optuna
 import torch
 
-from atft.search.claim import finished, is_surplus, owed
-from atft.search.options import SweepOptions, read_sweep
-from atft.search.study import open_study
+from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.budget import finished, is_surplus, owed
+from atft.search.study.study import open_study
 
 SWEEP = Path(__file__).parent.parent / "hpo" / "sweep.py"
 LIVELY = 1000

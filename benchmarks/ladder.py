@@ -114,7 +114,7 @@ def train(
     """Train as ``python -m atft fit`` does, into a throw-away folder, and load the best epoch."""
     import torch
 
-    from atft.callbacks.run_checkpoint import find_checkpoint
+    from atft.callbacks.record.run_checkpoint import find_checkpoint
     from atft.commands.train import _quiet, build
 
     _quiet()

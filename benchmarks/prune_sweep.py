@@ -43,11 +43,11 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
     """
     import optuna
 
-    from atft.search.identity import identify
-    from atft.search.options import read_sweep
-    from atft.search.study import open_study
-    from atft.search.trial_run import run_trial
-    from atft.search.worker import work
+    from atft.search.question.identity import identify
+    from atft.search.question.options import read_sweep
+    from atft.search.study.study import open_study
+    from atft.search.trial.run import run_trial
+    from atft.search.workers.worker import work
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     changes = {"study": f"{pruner or 'pruned'}-{seed}", "root": root, "sampler.seed": seed, "workers": 1}

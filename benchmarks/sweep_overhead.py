@@ -67,11 +67,11 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
 
     import optuna
 
-    from atft.callbacks.receipt import read_receipt
-    from atft.search.options import sweep_of
-    from atft.search.study import open_study
-    from atft.search.trial_files import publish_study_files
-    from atft.search.trial_run import run_trial
+    from atft.callbacks.record.receipt import read_receipt
+    from atft.search.question.options import sweep_of
+    from atft.search.study.study import open_study
+    from atft.search.trial.files import publish_study_files
+    from atft.search.trial.run import run_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = folder / "base.yaml"

@@ -13,6 +13,11 @@ VOCABULARY |= {"termination", "trading_days", "cells", "dates", "parquet"}
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)
 FLOOR |= {"tasks": 2, "callbacks": 2, "commands": 3, "search": 4, "cli": 5, "__main__": 6}
+# The rooms inside a folder, from the lowest to the highest: a file imports from its own room and from lower ones.
+ROOMS = {
+    "callbacks": ("record", "figures", "guards", "curriculum"),
+    "search": ("question", "study", "trial", "show", "workers"),
+}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -24,6 +29,13 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("atft.")}
     return found
+
+
+def rooms_imported(path: Path, folder: str) -> set[str]:
+    """Rooms of ``folder`` that a file imports from anywhere in it."""
+    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+    modules = [str(n.module).split(".") for n in nodes]
+    return {m[2] for m in modules if m[:2] == ["atft", folder] and len(m) > 2}
 
 
 def part_of(path: Path) -> str:
@@ -40,6 +52,16 @@ def test_a_file_imports_only_from_the_floors_below_its_own(path: Path) -> None:
     for other in imports_of(path) - {own}:
         inside_vocabulary = FLOOR[own] == FLOOR[other] == 0
         assert inside_vocabulary or FLOOR[other] < FLOOR[own], f"{path.name} of {own} imports {other}"
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_a_room_imports_only_from_the_rooms_below_it(folder: str) -> None:
+    rooms = ROOMS[folder]
+    assert {p.name for p in (ROOT / folder).iterdir() if p.is_dir() and p.name[0] != "_"} == set(rooms)
+    for floor, room in enumerate(rooms):
+        for path in (ROOT / folder / room).glob("*.py"):
+            above = rooms_imported(path, folder) - set(rooms[: floor + 1])
+            assert not above, f"{folder}/{room}/{path.name} imports {', '.join(sorted(above))}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft.search.options import read_sweep
-from atft.search.space import random_points
+from atft.search.question.options import read_sweep
+from atft.search.question.space import random_points
 
 ROOT = Path(__file__).parent.parent
 SWEEPS = sorted((ROOT / "hpo").glob("*.yaml"))
@@ -40,7 +40,7 @@ def test_a_sweep_opens_with_the_command_that_runs_it(path: Path) -> None:
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
 def test_the_keys_of_a_sweep_stand_in_its_base_config_and_a_point_builds(path: Path, at_home: Path) -> None:
     from atft.commands.train import build
-    from atft.search.trial_config import check_keys, trial_config
+    from atft.search.question.config import check_keys, trial_config
 
     sweep = read_sweep(path)
     check_keys(sweep)
@@ -52,7 +52,7 @@ def test_the_keys_of_a_sweep_stand_in_its_base_config_and_a_point_builds(path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
 def test_every_key_of_a_sweep_does_something_and_its_corners_step(path: Path, at_home: Path) -> None:
-    from atft.search.preflight import preflight
+    from atft.search.question.preflight import preflight
 
     checked = preflight(read_sweep(path), seconds=120)
     assert checked.corners >= 4

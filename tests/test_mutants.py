@@ -36,9 +36,9 @@ from torch.utils.data import DataLoader
 
 from atft import cross_section
 from atft.batch import DayBatch, Forecast
-from atft.callbacks.phase import Phase
-from atft.callbacks.phase_schedule import PhaseSchedule
-from atft.callbacks.receipt import read_receipt
+from atft.callbacks.curriculum.phase import Phase
+from atft.callbacks.curriculum.schedule import PhaseSchedule
+from atft.callbacks.record.receipt import read_receipt
 from atft.data.block_plan import BlockSampler, PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
@@ -315,7 +315,7 @@ def collapse_the_heads(patch: pytest.MonkeyPatch) -> None:
 
 
 def skip_the_phases(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("atft.callbacks.phase_schedule.apply_phase", lambda *_: None)
+    patch.setattr("atft.callbacks.curriculum.schedule.apply_phase", lambda *_: None)
 
 
 def rank_by_argsort(patch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ a second head, a term without its columns a constant.
 
 from collections.abc import Sequence
 
-from atft.callbacks.phase import Phase
+from atft.callbacks.curriculum.phase import Phase
 from atft.errors import InputError, nearest
 from atft.panel import match
 from atft.tasks.day_data import DayData

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from atft.callbacks.atomic_checkpoint import read_checkpoint
+from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.errors import InputError
 from atft.yaml_text import mapping_of
 

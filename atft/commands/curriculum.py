@@ -9,9 +9,9 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 
-from atft.callbacks.phase import Gate, Phase
-from atft.callbacks.phase_plan import check_names
-from atft.callbacks.phase_schedule import PhaseSchedule
+from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.plan import check_names
+from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.errors import InputError
 
 

@@ -17,11 +17,11 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from atft.callbacks.atomic_checkpoint import AtomicCheckpointIO, trained_features
-from atft.callbacks.epoch_line import EpochLine
-from atft.callbacks.receipt import text_digest
-from atft.callbacks.run_checkpoint import RunCheckpoint
-from atft.callbacks.run_record import RunRecord
+from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, trained_features
+from atft.callbacks.record.epoch_line import EpochLine
+from atft.callbacks.record.receipt import text_digest
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_record import RunRecord
 from atft.commands.block_inputs import check_graph, check_training_inputs
 from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import check_keys

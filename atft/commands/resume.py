@@ -47,7 +47,7 @@ def only_concludes(checkpoint: str, max_epochs: int) -> bool:
     Raises:
         InputError: training was over, and all is written.
     """
-    from atft.callbacks.atomic_checkpoint import read_checkpoint
+    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 
     content = read_checkpoint(checkpoint)
     done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
@@ -61,7 +61,7 @@ def only_concludes(checkpoint: str, max_epochs: int) -> bool:
 
 
 def _all_written(directory: Path) -> bool:
-    from atft.callbacks.receipt import read_receipt
+    from atft.callbacks.record.receipt import read_receipt
 
     try:
         return not read_receipt(directory).missing

@@ -15,18 +15,18 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 
-from atft.callbacks.collapse_guard import CollapseGuard
-from atft.callbacks.coverage_guard import CoverageGuard
-from atft.callbacks.gradient_monitor import GradientMonitor
-from atft.callbacks.loss_scale_guard import LossScaleGuard
-from atft.callbacks.memory_retries import MemoryRetries
-from atft.callbacks.non_finite_guard import NonFiniteGuard
-from atft.callbacks.phase_schedule import PhaseSchedule
-from atft.callbacks.run_checkpoint import RunCheckpoint
-from atft.callbacks.spike_guard import SpikeGuard
-from atft.callbacks.tensorboard_layout import TensorBoardLayout
-from atft.callbacks.throughput import Throughput
-from atft.callbacks.validation_figures import ValidationFigures
+from atft.callbacks.curriculum.schedule import PhaseSchedule
+from atft.callbacks.figures.validation import ValidationFigures
+from atft.callbacks.guards.collapse import CollapseGuard
+from atft.callbacks.guards.coverage import CoverageGuard
+from atft.callbacks.guards.loss_scale import LossScaleGuard
+from atft.callbacks.guards.non_finite import NonFiniteGuard
+from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.record.gradient_monitor import GradientMonitor
+from atft.callbacks.record.memory_retries import MemoryRetries
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
+from atft.callbacks.record.throughput import Throughput
 from atft.errors import InputError, nearest
 
 MONITORS: dict[str, type[pl.Callback]] = {

@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser
 
-from atft.callbacks.atomic_checkpoint import read_checkpoint
+from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.commands.key_tree import alternatives
 from atft.data.block_plan import planned_steps
 from atft.errors import InputError, clip

@@ -25,12 +25,15 @@ where it lives (lightning_logs/STUDY) and that the same command, given again, go
 """
 
 COMMANDS = {
-    "run": ("atft.search.run", "run trials until the budget is spent (taken where no command is named)"),
-    "status": ("atft.search.status", "trials by state, what runs, time left; --watch 30 repeats"),
-    "best": ("atft.search.best", "the best trial's config, for python -m atft fit; --out FILE"),
-    "report": ("atft.search.report", "one HTML page: history, importance, slices, table"),
-    "dashboard": ("atft.search.dashboard", "optuna-dashboard on this machine"),
-    "rebuild": ("atft.search.rebuild", "make a lost database again from the trials' directories"),
+    "run": (
+        "atft.search.run",
+        "run trials until the budget is spent (taken where no command is named)",
+    ),
+    "status": ("atft.search.show.status", "trials by state, what runs, time left; --watch 30 repeats"),
+    "best": ("atft.search.show.best", "the best trial's config, for python -m atft fit; --out FILE"),
+    "report": ("atft.search.show.report", "one HTML page: history, importance, slices, table"),
+    "dashboard": ("atft.search.show.dashboard", "optuna-dashboard on this machine"),
+    "rebuild": ("atft.search.show.rebuild", "make a lost database again from the trials' directories"),
 }
 
 FOOTER = """

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from atft.search.cli import run_arguments, threads_per_worker
-from atft.search.options import read_sweep
+from atft.search.question.options import read_sweep
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -21,17 +21,17 @@ def run(arguments: Sequence[str]) -> int:
     sweep = read_sweep(given.config, **given.changes)
     threads = threads_per_worker(sweep.threads, sweep.workers)
     if given.dry_run:
-        from atft.search.dry_run import dry_run
+        from atft.search.workers.dry_run import dry_run
 
         return dry_run(sweep, threads)
 
     from rich.console import Console
 
-    from atft.search.frozen import frozen
-    from atft.search.prepare import in_own_process
-    from atft.search.study import open_study, while_storage_answers
-    from atft.search.supervisor import Supervisor
-    from atft.search.worker_process import worker_command
+    from atft.search.question.frozen import frozen
+    from atft.search.study.study import open_study, while_storage_answers
+    from atft.search.workers.prepare import in_own_process
+    from atft.search.workers.process import worker_command
+    from atft.search.workers.supervisor import Supervisor
 
     refused = in_own_process(sweep, threads)
     if refused:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from atft.callbacks.receipt import read_receipt
+from atft.callbacks.record.receipt import read_receipt
 from atft.commands.after_fit import named_metrics
 from atft.evaluation.summary import summarise_predictions
 

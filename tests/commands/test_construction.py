@@ -4,7 +4,7 @@ import pytest
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 
-from atft.callbacks.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.commands.construction import construct
 from atft.data.graph import GraphOptions
 from atft.errors import InputError

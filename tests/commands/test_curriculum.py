@@ -38,7 +38,7 @@ def test_a_term_of_one_phase_is_built_from_the_start_with_weight_0(tiny_run: Any
 
 
 def test_a_run_without_phases_has_no_schedule(tiny_run: Any) -> None:
-    from atft.callbacks.phase_schedule import PhaseSchedule
+    from atft.callbacks.curriculum.schedule import PhaseSchedule
 
     cli = _built(["fit", "--config", tiny_run.config])
     assert not any(isinstance(c, PhaseSchedule) for c in cli.trainer.callbacks)

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 import atft.commands.after_fit as after_fit
-from atft.callbacks.receipt import read_receipt
-from atft.callbacks.run_record import AFTER_TRAINING, RunRecord
+from atft.callbacks.record.receipt import read_receipt
+from atft.callbacks.record.run_record import AFTER_TRAINING, RunRecord
 
 KILLED = """
 import os, signal, sys
 import atft.commands.after_fit as after_fit
-from atft.callbacks.run_record import RunRecord
+from atft.callbacks.record.run_record import RunRecord
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)

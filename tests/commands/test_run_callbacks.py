@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import (
 
 from atft.batch import DayBatch
 from atft.callbacks.late_average import LateAverage
-from atft.callbacks.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.commands.run_callbacks import (
     FITTING,
     MONITORS,

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import pytest
 
 from atft.batch import DayBatch
-from atft.callbacks.run_end import outcome
+from atft.callbacks.record.run_end import outcome
 from atft.commands.run_trainer import RunTrainer
 from tests.support.small_task import IN_MEMORY, fit, small_task
 

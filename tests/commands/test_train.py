@@ -130,7 +130,7 @@ def test_two_processes_train_like_one(
     import subprocess
     import sys
 
-    from atft.callbacks.receipt import read_receipt
+    from atft.callbacks.record.receipt import read_receipt
 
     config = tiny_config(
         tmp_path,

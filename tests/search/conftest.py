@@ -10,9 +10,9 @@ import optuna
 import pytest
 import yaml
 
-from atft.search.identity import Identity
-from atft.search.options import SweepOptions, read_sweep, sweep_of
-from atft.search.study import open_study
+from atft.search.question.identity import Identity
+from atft.search.question.options import SweepOptions, read_sweep, sweep_of
+from atft.search.study.study import open_study
 
 TOY_WORKER = Path(__file__).parent / "toy_worker.py"
 
@@ -77,8 +77,8 @@ def _study(
     import optuna
     from optuna.trial import TrialState, create_trial
 
-    from atft.search.owner import this_process
-    from atft.search.space import distributions, read_space
+    from atft.search.question.space import distributions, read_space
+    from atft.search.study.owner import this_process
 
     kinds = distributions(read_space(SPACE))
     study = optuna.create_study(study_name=name, direction=direction, storage=storage)

@@ -12,15 +12,15 @@ from types import ModuleType
 import optuna
 import pytest
 
-from atft.search.options import SweepOptions
+from atft.search.question.options import SweepOptions
 
 ROOT = Path(__file__).parents[2]
 SUPERVISE = """
 import json, os, sys
 from rich.console import Console
-from atft.search.options import sweep_of
-from atft.search.study import open_study
-from atft.search.supervisor import Supervisor
+from atft.search.question.options import sweep_of
+from atft.search.study.study import open_study
+from atft.search.workers.supervisor import Supervisor
 
 sweep, command = sweep_of(sys.argv[1]), json.loads(sys.argv[2])
 command[-1] = str(os.getpid())

@@ -22,18 +22,18 @@ import optuna
 import pytest
 import torch
 
-from atft.search.claim import finished, is_surplus
-from atft.search.options import SweepOptions, read_sweep
-from atft.search.study import open_study
+from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.budget import finished, is_surplus
+from atft.search.study.study import open_study
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
 SUPERVISE = """
 import json, os, sys
 from rich.console import Console
-from atft.search.options import sweep_of
-from atft.search.study import open_study
-from atft.search.supervisor import Supervisor
+from atft.search.question.options import sweep_of
+from atft.search.study.study import open_study
+from atft.search.workers.supervisor import Supervisor
 
 sweep, command = sweep_of(sys.argv[1]), json.loads(sys.argv[2])
 command[-1] = str(os.getpid())
@@ -43,8 +43,8 @@ sys.exit(Supervisor(sweep, open_study(sweep, create=False), command, Console()).
 PROXY = """
 import sys
 from optuna.storages import run_grpc_proxy_server
-from atft.search.options import sweep_of
-from atft.search.study import open_storage
+from atft.search.question.options import sweep_of
+from atft.search.study.study import open_storage
 
 run_grpc_proxy_server(open_storage(sweep_of(sys.argv[1])), host="localhost", port=int(sys.argv[2]))
 """
@@ -188,7 +188,7 @@ def test_two_machines_share_a_budget_over_the_grpc_proxy(
 def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_period(
     postgres: Postgres, toy_sweep: Make, toy_study: Open
 ) -> None:
-    from atft.search.reconcile import reconcile
+    from atft.search.study.reconcile import reconcile
 
     sweep = toy_sweep(storage=postgres.url, heartbeat_seconds=1, grace_seconds=2)
     study = toy_study(sweep)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from atft.search.options import SweepOptions, read_sweep
-from atft.search.study import open_study
+from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.study import open_study
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import optuna
 
 from atft.publish import publish_text
-from atft.search.failures import Interrupted, TrialFailed
-from atft.search.options import SweepOptions
-from atft.search.worker import main
+from atft.search.question.options import SweepOptions
+from atft.search.trial.failures import Interrupted, TrialFailed
+from atft.search.workers.worker import main
 
 
 def toy_train(

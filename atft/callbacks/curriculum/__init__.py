@@ -1,0 +1,1 @@
+"""Training in phases: what each phase sets, and when it ends."""

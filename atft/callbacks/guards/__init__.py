@@ -1,0 +1,1 @@
+"""Checks that stop or fail a run whose numbers would mean nothing."""

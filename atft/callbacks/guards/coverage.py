@@ -1,0 +1,91 @@
+"""Fails a run whose epochs show the network less than they plan, so that no figure speaks of a part of the data.
+
+The plan deals every day of a split to exactly one block, or to parts that together are the day, and stand-ins that
+keep devices in step hold nothing that counts: a healthy epoch sees 100 % of its days and rows on any number of
+devices. The `RunRecord` counts what went through the network; this compares, once an epoch, and costs nothing.
+No fault is what was left out on purpose (``limit_train_batches`` and its like, which the receipt calls limited),
+an epoch that a resume began in its middle, or one that the run's time limit ended there.
+"""
+
+from typing import Any
+
+import lightning.pytorch as pl
+
+from atft.batch import DayBatch
+from atft.callbacks.record.alarm import sound_alarm
+from atft.callbacks.record.receipt import Coverage
+from atft.callbacks.record.run_end import limits
+from atft.callbacks.record.run_record import find_record
+from atft.errors import InputError, LowCoverage
+
+SPLITS = {"train": "training", "val": "validation"}
+
+
+class CoverageGuard(pl.Callback):
+    """Log ``health/coverage_days`` and ``health/coverage_rows``; warn below 100 %, fail below a floor.
+
+    Both are shares of the training split's plan, 1 when all of it was seen. Validation is watched as well.
+
+    Args:
+        floor: smallest share of the planned days, and of the planned rows, in [0, 1], that an epoch may show;
+            below it the run fails with `LowCoverage`. 0 only warns.
+
+    Raises:
+        InputError: ``floor`` is outside of [0, 1].
+    """
+
+    def __init__(self, floor: float = 0.99) -> None:
+        if not 0 <= floor <= 1:
+            raise InputError(f"coverage_guard.floor must be in [0, 1], got {floor}")
+        self.floor = floor
+        self._first_block: int | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._first_block = None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: Any, batch: DayBatch, batch_idx: int
+    ) -> None:
+        if self._first_block is None:
+            self._first_block = batch_idx
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        record = find_record(trainer)
+        if record is None:
+            return
+        receipt = record.receipt
+        seen = {"days": receipt.days["train"], "rows": receipt.rows["train"]}
+        for logger in trainer.loggers:
+            values = {f"health/coverage_{n}": share(c) for n, c in seen.items()}
+            logger.log_metrics(values, step=trainer.global_step)
+        whole = self._first_block == 0 and trainer.is_last_batch and not limits(trainer)
+        for split in SPLITS if whole else ():
+            self.compare(split, receipt.days[split], receipt.rows[split], trainer)
+
+    def compare(self, split: str, days: Coverage, rows: Coverage, trainer: pl.Trainer) -> None:
+        """Sound the alarm, or fail, for a split of which less was seen than planned.
+
+        Args:
+            split: train or val; a validation that has not run yet is not missed here.
+            days: planned and seen in the epoch.
+            rows: likewise, in stock-days.
+            trainer: the run's.
+        """
+        least = min(share(days), share(rows))
+        if least == 1 or (split == "val" and rows.seen == 0):
+            return
+        text = (
+            f"epoch {trainer.current_epoch + 1} saw {days.seen:,} of {days.planned:,} {SPLITS[split]} days and "
+            f"{rows.seen:,} of {rows.planned:,} rows ({100 * least:.1f} %)"
+        )
+        sound_alarm(trainer, text)
+        if least < self.floor:
+            raise LowCoverage(
+                f"{text}, less than coverage_guard.floor {self.floor:g}; the loader did not deliver the rest; "
+                f"a part on purpose is trainer.limit_{split}_batches"
+            )
+
+
+def share(count: Coverage) -> float:
+    """Share of the plan that was seen; 1 where nothing was planned. Above 1, a day was seen twice."""
+    return count.seen / count.planned if count.planned else 1.0

@@ -1,0 +1,114 @@
+"""Checkpoints that are whole or absent: written beside their place with a digest, flushed to disk, renamed.
+
+Lightning writes to the system's temporary folder and moves, which is a copy where that is another filesystem: a
+kill in the middle leaves half a file under the final name. The digest stands behind torch's archive, where torch
+looks past it, and is compared at each load: torch compares none of the archive's own checksums.
+"""
+
+import hashlib
+import io
+import pickle
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from atft.callbacks.record.checkpoint_content import check_content
+from atft.errors import InputError
+from atft.publish import published
+
+TRAILER = re.compile(rb"\natft sha256 ([0-9a-f]{64})\n\Z")
+TRAILER_BYTES = 78
+END_BYTES = 22
+"""Of the record that closes a zip archive, where nothing follows it."""
+
+FORMED_WRONG = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What torch and zipfile raise at an archive that nothing has damaged since, but that never was a checkpoint."""
+
+
+def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint, tensors and plain values only: every byte compared, every entry of its kind.
+
+    Args:
+        path: the file. One of an earlier version carries no digest; the checksums of its archive are compared.
+        map_location: device of the tensors; None for the CPU.
+
+    Raises:
+        InputError: the file is missing or damaged, holds code, or not what a checkpoint of atft holds.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"checkpoint {path}: no such file")
+    archive = _sound(Path(path).read_bytes(), path)
+    try:
+        content = torch.load(archive, weights_only=True, map_location=map_location or "cpu")
+    except FORMED_WRONG as error:
+        raise _not_readable(path, f"{type(error).__name__}") from error
+    return check_content(content, str(path))
+
+
+def _sound(content: bytes, path: str | Path) -> io.BytesIO:
+    """The archive in a file's bytes, once its digest, or each checksum inside of it, matches."""
+    trailer = TRAILER.search(content, max(0, len(content) - TRAILER_BYTES))
+    archive = content[: trailer.start()] if trailer else content
+    if not archive.startswith(b"PK") or archive[-END_BYTES : 4 - END_BYTES] != b"PK\x05\x06":
+        raise _not_readable(path, "cut short, or no checkpoint")
+    if trailer and hashlib.sha256(archive).hexdigest().encode() != trailer[1]:
+        raise _not_readable(path, "damaged: its digest does not match")
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as members:
+            # Torch writes no compressed member; one could stand for any amount of memory.
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in members.infolist())
+            damaged = members.testzip() if not (trailer or packed) else None
+    except (*FORMED_WRONG, OSError) as error:
+        raise _not_readable(path, f"damaged: {type(error).__name__}") from error
+    if packed or damaged is not None:
+        raise _not_readable(path, "damaged: a checksum does not match" if damaged else "it is compressed")
+    return io.BytesIO(archive)
+
+
+def _not_readable(path: str | Path, why: str) -> InputError:
+    return InputError(f"{path}: not a readable checkpoint ({why}); name another one, or train again")
+
+
+def trained_features(path: str | Path) -> list[str]:
+    """Names of the features that a checkpoint's network reads, in its order; empty where it does not say.
+
+    Raises:
+        InputError: the checkpoint cannot be read.
+    """
+    return list(read_checkpoint(path)["atft"].get("features", []))
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, published by rename. Loading never unpickles code (``weights_only``)."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` and its digest to ``path``; until the last moment the former file stays."""
+        # Through memory: on a full disk torch's own writer says neither that it is full nor which file.
+        archive = io.BytesIO()
+        torch.save(checkpoint, archive)
+        digest = hashlib.sha256(archive.getbuffer()).hexdigest()
+        with published(Path(path)) as beside, beside.open("wb") as file:
+            file.write(archive.getbuffer())
+            file.write(f"\natft sha256 {digest}\n".encode())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+        """Read a checkpoint; see `read_checkpoint`."""
+        return read_checkpoint(path, map_location)

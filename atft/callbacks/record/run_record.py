@@ -1,0 +1,274 @@
+"""Keeps the run's receipt and metrics files true while it runs.
+
+Counts what really went through the network (rows, days, optimiser steps, over all ranks), times the epochs and
+the waiting for data, and republishes ``receipt.json`` and ``metrics.json`` after every epoch. Counters stay on
+the device and are read once an epoch, so nothing waits for the GPU between steps.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from atft.batch import DayBatch
+from atft.callbacks.record.measured import measured_now, validation_of
+from atft.callbacks.record.receipt import (
+    Coverage,
+    Receipt,
+    code_digest,
+    library_versions,
+    metrics_file,
+    publish_json,
+    text_digest,
+    write_receipt,
+)
+from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_end import outcome
+from atft.errors import InputError
+from atft.publish import publish_text
+from atft.termination import how_stopped
+
+AFTER_TRAINING = ("predictions.parquet", "comparison.txt", "final metrics")
+"""What a whole run leaves once its training is over."""
+
+
+class RunRecord(pl.Callback):
+    """Publish ``config.yaml``, ``receipt.json`` and ``metrics.json`` of a training run.
+
+    Args:
+        config_text: the resolved configuration as YAML; kept as ``config.yaml``.
+        directory: the run's; made when training starts.
+    """
+
+    def __init__(self, config_text: str, directory: Path) -> None:
+        self.config_text, self.directory = config_text, directory
+        self.receipt = Receipt(run=str(directory), versions=library_versions())
+        self.receipt.digests = {"config": text_digest(config_text), "code": code_digest()}
+        self.history: list[dict[str, Any]] = []
+        """Metrics of each epoch by name, oldest first; of the run that this one goes on from too."""
+        self.stopped = ""
+        """Why a gate or a sweep ended the run; empty while they did not."""
+        self.to_write: tuple[str, ...] = AFTER_TRAINING
+        """What follows training; nothing for a trial of a sweep."""
+        self.over = False
+        """The run goes on from a checkpoint whose training was over: only what follows is left to do."""
+        self._stepped = False
+        self._outcome = ("completed", "")
+        self._rows: dict[str, Tensor] = {}
+        self._days: dict[str, Tensor] = {}
+        self._calendar_days = 0
+        self._started = self.epoch_started = self._idle_since = time.perf_counter()
+        self.epoch_waiting = 0.0  # seconds of the epoch between two blocks
+
+    # -- the beginning
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.perf_counter()
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self.receipt.digests["data"] = data.digest
+        self.receipt.missing = list(self.to_write)
+        if self.over:
+            trainer.should_stop = True
+            trainer.stopped_by = None  # type: ignore[attr-defined]
+        self._calendar_days = len(data.open_cache())
+        self.receipt.optimizer = type(trainer.optimizers[0]).__name__ if trainer.optimizers else ""
+        self.receipt.scheduler = _scheduler_name(trainer)
+        for split, (days, rows) in data.planned().items():
+            self.receipt.days[split] = Coverage(planned=days)
+            self.receipt.rows[split] = Coverage(planned=rows)
+        if trainer.is_global_zero:
+            publish_text(self.directory / "config.yaml", self.config_text)
+        self._publish(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.epoch_started = self._idle_since = time.perf_counter()
+        self.epoch_waiting = 0.0
+        self._forget("train")
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._forget("val")
+
+    # -- counting
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: Any, batch: DayBatch, batch_idx: int
+    ) -> None:
+        self.epoch_waiting += time.perf_counter() - self._idle_since
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
+    ) -> None:
+        self._count("train", batch)
+        self._stepped |= batch.closes_step
+        self._idle_since = time.perf_counter()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: DayBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if not trainer.sanity_checking:
+            self._count("val", batch)
+
+    def seen(self, split: str, trainer: pl.Trainer) -> tuple[int, int]:
+        """Stock-days and different days of the split that went through the network this epoch, on all devices.
+
+        Waits for the device, and for the other ranks: ask at the end of an epoch, on every rank.
+
+        Args:
+            split: train or val, at least one block of which was counted.
+            trainer: the run's.
+        """
+        # Copies: several ask in an epoch, and the reduction works in place.
+        counters = (self._rows[split].clone(), self._days[split].clone())
+        rows, days = (trainer.strategy.reduce(c, reduce_op="sum") for c in counters)
+        return int(rows), int((days > 0).sum())
+
+    # -- the end of an epoch, of the run
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for split in ("train", "val"):
+            self._read_counters(split, trainer)
+        self.receipt.epochs = trainer.current_epoch + 1
+        self.receipt.steps = trainer.global_step
+        seconds = time.perf_counter() - self.epoch_started
+        self.receipt.seconds.setdefault("per_epoch", []).append(round(seconds, 3))
+        waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self.epoch_waiting
+        self.receipt.seconds["waiting_for_data"] = round(waited, 3)
+        measured = measured_now(trainer)
+        place = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
+        self.history.append({**place, **measured.metrics})
+        self._average_terms()
+        self._publish(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stepped = self._stepped or self.over
+        self._outcome = outcome(trainer, self.receipt.epochs, stepped, self.stopped)
+        self.receipt.steps = trainer.global_step
+        if self.receipt.missing:
+            self.receipt.reason = f"training is over; not written yet: {', '.join(self.receipt.missing)}"
+        else:
+            self.receipt.status, self.receipt.reason = self._outcome
+        self._publish(trainer)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        # Input that is refused before the run has a directory leaves none behind.
+        if trainer.is_global_zero and self.directory.is_dir():
+            self._take_measured(trainer)
+            self._fail(exception)
+
+    @contextmanager
+    def concluding(self) -> Iterator[None]:
+        """Let the receipt say so when what follows training fails."""
+        finished = False
+        try:
+            yield
+            finished = True
+        finally:
+            error = sys.exc_info()[1]
+            if not finished and error is not None:
+                self._fail(error)
+
+    def finish(self, final: dict[str, float]) -> None:
+        """Add the figures of the evaluation after training; a missing one fails the run.
+
+        Args:
+            final: metrics by name, of the selected checkpoint.
+        """
+        self.receipt.status, self.receipt.reason = self._outcome
+        self.receipt.missing = []
+        self.receipt.metrics = {**self.receipt.metrics, **final}
+        broken = sorted(k for k, v in final.items() if k.endswith("/rank_ic") and v != v)
+        if broken and self.receipt.status in ("completed", "stopped"):
+            self.receipt.status = "failed"
+            self.receipt.reason = f"{', '.join(broken)} is not a number: too many days with constant scores"
+        self._write()
+
+    # -- what a checkpoint carries
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": list(self.history), "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = list(state_dict["history"])
+        self.receipt.epochs = len(self.history)
+        self.stopped = state_dict["stopped"] if self.over else ""
+
+    # -- inside
+
+    def _count(self, split: str, batch: DayBatch) -> None:
+        ranked = batch.universe
+        if split not in self._rows:
+            self._rows[split] = torch.zeros((), dtype=torch.int64, device=ranked.device)
+            self._days[split] = torch.zeros(self._calendar_days, dtype=torch.int64, device=ranked.device)
+        self._rows[split] += ranked.sum()
+        self._days[split].index_add_(0, batch.day, ranked.any(dim=1).long())
+
+    def _forget(self, split: str) -> None:
+        self._rows.pop(split, None)
+        self._days.pop(split, None)
+
+    def _read_counters(self, split: str, trainer: pl.Trainer) -> None:
+        if split in self._rows:
+            self.receipt.rows[split].seen, self.receipt.days[split].seen = self.seen(split, trainer)
+
+    def _average_terms(self) -> None:
+        prefix = {"value": "train/term/", "gradient_share": "train/gradient_share/"}
+        for kind, start in prefix.items():
+            for name in {k for epoch in self.history for k in epoch if k.startswith(start)}:
+                values = [epoch[name] for epoch in self.history if name in epoch]
+                self.receipt.terms.setdefault(name.removeprefix(start), {})[kind] = sum(values) / len(values)
+
+        for name, weight in self.history[-1].items():
+            if name.startswith("train/weight/"):  # balanced: what it has come to
+                self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
+
+    def _publish(self, trainer: pl.Trainer) -> None:
+        self._take_measured(trainer)
+        if trainer.is_global_zero:
+            self._write()
+
+    def _take_measured(self, trainer: pl.Trainer) -> None:
+        if self.history:  # of the run before, where this one has trained no further
+            self.receipt.last_epoch = dict(validation_of(self.history[-1]))
+        checkpoint = find_checkpoint(trainer)
+        if checkpoint is not None and checkpoint.selected is not None:
+            self.receipt.selected_step = checkpoint.selected.step
+            self.receipt.metrics = dict(checkpoint.selected.validation())
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self.receipt.status, self.receipt.reason = "stopped", how_stopped(error)
+        else:
+            said = f"{type(error).__name__}: {error}".strip(": ")
+            self.receipt.status, self.receipt.reason = "failed", " ".join(said.split())
+        # Where the disk is full, what was written before is all there is: the first error is the one to show.
+        with suppress(InputError, OSError):
+            self._write()
+
+    def _write(self) -> None:
+        self.receipt.seconds["total"] = round(time.perf_counter() - self._started, 3)
+        write_receipt(self.receipt, self.directory)
+        publish_json(self.directory / "metrics.json", metrics_file(self.receipt, self.history))
+
+
+def _scheduler_name(trainer: pl.Trainer) -> str:
+    configs = trainer.lr_scheduler_configs
+    return type(configs[0].scheduler).__name__ if configs else "none"
+
+
+def find_record(trainer: pl.Trainer) -> RunRecord | None:
+    """The run's record, where it keeps one."""
+    return next((c for c in trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]

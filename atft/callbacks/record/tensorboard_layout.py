@@ -1,0 +1,137 @@
+"""TensorBoard opens with its charts in order, and runs compare by what they were asked for and what came of it.
+
+A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings, without a click; HPARAMS holds the
+settings beside the metrics of the selected epoch, written when training ends. TensorBoard shows five settings and
+five metrics unasked, first those settings in which the runs differ: it can tell them as long as no run describes
+the experiment, which is why torch's own ``hparams`` summary is written in part only. Other loggers (MLflow, W&B,
+CSV) get the same settings when training starts, and the same metrics.
+"""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
+
+from atft.callbacks.record.measured import Measured
+from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_record import find_record
+
+BY_HORIZON = r"_\d+d$"
+LAYOUT: dict[str, dict[str, list[str]]] = {
+    "ranking": {
+        "RankIC, validation": ["val/rank_ic$"],
+        "RankIC, training and validation": ["train/rank_ic$", "val/rank_ic$"],
+        "RankIC by horizon, validation": [f"val/rank_ic{BY_HORIZON}"],
+        "IC, validation": ["val/ic$"],
+        "RankIC over its deviation, validation": ["val/rank_icir$"],
+        "hit rate, validation": ["val/hit_rate$"],
+    },
+    "portfolio": {
+        "Sharpe a year, validation": ["val/sharpe_annual$"],
+        "Sharpe a year, training and validation": ["train/sharpe_annual$", "val/sharpe_annual$"],
+        "Sharpe a year by horizon, validation": [f"val/sharpe_annual{BY_HORIZON}"],
+    },
+    "losses and gradient shares": {
+        "loss": ["train/loss$"],
+        "terms": ["train/term/.+"],
+        "loss by step": ["train/step/loss$"],
+        "terms by step": ["train/step/term/.+"],
+        "gradient shares": ["train/gradient_share/.+"],
+        "weights of the terms, where balanced": ["train/weight/.+"],
+    },
+    "health": {
+        "scale of the scores (0: collapsed)": ["train/scale$", "val/scale$"],
+        "scale by horizon, validation": [f"val/scale{BY_HORIZON}"],
+        "gradient norms": ["health/gradient_norm/.+"],
+        "share of the gradient not finite": ["health/gradient_non_finite$"],
+        "share of the planned days and rows seen": ["health/coverage_.+"],
+        "retries for lack of memory": ["health/memory_retries$"],
+        "skipped steps": ["health/skipped_steps/.+"],
+        "loss scale, in 16-mixed": ["health/loss_scale$"],
+        "learning rate": ["train/learning_rate$"],
+    },
+    "speed": {
+        "stock-days a second": ["speed/stock_days_per_second$"],
+        "days a second": ["speed/days_per_second$"],
+        "share waiting for data": ["speed/waiting_share$"],
+        "GPU memory, GB": ["speed/gpu_memory_gb$"],
+        "GPU use": ["speed/gpu_use$"],
+    },
+}
+"""Group, chart, and the patterns of the tags that it draws."""
+
+COMPARED = (
+    "seed_everything",
+    "trainer.max_epochs",
+    "trainer.precision",
+    "model.",
+    "data.loader.",
+    "data.graph.",
+    "data.split.",
+)
+"""Keys, and beginnings of keys, of the settings shown beside a run's metrics."""
+FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
+"""Metrics of the selected epoch; in alphabetical order ``best/`` stands before all that a run logs."""
+
+
+class TensorBoardLayout(pl.Callback):
+    """Write the charts' layout and the settings when training starts, the final metrics when it ends."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        layout = {g: {c: ["Multiline", tags] for c, tags in charts.items()} for g, charts in LAYOUT.items()}
+        settings = _settings(trainer)
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_custom_scalars(layout)
+            else:
+                logger.log_hyperparams(settings)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        checkpoint = find_checkpoint(trainer)
+        if checkpoint is None or checkpoint.selected is None:
+            return
+        metrics = final_metrics(checkpoint.selected)
+        _, began, ended = hparams(_settings(trainer), metrics)  # type: ignore[no-untyped-call]
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            logger.log_metrics(metrics, step=trainer.global_step)
+            if isinstance(logger, TensorBoardLogger):
+                writer = logger.experiment._get_file_writer()
+                writer.add_summary(began)
+                writer.add_summary(ended)
+
+
+def final_metrics(selected: Measured) -> dict[str, float]:
+    """Validation metrics of the selected epoch, named ``best/rank_ic`` and so on."""
+    validation = selected.validation()
+    return {f"best/{name}": validation[f"val/{name}"] for name in FINAL if f"val/{name}" in validation}
+
+
+def _settings(trainer: pl.Trainer) -> dict[str, Any]:
+    record = find_record(trainer)
+    return {} if record is None else compared_settings(record.config_text)
+
+
+def compared_settings(config_text: str) -> dict[str, Any]:
+    """Flatten the part of a resolved configuration by which runs differ: ``model.network.hidden_size: 64``.
+
+    Args:
+        config_text: YAML. Lists and empty values become their text, which is what the dashboard can filter by.
+    """
+    import yaml
+
+    flat: dict[str, Any] = {}
+    _flatten("", yaml.safe_load(config_text), flat)
+    return {k: v for k, v in flat.items() if k in COMPARED or k.startswith(_beginnings())}
+
+
+def _beginnings() -> tuple[str, ...]:
+    return tuple(name for name in COMPARED if name.endswith("."))
+
+
+def _flatten(path: str, value: Any, flat: dict[str, Any]) -> None:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            _flatten(f"{path}.{key}" if path else str(key), inner, flat)
+    elif path != "model.features":  # taken from the panel, not asked for
+        flat[path] = value if isinstance(value, bool | int | float | str) else str(value)

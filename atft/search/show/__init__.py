@@ -1,0 +1,1 @@
+"""What a study has found, for people: status, best configuration, report, dashboard."""

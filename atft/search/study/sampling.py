@@ -1,0 +1,126 @@
+"""Which points a study tries next, and which trials it stops: Optuna's samplers and pruners, and our own grid.
+
+A shared seed would give every worker the same points to start with, and the same ones again after a restart.
+So each process draws from its own stream, made of the sweep's seed, the worker, the trials there are and, where
+several machines share a database, the machine: one worker on one machine repeats exactly, more do not collide.
+
+Optuna's own GridSampler hands out grid points by trial number, so that a retried or surplus trial swallows one,
+and fails when the last one open was enqueued. Ours looks at which points were tried.
+"""
+
+import os
+import random
+import socket
+import warnings
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from atft.search.question.options import SweepOptions
+from atft.search.question.space import Point, Space, distributions, grid_point, grid_size
+from atft.search.study.budget import point_of
+
+
+def make_sampler(sweep: SweepOptions, trials: int = 0, worker: int = 0) -> optuna.samplers.BaseSampler:
+    """Build the sampler of one process.
+
+    Args:
+        sweep: its ``sampler`` and ``space`` are read.
+        trials: trials that the study has so far.
+        worker: index of the process on its machine.
+    """
+    options = sweep.sampler
+    seed = None if options.seed is None else _stream(sweep, trials, worker)
+    match options.name:
+        case "tpe":
+            # Its defaults: all keys together, and what runs elsewhere counts as poor, so that workers spread.
+            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=options.startup_trials)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=options.startup_trials)
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        case "grid":
+            return Grid(sweep.space, seed)
+
+
+def make_pruner(sweep: SweepOptions) -> optuna.pruners.BasePruner:
+    """Build the pruner. Steps count from 0: a trial reports step f - 1 once its f-th epoch is done."""
+    options = sweep.pruner
+    floor, steps = options.floor_epochs, sweep.folds or sweep.limits.epochs
+    median = optuna.pruners.MedianPruner(n_startup_trials=options.startup_trials, n_warmup_steps=floor - 1)
+    match options.name:
+        case "median":
+            return median
+        case "hyperband":
+            least = max(1, floor - 1)
+            return optuna.pruners.HyperbandPruner(
+                min_resource=least, max_resource=max(least, steps - 1), reduction_factor=3
+            )
+        case "patient":
+            with warnings.catch_warnings():
+                # Experimental in name, unchanged since 2.8.
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return optuna.pruners.PatientPruner(median, patience=options.patience)
+        case "none":
+            return optuna.pruners.NopPruner()
+
+
+class Grid(optuna.samplers.BaseSampler):
+    """Try every point of a grid once, in a drawn order.
+
+    A point that is running, waiting, completed or pruned is taken; one that failed is open again. Once all are
+    taken (two workers asking at once) a point is drawn a second time: that trial is surplus.
+
+    Args:
+        space: every dimension has steps or choices.
+        seed: of the order.
+    """
+
+    def __init__(self, space: Space, seed: int | None) -> None:
+        self.space = space
+        self.rng = random.Random(seed)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All keys are drawn together."""
+        return distributions(self.space)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """A point that nobody has tried."""
+        others = [
+            point_of(t)
+            for t in study.get_trials(deepcopy=False)
+            if t.number != trial.number and t.state != TrialState.FAIL
+        ]
+        places = list(range(grid_size(self.space) or 0))
+        self.rng.shuffle(places)
+        given = point_of(trial)
+        points = [grid_point(self.space, place) for place in places]
+        points = [p for p in points if all(p[key] == value for key, value in given.items())] or points
+        return next((p for p in points if p not in others), points[0])
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A key that the trial's enqueued point leaves out."""
+        return self.space[param_name].draw(self.rng)
+
+
+def _stream(sweep: SweepOptions, trials: int, worker: int) -> int:
+    place: list[Any] = [sweep.sampler.seed, trials, worker]
+    if sweep.storage is not None and not sweep.storage.startswith("sqlite"):
+        place += [socket.gethostname(), os.getpid()]
+    return zlib.crc32(repr(place).encode())
+
+
+def enqueue_points(study: optuna.Study, points: list[Point]) -> None:
+    """Put the points of a sweep that the study does not know yet before all others."""
+    for point in points:
+        study.enqueue_trial(params=dict(point), skip_if_exists=True)

@@ -1,0 +1,174 @@
+"""What a sweep adds to a training run: pruning, a heartbeat on the disk, and ends at the end of an epoch.
+
+All three act when an epoch's checkpoint is written, so that a trial that is ended leaves a whole run behind: its
+last epoch in the metrics, in ``last.ckpt`` and in TensorBoard, its receipt ``stopped`` with the reason. Lightning
+calls the callbacks that keep checkpoints after all others; whoever wants to act after them has to be one of them.
+"""
+
+import os
+import resource
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import optuna
+from lightning.pytorch.callbacks import Checkpoint
+from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[import-untyped]
+
+from atft.callbacks.record.receipt import publish_json
+from atft.callbacks.record.run_record import RunRecord
+
+PROGRESS = "progress.json"
+INTERRUPTED, PRUNED = "interrupted by the user", "pruned by "
+"""How the reasons of two kinds of ended runs begin; a retry reads them."""
+
+
+class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore[misc]
+    """Optuna's pruning callback, which reports a validated epoch once its checkpoint is written.
+
+    A pruned run ends by itself; `pruned` says so, and the caller raises what Optuna expects. After the last epoch
+    nothing is pruned: it would save nothing and lose the value.
+
+    Args:
+        trial: the running trial.
+        monitor: the metric that is reported at every epoch.
+        pruner: its name, for the receipt.
+        record: of the run; told why it ends.
+    """
+
+    def __init__(self, trial: optuna.Trial, monitor: str, pruner: str, record: RunRecord) -> None:
+        super().__init__(trial, monitor)
+        self.pruner, self.record = pruner, record
+        self.pruned = ""
+        """Why the trial was pruned; empty while it was not."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the epoch's checkpoint; Optuna's callback would report here."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.monitor not in trainer.callback_metrics:
+            return  # this epoch was not validated
+        try:
+            super().on_validation_end(trainer, pl_module)
+        except optuna.TrialPruned:
+            if trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0):
+                return  # it is over anyway
+            value = float(trainer.callback_metrics[self.monitor])
+            epoch = trainer.current_epoch + 1
+            self.pruned = f"{PRUNED}{self.pruner} at epoch {epoch}: {self.monitor} {value:+.4f}"
+            self.record.stopped = self.pruned
+            trainer.should_stop = True
+
+
+class EpochEnd(Checkpoint):
+    """End the run after an epoch when the user or the clock asks for it.
+
+    Args:
+        stop: asked after each epoch; True interrupts.
+        deadline: of `time.monotonic`; None for no limit.
+        minutes: the limit in words.
+        record: of the run; told why it ends.
+    """
+
+    def __init__(
+        self, stop: Callable[[], bool], deadline: float | None, minutes: float | None, record: RunRecord
+    ) -> None:
+        self.stop, self.deadline, self.minutes, self.record = stop, deadline, minutes, record
+        self.interrupted = self.late = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0):
+            return  # it is over anyway
+        epoch = trainer.current_epoch + 1
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            self.late = trainer.should_stop = True
+            self.record.stopped = f"limits.minutes: {self.minutes:g} minutes were over after epoch {epoch}"
+        elif self.stop():
+            self.interrupted = trainer.should_stop = True
+            self.record.stopped = f"{INTERRUPTED} after epoch {epoch}"
+
+
+class Heartbeat(pl.Callback):
+    """Publish ``progress.json`` after a block, at most once a second: what status and the watchdog read.
+
+    Args:
+        directory: the trial's.
+        metric: whose latest value and history stand in it.
+        labels: of the study, and the trial's number.
+        fold: the fold that is trained, from 0.
+        folds: how many there are; the epochs of all count.
+    """
+
+    def __init__(
+        self, directory: Path, metric: str, labels: dict[str, Any], fold: int = 0, folds: int = 1
+    ) -> None:
+        self.place, self.metric, self.labels = directory / PROGRESS, metric, labels
+        self.fold, self.folds = fold, folds
+        self.phase = "preparing"
+        self._started = time.time()
+        self._published = self._trained_since = 0.0
+        self._values: list[float] = []
+        self._epoch = self._first_epoch = 0.0
+        self._epochs = self._step = 0
+        self.publish()
+
+    def publish(self, phase: str | None = None) -> None:
+        """Write the file now.
+
+        Args:
+            phase: preparing, training, validating, or how the trial ended; None for the present one.
+        """
+        self.phase = phase or self.phase
+        self._published = time.monotonic()
+        minutes = (time.monotonic() - self._trained_since) / 60 if self._trained_since else 0.0
+        done = self._epoch - self._first_epoch
+        content = {
+            **self.labels,
+            "phase": self.phase,
+            "epoch": round(self.fold * self._epochs + self._epoch, 3),
+            "epochs": self.folds * self._epochs,
+            "fold": self.fold,
+            "folds": self.folds,
+            "step": self._step,
+            "metric_name": self.metric,
+            "metric": self._values[-1] if self._values else None,
+            "values": self._values,
+            "epochs_per_minute": round(done / minutes, 4) if minutes > 0 and done > 0 else None,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
+            "started": self._started,
+            "time": time.time(),
+        }
+        publish_json(self.place, content, durable=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epochs = trainer.max_epochs or 0
+        self._epoch = self._first_epoch = float(trainer.current_epoch)
+        self._trained_since = time.monotonic()
+        self.publish("training")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.phase, self._step = "training", trainer.global_step
+        blocks = len(trainer.train_dataloader.plan)  # type: ignore[union-attr]
+        self._epoch = trainer.current_epoch + (batch_idx + 1) / max(blocks, 1)
+        self._beat()
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any, **__: Any) -> None:
+        self.phase = "validating"
+        self._beat()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch = trainer.current_epoch + 1.0
+        if self.metric in trainer.callback_metrics:
+            self._values.append(float(trainer.callback_metrics[self.metric]))
+        self._beat()
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._published >= 1:
+            self.publish()

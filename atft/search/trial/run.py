@@ -1,0 +1,189 @@
+"""One trial of a study: a point is drawn, trained, and becomes a number, or a failure with its class and reason.
+
+The objective is the metric at the epoch that the run selected by that metric, or the mean of that over purged
+folds. A trial whose wall clock (``limits.minutes``) runs out ends with its epoch and counts with what it has; one
+without a value by then, or with folds still to train, fails for time. The clock starts anew with each retry.
+Whatever ends a trial is written into its ``trial.json`` before the study is told.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from atft.callbacks.record.receipt import Receipt, publish_json, write_receipt
+from atft.data.loader import LoaderOptions
+from atft.errors import InputError
+from atft.publish import publish_text
+from atft.search.question.config import trial_config
+from atft.search.question.folds import fold_splits
+from atft.search.question.frozen import check_frozen
+from atft.search.question.options import SweepOptions
+from atft.search.question.space import suggest
+from atft.search.trial.account import TrialAccount
+from atft.search.trial.callbacks import INTERRUPTED, PRUNED, Heartbeat
+from atft.search.trial.failures import Interrupted, TrialFailed
+from atft.search.trial.files import CONFIG, digests_of, make_trial_directory, study_labels
+from atft.search.trial.fit import OPENED, Fitted, RunPlan, fit
+
+SMALLEST_BATCH = 4
+
+
+def never() -> bool:
+    """Nobody interrupts."""
+    return False
+
+
+def run_trial(
+    sweep: SweepOptions,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    directory: Path,
+    retried_from: Path | None,
+    *,
+    stop: Callable[[], bool] = never,
+) -> float:
+    """Train one trial in this process and return its objective.
+
+    Args:
+        sweep: space, base config, metric, folds and limits.
+        study: the trial's.
+        trial: running; its point is drawn here.
+        directory: ``<root>/<study>/trial_<n>``; made here.
+        retried_from: directory of the failed trial whose place this one takes, to go on from its last checkpoint.
+        stop: asked before training and after each epoch; True ends the trial, resumable.
+
+    Raises:
+        optuna.TrialPruned: it is not worth going on.
+        TrialFailed: it has no value, for a reason of one of five classes.
+        Interrupted: ``stop`` said so.
+    """
+    labels = study_labels(study)
+    try:
+        make_trial_directory(directory, labels)
+    except InputError as error:
+        raise TrialFailed("data", str(error)) from error
+    point = suggest(trial, sweep.space)
+    marks = {**labels, "trial": trial.number}
+    folds = sweep.folds or 1
+    heartbeat = Heartbeat(directory, sweep.metric, marks, folds=folds)
+    with TrialAccount(directory, labels, trial, heartbeat) as account:
+        if stop():
+            raise Interrupted(f"{INTERRUPTED} before training")
+        check_frozen(sweep, study)
+        plan = plan_of(sweep, trial, point, labels, stop)
+        if sweep.folds is None:
+            pruner = sweep.pruner.name
+            account.value = objective(fit(plan, directory, heartbeat, retried_from, trial, pruner))
+        else:
+            account.value = mean_over_folds(sweep, plan, trial, directory, retried_from, heartbeat)
+    assert account.value is not None
+    return account.value
+
+
+def plan_of(
+    sweep: SweepOptions,
+    trial: optuna.Trial,
+    point: dict[str, Any],
+    labels: dict[str, str],
+    stop: Callable[[], bool],
+) -> RunPlan:
+    """Compose what the training runs of a trial are to do.
+
+    Early stopping watches the sweep's metric as selection does, an end after an epoch is not held up by
+    ``trainer.min_epochs``, and validation draws no pictures unless the sweep's ``fixed`` asks for them.
+    """
+    config = trial_config(sweep, point)
+    mode = "max" if sweep.direction == "maximize" else "min"
+    config["early_stopping"] = {**(config.get("early_stopping") or {}), "monitor": sweep.metric, "mode": mode}
+    config.get("trainer", {}).pop("min_epochs", None)
+    if "validation_figures.every" not in sweep.fixed:
+        config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
+    retries = []
+    if trial.user_attrs.get("halved_batch"):
+        loader = config.setdefault("data", {}).setdefault("loader", {})
+        asked = int(loader.get("batch_size", LoaderOptions().batch_size))
+        loader["batch_size"] = max(SMALLEST_BATCH, asked // 2)
+        retries = [{"why": "out of memory", "batch_size": asked, "retried_with": loader["batch_size"]}]
+    minutes = sweep.limits.minutes
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    return RunPlan(config, sweep.metric, digests_of(labels), stop, deadline, minutes, retries)
+
+
+def objective(fitted: Fitted) -> float:
+    """What a training run says of its trial.
+
+    Raises:
+        optuna.TrialPruned: it was pruned.
+        Interrupted: it was interrupted.
+    """
+    if fitted.ended == "pruned":
+        raise optuna.TrialPruned(fitted.reason)
+    if fitted.ended == "interrupted":
+        raise Interrupted(fitted.reason)
+    return fitted.value
+
+
+def mean_over_folds(
+    sweep: SweepOptions,
+    plan: RunPlan,
+    trial: optuna.Trial,
+    directory: Path,
+    retried_from: Path | None,
+    heartbeat: Heartbeat,
+) -> float:
+    """Train on each fold, in ``fold_<i>`` of the trial's directory, and report the running mean at step = fold.
+
+    Raises:
+        optuna.TrialPruned: the running mean is not worth going on.
+        Interrupted: the user said so.
+        TrialFailed: a fold has no value, or the time is over before the last one.
+    """
+    from atft.commands.train import build
+
+    cli = build("fit", plan.config, directory)
+    publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
+    data = cli.datamodule
+    data.opened = OPENED
+    splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
+    values: list[float] = []
+    for fold, split in enumerate(splits):
+        place = directory / f"fold_{fold}"
+        place.mkdir()
+        heartbeat.fold = fold
+        former = retried_from / place.name if retried_from is not None else None
+        fitted = fit(plan, place, heartbeat, former if former and former.is_dir() else None, split=split)
+        values.append(objective(fitted))
+        mean, last = math.fsum(values) / len(values), fold + 1 == len(splits)
+        _publish_folds(directory, sweep.metric, plan, values, splits[: fold + 1], retried_from)
+        trial.report(mean, step=fold)
+        if last:
+            break
+        if fitted.ended == "late":
+            raise TrialFailed("time", f"{fitted.reason} of fold {fold + 1} of {len(splits)}")
+        if trial.should_prune():
+            name = sweep.pruner.name
+            raise optuna.TrialPruned(f"{PRUNED}{name} at fold {fold + 1}: mean {sweep.metric} {mean:+.4f}")
+        if plan.stop():
+            raise Interrupted(f"{INTERRUPTED} after fold {fold + 1}")
+    return mean
+
+
+def _publish_folds(
+    directory: Path,
+    metric: str,
+    plan: RunPlan,
+    values: list[float],
+    splits: list[dict[str, Any]],
+    retried_from: Path | None,
+) -> None:
+    """Say in the trial's own files what its folds have come to so far."""
+    final = {metric: math.fsum(values) / len(values)}
+    folds = [{"fold": i, "split": splits[i], metric: v} for i, v in enumerate(values)]
+    publish_json(directory / "metrics.json", {"final": final, "folds": folds, "digests": plan.labels})
+    receipt = Receipt(run=str(directory), digests=dict(plan.labels), metrics=dict(final))
+    receipt.retried_from = str(retried_from) if retried_from is not None else None
+    write_receipt(receipt, directory)

@@ -1,0 +1,1 @@
+"""The processes of a sweep: preparation, supervisor, workers, and when to abort."""

@@ -1,0 +1,106 @@
+"""A phase says what differs, the plan says everything, and what the model cannot do is refused in one line."""
+
+from typing import Any
+
+import pytest
+
+from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.plan import check_names, phase_at, plan_table, resolve
+from atft.errors import InputError
+from atft.losses.options import ObjectiveOptions
+from atft.nn.options import NetworkOptions
+
+NETWORK = NetworkOptions(hidden_size=8, horizons=[1, 5], encoder=False)
+OBJECTIVE = ObjectiveOptions(
+    terms={"ic": 0.5, "rank_ic": 0.5, "sharpe": 0.0}, horizon_weights={1: 3.0, 5: 1.0}
+)
+
+
+def test_what_a_phase_leaves_unsaid_is_the_models_own() -> None:
+    (phase,) = resolve([Phase("all", 3)], NETWORK, OBJECTIVE)
+    assert phase.blocks == {"variable_selection": True, "fan": True, "encoder": False, "graph": True}
+    assert phase.lr_factors == dict.fromkeys(["variable_selection", "fan", "graph", "input", "heads"], 1.0)
+    assert phase.terms == OBJECTIVE.terms and phase.horizon_shares == {1: 0.75, 5: 0.25}
+
+
+def test_a_phase_takes_nothing_over_from_the_phase_before() -> None:
+    loud = Phase("loud", 2, blocks={"fan": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0})
+    _, after = resolve([loud, Phase("plain", 2)], NETWORK, OBJECTIVE)
+    (alone,) = resolve([Phase("plain", 2)], NETWORK, OBJECTIVE)
+    assert (after.blocks, after.lr_factors, after.terms) == (alone.blocks, alone.lr_factors, alone.terms)
+
+
+def test_what_a_phase_says_is_what_the_plan_holds() -> None:
+    said = Phase(
+        "said",
+        4,
+        blocks={"graph": False, "encoder": True},
+        train=["heads", "encoder"],
+        lr_factor={"heads": 0.1},
+        terms={"sharpe": 2.0},
+        horizon_weights=[1.0, 1.0],
+        gate=Gate(above=0.01, at_epoch=2),
+    )
+    (_, phase) = resolve([Phase("first", 3), said], NETWORK, OBJECTIVE)
+    assert phase.blocks_on == ["variable_selection", "fan", "encoder"]
+    assert phase.lr_factors == {"encoder": 1.0, "heads": 0.1}
+    assert phase.terms == {"ic": 0.5, "rank_ic": 0.5, "sharpe": 2.0}
+    assert phase.horizon_shares == {1: 0.5, 5: 0.5} and (phase.first_epoch, phase.gate_epoch) == (3, 4)
+
+
+def test_the_phase_is_a_function_of_the_epoch() -> None:
+    plan = resolve([Phase("a", 2), Phase("b", 1), Phase("c", 3)], NETWORK, OBJECTIVE)
+    assert [phase_at(plan, epoch) for epoch in range(8)] == [0, 0, 1, 2, 2, 2, 2, 2]
+
+
+def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
+    rows = [
+        Phase("Baseline", 5, blocks={"fan": False, "graph": False}, gate=Gate(above=0.01)),
+        Phase("Fine-tuning", 6, lr_factor=0.1, train=["heads"], terms={"sharpe": 0.3}),
+    ]
+    text = plan_table(resolve(rows, NETWORK, OBJECTIVE))
+    first, last = text[text.index("Baseline") :].split("Fine-tuning")
+    for row, cells in (
+        (first, "1-5 all x1 ic 0.5, rank_ic 0.5 1d 0.75, 5d 0.25 stop unless val/rank_ic > 0.01 (epoch 5)"),
+        (last, "6-11 variable_selection, fan, graph heads x0.1 ic 0.5, rank_ic 0.5, sharpe 0.3 none"),
+    ):
+        assert set(cells.split()) <= set(row.split()), row  # a cell may run over several lines
+    assert "graph" not in first and "sharpe" not in first
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train": ["encoder"]}, "'p': block encoder is off and cannot train"),
+        ({"lr_factor": {"encoder": 0.5}}, "'p': block encoder is off and cannot train"),
+        ({"train": ["heads"], "lr_factor": {"fan": 0.5}}, "'p': lr_factor names fan, which train leaves out"),
+        ({"terms": {"huber": 1.0}}, "'p': term huber is not in model.objective.terms; name it there"),
+        ({"terms": {"ic": -1.0}}, "'p': objective.terms.ic must be a number >= 0, got -1.0"),
+        ({"terms": {"ic": 0.0, "rank_ic": 0.0}}, "'p': objective.terms must give at least one term a weight"),
+        (
+            {"horizon_weights": [1.0]},
+            "'p': objective.horizon_weights needs one weight for each of the horizons",
+        ),
+    ],
+)
+def test_a_phase_that_contradicts_itself_or_the_model_is_refused_in_one_line(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as refusal:
+        resolve([Phase(**{"name": "p", "epochs": 2, **options})], NETWORK, OBJECTIVE)
+    assert message in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_terms_that_balance_themselves_are_left_alone_by_phases() -> None:
+    balanced = ObjectiveOptions(
+        terms={"ic": 0.5, "rank_ic": 0.5}, gradient_shares={"ic": 1.0, "rank_ic": 1.0}
+    )
+    (phase,) = resolve([Phase("p", 1)], NETWORK, balanced)
+    assert phase.terms is None
+    with pytest.raises(InputError, match=r"'p': terms are weighed by objective\.gradient_shares"):
+        resolve([Phase("p", 1, terms={"ic": 1.0})], NETWORK, balanced)
+
+
+def test_two_phases_of_one_name_are_refused() -> None:
+    with pytest.raises(InputError, match="two phases are called 'a'; give each its own name"):
+        check_names([Phase("a", 1), Phase("b", 1), Phase("a", 2)])

@@ -1,0 +1,296 @@
+"""A run in phases: each epoch as its phase says, resumed exactly, scored with the blocks it was selected with."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import polars as pl_frame
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+
+from atft.batch import DayBatch
+from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.schedule import PhaseSchedule
+from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.record.receipt import read_receipt
+from atft.errors import InputError, PhaseNotApplied
+from atft.nn.options import NetworkOptions
+from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, SIZES, fit, small_task
+
+pytestmark = IN_MEMORY
+PHASES = [
+    {"name": "Baseline", "epochs": 1, "blocks": {"fan": False, "graph": False}, "gate": {"above": -1.0}},
+    {"name": "Graph", "epochs": 2, "lr_factor": 0.9, "terms": {"ranknet": 0.2}},
+]
+
+
+def task(**network: Any) -> RankingTask:
+    return small_task(network=NetworkOptions(**{**SIZES, **network}))
+
+
+def test_phases_train_what_separate_runs_would_train(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    batch, phased = make_batch(), task()
+    schedule = PhaseSchedule([Phase("first", 1, blocks={"graph": False}), Phase("second", 1, lr_factor=0.5)])
+    fit(phased, [batch], tmp_path, schedule, max_epochs=2)
+    first = task(graph=False)
+    fit(first, [batch], tmp_path, max_epochs=1)
+    second = task()
+    second.network.load_state_dict(first.network.state_dict())
+    second.optimizer_factory = partial(torch.optim.SGD, lr=0.05)
+    fit(second, [batch], tmp_path, max_epochs=1)
+    ours, theirs = phased.network.state_dict(), second.network.state_dict()
+    assert all(torch.equal(ours[n], theirs[n]) for n in ours)
+    assert [(r.name, r.first_epoch, r.last_epoch) for r in schedule.runs] == [
+        ("first", 1, 1),
+        ("second", 2, 2),
+    ]
+
+
+def test_a_part_that_rests_in_the_first_phase_is_known_to_the_optimiser(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    phased = task(graph=False)
+    before = [p.detach().clone() for p in phased.network.graph.parameters()]
+    schedule = PhaseSchedule([Phase("off", 1), Phase("on", 1, blocks={"graph": True})])
+    trainer = fit(phased, [make_batch()], tmp_path, schedule, max_epochs=2)
+    assert "graph" in [g["name"] for g in trainer.optimizers[0].param_groups]
+    moved = [not torch.equal(p, q) for p, q in zip(phased.network.graph.parameters(), before, strict=True)]
+    assert any(moved)
+
+
+def test_a_callback_that_meddles_with_a_phase_ends_the_run(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    class Meddler(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+            module.network.set_blocks(graph=True)
+
+    schedule = PhaseSchedule([Phase("first", 1, blocks={"graph": False})])
+    with pytest.raises(
+        PhaseNotApplied, match="phase first was not applied: block graph was switched otherwise"
+    ):
+        fit(task(), [make_batch()], tmp_path, schedule, Meddler(), max_epochs=1)
+
+
+def test_patience_counts_afresh_in_each_phase(make_batch: Callable[..., DayBatch], tmp_path: Path) -> None:
+    stopping = partial(EarlyStopping, "train/learning_rate", mode="max", patience=2)  # it never improves
+    phases = PhaseSchedule([Phase("a", 2), Phase("b", 4)])
+    assert fit(task(), [make_batch()], tmp_path, stopping(), max_epochs=6).current_epoch == 3
+    assert fit(task(), [make_batch()], tmp_path, phases, stopping(), max_epochs=6).current_epoch == 4
+
+
+def test_a_phase_that_changes_the_loss_is_no_spike(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    weights = list(task().objective.term_weights.values())
+    learnt = {"losses": [0.1] * 40, "in_a_row": 0, "skipped": 0, "weights": weights}
+    guard = SpikeGuard()
+    guard.load_state_dict(learnt)
+    phases = PhaseSchedule([Phase("a", 1), Phase("b", 2, terms={"ic": 100.0})])
+    fit(task(), [make_batch()], tmp_path, phases, guard, max_epochs=3)
+    assert guard.skipped == 0
+    without = SpikeGuard()
+    without.load_state_dict(learnt)
+    fit(task(), [make_batch()], tmp_path, without, max_epochs=3)
+    assert without.skipped == 3
+
+
+@pytest.mark.parametrize(
+    ("phase", "options", "message"),
+    [
+        (
+            Phase("p", 1, gate=Gate("val/rankic", above=0.0)),
+            {},
+            "no metric 'val/rankic'; did you mean 'val/rank_ic'",
+        ),
+        (Phase("p", 1, gate=Gate(above=0.0)), {"check_val_every_n_epoch": 2}, "epoch 1 is not validated"),
+        (
+            Phase("p", 1, gate=Gate(above=0.0)),
+            {"min_epochs": 5},
+            "trainer.min_epochs 5 would go on past epoch 1",
+        ),
+    ],
+)
+def test_a_gate_that_could_not_be_asked_is_refused(
+    phase: Phase, options: dict[str, Any], message: str
+) -> None:
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **options)
+    with pytest.raises(InputError, match=f"gate of phase p: {message}"):
+        PhaseSchedule([phase]).bind(trainer, task())
+
+
+def test_a_loss_whose_weights_change_selects_no_checkpoint() -> None:
+    stopping = EarlyStopping("train/loss")
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[stopping])
+    PhaseSchedule([Phase("a", 1), Phase("b", 1, lr_factor=0.5)]).bind(trainer, task())
+    with pytest.raises(InputError, match="train/loss means another thing in each phase"):
+        PhaseSchedule([Phase("a", 1), Phase("b", 1, terms={"ic": 0.5})]).bind(trainer, task())
+
+
+# -- whole runs
+
+
+@pytest.fixture(scope="module")
+def phased(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, tiny_run: Any, atft: Any) -> Any:
+    """A run of two phases whose first epoch is selected, whatever its scores."""
+    folder = tmp_path_factory.mktemp("phased")
+    config = tiny_config(
+        folder,
+        tiny_run.panel,
+        trainer__max_epochs=None,
+        curriculum={"phases": PHASES},
+        checkpoint={"mode": "min", "monitor": "train/learning_rate"},
+        model__scheduler={
+            "class_path": "atft.optim.schedules.WarmupCosine",
+            "init_args": {"warmup_epochs": 3.0, "epochs": 4},
+        },
+        data__cache={"dir": str(tiny_run.folder / "cache")},
+    )
+    printed = atft("fit", "--config", config)
+    assert printed.code == 0, printed
+    return config, folder / "logs" / "tiny" / "version_0", printed
+
+
+def test_a_run_prints_its_plan_and_each_change(phased: Any) -> None:
+    _, run, printed = phased
+    log = (run / "run.log").read_text()
+    for text in (printed.err, log):
+        assert (
+            text.index("curriculum")
+            < text.index("phase 1/2 Baseline   epochs: 1-1")
+            < text.index("epoch   1/3")
+        )
+        assert (
+            text.index("epoch   1/3")
+            < text.index("phase 2/2 Graph   epochs: 2-3")
+            < text.index("epoch   2/3")
+        )
+    assert "blocks on: variable_selection, fan, encoder, graph" in log and "trains: all x0.9" in log
+    assert "best checkpoint: epoch 1, phase Baseline (blocks on: variable_selection, encoder)" in log
+
+
+def test_the_receipt_tells_the_phases_as_they_ran(phased: Any) -> None:
+    receipt = read_receipt(phased[1])
+    first, second = receipt.phases
+    assert (first.name, first.first_epoch, first.last_epoch) == ("Baseline", 1, 1)
+    assert first.blocks == ["variable_selection", "encoder"] and first.terms["ranknet"] == 0
+    assert first.gate.startswith("passed: val/rank_ic ") and first.gate.endswith("asked val/rank_ic > -1")
+    assert (second.name, second.first_epoch, second.last_epoch, second.gate) == ("Graph", 2, 3, "")
+    assert second.terms["ranknet"] == 0.2 and set(second.lr_factors.values()) == {0.9}
+    assert receipt.status == "completed" and "ranknet" in receipt.terms
+    epochs = json.loads((phased[1] / "metrics.json").read_text())["epochs"]
+    assert [e["train/phase"] for e in epochs] == [1.0, 2.0, 2.0]
+
+
+def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_blocks(
+    phased: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, run, _ = phased
+    best = run / "best_model.ckpt"
+    held = torch.load(best)
+    assert held["epoch"] == 0
+    assert held["atft"]["blocks"] == {
+        "variable_selection": True,
+        "fan": False,
+        "encoder": True,
+        "graph": False,
+    }
+    measured = json.loads((run / "metrics.json").read_text())["epochs"][0]["val/rank_ic"]
+
+    def validated(path: Path) -> float:
+        outcome = atft("validate", "--ckpt_path", path)
+        assert outcome.code == 0, outcome
+        return float(dict(line.split() for line in outcome.out.splitlines())["val/rank_ic"])
+
+    assert validated(best) == pytest.approx(measured, abs=1e-4)
+    # The control: without its switches the same weights are another model.
+    held["atft"]["blocks"] = held["atft"]["blocks_asked"]
+    torch.save(held, tmp_path / "forgetful.ckpt")
+    assert abs(validated(tmp_path / "forgetful.ckpt") - measured) > 1e-3
+    again = tmp_path / "again.parquet"
+    assert atft("predict", "--ckpt_path", best, "--out", again).code == 0
+    keys = ["date", "code", "horizon", "score"]
+    ours, theirs = (pl_frame.read_parquet(p).select(keys) for p in (again, run / "predictions.parquet"))
+    assert ours.equals(theirs)
+
+
+def test_a_run_resumed_across_a_phases_border_equals_the_uninterrupted_one(
+    phased: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    config, whole, _ = phased
+    elsewhere = ["--trainer.default_root_dir", tmp_path]
+    first = atft("fit", "--config", config, *elsewhere, "--trainer.max_epochs", "1")
+    assert first.code == 0 and "trainer.max_epochs 1 ends the curriculum early; never run: Graph" in first.err
+    assert read_receipt(tmp_path / "tiny" / "version_0").alarms != []
+    resumed = atft("fit", "--config", config, *elsewhere, "--ckpt_path=last")
+    assert resumed.code == 0 and "phase 2/2 Graph" in resumed.err and "phase 1/2" not in resumed.err
+    second = tmp_path / "tiny" / "version_1"
+    for name in ("last.ckpt", "best_model.ckpt"):
+        one, other = (torch.load(run / name)["state_dict"] for run in (whole, second))
+        assert all(torch.equal(one[n], other[n]) for n in one), name
+    assert read_receipt(second).phases == read_receipt(whole).phases
+
+
+@pytest.mark.parametrize("otherwise", ["stop", "fail", "continue"])
+def test_a_gate_ends_a_hopeless_run_and_says_why(
+    otherwise: str, phased: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    gate = {"metric": "val/rank_ic", "above": 0.99, "otherwise": otherwise}
+    asked = json.dumps([{**PHASES[0], "gate": gate}, {**PHASES[1], "epochs": 1}])
+    words = ["--config", phased[0], "--trainer.default_root_dir", tmp_path, "--curriculum.phases", asked]
+    outcome, run = atft("fit", *words), tmp_path / "tiny" / "version_0"
+    receipt, said = read_receipt(run), "gate of phase Baseline: val/rank_ic "
+    assert receipt.phases[0].gate.startswith(f"{otherwise}: val/rank_ic ")
+    if otherwise == "continue":
+        assert outcome.code == 0 and receipt.epochs == 2 and receipt.status == "completed"
+        assert receipt.alarms[0].startswith(said)
+        return
+    assert receipt.epochs == 1 and (run / "best_model.ckpt").is_file()
+    assert receipt.reason.endswith("after epoch 1, asked val/rank_ic > 0.99")
+    if otherwise == "stop":
+        assert outcome.code == 0 and receipt.status == "stopped" and receipt.reason.startswith(said)
+        assert f"stopped ({said}" in outcome.out
+    else:
+        assert outcome.code == 1 and receipt.status == "failed"
+        assert receipt.reason.startswith(f"GateFailed: {said}")
+        assert outcome.err.strip().splitlines()[-1].startswith(f"atft: error: {said}")
+    again = atft("fit", *words, "--ckpt_path=last")
+    assert again.code == 1 and "change the gate to go on from here" in again.err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_two_processes_cross_a_phases_border_like_one(
+    tiny_config: Callable[..., Path], tiny_run: Any, tmp_path: Path
+) -> None:
+    """DDP over gloo: parameters that rest, wake and rest again, with the gradients of one process."""
+    phases = [*PHASES, {"name": "Fine-tuning", "epochs": 1, "train": ["heads"]}]
+    config = tiny_config(
+        tmp_path,
+        tiny_run.panel,
+        trainer__max_epochs=None,
+        curriculum={"phases": phases},
+        model__network=SIZES,
+        model__objective={"terms": {"ic": 0.5, "rank_ic": 0.5}},
+        model__optimizer={"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+        data__cache={"dir": str(tiny_run.folder / "cache")},
+    )
+    for extra in ([], ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--name", "two"]):
+        words = [sys.executable, "-m", "atft", "fit", "--config", str(config), *extra]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, other = (tmp_path / "logs" / name / "version_0" for name in ("tiny", "two"))
+    weights = [torch.load(run / "last.ckpt")["state_dict"] for run in (one, other)]
+    for name, value in ((n, v) for n, v in weights[0].items() if n.startswith("network.")):
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=1e-4, msg=name)
+    names = [[p.name for p in read_receipt(run).phases] for run in (one, other)]
+    assert names[0] == names[1] == ["Baseline", "Graph", "Fine-tuning"]

@@ -1,0 +1,121 @@
+"""Checkpoints are whole or absent, damage to one is found, and loading one runs no code."""
+
+import random
+import resource
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atft.callbacks.record.atomic_checkpoint import TRAILER_BYTES, AtomicCheckpointIO, read_checkpoint
+from atft.errors import InputError
+from tests.support.checkpoints import damaged, same, small_checkpoint
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A checkpoint that the program wrote."""
+    AtomicCheckpointIO().save_checkpoint(small_checkpoint(), tmp_path / "a.ckpt")
+    return tmp_path / "a.ckpt"
+
+
+def test_a_checkpoint_reads_back_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.ckpt"
+    AtomicCheckpointIO().save_checkpoint(small_checkpoint(), path)
+    assert AtomicCheckpointIO().load_checkpoint(path)["state_dict"]["weight"].tolist() == [0, 1, 2]
+    assert [p.name for p in path.parent.iterdir()] == ["a.ckpt"]
+
+
+def test_a_checkpoint_is_still_a_file_of_torch(written: Path) -> None:
+    assert torch.load(written, weights_only=True)["global_step"] == 1
+    assert torch.load(written, weights_only=True, mmap=True)["global_step"] == 1
+
+
+def test_a_failed_write_keeps_the_former_checkpoint(written: Path) -> None:
+    writer = AtomicCheckpointIO()
+    with pytest.raises(AttributeError):
+        writer.save_checkpoint({"epoch": 2, "bad": lambda: 0}, written)  # a local function does not pickle
+    assert writer.load_checkpoint(written)["epoch"] == 0
+    assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
+
+
+@pytest.mark.parametrize("size", [50, 500, 5_000])
+def test_a_full_disk_is_one_line_wherever_the_file_is_cut_off(size: int, written: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    content = {**small_checkpoint(), "more": torch.zeros(5_000)}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(InputError, match=r"a\.ckpt: the disk is full"):
+            AtomicCheckpointIO().save_checkpoint(content, written)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert AtomicCheckpointIO().load_checkpoint(written)["epoch"] == 0
+    assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
+
+
+class _Payload:
+    def __reduce__(self) -> Any:
+        return (print, ("code ran",))
+
+
+def test_a_checkpoint_that_carries_code_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"payload": _Payload()}, tmp_path / "bad.ckpt")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "bad.ckpt")
+    assert "code ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["best_model.ckpt", "last.ckpt"])
+def test_every_damage_to_a_checkpoint_of_a_run_is_found(name: str, tiny_run: Any, tmp_path: Path) -> None:
+    content = (tiny_run.directory / name).read_bytes()
+    rng = random.Random(name)
+    for _ in range(150):
+        bad = damaged(content, rng)
+        (tmp_path / "bad.ckpt").write_bytes(bad)
+        if bad == content:
+            continue
+        with pytest.raises(InputError, match=r"bad.ckpt: not a readable checkpoint") as caught:
+            read_checkpoint(tmp_path / "bad.ckpt")
+        assert len(str(caught.value).replace(str(tmp_path), "")) < 120
+
+
+def test_an_earlier_versions_checkpoint_loads_and_damage_to_its_content_is_found(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    """It carries no digest: what its checksums do not cover, padding and dates, may differ."""
+    path = tmp_path / "old.ckpt"
+    content = (tiny_run.directory / "best_model.ckpt").read_bytes()[:-TRAILER_BYTES]
+    path.write_bytes(content)
+    right = read_checkpoint(path)
+    assert same(right, read_checkpoint(tiny_run.directory / "best_model.ckpt"))
+    rng, found = random.Random(0), 0
+    for _ in range(150):
+        path.write_bytes(damaged(content, rng))
+        try:
+            assert same(read_checkpoint(path), right)
+        except InputError as error:
+            assert "old.ckpt: not a readable checkpoint" in str(error)
+            found += 1
+    assert found > 100
+
+
+def test_a_compressed_archive_is_no_checkpoint(written: Path, tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(written) as source,
+        zipfile.ZipFile(tmp_path / "b.ckpt", "w", zipfile.ZIP_DEFLATED) as own,
+    ):
+        for name in source.namelist():
+            own.writestr(name, source.read(name))
+    with pytest.raises(InputError, match="it is compressed"):
+        read_checkpoint(tmp_path / "b.ckpt")
+
+
+@pytest.mark.parametrize("text", [b"", b"PK", b"not a checkpoint at all" * 50, b"PK\x05\x06" + bytes(18)])
+def test_what_never_was_a_checkpoint_is_one_line(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.ckpt").write_bytes(text)
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        read_checkpoint(tmp_path / "a.ckpt")

@@ -1,0 +1,284 @@
+"""last.ckpt is the last epoch's, best_model.ckpt the best one's: under every option, over resumes too."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from atft.batch import DayBatch
+from atft.callbacks.record.measured import measured_of
+from atft.callbacks.record.run_checkpoint import BEST, RunCheckpoint, find_checkpoint
+from atft.errors import InputError
+from atft.tasks.ranking import RankingTask
+from small_task import IN_MEMORY, fit, small_task
+
+pytestmark = IN_MEMORY
+PLANTED = [0.10, 0.40, 0.20, 0.35, 0.30]
+"""val/rank_ic of each epoch: the best is neither the first nor the last."""
+
+
+class Weights(pl.Callback):
+    """Remember the weights after each epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, torch.Tensor]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.epochs.append({n: v.clone() for n, v in pl_module.state_dict().items()})
+
+
+@pytest.fixture
+def train(
+    make_batch: Callable[..., DayBatch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[RunCheckpoint, Weights]]:
+    """Train five epochs of three steps with planted validation values: ``train(save_top_k=3)``."""
+
+    def plant(self: RankingTask) -> None:
+        self.log_dict({"val/rank_ic": PLANTED[self.current_epoch], "val/scale": float(self.current_epoch)})
+        self.val_metrics.reset()
+
+    monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
+    blocks = [make_batch(seed=s) for s in range(3)]
+
+    def run(
+        *callbacks: pl.Callback,
+        folder: str = "run",
+        ckpt_path: Path | None = None,
+        max_epochs: int = 5,
+        check_val_every_n_epoch: int = 1,
+        **options: Any,
+    ) -> tuple[RunCheckpoint, Weights]:
+        (tmp_path / folder).mkdir()
+        given = {
+            "monitor": "val/rank_ic",
+            "mode": "max",
+            "filename": "best_model",
+            "save_last": True,
+            **options,
+        }
+        checkpoint, weights = (
+            RunCheckpoint(auto_insert_metric_name=False, enable_version_counter=False, **given),
+            Weights(),
+        )
+        checkpoint.dirpath = str(tmp_path / folder)
+        fit(
+            small_task(),
+            blocks,
+            tmp_path,
+            *callbacks,
+            checkpoint,
+            weights,
+            val_blocks=blocks[:1],
+            enable_checkpointing=True,
+            ckpt_path=ckpt_path,
+            max_epochs=max_epochs,
+            check_val_every_n_epoch=check_val_every_n_epoch,
+            num_sanity_val_steps=0,
+        )
+        return checkpoint, weights
+
+    return run
+
+
+def holds(path: Path, weights: dict[str, torch.Tensor]) -> bool:
+    kept = torch.load(path)["state_dict"]
+    return all(torch.equal(kept[name], value) for name, value in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "best", "names"),
+    [
+        ({}, 2, {BEST}),
+        ({"save_top_k": 2}, 2, {BEST, "step_6.ckpt", "step_12.ckpt"}),
+        ({"save_top_k": 3}, 2, {BEST, "step_6.ckpt", "step_12.ckpt", "step_15.ckpt"}),
+        ({"save_top_k": -1}, 2, {BEST, *(f"step_{3 * e}.ckpt" for e in range(1, 6))}),
+        ({"save_top_k": 2, "filename": "at_{epoch}"}, 2, {BEST, "at_1.ckpt", "at_3.ckpt"}),
+        ({"filename": "mine"}, 2, {BEST, "mine.ckpt"}),
+        ({"filename": "ic{val/rank_ic:.2f}"}, 2, {BEST, "ic0.40.ckpt"}),
+        ({"filename": None}, 2, {BEST, "1-6.ckpt"}),
+        ({"mode": "min"}, 1, {BEST}),
+        ({"mode": "min", "save_top_k": 2}, 1, {BEST, "step_3.ckpt", "step_9.ckpt"}),
+        ({"monitor": "train/learning_rate", "mode": "min"}, 1, {BEST}),
+        ({"monitor": None}, 5, {BEST}),
+        ({"every_n_epochs": 2}, 2, {BEST}),
+        ({"every_n_epochs": 3}, 3, {BEST}),
+        ({"every_n_train_steps": 2}, 2, {BEST}),
+        ({"check_val_every_n_epoch": 2}, 2, {BEST}),
+        ({"check_val_every_n_epoch": 2, "save_top_k": -1}, 2, {BEST, "step_6.ckpt", "step_12.ckpt"}),
+        ({"save_last": False}, 2, {BEST}),
+        ({"save_last": None, "save_top_k": 2}, 2, {BEST, "step_6.ckpt", "step_12.ckpt"}),
+        ({"save_weights_only": True}, 2, {BEST}),
+    ],
+    ids=lambda given: str(sorted(given)) if isinstance(given, set) else str(given),
+)
+def test_the_best_epochs_weights_and_score_are_in_the_best_checkpoint(
+    options: dict[str, Any], best: int, names: set[str], train: Callable[..., Any], tmp_path: Path
+) -> None:
+    checkpoint, weights = train(**options)
+    run = tmp_path / "run"
+    last = {"last.ckpt"} if options.get("save_last", True) else set()
+    assert {p.name for p in run.glob("*.ckpt")} == names | last
+    assert holds(run / BEST, weights.epochs[best - 1])
+    assert holds(Path(checkpoint.best_model_path), weights.epochs[best - 1])
+    found = measured_of(run / BEST)
+    assert checkpoint.selected == found
+    assert (found.step, found.epoch) == (3 * best, best - 1)
+    assert found.validation() == {"val/rank_ic": pytest.approx(PLANTED[best - 1]), "val/scale": best - 1}
+    if last:
+        assert holds(run / "last.ckpt", weights.epochs[-1])
+        validated = options.get("check_val_every_n_epoch", 1) == 1
+        assert bool(measured_of(run / "last.ckpt").validation()) == validated
+
+
+def test_every_file_that_is_kept_carries_the_score_of_its_own_weights(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    checkpoint, weights = train(save_top_k=3)
+    for path, score in checkpoint.best_k_models.items():
+        found = measured_of(Path(path))
+        assert (
+            found.metrics["val/rank_ic"] == pytest.approx(float(score)) == pytest.approx(PLANTED[found.epoch])
+        )
+        assert holds(Path(path), weights.epochs[found.epoch]) and found.step == 3 * (found.epoch + 1)
+
+
+def test_a_checkpoint_within_an_epoch_has_no_score_and_is_no_selection(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    class Look(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+            path = tmp_path / "run" / "last.ckpt"
+            if path.exists():
+                found = measured_of(path)
+                seen.append((found.step, bool(found.validation())))
+
+    train(Look(), every_n_train_steps=2)
+    # Steps 6 and 12 end an epoch, and are saved there with their score.
+    assert dict(seen) == {
+        2: False,
+        3: True,
+        4: False,
+        6: True,
+        8: False,
+        9: True,
+        10: False,
+        12: True,
+        14: False,
+    }
+
+
+@pytest.mark.parametrize("save_top_k", [1, 2, -1])
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_resumed_run_selects_among_all_epochs(
+    before: int, save_top_k: int, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, first = train(folder="before", save_top_k=before, max_epochs=3)
+    former = tmp_path / "before"
+    best = (former / BEST).read_bytes()
+    checkpoint, _ = train(folder="after", save_top_k=save_top_k, ckpt_path=former / "last.ckpt")
+    after = tmp_path / "after"
+    assert holds(after / BEST, first.epochs[1]) and checkpoint.selected == measured_of(after / BEST)
+    assert Path(checkpoint.best_model_path).parent == after and checkpoint.selected.epoch == 1
+    assert (former / BEST).read_bytes() == best
+    scores = sorted((round(float(s), 2) for s in checkpoint.best_k_models.values()), reverse=True)
+    # Epochs 4 and 5 compete with what the former run had kept: .40 alone, or .40 and .20 as well.
+    kept = [0.4, 0.35, 0.3] + ([0.2] if before == 2 else [])
+    assert scores == kept[: None if save_top_k == -1 else save_top_k]
+    assert all(Path(path).is_file() for path in checkpoint.best_k_models)
+
+
+def test_a_resumed_run_whose_former_best_is_gone_says_so_and_selects_among_the_epochs_to_come(
+    train: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train(folder="before", max_epochs=3)
+    (tmp_path / "before" / BEST).unlink()
+    checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "before" / "last.ckpt")
+    assert checkpoint.selected.epoch == 3
+    said = capfd.readouterr().err
+    assert (
+        f"warning: {tmp_path / 'before' / BEST}: the best checkpoint of the run before is not there" in said
+    )
+
+
+def test_a_resumed_run_finds_the_best_where_its_folder_was_moved_and_takes_no_other_runs(
+    train: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, first = train(folder="before", max_epochs=3)
+    (tmp_path / "before").rename(tmp_path / "moved")
+    train(folder="before", max_epochs=1)  # another run under the old name, with a best of .10
+    checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "moved" / "last.ckpt")
+    assert checkpoint.selected.epoch == 1 and holds(tmp_path / "after" / BEST, first.epochs[1])
+    assert "warning" not in capfd.readouterr().err
+    (tmp_path / "moved" / BEST).unlink()
+    checkpoint, _ = train(folder="again", ckpt_path=tmp_path / "moved" / "last.ckpt")
+    assert checkpoint.selected.epoch == 3 and "is not there" in capfd.readouterr().err
+
+
+def test_without_a_metric_the_last_epoch_is_selected_over_a_resume_too(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(folder="before", monitor=None, max_epochs=3)
+    resumed, weights = train(
+        folder="done", monitor=None, max_epochs=3, ckpt_path=tmp_path / "before" / "last.ckpt"
+    )
+    assert resumed.selected.epoch == 2 and weights.epochs == []
+    checkpoint, weights = train(folder="after", monitor=None, ckpt_path=tmp_path / "before" / "last.ckpt")
+    assert checkpoint.selected.epoch == 4 and holds(tmp_path / "after" / BEST, weights.epochs[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"save_top_k": 0}, r"checkpoint\.save_top_k: 0 keeps nothing .* 1 keeps the best epoch"),
+        ({"save_top_k": -2}, r"checkpoint: Invalid value for save_top_k=-2"),
+        ({"save_top_k": 3, "monitor": None}, r"checkpoint: ModelCheckpoint\(save_top_k=3, monitor=None\)"),
+        ({"save_last": "link"}, r"checkpoint\.save_last: .* true or false"),
+        ({"mode": "up"}, r"checkpoint: `mode` can be min, max but got up"),
+        ({"every_n_epochs": 0}, r"checkpoint\.every_n_epochs: must be at least 1"),
+        ({"every_n_epochs": 2, "every_n_train_steps": 5}, r"checkpoint: .*mutually exclusive"),
+        ({"save_on_train_epoch_end": False}, r"checkpoint\.save_on_train_epoch_end: .* leave it out"),
+        (
+            {"save_on_exception": True},
+            r"checkpoint\.save_on_exception: the best epoch's file would be overwritten",
+        ),
+        ({"train_time_interval": "00:00:10:00"}, r"checkpoint\.train_time_interval: .*every_n_train_steps"),
+        ({"dirpath": "/somewhere"}, r"checkpoint\.dirpath: .*trainer\.default_root_dir"),
+        ({"filename": "last"}, r"checkpoint\.filename: last is the name of the last epoch's file"),
+        (
+            {"filename": "mine", "save_top_k": 2},
+            r"checkpoint\.filename: mine would name all .* put \{step\} in it",
+        ),
+    ],
+    ids=str,
+)
+def test_an_option_under_which_a_file_would_hold_something_else_is_an_error(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        RunCheckpoint(**{"monitor": "val/rank_ic", **options})
+    assert len(str(caught.value)) < 200
+
+
+def test_a_users_own_checkpoint_callback_is_not_the_runs(train: Callable[..., Any], tmp_path: Path) -> None:
+    found: list[Any] = []
+
+    class Ask(pl.Callback):
+        def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            found.extend([trainer.checkpoint_callback, find_checkpoint(trainer)])
+
+    other = ModelCheckpoint(dirpath=tmp_path / "theirs", every_n_train_steps=1, save_top_k=-1)
+    with pytest.warns(UserWarning, match="no pre-optimization state"):
+        checkpoint, _ = train(other, Ask())
+    assert found == [other, checkpoint]
+
+
+@pytest.mark.parametrize("name", ["best_model.ckpt", "last.ckpt"])
+def test_a_checkpoint_carries_features_and_configuration(tiny_run: Any, name: str) -> None:
+    held = torch.load(tiny_run.directory / name)["atft"]
+    assert held["features"] == [f"x_{i}" for i in range(6)] and "hidden_size: 8" in held["config"]

@@ -1,0 +1,131 @@
+"""From a point to a training config: order, ownership, other classes, keys that must exist."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from atft.errors import InputError
+from atft.search.question.config import check_keys, flatten, resolved, trial_config
+from atft.search.question.options import SweepOptions
+
+MakeSweep = Callable[..., SweepOptions]
+LR = "model.optimizer.init_args.lr"
+RATE = {"type": "float", "low": 1e-3, "high": 1e-1}
+OPTIMIZERS = {
+    "adamw": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01, "weight_decay": 0.3}},
+    "sgd": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9}},
+}
+
+
+@pytest.fixture
+def base(make_panel: Callable[..., Path], tiny_config: Callable[..., Path], tmp_path: Path) -> Path:
+    return tiny_config(tmp_path, make_panel())
+
+
+def test_the_point_lies_over_the_fixed_values_over_the_base(base: Path, make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(fixed={"model.network.dropout": 0.35, "model.network.gat_layers": 2})
+    config = trial_config(sweep, {LR: 0.05, "model.network.hidden_size": 12})
+    network = config["model"]["network"]
+    assert (network["dropout"], network["gat_layers"], network["hidden_size"]) == (0.35, 2, 12)
+    assert config["model"]["optimizer"] == {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.05}}
+    assert config["data"] == yaml.safe_load(base.read_text())["data"]
+
+
+def test_epochs_place_and_selected_metric_are_the_sweeps_own(base: Path, make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(metric="train/loss", direction="minimize", limits={"epochs": 7})
+    config = flatten(trial_config(sweep, {}))
+    assert config["trainer.max_epochs"] == 7 and config["trainer.default_root_dir"] == sweep.root
+    assert (config["checkpoint.monitor"], config["checkpoint.mode"]) == ("train/loss", "min")
+
+
+def test_a_trial_config_builds_what_it_says(base: Path, make_sweep: MakeSweep) -> None:
+    settings = resolved(trial_config(make_sweep(), {LR: 0.05, "data.loader.batch_size": 60}))
+    assert settings[LR] == 0.05 and settings["data.loader.batch_size"] == 60
+    assert settings["model.network.hidden_size"] == 8  # the point leaves it to the base
+
+
+def test_a_block_is_set_before_what_lies_in_it(base: Path, make_sweep: MakeSweep) -> None:
+    space = {LR: RATE, "model.optimizer": {"type": "categorical", "choices": OPTIMIZERS}}
+    optimizer = trial_config(make_sweep(space=space), {LR: 0.07, "model.optimizer": "sgd"})["model"][
+        "optimizer"
+    ]
+    assert optimizer == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.07, "momentum": 0.9}}
+    assert OPTIMIZERS["sgd"]["init_args"] == {"lr": 0.1, "momentum": 0.9}
+
+
+def test_another_class_keeps_only_the_arguments_that_it_takes(base: Path, make_sweep: MakeSweep) -> None:
+    key = "model.optimizer.class_path"
+    choices = ["torch.optim.AdamW", "torch.optim.SGD", "atft.optim.adabelief.AdaBelief"]
+    sweep = make_sweep(
+        space={key: {"type": "categorical", "choices": choices}},
+        fixed={"model.optimizer": {"class_path": choices[0], "init_args": {"lr": 0.02, "betas": [0.8, 0.9]}}},
+    )
+    given = [trial_config(sweep, {key: c})["model"]["optimizer"]["init_args"] for c in choices]
+    both = {"lr": 0.02, "betas": [0.8, 0.9]}
+    assert given == [both, {"lr": 0.02}, both]
+    settings = resolved(trial_config(sweep, {key: choices[2]}))
+    assert settings["model.optimizer.init_args.eps"] == 1e-16  # its own default, not AdamW's
+
+
+def test_a_class_that_is_not_there_is_named(base: Path, make_sweep: MakeSweep) -> None:
+    key = "model.optimizer.class_path"
+    sweep = make_sweep(
+        space={key: {"type": "categorical", "choices": ["torch.optim.AdamV", "torch.optim.SGD"]}}
+    )
+    with pytest.raises(InputError, match=r"model.optimizer: no class 'torch.optim.AdamV'"):
+        trial_config(sweep, {key: "torch.optim.AdamV"})
+
+
+def test_a_key_below_a_plain_value_is_refused(base: Path, make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(space={"name.of": RATE})
+    with pytest.raises(
+        InputError, match=r"name.of: name is 'tiny' in the base config; set a block there first"
+    ):
+        trial_config(sweep, {"name.of": 0.1})
+
+
+def test_keys_that_exist_pass(base: Path, make_sweep: MakeSweep) -> None:
+    check_keys(make_sweep(fixed={"early_stopping.patience": 3, "model.objective.terms.sharpe": 0.2}))
+    blocks = {"type": "categorical", "choices": OPTIMIZERS}
+    check_keys(make_sweep(space={"model.optimizer": blocks, "model.optimizer.init_args.momentum": RATE}))
+
+
+UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
+    "a misspelt key": (
+        {"space": {"model.network.gat_droput": RATE}},
+        "has no key 'model.network.gat_droput'; did you mean 'model.network.gat_dropout'?",
+    ),
+    "an argument of another class": (
+        {"space": {"model.optimizer.init_args.momentum": RATE}},
+        "space: ",
+    ),
+    "a term that the base does not weigh": (
+        {"space": {"model.objective.terms.listnet": RATE}},
+        "has no key 'model.objective.terms.listnet'",
+    ),
+    "a fixed key": ({"fixed": {"trainer.precison": "bf16-mixed"}}, "did you mean 'trainer.precision'?"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_key_that_the_base_does_not_have_is_refused(name: str, base: Path, make_sweep: MakeSweep) -> None:
+    changes, message = UNKNOWN[name]
+    with pytest.raises(InputError) as refused:
+        check_keys(make_sweep(**changes))
+    text = str(refused.value)
+    assert message in text and "tiny.yaml has no key" in text and "\n" not in text and len(text) < 400
+
+
+def test_a_base_config_with_phases_is_refused(base: Path, make_sweep: MakeSweep) -> None:
+    held = yaml.safe_load(base.read_text()) | {"curriculum": {"phases": [{"name": "Baseline", "epochs": 5}]}}
+    base.write_text(yaml.safe_dump(held))
+    with pytest.raises(InputError, match=r"curriculum.phases must be empty in the base config of a sweep"):
+        check_keys(make_sweep())
+
+
+def test_a_missing_base_config_is_named(make_sweep: MakeSweep) -> None:
+    with pytest.raises(InputError, match=r"tiny.yaml: No such file or directory"):
+        trial_config(make_sweep(), {})

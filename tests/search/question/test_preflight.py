@@ -1,0 +1,96 @@
+"""Before the first trial: keys that do nothing and points that cannot be trained are named."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atft.errors import InputError
+from atft.search.question.options import SweepOptions
+from atft.search.question.preflight import Checked, preflight
+
+MakeSweep = Callable[..., SweepOptions]
+LR = "model.optimizer.init_args.lr"
+RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
+DROPOUT = {"type": "float", "low": 0.1, "high": 0.4}
+
+
+@pytest.fixture(autouse=True)
+def base(make_panel: Callable[..., Path], tiny_config: Callable[..., Path], tmp_path: Path) -> Path:
+    return tiny_config(tmp_path, make_panel())
+
+
+@pytest.fixture
+def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atft.search.question.preflight.CORNERS", 4)
+    monkeypatch.setattr("atft.search.question.preflight.RANDOM_POINTS", 3)
+
+
+@pytest.mark.usefixtures("few_points")
+def test_a_sound_sweep_passes_and_leaves_no_file(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    before = sorted(p.name for p in tmp_path.iterdir())
+    checked = preflight(make_sweep(enqueue=[{LR: 0.02}]), seconds=600)
+    assert (checked.corners, checked.corners_planned, checked.inside, checked.inside_planned) == (4, 4, 3, 3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "sweep.yaml"])
+
+
+def test_what_time_does_not_allow_is_counted_and_said(make_sweep: MakeSweep) -> None:
+    checked = preflight(make_sweep(space={LR: RATE}), seconds=0)
+    assert (checked.corners, checked.corners_planned, checked.inside) == (0, 2, 0)
+    assert Checked(64, 64, 71, 100, 60.2).line() == (
+        "preflight: every key does something; 64 of 64 corners and 71 of 100 points inside build and step (60 s)"
+    )
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a key of a block that is off": (
+        {"space": {LR: RATE, "model.network.gat_dropout": DROPOUT}, "fixed": {"model.network.graph": False}},
+        "space: model.network.gat_dropout changes nothing that is built or trained, whatever its value "
+        "(compared: 0.1, 0.4); take it out, or switch on what it belongs to",
+    ),
+    "a key that only moves the speed": (
+        {"space": {LR: RATE, "data.loader.num_workers": {"type": "int", "low": 0, "high": 2}}},
+        "space: data.loader.num_workers changes nothing",
+    ),
+    "a key that the base does not have": (
+        {"space": {"model.network.hiden_size": {"type": "int", "low": 4, "high": 8}}},
+        "has no key 'model.network.hiden_size'; did you mean 'model.network.hidden_size'?",
+    ),
+    "a metric that no epoch logs": (
+        {"metric": "val/rank_icc", "space": {LR: RATE}},
+        "metric: no epoch logs 'val/rank_icc'; did you mean 'val/rank_ic'?",
+    ),
+    "a corner that does not build": (
+        {"space": {"model.network.gat_layers": {"type": "int", "low": 1, "high": 9}}},
+        "a point cannot be trained (model.network.gat_layers=9): ",
+    ),
+    "a corner whose schedule does not fit": (
+        {"space": {"model.scheduler.init_args.epochs": {"type": "float", "low": 0.2, "high": 4.0}}},
+        "a point cannot be trained (model.scheduler.init_args.epochs=0.2): WarmupCosine needs epochs above",
+    ),
+    "two names of one term": (
+        {"space": {LR: RATE}, "fixed": {"model.objective.terms": {"rank_ic": 0.1, "spearman": 0.1}}},
+        "spearman is another name of rank_ic",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_sweep_that_would_waste_its_trials_is_refused_in_one_line(
+    name: str, make_sweep: MakeSweep, few_points: None
+) -> None:
+    changes, message = REFUSED[name]
+    with pytest.raises(InputError) as refused:
+        preflight(make_sweep(**changes), seconds=600)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("few_points")
+def test_a_key_of_one_of_the_classes_is_judged_under_its_own(make_sweep: MakeSweep) -> None:
+    optimizers = {
+        "adamw": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
+        "adabelief": {"class_path": "atft.optim.adabelief.AdaBelief", "init_args": {"lr": 0.01}},
+    }
+    choice = {"type": "categorical", "choices": optimizers}
+    preflight(make_sweep(space={"model.optimizer": choice, LR: RATE}), seconds=600)

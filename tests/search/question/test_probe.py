@@ -1,0 +1,132 @@
+"""What a configuration builds and what one step of it does, on noise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.errors import InputError
+from atft.search.question.config import trial_config
+from atft.search.question.options import SweepOptions
+from atft.search.question.probe import evidence, noise_batch, one_step, rebuild
+
+MakeSweep = Callable[..., SweepOptions]
+
+
+@pytest.fixture
+def built(
+    make_panel: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    make_sweep: MakeSweep,
+    tmp_path: Path,
+) -> Callable[..., Any]:
+    """Build the small config with some keys changed: ``built(**{"model.network.fan": False})``."""
+    from atft.commands.train import build
+
+    tiny_config(tmp_path, make_panel())
+    space = {"seed_everything": {"type": "int", "low": 1, "high": 2}}
+    reference = build("fit", trial_config(make_sweep(space=space), {}))
+
+    def make(**fixed: Any) -> Any:
+        return rebuild(reference, trial_config(make_sweep(space=space, fixed=fixed), {}))
+
+    return make
+
+
+def test_noise_has_the_shape_of_the_networks_blocks(built: Callable[..., Any]) -> None:
+    batch = noise_batch(built())
+    assert isinstance(batch, DayBatch)
+    assert batch.features.shape == (7, 32, 6) and batch.target.shape == (2, 32, 2) and batch.lookback == 6
+    assert batch.rows == 64 and float(batch.weight.sum()) == 1.0
+    source, end = batch.edge_index
+    assert batch.edge_index.shape == (2, 3 * 64) and bool((source // 32 == end // 32).all())
+    assert bool((source != end).all())
+    no_graph = noise_batch(built(**{"data.graph": None, "model.network.graph": False}))
+    assert no_graph.edge_index.shape == (2, 0)
+
+
+def test_a_step_moves_the_weights_as_training_would(built: Callable[..., Any]) -> None:
+    cli = built()
+    before = [p.detach().clone() for p in cli.model.parameters()]
+    scores, loss = one_step(cli)
+    assert scores.shape == (2, 32, 2) and float(scores.std()) > 0 and bool(loss.isfinite())
+    moved = [not torch.equal(a, b) for a, b in zip(before, cli.model.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_a_loss_that_is_not_finite_is_refused(built: Callable[..., Any]) -> None:
+    cli = built()
+    with torch.no_grad():
+        next(cli.model.parameters()).fill_(torch.nan)
+    with pytest.raises(InputError, match="one step on noise gives a loss of nan"):
+        one_step(cli)
+
+
+def test_another_configuration_is_built_beside_the_first_and_leaves_no_file(
+    built: Callable[..., Any], tmp_path: Path
+) -> None:
+    one, other = built(), built(**{"model.network.hidden_size": 12})
+    sizes = [c.model.network.options.hidden_size for c in (one, other)]
+    assert sizes == [8, 12] and one.trainer is not other.trainer
+    assert not (tmp_path / "logs").exists()
+    with pytest.raises(InputError, match="hidden_sise"):
+        built(**{"model.network.hidden_sise": 12})
+
+
+def test_the_evidence_of_one_configuration_is_the_same_each_time(built: Callable[..., Any]) -> None:
+    assert evidence(built()) == evidence(built())
+
+
+OFF = {"model.network.graph": False, "data.graph": None}
+ALIVE: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "learning rate": ("model.optimizer.init_args.lr", 0.02, {}),
+    "weight decay": ("model.optimizer.init_args.weight_decay", 0.5, {}),
+    "betas": ("model.optimizer.init_args.betas", [0.5, 0.9], {}),
+    "optimiser": ("model.optimizer.class_path", "atft.optim.adabelief.AdaBelief", {}),
+    "end of the schedule": ("model.scheduler.init_args.eta_min_ratio", 0.3, {}),
+    "warm-up": ("model.scheduler.init_args.warmup_epochs", 1.0, {}),
+    "clip": ("model.gradient_clip", 0.1, {}),
+    "width": ("model.network.hidden_size", 16, {}),
+    "depth": ("model.network.gat_layers", 3, {}),
+    "edges dropped": ("model.network.gat_dropout", 0.4, {}),
+    "dropout": ("model.network.dropout", 0.4, {}),
+    "cycles": ("model.network.fan_components", 1, {}),
+    "a block": ("model.network.variable_selection", False, {}),
+    "weight of a term": ("model.objective.terms.sharpe", 0.3, {}),
+    "horizon weights": ("model.objective.horizon_weights", [1.0, 3.0], {}),
+    "half-life of days": ("model.objective.recency_half_life_days", 20.0, {}),
+    "transform of the target": ("model.objective.target", "zscore", {}),
+    "stock-days of a step": ("data.loader.batch_size", 200, {}),
+    "history": ("data.loader.lookback", 8, {}),
+    "neighbours": ("data.graph.k", 5, {}),
+    "embargo": ("data.split.embargo_days", 4, {}),
+    "ranked features": ("data.cache.rank", ["x_*"], {}),
+    "patience": ("early_stopping.patience", 3, {}),
+    "precision": ("trainer.precision", "bf16-mixed", {}),
+}
+IDLE: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "processes that read ahead": ("data.loader.num_workers", 2, {}),
+    "the cache's place": ("data.cache.dir", "elsewhere", {}),
+    "the depth of a graph that is off": ("model.network.gat_layers", 3, OFF),
+    "edges dropped of a graph that is off": ("model.network.gat_dropout", 0.4, OFF),
+    "neighbours that no block reads": ("data.graph.k", 5, {"model.network.graph": False}),
+    "cycles of a norm that is off": ("model.network.fan_components", 1, {"model.network.fan": False}),
+    "the window of a block that is off": ("model.network.window_norm", "revin", {"model.network.fan": False}),
+}
+
+
+@pytest.mark.parametrize("name", ALIVE)
+def test_a_key_that_does_something_is_seen(name: str, built: Callable[..., Any]) -> None:
+    key, value, others = ALIVE[name]
+    assert evidence(built(**others)) != evidence(built(**others, **{key: value}))
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_a_key_that_changes_nothing_that_is_trained_leaves_no_evidence(
+    name: str, built: Callable[..., Any]
+) -> None:
+    key, value, others = IDLE[name]
+    assert evidence(built(**others)) == evidence(built(**others, **{key: value}))

@@ -1,0 +1,118 @@
+"""Where a sweep stands, told from its storage and the files of its running trials."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from atft.search.question.options import SweepOptions
+from atft.search.show.overview import overview
+from atft.search.study.owner import this_process
+
+MakeStudy = Callable[..., optuna.Study]
+
+
+def test_trials_are_counted_by_what_became_of_them(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> None:
+    study = make_study(values=[0.01, 0.03, 0.02], pruned=1, running=1, failed=2, surplus=1, interrupted=1)
+    seen = overview(study, make_sweep(n_trials=9))
+    assert seen.states == {
+        "complete": 3, "pruned": 1, "running": 1, "failed": 2, "surplus": 1, "interrupted": 1
+    }  # fmt: skip
+    assert seen.finished == 4 and seen.n_trials == 9
+    assert seen.failures == {"config": 2}
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", 0.03), ("minimize", 0.01)])
+def test_the_best_is_the_best_in_the_sweeps_direction(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, direction: str, best: float
+) -> None:
+    seen = overview(
+        make_study(values=[0.01, 0.03, 0.02], direction=direction), make_sweep(direction=direction)
+    )
+    assert seen.best_value == best
+    assert seen.best_params["model.network.hidden_size"] in (4, 8, 12)
+    assert seen.deflated is not None and seen.deflated.best == best
+
+
+def test_a_running_trial_tells_its_epoch_its_pace_and_its_end(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, tmp_path: Path
+) -> None:
+    sweep = make_sweep(n_trials=4)
+    study = make_study(values=[0.01], running=1)
+    said: dict[str, Any] = {
+        "phase": "training", "epoch": 2.5, "epochs": 10, "metric": 0.02, "epochs_per_minute": 5.0, "time": 1000.0
+    }  # fmt: skip
+    place = Path(sweep.root) / "small" / "trial_1"
+    place.mkdir(parents=True)
+    (place / "progress.json").write_text(json.dumps(said))
+    (trial,) = overview(study, sweep, now=1010.0).running
+    assert (trial.number, trial.phase, trial.epoch, trial.epochs, trial.metric) == (
+        1,
+        "training",
+        2.5,
+        10,
+        0.02,
+    )
+    assert trial.seconds_left == pytest.approx(90)
+    assert trial.silent_seconds == pytest.approx(10)
+    assert trial.alive and trial.pid == this_process()["pid"]
+
+
+def test_a_trial_whose_process_is_gone_is_not_alive_and_the_sweep_is_paused(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> None:
+    study = make_study(values=[0.01], running=1, owner={**this_process(), "started": -1})
+    seen = overview(study, make_sweep(n_trials=4))
+    assert not seen.running[0].alive
+    assert seen.state == "paused"
+
+
+def test_a_half_written_progress_file_is_as_good_as_none(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> None:
+    sweep = make_sweep()
+    place = Path(sweep.root) / "small" / "trial_0"
+    place.mkdir(parents=True)
+    (place / "progress.json").write_text('{"epoch": 1')
+    (trial,) = overview(make_study(running=1), sweep).running
+    assert trial.phase == "preparing" and trial.epochs_per_minute is None and trial.seconds_left is None
+
+
+def test_the_budget_is_the_one_that_the_study_was_last_started_with(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> None:
+    study = make_study(values=[0.1, 0.2])
+    study.set_user_attr("n_trials", 2)  # by `--n-trials 2`, where the file says 24
+    seen = overview(study, make_sweep(n_trials=24))
+    assert (seen.state, seen.n_trials, seen.seconds_left) == ("done", 2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("trials", "state"),
+    [
+        ({"values": [0.1, 0.2]}, "done"),
+        ({"pruned": 2}, "failed"),
+        ({"values": [0.1], "running": 1}, "running"),
+        ({"values": [0.1]}, "paused"),
+        ({}, "paused"),
+    ],
+)
+def test_the_state_says_whether_anybody_works_and_whether_it_came_to_anything(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, trials: dict[str, Any], state: str
+) -> None:
+    assert overview(make_study(**trials), make_sweep(n_trials=2)).state == state
+
+
+def test_what_is_left_is_shared_by_the_workers_that_run(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> None:
+    sweep = make_sweep(n_trials=10)
+    alone = overview(make_study(values=[0.1, 0.2], running=1, minutes=3.0), sweep).seconds_left
+    both = overview(make_study(name="two", values=[0.1, 0.2], running=2, minutes=3.0), sweep).seconds_left
+    assert alone == pytest.approx(8 * 180) and both == pytest.approx(4 * 180)
+    assert overview(make_study(name="none"), sweep).seconds_left is None

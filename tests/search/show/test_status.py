@@ -1,0 +1,82 @@
+"""What `sweep.py status` shows, and what its exit code says."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from atft.errors import InputError
+from atft.search.question.options import SweepOptions
+from atft.search.show.status import kilobytes, run
+from atft.search.study.owner import this_process
+from atft.search.study.study import open_storage
+
+MakeStudy = Callable[..., optuna.Study]
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def stored(
+    write_sweep: Write, make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
+) -> Callable[..., Path]:
+    """Write a sweep whose study holds these trials: the sweep's path."""
+
+    def make(n_trials: int = 4, **trials: Any) -> Path:
+        sweep = make_sweep(n_trials=n_trials)
+        make_study(storage=open_storage(sweep), **trials)
+        return write_sweep(n_trials=n_trials)
+
+    return make
+
+
+def test_one_screen_shows_states_running_trials_the_best_and_failures(
+    stored: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    code = run(["--config", str(stored(values=[0.01, 0.03], running=1, failed=2))])
+    shown = capsys.readouterr().out
+    assert "study small: running, 2 of 4 trials finished" in shown
+    assert "complete 2  failed 2  running 1" in shown
+    assert f"{this_process()['pid']}" in shown and "preparing" in shown
+    assert "best val/rank_ic +0.0300, trial 1" in shown
+    assert "by luck alone" in shown and "model.network.hidden_size: 8" in shown
+    assert "failures by class: 2 config" in shown
+    assert "memory: trials here" in shown
+    assert code == 3
+
+
+@pytest.mark.parametrize(
+    ("trials", "code", "says"),
+    [
+        ({"values": [0.1, 0.2, 0.3, 0.4]}, 0, "done"),
+        ({"pruned": 3, "failed": 1, "n_trials": 3}, 1, "none of 4 trials completed"),
+        ({"values": [0.1]}, 4, "paused"),
+        ({}, 4, "no trial has completed yet"),
+    ],
+)
+def test_the_exit_code_tells_the_state(
+    stored: Callable[..., Path],
+    trials: dict[str, Any],
+    code: int,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["--config", str(stored(**trials))]) == code
+    assert says in capsys.readouterr().out
+
+
+def test_watching_ends_when_the_sweep_does(stored: Callable[..., Path]) -> None:
+    assert run(["--config", str(stored(values=[0.1] * 4)), "--watch", "0.2"]) == 0
+
+
+def test_a_sweep_that_was_never_started_is_refused(write_sweep: Write) -> None:
+    with pytest.raises(InputError, match=r"no study at .*start it first"):
+        run(["--config", str(write_sweep())])
+
+
+def test_memory_is_read_from_the_kernels_tables() -> None:
+    assert 1_000 < kilobytes(Path("/proc/self/status"), "VmRSS") < 100_000_000
+    assert kilobytes(Path("/proc/self/no-such-table"), "VmRSS") == 0
+    assert kilobytes(Path("/proc/meminfo"), "NoSuchKey") == 0

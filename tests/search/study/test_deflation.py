@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from atft.search.study.deflation import deflate, expected_maximum
+
+
+@pytest.mark.parametrize("count", [5, 20, 100, 1000])
+def test_the_expected_maximum_is_that_of_simulated_normal_values(count: int) -> None:
+    simulated = np.random.default_rng(0).standard_normal((4000, count)).max(1).mean()
+    assert expected_maximum(count) == pytest.approx(simulated, rel=0.05)
+
+
+def test_one_value_is_the_largest_of_itself() -> None:
+    assert expected_maximum(1) == 0
+
+
+def test_of_equally_good_trials_nothing_is_left_but_their_mean() -> None:
+    rng = np.random.default_rng(1)
+    left = []
+    for _ in range(300):
+        values = (0.05 + 0.01 * rng.standard_normal(20)).tolist()
+        found = deflate(values, 20, maximize=True)
+        assert found is not None
+        left.append(found.best - found.luck)
+    assert np.mean(left) == pytest.approx(0.05, abs=0.001)
+    assert found.expected >= np.mean(values)
+
+
+def test_one_trial_far_above_the_others_keeps_most_of_its_lead() -> None:
+    found = deflate([0.010, 0.011, 0.009, 0.010, 0.050], 5, maximize=True)
+    assert found is not None and 0.02 < found.expected < 0.05
+
+
+def test_pruned_trials_had_their_chance_too() -> None:
+    few, many = (deflate([0.01, 0.02, 0.03], n, maximize=True) for n in (3, 30))
+    assert few is not None and many is not None and many.luck > few.luck
+
+
+def test_where_lower_is_better_the_luck_is_added() -> None:
+    up, down = deflate([1.0, 2.0, 4.0], 3, maximize=True), deflate([-1.0, -2.0, -4.0], 3, maximize=False)
+    assert up is not None and down is not None
+    assert down == (-up.best, up.luck, -up.expected)
+
+
+def test_fewer_than_two_complete_trials_have_no_spread() -> None:
+    assert deflate([], 3, maximize=True) is None
+    assert deflate([0.1], 3, maximize=True) is None

@@ -1,0 +1,133 @@
+"""Samplers that do not repeat one another, pruners that leave each trial its first epochs, a grid that ends."""
+
+from collections.abc import Callable
+
+import optuna
+import pytest
+
+from atft.search.question.options import SweepOptions
+from atft.search.question.space import Point, check_point, suggest
+from atft.search.study.sampling import enqueue_points, make_pruner, make_sampler
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+MakeSweep = Callable[..., SweepOptions]
+GRID = {
+    "a": {"type": "int", "low": 1, "high": 3},
+    "b": {"type": "categorical", "choices": ["x", "y"]},
+}
+
+
+def first_points(sweep: SweepOptions, count: int = 3, trials: int = 0, worker: int = 0) -> list[Point]:
+    study = optuna.create_study(sampler=make_sampler(sweep, trials, worker))
+    return [suggest(study.ask(), sweep.space) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "random", "grid"])
+def test_one_worker_repeats_and_two_workers_or_a_restart_do_not(name: str, make_sweep: MakeSweep) -> None:
+    grid = {"a": {"type": "int", "low": 1, "high": 500}, **GRID} if name == "grid" else None
+    sweep = make_sweep(sampler={"name": name, "seed": 5}, **({"space": grid} if grid else {}))
+    assert first_points(sweep) == first_points(sweep)
+    streams = [first_points(sweep), first_points(sweep, worker=1), first_points(sweep, trials=3)]
+    assert all(one != other for i, one in enumerate(streams) for other in streams[:i])
+
+
+def test_two_processes_at_one_server_draw_from_different_streams(
+    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = make_sweep(storage="postgresql://me@host/db")
+    one = first_points(sweep)
+    monkeypatch.setattr("socket.gethostname", lambda: "another machine")
+    assert first_points(sweep) != one
+
+
+def test_without_a_seed_every_start_differs(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(sampler={"name": "random", "seed": None})
+    assert first_points(sweep) != first_points(sweep)
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "random"])
+def test_a_sampler_learns_from_trials_and_stays_inside_the_space(name: str, make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(sampler={"name": name, "startup_trials": 4})
+    study = optuna.create_study(sampler=make_sampler(sweep), direction="maximize")
+    for _ in range(7):
+        trial = study.ask()
+        point = suggest(trial, sweep.space)
+        check_point(sweep.space, point, "point")
+        study.tell(trial, -abs(float(point["model.network.gat_dropout"] or 0) - 0.3))
+
+
+def test_a_grid_tries_each_point_once_and_a_failed_one_again(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(space=GRID, sampler={"name": "grid"}, enqueue=[{"a": 2, "b": "y"}, {"a": 1}])
+    study = optuna.create_study(sampler=make_sampler(sweep))
+    enqueue_points(study, sweep.enqueue)
+    failed: list[Point] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        point = suggest(trial, sweep.space)
+        if trial.number == 3:
+            failed.append(point)
+            raise ArithmeticError
+        return 0.0
+
+    study.optimize(objective, n_trials=7, catch=(ArithmeticError,))
+    done = [tuple(t.params.values()) for t in study.get_trials(states=[optuna.trial.TrialState.COMPLETE])]
+    assert len(done) == len(set(done)) == 6 and tuple(failed[0].values()) in done
+    assert done[0] == (2, "y") and done[1][0] == 1
+    study.optimize(objective, n_trials=1)  # nothing is open: it draws again instead of failing
+
+
+def stopped_after(sweep: SweepOptions, values: list[float]) -> int | None:
+    """Epochs that a trial with these values gets, after 6 trials that were better at every epoch."""
+    study = optuna.create_study(pruner=make_pruner(sweep), direction=sweep.direction)
+    for _ in range(6):
+        good = study.ask()
+        for step in range(len(values)):
+            good.report(1.0, step)
+        study.tell(good, 1.0)
+    trial = study.ask()
+    for step, value in enumerate(values):
+        trial.report(value, step)
+        if trial.should_prune():
+            return step + 1
+    return None
+
+
+@pytest.mark.parametrize("floor", [1, 2, 4])
+@pytest.mark.parametrize("name", ["median", "hyperband"])
+def test_no_trial_is_stopped_before_its_floor(name: str, floor: int, make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(pruner={"name": name, "floor_epochs": floor}, limits={"epochs": 9})
+    stopped = stopped_after(sweep, [0.0] * 9)
+    assert stopped == floor if name == "median" else stopped is None or stopped >= floor
+
+
+def test_hyperband_stops_the_poor_and_spares_the_best(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(pruner={"name": "hyperband", "floor_epochs": 2}, limits={"epochs": 27})
+    study = optuna.create_study(pruner=make_pruner(sweep), direction="maximize")
+    epochs = []
+    for number in range(30):
+        trial = study.ask()
+        for step in range(27):
+            trial.report(float(number % 7), step)
+            if trial.should_prune():
+                break
+        epochs.append(step + 1)
+        study.tell(trial, float(number % 7))
+    assert min(epochs) >= 2 and sum(epochs) < 0.8 * 30 * 27
+    assert any(e == 27 for e, n in zip(epochs, range(30), strict=True) if n % 7 == 6)
+
+
+def test_patient_waits_while_a_trial_still_improves(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(pruner={"name": "patient", "patience": 2, "floor_epochs": 1}, limits={"epochs": 9})
+    assert stopped_after(sweep, [0.1 * i for i in range(9)]) is None
+    assert stopped_after(sweep, [0.5] + [0.1] * 8) == 4
+
+
+def test_none_stops_nothing(make_sweep: MakeSweep) -> None:
+    assert stopped_after(make_sweep(pruner={"name": "none"}), [0.0] * 9) is None
+
+
+def test_a_point_that_the_study_knows_is_not_enqueued_again(make_sweep: MakeSweep) -> None:
+    study = optuna.create_study()
+    enqueue_points(study, [{"a": 1}, {"a": 2}])
+    enqueue_points(study, [{"a": 2}, {"a": 3}])
+    assert [t.system_attrs["fixed_params"]["a"] for t in study.trials] == [1, 2, 3]

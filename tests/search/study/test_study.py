@@ -1,0 +1,192 @@
+"""The study in its storage: made once, opened again, refused when it asks another question."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from atft.errors import InputError, RunFailed
+from atft.search.question.identity import Identity
+from atft.search.question.options import SweepOptions, sweep_of
+from atft.search.study.study import (
+    has_heartbeat,
+    open_storage,
+    open_study,
+    storage_url,
+    study_directory,
+    while_storage_answers,
+)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+MakeSweep = Callable[..., SweepOptions]
+SAME = Identity({"metric": "val/rank_ic", "space: lr": [1, 2]}, "d" * 16)
+
+
+def test_a_study_lies_in_its_own_folder_and_says_what_it_is(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    sweep = make_sweep(study="a.b-c_1")
+    study = open_study(sweep, identity=SAME)
+    assert study_directory(sweep) == tmp_path / "logs" / "a.b-c_1"
+    assert (study_directory(sweep) / "study.db").is_file()
+    assert study.user_attrs["config_digest"] == SAME.config_digest
+    assert study.user_attrs["data_digest"] == "d" * 16 and len(study.user_attrs["study_id"]) == 16
+    assert sweep_of(study.user_attrs["sweep"]) == sweep
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+
+
+def test_a_study_is_opened_again_with_its_trials_and_its_id(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    study = open_study(sweep, identity=SAME)
+    study.optimize(lambda trial: 1.0, n_trials=1)
+    again, only_read = open_study(sweep, identity=SAME), open_study(sweep, create=False)
+    assert [len(s.trials) for s in (again, only_read)] == [1, 1]
+    assert again.user_attrs["study_id"] == only_read.user_attrs["study_id"] == study.user_attrs["study_id"]
+
+
+def test_two_studies_of_one_name_in_two_roots_have_two_ids(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    one = open_study(make_sweep(), identity=SAME)
+    other = open_study(make_sweep(root=str(tmp_path / "other")), identity=SAME)
+    assert one.user_attrs["study_id"] != other.user_attrs["study_id"]
+
+
+def test_what_only_moves_the_search_may_change_and_is_kept(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    open_study(sweep, identity=SAME)
+    more = replace(sweep, n_trials=9, workers=2, sampler=replace(sweep.sampler, name="random"))
+    study = open_study(more, identity=SAME)
+    assert sweep_of(study.user_attrs["sweep"]).n_trials == study.user_attrs["n_trials"] == 9
+    assert isinstance(study.sampler, optuna.samplers.RandomSampler)
+
+
+def test_another_question_is_refused_with_the_difference(
+    make_sweep: MakeSweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = make_sweep()
+    before = open_study(sweep, identity=SAME).user_attrs
+    other = Identity({"metric": "val/ic", "space: lr": [1, 2], "folds": 3}, "e" * 16)
+    with pytest.raises(InputError, match="3 things that its values depend on changed") as refused:
+        open_study(sweep, identity=other)
+    assert "\n" not in str(refused.value)
+    assert capsys.readouterr().err.splitlines() == [
+        "metric: 'val/rank_ic' -> 'val/ic'",
+        "folds: absent -> 3",
+        f"data: {'d' * 16} -> {'e' * 16}",
+    ]
+    assert open_study(sweep, create=False).user_attrs == before
+
+
+def test_points_are_enqueued_once_and_new_ones_on_a_resume(make_sweep: MakeSweep) -> None:
+    lr = "model.optimizer.init_args.lr"
+    sweep = make_sweep(enqueue=[{lr: 0.01}])
+    open_study(sweep, identity=SAME)
+    study = open_study(make_sweep(enqueue=[{lr: 0.01}, {lr: 0.02}]), identity=SAME)
+    assert [t.system_attrs["fixed_params"] for t in study.trials] == [{lr: 0.01}, {lr: 0.02}]
+
+
+def test_looking_at_a_study_that_is_not_there_makes_nothing(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no study at .*study.db; start it first"):
+        open_study(make_sweep(), create=False)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_another_study_in_the_database_is_not_taken_for_ours(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    place = f"sqlite:///{tmp_path / 'shared.db'}"
+    open_study(make_sweep(storage=place), identity=SAME)
+    with pytest.raises(InputError, match="no study 'other' in sqlite"):
+        open_study(make_sweep(study="other", storage=place), create=False)
+    optuna.create_study(study_name="foreign", storage=place).enqueue_trial({})
+    with pytest.raises(InputError, match="study foreign: its database holds trials that no sweep made"):
+        open_study(make_sweep(study="foreign", storage=place), identity=SAME)
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "small").mkdir(parents=True)
+    (tmp_path / "logs" / "small" / "study.db").write_bytes(b"x" * 5000)
+    with pytest.raises(InputError, match="file is not a database") as refused:
+        open_study(make_sweep(), identity=SAME)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("storage", "url", "beats"),
+    [
+        ("postgresql://me:secret@host:1/db", "postgresql+psycopg://me:secret@host:1/db", True),
+        ("postgres://me@host/db", "postgresql+psycopg://me@host/db", True),
+        ("grpc://host:13000", "grpc://host:13000", False),
+        ("sqlite:///here.db", "sqlite:///here.db", True),
+    ],
+)
+def test_a_storage_is_named_by_its_url(storage: str, url: str, beats: bool, make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(storage=storage)
+    assert storage_url(sweep) == url and has_heartbeat(sweep) is beats
+
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "a proxy without a port": ("grpc://host", "a gRPC proxy is grpc://HOST:PORT, got 'grpc://host'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_storage_that_cannot_be_is_refused(name: str, make_sweep: MakeSweep) -> None:
+    storage, message = REFUSED[name]
+    with pytest.raises(InputError) as refused:
+        open_study(make_sweep(storage=storage), identity=SAME)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["pa@ss/w0rd", "pa/ssw0rd", "p%40ssw0rd", "w0rd"])
+def test_no_part_of_a_password_is_in_the_line_about_a_server_that_does_not_answer(
+    password: str, make_sweep: MakeSweep
+) -> None:
+    for url in (
+        f"postgresql://me:{password}@127.0.0.1:1/atft",
+        f"postgresql://127.0.0.1:1/a?password={password}",
+    ):
+        with pytest.raises(InputError) as refused:
+            open_storage(make_sweep(storage=url))
+        assert "w0rd" not in str(refused.value) and "storage postgresql+psycopg://" in str(refused.value)
+
+
+def test_the_heartbeat_marks_and_leaves_the_retry_to_the_reconciler(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep(heartbeat_seconds=7, grace_seconds=20)
+    storage: Any = open_study(sweep, identity=SAME)._storage
+    rdb = getattr(storage, "_backend", storage)
+    assert (rdb.heartbeat_interval, rdb.grace_period) == (7, 20)
+    assert rdb.get_heartbeat_stale_trial_callback() is None
+
+
+def test_processes_that_start_at_once_share_one_study(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "sweep.json").write_text(make_sweep().as_json())
+    code = (
+        "import sys; from pathlib import Path; from atft.search.question.identity import Identity;"
+        "from atft.search.question.options import sweep_of; from atft.search.study.study import open_study;"
+        "open_study(sweep_of(Path(sys.argv[1]).read_text()), identity=Identity({'a': 1}, 'd'))"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "sweep.json")]
+    started = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, said
+    study = open_study(make_sweep(), create=False)
+    assert len(study.user_attrs["study_id"]) == 16
+
+
+def test_a_database_that_is_lost_on_the_way_ends_in_one_line(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    study = open_study(sweep, identity=SAME)
+    with sqlite3.connect(study_directory(sweep) / "study.db") as held:
+        held.execute("DROP TABLE trials")
+    held.close()
+    lost = pytest.raises(RunFailed, match=r"storage sqlite:.*no such table.*the same command goes on")
+    with lost, while_storage_answers(sweep):
+        study.get_trials(deepcopy=False)
+
+
+def test_other_errors_pass_through_the_watch_over_the_database(make_sweep: MakeSweep) -> None:
+    with pytest.raises(KeyError), while_storage_answers(make_sweep()):
+        raise KeyError("a bug")

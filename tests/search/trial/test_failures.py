@@ -1,0 +1,76 @@
+"""Each failure has the class of whoever has to act, and a reason of one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atft.commands.train import build
+from atft.errors import InputError, NonFiniteLoss, OutOfMemory, VarianceCollapse
+from atft.search.trial.failures import CLASSES, TrialFailed, classify, reason_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
+
+
+def test_there_are_five_classes() -> None:
+    assert set(CLASSES) == {"config", "data", "memory", "code", "time"}
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "memory"),
+        (MemoryError(), "memory"),
+        (OutOfMemory("one day does not fit"), "memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (NonFiniteLoss("loss not finite"), "config"),
+        (VarianceCollapse("one score"), "config"),
+        (InputError("bad key"), "config"),
+        (FileNotFoundError(2, "no such file", "panel"), "data"),
+        (TrialFailed("time", "slow"), "time"),
+        (RuntimeError("shape mismatch"), "code"),
+        (KeyError("rank_ic"), "code"),
+    ],
+    ids=lambda value: str(value)[:25],
+)
+def test_the_type_decides(error: BaseException, expected: str) -> None:
+    assert classify(error) == expected
+
+
+def _failure(action: Callable[[], Any]) -> BaseException:
+    with pytest.raises(InputError) as caught:
+        action()
+    return caught.value
+
+
+def test_a_refused_value_is_the_configs_and_a_refused_panel_is_the_datas(
+    tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    import yaml
+
+    def config(**changes: Any) -> dict[str, Any]:
+        held = yaml.safe_load(tiny_config(tmp_path, make_panel(), **changes).read_text())
+        assert isinstance(held, dict)
+        return held
+
+    wrong_key = config(model__network={"hidden_siz": 8})
+    assert classify(_failure(lambda: build("fit", wrong_key))) == "config"
+    wrong_value = config(data__loader={"lookback": 0})
+    assert classify(_failure(lambda: build("fit", wrong_value))) == "config"
+    split = config(data__split={"train": ["2015-03-01", "2015-02-01"], "val": ["2015-03-02", "2015-03-25"]})
+    assert classify(_failure(lambda: build("fit", split).datamodule.split)) == "config"
+    gone = config(data__panel={"path": str(tmp_path / "absent.parquet")})
+    assert classify(_failure(lambda: build("fit", gone))) == "data"
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1" + bytes(100))
+    damaged = config(data__panel={"path": str(tmp_path / "damaged.parquet")})
+    assert classify(_failure(lambda: build("fit", damaged))) == "data"
+
+
+def test_a_reason_is_one_short_line() -> None:
+    assert reason_of(RuntimeError("a\n  b")) == "RuntimeError: a b"
+    assert reason_of(InputError("lr must be above 0")) == "lr must be above 0"
+    assert reason_of(TrialFailed("memory", "full")) == "full"
+    assert reason_of(MemoryError()) == "MemoryError"
+    assert len(reason_of(RuntimeError("x" * 9999))) == 400

@@ -1,0 +1,71 @@
+"""The value of a run is its selected checkpoint's, nothing stands in for it, and runs share what they read."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from atft.callbacks.record.measured import Measured, measured_of
+from atft.search.trial.callbacks import Heartbeat
+from atft.search.trial.failures import TrialFailed
+from atft.search.trial.fit import OPENED, RunPlan, final_metrics, fit, value_of
+from atft.tasks.ranking import RankingTask
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
+
+
+def test_a_runs_final_metrics_are_its_selected_epochs_validation_and_the_metric_that_is_optimised() -> None:
+    chosen = Measured(8, 1, {"val/rank_ic": 0.1, "train/loss": 2.0, "train/term/ic": 1.0})
+    assert final_metrics(chosen, "train/loss") == {"val/rank_ic": 0.1, "train/loss": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({}, "is missing"),
+        ({"val/ic": math.nan}, "is not a finite number"),
+        ({"val/ic": -math.inf}, "is not a finite"),
+    ],
+)
+def test_a_value_that_is_missing_or_no_number_fails(
+    metrics: dict[str, float], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TrialFailed, match=f"val/ic of the selected epoch {said}"):
+        value_of(Measured(8, 1, metrics), "val/ic", tmp_path)
+    assert value_of(Measured(8, 1, {"val/ic": 0.0}), "val/ic", tmp_path) == 0.0
+
+
+@pytest.mark.parametrize("options", [{}, {"save_top_k": 3}, {"filename": "mine"}], ids=str)
+def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
+    options: dict[str, Any], tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = [0.1, 0.3, 0.2]
+
+    def plant(self: RankingTask) -> None:
+        self.log_dict({"val/rank_ic": planted[self.current_epoch], "val/scale": 1.0})
+        self.val_metrics.reset()
+
+    monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
+    config = yaml.safe_load(tiny_run.config.read_text())
+    config["trainer"]["max_epochs"], config["checkpoint"] = 3, options
+    plan = RunPlan(config, "val/rank_ic", {"study_id": "id1"}, stop=lambda: False)
+    place = tmp_path / "trial"
+    place.mkdir()
+    fitted = fit(plan, place, Heartbeat(place, plan.metric, {}))
+    assert fitted.value == pytest.approx(0.3)
+    assert measured_of(place / "best_model.ckpt").epoch == 1
+
+
+def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, tmp_path: Path) -> None:
+    config = yaml.safe_load(tiny_run.config.read_text())
+    plan = RunPlan(config, "val/rank_ic", {"study_id": "id1"}, stop=lambda: False)
+    values, opened = [], []
+    for name in ("one", "other"):
+        place = tmp_path / name
+        place.mkdir()
+        values.append(fit(plan, place, Heartbeat(place, plan.metric, {})))
+        opened.append(dict(OPENED._caches))
+    assert values[0] == values[1] and values[0].ended == "finished"
+    assert opened[0] == opened[1]  # the second opened none

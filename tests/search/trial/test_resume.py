@@ -1,0 +1,76 @@
+"""The last whole checkpoint decides how far a failed trial had come; what is damaged is not used, and says so."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from atft.search.trial.resume import read_former, report_again
+
+
+@pytest.fixture
+def failed(tiny_run: Any, tmp_path: Path) -> Path:
+    """A copy of a run of two epochs that was killed in the third."""
+    place = tmp_path / "trial_0"
+    shutil.copytree(tiny_run.directory, place)
+    change(place / "receipt.json", status="running")
+    history = json.loads((place / "metrics.json").read_text())["epochs"]
+    change(place / "metrics.json", epochs=[*history, {"epoch": 2, "val/rank_ic": 0.9}])
+    return place
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_the_checkpoint_decides_how_far_a_trial_had_come(failed: Path) -> None:
+    alarms: list[str] = []
+    found = read_former(failed, alarms, epochs=5)
+    assert found is not None and alarms == []
+    assert (found.directory, found.over) == (failed, False)
+    assert [e["epoch"] for e in found.history] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "epochs", "over"),
+    [
+        ("running", "", 2, True),  # killed after its last checkpoint
+        ("completed", "", 5, True),
+        ("stopped", "no better val/rank_ic than 0.1", 5, True),
+        ("stopped", "pruned by median at epoch 2", 5, True),
+        ("stopped", "interrupted by the user after epoch 2", 5, False),
+        ("failed", "RuntimeError: x", 5, False),
+    ],
+)
+def test_a_trial_that_had_ended_by_itself_is_over(
+    status: str, reason: str, epochs: int, over: bool, failed: Path
+) -> None:
+    change(failed / "receipt.json", status=status, reason=reason)
+    found = read_former(failed, [], epochs)
+    assert found is not None and found.over == over
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "metrics.json", "receipt.json"])
+def test_what_is_damaged_is_not_used_and_that_is_said(name: str, failed: Path) -> None:
+    (failed / name).write_bytes((failed / name).read_bytes()[:200])
+    alarms: list[str] = []
+    assert read_former(failed, alarms, epochs=5) is None
+    assert len(alarms) == 1 and str(failed) in alarms[0] and "starts afresh" in alarms[0]
+
+
+def test_a_trial_without_a_checkpoint_left_nothing_and_that_is_no_alarm(tmp_path: Path) -> None:
+    alarms: list[str] = []
+    assert read_former(tmp_path, alarms, epochs=5) is None and alarms == []
+
+
+def test_former_values_are_told_again_with_their_steps() -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    history = [{"epoch": 0, "a": 0.1}, {"epoch": 1, "a": math.nan}, {"epoch": 2}, {"epoch": 3, "a": 0.4}]
+    report_again(trial, history, "a")
+    told = study.get_trials()[0].intermediate_values
+    assert sorted(told) == [0, 1, 3] and math.isnan(told[1]) and (told[0], told[3]) == (0.1, 0.4)

@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from atft.errors import InputError
+from atft.search.question.options import SweepOptions
+from atft.search.question.preflight import Checked
+from atft.search.workers import dry_run as module
+from atft.search.workers.dry_run import NotWorthStarting, dry_run, estimate
+
+Make = Callable[..., SweepOptions]
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the preflight, which has tests of its own, and leave this process's threads alone."""
+    monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: Checked(2, 2, 1, 1, 0.1))
+    monkeypatch.setattr("atft.threads.cap_threads", lambda count: None)
+
+
+@pytest.mark.usefixtures("checked")
+def test_it_trains_one_short_trial_says_what_to_expect_and_leaves_no_study(
+    make_sweep: Make, tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    tiny_config(tmp_path, make_panel())
+    sweep = make_sweep(n_trials=10, workers=2, limits={"epochs": 6})
+    said: list[str] = []
+    assert dry_run(sweep, 1, said.append) == 0
+    assert said[0].startswith("preflight: every key does something")
+    assert said[2].startswith("one trial: val/rank_ic ") and said[2].count(",") == 1
+    assert said[3].startswith("worth starting: 10 trials of 6 epochs with 2 workers take at most about 0:")
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_trial_that_fails_is_the_answer(
+    make_sweep: Make,
+    tiny_config: Callable[..., Path],
+    make_panel: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiny_config(tmp_path, make_panel())
+    failed = create_trial(
+        state=TrialState.FAIL, user_attrs={"failure": {"class": "data", "reason": "the panel is gone"}}
+    )
+    monkeypatch.setattr(module, "_train_one", lambda sweep: failed)
+    with pytest.raises(NotWorthStarting, match="the trial failed: data, the panel is gone; mend that first"):
+        dry_run(make_sweep(), 1, lambda line: None)
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_place_that_takes_no_files_is_refused(make_sweep: Make, tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(InputError, match="cannot write there"):
+        dry_run(make_sweep(), 1, lambda line: None)
+
+
+def test_time_and_space_are_those_of_the_trial_times_epochs_trials_and_folds(toy_sweep: Make) -> None:
+    trial = create_trial(state=TrialState.COMPLETE, value=0.1)
+    trial.datetime_start = datetime(2026, 1, 1)
+    trial.datetime_complete = trial.datetime_start + timedelta(seconds=20)
+    sweep = toy_sweep(n_trials=5, workers=2, limits={"epochs": 6})
+    said = estimate(sweep, trial, trial_bytes=10_000_000, free_bytes=10**10)
+    assert "at most about 0:03:00 " in said and "50 MB of 10 GB" in said
+    limited = replace(sweep, limits=replace(sweep.limits, minutes=0.5))
+    assert "about 0:01:30 " in estimate(limited, trial, 1, 10**10)
+    with pytest.raises(
+        NotWorthStarting, match=r"5 trials take 0\.1 GB, the disk has 0\.0 GB free; make room"
+    ):
+        estimate(sweep, trial, 10_000_000, 40_000_000)

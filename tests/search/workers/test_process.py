@@ -1,0 +1,41 @@
+import sys
+import time
+from pathlib import Path
+
+from atft.search.workers.process import WorkerProcess
+
+
+def ended(worker: WorkerProcess) -> int:
+    while (code := worker.ended()) is None:  # the test's own limit of time ends one that hangs
+        time.sleep(0.01)
+    return code
+
+
+def test_a_worker_runs_in_its_place_with_its_index_and_writes_into_its_log(tmp_path: Path) -> None:
+    code = "import sys, os; print(sys.argv[1:], os.getsid(0) == os.getpid()); sys.exit(3)"
+    worker = WorkerProcess(1, [sys.executable, "-c", code], tmp_path / "logs" / "worker.log")
+    assert worker.pid is None and worker.ready
+    worker.start()
+    assert worker.pid is not None and not worker.ready
+    assert ended(worker) == 3
+    assert worker.pid is None
+    assert worker.last_line() == "['--index', '1'] True"
+
+
+def test_deaths_without_progress_are_counted_and_pause_the_place_ever_longer(tmp_path: Path) -> None:
+    worker = WorkerProcess(0, [sys.executable, "-c", "pass"], tmp_path / "worker.log")
+    worker.died(progressed=False)
+    assert (worker.deaths, worker.ready) == (1, True)
+    worker.died(progressed=False)
+    assert (worker.deaths, worker.ready) == (2, False)
+    worker.died(progressed=True)
+    assert (worker.deaths, worker.ready) == (1, True)
+
+
+def test_a_killed_worker_is_told_of_once(tmp_path: Path) -> None:
+    worker = WorkerProcess(0, [sys.executable, "-c", "input()"], tmp_path / "worker.log")
+    worker.start()
+    worker.kill()
+    assert worker.ended() == -9 or worker.ended() is None
+    assert worker.ended() is None
+    assert worker.last_line() in ("nothing", "EOFError: EOF when reading a line")

@@ -1,0 +1,209 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from rich.console import Console
+
+from atft.errors import InputError
+from atft.search.question.options import SweepOptions
+from atft.search.study.budget import failure_class, finished
+from atft.search.study.owner import start_ticks, this_process
+from atft.search.study.study import open_study
+from atft.search.workers.supervisor import Supervisor, SweepFailed
+
+Make = Callable[..., SweepOptions]
+Open = Callable[[SweepOptions], optuna.Study]
+CommandOf = Callable[[SweepOptions, int], list[str]]
+
+
+@pytest.fixture
+def supervise(toy_study: Open, toy_command: CommandOf) -> Callable[[SweepOptions], tuple[int, str]]:
+    """Run a toy sweep to its end: exit status and what was said."""
+
+    def run(sweep: SweepOptions) -> tuple[int, str]:
+        said = Console(file=io.StringIO(), width=200)
+        toy_study(sweep)
+        study = open_study(sweep, create=False)
+        code = Supervisor(sweep, study, toy_command(sweep, os.getpid()), said).run()
+        return code, said.file.getvalue()  # type: ignore[attr-defined]
+
+    return run
+
+
+Supervise = Callable[[SweepOptions], tuple[int, str]]
+
+
+def trials_of(sweep: SweepOptions) -> list[optuna.trial.FrozenTrial]:
+    return open_study(sweep, create=False).trials
+
+
+def test_workers_finish_exactly_the_trials_that_were_asked_for(toy_sweep: Make, supervise: Supervise) -> None:
+    sweep = toy_sweep(n_trials=5, workers=3)
+    code, said = supervise(sweep)
+    assert code == 0
+    assert len(finished(trials_of(sweep))) == 5
+    assert said.count(" complete ") == 5
+    assert "5 of 5 trials finished, 5 complete, 0 pruned" in said
+    best = max(trials_of(sweep), key=lambda t: t.value or 0)
+    assert f"best val/rank_ic {best.value:+.4f}, trial {best.number}:" in said
+
+
+def test_a_spent_budget_costs_nothing_the_second_time_and_can_be_raised(
+    toy_sweep: Make, supervise: Supervise
+) -> None:
+    assert supervise(toy_sweep(n_trials=1))[0] == 0
+    assert supervise(toy_sweep(n_trials=1))[0] == 0
+    assert supervise(toy_sweep(n_trials=3))[0] == 0
+    assert len(finished(trials_of(toy_sweep()))) == 3
+
+
+def test_a_trial_without_progress_is_ended_and_tried_again(toy_sweep: Make, supervise: Supervise) -> None:
+    sweep = toy_sweep(base="hangs", n_trials=1, limits={"epochs": 3, "hang_minutes": 0.04})
+    code, said = supervise(sweep)
+    assert code == 0
+    assert "trial 0 failed: hang, no batch for 0.04 minutes; its worker was ended" in said
+    assert [t.state.name for t in trials_of(sweep)] == ["FAIL", "COMPLETE"]
+
+
+def test_workers_that_die_without_progress_end_the_sweep_with_their_last_words(
+    toy_sweep: Make, supervise: Supervise
+) -> None:
+    with pytest.raises(
+        SweepFailed, match=r"exit status 7\); its last words: no such library; all of them: .*worker_0.log"
+    ):
+        supervise(toy_sweep(base="dies early", n_trials=2))
+
+
+def test_a_sweep_whose_trials_fail_for_config_stops_early_and_says_why(
+    toy_sweep: Make, supervise: Supervise
+) -> None:
+    sweep = toy_sweep(base="fails", n_trials=20)
+    with pytest.raises(
+        SweepFailed, match=r"of \d trials failed for config or code, the last one \(trial \d\): config, x = "
+    ):
+        supervise(sweep)
+    assert len(trials_of(sweep)) < 20
+
+
+def test_a_sweep_without_a_complete_trial_has_no_best_one(toy_sweep: Make, supervise: Supervise) -> None:
+    with pytest.raises(SweepFailed, match="no trial is complete: all were pruned or failed"):
+        supervise(toy_sweep(base="prunes", n_trials=2))
+
+
+def test_a_worker_that_refuses_the_sweep_ends_it_with_its_words(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf
+) -> None:
+    sweep = toy_sweep()
+    wrong = json.dumps({**json.loads(sweep.as_json()), "study": "absent"})
+    command = toy_command(sweep, os.getpid())
+    command[command.index("--sweep") + 1] = wrong
+    with pytest.raises(InputError, match="absent"):
+        Supervisor(sweep, toy_study(sweep), command, Console(file=io.StringIO())).run()
+
+
+class Started:
+    """A supervisor of a toy sweep in a process of its own."""
+
+    def __init__(self, sweep: SweepOptions, command: list[str]) -> None:
+        code = (
+            "import os, sys, json\n"
+            "from rich.console import Console\n"
+            "from atft.search.question.options import sweep_of\n"
+            "from atft.search.study.study import open_study\n"
+            "from atft.search.workers.supervisor import Supervisor\n"
+            "sweep = sweep_of(sys.argv[1])\n"
+            "command = json.loads(sys.argv[2])\n"
+            "command[-1] = str(os.getpid())\n"
+            "sys.exit(Supervisor(sweep, open_study(sweep, create=False), command, Console()).run())\n"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, sweep.as_json(), json.dumps(command)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+
+def until(true: Callable[[], object]) -> None:
+    while not true():  # the test's own limit of time ends one that hangs
+        time.sleep(0.05)
+
+
+def running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [t for t in study.trials if t.state.name == "RUNNING" and t.last_step is not None]
+
+
+def test_a_trial_whose_worker_died_goes_on_from_its_last_checkpoint(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf
+) -> None:
+    sweep = toy_sweep(n_trials=1, max_retry=1, limits={"epochs": 40})
+    study = toy_study(sweep)
+    started = Started(sweep, toy_command(sweep, 0))
+    until(lambda: any((t.last_step or 0) >= 2 for t in study.trials))
+    os.kill(study.trials[0].user_attrs["owner"]["pid"], signal.SIGKILL)
+    said, _ = started.process.communicate()
+    first, second = study.trials
+    assert started.process.returncode == 0, said
+    assert "worker 0 ended (signal 9) and is replaced" in said and "1 failed (1 crash)" in said
+    assert failure_class(first) == "crash"
+    assert second.params == first.params and second.user_attrs["retry_of"] == 0
+    root = Path(sweep.root)
+    assert (root / "toy/trial_1/retried_from").read_text() == str(root / "toy/trial_0")
+    assert min(second.intermediate_values) >= 2  # not again from the start
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise, times: int
+) -> None:
+    sweep = toy_sweep(n_trials=2, workers=2, max_retry=0, limits={"epochs": 30})
+    study = toy_study(sweep)
+    started = Started(sweep, toy_command(sweep, 0))
+    until(lambda: len(running(study)) == 2)
+    for _ in range(times):
+        started.process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    said, _ = started.process.communicate()
+    assert started.process.returncode == 130
+    assert "interrupted: the same command goes on from here" in said
+    assert [failure_class(t) for t in study.trials if t.state.name == "FAIL"] == ["interrupted"] * 2
+    assert supervise(sweep)[0] == 0
+    assert sorted(t.user_attrs["retry_of"] for t in finished(trials_of(sweep))) == [0, 1]
+    assert all(min(t.intermediate_values) > 0 for t in finished(trials_of(sweep)))
+
+
+def test_workers_leave_when_their_supervisor_is_killed_and_the_next_one_goes_on(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise
+) -> None:
+    sweep = toy_sweep(n_trials=3, workers=2, max_retry=0, limits={"epochs": 30})
+    study = toy_study(sweep)
+    started = Started(sweep, toy_command(sweep, 0))
+    until(lambda: len(running(study)) == 2)
+    owners = [t.user_attrs["owner"]["pid"] for t in running(study)]
+    started.process.kill()
+    started.process.communicate()
+    code, _ = supervise(sweep)
+    assert code == 0 and len(finished(trials_of(sweep))) == 3
+    assert all(start_ticks(pid) is None for pid in owners)
+    assert this_process()["pid"] not in owners
+
+
+def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise
+) -> None:
+    sweep = toy_sweep(base="hangs", n_trials=1, limits={"epochs": 3, "hang_minutes": 0.1})
+    study = toy_study(sweep)
+    started = Started(sweep, toy_command(sweep, 0))
+    until(lambda: len(running(study)) == 1)
+    started.process.kill()
+    started.process.communicate()
+    code, said = supervise(sweep)
+    assert code == 0 and "1 worker of a start that was killed still at work here" in said
+    assert failure_class(study.trials[0]) == "hang"
