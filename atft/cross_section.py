@@ -13,6 +13,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+PerStock = Float[Tensor, "*batch stocks"]
+"""A number for each stock of each cross-section (one day, or one day and horizon)."""
+StockMask = Bool[Tensor, "*batch stocks"]
+"""The stocks that count. The others may hold anything, NaN included: they get 0 and no gradient."""
+PerDay = Float[Tensor, "*batch"]
+"""One number for each cross-section."""
+MASKED_LOGIT = -1e30
+"""Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
+
 
 def center(
     x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]

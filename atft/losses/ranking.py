@@ -9,11 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atft.cross_section import average_ranks, center, is_constant
+from atft.cross_section import MASKED_LOGIT, average_ranks, center, is_constant
 from atft.losses.soft_ranks import ANCHORS, TEMPERATURE, soft_places
-
-NOWHERE = -1e30
-"""Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
 
 
 def ranknet(
@@ -98,8 +95,8 @@ def listnet(
     descending = torch.where(valid, target, -torch.inf).sort(-1, descending=True).values
     many = (top * valid.sum(-1, keepdim=True)).long().clamp_min(1)
     best = valid & (target >= descending.gather(-1, many - 1))
-    wanted = torch.where(best, target / temperature, NOWHERE).log_softmax(-1)
-    given = torch.where(valid, score / temperature, NOWHERE).log_softmax(-1)
+    wanted = torch.where(best, target / temperature, MASKED_LOGIT).log_softmax(-1)
+    given = torch.where(valid, score / temperature, MASKED_LOGIT).log_softmax(-1)
     divergence = torch.where(best, wanted.exp() * (wanted - given), 0).sum(-1)
     return torch.where(is_constant(target, valid), 0, divergence)
 

@@ -11,14 +11,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from atft.cross_section import zscore
+from atft.cross_section import MASKED_LOGIT, zscore
 
 # Elements of a slice of [rows, stocks, anchors]: fits a CPU's cache; a GPU wants fewer, larger kernels.
 CPU_SLICE, DEVICE_SLICE = 2**20, 2**26
 ANCHORS, TEMPERATURE = 200, 0.1
 """Defaults of the terms that rank softly: 200 quantiles are as good as all stocks, 0.1 is close to exact ranks."""
-NOWHERE = -1e30
-"""Anchor that is not there: below every score, finite."""
 
 
 def soft_ranks(
@@ -71,7 +69,7 @@ def soft_places(
     """
     standard = zscore(score, valid)
     met = min(max(anchors // 2, 1), standard.shape[-1])
-    best = torch.where(valid, standard, NOWHERE).topk(met, -1)
+    best = torch.where(valid, standard, MASKED_LOGIT).topk(met, -1)
     others = valid.scatter(-1, best.indices, False)
     ahead = 0.5 + met * (1 - _share_below(standard, best.values, temperature))
     rest = _quantiles(standard, others, max(anchors - met, 1))
