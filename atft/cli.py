@@ -16,7 +16,7 @@ from typing import NamedTuple
 from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.publish import FULL
 from atft.termination import exit_status, how_stopped, terminable
-from atft.threads import cap_threads
+from atft.threads import cap_threads, core_count
 
 USAGE = """\
 usage: python -m atft COMMAND [--config FILE ...] [--any.key VALUE ...]
@@ -113,7 +113,7 @@ def wanted_threads(arguments: Sequence[str]) -> int:
                 found = re.search(r"^threads:\s*(\S+)", file.read(MOST_READ), re.M)
             said = found.group(1) if found else None
     if said is None or said == "null":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+        return core_count()
     if not (said.isdecimal() and len(said) <= 5 and 1 <= int(said) <= MOST_THREADS):
         raise InputError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {clip(said, 40)!r}")
     return int(said)

@@ -94,6 +94,20 @@ def disk_refusals(path: Path) -> Iterator[None]:
         raise
 
 
+def check_folder_name(key: str, name: str) -> None:
+    """Check that the name of a run or a study is a plain folder's, so that nothing is written elsewhere.
+
+    Args:
+        key: the option, for the message.
+        name: what it says.
+
+    Raises:
+        InputError: the name holds other than letters, digits and ``._-``, or only dots, or is too long.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
+        raise InputError(f"{key} must be 1 to 80 letters, digits or ._-, got {name!r:.60}")
+
+
 def publish_text(path: Path, text: str, durable: bool = True) -> None:
     """Publish a small text file; see `published`."""
     with published(path, durable) as beside:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.publish import publish_text, published, remove_abandoned
+from atft.publish import check_folder_name, publish_text, published, remove_abandoned
 
 
 def test_a_file_appears_with_its_whole_content(tmp_path: Path) -> None:
@@ -64,3 +64,10 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         beside.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "x" * 81, "a\n"])
+def test_the_name_of_a_run_or_a_study_is_a_plain_folder(name: str) -> None:
+    check_folder_name("name", "quick-1.0_a")
+    with pytest.raises(InputError, match=r"^name must be 1 to 80 letters, digits or \._-, got "):
+        check_folder_name("name", name)

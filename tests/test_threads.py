@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from atft.threads import POOLS, cap_threads
+from atft.threads import POOLS, cap_threads, core_count
 
 SCRIPT = """
 import sys
@@ -37,3 +37,7 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
 def test_fewer_than_one_thread_is_refused() -> None:
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         cap_threads(0)
+
+
+def test_the_cores_counted_are_those_that_this_process_may_use() -> None:
+    assert 1 <= core_count() <= (os.cpu_count() or 1)

@@ -5,7 +5,6 @@ Keys beside ``trainer``, ``model`` and ``data``: ``name`` (the run's folder), ``
 features, the model tells ``data`` its horizons, so nothing is said twice.
 """
 
-import re
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,6 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, trained_features
 from atft.callbacks.record.epoch_line import EpochLine
-from atft.callbacks.record.receipt import text_digest
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.commands.block_inputs import check_graph, check_training_inputs
@@ -44,9 +42,11 @@ from atft.commands.trainer_options import (
     check_trainer_options,
     read_whole_numbers_as_such,
 )
+from atft.digest import text_digest
 from atft.errors import InputError, one_line
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema
+from atft.publish import check_folder_name
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions, panel_features
 from atft.tasks.ranking import RankingTask
@@ -164,9 +164,7 @@ class RankingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check what no type can say, and know the resolved configuration as text."""
         check_classes(self.config)
-        name = str(self.config.get("name"))
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
-            raise InputError(f"name must be 1 to 80 letters, digits or ._-, got {name!r:.60}")
+        check_folder_name("name", str(self.config.get("name")))
         check_trainer_options(self.config.trainer.as_dict())
         settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)

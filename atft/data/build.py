@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Literal
 
 from atft.cells import check_codes
-from atft.data.fingerprint import short_digest, source_fingerprint
+from atft.data.fingerprint import source_fingerprint
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
 from atft.data.manifest import FORMAT, read_manifest, write_manifest
 from atft.data.panel_pass import write_days
 from atft.data.survey import OPTIONS, survey_panel
+from atft.digest import json_digest
 from atft.errors import InputError, nearest
 from atft.panel import PanelColumns, PanelSchema, footer_names, match, panel_files, resolve
 from atft.parquet import check_file
@@ -104,8 +105,8 @@ def build_cache(
     min_date = _parse_date(options.min_date)
     source = source_fingerprint(files)
     stored = {k: v for k, v in asdict(options).items() if k != "dir"}
-    panel_digest = short_digest([FORMAT, source, asdict(schema), list(horizons), stored])
-    graph_digest = short_digest(asdict(graph)) if graph else "no-graph"
+    panel_digest = json_digest([FORMAT, source, asdict(schema), list(horizons), stored])
+    graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"
     if final.exists():

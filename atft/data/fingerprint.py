@@ -6,10 +6,8 @@ taken for a new one: building again is cheaper than training on the wrong rows.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from atft.errors import InputError
 from atft.parquet import readable
@@ -37,8 +35,3 @@ def source_fingerprint(files: Sequence[Path]) -> str:
         digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
         digest.update(hashlib.sha256(footer).digest())
     return digest.hexdigest()
-
-
-def short_digest(content: Any) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of JSON-able ``content``."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

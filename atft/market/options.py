@@ -4,13 +4,12 @@ Everything random comes from `stream`: one generator per (seed, purpose), each d
 market begins with exactly the shorter one, and the noise-only twin shares every draw with its original.
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from zlib import crc32
 
 import numpy as np
 
+from atft.digest import json_digest
 from atft.errors import InputError
 
 FORMAT = 1
@@ -124,5 +123,4 @@ def market_columns(options: MarketOptions) -> tuple[str, ...]:
 
 def market_digest(options: MarketOptions) -> str:
     """Sixteen hex digits that change with any option and with the simulator's format."""
-    text = json.dumps({"format": FORMAT, **asdict(options)}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return json_digest({"format": FORMAT, **asdict(options)})

@@ -5,13 +5,13 @@ that look at a study need Optuna and no torch; those that run one start processe
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from atft.errors import InputError, nearest
+from atft.threads import core_count
 
 USAGE = """\
 usage: python hpo/sweep.py [COMMAND] --config FILE [options]
@@ -116,5 +116,4 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def threads_per_worker(threads: int | None, workers: int) -> int:
     """The cap of each worker's numerical pools: what was asked for, or the cores divided among the workers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return threads or max(1, cores // workers)
+    return threads or max(1, core_count() // workers)

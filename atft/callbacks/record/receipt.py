@@ -5,7 +5,6 @@ planned, how the run ended and why. It is written at the start, after every epoc
 killed run leaves the truth of its last epoch behind, with the status ``running``.
 """
 
-import hashlib
 import json
 import math
 import platform
@@ -14,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from atft import __version__
+import atft
+from atft.digest import text_digest
 from atft.publish import publish_text
 
 VERSION = 3
@@ -132,16 +132,10 @@ def code_digest() -> str:
 
     Read once a process, which runs what it has loaded, whatever happens to the files meanwhile.
     """
-    digest = hashlib.sha256()
-    root = Path(__file__).parent.parent
-    for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def text_digest(text: str) -> str:
-    """SHA-256 of a text, shortened."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    root = Path(atft.__file__).parent  # the whole package, not the folder of this file
+    sources = sorted(root.rglob("*.py"))
+    named = (s.relative_to(root).as_posix().encode() + b"\0" + s.read_bytes() for s in sources)
+    return text_digest(b"".join(named))
 
 
 def library_versions() -> dict[str, str]:
@@ -149,7 +143,7 @@ def library_versions() -> dict[str, str]:
     from importlib.metadata import version
 
     names = ("torch", "lightning", "torch-geometric", "torchmetrics", "pyarrow", "adabelief-pytorch")
-    return {"atft": __version__, "python": platform.python_version(), **{n: version(n) for n in names}}
+    return {"atft": atft.__version__, "python": platform.python_version(), **{n: version(n) for n in names}}
 
 
 def _finite(content: Any) -> Any:

@@ -25,11 +25,11 @@ from atft.callbacks.record.receipt import (
     library_versions,
     metrics_file,
     publish_json,
-    text_digest,
     write_receipt,
 )
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_end import outcome
+from atft.digest import text_digest
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.termination import how_stopped

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.data.fingerprint import short_digest
+from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
@@ -70,7 +70,7 @@ def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
 
 def digest_of(base: Mapping[str, Any]) -> str:
     """Digest of a base config's keys and values."""
-    return short_digest(base)
+    return json_digest(base)
 
 
 class BaseWatch:

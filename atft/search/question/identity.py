@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from atft.data.fingerprint import short_digest, source_fingerprint
+from atft.data.fingerprint import source_fingerprint
+from atft.digest import json_digest
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import plain_space
@@ -42,7 +43,7 @@ class Identity:
     @property
     def config_digest(self) -> str:
         """Sixteen hexadecimal digits that change with any fact."""
-        return short_digest(self.facts)
+        return json_digest(self.facts)
 
 
 def identify(sweep: SweepOptions) -> Identity:
@@ -75,7 +76,7 @@ def data_digest(panel: Any) -> str:
 
     if panel.simulate is not None:
         return str(market_digest(panel.simulate))
-    return short_digest(source_fingerprint(panel_files(str(panel.path))))
+    return json_digest(source_fingerprint(panel_files(str(panel.path))))
 
 
 def differences(was: Identity, now: Identity) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from atft.errors import InputError
+from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
 from atft.search.question.dimension import Categorical
 from atft.search.question.space import Point, Space, check_point, grid_size, plain_space, read_space
@@ -120,7 +121,7 @@ class SweepOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, in one line each."""
-        check_name("study", self.study)
+        check_folder_name("study", self.study)
         _check_bounds(self)
         _check_keys(self)
         _check_grid(self)
@@ -177,16 +178,6 @@ def sweep_of(given: Mapping[str, Any] | str) -> SweepOptions:
         if not isinstance(point, Mapping):
             raise InputError(f"enqueue: point {number} must be a mapping of keys of space, got {point!r:.60}")
     return typed(SweepOptions, plain)
-
-
-def check_name(key: str, name: str) -> None:
-    """Refuse a name that is no plain folder: nothing is written outside of the root.
-
-    Raises:
-        InputError: the name holds other than letters, digits and ``._-``, or only dots, or is too long.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
-        raise InputError(f"{key} must be 1 to 80 letters, digits or ._-, got {name!r:.60}")
 
 
 def _check_bounds(sweep: SweepOptions) -> None:

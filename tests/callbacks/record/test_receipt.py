@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import atft
 from atft.callbacks.record.receipt import (
     Coverage,
     Receipt,
@@ -13,7 +14,6 @@ from atft.callbacks.record.receipt import (
     library_versions,
     publish_json,
     read_receipt,
-    text_digest,
     write_receipt,
 )
 
@@ -36,10 +36,17 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1.0], "b": {"c": None}}
 
 
-def test_digests_are_stable_and_tell_texts_apart() -> None:
-    assert code_digest() == code_digest()
-    assert text_digest("a") != text_digest("b")
-    assert len(code_digest()) == len(text_digest("a")) == 16
+def test_the_code_digest_changes_with_any_file_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert code_digest() == code_digest() and len(code_digest()) == 16
+    monkeypatch.setattr(atft, "__file__", str(tmp_path / "__init__.py"))
+    digests = set()
+    for name in ("cli.py", "nn/network.py", "callbacks/record/receipt.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("pass")
+        digests.add(code_digest.__wrapped__())
+    assert len(digests) == 3
 
 
 def test_versions_name_what_decides_a_number() -> None:
