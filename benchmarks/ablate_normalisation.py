@@ -8,7 +8,7 @@
 Each training is `python -m atft fit` with `configs/quickstart.yaml` or, on the slice, `configs/nasdaq.yaml` with
 another split, fewer features and fewer, smaller steps. Its best epoch is chosen on the validation days. Prints
 RankIC (mean over horizons) on validation and test days, the difference to `none` of the same seed, and the share of
-the ceiling where it is known, each as a mean over seeds with its standard error. On the simulated market a seed
+the oracle where it is known, each as a mean over seeds with its standard error. On the simulated market a seed
 draws another market and another network; on the panel another network only: that error knows nothing of other days.
 
 The slice: every sixth code in the order of the traded value of its training days (2009-2012), large and small
@@ -61,8 +61,8 @@ class Training:
     key: str
     val: float
     test: float
-    ceiling: float | None
-    """RankIC of the best possible score on the test days; None where nobody knows it."""
+    oracle: float | None
+    """RankIC of the best possible score on the test days; None where it is unknown."""
     seconds: float
 
 
@@ -171,7 +171,7 @@ def train_once(arguments: list[str], folder: Path, name: str) -> Training:
         key=key,
         val=final["val/rank_ic"],
         test=final["test/rank_ic"],
-        ceiling=ceiling(run / "predictions.parquet"),
+        oracle=oracle(run / "predictions.parquet"),
         seconds=json.loads((run / "receipt.json").read_text())["seconds"]["total"],
     )
     with kept.open("a") as lines:
@@ -179,7 +179,7 @@ def train_once(arguments: list[str], folder: Path, name: str) -> Training:
     return done
 
 
-def ceiling(predictions: Path) -> float | None:
+def oracle(predictions: Path) -> float | None:
     """RankIC of the best possible score on the test days, mean over horizons; None where no one knows it."""
     import pyarrow.parquet as pq
     import torch
@@ -204,7 +204,7 @@ def table(market: str, found: dict[str, list[Training]]) -> str:
         error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         return f"{mean(values):+.4f} ± {error:.4f}"
 
-    columns = ["window_norm", "val RankIC", "test RankIC", "val - none", "test - none", "ceiling", "seconds"]
+    columns = ["window_norm", "val RankIC", "test RankIC", "val - none", "test - none", "oracle", "seconds"]
     lines = ["", market, "".join(f"{c:<19}" for c in columns)]
     plain = found.get("none")
     for member, trainings in found.items():
@@ -213,7 +213,7 @@ def table(market: str, found: dict[str, list[Training]]) -> str:
             pairs = zip(trainings, plain, strict=True) if plain and member != "none" else ()
             gained = [getattr(one, name) - getattr(other, name) for one, other in pairs]
             cells.append(cell(gained) if gained else "-")
-        tops = [t.ceiling for t in trainings if t.ceiling is not None]
+        tops = [t.oracle for t in trainings if t.oracle is not None]
         cells.append(f"{mean(t.test for t in trainings) / mean(tops):.0%}" if tops else "-")
         cells.append(f"{mean(t.seconds for t in trainings):.0f}")
         lines.append("".join(f"{c:<19}" for c in cells))

@@ -1,4 +1,4 @@
-"""The ladder: what each block of the network adds on the simulated market, between a ridge and the ceiling.
+"""The ladder: what each block of the network adds on the simulated market, between a ridge and the oracle.
 
     python benchmarks/ladder.py                              5 seeds, 4 trainings each (about 10 minutes, 2 cores)
     python benchmarks/ladder.py --seeds 1 2 --out ladder.png
@@ -6,7 +6,7 @@
 
 Every rung is the network of the config with more of its blocks on, trained alike, its best epoch chosen on the
 validation days and measured on the test days. Prints, per rung, the mean daily RankIC over the horizons and its
-standard error over seeds, the share of the ceiling, and the mean daily correlation of the score with each
+standard error over seeds, the share of the oracle, and the mean daily correlation of the score with each
 planted part (which needs no returns and is far less noisy). A seed draws another market and another network.
 """
 
@@ -31,7 +31,7 @@ RUNGS: dict[str, dict[str, bool]] = {
     "+ graph": {"encoder": True, "graph": True, "fan": False},
     "+ FAN": {"encoder": True, "graph": True, "fan": True},
 }
-"""Trained rungs and the blocks that are on; below them stands the ridge, above them the ceiling."""
+"""Trained rungs and the blocks that are on; below them stands the ridge, above them the oracle."""
 
 WITHOUT: dict[str, dict[str, bool]] = {
     f"all but {block}": {block: False} for block in ("encoder", "graph", "fan")
@@ -55,13 +55,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class UnseenDays:
-    """What scores are measured against, [days, stocks(, horizons)], over all of the cache's slots."""
+    """What scores are measured against, [days, stocks(, horizons)], over all stocks of the cache."""
 
     index: list[int]
     universe: "np.ndarray[Any, Any]"
     target: "np.ndarray[Any, Any]"
     parts: "dict[str, np.ndarray[Any, Any]]"
-    ceiling: "np.ndarray[Any, Any]"
+    oracle: "np.ndarray[Any, Any]"
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, list[Outcome]]:
@@ -104,7 +104,7 @@ def climb(given: argparse.Namespace, seed: int, folder: Path, overrides: list[st
             outcomes["linear (ridge)"] = measure(ridge_scores(cli, days), days, cli)
         outcomes[rung] = measure(network_scores(cli, days), days, cli)
     assert days is not None
-    outcomes["ceiling"] = measure(days.ceiling, days, cli)
+    outcomes["oracle"] = measure(days.oracle, days, cli)
     return outcomes
 
 
@@ -147,13 +147,13 @@ def test_days(cli: "RankingCLI") -> UnseenDays:
     views = [cache.day(day) for day in index]
     market = simulate_market(data.panel.simulate)
     row = np.array([market.dates.index(cache.manifest.dates[day]) for day in index])[:, None]
-    slot = np.array([market.codes.index(code) for code in cache.manifest.codes])
+    column = np.array([market.codes.index(code) for code in cache.manifest.codes])
     return UnseenDays(
         index=index,
         universe=np.stack([np.array(v.universe) for v in views]),
         target=np.stack([np.array(v.target) for v in views]),
-        parts={name: market.parts[part][row, slot] for part, name in enumerate(PARTS)},
-        ceiling=np.stack([market.oracle(h)[row, slot] for h in data.horizons], axis=-1),
+        parts={name: market.parts[part][row, column] for part, name in enumerate(PARTS)},
+        oracle=np.stack([market.oracle(h)[row, column] for h in data.horizons], axis=-1),
     )
 
 
@@ -218,19 +218,19 @@ def measure(scores: "np.ndarray[Any, Any]", days: UnseenDays, cli: "RankingCLI")
 
 
 def describe(found: dict[str, list[Outcome]]) -> str:
-    """Write the ladder as a table: mean over seeds, standard error, share of the ceiling, parts."""
+    """Write the ladder as a table: mean over seeds, standard error, share of the oracle, parts."""
     from statistics import mean, stdev
 
-    ceiling = mean(outcome.mean_rank_ic for outcome in found["ceiling"])
-    first = found["ceiling"][0]
+    oracle = mean(outcome.mean_rank_ic for outcome in found["oracle"])
+    first = found["oracle"][0]
     horizons, parts = list(first.rank_ic), list(first.parts)
-    head = [f"{'rung':<18}", f"{'RankIC':>8}", f"{'s.e.':>7}", f"{'ceiling':>8}"]
+    head = [f"{'rung':<18}", f"{'RankIC':>8}", f"{'s.e.':>7}", f"{'oracle':>8}"]
     head += [f"{f'{h}d':>8}" for h in horizons] + [f"{name:>11}" for name in parts]
     lines = ["", "".join(head)]
     for rung, outcomes in found.items():
         values = [outcome.mean_rank_ic for outcome in outcomes]
         error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-        line = [f"{rung:<18}", f"{mean(values):+8.4f}", f"{error:7.4f}", f"{mean(values) / ceiling:8.0%}"]
+        line = [f"{rung:<18}", f"{mean(values):+8.4f}", f"{error:7.4f}", f"{mean(values) / oracle:8.0%}"]
         line += [f"{mean(outcome.rank_ic[h] for outcome in outcomes):+8.4f}" for h in horizons]
         line += [f"{mean(outcome.parts[name] for outcome in outcomes):+11.2f}" for name in parts]
         lines.append("".join(line))
@@ -238,7 +238,7 @@ def describe(found: dict[str, list[Outcome]]) -> str:
 
 
 def draw(found: dict[str, list[Outcome]], path: Path) -> None:
-    """Draw the ladder: one bar a rung with its standard error over seeds, the ceiling as a line."""
+    """Draw the ladder: one bar a rung with its standard error over seeds, the oracle as a line."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -247,7 +247,7 @@ def draw(found: dict[str, list[Outcome]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     rungs = ["linear (ridge)", *RUNGS]
-    values = {rung: [outcome.mean_rank_ic for outcome in found[rung]] for rung in [*rungs, "ceiling"]}
+    values = {rung: [outcome.mean_rank_ic for outcome in found[rung]] for rung in [*rungs, "oracle"]}
     errors = [stdev(values[r]) / len(values[r]) ** 0.5 if len(values[r]) > 1 else 0.0 for r in rungs]
     figure, axes = plt.subplots(figsize=(7, 3.6), dpi=150)
     heights = [mean(values[r]) for r in rungs]
@@ -255,12 +255,12 @@ def draw(found: dict[str, list[Outcome]], path: Path) -> None:
         rungs, heights, yerr=errors, color=["#9aa5b1", "#7fa8d1", "#4f86c6", "#1f5fa8"], capsize=4
     )
     axes.bar_label(bars, labels=[f"{h:.3f}" for h in heights], label_type="center", color="white")
-    top = mean(values["ceiling"])
+    top = mean(values["oracle"])
     axes.axhline(top, color="#b03a2e", linestyle="--")
-    axes.text(-0.45, top, f"ceiling {top:.3f}", color="#b03a2e", va="bottom")
+    axes.text(-0.45, top, f"oracle {top:.3f}", color="#b03a2e", va="bottom")
     axes.set_ylabel("RankIC on unseen days")
     axes.set_ylim(0, 1.15 * top)
-    axes.set_title(f"Simulated market, {len(values['ceiling'])} seeds", loc="left", fontsize=10)
+    axes.set_title(f"Simulated market, {len(values['oracle'])} seeds", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)

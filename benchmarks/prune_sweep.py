@@ -54,8 +54,8 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
     sweep = read_sweep(Path(config), **changes, **({"pruner.name": pruner} if pruner else {}))
     study = open_study(sweep, identity=identify(sweep))
     work(sweep, study, run_trial, lambda: False)
-    told = json.loads((Path(root) / sweep.study / "all_trials.json").read_text())
-    return Outcome(sum(len(row["values"]) for row in told["trials"]), float(study.best_value))
+    summary = json.loads((Path(root) / sweep.study / "all_trials.json").read_text())
+    return Outcome(sum(len(row["values"]) for row in summary["trials"]), float(study.best_value))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,13 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     cap_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         seconds, megabytes = measure(given, Path(folder))
-    held = seconds <= MOST_SECONDS and megabytes <= MOST_MEGABYTES
+    passed = seconds <= MOST_SECONDS and megabytes <= MOST_MEGABYTES
     print(
         f"{given.trials} trials: {seconds:.3f} s a trial beyond its training (bound {MOST_SECONDS}), "
         f"{megabytes:+.2f} MB of resident memory a trial (bound {MOST_MEGABYTES:.0f}): "
-        f"{'passed' if held else 'FAILED'}"
+        f"{'passed' if passed else 'FAILED'}"
     )
-    return 0 if held else 1
+    return 0 if passed else 1
 
 
 def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:

@@ -63,7 +63,7 @@ def observe(what: str, action: Callable[[], str], left: Callable[[], str] = str)
 
 
 def command(*words: object) -> str:
-    """Run ``python -m atft`` in this process, for use inside `observe`: a refused command raises what it said.
+    """Run ``python -m atft`` in this process, for use inside `observe`: a command that fails raises its message.
 
     Returns:
         What it printed.
