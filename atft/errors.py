@@ -54,12 +54,12 @@ class WorkerLost(RunFailed):
     """A process that reads blocks ahead has died, or has given none for too long."""
 
 
-class GateFailed(RunFailed):
-    """A phase of the training has not reached what its gate asks: going on would cost time for nothing."""
+class CriterionFailed(RunFailed):
+    """A phase of the training has not met its criterion: going on would cost time for nothing."""
 
 
 class PhaseNotApplied(RunFailed):
-    """An epoch did not run as its phase says: another block was on, or a part that rests has moved."""
+    """An epoch did not run as its phase says: another part was on, or a frozen one has moved."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,10 +1,10 @@
-"""The ladder: what each block of the network adds on the simulated market, between a ridge and the oracle.
+"""The ladder: what each part of the network adds on the simulated market, between a ridge and the oracle.
 
     python benchmarks/ladder.py                              5 seeds, 4 trainings each (about 10 minutes, 2 cores)
     python benchmarks/ladder.py --seeds 1 2 --out ladder.png
     python benchmarks/ladder.py --twin                       the same on the noise-only twin: all must be near 0
 
-Every rung is the network of the config with more of its blocks on, trained alike, its best epoch chosen on the
+Every rung is the network of the config with more of its parts on, trained alike, its best epoch chosen on the
 validation days and measured on the test days. Prints, per rung, the mean daily RankIC over the horizons and its
 standard error over seeds, the share of the oracle, and the mean daily correlation of the score with each
 planted part (which needs no returns and is far less noisy). A seed draws another market and another network.
@@ -31,10 +31,10 @@ RUNGS: dict[str, dict[str, bool]] = {
     "+ graph": {"encoder": True, "graph": True, "fan": False},
     "+ FAN": {"encoder": True, "graph": True, "fan": True},
 }
-"""Trained rungs and the blocks that are on; below them stands the ridge, above them the oracle."""
+"""Trained rungs and the parts that are on; below them stands the ridge, above them the oracle."""
 
 WITHOUT: dict[str, dict[str, bool]] = {
-    f"all but {block}": {block: False} for block in ("encoder", "graph", "fan")
+    f"all but {part}": {part: False} for part in ("encoder", "graph", "fan")
 }
 
 
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[Outcome]]:
     parser.add_argument("--config", type=Path, default=QUICKSTART)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--twin", action="store_true", help="plant nothing")
-    parser.add_argument(
-        "--without", action="store_true", help="also train with each block switched off alone"
-    )
+    parser.add_argument("--without", action="store_true", help="also train with each part switched off alone")
     parser.add_argument("--out", type=Path, help="picture to write (PNG)")
     parser.add_argument("--threads", type=int, default=2)
     given, overrides = parser.parse_known_args(arguments)
@@ -97,8 +95,8 @@ def climb(given: argparse.Namespace, seed: int, folder: Path, overrides: list[st
     rungs = RUNGS | (WITHOUT if given.without else {})
     outcomes: dict[str, Outcome] = {}
     days: UnseenDays | None = None
-    for rung, blocks in rungs.items():
-        cli = train(given.config, seed, folder, blocks, given.twin, overrides)
+    for rung, parts in rungs.items():
+        cli = train(given.config, seed, folder, parts, given.twin, overrides)
         if days is None:
             days = test_days(cli)
             outcomes["linear (ridge)"] = measure(ridge_scores(cli, days), days, cli)
@@ -109,7 +107,7 @@ def climb(given: argparse.Namespace, seed: int, folder: Path, overrides: list[st
 
 
 def train(
-    config: Path, seed: int, folder: Path, blocks: dict[str, bool], twin: bool, overrides: list[str]
+    config: Path, seed: int, folder: Path, parts: dict[str, bool], twin: bool, overrides: list[str]
 ) -> "RankingCLI":
     """Train as ``python -m atft fit`` does, into a throw-away folder, and load the best epoch."""
     import torch
@@ -124,7 +122,7 @@ def train(
             *("--config", str(config), "--name", "ladder", "--seed_everything", str(seed)),
             *("--data.panel.simulate.seed", str(seed), "--data.panel.simulate.noise_only", str(twin).lower()),
             *("--trainer.default_root_dir", str(folder / "runs"), "--data.cache.dir", str(folder / "cache")),
-            *(w for name, on in blocks.items() for w in (f"--model.network.{name}", str(on).lower())),
+            *(w for name, on in parts.items() for w in (f"--model.network.{name}", str(on).lower())),
             *overrides,
         ],
     )

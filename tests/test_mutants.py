@@ -9,7 +9,7 @@
 | dropout left on in validation | validating twice gives the same figures |
 | label filled with 0 | a label that the panel does not have is not valid |
 | sign flipped | a small network trained on the loss ranks unseen days |
-| block frozen | every parameter of the network receives a gradient |
+| part frozen  | every parameter of the network receives a gradient |
 | head collapsed | the collapse guard ends the run |
 | phase not applied | the schedule looks at the network after each epoch of a phase |
 | RankIC from argsort | the metric of tied scores is scipy's Spearman |
@@ -200,7 +200,7 @@ def a_run_ends_well(shop: Workshop) -> None:
 
 
 def an_epoch_is_trained_as_its_phase_says(shop: Workshop) -> None:
-    phases = [Phase(name="Baseline", epochs=1, blocks={"graph": False}), Phase(name="Graph", epochs=1)]
+    phases = [Phase(name="Baseline", epochs=1, parts={"graph": False}), Phase(name="Graph", epochs=1)]
     trainer = shop.trainer(max_epochs=2, callbacks=[PhaseSchedule(phases)])
     trainer.fit(shop.task(), shop.loader())
 
@@ -367,7 +367,7 @@ MUTANTS = [
         "an unknown label is counted",
     ),
     Mutant("sign flipped", flip_the_sign, training_on_the_loss_ranks_unseen_days, r"the wrong way: -0\.\d+"),
-    Mutant("block frozen", freeze_the_graph, every_parameter_receives_a_gradient, r"gradient: \['graph"),
+    Mutant("part frozen", freeze_the_graph, every_parameter_receives_a_gradient, r"gradient: \['graph"),
     Mutant("head collapsed", collapse_the_heads, a_run_ends_well, "the scores have collapsed"),
     Mutant(
         "phase not applied",

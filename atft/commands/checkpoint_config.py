@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+from atft.commands.moved_keys import MOVED, REMOVED, check_moved
 from atft.errors import InputError
 from atft.yaml_text import mapping_of
 
@@ -37,6 +38,9 @@ TAKEN = (
 BLOCKS = ("model.network", "data.panel.schema", "data.panel.simulate", "data.split", "data.graph")
 """Those of them that are mappings; a word there would be read as the name of a file or a class."""
 
+DECISIVE = ("model.network.", "data.panel.", "data.split.", "data.graph.", "data.cache.")
+"""Sections whose keys decide what a network is and reads: a former key of them is never overlooked."""
+
 CLASSES: frozenset[str] = frozenset()
 """Each ``class_path`` that a checkpoint may name, checked before any import; no key of `TAKEN` needs one."""
 
@@ -55,6 +59,7 @@ def checkpoint_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
     place = f"{path}: its configuration"
     given = mapping_of(text, place)
+    _check_moved_keys(given, place)
     taken: dict[str, Any] = {}
     for key in TAKEN:
         *parents, last = key.split(".")
@@ -70,6 +75,20 @@ def checkpoint_config(path: Path) -> dict[str, Any]:
                 raise _other(place, key, source[last], "a mapping")
     _check_classes(place, taken)
     return taken
+
+
+def _check_moved_keys(config: dict[str, Any], place: str) -> None:
+    """Take removed keys out that have the value of today; raise at any other key that has moved or is removed."""
+    for key in (*MOVED, *REMOVED):
+        if key.startswith(DECISIVE):
+            *parents, last = key.split(".")
+            section: Any = config
+            for parent in parents:
+                section = section.get(parent) if isinstance(section, Mapping) else None
+            if isinstance(section, dict) and last in section:
+                if key not in REMOVED or section[last] != REMOVED[key]:
+                    check_moved(key, f"{place}: ")
+                del section[last]
 
 
 def _check_classes(place: str, value: Any, key: str = "") -> None:

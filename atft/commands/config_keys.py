@@ -24,7 +24,7 @@ from atft.commands.key_tree import (
     paths_in,
     tree_of,
 )
-from atft.commands.moved_keys import MOVED
+from atft.commands.moved_keys import check_moved
 from atft.commands.parser_errors import kinds_of
 from atft.errors import InputError, clip, listed
 from atft.yaml_text import OutOfBounds, load, read_mapping
@@ -37,19 +37,20 @@ SHOWN = 60
 """Characters of a user's own text in a message."""
 
 
-def check_keys(parser: ArgumentParser, given: Sequence[str] | Mapping[str, Any]) -> Tree:
+def check_keys(parser: ArgumentParser, given: Sequence[str] | Mapping[str, Any], command: str = "") -> Tree:
     """Check the keys of what is about to be parsed; return those that the parser takes.
 
     Args:
         parser: what takes the keys.
         given: the words of a command line, or a nested mapping.
+        command: its name, where the keys are its alone; see `moved_keys`.
 
     Raises:
         InputError: a config file cannot be read, a key is unknown (the line names the nearest one), or a section
             is not a mapping.
     """
     tree = tree_of(parser)
-    walk = KeyWalk(tree)
+    walk = KeyWalk(tree, command)
     if isinstance(given, Mapping):
         walk.follow(given)
         return tree
@@ -69,10 +70,11 @@ class KeyWalk:
 
     Args:
         tree: the keys that are known.
+        command: see `check_keys`.
     """
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, tree: Tree, command: str = "") -> None:
+        self._tree, self._command = tree, command
         self._classes: dict[str, str] = {}  # option -> class_path, the last one given
         self._config: Any = None
         self._place = ""
@@ -138,9 +140,8 @@ class KeyWalk:
                 node = tree.get(first[:-1])
                 node = node if isinstance(node, Option) and node.appends else None
             below = f"{path}.{first}" if path else first
-            if node is None and below in MOVED:
-                raise InputError(f"{self._place}key {below!r} has moved; write {MOVED[below]}")
             if node is None:
+                check_moved(below, self._place, self._command)
                 raise InputError(
                     f"{self._place}unknown key {clip(below, SHOWN)!r}{self._advice(tree, path, first)}"
                 )

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 
-from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.callbacks.curriculum.plan import check_names
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.errors import InputError
@@ -71,5 +71,5 @@ def _phase(given: Any) -> Phase:
     if not isinstance(given, Namespace):
         return given if isinstance(given, Phase) else Phase(**given)
     held = given.as_dict()
-    gate = held.pop("gate", None)
-    return Phase(**held, gate=Gate(**gate) if isinstance(gate, dict) else gate)
+    criterion = held.pop("criterion", None)
+    return Phase(**held, criterion=Criterion(**criterion) if isinstance(criterion, dict) else criterion)

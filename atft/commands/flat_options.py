@@ -38,7 +38,7 @@ def parse_flat(
         parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
-    with parser_errors(command, check_keys(parser, arguments)):
+    with parser_errors(command, check_keys(parser, arguments, command)):
         given = parser.parse_args(arguments).as_dict()
     found = [Path(given.pop(name)) for name in paths]
     for key in ("threads", "config"):

@@ -1,4 +1,14 @@
-"""Keys that configurations of earlier versions have, and where each is written now."""
+"""Keys that earlier versions had, and what to write instead. A moved or removed key is one row of a table.
+
+Every door reads them: config files and ``--key`` of each command, a sweep's file with its base, ``space`` and
+``fixed``, and the configuration that a checkpoint carries.
+"""
+
+import json
+import re
+from typing import Any
+
+from atft.errors import InputError
 
 TERM_OPTIONS = {
     "huber_delta": ("huber", "delta"),
@@ -14,7 +24,37 @@ TERM_OPTIONS = {
 }
 
 MOVED = {
+    "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
+    "curriculum.phases.gate": "curriculum.phases: [{criterion: {above: ...}}]",
+} | {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
     for key, (term, option) in TERM_OPTIONS.items()
 }
-"""Former dotted key -> what to write instead."""
+"""Former dotted key -> what to write instead. Keys of ``features`` and ``simulate`` open with the command's name
+(``features.key``), those of a sweep's own file with ``sweep`` (``sweep.key``); a place in a list is left out."""
+
+REMOVED: dict[str, Any] = {}
+"""Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
+checkpoint whose configuration has that value is still read."""
+
+
+def check_moved(key: str, place: str = "", command: str = "") -> None:
+    """Check that a key, or the section that it is in, has not moved and is not removed.
+
+    Args:
+        key: dotted, with or without places in lists (``curriculum.phases[0].gate``).
+        place: where it was written, opens the message.
+        command: ``features``, ``simulate`` or ``sweep`` for keys that are theirs alone.
+
+    Raises:
+        InputError: with what to write instead.
+    """
+    parts = re.sub(r"\[\d+\]", "", f"{command}.{key}".lstrip(".")).split(".")
+    for count in range(len(parts), 0, -1):
+        former = ".".join(parts[:count])
+        if former in MOVED:
+            raise InputError(f"{place}key {key!r} has moved; write {MOVED[former]}")
+        if former in REMOVED:
+            value = REMOVED[former]
+            now = "" if value is None else f", it is always {json.dumps(value)}"
+            raise InputError(f"{place}key {key!r} was removed{now}; leave it out")

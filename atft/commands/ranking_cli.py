@@ -20,12 +20,12 @@ from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, trained_
 from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.commands.block_inputs import check_graph, check_training_inputs
 from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import check_keys
 from atft.commands.construction import CONSTRUCTION_ERRORS, construct
 from atft.commands.curriculum import attach_curriculum, settle_curriculum
 from atft.commands.parser_errors import parser_errors
+from atft.commands.part_inputs import check_graph, check_training_inputs
 from atft.commands.run_callbacks import (
     DEFAULTS,
     FITTING,

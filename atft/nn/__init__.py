@@ -1,1 +1,1 @@
-"""The ATFT-GAT-FAN network and its blocks. Networks know no loss."""
+"""The ATFT-GAT-FAN network and its parts. Networks know no loss."""

@@ -10,7 +10,7 @@
       -> Heads
 
 From the last day's row to the score runs a path without a nonlinearity, so that the network starts as a ridge
-regression does and the blocks add to it. Every block is built once; a switch turns it off.
+regression does and the other parts add to it. Every part is built once; a switch turns it off.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, nearest
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
-from atft.nn.options import BLOCKS, PARAMETER_GROUPS, NetworkOptions, check_options
+from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions, check_options
 from atft.nn.robust_input import RobustInput
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
 from atft.nn.window_norm import WindowNorm
 from atft.nn.windows import windows
 
-__all__ = ["ATFTGATFAN", "BLOCKS", "Explanation", "NetworkOptions"]
+__all__ = ["ATFTGATFAN", "PARTS", "Explanation", "NetworkOptions"]
 
 
 class Explanation(NamedTuple):
-    """What the network looked at; a part is None while its block is off."""
+    """What the network looked at; a field is None while its part is off."""
 
     selection: Float[Tensor, "span stocks features"] | None
     """Weight of each feature of each row, summing to 1."""
@@ -73,42 +73,42 @@ class ATFTGATFAN(nn.Module):
             hidden, len(options.horizons), len(options.quantiles), options.dropout, options.head_norm
         )
         self.switches: dict[str, bool] = {}
-        self.set_blocks(**{name: getattr(options, name) for name in BLOCKS})
+        self.set_parts(**{name: getattr(options, name) for name in PARTS})
 
     def set_scaling(self, median: Float[Tensor, " features"], iqr: Float[Tensor, " features"]) -> None:
         """Take over the training days' median and IQR per feature; see :meth:`RobustInput.set_scaling`."""
         self.scaling.set_scaling(median, iqr)
 
-    def set_blocks(self, **switches: bool) -> None:
-        """Turn blocks on or off; the parameters of a block that is off ask for no gradient.
+    def set_parts(self, **switches: bool) -> None:
+        """Turn parts on or off; the parameters of a part that is off ask for no gradient.
 
         Args:
             switches: new state of any of ``variable_selection``, ``fan``, ``encoder``, ``graph``.
 
         Raises:
-            InputError: no block of that name.
+            InputError: no part of that name.
         """
         for name, on in switches.items():
-            if name not in BLOCKS:
-                raise InputError(f"network: no block {name!r}{nearest(name, BLOCKS)}")
+            if name not in PARTS:
+                raise InputError(f"network: no part {name!r}{nearest(name, PARTS)}")
             self.switches[name] = on
-            for parameter in self.block_parameters(name):
+            for parameter in self.part_parameters(name):
                 parameter.requires_grad_(on)
 
-    def block_parameters(self, name: str) -> Iterator[nn.Parameter]:
-        """Go through the parameters that only block ``name`` uses."""
+    def part_parameters(self, name: str) -> Iterator[nn.Parameter]:
+        """Go through the parameters that only part ``name`` uses."""
         if name == "variable_selection":
             yield from self.selection.weigher.parameters()
             yield self.selection.level
         elif name == "fan":
             yield from () if self.window_norm is None else self.window_norm.parameters()
         else:
-            block = self.encoder if name == "encoder" else self.graph
-            yield from block.parameters()
+            part = self.encoder if name == "encoder" else self.graph
+            yield from part.parameters()
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Sort every parameter into exactly one of ``PARAMETER_GROUPS``."""
-        groups = {name: list(self.block_parameters(name)) for name in BLOCKS}
+        groups = {name: list(self.part_parameters(name)) for name in PARTS}
         weigher = {id(p) for p in groups["variable_selection"]}
         groups["input"] = [p for p in self.selection.parameters() if id(p) not in weigher]
         groups["heads"] = list(self.heads.parameters())

@@ -1,4 +1,4 @@
-"""What can be chosen about the network: one width, the depth of the graph, dropout, and which blocks are on.
+"""What can be chosen about the network: one width, the depth of the graph, dropout, and which parts are on.
 
 Every other size (attention heads, gates, filters) is derived, so that any point of a search space builds.
 """
@@ -8,13 +8,13 @@ from typing import Literal
 
 from atft.errors import InputError
 
-BLOCKS = ("variable_selection", "fan", "encoder", "graph")
-"""The blocks that a switch turns off; all of them are built once, whatever the switches say."""
-PARAMETER_GROUPS = (*BLOCKS, "input", "heads")
-"""The parts that train or rest apart: the blocks, the projection of a row's features, and the heads."""
+PARTS = ("variable_selection", "fan", "encoder", "graph")
+"""The parts that a switch turns off; all of them are built once, whatever the switches say."""
+PARAMETER_GROUPS = (*PARTS, "input", "heads")
+"""Parameters that train or are frozen apart: the parts, the projection of a row's features, and the heads."""
 
 WindowNormName = Literal["none", "revin", "dish_ts", "san", "fan"]
-"""What may stand in the place of the ``fan`` block."""
+"""What may stand in the place of the ``fan`` part."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Whether a checkpoint and a task fit: its features, its sizes, its blocks, its optimiser.
+"""Whether a checkpoint and a task fit: its features, its sizes, its parts, its optimiser.
 
-A checkpoint is more than its tensors: the order of the features, and which blocks were on in the phase in which
+A checkpoint is more than its tensors: the order of the features, and which parts were on in the phase in which
 it was selected, decide what its weights mean. Where they are given they are followed; where they contradict what
 is asked, the run is refused in one line.
 """
@@ -47,16 +47,16 @@ def refuse_other_shapes(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]
         )
 
 
-def selected_blocks(held: Mapping[str, Any], asked: Mapping[str, bool]) -> dict[str, bool]:
-    """Tell which blocks score a checkpoint: those that were on when it was selected, whatever phase came after.
+def selected_parts(held: Mapping[str, Any], asked: Mapping[str, bool]) -> dict[str, bool]:
+    """The switches that score a checkpoint: those of the phase in which it was selected.
 
     Args:
-        held: what the checkpoint says of itself; without its blocks, the config's count.
-        asked: the config's switch of each block. One that differs from the config that the checkpoint was
+        held: what the checkpoint says of itself; without its parts, the config's count.
+        asked: the config's switch of each part. One that differs from the config that the checkpoint was
             trained with is the user's own choice, and stays.
     """
-    then = held.get("blocks_asked", {})
-    return {n: held["blocks"][n] if then.get(n) == on else on for n, on in asked.items()}
+    then = held.get("parts_asked", {})
+    return {n: held["parts"][n] if then.get(n) == on else on for n, on in asked.items()}
 
 
 def refuse_other_optimizer(stepped: str, states: Sequence[Mapping[str, Any]], own: Optimizer) -> None:
@@ -80,5 +80,5 @@ def refuse_other_optimizer(stepped: str, states: Sequence[Mapping[str, Any]], ow
     if trained and trained != asked:
         raise InputError(
             f"checkpoint: its optimiser trains {', '.join(trained)}, the config's {', '.join(asked)}; "
-            f"go on with the same blocks and curriculum, or start afresh"
+            f"go on with the same parts and curriculum, or start afresh"
         )

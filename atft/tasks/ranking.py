@@ -26,13 +26,13 @@ from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
 from atft.nn.network import ATFTGATFAN
-from atft.nn.options import BLOCKS, NetworkOptions
+from atft.nn.options import PARTS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
 from atft.optim.schedules import advance_schedule
 from atft.tasks.checkpoint_fit import (
     feature_order,
     refuse_other_shapes,
-    selected_blocks,
+    selected_parts,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
 from atft.tasks.open_step import OpenStep
@@ -238,8 +238,8 @@ class RankingTask(pl.LightningModule):
             "features": self.trained_on,
             "config": self.config_text,
             "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
-            "blocks": dict(self.network.switches),
-            "blocks_asked": self._blocks_asked(),
+            "parts": dict(self.network.switches),
+            "parts_asked": self._parts_asked(),
             "balanced": self.term_shares.balanced(),
             "measured": {} if self._trainer is None else _floats(self._trainer.callback_metrics),
         }
@@ -251,14 +251,14 @@ class RankingTask(pl.LightningModule):
         self.term_shares.restore(held.get("balanced", {}))
         refuse_other_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
-            self.network.set_blocks(**selected_blocks(held, self._blocks_asked()))
+            self.network.set_parts(**selected_parts(held, self._parts_asked()))
             if self._trainer is not None:
                 check_loops(checkpoint, self.trainer)
         else:
             check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
 
-    def _blocks_asked(self) -> dict[str, bool]:
-        return {name: getattr(self.network.options, name) for name in BLOCKS}
+    def _parts_asked(self) -> dict[str, bool]:
+        return {name: getattr(self.network.options, name) for name in PARTS}
 
     def _data_seed(self) -> int:
         return int(getattr(self.trainer.datamodule, "seed", 0))  # type: ignore[attr-defined]

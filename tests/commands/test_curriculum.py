@@ -55,15 +55,15 @@ def test_a_length_beyond_the_last_phase_is_refused(
 @pytest.mark.parametrize(
     ("phase", "message"),
     [
-        ({"blocks": {"grap": True}}, "no block 'grap'; did you mean 'graph'?"),
+        ({"parts": {"grap": True}}, "no part 'grap'; did you mean 'graph'?"),
         ({"train": ["head"]}, "no parameter group 'head'; did you mean 'heads'?"),
         ({"terms": {"sharp": 1.0}}, "no term 'sharp'; did you mean 'sharpe'?"),
         ({"epochs": -2}, "epochs must be at least 1, got -2"),
         ({"name": "b"}, "two phases are called 'b'; give each its own name"),
-        ({"gate": {}}, "give one number, above or below"),
-        ({"gate": {"above": 0.1, "metric": "val/ranking"}}, "no metric 'val/ranking'"),
+        ({"criterion": {}}, "give one number, above or below"),
+        ({"criterion": {"above": 0.1, "metric": "val/ranking"}}, "no metric 'val/ranking'"),
         ({"epoch": 2}, "epoch"),
-        ({"gate": {"above": 0.1, "otherwise": "cry"}}, "otherwise"),
+        ({"criterion": {"above": 0.1, "otherwise": "cry"}}, "otherwise"),
     ],
 )
 def test_a_wrong_phase_is_refused_in_one_line(

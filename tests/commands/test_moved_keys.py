@@ -1,13 +1,34 @@
-"""A key of an earlier version is one line that says what to write instead."""
+"""A key of an earlier version is one line that says what to write instead, through whatever door it comes."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 
-from atft.commands.moved_keys import TERM_OPTIONS
+from atft.commands.checkpoint_config import checkpoint_config
+from atft.commands.moved_keys import MOVED, REMOVED, TERM_OPTIONS
+from atft.errors import InputError
 from atft.losses.terms import options_of
+from atft.search.question.options import read_sweep
+from tests.support.checkpoints import small_checkpoint
+
+HUBER = (
+    "key 'model.objective.huber_delta' has moved; write "
+    "model.objective.terms: {huber: {weight: ..., delta: ...}}"
+)
+
+
+@pytest.fixture(autouse=True)
+def former_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that stand for those of any command."""
+    monkeypatch.setitem(MOVED, "features.days_back", "lookback_days: 20")
+    monkeypatch.setitem(MOVED, "sweep.tries", "n_trials: 20")
+    monkeypatch.setitem(MOVED, "model.network.wide", "model.network.hidden_size: 64")
+    monkeypatch.setitem(REMOVED, "data.cache.layout", "rows")
+    monkeypatch.setitem(REMOVED, "silence", None)
 
 
 @pytest.mark.parametrize("key", TERM_OPTIONS)
@@ -16,12 +37,77 @@ def test_every_option_of_a_term_is_where_the_table_says(key: str) -> None:
     assert option in options_of(term, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["fit", "--config", "old.yaml"], f"old.yaml: {HUBER}"),
+        (["fit", "--config", "new.yaml", "--model.objective.huber_delta", "2.0"], HUBER),
+        (
+            [
+                "fit",
+                "--config=new.yaml",
+                '--curriculum.phases=[{"name": "a", "epochs": 1, "gate": {"above": 0.1}}]',
+            ],
+            "key 'curriculum.phases[0].gate' has moved; write curriculum.phases: [{criterion: {above: ...}}]",
+        ),
+        (["validate", "--config", "old.yaml"], f"old.yaml: {HUBER}"),
+        (["cache", "--config", "old.yaml"], f"old.yaml: {HUBER}"),
+        (["fit", "--config", "new.yaml", "--silence.x", "3"], "key 'silence' was removed; leave it out"),
+        (
+            ["fit", "--config", "new.yaml", "--data.cache.layout", "columns"],
+            "key 'data.cache.layout' was removed, it is always \"rows\"; leave it out",
+        ),
+        (
+            ["features", "--prices", "p.csv", "--out", "o.parquet", "--days_back", "3"],
+            "key 'days_back' has moved; write lookback_days: 20",
+        ),
+    ],
+)
 def test_the_line_says_what_to_write(
-    atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], line: str, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("old.yaml").write_text("model: {objective: {huber_delta: 2.0}}\n")
-    assert atft("fit", "--config", "old.yaml").refusal == (
-        "old.yaml: key 'model.objective.huber_delta' has moved; write "
-        "model.objective.terms: {huber: {weight: ..., delta: ...}}"
-    )
+    Path("new.yaml").write_text("name: run\n")
+    outcome = atft(*words)
+    assert outcome.refusal == line and outcome.code == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"space": {"model.network.wide": {"type": "int", "low": 4, "high": 8}}},
+            "space: key 'model.network.wide'",
+        ),
+        (
+            {"fixed": {"model.objective.huber_delta": 2.0}},
+            "fixed: key 'model.objective.huber_delta' has moved",
+        ),
+        ({"tries": 3}, "key 'tries' has moved; write n_trials: 20"),
+    ],
+)
+def test_a_sweeps_file_is_answered_alike(changes: dict[str, Any], line: str, tmp_path: Path) -> None:
+    space = {"model.network.dropout": {"type": "float", "low": 0.1, "high": 0.5}}
+    path = tmp_path / "sweep.yaml"
+    path.write_text(yaml.safe_dump({"study": "s", "base": "base.yaml", "space": space, **changes}))
+    with pytest.raises(InputError) as refused:
+        read_sweep(path)
+    assert line in str(refused.value)
+
+
+def test_a_checkpoint_is_read_where_its_removed_keys_have_the_value_of_today(
+    tmp_path: Path,
+) -> None:
+    def stored(config: str) -> Path:
+        torch.save(small_checkpoint(atft={"config": config}), tmp_path / "a.ckpt")
+        return tmp_path / "a.ckpt"
+
+    taken = checkpoint_config(stored("data: {cache: {layout: rows, dtype: float32}}\nsilence: {}\n"))
+    assert taken["data"]["cache"] == {"dtype": "float32"}
+    with pytest.raises(InputError, match=r"key 'data.cache.layout' was removed, it is always \"rows\""):
+        checkpoint_config(stored("data: {cache: {layout: columns}}"))
+    with pytest.raises(
+        InputError, match=r"key 'model.network.wide' has moved; write model.network.hidden_size"
+    ):
+        checkpoint_config(stored("model: {network: {wide: 3}}"))

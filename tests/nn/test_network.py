@@ -10,12 +10,12 @@ import torch
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.nn.network import ATFTGATFAN, BLOCKS, NetworkOptions
+from atft.nn.network import ATFTGATFAN, PARTS, NetworkOptions
 from atft.nn.options import PARAMETER_GROUPS
 from atft.nn.window_norm import MEMBERS
 
 MakeBatch = Callable[..., DayBatch]
-SWITCHES = [dict(zip(BLOCKS, on, strict=True)) for on in product((True, False), repeat=len(BLOCKS))]
+SWITCHES = [dict(zip(PARTS, on, strict=True)) for on in product((True, False), repeat=len(PARTS))]
 
 
 def build(features: int = 5, **options: Any) -> ATFTGATFAN:
@@ -58,13 +58,13 @@ def test_every_parameter_that_asks_for_a_gradient_gets_one_and_scores_differ(
             assert parameter.grad is None, name
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_each_block_changes_the_scores(make_batch: MakeBatch, block: str) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_changes_the_scores(make_batch: MakeBatch, part: str) -> None:
     network, batch = build(), make_batch()
     before = scores(network, batch)
-    network.set_blocks(**{block: False})
+    network.set_parts(**{part: False})
     assert not torch.allclose(before, scores(network, batch), atol=1e-4)
-    network.set_blocks(**{block: True})
+    network.set_parts(**{part: True})
     assert torch.equal(before, scores(network, batch))
 
 
@@ -74,7 +74,7 @@ def test_each_window_normalisation_changes_the_scores_where_its_block_is_on(
 ) -> None:
     network, batch = build(window_norm=name), make_batch()
     before = scores(network, batch)
-    network.set_blocks(fan=False)
+    network.set_parts(fan=False)
     assert not torch.allclose(before, scores(network, batch), atol=1e-4)
 
 
@@ -82,23 +82,23 @@ def test_with_no_window_normalisation_nothing_is_built_and_its_switch_does_nothi
     make_batch: MakeBatch,
 ) -> None:
     network, batch = build(window_norm="none"), make_batch()
-    assert network.window_norm is None and not list(network.block_parameters("fan"))
+    assert network.window_norm is None and not list(network.part_parameters("fan"))
     before = scores(network, batch)
-    network.set_blocks(fan=False)
+    network.set_parts(fan=False)
     assert torch.equal(before, scores(network, batch))
 
 
 def test_switching_a_block_off_freezes_its_parameters_only() -> None:
     network = build()
     assert all(p.requires_grad for p in network.parameters())
-    network.set_blocks(graph=False)
+    network.set_parts(graph=False)
     frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
     assert frozen == {f"graph.{name}" for name, _ in network.graph.named_parameters()}
 
 
 def test_an_unknown_block_lists_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'encoder'"):
-        build().set_blocks(encodr=False)
+        build().set_parts(encodr=False)
 
 
 def test_permuting_the_stocks_permutes_the_scores(make_batch: MakeBatch) -> None:
@@ -271,7 +271,7 @@ def test_explain_tells_weights_that_sum_to_one(make_batch: MakeBatch) -> None:
         0, batch.edge_index[1], told.neighbours.sum((0, 2)) / told.neighbours[:, 0].numel()
     )
     torch.testing.assert_close(heard[heard > 0], torch.ones(int((heard > 0).sum())))
-    network.set_blocks(encoder=False, variable_selection=False, graph=False)
+    network.set_parts(encoder=False, variable_selection=False, graph=False)
     assert network.explain(batch) == (None, None, None)
 
 

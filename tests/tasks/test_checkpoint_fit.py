@@ -8,7 +8,7 @@ from atft.tasks.checkpoint_fit import (
     feature_order,
     refuse_other_optimizer,
     refuse_other_shapes,
-    selected_blocks,
+    selected_parts,
 )
 
 
@@ -29,10 +29,10 @@ def test_other_shapes_are_counted_and_the_first_is_named() -> None:
 
 def test_the_blocks_of_the_checkpoint_score_it_unless_the_user_chose_otherwise() -> None:
     asked = {"fan": True, "graph": True}
-    held = {"blocks": {"fan": True, "graph": False}, "blocks_asked": asked}
-    assert selected_blocks(held, asked) == {"fan": True, "graph": False}
-    assert selected_blocks(held, {"fan": False, "graph": True}) == {"fan": False, "graph": False}
-    assert selected_blocks({}, asked) == asked
+    held = {"parts": {"fan": True, "graph": False}, "parts_asked": asked}
+    assert selected_parts(held, asked) == {"fan": True, "graph": False}
+    assert selected_parts(held, {"fan": False, "graph": True}) == {"fan": False, "graph": False}
+    assert selected_parts({}, asked) == asked
 
 
 def test_another_class_or_other_groups_of_the_optimiser_are_refused() -> None:

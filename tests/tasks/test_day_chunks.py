@@ -73,7 +73,7 @@ def test_the_scores_of_chunks_are_those_of_the_whole_block(
 ) -> None:
     scorer, batch = network(), make_batch(days=4)
     if switched_off is not None:
-        scorer.set_blocks(**{switched_off: False})
+        scorer.set_parts(**{switched_off: False})
     whole = scorer(batch)
     for recorded in (True, False):
         with torch.set_grad_enabled(recorded):

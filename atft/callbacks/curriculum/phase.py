@@ -1,6 +1,6 @@
-"""A phase of a training curriculum as a configuration says it, and the gate at its end.
+"""A phase of a training curriculum as a configuration says it, and the criterion at its end.
 
-A phase names only what differs from the model's own configuration: which blocks are on, which parameter groups
+A phase names only what differs from the model's own configuration: which parts are on, which parameter groups
 train and at what multiple of the learning rate, how terms and horizons weigh, and what it takes to go on.
 """
 
@@ -10,18 +10,18 @@ from typing import Literal
 
 from atft.errors import InputError, nearest
 from atft.losses.terms import TERMS
-from atft.nn.options import BLOCKS, PARAMETER_GROUPS
+from atft.nn.options import PARAMETER_GROUPS, PARTS
 
 
 @dataclass(frozen=True)
-class Gate:
+class Criterion:
     """What a phase must have reached to go on.
 
     Args:
         metric: a logged metric, for instance val/rank_ic.
         above: the metric must lie above it; give this or ``below``. A metric that is not a number passes neither.
         below: the metric must lie below it.
-        at_epoch: epoch of the phase, from 1, after which the gate is asked; null asks when the phase is over.
+        at_epoch: epoch of the phase, from 1, after which the criterion is asked; null asks when the phase is over.
         otherwise: stop ends the run and compares its best checkpoint, fail ends it as an error, continue warns.
     """
 
@@ -32,11 +32,11 @@ class Gate:
     otherwise: Literal["stop", "fail", "continue"] = "stop"
 
     def __post_init__(self) -> None:
-        """Refuse a gate that asks nothing, or two things."""
+        """Refuse a criterion that asks nothing, or two things."""
         bounds = [b for b in (self.above, self.below) if b is not None]
         if len(bounds) != 1 or not math.isfinite(bounds[0]):
             raise InputError(
-                f"curriculum gate on {self.metric}: give one number, above or below, got above={self.above} "
+                f"curriculum criterion on {self.metric}: give one number, above or below, got above={self.above} "
                 f"and below={self.below}"
             )
 
@@ -47,7 +47,7 @@ class Gate:
         return self.below is not None and value < self.below
 
     def condition(self) -> str:
-        """The gate in words: ``val/rank_ic > 0.01``."""
+        """The criterion in words: ``val/rank_ic > 0.01``."""
         return (
             f"{self.metric} > {self.above:g}" if self.above is not None else f"{self.metric} < {self.below:g}"
         )
@@ -60,23 +60,23 @@ class Phase:
     Args:
         name: shown in the table, the log and the receipt.
         epochs: length, at least 1.
-        blocks: switches of blocks that differ from model.network: variable_selection, fan, encoder, graph.
-        train: parameter groups that train, of the blocks, input and heads; the others rest, with their moments
+        parts: switches of parts that differ from model.network: variable_selection, fan, encoder, graph.
+        train: parameter groups that train, of the parts, input and heads; the others rest, with their moments
             kept. Null trains all that are on.
         lr_factor: multiple of the schedule's learning rate, for all groups or by group; 1 for one not named.
         terms: weights of terms that differ from model.objective.terms.
         horizon_weights: as model.objective.horizon_weights.
-        gate: what it takes to go on.
+        criterion: what it takes to go on.
     """
 
     name: str
     epochs: int
-    blocks: dict[str, bool] = field(default_factory=dict)
+    parts: dict[str, bool] = field(default_factory=dict)
     train: list[str] | None = None
     lr_factor: float | dict[str, float] = 1.0
     terms: dict[str, float] = field(default_factory=dict)
     horizon_weights: dict[int, float] | list[float] | None = None
-    gate: Gate | None = None
+    criterion: Criterion | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no model could make sense of."""
@@ -86,7 +86,7 @@ class Phase:
             raise InputError(f"{self.place}: epochs must be at least 1, got {self.epochs}")
         factors = self.lr_factor if isinstance(self.lr_factor, dict) else {}
         for kind, given, known in (
-            ("block", self.blocks, BLOCKS),
+            ("part", self.parts, PARTS),
             ("parameter group", self.train or [], PARAMETER_GROUPS),
             ("parameter group", factors, PARAMETER_GROUPS),
             ("term", self.terms, TERMS),
@@ -102,9 +102,9 @@ class Phase:
                 )
         if self.train == []:
             raise InputError(f"{self.place}: train names no group; null trains all that are on")
-        if self.gate is not None and not 1 <= (self.gate.at_epoch or 1) <= self.epochs:
+        if self.criterion is not None and not 1 <= (self.criterion.at_epoch or 1) <= self.epochs:
             raise InputError(
-                f"{self.place}: gate.at_epoch must be 1 to {self.epochs}, got {self.gate.at_epoch}"
+                f"{self.place}: criterion.at_epoch must be 1 to {self.epochs}, got {self.criterion.at_epoch}"
             )
 
     @property

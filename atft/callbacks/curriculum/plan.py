@@ -7,10 +7,10 @@ resumed goes on exactly. Nothing is inherited from the phase before: each row of
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
-from atft.nn.options import BLOCKS, PARAMETER_GROUPS, NetworkOptions
+from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,25 @@ class ResolvedPhase:
     first_epoch: int
     """Counted from 0."""
     epochs: int
-    blocks: dict[str, bool]
+    parts: dict[str, bool]
     lr_factors: dict[str, float]
     """Multiple of the schedule's rate of each group that trains; the others rest."""
     terms: dict[str, float] | None
     """Weight of each term; None where the objective balances them itself."""
     horizon_shares: dict[int, float]
     """Share of each horizon, summing to 1."""
-    gate: Gate | None
-    gate_epoch: int
-    """Epoch of the run, from 0, at whose end the gate is asked."""
+    criterion: Criterion | None
+    criterion_epoch: int
+    """Epoch of the run, from 0, at whose end the criterion is asked."""
 
     @property
-    def blocks_on(self) -> list[str]:
-        """Names of the blocks that are on."""
-        return [name for name, on in self.blocks.items() if on]
+    def parts_on(self) -> list[str]:
+        """Names of the parts that are on."""
+        return [name for name, on in self.parts.items() if on]
 
 
 def check_names(phases: Sequence[Phase]) -> None:
-    """Refuse two phases of one name: log, gate and receipt could not tell them apart.
+    """Refuse two phases of one name: log, criterion and receipt could not tell them apart.
 
     Raises:
         InputError: with the name.
@@ -66,31 +66,33 @@ def resolve(
     check_names(phases)
     plan, first = [], 0
     for phase in phases:
-        gate_epoch = first + ((phase.gate.at_epoch if phase.gate else None) or phase.epochs) - 1
-        blocks = {name: phase.blocks.get(name, getattr(network, name)) for name in BLOCKS}
+        criterion_epoch = (
+            first + ((phase.criterion.at_epoch if phase.criterion else None) or phase.epochs) - 1
+        )
+        parts = {name: phase.parts.get(name, getattr(network, name)) for name in PARTS}
         plan.append(
             ResolvedPhase(
                 name=phase.name,
                 first_epoch=first,
                 epochs=phase.epochs,
-                blocks=blocks,
-                lr_factors=_lr_factors(phase, blocks),
+                parts=parts,
+                lr_factors=_lr_factors(phase, parts),
                 terms=_terms(phase, objective),
                 horizon_shares=_horizon_shares(phase, network.horizons, objective),
-                gate=phase.gate,
-                gate_epoch=gate_epoch,
+                criterion=phase.criterion,
+                criterion_epoch=criterion_epoch,
             )
         )
         first += phase.epochs
     return tuple(plan)
 
 
-def _lr_factors(phase: Phase, blocks: Mapping[str, bool]) -> dict[str, float]:
-    awake = [name for name in PARAMETER_GROUPS if blocks.get(name, True)]
+def _lr_factors(phase: Phase, parts: Mapping[str, bool]) -> dict[str, float]:
+    awake = [name for name in PARAMETER_GROUPS if parts.get(name, True)]
     for name in (*(phase.train or ()), *(phase.lr_factor if isinstance(phase.lr_factor, dict) else ())):
         if name not in awake:
             raise InputError(
-                f"{phase.place}: block {name} is off and cannot train; switch it on, or leave it out"
+                f"{phase.place}: part {name} is off and cannot train; switch it on, or leave it out"
             )
     trained = [name for name in awake if phase.train is None or name in phase.train]
     if isinstance(phase.lr_factor, dict):
@@ -144,7 +146,15 @@ def plan_table(plan: Sequence[ResolvedPhase]) -> str:
     from atft.evaluation.comparison_table import render
 
     table = Table(title="curriculum", box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
-    for heading in ("phase", "epochs", "blocks on", "trains, x learning rate", "terms", "horizons", "gate"):
+    for heading in (
+        "phase",
+        "epochs",
+        "parts on",
+        "trains, x learning rate",
+        "terms",
+        "horizons",
+        "criterion",
+    ):
         table.add_column(heading)
     for phase in plan:
         table.add_row(phase.name, *phase_cells(phase).values())
@@ -154,20 +164,23 @@ def plan_table(plan: Sequence[ResolvedPhase]) -> str:
 def phase_cells(phase: ResolvedPhase) -> dict[str, str]:
     """What a phase does, in words, by what it concerns."""
     rates = set(phase.lr_factors.values())
-    everything = set(phase.lr_factors) == set(phase.blocks_on) | {"input", "heads"}
+    everything = set(phase.lr_factors) == set(phase.parts_on) | {"input", "heads"}
     if everything and len(rates) == 1:
         trains = f"all x{rates.pop():g}"
     else:
         trains = ", ".join(f"{name} x{factor:g}" for name, factor in phase.lr_factors.items())
-    gate = phase.gate
-    asked = f"{gate.otherwise} unless {gate.condition()} (epoch {phase.gate_epoch + 1})" if gate else "none"
+    criterion = phase.criterion
+    verdict = "none"
+    if criterion:
+        epoch = phase.criterion_epoch + 1
+        verdict = f"{criterion.otherwise} unless {criterion.condition()} (epoch {epoch})"
     return {
         "epochs": f"{phase.first_epoch + 1}-{phase.first_epoch + phase.epochs}",
-        "blocks on": ", ".join(phase.blocks_on) or "none",
+        "parts on": ", ".join(phase.parts_on) or "none",
         "trains": trains,
         "terms": "balanced" if phase.terms is None else _weights(phase.terms),
         "horizons": ", ".join(f"{h}d {share:.2g}" for h, share in phase.horizon_shares.items()),
-        "gate": asked,
+        "criterion": verdict,
     }
 
 

@@ -1,11 +1,11 @@
 """Runs a curriculum: at each epoch's start the network, the optimiser and the loss are set as the phase says.
 
-Everything is built once. A phase switches blocks, lets parameter groups train or rest (``requires_grad``), and
+Everything is built once. A phase switches parts, lets parameter groups train or rest (``requires_grad``), and
 sets factors and weights; what it sets is a function of the epoch alone, so that a resumed run goes on exactly.
 At each epoch's end it is checked that the epoch ran that way. Its neighbours are told: early stopping counts its
 patience afresh in each phase (the best score and checkpoint stay the whole run's); the spike guard learns its
 range anew, since another loss may lie elsewhere; DDP looks for parameters that rest; a checkpoint remembers its
-blocks (`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.
+parts (`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.
 Cost: one pass over the resting parameters an epoch.
 """
 
@@ -27,17 +27,17 @@ from atft.callbacks.curriculum.plan import (
     plan_table,
     resolve,
 )
-from atft.callbacks.curriculum.state import apply_phase, fingerprints, let_train, refuse_other_state
+from atft.callbacks.curriculum.state import apply_phase, check_state, fingerprints, let_train
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.alarm import announce, sound_alarm
 from atft.callbacks.record.receipt import PhaseRun
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
-from atft.errors import GateFailed, InputError, nearest
+from atft.errors import CriterionFailed, InputError, nearest
 
 
 class PhaseSchedule(pl.Callback):
-    """Train in phases: blocks, parameter groups, learning rates, loss weights and gates by epoch.
+    """Train in phases: parts, parameter groups, learning rates, loss weights and criteria by epoch.
 
     Args:
         phases: in the order in which they run; none trains all epochs as the model's configuration says.
@@ -65,13 +65,13 @@ class PhaseSchedule(pl.Callback):
         """Resolve the phases against the model, and refuse what cannot run.
 
         Raises:
-            InputError: a phase contradicts the model, a gate asks for a metric that nothing logs, or the trainer
-                cannot run the phases.
+            InputError: a phase contradicts the model, a criterion reads a metric that nothing logs, or the
+                trainer cannot run the phases.
         """
         self.plan = resolve(self.phases, pl_module.network.options, pl_module.objective.options)
         for phase in self.plan:
-            if phase.gate is not None:
-                _refuse_gate(phase, trainer, pl_module.logged_names())
+            if phase.criterion is not None:
+                _check_criterion(phase, trainer, pl_module.logged_names())
         weights = {(tuple((p.terms or {}).items()), tuple(p.horizon_shares.items())) for p in self.plan}
         for callback in trainer.callbacks if len(weights) > 1 else ():  # type: ignore[attr-defined]
             if getattr(callback, "monitor", None) == "train/loss":
@@ -96,10 +96,10 @@ class PhaseSchedule(pl.Callback):
             trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the plan; refuse to go on behind a gate that said no."""
+        """Print the plan; refuse to go on behind a criterion that said no."""
         if not self.plan:
             return
-        self._refuse_passed_gates()
+        self._check_passed_criteria()
         announce(trainer, plan_table(self.plan), self.quiet)
         left = [p.name for p in self.plan if p.first_epoch >= (trainer.max_epochs or 0)]
         if left:
@@ -134,29 +134,29 @@ class PhaseSchedule(pl.Callback):
         if not self.plan:
             return
         phase = self.plan[phase_at(self.plan, trainer.current_epoch)]
-        refuse_other_state(phase, pl_module, trainer.optimizers[0], self._resting)
+        check_state(phase, pl_module, trainer.optimizers[0], self._resting)
         self.runs[-1].last_epoch = trainer.current_epoch + 1
-        if phase.gate is not None and phase.gate_epoch == trainer.current_epoch:
+        if phase.criterion is not None and phase.criterion_epoch == trainer.current_epoch:
             self._ask(phase, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say in which phase the best checkpoint was selected: it is scored with that phase's blocks."""
+        """Say in which phase the best checkpoint was selected: it is scored with that phase's parts."""
         self._say_pending(trainer)
         checkpoint = find_checkpoint(trainer)
         if self.plan and checkpoint is not None and checkpoint.selected is not None:
             epoch = checkpoint.selected.epoch
             phase = self.plan[phase_at(self.plan, epoch)]
-            blocks = ", ".join(phase.blocks_on) or "none"
+            parts = ", ".join(phase.parts_on) or "none"
             announce(
                 trainer,
-                f"best checkpoint: epoch {epoch + 1}, phase {phase.name} (blocks on: {blocks})",
+                f"best checkpoint: epoch {epoch + 1}, phase {phase.name} (parts on: {parts})",
                 self.quiet,
             )
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fail the run whose gate says so, once its last epoch is recorded."""
+        """Fail the run whose criterion says so, once its last epoch is recorded."""
         if self._refused is not None:
-            raise GateFailed(self._refused)
+            raise CriterionFailed(self._refused)
 
     # -- what a checkpoint carries
 
@@ -178,7 +178,7 @@ class PhaseSchedule(pl.Callback):
                 name=phase.name,
                 first_epoch=epoch + 1,
                 last_epoch=epoch + 1,
-                blocks=phase.blocks_on,
+                parts=phase.parts_on,
                 lr_factors=dict(phase.lr_factors),
                 terms=dict(phase.terms or {}),
                 horizon_shares={f"{h}d": share for h, share in phase.horizon_shares.items()},
@@ -201,41 +201,43 @@ class PhaseSchedule(pl.Callback):
                 callback.forget()
 
     def _ask(self, phase: ResolvedPhase, trainer: pl.Trainer) -> None:
-        gate = phase.gate
-        assert gate is not None
-        if gate.metric not in trainer.callback_metrics:
+        criterion = phase.criterion
+        assert criterion is not None
+        if criterion.metric not in trainer.callback_metrics:
             raise InputError(
-                f"gate of phase {phase.name}: epoch {phase.gate_epoch + 1} logged no {gate.metric}"
+                f"criterion of phase {phase.name}: epoch {phase.criterion_epoch + 1} logged no {criterion.metric}"
             )
-        value = float(trainer.callback_metrics[gate.metric])
-        no = trainer.strategy.reduce_boolean_decision(not gate.passes(value), all=False)
-        said = f"{gate.metric} {value:.4g} after epoch {phase.gate_epoch + 1}, asked {gate.condition()}"
-        self.runs[-1].gate = f"{gate.otherwise if no else 'passed'}: {said}"
+        value = float(trainer.callback_metrics[criterion.metric])
+        no = trainer.strategy.reduce_boolean_decision(not criterion.passes(value), all=False)
+        epoch = phase.criterion_epoch + 1
+        said = f"{criterion.metric} {value:.4g} after epoch {epoch}, asked {criterion.condition()}"
+        self.runs[-1].criterion = f"{criterion.otherwise if no else 'passed'}: {said}"
         if not no:
             return
-        text = f"gate of phase {phase.name}: {said}"
-        if gate.otherwise == "continue":
+        text = f"criterion of phase {phase.name}: {said}"
+        if criterion.otherwise == "continue":
             self._pending = text
             return
         trainer.should_stop = True
-        if gate.otherwise == "fail":
+        if criterion.otherwise == "fail":
             self._refused = text
         record = find_record(trainer)
-        if record is not None and self._refused is None:  # a run that a gate fails is not concluded
+        if record is not None and self._refused is None:  # a run that a criterion fails is not concluded
             record.stopped = text
 
-    def _refuse_passed_gates(self) -> None:
-        """A resumed run is not a way around a gate."""
-        gates = {p.name: p.gate for p in self.plan if p.gate is not None}
+    def _check_passed_criteria(self) -> None:
+        """A resumed run is not a way around a criterion."""
+        criteria = {p.name: p.criterion for p in self.plan if p.criterion is not None}
         for run in self.runs:
-            gate = gates.get(run.name)
+            criterion = criteria.get(run.name)
             if (
-                gate is not None
-                and run.gate.startswith(("stop", "fail"))
-                and run.gate.endswith(gate.condition())
+                criterion is not None
+                and run.criterion.startswith(("stop", "fail"))
+                and run.criterion.endswith(criterion.condition())
             ):
-                raise GateFailed(
-                    f"gate of phase {run.name} ended this run ({run.gate}); change the gate to go on from here"
+                raise CriterionFailed(
+                    f"criterion of phase {run.name} ended this run ({run.criterion}); "
+                    f"change the criterion to go on from here"
                 )
 
     def _say_pending(self, trainer: pl.Trainer) -> None:
@@ -245,21 +247,21 @@ class PhaseSchedule(pl.Callback):
             self._pending = None
 
 
-def _refuse_gate(phase: ResolvedPhase, trainer: pl.Trainer, known: set[str]) -> None:
-    gate = phase.gate
-    assert gate is not None
-    if gate.metric not in known:
+def _check_criterion(phase: ResolvedPhase, trainer: pl.Trainer, known: set[str]) -> None:
+    criterion = phase.criterion
+    assert criterion is not None
+    if criterion.metric not in known:
         raise InputError(
-            f"gate of phase {phase.name}: no metric {gate.metric!r}{nearest(gate.metric, known)}"
+            f"criterion of phase {phase.name}: no metric {criterion.metric!r}{nearest(criterion.metric, known)}"
         )
     every = trainer.check_val_every_n_epoch or 1
-    if gate.metric.startswith("val/") and (phase.gate_epoch + 1) % every:
+    if criterion.metric.startswith("val/") and (phase.criterion_epoch + 1) % every:
         raise InputError(
-            f"gate of phase {phase.name}: epoch {phase.gate_epoch + 1} is not validated "
-            f"(trainer.check_val_every_n_epoch is {every}); move the gate"
+            f"criterion of phase {phase.name}: epoch {phase.criterion_epoch + 1} is not validated "
+            f"(trainer.check_val_every_n_epoch is {every}); move the criterion"
         )
-    if (trainer.min_epochs or 0) > phase.gate_epoch + 1:
+    if (trainer.min_epochs or 0) > phase.criterion_epoch + 1:
         raise InputError(
-            f"gate of phase {phase.name}: trainer.min_epochs {trainer.min_epochs} would go on past "
-            f"epoch {phase.gate_epoch + 1}; lower it"
+            f"criterion of phase {phase.name}: trainer.min_epochs {trainer.min_epochs} would go on past "
+            f"epoch {phase.criterion_epoch + 1}; lower it"
         )

@@ -16,14 +16,14 @@ from atft.optim.phase_rates import FACTOR, set_factors
 
 
 def apply_phase(phase: ResolvedPhase, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Set blocks, training groups, learning-rate factors and loss weights as a phase says.
+    """Set parts, training groups, learning-rate factors and loss weights as a phase says.
 
     Args:
         phase: what to set.
-        pl_module: with ``network`` (blocks and parameter groups) and ``objective`` (weights).
+        pl_module: with ``network`` (parts and parameter groups) and ``objective`` (weights).
         optimizer: with the network's named groups.
     """
-    pl_module.network.set_blocks(**phase.blocks)
+    pl_module.network.set_parts(**phase.parts)
     let_train(pl_module, phase.lr_factors)
     set_factors(optimizer, phase.lr_factors)
     pl_module.objective.set_weights(phase.terms, phase.horizon_shares)
@@ -38,7 +38,7 @@ def fingerprints(pl_module: Any, phase: ResolvedPhase) -> dict[str, Tensor]:
     }
 
 
-def refuse_other_state(
+def check_state(
     phase: ResolvedPhase, pl_module: Any, optimizer: torch.optim.Optimizer, resting: dict[str, Tensor]
 ) -> None:
     """Check after an epoch that it ran as its phase says.
@@ -54,8 +54,8 @@ def refuse_other_state(
     """
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     wrong = [
-        f"block {n} was switched otherwise"
-        for n, on in phase.blocks.items()
+        f"part {n} was switched otherwise"
+        for n, on in phase.parts.items()
         if pl_module.network.switches[n] != on
     ]
     for name, group in pl_module.network.parameter_groups().items():

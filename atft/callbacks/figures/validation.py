@@ -1,7 +1,7 @@
 """Pictures of a validation that no scalar shows, in TensorBoard's IMAGES and TIME SERIES.
 
 ``figures/*`` say how good the order is and what scores look like, ``network/*`` what the network looked at; a
-block of the network that is off has none. While the blocks pass, sums stay on the device and no score is kept.
+part of the network that is off has none. While the blocks pass, sums stay on the device and no score is kept.
 Cost of a validation: the sums of each block, one more pass for four of its blocks, and about a tenth of a second
 to draw each figure.
 """
@@ -121,7 +121,7 @@ def block_sums(forecast: Forecast, batch: DayBatch, transform: Any) -> dict[str,
 
 
 def explanation_sums(told: Any, batch: DayBatch) -> dict[str, Tensor]:
-    """Reduce what the network tells of a block; nothing of a block of the network that is off.
+    """Reduce what the network tells of a block; nothing of a part of the network that is off.
 
     Args:
         told: an `atft.nn.network.Explanation`.

@@ -37,11 +37,14 @@ def check_content(content: Any, place: str) -> dict[str, Any]:
         if key in content and not is_right(content[key]):
             raise InputError(f"{place}: {key} is not {needed}; {ADVICE}")
     own = content.get("atft", {})
+    for former, name in FORMER_NAMES.items():
+        if former in own:
+            own[name] = own.pop(former)
     for key, (is_right, needed) in OWN_ENTRIES.items():
         if key in own and not is_right(own[key]):
             raise InputError(f"{place}: atft.{key} is not {needed}; {ADVICE}")
-    if set(own.get("blocks", {})) != set(own.get("blocks_asked", {})):
-        raise InputError(f"{place}: atft.blocks and atft.blocks_asked name different blocks; {ADVICE}")
+    if set(own.get("parts", {})) != set(own.get("parts_asked", {})):
+        raise InputError(f"{place}: atft.parts and atft.parts_asked name different parts; {ADVICE}")
     for name, tensor in tensors_of(content):
         if not _is_plain(tensor):
             raise InputError(f"{place}: {name} is no plain tensor; {ADVICE}")
@@ -133,9 +136,12 @@ OWN_ENTRIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "features": (_are_features, "a list of different names"),
     "config": (_is_word, "text"),
     "optimizer": (_is_word, "a name"),
-    "blocks": (_is_mapping(lambda v: isinstance(v, bool)), "a mapping of true and false"),
-    "blocks_asked": (_is_mapping(lambda v: isinstance(v, bool)), "a mapping of true and false"),
+    "parts": (_is_mapping(lambda v: isinstance(v, bool)), "a mapping of true and false"),
+    "parts_asked": (_is_mapping(lambda v: isinstance(v, bool)), "a mapping of true and false"),
     "balanced": (_is_mapping(_is_number), "a mapping of numbers"),
     "measured": (_is_mapping(_is_number), "a mapping of numbers"),
 }
 """What `RankingTask` adds, under ``atft``."""
+
+FORMER_NAMES = {"blocks": "parts", "blocks_asked": "parts_asked"}
+"""Entries under ``atft`` that earlier versions wrote under another name."""

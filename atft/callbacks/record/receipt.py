@@ -37,23 +37,23 @@ class PhaseRun:
     name: str
     first_epoch: int
     last_epoch: int
-    blocks: list[str] = field(default_factory=list)
-    """Blocks that were on."""
+    parts: list[str] = field(default_factory=list)
+    """Parts of the network that were on."""
     lr_factors: dict[str, float] = field(default_factory=dict)
     """Multiple of the schedule's learning rate of each parameter group that trained."""
     terms: dict[str, float] = field(default_factory=dict)
     horizon_shares: dict[str, float] = field(default_factory=dict)
-    gate: str = ""
-    """What the gate said, with the figure; empty where it was not asked."""
+    criterion: str = ""
+    """Outcome of the criterion, with the figure; empty where none was checked."""
 
 
 @dataclass
 class Receipt:
     """The run's own account. ``status`` is running, completed, stopped, failed or limited.
 
-    ``running`` lasts until all is written that follows training. ``stopped``: ended early (early stopping, a gate,
-    a time limit, a callback, a signal). ``limited``: a debugging limit was on, so the figures speak of a part of
-    the data. ``failed``: an error, no optimiser step, or a final metric that is not a number.
+    ``running`` lasts until all is written that follows training. ``stopped``: ended early (early stopping, the
+    criterion of a phase, a time limit, a callback, a signal). ``limited``: a debugging limit was on, so the figures
+    speak of a part of the data. ``failed``: an error, no optimiser step, or a final metric that is not a number.
     ``resumed_from`` is the checkpoint that training went on from; ``retried_from`` the directory of the failed
     trial that a sweep's trial takes the place of, whether or not it left a checkpoint to go on from.
     """

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from atft.commands.moved_keys import check_moved
 from atft.errors import InputError
 from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
@@ -221,6 +222,7 @@ def _check_keys(sweep: SweepOptions) -> None:
         raise InputError(f"{both[0]} stands in space and in fixed; keep one")
     keys = [*sweep.space, *sweep.fixed]
     for key in keys:
+        check_moved(key, "space: " if key in sweep.space else "fixed: ")
         if not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", key):
             raise InputError(f"space and fixed are named by dotted keys, got {key!r:.60}")
         above = next((other for other in keys if key.startswith(f"{other}.")), None)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from atft.commands.moved_keys import check_moved
 from atft.errors import InputError, nearest
 from atft.yaml_text import read_value
 
@@ -37,6 +38,7 @@ def typed(kind: type[Options], given: Mapping[str, Any], inside: str = "") -> Op
     values = {}
     for key, value in given.items():
         if key not in hints:
+            check_moved(inside + str(key), command="sweep")
             raise InputError(f"unknown key {inside + str(key)!r:.60}{nearest(str(key), hints)}")
         values[key] = _value(hints[key], value, inside + key)
     for known in fields(kind):  # type: ignore[arg-type]

@@ -1,18 +1,18 @@
-"""A phase or gate that no model could make sense of is refused in one line; a gate passes strictly."""
+"""A phase or criterion that no model could make sense of is refused in one line; a criterion passes strictly."""
 
 import math
 from typing import Any
 
 import pytest
 
-from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.errors import InputError
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocks": {"grph": True}}, "curriculum.phases 'p': no block 'grph'; did you mean 'graph'?"),
+        ({"parts": {"grph": True}}, "curriculum.phases 'p': no part 'grph'; did you mean 'graph'?"),
         ({"train": ["head"]}, "curriculum.phases 'p': no parameter group 'head'; did you mean 'heads'?"),
         ({"lr_factor": {"fam": 1.0}}, "curriculum.phases 'p': no parameter group 'fam'; did you mean 'fan'?"),
         ({"terms": {"sharp": 1.0}}, "curriculum.phases 'p': no term 'sharp'; did you mean 'sharpe'?"),
@@ -25,7 +25,7 @@ from atft.errors import InputError
         ),
         ({"lr_factor": {"heads": math.nan}}, "'p': lr_factor must be above 0, got nan"),
         ({"train": []}, "'p': train names no group; null trains all that are on"),
-        ({"gate": Gate(above=0.0, at_epoch=3)}, "'p': gate.at_epoch must be 1 to 2, got 3"),
+        ({"criterion": Criterion(above=0.0, at_epoch=3)}, "'p': criterion.at_epoch must be 1 to 2, got 3"),
     ],
 )
 def test_a_phase_that_cannot_be_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
@@ -35,12 +35,16 @@ def test_a_phase_that_cannot_be_is_refused_in_one_line(options: dict[str, Any], 
 
 
 @pytest.mark.parametrize("bounds", [{}, {"above": 1.0, "below": 2.0}, {"above": math.nan}])
-def test_a_gate_needs_one_number(bounds: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="gate on val/rank_ic: give one number, above or below"):
-        Gate(**bounds)  # type: ignore[arg-type]
+def test_a_criterion_needs_one_number(bounds: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="criterion on val/rank_ic: give one number, above or below"):
+        Criterion(**bounds)  # type: ignore[arg-type]
 
 
-def test_a_gate_passes_strictly_beyond_its_number_and_never_what_is_no_number() -> None:
-    assert [Gate(above=0.01).passes(v) for v in (0.02, 0.01, math.nan)] == [True, False, False]
-    assert [Gate("train/loss", below=1.0).passes(v) for v in (0.9, 1.0, math.nan)] == [True, False, False]
-    assert Gate("train/loss", below=1.0).condition() == "train/loss < 1"
+def test_a_criterion_passes_strictly_beyond_its_number_and_never_what_is_no_number() -> None:
+    assert [Criterion(above=0.01).passes(v) for v in (0.02, 0.01, math.nan)] == [True, False, False]
+    assert [Criterion("train/loss", below=1.0).passes(v) for v in (0.9, 1.0, math.nan)] == [
+        True,
+        False,
+        False,
+    ]
+    assert Criterion("train/loss", below=1.0).condition() == "train/loss < 1"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.callbacks.curriculum.plan import check_names, phase_at, plan_table, resolve
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
@@ -18,34 +18,34 @@ OBJECTIVE = ObjectiveOptions(
 
 def test_what_a_phase_leaves_unsaid_is_the_models_own() -> None:
     (phase,) = resolve([Phase("all", 3)], NETWORK, OBJECTIVE)
-    assert phase.blocks == {"variable_selection": True, "fan": True, "encoder": False, "graph": True}
+    assert phase.parts == {"variable_selection": True, "fan": True, "encoder": False, "graph": True}
     assert phase.lr_factors == dict.fromkeys(["variable_selection", "fan", "graph", "input", "heads"], 1.0)
     assert phase.terms == OBJECTIVE.terms and phase.horizon_shares == {1: 0.75, 5: 0.25}
 
 
 def test_a_phase_takes_nothing_over_from_the_phase_before() -> None:
-    loud = Phase("loud", 2, blocks={"fan": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0})
+    loud = Phase("loud", 2, parts={"fan": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0})
     _, after = resolve([loud, Phase("plain", 2)], NETWORK, OBJECTIVE)
     (alone,) = resolve([Phase("plain", 2)], NETWORK, OBJECTIVE)
-    assert (after.blocks, after.lr_factors, after.terms) == (alone.blocks, alone.lr_factors, alone.terms)
+    assert (after.parts, after.lr_factors, after.terms) == (alone.parts, alone.lr_factors, alone.terms)
 
 
 def test_what_a_phase_says_is_what_the_plan_holds() -> None:
     said = Phase(
         "said",
         4,
-        blocks={"graph": False, "encoder": True},
+        parts={"graph": False, "encoder": True},
         train=["heads", "encoder"],
         lr_factor={"heads": 0.1},
         terms={"sharpe": 2.0},
         horizon_weights=[1.0, 1.0],
-        gate=Gate(above=0.01, at_epoch=2),
+        criterion=Criterion(above=0.01, at_epoch=2),
     )
     (_, phase) = resolve([Phase("first", 3), said], NETWORK, OBJECTIVE)
-    assert phase.blocks_on == ["variable_selection", "fan", "encoder"]
+    assert phase.parts_on == ["variable_selection", "fan", "encoder"]
     assert phase.lr_factors == {"encoder": 1.0, "heads": 0.1}
     assert phase.terms == {"ic": 0.5, "rank_ic": 0.5, "sharpe": 2.0}
-    assert phase.horizon_shares == {1: 0.5, 5: 0.5} and (phase.first_epoch, phase.gate_epoch) == (3, 4)
+    assert phase.horizon_shares == {1: 0.5, 5: 0.5} and (phase.first_epoch, phase.criterion_epoch) == (3, 4)
 
 
 def test_the_phase_is_a_function_of_the_epoch() -> None:
@@ -55,7 +55,7 @@ def test_the_phase_is_a_function_of_the_epoch() -> None:
 
 def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
     rows = [
-        Phase("Baseline", 5, blocks={"fan": False, "graph": False}, gate=Gate(above=0.01)),
+        Phase("Baseline", 5, parts={"fan": False, "graph": False}, criterion=Criterion(above=0.01)),
         Phase("Fine-tuning", 6, lr_factor=0.1, train=["heads"], terms={"sharpe": 0.3}),
     ]
     text = plan_table(resolve(rows, NETWORK, OBJECTIVE))
@@ -71,8 +71,8 @@ def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": ["encoder"]}, "'p': block encoder is off and cannot train"),
-        ({"lr_factor": {"encoder": 0.5}}, "'p': block encoder is off and cannot train"),
+        ({"train": ["encoder"]}, "'p': part encoder is off and cannot train"),
+        ({"lr_factor": {"encoder": 0.5}}, "'p': part encoder is off and cannot train"),
         ({"train": ["heads"], "lr_factor": {"fan": 0.5}}, "'p': lr_factor names fan, which train leaves out"),
         ({"terms": {"huber": 1.0}}, "'p': term huber is not in model.objective.terms; name it there"),
         ({"terms": {"ic": -1.0}}, "'p': objective.terms.ic must be a number >= 0, got -1.0"),

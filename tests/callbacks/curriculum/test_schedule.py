@@ -1,4 +1,4 @@
-"""A run in phases: each epoch as its phase says, resumed exactly, scored with the blocks it was selected with."""
+"""A run in phases: each epoch as its phase says, resumed exactly, scored with the parts it was selected with."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 
 from atft.batch import DayBatch
-from atft.callbacks.curriculum.phase import Gate, Phase
+from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.receipt import read_receipt
@@ -26,7 +26,7 @@ from small_task import IN_MEMORY, SIZES, fit, small_task
 
 pytestmark = IN_MEMORY
 PHASES = [
-    {"name": "Baseline", "epochs": 1, "blocks": {"fan": False, "graph": False}, "gate": {"above": -1.0}},
+    {"name": "Baseline", "epochs": 1, "parts": {"fan": False, "graph": False}, "criterion": {"above": -1.0}},
     {"name": "Graph", "epochs": 2, "lr_factor": 0.9, "terms": {"ranknet": 0.2}},
 ]
 
@@ -39,7 +39,7 @@ def test_phases_train_what_separate_runs_would_train(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
     batch, phased = make_batch(), task()
-    schedule = PhaseSchedule([Phase("first", 1, blocks={"graph": False}), Phase("second", 1, lr_factor=0.5)])
+    schedule = PhaseSchedule([Phase("first", 1, parts={"graph": False}), Phase("second", 1, lr_factor=0.5)])
     fit(phased, [batch], tmp_path, schedule, max_epochs=2)
     first = task(graph=False)
     fit(first, [batch], tmp_path, max_epochs=1)
@@ -60,7 +60,7 @@ def test_a_part_that_rests_in_the_first_phase_is_known_to_the_optimiser(
 ) -> None:
     phased = task(graph=False)
     before = [p.detach().clone() for p in phased.network.graph.parameters()]
-    schedule = PhaseSchedule([Phase("off", 1), Phase("on", 1, blocks={"graph": True})])
+    schedule = PhaseSchedule([Phase("off", 1), Phase("on", 1, parts={"graph": True})])
     trainer = fit(phased, [make_batch()], tmp_path, schedule, max_epochs=2)
     assert "graph" in [g["name"] for g in trainer.optimizers[0].param_groups]
     moved = [not torch.equal(p, q) for p, q in zip(phased.network.graph.parameters(), before, strict=True)]
@@ -72,11 +72,11 @@ def test_a_callback_that_meddles_with_a_phase_ends_the_run(
 ) -> None:
     class Meddler(pl.Callback):
         def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
-            module.network.set_blocks(graph=True)
+            module.network.set_parts(graph=True)
 
-    schedule = PhaseSchedule([Phase("first", 1, blocks={"graph": False})])
+    schedule = PhaseSchedule([Phase("first", 1, parts={"graph": False})])
     with pytest.raises(
-        PhaseNotApplied, match="phase first was not applied: block graph was switched otherwise"
+        PhaseNotApplied, match="phase first was not applied: part graph was switched otherwise"
     ):
         fit(task(), [make_batch()], tmp_path, schedule, Meddler(), max_epochs=1)
 
@@ -108,23 +108,27 @@ def test_a_phase_that_changes_the_loss_is_no_spike(
     ("phase", "options", "message"),
     [
         (
-            Phase("p", 1, gate=Gate("val/rankic", above=0.0)),
+            Phase("p", 1, criterion=Criterion("val/rankic", above=0.0)),
             {},
             "no metric 'val/rankic'; did you mean 'val/rank_ic'",
         ),
-        (Phase("p", 1, gate=Gate(above=0.0)), {"check_val_every_n_epoch": 2}, "epoch 1 is not validated"),
         (
-            Phase("p", 1, gate=Gate(above=0.0)),
+            Phase("p", 1, criterion=Criterion(above=0.0)),
+            {"check_val_every_n_epoch": 2},
+            "epoch 1 is not validated",
+        ),
+        (
+            Phase("p", 1, criterion=Criterion(above=0.0)),
             {"min_epochs": 5},
             "trainer.min_epochs 5 would go on past epoch 1",
         ),
     ],
 )
-def test_a_gate_that_could_not_be_asked_is_refused(
+def test_a_criterion_that_could_not_be_asked_is_refused(
     phase: Phase, options: dict[str, Any], message: str
 ) -> None:
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **options)
-    with pytest.raises(InputError, match=f"gate of phase p: {message}"):
+    with pytest.raises(InputError, match=f"criterion of phase p: {message}"):
         PhaseSchedule([phase]).bind(trainer, task())
 
 
@@ -174,31 +178,33 @@ def test_a_run_prints_its_plan_and_each_change(phased: Any) -> None:
             < text.index("phase 2/2 Graph   epochs: 2-3")
             < text.index("epoch   2/3")
         )
-    assert "blocks on: variable_selection, fan, encoder, graph" in log and "trains: all x0.9" in log
-    assert "best checkpoint: epoch 1, phase Baseline (blocks on: variable_selection, encoder)" in log
+    assert "parts on: variable_selection, fan, encoder, graph" in log and "trains: all x0.9" in log
+    assert "best checkpoint: epoch 1, phase Baseline (parts on: variable_selection, encoder)" in log
 
 
 def test_the_receipt_tells_the_phases_as_they_ran(phased: Any) -> None:
     receipt = read_receipt(phased[1])
     first, second = receipt.phases
     assert (first.name, first.first_epoch, first.last_epoch) == ("Baseline", 1, 1)
-    assert first.blocks == ["variable_selection", "encoder"] and first.terms["ranknet"] == 0
-    assert first.gate.startswith("passed: val/rank_ic ") and first.gate.endswith("asked val/rank_ic > -1")
-    assert (second.name, second.first_epoch, second.last_epoch, second.gate) == ("Graph", 2, 3, "")
+    assert first.parts == ["variable_selection", "encoder"] and first.terms["ranknet"] == 0
+    assert first.criterion.startswith("passed: val/rank_ic ") and first.criterion.endswith(
+        "asked val/rank_ic > -1"
+    )
+    assert (second.name, second.first_epoch, second.last_epoch, second.criterion) == ("Graph", 2, 3, "")
     assert second.terms["ranknet"] == 0.2 and set(second.lr_factors.values()) == {0.9}
     assert receipt.status == "completed" and "ranknet" in receipt.terms
     epochs = json.loads((phased[1] / "metrics.json").read_text())["epochs"]
     assert [e["train/phase"] for e in epochs] == [1.0, 2.0, 2.0]
 
 
-def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_blocks(
+def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
     phased: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     _, run, _ = phased
     best = run / "best_model.ckpt"
     held = torch.load(best)
     assert held["epoch"] == 0
-    assert held["atft"]["blocks"] == {
+    assert held["atft"]["parts"] == {
         "variable_selection": True,
         "fan": False,
         "encoder": True,
@@ -213,7 +219,7 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_blocks(
 
     assert validated(best) == pytest.approx(measured, abs=1e-4)
     # The control: without its switches the same weights are another model.
-    held["atft"]["blocks"] = held["atft"]["blocks_asked"]
+    held["atft"]["parts"] = held["atft"]["parts_asked"]
     torch.save(held, tmp_path / "forgetful.ckpt")
     assert abs(validated(tmp_path / "forgetful.ckpt") - measured) > 1e-3
     again = tmp_path / "again.parquet"
@@ -241,15 +247,15 @@ def test_a_run_resumed_across_a_phases_border_equals_the_uninterrupted_one(
 
 
 @pytest.mark.parametrize("otherwise", ["stop", "fail", "continue"])
-def test_a_gate_ends_a_hopeless_run_and_says_why(
+def test_a_criterion_ends_a_hopeless_run_and_says_why(
     otherwise: str, phased: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    gate = {"metric": "val/rank_ic", "above": 0.99, "otherwise": otherwise}
-    asked = json.dumps([{**PHASES[0], "gate": gate}, {**PHASES[1], "epochs": 1}])
+    criterion = {"metric": "val/rank_ic", "above": 0.99, "otherwise": otherwise}
+    asked = json.dumps([{**PHASES[0], "criterion": criterion}, {**PHASES[1], "epochs": 1}])
     words = ["--config", phased[0], "--trainer.default_root_dir", tmp_path, "--curriculum.phases", asked]
     outcome, run = atft("fit", *words), tmp_path / "tiny" / "version_0"
-    receipt, said = read_receipt(run), "gate of phase Baseline: val/rank_ic "
-    assert receipt.phases[0].gate.startswith(f"{otherwise}: val/rank_ic ")
+    receipt, said = read_receipt(run), "criterion of phase Baseline: val/rank_ic "
+    assert receipt.phases[0].criterion.startswith(f"{otherwise}: val/rank_ic ")
     if otherwise == "continue":
         assert outcome.code == 0 and receipt.epochs == 2 and receipt.status == "completed"
         assert receipt.alarms[0].startswith(said)
@@ -261,10 +267,10 @@ def test_a_gate_ends_a_hopeless_run_and_says_why(
         assert f"stopped ({said}" in outcome.out
     else:
         assert outcome.code == 1 and receipt.status == "failed"
-        assert receipt.reason.startswith(f"GateFailed: {said}")
+        assert receipt.reason.startswith(f"CriterionFailed: {said}")
         assert outcome.err.strip().splitlines()[-1].startswith(f"atft: error: {said}")
     again = atft("fit", *words, "--ckpt_path=last")
-    assert again.code == 1 and "change the gate to go on from here" in again.err
+    assert again.code == 1 and "change the criterion to go on from here" in again.err
 
 
 @pytest.mark.slow

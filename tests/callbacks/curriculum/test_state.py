@@ -1,4 +1,4 @@
-"""A phase computes what a network built without the block computes; one that did not hold is caught."""
+"""A phase computes what a network built without the part computes; one that did not hold is caught."""
 
 import subprocess
 import sys
@@ -14,11 +14,11 @@ import torch
 from atft.batch import DayBatch
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.curriculum.plan import ResolvedPhase, resolve
-from atft.callbacks.curriculum.state import apply_phase, fingerprints, refuse_other_state
+from atft.callbacks.curriculum.state import apply_phase, check_state, fingerprints
 from atft.errors import PhaseNotApplied
 from atft.losses.objective import ObjectiveOptions
 from atft.nn.network import ATFTGATFAN
-from atft.nn.options import BLOCKS, NetworkOptions
+from atft.nn.options import PARTS, NetworkOptions
 from atft.tasks.ranking import RankingTask
 
 OPTIONS = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], dropout=0.0, gat_dropout=0.0)
@@ -39,13 +39,13 @@ def resolved(owner: RankingTask, **options: Any) -> ResolvedPhase:
     return phase
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_phase_computes_what_a_network_built_without_the_block_computes(
-    block: str, make_batch: Callable[..., DayBatch]
+@pytest.mark.parametrize("part", PARTS)
+def test_a_phase_computes_what_a_network_built_without_the_part_computes(
+    part: str, make_batch: Callable[..., DayBatch]
 ) -> None:
     phased, batch = task(), make_batch()
-    apply_phase(resolved(phased, blocks={block: False}), phased, phased.build_optimizer(1)[0])
-    switched: dict[str, Any] = {block: False}
+    apply_phase(resolved(phased, parts={part: False}), phased, phased.build_optimizer(1)[0])
+    switched: dict[str, Any] = {part: False}
     without = ATFTGATFAN(replace(OPTIONS, **switched), n_features=5)
     without.load_state_dict(phased.network.state_dict())
     ours, theirs = phased.network(batch).score, without(batch).score
@@ -71,7 +71,7 @@ network = ATFTGATFAN(options, n_features=5)
 compiled = torch.compile(network, backend="aot_eager")
 seen = []
 for switches in ({"graph": False}, {"graph": True, "fan": False}, {"fan": True}):
-    network.set_blocks(**switches)
+    network.set_parts(**switches)
     trained = [p for p in network.parameters() if p.requires_grad]
     scores = [compiled(batch).score, network(batch).score]
     ours, theirs = (torch.autograd.grad(s.square().sum(), trained) for s in scores)
@@ -107,7 +107,7 @@ def test_a_step_moves_exactly_the_groups_that_train(make_batch: Callable[..., Da
     phased = task()
     phase = resolved(phased, train=["heads", "graph"])
     before = {n: [p.detach().clone() for p in g] for n, g in phased.network.parameter_groups().items()}
-    refuse_other_state(phase, phased, *stepped(phased, phase, make_batch()))
+    check_state(phase, phased, *stepped(phased, phase, make_batch()))
     moved = {
         name
         for name, group in phased.network.parameter_groups().items()
@@ -125,13 +125,13 @@ def rest(owner: RankingTask, optimizer: Any) -> None:
 
 
 def train_more(owner: RankingTask, optimizer: Any) -> None:
-    owner.network.set_blocks(fan=True)
+    owner.network.set_parts(fan=True)
     owner.network.switches["fan"] = False
 
 
 def move_resting(owner: RankingTask, optimizer: Any) -> None:
     with torch.no_grad():
-        next(owner.network.block_parameters("fan")).mul_(1.001)
+        next(owner.network.part_parameters("fan")).mul_(1.001)
 
 
 def forget_factor(owner: RankingTask, optimizer: Any) -> None:
@@ -149,7 +149,7 @@ def forget_group(owner: RankingTask, optimizer: Any) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "message"),
     [
-        (switch_on, "block fan was switched otherwise"),
+        (switch_on, "part fan was switched otherwise"),
         (rest, "heads rested"),
         (train_more, "fan trained"),
         (move_resting, "fan rests and has moved"),
@@ -162,9 +162,9 @@ def test_a_phase_that_did_not_hold_is_caught(
     sabotage: Callable[..., None], message: str, make_batch: Callable[..., DayBatch]
 ) -> None:
     phased = task()
-    phase = resolved(phased, blocks={"fan": False}, lr_factor=0.5, terms={"rank_ic": 0.3})
+    phase = resolved(phased, parts={"fan": False}, lr_factor=0.5, terms={"rank_ic": 0.3})
     optimizer, resting = stepped(phased, phase, make_batch())
-    refuse_other_state(phase, phased, optimizer, resting)
+    check_state(phase, phased, optimizer, resting)
     sabotage(phased, optimizer)
     with pytest.raises(PhaseNotApplied, match=f"phase p was not applied: {message}"):
-        refuse_other_state(phase, phased, optimizer, resting)
+        check_state(phase, phased, optimizer, resting)

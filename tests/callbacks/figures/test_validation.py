@@ -42,9 +42,9 @@ def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch])
     told = {"selection": "variable_selection", "attention": "encoder", "heard": "graph"}
     assert set(told) < set(explanation_sums(network.explain(batch), batch))
     for name, block in told.items():
-        network.set_blocks(**{block: False})
+        network.set_parts(**{block: False})
         assert name not in explanation_sums(network.explain(batch), batch)
-        network.set_blocks(**{block: True})
+        network.set_parts(**{block: True})
 
 
 def test_a_negative_number_of_epochs_is_refused() -> None:

@@ -52,8 +52,8 @@ def test_an_entry_of_the_tasks_own_of_another_kind_is_named(key: str) -> None:
 
 
 def test_blocks_say_what_is_on_and_what_was_asked() -> None:
-    with pytest.raises(InputError, match="name different blocks"):
-        check_content(small_checkpoint(atft={"blocks": {"fan": True}}), "a.ckpt")
+    with pytest.raises(InputError, match="name different parts"):
+        check_content(small_checkpoint(atft={"parts": {"fan": True}}), "a.ckpt")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

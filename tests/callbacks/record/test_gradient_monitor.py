@@ -14,7 +14,7 @@ from atft.callbacks.record.gradient_monitor import GradientMonitor, gradient_hea
 from atft.errors import InputError
 from atft.nn.network import ATFTGATFAN, NetworkOptions
 
-BLOCKS = {"variable_selection", "fan", "encoder", "graph", "heads", "input"}
+PARTS = {"variable_selection", "fan", "encoder", "graph", "heads", "input"}
 
 
 def stepped(batch: DayBatch, **switches: bool) -> ATFTGATFAN:
@@ -29,13 +29,13 @@ def stepped(batch: DayBatch, **switches: bool) -> ATFTGATFAN:
 def test_every_gradient_belongs_to_exactly_one_block(make_batch: Callable[..., DayBatch]) -> None:
     network = stepped(make_batch())
     parts = gradient_parts(network)
-    assert set(parts) == BLOCKS
+    assert set(parts) == PARTS
     held = [id(g) for part in parts.values() for g in part]
     assert len(held) == len(set(held)) == sum(p.grad is not None for p in network.parameters())
 
 
 def test_a_block_that_is_off_has_no_norm(make_batch: Callable[..., DayBatch]) -> None:
-    assert set(gradient_parts(stepped(make_batch(), graph=False, fan=False))) == BLOCKS - {"graph", "fan"}
+    assert set(gradient_parts(stepped(make_batch(), graph=False, fan=False))) == PARTS - {"graph", "fan"}
 
 
 def test_norms_are_those_of_the_blocks_and_add_up_to_the_whole() -> None:
@@ -67,9 +67,9 @@ def test_a_run_logs_norms_and_histograms_before_the_clip(
     asked += ["--data.loader.batch_size", "40", "--trainer.default_root_dir", tmp_path]
     assert atft("fit", "--config", tiny_run.config, *asked).code == 0
     events = EventAccumulator(str(tmp_path / "tiny" / "version_0")).Reload()
-    tags = {f"health/gradient_norm/{name}" for name in BLOCKS | {"all"}} | {"health/gradient_non_finite"}
+    tags = {f"health/gradient_norm/{name}" for name in PARTS | {"all"}} | {"health/gradient_non_finite"}
     assert tags <= set(events.Tags()["scalars"])
-    assert {f"health/gradient/{name}" for name in BLOCKS} <= set(events.Tags()["histograms"])
+    assert {f"health/gradient/{name}" for name in PARTS} <= set(events.Tags()["histograms"])
     norms = [e.value for e in events.Scalars("health/gradient_norm/all")]
     assert len(norms) > 3 and min(norms) > 1e-4
     assert len(events.Histograms("health/gradient/encoder")) < len(norms)

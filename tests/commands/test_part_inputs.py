@@ -33,7 +33,7 @@ def built(tiny_run: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 def phases(*switches: dict[str, bool]) -> list[dict[str, Any]]:
-    return [{"name": f"phase {i}", "epochs": 1, "blocks": blocks} for i, blocks in enumerate(switches)]
+    return [{"name": f"phase {i}", "epochs": 1, "parts": parts} for i, parts in enumerate(switches)]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What is switched on must have its input: checked when a run is built, before the first step.
 
-A block, a term or a weight without its input would train on nothing and say nothing: graph attention on no edges is
-a second head, a term without its columns a constant.
+A part of the network, a term or a weight without its input would train on nothing and say nothing: graph
+attention on no edges is a second head, a term without its columns a constant.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) 
     """Check that graph attention has a graph.
 
     Args:
-        task: its network says whether the block is on.
+        task: its network says whether that part is on.
         data: where the graph comes from.
-        phases: of a curriculum; one that switches the block on counts.
+        phases: of a curriculum; one that switches it on counts.
 
     Raises:
-        InputError: the block is on and there is no graph.
+        InputError: graph attention is on and there is no graph.
     """
     if data.graph_options is None and _on("graph", task, phases):
         raise InputError(
@@ -45,7 +45,7 @@ def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Pha
     """
     check_graph(task, data, phases)
     network, terms, schema = task.network.options, task.objective.options.terms, data.panel.schema
-    if network.window_norm == "none" and any(phase.blocks.get("fan") for phase in phases):
+    if network.window_norm == "none" and any(phase.parts.get("fan") for phase in phases):
         raise InputError(
             "curriculum.phases: a phase switches fan on and model.network.window_norm is none; set it to fan"
         )
@@ -73,6 +73,6 @@ def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Pha
             )
 
 
-def _on(block: str, task: RankingTask, phases: Sequence[Phase]) -> bool:
-    asked = bool(getattr(task.network.options, block))
-    return any(phase.blocks.get(block, asked) for phase in phases) if phases else asked
+def _on(part: str, task: RankingTask, phases: Sequence[Phase]) -> bool:
+    asked = bool(getattr(task.network.options, part))
+    return any(phase.parts.get(part, asked) for phase in phases) if phases else asked
