@@ -1,9 +1,18 @@
 """Fixtures that every test shares; shapes written in signatures are checked while the tests run."""
 
+from pathlib import Path
+
 from jaxtyping import install_import_hook
 
+SOURCE = Path(__file__).parent.parent / "atft"
+# Only modules whose signatures name shapes: wrapping all, which mypy checks anyway, takes 10 s per process.
+SHAPED = [
+    ".".join(p.relative_to(SOURCE.parent).with_suffix("").parts)
+    for p in sorted(SOURCE.rglob("*.py"))
+    if "jaxtyping" in p.read_text()
+]
 # The tower lets an int stand for a float, as it does for mypy and in YAML.
-install_import_hook("atft", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+install_import_hook(SHAPED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import io  # noqa: E402
 import json  # noqa: E402
@@ -11,7 +20,6 @@ import warnings  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from contextlib import redirect_stderr, redirect_stdout  # noqa: E402
 from datetime import date, timedelta  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
 
 import numpy as np  # noqa: E402
