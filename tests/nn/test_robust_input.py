@@ -53,7 +53,7 @@ def test_a_feature_that_hardly_changes_is_only_centred() -> None:
         ([0.0, 0.0], [1.0, -1.0], "negative or not finite"),
     ],
 )
-def test_scaling_of_another_panel_is_refused_in_one_line(
+def test_scaling_of_another_panel_is_an_error_of_one_line(
     median: list[float], iqr: list[float], message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as error:

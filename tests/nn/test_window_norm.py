@@ -151,7 +151,7 @@ def test_the_view_is_added_and_the_summary_is_told(name: str) -> None:
     torch.testing.assert_close(last, shown[-1:])
 
 
-def test_an_unknown_member_is_refused_with_the_nearest() -> None:
+def test_an_unknown_member_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(InputError, match="no window normalisation 'dish'; did you mean 'dish_ts'"):
         normaliser("dish", 3, 2)
 
