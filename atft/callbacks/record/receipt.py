@@ -17,9 +17,9 @@ import atft
 from atft.digest import text_digest
 from atft.publish import publish_text
 
-VERSION = 3
-READABLE = (1, 2, 3)
-"""Version 1 had no ``phases``, version 2 no ``selected_step`` and ``last_epoch``."""
+VERSION = 4
+READABLE = (1, 2, 3, 4)
+"""Version 1 had no ``phases``, version 2 no ``selected_step`` and ``last_epoch``, version 3 no ``outcome``."""
 
 
 @dataclass
@@ -60,6 +60,8 @@ class Receipt:
 
     status: str = "running"
     reason: str = ""
+    outcome: str = ""
+    """Of a trial of a sweep: complete, pruned, interrupted or failed; empty until then, and outside of sweeps."""
     missing: list[str] = field(default_factory=list)
     """What is not written yet of what a whole run leaves; ``fit --ckpt_path last`` goes on and writes it."""
     run: str = ""
