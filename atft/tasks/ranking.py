@@ -24,7 +24,7 @@ from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
-from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
+from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import PARTS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
@@ -198,7 +198,7 @@ class RankingTask(pl.LightningModule):
     def logged_names(self) -> set[str]:
         """Names that a finished epoch has logged, for whoever watches one of them."""
         horizons = self.network.options.horizons
-        ranked = {m for name in NAMES for m in (name, *(f"{name}_{h}d" for h in horizons))}
+        ranked = {m for name in metric_names() for m in (name, *(f"{name}_{h}d" for h in horizons))}
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
         ranked = {f"{split}/{m}" for split in ("train", "val") for m in ranked}
         return ranked | terms | {"train/loss", "train/learning_rate"}
