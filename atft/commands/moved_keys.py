@@ -25,7 +25,7 @@ TERM_OPTIONS = {
 
 MOVED = {
     "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
-    "curriculum.phases.gate": "curriculum.phases: [{criterion: {above: ...}}]",
+    "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
 } | {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
     for key, (term, option) in TERM_OPTIONS.items()

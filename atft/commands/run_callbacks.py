@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 
-from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.figures.validation import ValidationFigures
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
@@ -40,7 +39,6 @@ MONITORS: dict[str, type[pl.Callback]] = {
     "throughput": Throughput,
     "tensorboard_layout": TensorBoardLayout,
     "validation_figures": ValidationFigures,
-    "curriculum": PhaseSchedule,
 }
 """Guards and monitors that every fit has, by the key of their options."""
 

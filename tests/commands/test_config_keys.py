@@ -109,7 +109,6 @@ def refusal(parser: Any, given: Any) -> str:
 def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parser: Any) -> None:
     rng, every, values = random.Random(0), list(places(tree_of(parser), BASE)), cycle(VALUES)
     assert len(every) > 200 and {p.inside[-1] for p in every if p.inside} >= {
-        "criterion",
         0,
         "init_args",
         "simulate",
