@@ -33,7 +33,10 @@ MOVED = {
 """Former dotted key -> what to write instead. Keys of ``features`` and ``simulate`` open with the command's name
 (``features.key``), those of a sweep's own file with ``sweep`` (``sweep.key``); a place in a list is left out."""
 
-REMOVED: dict[str, Any] = {}
+REMOVED: dict[str, Any] = {
+    "model.network.fan_components": 2,
+    "model.network.head_norm": False,
+}
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
 checkpoint whose configuration has that value is still read."""
 

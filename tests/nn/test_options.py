@@ -14,7 +14,6 @@ from atft.nn.options import NetworkOptions, check_options, head_count
         ({"hidden_size": 0}, "hidden_size must be 4 to 4096, got 0"),
         ({"gat_layers": 5}, "gat_layers must be 1 to 4, got 5"),
         ({"gat_layers": 0}, "gat_layers"),
-        ({"fan_components": 0}, "fan_components"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"gat_dropout": -0.1}, "gat_dropout"),
         ({"dropout": float("nan")}, "dropout"),
