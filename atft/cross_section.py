@@ -1,10 +1,8 @@
 """The mathematics of one day's cross-section, vectorised over days: ranks, correlations, spreads.
 
-Everything here takes ``[*batch, stocks]`` and a ``valid`` flag of the same shape, and returns one number (or
-one vector over stocks) per cross-section. Losses, metrics, evaluation and scaling all stand on these few
-functions. Decisions: ranks are average ranks, so row order never becomes signal; a cross-section that cannot
-be ranked is NaN, never 0; places that are not valid may hold anything, NaN included, get 0 and no gradient.
-Cost: one sort for whatever ranks, memory a few times ``[*batch, stocks]``, never ``[stocks, stocks]``.
+Losses, metrics and evaluation are made of these functions. Ranks are average ranks, so that row order never
+becomes signal. A cross-section that cannot be ranked is NaN, never 0. Cost: one sort for whatever ranks, memory
+a few times ``[*batch, stocks]``, never ``[stocks, stocks]``.
 """
 
 import math
@@ -19,13 +17,12 @@ StockMask = Bool[Tensor, "*batch stocks"]
 """The stocks that count. The others may hold anything, NaN included: they get 0 and no gradient."""
 PerDay = Float[Tensor, "*batch"]
 """One number for each cross-section."""
+StockIndex = Int[Tensor, "*batch stocks"]
 MASKED_LOGIT = -1e30
 """Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
 
 
-def center(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def center(x: PerStock, valid: StockMask) -> PerStock:
     """Subtract the mean of the valid stocks; 0 where invalid.
 
     Args:
@@ -37,9 +34,7 @@ def center(
     return torch.where(valid, filled - filled.sum(-1, keepdim=True) / count, 0)
 
 
-def is_constant(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Bool[Tensor, "*batch"]:
+def is_constant(x: PerStock, valid: StockMask) -> Bool[Tensor, "*batch"]:
     """Say which cross-sections have no order: fewer than two valid stocks, or all values equal.
 
     Equal means a range within four units of the format's own rounding: such a spread is arithmetic noise.
@@ -52,9 +47,7 @@ def is_constant(
     return few | (high == low) | (high - low <= 4 * torch.finfo(x.dtype).eps * size)
 
 
-def deviation(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch"]:
+def deviation(x: PerStock, valid: StockMask) -> PerDay:
     """Population standard deviation over the valid stocks, in the unit of ``x``.
 
     NaN with fewer than two valid stocks; exactly 0, without a gradient, where all values are equal.
@@ -69,19 +62,14 @@ def deviation(
     return torch.where(count < 2, math.nan, std)
 
 
-def zscore(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def zscore(x: PerStock, valid: StockMask) -> PerStock:
     """Centre and divide by the population standard deviation; 0 where invalid or where all are equal."""
-    std = deviation(x, valid)
-    spread = ~is_constant(x, valid)
-    scaled = center(x, valid) / torch.where(spread, std, 1).unsqueeze(-1)
-    return torch.where(spread.unsqueeze(-1), scaled, 0)
+    flat = is_constant(x, valid).unsqueeze(-1)
+    scaled = center(x, valid) / torch.where(flat, 1, deviation(x, valid).unsqueeze(-1))
+    return torch.where(flat, 0, scaled)
 
 
-def average_ranks(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def average_ranks(x: PerStock, valid: StockMask) -> PerStock:
     """Rank the valid stocks from 1 (lowest) to n; equal values share the mean of their ranks.
 
     0 where invalid. A NaN in a valid place keeps a NaN rank. Carries no gradient.
@@ -91,9 +79,7 @@ def average_ranks(
     return torch.where(valid, torch.where(x.detach().isnan(), math.nan, ranks), 0)
 
 
-def unit_ranks(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def unit_ranks(x: PerStock, valid: StockMask) -> PerStock:
     r"""Average ranks on a scale of mean 0 and (without ties, many stocks) standard deviation 1.
 
     :math:`\sqrt{12}\,((rank - 1/2) / n - 1/2)`: uniform on about [-1.73, 1.73]. 0 where invalid.
@@ -101,9 +87,7 @@ def unit_ranks(
     return torch.where(valid, math.sqrt(12) * (_rank_share(x, valid) - 0.5), 0)
 
 
-def rank_normal(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def rank_normal(x: PerStock, valid: StockMask) -> PerStock:
     r"""Replace each value by the normal quantile of its average rank, :math:`\Phi^{-1}((rank - 1/2) / n)`.
 
     Mean 0; the standard deviation approaches 1 from below as stocks are added. 0 where invalid or where all
@@ -112,9 +96,7 @@ def rank_normal(
     return torch.where(valid, torch.special.ndtri(_rank_share(x, valid)), 0)
 
 
-def winsorise(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"], limit: float = 0.01
-) -> Float[Tensor, "*batch stocks"]:
+def winsorise(x: PerStock, valid: StockMask, limit: float = 0.01) -> PerStock:
     """Pull the lowest and the highest ``limit`` of the stocks to the nearest value that is kept.
 
     Args:
@@ -135,9 +117,7 @@ def winsorise(
     return torch.where(valid, torch.minimum(torch.maximum(torch.where(valid, x, 0), low), high), 0)
 
 
-def median(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch"]:
+def median(x: PerStock, valid: StockMask) -> PerDay:
     """Median of the valid stocks, the mean of the middle two for an even number; NaN where there are none."""
     ordered, _ = _sorted(x.detach(), valid)
     count = valid.sum(-1, keepdim=True)
@@ -146,11 +126,7 @@ def median(
     return torch.where(count > 0, low / 2 + high / 2, math.nan).squeeze(-1)
 
 
-def pearson(
-    x: Float[Tensor, "*batch stocks"],
-    y: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
+def pearson(x: PerStock, y: PerStock, valid: StockMask) -> PerDay:
     """Correlation across the valid stocks, in [-1, 1]; differentiable in both.
 
     Shifting or stretching either does not change it. NaN, without a gradient, with fewer than two valid
@@ -164,19 +140,13 @@ def pearson(
     return torch.where(flat, math.nan, cosine.clamp(-1, 1))
 
 
-def spearman(
-    x: Float[Tensor, "*batch stocks"],
-    y: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
+def spearman(x: PerStock, y: PerStock, valid: StockMask) -> PerDay:
     """Pearson correlation of the average ranks; NaN as in :func:`pearson`. Carries no gradient."""
     flat = is_constant(x, valid) | is_constant(y, valid)
     return torch.where(flat, math.nan, pearson(average_ranks(x, valid), average_ranks(y, valid), valid))
 
 
-def spread_weights(
-    score: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"], share: float = 0.1
-) -> Float[Tensor, "*batch stocks"]:
+def spread_weights(score: PerStock, valid: StockMask, share: float = 0.1) -> PerStock:
     """Hold the top ``share`` of the scores long and the bottom ``share`` short, equally weighted.
 
     The long side sums to 1, the short side to -1; ``max(1, floor(share * n))`` stocks each. Stocks that tie
@@ -194,12 +164,7 @@ def spread_weights(
     return torch.where(valid & ~is_constant(score, valid).unsqueeze(-1), weights, 0)
 
 
-def decile_spread(
-    score: Float[Tensor, "*batch stocks"],
-    target: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-    share: float = 0.1,
-) -> Float[Tensor, "*batch"]:
+def decile_spread(score: PerStock, target: PerStock, valid: StockMask, share: float = 0.1) -> PerDay:
     """Mean target of the top ``share`` of the scores minus that of the bottom ``share``.
 
     In the unit of ``target``; see :func:`spread_weights` for ties. NaN with fewer than two valid stocks or a
@@ -209,11 +174,7 @@ def decile_spread(
     return torch.where(is_constant(score, valid), math.nan, spread)
 
 
-def hit_rate(
-    score: Float[Tensor, "*batch stocks"],
-    target: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
+def hit_rate(score: PerStock, target: PerStock, valid: StockMask) -> PerDay:
     """Share of the stocks whose score and target lie on the same side of the day's medians.
 
     1 is perfect, 0.5 chance, 0 reversed. A stock that lies on a median has no side and is not counted. NaN
@@ -227,11 +188,7 @@ def hit_rate(
     return torch.where((sided > 0) & ~is_constant(score, valid), hits.to(score.dtype), math.nan)
 
 
-def scale(
-    score: Float[Tensor, "*batch stocks"],
-    target: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
+def scale(score: PerStock, target: PerStock, valid: StockMask) -> PerDay:
     """Standard deviation of the scores over that of the targets: 0 means the predictions have collapsed.
 
     NaN with fewer than two valid stocks or a constant target.
@@ -241,39 +198,35 @@ def scale(
     return torch.where(flat, math.nan, ratio)
 
 
-def _unit_size(centred: Float[Tensor, "*batch stocks"]) -> tuple[Tensor, Tensor]:
+def _unit_size(centred: PerStock) -> tuple[Tensor, Tensor]:
     """Divide by the largest magnitude (1 where that is 0), and return it too, ``[*batch, 1]``, detached."""
     size = centred.detach().abs().amax(-1, keepdim=True)
     size = torch.where(size > 0, size, 1)
     return centred / size, size
 
 
-def _sorted(x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]) -> tuple[Tensor, Tensor]:
+def _sorted(x: PerStock, valid: StockMask) -> tuple[Tensor, Tensor]:
     """Sort ascending with the invalid places last (torch sorts NaN after everything), and the order taken."""
     values, order = torch.where(valid, x, math.nan).sort(-1)
     return values, order
 
 
-def _tie_bounds(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> tuple[Int[Tensor, "*batch stocks"], Int[Tensor, "*batch stocks"]]:
-    """First and last place, from 0, that each stock's group of equal values takes in ascending order."""
+def _tie_bounds(x: PerStock, valid: StockMask) -> tuple[StockIndex, StockIndex]:
+    """First and last position, from 0, that each stock's group of equal values takes in ascending order."""
     values, order = _sorted(x, valid)
-    place = torch.arange(x.shape[-1], device=x.device).expand_as(order)
+    position = torch.arange(x.shape[-1], device=x.device).expand_as(order)
     changes = torch.ones_like(valid)
     changes[..., 1:] = values[..., 1:] != values[..., :-1]
-    first = torch.where(changes, place, 0).cummax(-1).values
+    first = torch.where(changes, position, 0).cummax(-1).values
     # The group's last place is one before the next group's first: the same scan from the other end.
     ends = torch.ones_like(valid)
     ends[..., :-1] = changes[..., 1:]
-    last = torch.where(ends, place, x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
+    last = torch.where(ends, position, x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)
     back = torch.empty_like(order)
     return back.scatter(-1, order, first), back.scatter(-1, order, last)
 
 
-def _rank_share(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def _rank_share(x: PerStock, valid: StockMask) -> PerStock:
     """Average rank as a share of the valid stocks, in (0, 1); 0.5 where invalid."""
     count = valid.sum(-1, keepdim=True).clamp_min(1)
     return torch.where(valid, (average_ranks(x, valid) - 0.5) / count, 0.5)

@@ -58,10 +58,6 @@ class CriterionFailed(RunFailed):
     """A phase of the training has not met its criterion: going on would cost time for nothing."""
 
 
-class PhaseNotApplied(RunFailed):
-    """An epoch did not run as its phase says: another part was on, or a frozen one has moved."""
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them.
 

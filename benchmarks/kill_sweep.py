@@ -27,7 +27,8 @@ import optuna
 import torch
 
 from atft.search.question.options import SweepOptions, read_sweep
-from atft.search.study.budget import finished, is_surplus, owed
+from atft.search.study.budget import owed
+from atft.search.study.outcome import finished, is_surplus
 from atft.search.study.study import open_study
 
 SWEEP = Path(__file__).parent.parent / "hpo" / "sweep.py"

@@ -4,7 +4,6 @@ The comparison is on the test days where the config has them (they were never us
 the validation days, and the table's title says which. The numbers also go to metrics.json and the receipt.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,10 @@ from rich.console import Console
 
 from atft.baselines.random_scores import random_band
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO
-from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_log import append_log
+from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.comparison_table import comparison_table, render
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions, summarise_scorers
@@ -84,29 +84,28 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     """The end-of-fit table as text, and its rows."""
     cache = cli.datamodule.open_cache()
     ridge = fit_baseline(cli.datamodule)
-    rows, floor = list[SummaryRow](), cli.datamodule.split.min_stocks
-    bands = {}
+    rows: list[SummaryRow] = []
+    bands, min_stocks = {}, cli.datamodule.split.min_stocks
     for horizon in cache.manifest.horizons:
         table = read_horizon(path, horizon, split, COLUMNS)
         target, delayed = table.columns["target"], table.columns.get("target_lag1")
         scorers = baseline_scorers(ridge, cache, table)
-        rows += summarise_scorers(scorers, target, table.present, horizon, delayed, floor)
-        bands[horizon] = random_band(target, table.present, min_stocks=floor)
+        rows += summarise_scorers(scorers, target, table.present, horizon, delayed, min_stocks)
+        bands[horizon] = random_band(target, table.present, horizon, min_stocks=min_stocks)
     period = cli.datamodule.split_options.test if split == "test" else cli.datamodule.split_options.val
     title = f"\n{split} days {period[0]} to {period[1]}, mean ± standard error"
-    return render(comparison_table(rows, bands, title, floor)), rows
+    return render(comparison_table(rows, bands, title, min_stocks)), rows
 
 
 def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:
     """The network's figures by their names (``test/rank_ic_5d``), means over horizons included."""
-    own = [asdict(r) for r in rows if r.scorer == "network"]
-    found = {}
-    for name in ("rank_ic", "ic", "rank_icir", "icir", "sharpe", "sharpe_annual"):
+    metrics = {}
+    for name in RANKING_METRICS:
         for lag, suffix in ((0, ""), (1, "_lag1")):
-            chosen = [r for r in own if r["lag"] == lag]
-            for row in chosen:
-                found[f"{split}/{name}_{row['horizon']}d{suffix}"] = row[name]
-                found[f"{split}/{name}_{row['horizon']}d{suffix}_error"] = row[f"{name}_error"]
-            if chosen:
-                found[f"{split}/{name}{suffix}"] = float(np.mean([r[name] for r in chosen]))
-    return found
+            network = [r for r in rows if r.scorer == "network" and r.lag == lag]
+            for row in network:
+                full_name = f"{split}/{name}_{row.horizon}d{suffix}"
+                metrics[full_name], metrics[f"{full_name}_error"] = row.figures[name]
+            if network:
+                metrics[f"{split}/{name}{suffix}"] = float(np.mean([r.figures[name].value for r in network]))
+    return metrics

@@ -25,7 +25,7 @@ TERM_OPTIONS = {
 
 MOVED = {
     "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
-    "curriculum.phases.gate": "curriculum.phases: [{criterion: {above: ...}}]",
+    "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
 } | {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
     for key, (term, option) in TERM_OPTIONS.items()
@@ -34,15 +34,8 @@ MOVED = {
 (``features.key``), those of a sweep's own file with ``sweep`` (``sweep.key``); a place in a list is left out."""
 
 REMOVED: dict[str, Any] = {
-    "model.shares_every": 50,
-    "gradient_monitor.histogram_every": 500,
-    "spike_guard.window": 100,
-    "collapse_guard.validations": 2,
-    "non_finite_guard": None,
-    "loss_scale_guard": None,
-    "memory_retries": None,
-    "throughput": None,
-    "tensorboard_layout": None,
+    "model.network.fan_components": 2,
+    "model.network.head_norm": False,
 }
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
 checkpoint whose configuration has that value is still read."""

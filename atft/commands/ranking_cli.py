@@ -16,17 +16,17 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from atft.callbacks.guards.non_finite import NonFiniteGuard
+from atft.callbacks.curriculum.phase import Phase
+from atft.callbacks.curriculum.plan import check_plan, resolve
+from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, trained_features
 from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
-from atft.callbacks.record.throughput import Throughput
 from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import check_keys
 from atft.commands.construction import CONSTRUCTION_ERRORS, construct
-from atft.commands.curriculum import attach_curriculum, settle_curriculum
+from atft.commands.curriculum import settle_curriculum
 from atft.commands.parser_errors import parser_errors
 from atft.commands.part_inputs import check_graph, check_training_inputs
 from atft.commands.run_callbacks import (
@@ -145,6 +145,12 @@ class RankingCLI(LightningCLI):
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         for key, monitor in MONITORS.items():
             parser.add_lightning_class_args(monitor, key)
+        parser.add_argument(
+            "--curriculum.phases",
+            type=list[Phase] | None,
+            default=None,
+            help="Phases of the training, in the order in which they run; null trains all epochs alike.",
+        )
         parser.set_defaults(DEFAULTS)
         parser.link_arguments("model.network.horizons", "data.horizons")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
@@ -169,7 +175,7 @@ class RankingCLI(LightningCLI):
         check_classes(self.config)
         check_folder_name("name", str(self.config.get("name")))
         check_trainer_options(self.config.trainer.as_dict())
-        settle_curriculum(self.config)
+        self.phases = settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
         checkpoint = self.config.get("ckpt_path")
         if self.command != "fit" and checkpoint not in (None, "last"):
@@ -254,17 +260,12 @@ class RankingCLI(LightningCLI):
         refuse_unmeasured_averages(callbacks, trainer.max_epochs or 1)
         check_scores_are_current(trainer)
         self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
-        schedules = attach_curriculum(callbacks, trainer, self.model, self.quiet)
-        check_training_inputs(self.model, self.datamodule, [p for s in schedules for p in s.phases])
-        # A phase is set, and a gate asked, before the record of an epoch is published.
-        callbacks[:0] = [
-            *schedules,
-            self.record,
-            EpochLine(self.directory, self.quiet),
-            NonFiniteGuard(),
-            Throughput(self.record),
-            TensorBoardLayout(self.config_text),
-        ]
+        plan = resolve(self.phases, self.model.network.options, self.model.objective.options)
+        check_plan(plan, trainer, self.model.logged_names())
+        check_training_inputs(self.model, self.datamodule, self.phases)
+        schedules = [PhaseSchedule(plan, self.quiet)] if plan else []
+        # A phase is set, and its criterion checked, before the record of an epoch is published.
+        callbacks[:0] = [*schedules, self.record, EpochLine(self.directory, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 # Another callback's files may have the names of ours.

@@ -15,24 +15,32 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 
-from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.figures.validation import ValidationFigures
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
+from atft.callbacks.guards.loss_scale import LossScaleGuard
+from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.gradient_monitor import GradientMonitor
+from atft.callbacks.record.memory_retries import MemoryRetries
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
+from atft.callbacks.record.throughput import Throughput
 from atft.errors import InputError, nearest
 
 MONITORS: dict[str, type[pl.Callback]] = {
-    "gradient_monitor": GradientMonitor,
+    "gradient_monitor": GradientMonitor,  # before the guard, which empties a gradient that is not finite
+    "non_finite_guard": NonFiniteGuard,
+    "loss_scale_guard": LossScaleGuard,
     "spike_guard": SpikeGuard,
     "collapse_guard": CollapseGuard,
     "coverage_guard": CoverageGuard,
+    "memory_retries": MemoryRetries,
+    "throughput": Throughput,
+    "tensorboard_layout": TensorBoardLayout,
     "validation_figures": ValidationFigures,
-    "curriculum": PhaseSchedule,
 }
-"""Guards and monitors of every fit that have options, by their key."""
+"""Guards and monitors that every fit has, by the key of their options."""
 
 DEFAULTS: dict[str, str | int | bool] = {
     "checkpoint.monitor": "val/rank_ic",

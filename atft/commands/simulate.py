@@ -4,7 +4,7 @@ from atft.commands.flat_options import parse_flat
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Simulate a market and say what its ceiling is."""
+    """Simulate a market and print the score of its oracle."""
     from atft.market.options import MarketOptions
     from atft.market.write import write_market
 

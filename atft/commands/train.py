@@ -74,7 +74,7 @@ def fit(cli: "RankingCLI") -> int:
     import torch
 
     from atft.callbacks.record.atomic_checkpoint import read_checkpoint
-    from atft.callbacks.record.messages import append_log
+    from atft.callbacks.record.run_log import append_log
     from atft.commands.after_fit import conclude
     from atft.tasks.checkpoint_fit import refuse_other_shapes
     from atft.tasks.resume_check import check_resume

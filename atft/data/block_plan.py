@@ -8,7 +8,6 @@ a plan can be drawn again without having kept anything.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -220,8 +219,6 @@ class BlockSampler(Sampler[PlannedBlock]):
         self.skip = 0
         """Blocks left out at the start of the next pass: those seen before a resume."""
         self._drawn: tuple[int, list[PlannedBlock]] | None = None
-        self._closed_steps: list[int] = []
-        """Steps closed up to each block of the plan."""
         self.plan()
 
     def set_epoch(self, epoch: int) -> None:
@@ -247,13 +244,12 @@ class BlockSampler(Sampler[PlannedBlock]):
             if wanted != self.epoch:
                 return blocks
             self._drawn = (wanted, blocks)
-            self._closed_steps = list(accumulate(int(block.closes_step) for block in blocks))
         return self._drawn[1]
 
     def share_of_steps(self, place: int) -> float:
         """Share of the current epoch's optimiser steps that are closed by the blocks up to ``place``."""
-        self.plan()
-        return self._closed_steps[place] / self._closed_steps[-1]
+        plan = self.plan()
+        return planned_steps(plan[: place + 1]) / planned_steps(plan)
 
     def __iter__(self) -> Iterator[PlannedBlock]:
         # A generator: with workers torch asks for an iterator twice, and only the second is consumed.

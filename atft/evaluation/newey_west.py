@@ -1,14 +1,15 @@
-"""Standard errors of means over trading days that lean on each other.
+"""Standard errors of means over trading days that depend on each other.
 
 Forward returns of ``h`` days overlap on neighbouring days, so their daily statistics are correlated up to
 ``h - 1`` days apart; the textbook error would be too small by up to the square root of ``h``.
 """
 
 import numpy as np
-from numpy.typing import NDArray
+
+from atft.day_statistics import Series, mean_over_std
 
 
-def mean_error(series: NDArray[np.floating], lags: int) -> float:
+def mean_error(series: Series, lags: int) -> float:
     r"""Newey-West standard error of a series' mean.
 
     :math:`\sqrt{\frac{1}{n-1}\big(\gamma_0 + 2\sum_{k=1}^{L} (1 - \frac{k}{L+1})\,\gamma_k\big)}` with the
@@ -30,32 +31,20 @@ def mean_error(series: NDArray[np.floating], lags: int) -> float:
     """
     if lags < 0:
         raise ValueError(f"lags must be at least 0, got {lags}")
-    values = np.asarray(series, dtype=np.float64)
-    values = values[np.isfinite(values)]
+    values = series[np.isfinite(series)]
     days = len(values)
     if days < 2:
         return float("nan")
     centred = values - values.mean()
     total = float(centred @ centred)
+    # Bartlett weights: a nearer day counts more, so that the sum cannot be negative but by rounding.
     for k in range(1, min(lags, days - 1) + 1):
         total += 2 * (1 - k / (lags + 1)) * float(centred[k:] @ centred[:-k])
     return float(np.sqrt(max(total, 0.0) / days / (days - 1)))
 
 
-def ratio(series: NDArray[np.floating]) -> float:
-    """Mean over sample standard deviation of the days that are not NaN: ICIR of ICs, Sharpe of spreads.
-
-    NaN with fewer than two days or where all are equal.
-    """
-    values = np.asarray(series, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if len(values) < 2 or values.std() == 0:
-        return float("nan")
-    return float(values.mean() / values.std(ddof=1))
-
-
-def ratio_error(series: NDArray[np.floating], lags: int) -> float:
-    r"""Newey-West standard error of :func:`ratio`, by the delta method.
+def ratio_error(series: Series, lags: int) -> float:
+    r"""Newey-West standard error of :func:`~atft.day_statistics.mean_over_std`, by the delta method.
 
     A day's influence on :math:`\theta = \mu / \sigma` is
     :math:`z_t - \frac{\theta}{2}(z_t^2 - 1)` with :math:`z_t = (x_t - \mu)/\sigma`; the error is that of the
@@ -70,10 +59,10 @@ def ratio_error(series: NDArray[np.floating], lags: int) -> float:
 
     Paper: Lo (2002), The Statistics of Sharpe Ratios, equations 6 to 9.
     """
-    values = np.asarray(series, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    theta = ratio(values)
+    values = series[np.isfinite(series)]
+    theta = mean_over_std(values)
     if np.isnan(theta):
         return float("nan")
+    # What one day more would change in theta: its return moves the mean, its square the standard deviation.
     standard = (values - values.mean()) / values.std(ddof=1)
     return mean_error(standard - theta / 2 * (standard**2 - 1), lags)

@@ -1,38 +1,46 @@
-"""From scores and targets to the numbers of a report, each with its standard error.
+"""From scores and targets to the figures of a report, each with its standard error.
 
-A scorer is anything that gives ``[days, stocks]`` scores: the network, a baseline, the ceiling of a simulated
-market. All are measured on the same rows by the same functions, at lag 0 and, where the file knows the
-delayed target, at lag 1.
+A scorer is anything that gives ``[days, stocks]`` scores: the network, a baseline, the oracle of a simulated
+market. All are measured on the same rows by the functions that training uses, at lag 0 and, where the file
+knows the delayed target, at lag 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from atft.cross_section import decile_spread, is_constant, pearson, spearman
-from atft.evaluation.newey_west import mean_error, ratio, ratio_error
+from atft.day_statistics import (
+    RANKING_METRICS,
+    Series,
+    counted_days,
+    day_statistics,
+    mean,
+    mean_over_std,
+    measure_days,
+)
+from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.predictions import prediction_horizons, read_horizon
 
-TRADING_DAYS_A_YEAR = 252
-LOST_DAYS_ALLOWED = 0.05
 DAYS_AT_ONCE = 64
+ERRORS: dict[Callable[[Series], float], Callable[[Series, int], float]] = {
+    mean: mean_error,
+    mean_over_std: ratio_error,
+}
+"""The standard error of each way to make a figure of days."""
 
 
 @dataclass(frozen=True)
 class DayScores:
-    """One scorer's statistics of each day at one horizon; NaN where a day cannot be ranked."""
+    """One scorer's statistics of each day at one horizon."""
 
     horizon: int
-    rank_ic: NDArray[np.float64]
-    """``[days]``; Spearman across the day's valid stocks."""
-    ic: NDArray[np.float64]
-    """``[days]``; Pearson."""
-    spread: NDArray[np.float64]
-    """``[days]``; mean target of the top decile minus the bottom decile, a fraction."""
+    statistics: dict[str, Series]
+    """``[days]`` by name, see `atft.day_statistics`; NaN where a day cannot be ranked."""
     rankable: NDArray[np.bool_]
     """``[days]``; at least two valid stocks with unequal targets."""
     lost: NDArray[np.bool_]
@@ -41,9 +49,16 @@ class DayScores:
     """``[days]``; left out, since too few stocks have a known target."""
 
 
+class Estimate(NamedTuple):
+    """A figure and its Newey-West standard error with ``horizon - 1`` lags."""
+
+    value: float
+    error: float
+
+
 @dataclass(frozen=True)
 class SummaryRow:
-    """One scorer at one horizon and lag; errors are Newey-West standard errors with ``horizon - 1`` lags."""
+    """One scorer at one horizon and lag."""
 
     scorer: str
     horizon: int
@@ -52,20 +67,8 @@ class SummaryRow:
     """Days that were ranked."""
     thin_days: int
     """Days left out, since too few stocks had a known target."""
-    rank_ic: float
-    rank_ic_error: float
-    ic: float
-    ic_error: float
-    rank_icir: float
-    rank_icir_error: float
-    icir: float
-    icir_error: float
-    sharpe: float
-    """Mean over standard deviation of the daily decile spread."""
-    sharpe_error: float
-    sharpe_annual: float
-    """Times the square root of (252 / horizon), and so is its error."""
-    sharpe_annual_error: float
+    figures: dict[str, Estimate]
+    """By the names of `atft.day_statistics.RANKING_METRICS`."""
 
 
 def score_days(
@@ -84,60 +87,31 @@ def score_days(
         horizon: trading days ahead.
         min_stocks: days with fewer known targets are left out.
     """
-    parts: list[NDArray[np.float64]] = []
+    known = valid & np.isfinite(target)
+    count = known.sum(axis=1)
+    thin = (count > 0) & (count < min_stocks)
+    known &= ~thin[:, None]
+    statistics = day_statistics()
+    parts = [np.zeros((len(statistics) + 2, 0))]
     for first in range(0, len(score), DAYS_AT_ONCE):
         days = slice(first, first + DAYS_AT_ONCE)
-        known = torch.from_numpy(valid[days] & np.isfinite(target[days]))
-        count = known.sum(-1)
-        thin = (count > 0) & (count < min_stocks)
-        known &= ~thin[:, None]
-        scores = torch.from_numpy(np.array(score[days], dtype=np.float32))
-        targets = torch.from_numpy(np.array(target[days], dtype=np.float32))
-        rankable = ~is_constant(torch.where(known, targets, 0), known)
-        rank_ic = spearman(scores, targets, known)
-        columns = (
-            rank_ic,
-            pearson(scores, targets, known),
-            torch.where(rankable, decile_spread(scores, targets, known), torch.nan),
-            rankable,
-            rankable & rank_ic.isnan(),
-            thin,
-        )
+        scores, targets = (torch.from_numpy(np.array(a[days], dtype=np.float32)) for a in (score, target))
+        measured = measure_days(scores, targets, torch.from_numpy(known[days]), statistics)
+        columns = [*measured.statistics.values(), measured.rankable, measured.lost]
         parts.append(torch.stack([c.double() for c in columns]).numpy())
-    table = np.concatenate(parts, axis=1) if parts else np.zeros((6, 0))
-    return DayScores(horizon, *table[:3], *(table[3:] > 0))
+    *series, rankable, lost = np.concatenate(parts, axis=1)
+    return DayScores(horizon, dict(zip(statistics, series, strict=True)), rankable > 0, lost > 0, thin)
 
 
 def summarise(days: DayScores, scorer: str, lag: int = 0) -> SummaryRow:
-    """Reduce days to means and ratios, each with its standard error.
-
-    All are NaN without a rankable day, or where the scores of more than 5 % of the rankable days are
-    constant.
-    """
-    lags, year = days.horizon - 1, float(np.sqrt(TRADING_DAYS_A_YEAR / days.horizon))
-    spoilt = days.lost.sum() > LOST_DAYS_ALLOWED * days.rankable.sum()
-    nothing = np.full(0, np.nan)
-    rank_ic, ic, spread = (nothing if spoilt else x for x in (days.rank_ic, days.ic, days.spread))
-    sharpe, sharpe_error = ratio(spread), ratio_error(spread, lags)
-    return SummaryRow(
-        scorer=scorer,
-        horizon=days.horizon,
-        lag=lag,
-        days=int((days.rankable & ~days.lost).sum()),
-        thin_days=int(days.thin.sum()),
-        rank_ic=_mean(rank_ic),
-        rank_ic_error=mean_error(rank_ic, lags),
-        ic=_mean(ic),
-        ic_error=mean_error(ic, lags),
-        rank_icir=ratio(rank_ic),
-        rank_icir_error=ratio_error(rank_ic, lags),
-        icir=ratio(ic),
-        icir_error=ratio_error(ic, lags),
-        sharpe=sharpe,
-        sharpe_error=sharpe_error,
-        sharpe_annual=sharpe * year,
-        sharpe_annual_error=sharpe_error * year,
-    )
+    """Reduce days to figures; all NaN without a rankable day, or where more than 5 % of them are lost."""
+    counted = counted_days(days.statistics, days.rankable, days.lost)
+    figures = {}
+    for name, metric in RANKING_METRICS.items():
+        error = ERRORS[metric.over_days](counted[metric.statistic.__name__], days.horizon - 1)
+        figures[name] = Estimate(metric.value(counted, days.horizon), error * metric.factor(days.horizon))
+    ranked = int((days.rankable & ~days.lost).sum())
+    return SummaryRow(scorer, days.horizon, lag, ranked, int(days.thin.sum()), figures)
 
 
 def summarise_scorers(
@@ -172,7 +146,7 @@ def summarise_scorers(
 def summarise_predictions(
     path: str | Path, split: str | None = None, min_stocks: int = 2
 ) -> list[SummaryRow]:
-    """Measure a predictions file: the network, and the ceiling where the market is simulated.
+    """Measure a predictions file: the network, and the oracle where the market is simulated.
 
     Args:
         path: a predictions file.
@@ -187,13 +161,8 @@ def summarise_predictions(
         table = read_horizon(path, horizon, split)
         scorers = {"network": table.columns["score"]}
         if "oracle" in table.columns:
-            scorers["ceiling"] = table.columns["oracle"]
+            scorers["oracle"] = table.columns["oracle"]
         delayed = table.columns.get("target_lag1")
         target = table.columns["target"]
         rows += summarise_scorers(scorers, target, table.present, horizon, delayed, min_stocks)
     return rows
-
-
-def _mean(series: NDArray[np.float64]) -> float:
-    known = series[np.isfinite(series)]
-    return float(known.mean()) if len(known) else float("nan")

@@ -1,7 +1,7 @@
-"""How much each trading day's loss counts: recent days more, and days of a regime more or less.
+"""How much each trading day's loss counts: recent days more, and days of a regime more or less. Unmeasured.
 
-Decisions: both are known on the day itself; what a usual regime is, is learnt from the training days alone; the
-mean weight over the training days is 1, so that learning rate and clipping keep their meaning.
+Age and regime are known on the day itself; the usual regime is learned from the training days alone; the mean
+weight over the training days is 1, so that learning rate and clipping keep their meaning.
 """
 
 import math
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from atft.errors import InputError, nearest
 
-FARTHEST = 3.0
-"""Standard deviations beyond which a regime is no more unusual: no crash owns the loss."""
+MAX_REGIME_Z = 3.0
+"""Standard deviations at which a regime column is clipped, so that one crash does not dominate the loss."""
 
 
 class DayWeights(nn.Module):
@@ -23,7 +23,7 @@ class DayWeights(nn.Module):
     :math:`w_t \propto 2^{-(T - t) / h} \exp(\sum_c e_c z_{t,c})` with :math:`T` the newest training day,
     :math:`h` the half-life and :math:`z_{t,c}` the regime column of that day in standard deviations from its mean
     over the training days, at most 3 either way. An exponent of -0.5 on a volatility makes a day of one standard
-    deviation above the mean count 0.61 times a usual one; where a value is unknown it is taken for usual.
+    deviation above the mean count 0.61 times a usual one; an unknown value counts as the mean.
 
     Args:
         half_life_days: trading days in which a day's weight halves; 0 or None weighs all ages alike.
@@ -57,7 +57,7 @@ class DayWeights(nn.Module):
             names: their names, in the order of the columns.
 
         Raises:
-            InputError: a named column is not among ``names``, or does not vary over the training days.
+            InputError: a column of the exponents is not among ``names``, or does not vary over the training days.
         """
         if not self.active:
             return
@@ -69,37 +69,36 @@ class DayWeights(nn.Module):
                     f"objective.regime_weights: the panel has no regime column {name!r}{nearest(name, names)}"
                 )
             places.append(list(names).index(name))
+        # Moments of the known values, in double precision: a volatility's square is small.
         table = regime[:, places].double()
         count = table.isfinite().sum(0).clamp_min(1)
         mean = table.nan_to_num(0.0, 0.0, 0.0).sum(0) / count
-        apart = torch.where(table.isfinite(), table - mean, 0)
-        deviation = (apart**2).sum(0).div(count).sqrt()
+        distance = torch.where(table.isfinite(), table - mean, 0)
+        deviation = (distance**2).sum(0).div(count).sqrt()
         for name, value, size in zip(self.exponents, deviation.tolist(), mean.abs().tolist(), strict=True):
             if value <= 1e-6 * size:
                 raise InputError(
                     f"objective.regime_weights: {name} does not vary over the training days; leave it out"
                 )
-        exponent = torch.zeros(len(names), dtype=torch.float64)
-        exponent[places] = torch.tensor(list(self.exponents.values()), dtype=torch.float64)
+        # Spread over all columns, so that the forward needs no selection: the others get exponent 0.
+        index = torch.tensor(places).long()
+        zeros = torch.zeros(len(names), dtype=torch.float64)
+        exponents = torch.tensor(list(self.exponents.values()), dtype=torch.float64)
         self.newest = day.max().to(device)
-        self.mean = torch.zeros_like(exponent).scatter(0, torch.tensor(places).long(), mean).to(device)
-        ones = torch.ones_like(exponent)
-        self.deviation = ones.scatter(0, torch.tensor(places).long(), deviation).to(device)
-        self.exponent = exponent.to(device)
+        self.mean = zeros.scatter(0, index, mean).to(device)
+        self.deviation = (zeros + 1).scatter(0, index, deviation).to(device)
+        self.exponent = zeros.scatter(0, index, exponents).to(device)
+        # The mean weight is measured with a level of 1, then divided out of all later weights.
         self.level = torch.ones((), dtype=torch.float64, device=device)
         self.level = self(day.to(device), regime.to(device)).mean()
 
     def forward(
         self, day: Int[Tensor, " days"], regime: Float[Tensor, "days regimes"]
     ) -> Float[Tensor, " days"]:
-        """Weigh days; a day after the newest training day counts as that one does.
-
-        Args:
-            day: indices on the panel's calendar.
-            regime: the regime columns of those days, NaN where unknown.
+        """Weigh days, given as in :meth:`fit`; a day after the newest training day counts as that one does.
 
         Raises:
-            RuntimeError: the weights are asked for and no training days were given.
+            RuntimeError: :meth:`fit` was not called.
         """
         if not self.active:
             return torch.ones(day.shape, dtype=torch.float64, device=day.device)
@@ -108,6 +107,7 @@ class DayWeights(nn.Module):
                 "day weights need the training days: call set_training_days before the first step"
             )
         age = (self.newest - day).clamp_min(0).double()
-        unusual = ((regime.double() - self.mean) / self.deviation).nan_to_num(0.0).clamp(-FARTHEST, FARTHEST)
-        weight = torch.exp((self.exponent * unusual).sum(-1) - math.log(2) / self.half_life_days * age)
+        z = (regime.double() - self.mean) / self.deviation
+        z = z.nan_to_num(0.0).clamp(-MAX_REGIME_Z, MAX_REGIME_Z)
+        weight = torch.exp((self.exponent * z).sum(-1) - math.log(2) / self.half_life_days * age)
         return weight / self.level

@@ -1,8 +1,8 @@
 """The per-day objective: terms x horizons, weighed and added up to one number per day.
 
-Decisions: each horizon's cross-section is its own (its own valid stocks); a horizon that a day cannot rank
-drops out and the others share its weight; everything is computed in float32 or better, whatever the network's
-precision. Cost: `benchmarks/loss_speed.py` prints it by term.
+Each horizon's cross-section has its own valid stocks; a horizon that a day cannot rank drops out and the others
+share its weight; everything is computed in float32 or better, whatever the network's precision. Cost:
+`benchmarks/loss_speed.py` prints it by term.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class DayObjective(nn.Module):
     the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
     summing to 1; times the day's own weight, where ages or regimes are weighed (`DayWeights`). While training,
     each call also moves the `RunningMoments` of the book's return, by the blocks of all ranks: each rank calls
-    it for the same number of blocks. Days of a block never enter their own moments but for the very first.
+    it for the same number of blocks. A day is measured against the moments of earlier blocks only.
 
     Args:
         options: terms and weights.
@@ -80,7 +80,7 @@ class DayObjective(nn.Module):
         self._transform = target_transform(options.target)
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
-        """Value a block's scores; see the class.
+        """Compute the loss of each day of a block.
 
         Args:
             forecast: scores ``[days, stocks, horizons]``.
@@ -89,6 +89,7 @@ class DayObjective(nn.Module):
         with torch.autocast(forecast.score.device.type, enabled=False):
             inputs = self._inputs(forecast, batch)
             if self.training:
+                # The blocks of all ranks, before they enter the moments that later blocks are measured against.
                 block = block_moments(inputs["earned"], over_ranks=True)
                 inputs |= self.moments.before(block)
                 self.moments.observe(block)
@@ -104,15 +105,15 @@ class DayObjective(nn.Module):
         terms: Mapping[str, float] | None = None,
         horizons: Mapping[int, float] | Sequence[float] | None = None,
     ) -> None:
-        """Weigh terms and horizons anew from the next block on, as a phase of the training does.
+        """Set the weights of terms and horizons from the next block on, as a curriculum does.
 
-        The weights are no part of a checkpoint: whoever sets them does so as a function of the epoch, when an
-        epoch starts, a resumed one included. A term of weight 0 is still valued and reported.
+        The weights are not in a checkpoint: a caller sets them as a function of the epoch, when an epoch starts, a
+        resumed one included. A term of weight 0 is still computed and reported.
 
         Args:
-            terms: weights by name, of terms that the objective was built with; one that is not named gets the
-                weight it was built with, so that an empty mapping gives all of these back. None leaves all.
-            horizons: as ``horizon_weights`` of the options. None leaves them.
+            terms: weights by name, of terms that the objective was built with; the others get the weights they were
+                built with, so an empty mapping restores all of these. None changes nothing.
+            horizons: as ``horizon_weights`` of the options. None changes nothing.
 
         Raises:
             InputError: an unknown name, a weight below 0 or not finite, nothing above 0, or horizons that do
@@ -136,7 +137,7 @@ class DayObjective(nn.Module):
     def balance(self, shares: Mapping[str, float]) -> None:
         """Adapt the weights towards the ``gradient_shares`` of the options; without any, nothing changes.
 
-        The weights are then part of the training's state: whoever keeps it keeps ``term_weights``.
+        The weights are then part of the training's state: a checkpoint has to keep ``term_weights``.
 
         Args:
             shares: what :func:`gradient_shares` measured, the mean over all ranks.
@@ -145,20 +146,11 @@ class DayObjective(nn.Module):
         self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.weights))
 
     def set_training_days(self, day: Tensor, regime: Tensor, names: Sequence[str]) -> None:
-        """Tell the day weights what they are measured against; see `DayWeights.fit`.
-
-        Args:
-            day: int64 [days], indices of the training days on the panel's calendar.
-            regime: float [days, regimes], market-wide columns of those days, NaN where unknown.
-            names: names of the columns.
-
-        Raises:
-            InputError: ``regime_weights`` names a column that is not there or does not vary.
-        """
+        """Fit the day weights to the training days; see `DayWeights.fit`."""
         self.day_weights.fit(day, regime, names)
 
     def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
-        """Everything that a term may read, stocks last; see ``READABLE``."""
+        """Everything that a term may read, stocks last (see ``READABLE``), and the book's return ``earned``."""
         score = forecast.score if forecast.score.dtype == torch.float64 else forecast.score.float()
         valid = batch.valid.movedim(-1, 1)
         realised = torch.where(valid, batch.target.movedim(-1, 1).to(score.dtype), 0)
@@ -174,7 +166,10 @@ class DayObjective(nn.Module):
             **self.moments.before(block_moments(earned)),
         }
         if "quantiles" in self._reads:
-            inputs |= self._quantiles(forecast, score.dtype)
+            if forecast.quantiles is None:
+                raise InputError("objective.terms: a term reads quantiles and the forecast has none")
+            inputs["quantiles"] = forecast.quantiles.to(score.dtype).permute(0, 2, 3, 1)
+            inputs["levels"] = self.levels.to(score.dtype)
         if "previous" in self._reads:
             # Yesterday's book is given: only today's is chosen, and a block's first day is free.
             inputs |= {"previous": _day_before(score.detach()), "previous_valid": _day_before(valid)}
@@ -185,12 +180,6 @@ class DayObjective(nn.Module):
             inputs["sector"] = batch.sector[:, None].expand(-1, each, -1)
         return inputs
 
-    def _quantiles(self, forecast: Forecast, dtype: torch.dtype) -> dict[str, Tensor]:
-        if forecast.quantiles is None:
-            raise InputError("objective.terms: a term reads quantiles and the forecast has none")
-        quantiles = forecast.quantiles.to(dtype).permute(0, 2, 3, 1)
-        return {"quantiles": quantiles, "levels": self.levels.to(dtype)}
-
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
         """One term's value ``[days]``, horizons weighed."""
         row = find_term(name)
@@ -198,6 +187,7 @@ class DayObjective(nn.Module):
         value = row.function(*(inputs[r] for r in row.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
         weights = torch.where(rankable, self.horizon_weights.to(value.dtype), 0)
+        # A horizon that the day cannot rank hands its weight to the others; all zero where none can.
         shares = weights / torch.where(rankable.any(-1), weights.sum(-1), 1).clamp_min(1e-12)[:, None]
         return (shares * value).sum(-1)
 
@@ -210,9 +200,8 @@ def _day_before(x: Tensor) -> Tensor:
 def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
     """Measure each term's share of the loss's gradient at the network's output; shares sum to 1.
 
-    The norm of the weighted term's gradient at the scores (and quantiles) over the sum of all terms' norms: 0
-    says that a term pulls at nothing. Costs one forward and backward of the terms, none of the network;
-    moments stay.
+    The norm of the weighted term's gradient at the scores (and quantiles) over the sum of all terms' norms. Costs
+    one forward and backward of the terms, none of the network; the running moments stay.
 
     Args:
         objective: the objective that trains.
@@ -228,7 +217,7 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
         day_weight = batch.weight * objective.day_weights(batch.day, batch.regime).to(batch.weight.dtype)
         for name, weight in objective.term_weights.items():
             value = (objective._term(name, inputs) * day_weight).sum() * weight
-            pulls = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
-            norms[name] = torch.stack([p.double().norm() for p in pulls if p is not None]).norm()
+            gradients = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
+            norms[name] = torch.stack([g.double().norm() for g in gradients if g is not None]).norm()
     total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=score.device))
     return {n: float(v / total) if total > 0 else 0.0 for n, v in norms.items()}

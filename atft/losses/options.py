@@ -1,4 +1,4 @@
-"""What a day's loss is made of: every dial of the objective, checked before anything is built."""
+"""What a day's loss is made of: every option of the objective, checked before anything is built."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from atft.errors import InputError
 from atft.losses.balancing import check_requested
 from atft.losses.targets import target_transform
-from atft.losses.terms import options_of, weights_of
+from atft.losses.terms import options_of
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class ObjectiveOptions:
             ``{ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``. A weight of 0 reports the term and trains nothing.
         gradient_shares: share of the gradient at the network's output that each named term is to have; only ratios
             matter. The weights of these terms then start from ``terms`` and adapt whenever shares are measured;
-            empty keeps all weights.
+            empty keeps all weights. Unmeasured.
         horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
-            horizon in days; null weighs all alike. Only ratios matter.
+            horizon in days; null weighs all alike. Only ratios matter. Unmeasured.
         recency_half_life_days: trading days in which a day's weight in the loss halves, counted back from the
-            newest training day; null or 0 weighs all ages alike.
+            newest training day; null or 0 weighs all ages alike. Unmeasured.
         regime_weights: how a day's market-wide columns weigh it, as a mapping from a regime column to an
             exponent: a day one standard deviation above the training days' mean counts e^exponent times a usual
-            one; empty weighs all regimes alike.
+            one; empty weighs all regimes alike. Unmeasured.
         target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore or
             rank_normal.
     """
@@ -43,13 +43,13 @@ class ObjectiveOptions:
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each term, without its options."""
-        return weights_of(self.terms)
+        settings = self.terms.items()
+        return {name: float(s["weight"] if isinstance(s, Mapping) else s) for name, s in settings}
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, in one line each."""
-        check_term_weights(self.weights)
         for name, setting in self.terms.items():
             options_of(name, setting)
+        check_term_weights(self.weights)
         check_requested(self.gradient_shares, self.weights)
         target_transform(self.target)
         if "rank_ic" in self.terms and "spearman" in self.terms:
@@ -65,7 +65,7 @@ class ObjectiveOptions:
 
 
 def check_term_weights(terms: Mapping[str, float]) -> None:
-    """Refuse weights that are negative, not finite, or all 0.
+    """Check that weights are finite, not negative, and not all 0.
 
     Raises:
         InputError: with the name and what it got.

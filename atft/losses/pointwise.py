@@ -1,81 +1,63 @@
 """Terms that compare each stock's score with its own target: they teach the size, not the order.
 
-The only terms that pin the scores' scale and level; without one, a correlation loss leaves both adrift.
+The only terms that fix the scores' scale and level; a correlation leaves both free. Scores, quantiles and targets
+are in one unit, the transformed target's (about 1 standard deviation across the day). A day without valid stocks
+is 0 and has no gradient.
 """
 
 from jaxtyping import Bool, Float
 from torch import Tensor, where
 
+from atft.cross_section import PerDay, PerStock, StockMask
 
-def huber(
-    score: Float[Tensor, "*batch stocks"],
-    target: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-    delta: float = 1.0,
-) -> Float[Tensor, "*batch"]:
+
+def huber(score: PerStock, target: PerStock, valid: StockMask, delta: float = 1.0) -> PerDay:
     r"""Average the Huber distance between score and target over a day's stocks.
 
     :math:`e^2 / 2` for :math:`|e| \le \delta`, then :math:`\delta (|e| - \delta / 2)`, with
-    :math:`e = score - target`: 0 is a perfect forecast; no single stock pulls harder than ``delta``.
+    :math:`e = score - target`: 0 is a perfect forecast; no stock's gradient exceeds ``delta``.
 
     Args:
-        score: network output, in the unit of ``target``.
-        target: transformed target (about 1 standard deviation across the day).
-        valid: stocks to count; the others may hold anything, NaN included.
         delta: error from which the distance grows linearly, in the unit of ``target``.
-
-    Returns:
-        Mean distance of each day. A day without valid stocks is 0 and carries no gradient.
 
     Paper: Huber (1964), Robust Estimation of a Location Parameter.
     """
-    error = where(valid, where(valid, score, 0) - where(valid, target, 0), 0).abs()
+    error = _error(score, target, valid).abs()
+    # c (e - c / 2) with c = min(e, delta) is both branches in one expression.
     capped = error.clamp_max(delta)
     return (capped * (error - capped / 2)).sum(-1) / valid.sum(-1).clamp_min(1)
 
 
-def mse(
-    score: Float[Tensor, "*batch stocks"],
-    target: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
-    """Average the squared distance between score and target over a day's stocks.
+def mse(score: PerStock, target: PerStock, valid: StockMask) -> PerDay:
+    """Average the squared distance between score and target over a day's stocks. Unmeasured.
 
-    0 is a perfect forecast; with a target of unit variance, 1 is a forecast of 0 for every stock. One far
-    stock pulls in proportion to its distance: with raw returns prefer :func:`huber`.
-
-    Args:
-        score: network output, in the unit of ``target``.
-        target: transformed target (about 1 standard deviation across the day).
-        valid: stocks to count; the others may hold anything, NaN included.
-
-    Returns:
-        Mean squared distance of each day. A day without valid stocks is 0 and carries no gradient.
+    0 is a perfect forecast; with a target of unit variance, 1 is a forecast of 0 for every stock. A stock's
+    gradient grows with its distance: with raw returns prefer :func:`huber`.
     """
-    error = where(valid, where(valid, score, 0) - where(valid, target, 0), 0)
+    error = _error(score, target, valid)
     return (error * error).sum(-1) / valid.sum(-1).clamp_min(1)
+
+
+def _error(score: PerStock, target: PerStock, valid: StockMask) -> PerStock:
+    # Masked before the difference too: NaN times a zero gradient would still be NaN.
+    return where(valid, where(valid, score, 0) - where(valid, target, 0), 0)
 
 
 def pinball(
     quantiles: Float[Tensor, "*batch levels stocks"],
     levels: Float[Tensor, " levels"],
-    target: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
-    r"""Average the pinball distance between quantiles and target over levels and a day's stocks.
+    target: PerStock,
+    valid: StockMask,
+) -> PerDay:
+    r"""Average the pinball distance between quantiles and target over levels and a day's stocks. Unmeasured.
 
     :math:`\max(\alpha e, (\alpha - 1) e)` with :math:`e = target - quantile`: lowest on average where a share
-    :math:`\alpha` of the targets lies below the quantile. Trains the quantile heads and what they share with
+    :math:`\alpha` of the targets is below the quantile. Trains the quantile heads and what they share with
     the score's, not the score itself; the heads are ordered by construction, so quantiles never cross.
 
     Args:
-        quantiles: network output at each level, in the unit of ``target``.
+        quantiles: network output at each level.
         levels: ``alpha`` of each, in (0, 1).
-        target: transformed target.
-        valid: stocks to count; the others may hold anything, NaN included.
-
-    Returns:
-        Mean distance of each day. A day without valid stocks is 0 and carries no gradient.
 
     Paper: Koenker and Bassett (1978), Regression Quantiles.
     """
@@ -89,13 +71,10 @@ def pinball(
 def crossing_share(
     quantiles: Float[Tensor, "days stocks horizons levels"], counted: Bool[Tensor, "days stocks"]
 ) -> Float[Tensor, ""]:
-    """Share of neighbouring quantiles that stand in the wrong order: 0 all ascend, 1 all descend.
+    """Share of neighbouring quantiles in the wrong order: 0 all ascend, 1 all descend.
 
-    Heads that are ordered by construction give 0; anything else says that the construction broke.
-
-    Args:
-        quantiles: network output, levels ascending.
-        counted: stocks to look at; without any, or with one level only, the share is 0.
+    Heads that are ordered by construction give 0; anything else is a bug. Without a counted stock, or with one
+    level only, the share is 0.
     """
     wrong = (quantiles.diff(dim=-1) < 0)[counted].float()
     return wrong.mean() if wrong.numel() else quantiles.new_zeros(())

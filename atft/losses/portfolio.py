@@ -1,20 +1,17 @@
-"""Terms that read scores as a book of positions and judge what the book earned.
+"""Terms that read scores as a book of positions and judge its return and its trading.
 
-The score becomes dollar-neutral weights of one unit gross; the book's Sharpe ratio over many days has no
-per-day value, so each day is credited with its first-order effect on the running Sharpe ratio (Moody and
-Saffell).
+The score becomes dollar-neutral weights of one unit gross. The Sharpe ratio of many days has no per-day value, so
+each day is credited with its first-order effect on the running Sharpe ratio.
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from atft.cross_section import center, is_constant
+from atft.cross_section import PerDay, PerStock, StockMask, center, is_constant
 
 
-def dollar_neutral(
-    score: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"]
-) -> Float[Tensor, "*batch stocks"]:
+def dollar_neutral(score: PerStock, valid: StockMask) -> PerStock:
     """Turn a day's scores into positions: centred, the absolute values summing to 1.
 
     All 0, without a gradient, where the scores are constant; 0 where invalid.
@@ -25,24 +22,18 @@ def dollar_neutral(
     return torch.where(flat, 0, centred / gross)
 
 
-def book_return(
-    score: Float[Tensor, "*batch stocks"],
-    realised: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
-    """Return of the day's dollar-neutral book per unit of gross exposure, a fraction; 0 on a degenerate
-    day.
-    """
+def book_return(score: PerStock, realised: PerStock, valid: StockMask) -> PerDay:
+    """Return of the day's dollar-neutral book per unit of gross exposure, a fraction; 0 on a degenerate day."""
     return (dollar_neutral(score, valid) * torch.where(valid, realised, 0)).sum(-1)
 
 
 def sharpe_loss(
-    score: Float[Tensor, "*batch stocks"],
-    realised: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
+    score: PerStock,
+    realised: PerStock,
+    valid: StockMask,
     return_mean: Float[Tensor, "#*batch"],
     return_square: Float[Tensor, "#*batch"],
-) -> Float[Tensor, "*batch"]:
+) -> PerDay:
     r"""Minus the differential Sharpe ratio per root of breadth: the day's effect on the running Sharpe ratio.
 
     With the running mean :math:`A` and mean square :math:`B` of earlier days' book returns and the day's own
@@ -52,22 +43,20 @@ def sharpe_loss(
     ``ic``, and for 200 stocks as for 4,000. Lower is better; 0 is a day that changes nothing.
 
     Args:
-        score: network output, any unit; only its direction after centring counts.
         realised: raw forward return, a fraction (0.01 is one per cent).
-        valid: stocks to count; the others may hold anything, NaN included.
-        return_mean: running mean of the book's return, carrying no gradient.
-        return_square: running mean of its square; not positive where no day was seen yet.
+        return_mean: running mean of the book's return, without a gradient.
+        return_square: running mean of its square; not positive before the first day.
 
     Returns:
-        Loss of each day. A day whose scores are constant (or with fewer than two valid stocks) holds no book:
-        0, without a gradient; so is a day before anything is known of the running moments.
+        Loss of each day; 0, without a gradient, where the scores are constant (no book) or nothing is known of the
+        running moments yet.
 
     Papers: Moody and Saffell (2001), Learning to Trade via Direct Reinforcement, section II-C; Grinold (1989),
     The Fundamental Law of Active Management.
     """
     earned = book_return(score, realised, valid)
     known = return_square > 0
-    # A ratio above ten a day is never real: the floor keeps a few lucky first days from dividing by nearly 0.
+    # A Sharpe ratio above ten a day is never real: the floor keeps lucky first days from dividing by nearly 0.
     variance = torch.maximum(return_square - return_mean**2, 0.01 * return_square)
     std = torch.where(known, variance, 1).sqrt()
     gain = return_square * (earned - return_mean) - return_mean * (earned**2 - return_square) / 2
@@ -77,28 +66,22 @@ def sharpe_loss(
     return torch.where(known & ~is_constant(score, valid), loss / breadth.sqrt(), 0)
 
 
-def turnover(
-    score: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-    previous: Float[Tensor, "*batch stocks"],
-    previous_valid: Bool[Tensor, "*batch stocks"],
-) -> Float[Tensor, "*batch"]:
-    r"""Share of the book that trades from the day before to this one: half the distance of the two books.
+def turnover(score: PerStock, valid: StockMask, previous: PerStock, previous_valid: StockMask) -> PerDay:
+    r"""Share of the book that trades since the day before: half the distance of the two books. Unmeasured.
 
     :math:`\frac{1}{2} \sum_i |w_i - w_i^{before}|` with both days' dollar-neutral weights over the stocks that
-    both days count (no score could have kept the others): 0 holds, 1 reverses every position; two unrelated
-    scores trade about 0.7. Pair it with a term that teaches an order: a score that never moves trades nothing.
+    count on both: 0 holds, 1 reverses every position; two unrelated scores trade about 0.7. Pair it with a term
+    that teaches an order: a score that never moves trades nothing.
 
     Args:
-        score: network output, any unit; only its direction after centring counts.
-        valid: stocks to count; the others may hold anything, NaN included.
-        previous: scores of the day before, the book that is held.
+        previous: scores of the day before.
         previous_valid: stocks that counted then; all False where the day before is not known.
 
     Returns:
-        Loss of each day, in [0, 1]. A day without a day before, or where either book cannot be made (constant
-        scores, fewer than two stocks in common), is 0 and carries no gradient.
+        Loss of each day, in [0, 1]; 0, without a gradient, on a day without a day before, or where either book
+        cannot be made (constant scores, fewer than two stocks in common).
     """
+    # Over common stocks only: no score could have kept a position in the others.
     both = valid & previous_valid
     traded = (dollar_neutral(score, both) - dollar_neutral(previous, both)).abs().sum(-1) / 2
     return torch.where(is_constant(score, both) | is_constant(previous, both), 0, traded)

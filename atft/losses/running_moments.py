@@ -1,8 +1,7 @@
-"""Running mean and mean square of the returns of the scores' own book: what the Sharpe term measures a day by.
+"""Running mean and mean square of the returns of the scores' book: the baseline of a day's Sharpe term.
 
-Decision: a block's moments are those of all ranks' blocks together, so that two devices move them as one device
-with the union of their days would. Cost: one sum over ranks of three numbers a horizon and block; none on a
-single device.
+A block's moments are those of all ranks' blocks together, so that two devices move them as one device with the
+union of their days would. Cost: one all-reduce of three numbers a horizon and block; none on a single device.
 """
 
 from typing import NamedTuple
@@ -16,34 +15,35 @@ class BlockMoments(NamedTuple):
     """Book returns of one block of days, by horizon."""
 
     mean: Float[Tensor, " horizons"]
-    """A fraction; 0 without a day that held a book."""
+    """A fraction; 0 without a day that had a book."""
     square: Float[Tensor, " horizons"]
     """Mean of the squares."""
     days: Float[Tensor, " horizons"]
-    """Days that held a book."""
+    """Days that had a book."""
 
 
 def block_moments(earned: Float[Tensor, "days horizons"], over_ranks: bool = False) -> BlockMoments:
-    """Average a block's book returns and their squares over the days that held a book.
+    """Average a block's book returns and their squares over the days that had a book.
 
     Args:
         earned: the book's return of each day, a fraction; exactly 0, or not finite, where there was no book.
-        over_ranks: count the blocks of all ranks; each of them must then ask at the same block.
+        over_ranks: count the blocks of all ranks; each of them must then call at the same block.
     """
-    held = earned.isfinite() & (earned != 0)
-    returns = torch.where(held, earned, 0)
-    sums = torch.stack((returns.sum(0), (returns**2).sum(0), held.sum(0).to(earned.dtype)))
+    known = earned.isfinite() & (earned != 0)
+    returns = torch.where(known, earned, 0)
+    sums = torch.stack((returns.sum(0), (returns**2).sum(0), known.sum(0).to(earned.dtype)))
     if over_ranks and distributed.is_available() and distributed.is_initialized():
+        # Sums, not means: ranks may have different numbers of days.
         distributed.all_reduce(sums)
     days = sums[2]
     return BlockMoments(sums[0] / days.clamp_min(1), sums[1] / days.clamp_min(1), days)
 
 
 class RunningMoments(nn.Module):
-    """Remember the mean and mean square of the book's return over the days trained on so far.
+    """Remember the mean and mean square of the book's return over the days trained on so far; in the checkpoint.
 
-    The mean starts from 0 and the mean square from the first block's, so that luck in the first days looks like
-    luck. Kept in the checkpoint.
+    The mean starts from 0 and the mean square from the first block's, so that luck in the first days is not taken
+    for skill.
 
     Args:
         horizons: how many are kept side by side.
@@ -65,16 +65,18 @@ class RunningMoments(nn.Module):
 
         Before the first day they are 0 and the block's own mean square.
         """
-        square = torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)
         # A copy: the buffer moves before the backward reads what the forward used.
         mean = self.mean.to(block.mean.dtype, copy=True)
-        return {"return_mean": mean[None], "return_square": square[None]}
+        return {"return_mean": mean[None], "return_square": self._square_before(block)[None]}
 
     @torch.no_grad()
     def observe(self, block: BlockMoments) -> None:
         """Move by a block's book returns, all of its days at once."""
         keep = 0.5 ** (block.days / self.half_life_days)
-        before = torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)
+        square = torch.lerp(block.square, self._square_before(block), keep)
         self.mean.copy_(torch.lerp(block.mean, self.mean.to(block.mean.dtype), keep))
-        self.square.copy_(torch.lerp(block.square, before, keep))
+        self.square.copy_(square)
         self.days.add_(block.days)
+
+    def _square_before(self, block: BlockMoments) -> Tensor:
+        return torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)

@@ -1,73 +1,50 @@
 """Ranks with a gradient: how many of a day's scores a stock beats, each comparison blurred.
 
-A stock is compared with a few hundred values of the day (the anchors), not with every other; the blur is a
-logistic of a width relative to the day's spread. Cost: ``stocks x anchors`` per day, one slice of it in memory
-at a time, never ``stocks x stocks``.
+A stock is compared with a few hundred values of the day (the anchors), not with every other stock; the blur is a
+logistic whose width is relative to the day's standard deviation. Cost: ``stocks x anchors`` per day, one slice of
+it in memory at a time, never ``stocks x stocks``.
 """
 
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from atft.cross_section import MASKED_LOGIT, zscore
+from atft.cross_section import MASKED_LOGIT, PerStock, StockMask, zscore
 
 # Elements of a slice of [rows, stocks, anchors]: fits a CPU's cache; a GPU wants fewer, larger kernels.
 CPU_SLICE, DEVICE_SLICE = 2**20, 2**26
-ANCHORS, TEMPERATURE = 200, 0.1
-"""Defaults of the terms that rank softly: 200 quantiles are as good as all stocks, 0.1 is close to exact ranks."""
 
 
-def soft_ranks(
-    score: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-    anchors: int,
-    temperature: float,
-) -> Float[Tensor, "*batch stocks"]:
-    r"""Rank with a gradient: the blurred share of the day's scores that lie below each stock's.
+def soft_ranks(score: PerStock, valid: StockMask, anchors: int, temperature: float) -> PerStock:
+    r"""Rank with a gradient: the blurred share of the day's scores that are below each stock's.
 
-    :math:`R_i = \frac{1}{A}\sum_a \sigma\big((z_i - q_a)/\tau\big)` with :math:`z` the day's z-scored scores
-    and :math:`q_a` their quantiles at :math:`(a - 1/2)/A`. The anchors move with the scores and carry their
-    gradient, so that a common shift has none, as it has for exact ranks.
+    :math:`R_i = \frac{1}{A}\sum_a \sigma\big((z_i - q_a)/\tau\big)`, in (0, 1), with :math:`z` the day's z-scored
+    scores and :math:`q_a` their quantiles at :math:`(a - 1/2)/A`; 0 where invalid. The anchors move with the scores
+    and carry their gradient, so that a common shift has none, as it has for exact ranks.
 
     Args:
         score: any unit.
         valid: stocks to rank.
         anchors: number of quantiles ``A``.
         temperature: ``tau``, in standard deviations of the day's scores.
-
-    Returns:
-        Ranks in (0, 1); 0 where invalid.
     """
     standard = zscore(score, valid)
-    place = _quantiles(standard, valid, anchors)
-    return torch.where(valid, _share_below(standard, place, temperature), 0)
+    quantiles = _quantiles(standard, valid, anchors)
+    return torch.where(valid, _share_below(standard, quantiles, temperature), 0)
 
 
-def soft_places(
-    score: Float[Tensor, "*batch stocks"],
-    valid: Bool[Tensor, "*batch stocks"],
-    anchors: int,
-    temperature: float,
-) -> Float[Tensor, "*batch stocks"]:
+def soft_places(score: PerStock, valid: StockMask, anchors: int, temperature: float) -> PerStock:
     r"""Place from the top with a gradient: 1 for the best, half of the anchors spent on the day's best scores.
 
     :math:`P_i = \frac{1}{2} + \sum_j \sigma\big((z_j - z_i)/\tau\big)` over the day's scores, a stock's own
-    half included. The best ``anchors / 2`` scores are met one by one, the others by their quantiles: a ranking's
-    first places are told apart however many stocks there are.
-
-    Args:
-        score: any unit.
-        valid: stocks to place.
-        anchors: values of the day that each stock is compared with.
-        temperature: ``tau``, in standard deviations of the day's scores.
-
-    Returns:
-        Places from about 1 to the number of valid stocks, all alike where the scores are constant; 1 where
-        invalid.
+    half included: from about 1 to the number of valid stocks, all alike where the scores are constant, 1 where
+    invalid. Arguments as of :func:`soft_ranks`.
     """
     standard = zscore(score, valid)
+    # The best scores are met one by one, the others by their quantiles: a gain is decided at the top, so the first
+    # places stay distinct however many stocks there are.
     met = min(max(anchors // 2, 1), standard.shape[-1])
     best = torch.where(valid, standard, MASKED_LOGIT).topk(met, -1)
     others = valid.scatter(-1, best.indices, False)
@@ -77,51 +54,46 @@ def soft_places(
     return torch.where(valid, ahead, 1)
 
 
-def _share_below(
-    x: Float[Tensor, "*batch stocks"], anchors: Float[Tensor, "*batch anchors"], temperature: float
-) -> Float[Tensor, "*batch stocks"]:
-    """Blurred share of the anchors that lie below each value."""
+def _share_below(x: PerStock, anchors: Float[Tensor, "*batch anchors"], temperature: float) -> PerStock:
+    """Blurred share of the anchors that are below each value."""
     rows = x.reshape(-1, x.shape[-1]).contiguous(), anchors.reshape(-1, anchors.shape[-1]).contiguous()
     share: Tensor = _SoftCount.apply(*rows, temperature)  # type: ignore[no-untyped-call]
     return share.reshape(x.shape)
 
 
-def _quantiles(
-    x: Float[Tensor, "*batch stocks"], valid: Bool[Tensor, "*batch stocks"], count: int
-) -> Float[Tensor, "*batch anchors"]:
-    """Quantiles of the valid values at the middles of ``count`` equal shares, interpolated,
-    differentiable.
-    """
+def _quantiles(x: PerStock, valid: StockMask, count: int) -> Float[Tensor, "*batch anchors"]:
+    """Interpolated, differentiable quantiles of the valid values at the middles of ``count`` equal shares."""
+    # Sorted by index and gathered, not by value: the gradient flows to the stocks that an anchor lies between.
     order = torch.where(valid, x.detach(), torch.inf).argsort(-1)
     values = torch.where(valid, x, 0).gather(-1, order)
     many = valid.sum(-1, keepdim=True).clamp_min(1)
     middle = (torch.arange(count, device=x.device, dtype=x.dtype) + 0.5) / count
+    # Hazen's definition: the i-th of n values stands at (i + 1/2) / n, and the ends are not extrapolated.
     place = torch.minimum((middle * many - 0.5).clamp_min(0), (many - 1).to(x.dtype))
     low = place.long()
     high = torch.minimum(low + 1, many - 1)
     return torch.lerp(values.gather(-1, low), values.gather(-1, high), place - low)
 
 
-def _slices(rows: int, width: int, device: torch.device) -> range:
-    """Starts of the slices that keep ``rows x width`` elements within the budget; ``range.step`` rows
-    each.
-    """
-    budget = CPU_SLICE if device.type == "cpu" else DEVICE_SLICE
-    return range(0, rows, max(1, budget // max(width, 1)))
+def _slices(x: Tensor, anchors: Tensor) -> range:
+    """Starts of the slices of rows that stay within the budget; ``range.step`` rows each."""
+    budget = CPU_SLICE if x.device.type == "cpu" else DEVICE_SLICE
+    return range(0, x.shape[0], max(1, budget // max(x.shape[1] * anchors.shape[1], 1)))
 
 
 class _SoftCount(torch.autograd.Function):
-    """Mean over anchors of a logistic; remembers ``[rows, stocks]`` and rebuilds the rest in the backward."""
+    """Mean over anchors of a logistic; saves ``[rows, stocks]``, recomputes the rest in the backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, anchors: Tensor, temperature: float) -> Tensor:
         ctx.temperature = temperature
         ctx.save_for_backward(x, anchors)
         out = torch.empty_like(x)
-        starts = _slices(x.shape[0], x.shape[1] * anchors.shape[1], x.device)
+        starts = _slices(x, anchors)
         for i in starts:
             part = slice(i, i + starts.step)
             gap = x[part, :, None] - anchors[part, None, :]
+            # In place: the slice is the only large tensor, and it is written once.
             out[part] = gap.div_(temperature).sigmoid_().mean(-1)
         return out
 
@@ -131,10 +103,11 @@ class _SoftCount(torch.autograd.Function):
         x, anchors = ctx.saved_tensors
         at_x, at_anchors = torch.empty_like(x), torch.empty_like(anchors)
         share = 1 / (ctx.temperature * anchors.shape[1])
-        starts = _slices(x.shape[0], x.shape[1] * anchors.shape[1], x.device)
+        starts = _slices(x, anchors)
         for i in starts:
             part = slice(i, i + starts.step)
             blur = (x[part, :, None] - anchors[part, None, :]).div_(ctx.temperature).sigmoid_()
+            # The slope of a logistic is s (1 - s); x and the anchors enter with opposite signs.
             density = blur.addcmul_(blur, blur, value=-1)
             at_x[part] = density.sum(-1).mul_(gradient[part]).mul_(share)
             at_anchors[part] = torch.einsum("rsa,rs->ra", density, gradient[part]).mul_(-share)

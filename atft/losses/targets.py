@@ -1,7 +1,7 @@
 """What the scores are compared with: the day's forward returns, transformed across its valid stocks.
 
-Raw returns have fat tails that a few stocks a day fill; ``rank_normal``, the default, gives every stock of
-the day a say and every day the same scale. Portfolio terms read raw returns whatever is chosen here.
+Raw returns have fat tails, so a few stocks of a day decide the loss; ``rank_normal``, the default, gives every
+stock the same influence and every day the same scale. Portfolio terms read raw returns whatever is chosen here.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def raw(target: Tensor, valid: Tensor) -> Tensor:
 
 
 def winsorised(target: Tensor, valid: Tensor) -> Tensor:
-    """Pull the day's outer 1 % of each tail in, then z-score; 0 where invalid."""
+    """Clip the day's outer 1 % of each tail, then z-score; 0 where invalid."""
     return zscore(winsorise(target, valid, limit=0.01), valid)
 
 

@@ -1,13 +1,17 @@
-"""The table of terms: the name in the YAML, the function, and the tensors it reads.
+"""The table of terms: the name in the YAML and the function; all else is read off the function's signature.
 
-Adding a term is one pure function ``[*batch, stocks] -> [*batch]`` and one row here; the objective hands it
-exactly what its row names. Its options are the function's own keyword arguments, set beside its weight:
-``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``.
+Adding a term is one pure function and one row here. Its positional arguments name the tensors it reads, keys of
+``READABLE``, as ``[*batch, stocks]`` -> ``[*batch]`` with any number of leading axes; its keyword arguments are its
+options, set beside its weight: ``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``.
+
+Measured are the four terms of the shipped configs, and only together (EXPERIMENTS.md); terms that say "unmeasured"
+are tested for what they compute, not for what they improve.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from inspect import Parameter, signature
 
 from torch import Tensor
@@ -18,14 +22,13 @@ from atft.losses.pointwise import huber, mse, pinball
 from atft.losses.portfolio import sharpe_loss, turnover
 from atft.losses.ranking import listnet, ndcg, ranknet
 from atft.losses.risk import exposure_share
-from atft.losses.spread import scale_floor
+from atft.losses.scale_floor import scale_floor
 
 READABLE = {
     "score": "network output, [days, horizons, stocks]",
     "target": "transformed forward return, [days, horizons, stocks]",
     "realised": "raw forward return, a fraction, [days, horizons, stocks]",
-    "valid": "stocks to count, [days, horizons, stocks]",
-    "earned": "the score's own book return, a fraction, without a gradient, [days, horizons]",
+    "valid": "stocks to count, [days, horizons, stocks]; the others may hold anything, NaN included",
     "return_mean": "running mean of the score's book return, [1, horizons]",
     "return_square": "running mean of its square, [1, horizons]",
     "quantiles": "network output at each level, [days, horizons, levels, stocks]",
@@ -33,9 +36,11 @@ READABLE = {
     "previous_valid": "stocks that counted the day before, none on a block's first, [days, horizons, stocks]",
     "exposure": "risk exposures known that day, NaN where unknown, [days, horizons, exposures, stocks]",
     "sector": "index of each stock's sector, -1 for none, [days, horizons, stocks]",
-    "levels": "share of targets meant to lie below each quantile, [levels]",
+    "levels": "share of targets meant to be below each quantile, [levels]",
 }
-"""The tensors that a term may name, as the objective provides them; those that no term names are not made."""
+"""The tensors that a term may read, as the objective provides them; those that no term reads are not made."""
+BOUNDS = {"anchors": (2, math.inf), "top": (0, 1)}
+"""Least and largest value of an option; one that is not named must be above 0."""
 
 
 @dataclass(frozen=True)
@@ -43,97 +48,40 @@ class Term:
     """One row of the table."""
 
     function: Callable[..., Tensor]
-    """Pure; positional arguments in the order of ``reads``, returns ``[days, horizons]``."""
-    reads: tuple[str, ...]
-    """Keys of ``READABLE``."""
-    says: str
-    """What the term teaches, in a sentence."""
-    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Least and largest value of an option; one that is not named must be above 0."""
+    """Pure; from the tensors that it reads to a value ``[days, horizons]``."""
     kept: Mapping[str, float] = field(default_factory=dict)
     """Options of what the objective keeps between blocks for the term, with their defaults."""
     hinge: bool = False
-    """The term is 0, without a gradient, while all is well: it is never dead."""
+    """The term is 0, without a gradient, as long as the scores are in bounds: it is never dead."""
 
-    @property
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """Keys of ``READABLE``, in the order of the function's arguments."""
+        return tuple(
+            n for n, p in signature(self.function).parameters.items() if p.default is Parameter.empty
+        )
+
+    @cached_property
     def arguments(self) -> dict[str, float]:
         """The function's options with their defaults."""
-        parameters = signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+        parameters = signature(self.function).parameters
+        return {n: p.default for n, p in parameters.items() if n not in self.reads}
 
-
-_RANK_IC = Term(
-    rank_ic_loss,
-    ("score", "target", "valid"),
-    "One minus the soft Spearman correlation across the day: teaches the order, all stocks alike.",
-    {"anchors": (2, math.inf)},
-)
 
 TERMS: dict[str, Term] = {
-    "mse": Term(
-        mse,
-        ("score", "target", "valid"),
-        "Squared distance of score and transformed target: teaches scale and level, far stocks most.",
-    ),
-    "huber": Term(
-        huber,
-        ("score", "target", "valid"),
-        "Distance of score and transformed target: teaches scale and level.",
-    ),
-    "pinball": Term(
-        pinball,
-        ("quantiles", "levels", "target", "valid"),
-        "Pinball distance of the quantiles and the transformed target: teaches how sure a forecast is.",
-    ),
-    "ic": Term(
-        ic_loss,
-        ("score", "target", "valid"),
-        "One minus the Pearson correlation across the day: teaches the order, large returns most.",
-    ),
-    "rank_ic": _RANK_IC,
-    "spearman": replace(_RANK_IC, says="Another name of rank_ic, kept for older configurations."),
-    "ranknet": Term(
-        ranknet,
-        ("score", "target", "valid"),
-        "Logistic distance over sampled pairs of stocks: teaches which of two is the better one.",
-    ),
-    "listnet": Term(
-        listnet,
-        ("score", "target", "valid"),
-        "Divergence from the softmax of the day's best targets: teaches who belongs to the top.",
-        {"top": (0, 1)},
-    ),
-    "ndcg": Term(
-        ndcg,
-        ("score", "target", "valid"),
-        "One minus the soft discounted cumulative gain of the day's list, on a correlation's scale: teaches the "
-        "order, the list's first places most.",
-        {"anchors": (2, math.inf)},
-    ),
-    "sharpe": Term(
-        sharpe_loss,
-        ("score", "realised", "valid", "return_mean", "return_square"),
-        "Minus the day's effect on the running Sharpe ratio of a dollar-neutral book, on an IC's scale: "
-        "teaches what pays.",
-        kept={"half_life_days": 250.0},
-    ),
-    "turnover": Term(
-        turnover,
-        ("score", "valid", "previous", "previous_valid"),
-        "Share of a dollar-neutral book that trades since the day before: teaches to hold.",
-    ),
-    "exposure": Term(
-        exposure_share,
-        ("score", "valid", "exposure", "sector"),
-        "Share of the scores' variance that the day's exposures and sectors explain: teaches to hedge.",
-    ),
-    "scale_floor": Term(
-        scale_floor,
-        ("score", "target", "valid"),
-        "Penalty while the scores spread less than a fraction of the targets: keeps a collapse from "
-        "settling.",
-        hinge=True,
-    ),
+    "mse": Term(mse),
+    "huber": Term(huber),
+    "pinball": Term(pinball),
+    "ic": Term(ic_loss),
+    "rank_ic": Term(rank_ic_loss),
+    "spearman": Term(rank_ic_loss),  # another name, kept for older configurations
+    "ranknet": Term(ranknet),
+    "listnet": Term(listnet),
+    "ndcg": Term(ndcg),
+    "sharpe": Term(sharpe_loss, kept={"half_life_days": 250.0}),
+    "turnover": Term(turnover),
+    "exposure": Term(exposure_share),
+    "scale_floor": Term(scale_floor, hinge=True),
 }
 
 
@@ -148,23 +96,6 @@ def find_term(name: str) -> Term:
     return TERMS[name]
 
 
-def weights_of(terms: Mapping[str, float | Mapping[str, float]]) -> dict[str, float]:
-    """The weight of each term, by name, of settings as they stand in the YAML.
-
-    Raises:
-        InputError: there is no term of a name, or its setting has no weight.
-    """
-    weights = {}
-    for name, setting in terms.items():
-        find_term(name)
-        if isinstance(setting, Mapping) and "weight" not in setting:
-            raise InputError(
-                f"objective.terms.{name} needs a weight beside {', '.join(setting) or 'nothing'}"
-            )
-        weights[name] = float(setting["weight"] if isinstance(setting, Mapping) else setting)
-    return weights
-
-
 def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, float]:
     """All options of a term, defaults filled in: those of its function and those of what is kept for it.
 
@@ -173,24 +104,24 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
         setting: its weight, or its weight and options by name.
 
     Raises:
-        InputError: the term has no option of a name, or a value out of range.
+        InputError: the term is unknown, its weight is missing, or an option is unknown or out of range.
     """
     row = find_term(name)
     options = {**row.arguments, **row.kept}
-    for option, value in setting.items() if isinstance(setting, Mapping) else ():
-        if option == "weight":
-            continue
+    changes = dict(setting) if isinstance(setting, Mapping) else {"weight": setting}
+    if changes.pop("weight", None) is None:
+        raise InputError(f"objective.terms.{name} needs a weight beside {', '.join(changes) or 'nothing'}")
+    for option, value in changes.items():
         place = f"objective.terms.{name}.{option}"
         if option not in options:
             raise InputError(f"{place}: the term has no such option{nearest(option, ['weight', *options])}")
         whole = isinstance(options[option], int)
         if whole and value % 1:
             raise InputError(f"{place} must be a whole number, got {value}")
-        least, most = row.bounds.get(option, (0, math.inf))
+        least, most = BOUNDS.get(option, (0, math.inf))
         if not (math.isfinite(value) and value > 0 and least <= value <= most):
             limits = f"above {least}" if least == 0 else f"at least {least}"
-            raise InputError(
-                f"{place} must be {limits}{f' and at most {most}' * (most < math.inf)}, got {value}"
-            )
+            limits += f" and at most {most}" if most < math.inf else ""
+            raise InputError(f"{place} must be {limits}, got {value}")
         options[option] = int(value) if whole else float(value)
     return options

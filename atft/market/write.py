@@ -1,7 +1,7 @@
 """The market as a panel file: the default column names, sorted by (date, code), whole days to a row group.
 
 The file is written beside its place and renamed into it, so that what lies there is always complete; the same
-options write the same bytes. The options, their digest and the ceiling stand in the Parquet metadata.
+options write the same bytes. The options, their digest and the oracle's score stand in the Parquet metadata.
 """
 
 import json
@@ -30,13 +30,13 @@ class MarketReport:
     stocks: int
     digest: str
     oracle_ic: dict[int, float]
-    """Horizon to the mean daily IC of the best possible score: the ceiling. Also on the noise-only twin, of
+    """Horizon to the mean daily IC of the best possible score, the oracle. Also on the noise-only twin, of
     the score that would have been best, and near 0 there."""
     part_ic: dict[int, dict[str, float]]
     """The same of each part alone."""
 
     def __str__(self) -> str:
-        """Several lines: rows, then the ceiling of each horizon with its four parts."""
+        """Several lines: rows, then the oracle of each horizon with its four parts."""
         size = f"{self.rows:,} rows, {self.days:,} days, {self.stocks:,} stocks"
         lines = [f"{self.path}: {size} ({self.digest})"]
         for horizon, ic in self.oracle_ic.items():

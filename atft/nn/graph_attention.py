@@ -1,10 +1,9 @@
-"""What a stock's neighbours say today: GATv2 over the day's graph, of which a tenth is admitted at first.
+"""GATv2 attention over a day's graph: what a stock's neighbours say today, a tenth of it at first.
 
 A message is a weighted mean of the neighbours' states, so a lagged move of the neighbourhood arrives as it is;
-the states hold the last day's row unchanged, where that move stands. The weights start from the edges: the more
-correlated neighbour is heard more. From indifferent weights the network has to learn first which of a stock's
-twenty neighbours are true ones, through the noise of all: in a simulated market it then found half of the
-planted part instead of four fifths.
+the states carry the last day's row unchanged, and with it that move. Attention starts from the edges'
+correlations: from equal weights the network first has to learn which of a stock's twenty neighbours are related,
+through the noise of all; in a simulated market it then found half of the planted component, not four fifths.
 """
 
 import warnings
@@ -18,8 +17,8 @@ from atft.batch import EDGE_FEATURES
 from atft.nn.gated_residual import Gate
 from atft.nn.options import head_count
 
-EAGERNESS = 4.0
-"""First weight of an edge's correlation: 0.3 more of it makes a neighbour count for several."""
+INIT_CORRELATION_LOGIT = 4.0
+"""Initial attention logit per unit of edge correlation: +0.3 correlation gives about e^1.2 = 3.3 x the weight."""
 
 
 def _gatv2() -> type[nn.Module]:
@@ -33,15 +32,13 @@ def _gatv2() -> type[nn.Module]:
 
 
 @torch.no_grad()
-def _listen_to_correlated(message: Any) -> None:
-    """Start from weights that grow with an edge's features, and a little with what the two states say.
-
-    In GATv2 a neighbour's logit is ``att . leaky_relu(W_l z_j + W_r z_i + W_e e)``: with ``W_e`` in the direction
-    of ``att`` it grows with ``e``, and the features are correlation first.
-    """
+def _init_attention_from_edges(message: Any) -> None:
+    """Let a new layer's attention grow with an edge's features, and little with the two states."""
+    # In GATv2 a neighbour's logit is att . leaky_relu(W_l z_j + W_r z_i + W_e e): with W_e in the direction of att
+    # it grows with e, of which correlation is the first feature.
     direction = message.att.flatten().sign()
-    message.lin_edge.weight[:, 0] = EAGERNESS * direction
-    message.lin_edge.weight[:, 1:] = 0.1 * EAGERNESS * direction[:, None]
+    message.lin_edge.weight[:, 0] = INIT_CORRELATION_LOGIT * direction
+    message.lin_edge.weight[:, 1:] = 0.1 * INIT_CORRELATION_LOGIT * direction[:, None]
     message.lin_l.weight *= 0.5
     message.lin_r.weight *= 0.5
 
@@ -69,9 +66,9 @@ class GraphAttention(nn.Module):
             for _ in range(layers)
         )
         for message in self.messages:
-            _listen_to_correlated(message)
+            _init_attention_from_edges(message)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in range(layers))
-        self.gates = nn.ModuleList(Gate(hidden_size, hidden_size) for _ in range(layers))
+        self.gates = nn.ModuleList(Gate(hidden_size) for _ in range(layers))
 
     def forward(
         self,
@@ -79,7 +76,7 @@ class GraphAttention(nn.Module):
         edge_index: Int[Tensor, "2 edges"],
         edge_attr: Float[Tensor, "edges attributes"],
     ) -> Float[Tensor, "nodes hidden"]:
-        """Let messages run along the edges, source to destination; there may be no edge at all."""
+        """Pass messages along the edges, source to destination; there may be no edge at all."""
         for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
             node = node + gate(norm(message(node, edge_index, edge_attr.to(node.dtype))))
         return node
@@ -90,12 +87,12 @@ class GraphAttention(nn.Module):
         edge_index: Int[Tensor, "2 edges"],
         edge_attr: Float[Tensor, "edges attributes"],
     ) -> Float[Tensor, "layers edges heads"]:
-        """Tell how much each edge counts; over the edges that end in a stock the weights sum to 1."""
-        told = []
+        """Return each edge's attention; over the edges that end in a stock the weights sum to 1."""
+        attention = []
         for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
-            heard, (_, weight) = message(
+            incoming, (_, weight) = message(
                 node, edge_index, edge_attr.to(node.dtype), return_attention_weights=True
             )
-            node = node + gate(norm(heard))
-            told.append(weight)
-        return torch.stack(told)
+            node = node + gate(norm(incoming))
+            attention.append(weight)
+        return torch.stack(attention)

@@ -1,40 +1,37 @@
-"""One score per horizon, and quantiles that cannot cross.
-
-The output weights start at a standard deviation of 0.05, so scores of a new network differ between stocks
-(about 0.4) without drowning the targets.
-"""
+"""One score per horizon, and quantiles that cannot cross."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-OUTPUT_STD = 0.05
+INIT_OUTPUT_STD = 0.05
+"""Scores of a new network then differ between stocks (by about 0.4) without drowning the targets."""
 
 
 class Heads(nn.Module):
-    """Read scores off the state: ``score = W (scale * dropout(norm(z))) + b``, LayerScale starting at 1."""
+    """Read scores off the state: ``score = W dropout(scale * z) + b``, LayerScale starting at 1."""
 
-    def __init__(self, hidden_size: int, horizons: int, quantiles: int, dropout: float, norm: bool) -> None:
+    def __init__(self, hidden_size: int, horizons: int, quantiles: int, dropout: float) -> None:
         super().__init__()
         self.levels = quantiles
-        self.norm = nn.LayerNorm(hidden_size) if norm else nn.Identity()
         self.layer_scale = nn.Parameter(torch.ones(hidden_size))
         self.dropout = nn.Dropout(dropout)
         self.score = nn.Linear(hidden_size, horizons)
         self.quantile = nn.Linear(hidden_size, horizons * quantiles) if quantiles else None
         for output in (self.score, self.quantile):
             if output is not None:
-                nn.init.normal_(output.weight, std=OUTPUT_STD)
+                nn.init.normal_(output.weight, std=INIT_OUTPUT_STD)
                 nn.init.zeros_(output.bias)
 
     def forward(
         self, state: Float[Tensor, "*rows hidden"]
     ) -> tuple[Float[Tensor, "*rows horizons"], Float[Tensor, "*rows horizons quantiles"] | None]:
-        """Give scores, and quantiles ascending along the last axis: ``q_1, q_1 + softplus(.), ...``."""
-        ready = self.dropout(self.layer_scale * self.norm(state))
+        """Return scores, and quantiles ascending along the last axis: ``q_1, q_1 + softplus(.), ...``."""
+        ready = self.dropout(self.layer_scale * state)
         score: Tensor = self.score(ready)
         if self.quantile is None:
             return score, None
         raw: Tensor = self.quantile(ready).unflatten(-1, (-1, self.levels))
+        # Steps between neighbouring levels are positive by construction, so no loss has to forbid a crossing.
         steps = torch.cat((raw[..., :1], nn.functional.softplus(raw[..., 1:])), dim=-1)
         return score, steps.cumsum(dim=-1)

@@ -10,10 +10,9 @@
       -> Heads
 
 From the last day's row to the score runs a path without a nonlinearity, so that the network starts as a ridge
-regression does and the other parts add to it. Every part is built once; a switch turns it off.
+regression does and the parts add to it. Every part is built once; a switch turns it off.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -27,10 +26,7 @@ from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions, check_optio
 from atft.nn.robust_input import RobustInput
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
-from atft.nn.window_norm import WindowNorm
-from atft.nn.windows import windows
-
-__all__ = ["ATFTGATFAN", "PARTS", "Explanation", "NetworkOptions"]
+from atft.nn.window_norm import WindowNorm, windows
 
 
 class Explanation(NamedTuple):
@@ -59,24 +55,19 @@ class ATFTGATFAN(nn.Module):
         super().__init__()
         check_options(options, n_features)
         self.options = options
-        hidden = options.hidden_size
+        hidden, dropout = options.hidden_size, options.dropout
         self.scaling = RobustInput(n_features)
-        self.selection = VariableSelection(n_features, hidden, options.dropout)
-        self.window_norm = (
-            None
-            if options.window_norm == "none"
-            else WindowNorm(options.window_norm, n_features, hidden, options.fan_components)
-        )
-        self.encoder = TemporalEncoder(hidden, options.dropout)
+        self.selection = VariableSelection(n_features, hidden, dropout)
+        norm = options.window_norm
+        self.window_norm = None if norm == "none" else WindowNorm(norm, n_features, hidden)
+        self.encoder = TemporalEncoder(hidden, dropout)
         self.graph = GraphAttention(hidden, options.gat_layers, options.gat_dropout)
-        self.heads = Heads(
-            hidden, len(options.horizons), len(options.quantiles), options.dropout, options.head_norm
-        )
+        self.heads = Heads(hidden, len(options.horizons), len(options.quantiles), dropout)
         self.switches: dict[str, bool] = {}
         self.set_parts(**{name: getattr(options, name) for name in PARTS})
 
     def set_scaling(self, median: Float[Tensor, " features"], iqr: Float[Tensor, " features"]) -> None:
-        """Take over the training days' median and IQR per feature; see :meth:`RobustInput.set_scaling`."""
+        """Set the training days' median and IQR per feature; see :meth:`RobustInput.set_scaling`."""
         self.scaling.set_scaling(median, iqr)
 
     def set_parts(self, **switches: bool) -> None:
@@ -88,30 +79,24 @@ class ATFTGATFAN(nn.Module):
         Raises:
             InputError: no part of that name.
         """
+        groups = self.parameter_groups()
         for name, on in switches.items():
             if name not in PARTS:
                 raise InputError(f"network: no part {name!r}{nearest(name, PARTS)}")
             self.switches[name] = on
-            for parameter in self.part_parameters(name):
+            for parameter in groups[name]:
                 parameter.requires_grad_(on)
 
-    def part_parameters(self, name: str) -> Iterator[nn.Parameter]:
-        """Go through the parameters that only part ``name`` uses."""
-        if name == "variable_selection":
-            yield from self.selection.weigher.parameters()
-            yield self.selection.level
-        elif name == "fan":
-            yield from () if self.window_norm is None else self.window_norm.parameters()
-        else:
-            part = self.encoder if name == "encoder" else self.graph
-            yield from part.parameters()
-
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Sort every parameter into exactly one of ``PARAMETER_GROUPS``."""
-        groups = {name: list(self.part_parameters(name)) for name in PARTS}
-        weigher = {id(p) for p in groups["variable_selection"]}
-        groups["input"] = [p for p in self.selection.parameters() if id(p) not in weigher]
-        groups["heads"] = list(self.heads.parameters())
+        """Sort every parameter into exactly one of ``PARAMETER_GROUPS``; a part has those that only it uses."""
+        groups = {
+            "variable_selection": [*self.selection.weigher.parameters(), self.selection.level],
+            "fan": [] if self.window_norm is None else list(self.window_norm.parameters()),
+            "encoder": list(self.encoder.parameters()),
+            "graph": list(self.graph.parameters()),
+            "input": [self.selection.value, *self.selection.refine.parameters()],
+            "heads": list(self.heads.parameters()),
+        }
         return {name: groups[name] for name in PARAMETER_GROUPS}
 
     def forward(self, batch: DayBatch) -> Forecast:
@@ -125,7 +110,7 @@ class ATFTGATFAN(nn.Module):
         return Forecast(score.float(), None if quantiles is None else quantiles.float())
 
     def explain(self, batch: DayBatch) -> Explanation:
-        """Tell what the network looked at in a block; costs a forward pass."""
+        """Return what the network looks at in a block; costs a forward pass."""
         scaled = self.scaling(batch.features, batch.observed)
         selection = self.selection.weights(scaled) if self.switches["variable_selection"] else None
         state, attention = self._encode(batch)
@@ -137,6 +122,7 @@ class ATFTGATFAN(nn.Module):
     def _encode(
         self, batch: DayBatch
     ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks heads lookback"] | None]:
+        """The last day's state of each stock-day before the graph, and the encoder's attention."""
         days, stocks = batch.universe.shape
         scaled = self.scaling(batch.features, batch.observed)
         rows = self.selection(scaled, self.switches["variable_selection"])
@@ -145,9 +131,9 @@ class ATFTGATFAN(nn.Module):
         window = windows(rows, days)
         if not self.switches["encoder"]:
             window = window[-1:]
-        told = None
+        statistics = None
         if self.switches["fan"] and self.window_norm is not None:
-            window, told = self.window_norm(window, scaled, batch.observed)
+            window, statistics = self.window_norm(window, scaled, batch.observed)
         attention = None
         if self.switches["encoder"]:
             # torch.compile (2.13) gets the gradient of overlapping rows wrong; the LSTM copies anyway.
@@ -155,4 +141,4 @@ class ATFTGATFAN(nn.Module):
             state, attention = (part.unflatten(0, (days, stocks)) for part in (state, weight))
         else:
             state = window[-1]
-        return (state if told is None else state + told), attention
+        return (state if statistics is None else state + statistics), attention

@@ -14,7 +14,7 @@ PARAMETER_GROUPS = (*PARTS, "input", "heads")
 """Parameters that train or are frozen apart: the parts, the projection of a row's features, and the heads."""
 
 WindowNormName = Literal["none", "revin", "dish_ts", "san", "fan"]
-"""What may stand in the place of the ``fan`` part."""
+"""What the ``fan`` part may be."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,16 @@ class NetworkOptions:
         hidden_size: width of every state; attention heads are derived from it.
         gat_layers: graph attention layers, 1 to 4; a layer reaches one step further in the graph.
         gat_dropout: share of a day's edges that a graph attention layer ignores in training.
-        dropout: share of hidden values that are dropped in training, in the gated blocks and the head.
+        dropout: share of hidden values that are dropped in training, in the gated residuals and the heads.
         horizons: trading days ahead, one score each; the panel needs a target for each.
         variable_selection: weigh the features of each row by what the row says; off: all alike.
         fan: normalise each feature's window by what ``window_norm`` names, and add the result as a view.
-        window_norm: what stands there: fan (the dominant cycles taken out), revin (mean and deviation), dish_ts
+        window_norm: which normalisation: fan (two dominant cycles taken out), revin (mean and deviation), dish_ts
             (a learned level and the deviation from it), san (mean and deviation of each quarter of the window), or
-            none (nothing is built, as with fan: false for good).
-        fan_components: how many cycles ``window_norm: fan`` takes out of each feature's window.
+            none (nothing is built, as with fan: false for good). EXPERIMENTS.md compares them.
         encoder: read the window with an LSTM and attention; off: the last day's row only.
         graph: let the day's stocks attend to their neighbours.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
-        head_norm: normalise the state (LayerNorm) before the heads.
     """
 
     hidden_size: int = 64
@@ -47,25 +45,18 @@ class NetworkOptions:
     variable_selection: bool = True
     fan: bool = True
     window_norm: WindowNormName = "fan"
-    fan_components: int = 2
     encoder: bool = True
     graph: bool = True
     quantiles: list[float] = field(default_factory=list)
-    head_norm: bool = False
 
 
 def check_options(options: NetworkOptions, n_features: int) -> None:
-    """Refuse sizes that no network can have.
+    """Check the sizes of a network.
 
     Raises:
         InputError: a size is out of range; the line names the option, its bounds and what came.
     """
-    limits: dict[str, tuple[float, float]] = {
-        "hidden_size": (4, 4096),
-        "gat_layers": (1, 4),
-        "fan_components": (1, 64),
-    }
-    for name, (low, high) in limits.items():
+    for name, low, high in (("hidden_size", 4, 4096), ("gat_layers", 1, 4)):
         value = getattr(options, name)
         if not low <= value <= high:
             raise InputError(

@@ -1,8 +1,7 @@
-"""Brings raw features to one scale on the device: median and IQR of the training days, as buffers.
+"""Bring raw features to one scale on the device: median and IQR of the training days, as buffers.
 
-They live in the checkpoint and not in the cache, so that all folds share one cache and a checkpoint predicts
-without a side file. An unknown value becomes 0, the median, AFTER scaling; a row that was not observed is 0
-throughout, so nothing that stands there can matter.
+They are in the checkpoint and not in the cache, so that all folds share one cache and a checkpoint predicts
+without a side file.
 """
 
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor, nn
 
 from atft.errors import InputError
 
-CLAMP = 5.0
-"""Scaled values end here: five interquartile ranges, 6.7 standard deviations of a normal feature."""
+MAX_SCALED = 5.0
+"""Scaled values are clipped here: five interquartile ranges, 6.7 standard deviations of a normal feature."""
 
 
 class RobustInput(nn.Module):
-    """Scale features by ``(x - median) / iqr``, end the tails at +-5, and put 0 where nothing is known."""
+    """Scale features by ``(x - median) / iqr``, clip the tails at +-5, and put 0 where nothing is known."""
 
     median: Tensor
     iqr: Tensor
@@ -27,7 +26,7 @@ class RobustInput(nn.Module):
         self.register_buffer("iqr", torch.ones(n_features))
 
     def set_scaling(self, median: Tensor, iqr: Tensor) -> None:
-        """Take over the training days' statistics.
+        """Set the training days' statistics.
 
         Args:
             median: [features], in each feature's own unit.
@@ -55,7 +54,7 @@ class RobustInput(nn.Module):
         features: Float[Tensor, "span stocks features"],
         observed: Bool[Tensor, "span stocks"],
     ) -> Float[Tensor, "span stocks features"]:
-        """Scale one span. Infinite values end at the clamp, NaN and unobserved rows are 0."""
-        scaled = ((features.to(self.median.dtype) - self.median) / self.iqr).clamp(-CLAMP, CLAMP)
-        # After scaling: a raw 0 would be an arbitrary value, the scaled 0 is the feature's usual one.
+        """Scale one span. Infinite values end at the clip, NaN and rows that were not observed are 0."""
+        scaled = ((features.to(self.median.dtype) - self.median) / self.iqr).clamp(-MAX_SCALED, MAX_SCALED)
+        # After scaling: a raw 0 would be an arbitrary value, the scaled 0 is the median.
         return scaled.nan_to_num(nan=0.0).masked_fill(~observed[..., None], 0.0)

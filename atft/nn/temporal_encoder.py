@@ -1,8 +1,8 @@
-"""What a stock's history says of its last day: an LSTM over the window, then one question to it.
+"""What a stock's history says about its last day: an LSTM over the window, then attention with one query.
 
 Only the last day's state is read, so attention has one query per stock. That lets keys and values be folded
 into it: ``q (K h) = (K' q) h`` and ``sum a (V h) = V sum a h``, two products with the LSTM's states instead
-of projecting all of them, and the whole block costs little more than its LSTM. torch's own LSTM is used: on
+of projecting all of them, and the whole part costs little more than its LSTM. torch's own LSTM is used: on
 two CPU cores its fused kernels (7,800 stock-days/s at 60 x 64, forward and backward) were level with a loop
 written for overlapping windows, and on a GPU they are cuDNN's.
 """
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from atft.nn.gated_residual import Gate, GatedResidual
 from atft.nn.options import head_count
 
-LONGEST_MEMORY = 10.0
-"""Half-life, in trading days, of the new attention head that looks back the furthest."""
+MAX_INIT_HALF_LIFE_DAYS = 10.0
+"""Half-life of the new attention head that looks back the furthest."""
 
 
 class LastDayAttention(nn.Module):
-    """Attention whose only query is the last day; a new head halves a day's weight with each of its memories."""
+    """Attention whose only query is the last day; a new head's weights halve with each half-life of its own."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class LastDayAttention(nn.Module):
         self.key = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
         # Values keep the states' size: a new LSTM's are small enough.
         self.value = nn.Parameter(torch.randn(self.heads, width, hidden_size) * bound)
-        # Heads start with memories of ten days down to one, each is learned: indifferent heads average the
-        # window away, and nothing tells them where to look.
-        memory = torch.logspace(math.log10(LONGEST_MEMORY), 0, self.heads)
-        self.recency = nn.Parameter(math.log(2) / memory)
+        # Half-lives from ten days down to one, each learned: heads without a preference average the window, and
+        # have no gradient that tells them where to look.
+        half_life = torch.logspace(math.log10(MAX_INIT_HALF_LIFE_DAYS), 0, self.heads)
+        self.recency = nn.Parameter(math.log(2) / half_life)
 
     def forward(
         self, last: Float[Tensor, "rows hidden"], history: Float[Tensor, "lookback rows hidden"]
@@ -44,6 +44,7 @@ class LastDayAttention(nn.Module):
         rows, lookback = len(last), len(history)
         by_row = history.transpose(0, 1)
         query = self.query(last).reshape(rows, self.heads, -1)
+        # The key projection is applied to the one query, not to every day's state; the value's to the pooled state.
         folded = torch.einsum("nhw,hwc->nhc", query, self.key)
         age = torch.arange(lookback - 1, -1, -1, device=last.device, dtype=last.dtype)
         logits = folded @ by_row.transpose(1, 2) / self.key.shape[1] ** 0.5 - self.recency[:, None] * age
@@ -61,10 +62,10 @@ class TemporalEncoder(nn.Module):
     def __init__(self, hidden_size: int, dropout: float) -> None:
         super().__init__()
         self.lstm = nn.LSTM(hidden_size, hidden_size)
-        self.skip = Gate(hidden_size, hidden_size, admitted=0.5)
+        self.skip = Gate(hidden_size, init_share=0.5)
         self.norm = nn.LayerNorm(hidden_size)
         self.attention = LastDayAttention(hidden_size)
-        self.admit = Gate(hidden_size, hidden_size, admitted=0.5)
+        self.admit = Gate(hidden_size, init_share=0.5)
         self.dropout = nn.Dropout(dropout)
         self.refine = GatedResidual(hidden_size, dropout)
 

@@ -1,10 +1,9 @@
-"""Which features a row listens to: one weight per feature and row, from the row itself.
+"""Weigh a row's features by the row itself, and embed them.
 
 The usual way embeds each feature in ``hidden`` numbers first, a tensor [rows, features, hidden] of 30 kB a
 row at 112 features and hidden 64. Here the weighted features go through one matrix, ``(F w * x) A + w B``:
 the same weights as a product of [rows, features] and [features, hidden], paid once per row of the span and
 not per window.
-Weights start near 1/F, so a new network is linear in its input.
 """
 
 import torch
@@ -20,7 +19,8 @@ class VariableSelection(nn.Module):
     def __init__(self, n_features: int, hidden_size: int, dropout: float) -> None:
         super().__init__()
         logits = nn.Linear(hidden_size, n_features)
-        # Nearly equal weights at the start; exactly equal ones would leave the first layer without gradient.
+        # Nearly equal weights, so that a new network is linear in its input; exactly equal ones would leave the
+        # first layer without gradient.
         nn.init.normal_(logits.weight, std=0.1 * hidden_size**-0.5)
         nn.init.zeros_(logits.bias)
         self.weigher = nn.Sequential(nn.Linear(n_features, hidden_size), nn.ELU(), logits)

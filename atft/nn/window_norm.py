@@ -1,72 +1,66 @@
-"""Normalisation of each window: one view of it is freed of what drifts, and what was taken out is told apart.
+"""Normalise each window per feature, and pass the removed statistics (level, scale, ...) to the head separately.
 
-Four members stand in the same place: ``revin``, ``dish_ts``, ``san`` and ``fan``; ``none`` leaves it empty. Only
-the one that is chosen is built. All work on the scaled features, one series at a time, not on the hidden channels
-behind variable selection:
+One member of the family in `normalisers` is built, or none. All work on the scaled features, not on the hidden
+channels behind variable selection:
 
-- a level or a cycle belongs to a feature. A hidden channel mixes all features, so what is taken out is whichever
-  feature is loudest, and what differs from stock to stock is taken out of some channels only;
-- what is left can be brought to unit scale per feature, so a small value under a large drift becomes as loud as
-  any other feature;
-- inputs carry no gradient, so the way back through it costs little or nothing.
+- a level or a cycle belongs to a feature. A hidden channel mixes all features, so the loudest one would decide what
+  is taken out, and what differs from stock to stock would be taken out of some channels only;
+- a residual in units of its own scale makes a small value under a large drift as loud as any other feature;
+- inputs carry no gradient, so the backward costs little or nothing.
 
-The rows themselves stay in the network beside it: this block adds a view, it hides nothing. It reads a window up
+The normalised window is a view beside the rows, which stay in the network: nothing is hidden. It reads a window up
 to and with its last day, the day that is ranked, and nothing after it.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from atft.errors import InputError, nearest
-from atft.nn import dish_norm, frequency_norm, reversible_norm, slice_norm
-from atft.nn.normalised_window import NormalisedWindow
+from atft.nn.normalisers import (
+    SLICES,
+    DishNorm,
+    NormalisedWindow,
+    frequency_norm,
+    reversible_norm,
+    slice_norm,
+)
 
-MEMBERS = ("revin", "dish_ts", "san", "fan")
+MEMBERS = {"revin": 2, "dish_ts": 4, "san": 2 * SLICES, "fan": 4}
+"""How many numbers per feature the summary of each member has."""
 Normaliser = Callable[[Tensor, Tensor], NormalisedWindow]
 """From a window [lookback, stocks, features] and where it was observed to the normalised window."""
 
 
-def normaliser(name: str, n_features: int, fan_components: int) -> tuple[Normaliser, int]:
-    """Build a member of the family; also tell how many numbers per feature its summary has.
+def normaliser(name: str, n_features: int) -> Normaliser:
+    """Build a member of the family.
 
     Raises:
         InputError: no member of that name.
     """
-    match name:
-        case "revin":
-            return reversible_norm.reversible_norm, reversible_norm.SUMMARY_NUMBERS
-        case "dish_ts":
-            return dish_norm.DishNorm(n_features), dish_norm.SUMMARY_NUMBERS
-        case "san":
-            return slice_norm.slice_norm, slice_norm.SUMMARY_NUMBERS
-        case "fan":
-            take_out = partial(frequency_norm.frequency_norm, components=fan_components)
-            return take_out, frequency_norm.SUMMARY_NUMBERS
-    raise InputError(f"network: no window normalisation {name!r}{nearest(name, MEMBERS)}")
+    if name not in MEMBERS:
+        raise InputError(f"network: no window normalisation {name!r}{nearest(name, MEMBERS)}")
+    if name == "dish_ts":
+        return DishNorm(n_features)
+    return {"revin": reversible_norm, "san": slice_norm, "fan": frequency_norm}[name]
 
 
 class WindowNorm(nn.Module):
-    """Add the normalised view to the embedded windows, and give the head what the view does not tell.
+    """Add the normalised view to the embedded windows, and give the head the statistics that were taken out.
 
     Args:
-        name: ``revin``, ``dish_ts``, ``san`` or ``fan``.
+        name: a key of :data:`MEMBERS`.
         n_features: features per row.
         hidden_size: width of the embedded windows.
-        fan_components: frequencies that ``fan`` takes out of each series.
-
-    Raises:
-        InputError: no member of that name.
     """
 
-    def __init__(self, name: str, n_features: int, hidden_size: int, fan_components: int) -> None:
+    def __init__(self, name: str, n_features: int, hidden_size: int) -> None:
         super().__init__()
-        self.normalise, numbers = normaliser(name, n_features, fan_components)
+        self.normalise = normaliser(name, n_features)
         self.residual_rows = nn.Linear(n_features, hidden_size, bias=False)
-        self.window_summary = nn.Linear(numbers * n_features, hidden_size, bias=False)
+        self.window_summary = nn.Linear(MEMBERS[name] * n_features, hidden_size, bias=False)
 
     def forward(
         self,
@@ -83,13 +77,13 @@ class WindowNorm(nn.Module):
             observed: rows that exist.
 
         Returns:
-            The embedded windows with the residual's view added, and what the summary says to the head.
+            The embedded windows with the residual's view added, and the embedded summary for the head.
         """
         days = embedded.shape[1]
         residual, summary = normalise_windows(self.normalise, scaled, observed, days)
-        shown: Tensor = self.residual_rows(residual[-len(embedded) :])
-        told: Tensor = self.window_summary(summary)
-        return embedded + shown, told
+        view: Tensor = self.residual_rows(residual[-len(embedded) :])
+        statistics: Tensor = self.window_summary(summary)
+        return embedded + view, statistics
 
 
 def normalise_windows(
@@ -100,8 +94,19 @@ def normalise_windows(
 ) -> tuple[Float[Tensor, "lookback days stocks features"], Float[Tensor, "days stocks summary"]]:
     """Normalise the window of each of the span's last ``days`` days, each from its own days only."""
     lookback = len(scaled) - days + 1
-    # In full precision: what is left under a large cycle would drown in bfloat16's rounding. One day at a time:
+    # In full precision: the residual under a large cycle would drown in bfloat16's rounding. One day at a time:
     # all at once takes twice as long on a CPU, whose caches hold a day.
     with torch.autocast(scaled.device.type, enabled=False):
         parts = [normalise(scaled[d : d + lookback], observed[d : d + lookback]) for d in range(days)]
     return torch.stack([p.residual for p in parts], dim=1), torch.stack([p.summary for p in parts])
+
+
+def windows(
+    rows: Shaped[Tensor, "span stocks width"], days: int
+) -> Shaped[Tensor, "lookback days stocks width"]:
+    """View a span as the windows of its last ``days`` days, ``windows(rows)[l, d] = rows[d + l]``.
+
+    Nothing is copied. Time comes first: the order in which a recurrent network reads, and in which the windows of
+    one day are a plain slice of the span.
+    """
+    return rows.unfold(0, days, 1).permute(0, 3, 1, 2)

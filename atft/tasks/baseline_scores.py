@@ -59,7 +59,7 @@ def baseline_scorers(ridge: Ridge, cache: DayCache, table: HorizonScores) -> dic
     if "return_1d" in table.columns:
         scorers["reversal"] = reversal_scores(table.columns["return_1d"])
     if "oracle" in table.columns:
-        scorers["ceiling"] = table.columns["oracle"]
+        scorers["oracle"] = table.columns["oracle"]
     return scorers
 
 

@@ -20,25 +20,23 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
 from atft.data.block_plan import block_seed
-from atft.data.loader import BlockLoader
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions
+from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
-from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
+from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import PARTS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
-from atft.optim.schedules import Schedule
+from atft.optim.schedules import advance_schedule
 from atft.tasks.checkpoint_fit import (
     feature_order,
     refuse_other_shapes,
     selected_parts,
 )
-from atft.tasks.day_chunks import DayChunks, Retry, no_retry_under_ddp
-from atft.tasks.day_data import DayData
+from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
+from atft.tasks.open_step import OpenStep
 from atft.tasks.resume_check import check_loops, check_resume
-from atft.tasks.step import Step
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
 
@@ -55,11 +53,9 @@ class RankingTask(pl.LightningModule):
         optimizer: class and arguments of the optimiser, for instance ``torch.optim.AdamW``; training needs one.
         scheduler: class and arguments of the learning-rate schedule; null keeps the rate constant.
         gradient_clip: largest norm of a step's gradient; null does not clip.
+        shares_every: optimiser steps between two measurements of the terms' gradient shares; 0 never measures.
         features: ordered names of the features the network reads; taken from the panel's footer.
     """
-
-    retry_device = "cuda"
-    """Type of the devices on which a block is tried again when memory runs out."""
 
     def __init__(
         self,
@@ -68,6 +64,7 @@ class RankingTask(pl.LightningModule):
         optimizer: OptimizerFactory | None = None,
         scheduler: SchedulerFactory | None = None,
         gradient_clip: float | None = 1.0,
+        shares_every: int = 50,
         features: list[str] | None = None,
     ) -> None:
         super().__init__()
@@ -83,28 +80,29 @@ class RankingTask(pl.LightningModule):
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
-        self.term_shares = TermShares(self.objective)
+        self.term_shares = TermShares(self.objective, every=shares_every)
         transform = target_transform(objective.target)
         self.train_metrics = CrossSectionMetrics(network.horizons, transform)
         self.val_metrics = CrossSectionMetrics(network.horizons, transform)
         self.test_metrics = CrossSectionMetrics(network.horizons, transform)
         self.step_log = StepLog()
-        self.step = Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
-        self.skipped_steps: dict[str, int] = {}  # steps that a guard did not apply, by reason
-        self.training_chunks = DayChunks("train", self.memory_retries, self.retry_device)
-        self.evaluation_chunks = DayChunks("evaluation", self.memory_retries, self.retry_device)
+        self.open_step = OpenStep()
+        self._training_chunks = DayChunks("train", self.memory_retries)
+        self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
 
     def forward(self, batch: DayBatch) -> Forecast:
-        """Score a block; float32 whatever the precision inside the network."""
+        """Score a block; float32 whatever the precision of the network's insides."""
         if self._order:
             batch = batch._replace(features=batch.features[..., self._order])
-        return cast(Forecast, self.network(batch))
+        forecast = cast(Forecast, self.network(batch))
+        quantiles = forecast.quantiles
+        return Forecast(forecast.score.float(), None if quantiles is None else quantiles.float())
 
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if stage == "fit" and isinstance(data, DayData):
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and data is not None:
             self.network.set_scaling(*data.robust_statistics())
             self.objective.set_training_days(*data.training_days())
 
@@ -115,30 +113,34 @@ class RankingTask(pl.LightningModule):
         self.trainer.callback_metrics.clear()
         self.train_metrics.reset()
         self.step_log.begin_epoch()
-        self.step.losses = []  # of a step that a limit ended in its middle
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
         torch.manual_seed(block_seed(self._data_seed(), self.current_epoch, batch.place))
-        self.step.begin(batch, self)
-        forecast = self.training_chunks.run(self._add_gradient, batch, self)
+        self.open_step.see(batch.place, self)
+        forecast, value = self._training_chunks.run(
+            batch,
+            partial(self._add_gradient, batch),
+            undo_to_here(self, self.device),
+            self.current_epoch + 1,
+            self.global_step,
+        )
         self.term_shares.take(self, forecast, batch)
-        self.step_log.add("train/loss", self.step.losses[-1])
-        for name, term in self.step.value.terms.items():
+        self.step_log.add("train/loss", (batch.weight * value.loss).sum())
+        for name, term in value.terms.items():
             self.step_log.add(f"train/term/{name}", (batch.weight * term).sum())
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients(batch.place)
 
-    def _add_gradient(self, batch: DayBatch) -> Forecast:
-        """Score a block and add its gradient to its step's."""
-        forecast = self.training_chunks.score(self, batch)
-        with no_retry_under_ddp(self.trainer.world_size):
+    def _add_gradient(self, batch: DayBatch, days: int) -> tuple[Forecast, ObjectiveValue]:
+        """Add a block's gradient to its step's, with at most ``days`` of its days in memory at once."""
+        forecast = forecast_in_chunks(self, batch, days)
+        with shared_part(self.trainer.world_size):
             value = self.objective(forecast, batch)
-            self.step.set_value(value, batch)
             # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
             self.manual_backward((batch.weight * value.loss).sum() * self.trainer.world_size)
-        return forecast.detach()
+        return forecast.detach(), value._replace(loss=value.loss.detach())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # By now a loss scaler (precision 16-mixed) has taken its factor out again, so the norm means something.
@@ -151,20 +153,9 @@ class RankingTask(pl.LightningModule):
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self.step.close()
-        self._advance_schedule(place)
+        self.open_step.close()
+        advance_schedule(self.lr_schedulers(), self.trainer, place)
         self.step_log.close_step(self, rate)
-
-    def _advance_schedule(self, place: int) -> None:
-        """Set the learning rates after a step; a scheduler of torch's own moves at the epoch's end."""
-        scheduler: Any = self.lr_schedulers()
-        if isinstance(scheduler, Schedule):
-            loader = self.trainer.train_dataloader
-            if isinstance(loader, BlockLoader):  # in steps, not blocks: the same on any number of devices
-                share = loader.plan.share_of_steps(place)
-            else:
-                share = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
-            scheduler.advance(self.current_epoch + share)
 
     def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
         count_optimiser_steps(self.trainer)
@@ -174,7 +165,7 @@ class RankingTask(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
-        if isinstance(scheduler, LRScheduler) and not isinstance(scheduler, Schedule):
+        if isinstance(scheduler, LRScheduler) and not hasattr(scheduler, "advance"):
             scheduler.step()
         self.term_shares.close_epoch(self)
 
@@ -192,23 +183,22 @@ class RankingTask(pl.LightningModule):
             raise InputError(
                 "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
             )
-        scheduler: Any = None
         try:
             optimizer = self.optimizer_factory(named_groups(self.network.parameter_groups()))
-            if self.scheduler_factory is not None:
-                scheduler = self.scheduler_factory(optimizer)
+            scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None
         except InputError:
             raise
         except (ValueError, TypeError) as error:
             raise InputError(f"model.optimizer or model.scheduler: {error}") from error
-        if isinstance(scheduler, Schedule):
-            scheduler.bind(max_epochs)
+        bind = getattr(scheduler, "bind", None)
+        if bind is not None:
+            bind(max_epochs)
         return optimizer, scheduler
 
     def logged_names(self) -> set[str]:
         """Names that a finished epoch has logged, for whoever watches one of them."""
         horizons = self.network.options.horizons
-        ranked = {m for name in NAMES for m in (name, *(f"{name}_{h}d" for h in horizons))}
+        ranked = {m for name in metric_names() for m in (name, *(f"{name}_{h}d" for h in horizons))}
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
         ranked = {f"{split}/{m}" for split in ("train", "val") for m in ranked}
         return ranked | terms | {"train/loss", "train/learning_rate"}
@@ -237,12 +227,13 @@ class RankingTask(pl.LightningModule):
         return self._evaluate(batch)
 
     def _evaluate(self, batch: DayBatch) -> Forecast:
-        return self.evaluation_chunks.run(partial(self.evaluation_chunks.score, self), batch, self)
+        attempt = partial(forecast_in_chunks, self, batch)
+        return self._evaluation_chunks.run(batch, attempt, None, self.current_epoch + 1, self.global_step)
 
     # -- what a checkpoint carries
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.step.rewind(checkpoint)
+        self.open_step.rewind(checkpoint)
         checkpoint["atft"] = {
             "features": self.trained_on,
             "config": self.config_text,
@@ -270,8 +261,7 @@ class RankingTask(pl.LightningModule):
         return {name: getattr(self.network.options, name) for name in PARTS}
 
     def _data_seed(self) -> int:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data.seed if isinstance(data, DayData) else 0
+        return int(getattr(self.trainer.datamodule, "seed", 0))  # type: ignore[attr-defined]
 
 
 def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:

@@ -23,7 +23,7 @@ def test_the_table_holds_every_scorer_and_horizon_with_standard_errors(tiny_run:
             (row,) = re.findall(rf"^{scorer} +{horizon}d .*$", tiny_run.printed.out, re.M)
             assert len(re.findall(rf"{NUMBER} ± \d+\.\d+", row)) == 5, row
     assert len(re.findall(rf"^random 95 % +\dd .*{NUMBER} \.\. {NUMBER}", tiny_run.printed.out, re.M)) == 2
-    assert "ceiling" not in tiny_run.printed.out  # nobody knows it of a real market
+    assert "oracle" not in tiny_run.printed.out  # nobody knows it of a real market
     assert "test days 2015-03-26 to 2015-04-24" in tiny_run.printed.out
 
 
@@ -45,7 +45,7 @@ def test_files_hold_the_numbers_of_the_predictions(tiny_run: Any) -> None:
     assert {"test/rank_ic", "test/rank_ic_5d", "test/rank_ic_5d_error", "test/sharpe_annual_1d"} <= set(final)
 
 
-def test_a_simulated_market_shows_its_ceiling_and_both_lags(
+def test_a_simulated_market_shows_its_oracle_and_both_lags(
     tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     config = tiny_config(
@@ -55,8 +55,8 @@ def test_a_simulated_market_shows_its_ceiling_and_both_lags(
     outcome = atft("fit", "--config", config, *dates, "--data.split.test", "null")
     assert outcome.code == 0, outcome
     assert "val days 2015-04-13 to 2015-05-15" in outcome.out
-    ceilings = re.findall(rf"^ceiling +\dd +\d+ +({NUMBER}) ± \d\.\d+ +({NUMBER})", outcome.out, re.M)
-    assert len(ceilings) == 2 and all(float(lag0) > 0.05 for lag0, _ in ceilings)
+    oracles = re.findall(rf"^oracle +\dd +\d+ +({NUMBER}) ± \d\.\d+ +({NUMBER})", outcome.out, re.M)
+    assert len(oracles) == 2 and all(float(lag0) > 0.05 for lag0, _ in oracles)
 
 
 def test_thin_days_move_no_figure_and_are_said_below_the_table(

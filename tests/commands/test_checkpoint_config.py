@@ -16,6 +16,7 @@ LEFT = (
     "model.optimizer",
     "model.scheduler",
     "model.gradient_clip",
+    "model.shares_every",
     "data.cache.dir",
     "data.loader",
     "data.predict",

@@ -109,7 +109,6 @@ def refusal(parser: Any, given: Any) -> str:
 def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parser: Any) -> None:
     rng, every, values = random.Random(0), list(places(tree_of(parser), BASE)), cycle(VALUES)
     assert len(every) > 200 and {p.inside[-1] for p in every if p.inside} >= {
-        "criterion",
         0,
         "init_args",
         "simulate",
@@ -205,7 +204,7 @@ def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) ->
         {"model": {"objective": {"terms": {"ic": 1.0}, "regime_weights": {"any column": 2.0}}}},
         {"model": {"optimizer": {"init_args": {"lr": 0.1}}, "scheduler": None}},
         {"data": {"graph": None, "panel": {"simulate": {"stocks": 20}}}},
-        {"coverage_guard": {}, "curriculum": {"phases": None}},
+        {"loss_scale_guard": {}, "curriculum": {"phases": None}},
         ["--print_config", "--model.objective.terms.ic", "0.3", "--trainer.callbacks+", "EMAWeightAveraging"],
         [
             "--model.optimizer=SGD",

@@ -1,4 +1,4 @@
-"""The phases decide the run's length and its terms; a key that contradicts them is refused in one line."""
+"""The phases decide the run's length and its terms; a key that contradicts them is an error in one line."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_a_run_without_phases_has_no_schedule(tiny_run: Any) -> None:
 
 
 @pytest.mark.parametrize("epochs", ["6", "-1"])
-def test_a_length_beyond_the_last_phase_is_refused(
+def test_a_length_beyond_the_last_phase_is_an_error(
     epochs: str, tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
     said = atft(*asked(tiny_run, TWO, "--trainer.max_epochs", epochs)).refusal
@@ -60,13 +60,13 @@ def test_a_length_beyond_the_last_phase_is_refused(
         ({"terms": {"sharp": 1.0}}, "no term 'sharp'; did you mean 'sharpe'?"),
         ({"epochs": -2}, "epochs must be at least 1, got -2"),
         ({"name": "b"}, "two phases are called 'b'; give each its own name"),
-        ({"criterion": {}}, "give one number, above or below"),
-        ({"criterion": {"above": 0.1, "metric": "val/ranking"}}, "no metric 'val/ranking'"),
+        ({"criterion": "val/rank_ic"}, "criterion must compare a metric with a number"),
+        ({"criterion": "val/ranking > 0.1"}, "no metric 'val/ranking'"),
         ({"epoch": 2}, "epoch"),
-        ({"criterion": {"above": 0.1, "otherwise": "cry"}}, "otherwise"),
+        ({"otherwise": "cry"}, "otherwise"),
     ],
 )
-def test_a_wrong_phase_is_refused_in_one_line(
+def test_a_wrong_phase_is_an_error_in_one_line(
     phase: dict[str, Any], message: str, tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
     words = asked(tiny_run, [{"name": "a", "epochs": 2, **phase}, TWO[1]], "--trainer.max_epochs", "null")

@@ -48,7 +48,8 @@ def test_every_option_of_a_term_is_where_the_table_says(key: str) -> None:
                 "--config=new.yaml",
                 '--curriculum.phases=[{"name": "a", "epochs": 1, "gate": {"above": 0.1}}]',
             ],
-            "key 'curriculum.phases[0].gate' has moved; write curriculum.phases: [{criterion: {above: ...}}]",
+            "key 'curriculum.phases[0].gate' has moved; write "
+            "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
         ),
         (["validate", "--config", "old.yaml"], f"old.yaml: {HUBER}"),
         (["cache", "--config", "old.yaml"], f"old.yaml: {HUBER}"),

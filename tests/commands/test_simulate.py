@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 
-def test_a_market_is_written_and_its_ceiling_printed(atft: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_market_is_written_and_its_oracle_printed(atft: Callable[..., Any], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "market.parquet"
     outcome = atft("simulate", "--out", out, "--stocks", "20", "--days", "120")
     assert outcome.code == 0 and "best possible IC" in outcome.out

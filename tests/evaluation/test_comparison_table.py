@@ -16,7 +16,7 @@ def rows() -> list[SummaryRow]:
         noise = rng.standard_normal((60, 50))
         valid = np.ones_like(target, dtype=bool)
         scorers = {
-            "ceiling": target,
+            "oracle": target,
             "reversal": noise,
             "ridge": 10 * target + noise,
             "network": 20 * target + noise,
@@ -30,8 +30,8 @@ BANDS = {h: {"rank_ic": (-0.0123, 0.0124), "ic": (-0.02, 0.02), "sharpe": (-0.25
 
 def test_scorers_and_horizons_stand_in_their_order() -> None:
     text = render(comparison_table(rows(), BANDS, title="validation"))
-    found = re.findall(r"^(network|ridge|reversal|random 95 %|ceiling)\s+(\d+d)", text, flags=re.MULTILINE)
-    scorers = ("network", "ridge", "reversal", "random 95 %", "ceiling")
+    found = re.findall(r"^(network|ridge|reversal|random 95 %|oracle)\s+(\d+d)", text, flags=re.MULTILINE)
+    scorers = ("network", "ridge", "reversal", "random 95 %", "oracle")
     assert found == [(s, f"{h}d") for h in (1, 5, 20) for s in scorers]
     assert text.startswith("validation")
 
@@ -42,9 +42,10 @@ def test_a_line_holds_each_value_with_its_error() -> None:
     line = next(t for t in text.splitlines() if re.match(r"network +5d", t))
     row = next(r for r in every if (r.scorer, r.horizon, r.lag) == ("network", 5, 0))
     later = next(r for r in every if (r.scorer, r.horizon, r.lag) == ("network", 5, 1))
-    for value, error in ((row.rank_ic, row.rank_ic_error), (later.rank_ic, later.rank_ic_error)):
+    for value, error in (row.figures["rank_ic"], later.figures["rank_ic"]):
         assert f"{value:+.4f} ± {error:.4f}" in line
-    assert f"{row.sharpe:+.3f} ± {row.sharpe_error:.3f}" in line and " 60 " in line
+    sharpe, error = row.figures["sharpe"]
+    assert f"{sharpe:+.3f} ± {error:.3f}" in line and " 60 " in line
     assert "-0.0123 .. +0.0124" in next(t for t in text.splitlines() if re.match(r"random 95 % +5d", t))
 
 
@@ -56,7 +57,7 @@ def test_it_is_plain_text_of_whole_lines() -> None:
 def test_what_is_not_there_is_left_out() -> None:
     few = [r for r in rows() if r.scorer == "network" and r.lag == 0 and r.horizon == 1]
     text = render(comparison_table(few))
-    assert "network" in text and "random" not in text and "ceiling" not in text and "5d" not in text
+    assert "network" in text and "random" not in text and "oracle" not in text and "5d" not in text
 
 
 def test_days_of_too_few_stocks_are_counted_below_the_table() -> None:

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from atft.evaluation.newey_west import mean_error, ratio, ratio_error
+from atft.day_statistics import mean_over_std
+from atft.evaluation.newey_west import mean_error, ratio_error
 
 
 def slow_error(series: list[float], lags: int) -> float:
@@ -48,26 +49,26 @@ def test_overlapping_days_get_the_error_that_repetition_shows() -> None:
 def test_days_that_are_nan_are_left_out() -> None:
     series = np.random.default_rng(0).standard_normal(50)
     holes = np.insert(series, 20, np.nan)
-    assert mean_error(holes, 3) == mean_error(series, 3) and ratio(holes) == ratio(series)
+    assert mean_error(holes, 3) == mean_error(series, 3) and mean_over_std(holes) == mean_over_std(series)
     assert ratio_error(holes, 3) == ratio_error(series, 3)
 
 
 def test_fewer_than_two_days_have_no_error() -> None:
     for series in (np.array([]), np.array([1.0]), np.array([np.nan, 2.0])):
-        assert np.isnan([mean_error(series, 0), ratio(series), ratio_error(series, 0)]).all()
-    assert np.isnan(ratio(np.ones(5))) and np.isnan(ratio_error(np.ones(5), 0))
+        assert np.isnan([mean_error(series, 0), mean_over_std(series), ratio_error(series, 0)]).all()
+    assert np.isnan(mean_over_std(np.ones(5))) and np.isnan(ratio_error(np.ones(5), 0))
 
 
 def test_the_error_of_a_ratio_is_los_for_independent_normal_days() -> None:
     series = 0.2 + np.random.default_rng(1).standard_normal(20_000)
-    theta = ratio(series)
+    theta = mean_over_std(series)
     assert theta == pytest.approx(series.mean() / series.std(ddof=1))
     assert ratio_error(series, 0) == pytest.approx(math.sqrt((1 + theta**2 / 2) / len(series)), rel=0.02)
 
 
 def test_the_error_of_a_ratio_is_what_repetition_shows_for_skewed_days() -> None:
     draws = np.random.default_rng(2).exponential(size=(500, 300)) - 0.7
-    true_error = np.std([ratio(x) for x in draws])
+    true_error = np.std([mean_over_std(x) for x in draws])
     assert np.mean([ratio_error(x, 0) for x in draws]) == pytest.approx(true_error, rel=0.1)
 
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import torch
 
-from atft.evaluation.newey_west import mean_error
+from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import score_days, summarise, summarise_predictions, summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
@@ -28,8 +28,10 @@ def test_each_day_equals_scipy() -> None:
     days = score_days(score, target, valid, 5)
     for d in (0, 63, 64, 149):
         s, t = score[d, valid[d]], target[d, valid[d]]
-        assert days.rank_ic[d] == pytest.approx(scipy.stats.spearmanr(s, t).statistic, abs=1e-5)
-        assert days.ic[d] == pytest.approx(scipy.stats.pearsonr(s, t).statistic, abs=1e-5)
+        assert days.statistics["spearman"][d] == pytest.approx(
+            scipy.stats.spearmanr(s, t).statistic, abs=1e-5
+        )
+        assert days.statistics["pearson"][d] == pytest.approx(scipy.stats.pearsonr(s, t).statistic, abs=1e-5)
 
 
 def test_the_report_and_the_training_metric_agree() -> None:
@@ -40,15 +42,18 @@ def test_the_report_and_the_training_metric_agree() -> None:
     metric.update(*tensors, torch.from_numpy(valid)[..., None], torch.arange(len(score)))
     values = metric.compute()
     for name in ("rank_ic", "ic", "icir", "rank_icir", "sharpe", "sharpe_annual"):
-        assert getattr(row, name) == pytest.approx(values[name].item(), rel=1e-4), name
+        assert row.figures[name].value == pytest.approx(values[name].item(), rel=1e-4), name
 
 
 def test_errors_are_newey_west_with_horizon_minus_one_lags() -> None:
     score, target, valid = market()
     days = score_days(score, target, valid, 5)
     row = summarise(days, "network")
-    assert row.rank_ic_error == mean_error(days.rank_ic, 4) and row.ic_error == mean_error(days.ic, 4)
-    assert row.sharpe_annual_error == pytest.approx(row.sharpe_error * np.sqrt(252 / 5))
+    figures = row.figures
+    assert figures["rank_ic"].error == mean_error(days.statistics["spearman"], 4)
+    assert figures["ic"].error == mean_error(days.statistics["pearson"], 4)
+    assert figures["sharpe"].error == ratio_error(days.statistics["decile_spread"], 4)
+    assert figures["sharpe_annual"].error == pytest.approx(figures["sharpe"].error * np.sqrt(252 / 5))
     assert row.days == 150 and row.horizon == 5 and row.lag == 0
 
 
@@ -57,19 +62,22 @@ def test_scorers_stand_side_by_side_at_both_lags() -> None:
     delayed = np.roll(target, 1, axis=1)
     rows = summarise_scorers({"network": score, "worse": -score}, target, valid, 1, delayed)
     assert [(r.scorer, r.lag) for r in rows] == [("network", 0), ("network", 1), ("worse", 0), ("worse", 1)]
-    assert rows[0].rank_ic == pytest.approx(-rows[2].rank_ic) and rows[0].rank_ic > 0.2 > abs(rows[1].rank_ic)
+    rank_ic = [row.figures["rank_ic"].value for row in rows]
+    assert rank_ic[0] == pytest.approx(-rank_ic[2]) and rank_ic[0] > 0.2 > abs(rank_ic[1])
 
 
 def test_constant_scores_are_nan_and_unknown_days_are_not_counted() -> None:
     score, target, valid = market()
     row = summarise(score_days(np.ones_like(score), target, valid, 1), "constant")
-    assert np.isnan([row.rank_ic, row.ic, row.sharpe, row.icir, row.rank_ic_error]).all() and row.days == 0
+    assert np.isnan(list(row.figures.values())).all() and row.days == 0
     unknown = target.copy()
     unknown[100:] = np.nan
     row = summarise(score_days(score, unknown, valid, 1), "network")
     first = summarise(score_days(score[:100], target[:100], valid[:100], 1), "network")
     assert row == first and row.days == 100
-    assert np.isnan(summarise(score_days(score[:0], target[:0], valid[:0], 1), "none").rank_ic)
+    assert np.isnan(
+        summarise(score_days(score[:0], target[:0], valid[:0], 1), "none").figures["rank_ic"].value
+    )
 
 
 def test_more_than_five_per_cent_of_lost_days_spoil_a_scorer() -> None:
@@ -77,7 +85,7 @@ def test_more_than_five_per_cent_of_lost_days_spoil_a_scorer() -> None:
     score[:5] = 1.0
     assert summarise(score_days(score, target, valid, 1), "network").days == 95
     score[5] = np.nan
-    assert np.isnan(summarise(score_days(score, target, valid, 1), "network").rank_ic)
+    assert np.isnan(summarise(score_days(score, target, valid, 1), "network").figures["rank_ic"].value)
 
 
 def test_days_of_too_few_known_targets_are_left_out_and_counted() -> None:
@@ -89,23 +97,24 @@ def test_days_of_too_few_known_targets_are_left_out_and_counted() -> None:
     without = summarise(score_days(score[~thin], target[~thin], valid[~thin], 5), "network")
     assert row.thin_days == 3 and row.days == 57
     assert replace(row, thin_days=0) == without
-    assert summarise(score_days(score, target, valid, 5), "network").rank_ic != row.rank_ic
+    assert summarise(score_days(score, target, valid, 5), "network").figures != row.figures
 
 
 def test_arrays_that_cannot_be_written_are_measured_too() -> None:
     arrays = [np.asarray(a, dtype=a.dtype if a.dtype == bool else np.float32) for a in market()]
-    free = score_days(*arrays, horizon=1)
+    free = score_days(*arrays, horizon=1).statistics["spearman"]
     for array in arrays:
         array.flags.writeable = False
-    np.testing.assert_array_equal(score_days(*arrays, horizon=1).rank_ic, free.rank_ic)
+    np.testing.assert_array_equal(score_days(*arrays, horizon=1).statistics["spearman"], free)
 
 
-def test_a_predictions_file_is_measured_with_its_ceiling(predictions: Path) -> None:
+def test_a_predictions_file_is_measured_with_its_oracle(predictions: Path) -> None:
     rows = summarise_predictions(predictions, split="test")
     assert [(r.scorer, r.horizon, r.lag) for r in rows] == [
-        (s, h, lag) for h in (1, 5) for s in ("network", "ceiling") for lag in (0, 1)
+        (s, h, lag) for h in (1, 5) for s in ("network", "oracle") for lag in (0, 1)
     ]
     table = read_horizon(predictions, 5, "test")
     days = score_days(table.columns["score"], table.columns["target"], table.present, 5)
-    assert rows[4].rank_ic == pytest.approx(np.nanmean(days.rank_ic)) and rows[4].days == 25
-    assert rows[2].rank_ic > rows[0].rank_ic > 0.2
+    rank_ic = [row.figures["rank_ic"].value for row in rows]
+    assert rank_ic[4] == pytest.approx(np.nanmean(days.statistics["spearman"])) and rows[4].days == 25
+    assert rank_ic[2] > rank_ic[0] > 0.2

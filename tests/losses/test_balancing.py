@@ -1,4 +1,4 @@
-"""Balancing: two terms of very different pulls come to the shares asked for; what cannot be reached is refused."""
+"""Balancing: two terms of very different gradients reach the requested shares; impossible shares are errors."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
-from atft.losses.balancing import FARTHEST, FARTHEST_STEP, check_requested, rebalanced
+from atft.losses.balancing import MAX_STEP_RATIO, MAX_WEIGHT_RATIO, check_requested, rebalanced
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
 
 TERMS = {"huber": 0.5, "ic": 0.5, "scale_floor": 0.1, "rank_ic": 0.0}
@@ -21,24 +21,24 @@ TERMS = {"huber": 0.5, "ic": 0.5, "scale_floor": 0.1, "rank_ic": 0.0}
     [
         ({"ick": 0.5, "ic": 0.5}, r"'ick' is no term of objective.terms; did you mean 'ic'\?$"),
         ({"listnet": 0.5, "ic": 0.5}, r"'listnet' is no term of objective.terms; known: huber, ic, rank_ic"),
-        ({"scale_floor": 0.5, "ic": 0.5}, r"scale_floor rests while all is well .* leave it out$"),
+        ({"scale_floor": 0.5, "ic": 0.5}, r"scale_floor has no gradient while .* leave it out$"),
         ({"rank_ic": 0.5, "ic": 0.5}, r"rank_ic has the weight 0 .* give it one above 0 to start from$"),
         ({"huber": 0.0, "ic": 0.5}, r"gradient_shares.huber must be a number above 0, got 0.0$"),
         ({"huber": float("nan"), "ic": 0.5}, r"gradient_shares.huber must be a number above 0, got nan$"),
         ({"ic": 1.0}, r"names one term; a share needs at least two$"),
     ],
 )
-def test_shares_that_cannot_be_reached_are_refused_in_one_line(
+def test_shares_that_cannot_be_reached_are_errors_of_one_line(
     requested: dict[str, float], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         check_requested(requested, TERMS)
 
 
-def test_two_terms_of_very_different_pulls_come_to_the_shares_asked_for(
+def test_two_terms_of_very_different_gradients_reach_the_requested_shares(
     make_batch: Callable[..., DayBatch],
 ) -> None:
-    """Small scores: the pull of a correlation, which grows as they shrink, is a thousand times that of huber."""
+    """Small scores: the gradient of a correlation, growing as they shrink, is a thousand times that of huber."""
     requested = {"huber": 0.3, "ic": 0.7}
     options = ObjectiveOptions(terms={"huber": 0.5, "ic": 0.5, "rank_ic": 0.1}, gradient_shares=requested)
     objective = DayObjective(options, [1, 5])
@@ -65,16 +65,16 @@ def test_two_terms_of_very_different_pulls_come_to_the_shares_asked_for(
     assert sum(share) / len(share) == pytest.approx(0.3, abs=0.05)
 
 
-def test_without_shares_asked_for_the_weights_stay() -> None:
+def test_without_requested_shares_the_weights_stay() -> None:
     objective = DayObjective(ObjectiveOptions(), [1, 5])
     objective.balance({"huber": 0.9, "ic": 0.05, "rank_ic": 0.04, "sharpe": 0.01})
     assert objective.term_weights == ObjectiveOptions().terms
 
 
-@pytest.mark.parametrize("pull", [0.0, float("nan"), float("inf")])
-def test_a_measurement_in_which_a_term_rests_or_is_broken_moves_nothing(pull: float) -> None:
+@pytest.mark.parametrize("share", [0.0, float("nan"), float("inf")])
+def test_a_measurement_of_zero_or_no_number_moves_nothing(share: float) -> None:
     weights = {"huber": 0.2, "ic": 0.3}
-    assert rebalanced(weights, {"huber": pull, "ic": 0.5}, {"huber": 1.0, "ic": 1.0}, weights) == weights
+    assert rebalanced(weights, {"huber": share, "ic": 0.5}, {"huber": 1.0, "ic": 1.0}, weights) == weights
 
 
 @settings(deadline=None, max_examples=50)
@@ -83,15 +83,15 @@ def test_a_measurement_in_which_a_term_rests_or_is_broken_moves_nothing(pull: fl
     st.lists(st.floats(1e-3, 1.0), min_size=3, max_size=3),
 )
 def test_the_sum_stays_the_step_is_bounded_and_the_right_terms_grow(
-    pulls: list[float], shares: list[float]
+    gradients: list[float], shares: list[float]
 ) -> None:
     names = ("huber", "ic", "rank_ic")
     weights = dict(zip(names, (0.1, 0.3, 0.6), strict=True))
-    measured, requested = dict(zip(names, pulls, strict=True)), dict(zip(names, shares, strict=True))
+    measured, requested = dict(zip(names, gradients, strict=True)), dict(zip(names, shares, strict=True))
     new = rebalanced(weights, measured, requested, weights)
     assert sum(new.values()) == pytest.approx(1.0)
     growth = {n: new[n] / weights[n] for n in names}
-    assert max(growth.values()) / min(growth.values()) <= FARTHEST_STEP**2 * (1 + 1e-9)
+    assert max(growth.values()) / min(growth.values()) <= MAX_STEP_RATIO**2 * (1 + 1e-9)
     lack = {n: requested[n] / measured[n] for n in names}
     assert growth[max(lack, key=lack.__getitem__)] == pytest.approx(max(growth.values()))
 
@@ -101,5 +101,5 @@ def test_no_weight_leaves_its_configured_one_without_bound() -> None:
     weights = dict(start)
     for _ in range(50):  # what no weight can reach
         weights = rebalanced(weights, {"huber": 1e-9, "ic": 1.0}, {"huber": 1.0, "ic": 1.0}, start)
-    assert weights["huber"] / weights["ic"] <= FARTHEST**2
+    assert weights["huber"] / weights["ic"] <= MAX_WEIGHT_RATIO**2
     assert weights["ic"] > 0 and sum(weights.values()) == pytest.approx(1.0)

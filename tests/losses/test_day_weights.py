@@ -77,7 +77,7 @@ def test_weights_that_were_never_given_training_days_are_not_silently_one() -> N
         DayWeights(50, {})(*market())
 
 
-def test_a_regime_column_that_cannot_serve_is_refused_in_one_line() -> None:
+def test_a_regime_column_that_cannot_serve_is_an_error_of_one_line() -> None:
     with pytest.raises(
         InputError, match=r"no regime column 'regime_vol'; did you mean 'regime_volatility'\?"
     ):

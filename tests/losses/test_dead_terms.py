@@ -1,4 +1,4 @@
-"""Which terms never pulled in an epoch: those alone are dead, and a pull at any time saves one."""
+"""Which terms had no gradient in an epoch: those alone are dead, and one gradient at any time proves one alive."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def scores(batch: DayBatch) -> Forecast:
     return Forecast(torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(0)))
 
 
-def test_a_term_that_never_pulls_is_named_and_hinges_and_weights_of_zero_are_not(
+def test_a_term_without_a_gradient_is_named_and_hinges_and_weights_of_zero_are_not(
     make_batch: Callable[..., DayBatch],
 ) -> None:
     options = ObjectiveOptions(terms=TURNOVER)
@@ -29,14 +29,14 @@ def test_a_term_that_never_pulls_is_named_and_hinges_and_weights_of_zero_are_not
     assert watch.close_epoch() == ("turnover",)
 
 
-def test_one_pull_saves_a_term_for_its_epoch_only(make_batch: Callable[..., DayBatch]) -> None:
+def test_one_gradient_proves_a_term_alive_for_its_epoch_only(make_batch: Callable[..., DayBatch]) -> None:
     options = ObjectiveOptions(terms=TURNOVER)
     objective, watch = DayObjective(options, [1, 5]), DeadTerms(options.terms)
     for days in (1, 4, 1):
         batch = make_batch(days=days, stocks=30)
         watch.see(gradient_shares(objective, scores(batch), batch))
     assert watch.pending == () and watch.close_epoch() == ()
-    assert watch.pending == ("ic", "turnover"), "the next epoch starts afresh"
+    assert watch.pending == ("ic", "turnover"), "the next epoch starts again"
     batch = make_batch(days=1, stocks=30)
     watch.see(gradient_shares(objective, scores(batch), batch))
     assert watch.close_epoch() == ("turnover",)
@@ -57,7 +57,7 @@ def test_a_term_counts_as_long_as_its_present_weight_is_above_zero(
     assert watch.close_epoch() == ("turnover",)
 
 
-def test_an_epoch_without_a_measurement_condemns_nothing() -> None:
+def test_an_epoch_without_a_measurement_names_nothing() -> None:
     watch = DeadTerms({"ic": 1.0})
     assert watch.close_epoch() == ()
 
@@ -71,7 +71,9 @@ def test_collapsed_scores_kill_every_term_that_needs_an_order(make_batch: Callab
     assert watch.close_epoch() == ("ic", "rank_ic", "sharpe")
 
 
-def test_every_term_of_the_table_pulls_at_a_block_of_days(make_batch: Callable[..., DayBatch]) -> None:
+def test_every_term_of_the_table_has_a_gradient_at_a_block_of_days(
+    make_batch: Callable[..., DayBatch],
+) -> None:
     batch = make_batch(days=4, stocks=60)
     terms = {name: 1.0 for name in TERMS if name != "spearman"}
     score = scores(batch).score

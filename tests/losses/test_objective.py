@@ -101,7 +101,7 @@ def test_present_weights_make_the_loss_and_the_gradient_shares_and_can_be_given_
         ({"horizons": [0.0, 0.0]}, r"must be >= 0 and not all 0"),
     ],
 )
-def test_weights_that_do_not_fit_the_objective_are_refused_and_change_nothing(
+def test_weights_that_do_not_fit_the_objective_are_errors_and_change_nothing(
     weights: dict[str, Any], message: str
 ) -> None:
     objective = DayObjective(ObjectiveOptions(terms={"ic": 1.0, "rank_ic": 0.5}), [1, 5])
@@ -212,7 +212,7 @@ def test_gradient_shares_leave_the_moments_and_days_without_labels_at_zero(make_
     assert set(gradient_shares(objective, forecast(batch), empty).values()) == {0.0}
 
 
-def test_quantiles_are_asked_for_in_one_line_and_their_pull_is_measured_at_the_quantiles(
+def test_quantiles_are_asked_for_in_one_line_and_their_gradient_is_measured_at_the_quantiles(
     make_batch: MakeBatch,
 ) -> None:
     batch = make_batch(days=4, stocks=60)

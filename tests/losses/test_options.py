@@ -1,4 +1,4 @@
-"""Options of the objective: what cannot work is refused in one line, horizon weights become shares."""
+"""Options of the objective: what cannot work is an error of one line, horizon weights become shares."""
 
 import pytest
 
@@ -58,7 +58,7 @@ from atft.losses.terms import options_of
         ({"terms": {"huber": {"weight": 1.0, "dleta": 2.0}}}, r"terms.huber.dleta: .*; did you mean 'delta'"),
     ],
 )
-def test_options_that_cannot_work_are_refused_in_one_line(options: dict[str, object], message: str) -> None:
+def test_options_that_cannot_work_are_errors_of_one_line(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ObjectiveOptions(**options)  # type: ignore[arg-type]
 
@@ -73,7 +73,7 @@ def test_options_that_cannot_work_are_refused_in_one_line(options: dict[str, obj
         ([0.0, 0.0], r"must be >= 0 and not all 0"),
     ],
 )
-def test_horizon_weights_that_do_not_fit_are_refused(
+def test_horizon_weights_that_do_not_fit_are_errors(
     weights: dict[int, float] | list[float], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

@@ -26,7 +26,7 @@ def test_moving_score_and_target_together_changes_nothing(make_day: Callable[...
     torch.testing.assert_close(huber(score + 3, target + 3, valid), huber(score, target, valid))
 
 
-def test_no_stock_pulls_harder_than_delta() -> None:
+def test_no_stocks_gradient_exceeds_delta() -> None:
     score = torch.tensor([[1e6, -1e6, 0.01]], requires_grad=True)
     valid = torch.ones(1, 3, dtype=torch.bool)
     (gradient,) = torch.autograd.grad(huber(score, torch.zeros(1, 3), valid, delta=0.5).sum(), score)

@@ -52,7 +52,7 @@ def test_the_loss_is_minus_the_slope_of_the_running_sharpe_ratio(make_day: Calla
         assert loss[i].item() == pytest.approx(-slope / math.sqrt(breadth), rel=1e-5)
 
 
-def test_the_pull_on_the_scores_does_not_grow_with_the_number_of_stocks() -> None:
+def test_the_gradient_at_the_scores_does_not_grow_with_the_number_of_stocks() -> None:
     torch.manual_seed(0)
     norms = []
     for stocks in (100, 2_500):
@@ -63,8 +63,8 @@ def test_the_pull_on_the_scores_does_not_grow_with_the_number_of_stocks() -> Non
         )
         square = (book_return(score, realised, valid) ** 2).mean().detach().expand(1000)
         loss = sharpe_loss(score, realised, valid, torch.zeros(1000, dtype=torch.float64), square)
-        (pull,) = torch.autograd.grad(loss.sum(), score)
-        norms.append(float(pull.norm(dim=1).mean()) * stocks**0.5)
+        (gradient,) = torch.autograd.grad(loss.sum(), score)
+        norms.append(float(gradient.norm(dim=1).mean()) * stocks**0.5)
     # An IC's gradient shrinks with the root of the number of stocks; so does this one.
     assert norms[1] == pytest.approx(norms[0], rel=0.15)
 
@@ -99,10 +99,10 @@ def test_tiny_returns_stay_finite_in_float32(make_day: Callable[..., Any]) -> No
 
 def test_turnover_is_half_the_distance_of_the_two_books(make_day: Callable[..., Any]) -> None:
     score, _, valid = make_day()
-    previous, _, held = make_day(seed=1)
-    value = turnover(score, valid, previous, held)
+    previous, _, known = make_day(seed=1)
+    value = turnover(score, valid, previous, known)
     for i in range(len(valid)):
-        both = valid[i] & held[i]
+        both = valid[i] & known[i]
         centred = [s[i][both].numpy() - s[i][both].mean().item() for s in (score, previous)]
         books = [c / np.abs(c).sum() for c in centred]
         assert value[i].item() == pytest.approx(np.abs(books[0] - books[1]).sum() / 2, rel=1e-10)
@@ -121,16 +121,16 @@ def test_holding_trades_nothing_and_reversing_trades_all(make_day: Callable[...,
 
 def test_turnovers_gradient_equals_finite_differences(make_day: Callable[..., Any]) -> None:
     score, _, valid = make_day(stocks=12)
-    previous, _, held = make_day(stocks=12, seed=1)
+    previous, _, known = make_day(stocks=12, seed=1)
     score.requires_grad_()
-    assert gradcheck(lambda s: turnover(s, valid, previous, held), (score,))
+    assert gradcheck(lambda s: turnover(s, valid, previous, known), (score,))
 
 
 def test_a_day_without_a_book_before_trades_nothing() -> None:
     score = torch.stack([torch.randn(5), torch.randn(5), torch.full((5,), 0.1)]).requires_grad_()
     before = torch.stack([torch.randn(5), torch.full((5,), 0.1), torch.randn(5)])
     valid = torch.ones(3, 5, dtype=torch.bool)
-    held = torch.tensor([[False] * 5, [True] * 5, [True] * 5])
-    value = turnover(score, valid, before, held)
+    known = torch.tensor([[False] * 5, [True] * 5, [True] * 5])
+    value = turnover(score, valid, before, known)
     (gradient,) = torch.autograd.grad(value.sum(), score)
     assert value.eq(0).all() and gradient.eq(0).all()

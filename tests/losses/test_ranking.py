@@ -33,8 +33,8 @@ def test_sampled_pairs_stand_for_all(make_day: Callable[..., Any]) -> None:
     every, some = (ranknet(score, target, valid, pairs=p) for p in (600, 32))
     torch.testing.assert_close(some, every, rtol=0.02, atol=0)
     score.requires_grad_()
-    pulls = [torch.autograd.grad(ranknet(score, target, valid, p).sum(), score)[0] for p in (600, 32)]
-    assert torch.corrcoef(torch.stack([p.ravel() for p in pulls]))[0, 1] > 0.95
+    gradients = [torch.autograd.grad(ranknet(score, target, valid, p).sum(), score)[0] for p in (600, 32)]
+    assert torch.corrcoef(torch.stack([p.ravel() for p in gradients]))[0, 1] > 0.95
 
 
 @settings(deadline=None, max_examples=30)
@@ -83,7 +83,7 @@ def test_listnet_is_lowest_where_the_scores_are_the_targets(make_day: Callable[.
     assert listnet(far, target, valid, top=0.1).max() < 1e-9
 
 
-def test_listnet_pulls_up_the_top_only(make_day: Callable[..., Any]) -> None:
+def test_listnet_raises_the_top_only(make_day: Callable[..., Any]) -> None:
     score, target, valid = make_day(share=1.0)
     score.requires_grad_()
     (gradient,) = torch.autograd.grad(listnet(score, target, valid, top=0.1).sum(), score)
@@ -137,8 +137,8 @@ def test_ndcg_minds_the_top_of_the_list_more_than_its_bottom(make_day: Callable[
     assert (top > 20 * bottom).all() and bottom.gt(0).all()
     score = target.clone().requires_grad_()
     noise = torch.randn(target.shape, dtype=target.dtype, generator=torch.Generator().manual_seed(0))
-    (pull,) = torch.autograd.grad(ndcg(score + noise, target, valid).sum(), score)
-    first, last = (pull.gather(-1, order[:, p]).abs().mean() for p in (slice(0, 30), slice(150, 300)))
+    (gradient,) = torch.autograd.grad(ndcg(score + noise, target, valid).sum(), score)
+    first, last = (gradient.gather(-1, order[:, p]).abs().mean() for p in (slice(0, 30), slice(150, 300)))
     assert first > 3 * last
 
 

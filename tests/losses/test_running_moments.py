@@ -18,7 +18,7 @@ def returns(days: int, seed: int = 0) -> torch.Tensor:
     return 0.001 + 0.01 * torch.randn(days, 2, generator=torch.Generator().manual_seed(seed))
 
 
-def test_a_block_counts_the_days_that_held_a_book() -> None:
+def test_a_block_counts_the_days_that_had_a_book() -> None:
     earned = torch.tensor([[0.02, 0.01], [0.0, 0.03], [torch.nan, torch.inf]])
     block = block_moments(earned)
     assert block.days.tolist() == [1, 2]
@@ -55,9 +55,9 @@ def test_a_day_weighs_half_as_much_a_half_life_later(half_life_days: float, size
 def test_a_block_without_a_book_moves_nothing() -> None:
     moments = RunningMoments(2, half_life_days=10.0)
     moments.observe(block_moments(returns(4)))
-    held = [b.clone() for b in moments.buffers()]
+    before = [b.clone() for b in moments.buffers()]
     moments.observe(block_moments(torch.zeros(3, 2)))
-    assert all(torch.equal(a, b) for a, b in zip(held, moments.buffers(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, moments.buffers(), strict=True))
 
 
 SCRIPT = """

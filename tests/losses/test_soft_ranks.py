@@ -12,7 +12,7 @@ from torch.autograd import gradcheck
 
 from atft.cross_section import average_ranks
 from atft.losses import soft_ranks as module
-from atft.losses.soft_ranks import ANCHORS, TEMPERATURE, soft_places, soft_ranks
+from atft.losses.soft_ranks import soft_places, soft_ranks
 
 
 def test_cold_soft_ranks_against_all_stocks_are_the_exact_ranks(make_day: Callable[..., Any]) -> None:
@@ -39,10 +39,10 @@ def test_slicing_the_anchors_changes_nothing(
 ) -> None:
     score, target, valid = make_day(days=7)
     score.requires_grad_()
-    whole = soft_ranks(score, valid, ANCHORS, TEMPERATURE)
+    whole = soft_ranks(score, valid, 200, 0.1)
     (gradient,) = torch.autograd.grad((whole * target.nan_to_num(0)).sum(), score)
     monkeypatch.setattr(module, "CPU_SLICE", 2 * 40 * 200)
-    parts = soft_ranks(score, valid, ANCHORS, TEMPERATURE)
+    parts = soft_ranks(score, valid, 200, 0.1)
     assert torch.equal(parts, whole)
     assert torch.equal(torch.autograd.grad((parts * target.nan_to_num(0)).sum(), score)[0], gradient)
 
@@ -53,7 +53,7 @@ def test_no_tensor_of_stocks_by_stocks_is_kept(ranks: Callable[..., Any]) -> Non
     sizes: list[int] = []
     pack = lambda t: sizes.append(t.numel()) or t  # noqa: E731
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        ranks(score, torch.ones(1, 2000, dtype=torch.bool), ANCHORS, TEMPERATURE)
+        ranks(score, torch.ones(1, 2000, dtype=torch.bool), 200, 0.1)
     assert max(sizes) <= 2000
 
 

@@ -17,7 +17,7 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import spearman
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
-from atft.losses.terms import READABLE, TERMS, find_term
+from atft.losses.terms import BOUNDS, READABLE, TERMS, find_term
 
 HORIZONS = [1, 5]
 LEVELS = [0.2, 0.5, 0.8]
@@ -38,15 +38,17 @@ def forecast(score: Tensor) -> Forecast:
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_a_row_names_readable_tensors_and_bounds_of_real_options_and_says_what_it_teaches(name: str) -> None:
+def test_a_function_reads_readable_tensors_and_explains_itself_and_bounds_are_of_real_options(
+    name: str,
+) -> None:
     row = TERMS[name]
     assert set(row.reads) <= set(READABLE)
-    assert len(inspect.signature(row.function).parameters) == len(row.reads) + len(row.arguments)
-    assert set(row.bounds) <= set(row.arguments) and not set(row.kept) & set(row.arguments)
-    assert row.says.endswith(".") and len(row.says) > 30
+    assert list(inspect.signature(row.function).parameters) == [*row.reads, *row.arguments]
+    assert not set(row.kept) & set(row.arguments) and inspect.getdoc(row.function)
+    assert set(BOUNDS) <= {option for other in TERMS.values() for option in other.arguments}
 
 
-def test_an_unknown_term_is_refused_with_the_nearest_or_a_dozen_that_there_are() -> None:
+def test_an_unknown_term_is_an_error_that_names_the_nearest_or_a_dozen_that_there_are() -> None:
     with pytest.raises(InputError, match=r"no term 'rankic'; did you mean 'rank_ic'\?$"):
         find_term("rankic")
     with pytest.raises(InputError, match=r"no term 'zzz'; known: exposure, huber, ic, .* \(\d+ more\)$"):
@@ -117,13 +119,13 @@ def test_gradients_equal_finite_differences(name: str, make_batch: Callable[...,
     objective.moments.days.fill_(100)
     rng = torch.Generator().manual_seed(0)
     score = torch.randn(batch.target.shape, generator=rng, dtype=torch.float64).requires_grad_()
-    # What a term takes as given (moments, yesterday's scores) is held; see the gradient of what it answers for.
+    # What a term takes as given (moments, yesterday's scores) is constant; only the rest has a gradient.
     inputs = objective._inputs(forecast(score), batch)
-    held = {k: v.detach() for k, v in inputs.items()}
+    constant = {k: v.detach() for k, v in inputs.items()}
 
     def loss(s: Tensor) -> Tensor:
         moved = objective._inputs(forecast(s), batch)
-        return objective._term(name, held | {k: moved[k] for k in ("score", "quantiles") if k in moved})
+        return objective._term(name, constant | {k: moved[k] for k in ("score", "quantiles") if k in moved})
 
     assert gradcheck(loss, (score,))
 

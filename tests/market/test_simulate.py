@@ -137,7 +137,7 @@ def test_taking_out_the_dominant_components_uncovers_the_fourth_part_and_no_fixe
     assert recovered(windows, simulated, 3) < 0.45
 
 
-def test_a_well_informed_regression_on_the_training_days_reaches_most_of_the_ceiling() -> None:
+def test_a_well_informed_regression_on_the_training_days_reaches_most_of_the_oracle() -> None:
     simulated = market()
     lags = table(simulated, ("x_flow",))[..., 0]
     cycle = np.nan_to_num(simulated.columns["x_cycle"])
@@ -156,8 +156,8 @@ def test_a_well_informed_regression_on_the_training_days_reaches_most_of_the_cei
     x, y = informed[:days][valid[:days]], target[:days][valid[:days]]
     weights = np.linalg.solve(x.T @ x + 100 * np.eye(x.shape[1]), x.T @ (y - y.mean()))
     reached = mean_ic(informed[days:] @ weights, target[days:], universe[days:])
-    ceiling = mean_ic(simulated.oracle(1)[-len(target) + days :], target[days:], universe[days:])
-    assert reached > 0.8 * ceiling
+    oracle = mean_ic(simulated.oracle(1)[-len(target) + days :], target[days:], universe[days:])
+    assert reached > 0.8 * oracle
 
 
 @pytest.mark.parametrize("horizon", [1, 5])

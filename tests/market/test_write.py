@@ -71,7 +71,7 @@ def test_the_same_options_write_the_same_bytes_and_another_seed_does_not(tmp_pat
     assert first.read_bytes() != other.read_bytes()
 
 
-def test_the_metadata_and_the_report_name_the_options_and_the_ceiling(tmp_path: Path) -> None:
+def test_the_metadata_and_the_report_name_the_options_and_the_oracle(tmp_path: Path) -> None:
     report = write_market(tmp_path / "market.parquet", SMALL)
     kept = pq.read_schema(report.path).metadata
     assert kept[b"atft.market.digest"].decode() == market_digest(SMALL) == report.digest

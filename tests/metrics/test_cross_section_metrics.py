@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.cross_section import zscore
-from atft.metrics.cross_section_metrics import NAMES, CrossSectionMetrics
+from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -62,8 +62,8 @@ def test_metrics_equal_scipy_day_by_day(make_batch: MakeBatch) -> None:
 def test_every_metric_has_a_value_per_horizon_and_their_mean(make_batch: MakeBatch) -> None:
     batch = make_batch(days=10, stocks=30)
     values = metrics_of(scored(batch), batch)
-    assert set(values) == {n + s for n in NAMES for s in ("", "_1d", "_5d")}
-    for name in NAMES:
+    assert set(values) == {n + s for n in metric_names() for s in ("", "_1d", "_5d")}
+    for name in metric_names():
         assert values[name] == pytest.approx((values[f"{name}_1d"] + values[f"{name}_5d"]) / 2, rel=1e-5)
 
 
@@ -136,9 +136,9 @@ def test_a_repeated_day_counts_once_and_the_fullest_wins(make_batch: MakeBatch) 
     once = metrics_of(score, batch)
     assert {n: v.item() for n, v in metric.compute().items()} == once
     per_day = metric.per_day()
-    assert per_day["day"].tolist() == batch.day.tolist() and per_day["rank_ic"].shape == (12, 2)
-    assert per_day["rank_ic"].mean().item() == pytest.approx(once["rank_ic"], rel=1e-5)
-    assert per_day["spread"].shape == per_day["scale"].shape == (12, 2)
+    assert per_day["day"].tolist() == batch.day.tolist() and per_day["spearman"].shape == (12, 2)
+    assert per_day["spearman"].mean().item() == pytest.approx(once["rank_ic"], rel=1e-5)
+    assert per_day["decile_spread"].shape == per_day["scale"].shape == (12, 2)
 
 
 def test_low_precision_scores_and_a_reset(make_batch: MakeBatch) -> None:
@@ -150,7 +150,7 @@ def test_low_precision_scores_and_a_reset(make_batch: MakeBatch) -> None:
     metric.reset()
     with pytest.warns(UserWarning, match="before the ``update`` method"):
         assert all(v.isnan() for v in metric.compute().values())
-    assert metric.per_day()["rank_ic"].shape == (0, 2)
+    assert metric.per_day()["spearman"].shape == (0, 2)
 
 
 SCRIPT = """

@@ -1,4 +1,4 @@
-"""Graph attention: neighbours are heard, others are not, and a graph may be empty."""
+"""Graph attention: neighbours count, others do not, and a graph may be empty."""
 
 import pytest
 import torch
@@ -22,8 +22,8 @@ def test_a_layer_reaches_one_step_along_the_edges(layers: int) -> None:
     node = torch.randn(8, 32, requires_grad=True)
     build(layers)(node, edges, attributes)[7].square().sum().backward()
     assert node.grad is not None
-    heard = node.grad.abs().amax(1) > 0
-    assert heard.tolist() == [7 - i <= layers for i in range(8)]
+    reached = node.grad.abs().amax(1) > 0
+    assert reached.tolist() == [7 - i <= layers for i in range(8)]
 
 
 def test_a_new_layer_hardly_moves_a_state() -> None:
@@ -51,7 +51,7 @@ def test_a_common_move_of_the_neighbours_arrives_whole() -> None:
     torch.testing.assert_close(block(many, edges, torch.ones(20, 2))[0], one[0], atol=1e-5, rtol=1e-4)
 
 
-def test_the_edges_features_change_what_is_heard() -> None:
+def test_the_edges_features_change_the_state() -> None:
     block, node = build(), torch.randn(9, 32)
     edges = torch.stack((torch.arange(1, 9), torch.zeros(8, dtype=torch.int64)))
     plain = block(node, edges, torch.zeros(8, 2))[0]

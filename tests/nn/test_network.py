@@ -44,7 +44,7 @@ def loss_of(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
 def test_every_parameter_that_asks_for_a_gradient_gets_one_and_scores_differ(
     make_batch: MakeBatch, window_norm: str, switches: dict[str, bool]
 ) -> None:
-    network = build(**switches, window_norm=window_norm, quantiles=[0.1, 0.5, 0.9], head_norm=True)
+    network = build(**switches, window_norm=window_norm, quantiles=[0.1, 0.5, 0.9])
     batch = make_batch(stocks=30)
     spread = scores(network, batch).std(1)
     assert (spread > 0.02).all() and (spread < 3).all()
@@ -82,7 +82,7 @@ def test_with_no_window_normalisation_nothing_is_built_and_its_switch_does_nothi
     make_batch: MakeBatch,
 ) -> None:
     network, batch = build(window_norm="none"), make_batch()
-    assert network.window_norm is None and not list(network.part_parameters("fan"))
+    assert network.window_norm is None and not network.parameter_groups()["fan"]
     before = scores(network, batch)
     network.set_parts(fan=False)
     assert torch.equal(before, scores(network, batch))
@@ -262,15 +262,15 @@ def test_quantiles_come_for_every_horizon_and_level(make_batch: MakeBatch) -> No
 
 def test_explain_tells_weights_that_sum_to_one(make_batch: MakeBatch) -> None:
     network, batch = build().eval(), make_batch()
-    told = network.explain(batch)
-    assert told.selection.shape == batch.features.shape
-    assert told.attention.shape == (*batch.universe.shape, 1, batch.lookback)
-    for weights in told[:2]:
+    explanation = network.explain(batch)
+    assert explanation.selection.shape == batch.features.shape
+    assert explanation.attention.shape == (*batch.universe.shape, 1, batch.lookback)
+    for weights in explanation[:2]:
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
-    heard = torch.zeros(batch.universe.numel()).index_add_(
-        0, batch.edge_index[1], told.neighbours.sum((0, 2)) / told.neighbours[:, 0].numel()
+    totals = torch.zeros(batch.universe.numel()).index_add_(
+        0, batch.edge_index[1], explanation.neighbours.sum((0, 2)) / explanation.neighbours[:, 0].numel()
     )
-    torch.testing.assert_close(heard[heard > 0], torch.ones(int((heard > 0).sum())))
+    torch.testing.assert_close(totals[totals > 0], torch.ones(int((totals > 0).sum())))
     network.set_parts(encoder=False, variable_selection=False, graph=False)
     assert network.explain(batch) == (None, None, None)
 
@@ -301,8 +301,8 @@ def test_options_are_replaced_not_changed() -> None:
 
 
 def test_every_parameter_lies_in_exactly_one_group() -> None:
-    network = ATFTGATFAN(NetworkOptions(hidden_size=8, quantiles=[0.1, 0.9], head_norm=True), n_features=5)
+    network = ATFTGATFAN(NetworkOptions(hidden_size=8, quantiles=[0.1, 0.9]), n_features=5)
     groups = network.parameter_groups()
     assert tuple(groups) == PARAMETER_GROUPS and all(groups.values())
-    held = [id(p) for group in groups.values() for p in group]
-    assert sorted(held) == sorted(id(p) for p in network.parameters())
+    grouped = [id(p) for group in groups.values() for p in group]
+    assert sorted(grouped) == sorted(id(p) for p in network.parameters())

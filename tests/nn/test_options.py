@@ -1,4 +1,4 @@
-"""Sizes out of range are refused in one line; attention heads follow from the width."""
+"""Sizes out of range are errors of one line; attention heads follow from the width."""
 
 from typing import Any
 
@@ -14,7 +14,6 @@ from atft.nn.options import NetworkOptions, check_options, head_count
         ({"hidden_size": 0}, "hidden_size must be 4 to 4096, got 0"),
         ({"gat_layers": 5}, "gat_layers must be 1 to 4, got 5"),
         ({"gat_layers": 0}, "gat_layers"),
-        ({"fan_components": 0}, "fan_components"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"gat_dropout": -0.1}, "gat_dropout"),
         ({"dropout": float("nan")}, "dropout"),
@@ -25,13 +24,13 @@ from atft.nn.options import NetworkOptions, check_options, head_count
         ({"quantiles": [0.0, 0.5]}, "quantiles"),
     ],
 )
-def test_a_size_out_of_range_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
+def test_a_size_out_of_range_is_an_error_of_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         check_options(NetworkOptions(**options), n_features=3)
     assert "\n" not in str(error.value)
 
 
-def test_a_panel_without_features_is_refused() -> None:
+def test_a_panel_without_features_is_an_error() -> None:
     with pytest.raises(InputError, match="0 features"):
         check_options(NetworkOptions(), n_features=0)
 

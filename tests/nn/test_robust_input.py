@@ -6,7 +6,7 @@ import torch
 from sklearn.preprocessing import RobustScaler
 
 from atft.errors import InputError
-from atft.nn.robust_input import CLAMP, RobustInput
+from atft.nn.robust_input import MAX_SCALED, RobustInput
 
 
 def test_scaling_agrees_with_scikit_learn() -> None:
@@ -21,7 +21,7 @@ def test_scaling_agrees_with_scikit_learn() -> None:
         torch.tensor(scaler.center_, dtype=torch.float32), torch.tensor(scaler.scale_, dtype=torch.float32)
     )
     ours = block(torch.tensor(table, dtype=torch.float32), torch.ones(50, 4, dtype=torch.bool))
-    theirs = scaler.transform(table.reshape(-1, 3)).reshape(50, 4, 3).clip(-CLAMP, CLAMP)
+    theirs = scaler.transform(table.reshape(-1, 3)).reshape(50, 4, 3).clip(-MAX_SCALED, MAX_SCALED)
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-5)
 
 
@@ -30,7 +30,7 @@ def test_an_unknown_value_becomes_the_median_not_the_raw_zero() -> None:
     block.set_scaling(torch.tensor([100.0]), torch.tensor([10.0]))
     raw = torch.tensor([[[float("nan")], [100.0], [0.0], [float("inf")], [float("-inf")]]])
     scaled = block(raw, torch.ones(1, 5, dtype=torch.bool))
-    assert scaled[0, :, 0].tolist() == [0.0, 0.0, -CLAMP, CLAMP, -CLAMP]
+    assert scaled[0, :, 0].tolist() == [0.0, 0.0, -MAX_SCALED, MAX_SCALED, -MAX_SCALED]
 
 
 def test_an_unobserved_row_is_zero_whatever_stands_there() -> None:
@@ -53,7 +53,7 @@ def test_a_feature_that_hardly_changes_is_only_centred() -> None:
         ([0.0, 0.0], [1.0, -1.0], "negative or not finite"),
     ],
 )
-def test_scaling_of_another_panel_is_refused_in_one_line(
+def test_scaling_of_another_panel_is_an_error_of_one_line(
     median: list[float], iqr: list[float], message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as error:

@@ -1,10 +1,17 @@
-"""Every member of the family keeps the same promises: no day beyond the window's, no unobserved day, no NaN."""
+"""Every member of the family has the same properties: no day beyond the window's, no unobserved day, no NaN."""
 
 import pytest
 import torch
 
 from atft.errors import InputError
-from atft.nn.window_norm import MEMBERS, Normaliser, WindowNorm, normalise_windows, normaliser
+from atft.nn.window_norm import (
+    MEMBERS,
+    Normaliser,
+    WindowNorm,
+    normalise_windows,
+    normaliser,
+    windows,
+)
 
 every_member = pytest.mark.parametrize("name", MEMBERS)
 
@@ -12,7 +19,7 @@ every_member = pytest.mark.parametrize("name", MEMBERS)
 def member(name: str, features: int = 3) -> Normaliser:
     """A member, its parameters (where it has any) away from where they start."""
     torch.manual_seed(0)
-    norm, _ = normaliser(name, features, fan_components=2)
+    norm = normaliser(name, features)
     if isinstance(norm, torch.nn.Module):
         for parameter in norm.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
@@ -26,19 +33,19 @@ def block(days: int = 1, lookback: int = 13, stocks: int = 6) -> tuple[torch.Ten
 
 
 @every_member
-def test_what_is_said_of_the_last_day_depends_on_every_day_of_the_window(name: str) -> None:
+def test_what_is_known_of_the_last_day_depends_on_every_day_of_the_window(name: str) -> None:
     norm, seen = member(name, 1), torch.ones(12, 1, dtype=torch.bool)
 
-    def said(window: torch.Tensor) -> torch.Tensor:
+    def known(window: torch.Tensor) -> torch.Tensor:
         residual, summary = norm(window, seen)
         return torch.cat((residual[-1].flatten(), summary.flatten()))
 
-    slope = torch.autograd.functional.jacobian(said, torch.randn(12, 1, 1))
+    slope = torch.autograd.functional.jacobian(known, torch.randn(12, 1, 1))
     assert (slope.abs().amax(0) > 1e-5).all()
 
 
 @every_member
-def test_today_moves_its_own_residual_and_what_is_told(name: str) -> None:
+def test_today_moves_its_own_residual_and_the_summary(name: str) -> None:
     norm, seen = member(name), torch.ones(13, 6, dtype=torch.bool)
     window = torch.randn(13, 6, 3)
     before = norm(window, seen)
@@ -104,8 +111,8 @@ def test_the_future_changes_nothing(name: str) -> None:
     assert residual.shape == (13, 3, 6, 3) and summary.shape[:2] == (3, 6)
     for day in range(3):
         cut = slice(0, day + 13)
-        early, told = normalise_windows(norm, scaled[cut], observed[cut], day + 1)
-        assert torch.equal(early, residual[:, : day + 1]) and torch.equal(told, summary[: day + 1])
+        early, summary_then = normalise_windows(norm, scaled[cut], observed[cut], day + 1)
+        assert torch.equal(early, residual[:, : day + 1]) and torch.equal(summary_then, summary[: day + 1])
 
 
 @every_member
@@ -126,9 +133,8 @@ def test_the_shortest_windows_stay_finite(name: str, lookback: int) -> None:
 
 
 @every_member
-def test_the_summary_has_as_many_numbers_as_the_member_says(name: str) -> None:
-    norm, numbers = normaliser(name, 3, fan_components=2)
-    assert norm(*block()).summary.shape == (6, 3 * numbers)
+def test_the_summary_has_as_many_numbers_as_the_table_says(name: str) -> None:
+    assert normaliser(name, 3)(*block()).summary.shape == (6, 3 * MEMBERS[name])
 
 
 @every_member
@@ -140,23 +146,44 @@ def test_full_precision_is_kept_under_autocast(name: str) -> None:
 
 
 @every_member
-def test_the_view_is_added_and_the_summary_is_told(name: str) -> None:
-    norm, (scaled, observed) = WindowNorm(name, 3, 8, 2), block(days=2)
+def test_the_view_is_added_and_the_summary_embedded(name: str) -> None:
+    norm, (scaled, observed) = WindowNorm(name, 3, 8), block(days=2)
     embedded = torch.randn(13, 2, 6, 8)
-    shown, told = norm(embedded, scaled, observed)
+    shown, statistics = norm(embedded, scaled, observed)
     residual, summary = normalise_windows(norm.normalise, scaled, observed, 2)
     torch.testing.assert_close(shown, embedded + residual @ norm.residual_rows.weight.T)
-    torch.testing.assert_close(told, summary @ norm.window_summary.weight.T)
+    torch.testing.assert_close(statistics, summary @ norm.window_summary.weight.T)
     last, _ = norm(embedded[-1:], scaled, observed)
     torch.testing.assert_close(last, shown[-1:])
 
 
-def test_an_unknown_member_is_refused_with_the_nearest() -> None:
+def test_an_unknown_member_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(InputError, match="no window normalisation 'dish'; did you mean 'dish_ts'"):
-        normaliser("dish", 3, 2)
+        normaliser("dish", 3)
 
 
 def test_only_what_learns_has_parameters() -> None:
-    own = {name: sum(p.numel() for p in WindowNorm(name, 3, 8, 2).parameters()) for name in MEMBERS}
-    linear = {name: 8 * 3 * (1 + normaliser(name, 3, 2)[1]) for name in MEMBERS}
+    own = {name: sum(p.numel() for p in WindowNorm(name, 3, 8).parameters()) for name in MEMBERS}
+    linear = {name: 8 * 3 * (1 + MEMBERS[name]) for name in MEMBERS}
     assert own == linear | {"dish_ts": linear["dish_ts"] + 2 * 3 * 3}
+
+
+def test_each_day_reads_the_lookback_rows_that_end_with_it() -> None:
+    rows = torch.randn(10, 3, 2)
+    view = windows(rows, days=4)
+    assert view.shape == (7, 4, 3, 2)
+    for day in range(4):
+        assert torch.equal(view[:, day], rows[day : day + 7])
+
+
+def test_windows_are_a_view_of_the_same_memory() -> None:
+    rows = torch.randn(10, 3, 2)
+    assert windows(rows, days=4).data_ptr() == rows.data_ptr()
+    assert windows(rows, days=4).untyped_storage().nbytes() == rows.untyped_storage().nbytes()
+
+
+def test_a_row_gathers_gradient_from_every_window_that_holds_it() -> None:
+    rows = torch.randn(6, 1, 1, requires_grad=True)
+    windows(rows, days=3).sum().backward()
+    assert rows.grad is not None
+    assert rows.grad[:, 0, 0].tolist() == [1, 2, 3, 3, 2, 1]

@@ -84,6 +84,6 @@ def test_a_resumed_run_has_the_same_bits() -> None:
 
 
 @pytest.mark.parametrize("options", [{"lr": 0.0}, {"betas": (0.9, 1.0)}, {"weight_decay": -1.0}])
-def test_numbers_out_of_range_are_refused_in_one_line(options: dict[str, object]) -> None:
+def test_numbers_out_of_range_are_errors_of_one_line(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match=r"AdaBelief needs lr > 0, .* got lr="):
         AdaBelief([nn.Parameter(torch.ones(1))], **options)  # type: ignore[arg-type]

@@ -146,7 +146,7 @@ def test_a_state_dict_holds_plain_numbers() -> None:
         (lambda o: WarmupCosine(o).advance(1.5), r"does not know the run's length"),
     ],
 )
-def test_what_cannot_work_is_refused_in_one_line(make: Callable[[Optimizer], object], message: str) -> None:
+def test_what_cannot_work_is_an_error_of_one_line(make: Callable[[Optimizer], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make(optimizer())
 

@@ -91,8 +91,8 @@ def _study(
             (TrialState.FAIL, None, {"failure": {"class": "config", "reason": "a & <b>"}})
             for _ in range(failed)
         ),
-        *((TrialState.FAIL, None, {"surplus": True}) for _ in range(surplus)),
-        *((TrialState.FAIL, None, {"interrupted": True}) for _ in range(interrupted)),
+        *((TrialState.FAIL, None, {"outcome": "surplus"}) for _ in range(surplus)),
+        *((TrialState.FAIL, None, {"outcome": "interrupted"}) for _ in range(interrupted)),
     ]
     for number, (state, value, attributes) in enumerate(wanted):
         trial = create_trial(

@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from atft.search.question.options import SweepOptions, read_sweep
-from atft.search.study.budget import finished, is_surplus
+from atft.search.study.outcome import finished, is_surplus
 from atft.search.study.study import open_study
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"

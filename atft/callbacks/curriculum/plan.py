@@ -1,144 +1,140 @@
-"""What a training curriculum says, before the first step: phases with everything they leave unsaid filled in.
+"""The plan of a curriculum: its phases, with what they leave to the model filled in, checked before the first step.
 
-A phase is a part of the run, some epochs long. Which phase runs is a function of the epoch alone, so a run that is
-resumed goes on exactly. Nothing is inherited from the phase before: each row of the table can be read by itself.
+Which phase runs is a function of the epoch alone, so that a resumed run goes on exactly.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 
-from atft.callbacks.curriculum.phase import Criterion, Phase
-from atft.errors import InputError
+import lightning.pytorch as pl
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
+from atft.callbacks.curriculum.phase import Phase
+from atft.errors import InputError, nearest
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
 from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions
 
 
-@dataclass(frozen=True)
-class ResolvedPhase:
-    """A phase with nothing left unsaid."""
-
-    name: str
-    first_epoch: int
-    """Counted from 0."""
-    epochs: int
-    parts: dict[str, bool]
-    lr_factors: dict[str, float]
-    """Multiple of the schedule's rate of each group that trains; the others rest."""
-    terms: dict[str, float] | None
-    """Weight of each term; None where the objective balances them itself."""
-    horizon_shares: dict[int, float]
-    """Share of each horizon, summing to 1."""
-    criterion: Criterion | None
-    criterion_epoch: int
-    """Epoch of the run, from 0, at whose end the criterion is asked."""
-
-    @property
-    def parts_on(self) -> list[str]:
-        """Names of the parts that are on."""
-        return [name for name, on in self.parts.items() if on]
-
-
-def check_names(phases: Sequence[Phase]) -> None:
-    """Refuse two phases of one name: log, criterion and receipt could not tell them apart.
-
-    Raises:
-        InputError: with the name.
-    """
-    names = [phase.name for phase in phases]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise InputError(f"curriculum.phases: two phases are called {twice[0]!r}; give each its own name")
-
-
-def resolve(
-    phases: Sequence[Phase], network: NetworkOptions, objective: ObjectiveOptions
-) -> tuple[ResolvedPhase, ...]:
+def resolve(phases: Sequence[Phase], network: NetworkOptions, objective: ObjectiveOptions) -> list[Phase]:
     """Fill in what the phases leave to the model's own configuration.
 
     Args:
         phases: in the order in which they run.
-        network: its switches hold where a phase names none, its horizons are the ones that are weighed.
-        objective: its weights hold where a phase names none; it must know every term that a phase weighs.
+        network: its switches count where a phase names none; its horizons are the ones that are weighed.
+        objective: its weights count where a phase names none; it must know every term that a phase weighs.
+
+    Returns:
+        The same phases with all ``parts``, the groups that ``train``, the weight of each of the ``terms`` (none
+        where the objective balances them itself) and ``horizon_weights`` by horizon, summing to 1.
 
     Raises:
-        InputError: a phase contradicts itself or the model; the line names the phase.
+        InputError: two phases have one name, or one contradicts itself or the model; the line names it.
     """
-    check_names(phases)
-    plan, first = [], 0
-    for phase in phases:
-        criterion_epoch = (
-            first + ((phase.criterion.at_epoch if phase.criterion else None) or phase.epochs) - 1
-        )
-        parts = {name: phase.parts.get(name, getattr(network, name)) for name in PARTS}
-        plan.append(
-            ResolvedPhase(
-                name=phase.name,
-                first_epoch=first,
-                epochs=phase.epochs,
-                parts=parts,
-                lr_factors=_lr_factors(phase, parts),
-                terms=_terms(phase, objective),
-                horizon_shares=_horizon_shares(phase, network.horizons, objective),
-                criterion=phase.criterion,
-                criterion_epoch=criterion_epoch,
-            )
-        )
-        first += phase.epochs
-    return tuple(plan)
+    names = [phase.name for phase in phases]
+    for name in names:
+        if names.count(name) > 1:  # log, criterion and receipt could not tell them apart
+            raise InputError(f"curriculum.phases: two phases are called {name!r}; give each its own name")
+    return [_resolved(phase, network, objective) for phase in phases]
 
 
-def _lr_factors(phase: Phase, parts: Mapping[str, bool]) -> dict[str, float]:
-    awake = [name for name in PARAMETER_GROUPS if parts.get(name, True)]
-    for name in (*(phase.train or ()), *(phase.lr_factor if isinstance(phase.lr_factor, dict) else ())):
-        if name not in awake:
+def _resolved(phase: Phase, network: NetworkOptions, objective: ObjectiveOptions) -> Phase:
+    parts = {name: phase.parts.get(name, getattr(network, name)) for name in PARTS}
+    on = [name for name in PARAMETER_GROUPS if parts.get(name, True)]
+    by_group = phase.lr_factor if isinstance(phase.lr_factor, dict) else {}
+    for name in (*(phase.train or ()), *by_group):
+        if name not in on:
             raise InputError(
                 f"{phase.place}: part {name} is off and cannot train; switch it on, or leave it out"
             )
-    trained = [name for name in awake if phase.train is None or name in phase.train]
-    if isinstance(phase.lr_factor, dict):
-        resting = [name for name in phase.lr_factor if name not in trained]
-        if resting:
-            raise InputError(f"{phase.place}: lr_factor names {resting[0]}, which train leaves out")
-        return {name: float(phase.lr_factor.get(name, 1.0)) for name in trained}
-    return dict.fromkeys(trained, float(phase.lr_factor))
-
-
-def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float] | None:
-    own = objective.weights
-    if objective.gradient_shares:
-        if phase.terms:
-            raise InputError(
-                f"{phase.place}: terms are weighed by objective.gradient_shares; leave one of the two out"
-            )
-        return None
-    for name in phase.terms:
-        if name not in own:
-            raise InputError(
-                f"{phase.place}: term {name} is not in model.objective.terms; name it there, with weight 0"
-            )
-    weights = {**own, **phase.terms}
+    train = [name for name in on if phase.train is None or name in phase.train]
+    for name in by_group:
+        if name not in train:
+            raise InputError(f"{phase.place}: lr_factor names {name}, which train leaves out")
+    weights = objective.horizon_weights if phase.horizon_weights is None else phase.horizon_weights
     try:
-        check_term_weights(weights)
+        terms = _terms(phase, objective)
+        shares = horizon_shares(weights, tuple(network.horizons))
     except InputError as error:
         raise InputError(f"{phase.place}: {error}") from error
+    by_horizon = dict(zip(network.horizons, shares, strict=True))
+    return replace(phase, parts=parts, train=train, terms=terms, horizon_weights=by_horizon)
+
+
+def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float]:
+    if objective.gradient_shares:
+        if phase.terms:
+            raise InputError("terms are weighed by objective.gradient_shares; leave one of the two out")
+        return {}
+    for name in phase.terms:
+        if name not in objective.weights:
+            raise InputError(f"term {name} is not in model.objective.terms; name it there, with weight 0")
+    weights = {**objective.weights, **phase.terms}
+    check_term_weights(weights)
     return weights
 
 
-def _horizon_shares(phase: Phase, horizons: Sequence[int], objective: ObjectiveOptions) -> dict[int, float]:
-    own = objective.horizon_weights if phase.horizon_weights is None else phase.horizon_weights
-    try:
-        shares = horizon_shares(own, tuple(horizons))
-    except InputError as error:
-        raise InputError(f"{phase.place}: {error}") from error
-    return dict(zip(horizons, shares, strict=True))
+def first_epochs(plan: Sequence[Phase]) -> list[int]:
+    """First epoch of each phase, from 0, and at last the length of the whole plan."""
+    return [0, *accumulate(phase.epochs for phase in plan)]
 
 
-def phase_at(plan: Sequence[ResolvedPhase], epoch: int) -> int:
-    """Find the place of the phase that an epoch (from 0) belongs to; the last one has no end."""
-    return max(i for i, phase in enumerate(plan) if phase.first_epoch <= epoch)
+def phase_at(plan: Sequence[Phase], epoch: int) -> int:
+    """Find the position of the phase that an epoch (from 0) belongs to; the last phase has no end."""
+    return bisect_right(first_epochs(plan)[:-1], epoch) - 1
 
 
-def plan_table(plan: Sequence[ResolvedPhase]) -> str:
+def freezes_by_phase(plan: Sequence[Phase]) -> bool:
+    """Whether some group trains in one phase and not in another."""
+    return len({frozenset(phase.train or ()) for phase in plan}) > 1
+
+
+def check_plan(plan: Sequence[Phase], trainer: pl.Trainer, metrics: set[str]) -> None:
+    """Check that a trainer can run the phases.
+
+    Args:
+        plan: resolved phases.
+        trainer: with all its callbacks.
+        metrics: names that a finished epoch has logged.
+
+    Raises:
+        InputError: a criterion that could not be checked, a monitor that means another thing in each phase, or a
+            strategy that cannot freeze parameters by phase.
+    """
+    every = trainer.check_val_every_n_epoch or 1
+    for phase, end in zip(plan, first_epochs(plan)[1:], strict=True):
+        criterion = phase.parsed_criterion()
+        if criterion is None:
+            continue
+        place = f"criterion of phase {phase.name}"
+        if criterion.metric not in metrics:
+            raise InputError(f"{place}: no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}")
+        if criterion.metric.startswith("val/") and end % every:
+            raise InputError(
+                f"{place}: epoch {end} is not validated (trainer.check_val_every_n_epoch is {every}); change the "
+                f"length of the phase"
+            )
+        if (trainer.min_epochs or 0) > end:
+            raise InputError(
+                f"{place}: trainer.min_epochs {trainer.min_epochs} would go on past epoch {end}; lower it"
+            )
+    weights = [(phase.terms, phase.horizon_weights) for phase in plan]
+    if any(other != weights[0] for other in weights):
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if getattr(callback, "monitor", None) == "train/loss":
+                raise InputError(
+                    f"{type(callback).__name__}: train/loss means another thing in each phase, the weights differ; "
+                    f"monitor val/rank_ic"
+                )
+    if freezes_by_phase(plan) and not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
+        raise InputError(
+            f"trainer.strategy: {type(trainer.strategy).__name__} cannot freeze parts by phase; "
+            f"use one device, or ddp"
+        )
+
+
+def plan_table(plan: Sequence[Phase]) -> str:
     """Write the phases as a table of plain text, one line each."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -156,33 +152,26 @@ def plan_table(plan: Sequence[ResolvedPhase]) -> str:
         "criterion",
     ):
         table.add_column(heading)
-    for phase in plan:
-        table.add_row(phase.name, *phase_cells(phase).values())
+    for index, phase in enumerate(plan):
+        table.add_row(phase.name, *phase_cells(plan, index).values())
     return render(table)
 
 
-def phase_cells(phase: ResolvedPhase) -> dict[str, str]:
-    """What a phase does, in words, by what it concerns."""
-    rates = set(phase.lr_factors.values())
-    everything = set(phase.lr_factors) == set(phase.parts_on) | {"input", "heads"}
-    if everything and len(rates) == 1:
-        trains = f"all x{rates.pop():g}"
+def phase_cells(plan: Sequence[Phase], index: int) -> dict[str, str]:
+    """What a phase of a plan does, in words, by what it concerns."""
+    phase, first = plan[index], first_epochs(plan)[index]
+    end, factors = first + phase.epochs, phase.factors
+    if set(factors) == {*phase.parts_on, "input", "heads"} and len(set(factors.values())) == 1:
+        trains = f"all x{next(iter(factors.values())):g}"
     else:
-        trains = ", ".join(f"{name} x{factor:g}" for name, factor in phase.lr_factors.items())
-    criterion = phase.criterion
-    verdict = "none"
-    if criterion:
-        epoch = phase.criterion_epoch + 1
-        verdict = f"{criterion.otherwise} unless {criterion.condition()} (epoch {epoch})"
+        trains = ", ".join(f"{name} x{factor:g}" for name, factor in factors.items())
+    criterion = phase.parsed_criterion()
+    shares = phase.horizon_weights if isinstance(phase.horizon_weights, dict) else {}
     return {
-        "epochs": f"{phase.first_epoch + 1}-{phase.first_epoch + phase.epochs}",
+        "epochs": f"{first + 1}-{end}",
         "parts on": ", ".join(phase.parts_on) or "none",
         "trains": trains,
-        "terms": "balanced" if phase.terms is None else _weights(phase.terms),
-        "horizons": ", ".join(f"{h}d {share:.2g}" for h, share in phase.horizon_shares.items()),
-        "criterion": verdict,
+        "terms": ", ".join(f"{n} {w:g}" for n, w in phase.terms.items() if w) or "balanced",
+        "horizons": ", ".join(f"{horizon}d {share:.2g}" for horizon, share in shares.items()),
+        "criterion": f"{phase.otherwise} unless {criterion} (epoch {end})" if criterion else "none",
     }
-
-
-def _weights(terms: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {weight:g}" for name, weight in terms.items() if weight)

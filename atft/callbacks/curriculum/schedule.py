@@ -1,267 +1,200 @@
-"""Runs a curriculum: at each epoch's start the network, the optimiser and the loss are set as the phase says.
+"""Run a curriculum: at each epoch's start, set the network, the optimiser and the loss as its phase says.
 
-Everything is built once. A phase switches parts, lets parameter groups train or rest (``requires_grad``), and
-sets factors and weights; what it sets is a function of the epoch alone, so that a resumed run goes on exactly.
-At each epoch's end it is checked that the epoch ran that way. Its neighbours are told: early stopping counts its
-patience afresh in each phase (the best score and checkpoint stay the whole run's); the spike guard learns its
-range anew, since another loss may lie elsewhere; DDP looks for parameters that rest; a checkpoint remembers its
-parts (`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.
-Cost: one pass over the resting parameters an epoch.
+Everything is built once. A phase switches parts, freezes parameter groups (``requires_grad``), and sets factors and
+weights; all of it is a function of the epoch alone, so that a resumed run goes on exactly. Other callbacks follow:
+early stopping counts its patience again in each phase (the best score and checkpoint stay the whole run's); the
+spike guard learns its range again, since another loss has another scale; a checkpoint remembers its parts
+(`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.
 """
 
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
-from torch import Tensor
+from lightning.pytorch.strategies import DDPStrategy
 
-from atft.callbacks.curriculum.phase import Phase
-from atft.callbacks.curriculum.plan import (
-    ResolvedPhase,
-    check_names,
-    phase_at,
-    phase_cells,
-    plan_table,
-    resolve,
-)
-from atft.callbacks.curriculum.state import apply_phase, check_state, fingerprints, let_train
+from atft.callbacks.curriculum.phase import Criterion, Phase
+from atft.callbacks.curriculum.plan import first_epochs, freezes_by_phase, phase_at, phase_cells, plan_table
 from atft.callbacks.guards.spike import SpikeGuard
-from atft.callbacks.record.messages import log, warn
-from atft.callbacks.record.receipt import PhaseRun
+from atft.callbacks.record.alarm import announce, sound_alarm
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
-from atft.errors import CriterionFailed, InputError, nearest
+from atft.errors import CriterionFailed, InputError
+from atft.optim.phase_rates import set_factors
+
+
+def apply_phase(phase: Phase, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Set parts, frozen groups, learning-rate factors and loss weights.
+
+    Args:
+        phase: resolved.
+        pl_module: with ``network`` and ``objective``.
+        optimizer: with the network's named groups.
+    """
+    pl_module.network.set_parts(**phase.parts)
+    train_only(pl_module, phase.factors)
+    set_factors(optimizer, phase.factors)
+    pl_module.objective.set_weights(phase.terms or None, phase.horizon_weights)
+
+
+def train_only(pl_module: Any, names: Iterable[str]) -> None:
+    """Let exactly the named parameter groups require a gradient."""
+    names = set(names)
+    for name, group in pl_module.network.parameter_groups().items():
+        for parameter in group:
+            parameter.requires_grad_(name in names)
 
 
 class PhaseSchedule(pl.Callback):
     """Train in phases: parts, parameter groups, learning rates, loss weights and criteria by epoch.
 
     Args:
-        phases: in the order in which they run; none trains all epochs as the model's configuration says.
-
-    Raises:
-        InputError: two phases of one name.
+        plan: resolved and checked phases, in the order in which they run; at least one.
+        quiet: write to ``run.log`` only, where many runs share a terminal.
     """
 
-    def __init__(self, phases: list[Phase] | None = None) -> None:
-        self.phases = list(phases or [])
-        check_names(self.phases)
-        self.quiet = False
-        """Write to ``run.log`` only, where many runs share a terminal."""
-        self.plan: tuple[ResolvedPhase, ...] = ()
-        self.runs: list[PhaseRun] = []
-        """The phases as they ran, those before an interruption included."""
-        self._refused: str | None = None
+    def __init__(self, plan: Sequence[Phase], quiet: bool = False) -> None:
+        self.plan, self.quiet = list(plan), quiet
+        self.runs: list[dict[str, Any]] = []
+        """The phases as they ran, those before an interruption included; epochs are counted from 1."""
+        self._failed: str | None = None
         self._pending: str | None = None
-        self._begun = False
-        self._resting: dict[str, Tensor] = {}
-
-    # -- before the first step
-
-    def bind(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Resolve the phases against the model, and refuse what cannot run.
-
-        Raises:
-            InputError: a phase contradicts the model, a criterion reads a metric that nothing logs, or the
-                trainer cannot run the phases.
-        """
-        self.plan = resolve(self.phases, pl_module.network.options, pl_module.objective.options)
-        for phase in self.plan:
-            if phase.criterion is not None:
-                _check_criterion(phase, trainer, pl_module.logged_names())
-        weights = {(tuple((p.terms or {}).items()), tuple(p.horizon_shares.items())) for p in self.plan}
-        for callback in trainer.callbacks if len(weights) > 1 else ():  # type: ignore[attr-defined]
-            if getattr(callback, "monitor", None) == "train/loss":
-                kind = type(callback).__name__
-                raise InputError(
-                    f"{kind}: train/loss means another thing in each phase, the weights differ; monitor val/rank_ic"
-                )
-        if self._toggles() and not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
-            kind = type(trainer.strategy).__name__
-            raise InputError(
-                f"trainer.strategy: {kind} cannot let parts rest by phase; use one device, or ddp"
-            )
+        self._started = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Let everything that some phase trains ask for a gradient, until the optimiser and DDP know of it."""
-        if stage != "fit" or not self.phases:
-            return
-        self.bind(trainer, pl_module)
-        trained = {name for phase in self.plan for name in phase.lr_factors}
-        let_train(pl_module, trained)
-        if self._toggles() and isinstance(trainer.strategy, DDPStrategy):
-            trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
+        """Unfreeze everything that some phase trains, until the optimiser and DDP know of it."""
+        if stage == "fit":
+            train_only(pl_module, {name for phase in self.plan for name in phase.factors})
+            if freezes_by_phase(self.plan) and isinstance(trainer.strategy, DDPStrategy):
+                trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the plan; refuse to go on behind a criterion that said no."""
-        if not self.plan:
-            return
-        self._check_passed_criteria()
-        log(trainer, plan_table(self.plan), self.quiet)
-        left = [p.name for p in self.plan if p.first_epoch >= (trainer.max_epochs or 0)]
-        if left:
+        """Print the plan, unless a criterion had ended the run that is resumed.
+
+        Raises:
+            CriterionFailed: resuming is not a way around a criterion.
+        """
+        criteria = {phase.name: phase.parsed_criterion() for phase in self.plan}
+        for run in self.runs:
+            ended = run.get("criterion", "").startswith(("stop", "fail"))
+            if ended and run["criterion"].endswith(f"required {criteria.get(run['name'])}"):
+                raise CriterionFailed(
+                    f"criterion of phase {run['name']} ended this run ({run['criterion']}); "
+                    f"change the criterion to go on from here"
+                )
+        announce(trainer, plan_table(self.plan), self.quiet)
+        starts = zip(self.plan, first_epochs(self.plan), strict=False)
+        never = [phase.name for phase, first in starts if first >= (trainer.max_epochs or 0)]
+        if never:
             text = f"trainer.max_epochs {trainer.max_epochs} ends the curriculum early"
-            warn(trainer, f"{text}; never run: {', '.join(left)}")
+            sound_alarm(trainer, f"{text}; never run: {', '.join(never)}")
         record = find_record(trainer)
         if record is not None:
             record.receipt.phases = self.runs
 
-    # -- every epoch
-
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if not self._begun:  # an epoch that is resumed in its middle has no start
+        if not self._started:  # an epoch that is resumed midway has no start
             self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begun = True
-        if not self.plan:
-            return
-        self._say_pending(trainer)
-        place = phase_at(self.plan, trainer.current_epoch)
-        phase = self.plan[place]
-        apply_phase(phase, pl_module, trainer.optimizers[0])
-        self._resting = fingerprints(pl_module, phase)
-        if not self.runs or self.runs[-1].name != phase.name:
-            self._enter(place, trainer)
-        pl_module.log("train/phase", float(place + 1), on_step=False, on_epoch=True, batch_size=1)
+        self._started = True
+        self._warn_pending(trainer)
+        index = phase_at(self.plan, trainer.current_epoch)
+        apply_phase(self.plan[index], pl_module, trainer.optimizers[0])
+        if not self.runs or self.runs[-1]["name"] != self.plan[index].name:
+            self._enter(index, trainer)
+        pl_module.log("train/phase", float(index + 1), on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.plan:
-            return
-        phase = self.plan[phase_at(self.plan, trainer.current_epoch)]
-        check_state(phase, pl_module, trainer.optimizers[0], self._resting)
-        self.runs[-1].last_epoch = trainer.current_epoch + 1
-        if phase.criterion is not None and phase.criterion_epoch == trainer.current_epoch:
-            self._ask(phase, trainer)
+        index, done = phase_at(self.plan, trainer.current_epoch), trainer.current_epoch + 1
+        self.runs[-1]["last_epoch"] = done
+        criterion = self.plan[index].parsed_criterion()
+        if criterion is not None and done == first_epochs(self.plan)[index + 1]:
+            self._check(self.plan[index], criterion, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say in which phase the best checkpoint was selected: it is scored with that phase's parts."""
-        self._say_pending(trainer)
+        self._warn_pending(trainer)
         checkpoint = find_checkpoint(trainer)
-        if self.plan and checkpoint is not None and checkpoint.selected is not None:
+        if checkpoint is not None and checkpoint.selected is not None:
             epoch = checkpoint.selected.epoch
             phase = self.plan[phase_at(self.plan, epoch)]
             parts = ", ".join(phase.parts_on) or "none"
-            log(
-                trainer,
-                f"best checkpoint: epoch {epoch + 1}, phase {phase.name} (parts on: {parts})",
-                self.quiet,
-            )
+            text = f"best checkpoint: epoch {epoch + 1}, phase {phase.name} (parts on: {parts})"
+            announce(trainer, text, self.quiet)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fail the run whose criterion says so, once its last epoch is recorded."""
-        if self._refused is not None:
-            raise CriterionFailed(self._refused)
-
-    # -- what a checkpoint carries
+        if self._failed is not None:
+            raise CriterionFailed(self._failed)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"runs": [asdict(run) for run in self.runs]} if self.plan else {}
+        return {"runs": self.runs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.runs = [PhaseRun(**run) for run in state_dict["runs"]]
+        self.runs = state_dict["runs"]
 
-    # -- inside
-
-    def _toggles(self) -> bool:
-        return len({frozenset(phase.lr_factors) for phase in self.plan}) > 1
-
-    def _enter(self, place: int, trainer: pl.Trainer) -> None:
-        phase, epoch = self.plan[place], trainer.current_epoch
-        self.runs.append(
-            PhaseRun(
-                name=phase.name,
-                first_epoch=epoch + 1,
-                last_epoch=epoch + 1,
-                parts=phase.parts_on,
-                lr_factors=dict(phase.lr_factors),
-                terms=dict(phase.terms or {}),
-                horizon_shares={f"{h}d": share for h, share in phase.horizon_shares.items()},
-            )
-        )
-        cells = phase_cells(phase)
-        before = phase_cells(self.plan[place - 1]) if place else {}
-        said = "   ".join(f"{what}: {value}" for what, value in cells.items() if value != before.get(what))
-        log(trainer, f"phase {place + 1}/{len(self.plan)} {phase.name}   {said}", self.quiet)
+    def _enter(self, index: int, trainer: pl.Trainer) -> None:
+        """Record and log a phase that begins, and let other callbacks start over."""
+        phase, epoch = self.plan[index], trainer.current_epoch
+        run = {
+            "name": phase.name,
+            "first_epoch": epoch + 1,
+            "last_epoch": epoch + 1,
+            "parts": phase.parts_on,
+            "lr_factors": phase.factors,
+            "terms": phase.terms,
+            "horizon_weights": phase.horizon_weights,
+            "criterion": "",
+        }
+        self.runs.append(run)
+        cells = phase_cells(self.plan, index)
+        before = phase_cells(self.plan, index - 1) if index else {}
+        changes = "   ".join(f"{what}: {cell}" for what, cell in cells.items() if cell != before.get(what))
+        announce(trainer, f"phase {index + 1}/{len(self.plan)} {phase.name}   {changes}", self.quiet)
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
-                rows = "\n".join(f"| {what} | {value} |" for what, value in cells.items())
-                logger.experiment.add_text(
-                    "phase", f"| {phase.name} | |\n| --- | --- |\n{rows}", trainer.global_step
-                )
-        for callback in trainer.callbacks if epoch == phase.first_epoch else ():  # type: ignore[attr-defined]
-            if isinstance(callback, EarlyStopping):
-                callback.wait_count = 0
-            if isinstance(callback, SpikeGuard):
-                callback.forget()
+                rows = "\n".join(f"| {what} | {cell} |" for what, cell in cells.items())
+                text = f"| {phase.name} | |\n| --- | --- |\n{rows}"
+                logger.experiment.add_text("phase", text, trainer.global_step)
+        if epoch == first_epochs(self.plan)[index]:
+            for callback in trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, EarlyStopping):
+                    callback.wait_count = 0
+                if isinstance(callback, SpikeGuard):
+                    callback.forget()
 
-    def _ask(self, phase: ResolvedPhase, trainer: pl.Trainer) -> None:
-        criterion = phase.criterion
-        assert criterion is not None
+    def _check(self, phase: Phase, criterion: Criterion, trainer: pl.Trainer) -> None:
+        """Check the criterion of a phase that is over; what follows is its ``otherwise``."""
+        epoch = trainer.current_epoch + 1
         if criterion.metric not in trainer.callback_metrics:
-            raise InputError(
-                f"criterion of phase {phase.name}: epoch {phase.criterion_epoch + 1} logged no {criterion.metric}"
-            )
+            raise InputError(f"criterion of phase {phase.name}: epoch {epoch} logged no {criterion.metric}")
         value = float(trainer.callback_metrics[criterion.metric])
-        no = trainer.strategy.reduce_boolean_decision(not criterion.passes(value), all=False)
-        epoch = phase.criterion_epoch + 1
-        said = f"{criterion.metric} {value:.4g} after epoch {epoch}, asked {criterion.condition()}"
-        self.runs[-1].criterion = f"{criterion.otherwise if no else 'passed'}: {said}"
-        if not no:
+        # The same answer on all ranks: one of them must not stop alone.
+        missed = trainer.strategy.reduce_boolean_decision(not criterion.met_by(value), all=False)
+        verdict = f"{criterion.metric} {value:.4g} after epoch {epoch}, required {criterion}"
+        self.runs[-1]["criterion"] = f"{phase.otherwise if missed else 'passed'}: {verdict}"
+        if not missed:
             return
-        text = f"criterion of phase {phase.name}: {said}"
-        if criterion.otherwise == "continue":
+        text = f"criterion of phase {phase.name}: {verdict}"
+        if phase.otherwise == "continue":
             self._pending = text
             return
         trainer.should_stop = True
-        if criterion.otherwise == "fail":
-            self._refused = text
+        if phase.otherwise == "fail":
+            self._failed = text
+            return  # a run that fails is not concluded
         record = find_record(trainer)
-        if record is not None and self._refused is None:  # a run that a criterion fails is not concluded
+        if record is not None:
             record.stopped = text
 
-    def _check_passed_criteria(self) -> None:
-        """A resumed run is not a way around a criterion."""
-        criteria = {p.name: p.criterion for p in self.plan if p.criterion is not None}
-        for run in self.runs:
-            criterion = criteria.get(run.name)
-            if (
-                criterion is not None
-                and run.criterion.startswith(("stop", "fail"))
-                and run.criterion.endswith(criterion.condition())
-            ):
-                raise CriterionFailed(
-                    f"criterion of phase {run.name} ended this run ({run.criterion}); "
-                    f"change the criterion to go on from here"
-                )
-
-    def _say_pending(self, trainer: pl.Trainer) -> None:
+    def _warn_pending(self, trainer: pl.Trainer) -> None:
         # An epoch's bar stands on the terminal until the epoch is over.
         if self._pending is not None:
-            warn(trainer, self._pending)
+            sound_alarm(trainer, self._pending)
             self._pending = None
-
-
-def _check_criterion(phase: ResolvedPhase, trainer: pl.Trainer, known: set[str]) -> None:
-    criterion = phase.criterion
-    assert criterion is not None
-    if criterion.metric not in known:
-        raise InputError(
-            f"criterion of phase {phase.name}: no metric {criterion.metric!r}{nearest(criterion.metric, known)}"
-        )
-    every = trainer.check_val_every_n_epoch or 1
-    if criterion.metric.startswith("val/") and (phase.criterion_epoch + 1) % every:
-        raise InputError(
-            f"criterion of phase {phase.name}: epoch {phase.criterion_epoch + 1} is not validated "
-            f"(trainer.check_val_every_n_epoch is {every}); move the criterion"
-        )
-    if (trainer.min_epochs or 0) > phase.criterion_epoch + 1:
-        raise InputError(
-            f"criterion of phase {phase.name}: trainer.min_epochs {trainer.min_epochs} would go on past "
-            f"epoch {phase.criterion_epoch + 1}; lower it"
-        )

@@ -148,15 +148,15 @@ def ranking_figures(
 
     Args:
         sums: of the validation; see `block_sums`.
-        per_day: ``rank_ic`` and ``spread`` [days, horizons].
+        per_day: ``spearman`` and ``decile_spread`` [days, horizons].
         dates: of the days.
         horizons: trading days ahead.
         levels: of the quantile heads.
     """
     figures = {
         "figures/return_by_decile": decile_figure(sums["deciles"], horizons),
-        "figures/rank_ic_by_day": rank_ic_figure(per_day["rank_ic"].cpu(), dates, horizons),
-        "figures/cumulative_spread": spread_figure(per_day["spread"].cpu(), dates, horizons),
+        "figures/rank_ic_by_day": rank_ic_figure(per_day["spearman"].cpu(), dates, horizons),
+        "figures/cumulative_spread": spread_figure(per_day["decile_spread"].cpu(), dates, horizons),
         "figures/distributions": distribution_figure(sums["places"], sums["deviations"], horizons),
     }
     if "calibration" in sums:

@@ -17,9 +17,9 @@ import atft
 from atft.digest import text_digest
 from atft.publish import publish_text
 
-VERSION = 3
-READABLE = (1, 2, 3)
-"""Version 1 had no ``phases``, version 2 no ``selected_step`` and ``last_epoch``."""
+VERSION = 4
+READABLE = (1, 2, 3, 4)
+"""Version 1 had no ``phases``, version 2 no ``selected_step`` and ``last_epoch``, version 3 no ``outcome``."""
 
 
 @dataclass
@@ -28,23 +28,6 @@ class Coverage:
 
     planned: int = 0
     seen: int = 0
-
-
-@dataclass
-class PhaseRun:
-    """A phase of the training as it ran; epochs are counted from 1, as in the log."""
-
-    name: str
-    first_epoch: int
-    last_epoch: int
-    parts: list[str] = field(default_factory=list)
-    """Parts of the network that were on."""
-    lr_factors: dict[str, float] = field(default_factory=dict)
-    """Multiple of the schedule's learning rate of each parameter group that trained."""
-    terms: dict[str, float] = field(default_factory=dict)
-    horizon_shares: dict[str, float] = field(default_factory=dict)
-    criterion: str = ""
-    """Outcome of the criterion, with the figure; empty where none was checked."""
 
 
 @dataclass
@@ -60,6 +43,8 @@ class Receipt:
 
     status: str = "running"
     reason: str = ""
+    outcome: str = ""
+    """Of a trial of a sweep: complete, pruned, interrupted or failed; empty until then, and outside of sweeps."""
     missing: list[str] = field(default_factory=list)
     """What is not written yet of what a whole run leaves; ``fit --ckpt_path last`` goes on and writes it."""
     run: str = ""
@@ -82,7 +67,8 @@ class Receipt:
     skipped_steps: dict[str, int] = field(default_factory=dict)
     """Optimiser steps that were not applied, by reason: loss_spike, loss_scale; over all of a resumed run."""
     alarms: list[str] = field(default_factory=list)
-    phases: list[PhaseRun] = field(default_factory=list)
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    """Phases as they ran: name, first and last epoch (from 1), what they set, what came of their criterion."""
     resumed_from: str | None = None
     retried_from: str | None = None
     digests: dict[str, str] = field(default_factory=dict)
@@ -122,7 +108,6 @@ def read_receipt(directory: Path) -> Receipt:
         raise ValueError(f"{directory}: receipt of version {held.get('version')}, this is {VERSION}")
     for split in ("days", "rows"):
         held[split] = {name: Coverage(**count) for name, count in held[split].items()}
-    held["phases"] = [PhaseRun(**phase) for phase in held.get("phases", [])]
     return Receipt(**{**held, "version": VERSION})
 
 

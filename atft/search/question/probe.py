@@ -56,11 +56,11 @@ def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
 def noise_batch(cli: "RankingCLI") -> DayBatch:
     """A block of noise that the built network takes: its features, horizons and a few neighbours.
 
-    The network has no size that depends on the window, so a long lookback is cut to what its cycles need.
+    The network has no size that depends on the window, so a long lookback is cut short.
     """
     task, data = cli.model, cli.datamodule
     options = task.network.options
-    window = min(data.loader_options.lookback, max(WINDOW_DAYS, 4 * options.fan_components))
+    window = min(data.loader_options.lookback, WINDOW_DAYS)
     span, horizons = window + DAYS - 1, len(options.horizons)
     rng = torch.Generator().manual_seed(0)
 

@@ -10,24 +10,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import in_order
-from atft.search.study.budget import failure_class, finished, is_surplus
+from atft.search.study.outcome import (
+    Outcome,
+    best_trial,
+    failure_of,
+    failures,
+    finished,
+    is_surplus,
+    outcome_of,
+)
 from atft.search.study.study import study_directory
-
-UNCOUNTED = ("interrupted", "unstarted")
-"""Classes of failure that say nothing about a trial: they are tried again and not told as failures."""
-
-
-def failures(trials: Sequence[FrozenTrial]) -> Counter[str]:
-    """How many trials failed, by class; surplus and interrupted ones are no failures."""
-    failed = [t for t in trials if t.state == TrialState.FAIL and not is_surplus(t)]
-    return Counter(c for c in map(failure_class, failed) if c not in UNCOUNTED)
-
-
-def best_of(trials: Sequence[FrozenTrial], direction: str) -> FrozenTrial | None:
-    """The completed trial with the best value."""
-    done = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    sign = 1 if direction == "maximize" else -1
-    return max(done, key=lambda t: (sign * (t.value or 0), -t.number), default=None)
 
 
 def live_line(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
@@ -54,16 +46,13 @@ def ended_line(trial: FrozenTrial, trials: Sequence[FrozenTrial], sweep: SweepOp
 
 
 def reason_of(trial: FrozenTrial) -> str:
-    """The class and reason of a failed trial, in words."""
-    held = trial.user_attrs.get("failure")
-    if held:
-        return f"{held['class']}, {held['reason']}"
-    words = {
-        "crash": "crash, its process ended or fell silent",
-        "interrupted": "interrupted, it goes on at the next start",
-        "unstarted": "its process ended before it began",
-    }
-    return words[failure_class(trial)]
+    """Why a trial did not finish, in words."""
+    match outcome_of(trial):
+        case Outcome.INTERRUPTED:
+            return "interrupted, it goes on at the next start"
+        case Outcome.UNSTARTED:
+            return "its process ended before it began"
+    return ", ".join(failure_of(trial))
 
 
 def closing(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
@@ -74,7 +63,7 @@ def closing(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
         f"{sweep.study}: {len(finished(trials))} of {sweep.n_trials} trials finished, "
         f"{states[TrialState.COMPLETE]} complete, {states[TrialState.PRUNED]} pruned{_failed(trials)}"
     )
-    best = best_of(trials, sweep.direction)
+    best = best_trial(trials, sweep.direction)
     folder = study_directory(sweep)
     if best is None:
         return "\n".join([*lines, f"no trial is complete: there is no best one; see {folder}"])
@@ -101,7 +90,7 @@ def _reached(trial: FrozenTrial, sweep: SweepOptions) -> str:
 
 
 def _tail(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> list[str]:
-    best = best_of(trials, sweep.direction)
+    best = best_trial(trials, sweep.direction)
     parts = [f"best {best.value:+.4f} (trial {best.number})"] if best is not None else []
     failed = _failed(trials).removeprefix(", ")
     return [*parts, failed] if failed else parts

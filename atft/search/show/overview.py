@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.search.question.space import in_order
-from atft.search.study.budget import failure_class
 from atft.search.study.deflation import Deflated, deflate
+from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
 from atft.search.study.owner import is_gone
-from atft.search.trial.files import outcome, read_json
+from atft.search.trial.files import read_json
 
 if TYPE_CHECKING:
     import optuna
@@ -60,7 +60,7 @@ class Overview:
     finished: int
     """Complete and pruned trials: what the budget counts."""
     states: dict[str, int]
-    """Trials by what became of them: complete, pruned, running, waiting, failed, surplus."""
+    """Trials by `atft.search.study.outcome.Outcome`."""
     failures: dict[str, int]
     """Failed trials by class."""
     running: list[RunningTrial] = field(default_factory=list)
@@ -90,30 +90,25 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
     now = time.time() if now is None else now
     n_trials = int(study.user_attrs.get("n_trials", sweep.n_trials))
     trials = study.get_trials(deepcopy=False)
-    states = Counter(outcome(t) for t in trials)
-    finished = states["complete"] + states["pruned"]
-    complete = [t for t in trials if outcome(t) == "complete" and t.value is not None]
+    ended, best = finished(trials), best_trial(trials, sweep.direction)
     maximize = sweep.direction == "maximize"
-    best = None
-    if complete:
-        best = (max if maximize else min)(complete, key=lambda t: float(t.value or 0.0))
-    running = [_running(t, Path(sweep.root), now) for t in trials if outcome(t) == "running"]
-    values = [float(t.value) for t in complete if t.value is not None]
+    running = [_running(t, Path(sweep.root), now) for t in trials if outcome_of(t) == Outcome.RUNNING]
+    values = [float(t.value) for t in ended if outcome_of(t) == Outcome.COMPLETE and t.value is not None]
     return Overview(
         study=sweep.study,
         directory=Path(sweep.root) / sweep.study,
         metric=sweep.metric,
         maximize=maximize,
         n_trials=n_trials,
-        finished=finished,
-        states=dict(states),
-        failures=dict(Counter(failure_class(t) for t in trials if outcome(t) == "failed")),
+        finished=len(ended),
+        states=dict(Counter(map(outcome_of, trials))),
+        failures=dict(failures(trials)),
         running=running,
         best_number=best.number if best is not None else None,
         best_value=best.value if best is not None else None,
         best_params=in_order(best.params, sweep.space) if best is not None else {},
-        deflated=deflate(values, finished, maximize),
-        seconds_left=_seconds_left(trials, running, n_trials - finished),
+        deflated=deflate(values, len(ended), maximize),
+        seconds_left=_seconds_left(ended, running, n_trials - len(ended)),
     )
 
 
@@ -142,13 +137,13 @@ def _running(trial: "FrozenTrial", root: Path, now: float) -> RunningTrial:
 
 
 def _seconds_left(
-    trials: "list[FrozenTrial]", running: list[RunningTrial], still_to_finish: int
+    ended: "list[FrozenTrial]", running: list[RunningTrial], still_to_finish: int
 ) -> float | None:
     """Trials still to come at the mean time of those that ended, shared by those that run at once."""
     took = [
         (t.datetime_complete - t.datetime_start).total_seconds()
-        for t in trials
-        if outcome(t) in ("complete", "pruned") and t.datetime_complete and t.datetime_start
+        for t in ended
+        if t.datetime_complete and t.datetime_start
     ]
     if not took or still_to_finish <= 0:
         return 0.0 if still_to_finish <= 0 else None

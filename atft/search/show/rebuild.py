@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from atft.search.question.identity import Identity
 
 STATES = {"complete": "COMPLETE", "pruned": "PRUNED"}
-"""States of ``trial.json`` that are kept; a trial in any other has no value and becomes FAIL."""
+"""Outcomes of ``trial.json`` that are kept; a trial of any other has no value and becomes FAIL."""
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
     describe(study, sweep, identity)
     study.set_user_attr("study_id", str(held[0]["study_id"]))
     publish_study_files(study, sweep)
-    kept = sum(row["state"] in STATES for row in held)
+    kept = sum(row["outcome"] in STATES for row in held)
     Console(highlight=False).print(
         f"study {sweep.study}: {len(held)} trials entered again, {kept} of them finished; "
         f"the next start of the sweep goes on from here",
@@ -145,7 +145,7 @@ def _frozen(held: dict[str, Any]) -> "FrozenTrial":
     from optuna.distributions import json_to_distribution
     from optuna.trial import TrialState, create_trial
 
-    state = STATES.get(str(held["state"]), "FAIL")
+    state = STATES.get(str(held["outcome"]), "FAIL")
     trial = create_trial(
         state=TrialState[state],
         value=held["value"] if state == "COMPLETE" else None,
@@ -162,7 +162,7 @@ def _frozen(held: dict[str, Any]) -> "FrozenTrial":
 def _lost() -> "FrozenTrial":
     from optuna.trial import TrialState, create_trial
 
-    return create_trial(state=TrialState.FAIL, user_attrs={"surplus": True})
+    return create_trial(state=TrialState.FAIL, user_attrs={"outcome": "surplus"})
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from atft.publish import publish_text
 from atft.search.show.overview import Overview, overview
 from atft.search.show.report_figures import figures, short_names
-from atft.search.study.budget import failure_class
-from atft.search.trial.files import outcome
+from atft.search.study.outcome import Outcome, failure_of, is_surplus, outcome_of
 
 if TYPE_CHECKING:
     import optuna
@@ -113,12 +112,12 @@ def trial_table(study: "optuna.Study", seen: Overview) -> str:
     keys = sorted({key for t in trials for key in t.params})
     names = ["trial", "state", seen.metric, "epochs", "minutes", *short_names(keys).values()]
     head = "".join(f"<th>{escape(name)}</th>" for name in names) + "<th class=word>remark</th>"
-    rows = "\n".join(_row(t, keys, t.number == seen.best_number) for t in trials if outcome(t) != "surplus")
+    rows = "\n".join(_row(t, keys, t.number == seen.best_number) for t in trials if not is_surplus(t))
     return f"<div class=wide><table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>"
 
 
 def _row(trial: "FrozenTrial", keys: list[str], best: bool) -> str:
-    state = outcome(trial)
+    state = outcome_of(trial)
     value = trial.value if trial.value is not None else None
     if value is None and trial.intermediate_values:
         value = trial.intermediate_values[max(trial.intermediate_values)]
@@ -140,9 +139,8 @@ def _row(trial: "FrozenTrial", keys: list[str], best: bool) -> str:
 
 def _remark(trial: "FrozenTrial") -> str:
     parts = []
-    if outcome(trial) == "failed":
-        reason = trial.user_attrs.get("failure", {}).get("reason", "its process went without a word")
-        parts.append(f"{failure_class(trial)}: {reason}")
+    if outcome_of(trial) == Outcome.FAILED:
+        parts.append(": ".join(failure_of(trial)))
     if "retry_of" in trial.user_attrs:
         parts.append(f"retry of {trial.user_attrs['retry_of']}")
     if trial.user_attrs.get("halved_batch"):

@@ -24,37 +24,15 @@ as soon as a slot is free.
 Surplus trials are no failures: they cost some milliseconds and no training.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+from atft.search.study.outcome import Outcome, failure_of, finished, is_surplus, outcome_of
+
 UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
-
-
-def finished(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that fill a slot of the budget: completed or pruned."""
-    return [t for t in trials if t.state in FINISHED]
-
-
-def is_surplus(trial: FrozenTrial) -> bool:
-    """Whether a trial was asked for in a race, beyond the budget, and was failed before it trained."""
-    return bool(trial.user_attrs.get("surplus", False))
-
-
-def failure_class(trial: FrozenTrial) -> str:
-    """Why a trial failed: a class of `atft.search.trial.failures`, or what the absence of any says.
-
-    interrupted: the user stopped it. unstarted: its process ended before the trial had a slot and a directory.
-    crash: its process ended later, or fell silent for longer than the grace period.
-    """
-    if "failure" in trial.user_attrs:
-        return str(trial.user_attrs["failure"]["class"])
-    if trial.user_attrs.get("interrupted"):
-        return "interrupted"
-    return "crash" if "directory" in trial.user_attrs else "unstarted"
 
 
 def retry_attributes(trial: FrozenTrial, max_retry: int) -> dict[str, Any] | None:
@@ -69,18 +47,16 @@ def retry_attributes(trial: FrozenTrial, max_retry: int) -> dict[str, Any] | Non
         trial: any trial.
         max_retry: counted retries of one point.
     """
-    if trial.state != TrialState.FAIL or is_surplus(trial):
-        return None
     attempt, halved = int(trial.user_attrs.get("attempt", 0)), bool(trial.user_attrs.get("halved_batch"))
-    match failure_class(trial):
-        case "crash" | "hang" if attempt < max_retry:
+    match outcome_of(trial), failure_of(trial).kind:
+        case Outcome.INTERRUPTED, _:
+            pass
+        case Outcome.UNSTARTED, _ if point_of(trial):
+            pass
+        case Outcome.FAILED, "crash" | "hang" if attempt < max_retry:
             attempt += 1
-        case "memory" if not halved:
+        case Outcome.FAILED, "memory" if not halved:
             attempt, halved = attempt + 1, True
-        case "interrupted":
-            pass
-        case "unstarted" if point_of(trial):
-            pass
         case _:
             return None
     return {"retry_of": trial.number, "attempt": attempt} | ({"halved_batch": True} if halved else {})
@@ -142,5 +118,5 @@ def claim(study: optuna.Study, trial: optuna.Trial, n_trials: int, max_retry: in
     """
     if claims(study.get_trials(deepcopy=False), trial.number, n_trials, max_retry):
         return True
-    trial.set_user_attr("surplus", True)
+    trial.set_user_attr("outcome", Outcome.SURPLUS)
     return False

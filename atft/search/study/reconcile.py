@@ -20,7 +20,8 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.study.budget import finished, is_surplus, owed, point_of, retry_attributes, slots_left
+from atft.search.study.budget import owed, point_of, retry_attributes, slots_left
+from atft.search.study.outcome import Outcome, finished, is_surplus
 from atft.search.study.owner import Owner, is_gone
 
 UNOWNED_SECONDS = 15
@@ -104,7 +105,7 @@ def drop_waiting_retries(study: optuna.Study) -> None:
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         if "retry_of" in trial.user_attrs:
-            fail(study, trial, surplus=True)
+            fail(study, trial, outcome=Outcome.SURPLUS)
 
 
 def may_ask(study: optuna.Study, n_trials: int) -> bool:

@@ -8,14 +8,15 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import Receipt, read_receipt, write_receipt
+from atft.callbacks.record.run_log import append_log
 from atft.errors import InputError
+from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import Heartbeat
 from atft.search.trial.failures import Interrupted, TrialFailed, classify, reason_of
 from atft.search.trial.files import digests_of, publish_trial
@@ -23,14 +24,13 @@ from atft.search.trial.files import digests_of, publish_trial
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-State = Literal["complete", "pruned", "failed", "interrupted"]
-STATUS: dict[State, str] = {
-    "complete": "completed",
-    "pruned": "stopped",
-    "failed": "failed",
-    "interrupted": "stopped",
+STATUS = {
+    Outcome.COMPLETE: "completed",
+    Outcome.PRUNED: "stopped",
+    Outcome.INTERRUPTED: "stopped",
+    Outcome.FAILED: "failed",
 }
-"""A trial's end in the words of a run's receipt."""
+"""A trial's outcome as the ``status`` of a run's receipt."""
 
 
 class TrialAccount:
@@ -60,38 +60,39 @@ class TrialAccount:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._close("complete")
+            self._close(Outcome.COMPLETE)
         elif isinstance(error, optuna.TrialPruned):
-            self._close("pruned", str(error))
+            self._close(Outcome.PRUNED, str(error))
         elif isinstance(error, Interrupted):
-            self._close("interrupted", str(error))
+            self._close(Outcome.INTERRUPTED, str(error))
         elif isinstance(error, Exception) and not isinstance(error, UpdateFinishedTrialError):
             failure, reason = classify(error), reason_of(error)
             if failure == "code":
                 with suppress(OSError):
                     append_log(self.directory, "".join(traceback.format_exception(error)))
-            self._close("failed", reason, failure)
+            self._close(Outcome.FAILED, reason, failure)
             if not isinstance(error, TrialFailed):
                 raise TrialFailed(failure, reason) from error
 
-    def _close(self, state: State, reason: str = "", failure: str | None = None) -> None:
-        value = self.value if state == "complete" else None
+    def _close(self, outcome: Outcome, reason: str = "", failure: str | None = None) -> None:
+        value = self.value if outcome == Outcome.COMPLETE else None
         with suppress(
             InputError, OSError
         ):  # a full disk, perhaps what ended it: the study is told all the same
-            append_log(self.directory, f"trial {self.trial.number} {state}{': ' if reason else ''}{reason}")
-            publish_trial(self.directory, self.labels, self._frozen(), state, value, reason, failure)
-            self._settle_receipt(state, reason)
-            self.heartbeat.publish(state)
+            append_log(self.directory, f"trial {self.trial.number} {outcome}{': ' if reason else ''}{reason}")
+            publish_trial(self.directory, self.labels, self._frozen(), outcome, value, reason, failure)
+            self._close_receipt(outcome, reason)
+            self.heartbeat.publish(outcome)
 
-    def _settle_receipt(self, state: State, reason: str) -> None:
-        """Let the receipt end as the trial does: refused before its run began, or between two folds."""
+    def _close_receipt(self, outcome: Outcome, reason: str) -> None:
+        """Give the receipt the trial's outcome: it may have failed before its run began, or between two folds."""
         known = (self.directory / "receipt.json").exists()
         receipt = read_receipt(self.directory) if known else Receipt(run=str(self.directory))
         if receipt.status == "running":
-            receipt.status, receipt.reason = STATUS[state], reason
+            receipt.status, receipt.reason = STATUS[outcome], reason
             receipt.digests = receipt.digests or digests_of(self.labels)
-            write_receipt(receipt, self.directory)
+        receipt.outcome = outcome
+        write_receipt(receipt, self.directory)
 
     def _frozen(self) -> "FrozenTrial":
         return self.trial.study._storage.get_trial(self.trial._trial_id)

@@ -20,30 +20,27 @@ from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[i
 
 from atft.callbacks.record.receipt import publish_json
 from atft.callbacks.record.run_record import RunRecord
+from atft.search.study.outcome import Outcome
 
 PROGRESS = "progress.json"
-INTERRUPTED, PRUNED = "interrupted by the user", "pruned by "
-"""How the reasons of two kinds of ended runs begin; a retry reads them."""
 
 
 class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore[misc]
     """Optuna's pruning callback, which reports a validated epoch once its checkpoint is written.
 
-    A pruned run ends by itself; `pruned` says so, and the caller raises what Optuna expects. After the last epoch
-    nothing is pruned: it would save nothing and lose the value.
+    The outcome stands in the run's receipt, and the caller raises what Optuna expects. After the last epoch nothing
+    is pruned: it would save nothing and lose the value.
 
     Args:
         trial: the running trial.
         monitor: the metric that is reported at every epoch.
         pruner: its name, for the receipt.
-        record: of the run; told why it ends.
+        record: of the run; its receipt gets the outcome and the reason.
     """
 
     def __init__(self, trial: optuna.Trial, monitor: str, pruner: str, record: RunRecord) -> None:
         super().__init__(trial, monitor)
         self.pruner, self.record = pruner, record
-        self.pruned = ""
-        """Why the trial was pruned; empty while it was not."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Wait for the epoch's checkpoint; Optuna's callback would report here."""
@@ -58,8 +55,8 @@ class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore
                 return  # it is over anyway
             value = float(trainer.callback_metrics[self.monitor])
             epoch = trainer.current_epoch + 1
-            self.pruned = f"{PRUNED}{self.pruner} at epoch {epoch}: {self.monitor} {value:+.4f}"
-            self.record.stopped = self.pruned
+            self.record.stopped = f"pruned by {self.pruner} at epoch {epoch}: {self.monitor} {value:+.4f}"
+            self.record.receipt.outcome = Outcome.PRUNED
             trainer.should_stop = True
 
 
@@ -70,25 +67,25 @@ class EpochEnd(Checkpoint):
         stop: asked after each epoch; True interrupts.
         deadline: of `time.monotonic`; None for no limit.
         minutes: the limit in words.
-        record: of the run; told why it ends.
+        record: of the run; its receipt gets the outcome and the reason.
     """
 
     def __init__(
         self, stop: Callable[[], bool], deadline: float | None, minutes: float | None, record: RunRecord
     ) -> None:
         self.stop, self.deadline, self.minutes, self.record = stop, deadline, minutes, record
-        self.interrupted = self.late = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0):
             return  # it is over anyway
         epoch = trainer.current_epoch + 1
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            self.late = trainer.should_stop = True
+            trainer.should_stop = True
             self.record.stopped = f"limits.minutes: {self.minutes:g} minutes were over after epoch {epoch}"
         elif self.stop():
-            self.interrupted = trainer.should_stop = True
-            self.record.stopped = f"{INTERRUPTED} after epoch {epoch}"
+            trainer.should_stop = True
+            self.record.stopped = f"interrupted by the user after epoch {epoch}"
+            self.record.receipt.outcome = Outcome.INTERRUPTED
 
 
 class Heartbeat(pl.Callback):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from atft.callbacks.record.receipt import publish_json
 from atft.errors import InputError
 from atft.publish import disk_refusals, published
+from atft.search.study.outcome import Outcome, best_trial, outcome_of
 
 if TYPE_CHECKING:
     import optuna
@@ -92,7 +93,7 @@ def publish_trial(
     directory: Path,
     labels: dict[str, str],
     trial: "FrozenTrial",
-    state: str = "running",
+    outcome: Outcome = Outcome.RUNNING,
     value: float | None = None,
     reason: str = "",
     failure: str | None = None,
@@ -103,7 +104,7 @@ def publish_trial(
         directory: the trial's.
         labels: the study's, see `study_labels`.
         trial: as the study holds it now.
-        state: running, complete, pruned, failed or interrupted.
+        outcome: what became of it; running for one that has not ended.
         value: the objective of a complete trial.
         reason: one line; why it was pruned, failed or interrupted.
         failure: the class of a failed one.
@@ -113,14 +114,14 @@ def publish_trial(
     attributes = dict(trial.user_attrs)
     if failure is not None:
         attributes["failure"] = {"class": failure, "reason": reason}
-    if state == "interrupted":
-        attributes["interrupted"] = True
+    if outcome == Outcome.INTERRUPTED:
+        attributes["outcome"] = outcome
     publish_json(
         directory / TRIAL,
         {
             **labels,
             "number": trial.number,
-            "state": state,
+            "outcome": outcome,
             "value": value,
             "reason": reason,
             "params": trial.params,
@@ -128,7 +129,7 @@ def publish_trial(
             "values": {str(step): v for step, v in sorted(trial.intermediate_values.items())},
             "user_attrs": attributes,
             "started": trial.datetime_start.isoformat() if trial.datetime_start else None,
-            "ended": None if state == "running" else now(),
+            "ended": None if outcome == Outcome.RUNNING else now(),
         },
     )
 
@@ -160,8 +161,8 @@ def publish_study_files(study: "optuna.Study", sweep: "SweepOptions") -> None:
 
 
 def counts(trials: "Sequence[FrozenTrial]") -> dict[str, int]:
-    """Trials by what became of them: complete, pruned, running, waiting, failed, interrupted, surplus."""
-    return dict(sorted(Counter(outcome(t) for t in trials).items()))
+    """Trials by outcome, in alphabetical order."""
+    return dict(sorted(Counter(map(outcome_of, trials)).items()))
 
 
 def best_of(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str, Any]:
@@ -171,12 +172,10 @@ def best_of(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str,
         trials: all of the study's.
         sweep: its direction decides what is best.
     """
-    complete = [t for t in trials if outcome(t) == "complete" and t.value is not None]
-    if not complete:
+    best = best_trial(trials, sweep.direction)
+    if best is None:
         seen = ", ".join(f"{count} {name}" for name, count in counts(trials).items()) or "none began"
         return {"trial": None, "value": None, "params": None, "reason": f"no trial is complete: {seen}"}
-    sign = 1 if sweep.direction == "maximize" else -1
-    best = max(complete, key=lambda t: sign * float(t.value or 0.0))
     place = Path(sweep.root) / str(best.user_attrs.get("directory", f"{sweep.study}/trial_{best.number}"))
     return {
         "trial": best.number,
@@ -184,7 +183,8 @@ def best_of(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str,
         "params": best.params,
         "directory": str(place),
         "checkpoint": str(place / "best_model.ckpt") if sweep.folds is None else None,
-        "reason": f"best of {len(complete)} complete trials; the best of many is better than it is, see report",
+        "reason": f"best of {counts(trials)[Outcome.COMPLETE]} complete trials; the best of many is better than it "
+        "is, see report",
     }
 
 
@@ -214,7 +214,7 @@ def _row(trial: "FrozenTrial") -> dict[str, Any]:
     took = trial.duration.total_seconds() if trial.duration else None
     return {
         "number": trial.number,
-        "outcome": outcome(trial),
+        "outcome": outcome_of(trial),
         "value": trial.value,
         "params": trial.params,
         "values": {str(step): v for step, v in sorted(trial.intermediate_values.items())},
@@ -222,12 +222,3 @@ def _row(trial: "FrozenTrial") -> dict[str, Any]:
         "started": trial.datetime_start.isoformat() if trial.datetime_start else None,
         "seconds": took,
     }
-
-
-def outcome(trial: "FrozenTrial") -> str:
-    """What became of a trial: complete, pruned, running, waiting, interrupted, surplus or failed."""
-    if trial.user_attrs.get("surplus"):
-        return "surplus"
-    if trial.state.name == "FAIL":
-        return "interrupted" if trial.user_attrs.get("interrupted") else "failed"
-    return trial.state.name.lower()

@@ -13,154 +13,127 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import optuna
 
 from atft.callbacks.record.measured import Measured, measured_of
-from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import metrics_file, publish_json, read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import BEST, find_checkpoint
+from atft.callbacks.record.run_log import append_log
 from atft.data.opened import OpenedCaches
 from atft.errors import InputError
 from atft.search.question.identity import data_digest
-from atft.search.trial.callbacks import (
-    PROGRESS,
-    PRUNED,
-    EpochEnd,
-    Heartbeat,
-    TrialPruning,
-)
-from atft.search.trial.failures import TrialFailed
-from atft.search.trial.files import TRIAL
-from atft.search.trial.resume import LAST, Former, read_former, report_again
+from atft.search.question.options import SweepOptions
+from atft.search.study.outcome import Outcome
+from atft.search.trial.callbacks import PROGRESS, EpochEnd, Heartbeat, TrialPruning
+from atft.search.trial.failures import Interrupted, TrialFailed
+from atft.search.trial.files import TRIAL, digests_of, study_labels
+from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_again
 
 if TYPE_CHECKING:
-    import optuna
-
     from atft.commands.ranking_cli import RankingCLI
 
 OPENED = OpenedCaches()
 """The caches of this process: its trials read the same days."""
 
-Ended = Literal["finished", "pruned", "late", "interrupted"]
-
 
 @dataclass
 class RunPlan:
-    """What is the same for all training runs of a trial.
+    """What all training runs of a trial share: one, or one a fold.
 
     Args:
+        sweep: metric, pruner and limits.
+        trial: running.
         config: nested configuration, complete but for what a run decides.
-        metric: whose value at the selected epoch is the objective.
-        labels: digests that the run's receipt carries beside its own.
-        stop: asked after each epoch; True interrupts.
+        heartbeat: publishes how far the trial is.
+        stop: called after each epoch; True interrupts.
         deadline: of `time.monotonic`; None for no limit.
-        minutes: the limit in words.
         retries: what the receipt says of a halved batch.
     """
 
+    sweep: SweepOptions
+    trial: optuna.Trial
     config: dict[str, Any]
-    metric: str
-    labels: dict[str, str]
+    heartbeat: Heartbeat
     stop: Callable[[], bool]
     deadline: float | None = None
-    minutes: float | None = None
     retries: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Fitted(NamedTuple):
-    """What a training run came to."""
-
-    ended: Ended
-    reason: str
-    value: float
-    """Of the metric at the selected epoch; NaN where there is none."""
-
-
 def fit(
-    plan: RunPlan,
-    directory: Path,
-    heartbeat: Heartbeat,
-    former: Path | None = None,
-    trial: "optuna.Trial | None" = None,
-    pruner: str = "",
-    split: dict[str, Any] | None = None,
-) -> Fitted:
-    """Train once and say what came of it.
+    plan: RunPlan, directory: Path, retried_from: Path | None = None, split: dict[str, Any] | None = None
+) -> float:
+    """Train once; return the metric at the selected epoch.
 
     Args:
         plan: configuration, metric and limits.
         directory: of the run; made by the caller.
-        heartbeat: publishes how far the trial is.
-        former: directory of the failed run that this one takes the place of.
-        trial: reported to and pruned after each epoch; None for neither.
-        pruner: its name, for the receipt.
-        split: replaces ``data.split`` of the configuration.
+        retried_from: directory of the failed run that this one takes the place of.
+        split: of one fold, in place of ``data.split``; without it the run reports each epoch to the study and may
+            be pruned.
 
     Raises:
+        optuna.TrialPruned: it is not worth going on.
+        Interrupted: ``plan.stop`` said so.
         InputError: the configuration or the data cannot be used.
         RunFailed: a guard ended the run.
         TrialFailed: the selected epoch has no value.
     """
     from atft.commands.train import build
 
-    settle()
+    freeze_gc()
+    metric = plan.sweep.metric
     config = (
         plan.config if split is None else {**plan.config, "data": {**plan.config["data"], "split": split}}
     )
     cli = build("fit", config, directory, quiet=True)
-    if cli.trainer.world_size > 1:
-        raise InputError(
-            f"trainer.devices: a trial trains on one device, got {cli.trainer.world_size}; set it to 1 and "
-            f"give the sweep more workers"
-        )
-    refuse_other_data(data_digest(cli.datamodule.panel), plan.labels.get("study_data", ""))
+    _check(cli, plan.trial.study)
     cli.datamodule.opened = OPENED
-    receipt = cli.record.receipt
-    cli.record.to_write = ()
-    receipt.digests |= plan.labels
-    cli.record.former_retries = plan.retries
-    receipt.retried_from = str(former) if former is not None else None
-    found = read_former(former, receipt.alarms, cli.trainer.max_epochs or 0) if former is not None else None
+    record, receipt = cli.record, cli.record.receipt
+    record.to_write = ()
+    receipt.digests |= digests_of(study_labels(plan.trial.study))
+    receipt.retries += plan.retries
+    previous = None
+    if retried_from is not None:
+        receipt.retried_from = str(retried_from)
+        previous = read_previous(retried_from, receipt.alarms, cli.trainer.max_epochs or 0)
     for alarm in receipt.alarms:
         append_log(directory, f"warning: {alarm}")
-    if found is not None:
-        cli.record.history = list(found.history)
-        if trial is not None:
-            report_again(trial, found.history, plan.metric)
-        if found.over:
-            return take_over(found, directory, plan)
-    pruning = TrialPruning(trial, plan.metric, pruner, cli.record) if trial is not None else None
-    end = EpochEnd(plan.stop, plan.deadline, plan.minutes, cli.record)
-    added = [heartbeat, *([pruning] if pruning is not None else []), end]
-    cli.trainer.callbacks.extend(added)  # type: ignore[attr-defined]
-    receipt.resumed_from = str(found.directory / LAST) if found is not None else None
+    if previous is not None:
+        record.history = list(previous.history)
+        receipt.resumed_from = str(previous.directory / LAST)
+        if split is None:
+            report_again(plan.trial, previous.history, metric)
+        if previous.over:
+            return take_over(previous, directory, metric)
+    callbacks: list[Any] = [plan.heartbeat]
+    if split is None:
+        callbacks.append(TrialPruning(plan.trial, metric, plan.sweep.pruner.name, record))
+    callbacks.append(EpochEnd(plan.stop, plan.deadline, plan.sweep.limits.minutes, record))
+    cli.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=receipt.resumed_from)
-        if end.interrupted:
-            return Fitted("interrupted", cli.record.stopped, math.nan)
-        with cli.record.concluding():
-            checkpoint = find_checkpoint(cli.trainer)
-            chosen = checkpoint.selected if checkpoint is not None else None
-            if end.late and chosen is None:
-                raise TrialFailed("time", f"{cli.record.stopped}, before its first validation")
-            value = _conclude(cli, directory, chosen, plan.metric)
+        if receipt.outcome == Outcome.INTERRUPTED:
+            raise Interrupted(record.stopped)
+        with record.concluding():
+            value = _conclude(cli, metric)
     finally:
-        _let_go(cli)
-    if pruning is not None and pruning.pruned:
-        return Fitted("pruned", pruning.pruned, value)
-    return Fitted("late" if end.late else "finished", cli.record.stopped, value)
+        release_run(cli)
+    if receipt.outcome == Outcome.PRUNED:
+        raise optuna.TrialPruned(record.stopped)
+    return value
 
 
-def refuse_other_data(now: str, began: str) -> None:
-    """Refuse to train on another panel than the study's other trials.
-
-    Args:
-        now: digest of the panel that lies there.
-        began: digest that the study began with; empty where it is not known.
-
-    Raises:
-        TrialFailed: they differ.
-    """
+def _check(cli: "RankingCLI", study: optuna.Study) -> None:
+    """Check that a run trains on one device, and on the panel of the study's other trials."""
+    devices = cli.trainer.world_size
+    if devices > 1:
+        raise InputError(
+            f"trainer.devices: a trial trains on one device, got {devices}; set it to 1 and give the "
+            f"sweep more workers"
+        )
+    now, began = data_digest(cli.datamodule.panel), study.user_attrs.get("data_digest")
     if began and now != began:
         raise TrialFailed(
             "data",
@@ -169,64 +142,73 @@ def refuse_other_data(now: str, began: str) -> None:
         )
 
 
-def _conclude(cli: "RankingCLI", directory: Path, chosen: Measured | None, metric: str) -> float:
-    """Let the receipt say what the selected checkpoint is worth, and return its value of the metric."""
-    if chosen is None:
+def _conclude(cli: "RankingCLI", metric: str) -> float:
+    """Write the selected checkpoint's figures into the receipt, and return its value of the metric."""
+    record, checkpoint = cli.record, find_checkpoint(cli.trainer)
+    selected = checkpoint.selected if checkpoint is not None else None
+    if selected is None and record.stopped:  # by the clock: what is pruned was validated
+        raise TrialFailed("time", f"{record.stopped}, before its first validation")
+    if selected is None:
         raise TrialFailed(
-            "config", f"{directory}: no checkpoint was selected; is training limited, or the metric NaN?"
+            "config",
+            f"{record.directory}: no checkpoint was selected; is training limited, or the metric NaN?",
         )
-    cli.record.finish(final_metrics(chosen, metric))
-    if cli.record.receipt.status == "failed":
-        raise TrialFailed("config", cli.record.receipt.reason)
-    return value_of(chosen, metric, directory)
+    record.receipt.outcome = record.receipt.outcome or Outcome.COMPLETE
+    record.finish(final_metrics(selected, metric))
+    if record.receipt.status == "failed":
+        raise TrialFailed("config", record.receipt.reason)
+    return value_of(selected, metric, record.directory)
 
 
-def final_metrics(chosen: Measured, metric: str) -> dict[str, float]:
-    """What a run's receipt keeps of the selected epoch: its validation, and the metric that is optimised."""
-    return {k: v for k, v in chosen.metrics.items() if k.startswith("val/") or k == metric}
+def final_metrics(selected: Measured, metric: str) -> dict[str, float]:
+    """Metrics of the selected epoch in a run's receipt: its validation, and the metric that is optimised."""
+    return {k: v for k, v in selected.metrics.items() if k.startswith("val/") or k == metric}
 
 
-def value_of(chosen: Measured, metric: str, directory: Path) -> float:
+def value_of(selected: Measured, metric: str, directory: Path) -> float:
     """The selected epoch's value of a metric.
 
     Raises:
         TrialFailed: it is missing or not finite; nothing stands in for it.
     """
-    value = chosen.metrics.get(metric, math.nan)
+    value = selected.metrics.get(metric, math.nan)
     if not math.isfinite(value):
-        said = "not a finite number" if metric in chosen.metrics else "missing"
-        raise TrialFailed("config", f"{directory}: {metric} of the selected epoch is {said}")
+        fault = "not a finite number" if metric in selected.metrics else "missing"
+        raise TrialFailed("config", f"{directory}: {metric} of the selected epoch is {fault}")
     return value
 
 
-def take_over(former: Former, directory: Path, plan: RunPlan) -> Fitted:
-    """Make the files of a run that had ended by itself those of this one, without training."""
+def take_over(previous: PreviousRun, directory: Path, metric: str) -> float:
+    """Copy the files of a run that had ended by itself into this one's directory, without training."""
     shutil.copytree(
-        former.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, PROGRESS)
+        previous.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, PROGRESS)
     )
     receipt = read_receipt(directory)
-    chosen = measured_of(directory / BEST)
-    value = value_of(chosen, plan.metric, directory)
-    receipt.run, receipt.retried_from = str(directory), str(former.directory)
-    receipt.metrics, receipt.selected_step = dict(final_metrics(chosen, plan.metric)), chosen.step
+    selected = measured_of(directory / BEST)
+    value = value_of(selected, metric, directory)
+    receipt.run, receipt.retried_from = str(directory), str(previous.directory)
+    receipt.metrics, receipt.selected_step = dict(final_metrics(selected, metric)), selected.step
+    receipt.outcome = receipt.outcome or Outcome.COMPLETE
     if receipt.status == "running":  # killed after its last epoch, before it could say so
         receipt.status = "completed"
     write_receipt(receipt, directory)
-    publish_json(directory / "metrics.json", metrics_file(receipt, former.history))
-    return Fitted("pruned" if receipt.reason.startswith(PRUNED) else "finished", receipt.reason, value)
+    publish_json(directory / "metrics.json", metrics_file(receipt, previous.history))
+    if receipt.outcome == Outcome.PRUNED:
+        raise optuna.TrialPruned(receipt.reason)
+    return value
 
 
 @cache
-def settle() -> None:
-    """Load what every run needs, and spare the garbage collector from looking through it after each of them."""
+def freeze_gc() -> None:
+    """Import what every run needs and exclude it from garbage collection, which would scan it after each run."""
     import atft.commands.ranking_cli  # noqa: F401
 
     gc.collect()
     gc.freeze()
 
 
-def _let_go(cli: "RankingCLI") -> None:
-    """Give back what a run holds: its parts refer to one another, and a worker trains hundreds of them."""
+def release_run(cli: "RankingCLI") -> None:
+    """Free a run's memory: its objects refer to one another, and a worker trains hundreds of them."""
     import torch
 
     cli.trainer.callbacks.clear()  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
 """What a failed trial left to go on from: its last checkpoint, and the values of the epochs up to it.
 
 A process that is killed may have published an epoch's metrics and not its checkpoint, so the checkpoint decides how
-far the trial had come. What is damaged is not used: the trial then starts afresh, and its receipt says why.
+far the trial had come. What is damaged is not used: the trial then starts from the beginning, and its receipt says
+why.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
-from atft.search.trial.callbacks import INTERRUPTED
+from atft.search.study.outcome import Outcome
 from atft.search.trial.files import read_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 LAST = "last.ckpt"
 
 
-class Former(NamedTuple):
+class PreviousRun(NamedTuple):
     """What a failed trial left to go on from."""
 
     directory: Path
@@ -30,7 +31,7 @@ class Former(NamedTuple):
     """It had ended by itself; only its value was not told."""
 
 
-def read_former(directory: Path, alarms: list[str], epochs: int) -> Former | None:
+def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRun | None:
     """Read what a failed run left; None where that is nothing, or nothing that can be used.
 
     Args:
@@ -47,17 +48,21 @@ def read_former(directory: Path, alarms: list[str], epochs: int) -> Former | Non
         done = int(progress["current"]["processed"])  # the checkpoint may be of the middle of the next one
         receipt = read_receipt(directory)
     except (InputError, OSError, ValueError, KeyError, TypeError) as error:
-        alarms.append(f"{path} cannot be used, training starts afresh: {' '.join(str(error).split())}")
+        alarms.append(
+            f"{path} cannot be used, training starts from the beginning: {' '.join(str(error).split())}"
+        )
         return None
     epochs_held = (metrics or {}).get("epochs", [])
     history = [
         {k: math.nan if v is None else v for k, v in e.items()} for e in epochs_held if e["epoch"] < done
     ]
     if [e["epoch"] for e in history] != list(range(done)):
-        alarms.append(f"{directory}: metrics.json lacks epochs of last.ckpt; training starts afresh")
+        alarms.append(
+            f"{directory}: metrics.json lacks epochs of last.ckpt; training starts from the beginning"
+        )
         return None
-    ended = receipt.status in ("completed", "stopped") and not receipt.reason.startswith(INTERRUPTED)
-    return Former(directory, history, ended or done >= epochs)
+    ended = receipt.status in ("completed", "stopped") and receipt.outcome != Outcome.INTERRUPTED
+    return PreviousRun(directory, history, ended or done >= epochs)
 
 
 def report_again(trial: "optuna.Trial", history: list[dict[str, Any]], metric: str) -> None:

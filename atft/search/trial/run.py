@@ -24,17 +24,12 @@ from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import suggest
 from atft.search.trial.account import TrialAccount
-from atft.search.trial.callbacks import INTERRUPTED, PRUNED, Heartbeat
+from atft.search.trial.callbacks import Heartbeat
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.files import CONFIG, digests_of, make_trial_directory, study_labels
-from atft.search.trial.fit import OPENED, Fitted, RunPlan, fit
+from atft.search.trial.fit import OPENED, RunPlan, fit
 
 SMALLEST_BATCH = 4
-
-
-def never() -> bool:
-    """Nobody interrupts."""
-    return False
 
 
 def run_trial(
@@ -44,7 +39,7 @@ def run_trial(
     directory: Path,
     retried_from: Path | None,
     *,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool],
 ) -> float:
     """Train one trial in this process and return its objective.
 
@@ -72,14 +67,11 @@ def run_trial(
     heartbeat = Heartbeat(directory, sweep.metric, marks, folds=folds)
     with TrialAccount(directory, labels, trial, heartbeat) as account:
         if stop():
-            raise Interrupted(f"{INTERRUPTED} before training")
+            raise Interrupted("interrupted by the user before training")
         check_frozen(sweep, study)
-        plan = plan_of(sweep, trial, point, labels, stop)
-        if sweep.folds is None:
-            pruner = sweep.pruner.name
-            account.value = objective(fit(plan, directory, heartbeat, retried_from, trial, pruner))
-        else:
-            account.value = mean_over_folds(sweep, plan, trial, directory, retried_from, heartbeat)
+        plan = plan_of(sweep, trial, point, heartbeat, stop)
+        train = fit if sweep.folds is None else mean_over_folds
+        account.value = train(plan, directory, retried_from)
     assert account.value is not None
     return account.value
 
@@ -88,7 +80,7 @@ def plan_of(
     sweep: SweepOptions,
     trial: optuna.Trial,
     point: dict[str, Any],
-    labels: dict[str, str],
+    heartbeat: Heartbeat,
     stop: Callable[[], bool],
 ) -> RunPlan:
     """Compose what the training runs of a trial are to do.
@@ -110,31 +102,10 @@ def plan_of(
         retries = [{"why": "out of memory", "batch_size": asked, "retried_with": loader["batch_size"]}]
     minutes = sweep.limits.minutes
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    return RunPlan(config, sweep.metric, digests_of(labels), stop, deadline, minutes, retries)
+    return RunPlan(sweep, trial, config, heartbeat, stop, deadline, retries)
 
 
-def objective(fitted: Fitted) -> float:
-    """What a training run says of its trial.
-
-    Raises:
-        optuna.TrialPruned: it was pruned.
-        Interrupted: it was interrupted.
-    """
-    if fitted.ended == "pruned":
-        raise optuna.TrialPruned(fitted.reason)
-    if fitted.ended == "interrupted":
-        raise Interrupted(fitted.reason)
-    return fitted.value
-
-
-def mean_over_folds(
-    sweep: SweepOptions,
-    plan: RunPlan,
-    trial: optuna.Trial,
-    directory: Path,
-    retried_from: Path | None,
-    heartbeat: Heartbeat,
-) -> float:
+def mean_over_folds(plan: RunPlan, directory: Path, retried_from: Path | None) -> float:
     """Train on each fold, in ``fold_<i>`` of the trial's directory, and report the running mean at step = fold.
 
     Raises:
@@ -144,6 +115,7 @@ def mean_over_folds(
     """
     from atft.commands.train import build
 
+    sweep, trial = plan.sweep, plan.trial
     cli = build("fit", plan.config, directory)
     publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
     data = cli.datamodule
@@ -151,39 +123,41 @@ def mean_over_folds(
     splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
     values: list[float] = []
     for fold, split in enumerate(splits):
-        place = directory / f"fold_{fold}"
-        place.mkdir()
-        heartbeat.fold = fold
-        former = retried_from / place.name if retried_from is not None else None
-        fitted = fit(plan, place, heartbeat, former if former and former.is_dir() else None, split=split)
-        values.append(objective(fitted))
-        mean, last = math.fsum(values) / len(values), fold + 1 == len(splits)
-        _publish_folds(directory, sweep.metric, plan, values, splits[: fold + 1], retried_from)
+        fold_directory = directory / f"fold_{fold}"
+        fold_directory.mkdir()
+        plan.heartbeat.fold = fold
+        previous = retried_from / fold_directory.name if retried_from is not None else None
+        values.append(fit(plan, fold_directory, previous if previous and previous.is_dir() else None, split))
+        mean = math.fsum(values) / len(values)
+        _publish_folds(plan, directory, values, splits, retried_from)
         trial.report(mean, step=fold)
-        if last:
+        if fold + 1 == len(splits):
             break
-        if fitted.ended == "late":
-            raise TrialFailed("time", f"{fitted.reason} of fold {fold + 1} of {len(splits)}")
+        if plan.deadline is not None and time.monotonic() >= plan.deadline:
+            limit = f"limits.minutes: {sweep.limits.minutes:g} minutes"
+            raise TrialFailed("time", f"{limit} were over after fold {fold + 1} of {len(splits)}")
         if trial.should_prune():
-            name = sweep.pruner.name
-            raise optuna.TrialPruned(f"{PRUNED}{name} at fold {fold + 1}: mean {sweep.metric} {mean:+.4f}")
+            pruner = sweep.pruner.name
+            raise optuna.TrialPruned(
+                f"pruned by {pruner} at fold {fold + 1}: mean {sweep.metric} {mean:+.4f}"
+            )
         if plan.stop():
-            raise Interrupted(f"{INTERRUPTED} after fold {fold + 1}")
+            raise Interrupted(f"interrupted by the user after fold {fold + 1}")
     return mean
 
 
 def _publish_folds(
-    directory: Path,
-    metric: str,
     plan: RunPlan,
+    directory: Path,
     values: list[float],
     splits: list[dict[str, Any]],
     retried_from: Path | None,
 ) -> None:
-    """Say in the trial's own files what its folds have come to so far."""
+    """Write the folds that are trained into the trial's own metrics and receipt."""
+    metric, digests = plan.sweep.metric, digests_of(study_labels(plan.trial.study))
     final = {metric: math.fsum(values) / len(values)}
     folds = [{"fold": i, "split": splits[i], metric: v} for i, v in enumerate(values)]
-    publish_json(directory / "metrics.json", {"final": final, "folds": folds, "digests": plan.labels})
-    receipt = Receipt(run=str(directory), digests=dict(plan.labels), metrics=dict(final))
+    publish_json(directory / "metrics.json", {"final": final, "folds": folds, "digests": digests})
+    receipt = Receipt(run=str(directory), digests=digests, metrics=dict(final))
     receipt.retried_from = str(retried_from) if retried_from is not None else None
     write_receipt(receipt, directory)

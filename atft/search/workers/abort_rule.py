@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from atft.search.show.lines import UNCOUNTED, reason_of
-from atft.search.study.budget import failure_class, is_surplus, retry_attributes
+from atft.search.show.lines import reason_of
+from atft.search.study.budget import retry_attributes
+from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
 
 OWN_FAULT = ("config", "code")
 """Classes that blame the sweep itself; data, memory and time may blame single points."""
@@ -28,14 +29,10 @@ def reason_to_stop(
         n_trials: the budget.
         max_retry: counted retries of one point.
     """
-    ended = [
-        t
-        for t in trials
-        if t.datetime_complete is not None and t.datetime_complete >= since and not is_surplus(t)
-    ]
-    failed = [t for t in ended if t.state == TrialState.FAIL and failure_class(t) not in UNCOUNTED]
-    wrong = [t for t in failed if failure_class(t) in OWN_FAULT]
-    judged = len(failed) + sum(t.state != TrialState.FAIL for t in ended)
+    ended = [t for t in trials if t.datetime_complete is not None and t.datetime_complete >= since]
+    failed = [t for t in ended if outcome_of(t) == Outcome.FAILED]
+    wrong = [t for t in failed if failure_of(t).kind in OWN_FAULT]
+    judged = len(failed) + len(finished(ended))
     if len(wrong) >= FEWEST and 3 * len(wrong) > judged:
         return (
             f"{len(wrong)} of {judged} trials failed for config or code, the last one (trial {wrong[-1].number}): "

@@ -19,7 +19,7 @@ from atft.publish import remove_abandoned
 from atft.search.question.frozen import BaseWatch
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import closing, ended_line, live_line
-from atft.search.study.budget import finished, is_surplus
+from atft.search.study.outcome import Outcome, finished, is_surplus
 from atft.search.study.owner import is_gone, is_here, is_orphaned
 from atft.search.study.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
 from atft.search.study.study import study_directory
@@ -199,7 +199,7 @@ class Supervisor:
         for worker in self.workers:
             for trial in self._of(self._trials(), worker.pid):
                 if _runs(trial):
-                    fail(self.study, trial, interrupted=True)
+                    fail(self.study, trial, outcome=Outcome.INTERRUPTED)
 
     def _on_signal(self, *_: object) -> None:
         self.interrupts += 1  # nothing else: what was interrupted may be half done, printing above all

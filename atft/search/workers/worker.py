@@ -105,6 +105,7 @@ def objective(
     from optuna.storages._heartbeat import is_heartbeat_enabled
 
     from atft.search.study.budget import claim
+    from atft.search.study.outcome import Outcome
     from atft.search.study.owner import this_process
     from atft.search.trial.failures import Interrupted, TrialFailed
 
@@ -123,7 +124,7 @@ def objective(
         trial.set_user_attr("failure", {"class": error.kind, "reason": error.reason})
         raise
     except Interrupted:
-        trial.set_user_attr("interrupted", True)
+        trial.set_user_attr("outcome", Outcome.INTERRUPTED)
         raise
 
 

@@ -1,11 +1,13 @@
-"""A phase says what differs, the plan says everything, and what the model cannot do is refused in one line."""
+"""A phase says what differs, the plan says everything, and what the model cannot do is an error in one line."""
 
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
+from lightning.pytorch.callbacks import EarlyStopping
 
-from atft.callbacks.curriculum.phase import Criterion, Phase
-from atft.callbacks.curriculum.plan import check_names, phase_at, plan_table, resolve
+from atft.callbacks.curriculum.phase import Phase
+from atft.callbacks.curriculum.plan import check_plan, first_epochs, phase_at, plan_table, resolve
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
 from atft.nn.options import NetworkOptions
@@ -15,22 +17,28 @@ OBJECTIVE = ObjectiveOptions(
     terms={"ic": 0.5, "rank_ic": 0.5, "sharpe": 0.0}, horizon_weights={1: 3.0, 5: 1.0}
 )
 
+METRICS = {"val/rank_ic", "train/loss"}
 
-def test_what_a_phase_leaves_unsaid_is_the_models_own() -> None:
+
+def trainer(**options: Any) -> pl.Trainer:
+    return pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **options)
+
+
+def test_what_a_phase_leaves_out_is_the_models_own() -> None:
     (phase,) = resolve([Phase("all", 3)], NETWORK, OBJECTIVE)
     assert phase.parts == {"variable_selection": True, "fan": True, "encoder": False, "graph": True}
-    assert phase.lr_factors == dict.fromkeys(["variable_selection", "fan", "graph", "input", "heads"], 1.0)
-    assert phase.terms == OBJECTIVE.terms and phase.horizon_shares == {1: 0.75, 5: 0.25}
+    assert phase.factors == dict.fromkeys(["variable_selection", "fan", "graph", "input", "heads"], 1.0)
+    assert phase.terms == OBJECTIVE.terms and phase.horizon_weights == {1: 0.75, 5: 0.25}
 
 
 def test_a_phase_takes_nothing_over_from_the_phase_before() -> None:
     loud = Phase("loud", 2, parts={"fan": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0})
     _, after = resolve([loud, Phase("plain", 2)], NETWORK, OBJECTIVE)
     (alone,) = resolve([Phase("plain", 2)], NETWORK, OBJECTIVE)
-    assert (after.parts, after.lr_factors, after.terms) == (alone.parts, alone.lr_factors, alone.terms)
+    assert after == alone
 
 
-def test_what_a_phase_says_is_what_the_plan_holds() -> None:
+def test_what_a_phase_names_is_in_the_plan() -> None:
     said = Phase(
         "said",
         4,
@@ -39,13 +47,13 @@ def test_what_a_phase_says_is_what_the_plan_holds() -> None:
         lr_factor={"heads": 0.1},
         terms={"sharpe": 2.0},
         horizon_weights=[1.0, 1.0],
-        criterion=Criterion(above=0.01, at_epoch=2),
     )
-    (_, phase) = resolve([Phase("first", 3), said], NETWORK, OBJECTIVE)
+    plan = resolve([Phase("first", 3), said], NETWORK, OBJECTIVE)
+    phase = plan[1]
     assert phase.parts_on == ["variable_selection", "fan", "encoder"]
-    assert phase.lr_factors == {"encoder": 1.0, "heads": 0.1}
+    assert phase.factors == {"encoder": 1.0, "heads": 0.1}
     assert phase.terms == {"ic": 0.5, "rank_ic": 0.5, "sharpe": 2.0}
-    assert phase.horizon_shares == {1: 0.5, 5: 0.5} and (phase.first_epoch, phase.criterion_epoch) == (3, 4)
+    assert phase.horizon_weights == {1: 0.5, 5: 0.5} and first_epochs(plan) == [0, 3, 7]
 
 
 def test_the_phase_is_a_function_of_the_epoch() -> None:
@@ -55,7 +63,7 @@ def test_the_phase_is_a_function_of_the_epoch() -> None:
 
 def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
     rows = [
-        Phase("Baseline", 5, parts={"fan": False, "graph": False}, criterion=Criterion(above=0.01)),
+        Phase("Baseline", 5, parts={"fan": False, "graph": False}, criterion="val/rank_ic > 0.01"),
         Phase("Fine-tuning", 6, lr_factor=0.1, train=["heads"], terms={"sharpe": 0.3}),
     ]
     text = plan_table(resolve(rows, NETWORK, OBJECTIVE))
@@ -83,12 +91,12 @@ def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
         ),
     ],
 )
-def test_a_phase_that_contradicts_itself_or_the_model_is_refused_in_one_line(
+def test_a_phase_that_contradicts_itself_or_the_model_is_an_error_in_one_line(
     options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as raised:
         resolve([Phase(**{"name": "p", "epochs": 2, **options})], NETWORK, OBJECTIVE)
-    assert message in str(refusal.value) and "\n" not in str(refusal.value)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_terms_that_balance_themselves_are_left_alone_by_phases() -> None:
@@ -96,11 +104,45 @@ def test_terms_that_balance_themselves_are_left_alone_by_phases() -> None:
         terms={"ic": 0.5, "rank_ic": 0.5}, gradient_shares={"ic": 1.0, "rank_ic": 1.0}
     )
     (phase,) = resolve([Phase("p", 1)], NETWORK, balanced)
-    assert phase.terms is None
+    assert phase.terms == {}
     with pytest.raises(InputError, match=r"'p': terms are weighed by objective\.gradient_shares"):
         resolve([Phase("p", 1, terms={"ic": 1.0})], NETWORK, balanced)
 
 
-def test_two_phases_of_one_name_are_refused() -> None:
+def test_two_phases_of_one_name_are_an_error() -> None:
     with pytest.raises(InputError, match="two phases are called 'a'; give each its own name"):
-        check_names([Phase("a", 1), Phase("b", 1), Phase("a", 2)])
+        resolve([Phase("a", 1), Phase("b", 1), Phase("a", 2)], NETWORK, OBJECTIVE)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "options", "message"),
+    [
+        ("val/rankic > 0", {}, "no metric 'val/rankic'; did you mean 'val/rank_ic'"),
+        ("val/rank_ic > 0", {"check_val_every_n_epoch": 2}, "epoch 1 is not validated"),
+        ("val/rank_ic > 0", {"min_epochs": 5}, "trainer.min_epochs 5 would go on past epoch 1"),
+    ],
+)
+def test_a_criterion_that_could_not_be_checked_is_an_error(
+    criterion: str, options: dict[str, Any], message: str
+) -> None:
+    plan = resolve([Phase("p", 1, criterion=criterion)], NETWORK, OBJECTIVE)
+    with pytest.raises(InputError, match=f"criterion of phase p: {message}"):
+        check_plan(plan, trainer(**options), METRICS)
+
+
+def test_a_loss_whose_weights_change_selects_no_checkpoint() -> None:
+    run = trainer(callbacks=[EarlyStopping("train/loss")])
+    same = resolve([Phase("a", 1), Phase("b", 1, lr_factor=0.5)], NETWORK, OBJECTIVE)
+    check_plan(same, run, METRICS)
+    other = resolve([Phase("a", 1), Phase("b", 1, terms={"ic": 0.1})], NETWORK, OBJECTIVE)
+    with pytest.raises(InputError, match="train/loss means another thing in each phase"):
+        check_plan(other, run, METRICS)
+
+
+def test_a_strategy_that_cannot_freeze_by_phase_is_an_error() -> None:
+    run = trainer()
+    frozen = resolve([Phase("a", 1), Phase("b", 1, train=["heads"])], NETWORK, OBJECTIVE)
+    run._accelerator_connector.strategy = object()  # type: ignore[assignment]
+    with pytest.raises(InputError, match="object cannot freeze parts by phase; use one device, or ddp"):
+        check_plan(frozen, run, METRICS)
+    check_plan(resolve([Phase("a", 1)], NETWORK, OBJECTIVE), run, METRICS)

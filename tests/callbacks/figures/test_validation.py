@@ -47,7 +47,7 @@ def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch])
         network.set_parts(**{block: True})
 
 
-def test_a_negative_number_of_epochs_is_refused() -> None:
+def test_a_negative_number_of_epochs_is_an_error() -> None:
     with pytest.raises(InputError, match=r"validation_figures.every must be at least 0, got -1"):
         ValidationFigures(every=-1)
 

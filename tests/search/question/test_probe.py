@@ -93,7 +93,7 @@ ALIVE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "depth": ("model.network.gat_layers", 3, {}),
     "edges dropped": ("model.network.gat_dropout", 0.4, {}),
     "dropout": ("model.network.dropout", 0.4, {}),
-    "cycles": ("model.network.fan_components", 1, {}),
+    "window norm": ("model.network.window_norm", "revin", {}),
     "a block": ("model.network.variable_selection", False, {}),
     "weight of a term": ("model.objective.terms.sharpe", 0.3, {}),
     "horizon weights": ("model.objective.horizon_weights", [1.0, 3.0], {}),
@@ -113,7 +113,6 @@ IDLE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "the depth of a graph that is off": ("model.network.gat_layers", 3, OFF),
     "edges dropped of a graph that is off": ("model.network.gat_dropout", 0.4, OFF),
     "neighbours that no block reads": ("data.graph.k", 5, {"model.network.graph": False}),
-    "cycles of a norm that is off": ("model.network.fan_components", 1, {"model.network.fan": False}),
     "the window of a block that is off": ("model.network.window_norm", "revin", {"model.network.fan": False}),
 }
 

@@ -4,7 +4,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from atft.search.question.options import SweepOptions
-from atft.search.show.lines import best_of, closing, ended_line, failures, live_line
+from atft.search.show.lines import closing, ended_line, live_line
 
 
 def study_of(*trials: optuna.trial.FrozenTrial) -> list[optuna.trial.FrozenTrial]:
@@ -18,8 +18,8 @@ DONE = {"state": TrialState.COMPLETE, "user_attrs": {"directory": "toy/trial_0"}
 RUNNING = create_trial(state=TrialState.RUNNING, intermediate_values={0: 0.01, 1: 0.02})
 PRUNED = create_trial(state=TrialState.PRUNED, intermediate_values={2: 0.005})
 CRASHED = create_trial(state=TrialState.FAIL, user_attrs={"directory": "toy/trial_3"})
-SURPLUS = create_trial(state=TrialState.FAIL, user_attrs={"surplus": True})
-STOPPED = create_trial(state=TrialState.FAIL, user_attrs={"interrupted": True})
+SURPLUS = create_trial(state=TrialState.FAIL, user_attrs={"outcome": "surplus"})
+STOPPED = create_trial(state=TrialState.FAIL, user_attrs={"outcome": "interrupted"})
 
 Make = Callable[..., SweepOptions]
 
@@ -47,22 +47,10 @@ def test_each_end_has_a_line(toy_sweep: Make) -> None:
     assert said == [
         "trial 0 complete +0.0345",
         "trial 1 pruned, epoch 3 +0.0050",
-        "trial 2 failed: crash, its process ended or fell silent",
+        "trial 2 failed: crash, its process ended or stopped responding",
         "trial 3 failed: interrupted, it goes on at the next start",
         "trial 4 failed: config, lr is 0",
     ]
-
-
-def test_interrupted_and_surplus_trials_are_no_failures() -> None:
-    assert failures(study_of(CRASHED, SURPLUS, STOPPED)) == {"crash": 1}
-
-
-def test_the_best_trial_follows_the_direction_and_the_first_of_equals_wins() -> None:
-    trials = study_of(*(create_trial(value=v, **DONE) for v in (0.2, 0.3, 0.3, 0.1)))
-    most, least = best_of(trials, "maximize"), best_of(trials, "minimize")
-    assert most is not None and most.number == 1
-    assert least is not None and least.number == 3
-    assert best_of([], "maximize") is None
 
 
 def test_the_closing_names_the_best_point_and_where_it_lies(toy_sweep: Make) -> None:

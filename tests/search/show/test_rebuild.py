@@ -12,10 +12,9 @@ from atft.errors import InputError
 from atft.search.question.identity import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.rebuild import read_trials, restore, run
+from atft.search.study.outcome import Outcome, outcome_of
 from atft.search.study.study import open_study, study_directory
-from atft.search.trial.files import outcome, publish_trial, study_labels
-
-STATES = {"FAIL": "failed", "RUNNING": "running"}
+from atft.search.trial.files import publish_trial, study_labels
 
 
 @pytest.fixture
@@ -38,8 +37,8 @@ def lost(
         for trial in study.trials:
             place = study_directory(sweep) / f"trial_{trial.number}"
             place.mkdir(parents=True)
-            state = STATES.get(trial.state.name, trial.state.name.lower())
-            publish_trial(place, labels, trial, state, trial.value if state == "complete" else None)
+            outcome = outcome_of(trial)
+            publish_trial(place, labels, trial, outcome, trial.value if outcome == Outcome.COMPLETE else None)
         return path, study
 
     return lose
@@ -58,10 +57,10 @@ def test_the_rebuilt_study_says_of_its_finished_trials_what_it_said(
         assert (now.number, now.params, now.value) == (was.number, was.params, was.value)
         assert now.intermediate_values == was.intermediate_values
         assert now.distributions == was.distributions
-        if outcome(was) != "running":
-            assert outcome(now) == outcome(was) and now.user_attrs == was.user_attrs
+        if outcome_of(was) != "running":
+            assert outcome_of(now) == outcome_of(was) and now.user_attrs == was.user_attrs
             assert now.datetime_start == was.datetime_start
-    assert outcome(after.trials[-1]) == "failed", "a trial that ran is to be tried again"
+    assert outcome_of(after.trials[-1]) == "failed", "a trial that ran is to be tried again"
     assert (study_directory(sweep) / "all_trials.json").is_file()
 
 
@@ -73,7 +72,7 @@ def test_numbers_stay_where_a_directory_is_lost(
     shutil.rmtree(study_directory(sweep) / "trial_1")
     run(["--config", str(path)])
     trials = open_study(sweep, create=False).trials
-    assert [outcome(t) for t in trials] == ["complete", "surplus", "complete"]
+    assert [outcome_of(t) for t in trials] == ["complete", "surplus", "complete"]
     assert [t.value for t in trials] == [0.01, None, 0.03]
 
 

@@ -11,12 +11,10 @@ from optuna.trial import TrialState, create_trial
 from atft.search.study.budget import (
     claim,
     claims,
-    failure_class,
-    finished,
-    is_surplus,
     owed,
     retry_attributes,
 )
+from atft.search.study.outcome import Outcome, finished, is_surplus, outcome_of
 from atft.search.study.owner import Owner
 from atft.search.study.reconcile import enqueue_owed, may_ask, reconcile
 from atft.search.study.sqlite_lock import one_at_a_time
@@ -70,7 +68,7 @@ def test_of_two_retries_of_one_trial_the_later_is_surplus() -> None:
 
 
 def test_a_retry_that_a_race_made_surplus_is_due_again() -> None:
-    lost = trial(1, "crash", retry_of=0, attempt=1, surplus=True)
+    lost = trial(1, "crash", retry_of=0, attempt=1, outcome="surplus")
     assert [t.number for t in owed([trial(0, "crash"), lost], max_retry=1)] == [0]
     assert owed([trial(0, "crash"), trial(1, "running", retry_of=0, attempt=1)], max_retry=1) == []
 
@@ -84,13 +82,13 @@ def test_a_retry_that_a_race_made_surplus_is_due_again() -> None:
         (trial(4, "memory"), {"retry_of": 4, "attempt": 1, "halved_batch": True}),
         (trial(4, "memory", halved_batch=True), None),
         (trial(4, "crash", halved_batch=True), {"retry_of": 4, "attempt": 1, "halved_batch": True}),
-        (trial(4, "crash", interrupted=True, attempt=2), {"retry_of": 4, "attempt": 2}),
+        (trial(4, "crash", outcome="interrupted", attempt=2), {"retry_of": 4, "attempt": 2}),
         (trial(4, "config"), None),
         (trial(4, "data"), None),
         (trial(4, "code"), None),
         (trial(4, "time"), None),
         (trial(4, "done"), None),
-        (trial(4, "crash", surplus=True), None),
+        (trial(4, "crash", outcome="surplus"), None),
     ],
 )
 def test_what_may_go_better_the_next_time_is_retried_and_what_repeats_itself_is_not(
@@ -104,7 +102,7 @@ def test_a_trial_that_never_began_is_enqueued_again_only_if_it_had_a_point_of_it
     asked = create_trial(
         state=TrialState.FAIL, system_attrs={"fixed_params": {"x": 0.5}}, user_attrs={"attempt": 2}
     )
-    assert failure_class(fresh) == failure_class(asked) == "unstarted"
+    assert outcome_of(fresh) == outcome_of(asked) == Outcome.UNSTARTED
     assert retry_attributes(fresh, max_retry=2) is None
     assert retry_attributes(asked, max_retry=2) == {"retry_of": asked.number, "attempt": 2}
 
@@ -165,7 +163,7 @@ class Host:
             yield
         fate = self.rng.choice(["done", "done", "pruned", *CLASSES])
         if fate == "interrupted":
-            own.set_user_attr("interrupted", True)
+            own.set_user_attr("outcome", Outcome.INTERRUPTED)
         elif fate in CLASSES:
             own.set_user_attr("failure", {"class": fate, "reason": "drawn"})
         yield

@@ -7,7 +7,7 @@ import pytest
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
-from atft.search.study.budget import failure_class
+from atft.search.study.outcome import failure_of
 from atft.search.study.owner import this_process
 from atft.search.study.reconcile import Reconciled, fail, may_ask, reconcile
 
@@ -38,7 +38,7 @@ def test_a_trial_whose_process_is_gone_is_failed_at_once_and_tried_again() -> No
     lost = owned(study, GONE)
     assert reconcile(study, n_trials=5, max_retry=1) == Reconciled([0], [0])
     assert states(study) == ["FAIL", "WAITING"]
-    assert failure_class(study.trials[0]) == "crash"
+    assert failure_of(study.trials[0]).kind == "crash"
     again = study.ask()
     assert again.suggest_float("x", 0, 1) == lost.params["x"]
     assert reconcile(study, n_trials=5, max_retry=1) == Reconciled([], [])

@@ -30,14 +30,14 @@ def account(tmp_path: Path) -> Account:
 
 
 def end_of(folder: Path) -> tuple[str, str, str]:
-    """State, receipt's status and heartbeat's phase."""
+    """Outcome, receipt's status and heartbeat's phase."""
     phase = json.loads((folder / "progress.json").read_text())["phase"]
-    return (read_trial(folder) or {})["state"], read_receipt(folder).status, phase
+    return (read_trial(folder) or {})["outcome"], read_receipt(folder).status, phase
 
 
 def test_a_trial_is_on_the_disk_while_it_runs(account: Account, tmp_path: Path) -> None:
     with account() as running:
-        assert (read_trial(tmp_path) or {})["state"] == "running"
+        assert (read_trial(tmp_path) or {})["outcome"] == "running"
         running.value = 0.25
     assert end_of(tmp_path) == ("complete", "completed", "complete")
     held = read_trial(tmp_path) or {}
@@ -87,7 +87,7 @@ def test_any_other_exception_becomes_a_failure_of_a_class(
 def test_the_end_of_the_process_is_left_to_the_next_one(account: Account, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), account():
         raise KeyboardInterrupt
-    assert (read_trial(tmp_path) or {})["state"] == "running"
+    assert (read_trial(tmp_path) or {})["outcome"] == "running"
 
 
 def test_a_full_disk_does_not_hide_how_the_trial_ended(

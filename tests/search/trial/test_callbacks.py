@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from atft.callbacks.record.run_record import RunRecord
+from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import EpochEnd, Heartbeat, TrialPruning
 
 
@@ -78,7 +79,8 @@ def test_a_hopeless_trial_is_stopped_and_the_record_says_why(record: RunRecord) 
     callback, running = pruning(a_trial(prune=True), record), Running()
     callback.on_train_epoch_end(running, MODULE)
     assert running.should_stop
-    assert callback.pruned == record.stopped == "pruned by median at epoch 2: val/rank_ic +0.2500"
+    assert record.receipt.outcome == Outcome.PRUNED
+    assert record.stopped == "pruned by median at epoch 2: val/rank_ic +0.2500"
 
 
 @pytest.mark.parametrize(
@@ -90,20 +92,21 @@ def test_a_trial_that_is_over_anyway_is_reported_and_not_pruned(
     trial = a_trial(prune=True)
     callback, running = pruning(trial, record), Running(**changes)
     callback.on_train_epoch_end(running, MODULE)
-    assert reported(trial) == {1: 0.25} and callback.pruned == record.stopped == ""
+    assert reported(trial) == {1: 0.25} and record.receipt.outcome == record.stopped == ""
 
 
 def test_the_clock_and_the_user_end_a_run_after_an_epoch(record: RunRecord) -> None:
     late = EpochEnd(lambda: True, deadline=0.0, minutes=30.0, record=record)
     running = Running()
     late.on_train_epoch_end(running, MODULE)
-    assert running.should_stop and late.late and not late.interrupted
+    assert running.should_stop and record.receipt.outcome == ""
     assert record.stopped == "limits.minutes: 30 minutes were over after epoch 2"
     asked = EpochEnd(lambda: True, deadline=None, minutes=None, record=record)
     asked.on_train_epoch_end(running, MODULE)
-    assert not asked.interrupted, "it had been stopped already"
+    assert record.receipt.outcome == "", "it had been stopped already"
     asked.on_train_epoch_end(Running(), MODULE)
-    assert asked.interrupted and record.stopped == "interrupted by the user after epoch 2"
+    assert record.receipt.outcome == Outcome.INTERRUPTED
+    assert record.stopped == "interrupted by the user after epoch 2"
 
 
 def test_a_run_that_nobody_ends_goes_on_and_its_last_epoch_is_no_interruption(record: RunRecord) -> None:
@@ -112,7 +115,7 @@ def test_a_run_that_nobody_ends_goes_on_and_its_last_epoch_is_no_interruption(re
     goes_on.on_train_epoch_end(running, MODULE)
     asked = EpochEnd(lambda: True, deadline=None, minutes=None, record=record)
     asked.on_train_epoch_end(Running(max_epochs=2), MODULE)
-    assert not running.should_stop and not asked.interrupted and record.stopped == ""
+    assert not running.should_stop and record.receipt.outcome == record.stopped == ""
 
 
 def test_the_heartbeat_says_how_far_a_trial_is_at_most_once_a_second(

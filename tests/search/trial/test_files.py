@@ -11,6 +11,7 @@ from optuna.trial import TrialState, create_trial
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import read_space
+from atft.search.study.outcome import Outcome
 from atft.search.trial.files import (
     back_up,
     best_of,
@@ -62,8 +63,8 @@ def test_without_a_complete_trial_the_best_is_null_and_the_reason_is_said(
 ) -> None:
     assert best_of([], sweep)["reason"] == "no trial is complete: none began"
     add(study, None, TrialState.FAIL, failure={"class": "config", "reason": "x"})
-    add(study, None, TrialState.FAIL, surplus=True)
-    add(study, None, TrialState.FAIL, interrupted=True)
+    add(study, None, TrialState.FAIL, outcome="surplus")
+    add(study, None, TrialState.FAIL, outcome="interrupted")
     add(study, 0.3, TrialState.PRUNED)
     publish_study_files(study, sweep)
     held = json.loads((Path(sweep.root) / "s" / "best_params.json").read_text())
@@ -141,7 +142,7 @@ def test_a_trial_of_the_database_can_be_made_again_from_its_file(tmp_path: Path)
         intermediate_values={0: 0.1, 1: 0.2},
         user_attrs={"attempt": 1},
     )
-    publish_trial(tmp_path, LABELS, trial, "failed", None, "full", "memory")
+    publish_trial(tmp_path, LABELS, trial, Outcome.FAILED, None, "full", "memory")
     held = read_trial(tmp_path)
     assert held is not None and LABELS.items() <= held.items()
     again = {

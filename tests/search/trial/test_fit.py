@@ -1,19 +1,32 @@
 """The value of a run is its selected checkpoint's, nothing stands in for it, and runs share what they read."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 
 from atft.callbacks.record.measured import Measured, measured_of
+from atft.callbacks.record.receipt import read_receipt
+from atft.search.question.options import SweepOptions
+from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import Heartbeat
 from atft.search.trial.failures import TrialFailed
 from atft.search.trial.fit import OPENED, RunPlan, final_metrics, fit, value_of
 from atft.tasks.ranking import RankingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
+
+
+Make = Callable[..., SweepOptions]
+
+
+def plan_of(config: dict[str, Any], sweep: SweepOptions, place: Path) -> RunPlan:
+    trial, heartbeat = optuna.create_study(direction="maximize").ask(), Heartbeat(place, sweep.metric, {})
+    return RunPlan(sweep, trial, config, heartbeat, stop=lambda: False)
 
 
 def test_a_runs_final_metrics_are_its_selected_epochs_validation_and_the_metric_that_is_optimised() -> None:
@@ -39,7 +52,11 @@ def test_a_value_that_is_missing_or_no_number_fails(
 
 @pytest.mark.parametrize("options", [{}, {"save_top_k": 3}, {"filename": "mine"}], ids=str)
 def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
-    options: dict[str, Any], tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any],
+    tiny_run: Any,
+    make_sweep: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     planted = [0.1, 0.3, 0.2]
 
@@ -50,22 +67,21 @@ def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
     config = yaml.safe_load(tiny_run.config.read_text())
     config["trainer"]["max_epochs"], config["checkpoint"] = 3, options
-    plan = RunPlan(config, "val/rank_ic", {"study_id": "id1"}, stop=lambda: False)
     place = tmp_path / "trial"
     place.mkdir()
-    fitted = fit(plan, place, Heartbeat(place, plan.metric, {}))
-    assert fitted.value == pytest.approx(0.3)
+    assert fit(plan_of(config, make_sweep(), place), place) == pytest.approx(0.3)
     assert measured_of(place / "best_model.ckpt").epoch == 1
 
 
-def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, tmp_path: Path) -> None:
+def test_the_runs_of_a_process_share_a_cache_and_end_alike(
+    tiny_run: Any, make_sweep: Make, tmp_path: Path
+) -> None:
     config = yaml.safe_load(tiny_run.config.read_text())
-    plan = RunPlan(config, "val/rank_ic", {"study_id": "id1"}, stop=lambda: False)
     values, opened = [], []
     for name in ("one", "other"):
         place = tmp_path / name
         place.mkdir()
-        values.append(fit(plan, place, Heartbeat(place, plan.metric, {})))
+        values.append(fit(plan_of(config, make_sweep(), place), place))
         opened.append(dict(OPENED._caches))
-    assert values[0] == values[1] and values[0].ended == "finished"
+    assert values[0] == values[1] and read_receipt(tmp_path / "one").outcome == Outcome.COMPLETE
     assert opened[0] == opened[1]  # the second opened none

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from atft.search.trial.resume import read_former, report_again
+from atft.search.trial.resume import read_previous, report_again
 
 
 @pytest.fixture
@@ -29,28 +29,29 @@ def change(path: Path, **values: Any) -> None:
 
 def test_the_checkpoint_decides_how_far_a_trial_had_come(failed: Path) -> None:
     alarms: list[str] = []
-    found = read_former(failed, alarms, epochs=5)
+    found = read_previous(failed, alarms, epochs=5)
     assert found is not None and alarms == []
     assert (found.directory, found.over) == (failed, False)
     assert [e["epoch"] for e in found.history] == [0, 1]
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "epochs", "over"),
+    ("status", "outcome", "epochs", "over"),
     [
         ("running", "", 2, True),  # killed after its last checkpoint
-        ("completed", "", 5, True),
-        ("stopped", "no better val/rank_ic than 0.1", 5, True),
-        ("stopped", "pruned by median at epoch 2", 5, True),
-        ("stopped", "interrupted by the user after epoch 2", 5, False),
-        ("failed", "RuntimeError: x", 5, False),
+        ("completed", "complete", 5, True),
+        ("completed", "", 5, True),  # killed between the end of training and its conclusion
+        ("stopped", "complete", 5, True),
+        ("stopped", "pruned", 5, True),
+        ("stopped", "interrupted", 5, False),
+        ("failed", "failed", 5, False),
     ],
 )
 def test_a_trial_that_had_ended_by_itself_is_over(
-    status: str, reason: str, epochs: int, over: bool, failed: Path
+    status: str, outcome: str, epochs: int, over: bool, failed: Path
 ) -> None:
-    change(failed / "receipt.json", status=status, reason=reason)
-    found = read_former(failed, [], epochs)
+    change(failed / "receipt.json", status=status, outcome=outcome)
+    found = read_previous(failed, [], epochs)
     assert found is not None and found.over == over
 
 
@@ -58,13 +59,13 @@ def test_a_trial_that_had_ended_by_itself_is_over(
 def test_what_is_damaged_is_not_used_and_that_is_said(name: str, failed: Path) -> None:
     (failed / name).write_bytes((failed / name).read_bytes()[:200])
     alarms: list[str] = []
-    assert read_former(failed, alarms, epochs=5) is None
-    assert len(alarms) == 1 and str(failed) in alarms[0] and "starts afresh" in alarms[0]
+    assert read_previous(failed, alarms, epochs=5) is None
+    assert len(alarms) == 1 and str(failed) in alarms[0] and "starts from the beginning" in alarms[0]
 
 
 def test_a_trial_without_a_checkpoint_left_nothing_and_that_is_no_alarm(tmp_path: Path) -> None:
     alarms: list[str] = []
-    assert read_former(tmp_path, alarms, epochs=5) is None and alarms == []
+    assert read_previous(tmp_path, alarms, epochs=5) is None and alarms == []
 
 
 def test_former_values_are_told_again_with_their_steps() -> None:

@@ -18,7 +18,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.files import publish_trial, read_trial, study_labels
-from atft.search.trial.run import never, run_trial
+from atft.search.trial.run import run_trial
 from atft.tasks.ranking import RankingTask
 
 pytestmark = [
@@ -42,7 +42,7 @@ class Small(NamedTuple):
     def run(
         self,
         retried_from: Path | None = None,
-        stop: Callable[[], bool] = never,
+        stop: Callable[[], bool] = lambda: False,
         params: dict[str, Any] | None = None,
         **attributes: Any,
     ) -> float:
@@ -129,7 +129,7 @@ def test_a_trial_is_a_run_directory_and_its_value_that_of_the_selected_checkpoin
     assert json.loads((place / "metrics.json").read_text())["digests"] == receipt.digests
     held = read_trial(place)
     assert held is not None and labels.items() <= held.items()
-    assert (held["number"], held["state"], held["value"], held["params"]) == (
+    assert (held["number"], held["outcome"], held["value"], held["params"]) == (
         0,
         "complete",
         value,
@@ -160,7 +160,7 @@ def test_an_interrupted_trial_goes_on_as_if_nothing_had_happened(small: Callable
         sweep.run(stop=after(1))
     stopped = sweep.trial(0)
     assert read_receipt(stopped).status == "stopped"
-    assert (read_trial(stopped) or {})["state"] == "interrupted"
+    assert (read_trial(stopped) or {})["outcome"] == read_receipt(stopped).outcome == "interrupted"
     assert int(torch.load(stopped / "last.ckpt")["epoch"]) == 0
     resumed = sweep.run(retried_from=stopped)
     whole = sweep.run()
@@ -260,7 +260,7 @@ def test_a_damaged_former_trial_is_not_used_and_that_is_said(
     assert sweep.run(retried_from=sweep.trial(0)) == sweep.run()
     receipt = read_receipt(sweep.trial(1))
     assert receipt.resumed_from is None and receipt.retried_from == str(sweep.trial(0))
-    assert len(receipt.alarms) == 1 and "training starts afresh" in receipt.alarms[0]
+    assert len(receipt.alarms) == 1 and "training starts from the beginning" in receipt.alarms[0]
 
 
 def test_a_pruned_trial_leaves_a_whole_run_that_says_why(small: Callable[..., Small]) -> None:
@@ -274,7 +274,7 @@ def test_a_pruned_trial_leaves_a_whole_run_that_says_why(small: Callable[..., Sm
     assert len(epochs_of(place)) == receipt.epochs == 2
     assert int(torch.load(place / "last.ckpt")["epoch"]) == 1
     assert len(sweep.frozen(0).intermediate_values) == 2
-    assert (read_trial(place) or {})["state"] == "pruned"
+    assert (read_trial(place) or {})["outcome"] == receipt.outcome == "pruned"
     # Its retry, had it been killed before it could tell, is pruned too, and trains nothing.
     with pytest.raises(optuna.TrialPruned, match="pruned by median at epoch 2"):
         sweep.run(retried_from=place)
@@ -341,7 +341,7 @@ def test_what_breaks_a_trial_has_a_class_and_is_kept(
         sweep.run()
     assert caught.value.kind == kind and type(error).__name__ in caught.value.reason
     held = read_trial(sweep.trial(0)) or {}
-    assert held["state"] == "failed" and held["user_attrs"]["failure"]["class"] == kind
+    assert held["outcome"] == "failed" and held["user_attrs"]["failure"]["class"] == kind
     log = (sweep.trial(0) / "run.log").read_text()
     assert ("Traceback" in log) == (kind == "code")
 
@@ -429,7 +429,7 @@ def test_folds_are_pruned_between_them(small: Callable[..., Small]) -> None:
 
 def test_a_trial_without_the_time_for_all_folds_fails_for_time(small: Callable[..., Small]) -> None:
     sweep = small(folds=2, limits={"epochs": 2, "minutes": 1e-6})
-    with pytest.raises(TrialFailed, match="were over after epoch 1 of fold 1 of 2") as caught:
+    with pytest.raises(TrialFailed, match="were over after fold 1 of 2") as caught:
         sweep.run()
     assert caught.value.kind == "time"
     assert read_receipt(sweep.trial(0)).status == "failed"

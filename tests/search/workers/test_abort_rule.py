@@ -46,7 +46,7 @@ def test_a_third_or_fewer_than_three_failures_do_not() -> None:
 
 def test_failures_of_an_earlier_start_and_surplus_trials_are_not_held_against_it() -> None:
     past = [ended(n, "config", hours=-1) for n in range(5)]
-    surplus = [ended(n, "code", surplus=True) for n in range(5, 9)]
+    surplus = [ended(n, "code", outcome="surplus") for n in range(5, 9)]
     assert reason_to_stop([*past, *surplus], START, n_trials=20, max_retry=2) is None
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
-from atft.search.study.budget import failure_class, finished
+from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
 from atft.search.study.owner import start_ticks, this_process
 from atft.search.study.study import open_study
 from atft.search.workers.supervisor import Supervisor, SweepFailed
@@ -152,7 +152,7 @@ def test_a_trial_whose_worker_died_goes_on_from_its_last_checkpoint(
     first, second = study.trials
     assert started.process.returncode == 0, said
     assert "worker 0 ended (signal 9) and is replaced" in said and "1 failed (1 crash)" in said
-    assert failure_class(first) == "crash"
+    assert failure_of(first).kind == "crash"
     assert second.params == first.params and second.user_attrs["retry_of"] == 0
     root = Path(sweep.root)
     assert (root / "toy/trial_1/retried_from").read_text() == str(root / "toy/trial_0")
@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
     said, _ = started.process.communicate()
     assert started.process.returncode == 130
     assert "interrupted: the same command goes on from here" in said
-    assert [failure_class(t) for t in study.trials if t.state.name == "FAIL"] == ["interrupted"] * 2
+    assert [outcome_of(t) for t in study.trials if t.state.name == "FAIL"] == [Outcome.INTERRUPTED] * 2
     assert supervise(sweep)[0] == 0
     assert sorted(t.user_attrs["retry_of"] for t in finished(trials_of(sweep))) == [0, 1]
     assert all(min(t.intermediate_values) > 0 for t in finished(trials_of(sweep)))
@@ -206,4 +206,4 @@ def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
     started.process.communicate()
     code, said = supervise(sweep)
     assert code == 0 and "1 worker of a start that was killed still at work here" in said
-    assert failure_class(study.trials[0]) == "hang"
+    assert failure_of(study.trials[0]).kind == "hang"

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from atft.search.question.options import SweepOptions
-from atft.search.study.budget import is_surplus
+from atft.search.study.outcome import Outcome, is_surplus, outcome_of
 from atft.search.study.owner import this_process
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.workers.worker import Stop, Train, main, retried_from, run_next, work
@@ -62,7 +62,7 @@ def test_a_failure_leaves_its_class_and_reason_in_the_study(toy_sweep: Make, toy
     run_next(sweep, study, failing(TrialFailed("data", "the panel is gone")), never)
     assert study.trials[0].user_attrs["failure"] == {"class": "data", "reason": "the panel is gone"}
     run_next(sweep, study, failing(Interrupted()), never)
-    assert study.trials[1].user_attrs["interrupted"] is True
+    assert outcome_of(study.trials[1]) == Outcome.INTERRUPTED
     assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
 
 

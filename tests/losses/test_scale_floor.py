@@ -1,4 +1,4 @@
-"""The floor under a day's spread of scores: a hinge on the scale, silent above it."""
+"""The floor under the scale of a day's scores: a hinge without a gradient above it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from atft.losses.spread import scale_floor
+from atft.losses.scale_floor import scale_floor
 
 
 def test_the_penalty_is_the_missing_share_of_the_floor(make_day: Callable[..., Any]) -> None:
@@ -19,14 +19,14 @@ def test_the_penalty_is_the_missing_share_of_the_floor(make_day: Callable[..., A
         assert value[i].item() == pytest.approx(1 - ratio / 0.1, rel=1e-10)
 
 
-def test_only_the_spread_counts(make_day: Callable[..., Any]) -> None:
+def test_only_the_scale_counts(make_day: Callable[..., Any]) -> None:
     score, target, valid = make_day()
     before = scale_floor(0.02 * score, target, valid)
     torch.testing.assert_close(scale_floor(-0.02 * score + 7, target, valid), before)
     torch.testing.assert_close(scale_floor(2 * score, 100 * target + 3, valid), before)
 
 
-def test_above_the_floor_the_term_rests(make_day: Callable[..., Any]) -> None:
+def test_above_the_floor_the_term_has_no_gradient(make_day: Callable[..., Any]) -> None:
     score, target, valid = make_day()
     score.requires_grad_()
     value = scale_floor(score, target, valid)
@@ -34,7 +34,7 @@ def test_above_the_floor_the_term_rests(make_day: Callable[..., Any]) -> None:
     assert value.eq(0).all() and gradient.eq(0).all()
 
 
-def test_below_the_floor_the_gradient_spreads_the_scores(make_day: Callable[..., Any]) -> None:
+def test_below_the_floor_the_gradient_widens_the_scores(make_day: Callable[..., Any]) -> None:
     score, target, valid = make_day(stocks=12)
     low = (1e-3 * score).requires_grad_()
     assert gradcheck(lambda s: scale_floor(s, target, valid, floor=0.5), (low,), eps=1e-7)

@@ -1,0 +1,128 @@
+"""One table of the metrics of a ranking: a number per day, and how a run's days become its figure.
+
+The training metrics and the evaluation both read `RANKING_METRICS`, so a new metric is a function of a day's
+cross-section and a row here. A day is rankable when it has at least two valid stocks with unequal targets, and
+lost when it is rankable but its scores are constant or not finite. Up to 5 % of lost days are left out; of a
+run with more, every figure is NaN, since the mean over the other days would flatter it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atft.cross_section import (
+    PerDay,
+    PerStock,
+    StockMask,
+    decile_spread,
+    hit_rate,
+    is_constant,
+    pearson,
+    spearman,
+)
+
+TRADING_DAYS_PER_YEAR = 252
+MAX_LOST_SHARE = 0.05
+
+Series = Float[np.ndarray, " days"]
+Statistic = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Function of score, target and valid, ``[*batch, stocks]`` each, to one number per cross-section."""
+
+
+def mean(series: Series) -> float:
+    """Mean of the days that are not NaN; NaN without any."""
+    known = series[np.isfinite(series)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def mean_over_std(series: Series) -> float:
+    """Mean over sample standard deviation of the days that are not NaN: ICIR of ICs, Sharpe ratio of spreads.
+
+    NaN with fewer than two days or where all are equal.
+    """
+    known = series[np.isfinite(series)]
+    if len(known) < 2 or known.std() == 0:
+        return math.nan
+    return float(known.mean() / known.std(ddof=1))
+
+
+class RankingMetric(NamedTuple):
+    """A figure of a run."""
+
+    statistic: Statistic
+    """Measures each day."""
+    over_days: Callable[[Series], float] = mean
+    """Makes one figure of the days: `mean` or `mean_over_std`."""
+    heading: str = ""
+    """Column of the comparison table; without one the figure is in the files only."""
+    digits: int = 4
+    """Decimals in that column."""
+    annualised: bool = False
+    """Multiplied by the square root of the trades in a year: 252 days over the horizon."""
+
+    def factor(self, horizon: int) -> float:
+        """What the figure of the days, and its error, is multiplied by."""
+        return math.sqrt(TRADING_DAYS_PER_YEAR / horizon) if self.annualised else 1.0
+
+    def value(self, days: Mapping[str, Series], horizon: int) -> float:
+        """The figure of days measured at one horizon; see `counted_days`."""
+        return self.over_days(days[self.statistic.__name__]) * self.factor(horizon)
+
+
+RANKING_METRICS = {
+    "rank_ic": RankingMetric(spearman, mean, "RankIC"),
+    "ic": RankingMetric(pearson, mean, "IC"),
+    "rank_icir": RankingMetric(spearman, mean_over_std, "RankICIR", 2),
+    "icir": RankingMetric(pearson, mean_over_std),
+    "sharpe": RankingMetric(decile_spread, mean_over_std, "Sharpe", 3),
+    "sharpe_annual": RankingMetric(decile_spread, mean_over_std, "annualised Sharpe", 2, annualised=True),
+    "hit_rate": RankingMetric(hit_rate),
+}
+"""The columns of the comparison table are in this order."""
+
+
+def day_statistics() -> dict[str, Statistic]:
+    """The functions that the metrics are made of, by their names."""
+    return {metric.statistic.__name__: metric.statistic for metric in RANKING_METRICS.values()}
+
+
+class MeasuredDays(NamedTuple):
+    """What is known of each cross-section."""
+
+    statistics: dict[str, PerDay]
+    """By the function's name; NaN where the day is not rankable or the statistic is not defined."""
+    rankable: Bool[Tensor, "*batch"]
+    lost: Bool[Tensor, "*batch"]
+
+
+def measure_days(
+    score: PerStock, target: PerStock, valid: StockMask, statistics: Mapping[str, Statistic]
+) -> MeasuredDays:
+    """Measure each day's cross-section.
+
+    Args:
+        score: any unit, higher is better.
+        target: raw forward returns, fractions.
+        valid: stocks to count; the others may hold anything, NaN included.
+        statistics: what to measure, by name.
+    """
+    target = torch.where(valid, target, 0)
+    rankable = ~is_constant(target, valid)
+    lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
+    values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}
+    return MeasuredDays({n: torch.where(rankable, v, torch.nan) for n, v in values.items()}, rankable, lost)
+
+
+def counted_days(
+    statistics: Mapping[str, Series], rankable: NDArray[np.bool_], lost: NDArray[np.bool_]
+) -> dict[str, Series]:
+    """The days that a run's figures are made of: all NaN where more than 5 % of the rankable days are lost."""
+    if lost.sum() > MAX_LOST_SHARE * rankable.sum():
+        return {name: np.full_like(values, np.nan) for name, values in statistics.items()}
+    return dict(statistics)

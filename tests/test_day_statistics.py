@@ -1,0 +1,81 @@
+"""The table of ranking metrics: a row appears wherever metrics do, and days that cannot be ranked count nowhere."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from atft.day_statistics import (
+    RANKING_METRICS,
+    RankingMetric,
+    counted_days,
+    mean,
+    mean_over_std,
+    measure_days,
+)
+from atft.evaluation.comparison_table import comparison_table, render
+from atft.evaluation.summary import summarise_scorers
+from atft.metrics.cross_section_metrics import CrossSectionMetrics
+
+
+def same_sign(score: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Share of the valid stocks whose score has the sign of the target."""
+    return ((score * target > 0) & valid).sum(-1) / valid.sum(-1)
+
+
+def test_a_metric_is_a_function_and_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RANKING_METRICS, "same_sign", RankingMetric(same_sign, mean, "same sign", 3))
+    rng = np.random.default_rng(0)
+    target = rng.standard_normal((20, 30)).astype(np.float32)
+    score = target + rng.standard_normal((20, 30)).astype(np.float32)
+    valid = np.ones(target.shape, dtype=bool)
+    share = (score * target > 0).mean()
+
+    metric = CrossSectionMetrics([5])
+    tensors = (torch.from_numpy(a)[..., None] for a in (score, target, valid))
+    metric.update(*tensors, torch.arange(20))
+    assert metric.compute()["same_sign_5d"].item() == pytest.approx(share, abs=1e-6)
+    assert metric.compute()["same_sign"].item() == pytest.approx(share, abs=1e-6)
+
+    rows = summarise_scorers({"network": score}, target, valid, 5)
+    assert rows[0].figures["same_sign"].value == pytest.approx(share, abs=1e-6)
+    lines = render(comparison_table(rows)).splitlines()
+    assert lines[0].endswith("same sign")
+    assert f"{share:+.3f} ± " in lines[-1]
+
+
+def test_a_run_s_figures_are_nan_from_the_first_day_lost_beyond_a_twentieth() -> None:
+    statistics = {"pearson": np.arange(40.0)}
+    rankable, lost = np.ones(40, dtype=bool), np.zeros(40, dtype=bool)
+    lost[:2] = True
+    assert counted_days(statistics, rankable, lost) == statistics
+    lost[2] = True
+    assert np.isnan(counted_days(statistics, rankable, lost)["pearson"]).all()
+
+
+def test_a_day_is_lost_when_its_scores_have_no_order_and_it_could_be_ranked() -> None:
+    target = torch.tensor([[1.0, 2, 3], [1, 2, 3], [1, 2, 3], [1, 1, 1], [1, 2, 3]])
+    score = torch.tensor([[1.0, 2, 3], [1, 1, 1], [1, math.nan, 3], [1, 2, 3], [1, math.nan, 3]])
+    valid = torch.ones(5, 3, dtype=torch.bool)
+    valid[4, 1] = False
+    days = measure_days(score, target, valid, {"first": lambda s, t, v: s[:, 0]})
+    assert days.rankable.tolist() == [True, True, True, False, True]
+    assert days.lost.tolist() == [False, True, True, False, False]
+    assert days.statistics["first"].isnan().tolist() == [False, False, False, True, False]
+
+
+def test_means_and_ratios_leave_out_unknown_days_and_need_enough_of_them() -> None:
+    series = np.array([np.nan, 1.0, 2.0, np.nan, 4.0])
+    assert mean(series) == pytest.approx(7 / 3)
+    assert mean_over_std(series) == pytest.approx(7 / 3 / np.std([1, 2, 4], ddof=1))
+    assert math.isnan(mean(np.array([np.nan])))
+    for few in (np.array([1.0, np.nan]), np.ones(5)):
+        assert math.isnan(mean_over_std(few))
+
+
+def test_a_sharpe_ratio_is_annualised_by_the_trades_in_a_year() -> None:
+    days = {"decile_spread": np.array([0.01, 0.02, -0.01])}
+    plain, annual = (RANKING_METRICS[n].value(days, 5) for n in ("sharpe", "sharpe_annual"))
+    assert annual == pytest.approx(plain * math.sqrt(252 / 5))
