@@ -64,9 +64,10 @@ def deviation(x: PerStock, valid: StockMask) -> PerDay:
 
 def zscore(x: PerStock, valid: StockMask) -> PerStock:
     """Centre and divide by the population standard deviation; 0 where invalid or where all are equal."""
+    # The deviation first: the order of these calls is the order in which gradients of x are added up, to the bit.
+    std = deviation(x, valid).unsqueeze(-1)
     flat = is_constant(x, valid).unsqueeze(-1)
-    scaled = center(x, valid) / torch.where(flat, 1, deviation(x, valid).unsqueeze(-1))
-    return torch.where(flat, 0, scaled)
+    return torch.where(flat, 0, center(x, valid) / torch.where(flat, 1, std))
 
 
 def average_ranks(x: PerStock, valid: StockMask) -> PerStock:
