@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parent.parent / "atft"
 SHAPED = [
     ".".join(p.relative_to(SOURCE.parent).with_suffix("").parts)
     for p in sorted(SOURCE.rglob("*.py"))
-    if "jaxtyping" in p.read_text() or "PerStock" in p.read_text()
+    if any(name in p.read_text() for name in ("jaxtyping", "PerStock", "ByHorizon"))
 ]
 # The tower lets an int stand for a float, as it does for mypy and in YAML.
 install_import_hook(SHAPED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -1,8 +1,7 @@
-"""What the network looked at: which features, which days of the past, which neighbours.
+"""What the network looks at: which features, which days of the past, which neighbours.
 
-Weights say where a block listens, not what would happen without it. They are means over the stocks of a few
-blocks of the validation, since each block costs another pass through the network; what is kept are sums by
-feature, by day and by correlation.
+Weights show what a part reads, not what would change without it. They are means over the stocks of a few blocks of
+the validation, since each block costs another pass through the network.
 """
 
 from typing import Any
@@ -12,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.callbacks.figures.panels import FAINT, REFERENCE, SCORE, panels, say
+from atft.callbacks.figures import panels
 
 SHOWN_FEATURES = 20
 DEGREES = 64
-"""Neighbours that are told apart; a stock with more counts as one with the most."""
+"""Numbers of neighbours that are counted apart; a stock with more counts as one with the most."""
 CORRELATION_BINS = 20
-RARE = 0.001
+MIN_DRAWN_SHARE = 0.001
 """Share of the edges below which a mean over them is not drawn."""
 
 
@@ -29,17 +28,17 @@ def selection_sums(weights: Float[Tensor, "span stocks features"], batch: DayBat
 
 
 def selection_figure(sums: Float[Tensor, " sums"], names: list[str]) -> Any:
-    """The features that count most, heaviest on top, against the weight that each would have if all were alike."""
+    """The features that count most, heaviest on top, against the weight that each would have if all were equal."""
     share = 100 * sums[:-1] / sums[-1]
     order = share.argsort(descending=True).tolist()
     shown = order[:SHOWN_FEATURES][::-1]
-    figure, (axis,) = panels(1, width=3.4, height=0.15 * len(shown) + 0.9)
-    axis.barh([names[i] for i in shown], [float(share[i]) for i in shown], color=SCORE)
-    axis.axvline(100 / len(names), color=REFERENCE, linestyle="--", linewidth=0.8)
+    figure, (axis,) = panels.grid(1, width=3.4, height=0.15 * len(shown) + 0.9)
+    axis.barh([names[i] for i in shown], [float(share[i]) for i in shown], color=panels.SCORE)
+    axis.axvline(100 / len(names), color=panels.REFERENCE, linestyle="--", linewidth=0.8)
     axis.tick_params(axis="y", labelsize="small")
     most = order[:3]
-    say(axis, f"the first {len(most)} of {len(names)} features have {share[most].sum():.0f} %")
-    axis.set_xlabel("mean selection weight, % (dashed: all alike)")
+    panels.set_title(axis, f"the first {len(most)} of {len(names)} features have {share[most].sum():.0f} %")
+    axis.set_xlabel("mean selection weight, % (dashed: all equal)")
     return figure
 
 
@@ -54,17 +53,17 @@ def attention_sums(
 
 def attention_figure(sums: Float[Tensor, "heads sums"]) -> Any:
     """Mean weight by days ago: one line for each head, and their mean."""
-    figure, (axis,) = panels(1)
+    figure, (axis,) = panels.grid(1)
     weights = 100 * sums[:, :-1] / sums[:, -1:]
     lookback = weights.shape[1]
     ago = list(range(lookback - 1, -1, -1))
     for head in weights:
-        axis.plot(ago, head.tolist(), color=FAINT, linewidth=1)
+        axis.plot(ago, head.tolist(), color=panels.FAINT, linewidth=1)
     mean = weights.mean(0)
-    axis.plot(ago, mean.tolist(), color=SCORE, linewidth=2)
-    axis.axhline(100 / lookback, color=REFERENCE, linestyle="--", linewidth=0.8)
+    axis.plot(ago, mean.tolist(), color=panels.SCORE, linewidth=2)
+    axis.axhline(100 / lookback, color=panels.REFERENCE, linestyle="--", linewidth=0.8)
     half = int((mean.flip(0).cumsum(0) < mean.sum() / 2).sum()) + 1
-    say(axis, f"half of the attention lies on the last {half} of {lookback} days")
+    panels.set_title(axis, f"half of the attention is on the last {half} of {lookback} days")
     axis.set(xlabel="trading days ago", ylabel="mean weight, % (grey: one head)")
     axis.set_xlim(lookback - 0.5, -0.5)
     axis.xaxis.get_major_locator().set_params(integer=True)
@@ -75,39 +74,41 @@ def attention_figure(sums: Float[Tensor, "heads sums"]) -> Any:
 def graph_sums(weights: Float[Tensor, "layers edges heads"], batch: DayBatch) -> dict[str, Tensor]:
     """Count stocks by their number of neighbours, and add up the neighbours' weights by correlation.
 
-    A weight is told as a multiple of an equal share: 1 where all of a stock's neighbours count alike.
+    A weight is a multiple of an equal share: 1 where all of a stock's neighbours count alike.
 
     Returns:
-        ``degrees`` float64 [DEGREES]; ``heard`` float64 [2, CORRELATION_BINS]: sums of weights, then the edges.
+        ``degrees`` float64 [DEGREES]; ``neighbour_weights`` float64 [2, CORRELATION_BINS]: sums, then the edges.
     """
-    listener, correlation = batch.edge_index[1], batch.edge_attr[:, 0]
-    one = torch.ones_like(listener, dtype=torch.float64)
-    degree = one.new_zeros(batch.universe.numel()).index_add(0, listener, one)
+    stock, correlation = batch.edge_index[1], batch.edge_attr[:, 0]
+    one = torch.ones_like(stock, dtype=torch.float64)
+    degree = one.new_zeros(batch.universe.numel()).index_add(0, stock, one)
     ranked = batch.universe.flatten().double()
     degrees = one.new_zeros(DEGREES).index_add(0, degree.long().clamp(max=DEGREES - 1), ranked)
-    multiple = weights.double().mean((0, 2)) * degree[listener]
+    multiple = weights.double().mean((0, 2)) * degree[stock]
     place = ((correlation.double() + 1) / 2 * CORRELATION_BINS).long().clamp(0, CORRELATION_BINS - 1)
-    heard = torch.stack([one.new_zeros(CORRELATION_BINS).index_add(0, place, v) for v in (multiple, one)])
-    return {"degrees": degrees, "heard": heard}
+    by_correlation = [one.new_zeros(CORRELATION_BINS).index_add(0, place, v) for v in (multiple, one)]
+    return {"degrees": degrees, "neighbour_weights": torch.stack(by_correlation)}
 
 
-def graph_figure(degrees: Float[Tensor, " degrees"], heard: Float[Tensor, "2 correlation_bins"]) -> Any:
+def graph_figure(
+    degrees: Float[Tensor, " degrees"], neighbour_weights: Float[Tensor, "2 correlation_bins"]
+) -> Any:
     """Stocks by number of neighbours, and how much a neighbour counts by its correlation."""
-    figure, (left, right) = panels(2)
+    figure, (left, right) = panels.grid(2)
     share = 100 * degrees / degrees.sum()
     count = torch.arange(DEGREES, dtype=share.dtype)
     last = int(share.nonzero().max()) if bool((share > 0).any()) else 0
-    left.bar(range(last + 1), share[: last + 1].tolist(), color=FAINT)
-    say(left, f"mean {(share * count).sum() / 100:.1f} neighbours, {share[0]:.0f} % without")
+    left.bar(range(last + 1), share[: last + 1].tolist(), color=panels.FAINT)
+    panels.set_title(left, f"mean {(share * count).sum() / 100:.1f} neighbours, {share[0]:.0f} % without")
     left.set(xlabel="neighbours of a stock", ylabel="share of stocks, %")
-    total, edges = heard
-    common = edges > RARE * edges.sum()
+    total, edges = neighbour_weights
+    common = edges > MIN_DRAWN_SHARE * edges.sum()
     width = 2 / CORRELATION_BINS
     middle = (torch.arange(CORRELATION_BINS) + 0.5) * width - 1
     mean = total[common] / edges[common]
-    right.bar(middle[common].tolist(), mean.tolist(), width=0.9 * width, color=SCORE)
-    right.axhline(1, color=REFERENCE, linestyle="--", linewidth=0.8)
+    right.bar(middle[common].tolist(), mean.tolist(), width=0.9 * width, color=panels.SCORE)
+    right.axhline(1, color=panels.REFERENCE, linestyle="--", linewidth=0.8)
     if len(mean):
-        say(right, f"heard {mean.min():.1f} to {mean.max():.1f} x an equal share")
+        panels.set_title(right, f"weight {mean.min():.1f} to {mean.max():.1f} x an equal share")
     right.set(xlabel="correlation with the neighbour", ylabel="attention (equal share: 1)")
     return figure

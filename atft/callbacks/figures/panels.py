@@ -1,17 +1,25 @@
 """What all figures of a run share: one panel per horizon, at a size that TensorBoard's cards leave readable.
 
-A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 5.6 inches; what the panel
-says is its title. One colour means one thing everywhere: blue is what the network says, orange what came of it,
-grey what either is compared with. Figures are made without pyplot, which would keep them all.
+A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 5.6 inches; a panel's title
+is its result. Blue is what the network predicts, orange what happened, grey what either is compared with. Figures
+are made without pyplot, which would keep them all.
 """
 
 from typing import Any
 
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 SCORE, REALISED, REFERENCE, FAINT = "tab:blue", "tab:orange", "dimgray", "silver"
 COLUMNS = 2
 
+ByHorizon = Float[Tensor, "days horizons stocks"]
+"""Scores, or forward returns (fractions; anything where not valid)."""
+Valid = Bool[Tensor, "days horizons stocks"]
+"""Stocks to count."""
 
-def panels(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
+
+def grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
     """Make a figure of ``count`` panels, two in a row, and return it with its axes.
 
     Args:
@@ -34,13 +42,13 @@ def panels(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, li
     return figure, axes[:count]
 
 
-def say(axis: Any, title: str) -> None:
-    """Give a panel the title that tells its number; about 33 characters fit."""
+def set_title(axis: Any, title: str) -> None:
+    """Set a panel's title; about 33 characters fit."""
     axis.set_title(title, fontsize=10)
 
 
 def use_dates(axis: Any) -> None:
-    """Label the horizontal axis with few dates, in the shortest words that tell them apart."""
+    """Label the horizontal axis with few and short dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=2, maxticks=5)

@@ -1,16 +1,16 @@
 """Is the order right: returns by score decile, RankIC by day, and what the order would have earned.
 
-The return by decile tells a ranking from a lucky top; RankIC by day, and the cumulative spread, a steady skill from
-a good month. What is kept of a validation are ten sums per horizon and a row per day.
+The return by decile distinguishes a ranking from a lucky top; RankIC by day, and the cumulative spread, a steady
+skill from a good month.
 """
 
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from atft.callbacks.figures.panels import FAINT, REFERENCE, SCORE, panels, say, use_dates
+from atft.callbacks.figures import panels
 from atft.cross_section import average_ranks, center
 
 DECILES = 10
@@ -19,19 +19,12 @@ BASIS_POINTS = 1e4
 
 
 def decile_sums(
-    score: Float[Tensor, "days horizons stocks"],
-    target: Float[Tensor, "days horizons stocks"],
-    valid: Bool[Tensor, "days horizons stocks"],
+    score: panels.ByHorizon, target: panels.ByHorizon, valid: panels.Valid
 ) -> Float[Tensor, "2 horizons deciles"]:
     """Add up, by score decile of each day, the returns above the day's mean, and count the stocks.
 
-    Args:
-        score: network output; equal scores share the decile of their mean rank.
-        target: forward returns, fractions; anything where not valid.
-        valid: stocks to count; one whose score is not a number counts nowhere.
-
-    Returns:
-        Sums of returns, then counts; decile 0 has the lowest scores. Float64.
+    Decile 0 has the lowest scores; equal scores share the decile of their mean rank, and a stock whose score is not
+    a number counts nowhere. Float64.
     """
     valid = valid & ~score.isnan()
     ranks = average_ranks(score.float(), valid)
@@ -43,52 +36,52 @@ def decile_sums(
 
 
 def decile_figure(sums: Float[Tensor, "2 horizons deciles"], horizons: list[int]) -> Any:
-    """A bar per decile and a panel per horizon: rising from left to right is what a ranking should do."""
-    figure, axes = panels(len(horizons))
+    """A bar per decile and a panel per horizon: a ranking should rise from left to right."""
+    figure, axes = panels.grid(len(horizons))
     for axis, values, horizon in zip(axes, BASIS_POINTS * sums[0] / sums[1], horizons, strict=True):
-        axis.bar(range(1, DECILES + 1), values.tolist(), color=SCORE)
-        axis.axhline(0, color=REFERENCE, linewidth=0.8)
-        say(axis, f"{horizon} d: top {values[-1]:+.0f}, bottom {values[0]:+.0f} bp")
+        axis.bar(range(1, DECILES + 1), values.tolist(), color=panels.SCORE)
+        axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
+        panels.set_title(axis, f"{horizon} d: top {values[-1]:+.0f}, bottom {values[0]:+.0f} bp")
         axis.set(xlabel="score decile (10 is best)", ylabel="return above mean, bp")
     return figure
 
 
 def rank_ic_figure(rank_ic: Float[Tensor, "days horizons"], dates: list[Any], horizons: list[int]) -> Any:
     """RankIC of each day as a dot and its rolling mean as a line, a panel per horizon."""
-    figure, axes = panels(len(horizons))
+    figure, axes = panels.grid(len(horizons))
     for axis, values, horizon in zip(axes, rank_ic.T, horizons, strict=True):
-        axis.plot(dates, values.tolist(), ".", color=FAINT, markersize=4)
-        axis.plot(dates, rolling_mean(values, ROLLING_DAYS).tolist(), color=SCORE)
-        axis.axhline(0, color=REFERENCE, linewidth=0.8)
-        say(axis, f"{horizon} d: mean RankIC {values.nanmean():+.3f}")
+        axis.plot(dates, values.tolist(), ".", color=panels.FAINT, markersize=4)
+        axis.plot(dates, rolling_mean(values, ROLLING_DAYS).tolist(), color=panels.SCORE)
+        axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
+        panels.set_title(axis, f"{horizon} d: mean RankIC {values.nanmean():+.3f}")
         axis.set_ylabel(f"RankIC, mean of {ROLLING_DAYS} days")
-        use_dates(axis)
+        panels.use_dates(axis)
     return figure
 
 
 def rolling_mean(values: Float[Tensor, " days"], width: int) -> Float[Tensor, " days"]:
-    """Mean of the last ``width`` days that are numbers; of those there are at the start, NaN without any."""
+    """Mean of the last ``width`` days that are numbers; of fewer at the start, NaN without any."""
     return torch.stack([values[max(0, i + 1 - width) : i + 1].nanmean() for i in range(len(values))])
 
 
 def spread_figure(spread: Float[Tensor, "days horizons"], dates: list[Any], horizons: list[int]) -> Any:
-    """What the top decile earned over the bottom one, added up over the days, a panel per horizon.
+    """Return of the top decile over the bottom one, added up over the days, a panel per horizon.
 
     Holding periods of ``h`` days overlap: a book that renews ``1/h`` of itself each day earns ``spread / h`` a day.
 
     Args:
-        spread: return over the horizon of each day's top score decile minus its bottom decile, a fraction;
-            NaN for a day that cannot be ranked, which adds nothing.
+        spread: top minus bottom decile's return over the horizon, a fraction; NaN for a day that cannot be ranked,
+            which adds nothing.
         dates: of the days.
         horizons: trading days ahead.
     """
-    figure, axes = panels(len(horizons))
+    figure, axes = panels.grid(len(horizons))
     for axis, values, horizon in zip(axes, spread.T, horizons, strict=True):
         daily = values / horizon
-        axis.plot(dates, (100 * daily.nan_to_num().cumsum(0)).tolist(), color=SCORE)
-        axis.axhline(0, color=REFERENCE, linewidth=0.8)
-        say(axis, f"{horizon} d: {BASIS_POINTS * daily.nanmean():+.1f} bp a day")
+        axis.plot(dates, (100 * daily.nan_to_num().cumsum(0)).tolist(), color=panels.SCORE)
+        axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
+        panels.set_title(axis, f"{horizon} d: {BASIS_POINTS * daily.nanmean():+.1f} bp a day")
         axis.set_ylabel("top - bottom decile, summed, %")
-        use_dates(axis)
+        panels.use_dates(axis)
     figure.supxlabel("before costs; a book for h days renews 1/h of itself a day", fontsize="small")
     return figure

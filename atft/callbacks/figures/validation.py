@@ -1,9 +1,9 @@
-"""Pictures of a validation that no scalar shows, in TensorBoard's IMAGES and TIME SERIES.
+"""Figures of a validation that no scalar shows, in TensorBoard's IMAGES and TIME SERIES.
 
-``figures/*`` say how good the order is and what scores look like, ``network/*`` what the network looked at; a
-part of the network that is off has none. While the blocks pass, sums stay on the device and no score is kept.
-Cost of a validation: the sums of each block, one more pass for four of its blocks, and about a tenth of a second
-to draw each figure.
+``figures/*`` show how good the order is and how scores are distributed, ``network/*`` what the network looks at; a
+part of the network that is off has none. During the validation sums stay on the device and no score is kept. Cost
+of a validation: the sums of each block, one more pass for four of its blocks, and about a tenth of a second to draw
+each figure.
 """
 
 from typing import Any
@@ -14,21 +14,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from atft.batch import DayBatch, Forecast
-from atft.callbacks.figures.distribution import (
-    calibration_figure,
-    calibration_sums,
-    distribution_figure,
-    distribution_sums,
-)
-from atft.callbacks.figures.explanation import (
-    attention_figure,
-    attention_sums,
-    graph_figure,
-    graph_sums,
-    selection_figure,
-    selection_sums,
-)
-from atft.callbacks.figures.ranking import decile_figure, decile_sums, rank_ic_figure, spread_figure
+from atft.callbacks.figures import distribution, explanation, ranking
 from atft.errors import InputError
 
 EXPLAINED_BLOCKS = 4
@@ -67,6 +53,7 @@ class ValidationFigures(pl.Callback):
             self._sums, self._blocks = {}, 0
             self._stride = max(1, len(trainer.val_dataloaders.plan) // EXPLAINED_BLOCKS)  # type: ignore[union-attr]
             self._transform = pl_module.val_metrics.transform
+            # A hook, not the end of a batch: it sees the batch as the network does, features in its own order.
             self._hook = pl_module.network.register_forward_hook(self._observe)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -77,7 +64,7 @@ class ValidationFigures(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self._hook is None:
             return
-        self._let_go()
+        self._remove_hook()
         sums = {n: trainer.strategy.reduce(v, reduce_op="sum").cpu() for n, v in self._sums.items()}
         if not sums or not trainer.is_global_zero:
             return
@@ -92,10 +79,10 @@ class ValidationFigures(pl.Callback):
                     logger.experiment.add_figure(tag, figure, trainer.global_step)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
-        self._let_go()
+        self._remove_hook()
 
-    def _observe(self, network: Any, given: Any, forecast: Forecast) -> None:
-        (batch,) = given
+    def _observe(self, network: Any, arguments: Any, forecast: Forecast) -> None:
+        (batch,) = arguments
         sums = block_sums(forecast, batch, self._transform)
         if self._blocks % self._stride == 0:
             sums |= explanation_sums(network.explain(batch), batch)
@@ -103,37 +90,32 @@ class ValidationFigures(pl.Callback):
         for name, value in sums.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
 
-    def _let_go(self) -> None:
+    def _remove_hook(self) -> None:
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
 
 
 def block_sums(forecast: Forecast, batch: DayBatch, transform: Any) -> dict[str, Tensor]:
-    """Reduce a block's scores, quantiles and targets to what the figures are drawn from."""
+    """Reduce a block's scores, quantiles and targets to the sums that the figures are drawn from."""
     score, target, valid = (x.movedim(-1, 1) for x in (forecast.score, batch.target, batch.valid))
-    sums = {"deciles": decile_sums(score, target, valid), **distribution_sums(score, target, valid)}
+    sums = distribution.distribution_sums(score, target, valid)
+    sums["deciles"] = ranking.decile_sums(score, target, valid)
     if forecast.quantiles is not None:
-        sums["calibration"] = calibration_sums(
-            forecast.quantiles.permute(0, 2, 3, 1), target, valid, transform
-        )
+        quantiles = forecast.quantiles.permute(0, 2, 3, 1)
+        sums["calibration"] = distribution.calibration_sums(quantiles, target, valid, transform)
     return sums
 
 
-def explanation_sums(told: Any, batch: DayBatch) -> dict[str, Tensor]:
-    """Reduce what the network tells of a block; nothing of a part of the network that is off.
-
-    Args:
-        told: an `atft.nn.network.Explanation`.
-        batch: the block.
-    """
+def explanation_sums(weights: Any, batch: DayBatch) -> dict[str, Tensor]:
+    """Reduce an `atft.nn.network.Explanation` of a block to sums; a part that is off has none."""
     sums = {}
-    if told.selection is not None:
-        sums["selection"] = selection_sums(told.selection, batch)
-    if told.attention is not None:
-        sums["attention"] = attention_sums(told.attention, batch)
-    if told.neighbours is not None:
-        sums |= graph_sums(told.neighbours, batch)
+    if weights.selection is not None:
+        sums["selection"] = explanation.selection_sums(weights.selection, batch)
+    if weights.attention is not None:
+        sums["attention"] = explanation.attention_sums(weights.attention, batch)
+    if weights.neighbours is not None:
+        sums |= explanation.graph_sums(weights.neighbours, batch)
     return sums
 
 
@@ -144,38 +126,28 @@ def ranking_figures(
     horizons: list[int],
     levels: list[float],
 ) -> dict[str, Any]:
-    """Draw what concerns scores and returns, by tag.
-
-    Args:
-        sums: of the validation; see `block_sums`.
-        per_day: ``spearman`` and ``decile_spread`` [days, horizons].
-        dates: of the days.
-        horizons: trading days ahead.
-        levels: of the quantile heads.
-    """
+    """Draw scores and returns, by tag: from `block_sums`, and ``spearman`` and ``decile_spread`` per day."""
+    rank_ic, spread = (per_day[name].cpu() for name in ("spearman", "decile_spread"))
+    places, deviations = sums["places"], sums["deviations"]
     figures = {
-        "figures/return_by_decile": decile_figure(sums["deciles"], horizons),
-        "figures/rank_ic_by_day": rank_ic_figure(per_day["spearman"].cpu(), dates, horizons),
-        "figures/cumulative_spread": spread_figure(per_day["decile_spread"].cpu(), dates, horizons),
-        "figures/distributions": distribution_figure(sums["places"], sums["deviations"], horizons),
+        "figures/return_by_decile": ranking.decile_figure(sums["deciles"], horizons),
+        "figures/rank_ic_by_day": ranking.rank_ic_figure(rank_ic, dates, horizons),
+        "figures/cumulative_spread": ranking.spread_figure(spread, dates, horizons),
+        "figures/distributions": distribution.distribution_figure(places, deviations, horizons),
     }
     if "calibration" in sums:
-        figures["figures/quantile_calibration"] = calibration_figure(sums["calibration"], levels, horizons)
+        calibration = distribution.calibration_figure(sums["calibration"], levels, horizons)
+        figures["figures/quantile_calibration"] = calibration
     return figures
 
 
 def network_figures(sums: dict[str, Tensor], features: list[str]) -> dict[str, Any]:
-    """Draw what the network looked at, by tag.
-
-    Args:
-        sums: of the explained blocks; see `explanation_sums`.
-        features: names, in the network's order.
-    """
+    """Draw what the network looked at, by tag, from `explanation_sums`; ``features`` in the network's order."""
     figures = {}
     if "selection" in sums:
-        figures["network/selection_weights"] = selection_figure(sums["selection"], features)
+        figures["network/selection_weights"] = explanation.selection_figure(sums["selection"], features)
     if "attention" in sums:
-        figures["network/attention_over_lookback"] = attention_figure(sums["attention"])
-    if "heard" in sums:
-        figures["network/graph"] = graph_figure(sums["degrees"], sums["heard"])
+        figures["network/attention_over_lookback"] = explanation.attention_figure(sums["attention"])
+    if "degrees" in sums:
+        figures["network/graph"] = explanation.graph_figure(sums["degrees"], sums["neighbour_weights"])
     return figures

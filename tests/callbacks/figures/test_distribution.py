@@ -8,7 +8,7 @@ import torch
 
 from atft.callbacks.figures.distribution import (
     BINS,
-    REACH,
+    MAX_DRAWN_Z,
     calibration_figure,
     calibration_sums,
     distribution_figure,
@@ -26,7 +26,7 @@ def test_places_are_numpys_histogram_of_each_days_z_scores() -> None:
     torch.manual_seed(0)
     score, target = 0.3 * torch.randn(3, 2, 400) + 1, 0.02 * torch.randn(3, 2, 400)
     sums = distribution_sums(score, target, all_of(score))
-    edges = np.linspace(-REACH, REACH, BINS + 1)
+    edges = np.linspace(-MAX_DRAWN_Z, MAX_DRAWN_Z, BINS + 1)
     for kind, values in enumerate((score, target)):
         day = values.double()
         z = (day - day.mean(-1, keepdim=True)) / day.std(-1, correction=0, keepdim=True)

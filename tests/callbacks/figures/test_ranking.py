@@ -67,7 +67,7 @@ def test_the_bars_are_mean_returns_and_the_title_tells_both_ends() -> None:
     assert heights[0] == pytest.approx(-100) and heights == sorted(heights) and len(heights) == DECILES
 
 
-def test_rank_ic_is_told_as_the_mean_of_the_days_that_have_one() -> None:
+def test_rank_ic_is_titled_with_the_mean_of_the_days_that_have_one() -> None:
     values = torch.tensor([[0.1, 0.0], [0.3, 0.0], [math.nan, 0.0], [0.2, -0.04]])
     axes = rank_ic_figure(values, DATES, [1, 5]).axes
     assert [a.get_title() for a in axes] == ["1 d: mean RankIC +0.200", "5 d: mean RankIC -0.010"]

@@ -39,9 +39,9 @@ def test_the_sums_of_parts_are_the_sums_of_the_whole(make_batch: Callable[..., D
 def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch]) -> None:
     batch = make_batch()
     network = ATFTGATFAN(NetworkOptions(hidden_size=8, horizons=[1, 5]), batch.features.shape[-1]).eval()
-    told = {"selection": "variable_selection", "attention": "encoder", "heard": "graph"}
-    assert set(told) < set(explanation_sums(network.explain(batch), batch))
-    for name, block in told.items():
+    parts = {"selection": "variable_selection", "attention": "encoder", "neighbour_weights": "graph"}
+    assert set(parts) < set(explanation_sums(network.explain(batch), batch))
+    for name, block in parts.items():
         network.set_parts(**{block: False})
         assert name not in explanation_sums(network.explain(batch), batch)
         network.set_parts(**{block: True})
@@ -87,7 +87,7 @@ def test_the_first_validation_of_so_many_epochs_is_drawn(
         trainer.check_val_every_n_epoch = validated_every
         callback.on_validation_start(trainer, module)
         seen += [epoch] * (callback._hook is not None)
-        callback._let_go()
+        callback._remove_hook()
     assert seen == drawn
 
 
