@@ -30,7 +30,7 @@ def compare(prices: Path) -> None:
     from atft.features.windows import window_lines, window_moments
 
     spans = (5, 20, 60, 120, 250)
-    grid = read_prices(prices, FeatureOptions(), {})
+    grid = read_prices(prices, FeatureOptions())
     start = time.perf_counter()
     with np.errstate(all="ignore"):
         for first in range(0, len(grid.codes), 64):

@@ -36,6 +36,10 @@ MOVED = {
 REMOVED: dict[str, Any] = {
     "model.network.fan_components": 2,
     "model.network.head_norm": False,
+    "features.non_positive": "exclude",
+    "features.frozen_days": 10,
+    "features.return_cap": 3.0,
+    "features.jump_labels": "null",
 }
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
 checkpoint whose configuration has that value is still read."""

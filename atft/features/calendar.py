@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -13,47 +12,45 @@ from atft.features.prices import PriceGrid
 from atft.trading_days import judge_days
 
 
-def on_trading_days(
-    prices: PriceGrid,
-    options: FeatureOptions,
-    where: Path,
-    exclusions: dict[str, int],
-    today: date | None = None,
-) -> PriceGrid:
-    """Judge the dates that occur, and return the prices on the calendar that results.
+def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | None = None) -> PriceGrid:
+    """Decide which dates are trading days, and return the prices on the calendar that results.
 
     A day inserted into a gap has no row, so that every return, label and window across it is unknown.
 
     Args:
         prices: on the dates of the file.
-        options: what the gates do.
-        where: the file, for messages.
-        exclusions: rows left out, per gate; this adds to it.
+        options: what each check does.
         today: later dates are an error; null is the date of this computer.
 
     Raises:
-        InputError: a date lies in the future, or a gate set to "error" found something.
+        InputError: a date is in the future, or a check set to "error" found something.
     """
     stocks, value = day_counts(prices)
-    reach = max(options.horizons) + max(options.lag, 1)
+    longest_label = max(options.horizons) + max(options.lag, 1)
     days = judge_days(
-        prices.calendar, stocks, value, options.day_rules, str(where), today or date.today(), reach
+        prices.calendar,
+        stocks,
+        value,
+        options.day_rules,
+        str(prices.path),
+        today or date.today(),
+        longest_label,
     )
-    source = days.source
-    left_out = np.setdiff1d(np.arange(len(stocks)), source)
-    exclusions["not a trading day"] = int(np.isfinite(prices.close[left_out]).sum())
-    if np.array_equal(source, np.arange(len(stocks))):
-        return replace(prices, findings=days.findings)
-    moved = {}
-    for name in (*PRICES, "sector"):
-        moved[name] = getattr(prices, name)[source]
-        moved[name][source < 0] = -1 if name == "sector" else np.nan
+    source, every = days.source, np.arange(len(stocks))
+    left_out = np.isfinite(prices.close[np.setdiff1d(every, source)]).sum()
+    exclusions = prices.exclusions | {"not a trading day": int(left_out)}
+    prices = replace(prices, exclusions=exclusions, notes=days.findings)
+    if np.array_equal(source, every):
+        return prices
+    moved = {name: getattr(prices, name)[source] for name in (*PRICES, "sector")}
+    for name, values in moved.items():
+        values[source < 0] = -1 if name == "sector" else np.nan
     inserted = tuple(np.flatnonzero(source < 0).tolist())
-    return replace(prices, calendar=list(days.calendar), inserted=inserted, findings=days.findings, **moved)
+    return replace(prices, calendar=list(days.calendar), inserted=inserted, **moved)
 
 
 def day_counts(prices: PriceGrid) -> tuple[Int64[np.ndarray, " days"], Float64[np.ndarray, " days"]]:
-    """Count each day's stocks with a close of its own, and sum their traded value.
+    """Count each day's stocks that traded, and sum their traded value.
 
     A row with volume that repeats all prices and the volume of the row before was filled in, not traded. A day of
     such rows only counts as one stock: of a few stocks, all may stand still.

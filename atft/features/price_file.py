@@ -18,30 +18,6 @@ PRICES = ("open", "high", "low", "close", "volume")
 BATCH_ROWS = 262_144
 
 
-class Numbering:
-    """Gives each distinct text of a stream a number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def of(self, texts: pa.Array) -> Int32[np.ndarray, " rows"]:
-        """Number of each text, -1 for null."""
-        encoded = texts.dictionary_encode()
-        own = [self._numbers.setdefault(t, len(self._numbers)) for t in encoded.dictionary.to_pylist()]
-        numbers: Int32[np.ndarray, " rows"] = np.array([*own, -1], dtype=np.int32)[
-            encoded.indices.fill_null(-1).to_numpy()
-        ]
-        return numbers
-
-    def ascending(self, numbers: Int32[np.ndarray, " rows"]) -> tuple[list[str], Int32[np.ndarray, " rows"]]:
-        """The texts in ascending order, and each row's index among them, -1 for null."""
-        texts = sorted(self._numbers)
-        place = np.empty(len(texts) + 1, dtype=np.int32)
-        place[[self._numbers[t] for t in texts]] = np.arange(len(texts))
-        place[-1] = -1
-        return texts, place[numbers]
-
-
 def price_rows(path: Path) -> dict[str, Any]:
     """Read every row, in file order.
 
@@ -55,23 +31,33 @@ def price_rows(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read, a column is missing, or a cell is not what its column must hold.
     """
-    days, stocks, sectors = DayReader(), Numbering(), Numbering()
-    columns: dict[str, list[np.ndarray]] = {n: [] for n in ("date", "code", "sector", *PRICES)}
+    days = DayReader()
+    columns: dict[str, list[Any]] = {n: [] for n in ("date", "code", "sector", *PRICES)}
     first_row = 0
     for batch in _batches(path):
         cells = {n: (batch.column(n), Place(path, n, first_row)) for n in batch.schema.names}
         columns["date"].append(days.read(*cells["date"]))
-        columns["code"].append(stocks.of(read_codes(*cells["code"])))
+        columns["code"].append(read_codes(*cells["code"]).dictionary_encode())
         for name in PRICES:
             columns[name].append(read_numbers(*cells[name]).to_numpy(zero_copy_only=False))
         sector = read_names(*cells["sector"]) if "sector" in cells else pa.nulls(len(batch), pa.string())
-        columns["sector"].append(sectors.of(sector))
+        columns["sector"].append(sector.dictionary_encode())
         first_row += len(batch)
     if not first_row:
         raise InputError(f"{path}: no rows; give a file with prices")
-    rows: dict[str, Any] = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
-    rows["code"], rows["sector"] = stocks.ascending(rows["code"]), sectors.ascending(rows["sector"])
-    return rows
+    texts = {name: _ascending(columns.pop(name)) for name in ("code", "sector")}
+    return texts | {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+
+
+def _ascending(batches: list[pa.DictionaryArray]) -> tuple[list[str], Int32[np.ndarray, " rows"]]:
+    """The distinct texts in ascending order, and each row's index among them, -1 for null."""
+    encoded = pa.chunked_array(batches).unify_dictionaries().combine_chunks()
+    texts = encoded.dictionary.to_pylist()
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    index = np.empty(len(texts) + 1, dtype=np.int32)
+    index[order] = np.arange(len(texts))
+    index[-1] = -1
+    return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -106,11 +92,10 @@ def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _needed(names: list[str], path: Path) -> list[str]:
     """The columns to read, each of which must occur once."""
-    for name in ("date", "code", *PRICES):
-        if name not in names:
-            raise InputError(f"{path}: no column {name!r}{nearest(name, names)}")
     needed = ["date", "code", *PRICES, *(["sector"] if "sector" in names else [])]
     for name in needed:
+        if name not in names:
+            raise InputError(f"{path}: no column {name!r}{nearest(name, names)}")
         if names.count(name) > 1:
             raise InputError(f"{path}: two columns are named {name!r}; rename or drop one")
     return needed

@@ -1,8 +1,7 @@
-"""Daily prices as dense [days, stocks] grids, through the gates that need only the row itself.
+"""Daily prices as dense [days, stocks] grids, after the checks that need only the row itself.
 
-One float32 grid per price column on the panel's own calendar (the dates that occur), NaN where a stock has no row.
-6.7 million rows of 3,064 stocks take 46 MB a column. A panel of many short-lived stocks wastes cells: memory grows
-with days x stocks, not with rows.
+One float32 grid per price column on the dates that occur, NaN where a stock has no row. 6.7 million rows of 3,064
+stocks take 46 MB a column. Memory grows with days x stocks, not with rows: many short-lived stocks waste cells.
 """
 
 from dataclasses import dataclass
@@ -19,14 +18,16 @@ from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.price_file import PRICES, price_rows
 
-# An open or close this far outside [low, high] says that the row's prices are not on one split basis.
-TOLERANCE = 0.02
+RANGE_TOLERANCE = 0.02
+"""An open or close this far outside [low, high] says that the row's prices are not on one split basis."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PriceGrid:
-    """Prices on the panel's calendar. NaN is unknown; a stock without a row has a NaN close."""
+    """Prices by day and stock. NaN is unknown; a stock without a row has a NaN close."""
 
+    path: Path
+    """The file, for messages."""
     calendar: list[date]
     codes: list[str]
     """Ascending; the column of each stock."""
@@ -38,57 +39,60 @@ class PriceGrid:
     sector: Int32[np.ndarray, "days stocks"]
     """Index into ``sectors``, -1 for none."""
     sectors: list[str]
+    exclusions: dict[str, int]
+    """Rows left out so far, by the check that left them out."""
     inserted: tuple[int, ...] = ()
     """Calendar indices of the days that stand in for a gap; no stock has a row there."""
-    findings: tuple[str, ...] = ()
-    """What was left out of, or inserted into, the calendar; a line each."""
+    notes: tuple[str, ...] = ()
+    """What was found in the calendar and the series, a line each."""
 
 
-def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int]) -> PriceGrid:
-    """Read a Parquet or CSV file, pass each row through the gates that need only the row itself.
+def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
+    """Read a Parquet or CSV file, and leave out rows without a close above 0 and second rows of a (date, code).
 
     Dates, codes and numbers are read as `atft.dates` and `atft.cells` say. An ``open`` of 0 is a missing open.
 
     Args:
         path: ``.parquet`` or ``.csv`` with date, code, open, high, low, close, volume, optional sector.
-        options: what the gates do.
-        exclusions: rows left out, per gate; this adds to it.
+        options: whether duplicates are an error.
 
     Raises:
-        InputError: the file cannot be read, a column is missing or has a wrong type, or a gate set to
-            "error" found a row.
+        InputError: the file cannot be read, a column is missing or has a wrong type, or a row repeats a date and
+            code.
     """
     values = price_rows(path)
-    present = np.unique(values["date"])
-    # The row's cell of the grid, day by day; one array for both steps, since it is the largest.
-    cell = np.searchsorted(present, values.pop("date"))
-    calendar = [EPOCH + timedelta(days=int(d)) for d in present]
+    dates = np.unique(values["date"])
+    calendar = [EPOCH + timedelta(days=int(d)) for d in dates]
     if len(calendar) < 2:
         raise InputError(f"{path}: only one trading day, {calendar[0]}; a panel needs at least two")
     codes, stock = values.pop("code")
     sectors, sector = values.pop("sector")
-
+    # The row's cell of the grid, day by day; one array for both steps, since it is the largest.
+    cell = np.searchsorted(dates, values.pop("date"))
     check_codes(path, len(codes), len(calendar), len(cell))
     cell *= len(codes)
     cell += stock
+
     keep = np.ones(len(cell), dtype=bool)
-    _first_of_each_cell(cell, keep, calendar, codes, path, options, exclusions)
-    good = np.isfinite(values["close"]) & (values["close"] > 0)
-    bad = np.flatnonzero(keep & ~good)
-    if len(bad) and options.non_positive == "error":
-        where = _place(int(cell[bad[0]]), calendar, codes)
+    rows_of_cell = np.bincount(cell, minlength=len(calendar) * len(codes))
+    duplicates = int((rows_of_cell - 1).clip(min=0).sum())
+    if duplicates and options.duplicates == "error":
+        day, column = divmod(int(np.argmax(rows_of_cell > 1)), len(codes))
         raise InputError(
-            f"{path}: {len(bad):,} rows whose close is missing or not above 0, the first {where}; "
-            f"correct them or set non_positive to exclude"
+            f"{path}: {duplicates:,} rows repeat a (date, code), the first {codes[column]} on {calendar[day]}; "
+            f"drop them or set duplicates to exclude"
         )
-    exclusions["non-positive close"] = len(bad)
-    keep &= good
+    if duplicates:
+        keep[:] = False
+        keep[np.unique(cell, return_index=True)[1]] = True
+    positive = np.isfinite(values["close"]) & (values["close"] > 0)
+    exclusions = {"duplicate": duplicates, "non-positive close": int((keep & ~positive).sum())}
+    keep &= positive
 
     rows = slice(None) if keep.all() else keep
-    shape = (len(calendar), len(codes))
 
     def grid(of: np.ndarray, empty: float, dtype: type) -> np.ndarray:
-        table: np.ndarray = np.full(shape, empty, dtype=dtype)
+        table: np.ndarray = np.full((len(calendar), len(codes)), empty, dtype=dtype)
         table.reshape(-1)[cell[rows]] = of[rows]
         return table
 
@@ -98,47 +102,26 @@ def read_prices(path: Path, options: FeatureOptions, exclusions: dict[str, int])
     volume = grids["volume"]
     volume[~((volume >= 0) & np.isfinite(volume))] = np.nan
     _drop_other_basis(grids)
-    return PriceGrid(calendar, codes, sector=grid(sector, -1, np.int32), sectors=sectors, **grids)
-
-
-def _first_of_each_cell(
-    cell: np.ndarray,
-    keep: np.ndarray,
-    calendar: list[date],
-    codes: list[str],
-    path: Path,
-    options: FeatureOptions,
-    exclusions: dict[str, int],
-) -> None:
-    """Keep the first row of each (date, code) in file order."""
-    taken = np.bincount(cell, minlength=len(calendar) * len(codes))
-    extra = int((taken - 1).clip(min=0).sum())
-    exclusions["duplicate"] = extra
-    if not extra:
-        return
-    if options.duplicates == "error":
-        where = _place(int(np.argmax(taken > 1)), calendar, codes)
-        raise InputError(
-            f"{path}: {extra:,} rows repeat a (date, code), the first {where}; "
-            f"drop them or set duplicates to exclude"
-        )
-    keep[:] = False
-    keep[np.unique(cell, return_index=True)[1]] = True
+    return PriceGrid(
+        path=path,
+        calendar=calendar,
+        codes=codes,
+        sector=grid(sector, -1, np.int32),
+        sectors=sectors,
+        exclusions=exclusions,
+        **grids,
+    )
 
 
 def _drop_other_basis(grids: dict[str, np.ndarray]) -> None:
-    """Forget a high and low that do not hold the close, and an open that they do not hold."""
+    """Make a high and low unknown that do not contain the close, and an open that they do not contain."""
     close, high, low = grids["close"], grids["high"], grids["low"]
-    holds = (low <= close * (1 + TOLERANCE)) & (high >= close * (1 - TOLERANCE)) & (low <= high)
-    high[~holds] = np.nan
-    low[~holds] = np.nan
-    outside = (grids["open"] > high * (1 + TOLERANCE)) | (grids["open"] < low * (1 - TOLERANCE))
+    above, below = 1 + RANGE_TOLERANCE, 1 - RANGE_TOLERANCE
+    contains = (low <= close * above) & (high >= close * below) & (low <= high)
+    high[~contains] = np.nan
+    low[~contains] = np.nan
+    outside = (grids["open"] > high * above) | (grids["open"] < low * below)
     grids["open"][outside] = np.nan
     # A close a shade outside its range is a rounding; stretch the range, so that positions stay in [0, 1].
-    np.fmax(high, close, out=high, where=holds)
-    np.fmin(low, close, out=low, where=holds)
-
-
-def _place(cell: int, calendar: list[date], codes: list[str]) -> str:
-    day, stock = divmod(cell, len(codes))
-    return f"{codes[stock]} on {calendar[day]}"
+    np.fmax(high, close, out=high, where=contains)
+    np.fmin(low, close, out=low, where=contains)

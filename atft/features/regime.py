@@ -1,16 +1,14 @@
 """Market-wide columns: one value a day, the same for all stocks, known at that day's close."""
 
-from collections.abc import Sequence
-from datetime import date
-
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from atft.features.screen import Screen, day_means
+from atft.features.checked_prices import CheckedPrices
+from atft.features.relative import day_means
 from atft.features.windows import needed, shift, window_means, window_stds
 
 
-def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float32[np.ndarray, " days"]]:
+def regime_columns(prices: CheckedPrices) -> dict[str, Float32[np.ndarray, " days"]]:
     """Describe each day's market, over the tradable stocks.
 
     ``regime_return_{k}d``: mean daily log return of the market over k days. ``regime_volatility_{k}d``: its
@@ -21,14 +19,13 @@ def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float3
     log of the stocks' mean traded value (of 20 days) over its own mean of 60. ``regime_weekday``: 0 Monday to
     1 Friday. ``regime_month_sin``, ``regime_month_cos``: the month on a circle.
     """
-    r = screen.return_1d
-    market = screen.market[:, None]
-    mean = day_means(r, screen.tradable)
-    square = day_means(r.astype(np.float64) ** 2, screen.tradable)
+    r, tradable, market = prices.return_1d, prices.tradable, prices.market[:, None]
+    mean = day_means(r, tradable)
+    square = day_means(r.astype(np.float64) ** 2, tradable)
     # One stock has no dispersion; rounding may leave a hair below 0.
     dispersion = np.sqrt(np.maximum(square - mean * mean, 0.0))[:, None]
-    breadth = day_means(np.where(np.isnan(r), np.nan, (r > 0).astype(np.float64)), screen.tradable)[:, None]
-    value = day_means(screen.mean_value, screen.tradable)[:, None]
+    breadth = day_means(np.where(np.isnan(r), np.nan, (r > 0).astype(np.float64)), tradable)[:, None]
+    value = day_means(prices.mean_value, tradable)[:, None]
     columns: dict[str, Float64[np.ndarray, "days 1"]] = {}
     for span, of in zip((5, 20, 60, 250), window_means(market, (5, 20, 60, 250)), strict=True):
         columns[f"regime_return_{span}d"] = of
@@ -44,10 +41,10 @@ def regime_columns(screen: Screen, calendar: Sequence[date]) -> dict[str, Float3
     columns["regime_dispersion_20d"] = window_means(dispersion, (20,))[0]
     columns["regime_breadth_1d"] = breadth
     columns["regime_breadth_20d"] = window_means(breadth, (20,))[0]
-    month = np.array([[2 * np.pi * (day.month - 1) / 12] for day in calendar])
-    columns["regime_weekday"] = np.array([[day.weekday() / 4] for day in calendar])
+    month = np.array([[2 * np.pi * (day.month - 1) / 12] for day in prices.calendar])
+    columns["regime_weekday"] = np.array([[day.weekday() / 4] for day in prices.calendar])
     columns["regime_month_sin"], columns["regime_month_cos"] = np.sin(month), np.cos(month)
-    return {"regime_return_1d": screen.market.astype(np.float32)} | {
+    return {"regime_return_1d": prices.market.astype(np.float32)} | {
         name: np.where(np.isfinite(of), of, np.nan)[:, 0].astype(np.float32) for name, of in columns.items()
     }
 

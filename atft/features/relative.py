@@ -6,9 +6,7 @@ The only features that read across stocks, so they are made of whole days, in on
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
-
-from atft.features.screen import group_sums
+from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 VS_MARKET = ("return_5d", "return_20d", "return_60d", "gap_1d", "volatility_20d", "volume_ratio_1_20")
 VS_SECTOR = (
@@ -24,8 +22,8 @@ VS_SECTOR = (
     "illiquidity_20d",
 )
 PEERS = ("return_1d", "return_5d", "return_20d")
-# A sector with fewer other stocks on a day says less of the stock than the market does.
 MIN_PEERS = 4
+"""A sector with fewer other stocks on a day says less of the stock than the market does."""
 
 
 def relative_names() -> list[str]:
@@ -56,14 +54,14 @@ def relative_features(
         sectors: how many sectors there are.
     """
     out = {}
-    whole = np.zeros(sector.shape, dtype=np.int32)
+    market = np.zeros(sector.shape, dtype=np.int32)
     for name in dict.fromkeys((*VS_MARKET, *VS_SECTOR, *PEERS)):
         value = base[f"x_{name}"]
         # What this stock itself adds to the sums, to be taken out of them again.
         counted = tradable & ~np.isnan(value)
         own = np.where(counted, value, np.float32(0)).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            total, n = group_sums(value, tradable, whole, 1)
+            total, n = group_sums(value, tradable, market, 1)
             if name in VS_MARKET:
                 out[f"x_{name}_vs_market"] = (value - total / n).astype(np.float32)
             if name not in VS_SECTOR and name not in PEERS:
@@ -72,9 +70,9 @@ def relative_features(
             if sectors:
                 total, n = group_sums(value, tradable, sector, sectors)
                 day = np.arange(len(value))[:, None]
-                place = np.maximum(sector, 0)
-                others = n[day, place] - counted
-                near = (total[day, place] - own) / others
+                group = np.maximum(sector, 0)
+                others = n[day, group] - counted
+                near = (total[day, group] - own) / others
                 peers = np.where((sector >= 0) & (others >= MIN_PEERS), near, peers)
             peers[~np.isfinite(peers)] = np.nan
         if name in VS_SECTOR:
@@ -82,3 +80,39 @@ def relative_features(
         if name in PEERS:
             out[f"x_peers_{name}"] = np.where(np.isnan(value), np.nan, peers).astype(np.float32)
     return {name: out[name] for name in relative_names()}
+
+
+def day_means(
+    values: Float[np.ndarray, "days stocks"], count: Bool[np.ndarray, "days stocks"]
+) -> Float64[np.ndarray, " days"]:
+    """Mean over each day's stocks that count and are known; NaN on a day with none.
+
+    Added one by one in the stocks' order, so that a stock without a value leaves no trace in the bits.
+    """
+    total, n = group_sums(values, count, np.zeros(values.shape, dtype=np.int32), 1)
+    with np.errstate(invalid="ignore"):
+        means: np.ndarray = total[:, 0] / n[:, 0]
+    return means
+
+
+def group_sums(
+    values: Float[np.ndarray, "days stocks"],
+    count: Bool[np.ndarray, "days stocks"],
+    group: np.ndarray,
+    groups: int,
+) -> tuple[Float64[np.ndarray, "days groups"], Float64[np.ndarray, "days groups"]]:
+    """Sum and number of the known values of each day's groups.
+
+    Args:
+        values: NaN where unknown.
+        count: the stocks that count.
+        group: int [days, stocks], each in [0, groups) or -1 for none.
+        groups: how many there are.
+    """
+    day, stock = np.nonzero(count & ~np.isnan(values) & (group >= 0))
+    cell = day * groups + group[day, stock]
+    shape = (len(values), groups)
+    n = np.bincount(cell, minlength=shape[0] * groups)
+    # Without a single value bincount forgets the type of its weights.
+    total = np.bincount(cell, weights=values[day, stock], minlength=shape[0] * groups).astype(np.float64)
+    return total.reshape(shape), n.reshape(shape).astype(np.float64)

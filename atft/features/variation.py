@@ -1,4 +1,4 @@
-"""The post-condition: a feature that is the same for all stocks of a day says nothing of any of them."""
+"""The post-condition: a feature that is the same for all stocks of a day ranks none of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,75 +13,72 @@ FLAT_DAYS_SHARE = 0.05
 FLAT_FEATURES_SHARE = 0.05
 
 
-class SpreadCheck:
-    """Counts, per feature, the days on which it has no spread across the universe."""
+class VariationCheck:
+    """Counts, per feature, the days on which it does not vary across the universe.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self.days = 0
-        self.known_days = np.zeros(len(self.names), dtype=np.int64)
-        self.flat_days = np.zeros(len(self.names), dtype=np.int64)
+    Days with fewer than 10 stocks in the universe do not count, nor do a feature's days before the first one on
+    which it is known at all: its window was still filling.
 
-    def update(
+    Args:
+        names: of the features.
+        universe: stocks that may be ranked, on every day of the calendar.
+        filling: days after a gap, whose windows may be filling again: where unknown, they do not count.
+    """
+
+    def __init__(
         self,
-        features: Float32[np.ndarray, "features days stocks"],
-        universe: Bool[np.ndarray, "days stocks"],
-        filling: Bool[np.ndarray, " days"] | None = None,
+        names: Sequence[str],
+        universe: Bool[np.ndarray, "calendar stocks"],
+        filling: Bool[np.ndarray, " calendar"],
     ) -> None:
-        """Count some days, in order.
+        self.names = np.array(names)
+        self.days = 0
+        self.known_days, self.flat_days = np.zeros((2, len(names)), dtype=np.int64)
+        self._universe = universe & (universe.sum(axis=1) >= MIN_STOCKS)[:, None]
+        self._filling = filling
 
-        Days with fewer than 10 stocks in the universe are passed over, and a feature's days before the first
-        one on which it is known at all: its window was still filling.
-
-        Args:
-            features: of these days.
-            universe: stocks that may be ranked.
-            filling: days that follow a gap, whose windows may be filling again: unknown, they are passed over.
-        """
-        count = universe.sum(axis=1)
-        universe = universe & (count >= MIN_STOCKS)[:, None]
-        day, stock = np.nonzero(universe)
+    def update(self, features: Float32[np.ndarray, "features days stocks"], first: int) -> None:
+        """Count the days from ``first`` on, in order."""
+        day, stock = np.nonzero(self._universe[first : first + features.shape[1]])
         if not len(day):
             return
         starts = np.flatnonzero(np.diff(day, prepend=-1))
-        again = np.zeros(len(starts), dtype=bool) if filling is None else filling[day[starts]]
+        filling = self._filling[first + day[starts]]
         self.days += len(starts)
         for i, values in enumerate(features):
             ranked = values[day, stock]
-            most, least = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)
-            counts = ~(again & np.isnan(most))
-            most, least = most[counts], least[counts]
+            high, low = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)
+            counts = ~(filling & np.isnan(high))
+            high, low = high[counts], low[counts]
             if not self.known_days[i]:
-                known = ~np.isnan(most)
-                warm = int(known.argmax()) if known.any() else len(most)
-                most, least = most[warm:], least[warm:]
-            self.known_days[i] += len(most)
+                known = ~np.isnan(high)
+                warm = int(known.argmax()) if known.any() else len(high)
+                high, low = high[warm:], low[warm:]
+            self.known_days[i] += len(high)
             # NaN compares false: a day on which no value is known counts as flat.
-            self.flat_days[i] += int((~(most > least)).sum())
+            self.flat_days[i] += int((~(high > low)).sum())
 
-    def flat(self, where: Path) -> tuple[str, ...]:
-        """Features without spread on more than 5 % of the days.
+    def flat(self, path: Path) -> tuple[str, ...]:
+        """Features that do not vary on more than 5 % of the days.
 
         Raises:
-            InputError: more than 5 % of the features are; the message names them.
+            InputError: more than 5 % of the features are flat; the message names them.
         """
         if not self.days:
             return ()
         never = self.known_days == 0
-        flat_days = self.flat_days > FLAT_DAYS_SHARE * self.known_days
-        flat = tuple(n for n, dead in zip(self.names, never | flat_days, strict=True) if dead)
+        flat = self.names[never | (self.flat_days > FLAT_DAYS_SHARE * self.known_days)].tolist()
         if len(flat) > FLAT_FEATURES_SHARE * len(self.names):
             if never.any():
-                unknown = [n for n, dead in zip(self.names, never, strict=True) if dead]
                 raise InputError(
-                    f"{where}: {len(unknown)} features are never known in the universe, as "
-                    f"{', '.join(unknown[:3])}; fill the price columns that are empty, or give more than the "
-                    f"250 days that the longest windows read"
+                    f"{path}: {never.sum()} features are never known in the universe, as "
+                    f"{', '.join(self.names[never][:3])}; fill the price columns that are empty, or give more than "
+                    f"the 250 days that the longest windows read"
                 )
             shown = ", ".join(flat[:3]) + (", ..." if len(flat) > 3 else "")
             raise InputError(
-                f"{where}: {len(flat)} features are the same for all stocks of the universe on more than "
+                f"{path}: {len(flat)} features are the same for all stocks of the universe on more than "
                 f"{FLAT_DAYS_SHARE:.0%} of {self.days:,} days: {shown}; look at the columns they are made of "
                 f"(a constant open, high, low or volume?)"
             )
-        return flat
+        return tuple(flat)

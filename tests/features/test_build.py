@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
-from atft.features import spread
-from atft.features.build import build_panel, feature_names
+from atft.features import variation
+from atft.features.build import PanelReport, build_panel, feature_names
 from atft.features.options import FeatureOptions
 from atft.panel import PanelSchema, resolve
 
@@ -170,7 +170,7 @@ def test_a_changed_future_changes_no_bit_up_to_the_day(
     way: str, make_market, to_frame, build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Seventy days of prices leave the features of a year unknown; that is refused elsewhere.
-    monkeypatch.setattr(spread, "FLAT_FEATURES_SHARE", 1.0)
+    monkeypatch.setattr(variation, "FLAT_FEATURES_SHARE", 1.0)
     table = make_market(days=340, stocks=24)
     # Stocks that are listed late or leave early, a split that was not adjusted, a frozen price.
     table["close"][:200, 3] = table["close"][:310, 4] = table["close"][250:, 11] = np.nan
@@ -216,13 +216,13 @@ def test_prices_of_less_than_a_year_are_refused_by_the_features_they_leave_unkno
         build_panel(make_prices(days=100), tmp_path / "o.parquet", OPTIONS)
 
 
-def test_when_no_row_passes_the_gates_the_counts_are_named(make_market, to_frame, tmp_path: Path) -> None:
+def test_when_no_row_passes_the_checks_the_counts_are_named(make_market, to_frame, tmp_path: Path) -> None:
     to_frame(make_market(days=20)).with_columns(close=pl.lit(-1.0)).write_parquet(tmp_path / "p.parquet")
-    with pytest.raises(InputError, match="no row passes the gates"):
+    with pytest.raises(InputError, match="no row passes the checks"):
         build_panel(tmp_path / "p.parquet", tmp_path / "o.parquet", OPTIONS)
 
 
-def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) -> None:
+def test_exclusions_are_counted_per_check(make_market, to_frame, tmp_path: Path) -> None:
     table = make_market(missing=0)
     table["close"][50, 2] = 0
     table["close"][60:75, 5] = table["close"][60, 5]
@@ -240,3 +240,16 @@ def test_exclusions_are_counted_per_gate(make_market, to_frame, tmp_path: Path) 
         "return beyond the cap": 1,
     }
     assert report.rows == 400 * 16 - 7
+
+
+def test_the_report_has_a_line_for_each_check() -> None:
+    report = PanelReport(
+        "p.parquet", 1000, 10, 100, 500, ("x_a",), {"duplicate": 3}, {"open": 7}, ("x_a",), ("one gap",)
+    )
+    assert report.lines() == [
+        "p.parquet: 1,000 rows, 10 days, 100 stocks, 1 features; 500 rows in the universe",
+        "left out, duplicate: 3 rows",
+        "one gap",
+        "taken as missing, open: 7 rows",
+        "the same for all stocks on more than 5 % of days: x_a",
+    ]

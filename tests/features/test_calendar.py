@@ -1,6 +1,7 @@
 """Planted calendar faults in price files: one line by default, and right to the bit where days are excluded."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,8 +22,7 @@ EXCLUDE = FeatureOptions(rare_weekdays="exclude", thin_days="exclude")
 
 def grid(frame: pl.DataFrame, folder: Path, options: FeatureOptions = EXCLUDE) -> PriceGrid:
     frame.write_parquet(folder / "prices.parquet")
-    prices = read_prices(folder / "prices.parquet", options, {})
-    return on_trading_days(prices, options, Path("prices.parquet"), {}, TODAY)
+    return on_trading_days(read_prices(folder / "prices.parquet", options), options, TODAY)
 
 
 def same(one: PriceGrid, two: PriceGrid) -> bool:
@@ -121,12 +121,8 @@ def test_a_day_that_is_no_session_is_one_line_or_as_if_it_were_not_in_the_file(
     want = grid(expected, tmp_path)
     if way == "a coin":
         assert found.codes.pop() == "COIN"
-        found = PriceGrid(
-            found.calendar,
-            found.codes,
-            *(getattr(found, n)[:, :-1] for n in (*PRICES, "sector")),
-            found.sectors,
-        )
+        others = {n: getattr(found, n)[:, :-1] for n in (*PRICES, "sector")}
+        found = replace(found, **others)
     assert same(found, want)
 
 
@@ -134,16 +130,14 @@ def test_a_kept_day_stays_and_is_named(clean: pl.DataFrame, tmp_path: Path) -> N
     frame = planted("three rows on a Saturday", clean)
     found = grid(frame, tmp_path, FeatureOptions(rare_weekdays="keep"))
     assert SATURDAY in found.calendar
-    assert found.findings[0].startswith("kept, dates on Saturday")
+    assert found.notes[0].startswith("kept, dates on Saturday")
 
 
 def test_rows_left_out_are_counted(clean: pl.DataFrame, tmp_path: Path) -> None:
     planted("28 Saturdays", clean).write_parquet(tmp_path / "prices.parquet")
-    exclusions: dict[str, int] = {}
-    prices = read_prices(tmp_path / "prices.parquet", EXCLUDE, exclusions)
-    found = on_trading_days(prices, EXCLUDE, Path("p"), exclusions, TODAY)
-    assert exclusions["not a trading day"] == 28 * 80
-    assert found.findings[0].startswith("left out, dates on Saturday")
+    found = on_trading_days(read_prices(tmp_path / "prices.parquet", EXCLUDE), EXCLUDE, TODAY)
+    assert found.exclusions["not a trading day"] == 28 * 80
+    assert found.notes[0].startswith("left out, dates on Saturday")
 
 
 def test_a_row_of_tomorrow_is_today_somewhere_and_later_ones_raise(
@@ -152,20 +146,20 @@ def test_a_row_of_tomorrow_is_today_somewhere_and_later_ones_raise(
     last = clean["date"].max()
     assert isinstance(last, date)
     clean.write_parquet(tmp_path / "prices.parquet")
-    prices = read_prices(tmp_path / "prices.parquet", EXCLUDE, {})
+    prices = read_prices(tmp_path / "prices.parquet", EXCLUDE)
     for today in (last, last - timedelta(days=1)):
-        found = on_trading_days(prices, EXCLUDE, Path("p"), {}, today)
-        assert found.calendar[-1] == last and not found.findings
+        found = on_trading_days(prices, EXCLUDE, today)
+        assert found.calendar[-1] == last and not found.notes
     with pytest.raises(InputError, match=f"2 dates are in the future, the last {last}"):
-        on_trading_days(prices, EXCLUDE, Path("p"), {}, last - timedelta(days=2))
+        on_trading_days(prices, EXCLUDE, last - timedelta(days=2))
 
 
 def test_a_clean_file_is_left_as_it_is_without_a_copy(clean: pl.DataFrame, tmp_path: Path) -> None:
     clean.write_parquet(tmp_path / "prices.parquet")
-    prices = read_prices(tmp_path / "prices.parquet", EXCLUDE, {})
-    found = on_trading_days(prices, FeatureOptions(), Path("p"), {}, TODAY)
+    prices = read_prices(tmp_path / "prices.parquet", EXCLUDE)
+    found = on_trading_days(prices, FeatureOptions(), TODAY)
     assert found.close is prices.close
-    assert found.findings == ()
+    assert found.notes == ()
 
 
 def test_a_row_counts_if_its_prices_are_its_own(clean: pl.DataFrame, tmp_path: Path) -> None:

@@ -5,17 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from atft.features.copies import SHARED_DAYS, Copy, find_copies, named_copies
-from atft.features.prices import PriceGrid
+from small_prices import grid_of
 
 Market = Callable[..., dict[str, np.ndarray]]
-
-
-def grid_of(close: np.ndarray) -> PriceGrid:
-    prices = close.astype(np.float32)
-    calendar = [d.astype(object) for d in np.datetime64("2014-01-01") + np.arange(len(close))]
-    codes = [f"s{i:04d}" for i in range(close.shape[1])]
-    sector = np.full(close.shape, -1, np.int32)
-    return PriceGrid(calendar, codes, prices, prices, prices, prices, prices, sector, [])
 
 
 def plain(copies: list[Copy]) -> list[tuple[int, int, int, int, int]]:
@@ -28,7 +20,7 @@ def test_a_copy_is_known_from_its_sixtieth_equal_move_and_named(make_market: Mar
     grid = grid_of(close)
     found = find_copies(grid)
     assert plain(found) == [(11, 4, SHARED_DAYS, 199, 200 - SHARED_DAYS)]
-    assert named_copies(grid, found, 10) == "s0011 = s0004 from 2014-03-02"
+    assert named_copies(grid, found, 10) == "s11 = s4 from 2015-03-02"
     assert named_copies(grid, found * 12, 10).endswith(" and 2 more")
 
 

@@ -1,33 +1,19 @@
 """Labels are close[t + h + lag] / close[t + lag] - 1, on the panel's calendar."""
 
-from datetime import date, timedelta
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from atft.features.gates import pass_gates
+from atft.features import row_checks
 from atft.features.options import FeatureOptions
-from atft.features.prices import PriceGrid
-from atft.features.targets import forward_returns
+from atft.features.panel_columns import forward_returns
+from atft.features.row_checks import check_rows
+from small_prices import grid_of
 
 
-def labels(
-    close: np.ndarray,
-    horizon: int,
-    lag: int,
-    over_jumps: bool = False,
-    inserted: tuple[int, ...] = (),
-    **options: object,
-) -> np.ndarray:
-    prices = close.astype(np.float32)
-    calendar = [date(2015, 1, 1) + timedelta(days=i) for i in range(len(prices))]
-    codes = [f"s{i}" for i in range(prices.shape[1])]
-    sector = np.full(prices.shape, -1, dtype=np.int32)
-    grid = PriceGrid(calendar, codes, prices, prices, prices, prices, prices, sector, [])
+def labels(close: np.ndarray, horizon: int, lag: int, inserted: tuple[int, ...] = ()) -> np.ndarray:
+    grid = grid_of(close)
     grid.inserted = inserted
-    tape = pass_gates(grid, FeatureOptions(**options), Path("p"), {})
-    return forward_returns(grid, tape, horizon, lag, 0, len(prices), over_jumps)
+    return forward_returns(check_rows(grid, FeatureOptions()), horizon, lag, 0, len(close))
 
 
 @pytest.mark.parametrize("horizon", [1, 5, 10, 20])
@@ -48,10 +34,9 @@ def test_a_target_is_the_ratio_of_two_closes(horizon: int, lag: int) -> None:
 
 def test_a_block_of_days_has_the_same_labels_as_the_whole() -> None:
     close = np.linspace(10, 12, 30, dtype=np.float32)[:, None]
-    grid = PriceGrid([date(2015, 1, 1)] * 30, ["s"], *[close] * 5, np.full((30, 1), -1, np.int32), [])
-    tape = pass_gates(grid, FeatureOptions(), Path("p"), {})
-    whole = forward_returns(grid, tape, 5, 1, 0, 30, False)
-    parts = [forward_returns(grid, tape, 5, 1, a, min(a + 7, 30), False) for a in range(0, 30, 7)]
+    prices = check_rows(grid_of(close), FeatureOptions())
+    whole = forward_returns(prices, 5, 1, 0, 30)
+    parts = [forward_returns(prices, 5, 1, a, min(a + 7, 30)) for a in range(0, 30, 7)]
     assert np.array_equal(whole, np.concatenate(parts), equal_nan=True)
 
 
@@ -62,16 +47,16 @@ def test_a_day_without_a_row_h_days_on_has_no_label_though_a_later_row_exists() 
     np.testing.assert_allclose(target[1, 0], 12 / 11 - 1, rtol=1e-6)
 
 
-def test_a_label_over_an_excluded_jump_is_unknown_unless_it_is_asked_for() -> None:
+def test_a_label_over_an_excluded_jump_is_unknown() -> None:
     close = np.array([10, 11, 1.1, 1.2, 1.3, 1.4])[:, None]
     assert np.isnan(labels(close, 3, 0)[:2]).all()
     np.testing.assert_allclose(labels(close, 2, 0)[3, 0], 1.4 / 1.2 - 1, rtol=1e-6)
-    np.testing.assert_allclose(labels(close, 3, 0, over_jumps=True)[0, 0], 1.2 / 10 - 1, rtol=1e-6)
 
 
-def test_a_frozen_close_is_no_end_of_a_label() -> None:
+def test_a_frozen_close_is_no_end_of_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_checks, "FROZEN_ROWS", 2)
     close = np.array([10, 11, 11, 11, 11, 12, 13])[:, None]
-    target = labels(close, 3, 0, frozen_days=2)
+    target = labels(close, 3, 0)
     assert np.isnan(target[0, 0])
     assert np.isnan(target[1, 0])
     np.testing.assert_allclose(target[2, 0], 12 / 11 - 1, rtol=1e-6)

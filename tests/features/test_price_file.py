@@ -17,15 +17,15 @@ from small_prices import read, refusal, small
 
 def test_a_csv_gives_the_same_grid_as_the_parquet_file(tmp_path: Path, make_market, to_frame) -> None:
     frame = to_frame(make_market(days=30))
-    (a, _), (b, _) = read(tmp_path, frame), read(tmp_path, frame, "p.csv")
+    a, b = read(tmp_path, frame), read(tmp_path, frame, "p.csv")
     for name in (*PRICES, "sector"):
         assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
     assert (a.calendar, a.codes, a.sectors) == (b.calendar, b.codes, b.sectors)
 
 
 def test_a_code_keeps_its_zeros_and_a_number_becomes_text(tmp_path: Path) -> None:
-    assert read(tmp_path, small(), "p.csv")[0].codes == ["0050", "1301"]
-    assert read(tmp_path, small(code=[50, 1301, 50, 1301]))[0].codes == ["1301", "50"]
+    assert read(tmp_path, small(), "p.csv").codes == ["0050", "1301"]
+    assert read(tmp_path, small(code=[50, 1301, 50, 1301])).codes == ["1301", "50"]
 
 
 WAYS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
@@ -48,8 +48,8 @@ def test_a_year_of_winter_and_summer_dates_gives_the_grid_of_the_plain_dates(
     tmp_path: Path, make_market, to_frame, way: str, name: str
 ) -> None:
     frame = to_frame(make_market(days=260))
-    plain, _ = read(tmp_path, frame)
-    grid, _ = read(tmp_path, frame.with_columns(WAYS[way](pl.col("date"))), name)
+    plain = read(tmp_path, frame)
+    grid = read(tmp_path, frame.with_columns(WAYS[way](pl.col("date"))), name)
     assert (grid.calendar, grid.codes) == (plain.calendar, plain.codes)
     for price in PRICES:
         assert np.array_equal(getattr(grid, price), getattr(plain, price), equal_nan=True)
@@ -73,11 +73,9 @@ def test_offsets_of_two_exchanges_raise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
 def test_codes_that_are_floats_or_decimals_are_the_codes_of_whole_numbers(tmp_path: Path, name: str) -> None:
-    whole, _ = read(tmp_path, small(code=[50, 1301, 50, 1301]))
+    whole = read(tmp_path, small(code=[50, 1301, 50, 1301]))
     for kind in (pl.Float64, pl.Decimal(10, 2)):
-        grid, _ = read(
-            tmp_path, small(code=[50, 1301, 50, 1301]).with_columns(pl.col("code").cast(kind)), name
-        )
+        grid = read(tmp_path, small(code=[50, 1301, 50, 1301]).with_columns(pl.col("code").cast(kind)), name)
         assert grid.codes == whole.codes
         assert np.array_equal(grid.close, whole.close)
 
@@ -92,8 +90,8 @@ def test_an_empty_code_raises(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("kind", [pl.String, pl.Decimal(12, 3), pl.Float64])
 def test_prices_of_any_type_are_the_same_float32(tmp_path: Path, kind: pl.DataType) -> None:
     frame = small(close=[11.1, 21.7, 10.3, 20.9])
-    plain, _ = read(tmp_path, frame.with_columns(pl.col("close").cast(pl.Float32)))
-    grid, _ = read(tmp_path, frame.with_columns(pl.col("close").cast(kind)))
+    plain = read(tmp_path, frame.with_columns(pl.col("close").cast(pl.Float32)))
+    grid = read(tmp_path, frame.with_columns(pl.col("close").cast(kind)))
     assert np.array_equal(grid.close, plain.close)
 
 
@@ -141,15 +139,15 @@ def test_a_damaged_csv_is_one_line(tmp_path: Path, edit: Callable[[str], str], s
     text = edit((tmp_path / "p.csv").read_text())
     (tmp_path / "p.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError) as caught:
-        read_prices(tmp_path / "p.csv", FeatureOptions(), {})
+        read_prices(tmp_path / "p.csv", FeatureOptions())
     assert said in str(caught.value) and str(caught.value).isprintable()
 
 
 def test_a_missing_or_broken_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; give the Parquet or CSV file"):
-        read_prices(tmp_path / "none.parquet", FeatureOptions(), {})
+        read_prices(tmp_path / "none.parquet", FeatureOptions())
     whole = tmp_path / "p.parquet"
     small().write_parquet(whole)
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:300])
     with pytest.raises(InputError, match=r"cut\.parquet: not a readable Parquet file"):
-        read_prices(tmp_path / "cut.parquet", FeatureOptions(), {})
+        read_prices(tmp_path / "cut.parquet", FeatureOptions())

@@ -4,31 +4,33 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from atft.features.checked_prices import CheckedPrices
+from atft.features.options import FeatureOptions
 from atft.features.regime import drawdown, regime_columns
-from atft.features.screen import Screen
+from atft.features.row_checks import check_rows
+from small_prices import grid_of
+
+OPTIONS = FeatureOptions(min_close=15, min_traded_value=15_000)
 
 
-def screen_of(days: int = 300, stocks: int = 12) -> tuple[Screen, list[date]]:
+def prices_of(days: int = 300, stocks: int = 12, first: int = 0) -> CheckedPrices:
+    """Stocks with holes, some of them below the minima; the same ones from any first day on."""
     rng = np.random.default_rng(0)
-    r = (0.02 * rng.standard_normal((days, stocks))).astype(np.float32)
-    r[0] = np.nan
-    r[rng.random(r.shape) < 0.05] = np.nan
-    tradable = rng.random(r.shape) < 0.9
-    tradable[:3] = False
-    value = np.exp(rng.standard_normal(r.shape)).astype(np.float32)
-    known = np.where(tradable, r, np.nan)
-    market = np.full(days, np.nan)
-    market[3:] = np.log1p(np.nanmean(known[3:].astype(float), axis=1))
-    calendar = [date(2015, 1, 5) + timedelta(days=i) for i in range(days)]
-    return Screen(r, value, tradable, tradable, market), calendar
+    close = rng.uniform(10, 40, stocks) * np.exp(
+        np.cumsum(0.02 * rng.standard_normal((days, stocks)), axis=0)
+    )
+    close[rng.random(close.shape) < 0.05] = np.nan
+    volume = 1000 * np.exp(rng.standard_normal(close.shape))
+    grid = grid_of(close[first:], date(2015, 1, 5) + timedelta(days=first), volume=volume[first:])
+    return check_rows(grid, OPTIONS)
 
 
 def test_regime_columns_equal_loops() -> None:
-    screen, calendar = screen_of()
-    out = regime_columns(screen, calendar)
-    day = 290
-    market = screen.market
-    known = np.where(screen.tradable, screen.return_1d, np.nan).astype(float)
+    prices = prices_of()
+    out = regime_columns(prices)
+    day = 299
+    market = prices.market
+    known = np.where(prices.tradable, prices.return_1d, np.nan).astype(float)
     for span in (5, 20, 60, 250):
         np.testing.assert_allclose(
             out[f"regime_return_{span}d"][day], market[day - span + 1 : day + 1].mean(), rtol=1e-5
@@ -52,16 +54,15 @@ def test_regime_columns_equal_loops() -> None:
         out["regime_drawdown_250d"][day], level[day] - level[day - 249 : day + 1].max(), atol=1e-7
     )
     value = np.array(
-        [v[t].mean(dtype=float) for v, t in zip(screen.mean_value, screen.tradable, strict=True) if t.any()]
+        [v[t].mean(dtype=float) for v, t in zip(prices.mean_value, prices.tradable, strict=True) if t.any()]
     )
     np.testing.assert_allclose(
-        out["regime_activity_60d"][day], np.log(value[day - 3] / value[day - 62 : day - 2].mean()), rtol=1e-4
+        out["regime_activity_60d"][day], np.log(value[-1] / value[-60:].mean()), rtol=1e-4
     )
 
 
 def test_the_calendar_is_known_on_every_day_and_nothing_is_infinite() -> None:
-    screen, calendar = screen_of(days=10)
-    out = regime_columns(screen, calendar)
+    out = regime_columns(prices_of(days=10))
     assert np.array_equal(out["regime_weekday"][:3], np.float32([0, 0.25, 0.5]))
     np.testing.assert_allclose(out["regime_month_cos"], 1)
     assert all(v.dtype == np.float32 and not np.isinf(v).any() for v in out.values())
@@ -69,12 +70,11 @@ def test_the_calendar_is_known_on_every_day_and_nothing_is_infinite() -> None:
 
 
 def test_where_the_data_begins_moves_no_bit_of_a_day_with_whole_windows() -> None:
-    screen, calendar = screen_of(days=420)
-    whole = regime_columns(screen, calendar)
     cut = 57
-    later = regime_columns(Screen(*(part[cut:] for part in vars(screen).values())), calendar[cut:])
+    whole, later = regime_columns(prices_of(days=420)), regime_columns(prices_of(days=420, first=cut))
+    # Besides the windows of 250 days: 20 of traded values, which say who is tradable.
     for name, values in later.items():
-        np.testing.assert_array_equal(values[250:], whole[name][cut + 250 :], err_msg=name)
+        np.testing.assert_array_equal(values[270:], whole[name][cut + 270 :], err_msg=name)
 
 
 def test_a_drawdown_is_unknown_until_three_quarters_of_its_days_exist() -> None:

@@ -7,6 +7,8 @@ from atft.features.relative import (
     PEERS,
     VS_MARKET,
     VS_SECTOR,
+    day_means,
+    group_sums,
     relative_features,
     relative_names,
 )
@@ -60,3 +62,23 @@ def test_a_day_with_one_stock_has_no_peers() -> None:
     out = relative_features(base, np.ones((1, 1), dtype=bool), np.zeros((1, 1), np.int32), 1)
     assert np.isnan(out["x_peers_return_1d"]).all()
     assert (out["x_return_5d_vs_market"] == 0).all()
+
+
+def test_day_means_count_what_is_known_and_counts() -> None:
+    values = np.array([[1, 2, np.nan, 4], [np.nan, 1, 1, 1.0]])
+    count = np.array([[True, True, True, False], [True, False, False, False]])
+    assert np.array_equal(day_means(values, count), [1.5, np.nan], equal_nan=True)
+
+
+def test_a_stock_without_a_value_leaves_no_trace_in_the_bits_of_a_mean() -> None:
+    values = np.random.default_rng(0).standard_normal((5, 40))
+    wide = np.insert(values, [0, 7, 40], np.nan, axis=1)
+    few, many = np.ones(values.shape, dtype=bool), np.ones(wide.shape, dtype=bool)
+    assert np.array_equal(day_means(values, few), day_means(wide, many))
+
+
+def test_group_sums_pass_over_stocks_without_a_group() -> None:
+    values, group = np.array([[1.0, 2, 4, np.nan]]), np.array([[0, 1, -1, 1]])
+    total, n = group_sums(values, np.ones((1, 4), dtype=bool), group, 3)
+    assert np.array_equal(total, [[1, 2, 0]])
+    assert np.array_equal(n, [[1, 1, 0]])

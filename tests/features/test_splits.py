@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import small_prices
 from atft.features import splits
 from atft.features.prices import PriceGrid
 from atft.features.splits import RATIOS, Split, adjust_splits, find_splits, named_splits
@@ -16,13 +17,8 @@ PRICES = ("open", "high", "low", "close")
 
 
 def grid_of(table: dict[str, np.ndarray]) -> PriceGrid:
-    clean = {n: v.astype(np.float32) for n, v in table.items()}
-    clean["open"][clean["open"] == 0] = np.nan
-    days, stocks = clean["close"].shape
-    first = np.datetime64("2014-01-01")
-    calendar = [d.astype(object) for d in first + np.arange(days)]
-    codes = [f"s{i}" for i in range(stocks)]
-    return PriceGrid(calendar, codes, sector=np.full((days, stocks), -1, np.int32), sectors=[], **clean)
+    opened = np.where(table["open"] == 0, np.nan, table["open"])
+    return small_prices.grid_of(first=date(2014, 1, 1), **(table | {"open": opened}))
 
 
 def split(table: dict[str, np.ndarray], day: int, stock: int, ratio: Fraction, shares: bool = True) -> None:

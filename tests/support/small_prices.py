@@ -1,13 +1,16 @@
-"""A price file of four rows, read into a grid or declined."""
+"""A price file of four rows, read into a grid or declined; grids of given closes."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
+from atft.features.price_file import PRICES
 from atft.features.prices import PriceGrid, read_prices
 
 
@@ -26,13 +29,27 @@ def small(**columns: list[object]) -> pl.DataFrame:
     return pl.DataFrame({n: v for n, v in (table | columns).items() if v is not None})
 
 
-def read(
-    tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options: str
-) -> tuple[PriceGrid, dict[str, int]]:
+def grid_of(close: Any, first: date = date(2015, 1, 1), **columns: np.ndarray) -> PriceGrid:
+    """Closes [days, stocks] as a grid of consecutive days and codes s0, s1, ...; other prices equal the close."""
+    close = np.asarray(close, dtype=np.float32)
+    close = close.reshape(len(close), -1)
+    prices: dict[str, Any] = {n: columns.get(n, close).astype(np.float32) for n in PRICES} | {"close": close}
+    days, stocks = close.shape
+    return PriceGrid(
+        path=Path("p.parquet"),
+        calendar=[first + timedelta(days=i) for i in range(days)],
+        codes=[f"s{i}" for i in range(stocks)],
+        sector=np.full((days, stocks), -1, dtype=np.int32),
+        sectors=[],
+        exclusions={},
+        **prices,
+    )
+
+
+def read(tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options: str) -> PriceGrid:
     path = tmp_path / name
     frame.write_csv(path) if path.suffix == ".csv" else frame.write_parquet(path)
-    exclusions: dict[str, int] = {}
-    return read_prices(path, FeatureOptions(**options), exclusions), exclusions
+    return read_prices(path, FeatureOptions(**options))
 
 
 def refusal(tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options: str) -> str:
