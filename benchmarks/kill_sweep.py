@@ -27,7 +27,7 @@ import optuna
 import torch
 
 from atft.search.question.options import SweepOptions, read_sweep
-from atft.search.study.budget import owed
+from atft.search.study.budget import due_for_retry
 from atft.search.study.outcome import finished, is_surplus
 from atft.search.study.study import open_study
 
@@ -177,7 +177,7 @@ def findings(sweep: SweepOptions, loads: Callable[[Path], bool] = loads) -> dict
         "failed on the way": sum(t.state.name == "FAIL" and not is_surplus(t) for t in trials),
         "checkpoints": len(checkpoints),
         "budget missed by": abs(len(finished(trials)) - sweep.n_trials),
-        "lost": len(begun - set(origins)) + len(owed(trials, sweep.max_retry)),
+        "lost": len(begun - set(origins)) + len(due_for_retry(trials, sweep.max_retry)),
         "doubled": sum(n - 1 for n in (*origins.values(), *successors.values())),
         "left running": sum(t.state.name in ("RUNNING", "WAITING") for t in trials),
         "surplus that trained": sum(is_surplus(t) for t in trained),

@@ -69,7 +69,7 @@ def best_config(seen: Overview, sweep: "SweepOptions", path: Path | None) -> str
     Raises:
         InputError: the trial's directory is not on this machine.
     """
-    from atft.search.trial.files import CONFIG
+    from atft.search.trial.record import CONFIG
 
     own = seen.directory / f"trial_{seen.best_number}" / CONFIG
     if not own.is_file():

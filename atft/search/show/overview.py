@@ -14,7 +14,7 @@ from atft.search.question.space import in_order
 from atft.search.study.deflation import Deflated, deflate
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
 from atft.search.study.owner import is_gone
-from atft.search.trial.files import read_json
+from atft.search.trial.record import read_json
 
 if TYPE_CHECKING:
     import optuna
@@ -33,7 +33,7 @@ class RunningTrial:
     number: int
     host: str
     pid: int
-    phase: str
+    activity: str
     """training, validating, or preparing before its first epoch."""
     epoch: float
     """Epochs done, fractions included."""
@@ -125,7 +125,7 @@ def _running(trial: "FrozenTrial", root: Path, now: float) -> RunningTrial:
         number=trial.number,
         host=str(owner.get("host", "")),
         pid=int(owner.get("pid", 0)),
-        phase=str(said.get("phase", "preparing")),
+        activity=str(said.get("activity", "preparing")),
         epoch=epoch,
         epochs=epochs,
         metric=float(metric) if metric is not None else None,

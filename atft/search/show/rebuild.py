@@ -38,8 +38,8 @@ def run(arguments: list[str]) -> int:
 
     from atft.search.question.identity import identify
     from atft.search.question.options import read_sweep
+    from atft.search.study.files import publish_study_files
     from atft.search.study.study import describe, open_storage, study_directory
-    from atft.search.trial.files import publish_study_files
 
     changes = {"storage": given.storage} if given.storage else {}
     sweep = read_sweep(given.config, **changes)
@@ -68,7 +68,7 @@ def read_trials(directory: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: no trial left anything there, or the trials are of more than one study.
     """
-    from atft.search.trial.files import read_trial
+    from atft.search.trial.record import read_trial
 
     found = [held for place in directory.glob("trial_*") if (held := read_trial(place)) is not None]
     if not found:

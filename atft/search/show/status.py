@@ -94,13 +94,13 @@ def _running_table(trials: list[RunningTrial], metric: str) -> "RenderableType":
     table = Table(box=box.SIMPLE, pad_edge=False)
     # Short heads: the table fits a terminal of 80 columns.
     short = metric.rpartition("/")[2]
-    for name in ("trial", "process", "phase", "epoch", short, "ep/min", "left", "heard"):
-        table.add_column(name, justify="left" if name in ("process", "phase") else "right")
+    for name in ("trial", "process", "activity", "epoch", short, "ep/min", "left", "heard"):
+        table.add_column(name, justify="left" if name in ("process", "activity") else "right")
     for trial in trials:
         table.add_row(
             str(trial.number),
             f"{trial.host}:{trial.pid}",
-            trial.phase if trial.alive else f"{trial.phase}, silent",
+            trial.activity if trial.alive else f"{trial.activity}, silent",
             f"{trial.epoch:.1f}/{trial.epochs}" if trial.epochs else "-",
             "-" if trial.metric is None else f"{trial.metric:+.4f}",
             "-" if trial.epochs_per_minute is None else f"{trial.epochs_per_minute:.1f}",

@@ -20,8 +20,8 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.study.budget import owed, point_of, retry_attributes, slots_left
-from atft.search.study.outcome import Outcome, finished, is_surplus
+from atft.search.study.budget import due_for_retry, point_of, retry_attributes, slots_left
+from atft.search.study.outcome import Outcome, is_surplus
 from atft.search.study.owner import Owner, is_gone
 
 UNOWNED_SECONDS = 15
@@ -68,7 +68,7 @@ def reconcile(
         orphaned = gone(owner) if owner is not None else _age(trial) > timedelta(seconds=patience)
         if orphaned and fail(study, trial):
             failed.append(trial.number)
-    return Reconciled(failed, enqueue_owed(study, n_trials, max_retry))
+    return Reconciled(failed, enqueue_retries(study, n_trials, max_retry))
 
 
 def fail(study: optuna.Study, trial: FrozenTrial, **attributes: object) -> bool:
@@ -87,12 +87,12 @@ def fail(study: optuna.Study, trial: FrozenTrial, **attributes: object) -> bool:
         return False
 
 
-def enqueue_owed(study: optuna.Study, n_trials: int, max_retry: int) -> list[int]:
+def enqueue_retries(study: optuna.Study, n_trials: int, max_retry: int) -> list[int]:
     """Enqueue the retry of each failed trial that is due one, while slots are left; the numbers of the failed."""
     trials = study.get_trials(deepcopy=False)
     waiting = [t for t in trials if t.state == TrialState.WAITING and not is_surplus(t)]
     free = slots_left(trials, n_trials) - len(waiting)
-    due = owed(trials, max_retry)[: max(free, 0)]
+    due = due_for_retry(trials, max_retry)[: max(free, 0)]
     for trial in due:
         study.enqueue_trial(point_of(trial), user_attrs=retry_attributes(trial, max_retry))
     return [t.number for t in due]
@@ -106,16 +106,6 @@ def drop_waiting_retries(study: optuna.Study) -> None:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         if "retry_of" in trial.user_attrs:
             fail(study, trial, outcome=Outcome.SURPLUS)
-
-
-def may_ask(study: optuna.Study, n_trials: int) -> bool:
-    """Whether a slot is free: then the next trial that Optuna gives is likely to be claimed."""
-    return slots_left(study.get_trials(deepcopy=False), n_trials) > 0
-
-
-def is_done(study: optuna.Study, n_trials: int) -> bool:
-    """Whether the budget is spent: as many trials have finished as were asked for."""
-    return len(finished(study.get_trials(deepcopy=False))) >= n_trials
 
 
 def _age(trial: FrozenTrial) -> timedelta:

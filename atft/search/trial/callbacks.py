@@ -104,7 +104,7 @@ class Heartbeat(pl.Callback):
     ) -> None:
         self.place, self.metric, self.labels = directory / PROGRESS, metric, labels
         self.fold, self.folds = fold, folds
-        self.phase = "preparing"
+        self.activity = "preparing"
         self._started = time.time()
         self._published = self._trained_since = 0.0
         self._values: list[float] = []
@@ -112,19 +112,19 @@ class Heartbeat(pl.Callback):
         self._epochs = self._step = 0
         self.publish()
 
-    def publish(self, phase: str | None = None) -> None:
+    def publish(self, activity: str | None = None) -> None:
         """Write the file now.
 
         Args:
-            phase: preparing, training, validating, or how the trial ended; None for the present one.
+            activity: preparing, training, validating, or how the trial ended; None for the present one.
         """
-        self.phase = phase or self.phase
+        self.activity = activity or self.activity
         self._published = time.monotonic()
         minutes = (time.monotonic() - self._trained_since) / 60 if self._trained_since else 0.0
         done = self._epoch - self._first_epoch
         content = {
             **self.labels,
-            "phase": self.phase,
+            "activity": self.activity,
             "epoch": round(self.fold * self._epochs + self._epoch, 3),
             "epochs": self.folds * self._epochs,
             "fold": self.fold,
@@ -151,13 +151,13 @@ class Heartbeat(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.phase, self._step = "training", trainer.global_step
+        self.activity, self._step = "training", trainer.global_step
         blocks = len(trainer.train_dataloader.plan)  # type: ignore[union-attr]
         self._epoch = trainer.current_epoch + (batch_idx + 1) / max(blocks, 1)
         self._beat()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any, **__: Any) -> None:
-        self.phase = "validating"
+        self.activity = "validating"
         self._beat()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,20 +1,18 @@
 """Why a trial fails, in five classes that say who has to act.
 
 ===========  ======================================================================================
-``config``   the point or the base config: a value that is refused, a loss that does not stay finite,
-             scores that collapse, an objective that is no number. Training again gives the same
+``config``   the point or the base config: an invalid value, a loss that does not stay finite, scores
+             that collapse, an objective that is no number. Training again gives the same
 ``data``     the panel, the cache or the disk
 ``memory``   the device or the machine is full: a smaller batch may fit
 ``time``     the trial's wall clock ran out before its first value
 ``code``     everything else is a bug, of this program or of a class that the config names
 ===========  ======================================================================================
 
-The class is decided by the exception's type, and where one type serves several (`InputError`), by the module
-of ours that raised it.
+The type of the exception decides; for an `InputError`, which has several causes, the module that raised it.
 """
 
 import traceback
-from collections.abc import Iterator
 from typing import Literal, get_args
 
 from atft.errors import InputError, RunFailed
@@ -44,12 +42,12 @@ OF_DATA = (
     "atft.publish",
     "atft.trading_days",
 )
-"""Modules that refuse what lies on the disk; all others refuse what stands in the configuration."""
+"""Modules whose `InputError` is about files on the disk; that of all others is about the configuration."""
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "OutOfMemory", "MemoryError")
 """Names of torch's, our own and Python's exceptions; by name, since nothing that reads a study imports torch."""
 
-LONGEST_REASON = 400
+MAX_REASON_CHARACTERS = 400
 
 
 class TrialFailed(Exception):
@@ -85,35 +83,29 @@ def classify(error: BaseException) -> FailureClass:
     return "code"
 
 
-def reason_of(error: BaseException) -> str:
-    """What an exception says, in one line; with its type where the type says more than that the user erred."""
+def describe_error(error: BaseException) -> str:
+    """An exception's message in one line, with its type where it is not one of our own."""
     if isinstance(error, TrialFailed):
         return error.reason
-    said = " ".join(str(error).split())
-    own = isinstance(error, InputError | RunFailed) and said
-    text = said if own else f"{type(error).__name__}: {said}".strip(": ")
-    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
+    text = " ".join(str(error).split())
+    if not text or not isinstance(error, InputError | RunFailed):
+        text = f"{type(error).__name__}: {text}".strip(": ")
+    return text if len(text) <= MAX_REASON_CHARACTERS else text[: MAX_REASON_CHARACTERS - 1] + "…"
 
 
 def _is_memory(error: BaseException) -> bool:
     if any(kind.__name__ in OUT_OF_MEMORY for kind in type(error).__mro__):
         return True
-    # torch's allocator on the processor raises a plain RuntimeError.
+    # torch's CPU allocator raises a plain RuntimeError.
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
-def _raised_in(error: BaseException) -> str:
-    """The module of ours that raised an exception first, before others passed it on in their own words."""
-    deepest = ""
-    for link in _chain(error):
-        for frame, _ in traceback.walk_tb(link.__traceback__):
-            name = str(frame.f_globals.get("__name__", ""))
-            if name.startswith("atft."):
-                deepest = name
-    return deepest
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _raised_in(error: BaseException | None) -> str:
+    """The module of atft that raised an exception first, before others raised it again in their own words."""
+    module = ""
     while error is not None:
-        yield error
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            name = str(frame.f_globals.get("__name__", ""))
+            module = name if name.startswith("atft.") else module
         error = error.__cause__ or error.__context__
+    return module

@@ -25,10 +25,11 @@ from atft.data.opened import OpenedCaches
 from atft.errors import InputError
 from atft.search.question.identity import data_digest
 from atft.search.question.options import SweepOptions
+from atft.search.study.files import study_labels
 from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import PROGRESS, EpochEnd, Heartbeat, TrialPruning
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import TRIAL, digests_of, study_labels
+from atft.search.trial.record import TRIAL, receipt_digests
 from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_again
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def fit(
     cli.datamodule.opened = OPENED
     record, receipt = cli.record, cli.record.receipt
     record.to_write = ()
-    receipt.digests |= digests_of(study_labels(plan.trial.study))
+    receipt.digests |= receipt_digests(study_labels(plan.trial.study))
     receipt.retries += plan.retries
     previous = None
     if retried_from is not None:

@@ -1,34 +1,60 @@
-"""What a failed trial left to go on from: its last checkpoint, and the values of the epochs up to it.
+"""Where a retry goes on: the last checkpoint of the failed trial, and the values of the epochs up to it.
 
 A process that is killed may have published an epoch's metrics and not its checkpoint, so the checkpoint decides how
-far the trial had come. What is damaged is not used: the trial then starts from the beginning, and its receipt says
-why.
+far the trial had come. A damaged one is not used: the trial then starts from the beginning; its receipt says why.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
 from atft.search.study.outcome import Outcome
-from atft.search.trial.files import read_json
+from atft.search.trial.record import read_json
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 LAST = "last.ckpt"
 
 
 class PreviousRun(NamedTuple):
-    """What a failed trial left to go on from."""
+    """A failed run, as far as it can be continued."""
 
     directory: Path
     history: list[dict[str, Any]]
     """Metrics of the epochs that were over at its last checkpoint."""
     over: bool
-    """It had ended by itself; only its value was not told."""
+    """It had ended by itself; only its value did not reach the study."""
+
+
+def retried_from(trials: "Sequence[FrozenTrial]", number: int, root: Path) -> Path | None:
+    """The directory of the trial whose last checkpoint a retry continues.
+
+    Args:
+        trials: all of the study's.
+        number: the trial that begins.
+        root: folder of all runs on this machine.
+
+    Returns:
+        The directory of its nearest ancestor with a ``last.ckpt``; None for no retry, for one whose ancestors
+        left no checkpoint here (they ran on another machine, or not for an epoch), and where the batch was
+        halved since: a schedule counts steps. Then it trains from the start, with the same values.
+    """
+    by_number = {t.number: t for t in trials}
+    trial = by_number[number]
+    halved = trial.user_attrs.get("halved_batch")
+    while "retry_of" in trial.user_attrs:
+        trial = by_number[trial.user_attrs["retry_of"]]
+        if trial.user_attrs.get("halved_batch") != halved:
+            return None
+        directory = root / str(trial.user_attrs.get("directory", "nowhere"))
+        if (directory / LAST).exists() or any(directory.glob(f"fold_*/{LAST}")):
+            return directory
+    return None
 
 
 def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRun | None:
@@ -36,27 +62,29 @@ def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRu
 
     Args:
         directory: the failed run's.
-        alarms: gets a line where something lies there that cannot be used.
+        alarms: gets a line where files are there that cannot be used.
         epochs: of a whole run.
     """
     path = directory / LAST
     if not path.exists():
         return None  # it ended within its first epoch
-    metrics = read_json(directory / "metrics.json")
+    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+
+    metrics = read_json(directory / "metrics.json") or {}
     try:
         progress = read_checkpoint(path)["loops"]["fit_loop"]["epoch_progress"]
         done = int(progress["current"]["processed"])  # the checkpoint may be of the middle of the next one
         receipt = read_receipt(directory)
     except (InputError, OSError, ValueError, KeyError, TypeError) as error:
-        alarms.append(
-            f"{path} cannot be used, training starts from the beginning: {' '.join(str(error).split())}"
-        )
+        reason = " ".join(str(error).split())
+        alarms.append(f"{path} cannot be used, training starts from the beginning: {reason}")
         return None
-    epochs_held = (metrics or {}).get("epochs", [])
     history = [
-        {k: math.nan if v is None else v for k, v in e.items()} for e in epochs_held if e["epoch"] < done
+        {k: math.nan if v is None else v for k, v in epoch.items()}
+        for epoch in metrics.get("epochs", [])
+        if epoch["epoch"] < done
     ]
-    if [e["epoch"] for e in history] != list(range(done)):
+    if [epoch["epoch"] for epoch in history] != list(range(done)):
         alarms.append(
             f"{directory}: metrics.json lacks epochs of last.ckpt; training starts from the beginning"
         )
@@ -66,7 +94,7 @@ def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRu
 
 
 def report_again(trial: "optuna.Trial", history: list[dict[str, Any]], metric: str) -> None:
-    """Tell the study the values of the epochs that a failed trial had finished."""
+    """Report to the study the values of the epochs that a failed trial had finished."""
     for epoch in history:
         if metric in epoch:
             trial.report(float(epoch[metric]), step=int(epoch["epoch"]))

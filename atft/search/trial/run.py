@@ -2,8 +2,7 @@
 
 The objective is the metric at the epoch that the run selected by that metric, or the mean of that over purged
 folds. A trial whose wall clock (``limits.minutes``) runs out ends with its epoch and counts with what it has; one
-without a value by then, or with folds still to train, fails for time. The clock starts anew with each retry.
-Whatever ends a trial is written into its ``trial.json`` before the study is told.
+without a value by then, or with folds still to train, fails for time. The clock starts again with each retry.
 """
 
 import math
@@ -16,77 +15,59 @@ import optuna
 
 from atft.callbacks.record.receipt import Receipt, publish_json, write_receipt
 from atft.data.loader import LoaderOptions
-from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.config import trial_config
 from atft.search.question.folds import fold_splits
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import suggest
-from atft.search.trial.account import TrialAccount
-from atft.search.trial.callbacks import Heartbeat
+from atft.search.study.files import study_labels
+from atft.search.study.study import study_directory
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import CONFIG, digests_of, make_trial_directory, study_labels
 from atft.search.trial.fit import OPENED, RunPlan, fit
+from atft.search.trial.record import CONFIG, TrialRecord, receipt_digests
 
-SMALLEST_BATCH = 4
+MIN_BATCH_STOCK_DAYS = 4
 
 
 def run_trial(
-    sweep: SweepOptions,
-    study: optuna.Study,
-    trial: optuna.Trial,
-    directory: Path,
-    retried_from: Path | None,
-    *,
-    stop: Callable[[], bool],
+    sweep: SweepOptions, trial: optuna.Trial, retried_from: Path | None, stop: Callable[[], bool]
 ) -> float:
-    """Train one trial in this process and return its objective.
+    """Train one trial in this process, in ``<root>/<study>/trial_<n>``, and return its objective.
 
     Args:
         sweep: space, base config, metric, folds and limits.
-        study: the trial's.
         trial: running; its point is drawn here.
-        directory: ``<root>/<study>/trial_<n>``; made here.
         retried_from: directory of the failed trial whose place this one takes, to go on from its last checkpoint.
-        stop: asked before training and after each epoch; True ends the trial, resumable.
+        stop: called before training and after each epoch; True ends the trial, resumable.
 
     Raises:
         optuna.TrialPruned: it is not worth going on.
         TrialFailed: it has no value, for a reason of one of five classes.
         Interrupted: ``stop`` said so.
     """
-    labels = study_labels(study)
-    try:
-        make_trial_directory(directory, labels)
-    except InputError as error:
-        raise TrialFailed("data", str(error)) from error
     point = suggest(trial, sweep.space)
-    marks = {**labels, "trial": trial.number}
-    folds = sweep.folds or 1
-    heartbeat = Heartbeat(directory, sweep.metric, marks, folds=folds)
-    with TrialAccount(directory, labels, trial, heartbeat) as account:
+    directory = study_directory(sweep) / f"trial_{trial.number}"
+    with TrialRecord(directory, trial, sweep) as record:
         if stop():
             raise Interrupted("interrupted by the user before training")
-        check_frozen(sweep, study)
-        plan = plan_of(sweep, trial, point, heartbeat, stop)
+        check_frozen(sweep, trial.study)
+        config, retries = run_config(sweep, point, bool(trial.user_attrs.get("halved_batch")))
+        minutes = sweep.limits.minutes
+        deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        plan = RunPlan(sweep, trial, config, record.heartbeat, stop, deadline, retries)
         train = fit if sweep.folds is None else mean_over_folds
-        account.value = train(plan, directory, retried_from)
-    assert account.value is not None
-    return account.value
+        record.value = value = train(plan, directory, retried_from)
+    return value
 
 
-def plan_of(
-    sweep: SweepOptions,
-    trial: optuna.Trial,
-    point: dict[str, Any],
-    heartbeat: Heartbeat,
-    stop: Callable[[], bool],
-) -> RunPlan:
-    """Compose what the training runs of a trial are to do.
+def run_config(
+    sweep: SweepOptions, point: dict[str, Any], halved_batch: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Compose the configuration of a trial's training runs, and what their receipts say of a halved batch.
 
-    Early stopping watches the sweep's metric as selection does, an end after an epoch is not held up by
-    ``trainer.min_epochs``, and validation draws no pictures unless the sweep's ``fixed`` asks for them.
+    Early stopping watches the sweep's metric as selection does, ``trainer.min_epochs`` does not delay an end after
+    an epoch, and validation draws no figures unless the sweep's ``fixed`` asks for them.
     """
     config = trial_config(sweep, point)
     mode = "max" if sweep.direction == "maximize" else "min"
@@ -94,15 +75,12 @@ def plan_of(
     config.get("trainer", {}).pop("min_epochs", None)
     if "validation_figures.every" not in sweep.fixed:
         config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
-    retries = []
-    if trial.user_attrs.get("halved_batch"):
-        loader = config.setdefault("data", {}).setdefault("loader", {})
-        asked = int(loader.get("batch_size", LoaderOptions().batch_size))
-        loader["batch_size"] = max(SMALLEST_BATCH, asked // 2)
-        retries = [{"why": "out of memory", "batch_size": asked, "retried_with": loader["batch_size"]}]
-    minutes = sweep.limits.minutes
-    deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    return RunPlan(sweep, trial, config, heartbeat, stop, deadline, retries)
+    if not halved_batch:
+        return config, []
+    loader = config.setdefault("data", {}).setdefault("loader", {})
+    before = int(loader.get("batch_size", LoaderOptions().batch_size))
+    loader["batch_size"] = max(MIN_BATCH_STOCK_DAYS, before // 2)
+    return config, [{"why": "out of memory", "batch_size": before, "retried_with": loader["batch_size"]}]
 
 
 def mean_over_folds(plan: RunPlan, directory: Path, retried_from: Path | None) -> float:
@@ -154,7 +132,7 @@ def _publish_folds(
     retried_from: Path | None,
 ) -> None:
     """Write the folds that are trained into the trial's own metrics and receipt."""
-    metric, digests = plan.sweep.metric, digests_of(study_labels(plan.trial.study))
+    metric, digests = plan.sweep.metric, receipt_digests(study_labels(plan.trial.study))
     final = {metric: math.fsum(values) / len(values)}
     folds = [{"fold": i, "split": splits[i], metric: v} for i, v in enumerate(values)]
     publish_json(directory / "metrics.json", {"final": final, "folds": folds, "digests": digests})

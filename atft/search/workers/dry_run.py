@@ -81,12 +81,11 @@ def _train_one(sweep: SweepOptions) -> "FrozenTrial":
     from atft.commands.train import build
     from atft.search.question.config import trial_config
     from atft.search.study.study import open_study
-    from atft.search.trial.run import run_trial
     from atft.search.workers.worker import run_next
 
     study = open_study(sweep)
     build("fit", trial_config(sweep, {}), quiet=True).datamodule.prepare_data()
-    run_next(sweep, study, run_trial, lambda: False)
+    run_next(sweep, study, lambda: False)
     return study.trials[0]
 
 

@@ -213,7 +213,7 @@ class Supervisor:
                     self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _conclude(self) -> int:
-        from atft.search.trial.files import publish_study_files
+        from atft.search.study.files import publish_study_files
 
         if not self.interrupts and self.failure is None:
             drop_waiting_retries(self.study)

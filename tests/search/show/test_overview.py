@@ -45,13 +45,13 @@ def test_a_running_trial_tells_its_epoch_its_pace_and_its_end(
     sweep = make_sweep(n_trials=4)
     study = make_study(values=[0.01], running=1)
     said: dict[str, Any] = {
-        "phase": "training", "epoch": 2.5, "epochs": 10, "metric": 0.02, "epochs_per_minute": 5.0, "time": 1000.0
+        "activity": "training", "epoch": 2.5, "epochs": 10, "metric": 0.02, "epochs_per_minute": 5.0, "time": 1000.0
     }  # fmt: skip
     place = Path(sweep.root) / "small" / "trial_1"
     place.mkdir(parents=True)
     (place / "progress.json").write_text(json.dumps(said))
     (trial,) = overview(study, sweep, now=1010.0).running
-    assert (trial.number, trial.phase, trial.epoch, trial.epochs, trial.metric) == (
+    assert (trial.number, trial.activity, trial.epoch, trial.epochs, trial.metric) == (
         1,
         "training",
         2.5,
@@ -80,7 +80,7 @@ def test_a_half_written_progress_file_is_as_good_as_none(
     place.mkdir(parents=True)
     (place / "progress.json").write_text('{"epoch": 1')
     (trial,) = overview(make_study(running=1), sweep).running
-    assert trial.phase == "preparing" and trial.epochs_per_minute is None and trial.seconds_left is None
+    assert trial.activity == "preparing" and trial.epochs_per_minute is None and trial.seconds_left is None
 
 
 def test_the_budget_is_the_one_that_the_study_was_last_started_with(

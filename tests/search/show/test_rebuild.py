@@ -12,9 +12,10 @@ from atft.errors import InputError
 from atft.search.question.identity import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.rebuild import read_trials, restore, run
+from atft.search.study.files import study_labels
 from atft.search.study.outcome import Outcome, outcome_of
 from atft.search.study.study import open_study, study_directory
-from atft.search.trial.files import publish_trial, study_labels
+from atft.search.trial.record import publish_trial
 
 
 @pytest.fixture

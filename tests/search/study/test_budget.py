@@ -8,15 +8,10 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 
-from atft.search.study.budget import (
-    claim,
-    claims,
-    owed,
-    retry_attributes,
-)
+from atft.search.study.budget import due_for_retry, may_train, reserve_slot, retry_attributes, slots_left
 from atft.search.study.outcome import Outcome, finished, is_surplus, outcome_of
 from atft.search.study.owner import Owner
-from atft.search.study.reconcile import enqueue_owed, may_ask, reconcile
+from atft.search.study.reconcile import enqueue_retries, reconcile
 from atft.search.study.sqlite_lock import one_at_a_time
 
 STATES = {
@@ -41,21 +36,21 @@ def trial(number: int, state: str, **attributes: object) -> optuna.trial.FrozenT
 
 def test_a_trial_trains_while_the_others_leave_it_a_slot() -> None:
     trials = [trial(0, "done"), trial(1, "pruned"), trial(2, "running")]
-    assert claims(trials, 2, n_trials=3, max_retry=0)
-    assert not claims(trials, 2, n_trials=2, max_retry=0)
+    assert may_train(trials, 2, n_trials=3, max_retry=0)
+    assert not may_train(trials, 2, n_trials=2, max_retry=0)
 
 
 def test_a_running_or_waiting_trial_keeps_its_slot_from_those_that_came_after_it() -> None:
     trials = [trial(0, "running"), trial(1, "waiting"), trial(2, "running")]
-    assert not claims(trials, 2, n_trials=2, max_retry=0)
-    assert claims(trials, 0, n_trials=2, max_retry=0)
+    assert not may_train(trials, 2, n_trials=2, max_retry=0)
+    assert may_train(trials, 0, n_trials=2, max_retry=0)
 
 
 def test_a_failed_trial_frees_its_slot_and_one_that_is_due_a_retry_keeps_it() -> None:
     trials = [trial(0, "crash"), trial(1, "running")]
-    assert claims(trials, 1, n_trials=1, max_retry=0)
-    assert not claims(trials, 1, n_trials=1, max_retry=1)
-    assert claims([trial(0, "config"), trial(1, "running")], 1, n_trials=1, max_retry=1)
+    assert may_train(trials, 1, n_trials=1, max_retry=0)
+    assert not may_train(trials, 1, n_trials=1, max_retry=1)
+    assert may_train([trial(0, "config"), trial(1, "running")], 1, n_trials=1, max_retry=1)
 
 
 def test_of_two_retries_of_one_trial_the_later_is_surplus() -> None:
@@ -64,13 +59,13 @@ def test_of_two_retries_of_one_trial_the_later_is_surplus() -> None:
         trial(1, "done", retry_of=0, attempt=1),
         trial(2, "running", retry_of=0, attempt=1),
     ]
-    assert not claims(trials, 2, n_trials=9, max_retry=2)
+    assert not may_train(trials, 2, n_trials=9, max_retry=2)
 
 
 def test_a_retry_that_a_race_made_surplus_is_due_again() -> None:
     lost = trial(1, "crash", retry_of=0, attempt=1, outcome="surplus")
-    assert [t.number for t in owed([trial(0, "crash"), lost], max_retry=1)] == [0]
-    assert owed([trial(0, "crash"), trial(1, "running", retry_of=0, attempt=1)], max_retry=1) == []
+    assert [t.number for t in due_for_retry([trial(0, "crash"), lost], max_retry=1)] == [0]
+    assert due_for_retry([trial(0, "crash"), trial(1, "running", retry_of=0, attempt=1)], max_retry=1) == []
 
 
 @pytest.mark.parametrize(
@@ -107,11 +102,11 @@ def test_a_trial_that_never_began_is_enqueued_again_only_if_it_had_a_point_of_it
     assert retry_attributes(asked, max_retry=2) == {"retry_of": asked.number, "attempt": 2}
 
 
-def test_a_claim_that_fails_marks_the_trial_as_surplus() -> None:
+def test_a_trial_that_may_not_train_is_marked_as_surplus() -> None:
     study = optuna.create_study()
     first, second = study.ask(), study.ask()
-    assert claim(study, first, n_trials=1, max_retry=0)
-    assert not claim(study, second, n_trials=1, max_retry=0)
+    assert reserve_slot(study, first, n_trials=1, max_retry=0)
+    assert not reserve_slot(study, second, n_trials=1, max_retry=0)
     assert [is_surplus(t) for t in study.trials] == [False, True]
 
 
@@ -138,7 +133,7 @@ class Host:
             yield
             self.reconcile(study)
             yield
-            if not may_ask(study, self.n_trials):
+            if slots_left(study.get_trials(deepcopy=False), self.n_trials) <= 0:
                 continue
             yield
             # What a reconciler has failed in the meantime is no longer ours.
@@ -151,7 +146,7 @@ class Host:
         yield
         own.set_user_attr("owner", {"pid": self.stepping})
         yield
-        if not claim(study, own, self.n_trials, self.max_retry):
+        if not reserve_slot(study, own, self.n_trials, self.max_retry):
             yield
             study.tell(own, state=TrialState.FAIL)
             return
@@ -243,8 +238,8 @@ def test_a_retry_continues_the_point_of_the_trial_that_failed() -> None:
         raise MemoryError
 
     study.optimize(crash, n_trials=1, catch=(MemoryError,))
-    assert enqueue_owed(study, n_trials=1, max_retry=1) == [0]
-    assert enqueue_owed(study, n_trials=1, max_retry=1) == []
+    assert enqueue_retries(study, n_trials=1, max_retry=1) == [0]
+    assert enqueue_retries(study, n_trials=1, max_retry=1) == []
     again = study.ask()
     assert again.suggest_float("x", 0, 1) == study.trials[0].params["x"]
     assert again.user_attrs == {"retry_of": 0, "attempt": 1}

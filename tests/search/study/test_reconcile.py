@@ -7,9 +7,10 @@ import pytest
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
+from atft.search.study.budget import slots_left
 from atft.search.study.outcome import failure_of
 from atft.search.study.owner import this_process
-from atft.search.study.reconcile import Reconciled, fail, may_ask, reconcile
+from atft.search.study.reconcile import Reconciled, fail, reconcile
 
 GONE = {**this_process(), "started": 1}
 
@@ -72,7 +73,7 @@ def test_a_point_is_given_up_after_max_retry() -> None:
     study = optuna.create_study()
     owned(study, GONE, attempt=2)
     assert reconcile(study, n_trials=5, max_retry=2) == Reconciled([0], [])
-    assert may_ask(study, n_trials=1)
+    assert slots_left(study.trials, n_trials=1) == 1
 
 
 def test_no_retry_is_enqueued_beyond_the_budget() -> None:

@@ -133,10 +133,10 @@ def test_the_heartbeat_says_how_far_a_trial_is_at_most_once_a_second(
         return held
 
     beat = Heartbeat(tmp_path, "val/rank_ic", {"study_id": "id1", "trial": 3}, fold=1, folds=2)
-    assert (said()["phase"], said()["study_id"], said()["trial"]) == ("preparing", "id1", 3)
+    assert (said()["activity"], said()["study_id"], said()["trial"]) == ("preparing", "id1", 3)
     running = Running(current_epoch=0)
     beat.on_train_start(running, MODULE)
-    assert said()["phase"] == "training" and said()["epochs"] == 10
+    assert said()["activity"] == "training" and said()["epochs"] == 10
     written = place.stat().st_mtime_ns
     clock[0] += 0.5
     beat.on_train_batch_end(running, MODULE, None, None, 0)
@@ -147,8 +147,8 @@ def test_the_heartbeat_says_how_far_a_trial_is_at_most_once_a_second(
     assert said()["epochs_per_minute"] == 1.0
     clock[0] += 2
     beat.on_validation_batch_end(running, MODULE)
-    assert said()["phase"] == "validating"
+    assert said()["activity"] == "validating"
     beat.on_train_epoch_end(running, MODULE)
     beat.publish("complete")
-    assert (said()["phase"], said()["epoch"]) == ("complete", 6.0)
+    assert (said()["activity"], said()["epoch"]) == ("complete", 6.0)
     assert said()["values"] == [0.25] and said()["metric"] == 0.25

@@ -9,7 +9,7 @@ import torch
 
 from atft.commands.train import build
 from atft.errors import InputError, NonFiniteLoss, OutOfMemory, VarianceCollapse
-from atft.search.trial.failures import CLASSES, TrialFailed, classify, reason_of
+from atft.search.trial.failures import CLASSES, TrialFailed, classify, describe_error
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 
@@ -69,8 +69,8 @@ def test_a_refused_value_is_the_configs_and_a_refused_panel_is_the_datas(
 
 
 def test_a_reason_is_one_short_line() -> None:
-    assert reason_of(RuntimeError("a\n  b")) == "RuntimeError: a b"
-    assert reason_of(InputError("lr must be above 0")) == "lr must be above 0"
-    assert reason_of(TrialFailed("memory", "full")) == "full"
-    assert reason_of(MemoryError()) == "MemoryError"
-    assert len(reason_of(RuntimeError("x" * 9999))) == 400
+    assert describe_error(RuntimeError("a\n  b")) == "RuntimeError: a b"
+    assert describe_error(InputError("lr must be above 0")) == "lr must be above 0"
+    assert describe_error(TrialFailed("memory", "full")) == "full"
+    assert describe_error(MemoryError()) == "MemoryError"
+    assert len(describe_error(RuntimeError("x" * 9999))) == 400

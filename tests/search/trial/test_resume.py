@@ -8,8 +8,9 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState, create_trial
 
-from atft.search.trial.resume import read_previous, report_again
+from atft.search.trial.resume import read_previous, report_again, retried_from
 
 
 @pytest.fixture
@@ -75,3 +76,30 @@ def test_former_values_are_told_again_with_their_steps() -> None:
     report_again(trial, history, "a")
     told = study.get_trials()[0].intermediate_values
     assert sorted(told) == [0, 1, 3] and math.isnan(told[1]) and (told[0], told[3]) == (0.1, 0.4)
+
+
+def retry(number: int, of: int | None, **attributes: object) -> optuna.trial.FrozenTrial:
+    own: dict[str, object] = {"directory": f"s/trial_{number}", **attributes}
+    made = create_trial(state=TrialState.FAIL, user_attrs=own if of is None else {**own, "retry_of": of})
+    made.number = number
+    return made
+
+
+def test_a_retry_continues_its_nearest_ancestor_with_a_checkpoint(tmp_path: Path) -> None:
+    trials = [retry(0, None), retry(1, 0), retry(2, 1)]
+    assert retried_from(trials, 2, tmp_path) is None
+    for place, name in (("trial_0", "last.ckpt"), ("trial_1/fold_0", "last.ckpt")):
+        (tmp_path / "s" / place).mkdir(parents=True)
+        (tmp_path / "s" / place / name).touch()
+        assert retried_from(trials, 2, tmp_path) == tmp_path / "s" / place.partition("/")[0]
+    assert retried_from(trials, 0, tmp_path) is None
+
+
+def test_a_checkpoint_of_the_whole_batch_is_not_continued_with_half_of_it(tmp_path: Path) -> None:
+    trials = [retry(0, None), retry(1, 0, halved_batch=True), retry(2, 1, halved_batch=True)]
+    (tmp_path / "s/trial_0").mkdir(parents=True)
+    (tmp_path / "s/trial_0/last.ckpt").touch()
+    assert retried_from(trials, 1, tmp_path) is None
+    (tmp_path / "s/trial_1").mkdir()
+    (tmp_path / "s/trial_1/last.ckpt").touch()
+    assert retried_from(trials, 2, tmp_path) == tmp_path / "s/trial_1"

@@ -15,9 +15,10 @@ import yaml
 from atft.callbacks.record.receipt import read_receipt
 from atft.search.question.frozen import freeze
 from atft.search.question.options import SweepOptions
+from atft.search.study.files import study_labels
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import publish_trial, read_trial, study_labels
+from atft.search.trial.record import publish_trial, read_trial
 from atft.search.trial.run import run_trial
 from atft.tasks.ranking import RankingTask
 
@@ -51,9 +52,8 @@ class Small(NamedTuple):
         pruned: list[optuna.TrialPruned] = []
 
         def objective(trial: optuna.Trial) -> float:
-            place = self.trial(trial.number)
             try:
-                return run_trial(self.sweep, self.study, trial, place, retried_from, stop=stop)
+                return run_trial(self.sweep, trial, retried_from, stop)
             except optuna.TrialPruned as error:
                 pruned.append(error)
                 raise
@@ -137,7 +137,7 @@ def test_a_trial_is_a_run_directory_and_its_value_that_of_the_selected_checkpoin
     )
     assert held["values"] == {str(i): v for i, v in enumerate(curve)}
     progress = json.loads((place / "progress.json").read_text())
-    assert (progress["phase"], progress["epoch"], progress["epochs"]) == ("complete", 3.0, 3)
+    assert (progress["activity"], progress["epoch"], progress["epochs"]) == ("complete", 3.0, 3)
     assert "epoch   3/3" in (place / "run.log").read_text()
     names = {p.name for p in place.iterdir()}
     assert {"config.yaml", "last.ckpt", "metrics.csv"} < names and "predictions.parquet" not in names

@@ -1,0 +1,114 @@
+"""The study's files, rewritten after every trial: ``all_trials.json``, ``best_params.json``, ``study.backup.db``.
+
+The backup is a whole copy of an sqlite database, taken by sqlite itself while others write. Every file carries the
+study's id and the digests of its configuration and its data: a name can be used twice, an id cannot.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atft.callbacks.record.receipt import publish_json
+from atft.publish import published
+from atft.search.study.outcome import Outcome, best_trial, outcome_of
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from atft.search.question.options import SweepOptions
+
+ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
+
+
+def study_labels(study: "optuna.Study") -> dict[str, str]:
+    """What every file of a study carries: ``study``, ``study_id``, ``config_digest``, ``data_digest``."""
+    keys = ("study_id", "config_digest", "data_digest")
+    return {"study": study.study_name, **{key: str(study.user_attrs.get(key, "")) for key in keys}}
+
+
+def publish_study_files(study: "optuna.Study", sweep: "SweepOptions") -> None:
+    """Rewrite the study's files.
+
+    Args:
+        study: the study.
+        sweep: says where the study's folder is, and the metric.
+
+    Raises:
+        InputError: the disk is full, or takes no files there.
+    """
+    folder = Path(sweep.root) / sweep.study
+    trials = study.get_trials(deepcopy=False)
+    head = {**study_labels(study), "metric": sweep.metric, "direction": sweep.direction, "written": now()}
+    publish_json(folder / ALL, {**head, "counts": _counts(trials), "trials": [_row(t) for t in trials]})
+    publish_json(folder / BEST, {**head, **best_params(trials, sweep)})
+    back_up(study, folder / BACKUP)
+
+
+def best_params(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str, Any]:
+    """The best trial's number, value, point and directory; nulls and the reason where none is complete."""
+    best, counts = best_trial(trials, sweep.direction), _counts(trials)
+    if best is None:
+        outcomes = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none began"
+        return {"trial": None, "value": None, "params": None, "reason": f"no trial is complete: {outcomes}"}
+    directory = Path(sweep.root) / sweep.study / f"trial_{best.number}"
+    return {
+        "trial": best.number,
+        "value": best.value,
+        "params": best.params,
+        "directory": str(directory),
+        "checkpoint": str(directory / "best_model.ckpt") if sweep.folds is None else None,
+        "reason": f"best of {counts[Outcome.COMPLETE]} complete trials; the best of many is better than it is, see "
+        "report",
+    }
+
+
+def plain_trial(trial: "FrozenTrial") -> dict[str, Any]:
+    """What ``all_trials.json`` and a trial's own ``trial.json`` both say of it."""
+    return {
+        "number": trial.number,
+        "outcome": outcome_of(trial),
+        "value": trial.value,
+        "params": trial.params,
+        "values": {str(step): v for step, v in sorted(trial.intermediate_values.items())},
+        "user_attrs": trial.user_attrs,
+        "started": trial.datetime_start.isoformat() if trial.datetime_start else None,
+    }
+
+
+def _row(trial: "FrozenTrial") -> dict[str, Any]:
+    return {**plain_trial(trial), "seconds": trial.duration.total_seconds() if trial.duration else None}
+
+
+def _counts(trials: "Sequence[FrozenTrial]") -> dict[str, int]:
+    return dict(sorted(Counter(map(outcome_of, trials)).items()))
+
+
+def now() -> str:
+    """The time of day as ISO 8601, UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def back_up(study: "optuna.Study", path: Path) -> None:
+    """Copy an sqlite database to ``path``, whole whatever others write meanwhile; other storages have no copy."""
+    import sqlite3
+
+    source = sqlite_file(study)
+    if source is None:
+        return
+    with published(path) as beside:
+        database = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=60)
+        with closing(database), closing(sqlite3.connect(beside)) as copy:
+            database.backup(copy)
+
+
+def sqlite_file(study: "optuna.Study") -> Path | None:
+    """The file of a study's sqlite database; None for a server, a proxy, or a study in memory."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    engine = getattr(storage, "engine", None)
+    if engine is None or engine.dialect.name != "sqlite" or not engine.url.database:
+        return None
+    return Path(engine.url.database).resolve()

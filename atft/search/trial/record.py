@@ -1,0 +1,192 @@
+"""A trial on the disk: its directory, ``trial.json``, log, receipt and progress file, whatever ends it.
+
+Written before the study is told, so that the directories alone are enough to rebuild a lost database. Any exception
+becomes one of the outcomes of a sweep: pruned, interrupted, or failed with a class and a reason.
+"""
+
+import json
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import optuna
+from optuna.distributions import distribution_to_json
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial
+
+from atft.callbacks.record.receipt import Receipt, publish_json, read_receipt, write_receipt
+from atft.callbacks.record.run_log import append_log
+from atft.errors import InputError
+from atft.publish import disk_refusals
+from atft.search.question.options import SweepOptions
+from atft.search.study.files import now, plain_trial, study_labels
+from atft.search.study.outcome import Outcome
+from atft.search.trial.failures import Interrupted, TrialFailed, classify, describe_error
+
+CONFIG, TRIAL = "config.yaml", "trial.json"
+STATUS = {
+    Outcome.COMPLETE: "completed",
+    Outcome.PRUNED: "stopped",
+    Outcome.INTERRUPTED: "stopped",
+    Outcome.FAILED: "failed",
+}
+"""A trial's outcome as the ``status`` of a run's receipt."""
+
+
+class TrialRecord:
+    """Keep a trial's files true, whatever ends it, and give an exception its class.
+
+    Inside the ``with`` block any exception may be raised; out of it come only those that a sweep knows, those of
+    a process that is to end, and those of a study that has ended the trial itself.
+
+    Args:
+        directory: the trial's; made here.
+        trial: running, its point drawn.
+        sweep: metric and folds.
+    """
+
+    def __init__(self, directory: Path, trial: optuna.Trial, sweep: SweepOptions) -> None:
+        self.directory, self.trial = directory, trial
+        self.labels = study_labels(trial.study)
+        self.value: float | None = None
+        try:
+            make_trial_directory(directory, self.labels)
+        except InputError as error:
+            raise TrialFailed("data", str(error)) from error
+        from atft.search.trial.callbacks import (
+            Heartbeat,  # imports torch, which a reader of trial.json does not need
+        )
+
+        labels = {**self.labels, "trial": trial.number}
+        self.heartbeat = Heartbeat(directory, sweep.metric, labels, folds=sweep.folds or 1)
+
+    def __enter__(self) -> "TrialRecord":
+        publish_trial(self.directory, self.labels, self._frozen())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._close(Outcome.COMPLETE)
+        elif isinstance(error, optuna.TrialPruned):
+            self._close(Outcome.PRUNED, str(error))
+        elif isinstance(error, Interrupted):
+            self._close(Outcome.INTERRUPTED, str(error))
+        elif isinstance(error, Exception) and not isinstance(error, UpdateFinishedTrialError):
+            failure, reason = classify(error), describe_error(error)
+            if failure == "code":
+                with suppress(OSError):
+                    append_log(self.directory, "".join(traceback.format_exception(error)))
+            self._close(Outcome.FAILED, reason, failure)
+            if not isinstance(error, TrialFailed):
+                raise TrialFailed(failure, reason) from error
+
+    def _close(self, outcome: Outcome, reason: str = "", failure: str | None = None) -> None:
+        # The disk may be full, perhaps that ended the trial: the study is told all the same.
+        with suppress(InputError, OSError):
+            append_log(self.directory, f"trial {self.trial.number} {outcome}{': ' if reason else ''}{reason}")
+            value = self.value if outcome == Outcome.COMPLETE else None
+            publish_trial(self.directory, self.labels, self._frozen(), outcome, value, reason, failure)
+            self._close_receipt(outcome, reason)
+            self.heartbeat.publish(outcome)
+
+    def _close_receipt(self, outcome: Outcome, reason: str) -> None:
+        """Write the outcome into the receipt; a trial may end before its run began, or between two folds."""
+        exists = (self.directory / "receipt.json").exists()
+        receipt = read_receipt(self.directory) if exists else Receipt(run=str(self.directory))
+        receipt.outcome = outcome
+        if receipt.status == "running":
+            receipt.status, receipt.reason = STATUS[outcome], reason
+            receipt.digests = receipt.digests or receipt_digests(self.labels)
+        write_receipt(receipt, self.directory)
+
+    def _frozen(self) -> FrozenTrial:
+        return self.trial.study._storage.get_trial(self.trial._trial_id)
+
+
+def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
+    """Make the directory of a trial that begins; it is never mixed with what another one left there.
+
+    Args:
+        directory: ``<root>/<study>/trial_<n>``.
+        labels: the study's, see `atft.search.study.files.study_labels`.
+
+    Raises:
+        InputError: files are there, the message says whose; or the disk does not take the directory.
+    """
+    with disk_refusals(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        if not any(directory.iterdir()):
+            return
+    other = read_trial(directory)
+    if other is None:
+        whose = "files that no trial of a sweep left"
+    elif other.get("study_id") != labels["study_id"]:
+        whose = f"a trial of another study of that name (id {other.get('study_id')}, begun {other.get('started')})"
+    else:
+        whose = f"trial {other.get('number')} of this study"
+    raise InputError(f"{directory}: holds {whose}; move it away, or give the sweep another study name")
+
+
+def receipt_digests(labels: dict[str, str]) -> dict[str, str]:
+    """The study's labels as a receipt names them, beside the digests of its own configuration, data and code."""
+    return {
+        "study_id": labels["study_id"],
+        "study_config": labels["config_digest"],
+        "study_data": labels["data_digest"],
+    }
+
+
+def read_trial(directory: Path) -> dict[str, Any] | None:
+    """The ``trial.json`` of a directory; None where there is none, or none that can be read."""
+    return read_json(directory / TRIAL)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A published JSON mapping; None where there is none, or none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def publish_trial(
+    directory: Path,
+    labels: dict[str, str],
+    trial: FrozenTrial,
+    outcome: Outcome = Outcome.RUNNING,
+    value: float | None = None,
+    reason: str = "",
+    failure: str | None = None,
+) -> None:
+    """Publish ``trial.json``: what the study knows of the trial, and how it ended.
+
+    Args:
+        directory: the trial's.
+        labels: the study's, see `atft.search.study.files.study_labels`.
+        trial: as the study has it now; it may be told of the end later than the file.
+        outcome: running for a trial that has not ended.
+        value: the objective of a complete trial.
+        reason: one line; why it was pruned, failed or interrupted.
+        failure: the class of a failed one.
+    """
+    attributes = dict(trial.user_attrs)
+    if failure is not None:
+        attributes["failure"] = {"class": failure, "reason": reason}
+    if outcome == Outcome.INTERRUPTED:
+        attributes["outcome"] = outcome
+    content = {
+        **labels,
+        **plain_trial(trial),
+        "outcome": outcome,
+        "value": value,
+        "reason": reason,
+        "distributions": {k: json.loads(distribution_to_json(d)) for k, d in trial.distributions.items()},
+        "user_attrs": attributes,
+        "ended": None if outcome == Outcome.RUNNING else now(),
+    }
+    publish_json(directory / TRIAL, content)
