@@ -163,12 +163,12 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "more history than days": (["--data.loader.lookback", "500"], "has no usable day"),
     "a step of nothing": (["--data.loader.batch_size", "0"], "batch_size must be at least 4, got 0"),
     "forked workers": (["--data.loader.multiprocessing_context", "fork"], "must be spawn or forkserver"),
-    "a floor above the rate": (
+    "a floor of the rate in its former unit": (
         [
             "--model.scheduler=atft.optim.schedules.WarmRestarts",
-            "--model.scheduler.init_args.eta_min=0.5",
+            "--model.scheduler.init_args.eta_min=0.00005",
         ],
-        "eta_min must lie in [0, lr)",
+        "write model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     ),
     "a negative rate": (["--model.optimizer.init_args.lr", "-1"], "earning rate"),
     "an empty split": (["--data.split.test", "[2031-01-01, 2031-12-31]"], "split.test"),

@@ -25,6 +25,7 @@ TERM_OPTIONS = {
 
 MOVED = {
     "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
+    "model.scheduler.init_args.eta_min": "model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
 } | {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"

@@ -1,9 +1,4 @@
-"""AdaBelief as the program chooses it: typed for the command line, silent, and without raw first steps.
-
-A thin subclass of the authors' package. One default differs from theirs: while the rectification term is not
-yet defined (the first 5 steps at the default betas) the original takes plain SGD steps, of the size of the
-gradient itself; here those steps leave the weights alone (``degenerated_to_sgd: false``).
-"""
+"""AdaBelief: the authors' package, typed for the command line, silent, and without raw first steps. Unmeasured."""
 
 import contextlib
 import io
@@ -16,10 +11,11 @@ from atft.errors import InputError
 
 
 class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
-    """Adam with steps scaled by how far each gradient lies from its own running mean.
+    """Adam with steps scaled by how far each gradient is from its own running mean; rectified.
 
-    Decoupled weight decay, rectified. With ``degenerated_to_sgd`` off the first 5 optimiser steps (at
-    ``beta2`` 0.999) change nothing but weight decay; switch it on together with gradient clipping.
+    One default differs from the authors': while the rectification is not yet defined (the first 5 steps at
+    ``beta2`` 0.999) theirs takes plain SGD steps, of the size of the gradient itself; here those steps change
+    nothing but weight decay. Switch ``degenerated_to_sgd`` on together with gradient clipping.
 
     Args:
         params: parameters or parameter groups.
@@ -57,7 +53,7 @@ class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
                 "AdaBelief needs lr > 0, eps >= 0, weight_decay >= 0 and betas in [0, 1), "
                 f"got lr={lr}, eps={eps}, weight_decay={weight_decay}, betas={tuple(betas)}"
             )
-        # The package prints two lines whatever it is told.
+        # The package prints two lines even with print_change_log off.
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(
                 params,

@@ -15,7 +15,6 @@ from atft.errors import InputError
 
 FIRST_FACTOR = 0.01
 """Where a warm-up starts: at 0 the first step would be wasted."""
-USUAL_ETA_MIN = 5e-5
 
 
 @runtime_checkable
@@ -69,10 +68,8 @@ class WarmupCosine(LRScheduler):
     ) -> None:
         if warmup_epochs < 0:
             raise InputError(f"WarmupCosine.warmup_epochs must be at least 0, got {warmup_epochs}")
-        if not 0 <= eta_min_ratio < 1:
-            raise InputError(f"WarmupCosine.eta_min_ratio must lie in [0, 1), got {eta_min_ratio}")
         self.warmup_epochs = float(warmup_epochs)
-        self.eta_min_ratio = float(eta_min_ratio)
+        self.eta_min_ratio = _checked_ratio("WarmupCosine", eta_min_ratio)
         self.epochs = epochs if epochs is None else self._length(epochs, "epochs")
         self.epoch = 0.0
         super().__init__(optimizer)
@@ -85,19 +82,17 @@ class WarmupCosine(LRScheduler):
         """
         if self.epochs is None:
             self.epochs = self._length(max_epochs, "trainer.max_epochs")
-            self._set()
+            _set_rates(self)
 
     def advance(self, epoch: float) -> None:
         """Set the learning rates of this point of training; see :class:`Schedule`."""
         self.epoch = float(epoch)
         self.last_epoch = math.floor(epoch)
-        self._set()
+        _set_rates(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """Position and rates, without the length: a run that is resumed for longer falls more slowly.
-
-        With the length in the checkpoint, its further epochs would all stay at the lowest rate.
-        """
+        """Position and rates, without the length: a run that is resumed for longer falls more slowly."""
+        # With the length in the checkpoint, the further epochs would all stay at the lowest rate.
         return {k: v for k, v in super().state_dict().items() if k != "epochs"}
 
     def factor(self, epoch: float) -> float:
@@ -109,11 +104,12 @@ class WarmupCosine(LRScheduler):
         if epoch < self.warmup_epochs:
             return FIRST_FACTOR + (1 - FIRST_FACTOR) * epoch / self.warmup_epochs
         if epoch == self.warmup_epochs:
-            return 1.0
+            return 1.0  # torch asks before the length is known; without a warm-up that is here
         if self.epochs is None:
             raise InputError("WarmupCosine does not know the run's length; set epochs or trainer.max_epochs")
-        gone = min((epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), 1.0)
-        return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * gone)) / 2
+        return _half_cosine(
+            (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), self.eta_min_ratio
+        )
 
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Learning rate of each group at the current epoch; torch asks once at construction."""
@@ -127,41 +123,32 @@ class WarmupCosine(LRScheduler):
             )
         return float(epochs)
 
-    def _set(self) -> None:
-        _write(self, self.get_lr())
-
 
 class WarmRestarts(CosineAnnealingWarmRestarts):
     r"""Fall along half a cosine, again and again, each time from the full rate and ``T_mult`` times as long.
 
     Factor :math:`\eta + (1-\eta)\,(1 + \cos(\pi\,t/T))/2` with :math:`t` epochs since the last restart and
-    :math:`T` this cycle's length. :math:`\eta` is ``eta_min`` over the optimiser's learning rate.
+    :math:`T` this cycle's length. Unmeasured.
 
     Args:
         optimizer: its groups' learning rates are the peaks.
         T_0: epochs of the first cycle.
         T_mult: each cycle is this many times as long as the one before.
-        eta_min: lowest learning rate of a group that has the optimiser's own; others in proportion.
-        eta_min_ratio: lowest rate as a share of the peak, in [0, 1), in place of ``eta_min``.
+        eta_min_ratio: lowest rate as a share of the peak, in [0, 1).
 
     Raises:
-        InputError: ``eta_min`` is not below the learning rate (the rate would rise, or stand still), both
-            floors are given, or a number is out of range.
+        InputError: a number is out of range.
 
     Paper: Loshchilov and Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts.
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        T_0: int = 3,
-        T_mult: int = 2,
-        eta_min: float | None = USUAL_ETA_MIN,
-        eta_min_ratio: float | None = None,
+        self, optimizer: Optimizer, T_0: int = 3, T_mult: int = 2, eta_min_ratio: float = 0.0
     ) -> None:
         if T_0 < 1 or T_mult < 1:
             raise InputError(f"WarmRestarts needs T_0 >= 1 and T_mult >= 1, got T_0={T_0}, T_mult={T_mult}")
-        self.ratio = _floor_ratio(float(optimizer.defaults["lr"]), eta_min, eta_min_ratio)
+        # Not named eta_min_ratio: earlier checkpoints have it under this name.
+        self.ratio = _checked_ratio("WarmRestarts", eta_min_ratio)
         super().__init__(optimizer, T_0, T_mult, eta_min=0.0)
 
     def bind(self, max_epochs: int) -> None:
@@ -169,39 +156,35 @@ class WarmRestarts(CosineAnnealingWarmRestarts):
 
     def advance(self, epoch: float) -> None:
         """Set the learning rates of this point of training; see :class:`Schedule`."""
+        # From the first cycle on at each call: the rate is then a function of the epoch alone.
         start, length = 0.0, float(self.T_0)
         while epoch >= start + length:
             start, length = start + length, length * self.T_mult
         self.T_cur = epoch - start  # type: ignore[assignment]
         self.T_i = int(length)
         self.last_epoch = math.floor(epoch)
-        _write(self, self.get_lr())
+        _set_rates(self)
 
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Learning rate of each group at this point of its cycle; torch asks once at construction."""
-        fallen = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
-        return [float(base) * (self.ratio + (1 - self.ratio) * fallen) for base in self.base_lrs]
+        factor = _half_cosine(self.T_cur / self.T_i, self.ratio)
+        return [float(base) * factor for base in self.base_lrs]
 
 
-def _floor_ratio(lr: float, eta_min: float | None, eta_min_ratio: float | None) -> float:
-    """The one floor that was asked for, as a share of the learning rate."""
-    if eta_min_ratio is not None:
-        if eta_min not in (None, USUAL_ETA_MIN):
-            raise InputError(f"WarmRestarts: give eta_min ({eta_min}) or eta_min_ratio ({eta_min_ratio})")
-        if not 0 <= eta_min_ratio < 1:
-            raise InputError(f"WarmRestarts.eta_min_ratio must lie in [0, 1), got {eta_min_ratio}")
-        return float(eta_min_ratio)
-    floor = 0.0 if eta_min is None else float(eta_min)
-    if not 0 <= floor < lr:
-        raise InputError(
-            f"WarmRestarts.eta_min must lie in [0, lr), got eta_min={floor:g} and lr={lr:g}; "
-            "lower it, or set eta_min_ratio instead"
-        )
-    return floor / lr
+def _checked_ratio(name: str, ratio: float) -> float:
+    if not 0 <= ratio < 1:
+        raise InputError(f"{name}.eta_min_ratio must be at least 0 and below 1, got {ratio}")
+    return float(ratio)
 
 
-def _write(schedule: LRScheduler, rates: list[float]) -> None:
+def _half_cosine(done: float, floor: float) -> float:
+    """Fall from 1 at ``done`` 0 to ``floor`` at 1, and stay there."""
+    return floor + (1 - floor) * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+
+
+def _set_rates(schedule: LRScheduler) -> None:
     """Hand the groups their learning rates, as torch's own ``step`` does."""
+    rates = [float(rate) for rate in schedule.get_lr()]
     for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
     schedule._last_lr = [*rates]

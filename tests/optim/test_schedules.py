@@ -58,7 +58,7 @@ def test_epochs_of_its_own_win_over_the_runs_length() -> None:
 
 
 def test_warm_restarts_equal_torchs_at_any_fraction_of_an_epoch() -> None:
-    ours, theirs = WarmRestarts(optimizer(second=0.1), eta_min=1e-3), optimizer(second=0.1)
+    ours, theirs = WarmRestarts(optimizer(second=0.1), eta_min_ratio=0.01), optimizer(second=0.1)
     oracle = CosineAnnealingWarmRestarts(theirs, T_0=3, T_mult=2, eta_min=1e-3)
     for i in range(210):
         epoch = i / 10
@@ -70,7 +70,7 @@ def test_warm_restarts_equal_torchs_at_any_fraction_of_an_epoch() -> None:
         assert rate(ours) == 0.1
 
 
-@pytest.mark.parametrize("make", [WarmupCosine, lambda o: WarmRestarts(o, eta_min=1e-3)])
+@pytest.mark.parametrize("make", [WarmupCosine, lambda o: WarmRestarts(o, eta_min_ratio=0.01)])
 def test_groups_keep_their_ratio(make: Callable[[Optimizer], WarmupCosine | WarmRestarts]) -> None:
     schedule = make(optimizer())
     schedule.bind(10)
@@ -80,9 +80,7 @@ def test_groups_keep_their_ratio(make: Callable[[Optimizer], WarmupCosine | Warm
         assert second == pytest.approx(first / 5)
 
 
-def test_the_usual_floor_of_warm_restarts_and_a_ratio_in_its_place() -> None:
-    assert WarmRestarts(optimizer(lr=1e-3)).ratio == pytest.approx(0.05)
-    assert WarmRestarts(optimizer(lr=1e-3), eta_min=None).ratio == 0
+def test_warm_restarts_fall_to_a_share_of_the_rate() -> None:
     schedule = WarmRestarts(optimizer(lr=1e-5), eta_min_ratio=0.2)
     schedule.advance(3 - 1e-9)
     assert rate(schedule) == pytest.approx(2e-6)
@@ -129,19 +127,13 @@ def test_a_state_dict_holds_plain_numbers() -> None:
     ("make", "message"),
     [
         (
-            lambda o: WarmRestarts(o, eta_min=0.1),
-            r"eta_min must lie in \[0, lr\), got eta_min=0.1 and lr=0.1",
+            lambda o: WarmRestarts(o, eta_min_ratio=1.0),
+            r"WarmRestarts.eta_min_ratio must be at least 0 and below 1, got 1.0",
         ),
-        (lambda o: WarmRestarts(o, eta_min=0.2), r"lower it, or set eta_min_ratio"),
-        (
-            lambda o: WarmRestarts(o, eta_min=0.01, eta_min_ratio=0.1),
-            r"give eta_min \(0.01\) or eta_min_ratio",
-        ),
-        (lambda o: WarmRestarts(o, eta_min_ratio=1.0), r"eta_min_ratio must lie in \[0, 1\), got 1.0"),
         (lambda o: WarmRestarts(o, T_0=0), r"T_0 >= 1 and T_mult >= 1, got T_0=0"),
         (lambda o: WarmupCosine(o, warmup_epochs=-1), r"warmup_epochs must be at least 0"),
         (lambda o: WarmupCosine(o, warmup_epochs=3, epochs=3), r"epochs above warmup_epochs \(3\), got 3"),
-        (lambda o: WarmupCosine(o, eta_min_ratio=1.5), r"eta_min_ratio must lie in \[0, 1\)"),
+        (lambda o: WarmupCosine(o, eta_min_ratio=1.5), r"eta_min_ratio must be at least 0 and below 1"),
         (lambda o: WarmupCosine(o).bind(-1), r"trainer.max_epochs above warmup_epochs \(1\), got -1"),
         (lambda o: WarmupCosine(o).advance(1.5), r"does not know the run's length"),
     ],
