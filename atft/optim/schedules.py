@@ -107,9 +107,8 @@ class WarmupCosine(LRScheduler):
             return 1.0  # torch asks before the length is known; without a warm-up that is here
         if self.epochs is None:
             raise InputError("WarmupCosine does not know the run's length; set epochs or trainer.max_epochs")
-        return _half_cosine(
-            (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), self.eta_min_ratio
-        )
+        done = min((epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), 1.0)
+        return _half_cosine(math.pi * done, self.eta_min_ratio)
 
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Learning rate of each group at the current epoch; torch asks once at construction."""
@@ -167,7 +166,7 @@ class WarmRestarts(CosineAnnealingWarmRestarts):
 
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Learning rate of each group at this point of its cycle; torch asks once at construction."""
-        factor = _half_cosine(self.T_cur / self.T_i, self.ratio)
+        factor = _half_cosine(math.pi * self.T_cur / self.T_i, self.ratio)
         return [float(base) * factor for base in self.base_lrs]
 
 
@@ -177,9 +176,9 @@ def _checked_ratio(name: str, ratio: float) -> float:
     return float(ratio)
 
 
-def _half_cosine(done: float, floor: float) -> float:
-    """Fall from 1 at ``done`` 0 to ``floor`` at 1, and stay there."""
-    return floor + (1 - floor) * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+def _half_cosine(angle: float, floor: float) -> float:
+    """Fall from 1 at 0 to ``floor`` at pi."""
+    return floor + (1 - floor) * (1 + math.cos(angle)) / 2
 
 
 def _set_rates(schedule: LRScheduler) -> None:
