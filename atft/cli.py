@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from atft.commands.key_help import EXAMPLES, short_help
 from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.publish import FULL
 from atft.termination import exit_status, how_stopped, terminable
@@ -91,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(name: str, rest: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
+    if name in EXAMPLES and {"-h", "--help"} & set(rest):
+        print(short_help(name))  # noqa: T201
+        return 0
     cap_threads(wanted_threads(rest))
     run: Callable[[str, list[str]], int] = import_module(COMMANDS[name].module).run
     return run(name, rest)

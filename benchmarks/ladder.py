@@ -113,9 +113,9 @@ def train(
     import torch
 
     from atft.callbacks.record.run_checkpoint import find_checkpoint
-    from atft.commands.train import _quiet, build
+    from atft.commands.train import build, silence_third_parties
 
-    _quiet()
+    silence_third_parties()
     cli = build(
         "fit",
         [

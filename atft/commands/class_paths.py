@@ -2,8 +2,7 @@
 
 The argument parser takes any function that it can import where a class is expected, and calls it: what a config
 names would run. So each class is looked up and compared before that: in what the user wrote, for a message that
-names the key, and in what the parser made of it, which includes the files that a config names in turn. The parser's
-own list of modules that no value may name stands behind both.
+names the key, and in what the parser made of it. The parser's own list of modules stands behind both.
 """
 
 import inspect
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from atft.errors import InputError
-from atft.yaml_text import read_mapping, read_value
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
@@ -33,29 +31,22 @@ EXAMPLES = {
 """Keys that take a class, each with a class that it takes."""
 
 
-def kinds_of(key: str) -> tuple[type, ...]:
-    """Classes that a key of `EXAMPLES` takes, with all that are derived from them; empty for another key."""
-    from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
-    from lightning.pytorch import Callback
-    from lightning.pytorch.accelerators import Accelerator
-    from lightning.pytorch.loggers import Logger
-    from lightning.pytorch.plugins import LayerSync, Precision
-    from lightning.pytorch.profilers import Profiler
-    from lightning.pytorch.strategies import Strategy
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
-
-    kinds: dict[str, tuple[type, ...]] = {
-        "model.optimizer": (Optimizer,),
-        "model.scheduler": (LRScheduler,),
-        "trainer.callbacks": (Callback,),
-        "trainer.logger": (Logger,),
-        "trainer.profiler": (Profiler,),
-        "trainer.strategy": (Strategy,),
-        "trainer.accelerator": (Accelerator,),
-        "trainer.plugins": (Precision, ClusterEnvironment, CheckpointIO, LayerSync),
-    }
-    return kinds.get(key, ())
+BASES: dict[str, tuple[str, ...]] = {
+    "model.optimizer": ("torch.optim.Optimizer",),
+    "model.scheduler": ("torch.optim.lr_scheduler.LRScheduler",),
+    "trainer.callbacks": ("lightning.pytorch.Callback",),
+    "trainer.logger": ("lightning.pytorch.loggers.Logger",),
+    "trainer.profiler": ("lightning.pytorch.profilers.Profiler",),
+    "trainer.strategy": ("lightning.pytorch.strategies.Strategy",),
+    "trainer.accelerator": ("lightning.pytorch.accelerators.Accelerator",),
+    "trainer.plugins": (
+        "lightning.pytorch.plugins.Precision",
+        "lightning.pytorch.plugins.LayerSync",
+        "lightning.fabric.plugins.CheckpointIO",
+        "lightning.fabric.plugins.ClusterEnvironment",
+    ),
+}
+"""The same keys, each with the classes that it takes; what is derived from them counts."""
 
 
 def find_class(key: str, class_path: Any) -> type:
@@ -74,7 +65,7 @@ def find_class(key: str, class_path: Any) -> type:
         raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){example}") from error
     if not inspect.isclass(found):
         raise InputError(f"{key}: {class_path} is a {type(found).__name__}, not a class{example}")
-    kinds = kinds_of(key)
+    kinds = tuple(_imported(base) for base in BASES.get(key, ()))
     if kinds and not issubclass(found, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise InputError(f"{key}: {class_path} is no {names}{example}")
@@ -105,21 +96,6 @@ def check_classes(value: Any, key: str = "") -> None:
             find_class(key, value)
     elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):
         raise InputError(f"{key}: {value!r:.80} is a function; a config names classes only, leave it out")
-
-
-def check_words(words: list[str]) -> None:
-    """Check the classes that a command line names, as ``--key value`` or ``--key=value``, and in its config files.
-
-    Raises:
-        InputError: see `check_classes`; or a config file cannot be read.
-    """
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        key, equals, value = word.partition("=")
-        if key in ("-c", "--config"):
-            check_classes(read_mapping(Path(value if equals else after)))
-        elif key.startswith("--"):
-            key = key[2:].rstrip("+").removesuffix(".class_path")
-            check_classes(read_value(value if equals else after), key)
 
 
 def _imported(class_path: str) -> Any:

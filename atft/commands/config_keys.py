@@ -1,7 +1,8 @@
-"""Check every key of a configuration before the parser reads it: an unknown one is an error at any depth.
+"""Read a command's arguments once, and check every key and class in them before the parser sees any.
 
-The parser itself overlooks an unknown key whose value is an empty mapping, and names no key that is near. Here
-each config file, and each ``--key`` of the command line, is followed through the tree of keys.
+The parser itself overlooks an unknown key whose value is an empty mapping, names no key that is near, and calls any
+function that stands where a class is expected. Here each config file, and each ``--key`` of the command line, is
+followed through the tree of keys; the parser gets the files as text, and opens none by itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser
 
+from atft.commands.class_paths import check_classes
 from atft.commands.key_tree import (
     Inside,
     Linked,
@@ -29,40 +31,63 @@ from atft.commands.parser_errors import kinds_of
 from atft.errors import InputError, clip, listed
 from atft.yaml_text import OutOfBounds, load, read_mapping
 
-ALIKE = 0.6
+MIN_SIMILARITY = 0.6
 """Least similarity (difflib's ratio) of two names of one section for one to be offered for the other."""
-VERY_ALIKE = 0.8
+CLOSE_SIMILARITY = 0.8
 """The same for a name of another section, and for a name of this one to be preferred to those of others."""
-SHOWN = 60
+MAX_QUOTED = 60
 """Characters of a user's own text in a message."""
 
 
-def check_keys(parser: ArgumentParser, given: Sequence[str] | Mapping[str, Any], command: str = "") -> Tree:
-    """Check the keys of what is about to be parsed; return those that the parser takes.
+def read_arguments(
+    parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], command: str = ""
+) -> tuple[Tree, Any]:
+    """Read the config files of a command's arguments, and check all keys and classes.
 
     Args:
         parser: what takes the keys.
-        given: the words of a command line, or a nested mapping.
+        arguments: the words of a command line, or a nested mapping of keys. After ``--config`` a mapping may
+            stand in the place of a file.
         command: its name, where the keys are its alone; see `moved_keys`.
 
+    Returns:
+        The keys that the parser takes, and the arguments for it, config files as YAML text.
+
     Raises:
-        InputError: a config file cannot be read, a key is unknown (the line names the nearest one), or a section
-            is not a mapping.
+        InputError: a config file cannot be read, a key is unknown (the line names the nearest one), a section is
+            not a mapping, or a class is none of its key's kind.
     """
     tree = tree_of(parser)
     walk = KeyWalk(tree, command)
-    if isinstance(given, Mapping):
-        walk.follow(given)
-        return tree
+    if isinstance(arguments, Mapping):
+        check_classes(arguments)
+        walk.follow(arguments)
+        return tree, arguments
     options = {option for action in parser._actions for option in action.option_strings}
-    for word, after in zip(given, [*given, None][1:], strict=True):
+    words: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
         name, equals, value = word.partition("=")
-        text = value if equals else None if after is None or after.startswith("--") else after
+        if name.startswith("-c") and name != "-c":  # -cFILE is -c FILE
+            name, equals, value = "-c", "=", word[2:]
+        follows = None if not rest or str(rest[0]).startswith("--") else rest[0]
+        text = value if equals else follows
         if name in ("-c", "--config") and text is not None:
-            walk.follow(read_mapping(Path(text)), f"{clip(text, SHOWN)}: ")
-        elif name.startswith("--") and len(name) > 2:
-            walk.follow_word(name[2:], text, known=name in options)
-    return tree
+            if not equals:
+                rest.pop(0)
+            config = text if isinstance(text, Mapping) else read_mapping(Path(text))
+            check_classes(config)
+            walk.follow(config, "" if isinstance(text, Mapping) else f"{clip(text, MAX_QUOTED)}: ")
+            words += ["--config", yaml.safe_dump(dict(config), sort_keys=False)]
+            continue
+        if name.startswith("--") and len(name) > 2:
+            key, known = name[2:], name in options
+            parsed = _value_of(name, text)
+            check_classes(parsed, key.rstrip("+").removesuffix(".class_path"))
+            walk.follow_word(key, text, parsed, known)
+        words.append(word)
+    return tree, words
 
 
 class KeyWalk:
@@ -70,7 +95,7 @@ class KeyWalk:
 
     Args:
         tree: the keys that are known.
-        command: see `check_keys`.
+        command: see `read_arguments`.
     """
 
     def __init__(self, tree: Tree, command: str = "") -> None:
@@ -80,11 +105,7 @@ class KeyWalk:
         self._place = ""
 
     def follow(self, config: Mapping[str, Any], place: str = "") -> None:
-        """Check a configuration.
-
-        Args:
-            config: nested mappings; a key with dots stands for keys inside keys.
-            place: where it comes from, opens the message.
+        """Check a configuration; ``place`` says where it comes from and opens the message.
 
         Raises:
             InputError: the first unknown key, or section that is no mapping.
@@ -92,32 +113,30 @@ class KeyWalk:
         self._config, self._place = config, place
         self._section(self._tree, config, "")
 
-    def follow_word(self, name: str, text: str | None, known: bool) -> None:
-        """Check a ``--dotted.key`` of the command line and what its value holds.
+    def follow_word(self, name: str, text: Any, value: Any, known: bool) -> None:
+        """Check a ``--dotted.key`` of the command line and what is inside of its value.
 
         Args:
             name: the key, without dashes.
-            text: its value as YAML, None for none.
-            known: whether the parser lists it; a switch such as ``--print_config`` stands in no config.
+            text: its value as written, None for none.
+            value: the same, read as YAML.
+            known: whether the parser lists it; a switch such as ``--print_config`` is no key of a config.
 
         Raises:
-            InputError: see `follow`; or the value is empty where that could mean null or a word of no letters.
+            InputError: see `follow`; or the value is empty where that could mean null or an empty word.
         """
-        value, node = _value_of(name, text), self._node(name)
+        node = self._node(name)
         if text == "" and isinstance(node, Option) and type(None) in alternatives(node.hint):
             raise InputError(f"--{name} is empty; write a value, or null for none")
         if known and (node is None or text is None):
             return
-        self._place = ""
-        *parents, last = name.split(".")
-        nested = {last: value}
-        for parent in reversed(parents):
-            nested = {parent: nested}
-        self._config = nested
-        self._section(self._tree, nested, "")
+        nested = value
+        for key in reversed(name.split(".")):
+            nested = {key: nested}
+        self.follow(nested)
 
     def _node(self, name: str) -> Any:
-        """What stands at a dotted key: a section, an option, or None."""
+        """What the tree has at a dotted key: a section, an option, or None."""
         node: Any = self._tree
         for key in name.removesuffix("+").split("."):
             node = node.get(key) if isinstance(node, dict) else None
@@ -132,7 +151,7 @@ class KeyWalk:
         for key, value in config.items():
             first, dot, rest = str(key).partition(".")
             if dot and first in tree:
-                first, value = first, {rest: value}
+                value = {rest: value}
             else:
                 first = str(key)
             node = tree.get(first)
@@ -143,7 +162,7 @@ class KeyWalk:
             if node is None:
                 check_moved(below, self._place, self._command)
                 raise InputError(
-                    f"{self._place}unknown key {clip(below, SHOWN)!r}{self._advice(tree, path, first)}"
+                    f"{self._place}unknown key {clip(below, MAX_QUOTED)!r}{self._advice(tree, path, first)}"
                 )
             if isinstance(node, Linked):
                 raise InputError(
@@ -162,7 +181,7 @@ class KeyWalk:
             )
         if isinstance(value, str) and "\0" in value:
             raise InputError(
-                f"{self._place}{path} holds a NUL character: {clip(value, SHOWN)!r}; take it out"
+                f"{self._place}{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out"
             )
         if isinstance(value, list):
             for number, element in enumerate(value if inside.item is not None else []):
@@ -170,7 +189,7 @@ class KeyWalk:
             return
         if isinstance(value, str) and inside.base is not None:
             # The parser would read a file in the place of a class, and its keys without a check.
-            if len(value) <= SHOWN and Path(value).is_file():
+            if len(value) <= MAX_QUOTED and Path(value).is_file():
                 raise InputError(f"{self._place}{path} names a file, {value!r}; write its keys here")
             self._classes[path] = value
         if inside.tree is not None and isinstance(value, str | Mapping):
@@ -200,34 +219,29 @@ class KeyWalk:
         """The nearest key: of this section, or one of that name elsewhere, or one like it elsewhere."""
         inside = f"{path}." if path else ""
         siblings = [k for k, node in tree.items() if not isinstance(node, Linked)]
-        beside = _best(key, siblings, ALIKE)
-        if beside and similarity(key, beside) >= VERY_ALIKE:
+        beside = _most_similar(key, siblings, MIN_SIMILARITY)
+        if beside and similarity(key, beside) >= CLOSE_SIMILARITY:
             return _meant([inside + beside])
         others: dict[str, list[str]] = {}  # last part -> paths
         for other in paths_in(self._tree, self._classes | dict(classes_in(self._config))):
             others.setdefault(other.rpartition(".")[2], []).append(other)
-        elsewhere = _best(key.rpartition(".")[2], others, VERY_ALIKE)
+        elsewhere = _most_similar(key.rpartition(".")[2], others, CLOSE_SIMILARITY)
         if elsewhere:
             return _meant(others[elsewhere])
         return _meant([inside + beside]) if beside else f"; known: {listed(siblings)}"
 
 
-def _value_of(name: str, text: str | None) -> Any:
-    """The value of a word of the command line.
-
-    Raises:
-        InputError: it is YAML out of bounds.
-    """
+def _value_of(name: str, text: Any) -> Any:
+    """Read a word of the command line as YAML; text that is no YAML stands for itself."""
     try:
         return "" if text == "" else load(text or "")
     except OutOfBounds as error:
-        raise InputError(f"--{name}: {error.problem}") from error
+        raise InputError(f"{name}: {error.problem}") from error
     except yaml.YAMLError:
         return text
 
 
-def _best(name: str, known: Iterable[str], least: float) -> str | None:
-    """The known name most like another one, None where none is alike enough."""
+def _most_similar(name: str, known: Iterable[str], least: float) -> str | None:
     scored = sorted((-similarity(name, other), other) for other in known)
     return scored[0][1] if scored and -scored[0][0] >= least else None
 
@@ -237,7 +251,7 @@ def similarity(one: str, other: str) -> float:
     if len(one) == len(other) > 1 and sorted(one) == sorted(other):
         return 0.95
     ratio = SequenceMatcher(None, one, other).ratio()
-    return max(ratio, VERY_ALIKE) if one in other.split("_") else ratio
+    return max(ratio, CLOSE_SIMILARITY) if one in other.split("_") else ratio
 
 
 def _meant(paths: list[str]) -> str:
@@ -247,4 +261,6 @@ def _meant(paths: list[str]) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    return clip(repr(value), SHOWN) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    return (
+        clip(repr(value), MAX_QUOTED) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    )

@@ -1,4 +1,4 @@
-"""Build what a config names by ``class_path``, or say in one line which class did not accept its arguments."""
+"""Make what a config names by ``class_path``, or say in one line which class did not accept its arguments."""
 
 from typing import Any
 
@@ -18,8 +18,7 @@ CONSTRUCTION_ERRORS = (
 )
 """How a library's class answers arguments that it does not accept, or the absence of a package that it needs."""
 
-
-EXPECTED_OF_OURS = (MisconfigurationException, ValueError)
+ERRORS_OF_OURS = (MisconfigurationException, ValueError)
 """What a class of ours may raise about its arguments, as its base class does; any other error of it is a bug."""
 
 
@@ -33,7 +32,7 @@ def construct(kind: type, *arguments: Any, **options: Any) -> Any:
         return kind(*arguments, **options)
     except CONSTRUCTION_ERRORS as error:
         ours = kind.__module__.partition(".")[0] == "atft"
-        if isinstance(error, InputError) or (ours and not isinstance(error, EXPECTED_OF_OURS)):
+        if isinstance(error, InputError) or (ours and not isinstance(error, ERRORS_OF_OURS)):
             raise
         absent = isinstance(error, ImportError)
         remedy = f"install it, or leave {kind.__name__} out" if absent else "change its arguments"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from atft.commands.config_keys import check_keys
+from atft.commands.config_keys import read_arguments
 from atft.commands.parser_errors import parser_errors
 
 Options = TypeVar("Options")
@@ -38,8 +38,9 @@ def parse_flat(
         parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
-    with parser_errors(command, check_keys(parser, arguments, command)):
-        given = parser.parse_args(arguments).as_dict()
+    tree, words = read_arguments(parser, arguments, command)
+    with parser_errors(command, tree):
+        given = parser.parse_args(words).as_dict()
     found = [Path(given.pop(name)) for name in paths]
     for key in ("threads", "config"):
         given.pop(key, None)

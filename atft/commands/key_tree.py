@@ -19,16 +19,15 @@ from jsonargparse._link_arguments import ActionLink
 
 @dataclass(frozen=True)
 class Option:
-    """A key with a value of some type."""
+    """A key with a value of some type; where it ``appends``, ``key+`` adds to its list."""
 
     hint: Any
     appends: bool = False
-    """Whether ``key+`` adds to its list."""
 
 
 @dataclass(frozen=True)
 class Linked:
-    """A key that nobody sets: its value is taken from other keys."""
+    """A key that is never set: its value is taken from other keys."""
 
     sources: tuple[str, ...]
 
@@ -81,20 +80,20 @@ def _section(tree: Tree, path: Iterable[str]) -> Tree:
 
 def inside_of(hint: Any) -> Inside:
     """What may stand inside a value of this type."""
-    found = Inside()
+    inside = Inside()
     for kind in alternatives(hint):
         origin, arguments = get_origin(kind), get_args(kind)
         if is_dataclass(kind) and isinstance(kind, type):
-            found = found._replace(tree={**(found.tree or {}), **fields_of(kind)})
+            inside = inside._replace(tree={**(inside.tree or {}), **fields_of(kind)})
         elif kind is Any or kind is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
-            found = found._replace(free=True)
+            inside = inside._replace(free=True)
         elif origin is not None and isinstance(origin, type) and issubclass(origin, Callable):  # type: ignore[arg-type]
-            found = found._replace(base=arguments[-1], positional=len(arguments[0]))
+            inside = inside._replace(base=arguments[-1], positional=len(arguments[0]))
         elif isinstance(origin, type) and issubclass(origin, Iterable):
-            found = found._replace(item=arguments[0] if arguments else Any)
+            inside = inside._replace(item=arguments[0] if arguments else Any)
         elif isinstance(kind, type) and kind.__module__ != "builtins" and not issubclass(kind, Path):
-            found = found._replace(base=kind)
-    return found
+            inside = inside._replace(base=kind)
+    return inside
 
 
 def alternatives(hint: Any) -> list[Any]:
@@ -139,7 +138,7 @@ def _arguments(kind: type, positional: int) -> Tree | None:
 def _class(class_path: str, base: Any) -> Any:
     module, _, name = class_path.rpartition(".")
     if not module:
-        return next((found for found in _subclasses(base) if found.__name__ == name), None)
+        return next((kind for kind in _subclasses(base) if kind.__name__ == name), None)
     if module not in modules and module.partition(".")[0] not in ("atft", "torch", "lightning"):
         return None
     try:

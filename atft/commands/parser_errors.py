@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from atft.commands.key_tree import Option, Tree, alternatives, inside_of
 from atft.errors import InputError, clip, listed
 
-LONGEST = 170
+MAX_LINE = 170
 """Characters of a line, without what opens it on the terminal."""
 
 KEY = re.compile(r'Parser key "([^"]+)"')
@@ -41,30 +41,25 @@ def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
     try:
         yield
     except (ArgumentError, ValueError, TypeError) as error:
-        own = _own(error)
-        if own is not None:
-            raise own from error
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InputError):  # the parser wraps errors of ours
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            raise InputError(str(cause)) from error
         if not isinstance(error, ArgumentError):
             raise
         raise InputError(f"{command}: {shorten(str(error), tree or {})}") from error
 
 
-def _own(error: BaseException | None) -> InputError | None:
-    """The error of ours that the parser wrapped in its own, if there is one."""
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return InputError(str(error)) if error is not None else None
-
-
 def shorten(message: str, tree: Tree) -> str:
     """The parser's message without its nesting, in words where the key is known to take plain values."""
-    # A check of ours that ran inside the parser: what it said stands at the end.
+    # A check of ours that ran inside the parser: its message stands at the end.
     text = " ".join(re.sub(r"\n\s*-\s", " ", message.rsplit(") failed: ", 1)[-1]).split())
     named = list(KEY.finditer(text))  # a key, and those inside of its value
     path = ".".join(match[1] for match in named)
     hint = hint_at(tree, path)
     if hint is None:
-        return clip(text, LONGEST)
+        return clip(text, MAX_LINE)
     value = VALUE.search(text, named[-1].end())
     came = f", got {clip(repr(value[1]), 50)}" if value else ""
     return f"{path} takes {kinds_of(hint)}{came}"

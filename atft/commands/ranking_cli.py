@@ -1,8 +1,8 @@
 """LightningCLI for the ranking task: its links, its run directory and the callbacks of every run.
 
 Keys beside ``trainer``, ``model`` and ``data``: ``name`` (the run's folder), ``threads``, ``ckpt_path``,
-``checkpoint.*``, ``early_stopping.*`` and those of the guards and monitors. ``data`` tells the model its
-features, the model tells ``data`` its horizons, so nothing is said twice.
+``checkpoint.*``, ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives
+the model its features, the model gives ``data`` its horizons, so that neither is written twice.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.commands.class_paths import check_classes
-from atft.commands.config_keys import check_keys
+from atft.commands.config_keys import read_arguments
 from atft.commands.construction import CONSTRUCTION_ERRORS, construct
 from atft.commands.curriculum import settle_curriculum
 from atft.commands.parser_errors import parser_errors
@@ -33,9 +33,9 @@ from atft.commands.run_callbacks import (
     DEFAULTS,
     FITTING,
     MONITORS,
+    check_averages,
+    check_metrics,
     check_scores_are_current,
-    refuse_unknown_metrics,
-    refuse_unmeasured_averages,
 )
 from atft.commands.run_directory import make_version, next_version
 from atft.commands.run_trainer import RunTrainer
@@ -54,42 +54,43 @@ from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions, panel_features
 from atft.tasks.ranking import RankingTask
 
-DESCRIPTIONS = {
-    "fit": "Train on day batches, keep the best checkpoint, compare it with baselines on unseen days.",
-    "validate": "Print the metrics of a checkpoint on the validation days.",
-    "test": "Print the metrics of a checkpoint on the test days.",
-    "cache": "Build the memory-mapped cache of a training config, or verify it.",
-    "predict": "Write the scores of a checkpoint to a file, days with unknown returns included.",
+TRAINER_DEFAULTS = {
+    "logger": True,
+    "accelerator": "auto",
+    "devices": 1,
+    "use_distributed_sampler": False,  # our sampler divides whole blocks among the ranks
+    "enable_progress_bar": False,  # EpochLine shows one
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 10,
 }
 
 
 class RankingCLI(LightningCLI):
-    """The parser and, once built, the trainer, model and data of one run. Use `RankingCLI.of`."""
+    """The parser and, once built, the trainer, model and data of one run, which has not started.
 
-    command = "fit"
-    quiet = False
-    place: Path | None = None
+    Args:
+        command: fit, validate, test, predict or cache.
+        arguments: what follows the command, as words or as a nested mapping.
+        directory: of the run, made by the caller; None for the next version of its name.
+        quiet: print no line after an epoch; run.log keeps them.
 
-    @classmethod
-    def of(
-        cls,
+    Raises:
+        InputError: a key or value that is not accepted.
+    """
+
+    def __init__(
+        self,
         command: str,
-        arguments: list[str] | dict[str, Any],
+        arguments: list[Any] | dict[str, Any],
         directory: Path | None = None,
         quiet: bool = False,
-    ) -> "RankingCLI":
-        """Parse ``arguments`` and build everything, without running.
-
-        Args:
-            command: fit, validate, test or predict.
-            arguments: what follows the command, as words or as a nested mapping.
-            directory: where the run lies, made by the caller; None for the next version of its name.
-            quiet: print no line after an epoch; run.log keeps them.
-        """
+    ) -> None:
+        self.command, self.quiet = command, quiet
+        self._given_directory = directory
         # Behind `check_classes`: modules that run what they are given, and mappings where any value may stand.
         set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
-        kind = type(cls.__name__, (cls,), {"command": command, "place": directory, "quiet": quiet})
-        built: RankingCLI = kind(
+        super().__init__(
             RankingTask,
             DayData,
             trainer_class=RunTrainer,
@@ -98,27 +99,17 @@ class RankingCLI(LightningCLI):
             auto_configure_optimizers=False,
             seed_everything_default=1,
             save_config_callback=None,  # the run record keeps it, with the receipt
-            trainer_defaults={
-                "logger": True,
-                "accelerator": "auto",
-                "devices": 1,
-                "use_distributed_sampler": False,  # our sampler deals whole blocks to the ranks
-                "enable_progress_bar": False,  # EpochLine says what there is to say
-                "enable_model_summary": False,
-                "num_sanity_val_steps": 0,
-                "log_every_n_steps": 10,
-            },
+            trainer_defaults=TRAINER_DEFAULTS,
             parser_kwargs={
                 "prog": f"python -m atft {command}",
-                "description": DESCRIPTIONS[command],
+                "description": f"Every key of {command}. --help shows the ones that matter.",
                 "exit_on_error": False,
                 "allow_abbrev": False,  # a key cut short is an unknown key
             },
         )
-        return built
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the keys of a run and tell model and data about each other."""
+        """Add the keys of a run, and link those that model and data share."""
         read_whole_numbers_as_such(parser)
         parser.add_argument(
             "--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>."
@@ -135,22 +126,22 @@ class RankingCLI(LightningCLI):
                 "--out",
                 type=str | None,
                 default=None,
-                help="File to write, .parquet or .csv; default: beside the checkpoint, its name says the days.",
+                help="File to write, .parquet or .csv; default: beside the checkpoint, its name has the days.",
             )
         if self.command == "cache":
             parser.add_argument(
                 "--verify", action="store_true", help="Read everything, compare every digest."
             )
-        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        for key, monitor in MONITORS.items():
-            parser.add_lightning_class_args(monitor, key)
         parser.add_argument(
             "--curriculum.phases",
             type=list[Phase] | None,
             default=None,
             help="Phases of the training, in the order in which they run; null trains all epochs alike.",
         )
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        for key, monitor in MONITORS.items():
+            parser.add_lightning_class_args(monitor, key)
         parser.set_defaults(DEFAULTS)
         parser.link_arguments("model.network.horizons", "data.horizons")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
@@ -158,8 +149,10 @@ class RankingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments once all their keys are known to exist."""
-        with parser_errors(self.command, check_keys(parser, args)):
-            super().parse_arguments(parser, args)
+        tree, arguments = read_arguments(parser, args)
+        with parser_errors(self.command, tree):
+            parse = parser.parse_object if isinstance(arguments, dict) else parser.parse_args
+            self.config = parse(arguments)
         check_seed(self.config.seed_everything)
 
     def _add_instantiators(self) -> None:
@@ -167,11 +160,11 @@ class RankingCLI(LightningCLI):
         self.parser.add_instantiator(construct, object, subclasses=True)
 
     def _dump_config(self) -> None:
-        # Lightning's are hyperparameters that nobody saves: a checkpoint carries the configuration as text.
+        # Lightning's are hyperparameters that nothing saves: a checkpoint carries the configuration as text.
         self.config_dump: dict[str, Any] = {}
 
     def before_instantiate_classes(self) -> None:
-        """Check what no type can say, and know the resolved configuration as text."""
+        """Check what no type can say, and write the resolved configuration as text."""
         check_classes(self.config)
         check_folder_name("name", str(self.config.get("name")))
         check_trainer_options(self.config.trainer.as_dict())
@@ -179,13 +172,13 @@ class RankingCLI(LightningCLI):
         self.config_text = self.parser.dump(self.config, skip_none=False)
         checkpoint = self.config.get("ckpt_path")
         if self.command != "fit" and checkpoint not in (None, "last"):
-            self._read_only(trained_features(checkpoint))
+            self._keep_features(trained_features(checkpoint))
 
-    def _read_only(self, trained_on: list[str]) -> None:
+    def _keep_features(self, trained_on: list[str]) -> None:
         """Leave out the features that the panel has gained since a checkpoint was trained."""
-        given = self.config.model.features
-        if set(trained_on) < set(given):
-            self.config.model.features = [n for n in given if n in trained_on]
+        names = self.config.model.features
+        if set(trained_on) < set(names):
+            self.config.model.features = [name for name in names if name in trained_on]
             panel = self.config.data.panel
             if isinstance(panel.schema, Namespace):
                 panel.schema["features"], panel.schema["exclude"] = list(trained_on), []
@@ -206,7 +199,7 @@ class RankingCLI(LightningCLI):
     @cached_property
     def directory(self) -> Path:
         """The directory of this run: the one given, or the first free version of its name, not made yet."""
-        return self.place or next_version(self.run_root)
+        return self._given_directory or next_version(self.run_root)
 
     def own_directory(self) -> None:
         """Make the directory, of a later version where another run was faster since this one was built.
@@ -214,36 +207,32 @@ class RankingCLI(LightningCLI):
         Raises:
             InputError: panel, cache, split or disk cannot be used; then no directory is left behind.
         """
-        if self.place is not None or not self.trainer.is_global_zero:
+        if self._given_directory is not None or not self.trainer.is_global_zero:
             return
         self.datamodule.prepare_training()
         check_start(self.trainer, self.datamodule, self.record.receipt.resumed_from)
-        made = make_version(self.directory)
-        if made != self.directory:
-            self._move_to(made)
-
-    def _move_to(self, directory: Path) -> None:
-        """Tell everyone who writes where the run lies instead."""
-        former, self.directory = self.directory, directory
+        former, self.directory = self.directory, make_version(self.directory)
+        if self.directory == former:
+            return
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if getattr(callback, "directory", None) == former:
-                callback.directory = directory
-            place = getattr(callback, "dirpath", None)
-            if place is not None and Path(place).is_relative_to(former):
-                callback.dirpath = str(directory / Path(place).relative_to(former))
-        self.record.receipt.run = str(directory)
+                callback.directory = self.directory
+            folder = getattr(callback, "dirpath", None)
+            if folder is not None and Path(folder).is_relative_to(former):
+                callback.dirpath = str(self.directory / Path(folder).relative_to(former))
+        self.record.receipt.run = str(self.directory)
         if self._logs_here:
             self.trainer.loggers = self._loggers()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the loggers, the checkpoint writer and the callbacks that every run has."""
         self.model.config_text = self.config_text
-        plugins = self._get(self.config_init, "trainer").get("plugins") or []
-        extra: dict[str, Any] = {"plugins": [*_listed(plugins), AtomicCheckpointIO()], **kwargs}
-        trains = self.command == "fit"
-        logger = self._get(self.config_init, "trainer").get("logger")
-        self._logs_here = trains and logger in (True, None)
-        if logger in (True, None):
+        trains, options = self.command == "fit", self._get(self.config_init, "trainer")
+        plugins = options.get("plugins") or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        extra: dict[str, Any] = {"plugins": [*plugins, AtomicCheckpointIO()], **kwargs}
+        self._logs_here = trains and options.get("logger") in (True, None)
+        if options.get("logger") in (True, None):
             extra["logger"] = self._loggers() if trains else False
         try:
             trainer = super().instantiate_trainer(**extra)
@@ -256,21 +245,22 @@ class RankingCLI(LightningCLI):
             if self.command != "cache":
                 check_graph(self.model, self.datamodule)
             return trainer
-        refuse_unknown_metrics(callbacks, self.model.logged_names())
-        refuse_unmeasured_averages(callbacks, trainer.max_epochs or 1)
+        metrics = self.model.logged_names()
+        check_metrics(callbacks, metrics)
+        check_averages(callbacks, trainer.max_epochs or 1)
         check_scores_are_current(trainer)
-        self.model.build_optimizer(trainer.max_epochs or 1)  # refuses what it must before anything is made
+        self.model.build_optimizer(trainer.max_epochs or 1)  # its errors come before anything is made
         plan = resolve(self.phases, self.model.network.options, self.model.objective.options)
-        check_plan(plan, trainer, self.model.logged_names())
+        check_plan(plan, trainer, metrics)
         check_training_inputs(self.model, self.datamodule, self.phases)
-        schedules = [PhaseSchedule(plan, self.quiet)] if plan else []
+        schedule = [PhaseSchedule(plan, self.quiet)] if plan else []
         # A phase is set, and its criterion checked, before the record of an epoch is published.
-        callbacks[:0] = [*schedules, self.record, EpochLine(self.directory, self.quiet)]
+        callbacks[:0] = [*schedule, self.record, EpochLine(self.directory, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 # Another callback's files may have the names of ours.
-                own = isinstance(callback, RunCheckpoint)
-                callback.dirpath = str(self.directory if own else self.directory / "checkpoints")
+                ours = isinstance(callback, RunCheckpoint)
+                callback.dirpath = str(self.directory if ours else self.directory / "checkpoints")
         return trainer
 
     def _loggers(self) -> list[Any]:
@@ -284,15 +274,11 @@ def _features(panel: Any) -> list[str]:
     """Names of the features, before anything is instantiated: the parser hands plain namespaces."""
     simulate = panel.simulate
     if isinstance(simulate, Namespace):
-        given = simulate.init_args if "init_args" in simulate else simulate
-        simulate = MarketOptions(**given.as_dict())
+        options = simulate.init_args if "init_args" in simulate else simulate
+        simulate = MarketOptions(**options.as_dict())
     schema = PanelSchema(**panel.schema.as_dict()) if isinstance(panel.schema, Namespace) else panel.schema
     return panel_features(PanelOptions(panel.path, simulate, schema))
 
 
 def _seed(seed: Any) -> int:
     return seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -18,8 +18,7 @@ LAST = "last.ckpt"
 
 def newest_checkpoint(root: Path) -> Path | None:
     """The newest ``last.ckpt`` of all versions of a run's name."""
-    found = sorted(root.glob(f"version_*/{LAST}"), key=lambda p: p.stat().st_mtime)
-    return found[-1] if found else None
+    return max(root.glob(f"version_*/{LAST}"), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def resume_path(cli: "RankingCLI") -> str | None:
@@ -28,30 +27,33 @@ def resume_path(cli: "RankingCLI") -> str | None:
     Raises:
         InputError: there is none.
     """
-    wanted = cli.config.get("ckpt_path")
-    if wanted != "last":
-        return None if wanted is None else str(wanted)
+    asked = cli.config.get("ckpt_path")
+    if asked != "last":
+        return None if asked is None else str(asked)
     newest = newest_checkpoint(cli.run_root)
     if newest is None:
         raise InputError(f"--ckpt_path=last: no {LAST} under {cli.run_root}; leave it out to start again")
     return str(newest)
 
 
-def only_concludes(checkpoint: str, max_epochs: int) -> bool:
+def only_concludes(cli: "RankingCLI", checkpoint: str) -> bool:
     """Whether training was over at a checkpoint, and what follows training was not written.
 
-    Args:
-        checkpoint: the one to go on from.
-        max_epochs: that are asked for now; -1 for no bound.
-
     Raises:
-        InputError: training was over, and all is written.
+        InputError: the checkpoint does not match the model or the curriculum; or training was over, and all is
+            written.
     """
     from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+    from atft.tasks.checkpoint_fit import refuse_other_shapes
+    from atft.tasks.resume_check import check_resume
 
-    content = read_checkpoint(checkpoint)
+    content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
+    if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
+        refuse_other_shapes(content["state_dict"], cli.model.state_dict())
+        stepping = None if cli.phases else cli.model.build_optimizer(max_epochs or 1)
+        check_resume(content, cli.trainer, stepping)
     done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
-    whole = 0 <= max_epochs <= done
+    whole = max_epochs is not None and 0 <= max_epochs <= done
     written = _all_written(Path(checkpoint).parent)
     if whole and written:
         raise InputError(
@@ -75,7 +77,7 @@ def _all_written(directory: Path) -> bool:
 
 
 def _stopped_by_itself(callbacks: dict[str, Any]) -> bool:
-    """Early stopping, or a gate, had ended the training when the checkpoint was written."""
+    """Whether early stopping or a criterion had ended the training when the checkpoint was written."""
     early = [state for key, state in callbacks.items() if key.startswith("EarlyStopping")]
     patient = all(state["wait_count"] < state["patience"] for state in early)
     return not patient or bool(callbacks.get("RunRecord", {}).get("stopped"))
@@ -83,9 +85,9 @@ def _stopped_by_itself(callbacks: dict[str, Any]) -> bool:
 
 def keep_last(checkpoint: str, directory: Path) -> None:
     """Keep the checkpoint that a run went on from as its own last one, where it has trained no further."""
-    place = directory / LAST
-    if not place.is_file():
-        with published(place) as beside:
+    last = directory / LAST
+    if not last.is_file():
+        with published(last) as beside:
             shutil.copyfile(checkpoint, beside)
 
 
@@ -94,7 +96,7 @@ def stops_say_how_to_go_on(cli: "RankingCLI") -> Iterator[None]:
     """Pass on Ctrl-C and SIGTERM, which Lightning turns into an exit, with how to go on.
 
     Raises:
-        KeyboardInterrupt: the block was stopped; of the same kind as what stopped it.
+        KeyboardInterrupt: of the same kind as what stopped the run.
     """
     try:
         yield

@@ -67,8 +67,8 @@ FITTING: tuple[type[pl.Callback], ...] = (
 """Callbacks that mean something while a network trains only."""
 
 
-def refuse_unknown_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Refuse a checkpoint or early stopping that watches what nothing logs.
+def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
+    """Check that checkpoint and early stopping watch what is logged.
 
     Args:
         callbacks: the trainer's.
@@ -121,8 +121,8 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
             )
 
 
-def refuse_unmeasured_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
-    """Refuse averages of the weights that validation would not measure, or a checkpoint not hold.
+def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
+    """Check that validation measures averaged weights, and that checkpoints contain them.
 
     Args:
         callbacks: the trainer's. Those derived from Lightning's ``WeightAveraging`` are measured at every

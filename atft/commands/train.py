@@ -1,26 +1,38 @@
 """fit, validate, test, predict: LightningCLI over the ranking task and the day data.
 
-Decides where a run lands (``lightning_logs/<name>/version_N``), which callbacks every run has, and what happens
-after training: the selected checkpoint scores every later day, and the end-of-fit table compares it with the
-baselines on days it has never seen. Checkpoints carry the resolved configuration, so ``--ckpt_path`` alone is
-enough for every command but fit.
+Decides what happens around training: where a run goes on, and that the selected checkpoint scores every later day
+and is compared with the baselines on days it has never seen. Checkpoints carry the resolved configuration, so
+``--ckpt_path`` alone is enough for every command but fit.
 """
 
 import logging
-import sys
-import tempfile
 import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.class_paths import check_classes, check_words
 from atft.commands.parser_errors import parser_errors
 from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
 from atft.errors import InputError
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
+
+IGNORED_WARNINGS = (
+    ".*LeafSpec.*",
+    ".*does not have many workers.*",  # in-process loading is the measured best on small machines
+    ".*Trying to infer the `batch_size`.*",
+    ".*`weights_only` was not set.*",
+    ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
+    ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
+    ".*have no `val_dataloader`.*",
+    ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
+    ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
+    ".*no pre-optimization state was saved.*",  # a checkpoint holds the weights after its step
+    ".*smaller than the logging interval.*",  # an epoch's values are logged however short it is
+    ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
+)
+"""Messages of third parties that would only disturb our lines, each with its reason."""
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -41,29 +53,21 @@ def build(
     """Parse the arguments and build trainer, model and data, without running anything.
 
     Args:
-        command: fit, validate, test or predict.
+        command: fit, validate, test, predict or cache.
         arguments: what follows the command, as words or as a nested mapping of keys.
-        directory: where the run lies, made by the caller; None for the next version of its name.
+        directory: of the run, made by the caller; None for the next version of its name.
         quiet: print no line after an epoch; run.log keeps them.
 
     Raises:
         InputError: a key or value that is not accepted; the message names the nearest known key.
     """
-    _quiet()
+    silence_third_parties()
     from atft.commands.ranking_cli import RankingCLI
 
-    before = sys.argv
-    sys.argv = [before[0]]
-    try:
-        with parser_errors(command), tempfile.TemporaryDirectory() as folder:
-            if isinstance(arguments, list):
-                arguments = _with_checkpoint_config(command, arguments, Path(folder))
-                check_words(arguments)
-            else:
-                check_classes(arguments)
-            return RankingCLI.of(command, arguments, directory, quiet)
-    finally:
-        sys.argv = before
+    with parser_errors(command):
+        if isinstance(arguments, list):
+            return RankingCLI(command, _with_checkpoint_config(command, arguments), directory, quiet)
+        return RankingCLI(command, arguments, directory, quiet)
 
 
 def fit(cli: "RankingCLI") -> int:
@@ -73,20 +77,12 @@ def fit(cli: "RankingCLI") -> int:
     """
     import torch
 
-    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
     from atft.callbacks.record.run_log import append_log
     from atft.commands.after_fit import conclude
-    from atft.tasks.checkpoint_fit import refuse_other_shapes
-    from atft.tasks.resume_check import check_resume
 
-    resumed, wanted = resume_path(cli), cli.trainer.max_epochs
+    resumed = resume_path(cli)
     if resumed is not None:
-        content = read_checkpoint(resumed)
-        if content.get("optimizer_states"):  # weights alone are answered with the directory
-            refuse_other_shapes(content["state_dict"], cli.model.state_dict())
-            stepping = None if cli.config.curriculum.phases else cli.model.build_optimizer(wanted or 1)
-            check_resume(content, cli.trainer, stepping)
-        cli.record.over = only_concludes(resumed, -1 if wanted is None else wanted)
+        cli.record.over = only_concludes(cli, resumed)
     cli.record.receipt.resumed_from = resumed
     cli.own_directory()
     if cli.trainer.is_global_zero:
@@ -95,10 +91,10 @@ def fit(cli: "RankingCLI") -> int:
             append_log(cli.directory, line)
     with stops_say_how_to_go_on(cli):
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
-    alone = cli.trainer.is_global_zero
+    first = cli.trainer.is_global_zero
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # one process goes on, and must not wait for the others
-    if not alone:
+    if not first:
         return 0
     with cli.record.concluding(), stops_say_how_to_go_on(cli):
         if resumed is not None:
@@ -110,7 +106,7 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(highlight=False)
     path = resume_path(cli)
     if path is None:
         raise InputError(
@@ -120,52 +116,37 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
         from atft.commands.predict import predict
 
         return predict(cli, path)
-    metrics = getattr(cli.trainer, command)(
-        cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
-    )
+    measure = getattr(cli.trainer, command)
+    metrics = measure(cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False)
     if not cli.trainer.is_global_zero:
         return 0
     for line in cli.datamodule.lines_of("test" if command == "test" else "val"):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True)
     for name, value in sorted(metrics[0].items()):
-        console.print(f"{name:<24} {value:+.4f}", highlight=False)
+        console.print(f"{name:<24} {value:+.4f}")
     return 0
 
 
-def _with_checkpoint_config(command: str, arguments: list[str], folder: Path) -> list[str]:
+def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
     """Without ``--config``, take the configuration that the checkpoint carries; given keys still override it."""
-    named = any(a in ("-c", "--config") or a.startswith("--config=") for a in arguments)
-    checkpoint = _value_of(arguments, "--ckpt_path")
-    helps = any(a in ("-h", "--help") or a.startswith("--help=") for a in arguments)
-    if named or helps:
-        return arguments
-    if command == "fit" or checkpoint is None:
+    words = ["--help" if word == "--help-all" else word for word in arguments]
+    if any(w in ("-h", "--help") or w.startswith(("-c", "--config", "--help=")) for w in words):
+        return words
+    paths = [after for word, after in pairwise(words) if word == "--ckpt_path"]
+    paths += [word.split("=", 1)[1] for word in words if word.startswith("--ckpt_path=")]
+    if command == "fit" or not paths:
         raise InputError(
             f"{command} needs --config FILE" + ("" if command == "fit" else " or --ckpt_path FILE")
         )
-    if checkpoint == "last":
-        raise InputError("--ckpt_path=last needs --config FILE, which says the run's name")
-    import yaml
-
+    if paths[0] == "last":
+        raise InputError("--ckpt_path=last needs --config FILE, which gives the run's name")
     from atft.commands.checkpoint_config import checkpoint_config
 
-    text = yaml.safe_dump(checkpoint_config(Path(checkpoint)))
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
-    return ["--config", str(folder / "config.yaml"), *arguments]
+    return ["--config", checkpoint_config(Path(paths[0])), *words]
 
 
-def _value_of(arguments: list[str], option: str) -> str | None:
-    return next(iter(_values_of(arguments, option)), None)
-
-
-def _values_of(arguments: list[str], *options: str) -> list[str]:
-    """What follows each of the options, as ``--option value`` or ``--option=value``."""
-    found = [after for before, after in pairwise(arguments) if before in options]
-    return found + [a.split("=", 1)[1] for a in arguments if a.startswith(tuple(f"{o}=" for o in options))]
-
-
-def _quiet() -> None:
-    """Keep third parties from talking over our lines: each exception with its reason."""
+def silence_third_parties() -> None:
+    """Keep the messages of third parties from standing between our lines."""
     import lightning.pytorch  # noqa: F401  (resets its loggers on import)
     from jsonargparse._deprecated import JsonargparseDeprecationWarning
 
@@ -173,18 +154,5 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    for message in (
-        ".*LeafSpec.*",
-        ".*does not have many workers.*",  # in-process loading is the measured best on small machines
-        ".*Trying to infer the `batch_size`.*",
-        ".*`weights_only` was not set.*",
-        ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
-        ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
-        ".*have no `val_dataloader`.*",
-        ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
-        ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
-        ".*no pre-optimization state was saved.*",  # a checkpoint holds the weights after its step
-        ".*smaller than the logging interval.*",  # an epoch's values are logged however short it is
-        ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
-    ):
+    for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=message)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from lightning.pytorch import Callback
 
-from atft.commands.config_keys import check_keys, similarity
+from atft.commands.config_keys import read_arguments, similarity
 from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, paths_in, tree_of
 from atft.errors import InputError
 
@@ -20,13 +21,20 @@ EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_arg
 BASE: dict[str, Any] = {"model": {"optimizer": ADAMW, "scheduler": COSINE}, "trainer": {"callbacks": [EMA]}}
 
 
+class Theirs(Callback):
+    """A class of the user's own."""
+
+    def __init__(self, anything: int = 0) -> None:
+        self.anything = anything
+
+
 @pytest.fixture(scope="module")
 def parser() -> Any:
     """The parser of ``fit``, built once."""
     from atft.commands.ranking_cli import RankingCLI
-    from atft.commands.train import _quiet
+    from atft.commands.train import silence_third_parties
 
-    _quiet()
+    silence_third_parties()
     found = []
 
     class Stopped(RankingCLI):
@@ -35,7 +43,7 @@ def parser() -> Any:
             raise InputError("built")
 
     with pytest.raises(InputError, match="built"):
-        Stopped.of("fit", {})
+        Stopped("fit", {})
     return found[0]
 
 
@@ -100,7 +108,7 @@ def typo(name: str, rng: random.Random) -> str:
 def refusal(parser: Any, given: Any) -> str:
     """The line that keys are refused with."""
     with pytest.raises(InputError) as refused:
-        check_keys(parser, given)
+        read_arguments(parser, given)
     line = str(refused.value)
     assert "\n" not in line and len(line) < 180, line  # and "atft: error: " before it
     return line
@@ -200,7 +208,7 @@ def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) ->
     [
         {"model.network.hidden_size": 4, "data": {"loader.lookback": 3}},
         {"trainer": {"callbacks+": [EMA], "logger": None}},
-        {"trainer": {"callbacks": [{"class_path": "their.own.Callback", "init_args": {"anything": 1}}]}},
+        {"trainer": {"callbacks": [{"class_path": f"{__name__}.Theirs", "init_args": {"anything": 1}}]}},
         {"model": {"objective": {"terms": {"ic": 1.0}, "regime_weights": {"any column": 2.0}}}},
         {"model": {"optimizer": {"init_args": {"lr": 0.1}}, "scheduler": None}},
         {"data": {"graph": None, "panel": {"simulate": {"stocks": 20}}}},
@@ -218,7 +226,7 @@ def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) ->
     ],
 )
 def test_keys_that_the_parser_takes_pass(parser: Any, given: Any) -> None:
-    check_keys(parser, given)
+    read_arguments(parser, given)
 
 
 def test_a_key_that_follows_from_others_says_which(parser: Any) -> None:
@@ -234,7 +242,7 @@ def test_the_file_is_named_and_every_file_is_checked(parser: Any, tmp_path: Path
     (tmp_path / "a.yaml").write_text("name: a\n")
     (tmp_path / "b.yaml").write_text("nmae: a\n")
     with pytest.raises(InputError, match=r"b\.yaml: unknown key 'nmae'; did you mean 'name'\?"):
-        check_keys(parser, ["-c", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"])
+        read_arguments(parser, ["-c", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"])
 
 
 def test_names_are_alike_by_letters_order_and_words() -> None:
@@ -279,3 +287,25 @@ def test_a_command_ends_with_2_and_one_line(
 )
 def test_values_that_no_option_takes_are_one_line(parser: Any, given: Any, said: str) -> None:
     assert refusal(parser, given).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--model.optimizer", "os.system"],
+        ["--model.optimizer=os.system"],
+        ["--model.optimizer.class_path", "os.system"],
+        ["--model", "{optimizer: os.system}"],
+        ["--trainer.callbacks+=os.system"],
+        ["--trainer.callbacks", "[{class_path: os.system}]"],
+        ["--name", "x", "--trainer.logger.class_path=os.system"],
+    ],
+)
+def test_a_function_on_the_command_line_is_no_class(parser: Any, words: list[str]) -> None:
+    with pytest.raises(InputError, match=r"os.system is a builtin_function_or_method, not a class"):
+        read_arguments(parser, words)
+
+
+def test_words_that_name_no_class_pass(parser: Any) -> None:
+    words = ["--ckpt_path=os.system", "--name", "os.system"]
+    assert read_arguments(parser, words)[1] == words

@@ -7,7 +7,7 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from atft.commands.key_tree import tree_of
-from atft.commands.parser_errors import LONGEST, hint_at, kinds_of, parser_errors, shorten
+from atft.commands.parser_errors import MAX_LINE, hint_at, kinds_of, parser_errors, shorten
 from atft.errors import InputError
 
 
@@ -49,13 +49,13 @@ def test_a_value_of_another_type_is_named_with_its_key(given: dict[str, Any], li
     parser = small_parser()
     with pytest.raises(InputError) as refused, parser_errors("fit", tree_of(parser)):
         parser.parse_object(given)
-    assert str(refused.value).startswith(line) and len(str(refused.value)) < LONGEST
+    assert str(refused.value).startswith(line) and len(str(refused.value)) < MAX_LINE
 
 
 def test_a_message_of_another_kind_is_cut_in_the_middle() -> None:
     assert shorten("Unrecognized arguments: a b", {}) == "Unrecognized arguments: a b"
     cut = shorten("x" * 300 + "\n" + "y" * 300, {})
-    assert len(cut) == LONGEST and cut.startswith("xxx") and cut.endswith("yyy") and "..." in cut
+    assert len(cut) == MAX_LINE and cut.startswith("xxx") and cut.endswith("yyy") and "..." in cut
 
 
 def test_an_error_of_ours_inside_of_the_parser_is_said_alone() -> None:

@@ -1,4 +1,4 @@
-"""Every fit has its guards; a callback that would watch nothing is refused."""
+"""Every fit has its guards; a callback that would watch nothing is an error."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +20,9 @@ from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.commands.run_callbacks import (
     FITTING,
     MONITORS,
+    check_averages,
+    check_metrics,
     check_scores_are_current,
-    refuse_unknown_metrics,
-    refuse_unmeasured_averages,
 )
 from atft.errors import InputError
 from small_task import IN_MEMORY, fit, small_task
@@ -34,15 +34,15 @@ def test_every_monitor_means_something_in_training_only() -> None:
     assert set(MONITORS.values()) < set(FITTING)
 
 
-def test_a_metric_that_nothing_logs_is_refused_with_the_nearest() -> None:
+def test_a_metric_that_nothing_logs_is_an_error_with_the_nearest() -> None:
     known = {"val/rank_ic", "train/loss"}
-    refuse_unknown_metrics([EarlyStopping("val/rank_ic"), ModelCheckpoint()], known)
+    check_metrics([EarlyStopping("val/rank_ic"), ModelCheckpoint()], known)
     with pytest.raises(
         InputError, match=r"early_stopping\.monitor: no metric 'val/rankic'; did you mean 'val/rank_ic'"
     ):
-        refuse_unknown_metrics([EarlyStopping("val/rankic")], known)
+        check_metrics([EarlyStopping("val/rankic")], known)
     with pytest.raises(InputError, match=r"checkpoint\.monitor: no metric 'loss'"):
-        refuse_unknown_metrics([ModelCheckpoint(monitor="loss")], known)
+        check_metrics([ModelCheckpoint(monitor="loss")], known)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_a_metric_that_nothing_logs_is_refused_with_the_nearest() -> None:
         (EMAWeightAveraging(update_starting_at_epoch=2), "would hold other weights than were measured"),
     ],
 )
-def test_an_average_that_validation_would_not_measure_is_refused(callback: Any, message: str) -> None:
+def test_an_average_that_validation_would_not_measure_is_an_error(callback: Any, message: str) -> None:
     with pytest.raises(InputError, match=f"trainer.callbacks: {type(callback).__name__} .*{message}"):
-        refuse_unmeasured_averages([callback], 5)
+        check_averages([callback], 5)
 
 
 def a_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
@@ -105,4 +105,4 @@ def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
 
 
 def test_averages_from_the_first_step_on_are_taken() -> None:
-    refuse_unmeasured_averages([EMAWeightAveraging(), WeightAveraging(), LateAverage(3)], 5)
+    check_averages([EMAWeightAveraging(), WeightAveraging(), LateAverage(3)], 5)

@@ -115,13 +115,6 @@ def test_a_checkpoint_alone_leaves_no_file_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict", "cache"])
-def test_each_command_explains_its_options(command: str, atft: Callable[..., Any]) -> None:
-    outcome = atft(command, "--help")
-    assert outcome.code == 0 and "--model.network.hidden_size" in outcome.out
-    assert "width of every state" in outcome.out  # the docstring's sentence
-
-
 @pytest.mark.slow
 def test_two_processes_train_like_one(
     tiny_run: Any, tiny_config: Callable[..., Path], tmp_path: Path
