@@ -15,7 +15,7 @@ class DayBatch(NamedTuple):
     """A block of ``days`` consecutive trading days with the history they read (``span = lookback + days - 1``).
 
     Row ``i`` of the days axis is the day whose window is ``features[i : i + lookback]``. The stocks are the
-    union of the universes of the block's days, in ascending slot order.
+    union of the universes of the block's days, in the order of their codes.
     """
 
     features: Tensor
@@ -33,7 +33,7 @@ class DayBatch(NamedTuple):
     edge_attr: Tensor
     """float [edges, len(EDGE_FEATURES)]."""
     stock: Tensor
-    """int64 [stocks]; the slot of each stock in the cache."""
+    """int64 [stocks]; the row of each stock in the cache."""
     day: Tensor
     """int64 [days]; the day's index on the panel's calendar, ascending by one."""
     sector: Tensor

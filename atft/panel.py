@@ -96,6 +96,19 @@ def match(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(n for n in names if any(fnmatchcase(n, p) for p in wanted))
 
 
+def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Columns that the network reads, in the panel's order.
+
+    Raises:
+        InputError: there is none.
+    """
+    excluded = match(schema.exclude, names)
+    features = tuple(n for n in match(schema.features, names) if n not in excluded)
+    if not features:
+        raise InputError(f"{where}: no column matches the features {schema.features}; it has {len(names)}")
+    return features
+
+
 def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str) -> PanelColumns:
     """Give each role its columns, or refuse in one line.
 
@@ -149,13 +162,10 @@ def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], 
     every_label = match(
         [p.replace("{h}", "*") for p in (schema.targets, schema.delayed_targets, schema.oracle) if p], names
     )
-    features = tuple(n for n in match(schema.features, names) if n not in match(schema.exclude, names))
-    if not features:
-        raise InputError(f"{where}: no column matches the features {schema.features}; it has {len(names)}")
     columns = PanelColumns(
         date=need(schema.date, "date"),
         code=need(schema.code, "code"),
-        features=features,
+        features=feature_names(schema, names, where),
         horizons=tuple(horizons),
         targets=targets,
         delayed_targets=delayed,

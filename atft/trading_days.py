@@ -1,4 +1,4 @@
-"""Which dates are trading days, judged before anything counts them.
+"""Which dates are trading days, decided before anything counts them.
 
 A label of five days counts five entries of the calendar, so a date that is no session, or a session that is
 missing, moves the labels, returns and windows of every stock around it. Four rules, from plain counts per date:
@@ -14,7 +14,7 @@ takes a year of it to know them.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -23,11 +23,12 @@ from jaxtyping import Bool, Float, Int
 
 from atft.errors import InputError, nearest
 
-WAYS = {
+DAY_RULES = {
     "rare_weekdays": ("error", "exclude", "keep"),
     "thin_days": ("error", "exclude", "keep"),
     "gaps": ("unknown", "error", "keep"),
 }
+"""What a calendar's faults can do, the default first; key ``calendar`` of prices and of panels."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL_SHARE = np.array([0.25, 0.25, 0.25, 0.25, 0.25, 0.75, 0.75])
 """Least share of a usual weekday's rows. A market trades on Saturdays nearly every week or hardly ever."""
@@ -44,26 +45,25 @@ MAX_INSERTED = 260
 """Days inserted into one gap, at most: no feature window is longer. A longer label raises it."""
 
 
-@dataclass(frozen=True)
-class DayRules:
-    """What happens to days that look wrong; the options of prices and of panels have fields of these names."""
+def day_rules(chosen: Mapping[str, str], key: str) -> dict[str, str]:
+    """Complete what a config says of each fault of the calendar with the defaults.
 
-    rare_weekdays: str = "error"
-    thin_days: str = "error"
-    gaps: str = "unknown"
+    Args:
+        chosen: fault -> what it does.
+        key: the option, for messages.
 
-    def check(self, prefix: str = "") -> None:
-        """Check each rule's value; ``prefix`` is what the user writes before the option's name.
-
-        Raises:
-            InputError: a value that the rule does not have.
-        """
-        for name, ways in WAYS.items():
-            value = getattr(self, name)
-            if value not in ways:
-                raise InputError(
-                    f"{prefix}{name} must be one of {', '.join(ways)}, got {value!r}{nearest(str(value), ways)}"
-                )
+    Raises:
+        InputError: an unknown fault, or something that it cannot do.
+    """
+    for fault, way in chosen.items():
+        if fault not in DAY_RULES:
+            raise InputError(f"{key} has no {fault!r}{nearest(str(fault), DAY_RULES)}")
+        ways = DAY_RULES[fault]
+        if way not in ways:
+            raise InputError(
+                f"{key}.{fault} must be one of {', '.join(ways)}, got {way!r}{nearest(str(way), ways)}"
+            )
+    return {fault: chosen.get(fault, ways[0]) for fault, ways in DAY_RULES.items()}
 
 
 @dataclass(frozen=True)
@@ -72,59 +72,20 @@ class TradingDays:
 
     calendar: tuple[date, ...]
     source: Int[np.ndarray, " calendar"]
-    """Index of each day among the dates that were judged, -1 for an inserted day."""
+    """Index of each day among the dates of the file, -1 for an inserted day."""
     findings: tuple[str, ...]
     """A line for each thing that was left out, inserted or kept; empty for a clean calendar."""
 
 
-class _Judge:
-    """The rules at work on one file: what a finding does, and what is said of it."""
-
-    def __init__(self, dates: Sequence[date], rules: DayRules, where: str, prefix: str) -> None:
-        self.dates, self.rules, self.where, self.prefix = dates, rules, where, prefix
-        self.kept = np.ones(len(dates), dtype=bool)
-        self.findings: list[str] = []
-
-    def days(self, option: str, which: np.ndarray, what: str, numbers: Sequence[str]) -> None:
-        """Raise for days that look wrong, leave them out, or only name them with their ``numbers``."""
-        if not which.any():
-            return
-        places = np.flatnonzero(which)
-        first = ", ".join(f"{self.dates[i]} ({numbers[i]})" for i in places[:3])
-        text = f"{what}: {len(places):,}, the first {first}"
-        if getattr(self.rules, option) == "error":
-            raise InputError(
-                f"{self.where}: {text}; correct them, or set {self.prefix}{option} to exclude (no sessions) "
-                f"or keep (sessions)"
-            )
-        exclude = getattr(self.rules, option) == "exclude"
-        self.findings.append(f"{'left out' if exclude else 'kept'}, {text}")
-        if exclude:
-            self.kept[places] = False
-
-    def gaps(self, ends: Sequence[tuple[date, date, int]], most: int) -> None:
-        """The same for gaps, each with its last date before, first date after and missing weekdays."""
-        if not ends:
-            return
-        first = ", ".join(f"{a} to {b} ({n:,} missing)" for a, b, n in ends[:3])
-        text = f"gaps of more than {most} weekdays: {len(ends):,}, the first {first}"
-        if self.rules.gaps == "error":
-            raise InputError(
-                f"{self.where}: {text}; complete the file, or set {self.prefix}gaps to unknown or keep"
-            )
-        unknown = self.rules.gaps == "unknown"
-        self.findings.append(f"{'unknown across' if unknown else 'kept'}, {text}")
-
-
-def judge_days(
+def find_trading_days(
     dates: Sequence[date],
     stocks: Int[np.ndarray, " dates"],
     value: Float[np.ndarray, " dates"],
-    rules: DayRules,
+    rules: Mapping[str, str],
     where: str,
     today: date,
     longest_label_days: int,
-    prefix: str = "",
+    key: str = "calendar",
 ) -> TradingDays:
     """Decide which dates are trading days, and complete the calendar where a stretch of it is missing.
 
@@ -132,57 +93,77 @@ def judge_days(
         dates: distinct, ascending, at least one.
         stocks: rows of each date that count: a usable close, a known row of a panel.
         value: traded value of each date in any currency, 0 where unknown; all 0 where there is none.
-        rules: what to do with what is found.
+        rules: fault -> what it does; see `day_rules`.
         where: the file, for messages.
         today: dates after tomorrow are an error.
         longest_label_days: trading days that a label reaches.
-        prefix: what the user writes before the options' names.
+        key: the option that holds the rules, for messages.
 
     Returns:
         The calendar. Of a gap longer than ``MAX_INSERTED`` weekdays (or the longest label) only the last ones
         are inserted: neither labels nor windows can tell the difference, and memory stays bounded.
 
     Raises:
-        InputError: a date lies in the future, or a rule set to "error" found something.
+        InputError: a date is in the future, or a fault whose rule is "error" was found.
     """
+    rules = day_rules(rules, key)
     if dates[-1] > today + timedelta(days=1):
         later = int((np.array(dates) > today).sum())
         raise InputError(
             f"{where}: {later:,} dates are in the future, the last {dates[-1]} (today is {today}); "
             f"correct or remove their rows"
         )
-    judge = _Judge(dates, rules, where, prefix)
     weekday = np.array([day.weekday() for day in dates])
     usual = usual_weekdays(weekday, stocks)
-    odd = ~usual[weekday]
-    names = " and ".join(name for w, name in enumerate(WEEKDAYS) if odd[weekday == w].any())
+    rare = ~usual[weekday]
+    few, idle = thin_days(stocks, value, ~rare)
+    names = " and ".join(name for w, name in enumerate(WEEKDAYS) if rare[weekday == w].any())
     rows = [f"{n:,} stocks" for n in stocks.tolist()]
-    judge.days("rare_weekdays", odd, f"dates on {names}, when this market rarely trades", rows)
-    few, idle = thin_days(stocks, value, ~odd)
-    judge.days("thin_days", few, "days with less than half of the usual stocks", rows)
     traded = [f"{v:.3g}" for v in value.tolist()]
-    what = f"days with less than {MIN_VALUE_SHARE:.0%} of the usual traded value"
-    judge.days("thin_days", idle, what, traded)
+    faults = (
+        ("rare_weekdays", rare, f"dates on {names}, when this market rarely trades", rows),
+        ("thin_days", few, "days with less than half of the usual stocks", rows),
+        ("thin_days", idle, f"days with less than {MIN_VALUE_SHARE:.0%} of the usual traded value", traded),
+    )
+    kept = np.ones(len(dates), dtype=bool)
+    findings: list[str] = []
+    for fault, which, what, numbers in faults:
+        if not which.any():
+            continue
+        found = np.flatnonzero(which)
+        text = f"{what}: {len(found):,}, the first " + ", ".join(
+            f"{dates[i]} ({numbers[i]})" for i in found[:3]
+        )
+        if rules[fault] == "error":
+            raise InputError(
+                f"{where}: {text}; correct them, or set {key}.{fault} to exclude (no sessions) or keep (sessions)"
+            )
+        findings.append(f"{'left out' if rules[fault] == 'exclude' else 'kept'}, {text}")
+        if rules[fault] == "exclude":
+            kept &= ~which
 
-    kept = np.flatnonzero(judge.kept).tolist()
-    missing = missing_weekdays([dates[i] for i in kept], usual)
-    most = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
-    holes = {kept[i]: (dates[kept[i + 1]], int(missing[i])) for i in np.flatnonzero(missing > most)}
-    judge.gaps([(dates[i], end, count) for i, (end, count) in holes.items()], most)
-    if rules.gaps != "unknown":
-        holes = {}
+    sessions = np.flatnonzero(kept).tolist()
+    missing = missing_weekdays([dates[i] for i in sessions], usual)
+    longest = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
+    gaps = {sessions[i]: (dates[sessions[i + 1]], int(missing[i])) for i in np.flatnonzero(missing > longest)}
+    if gaps:
+        first = ", ".join(f"{dates[i]} to {end} ({n:,} missing)" for i, (end, n) in list(gaps.items())[:3])
+        text = f"gaps of more than {longest} weekdays: {len(gaps):,}, the first {first}"
+        if rules["gaps"] == "error":
+            raise InputError(f"{where}: {text}; complete the file, or set {key}.gaps to unknown or keep")
+        findings.append(f"{'unknown across' if rules['gaps'] == 'unknown' else 'kept'}, {text}")
     calendar: list[date] = []
     source: list[int] = []
-    for i in kept:
+    for i in sessions:
         calendar.append(dates[i])
         source.append(i)
-        if i in holes:
-            end, count = holes[i]
+        if i in gaps and rules["gaps"] == "unknown":
+            end, count = gaps[i]
             count = min(count, max(MAX_INSERTED, longest_label_days))
             inserted = np.busday_offset(np.datetime64(end), np.arange(-count, 0), "forward", usual)
             calendar += inserted.tolist()
             source += [-1] * count
-    return TradingDays(tuple(calendar), np.array(source, dtype=np.int64), tuple(judge.findings))
+    return TradingDays(tuple(calendar), np.array(source, dtype=np.int64), tuple(findings))
 
 
 def usual_weekdays(

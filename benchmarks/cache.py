@@ -53,8 +53,8 @@ def build(panel: Path, folder: Path, rank: list[str], dtype: str, with_graph: bo
     """Build one cache and print seconds and peak resident memory of this process."""
     from atft.data.build import CacheOptions, build_cache
     from atft.data.cache import DayCache
+    from atft.data.cache_report import cache_lines
     from atft.data.graph import GraphOptions
-    from atft.data.summary import describe
     from atft.panel import PanelSchema
 
     start = time.perf_counter()
@@ -65,7 +65,8 @@ def build(panel: Path, folder: Path, rank: list[str], dtype: str, with_graph: bo
     peak, cpu = used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime
     what = f"{'rank' if rank else 'raw'} {dtype}{' + graph' if with_graph else ''}"
     print(
-        f"{what:24s} {seconds:7.1f} s ({cpu:.0f} s of CPU)   peak {peak:5.2f} GiB   {describe(DayCache(path))[-1]}",
+        f"{what:24s} {seconds:7.1f} s ({cpu:.0f} s of CPU)   peak {peak:5.2f} GiB   "
+        f"{cache_lines(DayCache(path))[-1]}",
         flush=True,
     )
 

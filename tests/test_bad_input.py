@@ -162,7 +162,14 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "no history": (["--data.loader.lookback", "0"], "lookback must be at least 1, got 0"),
     "more history than days": (["--data.loader.lookback", "500"], "has no usable day"),
     "a step of nothing": (["--data.loader.batch_size", "0"], "batch_size must be at least 4, got 0"),
-    "forked workers": (["--data.loader.multiprocessing_context", "fork"], "must be spawn or forkserver"),
+    "forked workers": (
+        ["--data.loader.multiprocessing_context", "fork"],
+        'was removed, it is always "spawn"; leave it out',
+    ),
+    "a rule that a calendar does not have": (
+        ["--data.cache.calendar", "{rare_weekdays: drop}"],
+        "data.cache.calendar.rare_weekdays must be one of error, exclude, keep, got 'drop'",
+    ),
     "a floor of the rate in its former unit": (
         [
             "--model.scheduler=atft.optim.schedules.WarmRestarts",
@@ -189,7 +196,7 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "no checkpoint to go on from": (["--ckpt_path", "last"], "no last.ckpt under"),
     "a checkpoint that is not there": (["--ckpt_path", "gone.ckpt"], "gone.ckpt: no such file"),
     "a config that is not there": (["--config", "gone.yaml"], "gone.yaml"),
-    "graph options out of range": (["--data.graph.refresh_days", "0"], "refresh_days >= 1"),
+    "graph options out of range": (["--data.graph.refresh_days", "0"], "refresh_days must be at least 1"),
     "a cache where a file is": (["--data.cache.dir", __file__], "set cache.dir"),
 }
 

@@ -14,7 +14,6 @@ SMALL = [
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--model.network.hidden_size", "8"),
     *("--trainer.limit_train_batches", "2", "--data.loader.num_workers", "0", "--data.loader.lookback", "6"),
     *("--data.loader.batch_size", "30", "--data.loader.block_days", "2"),
-    *("--data.loader.prefetch_factor", "null", "--data.loader.pin_memory", "false"),
     *("--data.split.train", "[2015-01-05, 2015-03-13]", "--data.split.val", "[2015-03-16, 2015-05-22]"),
     *("--data.split.test", "[2015-05-25, 2015-07-31]", "--data.split.embargo_days", "0"),
     *("--data.graph.window", "20", "--data.graph.min_observations", "10"),

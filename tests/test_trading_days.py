@@ -1,4 +1,4 @@
-"""The calendar as a gate: planted days, holes and dates, each found; markets that really trade so, none."""
+"""The calendar's checks: planted days, holes and dates, each found; markets that really trade so, none."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -9,10 +9,11 @@ import pytest
 
 from atft.errors import InputError
 from atft.trading_days import (
+    DAY_RULES,
     MAX_INSERTED,
-    DayRules,
     TradingDays,
-    judge_days,
+    day_rules,
+    find_trading_days,
     longest_usual_gap,
     missing_weekdays,
     thin_days,
@@ -30,12 +31,12 @@ def every(weekdays: Sequence[int] = range(5), first: date = date(2014, 1, 1), da
 
 
 def judged(rows: dict[date, int], value: dict[date, float] | None = None, **more: Any) -> TradingDays:
-    """Judge dates with their number of stocks and, by default, a traded value in proportion to it."""
+    """The calendar of dates with their number of stocks and, by default, a traded value in proportion to it."""
     dates = sorted(rows)
     traded = np.array([(value or {}).get(d, 1e6 * rows[d]) for d in dates], dtype=np.float64)
-    rules = DayRules(**{k: more.pop(k) for k in list(more) if k in ("rare_weekdays", "thin_days", "gaps")})
+    rules = {k: more.pop(k) for k in list(more) if k in DAY_RULES}
     options: dict[str, Any] = {"today": TODAY, "longest_label_days": 20, **more}
-    return judge_days(dates, np.array([rows[d] for d in dates]), traded, rules, "p.parquet", **options)
+    return find_trading_days(dates, np.array([rows[d] for d in dates]), traded, rules, "p.parquet", **options)
 
 
 def refusal(rows: dict[date, int], **more: Any) -> str:
@@ -76,9 +77,9 @@ def test_rows_on_one_saturday_raise_by_name_and_are_excluded_or_kept_as_told() -
     message = refusal(rows)
     assert message == (
         "p.parquet: dates on Saturday, when this market rarely trades: 1, the first 2014-05-10 (3 stocks); "
-        "correct them, or set rare_weekdays to exclude (no sessions) or keep (sessions)"
+        "correct them, or set calendar.rare_weekdays to exclude (no sessions) or keep (sessions)"
     )
-    assert "set cache.rare_weekdays to" in refusal(rows, prefix="cache.")
+    assert "set cache.calendar.rare_weekdays to" in refusal(rows, key="cache.calendar")
     out = judged(rows, rare_weekdays="exclude")
     assert out.calendar == tuple(usual())
     assert rows.keys() - set(out.calendar) == {date(2014, 5, 10)}
@@ -113,7 +114,7 @@ def test_thin_days_are_counted_named_and_left_out_of_nothing_but_the_calendar() 
     rows = usual() | dict.fromkeys(thin, 2)
     message = refusal(rows)
     assert "days with less than half of the usual stocks: 10, the first 2014-02-12 (2 stocks), 20" in message
-    assert "set thin_days to exclude (no sessions) or keep (sessions)" in message
+    assert "set calendar.thin_days to exclude (no sessions) or keep (sessions)" in message
     assert set(usual()) - set(judged(rows, thin_days="exclude").calendar) == set(thin)
     assert judged(rows, thin_days="keep").calendar == tuple(usual())
 
@@ -166,7 +167,7 @@ def test_a_summer_without_rows_becomes_days_on_which_nothing_is_observed() -> No
     assert found.findings == (
         "unknown across, gaps of more than 4 weekdays: 1, the first 2014-05-30 to 2014-09-01 (65 missing)",
     )
-    assert "complete the file, or set gaps to unknown or keep" in refusal(rows, gaps="error")
+    assert "complete the file, or set calendar.gaps to unknown or keep" in refusal(rows, gaps="error")
     kept = judged(rows, gaps="keep")
     assert kept.calendar == tuple(rows)
     assert kept.findings[0].startswith("kept, gaps")
@@ -226,8 +227,17 @@ def test_the_parts_say_what_they_count() -> None:
     assert longest_usual_gap(np.array([65, 60, 0, 0, 0, 0, 0]), 2.0) == 8
 
 
-@pytest.mark.parametrize("rule", ["rare_weekdays", "thin_days", "gaps"])
-def test_a_rule_takes_its_own_values_only(rule: str) -> None:
-    DayRules().check()
-    with pytest.raises(InputError, match=f"data.cache.{rule} must be one of .*, got 'drop'"):
-        DayRules(**{rule: "drop"}).check("data.cache.")
+@pytest.mark.parametrize("fault", list(DAY_RULES))
+def test_a_rule_takes_its_own_values_only(fault: str) -> None:
+    with pytest.raises(InputError, match=f"cache.calendar.{fault} must be one of .*, got 'drop'"):
+        day_rules({fault: "drop"}, "cache.calendar")
+
+
+def test_rules_are_completed_with_the_defaults_and_an_unknown_one_is_named() -> None:
+    assert day_rules({"thin_days": "keep"}, "calendar") == {
+        "rare_weekdays": "error",
+        "thin_days": "keep",
+        "gaps": "unknown",
+    }
+    with pytest.raises(InputError, match="calendar has no 'thin'; did you mean 'thin_days'"):
+        day_rules({"thin": "keep"}, "calendar")

@@ -27,15 +27,16 @@ TAKEN = (
     "data.cache.rank",
     "data.cache.zscore",
     "data.cache.min_date",
-    "data.cache.infinite",
-    "data.cache.rare_weekdays",
-    "data.cache.thin_days",
-    "data.cache.gaps",
+    "data.cache.infinite_as_missing",
+    "data.cache.calendar",
     "data.loader.lookback",
 )
 """Keys that a checkpoint decides, with all that is inside of them."""
 
-BLOCKS = ("model.network", "data.panel.schema", "data.panel.simulate", "data.split", "data.graph")
+BLOCKS = (
+    *("model.network", "data.panel.schema", "data.panel.simulate", "data.split", "data.graph"),
+    "data.cache.calendar",
+)
 """Those of them that are mappings; a word there would be read as the name of a file or a class."""
 
 DECISIVE = ("model.network.", "data.panel.", "data.split.", "data.graph.", "data.cache.")

@@ -24,6 +24,12 @@ TERM_OPTIONS = {
 }
 
 MOVED = {
+    **{
+        f"{door}{fault}": f"{door.removeprefix('features.')}calendar: {{{fault}: {way}}}"
+        for door in ("data.cache.", "features.")
+        for fault, way in (("rare_weekdays", "exclude"), ("thin_days", "exclude"), ("gaps", "keep"))
+    },
+    "data.cache.infinite": "data.cache.infinite_as_missing: true",
     "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
     "model.scheduler.init_args.eta_min": "model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
@@ -35,6 +41,19 @@ MOVED = {
 (``features.key``), those of a sweep's own file with ``sweep`` (``sweep.key``); a place in a list is left out."""
 
 REMOVED: dict[str, Any] = {
+    "data.cache.rare_weekdays": "error",
+    "data.cache.thin_days": "error",
+    "data.cache.gaps": "unknown",
+    "data.cache.infinite": "refuse",
+    "data.graph.threshold": 0.0,
+    "data.graph.shrinkage": 10.0,
+    "data.graph.market_neutral": True,
+    "data.loader.prefetch_factor": 4,
+    "data.loader.persistent_workers": True,
+    "data.loader.pin_memory": None,
+    "data.loader.multiprocessing_context": "spawn",
+    "data.loader.worker_threads": 1,
+    "data.loader.timeout": 300.0,
     "model.network.fan_components": 2,
     "model.network.head_norm": False,
     "features.non_positive": "exclude",
@@ -43,7 +62,7 @@ REMOVED: dict[str, Any] = {
     "features.jump_labels": "null",
 }
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
-checkpoint whose configuration has that value is still read."""
+checkpoint whose configuration has that value is still read, also where the key has moved."""
 
 
 def check_moved(key: str, place: str = "", command: str = "") -> None:

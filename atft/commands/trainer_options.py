@@ -15,7 +15,6 @@ from jsonargparse import ArgumentParser
 
 from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.commands.key_tree import alternatives
-from atft.data.block_plan import planned_steps
 from atft.errors import InputError, clip
 from atft.tasks.day_data import DayData
 
@@ -128,7 +127,7 @@ def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None
     if trainer.max_steps < 1 or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     data.trainer = trainer  # its limits count in the plan
-    steps = planned_steps(data.train_dataloader().plan.plan(0))
+    steps = sum(block.closes_step for block in data.train_dataloader().plan.plan(0))
     if trainer.max_steps < steps:
         raise InputError(
             f"trainer.max_steps is {trainer.max_steps}: the first epoch has {steps} steps, nothing is kept before "

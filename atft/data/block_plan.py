@@ -1,21 +1,23 @@
-"""Plan an epoch: which consecutive days are read together, which blocks share an optimiser step, who runs them.
+"""Plan an epoch: which consecutive days are read together, which blocks share a step, which rank runs them.
 
 Neighbouring days share all but one day of history, so reading a few together is nearly free; but their labels
-overlap, so a step gathers several blocks from different dates until it holds about ``batch_size`` stock-days.
-Block boundaries and order are redrawn each epoch from (seed, epoch) alone: the same plan in every process, and
+overlap, so a step gathers several blocks from different dates until it has about ``batch_size`` stock-days.
+Block boundaries and order are drawn in each epoch from (seed, epoch) alone: the same plan in every process, and
 a plan can be drawn again without having kept anything.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from atft.errors import InputError
 
-SLACK = 1.05
+MAX_STEP_EXCESS = 1.05
 """A block may exceed the step by this much, so that 2 days of 4,100 stocks still fit a step of 8,192."""
+Days = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class PlannedBlock:
     first_day: int
     days: int
     rows: int
-    """Stock-days in the universe: the part's own, where a day is partitioned; 0 for an empty block."""
+    """Stock-days in the universe: the part's own, where a day is divided; 0 for an empty block."""
     weight: tuple[float, ...]
     """Share of the step's loss of each day."""
     closes_step: bool
@@ -44,7 +46,7 @@ class PlannedBlock:
 
 
 def plan_blocks(
-    days: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]],
+    days: Sequence[int] | Days,
     rows_per_day: Sequence[int],
     block_days: int,
     batch_size: int,
@@ -67,7 +69,7 @@ def plan_blocks(
         rank: the process that asks; it gets its own blocks only.
         world_size: processes. All get the same number of blocks in every step; where there are too few, an
             empty block of weight 0 stands in.
-        shuffle: False for evaluation: days in order, fixed blocks, no day partitioned.
+        shuffle: False for evaluation: days in order, fixed blocks, no day divided.
         limit: most blocks of each rank; the epoch's first ones, whose last step takes the mean over the days that
             are left of it. None for the whole epoch.
 
@@ -82,18 +84,20 @@ def plan_blocks(
     if block_days < 1 or batch_size < 4:
         raise InputError(f"block_days must be >= 1 and batch_size >= 4, got {block_days} and {batch_size}")
     rng = np.random.default_rng([seed, epoch])
+    calendar = np.asarray(days, dtype=np.int64)
     blocks: list[PlannedBlock] = []
-    for run in _consecutive(np.asarray(days, dtype=np.int64)):
-        blocks += _cut(run, rows_per_day, block_days, batch_size, rng if shuffle else None, (seed, epoch))
+    for run in np.split(calendar, np.flatnonzero(np.diff(calendar) != 1) + 1):
+        drawn = rng if shuffle else None
+        blocks += _cut(run.tolist(), rows_per_day, block_days, batch_size, drawn, (seed, epoch))
     if shuffle:
         blocks = [blocks[i] for i in rng.permutation(len(blocks))]
-    own: list[PlannedBlock] = []
+    assigned: list[PlannedBlock] = []
     for step in _steps(blocks, batch_size):
-        left = len(step) if limit is None else (limit - len(own)) * world_size
+        left = len(step) if limit is None else (limit - len(assigned)) * world_size
         if left <= 0:
             break
-        own += _share_of(rank, step[:left], world_size)
-    return [replace(block, place=place) for place, block in enumerate(own)]
+        assigned += _share_of(rank, step[:left], world_size)
+    return [replace(block, place=place) for place, block in enumerate(assigned)]
 
 
 def block_seed(seed: int, epoch: int, place: int) -> int:
@@ -107,18 +111,9 @@ def block_seed(seed: int, epoch: int, place: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, place)).generate_state(1, np.uint64)[0])
 
 
-def planned_rows(blocks: Sequence[PlannedBlock]) -> int:
-    """Stock-days that a plan will show."""
-    return sum(b.rows for b in blocks)
-
-
-def planned_steps(blocks: Sequence[PlannedBlock]) -> int:
-    """Optimiser steps of a plan."""
-    return sum(b.closes_step for b in blocks)
-
-
-def _consecutive(days: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[list[int]]:
-    return [run.tolist() for run in np.split(days, np.flatnonzero(np.diff(days) != 1) + 1)]
+def part_size(rows: int, part: int, parts: int) -> int:
+    """Stocks of one part of a day of ``rows``: as even as can be, the first parts one larger."""
+    return rows // parts + (part < rows % parts)
 
 
 def _cut(
@@ -129,36 +124,34 @@ def _cut(
     rng: np.random.Generator | None,
     draw: tuple[int, int],
 ) -> Iterator[PlannedBlock]:
+    """Cut consecutive days into blocks; ``rng`` None for evaluation."""
+
     def length(place: int) -> int:
-        taken, rows = 1, rows_per_day[run[place]]
-        while taken < block_days and place + taken < len(run):
-            rows += rows_per_day[run[place + taken]]
-            if rows > SLACK * batch_size:
+        days, rows = 1, rows_per_day[run[place]]
+        while days < block_days and place + days < len(run):
+            rows += rows_per_day[run[place + days]]
+            if rows > MAX_STEP_EXCESS * batch_size:
                 break
-            taken += 1
-        return taken
+            days += 1
+        return days
 
     place = 0
     # A first block of random length shifts all boundaries, so other days meet in the next epoch.
     first = length(0) if rng is None else int(rng.integers(1, length(0) + 1))
     while place < len(run):
-        taken = first if place == 0 else length(place)
-        inside = run[place : place + taken]
+        days = first if place == 0 else length(place)
+        inside = run[place : place + days]
         rows = sum(rows_per_day[d] for d in inside)
-        block = PlannedBlock(inside[0], taken, rows, (1.0,) * taken, False, draw=draw)
-        if rng is not None and taken == 1 and rows > batch_size:
+        block = PlannedBlock(inside[0], days, rows, (1.0,) * days, False, draw=draw)
+        if rng is not None and days == 1 and rows > batch_size:
+            # Parts of a day weigh by their stocks, so that together they weigh as much as any other day.
             parts = -(-rows // batch_size)
             for part in range(parts):
-                own = part_size(rows, part, parts)
-                yield replace(block, rows=own, part=part, parts=parts, weight=(own / rows,))
+                size = part_size(rows, part, parts)
+                yield replace(block, rows=size, part=part, parts=parts, weight=(size / rows,))
         else:
             yield block
-        place += taken
-
-
-def part_size(rows: int, part: int, parts: int) -> int:
-    """Stocks of one part of a day of ``rows``: as even as can be, the first parts one larger."""
-    return rows // parts + (part < rows % parts)
+        place += days
 
 
 def _steps(blocks: list[PlannedBlock], batch_size: int) -> Iterator[list[PlannedBlock]]:
@@ -175,13 +168,14 @@ def _steps(blocks: list[PlannedBlock], batch_size: int) -> Iterator[list[Planned
 
 
 def _share_of(rank: int, step: list[PlannedBlock], world_size: int) -> list[PlannedBlock]:
+    """One rank's blocks of a step."""
     total = sum(sum(b.weight) for b in step)
-    places = -(-len(step) // world_size)
-    own = [replace(b, weight=tuple(w / total for w in b.weight)) for b in step[rank::world_size]]
-    spare = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
-    own += [spare] * (places - len(own))
-    own[-1] = replace(own[-1], closes_step=True)
-    return own
+    blocks = [replace(b, weight=tuple(w / total for w in b.weight)) for b in step[rank::world_size]]
+    # Ranks average their gradients at the same block: a rank without one would leave the others waiting.
+    empty = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
+    blocks += [empty] * (-(-len(step) // world_size) - len(blocks))
+    blocks[-1] = replace(blocks[-1], closes_step=True)
+    return blocks
 
 
 class BlockSampler(Sampler[PlannedBlock]):
@@ -201,7 +195,7 @@ class BlockSampler(Sampler[PlannedBlock]):
 
     def __init__(
         self,
-        days: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]],
+        days: Sequence[int] | Days,
         rows_per_day: Sequence[int],
         block_days: int,
         batch_size: int,
@@ -211,51 +205,42 @@ class BlockSampler(Sampler[PlannedBlock]):
         shuffle: bool = True,
         limit: int | None = None,
     ) -> None:
-        self.days = np.asarray(days, dtype=np.int64)
-        self.rows_per_day = tuple(rows_per_day)
-        self.block_days, self.batch_size, self.seed = block_days, batch_size, seed
-        self.rank, self.world_size, self.shuffle, self.limit = rank, world_size, shuffle, limit
-        self.epoch = 0
+        self.seed, self.shuffle = seed, shuffle
+        self._draw = partial(
+            plan_blocks,
+            np.asarray(days, dtype=np.int64),
+            tuple(rows_per_day),
+            block_days,
+            batch_size,
+            seed,
+            rank=rank,
+            world_size=world_size,
+            shuffle=shuffle,
+            limit=limit,
+        )
         self.skip = 0
-        """Blocks left out at the start of the next pass: those seen before a resume."""
-        self._drawn: tuple[int, list[PlannedBlock]] | None = None
-        self.plan()
+        """Blocks left out at the start of the next pass: those trained before a resume."""
+        self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw offsets, order and parts anew for ``epoch``."""
+        """Draw offsets, order and parts of ``epoch``."""
         self.epoch = epoch
+        self._blocks = self._draw(epoch=epoch)
+        self._closed = np.cumsum([block.closes_step for block in self._blocks])
 
     def plan(self, epoch: int | None = None) -> list[PlannedBlock]:
         """The plan of an epoch (the current one by default)."""
-        wanted = self.epoch if epoch is None else epoch
-        if self._drawn is None or self._drawn[0] != wanted:
-            blocks = plan_blocks(
-                self.days,
-                self.rows_per_day,
-                self.block_days,
-                self.batch_size,
-                self.seed,
-                wanted,
-                self.rank,
-                self.world_size,
-                self.shuffle,
-                self.limit,
-            )
-            if wanted != self.epoch:
-                return blocks
-            self._drawn = (wanted, blocks)
-        return self._drawn[1]
+        return self._blocks if epoch in (None, self.epoch) else self._draw(epoch=epoch)
 
     def share_of_steps(self, place: int) -> float:
         """Share of the current epoch's optimiser steps that are closed by the blocks up to ``place``."""
-        plan = self.plan()
-        return planned_steps(plan[: place + 1]) / planned_steps(plan)
+        return float(self._closed[place] / self._closed[-1])
 
     def __iter__(self) -> Iterator[PlannedBlock]:
         # A generator: with workers torch asks for an iterator twice, and only the second is consumed.
-        for i, block in enumerate(self.plan()):
+        for i, block in enumerate(self._blocks):
             if i >= self.skip:
                 yield block
 
     def __len__(self) -> int:
-        return len(self.plan())
+        return len(self._blocks)

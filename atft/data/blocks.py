@@ -87,13 +87,12 @@ class DayBlocks(Dataset[DayBatch]):
     def _edges(self, block: PlannedBlock, stocks: Array, universe: Array) -> tuple[Tensor, Tensor]:
         ends, attributes = [], []
         if self.cache.has_graph:
-            place = np.full(
-                self.cache.slots + 1, -1, dtype=np.int64
-            )  # the last one is read for "no neighbour"
-            place[stocks] = np.arange(len(stocks))
+            # A neighbour of -1 reads the last entry, which stays -1.
+            in_block = np.full(self.cache.stocks + 1, -1, dtype=np.int64)
+            in_block[stocks] = np.arange(len(stocks))
             for i in range(block.days):
                 neighbour, weight = self.cache.graph(block.first_day + i)
-                near = place[neighbour[stocks]]
+                near = in_block[neighbour[stocks]]
                 both = (near >= 0) & universe[i, near] & universe[i, :, None]
                 destination, column = np.nonzero(both)
                 offset = i * len(stocks)

@@ -1,11 +1,11 @@
 """Read a cache: days and graphs as views of mapped files, opened when first used, pickled to a path.
 
 A loader worker receives the path only and maps the files itself. Opening checks manifest, sizes and footers
-(milliseconds); a day's bytes are checked against their checksum when this process first reads the
-day. A file whose time is not the manifest's (copied or touched) is checked whole when opened.
+(milliseconds); a day's bytes are compared with their checksum when this process first reads the day. A file whose
+time is not the manifest's (copied or touched) is compared whole when it is opened.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ import numpy as np
 import torch
 
 from atft.data.day_record import Array, DayView, decode_day, wide_view
+from atft.data.graph_build import Indices, days_in_window, refresh_indices
 from atft.data.manifest import Manifest, read_manifest
 from atft.data.record_file import RecordFile
-from atft.data.refreshes import Indices, days_in_window, refresh_indices
 from atft.errors import InputError
+
+MAX_OPEN_CACHES = 8
+"""Caches that a process keeps open: a search over graph options would collect them without end."""
 
 
 class DayCache:
@@ -29,11 +32,13 @@ class DayCache:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._trusted: dict[str, int] = {}
+        self._files: dict[str, RecordFile] = {}
+        self._checked_mtime_ns: dict[str, int] = {}
         self._views: dict[int, DayView] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_trusted": self._trusted, "_views": {}}
+        # Maps do not pickle; a worker need not compare a copied file again.
+        return {"path": self.path, "_files": {}, "_checked_mtime_ns": self._checked_mtime_ns, "_views": {}}
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -54,18 +59,14 @@ class DayCache:
             self._file(key)
         return self
 
-    @cached_property
-    def _files(self) -> dict[str, RecordFile]:
-        return {}
-
     def _file(self, key: str) -> RecordFile:
         file = self._files.get(key)
         if file is None:
             record = self.manifest.files[key]
             file = RecordFile(self.path, record)
-            if file.mtime_ns not in (record.mtime_ns, self._trusted.get(key)):
+            if file.mtime_ns not in (record.mtime_ns, self._checked_mtime_ns.get(key)):
                 file.check(range(len(record.crcs)))
-                self._trusted[key] = file.mtime_ns
+                self._checked_mtime_ns[key] = file.mtime_ns
             self._files[key] = file
         return file
 
@@ -73,12 +74,12 @@ class DayCache:
         return len(self.manifest.dates)
 
     @property
-    def slots(self) -> int:
+    def stocks(self) -> int:
         """Stocks that are ever in the universe."""
         return len(self.manifest.codes)
 
     def day(self, index: int) -> DayView:
-        """Read-only views of a day over all slots.
+        """Read-only views of a day over all stocks.
 
         Raises:
             InputError: its bytes are damaged.
@@ -120,10 +121,10 @@ class DayCache:
         return days_in_window(manifest.observed_rows, self.refreshes, window)
 
     def graph(self, index: int) -> tuple[Array, Array]:
-        """Neighbours of every slot on a day: of the latest refresh that is not after it.
+        """Neighbours of every stock on a day: of the latest refresh that is not after it.
 
         Returns:
-            int32 [slots, k + sector_k], the neighbour's slot or -1, and float32 [slots, k + sector_k, 2]: shrunk
+            int32 [stocks, k + sector_k], the neighbour or -1, and float32 [stocks, k + sector_k, 2]: shrunk
             correlation, and 1 where the sector is shared.
 
         Raises:
@@ -133,34 +134,43 @@ class DayCache:
             raise InputError(
                 f"{self.path}: this cache was built without a graph; build one with graph options"
             )
-        place = int(np.searchsorted(self.refreshes, index, side="right")) - 1
-        batch = self._file("graph").batch(place)
+        refresh = int(np.searchsorted(self.refreshes, index, side="right")) - 1
+        batch = self._file("graph").batch(refresh)
         neighbour, weight = wide_view(batch.column(0)), wide_view(batch.column(1))
         return neighbour, weight.reshape(*neighbour.shape, 2)
 
-    def read_features(self, index: int, slots: Array, out: Array) -> None:
-        """Copy the features of ``slots`` on a day into ``out``, float32 [len(slots), features]."""
+    def read_features(self, index: int, stocks: Array, out: Array) -> None:
+        """Copy the features of ``stocks`` on a day into ``out``, float32 [len(stocks), features]."""
         view = self.day(index)
         if view.features.shape[1] == out.shape[1]:
-            # "clip" spares numpy a buffer; the slots are known to be in range.
-            np.take(view.features, slots, axis=0, out=out, mode="clip")
+            # "clip" spares numpy a buffer; the stocks are known to be in range.
+            np.take(view.features, stocks, axis=0, out=out, mode="clip")
             return
         # torch turns halves into floats twelve times faster than numpy does.
         whole = torch.from_numpy(out)
         full, half = (
-            torch.from_numpy(np.take(v, slots, axis=0)) for v in (view.features, view.half_features)
+            torch.from_numpy(np.take(v, stocks, axis=0)) for v in (view.features, view.half_features)
         )
-        for (start, stop, first), stored in self._runs:
-            source = half if stored == "half" else full
+        for (start, stop, first), stored_half in self._runs:
+            source = half if stored_half else full
             whole[:, start:stop].copy_(source[:, first : first + stop - start])
 
     @cached_property
-    def _runs(self) -> list[tuple[tuple[int, int, int], str]]:
-        """Maximal runs of features with one storage: place in the panel's order, first place in the storage."""
+    def _runs(self) -> list[tuple[tuple[int, int, int], bool]]:
+        """Longest runs of features with one storage: bounds in the panel's order, first column in the storage."""
         half = np.array(self.manifest.half)
         edges = [0, *(np.flatnonzero(half[1:] != half[:-1]) + 1).tolist(), len(half)]
-        runs = []
-        for start, stop in pairwise(edges):
-            first = int((half[:start] == half[start]).sum())
-            runs.append(((start, stop, first), "half" if half[start] else "full"))
-        return runs
+        return [
+            ((start, stop, int((half[:start] == half[start]).sum())), bool(half[start]))
+            for start, stop in pairwise(edges)
+        ]
+
+
+@lru_cache(maxsize=MAX_OPEN_CACHES)
+def shared_cache(path: Path) -> DayCache:
+    """The cache at a resolved path, opened once in this process.
+
+    A cache is immutable and named by its digest, so the runs of a sweep share what the first has opened and check
+    no day again. Costs some hundred bytes for each day that was read; the days themselves are the page cache's.
+    """
+    return DayCache(path)

@@ -1,8 +1,9 @@
 """Scale a day's cross-section against its universe: uniform ranks or z-scores.
 
 The universe's stocks alone set the scale; every observed stock is placed on it, so that the history of a stock
-before it joined reads in the same unit. Only the day's own rows are used, hence no split and no future.
-About 30 ns per cell for ranks, 10 ns for z-scores.
+before it joined reads in the same unit. Only the day's own rows are used, hence no split and no future. These are
+rows of a cache in numpy; ranks of scores in a loss or metric are in `atft.cross_section`. About 30 ns per cell for
+ranks, 10 ns for z-scores.
 """
 
 import math
@@ -10,12 +11,13 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float32
 
-LIMIT = 10.0
-"""Z-scores are cut there: beyond it lie errors of the data, and float16 stays finite."""
-_WIDTH = math.sqrt(12)
+MAX_ZSCORE = 10.0
+"""Z-scores are cut there: beyond it are errors of the data, and float16 stays finite."""
+UNIFORM_WIDTH = math.sqrt(12)
+"""Of a uniform variable with std 1."""
 
 
-def unit_ranks(
+def universe_ranks(
     values: Float32[np.ndarray, "features stocks"], universe: Bool[np.ndarray, " stocks"]
 ) -> Float32[np.ndarray, "features stocks"]:
     r"""Map values to their average rank in the universe, as a uniform variable of mean 0 and std 1.
@@ -25,6 +27,7 @@ def unit_ranks(
     lie, (number below + half the number equal) / n. NaN stays NaN; a single known value is 0; with none known,
     all are NaN. A constant feature is 0 everywhere.
     """
+    # One sort per feature; the universe's counts at each place of the order give every stock's rank.
     order = np.argsort(values, axis=1)
     ascending = np.take_along_axis(values, order, axis=1)
     known = ~np.isnan(ascending)
@@ -43,14 +46,14 @@ def unit_ranks(
         place = (below + upto) / (2 * total)
     place[~known | (total == 0)] = np.nan
     result = np.empty_like(values)
-    np.put_along_axis(result, order, (_WIDTH * (place - 0.5)).astype(np.float32), axis=1)
+    np.put_along_axis(result, order, (UNIFORM_WIDTH * (place - 0.5)).astype(np.float32), axis=1)
     return result
 
 
-def zscores(
+def universe_zscores(
     values: Float32[np.ndarray, "features stocks"], universe: Bool[np.ndarray, " stocks"]
 ) -> Float32[np.ndarray, "features stocks"]:
-    """Subtract the universe's mean and divide by its (population) standard deviation, cut at +-`LIMIT`.
+    """Subtract the universe's mean and divide by its (population) standard deviation, cut at +-`MAX_ZSCORE`.
 
     A constant feature is 0 in the universe and outside it; NaN stays NaN; with no known value in the universe
     all are NaN.
@@ -67,4 +70,4 @@ def zscores(
         varies = std > 1e-7 * np.abs(filled).max(axis=1, keepdims=True, initial=0)
         constant = np.where(np.isnan(values) | (count == 0), np.nan, 0.0)
         scaled = np.where(varies, (values - mean) / std, constant)
-    return np.clip(scaled, -LIMIT, LIMIT).astype(np.float32)
+    return np.clip(scaled, -MAX_ZSCORE, MAX_ZSCORE).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Who is near whom: the graph of a day from trailing returns, computed once into the cache.
+"""The neighbours of each stock on a day, from trailing returns, computed once into the cache.
 
 On the first trading day of each period of ``refresh_days`` weekdays the stocks of the universe are correlated over
 the ``window`` days that end that day; the days until the next refresh use that graph. Only returns up to and
@@ -15,8 +15,14 @@ from jaxtyping import Float32, Int16, Int32, Int64
 
 from atft.errors import InputError
 
-STRIPE = 128
-"""Stocks correlated with all others at a time."""
+STRIPE_ROWS = 128
+"""Stocks correlated with all others at a time: their correlations stay in the processor's cache."""
+SHRINKAGE_DAYS = 10.0
+"""Pseudo-days without correlation that are added to each pair."""
+MIN_CORRELATION = 0.0
+"""Shrunk correlation above which a stock may be one of the k nearest; a neighbour in the sector needs none."""
+MIN_NORM = 1e-9
+"""Length of a stock's centred returns below which they are constant: rounding leaves 1e-17 of their level."""
 
 
 @dataclass(frozen=True)
@@ -24,36 +30,25 @@ class GraphOptions:
     """The neighbours of a stock: those most correlated with it, and the most correlated of its sector.
 
     Args:
-        k: most correlated stocks that a stock listens to; 0 leaves only sector edges.
+        k: most correlated stocks of each stock; 0 leaves only sector edges.
         window: trailing trading days that correlations are taken over.
         min_observations: days of the window on which both stocks must have a return.
-        threshold: least (shrunk) correlation of an edge; sector edges need none.
-        refresh_days: weekdays of a period, counted from 1970-01-05; its first trading day chooses neighbours anew.
+        refresh_days: weekdays of a period, counted from 1970-01-05; its first trading day chooses neighbours again.
         sector_k: most correlated stocks of the same sector, added where they are not among the k; a stock
             without a sector has none.
-        shrinkage: pseudo-days without correlation that are added to each pair; a pair seen on n days keeps
-            n / (n + shrinkage) of its correlation.
-        market_neutral: subtract each day's mean return over the stocks first, so that the market's common
-            move makes no neighbours.
     """
 
     k: int = 20
     window: int = 60
     min_observations: int = 40
-    threshold: float = 0.0
     refresh_days: int = 5
     sector_k: int = 10
-    shrinkage: float = 10.0
-    market_neutral: bool = True
 
     def __post_init__(self) -> None:
         if self.k < 0 or self.sector_k < 0 or self.k + self.sector_k < 1:
             raise InputError(f"graph.k and graph.sector_k must not both be 0, got {self.k}, {self.sector_k}")
-        if self.refresh_days < 1 or not -1 <= self.threshold <= 1 or self.shrinkage < 0:
-            raise InputError(
-                "graph needs refresh_days >= 1, -1 <= threshold <= 1 and shrinkage >= 0, got "
-                f"{self.refresh_days}, {self.threshold}, {self.shrinkage}"
-            )
+        if self.refresh_days < 1:
+            raise InputError(f"graph.refresh_days must be at least 1, got {self.refresh_days}")
         if not 2 <= self.min_observations <= self.window:
             raise InputError(
                 f"graph.min_observations must be from 2 to graph.window = {self.window}, "
@@ -62,35 +57,34 @@ class GraphOptions:
 
     @property
     def width(self) -> int:
-        """Places for neighbours of one stock: k, then sector_k."""
+        """Neighbours of one stock at most: k, then sector_k."""
         return self.k + self.sector_k
 
 
 def standardised(
-    returns: Float32[np.ndarray, "window stocks"], market_neutral: bool
+    returns: Float32[np.ndarray, "window stocks"],
 ) -> tuple[Float32[torch.Tensor, "stocks window"], Float32[torch.Tensor, "stocks window"]]:
     """Centre each stock's returns and give them length 1, so that a dot product is a correlation.
 
-    A missing day counts as the stock's own mean, so it adds nothing to any correlation.
+    A day's mean over the stocks is subtracted first, so that the market's common move makes no neighbours.
 
     Args:
         returns: trailing one-day returns, NaN where unknown.
-        market_neutral: subtract each day's mean over the stocks first.
 
     Returns:
         The unit vectors (all 0 for a stock whose return is constant), and 1 where a return is known.
     """
     known = np.isfinite(returns)
+    # In float64: a sum over thousands of stocks loses digits in float32, and the mean is subtracted from each.
     filled = np.where(known, returns, 0).astype(np.float64)
-    if market_neutral:
-        filled -= filled.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    filled -= filled.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
     filled[~known] = 0
+    # A missing day counts as the stock's own mean, 0 once centred: it adds nothing to any dot product.
     filled -= filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     filled[~known] = 0
     norm = np.sqrt((filled**2).sum(axis=0))
-    # Frozen prices: without the market, all of them would move alike, as its mirror image. And rounding leaves
-    # a constant some 1e-17 of its level.
-    moves = (np.fmax.reduce(returns, axis=0) > np.fmin.reduce(returns, axis=0)) & (norm > 1e-9)
+    # Frozen prices: without the market, all of them would move alike, as its mirror image.
+    moves = (np.fmax.reduce(returns, axis=0) > np.fmin.reduce(returns, axis=0)) & (norm > MIN_NORM)
     unit = np.where(moves, filled / np.where(moves, norm, 1), 0).astype(np.float32)
     return torch.from_numpy(unit.T.copy()), torch.from_numpy(known.T.astype(np.float32))
 
@@ -100,33 +94,34 @@ def shrunk_correlation(
     known: Float32[torch.Tensor, "stocks window"],
     rows: Int64[torch.Tensor, " rows"],
     columns: Int64[torch.Tensor, " columns"] | None,
-    options: GraphOptions,
+    min_observations: int,
 ) -> Float32[torch.Tensor, "rows columns"]:
     r"""Correlate some stocks with others: :math:`\rho_{ij}\, n_{ij} / (n_{ij} + \lambda)`.
 
-    Pairs known together on fewer than ``min_observations`` days, constant stocks and a stock with itself are
-    -inf.
+    :math:`\lambda` is `SHRINKAGE_DAYS`. Pairs known together on fewer than ``min_observations`` days, constant
+    stocks and a stock with itself are -inf.
 
     Args:
         unit: from `standardised`.
         known: likewise; its products count the days :math:`n_{ij}` that a pair has together.
         rows: stocks of the rows.
         columns: stocks of the columns; None for all.
-        options: least days and shrinkage :math:`\lambda`.
+        min_observations: fewest days that a pair must have together.
     """
-    other, seen = (unit, known) if columns is None else (unit[columns], known[columns])
+    other, known_other = (unit, known) if columns is None else (unit[columns], known[columns])
     correlation = unit[rows] @ other.T
-    together = known[rows] @ seen.T
-    few = together < options.min_observations
+    together = known[rows] @ known_other.T
+    few = together < min_observations
+    # In place: the stripe is the largest tensor here, and a copy of it would leave the processor's cache.
     correlation.clamp_(-1, 1).mul_(together)
-    correlation.div_(together.add_(options.shrinkage))
+    correlation.div_(together.add_(SHRINKAGE_DAYS))
     correlation.masked_fill_(few, -torch.inf)
-    places = torch.arange(len(unit)) if columns is None else columns
+    stocks = torch.arange(len(unit)) if columns is None else columns
     constant = ~unit.any(dim=1)
     if constant.any():
         correlation[constant[rows], :] = -torch.inf
-        correlation[:, constant[places]] = -torch.inf
-    return correlation.masked_fill_(rows[:, None] == places[None, :], -torch.inf)
+        correlation[:, constant[stocks]] = -torch.inf
+    return correlation.masked_fill_(rows[:, None] == stocks[None, :], -torch.inf)
 
 
 def nearest_stocks(
@@ -138,22 +133,22 @@ def nearest_stocks(
         returns: one-day returns of the window's days for the stocks of the universe; the last row is the day
             itself, NaN where unknown. Fewer rows than ``min_observations`` give no edge.
         sector: sector index of each stock, -1 for none.
-        options: how many, and how close.
+        options: how many, and over how many days.
 
     Returns:
-        Neighbour of each place as an index into the stocks, strongest first, -1 for none: first the k
-        nearest, then the nearest of the same sector that are not among them. And each edge's shrunk
-        correlation and whether the sector is shared (1 or 0); 0 where there is none.
+        Neighbours as indices into the stocks, strongest first, -1 for none: first the k nearest, then the nearest
+        of the same sector that are not among them. And each edge's shrunk correlation and whether the sector is
+        shared (1 or 0); 0 where there is none.
     """
     stocks = returns.shape[1]
     neighbour = torch.full((stocks, options.width), -1, dtype=torch.int64)
     strength = torch.zeros(stocks, options.width)
     if stocks > 1 and returns.shape[0] >= options.min_observations:
-        unit, known = standardised(returns, options.market_neutral)
+        unit, known = standardised(returns)
         count = min(options.k, stocks - 1)
-        for rows, correlation in _stripes(unit, known, options) if count else ():
+        for rows, correlation in _stripes(unit, known, options.min_observations) if count else ():
             best, index = correlation.topk(count, dim=1)
-            close = best > max(options.threshold, -1.0)
+            close = best > MIN_CORRELATION
             neighbour[rows, :count] = torch.where(close, index, -1)
             strength[rows, :count] = torch.where(close, best, 0)
         for name in np.unique(sector[sector >= 0]) if options.sector_k else ():
@@ -161,13 +156,15 @@ def nearest_stocks(
             count = min(options.sector_k, len(members) - 1)
             if not count:
                 continue
-            best, local = shrunk_correlation(unit, known, members, members, options).topk(count, dim=1)
+            correlation = shrunk_correlation(unit, known, members, members, options.min_observations)
+            best, local = correlation.topk(count, dim=1)
             index = members[local]
-            listed = neighbour[members, : options.k]
-            fresh = best.isfinite() & (index[:, :, None] != listed[:, None, :]).all(dim=-1)
-            places = torch.arange(options.k, options.k + count)
-            neighbour[members[:, None], places] = torch.where(fresh, index, -1)
-            strength[members[:, None], places] = torch.where(fresh, best, 0)
+            # A peer that is one of the k nearest already has its edge: twice would double its attention.
+            nearest = neighbour[members, : options.k]
+            added = best.isfinite() & (index[:, :, None] != nearest[:, None, :]).all(dim=-1)
+            columns = torch.arange(options.k, options.k + count)
+            neighbour[members[:, None], columns] = torch.where(added, index, -1)
+            strength[members[:, None], columns] = torch.where(added, best, 0)
     chosen = neighbour.numpy()
     same = (chosen >= 0) & (sector[chosen] == sector[:, None]) & (sector[:, None] >= 0)
     weight = np.stack([strength.numpy(), same.astype(np.float32)], axis=-1)
@@ -175,20 +172,21 @@ def nearest_stocks(
 
 
 def _stripes(
-    unit: torch.Tensor, known: torch.Tensor, options: GraphOptions
+    unit: torch.Tensor, known: torch.Tensor, min_observations: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Some rows of the shrunk correlation at a time, small enough to stay in the processor's cache."""
+    """Yield some stocks and their shrunk correlation with all."""
     days = known.sum(dim=1)
     constant = ~unit.any(dim=1)
-    # A stock known on every day shares with another all the days that the other is known: one product less.
-    whole = (days == known.shape[1]) & ~constant
-    weighted = unit * (days / (days + options.shrinkage).clamp(min=1))[:, None]
-    barred = constant | (days < options.min_observations)
-    for rows in torch.split(whole.nonzero()[:, 0], STRIPE):
+    # A stock known on every day shares with another all the days that the other is known, so the shrinkage is a
+    # weight of the other stock: one matrix product instead of two, for most stocks of a market.
+    complete = (days == known.shape[1]) & ~constant
+    weighted = unit * (days / (days + SHRINKAGE_DAYS))[:, None]
+    barred = constant | (days < min_observations)
+    for rows in torch.split(complete.nonzero()[:, 0], STRIPE_ROWS):
         correlation = unit[rows] @ weighted.T
         if barred.any():
             correlation.masked_fill_(barred, -torch.inf)
         correlation[torch.arange(len(rows)), rows] = -torch.inf
         yield rows, correlation
-    for rows in torch.split((~whole).nonzero()[:, 0], STRIPE):
-        yield rows, shrunk_correlation(unit, known, rows, None, options)
+    for rows in torch.split((~complete).nonzero()[:, 0], STRIPE_ROWS):
+        yield rows, shrunk_correlation(unit, known, rows, None, min_observations)

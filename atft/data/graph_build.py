@@ -1,14 +1,18 @@
-"""Write the graph of every refresh day into the cache: a mapped ``[refreshes, slots, k + sector_k]`` table.
+"""Write the graph of every refresh day into the cache: a mapped ``[refreshes, stocks, k + sector_k]`` table.
 
-A day reads the record of the latest refresh that is not after it; `atft.data.refreshes` says which days those are.
-Stocks that join the universe between two refreshes have no edge until the next. Refreshes do not depend on each
-other, so each runs on one thread and several run at once: half the processor time of one refresh spread over all
-cores.
+A refresh belongs to the calendar, not to the panel: periods of ``refresh_days`` weekdays are counted from a fixed
+date, so the same days have the same graph whatever row a file begins with. A period is refreshed on its first
+trading day; the first day of a panel is a refresh too, so that every day has a graph: that of the latest refresh
+not after it. Stocks that join the universe between two refreshes have no edge until the next.
+
+Refreshes do not depend on each other, so each runs on one thread and several run at once: half the processor time
+of one refresh spread over all cores.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +23,43 @@ from atft.data.day_record import Array, decode_day
 from atft.data.graph import GraphOptions, nearest_stocks
 from atft.data.manifest import Manifest
 from atft.data.record_file import FileRecord, RecordFile, RecordWriter
-from atft.data.refreshes import Indices, refresh_indices
 from atft.progress import track
+
+FIRST_MONDAY = date(1970, 1, 5)
+Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def weekday_number(day: date) -> int:
+    """Count the weekdays from Monday 1970-01-05 to ``day``; a weekend counts as the Friday before it."""
+    weeks, weekday = divmod((day - FIRST_MONDAY).days, 7)
+    return 5 * weeks + min(weekday, 4)
+
+
+def refresh_indices(dates: Sequence[date], universe_rows: Sequence[int], refresh_days: int) -> Indices:
+    """Find the calendar indices of the refreshes, ascending; the first is 0.
+
+    Args:
+        dates: the calendar.
+        universe_rows: stocks in the universe per day. A day with fewer than two has no neighbours to choose, so
+            the next day of its period is the refresh.
+        refresh_days: weekdays of one period.
+    """
+    refreshes = [0]
+    current = weekday_number(dates[0]) // refresh_days if universe_rows[0] > 1 else None
+    for index, (day, stocks) in enumerate(zip(dates, universe_rows, strict=True)):
+        period = weekday_number(day) // refresh_days
+        if stocks > 1 and period != current:
+            current = period
+            if index:
+                refreshes.append(index)
+    return np.array(refreshes, dtype=np.int64)
+
+
+def days_in_window(observed_rows: Sequence[int], refreshes: Indices, window: int) -> Indices:
+    """Count the days with rows in each refresh's window: ``window`` where the history is complete."""
+    days = np.concatenate([[0], np.cumsum(np.array(observed_rows, dtype=np.int64) > 0)])
+    counted: Indices = days[refreshes + 1] - days[np.maximum(refreshes + 1 - window, 0)]
+    return counted
 
 
 def build_graph(
@@ -29,7 +68,7 @@ def build_graph(
     """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow``.
 
     Args:
-        folder: where ``days.arrow`` lies.
+        folder: of ``days.arrow``.
         manifest: describes it.
         options: the graph's.
         days_written_here: this process has just written it, so its checksums need not be read again.
@@ -50,20 +89,20 @@ def build_graph(
 
 
 def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptions) -> pa.RecordBatch:
-    """Compute one refresh: neighbours of the universe's stocks, by slot, and their weights.
+    """Compute one refresh: neighbours of the universe's stocks, as rows of the cache, and their weights.
 
     Args:
-        trailing: float32 [up to window, slots]; one-day returns, the last row is the refresh day.
-        universe: bool [slots]; that day's.
-        sector: int16 [slots]; that day's.
+        trailing: float32 [up to window, stocks]; one-day returns, the last row is the refresh day.
+        universe: bool [stocks]; that day's.
+        sector: int16 [stocks]; that day's.
         options: the graph's.
     """
-    slots = len(universe)
+    stocks = len(universe)
     members = np.flatnonzero(universe)
     near, weight = nearest_stocks(np.ascontiguousarray(trailing[:, members]), sector[members], options)
-    neighbour = np.full((slots, options.width), -1, dtype=np.int32)
+    neighbour = np.full((stocks, options.width), -1, dtype=np.int32)
     neighbour[members] = np.where(near >= 0, members[near], -1)
-    weights = np.zeros((slots, options.width, 2), dtype=np.float32)
+    weights = np.zeros((stocks, options.width, 2), dtype=np.float32)
     weights[members] = weight
     lists = [
         pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), options.width * per_edge)
@@ -75,16 +114,17 @@ def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptio
 def _records(days: RecordFile, refreshes: Indices, options: GraphOptions) -> Iterator[pa.RecordBatch]:
     workers = pa.cpu_count()
     trailing: deque[Array] = deque(maxlen=options.window)
+    refresh_days = set(refreshes.tolist())
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        waiting: deque[Future[pa.RecordBatch]] = deque()
-        wanted = set(refreshes.tolist())
+        pending: deque[Future[pa.RecordBatch]] = deque()
         for day in range(int(refreshes[-1]) + 1):
             view = decode_day(days.batch(day))
             trailing.append(view.return_1d)
-            if day in wanted:
+            if day in refresh_days:
                 window = np.stack(trailing)
-                waiting.append(pool.submit(refresh, window, view.universe, view.sector, options))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+                pending.append(pool.submit(refresh, window, view.universe, view.sector, options))
+            # Windows are copies: no more of them than the workers need.
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

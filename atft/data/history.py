@@ -1,7 +1,7 @@
-"""Which days hold the history that they read, and in words which of those asked for do not.
+"""Which days have the history that they read, and in words which of those asked for do not.
 
-A day needs ``lookback`` days of features and a graph whose window is whole. A panel that begins later scores a day
-with the same bits only where both are there.
+A day needs ``lookback`` days of features and a graph whose window is complete. A panel that begins later scores a
+day with the same bits only where both are there.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,8 @@ from datetime import date
 import numpy as np
 
 from atft.data.cache import DayCache
-from atft.data.day_facts import unpack_bits
-from atft.data.gates import listed
 from atft.data.split import Days, parse_period
+from atft.data.training_checks import quoted
 from atft.errors import InputError
 from atft.panel import day_index
 
@@ -27,7 +26,7 @@ def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int
         lookback: days of history that a day reads, itself included.
 
     Raises:
-        InputError: no day of the panel lies there with enough history.
+        InputError: no day of the panel in the period has enough history.
     """
     manifest = cache.manifest
     first, last = parse_period(key, asked)
@@ -56,18 +55,19 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
     if len(short):
         lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {lookback} days of history")
     if manifest.graph is not None:
-        seen = cache.graph_days[np.searchsorted(cache.refreshes, days, side="right") - 1]
+        observed = cache.graph_days[np.searchsorted(cache.refreshes, days, side="right") - 1]
         window = int(manifest.graph["window"])
-        few = days[seen < window]
+        few = observed[observed < window]
         if len(few):
             lines.append(
-                f"graph of fewer days than its window of {window} ({seen.min()} to {seen[seen < window].max()}) on "
-                f"{_span(manifest.dates, few)}: with more history before them their scores would differ"
+                f"graph of fewer days than its window of {window} ({few.min()} to {few.max()}) on "
+                f"{_span(manifest.dates, days[observed < window])}: with more history before them their scores "
+                f"would differ"
             )
-    known = unpack_bits([manifest.known[i] for i in days], len(manifest.features)).sum(axis=0)
-    unknown = [n for n, found in zip(manifest.features, known, strict=True) if not found]
+    known = manifest.known_days(days)
+    unknown = [n for n in manifest.features if not known[n]]
     if unknown:
-        lines.append(f"{listed(unknown)} is unknown on all of {_span(manifest.dates, days)}")
+        lines.append(f"{quoted(unknown)} is unknown on all of {_span(manifest.dates, days)}")
     return lines
 
 

@@ -1,13 +1,12 @@
 """Blocks as a stream: a `DataLoader` whose workers are spawned, light and single-threaded.
 
 Assembling a block is a copy of some megabytes, so on a few cores the main process does it faster than a worker
-can hand it over: no workers is the default. Forked workers inherit the locks of threads that do not exist in
-them (Arrow's, Polars', torch's) and hang, so fork is refused here, before anything starts.
+can hand it over: no workers is the default. Workers are spawned: forked ones inherit the locks of threads that do
+not exist in them (Arrow's, Polars', torch's) and hang.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -20,8 +19,10 @@ from atft.data.workers import waited_for
 from atft.errors import InputError
 
 T = TypeVar("T")
-LONGEST_TIMEOUT = 1e6
-"""Eleven days, well within what the system's clock takes."""
+PREFETCH_BLOCKS = 4
+"""Blocks that each worker reads ahead."""
+BLOCK_TIMEOUT_SECONDS = 300.0
+"""Longest wait for a worker's next block, before the run fails."""
 
 
 @dataclass(frozen=True)
@@ -33,48 +34,26 @@ class LoaderOptions:
         block_days: consecutive days read together; fewer where a block would exceed the step.
         batch_size: stock-days per optimiser step over all devices, reached by accumulating blocks.
         num_workers: processes that read ahead; 0 reads in the main process.
-        prefetch_factor: blocks each worker reads ahead; null is 2.
-        persistent_workers: keep workers from epoch to epoch.
-        pin_memory: copy batches to page-locked memory, for transfers to a GPU.
-        multiprocessing_context: how workers start: spawn or forkserver; fork hangs and is refused.
-        worker_threads: threads of torch in each worker.
-        timeout: seconds that a worker's next block is waited for before the run fails; 0 waits for ever.
     """
 
     lookback: int = 60
     block_days: int = 4
     batch_size: int = 8192
     num_workers: int = 0
-    prefetch_factor: int | None = None
-    persistent_workers: bool = True
-    pin_memory: bool = False
-    multiprocessing_context: str = "spawn"
-    worker_threads: int = 1
-    timeout: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.multiprocessing_context not in ("spawn", "forkserver"):
-            raise InputError(
-                f"loader.multiprocessing_context must be spawn or forkserver, got "
-                f"{self.multiprocessing_context!r}; forked workers hang in locks of threads they do not have"
-            )
-        least = {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0, "worker_threads": 1}
-        if not 0 <= self.timeout <= LONGEST_TIMEOUT:
-            raise InputError(f"loader.timeout must be 0 to {LONGEST_TIMEOUT:g} seconds, got {self.timeout}")
-        for name, bound in least.items():
+        for name, bound in {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0}.items():
             if getattr(self, name) < bound:
                 raise InputError(f"loader.{name} must be at least {bound}, got {getattr(self, name)}")
-        if self.prefetch_factor is not None and self.prefetch_factor < 1:
-            raise InputError(f"loader.prefetch_factor must be at least 1 or null, got {self.prefetch_factor}")
 
 
-def start_worker(worker: int, threads: int = 1) -> None:
-    """Cap a worker's threads; it copies memory, and the cores belong to the training process."""
+def start_worker(worker: int) -> None:
+    """Let a worker use one thread: it copies memory, and the cores belong to the training process."""
     del worker
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
-def as_it_is(batch: T) -> T:
+def unchanged(batch: T) -> T:
     """Pass a block through: it is already a batch."""
     return batch
 
@@ -86,12 +65,9 @@ class BlockLoader(DataLoader[DayBatch]):
     ``load_state_dict`` the next pass skips them without reading them.
     """
 
-    def __init__(
-        self, dataset: DayBlocks, sampler: BlockSampler, timeout_seconds: float = 0.0, **options: Any
-    ) -> None:
+    def __init__(self, dataset: DayBlocks, sampler: BlockSampler, **options: Any) -> None:
         self._plan = sampler
-        self.timeout_seconds = timeout_seconds
-        """Longest wait for a block of a worker; 0 for no bound."""
+        self.timeout_seconds = BLOCK_TIMEOUT_SECONDS
         self._done = 0
         super().__init__(dataset, sampler=sampler, batch_size=None, **options)
 
@@ -117,12 +93,12 @@ class BlockLoader(DataLoader[DayBatch]):
 
     def __iter__(self) -> Iterator[DayBatch]:  # type: ignore[override]
         self._done = self._plan.skip
-        passing = super().__iter__()
-        workers = getattr(passing, "_workers", ())
+        blocks = super().__iter__()
+        workers = getattr(blocks, "_workers", ())
         try:
             while True:
                 with waited_for(workers, self.timeout_seconds):
-                    batch = next(passing, None)
+                    batch = next(blocks, None)
                 if batch is None:
                     return
                 yield batch
@@ -133,34 +109,33 @@ class BlockLoader(DataLoader[DayBatch]):
             self._plan.skip = 0
 
     def __len__(self) -> int:
-        # Offsets are redrawn each epoch, so their number changes. A trainer that believed the first epoch's
+        # Offsets are drawn each epoch, so their number changes. A trainer that believed the first epoch's
         # would silently drop the last blocks of a longer one; without a length it reads to the end.
         raise TypeError("blocks differ from epoch to epoch; len(loader.plan) counts those of the current one")
 
 
-def make_loader(dataset: DayBlocks, sampler: BlockSampler, options: LoaderOptions) -> BlockLoader:
+def make_loader(dataset: DayBlocks, sampler: BlockSampler, num_workers: int = 0) -> BlockLoader:
     """Build the loader of one split.
 
     Args:
         dataset: reads a planned block.
         sampler: plans the epochs.
-        options: workers and memory.
+        num_workers: processes that read ahead.
     """
     workers: dict[str, Any] = {}
-    if options.num_workers:
+    if num_workers:
         workers = {
-            "multiprocessing_context": options.multiprocessing_context,
-            "persistent_workers": options.persistent_workers,
-            "prefetch_factor": options.prefetch_factor or 2,
-            "worker_init_fn": partial(start_worker, threads=options.worker_threads),
+            "multiprocessing_context": "spawn",
+            "persistent_workers": True,  # starting one costs about a second
+            "prefetch_factor": PREFETCH_BLOCKS,
+            "worker_init_fn": start_worker,
         }
     return BlockLoader(
         dataset,
         sampler,
-        timeout_seconds=options.timeout,
-        num_workers=options.num_workers,
-        pin_memory=options.pin_memory,
-        collate_fn=as_it_is,
+        num_workers=num_workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=unchanged,
         # Without one, torch draws the workers' seeds from the global stream and shifts what training draws.
         generator=torch.Generator().manual_seed(sampler.seed),
         **workers,

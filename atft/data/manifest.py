@@ -1,27 +1,48 @@
 """What a cache says of itself: typed, versioned JSON with its own digest.
 
-A number that a reader needs before touching the data lies here: the calendar, the slots, the order of the
-features and how each was scaled, rows per day, market-wide values, and the checksums of every byte.
+Every number that a reader needs before it touches the data is here: the calendar, the stocks, the features and how
+each was scaled, facts of each day (112 features on 2,500 days take 70 kB), and the checksums of every byte.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
 
 from atft.data.record_file import FileRecord
 from atft.errors import InputError
 
 FORMAT = 3
-"""Raised whenever the files' meaning changes: an older cache is then built anew, never misread."""
+"""Raised whenever the files' meaning changes: an older cache is then built again, never misread."""
 NAME = "manifest.json"
+SECTOR = ""
+"""Name of the sector among the columns of `Manifest.known_days`: no column has an empty name."""
+
+
+class DayFacts(NamedTuple):
+    """One day's part of the manifest, which holds one tuple per field over all days."""
+
+    observed_rows: int
+    universe_rows: int
+    known: str
+    """Bits of the features, the exposures and the sector: known for two stocks of the universe or more."""
+    telling: str
+    """Bits of the features: they differ between stocks of the universe."""
+    known_labels: tuple[int, ...]
+    """Known targets in the universe, per horizon."""
+    regime: tuple[float | None, ...]
+    """Market-wide values; None where unknown."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything about a cache but its cells. ``slots`` are stocks, in the order they joined the universe."""
+    """Everything about a cache but its cells."""
 
     format: int
     digest: str
@@ -34,7 +55,7 @@ class Manifest:
     """Options of the graph; None where there is none."""
     dates: tuple[date, ...]
     codes: tuple[str, ...]
-    """Code of each slot."""
+    """Codes of the stocks that are ever in the universe; stock i is row i of each day's record."""
     features: tuple[str, ...]
     scaling: tuple[str, ...]
     """``raw``, ``rank`` or ``zscore``, per feature."""
@@ -53,14 +74,13 @@ class Manifest:
     regimes: tuple[str, ...]
     context: tuple[str, ...]
     regime: tuple[tuple[float | None, ...], ...]
-    """[days][regimes]; None where unknown."""
+    """[days][regimes]; see `DayFacts`, as for the following ones."""
     observed_rows: tuple[int, ...]
     universe_rows: tuple[int, ...]
     known: tuple[str, ...]
-    """[days]; bits, see `atft.data.day_facts`."""
     telling: tuple[str, ...]
     known_labels: tuple[tuple[int, ...], ...]
-    """[days][horizons]; known targets in the universe."""
+    """[days][horizons]."""
     panel_rows: int
     """Rows of the panel in the kept dates; those of stocks that are never in the universe are not cached."""
     calendar: tuple[str, ...]
@@ -79,6 +99,28 @@ class Manifest:
     def longest_label_days(self) -> int:
         """Trading days after day t that the labels of day t reach."""
         return max(self.horizons) + self.lag
+
+    def known_days(self, days: Sequence[int] | np.ndarray) -> dict[str, int]:
+        """Count the days on which each feature, each exposure and the sector (`SECTOR`) is known."""
+        names = (*self.features, *self.exposures, SECTOR)
+        flags = unpack_bits([self.known[i] for i in days], len(names))
+        return dict(zip(names, flags.sum(axis=0).tolist(), strict=True))
+
+    def varying_days(self, days: Sequence[int] | np.ndarray) -> dict[str, int]:
+        """Count the days on which each feature differs between stocks."""
+        flags = unpack_bits([self.telling[i] for i in days], len(self.features))
+        return dict(zip(self.features, flags.sum(axis=0).tolist(), strict=True))
+
+
+def pack_bits(flags: Bool[np.ndarray, " columns"]) -> str:
+    """Write one day's flags as hexadecimal digits."""
+    return np.packbits(flags).tobytes().hex()
+
+
+def unpack_bits(days: Sequence[str], columns: int) -> Bool[np.ndarray, "days columns"]:
+    """Read the flags of some days that `pack_bits` wrote."""
+    packed = np.array([list(bytes.fromhex(day)) for day in days], dtype=np.uint8).reshape(len(days), -1)
+    return np.unpackbits(packed, axis=1, count=columns).astype(bool)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -101,14 +143,14 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         whole = json.loads(path.read_text())
         body = whole["manifest"]
-        sound = whole["sha256"] == hashlib.sha256(_canonical(body).encode()).hexdigest()
+        intact = whole["sha256"] == hashlib.sha256(_canonical(body).encode()).hexdigest()
     except FileNotFoundError as error:
         raise InputError(
             f"{path}: no such file, so {folder} is not a cache; build it with `cache`"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: unreadable manifest; {remedy}") from error
-    if not sound:
+    if not intact:
         raise InputError(f"{path}: damaged manifest (its digest differs); {remedy}")
     if body["format"] != FORMAT:
         raise InputError(f"{path}: cache format {body['format']}, this program reads {FORMAT}; {remedy}")
@@ -116,9 +158,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: the manifest of cache {body['digest']}, not of this folder; {remedy}")
     fields: dict[str, Any] = {k: _tupled(v) for k, v in body.items()}
     fields["dates"] = tuple(date.fromisoformat(d) for d in body["dates"])
-    records: dict[str, dict[str, Any]] = body["files"]
     fields["files"] = {
-        key: FileRecord(**{k: _tupled(v) for k, v in record.items()}) for key, record in records.items()
+        key: FileRecord(**{k: _tupled(v) for k, v in record.items()}) for key, record in body["files"].items()
     }
     return Manifest(**fields)
 

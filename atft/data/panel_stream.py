@@ -1,20 +1,32 @@
-"""Read a panel as a stream of record batches with plain types: one date type, one float type, no surprises.
+"""Read a panel as a stream of record batches with plain types, of any number of rows or of whole days.
 
 Whatever the user's writer chose (datetimes, ISO strings, categories, float64), everything downstream sees
-``date`` as date32, codes and sectors as strings, the universe as booleans and every number as float32. A type
-that cannot become that raises here, by name. Memory is one batch, whatever the size of the files.
+``date`` as date32, codes and sectors as strings, the universe as booleans and every number as float32.
+
+A panel that is sorted by date streams through once, with one batch in memory. Any other order (by stock, a file
+per stock) is first divided into temporary files of consecutive days, each small enough to be sorted in memory: the
+panel is written and read once more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from atft.cells import Place, read_codes, read_flags, read_names, read_numbers
-from atft.dates import DayReader
+from atft.dates import DayReader, Days
 from atft.errors import InputError
 from atft.panel import PanelColumns
 from atft.parquet import open_parquet, stream_columns
+
+if TYPE_CHECKING:
+    from atft.data.panel_index import PanelIndex
+
+MAX_UNSORTED_FILES = 256
+"""Temporary files that are open at once, whatever the panel's size."""
 
 
 def read_batches(
@@ -22,11 +34,14 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read ``names`` of every file in turn, in batches of about ``bytes_per_batch``, with plain types.
 
+    Nulls of numbers stay nulls.
+
     Raises:
-        InputError: a file is unreadable, lacks a column, or a column has a type its role cannot take.
+        InputError: a file is unreadable or lacks a column, or a cell cannot be read as its column's role asks.
     """
     rows = max(4096, bytes_per_batch // (4 * len(names)))
     days = DayReader()
+    readers = {columns.code: read_codes, columns.sector: read_names, columns.universe: read_flags}
     for path in files:
         with open_parquet(path) as file:
             have = file.schema_arrow.names
@@ -35,36 +50,101 @@ def read_batches(
                     raise InputError(f"{path}: no column {name!r}, which the panel's first file has")
             first_row = 0
             for batch in stream_columns(path, file, names, rows):
-                yield plain(batch, columns, days, path, first_row)
+                arrays = []
+                for name, column in zip(names, batch.columns, strict=True):
+                    place = Place(path, name, first_row)
+                    if name == columns.date:
+                        arrays.append(pa.array(days.read(column, place)).cast(pa.date32()))
+                    else:
+                        arrays.append(readers.get(name, read_numbers)(column, place))
                 first_row += len(batch)
+                yield pa.RecordBatch.from_arrays(arrays, names=list(names))
 
 
-def plain(
-    batch: pa.RecordBatch, columns: PanelColumns, days: DayReader, path: Path, first_row: int
-) -> pa.RecordBatch:
-    """Give each column the one type of its role; nulls of numbers stay nulls.
+def day_numbers(batch: pa.RecordBatch, name: str) -> Days:
+    """Days since 1970 of a date32 column."""
+    numbers: Days = batch.column(name).cast(pa.int32()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def whole_days(
+    files: Sequence[Path],
+    columns: PanelColumns,
+    index: "PanelIndex",
+    scratch: Path,
+    bytes_per_batch: int = 64 << 20,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the kept rows in batches of whole days, ascending; within a day in the panel's order.
 
     Args:
-        batch: rows as they are stored.
-        columns: the role of each column.
-        days: what reads the dates of all of the panel's files.
-        path: the file, for messages.
-        first_row: rows of the file before these.
-
-    Raises:
-        InputError: a cell cannot be read as its role asks.
+        files: the panel's files.
+        columns: what to read.
+        index: its days.
+        scratch: a folder for temporary files, on a disk that takes the panel uncompressed once more.
+        bytes_per_batch: about how much is in memory at a time.
     """
-    arrays = []
-    for name in batch.schema.names:
-        column, place = batch.column(name), Place(path, name, first_row)
-        if name == columns.date:
-            arrays.append(pa.array(days.read(column, place)).cast(pa.date32()))
-        elif name == columns.code:
-            arrays.append(read_codes(column, place))
-        elif name == columns.sector:
-            arrays.append(read_names(column, place))
-        elif name == columns.universe:
-            arrays.append(read_flags(column, place))
-        else:
-            arrays.append(read_numbers(column, place))
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    names = columns.all
+    batches = (_on_calendar(b, columns, index) for b in read_batches(files, columns, names, bytes_per_batch))
+    if index.in_order:
+        return _joined(batches, columns)
+    return _sorted(batches, columns, index, scratch, max(1, bytes_per_batch // (4 * len(names))))
+
+
+def _on_calendar(batch: pa.RecordBatch, columns: PanelColumns, index: "PanelIndex") -> pa.RecordBatch:
+    days = day_numbers(batch, columns.date)
+    kept = (days >= index.calendar[0]) & ~np.isin(days, index.left_out)
+    return batch if kept.all() else batch.filter(pa.array(kept))
+
+
+def _joined(batches: Iterable[pa.RecordBatch], columns: PanelColumns) -> Iterator[pa.RecordBatch]:
+    pending: list[pa.RecordBatch] = []  # the rows so far of the day that may go on in the next batch
+    last_day = -1
+    for batch in batches:
+        days = day_numbers(batch, columns.date)
+        if not len(days):
+            continue
+        if pending and days[0] != last_day:
+            yield _concatenated(pending)
+            pending = []
+        last_day = int(days[-1])
+        cut = int(np.searchsorted(days, last_day))
+        if cut:
+            yield _concatenated([*pending, batch.slice(0, cut)])
+            pending = []
+        pending.append(batch.slice(cut))
+    if pending:
+        yield _concatenated(pending)
+
+
+def _concatenated(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _sorted(
+    batches: Iterable[pa.RecordBatch], columns: PanelColumns, index: "PanelIndex", scratch: Path, rows: int
+) -> Iterator[pa.RecordBatch]:
+    per_file = max(rows, int(index.rows.sum()) // MAX_UNSORTED_FILES + 1)
+    # A day is never divided: its file is the one of its first row, counted over all days before it.
+    file_of_day = (np.cumsum(index.rows) - index.rows) // per_file
+    count = int(file_of_day[-1]) + 1
+    paths = [scratch / f"unsorted-{i:03d}.arrow" for i in range(count)]
+    writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+    try:
+        for batch in batches:
+            target = file_of_day[np.searchsorted(index.calendar, day_numbers(batch, columns.date))]
+            order = np.argsort(target, kind="stable")
+            bounds = np.searchsorted(target[order], np.arange(count + 1))
+            for i, (start, stop) in enumerate(pairwise(bounds)):
+                if stop > start:
+                    if i not in writers:
+                        writers[i] = pa.ipc.new_stream(str(paths[i]), batch.schema)
+                    writers[i].write_batch(batch.take(pa.array(order[start:stop])))
+    finally:
+        for writer in writers.values():
+            writer.close()
+    for i in sorted(writers):
+        with pa.ipc.open_stream(str(paths[i])) as reader:
+            table = reader.read_all()
+        paths[i].unlink()
+        merged = _concatenated(table.combine_chunks().to_batches())
+        yield merged.take(pa.array(np.argsort(day_numbers(merged, columns.date), kind="stable")))

@@ -1,11 +1,12 @@
 """An Arrow IPC file of equal record batches whose every byte is covered by a checksum.
 
-The writer notes where each batch lies and its CRC-32; the reader checks a batch's bytes before Arrow parses
+The writer notes where each batch is and its CRC-32; the reader checks a batch's bytes before Arrow parses
 them, the first time this process asks for it (about a millisecond per megabyte, once). So a truncated or
 flipped file is named, never read, and opening costs the footer only.
 """
 
 import errno
+import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +35,10 @@ class FileRecord:
 
 
 class RecordWriter:
-    """Writes batches one after another; use as a context manager, then ask for ``record()``."""
+    """Writes batches one after another; ``finish()`` describes the file."""
+
+    closed = False
+    """Arrow asks a Python file for it."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
@@ -42,24 +46,24 @@ class RecordWriter:
         self._crc = 0
         self._offsets = [0]
         self._crcs: list[int] = []
-        self._sink = pa.PythonFile(self, mode="w")
-        self._writer = pa.ipc.new_file(self._sink, schema)
-
-    # The three methods that Arrow calls on a Python file.
-    closed = False
+        # Arrow writes through this object, so that each byte is added to its batch's checksum on its way.
+        self._writer = pa.ipc.new_file(pa.PythonFile(self, mode="w"), schema)
 
     def write(self, data: Any) -> int:
+        """Called by Arrow."""
         self._crc = zlib.crc32(data, self._crc)
         return self._file.write(data)
 
     def flush(self) -> None:
+        """Called by Arrow."""
         self._file.flush()
 
     def close(self) -> None:
+        """Called by Arrow."""
         self._file.close()
 
     def append(self, batch: pa.RecordBatch) -> None:
-        """Write one batch and remember its bytes' place and checksum."""
+        """Write one batch and note its bytes' place and checksum."""
         self._writer.write_batch(batch)
         self._crcs.append(self._crc)
         self._crc = 0
@@ -69,8 +73,12 @@ class RecordWriter:
         """Write the footer, bring everything to disk, and describe the file."""
         self._writer.close()
         self._file.flush()
-        # A full disk may show itself only here; without the sync it would be found by the first reader.
-        _sync(self._file.fileno())
+        try:
+            # A full disk may show itself only here; without the sync the first reader would find it.
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system without fsync
+                raise
         self._file.close()
         stat = self.path.stat()
         return FileRecord(
@@ -81,16 +89,6 @@ class RecordWriter:
             crcs=tuple(self._crcs),
             footer_crc=self._crc,
         )
-
-
-def _sync(descriptor: int) -> None:
-    import os
-
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system without fsync
-            raise
 
 
 class RecordFile:

@@ -1,19 +1,21 @@
 """Median and interquartile range of the training days, for features that the cache stores raw.
 
-They depend on a split, so they live in the network as buffers and not in the cache: all folds share one cache,
-and a checkpoint predicts without a side file. Computed exactly on at most `MOST_DAYS` evenly spaced training
-days, on their universes: at 4,100 stocks a million values a feature, some 10 ms each, far below the error of
-taking last decade's quantiles for this one's.
+They depend on a split, so they are buffers of the network and not in the cache: all folds share one cache, and
+a checkpoint predicts without a side file. Computed exactly on at most `MAX_DAYS` evenly spaced training days, on
+their universes: at 4,100 stocks a million values a feature, some 10 ms each, far below the error of taking last
+decade's quantiles for this one's.
 """
+
+from functools import lru_cache
 
 import numpy as np
 
-from atft.data.cache import DayCache
+from atft.data.cache import MAX_OPEN_CACHES, DayCache
 from atft.data.day_record import Array
 from atft.errors import InputError
 
-MOST_DAYS = 250
-_BYTES = 256 << 20
+MAX_DAYS = 250
+BYTES_IN_MEMORY = 256 << 20
 
 
 def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]:
@@ -21,7 +23,7 @@ def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]
 
     ``(x - median) / iqr`` is scikit-learn's ``RobustScaler``: an iqr of 0 (at least half of the values are one
     number, as for flags) becomes 1. A feature that the cache already scaled per day, or that is never known on
-    these days, gets median 0 and iqr 1.
+    these days, gets median 0 and iqr 1. Computed once per open cache and set of days.
 
     Args:
         cache: where the days are.
@@ -35,8 +37,12 @@ def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]
     """
     if len(train_days) == 0:
         raise InputError("robust scaling needs at least one training day; check split.train")
-    places = np.linspace(0, len(train_days) - 1, min(MOST_DAYS, len(train_days))).round().astype(int)
-    days = np.unique(np.asarray(train_days)[places]).tolist()
+    places = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
+    return _statistics(cache, tuple(np.unique(np.asarray(train_days)[places]).tolist()))
+
+
+@lru_cache(maxsize=MAX_OPEN_CACHES)
+def _statistics(cache: DayCache, days: tuple[int, ...]) -> tuple[Array, Array]:
     manifest = cache.manifest
     median = np.zeros(len(manifest.features), dtype=np.float32)
     iqr = np.ones(len(manifest.features), dtype=np.float32)
@@ -45,7 +51,7 @@ def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]
     full = np.flatnonzero(~np.array(manifest.half))
     column = np.searchsorted(full, raw)
     rows = sum(manifest.universe_rows[d] for d in days)
-    group = max(1, _BYTES // (4 * max(rows, 1)))
+    group = max(1, BYTES_IN_MEMORY // (4 * max(rows, 1)))
     for start in range(0, len(raw), group):
         columns = column[start : start + group]
         values = np.empty((len(columns), rows), dtype=np.float32)

@@ -1,11 +1,11 @@
 """Split the calendar into training, validation and test days so that no label reaches into a later period.
 
 Day t's label ends ``longest horizon + lag`` trading days later. Each period therefore stops that many days, and
-``embargo_days`` more, before the next one starts; the days in between are given to nobody.
+``embargo_days`` more, before the next one starts; the days in between belong to no period.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
@@ -45,8 +45,6 @@ class Split:
     train: Days
     val: Days
     test: Days
-    purged: int
-    """Days taken from the ends of training and validation because their labels or the embargo reach further."""
     min_stocks: int = 2
     """Stocks below which a day is left out, and below which a day's known targets do not count."""
 
@@ -56,42 +54,50 @@ def resolve_split(
     options: SplitOptions,
     longest_label_days: int,
     lookback: int,
-    rows_per_day: Sequence[int] | None = None,
+    rows_per_day: Sequence[int],
 ) -> Split:
-    """Turn dates into day indices, purged and embargoed.
+    """Turn dates into day indices: purged, embargoed, and without days of too few stocks.
 
     Args:
         calendar: the panel's trading days.
         options: dates of each period.
         longest_label_days: trading days that a label reaches past its day (longest horizon + lag).
         lookback: days of history a day needs, itself included; earlier days of the calendar cannot be used.
-        rows_per_day: stocks in the universe per calendar day; with it, days of too few stocks are left out.
+        rows_per_day: stocks in the universe per calendar day.
 
     Raises:
         InputError: a malformed or unordered period, an overlap, or a period without a usable day.
     """
-    if options.embargo_days < 0:
-        raise InputError(f"split.embargo_days must be at least 0, got {options.embargo_days}")
-    if options.min_stocks < 2:
-        raise InputError(f"split.min_stocks must be at least 2, got {options.min_stocks}")
+    for name, least in (("embargo_days", 0), ("min_stocks", 2)):
+        if getattr(options, name) < least:
+            raise InputError(f"split.{name} must be at least {least}, got {getattr(options, name)}")
     gap = longest_label_days + options.embargo_days
-    ranges = periods(options)
-    order = list(ranges)
-    found: dict[str, Days] = {}
-    purged, following = 0, len(calendar) + gap
-    for name in reversed(order):
-        first = max(day_index(calendar, ranges[name][0], "from"), lookback - 1)
-        last = day_index(calendar, ranges[name][1], "to")
+    days: dict[str, Days] = {}
+    following = len(calendar) + gap
+    for name, (start, stop) in reversed(periods(options).items()):
+        first = max(day_index(calendar, start, "from"), lookback - 1)
+        last = day_index(calendar, stop, "to")
         end = min(last, following - gap - 1)
         if end < first:
-            raise InputError(_empty(name, ranges[name], calendar, lookback, gap if end < last else 0))
-        purged += last - end
-        found[name] = np.arange(first, end + 1, dtype=np.int64)
+            reach = f" and {gap} days of labels and embargo before the next period" if end < last else ""
+            raise InputError(
+                f"split.{name} [{start}, {stop}] has no usable day: the calendar runs {calendar[0]} to "
+                f"{calendar[-1]} ({len(calendar)} days), a day needs {lookback} days of history{reach}; widen it"
+            )
+        days[name] = np.arange(first, end + 1, dtype=np.int64)
         following = first
-    days = Split(found["train"], found["val"], found.get("test", np.arange(0, dtype=np.int64)), purged)
-    assert days.train[-1] + longest_label_days < days.val[0], "a training label reaches into validation"
-    assert not len(days.test) or days.val[-1] + longest_label_days < days.test[0]
-    return days if rows_per_day is None else _without_thin_days(days, options, np.asarray(rows_per_day))
+    assert days["train"][-1] + longest_label_days < days["val"][0], "a training label reaches into validation"
+    assert "test" not in days or days["val"][-1] + longest_label_days < days["test"][0]
+    rows = np.asarray(rows_per_day)
+    min_stocks = stock_floor(rows[np.concatenate(list(days.values()))], options.min_stocks)
+    for name, index in days.items():
+        days[name] = index[rows[index] >= min_stocks]
+        if not len(days[name]):
+            raise InputError(
+                f"split.{name}: none of its {len(index)} days has {min_stocks} stocks in the universe; "
+                f"move its dates, widen the universe, or lower split.min_stocks"
+            )
+    return Split(days["train"], days["val"], days.get("test", np.arange(0, dtype=np.int64)), min_stocks)
 
 
 def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
@@ -104,20 +110,6 @@ def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
     return max(2, min(most, int(np.median(stocks[stocks > 0])) // 2)) if (stocks > 0).any() else 2
 
 
-def _without_thin_days(days: Split, options: SplitOptions, rows: NDArray[np.integer]) -> Split:
-    floor = stock_floor(rows[np.concatenate([days.train, days.val, days.test])], options.min_stocks)
-    kept = {
-        n: index[rows[index] >= floor] for n in ("train", "val", "test") if len(index := getattr(days, n))
-    }
-    for name, index in kept.items():
-        if not len(index):
-            raise InputError(
-                f"split.{name}: none of its {len(getattr(days, name))} days has {floor} stocks in the universe; "
-                f"move its dates, widen the universe, or lower split.min_stocks"
-            )
-    return replace(days, **kept, min_stocks=floor)
-
-
 def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
     """First and last date of each period by its name, in order.
 
@@ -125,7 +117,7 @@ def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
         InputError: a malformed or unordered period, or an overlap.
     """
     named = {"train": options.train, "val": options.val, "test": options.test}
-    ranges = {n: parse_period(f"split.{n}", given) for n, given in named.items() if given is not None}
+    ranges = {n: parse_period(f"split.{n}", dates) for n, dates in named.items() if dates is not None}
     for earlier, later in pairwise(ranges):
         if ranges[earlier][1] >= ranges[later][0]:
             raise InputError(
@@ -136,10 +128,10 @@ def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
 
 
 def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_days: int, day: date) -> str:
-    """Name the period that a date lies in: train, val or test; gap or live.
+    """Name the period of a date: train, val or test; gap or live.
 
-    A ``gap`` day lies within a period's dates, but its labels or the embargo reach into the next one; a ``live``
-    day lies outside of all. Only dates count, so a panel of recent days, which no split can be resolved on, names
+    A ``gap`` day is within a period's dates, but its labels or the embargo reach into the next one; a ``live``
+    day is outside of all. Only dates count, so a panel of recent days, which no split can be resolved on, names
     them as the whole panel does.
 
     Args:
@@ -159,24 +151,16 @@ def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_d
     return name
 
 
-def parse_period(key: str, given: Sequence[str]) -> tuple[date, date]:
+def parse_period(key: str, dates: Sequence[str]) -> tuple[date, date]:
     """Read ``[from, to]``, two ISO dates; ``key`` is the option's name, for the message.
 
     Raises:
         InputError: they are not, or they are in the wrong order.
     """
     try:
-        first, last = (date.fromisoformat(str(d)) for d in given)
+        first, last = (date.fromisoformat(str(d)) for d in dates)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{key} must be [from, to], two ISO dates, got {given}") from error
+        raise InputError(f"{key} must be [from, to], two ISO dates, got {dates}") from error
     if first > last:
         raise InputError(f"{key} starts {first} after it ends {last}")
     return first, last
-
-
-def _empty(name: str, period: tuple[date, date], calendar: Sequence[date], lookback: int, gap: int) -> str:
-    reach = f" and {gap} days of labels and embargo before the next period" if gap else ""
-    return (
-        f"split.{name} [{period[0]}, {period[1]}] has no usable day: the calendar runs {calendar[0]} to "
-        f"{calendar[-1]} ({len(calendar)} days), a day needs {lookback} days of history{reach}; widen it"
-    )

@@ -1,4 +1,4 @@
-"""The loader's worker processes: one that dies or is stopped ends the run in one line, none is waited for for ever.
+"""The loader's worker processes: one that dies or is stopped ends the run in one line.
 
 torch's own timeout watches its queue only: of a block that a worker has queued, the memory is fetched from that
 worker over a socket, where a stopped process keeps its reader waiting. Here the workers are killed when a block
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from threading import Event, Timer
 
-from atft.errors import WorkerLost
+from atft.errors import WorkerLost, one_line
 
 
 @contextmanager
 def lost_workers() -> Iterator[None]:
-    """Say in one line that a worker has died, which torch may raise anywhere in the main thread.
+    """Turn torch's error about a dead worker, which it may raise anywhere in the main thread, into one line.
 
     Raises:
-        WorkerLost: it is so.
+        WorkerLost: a worker has died.
     """
     try:
         yield
@@ -34,12 +34,12 @@ def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]
 
     Args:
         workers: those that may be waited for in the block; none where the main process reads.
-        seconds: longest wait; 0 for no bound.
+        seconds: longest wait.
 
     Raises:
         WorkerLost: it took longer, or one of them died.
     """
-    if not workers or not seconds:
+    if not workers:
         yield
         return
     over = Event()
@@ -56,21 +56,20 @@ def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]
         with lost_workers():
             yield
     except (WorkerLost, EOFError, ConnectionError) as error:
-        if not over.is_set() and isinstance(error, WorkerLost):
+        if over.is_set():
+            raise WorkerLost(
+                f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is "
+                f"that slow; then set data.loader.num_workers to 0"
+            ) from error
+        if isinstance(error, WorkerLost):
             raise
-        if not over.is_set():
-            raise _death(error) from error
-        raise WorkerLost(
-            f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is that "
-            f"slow; then raise data.loader.timeout"
-        ) from error
+        raise _death(error) from error
     finally:
         timer.cancel()
 
 
 def _death(error: Exception) -> WorkerLost:
-    said = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error) or type(error).__name__
     return WorkerLost(
-        f"data.loader: a worker has died ({said}); where memory ran out, lower data.loader.num_workers or "
-        f"prefetch_factor"
+        f"data.loader: a worker has died ({text}); where memory ran out, lower data.loader.num_workers"
     )

@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from atft.features.options import FeatureOptions
 from atft.features.price_file import PRICES
 from atft.features.prices import PriceGrid
-from atft.trading_days import judge_days
+from atft.trading_days import find_trading_days
 
 
 def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | None = None) -> PriceGrid:
@@ -27,11 +27,11 @@ def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | No
     """
     stocks, value = day_counts(prices)
     longest_label = max(options.horizons) + max(options.lag, 1)
-    days = judge_days(
+    days = find_trading_days(
         prices.calendar,
         stocks,
         value,
-        options.day_rules,
+        options.calendar,
         str(prices.path),
         today or date.today(),
         longest_label,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from atft.errors import InputError, nearest
-from atft.trading_days import DayRules
+from atft.trading_days import day_rules
 
 CHECKS = {
     "duplicates": ("error", "exclude"),
@@ -39,12 +39,10 @@ class FeatureOptions:
             that ``min_close`` sees them on the old basis) or keep.
         copies: check for a code whose closes have been those of another code for 60 days: error, exclude (while
             it repeats an older code, or the first of the two) or keep.
-        rare_weekdays: check for rows on weekdays that the market rarely trades, as Saturdays: error, exclude (as if
-            they were not in the file) or keep (each such date is a trading day).
-        thin_days: check for days with less than half of the usual stocks, or 5 % of the usual traded value: error,
-            exclude (the market was closed) or keep (it was open, and most rows are missing).
-        gaps: stretches without rows, longer than the market's usual holidays: unknown (what straddles them is
-            null), error or keep (the days before and after follow one another).
+        calendar: what days that look wrong do, by kind. rare_weekdays (rows on weekdays that the market rarely
+            trades) and thin_days (less than half of the usual stocks, or 5 % of the usual traded value): error
+            (default), exclude (no trading days: their rows are left out) or keep. gaps (no rows for longer than the
+            usual holidays): unknown (default: what straddles them is null), error or keep.
     """
 
     min_close: float = 2.0
@@ -57,14 +55,7 @@ class FeatureOptions:
     jumps: str = "exclude"
     splits: str = "exclude"
     copies: str = "exclude"
-    rare_weekdays: str = "error"
-    thin_days: str = "error"
-    gaps: str = "unknown"
-
-    @property
-    def day_rules(self) -> DayRules:
-        """The checks of whole days."""
-        return DayRules(self.rare_weekdays, self.thin_days, self.gaps)
+    calendar: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check that every option is in its range.
@@ -76,7 +67,7 @@ class FeatureOptions:
             way = getattr(self, check)
             if way not in ways:
                 raise InputError(f"{check} must be one of {', '.join(ways)}, got {way!r}{nearest(way, ways)}")
-        self.day_rules.check()
+        day_rules(self.calendar, "calendar")
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
             raise InputError(f"horizons must be distinct trading days >= 1, got {self.horizons}")
         for name, least in (("lag", 0), ("min_history_days", 1), ("min_close", 0), ("min_traded_value", 0)):

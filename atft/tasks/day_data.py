@@ -19,13 +19,13 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
-from atft.data.cache import DayCache
+from atft.data.cache import DayCache, shared_cache
 from atft.data.graph import GraphOptions
 from atft.data.history import days_to_score, history_lines
 from atft.data.loader import BlockLoader, LoaderOptions, make_loader
-from atft.data.opened import OpenedCaches
+from atft.data.robust import robust_statistics
 from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
-from atft.data.training_gates import check_training_days
+from atft.data.training_checks import check_training_days
 from atft.errors import InputError
 from atft.tasks.panel_source import PanelOptions, panel_path
 
@@ -71,11 +71,8 @@ class DayData(pl.LightningDataModule):
         self.graph_options, self.predict_dates = graph, predict
         self.horizons = list(horizons or [1, 5, 10, 20])
         self.seed = seed
-        self.opened = OpenedCaches()
-        """Replaced by one that several runs of a process share."""
         self._cache: DayCache | None = None
         self._split: Split | None = None
-        self._statistics: tuple[Tensor, Tensor] | None = None
 
     # -- files
 
@@ -105,11 +102,11 @@ class DayData(pl.LightningDataModule):
             InputError: the panel or the cache that is there cannot be used.
         """
         if self._cache is None:
-            path = panel_path(self.panel, self.cache_options.dir)
-            built = build_cache(
-                path, self.panel.schema, self.horizons, self.cache_options, self.graph_options
+            panel = panel_path(self.panel, self.cache_options.dir)
+            path = build_cache(
+                panel, self.panel.schema, self.horizons, self.cache_options, self.graph_options
             )
-            self._cache = self.opened.cache(built)
+            self._cache = shared_cache(path.resolve())
         return self._cache
 
     @property
@@ -170,10 +167,8 @@ class DayData(pl.LightningDataModule):
 
     def robust_statistics(self) -> tuple[Tensor, Tensor]:
         """Median and interquartile range of the training days, per feature; 0 and 1 where the cache scaled."""
-        if self._statistics is None:
-            median, iqr = self.opened.robust_statistics(self.open_cache(), self.split.train)
-            self._statistics = torch.from_numpy(median), torch.from_numpy(iqr)
-        return self._statistics
+        median, iqr = robust_statistics(self.open_cache(), self.split.train)
+        return torch.from_numpy(median), torch.from_numpy(iqr)
 
     def training_days(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""
@@ -228,4 +223,6 @@ class DayData(pl.LightningDataModule):
         if train and trainer is not None:
             # Lightning asks for the first block before it tells the epoch, which a resumed run does not begin at.
             sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
-        return make_loader(DayBlocks(self.open_cache(), options.lookback, min_stocks), sampler, options)
+        return make_loader(
+            DayBlocks(self.open_cache(), options.lookback, min_stocks), sampler, options.num_workers
+        )

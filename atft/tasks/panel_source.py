@@ -9,7 +9,7 @@ from pathlib import Path
 from atft.errors import InputError
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
-from atft.panel import PanelSchema, footer_names, match
+from atft.panel import PanelSchema, feature_names, footer_names
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,7 @@ def panel_features(panel: PanelOptions) -> list[str]:
     Raises:
         InputError: neither or both sources are given, nothing is at the path, or no column is a feature.
     """
-    names = column_names(panel)
-    found = [n for n in match(panel.schema.features, names) if n not in match(panel.schema.exclude, names)]
-    if not found:
-        raise InputError(f"{panel.path or 'simulated market'}: no column matches {panel.schema.features}")
-    return found
+    return list(feature_names(panel.schema, column_names(panel), panel.path or "simulated market"))
 
 
 def panel_path(panel: PanelOptions, folder: str) -> str:

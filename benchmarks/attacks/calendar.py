@@ -23,8 +23,10 @@ from benchmarks.attacks.calendar_faults import DAY, FAULTS, HOLIDAYS, sound_pric
 from benchmarks.attacks.content import canonical, cells, difference
 from benchmarks.attacks.verdict import Result, observe
 
-EXCLUDING = {"rare_weekdays": "exclude", "thin_days": "exclude", "frozen": "exclude", "splits": "adjust"}
-KEEPING = EXCLUDING | {"rare_weekdays": "keep", "thin_days": "keep"}
+EXCLUDED = {"rare_weekdays": "exclude", "thin_days": "exclude"}
+KEPT = {"rare_weekdays": "keep", "thin_days": "keep"}
+EXCLUDING = {"calendar": EXCLUDED, "frozen": "exclude", "splits": "adjust"}
+KEEPING = EXCLUDING | {"calendar": KEPT}
 SESSIONS = (
     "ten days",
     "a day",

@@ -55,7 +55,7 @@ def test_the_panel_trains_without_another_word(
     config = tiny_config(tmp_path, panel)
     dates = ["--data.split.train", "[2016-01-04, 2016-01-22]", "--data.split.val", "[2016-01-25, 2016-02-12]"]
     dates += ["--data.split.test", "null", "--data.split.embargo_days", "0"]
-    outcome = atft("fit", "--config", config, *dates, "--data.cache.infinite", "missing")
+    outcome = atft("fit", "--config", config, *dates, "--data.cache.infinite_as_missing", "true")
     assert outcome.code == 0, outcome
 
 

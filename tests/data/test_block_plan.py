@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atft.data.block_plan import (
-    BlockSampler,
-    PlannedBlock,
-    part_size,
-    plan_blocks,
-    planned_rows,
-    planned_steps,
-)
+from atft.data.block_plan import BlockSampler, PlannedBlock, part_size, plan_blocks
 from atft.errors import InputError
 
 
@@ -50,7 +43,7 @@ def test_every_row_is_planned_exactly_once_whatever_the_sizes(
         plan_blocks(days, rows, block_days, batch_size, 7, epoch, r, world_size) for r in range(world_size)
     ]
     together = [b for plan in ranks for b in plan]
-    assert planned_rows(together) == sum(rows[d] for d in days)
+    assert sum(b.rows for b in together) == sum(rows[d] for d in days)
     assert _days_seen(together) == Counter(days)
     for block in together:
         assert block.days <= block_days
@@ -84,7 +77,7 @@ def test_blocks_shrink_to_the_step(batch_size: int, days: int) -> None:
     assert all(b.parts == 1 for b in plan)
 
 
-def test_a_day_larger_than_the_step_is_dealt_into_even_parts() -> None:
+def test_a_day_larger_than_the_step_is_divided_into_even_parts() -> None:
     plan = plan_blocks([5, 6], [0] * 5 + [1001, 50], 4, 300, 0, 3)
     parts = [b for b in plan if b.first_day == 5]
     assert sorted(b.rows for b in parts) == [250, 250, 250, 251]
@@ -160,11 +153,19 @@ def test_the_sampler_yields_the_plan_of_its_epoch() -> None:
         plan = plan_blocks(range(30), [10] * 30, 4, 60, 3, epoch)
         assert list(sampler) == plan == sampler.plan(epoch)
         assert len(sampler) == len(plan)
-    assert planned_steps(sampler.plan(9)) == planned_steps(plan_blocks(range(30), [10] * 30, 4, 60, 3, 9))
+    assert sampler.plan(9) == plan_blocks(range(30), [10] * 30, 4, 60, 3, 9)
     assert sampler.epoch == 3
 
 
-def test_the_sampler_is_lazy_so_that_a_second_iterator_starts_anew() -> None:
+def test_the_share_of_steps_counts_those_that_are_closed() -> None:
+    sampler = BlockSampler(range(30), [10] * 30, 4, 60, seed=3)
+    plan = sampler.plan()
+    steps = sum(b.closes_step for b in plan)
+    for place in range(len(plan)):
+        assert sampler.share_of_steps(place) == sum(b.closes_step for b in plan[: place + 1]) / steps
+
+
+def test_the_sampler_is_lazy_so_that_a_second_iterator_starts_again() -> None:
     sampler = BlockSampler(range(30), [10] * 30, 4, 60)
     first = iter(sampler)
     sampler.skip = 2

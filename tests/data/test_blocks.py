@@ -33,8 +33,8 @@ def test_a_block_is_the_panels_own_rows(
     frame = pl.read_parquet(panel)
     for i, day in enumerate(range(21, 34)):
         rows = {r["code"]: r for r in frame.filter(pl.col("date") == m.dates[day]).iter_rows(named=True)}
-        for j, slot in enumerate(batch.stock.tolist()):
-            row = rows.get(m.codes[slot])
+        for j, stock in enumerate(batch.stock.tolist()):
+            row = rows.get(m.codes[stock])
             assert bool(batch.observed[i, j]) == (row is not None)
             want = (
                 [np.nan] * 6 if row is None else [np.nan if (v := row[f]) is None else v for f in m.features]
@@ -96,7 +96,7 @@ def test_each_day_of_a_block_equals_that_day_read_alone(make_cache: Make) -> Non
 
 
 def _edges(batch: DayBatch, day: int) -> set[tuple[int, int, float, float]]:
-    """Edges of one day as (source slot, destination slot, correlation, same sector)."""
+    """Edges of one day as (source stock, destination stock, correlation, same sector)."""
     stocks = len(batch.stock)
     found = set()
     for (source, destination), attr in zip(
@@ -116,9 +116,9 @@ def test_edges_are_the_graphs_between_stocks_of_that_days_universe(make_cache: M
         neighbour, weight = cache.graph(day)
         ranked = cache.day(day).universe
         want = {
-            (int(n), slot, float(weight[slot, c, 0]), float(weight[slot, c, 1]))
-            for slot in np.flatnonzero(ranked)
-            for c, n in enumerate(neighbour[slot])
+            (int(n), stock, float(weight[stock, c, 0]), float(weight[stock, c, 1]))
+            for stock in np.flatnonzero(ranked)
+            for c, n in enumerate(neighbour[stock])
             if n >= 0 and ranked[n]
         }
         assert _edges(batch, i) == want

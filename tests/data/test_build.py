@@ -23,7 +23,7 @@ MakePanel = Callable[..., Path]
 GRAPH = GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=2)
 
 
-def test_stocks_that_are_never_in_the_universe_get_no_slot(make_panel: MakePanel, make_cache: Make) -> None:
+def test_stocks_that_are_never_in_the_universe_get_no_row(make_panel: MakePanel, make_cache: Make) -> None:
     panel = make_panel()
     frame = pl.read_parquet(panel)
     frame.with_columns(universe=pl.col("universe") & (pl.col("code") != "S004")).write_parquet(panel)
@@ -93,7 +93,7 @@ def test_a_sound_cache_is_used_and_anything_that_changes_its_content_builds_anot
 ) -> None:
     panel = make_panel()
     first = make_cache(panel)
-    monkeypatch.setattr(build_module, "survey_panel", None)  # a build would call it
+    monkeypatch.setattr(build_module, "index_panel", None)  # a build would call it
     assert make_cache(panel).path == first.path
     monkeypatch.undo()
     others = [
@@ -140,14 +140,14 @@ def test_a_rename_that_comes_second_uses_the_firsts_cache(
     tmp_path: Path, make_panel: MakePanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel, folder = make_panel(), str(tmp_path / "cache")
-    original = build_module.survey_panel
+    original = build_module.index_panel
 
     def overtaken(*arguments: object) -> object:
-        monkeypatch.setattr(build_module, "survey_panel", original)
+        monkeypatch.setattr(build_module, "index_panel", original)
         _build_in_process(str(panel), folder)
         return original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(build_module, "survey_panel", overtaken)
+    monkeypatch.setattr(build_module, "index_panel", overtaken)
     path = build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=folder), GRAPH)
     assert [p.name for p in Path(folder).iterdir()] == [path.name]
 

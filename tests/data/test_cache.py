@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.data.cache import DayCache
+from atft.data.cache import MAX_OPEN_CACHES, DayCache, shared_cache
 from atft.errors import InputError
 
 Make = Callable[..., DayCache]
@@ -30,7 +30,7 @@ def test_a_day_is_a_view_of_the_mapped_file(make_cache: Make) -> None:
     assert pa.total_allocated_bytes() == before
     assert day.features.base is not None
     assert not day.features.flags.writeable
-    assert day.features.shape == (cache.slots, 6)
+    assert day.features.shape == (cache.stocks, 6)
     assert day.observed.dtype == day.universe.dtype == np.bool_
 
 
@@ -64,7 +64,7 @@ def test_a_file_with_another_time_is_checked_whole_once(make_cache: Make) -> Non
     path = make_cache().path
     os.utime(path / "days.arrow", ns=(1, 1))
     cache = DayCache(path).open()
-    assert pickle.loads(pickle.dumps(cache))._trusted == {"days": 1}
+    assert pickle.loads(pickle.dumps(cache))._checked_mtime_ns == {"days": 1}
     record = cache.manifest.files["days"]
     _flip(path / "days.arrow", record.offsets[70] + 300)
     with pytest.raises(InputError, match="record 70 is damaged"):
@@ -94,8 +94,8 @@ def test_the_graph_of_a_day_is_that_of_the_latest_refresh(make_cache: Make) -> N
         np.testing.assert_array_equal(cache.graph(day)[0], cache.graph(30)[0])
     assert (cache.graph(35)[0] != cache.graph(34)[0]).any()
     neighbour, weight = cache.graph(40)
-    assert neighbour.shape == (cache.slots, 5)
-    assert weight.shape == (cache.slots, 5, 2)
+    assert neighbour.shape == (cache.stocks, 5)
+    assert weight.shape == (cache.stocks, 5, 2)
     ranked = cache.day(40).universe
     assert (neighbour[~ranked] == -1).all()
     assert ranked[neighbour[neighbour >= 0]].all()
@@ -106,3 +106,12 @@ def test_a_cache_without_a_graph_says_so(make_cache: Make) -> None:
     assert not cache.has_graph
     with pytest.raises(InputError, match="built without a graph"):
         cache.graph(10)
+
+
+def test_a_process_opens_a_cache_once_and_keeps_the_latest(make_cache: Make) -> None:
+    path = make_cache().path.resolve()
+    first = shared_cache(path)
+    assert shared_cache(path) is first
+    for i in range(MAX_OPEN_CACHES):
+        shared_cache(path / str(i))
+    assert shared_cache(path) is not first

@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
 
-from atft.data.graph import GraphOptions, nearest_stocks
+from atft.data.graph import SHRINKAGE_DAYS, GraphOptions, nearest_stocks
 from atft.errors import InputError
 
-PLAIN = GraphOptions(
-    k=4, window=40, min_observations=20, threshold=-1.0, sector_k=0, shrinkage=0.0, market_neutral=False
-)
+PLAIN = GraphOptions(k=4, window=40, min_observations=20, sector_k=0)
 
 
 def _returns(days: int = 40, stocks: int = 30, missing: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -20,42 +18,37 @@ def _returns(days: int = 40, stocks: int = 30, missing: float = 0.0, seed: int =
 NO_SECTOR = np.full(30, -1, dtype=np.int16)
 
 
-def test_neighbours_on_full_data_are_the_largest_of_numpys_corrcoef() -> None:
-    returns = _returns()
-    neighbour, weight = nearest_stocks(returns, NO_SECTOR, PLAIN)
-    oracle = np.corrcoef(returns.T.astype(np.float64))
-    np.fill_diagonal(oracle, -np.inf)
-    want = np.argsort(-oracle, axis=1)[:, :4]
-    np.testing.assert_array_equal(neighbour, want)
-    np.testing.assert_allclose(weight[..., 0], np.take_along_axis(oracle, want, axis=1), atol=1e-6)
-    assert not weight[..., 1].any()
-
-
-def test_shrinkage_and_market_neutrality_follow_their_formulas() -> None:
-    returns = _returns()
-    options = GraphOptions(k=4, window=40, min_observations=20, threshold=-1.0, sector_k=0, shrinkage=10.0)
-    neighbour, weight = nearest_stocks(returns, NO_SECTOR, options)
-    neutral = returns.astype(np.float64) - returns.mean(axis=1, keepdims=True)
-    oracle = np.corrcoef(neutral.T) * 40 / (40 + 10)
-    np.testing.assert_allclose(
-        weight[..., 0], np.take_along_axis(oracle, neighbour.astype(int), axis=1), atol=1e-6
-    )
-
-
-def test_a_missing_day_counts_as_the_stocks_own_mean() -> None:
-    returns = _returns(missing=0.15)
-    options = GraphOptions(
-        k=4, window=40, min_observations=20, threshold=-1.0, sector_k=0, shrinkage=5.0, market_neutral=False
-    )
-    neighbour, weight = nearest_stocks(returns, NO_SECTOR, options)
+def _oracle(returns: np.ndarray, min_observations: int = 20) -> np.ndarray:
+    """Shrunk correlation of every pair by its formula, in loops over what numpy knows; -inf where there is none."""
     known = ~np.isnan(returns)
-    filled = np.where(known, returns - np.nanmean(returns, axis=0), 0).astype(np.float64)
+    neutral = returns.astype(np.float64) - np.nanmean(returns, axis=1, keepdims=True, dtype=np.float64)
+    filled = np.where(known, neutral - np.nanmean(neutral, axis=0), 0)
     together = known.T.astype(float) @ known
-    oracle = (filled.T @ filled) / np.outer(*[np.linalg.norm(filled, axis=0)] * 2) * together / (together + 5)
-    oracle[together < 20] = -np.inf
+    length = np.linalg.norm(filled, axis=0)
+    oracle = (filled.T @ filled) / np.outer(length, length) * together / (together + SHRINKAGE_DAYS)
+    oracle[together < min_observations] = -np.inf
     np.fill_diagonal(oracle, -np.inf)
-    np.testing.assert_array_equal(neighbour, np.argsort(-oracle, axis=1)[:, :4])
-    np.testing.assert_allclose(weight[..., 0], -np.sort(-oracle, axis=1)[:, :4], atol=1e-6)
+    return oracle
+
+
+def test_without_shrinkage_the_oracle_of_full_data_is_numpys_corrcoef() -> None:
+    returns = _returns().astype(np.float64)
+    neutral = returns - returns.mean(axis=1, keepdims=True)
+    oracle = _oracle(_returns()) * (40 + SHRINKAGE_DAYS) / 40
+    np.fill_diagonal(oracle, 1)
+    np.testing.assert_allclose(oracle, np.corrcoef(neutral.T), atol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+def test_neighbours_are_the_largest_shrunk_correlations_without_the_market(missing: float) -> None:
+    returns = _returns(missing=missing)
+    neighbour, weight = nearest_stocks(returns, NO_SECTOR, PLAIN)
+    oracle = _oracle(returns)
+    want = np.argsort(-oracle, axis=1)[:, :4]
+    strength = np.take_along_axis(oracle, want, axis=1)
+    np.testing.assert_array_equal(neighbour, np.where(strength > 0, want, -1))
+    np.testing.assert_allclose(weight[..., 0], np.maximum(strength, 0), atol=1e-6)
+    assert not weight[..., 1].any()
 
 
 def test_permuting_the_stocks_permutes_the_graph() -> None:
@@ -74,10 +67,9 @@ def test_permuting_the_stocks_permutes_the_graph() -> None:
 def test_sector_neighbours_are_the_strongest_of_the_sector_and_never_repeated() -> None:
     returns = _returns()
     sector = (np.arange(30) % 4 - 1).astype(np.int16)
-    options = GraphOptions(k=4, window=40, min_observations=20, sector_k=3, shrinkage=0, market_neutral=False)
+    options = GraphOptions(k=4, window=40, min_observations=20, sector_k=3)
     neighbour, weight = nearest_stocks(returns, sector, options)
-    oracle = np.corrcoef(returns.T.astype(np.float64))
-    np.fill_diagonal(oracle, -np.inf)
+    oracle = _oracle(returns)
     for stock in range(30):
         near, peers = neighbour[stock, :4], neighbour[stock, 4:]
         real = neighbour[stock][neighbour[stock] >= 0]
@@ -93,15 +85,12 @@ def test_sector_neighbours_are_the_strongest_of_the_sector_and_never_repeated() 
             np.testing.assert_array_equal(weight[stock, :, 1], flags)
 
 
-def test_the_threshold_cuts_weak_edges_and_spares_the_sectors() -> None:
-    returns = _returns()
-    sector = np.zeros(30, dtype=np.int16)
-    options = GraphOptions(k=4, window=40, min_observations=20, sector_k=3, threshold=0.5)
-    neighbour, weight = nearest_stocks(returns, sector, options)
-    chosen = weight[:, :4, 0][neighbour[:, :4] >= 0]
-    assert (chosen > 0.5).all()
-    assert (neighbour[:, :4] == -1).any()
-    assert (neighbour >= 0).any(axis=1).all()
+def test_the_nearest_correlate_positively_and_peers_of_the_sector_need_not() -> None:
+    returns = _returns(stocks=6)
+    options = GraphOptions(k=5, window=40, min_observations=20, sector_k=3)
+    neighbour, weight = nearest_stocks(returns, np.zeros(6, dtype=np.int16), options)
+    assert (weight[:, :5, 0][neighbour[:, :5] >= 0] > 0).all() and (neighbour[:, :5] == -1).any()
+    assert (weight[:, 5:, 0][neighbour[:, 5:] >= 0] < 0).all() and (neighbour[:, 5:] >= 0).any()
 
 
 def test_stocks_that_cannot_be_correlated_have_no_edge_in_either_direction() -> None:
@@ -109,7 +98,7 @@ def test_stocks_that_cannot_be_correlated_have_no_edge_in_either_direction() -> 
     returns[:, 3] = 0.01
     returns[:25, 7] = np.nan
     returns[:, 9] = np.nan
-    neighbour, weight = nearest_stocks(returns, np.zeros(30, np.int16), GraphOptions(4, 40, 20, 0.0, 5, 3))
+    neighbour, weight = nearest_stocks(returns, np.zeros(30, np.int16), GraphOptions(4, 40, 20, 5, 3))
     assert (neighbour[[3, 7, 9]] == -1).all()
     assert not np.isin(neighbour, [3, 7, 9]).any()
     assert np.isfinite(weight).all()
@@ -135,8 +124,6 @@ def test_fewer_stocks_than_k_is_no_error() -> None:
         {"k": -1},
         {"window": 10, "min_observations": 20},
         {"refresh_days": 0},
-        {"threshold": 2.0},
-        {"shrinkage": -1.0},
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:

@@ -16,10 +16,9 @@ from atft.errors import InputError
 Make = Callable[..., DayCache]
 
 
-def _loader(cache: DayCache, num_workers: int = 0, **options: object) -> BlockLoader:
+def _loader(cache: DayCache, num_workers: int = 0) -> BlockLoader:
     sampler = BlockSampler(range(20, 70), cache.manifest.universe_rows, 4, 60, seed=1)
-    chosen = LoaderOptions(lookback=10, num_workers=num_workers, prefetch_factor=None, **options)
-    return make_loader(DayBlocks(cache, 10), sampler, chosen)
+    return make_loader(DayBlocks(cache, 10), sampler, num_workers)
 
 
 def _rows(batches: list[DayBatch]) -> Counter[tuple[int, int]]:
@@ -43,7 +42,7 @@ def test_two_spawned_workers_deliver_each_planned_row_once_and_the_tensors_of_no
         assert len(got) == len(want) == len(helped.plan)
         assert all(_same(a, b) for a, b in zip(want, got, strict=True))
         planned = Counter(
-            (day, slot) for day in range(20, 70) for slot in cache.day(day).universe.nonzero()[0].tolist()
+            (day, stock) for day in range(20, 70) for stock in cache.day(day).universe.nonzero()[0].tolist()
         )
         assert _rows(got) == planned
         assert sum(planned.values()) == sum(b.rows for b in helped.plan.plan())
@@ -58,21 +57,13 @@ def test_a_worker_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("context", ["fork", "threads"])
-def test_fork_is_refused_at_construction(context: str) -> None:
-    with pytest.raises(InputError, match="must be spawn or forkserver"):
-        LoaderOptions(multiprocessing_context=context)
-
-
-@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
-def test_a_timeout_is_a_number_of_seconds(seconds: float) -> None:
-    with pytest.raises(InputError, match=r"loader\.timeout"):
-        LoaderOptions(timeout=seconds)
+def test_workers_are_spawned(make_cache: Make) -> None:
+    assert _loader(make_cache(), num_workers=1).multiprocessing_context.get_start_method() == "spawn"
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"lookback": 0}, {"block_days": 0}, {"batch_size": 3}, {"num_workers": -1}, {"prefetch_factor": 0}],
+    [{"lookback": 0}, {"block_days": 0}, {"batch_size": 3}, {"num_workers": -1}],
 )
 def test_sizes_out_of_range_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match=f"loader.{next(iter(options))}"):

@@ -2,10 +2,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atft.data.cache import DayCache
-from atft.data.manifest import FORMAT, NAME, read_manifest, write_manifest
+from atft.data.manifest import FORMAT, NAME, pack_bits, read_manifest, unpack_bits, write_manifest
 from atft.errors import InputError
 
 Make = Callable[..., DayCache]
@@ -55,3 +58,12 @@ def test_another_format_version_is_refused(make_cache: Make) -> None:
 def test_a_manifest_is_plain_json(make_cache: Make) -> None:
     whole = json.loads((make_cache().path / NAME).read_text())
     assert whole["manifest"]["dates"][0] == "2015-01-05"
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=11, max_size=11), min_size=1, max_size=5))
+def test_flags_come_back_as_they_were(days: list[list[bool]]) -> None:
+    assert unpack_bits([pack_bits(np.array(day)) for day in days], 11).tolist() == days
+
+
+def test_the_first_columns_can_be_read_alone() -> None:
+    assert unpack_bits([pack_bits(np.array([True, False, True]))], 2).tolist() == [[True, False]]

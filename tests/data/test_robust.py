@@ -17,9 +17,9 @@ Make = Callable[..., DayCache]
 def _training_rows(cache: DayCache, days: list[int]) -> np.ndarray:
     rows = []
     for d in days:
-        slots = np.flatnonzero(cache.day(d).universe)
-        out = np.empty((len(slots), len(cache.manifest.features)), dtype=np.float32)
-        cache.read_features(d, slots, out)
+        stocks = np.flatnonzero(cache.day(d).universe)
+        out = np.empty((len(stocks), len(cache.manifest.features)), dtype=np.float32)
+        cache.read_features(d, stocks, out)
         rows.append(out)
     return np.concatenate(rows)
 
@@ -28,7 +28,7 @@ def _training_rows(cache: DayCache, days: list[int]) -> np.ndarray:
 def test_median_and_iqr_are_scikit_learns(
     make_panel: Callable[..., Path], make_cache: Make, monkeypatch: pytest.MonkeyPatch, group_bytes: int
 ) -> None:
-    monkeypatch.setattr(robust, "_BYTES", group_bytes)
+    monkeypatch.setattr(robust, "BYTES_IN_MEMORY", group_bytes)
     panel = make_panel()
     frame = pl.read_parquet(panel)
     holes = pl.when(pl.col("x_3") > 1).then(None).otherwise(pl.col("x_3") * 100 + 5)
@@ -69,7 +69,7 @@ def test_days_outside_training_change_nothing(make_panel: Callable[..., Path], m
 
 def test_at_most_250_evenly_spaced_days_are_read(make_cache: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = make_cache()
-    monkeypatch.setattr(robust, "MOST_DAYS", 5)
+    monkeypatch.setattr(robust, "MAX_DAYS", 5)
     want = _training_rows(cache, [10, 22, 34, 47, 59])
     median, _ = robust_statistics(cache, np.arange(10, 60))
     places = np.linspace(0, 49, 5).round().astype(int) + 10
@@ -80,3 +80,11 @@ def test_at_most_250_evenly_spaced_days_are_read(make_cache: Make, monkeypatch: 
 def test_no_training_day_is_refused(make_cache: Make) -> None:
     with pytest.raises(InputError, match="at least one training day"):
         robust_statistics(make_cache(), np.array([], dtype=np.int64))
+
+
+def test_statistics_are_computed_once_for_a_cache_and_its_days(make_cache: Make) -> None:
+    cache, early, late = make_cache(), np.arange(10, 20), np.arange(30, 45)
+    first = robust_statistics(cache, early)
+    other = robust_statistics(cache, late)
+    assert robust_statistics(cache, early)[0] is first[0] and other[0] is not first[0]
+    assert robust_statistics(DayCache(cache.path), early)[0] is not first[0]

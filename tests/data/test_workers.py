@@ -10,7 +10,7 @@ import pytest
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
-from atft.data.loader import LoaderOptions, make_loader
+from atft.data.loader import make_loader
 from atft.data.workers import lost_workers, waited_for
 from atft.errors import WorkerLost
 
@@ -29,7 +29,7 @@ def test_a_worker_that_is_stopped_or_killed_ends_the_pass_and_is_gone(
 ) -> None:
     cache = make_cache()
     sampler = BlockSampler(range(20, 70), cache.manifest.universe_rows, 4, 60, seed=1)
-    loader = make_loader(DayBlocks(cache, 10), sampler, LoaderOptions(lookback=10, num_workers=1))
+    loader = make_loader(DayBlocks(cache, 10), sampler, num_workers=1)
     passing = iter(loader)
     next(passing)
     (worker,) = loader._iterator._workers
@@ -57,8 +57,6 @@ def test_another_error_stays_what_it_is() -> None:
     assert type(raised.value) is RuntimeError
 
 
-def test_without_workers_or_without_a_bound_nothing_is_timed() -> None:
+def test_without_workers_nothing_is_timed() -> None:
     with pytest.raises(EOFError), waited_for((), 1):
-        raise EOFError
-    with pytest.raises(EOFError), waited_for((), 0):
         raise EOFError

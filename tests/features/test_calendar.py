@@ -17,7 +17,7 @@ from atft.features.prices import PRICES, PriceGrid, read_prices
 
 TODAY = date(2026, 1, 5)
 SATURDAY, HOLIDAY = date(2014, 5, 10), date(2014, 7, 4)
-EXCLUDE = FeatureOptions(rare_weekdays="exclude", thin_days="exclude")
+EXCLUDE = FeatureOptions(calendar={"rare_weekdays": "exclude", "thin_days": "exclude"})
 
 
 def grid(frame: pl.DataFrame, folder: Path, options: FeatureOptions = EXCLUDE) -> PriceGrid:
@@ -128,7 +128,7 @@ def test_a_day_that_is_no_session_is_one_line_or_as_if_it_were_not_in_the_file(
 
 def test_a_kept_day_stays_and_is_named(clean: pl.DataFrame, tmp_path: Path) -> None:
     frame = planted("three rows on a Saturday", clean)
-    found = grid(frame, tmp_path, FeatureOptions(rare_weekdays="keep"))
+    found = grid(frame, tmp_path, FeatureOptions(calendar={"rare_weekdays": "keep"}))
     assert SATURDAY in found.calendar
     assert found.notes[0].startswith("kept, dates on Saturday")
 
@@ -216,10 +216,10 @@ def test_what_straddles_a_missing_summer_is_unknown_and_the_rest_keeps_its_bits(
 def test_gaps_can_be_an_error_or_kept_in_prices(clean: pl.DataFrame, tmp_path: Path) -> None:
     cut = clean.filter(~pl.col("date").is_between(date(2014, 6, 1), date(2014, 8, 31)))
     with pytest.raises(
-        InputError, match=r"2014-05-30 to 2014-09-01 \(65 missing\); complete the file, or set gaps"
+        InputError, match=r"2014-05-30 to 2014-09-01 \(65 missing\); complete the file, or set calendar.gaps"
     ):
-        grid(cut, tmp_path, FeatureOptions(gaps="error"))
-    kept = grid(cut, tmp_path, FeatureOptions(gaps="keep"))
+        grid(cut, tmp_path, FeatureOptions(calendar={"gaps": "error"}))
+    kept = grid(cut, tmp_path, FeatureOptions(calendar={"gaps": "keep"}))
     assert kept.calendar == cut["date"].unique().sort().to_list()
     unknown = grid(cut, tmp_path, FeatureOptions())
     assert unknown.calendar == clean["date"].unique().sort().to_list()

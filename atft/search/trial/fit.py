@@ -21,7 +21,6 @@ from atft.callbacks.record.measured import Measured, measured_of
 from atft.callbacks.record.receipt import metrics_file, publish_json, read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import BEST, find_checkpoint
 from atft.callbacks.record.run_log import append_log
-from atft.data.opened import OpenedCaches
 from atft.errors import InputError
 from atft.search.question.identity import data_digest
 from atft.search.question.options import SweepOptions
@@ -34,9 +33,6 @@ from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_ag
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
-
-OPENED = OpenedCaches()
-"""The caches of this process: its trials read the same days."""
 
 
 @dataclass
@@ -90,7 +86,6 @@ def fit(
     )
     cli = build("fit", config, directory, quiet=True)
     _check(cli, plan.trial.study)
-    cli.datamodule.opened = OPENED
     record, receipt = cli.record, cli.record.receipt
     record.to_write = ()
     receipt.digests |= receipt_digests(study_labels(plan.trial.study))

@@ -24,7 +24,7 @@ from atft.search.question.space import suggest
 from atft.search.study.files import study_labels
 from atft.search.study.study import study_directory
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.fit import OPENED, RunPlan, fit
+from atft.search.trial.fit import RunPlan, fit
 from atft.search.trial.record import CONFIG, TrialRecord, receipt_digests
 
 MIN_BATCH_STOCK_DAYS = 4
@@ -97,7 +97,6 @@ def mean_over_folds(plan: RunPlan, directory: Path, retried_from: Path | None) -
     cli = build("fit", plan.config, directory)
     publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
     data = cli.datamodule
-    data.opened = OPENED
     splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
     values: list[float] = []
     for fold, split in enumerate(splits):

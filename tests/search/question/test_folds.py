@@ -11,6 +11,7 @@ from atft.search.question.folds import fold_splits
 
 CALENDAR = [date(2020, 1, 1) + timedelta(days=i) for i in range(200)]
 LABEL, LOOKBACK = 5, 10
+ROWS = [50] * len(CALENDAR)
 
 
 def options(**changes: Any) -> SplitOptions:
@@ -21,12 +22,14 @@ def options(**changes: Any) -> SplitOptions:
 
 def test_each_fold_is_purged_and_the_last_one_is_the_split_itself() -> None:
     asked = options()
-    split = resolve_split(CALENDAR, asked, LABEL, LOOKBACK)
+    split = resolve_split(CALENDAR, asked, LABEL, LOOKBACK, ROWS)
     folds = fold_splits(CALENDAR, split, asked, 3)
-    resolved = [resolve_split(CALENDAR, SplitOptions(**f), LABEL, LOOKBACK) for f in folds]
-    for fold in resolved:
+    resolved = [resolve_split(CALENDAR, SplitOptions(**f), LABEL, LOOKBACK, ROWS) for f in folds]
+    for dates, fold in zip(folds, resolved, strict=True):
+        used = [CALENDAR[days[i]].isoformat() for days in (fold.train, fold.val) for i in (0, -1)]
+        assert used[1:] == [dates["train"][1], *dates["val"]]  # nothing is purged a second time
         assert fold.train[-1] + LABEL + asked.embargo_days < fold.val[0]
-        assert len(fold.val) == len(split.val) and fold.purged == 0
+        assert len(fold.val) == len(split.val)
         assert fold.train[0] == split.train[0] and not len(fold.test)
     assert list(resolved[-1].train) == list(split.train) and list(resolved[-1].val) == list(split.val)
     # Validations follow one another without a gap, and the last label of all ends before the first test day.
@@ -36,6 +39,6 @@ def test_each_fold_is_purged_and_the_last_one_is_the_split_itself() -> None:
 
 def test_folds_that_leave_too_little_to_train_on_are_refused() -> None:
     asked = options()
-    split = resolve_split(CALENDAR, asked, LABEL, LOOKBACK)
+    split = resolve_split(CALENDAR, asked, LABEL, LOOKBACK, ROWS)
     with pytest.raises(InputError, match=r"leave 7 training days to the first.*lower folds"):
         fold_splits(CALENDAR, split, asked, 4)

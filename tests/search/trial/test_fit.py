@@ -11,11 +11,12 @@ import yaml
 
 from atft.callbacks.record.measured import Measured, measured_of
 from atft.callbacks.record.receipt import read_receipt
+from atft.data.cache import shared_cache
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import Heartbeat
 from atft.search.trial.failures import TrialFailed
-from atft.search.trial.fit import OPENED, RunPlan, final_metrics, fit, value_of
+from atft.search.trial.fit import RunPlan, final_metrics, fit, value_of
 from atft.tasks.ranking import RankingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
@@ -82,6 +83,6 @@ def test_the_runs_of_a_process_share_a_cache_and_end_alike(
         place = tmp_path / name
         place.mkdir()
         values.append(fit(plan_of(config, make_sweep(), place), place))
-        opened.append(dict(OPENED._caches))
+        opened.append(shared_cache.cache_info().misses)
     assert values[0] == values[1] and read_receipt(tmp_path / "one").outcome == Outcome.COMPLETE
     assert opened[0] == opened[1]  # the second opened none

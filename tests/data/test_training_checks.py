@@ -9,14 +9,13 @@ import polars as pl
 import pytest
 
 from atft.data.cache import DayCache
-from atft.data.graph import GraphOptions
 from atft.data.split import Split
-from atft.data.training_gates import check_features, check_training_days
+from atft.data.training_checks import check_features, check_training_days, quoted
 from atft.errors import InputError
 from atft.panel import PanelSchema
 
 Make = Callable[..., DayCache]
-SPLIT = Split(np.arange(5, 40), np.arange(45, 70), np.arange(0), 0, min_stocks=9)
+SPLIT = Split(np.arange(5, 40), np.arange(45, 70), np.arange(0), min_stocks=9)
 IN_TRAINING = pl.col("date") <= date(2015, 3, 2)
 
 
@@ -89,12 +88,13 @@ def test_what_the_training_days_do_not_know_raises_before_the_first_step(
 def test_a_graph_that_links_no_stock_in_training_raises(
     make_panel: Callable[..., Path], make_cache: Make
 ) -> None:
-    graph = GraphOptions(k=3, window=20, min_observations=10, threshold=1.0, refresh_days=5, sector_k=0)
+    panel = make_panel()
+    pl.read_parquet(panel).with_columns(return_1d=constant("return_1d", IN_TRAINING)).write_parquet(panel)
     with pytest.raises(
         InputError, match=r"no stock has a neighbour in the graph on any of the 35 training days"
     ):
-        check_training_days(make_cache(make_panel(), graph=graph), SPLIT)
-    check_training_days(make_cache(make_panel(), graph=None), SPLIT)
+        check_training_days(make_cache(panel), SPLIT)
+    check_training_days(make_cache(panel, graph=None), SPLIT)
 
 
 def test_what_only_other_days_lack_is_no_fault(check: Callable[..., None]) -> None:
@@ -136,3 +136,8 @@ def test_a_feature_constant_on_half_of_the_days_passes(
     check_features(cache, np.arange(80), "all days")
     with pytest.raises(InputError, match="'x_1' is the same for all stocks on nearly all of some days"):
         check_features(cache, np.arange(42), "some days")
+
+
+def test_a_list_of_names_ends_after_three() -> None:
+    assert quoted(["a", "b"]) == "'a', 'b'"
+    assert quoted(["a", "b", "c", "d", "e"]) == "'a', 'b', 'c' and 2 more"

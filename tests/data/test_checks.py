@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from atft.data.gates import listed, measure_features, one_per_day
+from atft.data.checks import measure_features, one_per_day
 from atft.errors import InputError
 
 UNIVERSE = np.array([True] * 8 + [False] * 2)
@@ -16,7 +16,7 @@ def _day() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((2, 10))
 
 
-def test_a_feature_tells_stocks_apart_where_two_of_the_universe_differ() -> None:
+def test_a_feature_varies_where_two_of_the_universe_differ() -> None:
     values = _day()
     assert _measure(values) == [[True, True], [True, True]]
     values[0, :8] = 1
@@ -33,20 +33,15 @@ def test_a_feature_known_for_one_stock_of_the_universe_is_not_known() -> None:
     )
 
 
-def test_a_scaled_feature_of_the_wrong_size_tells_nothing() -> None:
+def test_a_scaled_feature_of_the_wrong_size_does_not_vary() -> None:
     assert _measure(_day() * 1e-5, scaled=True)[1] == [False, False]
     assert _measure(_day() * 1e-5)[1] == [True, True]
     assert _measure(_day() * 5, scaled=True)[1] == [False, False]
 
 
-def test_a_list_of_names_ends_after_three() -> None:
-    assert listed(["a", "b"]) == "'a', 'b'"
-    assert listed(["a", "b", "c", "d", "e"]) == "'a', 'b', 'c' and 2 more"
-
-
 def test_a_market_wide_column_has_one_value_a_day_or_none() -> None:
     values = np.array([[np.nan, 2, 2], [np.nan] * 3], dtype=np.float32)
-    assert one_per_day(values, ["a", "b"], "2020-01-06") == [2.0, None]
+    assert one_per_day(values, ["a", "b"], "2020-01-06") == (2.0, None)
     values[0, 0] = 3
     with pytest.raises(InputError, match=r"'a' has values 2\.0 to 3\.0 on 2020-01-06"):
         one_per_day(values, ["a", "b"], "2020-01-06")

@@ -14,14 +14,14 @@ MakePanel = Callable[..., Path]
 
 
 def _values(frame: pl.DataFrame, column: str, cache: DayCache) -> np.ndarray:
-    """[days, slots] of a column, NaN where there is no row."""
+    """[days, stocks] of a column, NaN where there is no row."""
     m = cache.manifest
     table = np.full((len(m.dates), len(m.codes)), np.nan, dtype=np.float32)
     day = {d: i for i, d in enumerate(m.dates)}
-    slot = {c: i for i, c in enumerate(m.codes)}
+    stock = {c: i for i, c in enumerate(m.codes)}
     for d, c, v in frame.select("date", "code", column).iter_rows():
-        if c in slot and d in day and v is not None:
-            table[day[d], slot[c]] = v
+        if c in stock and d in day and v is not None:
+            table[day[d], stock[c]] = v
     return table
 
 
@@ -57,8 +57,8 @@ def test_every_other_column_is_there_too(make_panel: MakePanel, make_cache: Make
     sector = stored("sector")
     assert (sector >= 0).sum() == len(want)
     day = {d: i for i, d in enumerate(m.dates)}
-    slot = {c: i for i, c in enumerate(m.codes)}
-    assert all(m.sectors[sector[day[d], slot[c]]] == s for d, c, s in want.iter_rows())
+    stock = {c: i for i, c in enumerate(m.codes)}
+    assert all(m.sectors[sector[day[d], stock[c]]] == s for d, c, s in want.iter_rows())
 
 
 def test_ranked_features_are_uniform_over_each_days_universe(make_panel: MakePanel, make_cache: Make) -> None:
@@ -81,10 +81,10 @@ def test_half_precision_keeps_the_order_of_features_and_raw_ones_whole(
     full = make_cache(panel, rank=["x_1", "x_2", "x_4"])
     half = make_cache(panel, rank=["x_1", "x_2", "x_4"], dtype="float16")
     assert half.day(5).half_features.shape[1] == 3
-    slots = np.flatnonzero(full.day(5).universe)
-    a, b = (np.empty((len(slots), 6), dtype=np.float32) for _ in range(2))
-    full.read_features(5, slots, a)
-    half.read_features(5, slots, b)
+    stocks = np.flatnonzero(full.day(5).universe)
+    a, b = (np.empty((len(stocks), 6), dtype=np.float32) for _ in range(2))
+    full.read_features(5, stocks, a)
+    half.read_features(5, stocks, b)
     np.testing.assert_allclose(a, b, atol=1e-3)
     np.testing.assert_array_equal(a[:, [0, 3, 5]], b[:, [0, 3, 5]])
 
@@ -105,7 +105,7 @@ def test_infinite_cells_can_be_counted_as_missing(make_panel: MakePanel, make_ca
     frame = pl.read_parquet(panel)
     infinite = pl.when(pl.col("code") == "S003").then(-np.inf).otherwise(pl.col("x_0")).cast(pl.Float32)
     frame.with_columns(x_0=infinite).write_parquet(panel)
-    cache = make_cache(panel, infinite="missing")
+    cache = make_cache(panel, infinite_as_missing=True)
     rows = frame.filter(pl.col("code") == "S003").height
     assert cache.manifest.infinite == {"x_0": rows}
     assert np.isnan(cache.day(3).features[cache.manifest.codes.index("S003"), 0])
@@ -154,7 +154,7 @@ def test_a_day_left_out_leaves_the_cache_as_if_it_were_not_in_the_panel(
     saturday = frame.filter(pl.col("date") == date(2015, 3, 6)).head(3).with_columns(date=date(2015, 3, 7))
     for rows in (pl.concat([frame, saturday]), pl.concat([frame, saturday]).sort("date", "code")):
         rows.write_parquet(panel)
-        got = make_cache(panel, rare_weekdays="exclude")
+        got = make_cache(panel, calendar={"rare_weekdays": "exclude"})
         assert got.path != want.path
         for key in ("days", "graph"):
             assert got.manifest.files[key].crcs == want.manifest.files[key].crcs

@@ -1,8 +1,8 @@
-"""What the rows of a day must be before a cache holds them, and what the cache notes of their features.
+"""Checks of a panel's rows before a cache takes them, and what the cache notes of each day's features.
 
-Each stands for a way in which a run was once lost in silence: rows counted twice, infinite cells, a market-wide
-column with two values. Which features are known and tell stocks apart is noted here day by day; whether that is
-enough depends on the days that train, see `atft.data.training_gates`.
+Each check stands for a way in which a run was once lost in silence: rows counted twice, infinite cells, a
+market-wide column with two values. Whether a feature is known and varies on enough days depends on the days that
+train: see `atft.data.training_checks`.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,6 @@ from atft.errors import InputError
 
 STD_BOUNDS = (1e-3, 2.0)
 """A scaled feature's std over a day's universe. Uniform ranks and z-scores have 1, with ties or cuts less."""
-DEAD_SHARE = 0.95
-"""A feature that fails on more than this share of its days is refused."""
 
 
 def measure_features(
@@ -25,12 +23,12 @@ def measure_features(
     universe: Bool[np.ndarray, " stocks"],
     scaled: Bool[np.ndarray, " features"],
 ) -> tuple[Bool[np.ndarray, " features"], Bool[np.ndarray, " features"]]:
-    """Say of one day which features are known for two stocks or more, and which of those tell stocks apart.
+    """Say which features of a day are known for two stocks or more, and which of those vary between stocks.
 
     Args:
         values: as the cache stores them.
         universe: the stocks that count.
-        scaled: features stored as ranks or z-scores; they must have the size of such.
+        scaled: features stored as ranks or z-scores, whose std must be within `STD_BOUNDS`.
     """
     inside = values[:, universe]
     if inside.shape[1] < 2:
@@ -38,52 +36,52 @@ def measure_features(
         return none, none
     missing = np.isnan(inside)
     count = (~missing).sum(axis=1)
-    telling = np.fmax.reduce(inside, axis=1) > np.fmin.reduce(inside, axis=1)
+    varies = np.fmax.reduce(inside, axis=1) > np.fmin.reduce(inside, axis=1)
     if scaled.any():
         rows = np.where(missing, np.float32(0), inside)
         n = np.maximum(count, 1)
         mean = rows.sum(axis=1) / n
         std = np.sqrt(np.maximum(np.einsum("fs,fs->f", rows, rows) / n - mean**2, 0))
-        telling &= ~scaled | ((std > STD_BOUNDS[0]) & (std < STD_BOUNDS[1]))
+        varies &= ~scaled | ((std > STD_BOUNDS[0]) & (std < STD_BOUNDS[1]))
     known = count >= 2
-    return known, telling & known
+    return known, varies & known
 
 
-class InfiniteGate:
-    """Refuses infinite cells, or counts them and makes them missing.
+class InfiniteCells:
+    """Raises for infinite cells, or counts them and makes them missing.
 
     Args:
         names: the number columns.
-        choice: ``refuse`` or ``missing``.
+        as_missing: do not raise.
     """
 
-    def __init__(self, names: Sequence[str], choice: str) -> None:
-        self.names, self.choice = tuple(names), choice
+    def __init__(self, names: Sequence[str], as_missing: bool) -> None:
+        self.names, self.as_missing = tuple(names), as_missing
         self.counts: dict[str, int] = {}
 
     def handle(self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]) -> None:
         """Look at some rows; ``days`` are days since 1970, for the message. Changes ``numbers`` in place.
 
         Raises:
-            InputError: a cell is infinite, and that is refused.
+            InputError: a cell is infinite, and that is an error.
         """
         infinite = np.isinf(numbers)
         for i in np.flatnonzero(infinite.any(axis=1)):
             name, cells = self.names[i], infinite[i]
-            if self.choice == "refuse":
+            if not self.as_missing:
                 day = EPOCH + timedelta(days=int(days[cells.argmax()]))
                 raise InputError(
                     f"column {name!r} is infinite on {day} ({int(cells.sum())} cells near there); "
-                    f"correct it, or set cache.infinite to missing"
+                    f"correct it, or set data.cache.infinite_as_missing to true"
                 )
             self.counts[name] = self.counts.get(name, 0) + int(cells.sum())
             numbers[i, cells] = np.nan
 
 
-def refuse_duplicates(
+def check_duplicates(
     days: Int32[np.ndarray, " rows"], local: Int32[np.ndarray, " rows"], codes: Sequence[str]
 ) -> None:
-    """Refuse two rows of one stock on one day.
+    """Check that no stock has two rows on one day.
 
     Args:
         days: days since 1970, whole days at a time.
@@ -106,7 +104,7 @@ def refuse_duplicates(
 
 def one_per_day(
     values: Float32[np.ndarray, "regimes rows"], names: Sequence[str], day: str
-) -> list[float | None]:
+) -> tuple[float | None, ...]:
     """Take each market-wide column's one value of a day; None where it is unknown, as on a day without rows.
 
     Raises:
@@ -116,10 +114,4 @@ def one_per_day(
     for name, a, b in zip(names, low, high, strict=True):
         if a < b:
             raise InputError(f"market-wide column {name!r} has values {a} to {b} on {day}; it must have one")
-    return [None if np.isnan(a) else float(a) for a in low]
-
-
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """Name a few columns and count the others: ``'a', 'b' and 7 more``."""
-    shown = ", ".join(repr(n) for n in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    return tuple(None if np.isnan(a) else float(a) for a in low)

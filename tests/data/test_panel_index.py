@@ -5,52 +5,52 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft.data.survey import survey_panel
+from atft.data.panel_index import index_panel
 from atft.errors import InputError
 from atft.panel import PanelSchema, footer_names, resolve
-from atft.trading_days import DayRules
 
 MakePanel = Callable[..., Path]
 
 
-def _survey(panel: Path, min_date: date | None = None):  # type: ignore[no-untyped-def]
+def _index(panel: Path, min_date: date | None = None):  # type: ignore[no-untyped-def]
     columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
-    return survey_panel([panel], columns, min_date)
+    return index_panel([panel], columns, min_date)
 
 
 def test_the_calendar_and_its_rows_are_the_panels(make_panel: MakePanel) -> None:
     panel = make_panel()
-    found = _survey(panel)
+    found = _index(panel)
     want = pl.read_parquet(panel).group_by("date").len().sort("date")
     assert list(found.dates) == want["date"].to_list()
     assert found.rows.tolist() == want["len"].to_list()
     assert found.in_order
-    assert found.dropped == 0
 
 
-def test_slots_are_the_stocks_ever_in_the_universe_in_the_order_of_their_codes(make_panel: MakePanel) -> None:
+def test_the_codes_are_the_stocks_ever_in_the_universe_in_the_order_of_their_codes(
+    make_panel: MakePanel,
+) -> None:
     panel = make_panel()
     frame = pl.read_parquet(panel)
     late = pl.col("universe") & ((pl.col("code") != "S000") | (pl.col("date") > date(2015, 3, 2)))
     changed = frame.with_columns(universe=late & (pl.col("code") != "S007"))
     changed.sample(fraction=1.0, shuffle=True, seed=0).write_parquet(panel)
-    assert list(_survey(panel).codes) == [f"S{i:03d}" for i in range(20) if i != 7]
+    assert list(_index(panel).codes) == [f"S{i:03d}" for i in range(20) if i != 7]
 
 
 def test_a_panel_that_is_not_in_date_order_is_noticed(make_panel: MakePanel) -> None:
     panel = make_panel()
     frame = pl.read_parquet(panel)
     frame.sort("code", "date").write_parquet(panel)
-    assert not _survey(panel).in_order
+    assert not _index(panel).in_order
     pl.concat([frame[100:], frame[:100]]).write_parquet(panel)
-    assert not _survey(panel).in_order
+    assert not _index(panel).in_order
 
 
-def test_earlier_days_are_counted_as_dropped(make_panel: MakePanel) -> None:
+def test_days_before_the_first_date_are_dropped(make_panel: MakePanel) -> None:
     panel = make_panel()
     frame = pl.read_parquet(panel)
-    found = _survey(panel, date(2015, 2, 2))
-    assert found.dropped == frame.filter(pl.col("date") < date(2015, 2, 2)).height
+    found = _index(panel, date(2015, 2, 2))
+    assert found.rows.sum() == frame.filter(pl.col("date") >= date(2015, 2, 2)).height
     assert found.dates[0] == date(2015, 2, 2)
 
 
@@ -74,11 +74,11 @@ UNKNOWN = ("return_1d", "target_1d", "target_5d")
     [
         (
             lambda f: _plus(f, SATURDAY, 3),
-            "dates on Saturday, when this market rarely trades: 1, .* set data.cache.r",
+            "dates on Saturday, when this market rarely trades: 1, .* set data.cache.calendar.rare_weekdays",
         ),
         (
             lambda f: _plus(f, date(2015, 3, 10), 3),
-            "usual stocks: 1, .*2015-03-10 .3 stocks.* set data.cache.thin_days",
+            "usual stocks: 1, .*2015-03-10 .3 stocks.* set data.cache.calendar.thin_days",
         ),
         (
             lambda f: _plus(f, date(2015, 3, 10)).with_columns(
@@ -105,28 +105,28 @@ def test_a_day_that_is_no_session_is_one_line_or_leaves_no_trace(
     today = date(2015, 6, 1)
     columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
     with pytest.raises(InputError, match=said) as caught:
-        survey_panel([panel], columns, None, DayRules(), today)
+        index_panel([panel], columns, None, {}, today)
     assert "\n" not in str(caught.value)
     if "future" in said:
         return
-    found = survey_panel([panel], columns, None, DayRules("exclude", "exclude"), today)
+    found = index_panel([panel], columns, None, {"rare_weekdays": "exclude", "thin_days": "exclude"}, today)
     expected = [d for d in _weekdays(frame) if "Saturday" in said or d != date(2015, 3, 10)]
     assert list(found.dates) == expected
     assert len(found.left_out) == len(found.findings) == 1
-    kept = survey_panel([panel], columns, None, DayRules("keep", "keep"), today)
+    kept = index_panel([panel], columns, None, {"rare_weekdays": "keep", "thin_days": "keep"}, today)
     assert len(kept.dates) == len(expected) + 1
     assert not len(kept.left_out)
 
 
-def test_a_stock_that_is_ranked_on_a_day_left_out_only_gets_no_slot(make_panel: MakePanel) -> None:
+def test_a_stock_that_is_ranked_on_a_day_left_out_only_gets_no_row(make_panel: MakePanel) -> None:
     panel = make_panel(missing=0.0)
     frame = pl.read_parquet(panel)
     coin = frame.filter(pl.col("code") == "S001").with_columns(code=pl.lit("COIN"), universe=False)
     ranked = coin.head(1).with_columns(date=pl.lit(SATURDAY), universe=True)
     pl.concat([frame, coin, ranked]).write_parquet(panel)
     columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
-    assert "COIN" not in survey_panel([panel], columns, None, DayRules("exclude")).codes
-    assert "COIN" in survey_panel([panel], columns, None, DayRules("keep")).codes
+    assert "COIN" not in index_panel([panel], columns, None, {"rare_weekdays": "exclude"}).codes
+    assert "COIN" in index_panel([panel], columns, None, {"rare_weekdays": "keep"}).codes
 
 
 def test_a_panel_without_returns_counts_its_rows(make_panel: MakePanel) -> None:
@@ -137,15 +137,15 @@ def test_a_panel_without_returns_counts_its_rows(make_panel: MakePanel) -> None:
         frame.with_columns(pl.lit(None, pl.Float32).alias(n) for n in ("return_1d", "target_1d")),
     ):
         changed.write_parquet(panel)
-        assert list(_survey(panel).dates) == _weekdays(frame)
-        assert _survey(panel).findings == ()
+        assert list(_index(panel).dates) == _weekdays(frame)
+        assert _index(panel).findings == ()
 
 
 def test_a_gap_becomes_days_without_rows(make_panel: MakePanel) -> None:
     panel = make_panel(missing=0.0)
     frame = pl.read_parquet(panel)
     frame.filter(~pl.col("date").is_between(date(2015, 3, 2), date(2015, 3, 13))).write_parquet(panel)
-    found = _survey(panel)
+    found = _index(panel)
     assert list(found.dates) == _weekdays(frame)
     inserted = [d for d, rows in zip(found.dates, found.rows, strict=True) if not rows]
     assert inserted == [d for d in _weekdays(frame) if date(2015, 3, 2) <= d <= date(2015, 3, 13)]
@@ -156,17 +156,17 @@ def test_a_gap_becomes_days_without_rows(make_panel: MakePanel) -> None:
 
 
 def test_a_traded_value_that_is_infinite_counts_as_unknown(make_panel: MakePanel) -> None:
-    # What is done with infinite cells is the cache's to say; here they only must not spoil a median.
+    # What is done with infinite cells is the cache's to say; here they only must not change a median.
     panel = make_panel()
     rows = pl.int_range(pl.len()) % 10 == 0
     frame = pl.read_parquet(panel).with_columns(
         traded_value=pl.when(rows).then(float("inf")).otherwise("traded_value")
     )
     frame.write_parquet(panel)
-    assert list(_survey(panel).dates) == _weekdays(frame)
+    assert list(_index(panel).dates) == _weekdays(frame)
 
 
 def test_a_column_below_zero_is_no_traded_value(make_panel: MakePanel) -> None:
     panel = make_panel()
     pl.read_parquet(panel).with_columns(traded_value=pl.col("x_1")).write_parquet(panel)
-    assert _survey(panel).findings == ()
+    assert _index(panel).findings == ()

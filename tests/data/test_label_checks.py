@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atft.data.label_gate import LabelGate
+from atft.data.label_checks import LabelChecks
 from atft.errors import InputError
 from atft.panel import PanelSchema, resolve
 
@@ -18,17 +18,17 @@ def rows(count: int = 300, seed: int = 0) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def judge(*batches: np.ndarray) -> None:
-    gate = LabelGate(COLUMNS, NUMBERS)
+def check(*batches: np.ndarray) -> None:
+    checks = LabelChecks(COLUMNS, NUMBERS)
     for numbers in batches:
-        gate.look(numbers, np.arange(16_436, 16_436 + numbers.shape[1], dtype=np.int32))
-    gate.judge("p.parquet")
+        checks.check_rows(numbers, np.arange(16_436, 16_436 + numbers.shape[1], dtype=np.int32))
+    checks.check_copies("p.parquet")
 
 
 def test_returns_and_features_of_noise_pass() -> None:
-    judge(rows(), rows(seed=2))
-    judge(rows(2))
-    judge(np.full((len(NUMBERS), 60), np.nan, dtype=np.float32))
+    check(rows(), rows(seed=2))
+    check(rows(2))
+    check(np.full((len(NUMBERS), 60), np.nan, dtype=np.float32))
 
 
 @pytest.mark.parametrize("value", [1e30, 1001.0, -2.5])
@@ -38,7 +38,7 @@ def test_a_label_that_is_no_return_raises(name: str, value: float) -> None:
     numbers[NUMBERS.index(name), 7] = value
     said = f"column '{name}' is {value:g} on 2015-01-08; a forward return is a fraction such as 0.01"
     with pytest.raises(InputError) as caught:
-        judge(numbers)
+        check(numbers)
     assert said in str(caught.value)
 
 
@@ -46,7 +46,7 @@ def test_a_loss_of_everything_and_a_feature_of_any_size_pass() -> None:
     numbers = rows()
     numbers[NUMBERS.index("target_1d"), 7] = -1
     numbers[0, 3] = 1e30
-    judge(numbers)
+    check(numbers)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_feature_that_ranks_rows_as_a_label_does_raises(copy) -> None:  # type
         "p.parquet: feature 'x_1' ranks stocks exactly as 'target_5d' does, so it knows the future; add it to"
     )
     with pytest.raises(InputError, match=said):
-        judge(numbers)
+        check(numbers)
 
 
 def test_a_strong_feature_and_one_that_is_a_label_on_few_rows_pass() -> None:
@@ -67,8 +67,8 @@ def test_a_strong_feature_and_one_that_is_a_label_on_few_rows_pass() -> None:
     numbers[0] = numbers[2] + 0.001 * rows(seed=3)[0] / 0.02
     few[0, 40:] = np.nan
     few[0, :40] = few[2, :40]
-    judge(numbers)
-    judge(few)
+    check(numbers)
+    check(few)
     copied = rows()
     copied[0] = copied[2]
-    judge(copied, rows(seed=4))
+    check(copied, rows(seed=4))

@@ -1,15 +1,19 @@
-"""A few lines of text about a cache, for the command line."""
+"""What the ``cache`` command prints of a cache, and its check of every byte."""
 
 from collections import Counter
+from pathlib import Path
 
 from atft.data.cache import DayCache
+from atft.data.manifest import read_manifest
+from atft.data.record_file import RecordFile
+from atft.progress import track
 
 
-def describe(cache: DayCache) -> list[str]:
+def cache_lines(cache: DayCache) -> list[str]:
     """Say what a cache holds: days, stocks, rows, features, graph, bytes.
 
     Raises:
-        InputError: it is not a sound cache.
+        InputError: it is damaged.
     """
     m = cache.manifest
     ranked = sum(m.universe_rows)
@@ -28,14 +32,15 @@ def describe(cache: DayCache) -> list[str]:
     if m.graph is None:
         lines.append("graph     none")
     else:
+        window = m.graph["window"]
         lines.append(
             f"graph     {m.graph['k']} nearest + {m.graph['sector_k']} of the sector, window "
-            f"{m.graph['window']}, every {m.graph['refresh_days']} weekdays"
+            f"{window}, every {m.graph['refresh_days']} weekdays"
         )
-        few = int((cache.graph_days < m.graph["window"]).sum())
+        few = int((cache.graph_days < window).sum())
         if few:
             lines.append(
-                f"          {few} of its {len(cache.refreshes)} refreshes saw fewer than {m.graph['window']} days"
+                f"          {few} of its {len(cache.refreshes)} refreshes saw fewer than {window} days"
             )
     lines += [f"calendar  {line}" for line in m.calendar]
     if m.infinite:
@@ -43,3 +48,22 @@ def describe(cache: DayCache) -> list[str]:
             f"infinite  {sum(m.infinite.values()):,} cells of {len(m.infinite)} columns made missing"
         )
     return [*lines, f"bytes     {size / 1e9:,.3f} GB"]
+
+
+def verify_cache(path: str | Path) -> int:
+    """Read the whole cache once (about a second per gigabyte) and compare every byte with its checksum.
+
+    Returns:
+        Records checked: days, and refreshes of the graph.
+
+    Raises:
+        InputError: names the first file and record that is missing, truncated, damaged or foreign.
+    """
+    folder = Path(path)
+    checked = 0
+    for record in read_manifest(folder).files.values():
+        file = RecordFile(folder, record)
+        for place in track(range(len(record.crcs)), f"verifying {record.name}"):
+            file.check([place])
+            checked += 1
+    return checked

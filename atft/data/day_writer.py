@@ -1,0 +1,263 @@
+"""Second pass over a panel: scale each day against its universe, write it into the cache, note what it knows.
+
+Days are independent, so a batch of them is spread over threads (numpy and Arrow release the interpreter) while
+the next batch is read; the file is written in the order of the days. Memory is two batches and their records.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from atft.data.checks import InfiniteCells, check_duplicates, measure_features, one_per_day
+from atft.data.day_record import Array, encode_day
+from atft.data.day_scaling import universe_ranks, universe_zscores
+from atft.data.label_checks import LabelChecks
+from atft.data.manifest import DayFacts, pack_bits
+from atft.data.panel_index import PanelIndex
+from atft.data.panel_stream import day_numbers, whole_days
+from atft.data.record_file import FileRecord, RecordWriter
+from atft.errors import InputError
+from atft.panel import PanelColumns
+from atft.progress import track
+
+SCALERS = {"rank": universe_ranks, "zscore": universe_zscores}
+Day = tuple[pa.RecordBatch, DayFacts]
+
+
+class WrittenDays(NamedTuple):
+    """What is known once ``days.arrow`` is written."""
+
+    file: FileRecord
+    facts: list[DayFacts]
+    sectors: tuple[str, ...]
+    infinite: dict[str, int]
+    """Infinite cells that were turned into missing ones, per column."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The panel's rows of some whole days as plain arrays."""
+
+    numbers: Array
+    """float32 [number columns, rows]."""
+    stock: Array
+    """int64 [rows]; the stock's row in the cache, -1 for one that is never in the universe."""
+    universe: Array
+    """bool [rows]."""
+    sector: Array
+    """int16 [rows]."""
+    bounds: list[tuple[int, int, int]]
+    """Calendar index, first and last + 1 row of each day."""
+
+
+class DayEncoder:
+    """Turns batches of the panel's rows into the cache's days; numbers the sectors as they appear."""
+
+    def __init__(
+        self,
+        columns: PanelColumns,
+        index: PanelIndex,
+        scaling: Sequence[str],
+        half: Array,
+        infinite_as_missing: bool,
+    ) -> None:
+        self.columns, self.index, self.half = columns, index, half
+        self.groups = {
+            "target": columns.targets,
+            "delayed_target": columns.delayed_targets,
+            "oracle": columns.oracle,
+            "exposure": columns.exposures,
+            "context": columns.context,
+            "regime": columns.regime,
+            "return_1d": (columns.return_1d,) if columns.return_1d else (),
+        }
+        every = [*columns.features, *(n for names in self.groups.values() for n in names)]
+        self.numbers = tuple(dict.fromkeys(every))
+        place = {name: i for i, name in enumerate(self.numbers)}
+        self.places = {group: [place[n] for n in names] for group, names in self.groups.items()}
+        self.scaled = {way: np.array([i for i, s in enumerate(scaling) if s == way], int) for way in SCALERS}
+        self.stored_scaled = np.array([s != "raw" for s in scaling])
+        self.stock_of = {code: i for i, code in enumerate(index.codes)}
+        self.sector_of: dict[str, int] = {}
+        self.infinite = InfiniteCells(self.numbers, infinite_as_missing)
+        self.labels = LabelChecks(columns, self.numbers)
+        self.unknown = self._across_gaps()
+
+    def _across_gaps(self) -> list[tuple[int, Array]]:
+        """Places of the targets and the one-day return, each with bool [days]: it straddles a gap there."""
+        columns, inserted = self.columns, self.index.rows == 0
+        if not inserted.any():
+            return []
+        inserted_before = np.concatenate([[0], np.cumsum(inserted)])
+        day = np.arange(len(inserted))
+        reaches = {p: columns.lag + h for p, h in zip(self.places["target"], columns.horizons, strict=True)}
+        for place, horizon in zip(self.places["delayed_target"], columns.horizons, strict=False):
+            reaches[place] = columns.lag + 1 + horizon
+        across = [
+            (p, inserted_before[np.minimum(day + n, len(day) - 1) + 1] > inserted_before[day + 1])
+            for p, n in reaches.items()
+        ]
+        return across + [(p, np.append(False, inserted[:-1])) for p in self.places["return_1d"]]
+
+    def rows(self, batch: pa.RecordBatch) -> Rows:
+        """Read and check a batch of whole days. Called in the order of the days.
+
+        Raises:
+            InputError: a (date, code) occurs twice, a label is no return, or a cell is infinite and that is an
+                error.
+        """
+        days = day_numbers(batch, self.columns.date)
+        first = np.searchsorted(self.index.calendar, np.unique(days))
+        starts = np.searchsorted(days, self.index.calendar[first])
+        ends = [*starts[1:], len(days)]
+        bounds = [(int(d), int(a), int(b)) for d, a, b in zip(first, starts, ends, strict=True)]
+        codes = batch.column(self.columns.code).dictionary_encode()
+        local = codes.indices.to_numpy(zero_copy_only=False)
+        names = codes.dictionary.to_pylist()
+        check_duplicates(days, local, names)
+        stock = np.array([self.stock_of.get(c, -1) for c in names], dtype=np.int64)[local]
+        numbers = np.empty((len(self.numbers), len(days)), dtype=np.float32)
+        for i, name in enumerate(self.numbers):
+            numbers[i] = batch.column(name).to_numpy(zero_copy_only=False)
+        self.infinite.handle(numbers, days)
+        self.labels.check_rows(numbers, days)
+        universe = stock >= 0
+        if self.columns.universe:
+            universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
+        return Rows(numbers, stock, universe, self._sectors(batch, bounds), bounds)
+
+    def _sectors(self, batch: pa.RecordBatch, bounds: list[tuple[int, int, int]]) -> Array:
+        if not self.columns.sector:
+            return np.full(batch.num_rows, -1, dtype=np.int16)
+        encoded = batch.column(self.columns.sector).dictionary_encode()
+        local = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        names = encoded.dictionary.to_pylist()
+        # Numbered by the day they first appear on, then by name: a later day never renumbers an earlier one.
+        for _, start, stop in bounds:
+            for name in sorted(names[i] for i in np.unique(local[start:stop]) if i >= 0):
+                self.sector_of.setdefault(name, len(self.sector_of))
+        if len(self.sector_of) > np.iinfo(np.int16).max:
+            raise InputError(f"column {self.columns.sector!r} has more than 32,767 sectors; it is no sector")
+        number = np.array([*(self.sector_of.get(n, -1) for n in names), -1], dtype=np.int16)
+        sector: Array = number[local]
+        return sector
+
+    def day(self, rows: Rows, bounds: tuple[int, int, int]) -> Day:
+        """Scale one day's features and spread everything over the stocks. Safe to call from several threads."""
+        index, start, stop = bounds
+        stock = rows.stock[start:stop]
+        # In the order of the stocks: sums over a day have the same bits in whatever order its rows came.
+        kept = np.argsort(stock, kind="stable")[np.count_nonzero(stock < 0) :]
+        stock = stock[kept]
+        universe = rows.universe[start:stop][kept]
+        numbers = rows.numbers[:, start:stop]
+        market = numbers[self.places["regime"]]
+        numbers = numbers[:, kept]
+        for place, days in self.unknown:
+            if days[index]:
+                numbers[place] = np.nan
+        features = numbers[: len(self.columns.features)]
+        for way, which in self.scaled.items():
+            if len(which) and len(stock):
+                features[which] = SCALERS[way](features[which], universe)
+        known, varies = measure_features(features, universe, self.stored_scaled)
+
+        def count(values: Array) -> Array:
+            counted: Array = (~np.isnan(values[:, universe])).sum(axis=1)
+            return counted
+
+        def by_stock(values: Array) -> Array:
+            wide = np.full((len(self.index.codes), len(values)), np.nan, dtype=np.float32)
+            wide[stock] = values.T
+            return wide
+
+        flags = np.zeros((2, len(self.index.codes)), dtype=np.bool_)
+        flags[0, stock], flags[1, stock] = True, universe
+        sector = np.full(len(self.index.codes), -1, dtype=np.int16)
+        sector[stock] = rows.sector[start:stop][kept]
+        target = numbers[self.places["target"]]
+        returns = numbers[self.places["return_1d"]] if self.places["return_1d"] else target[:1] * np.nan
+        arrays = {
+            "features": by_stock(features[~self.half]),
+            "half_features": by_stock(features[self.half]).astype(np.float16),
+            "observed": flags[0],
+            "universe": flags[1],
+            "sector": sector,
+            "return_1d": by_stock(returns)[:, 0],
+            "target": by_stock(target),
+        }
+        for group in ("delayed_target", "oracle", "exposure", "context"):
+            arrays[group] = by_stock(numbers[self.places[group]])
+        exposures = count(numbers[self.places["exposure"]]) > 1
+        facts = DayFacts(
+            observed_rows=len(stock),
+            universe_rows=int(universe.sum()),
+            known=pack_bits(np.concatenate([known, exposures, [(sector[stock][universe] >= 0).sum() > 1]])),
+            telling=pack_bits(varies),
+            known_labels=tuple(count(target).tolist()),
+            regime=one_per_day(market, self.columns.regime, str(self.index.dates[index])),
+        )
+        return encode_day(arrays), facts
+
+
+def write_days(
+    folder: Path,
+    files: Sequence[Path],
+    columns: PanelColumns,
+    index: PanelIndex,
+    scaling: Sequence[str],
+    half: Sequence[bool],
+    infinite_as_missing: bool,
+) -> WrittenDays:
+    """Write ``days.arrow``.
+
+    Args:
+        folder: the cache's directory; temporary files go there too.
+        files: the panel's files.
+        columns: the role of each column.
+        index: the panel's days and stocks.
+        scaling: ``raw``, ``rank`` or ``zscore``, per feature.
+        half: which features are stored as float16.
+        infinite_as_missing: make infinite cells missing instead of raising.
+
+    Raises:
+        InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is
+            no return, or a feature is a label.
+    """
+    encoder = DayEncoder(columns, index, scaling, np.array(half), infinite_as_missing)
+    writer: RecordWriter | None = None
+    facts: list[DayFacts] = []
+    days = _days(encoder, whole_days(files, columns, index, folder))
+    for record, day_facts in track(days, "building the cache", total=len(index.calendar)):
+        if writer is None:
+            writer = RecordWriter(folder / "days.arrow", record.schema)
+        writer.append(record)
+        facts.append(day_facts)
+    assert writer is not None, "an index without a day raises"
+    encoder.labels.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
+    return WrittenDays(writer.finish(), facts, tuple(encoder.sector_of), encoder.infinite.counts)
+
+
+def _days(encoder: DayEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[Day]:
+    # Arrow's pool has as many threads as the caps allow this process.
+    with ThreadPoolExecutor(max_workers=pa.cpu_count()) as pool:
+        pending: deque[Future[Day]] = deque()
+        submitted = 0
+        for batch in batches:
+            rows = encoder.rows(batch)
+            of_last_batch = len(pending)
+            for index, start, stop in rows.bounds:
+                # Days inserted into a gap have no rows.
+                pending.extend(pool.submit(encoder.day, rows, (i, 0, 0)) for i in range(submitted, index))
+                pending.append(pool.submit(encoder.day, rows, (index, start, stop)))
+                submitted = index + 1
+            for _ in range(of_last_batch):
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

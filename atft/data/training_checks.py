@@ -1,0 +1,116 @@
+"""Checks of what the days of a split know, before a network is trained on them.
+
+A feature that no training day knows reaches the network later through weights that no data has moved; a target
+that none knows trains nothing. So the training days are checked, not all days of the panel, before the first step
+and from the manifest alone (milliseconds).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from atft.data.cache import DayCache
+from atft.data.manifest import SECTOR
+from atft.data.split import Days, Split
+from atft.errors import InputError
+
+MAX_CONSTANT_SHARE = 0.95
+"""A feature that is the same for all stocks on more than this share of its days is an error."""
+
+
+def check_training_days(cache: DayCache, split: Split) -> None:
+    """Check features, exposures, sectors, targets and graph of the training days, and the targets of validation.
+
+    Args:
+        cache: where the days are.
+        split: the days that train and validate, and the stocks that a day's targets must be known for.
+
+    Raises:
+        InputError: names what the training days do not know, or what cannot rank their stocks.
+    """
+    manifest, train, val, min_stocks = cache.manifest, split.train, split.val, split.min_stocks
+    where = f"the {len(train)} training days {manifest.dates[train[0]]} to {manifest.dates[train[-1]]}"
+    check_features(cache, train, where)
+    known = manifest.known_days(train)
+    unknown = [n for n in manifest.exposures if not known[n]]
+    if unknown:
+        raise InputError(
+            f"exposure {quoted(unknown)} is unknown on all of {where}; leave it out of "
+            f"data.panel.schema.exposures{_or_move(cache, unknown)}"
+        )
+    if manifest.sectors and not known[SECTOR]:
+        raise InputError(
+            f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
+        )
+    for horizon, counts in zip(manifest.horizons, cache.known_labels.T, strict=True):
+        if counts[train].max() < min_stocks:
+            move = "" if counts.max() < min_stocks else " move data.split.train,"
+            raise InputError(
+                f"the target of horizon {horizon} is known for fewer than {min_stocks} stocks on all of {where}; "
+                f"compute it,{move} or drop the horizon"
+            )
+    if cache.known_labels[val].max() < min_stocks:
+        raise InputError(
+            f"no target is known for {min_stocks} stocks on the {len(val)} validation days "
+            f"{manifest.dates[val[0]]} to {manifest.dates[val[-1]]}; move data.split.val to days whose returns are "
+            f"known"
+        )
+    refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
+    linked = (cache.graph(int(cache.refreshes[i]))[0] >= 0 for i in refreshed if i >= 0)
+    if cache.has_graph and not any(neighbours.any() for neighbours in linked):
+        raise InputError(
+            f"no stock has a neighbour in the graph on any of {where}; lower data.graph.min_observations, or set "
+            f"data.graph to null and model.network.graph to false"
+        )
+
+
+def check_features(cache: DayCache, days: Days, where: str) -> None:
+    """Check that each feature is known on some of the days, and varies between stocks where it is.
+
+    A raw feature that the schema also names as market-wide (regime) may be the same for all stocks, but not on
+    all days.
+
+    Args:
+        cache: where the days are.
+        days: calendar indices.
+        where: the days in words, for the message.
+
+    Raises:
+        InputError: names the features.
+    """
+    manifest = cache.manifest
+    known, varying = manifest.known_days(days), manifest.varying_days(days)
+    unknown = [n for n in manifest.features if not known[n]]
+    if unknown:
+        raise InputError(
+            f"no value of {quoted(unknown)} is known on {where}; add it to "
+            f"data.panel.schema.exclude{_or_move(cache, unknown)}"
+        )
+    raw = {n for n, way in zip(manifest.features, manifest.scaling, strict=True) if way == "raw"}
+    market_wide = [n for n in manifest.features if n in raw and n in manifest.regimes]
+    constant = [
+        n
+        for n in manifest.features
+        if n not in market_wide and known[n] - varying[n] > MAX_CONSTANT_SHARE * known[n]
+    ]
+    if constant:
+        raise InputError(
+            f"{quoted(constant)} is the same for all stocks on nearly all of {where}; add it to "
+            f"data.panel.schema.exclude, or name it under regime and leave it raw"
+        )
+    for name in market_wide:
+        values = cache.regime[days, manifest.regimes.index(name)]
+        if not np.nanmin(values) < np.nanmax(values):
+            raise InputError(f"{name!r} has one value on all of {where}; add it to data.panel.schema.exclude")
+
+
+def _or_move(cache: DayCache, names: Sequence[str]) -> str:
+    """Advise other training days where some day of the panel knows all of the names."""
+    anywhere = cache.manifest.known_days(range(len(cache)))
+    return ", or move data.split.train" if all(anywhere[n] for n in names) else ""
+
+
+def quoted(names: Sequence[str], most: int = 3) -> str:
+    """Quote a few columns in their order and count the others: ``'a', 'b', 'c' and 7 more``."""
+    shown = ", ".join(repr(n) for n in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
