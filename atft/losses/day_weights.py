@@ -31,6 +31,7 @@ class DayWeights(nn.Module):
     """
 
     newest: Tensor
+    columns: Tensor
     mean: Tensor
     deviation: Tensor
     exponent: Tensor
@@ -42,8 +43,10 @@ class DayWeights(nn.Module):
         self.exponents = dict(exponents)
         self.active = math.isfinite(self.half_life_days) or bool(self.exponents)
         # Derived from the run's own training days each time, so no checkpoint carries them.
-        for name in ("newest", "mean", "deviation", "exponent", "level"):
+        for name in ("newest", "columns", "mean", "deviation", "level"):
             self.register_buffer(name, torch.zeros(0), persistent=False)
+        values = torch.tensor(list(self.exponents.values()), dtype=torch.float64)
+        self.register_buffer("exponent", values, persistent=False)
 
     @torch.no_grad()
     def fit(
@@ -61,33 +64,26 @@ class DayWeights(nn.Module):
         """
         if not self.active:
             return
-        device = self.newest.device
-        places = []
         for name in self.exponents:
             if name not in names:
                 raise InputError(
                     f"objective.regime_weights: the panel has no regime column {name!r}{nearest(name, names)}"
                 )
-            places.append(list(names).index(name))
+        columns = torch.tensor([list(names).index(name) for name in self.exponents]).long()
         # Moments of the known values, in double precision: a volatility's square is small.
-        table = regime[:, places].double()
-        count = table.isfinite().sum(0).clamp_min(1)
-        mean = table.nan_to_num(0.0, 0.0, 0.0).sum(0) / count
-        distance = torch.where(table.isfinite(), table - mean, 0)
-        deviation = (distance**2).sum(0).div(count).sqrt()
-        for name, value, size in zip(self.exponents, deviation.tolist(), mean.abs().tolist(), strict=True):
-            if value <= 1e-6 * size:
+        table = regime[:, columns].double()
+        known = table.isfinite()
+        count = known.sum(0).clamp_min(1)
+        mean = torch.where(known, table, 0).sum(0) / count
+        deviation = (torch.where(known, table - mean, 0) ** 2).sum(0).div(count).sqrt()
+        for name, constant in zip(self.exponents, deviation <= 1e-6 * mean.abs(), strict=True):
+            if constant:
                 raise InputError(
                     f"objective.regime_weights: {name} does not vary over the training days; leave it out"
                 )
-        # Spread over all columns, so that the forward needs no selection: the others get exponent 0.
-        index = torch.tensor(places).long()
-        zeros = torch.zeros(len(names), dtype=torch.float64)
-        exponents = torch.tensor(list(self.exponents.values()), dtype=torch.float64)
-        self.newest = day.max().to(device)
-        self.mean = zeros.scatter(0, index, mean).to(device)
-        self.deviation = (zeros + 1).scatter(0, index, deviation).to(device)
-        self.exponent = zeros.scatter(0, index, exponents).to(device)
+        device = self.newest.device
+        self.newest, self.columns = day.max().to(device), columns.to(device)
+        self.mean, self.deviation = mean.to(device), deviation.to(device)
         # The mean weight is measured with a level of 1, then divided out of all later weights.
         self.level = torch.ones((), dtype=torch.float64, device=device)
         self.level = self(day.to(device), regime.to(device)).mean()
@@ -103,11 +99,10 @@ class DayWeights(nn.Module):
         if not self.active:
             return torch.ones(day.shape, dtype=torch.float64, device=day.device)
         if not self.level.numel():
-            raise RuntimeError(
-                "day weights need the training days: call set_training_days before the first step"
-            )
+            raise RuntimeError("day weights need the training days: call fit before the first step")
         age = (self.newest - day).clamp_min(0).double()
-        z = (regime.double() - self.mean) / self.deviation
+        z = (regime[:, self.columns].double() - self.mean) / self.deviation
+        # Unknown values count as the mean; unusual ones are clipped.
         z = z.nan_to_num(0.0).clamp(-MAX_REGIME_Z, MAX_REGIME_Z)
         weight = torch.exp((self.exponent * z).sum(-1) - math.log(2) / self.half_life_days * age)
         return weight / self.level

@@ -145,10 +145,6 @@ class DayObjective(nn.Module):
         requested = self.options.gradient_shares
         self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.weights))
 
-    def set_training_days(self, day: Tensor, regime: Tensor, names: Sequence[str]) -> None:
-        """Fit the day weights to the training days; see `DayWeights.fit`."""
-        self.day_weights.fit(day, regime, names)
-
     def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
         """Everything that a term may read, stocks last (see ``READABLE``), and the book's return ``earned``."""
         score = forecast.score if forecast.score.dtype == torch.float64 else forecast.score.float()

@@ -75,24 +75,16 @@ class GraphAttention(nn.Module):
         node: Float[Tensor, "nodes hidden"],
         edge_index: Int[Tensor, "2 edges"],
         edge_attr: Float[Tensor, "edges attributes"],
-    ) -> Float[Tensor, "nodes hidden"]:
-        """Pass messages along the edges, source to destination; there may be no edge at all."""
-        for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
-            node = node + gate(norm(message(node, edge_index, edge_attr.to(node.dtype))))
-        return node
+    ) -> tuple[Float[Tensor, "nodes hidden"], list[Float[Tensor, "edges heads"]]]:
+        """Pass messages along the edges, source to destination; also return each layer's attention.
 
-    def weights(
-        self,
-        node: Float[Tensor, "nodes hidden"],
-        edge_index: Int[Tensor, "2 edges"],
-        edge_attr: Float[Tensor, "edges attributes"],
-    ) -> Float[Tensor, "layers edges heads"]:
-        """Return each edge's attention; over the edges that end in a stock the weights sum to 1."""
+        There may be no edge at all. Over the edges that end in a stock the weights of a head sum to 1.
+        """
         attention = []
         for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
-            incoming, (_, weight) = message(
-                node, edge_index, edge_attr.to(node.dtype), return_attention_weights=True
-            )
+            # The layer computes its weights in any case: returning them costs nothing.
+            features = edge_attr.to(node.dtype)
+            incoming, (_, weight) = message(node, edge_index, features, return_attention_weights=True)
             node = node + gate(norm(incoming))
             attention.append(weight)
-        return torch.stack(attention)
+        return node, attention

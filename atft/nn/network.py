@@ -15,6 +15,7 @@ regression does and the parts add to it. Every part is built once; a switch turn
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -104,7 +105,7 @@ class ATFTGATFAN(nn.Module):
         state, _ = self._encode(batch)
         days, stocks, _ = state.shape
         if self.switches["graph"]:
-            linked = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+            linked, _ = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
             state = linked.unflatten(0, (days, stocks))
         score, quantiles = self.heads(state)
         return Forecast(score.float(), None if quantiles is None else quantiles.float())
@@ -116,7 +117,8 @@ class ATFTGATFAN(nn.Module):
         state, attention = self._encode(batch)
         neighbours = None
         if self.switches["graph"]:
-            neighbours = self.graph.weights(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+            _, layers = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+            neighbours = torch.stack(layers)
         return Explanation(selection, attention, neighbours)
 
     def _encode(

@@ -104,7 +104,7 @@ class RankingTask(pl.LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and data is not None:
             self.network.set_scaling(*data.robust_statistics())
-            self.objective.set_training_days(*data.training_days())
+            self.objective.day_weights.fit(*data.training_days())
 
     # -- training
 

@@ -73,7 +73,7 @@ def test_without_wishes_every_day_counts_alike_and_nothing_need_be_given(
 
 
 def test_weights_that_were_never_given_training_days_are_not_silently_one() -> None:
-    with pytest.raises(RuntimeError, match="call set_training_days"):
+    with pytest.raises(RuntimeError, match="call fit"):
         DayWeights(50, {})(*market())
 
 

@@ -236,9 +236,9 @@ def test_recent_days_and_wanted_regimes_count_more_in_loss_and_gradient_shares(m
     plain = DayObjective(ObjectiveOptions(terms=terms), [1, 5])
     options = ObjectiveOptions(terms=terms, recency_half_life_days=1.0, regime_weights={"regime_b": 0.5})
     weighed = DayObjective(options, [1, 5])
-    with pytest.raises(RuntimeError, match="call set_training_days"):
+    with pytest.raises(RuntimeError, match="call fit"):
         weighed(scores, batch)
-    weighed.set_training_days(batch.day, batch.regime, ["regime_a", "regime_b"])
+    weighed.day_weights.fit(batch.day, batch.regime, ["regime_a", "regime_b"])
     weight = weighed.day_weights(batch.day, batch.regime)
     assert weight.mean().item() == pytest.approx(1) and weight.dtype == torch.float64
     value, usual = weighed(scores, batch), plain(scores, batch)

@@ -110,7 +110,7 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
     names = list(task.objective.options.regime_weights)
     rng = torch.Generator().manual_seed(1)
     regime = torch.randn(CALENDAR_DAYS, len(names), generator=rng)
-    task.objective.set_training_days(torch.arange(CALENDAR_DAYS), regime, names)
+    task.objective.day_weights.fit(torch.arange(CALENDAR_DAYS), regime, names)
     optimizer, _ = task.build_optimizer(cli.trainer.max_epochs or 1)
     torch.manual_seed(2)  # dropout draws from here
     forecast = task(batch)
