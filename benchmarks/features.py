@@ -35,8 +35,8 @@ def compare(prices: Path) -> None:
     with np.errstate(all="ignore"):
         for first in range(0, len(grid.codes), 64):
             log_close = np.log(grid.close[:, first : first + 64].astype(np.float64))
-            window_moments(log_close, spans)
-            window_lines(np.arange(len(log_close), dtype=np.float64)[:, None], log_close, (60,))
+            window_moments(log_close, *spans)
+            window_lines(np.arange(len(log_close), dtype=np.float64)[:, None], log_close, 60)
     print(f"grids:  {time.perf_counter() - start:6.1f} s, {megabytes():7,.0f} MB peak")
 
     y, x = pl.col("y"), pl.col("x")

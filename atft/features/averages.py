@@ -19,7 +19,7 @@ def average_features(past: History) -> Iterator[tuple[str, Series]]:
     ``x_average_slope_{k}d``: log of the average over itself five days ago.
     ``x_bollinger_{k}d``: close minus average, in standard deviations of the close; NaN when flat.
     """
-    averages = dict(zip(SPANS, window_means(past.close, SPANS), strict=True))
+    averages = window_means(past.close, *SPANS)
     log_average = {span: np.log(average) for span, average in averages.items()}
     for span in SPANS:
         yield f"x_average_distance_{span}d", past.log_close - log_average[span]
@@ -27,5 +27,5 @@ def average_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_average_cross_{short}_{long}", log_average[short] - log_average[long]
     for span in (20, 100):
         yield f"x_average_slope_{span}d", log_average[span] - shift(log_average[span], 5)
-    for span, (mean, std) in zip((10, 20, 60), window_moments(past.close, (10, 20, 60)), strict=True):
+    for span, (mean, std) in window_moments(past.close, 10, 20, 60).items():
         yield f"x_bollinger_{span}d", (past.close - mean) / np.where(std > 0, std, np.nan)

@@ -22,7 +22,7 @@ def beta_features(past: History) -> Iterator[tuple[str, Series]]:
     yesterday's market return (Hou, Moskowitz 2005).
     """
     r, market = past.return_1d, past.market
-    lines = dict(zip(SPANS, window_lines(market, r, SPANS), strict=True))
+    lines = window_lines(market, r, *SPANS)
     beta = lines[250].slope
     yield "x_beta_60d", lines[60].slope
     yield "x_beta_250d", beta
@@ -31,13 +31,11 @@ def beta_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_idiosyncratic_{span}d", lines[span].residual_std
 
     yield "x_residual_1d", r - beta * market
-    spans = (*RESIDUALS, 250)
-    own = window_means(np.where(np.isnan(market), np.nan, r), spans)
-    theirs = window_means(np.where(np.isnan(r), np.nan, market), spans)
-    for span, stock, index in zip(spans, own, theirs, strict=True):
-        if span != 250:
-            yield f"x_residual_{span}d", (stock - beta * index) * span
-    left = (own[-1] - beta * theirs[-1]) * 250 - (own[1] - beta * theirs[1]) * 20
+    stock = window_means(np.where(np.isnan(market), np.nan, r), *RESIDUALS, 250)
+    index = window_means(np.where(np.isnan(r), np.nan, market), *RESIDUALS, 250)
+    left = {span: (stock[span] - beta * index[span]) * span for span in stock}
+    for span in RESIDUALS:
+        yield f"x_residual_{span}d", left[span]
     wide = lines[250].residual_std
-    yield "x_residual_momentum", left / np.where(wide > 0, wide, np.nan)
-    yield "x_delay_60d", window_lines(shift(market, 1), r, (60,))[0].slope
+    yield "x_residual_momentum", (left[250] - left[20]) / np.where(wide > 0, wide, np.nan)
+    yield "x_delay_60d", window_lines(shift(market, 1), r, 60)[60].slope

@@ -49,7 +49,7 @@ class CheckedPrices(PriceGrid):
     def mean_value(self) -> Float32[np.ndarray, "days stocks"]:
         """Close times volume, averaged over 20 trading days."""
         return self._by_stocks(
-            lambda stocks: window_means(self._closes(stocks) * self.volume[:, stocks], (VALUE_DAYS,))[0]
+            lambda stocks: window_means(self._closes(stocks) * self.volume[:, stocks], VALUE_DAYS)[VALUE_DAYS]
         )
 
     @cached_property

@@ -15,6 +15,7 @@ from atft.features.windows import (
     window_skew_kurtosis,
 )
 
+SPANS = (5, 10, 20, 60)
 STREAK_DAYS = 10
 
 
@@ -31,31 +32,27 @@ def path_features(past: History) -> Iterator[tuple[str, Series]]:
     """
     r = past.return_1d
     up = np.where(np.isnan(r), np.nan, (r > 0).astype(np.float64))
-    for span, share in zip((5, 10, 20, 60), window_means(up, (5, 10, 20, 60)), strict=True):
+    for span, share in window_means(up, *SPANS).items():
         yield f"x_up_days_{span}d", share
     yield "x_streak", _streak(r)
 
-    spans = (5, 10, 20, 60)
-    means, sizes = window_means(r, spans), window_means(np.abs(r), spans)
-    for span, mean, size in zip(spans, means, sizes, strict=True):
-        straight = mean / np.where(size > 0, size, np.nan)
-        if span != 5:
-            yield f"x_efficiency_{span}d", straight
-    rises = window_means(np.maximum(r, 0.0), (5, 14))
-    falls = window_means(np.maximum(-r, 0.0), (5, 14))
-    for span, rise, fall in zip((5, 14), rises, falls, strict=True):
-        both = rise + fall
+    means, sizes = window_means(r, *SPANS[1:]), window_means(np.abs(r), *SPANS[1:])
+    for span, size in sizes.items():
+        yield f"x_efficiency_{span}d", means[span] / np.where(size > 0, size, np.nan)
+    rises, falls = window_means(np.maximum(r, 0.0), 5, 14), window_means(np.maximum(-r, 0.0), 5, 14)
+    for span, rise in rises.items():
+        both = rise + falls[span]
         yield f"x_rsi_{span}d", rise / np.where(both > 0, both, np.nan)
 
-    for span, best, worst in zip((5, 20), window_highs(r, (5, 20)), window_lows(r, (5, 20)), strict=True):
-        yield f"x_max_return_{span}d", best
-        yield f"x_min_return_{span}d", worst
-    (skew_20, _), (skew_60, kurtosis_60), (skew_250, _) = window_skew_kurtosis(r, (20, 60, 250))
-    yield "x_skew_20d", skew_20
-    yield "x_skew_60d", skew_60
-    yield "x_skew_250d", skew_250
-    yield "x_kurtosis_60d", kurtosis_60
-    yield "x_autocorrelation_60d", window_lines(shift(r, 1), r, (60,))[0].correlation
+    highs, lows = window_highs(r, 5, 20), window_lows(r, 5, 20)
+    for span in (5, 20):
+        yield f"x_max_return_{span}d", highs[span]
+        yield f"x_min_return_{span}d", lows[span]
+    shapes = window_skew_kurtosis(r, 20, 60, 250)
+    for span, (skew, _) in shapes.items():
+        yield f"x_skew_{span}d", skew
+    yield "x_kurtosis_60d", shapes[60][1]
+    yield "x_autocorrelation_60d", window_lines(shift(r, 1), r, 60)[60].correlation
 
 
 def _streak(r: Series) -> Series:

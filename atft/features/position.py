@@ -21,13 +21,14 @@ def position_features(past: History) -> Iterator[tuple[str, Series]]:
     """
     high = np.where(np.isnan(past.high), past.close, past.high)
     low = np.where(np.isnan(past.low), past.close, past.low)
-    for span, top, bottom in zip(SPANS, window_highs(high, SPANS), window_lows(low, SPANS), strict=True):
-        width = top - bottom
-        yield f"x_stochastic_{span}d", (past.close - bottom) / np.where(width > 0, width, np.nan)
-    tops, bottoms = window_highs(past.log_close, EXTREMES), window_lows(past.log_close, EXTREMES)
-    for span, top, bottom in zip(EXTREMES, tops, bottoms, strict=True):
-        yield f"x_high_distance_{span}d", past.log_close - top
-        yield f"x_low_distance_{span}d", past.log_close - bottom
+    tops, bottoms = window_highs(high, *SPANS), window_lows(low, *SPANS)
+    for span in SPANS:
+        width = tops[span] - bottoms[span]
+        yield f"x_stochastic_{span}d", (past.close - bottoms[span]) / np.where(width > 0, width, np.nan)
+    tops, bottoms = window_highs(past.log_close, *EXTREMES), window_lows(past.log_close, *EXTREMES)
+    for span in EXTREMES:
+        yield f"x_high_distance_{span}d", past.log_close - tops[span]
+        yield f"x_low_distance_{span}d", past.log_close - bottoms[span]
     for span in (60, 250):
         yield f"x_high_age_{span}d", window_high_age(past.close, span) / span
         yield f"x_low_age_{span}d", window_high_age(-past.close, span) / span

@@ -5,7 +5,7 @@ from jaxtyping import Float32, Float64
 
 from atft.features.checked_prices import CheckedPrices
 from atft.features.relative import day_means
-from atft.features.windows import needed, shift, window_means, window_stds
+from atft.features.windows import needed, shift, window_means, window_moments
 
 
 def regime_columns(prices: CheckedPrices) -> dict[str, Float32[np.ndarray, " days"]]:
@@ -27,20 +27,20 @@ def regime_columns(prices: CheckedPrices) -> dict[str, Float32[np.ndarray, " day
     breadth = day_means(np.where(np.isnan(r), np.nan, (r > 0).astype(np.float64)), tradable)[:, None]
     value = day_means(prices.mean_value, tradable)[:, None]
     columns: dict[str, Float64[np.ndarray, "days 1"]] = {}
-    for span, of in zip((5, 20, 60, 250), window_means(market, (5, 20, 60, 250)), strict=True):
+    for span, of in window_means(market, 5, 20, 60, 250).items():
         columns[f"regime_return_{span}d"] = of
-    stds = window_stds(market, (20, 60, 250))
-    for span, of in zip((20, 60), stds, strict=False):
-        columns[f"regime_volatility_{span}d"] = of
+    stds = {span: moments.std for span, moments in window_moments(market, 20, 60, 250).items()}
+    for span in (20, 60):
+        columns[f"regime_volatility_{span}d"] = stds[span]
     with np.errstate(all="ignore"):
-        columns["regime_volatility_ratio_20_250"] = np.log(stds[0] / stds[2])
-        columns["regime_correlation_60d"] = stds[1] ** 2 / window_means(square[:, None], (60,))[0]
-        columns["regime_activity_60d"] = np.log(value / window_means(value, (60,))[0])
+        columns["regime_volatility_ratio_20_250"] = np.log(stds[20] / stds[250])
+        columns["regime_correlation_60d"] = stds[60] ** 2 / window_means(square[:, None], 60)[60]
+        columns["regime_activity_60d"] = np.log(value / window_means(value, 60)[60])
     columns["regime_drawdown_250d"] = drawdown(market, 250)
     columns["regime_dispersion_1d"] = dispersion
-    columns["regime_dispersion_20d"] = window_means(dispersion, (20,))[0]
+    columns["regime_dispersion_20d"] = window_means(dispersion, 20)[20]
     columns["regime_breadth_1d"] = breadth
-    columns["regime_breadth_20d"] = window_means(breadth, (20,))[0]
+    columns["regime_breadth_20d"] = window_means(breadth, 20)[20]
     month = np.array([[2 * np.pi * (day.month - 1) / 12] for day in prices.calendar])
     columns["regime_weekday"] = np.array([[day.weekday() / 4] for day in prices.calendar])
     columns["regime_month_sin"], columns["regime_month_cos"] = np.sin(month), np.cos(month)

@@ -22,7 +22,8 @@ def return_features(past: History) -> Iterator[tuple[str, Series]]:
     ``x_return_1d_lag{k}``: the one-day return of k days ago.
     ``x_momentum_{a}_{b}``: log close[t-b] / close[t-a].
     ``x_season_{k}d``: the return of the k days that began a year (250 trading days) ago: months repeat.
-    ``x_gap_1d``, ``x_intraday_1d`` and their means over spans; ``x_tug_{k}d``: mean gap minus mean intraday.
+    ``x_gap_1d``, ``x_intraday_1d`` and their means over spans; ``x_tug_{k}d``: mean gap minus mean intraday
+    return, the tug of war of two kinds of investors (Lou, Polk, Skouras 2019).
     """
     log_close = past.log_close
     for span in SPANS:
@@ -35,8 +36,8 @@ def return_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_season_{span}d", shift(log_close, YEAR - span) - shift(log_close, YEAR)
     yield "x_gap_1d", past.gap
     yield "x_intraday_1d", past.intraday
-    gaps, intradays = window_means(past.gap, PARTS), window_means(past.intraday, PARTS)
-    for span, gap, intraday in zip(PARTS, gaps, intradays, strict=True):
-        yield f"x_gap_{span}d", gap
-        yield f"x_intraday_{span}d", intraday
-    yield "x_tug_20d", gaps[1] - intradays[1]
+    gaps, intradays = window_means(past.gap, *PARTS), window_means(past.intraday, *PARTS)
+    for span in PARTS:
+        yield f"x_gap_{span}d", gaps[span]
+        yield f"x_intraday_{span}d", intradays[span]
+    yield "x_tug_20d", gaps[20] - intradays[20]

@@ -17,7 +17,7 @@ def trend_features(past: History) -> Iterator[tuple[str, Series]]:
     explains, in [0, 1]. ``x_trend_residual_{k}d``: today's log close minus the line, in units of the
     residuals' standard deviation; NaN when the fit is perfect or the price flat.
     """
-    for span, line in zip(SPANS, window_lines(past.day, past.log_close, SPANS), strict=True):
+    for span, line in window_lines(past.day, past.log_close, *SPANS).items():
         yield f"x_trend_slope_{span}d", line.slope
         yield f"x_trend_r2_{span}d", line.correlation**2
         away = past.log_close - line.at(past.day)

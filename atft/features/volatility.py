@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from atft.features.history import History
-from atft.features.windows import Series, shift, window_means, window_moments, window_stds
+from atft.features.windows import Series, shift, window_means, window_moments
 
 SPANS = (5, 10, 20, 60, 120, 250)
 
@@ -22,36 +22,36 @@ def volatility_features(past: History) -> Iterator[tuple[str, Series]]:
     [-0.5, 0.5]. ``x_upper_shadow_5d``, ``x_lower_shadow_5d``: mean share of the range above / below the body.
     """
     r = past.return_1d
-    stds = dict(zip(SPANS, window_stds(r, SPANS), strict=True))
-    for span in SPANS:
-        yield f"x_volatility_{span}d", stds[span]
+    stds = {span: moments.std for span, moments in window_moments(r, *SPANS).items()}
+    for span, std in stds.items():
+        yield f"x_volatility_{span}d", std
     for short, long in ((5, 60), (20, 250)):
         yield f"x_volatility_ratio_{short}_{long}", np.log(stds[short] / stds[long])
-    squares = window_means(r * r, (60,))[0]
-    falls = window_means(np.minimum(r, 0.0) ** 2, (60,))[0]
+    squares = window_means(r * r, 60)[60]
+    falls = window_means(np.minimum(r, 0.0) ** 2, 60)[60]
     yield "x_downside_share_60d", falls / np.where(squares > 0, squares, np.nan)
 
     width = past.log_range
-    for span, mean in zip((5, 20), window_means(width * width, (5, 20)), strict=True):
+    for span, mean in window_means(width * width, 5, 20).items():
         yield f"x_parkinson_{span}d", np.sqrt(mean / (4 * np.log(2)))
     garman_klass = 0.5 * width * width - (2 * np.log(2) - 1) * past.intraday**2
-    yield "x_garman_klass_20d", np.sqrt(np.maximum(window_means(garman_klass, (20,))[0], 0.0))
+    yield "x_garman_klass_20d", np.sqrt(np.maximum(window_means(garman_klass, 20)[20], 0.0))
     before = shift(past.close, 1)
     true_range = (np.fmax(past.high, before) - np.fmin(past.low, before)) / past.close
     true_range = np.where(np.isnan(width), np.nan, true_range)
-    for span, mean in zip((5, 20), window_means(true_range, (5, 20)), strict=True):
+    for span, mean in window_means(true_range, 5, 20).items():
         yield f"x_true_range_{span}d", mean
-    yield "x_range_1_20", np.log(width / window_means(width, (20,))[0])
-    moves = window_moments(np.abs(r), (60,))[0]
+    yield "x_range_1_20", np.log(width / window_means(width, 20)[20])
+    moves = window_moments(np.abs(r), 60)[60]
     yield "x_vol_of_vol_60d", moves.std / np.where(moves.mean > 0, moves.mean, np.nan)
 
     high_low = past.high - past.low
     high_low = np.where(high_low > 0, high_low, np.nan)
     location = (past.close - past.low) / high_low - 0.5
     yield "x_close_location_1d", location
-    for span, mean in zip((5, 20), window_means(location, (5, 20)), strict=True):
+    for span, mean in window_means(location, 5, 20).items():
         yield f"x_close_location_{span}d", mean
     body_top, body_bottom = np.maximum(past.open, past.close), np.minimum(past.open, past.close)
     # An open may lie a shade outside the range (see prices); a shadow is not negative.
-    yield "x_upper_shadow_5d", window_means(np.maximum(past.high - body_top, 0.0) / high_low, (5,))[0]
-    yield "x_lower_shadow_5d", window_means(np.maximum(body_bottom - past.low, 0.0) / high_low, (5,))[0]
+    yield "x_upper_shadow_5d", window_means(np.maximum(past.high - body_top, 0.0) / high_low, 5)[5]
+    yield "x_lower_shadow_5d", window_means(np.maximum(body_bottom - past.low, 0.0) / high_low, 5)[5]

@@ -25,38 +25,35 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     ``x_vwap_distance_{k}d``: log of the close over the volume-weighted mean close.
     """
     volume, r = past.volume, past.return_1d
-    means = {1: volume} | dict(zip(LONG, window_means(volume, LONG), strict=True))
+    means = {1: volume} | window_means(volume, *LONG)
     for short, long in RATIOS:
         yield f"x_volume_ratio_{short}_{long}", np.log(means[short] / means[long])
-    for span, (mean, std) in zip((20, 60), window_moments(past.log_volume, (20, 60)), strict=True):
+    for span, (mean, std) in window_moments(past.log_volume, 20, 60).items():
         yield f"x_volume_score_{span}d", (past.log_volume - mean) / np.where(std > 0, std, np.nan)
         yield f"x_volume_noise_{span}d", std
-    yield "x_traded_value_20d", np.log(window_means(past.traded_value, (20,))[0])
+    yield "x_traded_value_20d", np.log(window_means(past.traded_value, 20)[20])
     yield "x_price_level", np.log(past.raw_close)
     # Capped: the data's first day is the oldest stock's birthday only by accident.
     yield "x_age", np.log(np.where(past.age > 0, np.minimum(past.age, 1000), np.nan))
 
     impact = np.abs(r) / np.where(past.traded_value > 0, past.traded_value, np.nan)
-    five, twenty, sixty, year = (np.log(m) for m in window_means(impact, (5, 20, 60, 250)))
-    yield "x_illiquidity_5d", five
-    yield "x_illiquidity_20d", twenty
-    yield "x_illiquidity_250d", year
-    yield "x_illiquidity_ratio_5_60", five - sixty
+    illiquidity = {span: np.log(mean) for span, mean in window_means(impact, 5, 20, 60, 250).items()}
+    for span in (5, 20, 250):
+        yield f"x_illiquidity_{span}d", illiquidity[span]
+    yield "x_illiquidity_ratio_5_60", illiquidity[5] - illiquidity[60]
 
-    totals = [np.where(means[span] > 0, means[span], np.nan) for span in SIDES]
-    signed = window_means(np.sign(r) * volume, SIDES)
-    sided = window_means(np.where(np.isnan(r), np.nan, volume), SIDES)
-    for span, side, known in zip(SIDES, signed, sided, strict=True):
-        yield f"x_signed_volume_{span}d", side / np.where(known > 0, known, np.nan)
+    signed = window_means(np.sign(r) * volume, *SIDES)
+    sided = window_means(np.where(np.isnan(r), np.nan, volume), *SIDES)
+    for span, total in sided.items():
+        yield f"x_signed_volume_{span}d", signed[span] / np.where(total > 0, total, np.nan)
+    totals = {span: np.where(means[span] > 0, means[span], np.nan) for span in SIDES}
     width = past.high - past.low
     # A day without a range says nothing of a side.
-    place = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
-    flows = window_means(place * volume, SIDES)
-    for span, flow, total in zip(SIDES, flows, totals, strict=True):
-        yield f"x_money_flow_{span}d", flow / total
-    weighted = window_means(past.close * volume, SIDES)
-    for span, paid, total in zip(SIDES, weighted, totals, strict=True):
-        yield f"x_vwap_distance_{span}d", past.log_close - np.log(paid / total)
+    position = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
+    for span, flow in window_means(position * volume, *SIDES).items():
+        yield f"x_money_flow_{span}d", flow / totals[span]
+    for span, paid in window_means(past.close * volume, *SIDES).items():
+        yield f"x_vwap_distance_{span}d", past.log_close - np.log(paid / totals[span])
 
 
 def price_volume_features(past: History) -> Iterator[tuple[str, Series]]:
@@ -72,5 +69,5 @@ def price_volume_features(past: History) -> Iterator[tuple[str, Series]]:
         "move_volume": (np.abs(r), volume, (20, 60)),
     }
     for name, (x, y, spans) in pairs.items():
-        for span, line in zip(spans, window_lines(x, y, spans), strict=True):
+        for span, line in window_lines(x, y, *spans).items():
             yield f"x_corr_{name}_{span}d", line.correlation
