@@ -9,8 +9,8 @@ Comparing takes a second for 4 GB.
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atft.errors import InputError, one_line
+from atft.publish import published
 
 _MARK = b"ATFTCRC1"
 _SEAL_BYTES = len(_MARK) + 4
@@ -76,14 +77,41 @@ def stream_columns(
         raise InputError(f"{path}: damaged, {seen:,} of {file.metadata.num_rows:,} rows; write it again")
 
 
-def open_writer(path: Path, schema: pa.Schema, **options: Any) -> pq.ParquetWriter:
-    """Open a writer of page checksums; `close_writer` ends it."""
-    return pq.ParquetWriter(path, schema, write_page_checksum=True, **options)
+@contextmanager
+def table_file(out: Path, **options: Any) -> Iterator[Callable[[pa.Table, int | None], None]]:
+    """A context that gives a function to append tables with; leaving it without an error publishes the file.
+
+    Args:
+        out: the file, Parquet with the checksums that `check_file` compares; one named ``.csv`` is plain text.
+        options: of ``pyarrow.parquet.ParquetWriter``, as its compression.
+
+    Raises:
+        InputError: the disk is full, or the file cannot be written there; nothing is left behind.
+    """
+    from pyarrow.csv import CSVWriter
+
+    is_text = out.suffix == ".csv"
+    with published(out) as aside, ExitStack() as stack:
+        writer: Any = None
+
+        def append(table: pa.Table, row_group_size: int | None = None) -> None:
+            nonlocal writer
+            if writer is None:
+                if is_text:
+                    opened: Any = CSVWriter(aside, table.schema)
+                else:
+                    opened = pq.ParquetWriter(aside, table.schema, write_page_checksum=True, **options)
+                writer = stack.enter_context(opened)
+            writer.write_table(table, row_group_size)
+
+        yield append
+        stack.close()
+        if writer is not None and not is_text:
+            _seal(aside)
 
 
-def close_writer(writer: pq.ParquetWriter, path: Path) -> None:
-    """Write the footer, and the file's checksum before it."""
-    writer.close()
+def _seal(path: Path) -> None:
+    """Write the file's checksum before its footer."""
     with path.open("r+b") as file:
         start = _footer_start(file)
         pages = _crc(file, start)
@@ -93,7 +121,7 @@ def close_writer(writer: pq.ParquetWriter, path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Compare a file that `close_writer` ended with its checksum; any other file passes.
+    """Compare a file of `table_file` with its checksum; any other file passes.
 
     Raises:
         InputError: the file is damaged or unreadable.

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
-from atft.parquet import check_file, close_writer, open_parquet, open_writer, stream_columns
+from atft.parquet import check_file, open_parquet, stream_columns, table_file
 
 
 def test_two_columns_of_one_name_raise(tmp_path: Path) -> None:
@@ -60,9 +60,8 @@ def written(path: Path) -> Path:
             "x": pa.array(rng.standard_normal(500), pa.float32(), mask=rng.random(500) < 0.1),
         }
     )
-    with open_writer(path, table.schema, compression="zstd") as writer:
-        writer.write_table(table, row_group_size=200)
-        close_writer(writer, path)
+    with table_file(path, compression="zstd") as append:
+        append(table, 200)
     return path
 
 

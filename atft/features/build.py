@@ -24,7 +24,7 @@ from atft.features.checked_prices import STOCKS_AT_ONCE, CheckedPrices
 from atft.features.history import REACH_DAYS, History, past_of
 from atft.features.options import FeatureOptions
 from atft.features.panel_columns import panel_columns
-from atft.features.panel_file import panel_writer
+from atft.features.panel_file import panel_file
 from atft.features.path import path_features
 from atft.features.position import position_features
 from atft.features.prices import read_prices
@@ -146,7 +146,7 @@ def build_panel(
     variation = VariationCheck(names, prices.universe, filling)
     step = block_days or max(1, BLOCK_CELLS // stocks)
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
-    with panel_writer(out) as writer, ThreadPoolExecutor(1) as pool:
+    with panel_file(out) as append, ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None
         for first in track(range(0, days, step), "features"):
             block = _block_features(prices, names, first, min(first + step, days))
@@ -154,7 +154,7 @@ def build_panel(
             columns, day = panel_columns(prices, dict(zip(names, block, strict=True)), regimes, first)
             if written is not None:
                 written.result()
-            written = pool.submit(writer.append, columns, day)
+            written = pool.submit(append, columns, day)
             del block, columns
         if written is not None:
             written.result()
@@ -165,7 +165,7 @@ def build_panel(
     }
     return PanelReport(
         out=str(out),
-        rows=writer.rows,
+        rows=int(prices.kept.sum()),
         days=int(prices.kept.any(axis=1).sum()),
         stocks=int(prices.kept.any(axis=0).sum()),
         universe_rows=int(prices.universe.sum()),

@@ -15,7 +15,6 @@ import numpy as np
 from atft.market.factors import Array
 from atft.market.options import PARTS, MarketOptions, market_columns, market_digest
 from atft.market.simulate import Market, simulate_market
-from atft.publish import published
 
 ROWS_PER_GROUP = 20_000
 
@@ -96,15 +95,14 @@ def write_market(out: Path, options: MarketOptions) -> MarketReport:
             for h, y in target.items()
         },
     )
-    with published(out) as beside:
-        _write(beside, market, report)
+    _write(out, market, report)
     return report
 
 
-def _write(path: Path, market: Market, report: MarketReport) -> None:
+def _write(out: Path, market: Market, report: MarketReport) -> None:
     import pyarrow as pa
 
-    from atft.parquet import close_writer, open_writer
+    from atft.parquet import table_file
 
     names = market_columns(market.options)
     special = {"date": pa.date32(), "code": pa.string(), "sector": pa.string(), "universe": pa.bool_()}
@@ -117,7 +115,7 @@ def _write(path: Path, market: Market, report: MarketReport) -> None:
     schema = pa.schema(fields, metadata=kept)
     sector = np.array([f"sector_{s}" if s >= 0 else None for s in market.sector], dtype=object)
     code, dates = np.array(market.codes, dtype=object), np.array(market.dates, dtype="datetime64[D]")
-    with open_writer(path, schema, compression="zstd") as writer:
+    with table_file(out, compression="zstd") as append:
         for days in _day_groups(market):
             day, stock = np.nonzero(market.observed[days])
             rows: dict[str, Any] = {
@@ -129,8 +127,7 @@ def _write(path: Path, market: Market, report: MarketReport) -> None:
             for name in names[len(rows) :]:
                 value = market.columns[name][days][day, stock].astype(np.float32)
                 rows[name] = pa.array(value, from_pandas=True)
-            writer.write_table(pa.table(rows, schema=schema), row_group_size=max(len(day), 1))
-        close_writer(writer, path)
+            append(pa.table(rows, schema=schema), max(len(day), 1))
 
 
 def _day_groups(market: Market) -> Iterator[slice]:
