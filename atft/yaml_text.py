@@ -6,6 +6,7 @@ composed, before anything is built from it.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,15 @@ def read_value(text: str) -> Any:
         return load(text)
     except yaml.YAMLError:
         return text
+
+
+def flat_keys(config: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
+    """Nested mappings by dotted key, ``model.network.hidden_size``; an empty mapping is a value."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        inside = isinstance(value, Mapping) and value
+        flat |= flat_keys(value, f"{parent}{key}.") if inside else {f"{parent}{key}": value}
+    return flat
 
 
 def _problem(text: str, at: Any) -> OutOfBounds:

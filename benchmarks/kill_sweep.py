@@ -41,7 +41,6 @@ def write_sweep(folder: Path, trials: int, workers: int, epochs: int, seed: int)
     market = {"stocks": 20, "days": 160, "features": 17, "seed": 1}
     base = {
         "seed_everything": 3,
-        "threads": 1,
         "trainer": {"accelerator": "cpu"},
         "model": {
             "network": {"hidden_size": 8, "gat_layers": 1, "horizons": [1]},
@@ -70,11 +69,10 @@ def write_sweep(folder: Path, trials: int, workers: int, epochs: int, seed: int)
         "root": str(folder / "logs"),
         "n_trials": trials,
         "workers": workers,
-        "threads": 1,
         "max_retry": LIVELY,
         "limits": {"epochs": epochs},
-        "sampler": {"name": "random", "seed": seed},
-        "pruner": {"name": "median", "startup_trials": 3},
+        "sampler": {"name": "random", "seed": seed, "startup_trials": 6},
+        "pruner": {"name": "median"},  # judges once half as many trials have finished
         "space": {"model.optimizer.init_args.lr": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}},
     }
     (folder / "base.yaml").write_text(json.dumps(base))
@@ -214,7 +212,7 @@ def main() -> int:
         config = write_sweep(Path(name), given.trials, given.workers, given.epochs, given.seed)
         sweep = read_sweep(config)
         study = open_study(sweep)
-        command = [sys.executable, str(SWEEP), "--config", str(config)]
+        command = [sys.executable, str(SWEEP), "--config", str(config), "--threads", "1"]
         start = time.monotonic()
         rng = random.Random(given.seed)
         limit = 60 * given.limit_minutes

@@ -43,7 +43,7 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
     """
     import optuna
 
-    from atft.search.question.identity import identify
+    from atft.search.question.frozen import identify
     from atft.search.question.options import read_sweep
     from atft.search.study.study import open_study
     from atft.search.trial.run import run_trial
@@ -51,7 +51,7 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     changes = {"study": f"{pruner or 'pruned'}-{seed}", "root": root, "sampler.seed": seed, "workers": 1}
-    sweep = read_sweep(Path(config), **changes, **({"pruner.name": pruner} if pruner else {}))
+    sweep = read_sweep(Path(config), changes | ({"pruner.name": pruner} if pruner else {}))
     study = open_study(sweep, identity=identify(sweep))
     work(sweep, study, run_trial, lambda: False)
     summary = json.loads((Path(root) / sweep.study / "all_trials.json").read_text())

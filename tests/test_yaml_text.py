@@ -6,7 +6,16 @@ import pytest
 import yaml
 
 from atft.errors import InputError
-from atft.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_NODES, load, mapping_of, read_mapping, read_value
+from atft.yaml_text import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    flat_keys,
+    load,
+    mapping_of,
+    read_mapping,
+    read_value,
+)
 
 
 def refusal(text: str) -> str:
@@ -116,3 +125,7 @@ def test_a_word_of_the_command_line_is_read_as_yaml() -> None:
         [1, 2],
         "a: b: c",
     ]
+
+
+def test_nested_keys_are_joined_by_dots_and_an_empty_mapping_is_a_value() -> None:
+    assert flat_keys({"a": {"b": {"c": 1}, "d": {}}, "e.f": [2]}) == {"a.b.c": 1, "a.d": {}, "e.f": [2]}

@@ -33,6 +33,8 @@ MOVED = {
     "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
     "model.scheduler.init_args.eta_min": "model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
+    "sweep.threads": "--threads N on the command line",
+    "sweep.pruner.startup_trials": "sampler.startup_trials: the median of half as many finished trials prunes",
 } | {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
     for key, (term, option) in TERM_OPTIONS.items()
@@ -60,6 +62,11 @@ REMOVED: dict[str, Any] = {
     "features.frozen_days": 10,
     "features.return_cap": 3.0,
     "features.jump_labels": "null",
+    "sweep.direction": None,
+    "sweep.heartbeat_seconds": 60,
+    "sweep.grace_seconds": 120,
+    "sweep.limits.hang_minutes": 30,
+    "sweep.pruner.patience": 3,
 }
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
 checkpoint whose configuration has that value is still read, also where the key has moved."""

@@ -103,7 +103,7 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if known.config is None:
         raise InputError("a sweep needs --config FILE, such as --config hpo/quick.yaml")
     changes: dict[str, Any] = {
-        key: getattr(known, key) for key in ("n_trials", "workers", "threads", "storage", "study")
+        key: getattr(known, key) for key in ("n_trials", "workers", "storage", "study")
     }
     for pair in known.set:
         key, equals, value = pair.partition("=")

@@ -18,8 +18,8 @@ def run(arguments: Sequence[str]) -> int:
         SweepFailed: it stopped early, or none of its trials is complete.
     """
     given = run_arguments(arguments)
-    sweep = read_sweep(given.config, **given.changes)
-    threads = threads_per_worker(sweep.threads, sweep.workers)
+    sweep = read_sweep(given.config, given.changes)
+    threads = threads_per_worker(given.threads, sweep.workers)
     if given.dry_run:
         from atft.search.workers.dry_run import dry_run
 

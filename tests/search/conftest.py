@@ -10,7 +10,7 @@ import optuna
 import pytest
 import yaml
 
-from atft.search.question.identity import Identity
+from atft.search.question.frozen import Identity
 from atft.search.question.options import SweepOptions, read_sweep, sweep_of
 from atft.search.study.study import open_study
 
@@ -77,10 +77,10 @@ def _study(
     import optuna
     from optuna.trial import TrialState, create_trial
 
-    from atft.search.question.space import distributions, read_space
+    from atft.search.question.space import check_space, distribution
     from atft.search.study.owner import this_process
 
-    kinds = distributions(read_space(SPACE))
+    kinds = {key: distribution(dimension) for key, dimension in check_space(SPACE).items()}
     study = optuna.create_study(study_name=name, direction=direction, storage=storage)
     study.set_user_attr("study_id", "0123456789abcdef")
     wanted: list[tuple[TrialState, float | None, dict[str, Any]]] = [

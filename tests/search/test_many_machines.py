@@ -186,11 +186,13 @@ def test_two_machines_share_a_budget_over_the_grpc_proxy(
 
 
 def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_period(
-    postgres: Postgres, toy_sweep: Make, toy_study: Open
+    postgres: Postgres, toy_sweep: Make, toy_study: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from atft.search.study.reconcile import reconcile
 
-    sweep = toy_sweep(storage=postgres.url, heartbeat_seconds=1, grace_seconds=2)
+    monkeypatch.setattr("atft.search.study.study.HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr("atft.search.study.study.GRACE_SECONDS", 2)
+    sweep = toy_sweep(storage=postgres.url)
     study = toy_study(sweep)
     with pytest.warns(UserWarning, match="Heartbeat of storage"):
         trial = study.ask()

@@ -49,7 +49,7 @@ def test_one_command_runs_a_sweep_and_the_same_command_again_only_tells_of_it(
 
 
 def test_a_sweep_that_changed_is_refused_with_the_difference(sweep: tuple[Path, SweepOptions]) -> None:
-    refused = door("--config", sweep[0], "--set", "direction=minimize")
+    refused = door("--config", sweep[0], "--set", "metric=train/loss")
     assert refused.returncode == 2
     assert "direction: 'maximize' -> 'minimize'" in refused.stderr
     assert refused.stderr.strip().splitlines()[-1].startswith("atft: error: study small: ")

@@ -1,26 +1,128 @@
-"""The base config of a study, frozen when the study is made: ``<root>/<study>/base.yaml``, a copy of its text.
+"""The question of a study, frozen when the study is made: what its values depend on, and its own base config.
 
-All trials of a study must train one question, and the file that the sweep names may be edited while the sweep runs.
-So workers compose their trials from the copy, and each trial compares it with the digest in the study's attributes.
-Several machines that share no disk each keep a copy, made from a file of the same content.
+Values of one study are compared with one another, so all trials must train one question: the same space, metric
+and direction, the same configuration but for the point, the same data. Optuna would accept most changes without a
+word. What only moves the place, the speed or the length of the search may change between two starts: n_trials,
+workers, sampler, pruner, retries, time limits, points to enqueue, storage, root.
+
+The file that the sweep names as its base may be edited while the sweep runs. So workers compose their trials from
+a copy of its text, ``<root>/<study>/base.yaml``, and each trial compares it with the digest in the study's
+attributes. Several machines that share no disk each keep a copy, made from a file of the same content.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.data.fingerprint import source_fingerprint
 from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
-from atft.yaml_text import mapping_of, read_mapping
+from atft.yaml_text import flat_keys, mapping_of, read_mapping
 
 if TYPE_CHECKING:
     import optuna
 
-DIGEST = "base_digest"
+BASE_DIGEST = "base_digest"
 """The study's attribute: digest of the base config's keys and values, whatever its comments and layout."""
+PLACES = (
+    *("name", "threads", "ckpt_path", "config", "model.features", "data.panel", "data.cache.dir"),
+    *("trainer.default_root_dir", "trainer.accelerator", "trainer.devices", "trainer.num_nodes"),
+    *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
+    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.loader.prefetch_factor"),
+    *("data.loader.persistent_workers", "data.loader.pin_memory", "data.loader.multiprocessing_context"),
+    "data.loader.worker_threads",
+)
+"""Keys of a training config, and blocks of them, that say where and how fast, not what. The panel is the data."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a study's values depend on."""
+
+    facts: dict[str, Any]
+    """Dotted key -> plain value: space, metric, direction, folds and the configuration of every trial."""
+    data_digest: str
+    """Sixteen hexadecimal digits that change with the panel."""
+
+    @property
+    def config_digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any fact."""
+        return json_digest(self.facts)
+
+
+def identify(sweep: SweepOptions) -> Identity:
+    """The identity of a sweep's study; resolves its configuration and looks at the panel's files, reads no row.
+
+    Raises:
+        InputError: the base config, a fixed value or the panel is not accepted.
+    """
+    import yaml
+
+    from atft.commands.train import build
+    from atft.search.question.config import trial_config
+
+    cli = build("fit", trial_config(sweep, {}))
+    facts: dict[str, Any] = {
+        f"config: {key}": value
+        for key, value in sorted(flat_keys(yaml.safe_load(cli.config_text)).items())
+        if _inside(key, ("data.panel.schema",)) or not _inside(key, (*PLACES, *sweep.space))
+    }
+    facts |= {f"space: {key}": dimension for key, dimension in sweep.space.items()}
+    facts |= {"metric": sweep.metric, "direction": sweep.direction, "folds": sweep.folds}
+    return Identity(facts, data_digest(cli.datamodule.panel))
+
+
+def _inside(key: str, blocks: tuple[str, ...]) -> bool:
+    return any(key == block or key.startswith(f"{block}.") for block in blocks)
+
+
+def data_digest(panel: Any) -> str:
+    """Digest of a panel (`atft.tasks.day_data.PanelOptions`): its files, or the options of a simulated market."""
+    from atft.market.options import market_digest
+    from atft.panel import panel_files
+
+    if panel.simulate is not None:
+        return str(market_digest(panel.simulate))
+    return json_digest(source_fingerprint(panel_files(str(panel.path))))
+
+
+def differences(was: Identity, now: Identity) -> list[str]:
+    """Lines ``key: was -> is``, one for each fact that differs."""
+
+    def shown(identity: Identity, key: str) -> str:
+        return repr(identity.facts[key]) if key in identity.facts else "absent"
+
+    lines = [
+        f"{key}: {shown(was, key)} -> {shown(now, key)}"
+        for key in {**was.facts, **now.facts}
+        if was.facts.get(key) != now.facts.get(key) or (key in was.facts) != (key in now.facts)
+    ]
+    if was.data_digest != now.data_digest:
+        lines.append(f"data: {was.data_digest} -> {now.data_digest}")
+    return lines
+
+
+def check_same(study: str, was: Identity, now: Identity) -> None:
+    """Check that a sweep asks the question that its study was made for.
+
+    Raises:
+        InputError: anything differs. Its ``__notes__`` are one line for each difference.
+    """
+    lines = differences(was, now)
+    if not lines:
+        return
+    error = InputError(
+        f"study {study}: {len(lines)} thing{'s' * (len(lines) > 1)} that its values depend on changed "
+        f"({lines[0]}{', ...' if len(lines) > 1 else ''}); change back, or give the sweep another study name"
+    )
+    for line in lines:
+        error.add_note(line)
+    raise error
+
+
+# -- the base config
 
 
 def base_file(sweep: SweepOptions) -> Path:
@@ -38,17 +140,17 @@ def freeze(sweep: SweepOptions, study: "optuna.Study") -> SweepOptions:
     Raises:
         InputError: the base config is not the one that the study was made with, and there is no copy of that here.
     """
-    path, digest = base_file(sweep), study.user_attrs.get(DIGEST)
+    path, digest = base_file(sweep), study.user_attrs.get(BASE_DIGEST)
     if digest is None or not path.is_file():
         text = Path(sweep.base).read_text(encoding="utf-8")
-        now = digest_of(mapping_of(text, sweep.base))
+        now = json_digest(mapping_of(text, sweep.base))
         if digest not in (None, now):
             raise InputError(
                 f"{sweep.base}: changed since study {sweep.study} was made; restore it, or copy {path} from the "
                 f"machine that made the study"
             )
         publish_text(path, text)
-        study.set_user_attr(DIGEST, now)
+        study.set_user_attr(BASE_DIGEST, now)
     return frozen(sweep)
 
 
@@ -61,39 +163,35 @@ def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
     """Check that a trial is about to be composed from what the study was made with.
 
     Raises:
-        InputError: the file that the sweep's ``base`` names holds something else.
+        InputError: the file that the sweep's ``base`` names has another content.
     """
-    digest = study.user_attrs.get(DIGEST)
-    if digest is not None and digest_of(read_mapping(Path(sweep.base))) != digest:
+    digest = study.user_attrs.get(BASE_DIGEST)
+    if digest is not None and json_digest(read_mapping(Path(sweep.base))) != digest:
         raise InputError(f"{sweep.base}: edited since study {sweep.study} was made; restore it")
 
 
-def digest_of(base: Mapping[str, Any]) -> str:
-    """Digest of a base config's keys and values."""
-    return json_digest(base)
-
-
 class BaseWatch:
-    """Notices that the base config on the disk is no longer the one that a running sweep trains.
+    """Notice that the base config on the disk is no longer the one that a running sweep trains.
 
     Args:
         sweep: names the base config on the disk.
-        study: keeps the digest of the frozen one.
+        study: has the digest of the frozen one.
     """
 
     def __init__(self, sweep: SweepOptions, study: "optuna.Study") -> None:
         self._path, self._copy = Path(sweep.base), base_file(sweep)
-        self._digest = study.user_attrs.get(DIGEST)
-        self._seen: int | None = None
+        self._digest = study.user_attrs.get(BASE_DIGEST)
+        self._checked: int | None = None
+        """Time of the last change that was looked at, in nanoseconds."""
 
     def line(self) -> str | None:
-        """What to tell the user, once; None while there is nothing to tell, and after that."""
+        """A warning, once; None while there is nothing to warn of, and after that."""
         try:
-            written = self._path.stat().st_mtime_ns
-            if self._digest is None or written == self._seen:
+            changed = self._path.stat().st_mtime_ns
+            if self._digest is None or changed == self._checked:
                 return None
-            self._seen = written
-            same = digest_of(read_mapping(self._path)) == self._digest
+            self._checked = changed
+            same = json_digest(read_mapping(self._path)) == self._digest
         except (OSError, InputError):
             same = False  # gone, or half written
         if same:

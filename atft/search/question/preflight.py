@@ -6,25 +6,24 @@ does not allow is left out and counted.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from atft.errors import InputError, nearest
+from atft.errors import InputError, nearest, one_line
 from atft.progress import track
-from atft.search.question.config import check_keys, trial_config
-from atft.search.question.dimension import Categorical
+from atft.search.question.config import trial_config
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Point, corners, random_points
+from atft.search.question.space import Point, class_choices, corners, ends, random_points
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
-SECONDS = 60.0
-CORNERS, RANDOM_POINTS = 64, 100
+MAX_SECONDS = 60.0
+MAX_CORNERS, RANDOM_POINTS = 64, 100
 
 
 class Checked(NamedTuple):
-    """What a preflight looked at."""
+    """How much of the space a preflight has tried."""
 
     corners: int
     corners_planned: int
@@ -40,7 +39,7 @@ class Checked(NamedTuple):
         return f"preflight: every key does something; {points} points inside build and step ({self.seconds:.0f} s)"
 
 
-def preflight(sweep: SweepOptions, seconds: float = SECONDS) -> Checked:
+def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> Checked:
     """Check a sweep against its base config; see the module.
 
     Args:
@@ -55,24 +54,25 @@ def preflight(sweep: SweepOptions, seconds: float = SECONDS) -> Checked:
 
     start = time.monotonic()
     reference = build("fit", {**trial_config(sweep, {}), "checkpoint": {}})
-    known = reference.model.logged_names()
-    if sweep.metric not in known:
-        raise InputError(f"metric: no epoch logs {sweep.metric!r}{nearest(sweep.metric, known)}")
-    check_keys(sweep)
-    refuse_idle_keys(sweep, reference)
-    edges, inside = corners(sweep.space, CORNERS), random_points(sweep.space, RANDOM_POINTS)
+    logged = reference.model.logged_names()
+    if sweep.metric not in logged:
+        raise InputError(f"metric: no epoch logs {sweep.metric!r}{nearest(sweep.metric, logged)}")
+    check_effects(sweep, reference)
+    edges, inside = corners(sweep.space, MAX_CORNERS), random_points(sweep.space, RANDOM_POINTS)
     points = [*sweep.enqueue, *edges, *inside]
-    done = 0
-    for point in track(_until(start + seconds, points), "preflight", total=len(points)):
+    tried = 0
+    for point in track(points, "preflight", total=len(points)):
+        if time.monotonic() > start + seconds:
+            break
         try_point(sweep, point, reference)
-        done += 1
-    done = max(0, done - len(sweep.enqueue))
-    at_edges = min(done, len(edges))
-    return Checked(at_edges, len(edges), done - at_edges, len(inside), time.monotonic() - start)
+        tried += 1
+    tried = max(0, tried - len(sweep.enqueue))
+    at_edges = min(tried, len(edges))
+    return Checked(at_edges, len(edges), tried - at_edges, len(inside), time.monotonic() - start)
 
 
-def refuse_idle_keys(sweep: SweepOptions, reference: "RankingCLI") -> None:
-    """Refuse a key of the space that makes no difference to what is built and trained.
+def check_effects(sweep: SweepOptions, reference: "RankingCLI") -> None:
+    """Check that each key of the space makes a difference to what is built and trained.
 
     Its values are compared with all other keys at the base's values; where the space chooses between blocks
     or classes, under each of them too, since an argument may belong to one.
@@ -82,24 +82,39 @@ def refuse_idle_keys(sweep: SweepOptions, reference: "RankingCLI") -> None:
         reference: its base configuration, built.
 
     Raises:
-        InputError: the first such key.
+        InputError: the first key that makes none.
     """
-    contexts: list[Point] = [{}]
-    for key, held in sweep.space.items():
-        if isinstance(held, Categorical) and (isinstance(held.choices, dict) or key.endswith("class_path")):
-            contexts += [{key: choice} for choice in held.choices]
-    for key, held in sweep.space.items():
-        among = [c for c in contexts if key not in c]
-        compared = [_compare(sweep, [{**c, key: value} for value in held.ends], reference) for c in among]
+    contexts: list[Point] = [{}, *class_choices(sweep.space)]
+    for key, dimension in sweep.space.items():
+        edges = ends(dimension)
+        among = [context for context in contexts if key not in context]
+        compared = [_compare(sweep, [{**c, key: value} for value in edges], reference) for c in among]
         if "alike" in compared and "differ" not in compared:
             raise InputError(
                 f"space: {key} changes nothing that is built or trained, whatever its value (compared: "
-                f"{', '.join(str(e) for e in held.ends)}); take it out, or switch on what it belongs to"
+                f"{', '.join(str(e) for e in edges)}); take it out, or switch on what it belongs to"
             )
 
 
+def _compare(
+    sweep: SweepOptions, points: Sequence[Point], reference: "RankingCLI"
+) -> Literal["alike", "differ", "unknown"]:
+    """Whether any two of the points train something else; unknown where fewer than two can be built."""
+    from atft.search.question.probe import evidence, rebuild
+
+    evidences = []
+    for point in points:
+        try:
+            evidences.append(evidence(rebuild(reference, trial_config(sweep, point))))
+        except (InputError, RuntimeError, ValueError):
+            continue  # a point that cannot be trained is named when the corners are tried
+        if evidences[-1] != evidences[0]:
+            return "differ"
+    return "alike" if len(evidences) > 1 else "unknown"
+
+
 def try_point(sweep: SweepOptions, point: Point, reference: "RankingCLI") -> None:
-    """Build a point and take one step on noise, where the trial would run.
+    """Build a point and take one step on noise, on the device that the trial would use.
 
     Raises:
         InputError: it does not build or step; the message names the point.
@@ -109,33 +124,7 @@ def try_point(sweep: SweepOptions, point: Point, reference: "RankingCLI") -> Non
     try:
         one_step(rebuild(reference, trial_config(sweep, point)), reference.trainer.strategy.root_device)
     except (InputError, RuntimeError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"space: a point cannot be trained ({_written(point)}): {said}") from error
-
-
-def _compare(
-    sweep: SweepOptions, points: Sequence[Point], reference: "RankingCLI"
-) -> Literal["alike", "differ", "refused"]:
-    """Whether any two of the points train something else; refused where fewer than two are accepted."""
-    from atft.search.question.probe import evidence, rebuild
-
-    seen = []
-    for point in points:
-        try:
-            seen.append(evidence(rebuild(reference, trial_config(sweep, point))))
-        except (InputError, RuntimeError, ValueError):
-            continue  # a point that cannot be trained is named when the corners are tried
-        if seen[-1] != seen[0]:
-            return "differ"
-    return "alike" if len(seen) > 1 else "refused"
-
-
-def _until(stop: float, points: Sequence[Point]) -> Iterator[Point]:
-    for point in points:
-        if time.monotonic() > stop:
-            return
-        yield point
-
-
-def _written(point: Point) -> str:
-    return ", ".join(f"{key}={value}" for key, value in point.items())
+        values = ", ".join(f"{key}={value}" for key, value in point.items())
+        raise InputError(
+            f"space: a point cannot be trained ({values}): {one_line(error, most=400)}"
+        ) from error

@@ -1,87 +1,237 @@
-"""The search space: a dimension for each dotted key of the base config, and the points in it.
+"""The search space: the values that each dotted key of the base config may take, and points of it.
 
-Optuna itself is imported only where a study is at hand, so that reading a sweep stays quick.
+A dimension stays as the sweep's YAML writes it, ``{type: float, low: 1e-5, high: 1e-3, log: true}``, with its
+defaults filled in: a study's identity is made of that. Optuna draws from its `distribution`. Points hold plain
+numbers and words, so that reports read well; a choice that stands for a block of configuration is stored by its
+name, and `setting` looks the block up.
 """
 
 import math
 import random
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Any
 
-from atft.errors import InputError, nearest
-from atft.search.question.dimension import (
-    Categorical,
-    Dimension,
-    Float,
-    Integer,
-    Scalar,
-    describe,
-    plain_dimension,
-    read_dimension,
+from optuna import Trial
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
 )
 
-if TYPE_CHECKING:
-    from optuna import Trial
-    from optuna.distributions import BaseDistribution
+from atft.errors import InputError, nearest
 
-Point = dict[str, Scalar]
-"""Dotted key -> value, as Optuna stores it."""
+Scalar = bool | int | float | str | None
+Point = dict[str, Any]
+"""Dotted key -> `Scalar`, as Optuna stores it."""
+Dimension = dict[str, Any]
+"""``type``, and ``low``, ``high``, ``log``, ``step`` or ``choices``."""
 Space = dict[str, Dimension]
 
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "float": {"low": ..., "high": ..., "log": False, "step": None},
+    "int": {"low": ..., "high": ..., "log": False, "step": 1},
+    "categorical": {"choices": ...},
+}
+"""Type of a dimension -> its options; one without a default is an ellipsis."""
+FORM = "{type: float, low: 1e-5, high: 1e-3, log: true} or {type: categorical, choices: [...]}"
 
-def read_space(given: Mapping[str, Any]) -> Space:
-    """Type the ``space`` of a sweep's YAML: ``dotted.key: {type, low, high, log, step, choices}``.
+
+def check_space(space: Mapping[str, Any]) -> Space:
+    """Check the ``space`` of a sweep's YAML; return it with every default filled in.
 
     Raises:
         InputError: a dimension that cannot be drawn from; the message starts with its key.
     """
-    if not given:
+    if not space:
         raise InputError("space is empty; name at least one key to search")
-    return {str(key): read_dimension(f"space: {key}", held) for key, held in given.items()}
+    return {key: _check_dimension(f"space: {key}", written) for key, written in space.items()}
 
 
-def plain_space(space: Space) -> dict[str, dict[str, Any]]:
-    """The space as it stands in YAML: what `read_space` reads."""
-    return {key: plain_dimension(held) for key, held in space.items()}
+def _check_dimension(name: str, written: Any) -> Dimension:
+    if not isinstance(written, Mapping):
+        raise InputError(f"{name}: a dimension is written {FORM}, got {written!r:.60}")
+    kind = written.get("type")
+    if not isinstance(kind, str) or kind not in DEFAULTS:
+        raise InputError(f"{name}: type must be float, int or categorical, got {kind!r:.60}; write {FORM}")
+    for key in written:
+        if key != "type" and key not in DEFAULTS[kind]:
+            raise InputError(f"{name}: {kind} has no {key!r:.60}{nearest(str(key), DEFAULTS[kind])}")
+    # A step of null is the default one.
+    options = {key: value for key, value in written.items() if key != "step" or value is not None}
+    dimension = {"type": kind, **DEFAULTS[kind], **options}
+    if ... in dimension.values():
+        needed = [key for key, value in DEFAULTS[kind].items() if value is ...]
+        raise InputError(f"{name}: {kind} needs {' and '.join(needed)}")
+    if kind == "categorical":
+        _check_choices(name, dimension["choices"])
+    else:
+        _check_range(name, dimension)
+    return dimension
 
 
-def distributions(space: Space) -> dict[str, "BaseDistribution"]:
-    """Optuna's objects by key."""
-    return {key: held.distribution() for key, held in space.items()}
+def _check_choices(name: str, choices: Any) -> None:
+    if not isinstance(choices, list | dict):
+        raise InputError(f"{name}: choices must be a list, or names with their blocks, got {choices!r:.60}")
+    for number, choice in enumerate(choices):
+        if not isinstance(choice, Scalar):
+            raise InputError(
+                f"{name}: a choice is a number, a word, true, false or null, got {choice!r:.60}; "
+                "give blocks of configuration a name, as choices: {name: block}"
+            )
+        if choice in list(choices)[:number]:
+            raise InputError(f"{name}: the choice {choice!r} is given twice")
+    if len(choices) < 2:
+        raise InputError(f"{name}: choices must be at least 2, got {list(choices)}; else move it to fixed")
 
 
-def suggest(trial: "Trial", space: Space) -> Point:
+def _check_range(name: str, dimension: Dimension) -> None:
+    whole = dimension["type"] == "int"
+    for key in ("low", "high", "step"):
+        value = dimension[key]
+        if not (value is None and key == "step") and not _is_number(value, whole):
+            word = "whole number" if whole else "number"
+            raise InputError(f"{name}: {key} must be a {word}, got {value!r:.60}")
+    low, high, log = dimension["low"], dimension["high"], dimension["log"]
+    step = None if whole and dimension["step"] == 1 else dimension["step"]
+    if not isinstance(log, bool):
+        raise InputError(f"{name}: log must be true or false, got {log!r:.60}")
+    if not low < high:
+        raise InputError(f"{name}: low must be below high, got {low:g} and {high:g}")
+    if log and low <= 0:
+        raise InputError(f"{name}: log needs low above 0, got {low:g}")
+    if step is None:
+        return
+    if log:
+        raise InputError(f"{name}: log and step exclude one another; keep one")
+    if step <= 0:
+        raise InputError(f"{name}: step must be above 0, got {step:g}")
+    # Optuna would move high down to the last whole step.
+    steps = (high - low) / step
+    if not math.isfinite(steps) or abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+        raise InputError(f"{name}: {low:g} to {high:g} is no whole number of steps of {step:g}; move high")
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    kinds = int if whole else int | float
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# -- one dimension
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """What Optuna draws from."""
+    kind = {"float": FloatDistribution, "int": IntDistribution}.get(
+        dimension["type"], CategoricalDistribution
+    )
+    return kind(**_options(dimension))
+
+
+def _options(dimension: Dimension) -> dict[str, Any]:
+    """Arguments of Optuna's distribution."""
+    if "choices" in dimension:
+        return {"choices": list(dimension["choices"])}
+    return {key: value for key, value in dimension.items() if key != "type"}
+
+
+def ends(dimension: Dimension) -> list[Scalar]:
+    """The values at the edge of a dimension: every choice, for there is no order among them."""
+    return list(dimension["choices"]) if "choices" in dimension else [dimension["low"], dimension["high"]]
+
+
+def values(dimension: Dimension) -> list[Scalar] | None:
+    """All values in order, or None where there are too many to count."""
+    if "choices" in dimension:
+        return list(dimension["choices"])
+    low, high, step = dimension["low"], dimension["high"], dimension["step"]
+    if dimension["type"] == "int":
+        return list(range(low, high + 1, step))
+    if step is None:
+        return None
+    return [float(min(high, low + i * step)) for i in range(round((high - low) / step) + 1)]
+
+
+def draw(dimension: Dimension, rng: random.Random) -> Scalar:
+    """One value at random: evenly, or evenly in its logarithm."""
+    if dimension.get("log"):
+        low, high = dimension["low"], dimension["high"]
+        value: float = min(high, max(low, math.exp(rng.uniform(math.log(low), math.log(high)))))
+        return round(value) if dimension["type"] == "int" else value
+    every = values(dimension)
+    return rng.uniform(dimension["low"], dimension["high"]) if every is None else rng.choice(every)
+
+
+def contains(dimension: Dimension, value: Any) -> bool:
+    """Whether a value is in a dimension; 1 and true are two things."""
+    if "choices" in dimension:
+        same_kind = [c for c in dimension["choices"] if isinstance(c, bool) == isinstance(value, bool)]
+        return value in same_kind
+    low, high, step = dimension["low"], dimension["high"], dimension["step"]
+    if not _is_number(value, dimension["type"] == "int") or not low <= value <= high:
+        return False
+    steps: float = (value - low) / step if step else 0.0
+    return abs(steps - round(steps)) < 1e-6
+
+
+def setting(dimension: Dimension, value: Scalar) -> Any:
+    """What the configuration gets for a point's value: the block of a name; 0.3 and not 0.30000000000000004."""
+    if isinstance(dimension.get("choices"), dict):
+        return dimension["choices"][value]
+    return float(f"{value:.12g}") if dimension["type"] == "float" and dimension["step"] else value
+
+
+def in_words(dimension: Dimension) -> str:
+    """The values of a dimension, for messages."""
+    if "choices" in dimension:
+        return f"{list(dimension['choices'])}"
+    step = f" in steps of {dimension['step']:g}" if dimension["step"] not in (None, 1) else ""
+    return f"[{dimension['low']:g}, {dimension['high']:g}]{step}"
+
+
+# -- points
+
+
+def suggest(trial: Trial, space: Space) -> Point:
     """Ask the study's sampler for a point."""
-    point: Point = {}
-    for key, held in space.items():
-        match held:
-            case Float():
-                point[key] = trial.suggest_float(
-                    name=key, low=float(held.low), high=float(held.high), log=held.log, step=held.step
-                )
-            case Integer():
-                point[key] = trial.suggest_int(
-                    name=key, low=held.low, high=held.high, log=held.log, step=held.step
-                )
-            case Categorical():
-                point[key] = trial.suggest_categorical(name=key, choices=list(held.choices))
-    return point
+    ask: dict[str, Callable[..., Any]] = {
+        "float": trial.suggest_float,
+        "int": trial.suggest_int,
+        "categorical": trial.suggest_categorical,
+    }
+    return {key: ask[dim["type"]](name=key, **_options(dim)) for key, dim in space.items()}
+
+
+def check_point(space: Space, point: Any, name: str) -> None:
+    """Check that a point names keys of the space and that its values are inside.
+
+    Raises:
+        InputError: the message starts with ``name``.
+    """
+    if not isinstance(point, Mapping):
+        raise InputError(f"{name} must be a mapping of keys of space, got {point!r:.60}")
+    for key, value in point.items():
+        if key not in space:
+            raise InputError(f"{name}: no key {key!r:.60} in space{nearest(key, space)}")
+        if not contains(space[key], value):
+            raise InputError(f"{name}: {key} must lie in {in_words(space[key])}, got {value!r:.60}")
 
 
 def in_order(point: Point, space: Space) -> Point:
-    """A point's values in the order of the space: a storage gives them back in any."""
+    """A point's values in the order of the space: a storage returns them in any."""
     return {key: point[key] for key in space if key in point}
 
 
 def grid_size(space: Space) -> int | None:
     """How many points a grid over the space has; None where a dimension has no steps."""
-    counts = [held.values for held in space.values()]
-    return None if any(c is None for c in counts) else math.prod(len(c or []) for c in counts)
+    counts = [len(values(dimension) or []) for dimension in space.values()]
+    return math.prod(counts) or None
 
 
-def grid_point(space: Space, place: int) -> Point:
-    """The point at a place of the grid, the last key changing fastest."""
-    return _at({key: held.values or [] for key, held in space.items()}, place)
+def grid(space: Space) -> list[Point]:
+    """All points of a space whose dimensions have steps or choices, the last key changing fastest."""
+    return _product({key: values(dimension) or [] for key, dimension in space.items()})
 
 
 def corners(space: Space, most: int = 64) -> list[Point]:
@@ -90,42 +240,34 @@ def corners(space: Space, most: int = 64) -> list[Point]:
     Where there are more than ``most``, each end of each dimension still occurs at least once (as long as
     ``most`` is not below the number of choices), and the rest is drawn with a fixed seed.
     """
-    ends = {key: held.ends for key, held in space.items()}
-    total = math.prod(len(e) for e in ends.values())
-    if total <= most:
-        return [_at(ends, place) for place in range(total)]
-    longest = max(len(e) for e in ends.values())
-    found: list[Point] = [{key: e[i % len(e)] for key, e in ends.items()} for i in range(min(longest, most))]
+    edges = {key: ends(dimension) for key, dimension in space.items()}
+    if math.prod(len(e) for e in edges.values()) <= most:
+        return _product(edges)
+    longest = max(len(e) for e in edges.values())
+    points: list[Point] = [{k: e[i % len(e)] for k, e in edges.items()} for i in range(min(longest, most))]
     rng = random.Random(0)
-    while len(found) < most:
-        point: Point = {key: rng.choice(e) for key, e in ends.items()}
-        if point not in found:
-            found.append(point)
-    return found
+    while len(points) < most:
+        point: Point = {key: rng.choice(e) for key, e in edges.items()}
+        if point not in points:
+            points.append(point)
+    return points
 
 
 def random_points(space: Space, count: int, seed: int = 0) -> list[Point]:
     """Points drawn from the whole space, each dimension by itself."""
     rng = random.Random(seed)
-    return [{key: held.draw(rng) for key, held in space.items()} for _ in range(count)]
+    return [{key: draw(dimension, rng) for key, dimension in space.items()} for _ in range(count)]
 
 
-def check_point(space: Space, point: Mapping[str, Any], name: str) -> None:
-    """Refuse a point that names an unknown key or lies outside of the space.
-
-    Raises:
-        InputError: the message starts with ``name``.
-    """
-    for key, value in point.items():
-        if key not in space:
-            raise InputError(f"{name}: no key {key!r:.60} in space{nearest(key, space)}")
-        if not space[key].holds(value):
-            raise InputError(f"{name}: {key} must lie in {describe(space[key])}, got {value!r:.60}")
+def class_choices(space: Space) -> list[Point]:
+    """Points of one key, for each choice between blocks of configuration or between classes."""
+    return [
+        {key: choice}
+        for key, dimension in space.items()
+        if isinstance(dimension.get("choices"), dict) or key.endswith("class_path")
+        for choice in ends(dimension)
+    ]
 
 
-def _at(values: Mapping[str, Sequence[Scalar]], place: int) -> Point:
-    point: Point = {}
-    for key in reversed(list(values)):
-        place, digit = divmod(place, len(values[key]))
-        point[key] = values[key][digit]
-    return {key: point[key] for key in values}
+def _product(by_key: Mapping[str, Iterable[Scalar]]) -> list[Point]:
+    return [dict(zip(by_key, combination, strict=True)) for combination in product(*by_key.values())]

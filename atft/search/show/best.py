@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
     from atft.search.study.study import open_study
 
     changes = {"storage": given.storage} if given.storage else {}
-    sweep = read_sweep(given.config, **changes)
+    sweep = read_sweep(given.config, changes)
     seen = overview(open_study(sweep, create=False), sweep)
     console = Console(highlight=False)
     if seen.best_number is None:

@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
     from atft.search.study.study import open_storage, open_study
 
     changes = {"storage": given.storage} if given.storage else {}
-    sweep = read_sweep(given.config, **changes)
+    sweep = read_sweep(given.config, changes)
     open_study(sweep, create=False)  # says so where there is none
     refuse_taken(given.port)
     from optuna_dashboard import run_server

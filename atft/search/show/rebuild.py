@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from atft.search.question.identity import Identity
+    from atft.search.question.frozen import Identity
 
 STATES = {"complete": "COMPLETE", "pruned": "PRUNED"}
 """Outcomes of ``trial.json`` that are kept; a trial of any other has no value and becomes FAIL."""
@@ -36,13 +36,13 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     from rich.console import Console
 
-    from atft.search.question.identity import identify
+    from atft.search.question.frozen import identify
     from atft.search.question.options import read_sweep
     from atft.search.study.files import publish_study_files
     from atft.search.study.study import describe, open_storage, study_directory
 
     changes = {"storage": given.storage} if given.storage else {}
-    sweep = read_sweep(given.config, **changes)
+    sweep = read_sweep(given.config, changes)
     held = read_trials(study_directory(sweep))
     identity = identify(sweep)
     refuse_foreign(held[0], identity, sweep.study)

@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
     from atft.search.study.study import open_study
 
     changes = {"storage": given.storage} if given.storage else {}
-    sweep = read_sweep(given.config, **changes)
+    sweep = read_sweep(given.config, changes)
     study = open_study(sweep, create=False)
     seen = overview(study, sweep)
     path = given.out or seen.directory / "report.html"

@@ -23,6 +23,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.study.budget import due_for_retry, point_of, retry_attributes, slots_left
 from atft.search.study.outcome import Outcome, is_surplus
 from atft.search.study.owner import Owner, is_gone
+from atft.search.study.study import GRACE_SECONDS
 
 UNOWNED_SECONDS = 15
 """A trial is owned milliseconds after it was begun; one that is still nobody's after this long was orphaned."""
@@ -33,7 +34,7 @@ def unowned_seconds(sweep: SweepOptions) -> float:
 
     The clocks of several machines differ: where the storage is shared, the grace period is waited for.
     """
-    return UNOWNED_SECONDS if sweep.storage is None else max(UNOWNED_SECONDS, sweep.grace_seconds)
+    return UNOWNED_SECONDS if sweep.storage is None else max(UNOWNED_SECONDS, GRACE_SECONDS)
 
 
 class Reconciled(NamedTuple):

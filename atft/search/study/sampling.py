@@ -21,8 +21,11 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Point, Space, distributions, grid_point, grid_size
+from atft.search.question.space import Point, Space, distribution, draw, grid
 from atft.search.study.budget import point_of
+
+PATIENCE_EPOCHS = 3
+"""Epochs without a better value of a trial's own that the patient pruner waits."""
 
 
 def make_sampler(sweep: SweepOptions, trials: int = 0, worker: int = 0) -> optuna.samplers.BaseSampler:
@@ -51,7 +54,8 @@ def make_pruner(sweep: SweepOptions) -> optuna.pruners.BasePruner:
     """Build the pruner. Steps count from 0: a trial reports step f - 1 once its f-th epoch is done."""
     options = sweep.pruner
     floor, steps = options.floor_epochs, sweep.folds or sweep.limits.epochs
-    median = optuna.pruners.MedianPruner(n_startup_trials=options.startup_trials, n_warmup_steps=floor - 1)
+    judged_from = sweep.sampler.startup_trials // 2
+    median = optuna.pruners.MedianPruner(n_startup_trials=judged_from, n_warmup_steps=floor - 1)
     match options.name:
         case "median":
             return median
@@ -64,7 +68,7 @@ def make_pruner(sweep: SweepOptions) -> optuna.pruners.BasePruner:
             with warnings.catch_warnings():
                 # Experimental in name, unchanged since 2.8.
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                return optuna.pruners.PatientPruner(median, patience=options.patience)
+                return optuna.pruners.PatientPruner(median, patience=PATIENCE_EPOCHS)
         case "none":
             return optuna.pruners.NopPruner()
 
@@ -88,7 +92,7 @@ class Grid(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """All keys are drawn together."""
-        return distributions(self.space)
+        return {key: distribution(dimension) for key, dimension in self.space.items()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
@@ -99,10 +103,9 @@ class Grid(optuna.samplers.BaseSampler):
             for t in study.get_trials(deepcopy=False)
             if t.number != trial.number and t.state != TrialState.FAIL
         ]
-        places = list(range(grid_size(self.space) or 0))
-        self.rng.shuffle(places)
+        points = grid(self.space)
+        self.rng.shuffle(points)
         given = point_of(trial)
-        points = [grid_point(self.space, place) for place in places]
         points = [p for p in points if all(p[key] == value for key, value in given.items())] or points
         return next((p for p in points if p not in others), points[0])
 
@@ -110,7 +113,7 @@ class Grid(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """A key that the trial's enqueued point leaves out."""
-        return self.space[param_name].draw(self.rng)
+        return draw(self.space[param_name], self.rng)
 
 
 def _stream(sweep: SweepOptions, trials: int, worker: int) -> int:

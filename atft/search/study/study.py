@@ -13,7 +13,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,11 @@ from atft.search.question.options import SweepOptions
 if TYPE_CHECKING:
     import optuna
 
-    from atft.search.question.identity import Identity
+    from atft.search.question.frozen import Identity
 
 LOCK_SECONDS = 60
+HEARTBEAT_SECONDS, GRACE_SECONDS = 60, 120
+"""Between two heartbeats that a worker writes to a database; and without one, after which its trial has crashed."""
 ATTEMPTS = 5
 
 
@@ -51,7 +53,7 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
     """Connect to the storage.
 
     Args:
-        sweep: its storage, heartbeat and grace period.
+        sweep: its storage.
         create: make the file of an sqlite database that is not there.
 
     Raises:
@@ -80,8 +82,8 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "optuna.storages.B
                 storage = optuna.storages.RDBStorage(
                     url=url,
                     engine_kwargs=options,
-                    heartbeat_interval=sweep.heartbeat_seconds,
-                    grace_period=sweep.grace_seconds,
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=GRACE_SECONDS,
                 )
             break
         except ImportError as error:
@@ -142,7 +144,7 @@ def open_study(
     from atft.search.study.sampling import enqueue_points, make_pruner, make_sampler
 
     if create and identity is None:
-        from atft.search.question.identity import identify
+        from atft.search.question.frozen import identify
 
         identity = identify(sweep)
     storage = open_storage(sweep, create)
@@ -169,7 +171,7 @@ def open_study(
 
 
 def _take_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -> None:
-    from atft.search.question.identity import of_plain, refuse_changed
+    from atft.search.question.frozen import Identity, check_same
 
     held = study.user_attrs
     if "study_id" not in held and study.get_trials(deepcopy=False):
@@ -178,7 +180,7 @@ def _take_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identi
         )
     if "study_id" in held:
         try:
-            refuse_changed(sweep.study, of_plain(held["identity"]), identity)
+            check_same(sweep.study, Identity(**held["identity"]), identity)
         except InputError as error:
             print("\n".join(error.__notes__), file=sys.stderr)  # noqa: T201
             raise
@@ -193,9 +195,7 @@ def describe(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -
 
     The budget, ``n_trials``, is what status and report count against: the command line may have changed it.
     """
-    from atft.search.question.identity import as_plain
-
-    study.set_user_attr("identity", as_plain(identity))
+    study.set_user_attr("identity", asdict(identity))
     study.set_user_attr("config_digest", identity.config_digest)
     study.set_user_attr("data_digest", identity.data_digest)
     # Without its storage: the URL may hold a password, and this is read from that storage.

@@ -22,7 +22,7 @@ from atft.callbacks.record.receipt import metrics_file, publish_json, read_recei
 from atft.callbacks.record.run_checkpoint import BEST, find_checkpoint
 from atft.callbacks.record.run_log import append_log
 from atft.errors import InputError
-from atft.search.question.identity import data_digest
+from atft.search.question.frozen import data_digest
 from atft.search.question.options import SweepOptions
 from atft.search.study.files import study_labels
 from atft.search.study.outcome import Outcome

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TICK_SECONDS = 0.5
+HANG_MINUTES = 30.0
+"""Without a batch for longer, a trial is ended as hung."""
 DEATHS = 3
 """Workers that end one after another without a trial making progress, before the sweep is given up."""
 ASLEEP_SECONDS = 60.0
@@ -174,11 +176,10 @@ class Supervisor:
 
     def _end_hung(self, trials: "list[FrozenTrial]") -> None:
         """Fail each trial of this machine that has made no progress for too long, and kill its process."""
-        minutes = self.sweep.limits.hang_minutes
         for trial in _living(trials):
             begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-            if time.time() - max(self._last_progress(trial), begun, self.awake) > 60 * minutes:
-                reason = f"no batch for {minutes:g} minutes; its worker was ended"
+            if time.time() - max(self._last_progress(trial), begun, self.awake) > 60 * HANG_MINUTES:
+                reason = f"no batch for {HANG_MINUTES:g} minutes; its worker was ended"
                 fail(self.study, trial, failure={"class": "hang", "reason": reason})
                 with suppress(ProcessLookupError):
                     os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)

@@ -1,20 +1,148 @@
-"""A study keeps the base config that it was made with."""
+"""A study keeps its question: which changes are seen, which are free, and the base config that it was made with."""
 
 import io
+import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from atft.errors import InputError
-from atft.search.question.frozen import BaseWatch, base_file, check_frozen, freeze
+from atft.search.question.frozen import (
+    BaseWatch,
+    Identity,
+    base_file,
+    check_frozen,
+    check_same,
+    differences,
+    freeze,
+    identify,
+)
 from atft.search.question.options import SweepOptions
 from atft.search.workers.supervisor import Supervisor
 
 Make = Callable[..., SweepOptions]
+LR = "model.optimizer.init_args.lr"
+
+
+@pytest.fixture
+def trained_base(make_panel: Callable[..., Path], tiny_config: Callable[..., Path], tmp_path: Path) -> Path:
+    return tiny_config(tmp_path, make_panel())
+
+
+def change(base: Path, key: str, value: Any) -> None:
+    held = yaml.safe_load(base.read_text())
+    *parents, last = key.split(".")
+    inside = held
+    for parent in parents:
+        inside = inside.setdefault(parent, {})
+    inside[last] = value
+    base.write_text(yaml.safe_dump(held))
+
+
+def test_an_identity_repeats_and_survives_json(trained_base: Path, make_sweep: Make) -> None:
+    one, again = identify(make_sweep()), identify(make_sweep())
+    assert one == again and differences(one, again) == []
+    held = Identity(**json.loads(json.dumps(asdict(one))))
+    assert differences(held, one) == [] and held.config_digest == one.config_digest
+
+
+FREE: dict[str, dict[str, Any]] = {
+    "more trials": {"n_trials": 9},
+    "other workers": {"workers": 3},
+    "another sampler and pruner": {"sampler": {"name": "random", "seed": 9}, "pruner": {"name": "none"}},
+    "time limits": {"limits": {"epochs": 2, "minutes": 3.0}},
+    "points to try": {"enqueue": [{LR: 0.01}]},
+    "loader processes": {"fixed": {"data.loader.num_workers": 2}},
+    "a base value of a searched key": {"base_change": (LR, 0.5)},
+    "the base's name": {"base_change": ("name", "other")},
+    "the base's own epochs": {"base_change": ("trainer.max_epochs", 99)},
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_what_moves_only_the_search_is_free(name: str, trained_base: Path, make_sweep: Make) -> None:
+    changes = dict(FREE[name])
+    before = identify(make_sweep())
+    if "base_change" in changes:
+        change(trained_base, *changes.pop("base_change"))
+    assert differences(before, identify(make_sweep(**changes))) == []
+
+
+SEEN: dict[str, tuple[dict[str, Any], str]] = {
+    "the space": (
+        {"space": {LR: {"type": "float", "low": 0.01, "high": 0.1}}},
+        f"space: {LR}: {{'type': 'float', 'low': 0.001, 'high': 0.1, 'log': True, 'step': None}} -> "
+        f"{{'type': 'float', 'low': 0.01, 'high': 0.1, 'log': False, 'step': None}}",
+    ),
+    "the metric": ({"metric": "val/ic"}, "metric: 'val/rank_ic' -> 'val/ic'"),
+    "the direction": ({"metric": "train/loss"}, "direction: 'maximize' -> 'minimize'"),
+    "the folds": ({"folds": 3}, "folds: None -> 3"),
+    "the epochs": ({"limits": {"epochs": 5}}, "config: trainer.max_epochs: 2 -> 5"),
+    "a fixed value": ({"fixed": {"model.network.dropout": 0.4}}, "config: model.network.dropout: 0.1 -> 0.4"),
+    "a base value": (
+        {"base_change": ("model.objective.terms.huber", 0.2)},
+        "config: model.objective.terms.huber: 0.1 -> 0.2",
+    ),
+    "the split": ({"base_change": ("data.split.embargo_days", 3)}, "config: data.split.embargo_days: 2 -> 3"),
+    "the schema": (
+        {"base_change": ("data.panel.schema", {"exclude": ["x_1"]})},
+        "config: data.panel.schema.exclude: [] -> ['x_1']",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_the_values_depend_on_is_seen(name: str, trained_base: Path, make_sweep: Make) -> None:
+    changes, line = SEEN[name]
+    changes, before = dict(changes), identify(make_sweep())
+    if "base_change" in changes:
+        change(trained_base, *changes.pop("base_change"))
+    now = identify(make_sweep(**changes))
+    assert line in differences(before, now) and now.config_digest != before.config_digest
+    assert now.data_digest == before.data_digest
+
+
+def test_another_panel_is_seen_and_another_place_of_the_cache_is_not(
+    trained_base: Path, make_sweep: Make, make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    before = identify(make_sweep())
+    change(trained_base, "data.cache.dir", str(tmp_path / "elsewhere"))
+    assert differences(before, identify(make_sweep())) == []
+    make_panel(seed=1)
+    now = identify(make_sweep())
+    assert differences(before, now) == [f"data: {before.data_digest} -> {now.data_digest}"]
+
+
+def test_a_simulated_market_is_known_by_its_options(trained_base: Path, make_sweep: Make) -> None:
+    digests = []
+    for stocks in (30, 30, 31):
+        change(trained_base, "data.panel", {"simulate": {"stocks": stocks, "days": 60}})
+        digests.append(identify(make_sweep()).data_digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_nothing_is_built_and_no_row_is_read(trained_base: Path, make_sweep: Make, tmp_path: Path) -> None:
+    identify(make_sweep())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["panel.parquet", "sweep.yaml", "tiny.yaml"]
+
+
+def test_a_changed_question_is_one_line_with_the_difference_as_notes() -> None:
+    was, now = Identity({"a": 1, "b": 2}, "d"), Identity({"a": 1, "b": 3}, "d")
+    check_same("s", was, was)
+    with pytest.raises(
+        InputError, match=r"study s: 1 thing that its values depend on changed \(b: 2 -> 3\)"
+    ) as e:
+        check_same("s", was, now)
+    assert e.value.__notes__ == ["b: 2 -> 3"]
+
+
+# -- the base config
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.search.question.dimension import Float
 from atft.search.question.options import SweepOptions, read_sweep, sweep_of
 
 LR = "model.optimizer.init_args.lr"
@@ -16,7 +15,7 @@ MakeSweep = Callable[..., SweepOptions]
 
 def test_a_sweep_reads_with_its_defaults(make_sweep: MakeSweep) -> None:
     sweep = make_sweep()
-    assert sweep.space[LR] == Float(1e-3, 1e-1, log=True)
+    assert sweep.space[LR] == {"type": "float", "low": 1e-3, "high": 1e-1, "log": True, "step": None}
     assert (sweep.metric, sweep.direction, sweep.folds, sweep.storage) == (
         "val/rank_ic",
         "maximize",
@@ -28,15 +27,31 @@ def test_a_sweep_reads_with_its_defaults(make_sweep: MakeSweep) -> None:
 
 def test_the_command_line_changes_a_sweep_before_it_is_checked(write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(n_trials=0, workers=None)
-    changes = {"n_trials": "7", "workers": 3, "limits.minutes": "2", "pruner__name": "none", "storage": None}
-    sweep = read_sweep(path, **changes)
+    changes = {"n_trials": "7", "workers": 3, "limits.minutes": "2", "pruner.name": "none", "study": "2024"}
+    sweep = read_sweep(path, changes | {"fixed.model.network.dropout": "0.3"})
     assert (sweep.n_trials, sweep.workers, sweep.limits.minutes, sweep.limits.epochs) == (7, 3, 2.0, 2)
-    assert (sweep.pruner.name, sweep.storage) == ("none", None)
+    assert (sweep.pruner.name, sweep.study) == ("none", "2024")
+    assert sweep.fixed == {"model.network.dropout": 0.3}
 
 
-def test_a_change_below_a_plain_value_is_refused(write_sweep: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match=r"sweep.yaml: no key 'limits.epochs.x'; epochs holds 2"):
-        read_sweep(write_sweep(), **{"limits.epochs.x": 3})
+def test_words_that_read_as_numbers_stay_words_in_space_and_fixed(make_sweep: MakeSweep) -> None:
+    choices = {"type": "categorical", "choices": ["32", "bf16-mixed"]}
+    sweep = make_sweep(space={"trainer.precision": choices}, fixed={"data.code": "1301"})
+    assert sweep.space["trainer.precision"]["choices"] == ["32", "bf16-mixed"]
+    assert sweep.fixed == {"data.code": "1301"}
+    assert sweep_of(sweep.as_json()) == sweep
+
+
+def test_losses_are_minimised_and_everything_else_is_maximised(make_sweep: MakeSweep) -> None:
+    metrics = ("val/rank_ic", "val/sharpe_5d", "train/loss", "train/term/huber", "train/rank_ic")
+    assert [make_sweep(metric=m).direction[:3] for m in metrics] == ["max", "max", "min", "min", "max"]
+
+
+def test_a_change_below_a_plain_value_is_an_error(write_sweep: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"sweep.yaml: limits.epochs takes a value, not a section"):
+        read_sweep(write_sweep(), {"limits.epochs.x": 3})
+    with pytest.raises(InputError, match=r"sweep.yaml: no key 'n_trials.x'; n_trials is 4"):
+        read_sweep(write_sweep(), {"n_trials.x": 3})
 
 
 def test_a_sweep_as_json_reads_as_itself(make_sweep: MakeSweep) -> None:
@@ -57,33 +72,54 @@ NAMES = ["", ".", "..", "a/b", "../up", "a b", "x" * 81, "é", "a\n"]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=repr)
-def test_a_name_that_is_no_plain_folder_is_refused(name: str, make_sweep: MakeSweep) -> None:
+def test_a_name_that_is_no_plain_folder_is_an_error(name: str, make_sweep: MakeSweep) -> None:
     with pytest.raises(InputError, match=r"study must be 1 to 80 letters, digits or ._-, got"):
         make_sweep(study=name)
 
 
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown key": ({"n_trails": 3}, "unknown key 'n_trails'; did you mean 'n_trials'?"),
-    "an unknown nested key": ({"limits": {"epoch": 3}}, "unknown key 'limits.epoch'; did you mean 'epochs'?"),
-    "a missing key": ({"study": None}, "the key 'study' is missing"),
-    "no space": ({"space": None}, "the key 'space' is missing"),
-    "a space that is no mapping": ({"space": [1]}, "space must be a mapping, got [1]"),
+    "an unknown nested key": (
+        {"limits": {"epoch": 3}},
+        "unknown key 'limits.epoch'; did you mean 'limits.epochs'?",
+    ),
+    "a missing key": ({"study": None}, "required: study"),
+    "no space": ({"space": None}, "required: space"),
+    "a space that is no mapping": ({"space": [1]}, "space takes a mapping, got '[1]'"),
     "a block that is no mapping": (
         {"limits": 3},
-        "limits must be a mapping of epochs, minutes, hang_minutes, got 3",
+        "limits is a section of keys, got 3; write its keys under it, or leave it out",
     ),
-    "a word for a number": ({"n_trials": "many"}, "n_trials must be a whole number, got 'many'"),
-    "a fraction of a trial": ({"n_trials": 2.5}, "n_trials must be a whole number, got 2.5"),
-    "true for a number": ({"workers": True}, "workers must be a whole number, got True"),
-    "a number for a word": ({"metric": 3}, "metric must be a word, got 3"),
-    "a word for a number or null": ({"folds": "two"}, "folds must be a whole number or null, got 'two'"),
+    "a word for a number": ({"n_trials": "many"}, "n_trials takes a whole number, got 'many'"),
+    "a fraction of a trial": ({"n_trials": 2.5}, "n_trials takes a whole number, got '2.5'"),
+    "true for a number": ({"workers": True}, "workers takes a whole number, got 'True'"),
+    "a number for a word": ({"metric": 3}, "metric takes a word, got '3'"),
+    "a word for a number or null": ({"folds": "two"}, "folds takes a whole number or null, got 'two'"),
     "a storage of no known kind": (
         {"storage": "redis://host"},
         "storage must be sqlite:///FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, got 'redis://host'",
     ),
-    "an unknown sampler": ({"sampler": {"name": "tep"}}, "sampler.name: no 'tep'; did you mean 'tpe'?"),
-    "an unknown pruner": ({"pruner": {"name": "mean"}}, "pruner.name: no 'mean'; did you mean 'median'?"),
-    "an unknown direction": ({"direction": "max"}, "direction: no 'max'"),
+    "an unknown sampler": (
+        {"sampler": {"name": "tep"}},
+        "sampler.name takes one of gp, grid, random, tpe, got 'tep'",
+    ),
+    "an unknown pruner": (
+        {"pruner": {"name": "mean"}},
+        "pruner.name takes one of hyperband, median, none, patient, got 'mean'",
+    ),
+    "the direction of former sweeps": (
+        {"direction": "minimize"},
+        "key 'direction' was removed; leave it out",
+    ),
+    "the threads of former sweeps": ({"threads": 2}, "key 'threads' has moved; write --threads N"),
+    "the first trials of former pruners": (
+        {"pruner": {"startup_trials": 3}},
+        "key 'pruner.startup_trials' has moved; write sampler.startup_trials",
+    ),
+    "the limits of former sweeps": (
+        {"limits": {"hang_minutes": 5}},
+        "key 'limits.hang_minutes' was removed, it is always 30; leave it out",
+    ),
     "no trials": ({"n_trials": 0}, "n_trials must be at least 1, got 0"),
     "no workers": ({"workers": 0}, "workers must be at least 1, got 0"),
     "one fold": ({"folds": 1}, "folds must be at least 2, got 1"),
@@ -91,15 +127,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no time": ({"limits": {"minutes": 0}}, "limits.minutes must be above 0, got 0.0"),
     "a floor below one epoch": ({"pruner": {"floor_epochs": 0}}, "pruner.floor_epochs must be at least 1"),
     "a negative retry": ({"max_retry": -1}, "max_retry must be at least 0, got -1"),
-    "a grace shorter than the heartbeat": (
-        {"grace_seconds": 60},
-        "grace_seconds must exceed heartbeat_seconds (60)",
-    ),
     "a root that is part of a URL": ({"root": "a?b"}, "root must be a folder without ? # { } in its name"),
     "a key set twice": ({"fixed": {LR: 0.1}}, f"{LR} stands in space and in fixed; keep one"),
     "a key within a block that is set": (
         {"fixed": {"model.optimizer.init_args": 3}},
-        f"{LR} lies inside of model.optimizer.init_args, which is set too; keep one",
+        f"{LR} is inside of model.optimizer.init_args, which is set too; keep one",
     ),
     "a key with a hole": ({"fixed": {"model..lr": 1}}, "named by dotted keys, got 'model..lr'"),
     "the sweep's own epochs": (
@@ -108,7 +140,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too many points": (
         {"enqueue": [{LR: 0.01}, {LR: 0.02}], "n_trials": 1},
-        "enqueue holds 2 points, n_trials is 1; raise it",
+        "enqueue has 2 points, n_trials is 1; raise it",
     ),
     "a point outside": (
         {"enqueue": [{LR: 1.0}]},
@@ -129,13 +161,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", INVALID)
 def test_a_mistake_is_one_line_that_names_file_and_key(name: str, write_sweep: Callable[..., Path]) -> None:
-    changes, message = REFUSED[name]
+    changes, message = INVALID[name]
     path = write_sweep(**changes)
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error:
         read_sweep(path)
-    text = str(refused.value)
+    text = str(error.value)
     assert text.startswith(f"{path}: ") and message in text and "\n" not in text
 
 

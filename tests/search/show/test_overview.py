@@ -27,13 +27,12 @@ def test_trials_are_counted_by_what_became_of_them(
     assert seen.failures == {"config": 2}
 
 
-@pytest.mark.parametrize(("direction", "best"), [("maximize", 0.03), ("minimize", 0.01)])
+@pytest.mark.parametrize(("metric", "best"), [("val/ic", 0.03), ("train/loss", 0.01)])
 def test_the_best_is_the_best_in_the_sweeps_direction(
-    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, direction: str, best: float
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, metric: str, best: float
 ) -> None:
-    seen = overview(
-        make_study(values=[0.01, 0.03, 0.02], direction=direction), make_sweep(direction=direction)
-    )
+    sweep = make_sweep(metric=metric)
+    seen = overview(make_study(values=[0.01, 0.03, 0.02], direction=sweep.direction), sweep)
     assert seen.best_value == best
     assert seen.best_params["model.network.hidden_size"] in (4, 8, 12)
     assert seen.deflated is not None and seen.deflated.best == best

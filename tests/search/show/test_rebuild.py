@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from atft.errors import InputError
-from atft.search.question.identity import identify
+from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.rebuild import read_trials, restore, run
 from atft.search.study.files import study_labels

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import read_space
+from atft.search.question.space import check_space
 from atft.search.study.files import back_up, best_params, publish_study_files, sqlite_file, study_labels
 
 LR = optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
@@ -18,7 +18,7 @@ LABELS = {"study": "s", "study_id": "id1", "config_digest": "c1", "data_digest":
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> SweepOptions:
-    space = read_space({"lr": {"type": "float", "low": 1e-4, "high": 1e-2}})
+    space = check_space({"lr": {"type": "float", "low": 1e-4, "high": 1e-2}})
     return SweepOptions(study="s", base="base.yaml", space=space, root=str(tmp_path))
 
 

@@ -117,9 +117,9 @@ def test_hyperband_stops_the_poor_and_spares_the_best(make_sweep: MakeSweep) -> 
 
 
 def test_patient_waits_while_a_trial_still_improves(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep(pruner={"name": "patient", "patience": 2, "floor_epochs": 1}, limits={"epochs": 9})
+    sweep = make_sweep(pruner={"name": "patient", "floor_epochs": 1}, limits={"epochs": 9})
     assert stopped_after(sweep, [0.1 * i for i in range(9)]) is None
-    assert stopped_after(sweep, [0.5] + [0.1] * 8) == 4
+    assert stopped_after(sweep, [0.5] + [0.1] * 8) == 5
 
 
 def test_none_stops_nothing(make_sweep: MakeSweep) -> None:

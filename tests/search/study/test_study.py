@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from atft.errors import InputError, RunFailed
-from atft.search.question.identity import Identity
+from atft.search.question.frozen import Identity
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.study import (
     has_heartbeat,
@@ -151,10 +151,9 @@ def test_no_part_of_a_password_is_in_the_line_about_a_server_that_does_not_answe
 
 
 def test_the_heartbeat_marks_and_leaves_the_retry_to_the_reconciler(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep(heartbeat_seconds=7, grace_seconds=20)
-    storage: Any = open_study(sweep, identity=SAME)._storage
+    storage: Any = open_study(make_sweep(), identity=SAME)._storage
     rdb = getattr(storage, "_backend", storage)
-    assert (rdb.heartbeat_interval, rdb.grace_period) == (7, 20)
+    assert (rdb.heartbeat_interval, rdb.grace_period) == (60, 120)
     assert rdb.get_heartbeat_stale_trial_callback() is None
 
 
@@ -164,7 +163,7 @@ def test_processes_that_start_at_once_share_one_study(make_sweep: MakeSweep, tmp
 
     (tmp_path / "sweep.json").write_text(make_sweep().as_json())
     code = (
-        "import sys; from pathlib import Path; from atft.search.question.identity import Identity;"
+        "import sys; from pathlib import Path; from atft.search.question.frozen import Identity;"
         "from atft.search.question.options import sweep_of; from atft.search.study.study import open_study;"
         "open_study(sweep_of(Path(sys.argv[1]).read_text()), identity=Identity({'a': 1}, 'd'))"
     )

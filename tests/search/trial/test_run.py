@@ -148,7 +148,7 @@ def test_a_trial_is_a_run_directory_and_its_value_that_of_the_selected_checkpoin
 
 
 def test_selection_and_value_follow_the_sweeps_metric_and_direction(small: Callable[..., Small]) -> None:
-    sweep = small(metric="train/loss", direction="minimize")
+    sweep = small(metric="train/loss")
     value = sweep.run()
     assert value == min(e["train/loss"] for e in epochs_of(sweep.trial(0)))
     assert read_receipt(sweep.trial(0)).metrics["train/loss"] == value

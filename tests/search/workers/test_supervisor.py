@@ -65,8 +65,11 @@ def test_a_spent_budget_costs_nothing_the_second_time_and_can_be_raised(
     assert len(finished(trials_of(toy_sweep()))) == 3
 
 
-def test_a_trial_without_progress_is_ended_and_tried_again(toy_sweep: Make, supervise: Supervise) -> None:
-    sweep = toy_sweep(base="hangs", n_trials=1, limits={"epochs": 3, "hang_minutes": 0.04})
+def test_a_trial_without_progress_is_ended_and_tried_again(
+    toy_sweep: Make, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.search.workers.supervisor.HANG_MINUTES", 0.04)
+    sweep = toy_sweep(base="hangs", n_trials=1)
     code, said = supervise(sweep)
     assert code == 0
     assert "trial 0 failed: hang, no batch for 0.04 minutes; its worker was ended" in said
@@ -196,9 +199,14 @@ def test_workers_leave_when_their_supervisor_is_killed_and_the_next_one_goes_on(
 
 
 def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
-    toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise
+    toy_sweep: Make,
+    toy_study: Open,
+    toy_command: CommandOf,
+    supervise: Supervise,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sweep = toy_sweep(base="hangs", n_trials=1, limits={"epochs": 3, "hang_minutes": 0.1})
+    monkeypatch.setattr("atft.search.workers.supervisor.HANG_MINUTES", 0.1)
+    sweep = toy_sweep(base="hangs", n_trials=1)
     study = toy_study(sweep)
     started = Started(sweep, toy_command(sweep, 0))
     until(lambda: len(running(study)) == 1)
