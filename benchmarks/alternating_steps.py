@@ -14,6 +14,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
+from atft.callbacks.record import gradient_monitor
+from atft.tasks import term_shares
+
 NEVER = 10**9
 KINDS = ("plain", "logged", "measured", "drawn")
 """What a step with monitors does: what each does; writes the log; norms and shares; histograms."""
@@ -64,7 +67,7 @@ class AlternatingSteps(pl.Callback):
         self._every = {
             "logged": trainer.log_every_n_steps,  # type: ignore[attr-defined]
             "measured": self._gradients.every,  # type: ignore[attr-defined]
-            "drawn": self._gradients.histogram_every,  # type: ignore[attr-defined]
+            "drawn": self._gradients.every * gradient_monitor.HISTOGRAM_EVERY,  # type: ignore[attr-defined]
         }
         self._log, self._update = pl_module.log, pl_module.train_metrics.update
 
@@ -106,9 +109,9 @@ class AlternatingSteps(pl.Callback):
         # In place: the hook that is being called goes on with the new list.
         trainer.callbacks[1:] = self._others if on else [c for c in self._others if isinstance(c, kept)]  # type: ignore[attr-defined]
         trainer.log_every_n_steps = 1 if self._kind == "logged" else NEVER  # type: ignore[attr-defined]
-        self._gradients.every = int(self._kind == "measured")  # type: ignore[attr-defined]
-        pl_module.term_shares.every = int(self._kind == "measured")
-        self._gradients.histogram_every = int(self._kind == "drawn")  # type: ignore[attr-defined]
+        self._gradients.every = int(self._kind in ("measured", "drawn"))  # type: ignore[attr-defined]
+        gradient_monitor.HISTOGRAM_EVERY = 1 if self._kind == "drawn" else NEVER
+        term_shares.MEASURED_EVERY_STEPS = 1 if self._kind == "measured" else NEVER
         pl_module.log = self._log if on else _nothing
         pl_module.train_metrics.update = self._update if on else _nothing
 

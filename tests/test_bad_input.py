@@ -366,7 +366,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written_ends_the_run_as_failed(
 ) -> None:
     logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
     # Without the pictures, whose file would be the first that is too large.
-    logs += ["--validation_figures.every", "0", "--gradient_monitor.histogram_every", "0"]
+    logs += ["--validation_figures.every", "0", "--gradient_monitor.every", "0"]
     with files_of_at_most(50_000):
         outcome = atft("fit", "--config", tiny_run.config, *logs)
     assert outcome.code == 2

@@ -67,6 +67,15 @@ REMOVED: dict[str, Any] = {
     "sweep.grace_seconds": 120,
     "sweep.limits.hang_minutes": 30,
     "sweep.pruner.patience": 3,
+    "model.shares_every": 50,
+    "gradient_monitor.histogram_every": 500,
+    "spike_guard.window": 100,
+    "collapse_guard.validations": 2,
+    "non_finite_guard": None,
+    "loss_scale_guard": None,
+    "memory_retries": None,
+    "throughput": None,
+    "tensorboard_layout": None,
 }
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
 checkpoint whose configuration has that value is still read, also where the key has moved."""

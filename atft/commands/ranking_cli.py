@@ -20,7 +20,6 @@ from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.curriculum.plan import check_plan, resolve
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, trained_features
-from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.commands.class_paths import check_classes
@@ -36,6 +35,7 @@ from atft.commands.run_callbacks import (
     check_averages,
     check_metrics,
     check_scores_are_current,
+    plain_callbacks,
 )
 from atft.commands.run_directory import make_version, next_version
 from atft.commands.run_trainer import RunTrainer
@@ -255,7 +255,7 @@ class RankingCLI(LightningCLI):
         check_training_inputs(self.model, self.datamodule, self.phases)
         schedule = [PhaseSchedule(plan, self.quiet)] if plan else []
         # A phase is set, and its criterion checked, before the record of an epoch is published.
-        callbacks[:0] = [*schedule, self.record, EpochLine(self.directory, self.quiet)]
+        callbacks[:0] = [*schedule, *plain_callbacks(self.record, self.quiet)]
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 # Another callback's files may have the names of ours.

@@ -18,29 +18,24 @@ from lightning.pytorch.callbacks import (
 from atft.callbacks.figures.validation import ValidationFigures
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
-from atft.callbacks.guards.loss_scale import LossScaleGuard
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.gradient_monitor import GradientMonitor
-from atft.callbacks.record.memory_retries import MemoryRetries
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.callbacks.record.throughput import Throughput
 from atft.errors import InputError, nearest
 
 MONITORS: dict[str, type[pl.Callback]] = {
-    "gradient_monitor": GradientMonitor,  # before the guard, which empties a gradient that is not finite
-    "non_finite_guard": NonFiniteGuard,
-    "loss_scale_guard": LossScaleGuard,
+    "gradient_monitor": GradientMonitor,
     "spike_guard": SpikeGuard,
     "collapse_guard": CollapseGuard,
     "coverage_guard": CoverageGuard,
-    "memory_retries": MemoryRetries,
-    "throughput": Throughput,
-    "tensorboard_layout": TensorBoardLayout,
     "validation_figures": ValidationFigures,
 }
-"""Guards and monitors that every fit has, by the key of their options."""
+"""Guards and monitors of every fit that have options, by their key."""
 
 DEFAULTS: dict[str, str | int | bool] = {
     "checkpoint.monitor": "val/rank_ic",
@@ -65,6 +60,22 @@ FITTING: tuple[type[pl.Callback], ...] = (
     *MONITORS.values(),
 )
 """Callbacks that mean something while a network trains only."""
+
+
+def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
+    """Make the callbacks of every fit that have no options, in the order in which they run.
+
+    Args:
+        record: of the run.
+        quiet: print no line after an epoch.
+    """
+    return [
+        record,
+        EpochLine(record.directory, quiet),
+        NonFiniteGuard(),
+        Throughput(record),
+        TensorBoardLayout(record.config_text),
+    ]
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:

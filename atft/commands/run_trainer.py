@@ -10,6 +10,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from atft.tasks.ranking import RankingTask
+
 
 class RunTrainer(pl.Trainer):
     """The trainer of every run."""
@@ -32,8 +34,8 @@ class RunTrainer(pl.Trainer):
             self._asked = asked
 
     def _inside_step(self) -> bool:
-        step = getattr(self.lightning_module, "open_step", None)
-        return step is not None and step.first is not None
+        task = self.lightning_module
+        return isinstance(task, RankingTask) and task.step.is_open
 
 
 def _asking() -> Any:

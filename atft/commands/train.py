@@ -77,7 +77,7 @@ def fit(cli: "RankingCLI") -> int:
     """
     import torch
 
-    from atft.callbacks.record.run_log import append_log
+    from atft.callbacks.record.messages import append_log
     from atft.commands.after_fit import conclude
 
     resumed = resume_path(cli)

@@ -3,7 +3,7 @@
 A weight moves by the ratio of the requested to the measured share, half of the way on the log scale each time, so
 that one block's noise is smoothed and a scale a thousand times off is corrected in some ten measurements. The
 weights themselves are the only state. Cost: none beyond the measurement, which a run takes anyway every
-``shares_every`` steps.
+50 steps.
 """
 
 import math

@@ -28,21 +28,6 @@ class Schedule(Protocol):
         """Set the learning rates of this point of training: 2.5 is the middle of the third epoch."""
 
 
-def advance_schedule(scheduler: Any, trainer: Any, place: int) -> None:
-    """Set the learning rates once a step is taken; a scheduler of torch's own is left to the epoch's end.
-
-    Args:
-        scheduler: the run's, or None.
-        trainer: the run's. Its position is counted in steps, not blocks: the same on any number of devices.
-        place: of the block that closed the step, in its epoch's plan.
-    """
-    advance = getattr(scheduler, "advance", None)
-    if advance is not None:
-        plan = getattr(trainer.train_dataloader, "plan", None)
-        done = (trainer.fit_loop.batch_idx + 1) / trainer.num_training_batches
-        advance(trainer.current_epoch + (done if plan is None else plan.share_of_steps(place)))
-
-
 class WarmupCosine(LRScheduler):
     r"""Rise linearly over the first epochs, then fall along half a cosine to the end.
 

@@ -1,23 +1,24 @@
-"""Takes a block through the network in chunks of whole days that fit in the device's memory.
+"""Runs a block through the network in chunks of whole days where the device has too little memory for all of it.
 
-When memory runs out, what the failed attempt has left behind (part of a gradient, moved moments, drawn random
-numbers) is put back, and the block is tried again in chunks of half as many days. The chunks are scored without
-keeping a graph's tensors; the loss and its gradient at the scores are those of the whole block, so a term may
-look across days; in the backward pass each chunk is run once more, from the random state of its first run, and
-receives its part of that gradient (``torch.utils.checkpoint`` does both). So the gradient, the effective batch
-and the number of optimiser steps are those of a device with more memory. The size that worked is kept, for this
-process: a run that goes on elsewhere begins with whole blocks. On several devices a retry is possible while the
-scores are made, and no longer when the devices have begun to add up what they found: the run then ends.
+When memory runs out, what the failed attempt changed (part of a gradient, moments, random states) is restored, and
+the block is tried again with half as many days at once. The chunks are scored without keeping a graph's tensors;
+the loss and its gradient at the scores are those of the whole block, so a term may look across days; in the
+backward pass each chunk is run once more, from the random state of its first run (``torch.utils.checkpoint`` does
+both). So gradient, effective batch and optimiser steps are those of a device with more memory. The size that
+worked is kept for this process. Across several devices only the forward pass can be retried: the loss and its
+gradient are collective sums.
 
-Cost while everything fits: a copy of the gradient so far in every block of a step but the first. Cost of chunks:
-one more forward pass. Dropout draws other numbers for chunks than for a whole block, never others in a chunk's
-second run than in its first.
+Cost on a CUDA device while everything fits: a copy of the buffers, and of the gradient so far, for every block;
+none on other devices, whose allocators do not raise ``torch.OutOfMemoryError``. Cost of chunks: one more forward
+pass. Dropout draws other numbers for chunks than for a whole block, but the same in a chunk's second run as in its
+first.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -36,7 +37,7 @@ class Retry(NamedTuple):
     epoch: int
     """Counted from 1."""
     step: int
-    """Optimiser steps made before."""
+    """Optimiser steps taken before."""
     stocks: int
     from_days: int
     """Days that were in memory at once when it ran out."""
@@ -45,67 +46,71 @@ class Retry(NamedTuple):
 
 
 class DayChunks:
-    """Remember how many days at once fit, for one kind of pass, and each time that it took fewer.
+    """The number of days at once that fits, for one kind of pass; halved each time that memory runs out.
 
     Args:
         split: train or evaluation: a pass with a gradient needs several times the memory of one without.
-        retries: the record, which grows with each time that memory ran out.
+        retries: the list that each retry is added to.
+        device_type: type of the devices whose memory can run out; on others there is no retry and no copy.
     """
 
-    def __init__(self, split: str, retries: list[Retry]) -> None:
-        self.split, self.retries = split, retries
+    def __init__(self, split: str, retries: list[Retry], device_type: str) -> None:
+        self.split, self.retries, self.device_type = split, retries, device_type
         self.days: int | None = None
         """Most days at once; None while every block has fitted whole."""
 
-    def run(
-        self,
-        batch: DayBatch,
-        attempt: Callable[[int], T],
-        undo: Callable[[], None] | None = None,
-        epoch: int = 1,
-        step: int = 0,
-    ) -> T:
-        """Make the first attempt that fits, with fewer days at once each time.
+    def run(self, attempt: Callable[[DayBatch], T], batch: DayBatch, task: pl.LightningModule) -> T:
+        """Run ``attempt`` on a block, again with fewer days at once each time that memory runs out.
 
         Args:
+            attempt: works on the block; it scores with :meth:`score`.
             batch: the block.
-            attempt: does the work with at most so many of the block's days in memory at once.
-            undo: takes back what a failed attempt has done by halves.
-            epoch: the present one, counted from 1, for the record.
-            step: optimiser steps made before, for the record.
+            task: what trains or evaluates; a failed attempt's changes to it are undone.
 
         Raises:
             OutOfMemory: one day at a time does not fit either.
         """
-        whole, stocks = batch.universe.shape
+        if task.device.type != self.device_type:
+            return attempt(batch)
+        undo = undo_to_here(task, task.device) if torch.is_grad_enabled() else None
         while True:
-            days = min(self.days or whole, whole)
             try:
-                return attempt(days)
+                return attempt(batch)
             except torch.OutOfMemoryError as error:
                 reason = ". ".join(str(error).split(". ")[:2])
             # Outside of the handler, which keeps the failed attempt's tensors alive through its traceback.
-            if days == 1:
-                raise OutOfMemory(
-                    f"one day of {stocks} stocks and {batch.lookback} days of history does not fit in memory "
-                    f"({self.split}, {reason}); lower data.loader.batch_size below the stocks of a day, which "
-                    f"deals a day in parts, or model.network.hidden_size, or set trainer.precision: bf16-mixed"
-                )
+            self._halve(batch, task, reason)
             if undo is not None:
                 undo()
             torch.cuda.empty_cache()
-            self.days = (days + 1) // 2
-            self.retries.append(Retry(self.split, epoch, step, stocks, days, self.days))
+
+    def score(self, network: Callable[[DayBatch], Forecast], batch: DayBatch) -> Forecast:
+        """Score a block with as many days at once as fit; see :func:`forecast_in_chunks`."""
+        return network(batch) if self.days is None else forecast_in_chunks(network, batch, self.days)
+
+    def _halve(self, batch: DayBatch, task: pl.LightningModule, reason: str) -> None:
+        whole, stocks = batch.universe.shape
+        days = min(self.days or whole, whole)
+        if days == 1:
+            raise OutOfMemory(
+                f"one day of {stocks} stocks and {batch.lookback} days of history does not fit in memory "
+                f"({self.split}, {reason}); lower data.loader.batch_size below the stocks of a day, which "
+                f"divides a day into parts, or model.network.hidden_size, or set trainer.precision: bf16-mixed"
+            )
+        self.days = (days + 1) // 2
+        self.retries.append(
+            Retry(self.split, task.current_epoch + 1, task.global_step, stocks, days, self.days)
+        )
 
 
 def forecast_in_chunks(network: Callable[[DayBatch], Forecast], batch: DayBatch, days: int) -> Forecast:
     """Score a block with at most ``days`` of its days in memory at once; the scores are the whole block's.
 
-    Where gradients are recorded, a chunk keeps nothing but its inputs and its random state, and is run again
-    when the backward pass reaches it.
+    Where gradients are recorded, a chunk keeps only its inputs and its random state, and is run again when the
+    backward pass reaches it.
 
     Args:
-        network: scores a block; its days do not touch each other.
+        network: scores a block; its days are independent of each other.
         batch: the block.
         days: most days of a chunk; the block's number of days or more runs it whole.
     """
@@ -122,14 +127,12 @@ def forecast_in_chunks(network: Callable[[DayBatch], Forecast], batch: DayBatch,
 
 
 @contextmanager
-def shared_part(devices: int) -> Iterator[None]:
-    """Do what all devices do together for a block, its sums over them: there is one try at it.
-
-    On a single device memory that runs out here is tried again like any other. On several the others have part of
-    a sum by then, and a second one would meet their next block's.
+def no_retry_under_ddp(devices: int) -> Iterator[None]:
+    """Turn running out of memory in a collective sum into a fatal error: other devices have already added their
+    parts.
 
     Args:
-        devices: how many there are.
+        devices: how many there are. On a single one the error passes unchanged, and the block is tried again.
 
     Raises:
         OutOfMemory: memory ran out, and there are several devices.
@@ -146,10 +149,10 @@ def shared_part(devices: int) -> Iterator[None]:
 
 
 def undo_to_here(module: nn.Module, device: torch.device) -> Callable[[], None]:
-    """Copy what training on a block changes; the function that comes back puts it in place again.
+    """Copy what training on a block changes; the returned function restores it.
 
     Gradients (of a step's earlier blocks: none for its first), buffers such as running moments, and the random
-    states of the processor and the device.
+    states of the CPU and the device.
 
     Args:
         module: what trains.
@@ -157,17 +160,17 @@ def undo_to_here(module: nn.Module, device: torch.device) -> Callable[[], None]:
     """
     gradients = [(p, _copy(p.grad)) for p in module.parameters()]
     buffers = [(b, b.clone()) for b in module.buffers()]
-    drawn = torch.get_rng_state()
-    drawn_there = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    cpu_state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
     def undo() -> None:
         for parameter, gradient in gradients:
             parameter.grad = _copy(gradient)
         for buffer, value in buffers:
             buffer.copy_(value)
-        torch.set_rng_state(drawn)
-        if drawn_there is not None:
-            torch.cuda.set_rng_state(drawn_there, device)
+        torch.set_rng_state(cpu_state)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, device)
 
     return undo
 

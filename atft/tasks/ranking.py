@@ -20,23 +20,25 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
 from atft.data.block_plan import block_seed
+from atft.data.loader import BlockLoader
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
+from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import PARTS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
-from atft.optim.schedules import advance_schedule
+from atft.optim.schedules import Schedule
 from atft.tasks.checkpoint_fit import (
     feature_order,
     refuse_other_shapes,
     selected_parts,
 )
-from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part, undo_to_here
-from atft.tasks.open_step import OpenStep
+from atft.tasks.day_chunks import DayChunks, Retry, no_retry_under_ddp
+from atft.tasks.day_data import DayData
 from atft.tasks.resume_check import check_loops, check_resume
+from atft.tasks.step import Step
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
 
@@ -53,9 +55,11 @@ class RankingTask(pl.LightningModule):
         optimizer: class and arguments of the optimiser, for instance ``torch.optim.AdamW``; training needs one.
         scheduler: class and arguments of the learning-rate schedule; null keeps the rate constant.
         gradient_clip: largest norm of a step's gradient; null does not clip.
-        shares_every: optimiser steps between two measurements of the terms' gradient shares; 0 never measures.
         features: ordered names of the features the network reads; taken from the panel's footer.
     """
+
+    retry_device = "cuda"
+    """Type of the devices on which a block is tried again when memory runs out."""
 
     def __init__(
         self,
@@ -64,7 +68,6 @@ class RankingTask(pl.LightningModule):
         optimizer: OptimizerFactory | None = None,
         scheduler: SchedulerFactory | None = None,
         gradient_clip: float | None = 1.0,
-        shares_every: int = 50,
         features: list[str] | None = None,
     ) -> None:
         super().__init__()
@@ -80,29 +83,28 @@ class RankingTask(pl.LightningModule):
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
         self.network = ATFTGATFAN(network, n_features=len(self.features))
         self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
-        self.term_shares = TermShares(self.objective, every=shares_every)
+        self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)
         self.train_metrics = CrossSectionMetrics(network.horizons, transform)
         self.val_metrics = CrossSectionMetrics(network.horizons, transform)
         self.test_metrics = CrossSectionMetrics(network.horizons, transform)
         self.step_log = StepLog()
+        self.step = Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
-        self.open_step = OpenStep()
-        self._training_chunks = DayChunks("train", self.memory_retries)
-        self._evaluation_chunks = DayChunks("evaluation", self.memory_retries)
+        self.skipped_steps: dict[str, int] = {}  # steps that a guard did not apply, by reason
+        self.training_chunks = DayChunks("train", self.memory_retries, self.retry_device)
+        self.evaluation_chunks = DayChunks("evaluation", self.memory_retries, self.retry_device)
 
     def forward(self, batch: DayBatch) -> Forecast:
-        """Score a block; float32 whatever the precision of the network's insides."""
+        """Score a block; float32 whatever the precision inside the network."""
         if self._order:
             batch = batch._replace(features=batch.features[..., self._order])
-        forecast = cast(Forecast, self.network(batch))
-        quantiles = forecast.quantiles
-        return Forecast(forecast.score.float(), None if quantiles is None else quantiles.float())
+        return cast(Forecast, self.network(batch))
 
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
-        data = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and data is not None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if stage == "fit" and isinstance(data, DayData):
             self.network.set_scaling(*data.robust_statistics())
             self.objective.day_weights.fit(*data.training_days())
 
@@ -113,34 +115,30 @@ class RankingTask(pl.LightningModule):
         self.trainer.callback_metrics.clear()
         self.train_metrics.reset()
         self.step_log.begin_epoch()
+        self.step.losses = []  # of a step that a limit ended in its middle
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
         torch.manual_seed(block_seed(self._data_seed(), self.current_epoch, batch.place))
-        self.open_step.see(batch.place, self)
-        forecast, value = self._training_chunks.run(
-            batch,
-            partial(self._add_gradient, batch),
-            undo_to_here(self, self.device),
-            self.current_epoch + 1,
-            self.global_step,
-        )
+        self.step.begin(batch, self)
+        forecast = self.training_chunks.run(self._add_gradient, batch, self)
         self.term_shares.take(self, forecast, batch)
-        self.step_log.add("train/loss", (batch.weight * value.loss).sum())
-        for name, term in value.terms.items():
+        self.step_log.add("train/loss", self.step.losses[-1])
+        for name, term in self.step.value.terms.items():
             self.step_log.add(f"train/term/{name}", (batch.weight * term).sum())
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients(batch.place)
 
-    def _add_gradient(self, batch: DayBatch, days: int) -> tuple[Forecast, ObjectiveValue]:
-        """Add a block's gradient to its step's, with at most ``days`` of its days in memory at once."""
-        forecast = forecast_in_chunks(self, batch, days)
-        with shared_part(self.trainer.world_size):
+    def _add_gradient(self, batch: DayBatch) -> Forecast:
+        """Score a block and add its gradient to its step's."""
+        forecast = self.training_chunks.score(self, batch)
+        with no_retry_under_ddp(self.trainer.world_size):
             value = self.objective(forecast, batch)
+            self.step.set_value(value, batch)
             # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
             self.manual_backward((batch.weight * value.loss).sum() * self.trainer.world_size)
-        return forecast.detach(), value._replace(loss=value.loss.detach())
+        return forecast.detach()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # By now a loss scaler (precision 16-mixed) has taken its factor out again, so the norm means something.
@@ -153,9 +151,20 @@ class RankingTask(pl.LightningModule):
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self.open_step.close()
-        advance_schedule(self.lr_schedulers(), self.trainer, place)
+        self.step.close()
+        self._advance_schedule(place)
         self.step_log.close_step(self, rate)
+
+    def _advance_schedule(self, place: int) -> None:
+        """Set the learning rates after a step; a scheduler of torch's own moves at the epoch's end."""
+        scheduler: Any = self.lr_schedulers()
+        if isinstance(scheduler, Schedule):
+            loader = self.trainer.train_dataloader
+            if isinstance(loader, BlockLoader):  # in steps, not blocks: the same on any number of devices
+                share = loader.plan.share_of_steps(place)
+            else:
+                share = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
+            scheduler.advance(self.current_epoch + share)
 
     def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
         count_optimiser_steps(self.trainer)
@@ -165,7 +174,7 @@ class RankingTask(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
-        if isinstance(scheduler, LRScheduler) and not hasattr(scheduler, "advance"):
+        if isinstance(scheduler, LRScheduler) and not isinstance(scheduler, Schedule):
             scheduler.step()
         self.term_shares.close_epoch(self)
 
@@ -183,16 +192,17 @@ class RankingTask(pl.LightningModule):
             raise InputError(
                 "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
             )
+        scheduler: Any = None
         try:
             optimizer = self.optimizer_factory(named_groups(self.network.parameter_groups()))
-            scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None
+            if self.scheduler_factory is not None:
+                scheduler = self.scheduler_factory(optimizer)
         except InputError:
             raise
         except (ValueError, TypeError) as error:
             raise InputError(f"model.optimizer or model.scheduler: {error}") from error
-        bind = getattr(scheduler, "bind", None)
-        if bind is not None:
-            bind(max_epochs)
+        if isinstance(scheduler, Schedule):
+            scheduler.bind(max_epochs)
         return optimizer, scheduler
 
     def logged_names(self) -> set[str]:
@@ -227,13 +237,12 @@ class RankingTask(pl.LightningModule):
         return self._evaluate(batch)
 
     def _evaluate(self, batch: DayBatch) -> Forecast:
-        attempt = partial(forecast_in_chunks, self, batch)
-        return self._evaluation_chunks.run(batch, attempt, None, self.current_epoch + 1, self.global_step)
+        return self.evaluation_chunks.run(partial(self.evaluation_chunks.score, self), batch, self)
 
     # -- what a checkpoint carries
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.open_step.rewind(checkpoint)
+        self.step.rewind(checkpoint)
         checkpoint["atft"] = {
             "features": self.trained_on,
             "config": self.config_text,
@@ -261,7 +270,8 @@ class RankingTask(pl.LightningModule):
         return {name: getattr(self.network.options, name) for name in PARTS}
 
     def _data_seed(self) -> int:
-        return int(getattr(self.trainer.datamodule, "seed", 0))  # type: ignore[attr-defined]
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data.seed if isinstance(data, DayData) else 0
 
 
 def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:

@@ -12,31 +12,22 @@ import torch
 from torch import Tensor
 
 from atft.batch import DayBatch, Forecast
-from atft.errors import DeadTerm, InputError
+from atft.errors import DeadTerm
 from atft.losses.dead_terms import DeadTerms
 from atft.losses.objective import DayObjective, gradient_shares
 from atft.tasks.step_log import log_at
 
+MEASURED_EVERY_STEPS = 50
+"""Optimiser steps between two measurements that are logged, and that balanced weights follow."""
+
 
 class TermShares:
-    """Measure the terms' shares of the gradient, hand them to the balance, and end a run with a dead term.
+    """Measure the terms' shares of the gradient, balance the terms by them, and end a run with a dead term."""
 
-    Args:
-        objective: the one that trains.
-        every: optimiser steps between two measurements that are logged; 0 logs none.
-
-    Raises:
-        InputError: the objective balances its terms and nothing is measured.
-    """
-
-    def __init__(self, objective: DayObjective, every: int) -> None:
-        self.objective, self.every = objective, every
+    def __init__(self, objective: DayObjective) -> None:
+        self.objective = objective
         self.balances = bool(objective.options.gradient_shares)
         self._dead_terms = DeadTerms(objective.term_weights)
-        if self.balances and every < 1:
-            raise InputError(
-                "model.shares_every must be above 0 where objective.gradient_shares balances the terms"
-            )
 
     def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch) -> None:
         """Measure at a block where it is time to; between the objective's forward and the step.
@@ -47,7 +38,7 @@ class TermShares:
             batch: the block.
         """
         # The same block of the same step on all ranks and for any block size; what is pending differs.
-        due = self.every > 0 and batch.closes_step and task.global_step % self.every == 0
+        due = batch.closes_step and task.global_step % MEASURED_EVERY_STEPS == 0
         if not (due or self._dead_terms.pending):
             return
         shares = gradient_shares(self.objective, forecast, batch)

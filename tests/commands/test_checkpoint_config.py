@@ -16,7 +16,6 @@ LEFT = (
     "model.optimizer",
     "model.scheduler",
     "model.gradient_clip",
-    "model.shares_every",
     "data.cache.dir",
     "data.loader",
     "data.predict",

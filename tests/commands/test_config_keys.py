@@ -212,7 +212,7 @@ def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) ->
         {"model": {"objective": {"terms": {"ic": 1.0}, "regime_weights": {"any column": 2.0}}}},
         {"model": {"optimizer": {"init_args": {"lr": 0.1}}, "scheduler": None}},
         {"data": {"graph": None, "panel": {"simulate": {"stocks": 20}}}},
-        {"loss_scale_guard": {}, "curriculum": {"phases": None}},
+        {"coverage_guard": {}, "curriculum": {"phases": None}},
         ["--print_config", "--model.objective.terms.ic", "0.3", "--trainer.callbacks+", "EMAWeightAveraging"],
         [
             "--model.optimizer=SGD",

@@ -40,7 +40,6 @@ def small_task(**changes: Any) -> RankingTask:
         "optimizer": partial(torch.optim.SGD, lr=0.1),
         "features": [f"x_{i}" for i in range(5)],
         "gradient_clip": None,
-        "shares_every": 0,
     }
     return RankingTask(**{**given, **changes})
 

@@ -14,14 +14,21 @@ from atft.losses.objective import ObjectiveOptions
 from atft.losses.terms import TERMS
 from atft.nn.network import ATFTGATFAN
 from atft.nn.options import NetworkOptions
-from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, shared_part
+from atft.tasks import day_chunks
+from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, SIZES, fit, small_task
 
-pytestmark = IN_MEMORY
+pytestmark = [IN_MEMORY, pytest.mark.usefixtures("retries_on_the_cpu")]
 Blocks = Callable[..., DayBatch]
 ALL_TERMS = ObjectiveOptions(terms={n: 1.0 for n in TERMS if n != "spearman"})  # another name of rank_ic
 REASON = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.15 GiB"
+
+
+@pytest.fixture
+def retries_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU stands in for a device whose memory can run out."""
+    monkeypatch.setattr(RankingTask, "retry_device", "cpu")
 
 
 def network(dropout: float = 0.0, **options: Any) -> ATFTGATFAN:
@@ -151,7 +158,7 @@ def test_a_chunk_draws_the_same_dropout_in_its_second_run_as_in_its_first(make_b
 def test_a_retry_draws_what_it_would_have_drawn_had_it_come_first(make_batch: Blocks, tmp_path: Path) -> None:
     retried, chunked = task(dropout=0.3), task(dropout=0.3)
     retried.network.heads.register_forward_pre_hook(run_out(True, days=2))
-    chunked._training_chunks.days = 2
+    chunked.training_chunks.days = 2
     for module in (retried, chunked):
         fit(module, steps_of_two_blocks(make_batch), tmp_path)
     torch.testing.assert_close(weights(retried), weights(chunked), atol=0, rtol=0)
@@ -195,24 +202,39 @@ def test_evaluation_that_runs_out_scores_the_same_in_chunks(make_batch: Blocks) 
 
 def test_each_kind_of_pass_keeps_its_own_size(make_batch: Blocks) -> None:
     retries: list[Retry] = []
-    train, evaluate = DayChunks("train", retries), DayChunks("evaluation", retries)
+    train, evaluate = DayChunks("train", retries, "cpu"), DayChunks("evaluation", retries, "cpu")
 
-    def attempt(days: int) -> int:
+    def attempt(batch: DayBatch) -> int:
+        days = min(len(batch.day), train.days or len(batch.day))
         if days > 2:
             raise torch.OutOfMemoryError(REASON)
         return days
 
-    assert train.run(make_batch(days=5), attempt) == 2 and train.run(make_batch(days=5), attempt) == 2
+    trained = task()
+    assert [train.run(attempt, make_batch(days=days), trained) for days in (5, 5, 1)] == [2, 2, 1]
     assert evaluate.days is None and [r.to_days for r in retries] == [3, 2]
-    assert train.run(make_batch(days=1), attempt) == 1
+
+
+def test_on_a_device_that_cannot_run_out_of_memory_nothing_is_copied_or_tried_again(
+    make_batch: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RankingTask, "retry_device", "cuda")
+    monkeypatch.setattr(day_chunks, "undo_to_here", None)  # a call would raise
+    fit(task(), steps_of_two_blocks(make_batch), tmp_path)
+
+    def attempt(batch: DayBatch) -> Forecast:
+        raise torch.OutOfMemoryError(REASON)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        DayChunks("train", [], "cuda").run(attempt, make_batch(), task())
 
 
 def test_other_errors_pass_through(make_batch: Blocks) -> None:
-    def attempt(days: int) -> Forecast:
+    def attempt(batch: DayBatch) -> Forecast:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        DayChunks("train", []).run(make_batch(), attempt)
+        DayChunks("train", [], "cpu").run(attempt, make_batch(), task())
 
 
 def test_several_devices_try_a_part_that_they_share_once() -> None:
@@ -220,8 +242,8 @@ def test_several_devices_try_a_part_that_they_share_once() -> None:
         pytest.raises(
             OutOfMemory, match=r"on one of 2 devices.*cannot be tried again; lower data.loader.block_days"
         ),
-        shared_part(2),
+        no_retry_under_ddp(2),
     ):
         raise torch.OutOfMemoryError(REASON)
-    with pytest.raises(torch.OutOfMemoryError), shared_part(1):
+    with pytest.raises(torch.OutOfMemoryError), no_retry_under_ddp(1):
         raise torch.OutOfMemoryError(REASON)

@@ -71,7 +71,7 @@ def test_every_term_and_metric_is_logged_under_its_split(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
     blocks = [make_batch(seed=s)._replace(day=torch.arange(3 * s, 3 * s + 3)) for s in range(3)]
-    module = task(objective=ObjectiveOptions(), shares_every=1)
+    module = task(objective=ObjectiveOptions())
     run = fit(module, blocks, tmp_path, val_blocks=blocks)
     logged = set(run.callback_metrics)
     terms = {f"train/{kind}/{t}" for kind in ("term", "gradient_share") for t in ObjectiveOptions().terms}

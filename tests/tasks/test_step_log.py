@@ -57,11 +57,12 @@ def logged(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Rec
     config["trainer"] |= {"log_every_n_steps": 1, "max_epochs": 2}
     config["data"]["loader"] |= {"batch_size": 100, "block_days": 2}
     config["gradient_monitor"] = {"every": 1}
-    config["model"]["shares_every"] = 2
     cli = build("fit", config, tmp_path_factory.mktemp("logged"), quiet=True)
     recorder = Recorder()
     cli.trainer.loggers = [recorder]
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atft.tasks.term_shares.MEASURED_EVERY_STEPS", 2)
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     return recorder, cli.trainer
 
 

@@ -7,12 +7,17 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.errors import DeadTerm, InputError
+from atft.errors import DeadTerm
 from atft.losses.objective import ObjectiveOptions
 from small_task import IN_MEMORY, fit
 from small_task import small_task as task
 
-pytestmark = IN_MEMORY
+pytestmark = [IN_MEMORY, pytest.mark.usefixtures("measured_at_every_step")]
+
+
+@pytest.fixture
+def measured_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atft.tasks.term_shares.MEASURED_EVERY_STEPS", 1)
 
 
 def test_a_term_that_never_pulls_fails_the_run_with_its_name(
@@ -22,16 +27,15 @@ def test_a_term_that_never_pulls_fails_the_run_with_its_name(
     single = [make_batch(days=1, seed=s) for s in range(2)]
     given = ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5})
     with pytest.raises(DeadTerm, match=r"objective\.terms\.turnover: .* all of epoch 1"):
-        fit(task(objective=given, shares_every=1), single, tmp_path)
+        fit(task(objective=given), single, tmp_path)
     paired = [make_batch(days=2, seed=s) for s in range(2)]
-    fit(task(objective=given, shares_every=1), paired, tmp_path)
+    fit(task(objective=given), paired, tmp_path)
 
 
 BALANCED = {
     "objective": ObjectiveOptions(
         terms={"huber": 0.5, "ic": 0.5, "rank_ic": 0.1}, gradient_shares={"huber": 0.3, "ic": 0.7}
     ),
-    "shares_every": 1,
 }
 
 
@@ -59,8 +63,3 @@ def test_balanced_weights_are_logged_and_a_resumed_run_goes_on_with_them_bit_for
     assert fixed.objective.term_weights == {"ic": 1.0}, (
         "balanced terms of another objective are none of its own"
     )
-
-
-def test_balancing_without_measuring_is_refused() -> None:
-    with pytest.raises(InputError, match=r"shares_every must be above 0 where objective.gradient_shares"):
-        task(**{**BALANCED, "shares_every": 0})

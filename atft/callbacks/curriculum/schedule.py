@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.callbacks.curriculum.plan import first_epochs, freezes_by_phase, phase_at, phase_cells, plan_table
 from atft.callbacks.guards.spike import SpikeGuard
-from atft.callbacks.record.alarm import announce, sound_alarm
+from atft.callbacks.record.messages import log, warn
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
 from atft.errors import CriterionFailed, InputError
@@ -85,12 +85,12 @@ class PhaseSchedule(pl.Callback):
                     f"criterion of phase {run['name']} ended this run ({run['criterion']}); "
                     f"change the criterion to go on from here"
                 )
-        announce(trainer, plan_table(self.plan), self.quiet)
+        log(trainer, plan_table(self.plan), self.quiet)
         starts = zip(self.plan, first_epochs(self.plan), strict=False)
         never = [phase.name for phase, first in starts if first >= (trainer.max_epochs or 0)]
         if never:
             text = f"trainer.max_epochs {trainer.max_epochs} ends the curriculum early"
-            sound_alarm(trainer, f"{text}; never run: {', '.join(never)}")
+            warn(trainer, f"{text}; never run: {', '.join(never)}")
         record = find_record(trainer)
         if record is not None:
             record.receipt.phases = self.runs
@@ -126,7 +126,7 @@ class PhaseSchedule(pl.Callback):
             phase = self.plan[phase_at(self.plan, epoch)]
             parts = ", ".join(phase.parts_on) or "none"
             text = f"best checkpoint: epoch {epoch + 1}, phase {phase.name} (parts on: {parts})"
-            announce(trainer, text, self.quiet)
+            log(trainer, text, self.quiet)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fail the run whose criterion says so, once its last epoch is recorded."""
@@ -156,7 +156,7 @@ class PhaseSchedule(pl.Callback):
         cells = phase_cells(self.plan, index)
         before = phase_cells(self.plan, index - 1) if index else {}
         changes = "   ".join(f"{what}: {cell}" for what, cell in cells.items() if cell != before.get(what))
-        announce(trainer, f"phase {index + 1}/{len(self.plan)} {phase.name}   {changes}", self.quiet)
+        log(trainer, f"phase {index + 1}/{len(self.plan)} {phase.name}   {changes}", self.quiet)
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
                 rows = "\n".join(f"| {what} | {cell} |" for what, cell in cells.items())
@@ -196,5 +196,5 @@ class PhaseSchedule(pl.Callback):
     def _warn_pending(self, trainer: pl.Trainer) -> None:
         # An epoch's bar stands on the terminal until the epoch is over.
         if self._pending is not None:
-            sound_alarm(trainer, self._pending)
+            warn(trainer, self._pending)
             self._pending = None

@@ -1,9 +1,9 @@
-"""Ends a run whose network gives all stocks of a day nearly the same score: what it ranks is rounding noise.
+"""Fail a run whose network gives all stocks of a day nearly the same score: such a ranking is rounding noise.
 
-Decides by the validation metrics that are logged anyway, so it costs nothing: ``val/scale``, the standard
-deviation of the scores over that of the targets, mean over days and horizons, or a ``val/rank_ic`` that is not a
-number (too many days whose scores are constant). One such validation may be a bad step that the next epoch
-mends, so the first ones warn and only a row of them fails the run. An ended run keeps its checkpoints.
+Decides by validation metrics that are logged anyway, so it costs nothing: ``val/scale``, the standard deviation of
+the scores over that of the targets, mean over days and horizons; or a ``val/rank_ic`` that is not a number (too
+many days with constant scores). A single collapsed validation may be a bad step that the next epoch corrects: it
+only warns.
 """
 
 import math
@@ -11,10 +11,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from atft.callbacks.record.alarm import sound_alarm
+from atft.callbacks.record.messages import warn
 from atft.errors import InputError, VarianceCollapse
 
 WATCHED = ("val/scale", "val/rank_ic")
+FAILING_VALIDATIONS = 2
+"""Collapsed validations in a row that fail the run; the ones before the last warn."""
 ADVICE = "lower the learning rate, clip the gradient (model.gradient_clip) or look for constant features"
 
 
@@ -24,20 +26,17 @@ class CollapseGuard(pl.Callback):
     Args:
         floor: smallest healthy val/scale, the std of a day's scores over that of its targets; 0 leaves only
             the check that val/rank_ic is a number.
-        validations: collapsed validations in a row that fail the run; the ones before the last warn.
 
     Raises:
-        InputError: an option is out of range, or validation logs none of the metrics that are watched.
+        InputError: ``floor`` is out of range, or validation logs none of the metrics that are watched.
     """
 
-    def __init__(self, floor: float = 0.01, validations: int = 2) -> None:
+    def __init__(self, floor: float = 0.01) -> None:
         if not (math.isfinite(floor) and floor >= 0):
             raise InputError(f"collapse_guard.floor must be a number >= 0, got {floor}")
-        if validations < 1:
-            raise InputError(f"collapse_guard.validations must be at least 1, got {validations}")
-        self.floor, self.validations = floor, validations
+        self.floor = floor
         self.collapsed: list[str] = []
-        """What each validation of the present row said; empty while the run is healthy."""
+        """The scale of each collapsed validation in a row; empty while the run is healthy."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
@@ -48,14 +47,14 @@ class CollapseGuard(pl.Callback):
                 f"collapse_guard: validation logs no {missing[0]}; log it, or leave the guard out"
             )
         scale, rank_ic = (float(trainer.callback_metrics[n]) for n in WATCHED)
-        found = self.observe(scale, rank_ic)
-        if found is not None:
-            sound_alarm(trainer, found)
-        if len(self.collapsed) >= self.validations:
-            raise VarianceCollapse(f"{found}; {ADVICE}")
+        fault = self.observe(scale, rank_ic)
+        if fault is not None:
+            warn(trainer, fault)
+        if len(self.collapsed) >= FAILING_VALIDATIONS:
+            raise VarianceCollapse(f"{fault}; {ADVICE}")
 
     def observe(self, scale: float, rank_ic: float) -> str | None:
-        """Count one validation; say what is wrong with it, or None when nothing is.
+        """Count one validation and describe its collapse; None when it is healthy.
 
         Args:
             scale: val/scale; 0 is a full collapse, NaN (scores that are not finite) counts as one.
@@ -67,7 +66,7 @@ class CollapseGuard(pl.Callback):
         self.collapsed.append(f"{scale:.2g}" if not scale >= self.floor else f"{scale:.2g} (rank_ic NaN)")
         return (
             f"the scores have collapsed: val/scale {', '.join(self.collapsed)} (floor {self.floor:g}), "
-            f"val/rank_ic {rank_ic:.4f}, validation {len(self.collapsed)} of the {self.validations} that fail"
+            f"val/rank_ic {rank_ic:.4f}, validation {len(self.collapsed)} of the {FAILING_VALIDATIONS} that fail"
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,18 +1,14 @@
-"""Fails a run whose epochs show the network less than they plan, so that no figure speaks of a part of the data.
+"""Fail a run whose epochs show the network less data than planned, so that every figure describes all of it.
 
-The plan deals every day of a split to exactly one block, or to parts that together are the day, and stand-ins that
-keep devices in step hold nothing that counts: a healthy epoch sees 100 % of its days and rows on any number of
-devices. The `RunRecord` counts what went through the network; this compares, once an epoch, and costs nothing.
-No fault is what was left out on purpose (``limit_train_batches`` and its like, which the receipt calls limited),
-an epoch that a resume began in its middle, or one that the run's time limit ended there.
+The plan puts every day of a split into exactly one block, or into parts that together are the day: a healthy epoch
+sees 100 % of its days and rows on any number of devices. `RunRecord` counts what went through the network; this
+compares once an epoch. Not counted as a failure: batches limited on purpose (``limit_train_batches`` and its like),
+an epoch resumed midway, or one cut short by the time limit.
 """
-
-from typing import Any
 
 import lightning.pytorch as pl
 
-from atft.batch import DayBatch
-from atft.callbacks.record.alarm import sound_alarm
+from atft.callbacks.record.messages import warn
 from atft.callbacks.record.receipt import Coverage
 from atft.callbacks.record.run_end import limits
 from atft.callbacks.record.run_record import find_record
@@ -38,16 +34,10 @@ class CoverageGuard(pl.Callback):
         if not 0 <= floor <= 1:
             raise InputError(f"coverage_guard.floor must be in [0, 1], got {floor}")
         self.floor = floor
-        self._first_block: int | None = None
+        self._from_first_block = False
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._first_block = None
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
-        if self._first_block is None:
-            self._first_block = batch_idx
+        self._from_first_block = True  # Lightning does not call this for an epoch that is resumed midway
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         record = find_record(trainer)
@@ -58,12 +48,13 @@ class CoverageGuard(pl.Callback):
         for logger in trainer.loggers:
             values = {f"health/coverage_{n}": share(c) for n, c in seen.items()}
             logger.log_metrics(values, step=trainer.global_step)
-        whole = self._first_block == 0 and trainer.is_last_batch and not limits(trainer)
+        whole = self._from_first_block and trainer.is_last_batch and not limits(trainer)
+        self._from_first_block = False
         for split in SPLITS if whole else ():
             self.compare(split, receipt.days[split], receipt.rows[split], trainer)
 
     def compare(self, split: str, days: Coverage, rows: Coverage, trainer: pl.Trainer) -> None:
-        """Sound the alarm, or fail, for a split of which less was seen than planned.
+        """Warn, or fail, if less of a split was seen than planned.
 
         Args:
             split: train or val; a validation that has not run yet is not missed here.
@@ -78,7 +69,7 @@ class CoverageGuard(pl.Callback):
             f"epoch {trainer.current_epoch + 1} saw {days.seen:,} of {days.planned:,} {SPLITS[split]} days and "
             f"{rows.seen:,} of {rows.planned:,} rows ({100 * least:.1f} %)"
         )
-        sound_alarm(trainer, text)
+        warn(trainer, text)
         if least < self.floor:
             raise LowCoverage(
                 f"{text}, less than coverage_guard.floor {self.floor:g}; the loader did not deliver the rest; "

@@ -1,145 +1,157 @@
-"""Stops a run at a loss or gradient that is not finite, before the weights have taken it up.
+"""Stop a run at a loss or gradient that is not finite, before the weights have changed.
 
-Reading a number from a GPU makes the processor wait for it, so nothing is read per step: whether the step's
-gradient and each day's terms are finite stays on the device as flags. A gradient that is not finite is emptied
-there, without anyone waiting, which keeps NaN out of the weights; the flags are read every few steps and after
-an epoch's last block, before validation and every checkpoint, and then the run stops and says which days and terms
-it was. Cost: the gradient's norm and a few flags per block.
+Reading a number from a GPU makes the CPU wait for it, so nothing is read per step: whether the step's gradient and
+each day's terms are finite stays on the device as flags. A gradient that is not finite is set to 0 there, which
+keeps NaN out of the weights; the flags are read every few steps and after an epoch's last block, before validation
+and every checkpoint. Cost: the gradient's norm and a few flags per block.
+
+In precision 16-mixed a scaler multiplies the loss so that small gradients survive in float16; when a gradient
+overflows it skips the step and halves its factor, which is normal for the first steps. A factor below 1 means that
+gradients overflow unscaled: every further step would be skipped while the loss looks finite. Reading the factor
+costs nothing, the scaler waits for it anyway.
 """
 
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
+from torch.optim import Optimizer
 
 from atft.batch import DayBatch
-from atft.callbacks.record.alarm import sound_alarm
+from atft.callbacks.record.messages import warn
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.errors import InputError, NonFiniteLoss
+from atft.errors import LossScaleCollapse, NonFiniteLoss
 
-NAMED_DAYS = 5
+READ_EVERY_STEPS = 10
+"""Optimiser steps between two readings of the device's flags; 1 would make each step wait for the device."""
+MAX_NAMED_DAYS = 5
+MIN_LOSS_SCALE = 1.0
 
 
 class NonFiniteGuard(pl.Callback):
-    """Fail with `NonFiniteLoss` when a loss or gradient is not finite; the weights stay those before it.
+    """Raise `NonFiniteLoss` when a loss or gradient is not finite; the weights stay those before it.
 
-    Under a loss scaler (precision 16-mixed), which meets infinite gradients by design and skips them, only the
-    loss is watched here; the `LossScaleGuard` watches the scaler.
-
-    Args:
-        every: optimiser steps between two readings of the device's flags; 1 stops at once and makes each step
-            wait for the device.
-
-    Raises:
-        InputError: ``every`` is below 1.
+    Under a loss scaler (precision 16-mixed), which skips infinite gradients by design, it raises
+    `LossScaleCollapse` when the scale falls below 1, counts the skipped steps of the run in the receipt and logs
+    them once an epoch (``health/skipped_steps/loss_scale``) with ``health/loss_scale``.
     """
 
-    def __init__(self, every: int = 10) -> None:
-        if every < 1:
-            raise InputError(f"non_finite_guard.every must be at least 1, got {every}")
-        self.every = every
-        self._names: tuple[str, ...] = ()
+    def __init__(self) -> None:
+        self.skipped = 0
+        """Steps that the loss scaler skipped."""
+        self._terms: tuple[str, ...] = ()
         self._blocks: list[tuple[int, Tensor, Tensor]] = []
         """Step, days [days] and flags [1 + terms, days] of each block since the last reading."""
         self._steps: list[tuple[int, Tensor]] = []
         """Step and flag of each gradient since the last reading."""
-        self._step = 0
-        self._closes = False
-        self._hook: RemovableHandle | None = None
+        self._scale = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._forget()
-        self._hook = pl_module.objective.register_forward_hook(self._observe)  # type: ignore[union-attr]
+        self._blocks, self._steps = [], []
+        self._scale = loss_scale(trainer) or 0.0
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
-        self._step, self._closes = trainer.global_step, batch.closes_step
-
-    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Flag the step's whole gradient, before it is clipped, and empty it where it is not finite."""
-        if not self._closes or getattr(trainer.precision_plugin, "scaler", None) is not None:
-            return
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
+        """Flag the step's whole gradient before it is clipped, and set it to 0 where it is not finite."""
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-        if not gradients:
+        if not gradients or loss_scale(trainer) is not None:
             return
         # The norm of a gradient overflows only where clipping could not save it either.
         finite = torch.nn.utils.get_total_norm(gradients).isfinite()
-        if finite.device.type != "cpu" or not finite:  # a processor's own numbers are read without waiting
+        if finite.device.type != "cpu" or not finite:  # a CPU tensor needs no sync
             for gradient in gradients:
                 gradient.masked_fill_(~finite, 0)
-        self._steps.append((self._step, finite))
+        self._steps.append((pl_module.step.number, finite))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
     ) -> None:
-        if trainer.is_last_batch or (batch.closes_step and trainer.global_step % self.every == 0):
+        step = pl_module.step
+        self._terms = tuple(step.value.terms)
+        flags = torch.stack([step.value.loss, *step.value.terms.values()]).isfinite()
+        self._blocks.append((step.number, step.day, flags))
+        if trainer.is_last_batch or (step.closes and trainer.global_step % READ_EVERY_STEPS == 0):
             self._read(trainer)
+        scale = loss_scale(trainer)
+        if scale is None:
+            return
+        if step.closes:
+            self._check_scale(scale, trainer, pl_module)
+        if trainer.is_last_batch:
+            figures = {"health/loss_scale": scale, "health/skipped_steps/loss_scale": float(self.skipped)}
+            pl_module.log_dict(figures, on_step=False, on_epoch=True)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._let_go()
+    def state_dict(self) -> dict[str, Any]:
+        return {"skipped": self.skipped}
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        self._let_go()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.skipped = int(state_dict["skipped"])
 
     # -- inside
 
-    def _observe(self, objective: torch.nn.Module, given: Any, value: Any) -> None:
-        """Flag each term on each day of a block, where the objective has just valued it."""
-        if objective.training:
-            self._names = tuple(value.terms)
-            flags = torch.stack([value.loss.detach(), *value.terms.values()]).isfinite()
-            self._blocks.append((self._step, given[1].day, flags))
-
     def _read(self, trainer: pl.Trainer) -> None:
         flags = [f.all() for _, _, f in self._blocks] + [f for _, f in self._steps]
-        mine = not bool(torch.stack(flags).all()) if flags else False
-        # Devices stop together: one that went on alone would wait for the others for ever.
-        if trainer.strategy.reduce_boolean_decision(mine, all=False):
-            text = self._sentence(trainer)
-            sound_alarm(trainer, text)
+        broken = not bool(torch.stack(flags).all())
+        # Devices stop together: one that continued alone would wait for the others for ever.
+        if trainer.strategy.reduce_boolean_decision(broken, all=False):
+            text = self._message(trainer)
+            warn(trainer, text)
             raise NonFiniteLoss(text)
-        self._forget()
-
-    def _sentence(self, trainer: pl.Trainer) -> str:
-        broken = [(s, d, f) for s, d, f in self._blocks if not bool(f.all())]
-        steps = [s for s, finite in self._steps if not bool(finite)]
-        last = getattr(find_checkpoint(trainer), "last_model_path", "") or "none yet"
-        after = (
-            f"epoch {trainer.current_epoch + 1}; the weights did not take it up, last good checkpoint: {last}"
-        )
-        if broken:
-            step, day, flags = broken[0]
-            spoilt = ~flags.cpu()
-            days = _dates(trainer, day.cpu()[spoilt.any(0)])
-            terms = [n for n, bad in zip(self._names, spoilt[1:].any(1).tolist(), strict=True) if bad]
-            which = f"terms {', '.join(terms)}" if terms else "every term is, their weighted sum is not"
-            advice = "look at these days' features and returns, or lower the learning rate"
-            return f"loss not finite on {days} ({which}), step {step + 1}, {after}; {advice}"
-        if steps:
-            days = _dates(trainer, torch.cat([d for s, d, _ in self._blocks if s == steps[0]]).cpu())
-            advice = "lower the learning rate, or train in precision 32-true"
-            return f"gradient not finite, loss finite, days {days}, step {steps[0] + 1}, {after}; {advice}"
-        return f"loss not finite on another device, {after}"
-
-    def _forget(self) -> None:
         self._blocks, self._steps = [], []
 
-    def _let_go(self) -> None:
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
+    def _message(self, trainer: pl.Trainer) -> str:
+        blocks = [(s, d, f) for s, d, f in self._blocks if not bool(f.all())]
+        steps = [s for s, finite in self._steps if not bool(finite)]
+        after = f"epoch {trainer.current_epoch + 1}; {_unchanged_weights(trainer)}"
+        if blocks:
+            number, day, flags = blocks[0]
+            broken = ~flags.cpu()
+            dates = _dates(trainer, day.cpu()[broken.any(0)])
+            terms = [n for n, bad in zip(self._terms, broken[1:].any(1).tolist(), strict=True) if bad]
+            which = f"terms {', '.join(terms)}" if terms else "every term is, their weighted sum is not"
+            advice = "look at these days' features and returns, or lower the learning rate"
+            return f"loss not finite on {dates} ({which}), step {number + 1}, {after}; {advice}"
+        if steps:
+            dates = _dates(trainer, torch.cat([d for s, d, _ in self._blocks if s == steps[0]]).cpu())
+            advice = "lower the learning rate, or train in precision 32-true"
+            return f"gradient not finite, loss finite, days {dates}, step {steps[0] + 1}, {after}; {advice}"
+        return f"loss not finite on another device, {after}"
+
+    def _check_scale(self, scale: float, trainer: pl.Trainer, task: Any) -> None:
+        """Compare the scale with that before the step: a smaller one means that the step was skipped."""
+        if scale < self._scale:
+            self.skipped += 1
+            task.skipped_steps["loss_scale"] = self.skipped
+        self._scale = scale
+        if scale < MIN_LOSS_SCALE:
+            text = (
+                f"the loss scale fell to {scale:g} in step {trainer.global_step}: gradients overflow float16 even "
+                f"unscaled, {self.skipped} steps were skipped; {_unchanged_weights(trainer)}; "
+                f"train in precision bf16-mixed or 32-true, or lower the learning rate"
+            )
+            warn(trainer, text)
+            raise LossScaleCollapse(text)
+
+
+def loss_scale(trainer: pl.Trainer) -> float | None:
+    """Factor of the loss scaler; None in precisions that have none."""
+    plugin = trainer.precision_plugin
+    scaler = plugin.scaler if isinstance(plugin, MixedPrecision) else None
+    return None if scaler is None else float(scaler.get_scale())
+
+
+def _unchanged_weights(trainer: pl.Trainer) -> str:
+    checkpoint = find_checkpoint(trainer)
+    last = checkpoint.last_model_path if checkpoint is not None else ""
+    return f"the weights were not updated, last good checkpoint: {last or 'none yet'}"
 
 
 def _dates(trainer: pl.Trainer, days: Tensor) -> str:
-    """Name days by their dates; by their place on the calendar where the data has none."""
-    data = getattr(trainer, "datamodule", None)
+    """Name days by their dates; by their index on the calendar where the trainer has no data module."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
     calendar = data.open_cache().manifest.dates if data is not None else None
-    chosen = sorted(set(days.tolist()))
-    names = [str(d if calendar is None else calendar[d]) for d in chosen[:NAMED_DAYS]]
-    more = len(chosen) - len(names)
+    indices = sorted(set(days.tolist()))
+    names = [str(d if calendar is None else calendar[d]) for d in indices[:MAX_NAMED_DAYS]]
+    more = len(indices) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

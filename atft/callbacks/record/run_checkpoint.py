@@ -48,28 +48,15 @@ class RunCheckpoint(ModelCheckpoint):
         self._every_n_epochs = self._every_n_epochs or 1
         self.selected: Measured | None = None
         """What was measured of the weights in ``best_model_path``; None before the first selection."""
+        self.lost = ""
+        """The previous run's best checkpoint, where a resumed run cannot find it."""
         self._resumed_in = Path()
-        self._lost = ""
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Remember where the run before is now, for :meth:`load_state_dict`."""
         self._resumed_in = Path(trainer.ckpt_path or "").parent
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say that a resumed run cannot select an epoch of the run before."""
-        super().on_train_start(trainer, pl_module)
-        if self._lost:
-            from atft.callbacks.record.alarm import (
-                sound_alarm,  # which knows the record, which knows this file
-            )
-
-            sound_alarm(
-                trainer,
-                f"{self._lost}: the best checkpoint of the run before is not there, nor beside the one that is "
-                f"gone on from; the best is selected without it",
-            )
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -117,7 +104,7 @@ class RunCheckpoint(ModelCheckpoint):
         for path in ranked[: None if self.save_top_k == -1 else self.save_top_k]:
             former = self._find(Path(path), float(scores[path]))
             if former is None:
-                self._lost = path if path == ranked[0] else self._lost
+                self.lost = path if path == ranked[0] else self.lost
                 continue
             own = str(Path(self.dirpath) / self._name_of(former))
             link_or_copy(former, Path(own))

@@ -56,6 +56,8 @@ class RunRecord(pl.Callback):
         """Why a gate or a sweep ended the run; empty while they did not."""
         self.to_write: tuple[str, ...] = AFTER_TRAINING
         """What follows training; nothing for a trial of a sweep."""
+        self.former_retries: list[dict[str, Any]] = []
+        """Retries of the attempts before, where the run is a trial's next attempt."""
         self.over = False
         """The run goes on from a checkpoint whose training was over: only what follows is left to do."""
         self._stepped = False
@@ -84,7 +86,7 @@ class RunRecord(pl.Callback):
             self.receipt.rows[split] = Coverage(planned=rows)
         if trainer.is_global_zero:
             publish_text(self.directory / "config.yaml", self.config_text)
-        self._publish(trainer)
+        self._publish(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.epoch_started = self._idle_since = time.perf_counter()
@@ -149,7 +151,7 @@ class RunRecord(pl.Callback):
         place = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
         self.history.append({**place, **measured.metrics})
         self._average_terms()
-        self._publish(trainer)
+        self._publish(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         stepped = self._stepped or self.over
@@ -159,14 +161,14 @@ class RunRecord(pl.Callback):
             self.receipt.reason = f"training is over; not written yet: {', '.join(self.receipt.missing)}"
         else:
             self.receipt.status, self.receipt.reason = self._outcome
-        self._publish(trainer)
+        self._publish(trainer, pl_module)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         # Input that is refused before the run has a directory leaves none behind.
         if trainer.is_global_zero and self.directory.is_dir():
-            self._take_measured(trainer)
+            self._update(trainer, pl_module)
             self._fail(exception)
 
     @contextmanager
@@ -235,12 +237,15 @@ class RunRecord(pl.Callback):
             if name.startswith("train/weight/"):  # balanced: what it has come to
                 self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
 
-    def _publish(self, trainer: pl.Trainer) -> None:
-        self._take_measured(trainer)
+    def _publish(self, trainer: pl.Trainer, task: Any) -> None:
+        self._update(trainer, task)
         if trainer.is_global_zero:
             self._write()
 
-    def _take_measured(self, trainer: pl.Trainer) -> None:
+    def _update(self, trainer: pl.Trainer, task: Any) -> None:
+        """Take over what the task and the checkpoint have reached."""
+        self.receipt.retries = self.former_retries + [retry._asdict() for retry in task.memory_retries]
+        self.receipt.skipped_steps = dict(task.skipped_steps)
         if self.history:  # of the run before, where this one has trained no further
             self.receipt.last_epoch = dict(validation_of(self.history[-1]))
         checkpoint = find_checkpoint(trainer)

@@ -15,7 +15,6 @@ from torch.utils.tensorboard.summary import hparams
 
 from atft.callbacks.record.measured import Measured
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.callbacks.record.run_record import find_record
 
 BY_HORIZON = r"_\d+d$"
 LAYOUT: dict[str, dict[str, list[str]]] = {
@@ -28,9 +27,9 @@ LAYOUT: dict[str, dict[str, list[str]]] = {
         "hit rate, validation": ["val/hit_rate$"],
     },
     "portfolio": {
-        "Sharpe a year, validation": ["val/sharpe_annual$"],
-        "Sharpe a year, training and validation": ["train/sharpe_annual$", "val/sharpe_annual$"],
-        "Sharpe a year by horizon, validation": [f"val/sharpe_annual{BY_HORIZON}"],
+        "annualised Sharpe, validation": ["val/sharpe_annual$"],
+        "annualised Sharpe, training and validation": ["train/sharpe_annual$", "val/sharpe_annual$"],
+        "annualised Sharpe by horizon, validation": [f"val/sharpe_annual{BY_HORIZON}"],
     },
     "losses and gradient shares": {
         "loss": ["train/loss$"],
@@ -76,23 +75,29 @@ FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
 
 
 class TensorBoardLayout(pl.Callback):
-    """Write the charts' layout and the settings when training starts, the final metrics when it ends."""
+    """Write the charts' layout and the settings when training starts, the final metrics when it ends.
+
+    Args:
+        config_text: the run's resolved configuration as YAML.
+    """
+
+    def __init__(self, config_text: str) -> None:
+        self.settings = compared_settings(config_text)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         layout = {g: {c: ["Multiline", tags] for c, tags in charts.items()} for g, charts in LAYOUT.items()}
-        settings = _settings(trainer)
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_custom_scalars(layout)
             else:
-                logger.log_hyperparams(settings)
+                logger.log_hyperparams(self.settings)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         checkpoint = find_checkpoint(trainer)
         if checkpoint is None or checkpoint.selected is None:
             return
         metrics = final_metrics(checkpoint.selected)
-        _, began, ended = hparams(_settings(trainer), metrics)  # type: ignore[no-untyped-call]
+        _, began, ended = hparams(self.settings, metrics)  # type: ignore[no-untyped-call]
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.log_metrics(metrics, step=trainer.global_step)
             if isinstance(logger, TensorBoardLogger):
@@ -105,11 +110,6 @@ def final_metrics(selected: Measured) -> dict[str, float]:
     """Validation metrics of the selected epoch, named ``best/rank_ic`` and so on."""
     validation = selected.validation()
     return {f"best/{name}": validation[f"val/{name}"] for name in FINAL if f"val/{name}" in validation}
-
-
-def _settings(trainer: pl.Trainer) -> dict[str, Any]:
-    record = find_record(trainer)
-    return {} if record is None else compared_settings(record.config_text)
 
 
 def compared_settings(config_text: str) -> dict[str, Any]:

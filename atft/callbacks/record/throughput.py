@@ -1,9 +1,8 @@
-"""How fast an epoch trained, and what it waited for: the numbers that say where the time goes.
+"""How fast an epoch trained and how long it waited for data; validation and checkpoints are not counted.
 
-Training only: validation and checkpoints are not in it. What went through the network, and what was waited for,
-is counted by the `RunRecord`; its counters stay on the device and are read after the epoch's last block, so that
-the time includes what the device still had to do and no step waits. A high share of waiting asks for loader
-workers or a faster disk; a low use of the GPU with little waiting, for larger blocks.
+`RunRecord` counts on the device; its counters are read after the epoch's last block, so that the time includes
+what the device still had to do and no step waits. A high share of waiting asks for loader workers or a faster
+disk; a low use of the GPU with little waiting, for larger blocks.
 """
 
 import time
@@ -14,7 +13,7 @@ import lightning.pytorch as pl
 import torch
 
 from atft.batch import DayBatch
-from atft.callbacks.record.run_record import RunRecord, find_record
+from atft.callbacks.record.run_record import RunRecord
 
 GIGABYTE = 1e9
 
@@ -25,9 +24,14 @@ class Throughput(pl.Callback):
     ``speed/stock_days_per_second`` and ``speed/days_per_second`` count all devices; ``speed/waiting_share`` is
     the share of the time between blocks, in [0, 1]; ``speed/gpu_memory_gb`` the most that tensors took in the
     epoch, ``speed/gpu_use`` NVIDIA's figure of busy time at the epoch's end, in [0, 1], where its library
-    (pynvml) is installed. All of the first device. Without a GPU the last two do not appear. Reads the
-    `RunRecord` that stands before it among the callbacks.
+    (pynvml) is installed. All of the first device. Without a GPU the last two do not appear.
+
+    Args:
+        record: of the run; it counts a block before this reads the counters.
     """
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if pl_module.device.type == "cuda":
@@ -36,21 +40,17 @@ class Throughput(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
     ) -> None:
-        record = find_record(trainer) if trainer.is_last_batch else None
-        if record is not None:
-            # Logged here and not when the epoch is over: validation comes in between.
-            speeds = _speeds(record, trainer) | gpu_figures(pl_module.device)
-            pl_module.log_dict(speeds, on_step=False, on_epoch=True)
-
-
-def _speeds(record: RunRecord, trainer: pl.Trainer) -> dict[str, float]:
-    rows, days = record.seen("train", trainer)
-    seconds = max(time.perf_counter() - record.epoch_started, 1e-9)
-    return {
-        "speed/stock_days_per_second": rows / seconds,
-        "speed/days_per_second": days / seconds,
-        "speed/waiting_share": record.epoch_waiting / seconds,
-    }
+        if not trainer.is_last_batch:
+            return
+        # Logged here and not when the epoch is over: validation comes in between.
+        rows, days = self.record.seen("train", trainer)
+        seconds = max(time.perf_counter() - self.record.epoch_started, 1e-9)
+        speeds = {
+            "speed/stock_days_per_second": rows / seconds,
+            "speed/days_per_second": days / seconds,
+            "speed/waiting_share": self.record.epoch_waiting / seconds,
+        }
+        pl_module.log_dict(speeds | gpu_figures(pl_module.device), on_step=False, on_epoch=True)
 
 
 def gpu_figures(device: torch.device) -> dict[str, float]:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from atft.callbacks.record.measured import Measured, measured_of
+from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import metrics_file, publish_json, read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import BEST, find_checkpoint
-from atft.callbacks.record.run_log import append_log
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
 from atft.search.question.options import SweepOptions
@@ -89,7 +89,7 @@ def fit(
     record, receipt = cli.record, cli.record.receipt
     record.to_write = ()
     receipt.digests |= receipt_digests(study_labels(plan.trial.study))
-    receipt.retries += plan.retries
+    record.former_retries = plan.retries
     previous = None
     if retried_from is not None:
         receipt.retried_from = str(retried_from)

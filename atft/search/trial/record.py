@@ -16,8 +16,8 @@ from optuna.distributions import distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
 
+from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import Receipt, publish_json, read_receipt, write_receipt
-from atft.callbacks.record.run_log import append_log
 from atft.errors import InputError
 from atft.publish import disk_refusals
 from atft.search.question.options import SweepOptions

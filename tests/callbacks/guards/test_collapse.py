@@ -28,7 +28,7 @@ def answers(guard: CollapseGuard, *seen: tuple[float, float]) -> list[bool]:
 
 
 def test_a_row_of_collapsed_validations_is_counted_and_a_healthy_one_ends_it() -> None:
-    guard = CollapseGuard(floor=0.01, validations=3)
+    guard = CollapseGuard(floor=0.01)
     assert answers(guard, (0.002, 0.1), (0.0, NAN), (0.5, 0.1), (0.009, 0.1)) == [True, True, False, True]
     assert guard.collapsed == ["0.009"]
 
@@ -75,7 +75,6 @@ def test_a_run_that_resumes_goes_on_counting() -> None:
     [
         ({"floor": -0.1}, "collapse_guard.floor must be a number >= 0, got -0.1"),
         ({"floor": NAN}, "collapse_guard.floor must be a number >= 0, got nan"),
-        ({"validations": 0}, "collapse_guard.validations must be at least 1, got 0"),
     ],
 )
 def test_an_option_out_of_range_is_refused(options: dict[str, Any], message: str) -> None:

@@ -1,22 +1,26 @@
-"""A loss or gradient that is not finite stops the run, with its days and terms, and the weights stay clean."""
+"""A loss, gradient or loss scale that is not usable stops the run with its days; the weights stay clean."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 
 from atft.batch import DayBatch, Forecast
+from atft.callbacks.guards import non_finite
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.callbacks.record.receipt import read_receipt
-from atft.errors import InputError, NonFiniteLoss
+from atft.errors import LossScaleCollapse, NonFiniteLoss
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, fit, small_task
 
 pytestmark = IN_MEMORY
+SGD = partial(torch.optim.SGD, lr=1.0)
 TERMS = {"huber": 0.5, "ic": 0.5}
 Blocks = Callable[..., DayBatch]
 
@@ -30,15 +34,15 @@ def weights(module: RankingTask) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def spoilt_huber(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken_huber(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Huber term of day 205 is NaN, in value and gradient; everything else is as it was."""
     former = DayObjective.forward
 
     def forward(self: DayObjective, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
         value = former(self, forecast, batch)
-        spoilt = torch.where(batch.day == 205, torch.nan, 1.0)
-        huber = value.terms["huber"] * spoilt
-        return ObjectiveValue(value.loss * spoilt, {**value.terms, "huber": huber})
+        broken = torch.where(batch.day == 205, torch.nan, 1.0)
+        huber = value.terms["huber"] * broken
+        return ObjectiveValue(value.loss * broken, {**value.terms, "huber": huber})
 
     monkeypatch.setattr(DayObjective, "forward", forward)
 
@@ -47,19 +51,22 @@ def on(batch: DayBatch, first: int) -> DayBatch:
     return batch._replace(day=torch.arange(first, first + len(batch.day)))
 
 
-@pytest.mark.usefixtures("spoilt_huber")
+@pytest.mark.usefixtures("broken_huber")
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_days_and_terms(
-    make_batch: Blocks, tmp_path: Path
+    make_batch: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(non_finite, "READ_EVERY_STEPS", 1)
     blocks = [on(make_batch(seed=s), 200 + 3 * s) for s in range(4)]
     with pytest.raises(NonFiniteLoss) as caught:
-        fit(task(), blocks, tmp_path, NonFiniteGuard(every=1))
+        fit(task(), blocks, tmp_path, NonFiniteGuard())
     text = str(caught.value)
-    assert text.startswith("loss not finite on 205 (terms huber), step 2, epoch 1; the weights did not")
+    assert text.startswith(
+        "loss not finite on 205 (terms huber), step 2, epoch 1; the weights were not updated"
+    )
     assert "last good checkpoint: none yet" in text and "\n" not in text
 
 
-@pytest.mark.usefixtures("spoilt_huber")
+@pytest.mark.usefixtures("broken_huber")
 def test_the_weights_of_a_stopped_run_are_those_before_the_bad_step(
     make_batch: Blocks, tmp_path: Path
 ) -> None:
@@ -68,7 +75,7 @@ def test_the_weights_of_a_stopped_run_are_those_before_the_bad_step(
     fit(undisturbed, [good], tmp_path, NonFiniteGuard())
     # Read at the epoch's last block only: the bad step's update has been made by then, with an empty gradient.
     with pytest.raises(NonFiniteLoss, match="step 2"):
-        fit(stopped, [good, bad], tmp_path, NonFiniteGuard(every=100))
+        fit(stopped, [good, bad], tmp_path, NonFiniteGuard())
     torch.testing.assert_close(weights(stopped), weights(undisturbed), rtol=0, atol=0)
 
 
@@ -84,22 +91,12 @@ def test_a_gradient_that_is_not_finite_under_a_finite_loss_stops_the_run(
     torch.testing.assert_close(weights(module), before, rtol=0, atol=0)
 
 
-def test_a_healthy_run_trains_the_same_with_the_guard_and_leaves_no_hook(
-    make_batch: Blocks, tmp_path: Path
-) -> None:
+def test_a_healthy_run_trains_the_same_with_the_guard(make_batch: Blocks, tmp_path: Path) -> None:
     blocks = [make_batch(seed=s) for s in range(3)]
     with_guard, without = task(), task()
-    fit(with_guard, blocks, tmp_path, NonFiniteGuard(every=2))
-    switched_off = NonFiniteGuard()
-    switched_off.on_after_backward = lambda *_: None  # type: ignore[assignment, method-assign]
-    fit(without, blocks, tmp_path, switched_off)
+    fit(with_guard, blocks, tmp_path, NonFiniteGuard())
+    fit(without, blocks, tmp_path)
     torch.testing.assert_close(weights(with_guard), weights(without), rtol=0, atol=0)
-    assert not with_guard.objective._forward_hooks
-
-
-def test_reading_less_often_than_every_step_is_asked_for_in_whole_steps() -> None:
-    with pytest.raises(InputError, match=r"non_finite_guard.every must be at least 1, got 0"):
-        NonFiniteGuard(every=0)
 
 
 def test_a_run_names_dates_fails_and_keeps_its_last_good_checkpoint(
@@ -110,8 +107,8 @@ def test_a_run_names_dates_fails_and_keeps_its_last_good_checkpoint(
     def forward(self: RankingTask, batch: DayBatch) -> Forecast:
         forecast = former(self, batch)
         # Calendar days 10 and 11: Monday 19 and Tuesday 20 January 2015.
-        spoilt = self.training & (self.current_epoch == 1) & ((batch.day == 10) | (batch.day == 11))
-        return Forecast(torch.where(spoilt[:, None, None], torch.nan, forecast.score))
+        broken = self.training & (self.current_epoch == 1) & ((batch.day == 10) | (batch.day == 11))
+        return Forecast(torch.where(broken[:, None, None], torch.nan, forecast.score))
 
     monkeypatch.setattr(RankingTask, "forward", forward)
     outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
@@ -124,6 +121,76 @@ def test_a_run_names_dates_fails_and_keeps_its_last_good_checkpoint(
     assert receipt.status == "failed" and receipt.reason.startswith("NonFiniteLoss: loss not finite")
     assert len(receipt.alarms) == 1 and receipt.epochs == 1
     for name in ("last.ckpt", "best_model.ckpt"):
-        held = read_checkpoint(run / name)
-        assert held["epoch"] == 0
-        assert all(v.isfinite().all() for v in held["state_dict"].values())
+        content = read_checkpoint(run / name)
+        assert content["epoch"] == 0
+        assert all(v.isfinite().all() for v in content["state_dict"].values())
+
+
+def plugins(scale: float | None) -> list[MixedPrecision]:
+    """The real plugin and scaler of 16-mixed, which Lightning's own flag offers on GPUs only."""
+    if scale is None:
+        return []
+    return [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))]  # type: ignore[attr-defined]
+
+
+def overflow_at(module: RankingTask, steps: set[int]) -> None:
+    """Make the gradient of these steps overflow, as float16 does."""
+
+    def overflow(gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * (torch.inf if module.global_step in steps else 1.0)
+
+    next(module.network.heads.parameters()).register_hook(overflow)
+
+
+def test_skipped_steps_are_counted_by_the_task_and_in_metrics_and_move_nothing(
+    make_batch: Blocks, tmp_path: Path
+) -> None:
+    blocks = [make_batch(seed=s) for s in range(5)]
+    disturbed, guard = small_task(optimizer=SGD), NonFiniteGuard()
+    overflow_at(disturbed, {1, 3})
+    run = fit(disturbed, blocks, tmp_path, guard, plugins=plugins(256.0))
+    assert guard.skipped == 2 and disturbed.skipped_steps == {"loss_scale": 2}
+    assert float(run.callback_metrics["health/loss_scale"]) == 64
+    assert float(run.callback_metrics["health/skipped_steps/loss_scale"]) == 2
+    plain = small_task(optimizer=SGD)
+    fit(plain, [blocks[i] for i in (0, 2, 4)], tmp_path, plugins=plugins(256.0))
+    # Up to the last bits of float16, whose gradients were scaled otherwise.
+    torch.testing.assert_close(list(disturbed.parameters()), list(plain.parameters()), atol=1e-3, rtol=1e-3)
+
+
+def test_a_scale_below_one_stops_the_run_and_says_why(make_batch: Blocks, tmp_path: Path) -> None:
+    module = small_task(optimizer=SGD)
+    overflow_at(module, set(range(1, 99)))
+    with pytest.raises(LossScaleCollapse) as caught:
+        fit(module, [make_batch(seed=s) for s in range(9)], tmp_path, NonFiniteGuard(), plugins=plugins(4.0))
+    text = str(caught.value)
+    assert text.startswith(
+        "the loss scale fell to 0.5 in step 4: gradients overflow float16 even unscaled, 3 steps"
+    )
+    assert "bf16-mixed" in text and "\n" not in text
+    assert all(p.isfinite().all() for p in module.parameters())
+
+
+def test_the_gradient_is_clipped_by_its_own_norm_not_by_that_of_the_scaled_loss(
+    make_batch: Blocks, tmp_path: Path
+) -> None:
+    moved = {}
+    for scale in (None, 256.0):
+        module = small_task(optimizer=SGD, gradient_clip=1e-2)
+        before = torch.cat([p.detach().ravel().clone() for p in module.parameters()])
+        fit(module, [make_batch()], tmp_path, plugins=plugins(scale))
+        moved[scale] = float((torch.cat([p.detach().ravel() for p in module.parameters()]) - before).norm())
+    assert moved[256.0] == pytest.approx(1e-2, rel=1e-2) == moved[None]
+
+
+def test_without_a_scaler_no_scale_is_logged(make_batch: Blocks, tmp_path: Path) -> None:
+    guard = NonFiniteGuard()
+    run = fit(small_task(optimizer=SGD), [make_batch()], tmp_path, guard)
+    assert guard.skipped == 0 and not [n for n in run.callback_metrics if n.startswith("health/")]
+
+
+def test_the_count_of_skipped_steps_continues_after_a_resume() -> None:
+    guard, later = NonFiniteGuard(), NonFiniteGuard()
+    guard.skipped = 7
+    later.load_state_dict(guard.state_dict())
+    assert later.skipped == 7

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from atft.batch import DayBatch
+from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.measured import measured_of
 from atft.callbacks.record.run_checkpoint import BEST, RunCheckpoint, find_checkpoint
 from atft.errors import InputError
@@ -198,12 +199,10 @@ def test_a_resumed_run_whose_former_best_is_gone_says_so_and_selects_among_the_e
 ) -> None:
     train(folder="before", max_epochs=3)
     (tmp_path / "before" / BEST).unlink()
-    checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "before" / "last.ckpt")
+    checkpoint, _ = train(EpochLine(tmp_path), folder="after", ckpt_path=tmp_path / "before" / "last.ckpt")
     assert checkpoint.selected.epoch == 3
     said = capfd.readouterr().err
-    assert (
-        f"warning: {tmp_path / 'before' / BEST}: the best checkpoint of the run before is not there" in said
-    )
+    assert f"warning: {tmp_path / 'before' / BEST}: the previous run's best checkpoint is missing" in said
 
 
 def test_a_resumed_run_finds_the_best_where_its_folder_was_moved_and_takes_no_other_runs(
@@ -216,8 +215,8 @@ def test_a_resumed_run_finds_the_best_where_its_folder_was_moved_and_takes_no_ot
     assert checkpoint.selected.epoch == 1 and holds(tmp_path / "after" / BEST, first.epochs[1])
     assert "warning" not in capfd.readouterr().err
     (tmp_path / "moved" / BEST).unlink()
-    checkpoint, _ = train(folder="again", ckpt_path=tmp_path / "moved" / "last.ckpt")
-    assert checkpoint.selected.epoch == 3 and "is not there" in capfd.readouterr().err
+    checkpoint, _ = train(EpochLine(tmp_path), folder="again", ckpt_path=tmp_path / "moved" / "last.ckpt")
+    assert checkpoint.selected.epoch == 3 and "is missing, also beside" in capfd.readouterr().err
 
 
 def test_without_a_metric_the_last_epoch_is_selected_over_a_resume_too(

@@ -63,15 +63,11 @@ def test_a_completed_run_says_what_stepped_how_long_and_on_what(tiny_run: Any) -
 
 
 def test_the_receipt_says_what_balanced_weights_have_come_to(
-    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("atft.tasks.term_shares.MEASURED_EVERY_STEPS", 1)
     assert all("weight" not in t for t in read_receipt(tiny_run.directory).terms.values())
-    asked = [
-        "--model.objective.gradient_shares",
-        "{huber: 0.1, ic: 0.2, sharpe: 0.7}",
-        "--model.shares_every",
-        "1",
-    ]
+    asked = ["--model.objective.gradient_shares", "{huber: 0.1, ic: 0.2, sharpe: 0.7}"]
     run = ["--trainer.default_root_dir", tmp_path, "--trainer.max_epochs", "1"]
     assert atft("fit", "--config", tiny_run.config, *asked, *run).code == 0
     weights = {n: t["weight"] for n, t in read_receipt(tmp_path / "tiny" / "version_0").terms.items()}

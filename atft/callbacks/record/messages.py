@@ -1,0 +1,54 @@
+"""Messages of a running callback: on the terminal and in the run's ``run.log``, warnings in its receipt too."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+from rich.console import Console
+
+from atft.callbacks.record.run_record import find_record
+
+RUN_LOG = "run.log"
+
+
+def log(trainer: pl.Trainer, text: str, quiet: bool = False) -> None:
+    """Print a message and keep it in the run's log; the first device only.
+
+    Args:
+        trainer: the run's; without a `RunRecord` among its callbacks the text is only printed.
+        text: one line, or a whole table.
+        quiet: write to the log only.
+    """
+    if not trainer.is_global_zero:
+        return
+    if not quiet:
+        Console(stderr=True, highlight=False).print(text, soft_wrap=True, markup=False)
+    record = find_record(trainer)
+    if record is not None:
+        append_log(record.directory, text)
+
+
+def warn(trainer: pl.Trainer, text: str) -> None:
+    """Print a warning, and keep it in the run's log and in ``receipt.alarms``.
+
+    The receipt is published after the epoch, or with the error that ends the run.
+
+    Args:
+        trainer: the run's; without a `RunRecord` among its callbacks the line is only printed.
+        text: one line: what is wrong, with the figures.
+    """
+    log(trainer, f"warning: {text}")
+    record = find_record(trainer)
+    if record is not None and trainer.is_global_zero:
+        record.receipt.alarms.append(text)
+
+
+def append_log(directory: Path, text: str) -> None:
+    """Append ``text`` and a line's end to ``run.log`` in one write, so that every line is whole.
+
+    Args:
+        directory: the run's; nothing is written where it does not exist.
+        text: one line, or a whole table.
+    """
+    if directory.is_dir():
+        with (directory / RUN_LOG).open("a", encoding="utf-8") as run_log:
+            run_log.write(text.rstrip() + "\n")

@@ -1,0 +1,84 @@
+"""The optimiser step in progress: what guards read of it, and how a checkpoint written inside it goes back to its
+start.
+
+Weights and the optimiser's state move only where a step closes, and no checkpoint holds the gradient that its
+blocks have added up so far. `RunCheckpoint` writes between steps only; other writers (an error, a cluster's
+signal, a user's callback) may come at any block: training then resumes at the step's first block. Cost: a copy of
+the buffers a step.
+"""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from torch import Tensor
+
+from atft.batch import DayBatch
+from atft.losses.objective import ObjectiveValue
+
+
+class Step:
+    """The block that the task trains on and the step it belongs to; written by the task, read by callbacks.
+
+    All but `is_open` describe the latest block, from before its backward pass until the next block begins.
+    """
+
+    number: int
+    """Optimiser steps taken before this one."""
+    closes: bool
+    """The block is the last of its step: gradients are applied after it."""
+    day: Tensor
+    """int64 [days]; the block's days on the panel's calendar."""
+    value: ObjectiveValue
+    """Loss and terms of each of the block's days, without a graph."""
+
+    def __init__(self) -> None:
+        self.losses: list[Tensor] = []
+        """Parts of the step's loss, of its blocks so far; those of all blocks and devices add up to it."""
+        self._earlier: list[Tensor] = []
+        self._first: int | None = None  # place of the open step's first block in the epoch's plan
+        self._buffers: dict[str, Tensor] = {}  # as they were before that block
+
+    @property
+    def is_open(self) -> bool:
+        """Whether gradients have been added that are not applied yet."""
+        return self._first is not None
+
+    def begin(self, batch: DayBatch, task: pl.LightningModule) -> None:
+        """Start the next block.
+
+        Args:
+            batch: the block.
+            task: what trains on it.
+        """
+        self.number, self.closes, self.day = task.global_step, batch.closes_step, batch.day
+        self._earlier = self.losses if self.is_open else []
+        if self._first is None:
+            self._first = batch.place
+            self._buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}
+
+    def set_value(self, value: ObjectiveValue, batch: DayBatch) -> None:
+        """Keep what the objective gave for the block; a second attempt at the block replaces the first."""
+        self.value = value._replace(loss=value.loss.detach())
+        self.losses = [*self._earlier, (batch.weight * self.value.loss).sum()]
+
+    def close(self) -> None:
+        """Mark the step as applied."""
+        self._first, self._buffers = None, {}
+
+    def rewind(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint resume at the open step's first block; between two steps it is left as it is.
+
+        Args:
+            checkpoint: of Lightning, complete.
+        """
+        if self._first is None:
+            return
+        weights, fit = checkpoint["state_dict"], checkpoint["loops"]["fit_loop"]
+        weights |= {name: buffer for name, buffer in self._buffers.items() if name in weights}
+        progress = fit["epoch_loop.batch_progress"]
+        ahead = progress["current"]["ready"] - self._first
+        for counts in (progress["current"], progress["total"]):
+            counts |= dict.fromkeys(counts, counts["ready"] - ahead)
+        progress["is_last_batch"] = False
+        for loader in fit["state_dict"].get("combined_loader", []):
+            loader["done"] = self._first

@@ -1,0 +1,90 @@
+"""A step adds up its blocks; a checkpoint written inside one resumes at its first (and test_reproducible.py)."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from atft.batch import DayBatch
+from atft.losses.objective import ObjectiveValue
+from atft.tasks.step import Step
+
+
+class Module(nn.Linear):
+    """Trains nothing; has a buffer that blocks move, and a count of steps."""
+
+    global_step = 7
+
+    def __init__(self) -> None:
+        super().__init__(2, 1)
+        self.register_buffer("moment", torch.zeros(1))
+
+
+@pytest.fixture
+def module() -> Any:
+    return Module()
+
+
+def checkpoint(module: Any, ready: int) -> dict[str, Any]:
+    counts = {"ready": ready, "started": ready, "processed": ready, "completed": ready - 1}
+    total = {name: 100 + count for name, count in counts.items()}
+    loops = {
+        "epoch_loop.batch_progress": {"current": counts, "total": total, "is_last_batch": True},
+        "state_dict": {"combined_loader": [{"epoch": 1, "done": ready}]},
+    }
+    return {"state_dict": module.state_dict(), "loops": {"fit_loop": loops}}
+
+
+def test_between_two_steps_a_checkpoint_is_left_as_it_is(
+    module: Any, make_batch: Callable[..., DayBatch]
+) -> None:
+    step = Step()
+    step.begin(make_batch()._replace(place=4), module)
+    step.close()
+    saved = checkpoint(module, 5)
+    before = deepcopy(saved["loops"])
+    step.rewind(saved)
+    assert saved["loops"] == before
+
+
+def test_inside_a_step_it_resumes_at_the_first_block_with_the_buffers_of_then(
+    module: Any, make_batch: Callable[..., DayBatch]
+) -> None:
+    step = Step()
+    for block in (4, 5, 6):
+        step.begin(make_batch()._replace(place=block), module)
+        module.get_buffer("moment").add_(1)
+    saved = checkpoint(module, 7)
+    step.rewind(saved)
+    loop = saved["loops"]["fit_loop"]
+    assert set(loop["epoch_loop.batch_progress"]["current"].values()) == {4}
+    assert set(loop["epoch_loop.batch_progress"]["total"].values()) == {104}
+    assert loop["epoch_loop.batch_progress"]["is_last_batch"] is False
+    assert loop["state_dict"]["combined_loader"] == [{"epoch": 1, "done": 4}]
+    assert saved["state_dict"]["moment"].item() == 0 and module.get_buffer("moment").item() == 3
+
+
+def test_a_step_adds_up_its_blocks_and_a_second_attempt_replaces_the_first(
+    module: Any, make_batch: Callable[..., DayBatch]
+) -> None:
+    step, batch = Step(), make_batch(days=2)._replace(closes_step=False, weight=torch.tensor([0.25, 0.25]))
+
+    def attempt(loss: float) -> None:
+        step.set_value(ObjectiveValue(torch.full((2,), loss, requires_grad=True), {}), batch)
+
+    step.begin(batch, module)
+    assert (step.number, step.closes, step.is_open) == (7, False, True)
+    attempt(8.0)
+    attempt(2.0)
+    assert torch.stack(step.losses).tolist() == [1.0] and not step.value.loss.requires_grad
+    step.begin(batch._replace(closes_step=True), module)
+    attempt(4.0)
+    assert torch.stack(step.losses).tolist() == [1.0, 2.0] and step.closes
+    step.close()
+    assert not step.is_open
+    step.begin(batch, module)
+    attempt(6.0)
+    assert torch.stack(step.losses).tolist() == [3.0]
