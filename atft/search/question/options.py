@@ -159,7 +159,7 @@ def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
     """
     from jsonargparse import ArgumentParser
 
-    from atft.commands.config_keys import check_keys
+    from atft.commands.config_keys import read_arguments
     from atft.commands.parser_errors import parser_errors
 
     plain = dict(json.loads(written) if isinstance(written, str) else written)
@@ -167,7 +167,8 @@ def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
     parser.add_class_arguments(SweepOptions, None)
     kept = {key: plain[key] for key, empty in AS_WRITTEN.items() if isinstance(plain.get(key), type(empty))}
     typed = plain | {key: AS_WRITTEN[key] for key in kept}
-    with parser_errors("sweep", check_keys(parser, typed, "sweep")):
+    tree, typed = read_arguments(parser, typed, "sweep")
+    with parser_errors("sweep", tree):
         parsed = parser.instantiate(parser.parse_object(typed))
     kept["space"] = check_space(kept["space"])
     for number, point in enumerate(kept.get("enqueue", []), start=1):

@@ -21,8 +21,6 @@ from torch import Tensor
 
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.callbacks.guards.spike import SpikeGuard
-from atft.commands.class_paths import check_classes
-from atft.commands.config_keys import check_keys
 from atft.commands.parser_errors import parser_errors
 from atft.data.block_plan import plan_blocks
 from atft.errors import InputError
@@ -49,9 +47,8 @@ def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
         InputError: a key or value that is not accepted.
     """
     again = copy(cli)
-    check_classes(config)
-    with parser_errors("fit", check_keys(cli.parser, config)):
-        again.config = cli.parser.parse_object(config)
+    with parser_errors("fit"):
+        again.parse_arguments(cli.parser, config)
         again.instantiate_classes()
     return again
 
