@@ -55,10 +55,8 @@ COMMANDS = {
     "predict": Command(
         "atft.commands.train", "write a checkpoint's scores to a file, days with unknown returns included"
     ),
-    "simulate": Command(
-        "atft.commands.simulate", "write a synthetic market whose best possible score is known"
-    ),
-    "features": Command("atft.commands.features", "daily prices to a panel of features and forward returns"),
+    "simulate": Command("atft.commands.flat", "write a synthetic market whose best possible score is known"),
+    "features": Command("atft.commands.flat", "daily prices to a panel of features and forward returns"),
     "cache": Command("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
 }
 

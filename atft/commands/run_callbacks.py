@@ -2,7 +2,7 @@
 
 A callback that watches a metric which nothing logs would stay silent for the whole run; averaged weights that no
 validation measured, or a metric that is read at another step than its own, would be selected by another network's
-score: each raises before anything is made.
+score: each is an error before anything is made.
 """
 
 from collections.abc import Iterable
@@ -53,13 +53,8 @@ DEFAULTS: dict[str, str | int | bool] = {
 }
 """Defaults of Lightning's own callbacks that every fit has, where they are not Lightning's."""
 
-FITTING: tuple[type[pl.Callback], ...] = (
-    ModelCheckpoint,
-    EarlyStopping,
-    WeightAveraging,
-    *MONITORS.values(),
-)
-"""Callbacks that mean something while a network trains only."""
+FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
+"""Callbacks that mean something only while a network trains."""
 
 
 def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
@@ -79,7 +74,7 @@ def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Check that checkpoint and early stopping watch what is logged.
+    """Check that checkpoint and early stopping watch a metric that is logged.
 
     Args:
         callbacks: the trainer's.
@@ -96,7 +91,7 @@ def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
 
 
 def check_scores_are_current(trainer: pl.Trainer) -> None:
-    """Check that whatever reads a validation metric reads it of the weights that it was measured with.
+    """Check that a validation metric is only read while the weights are those that it was measured with.
 
     Args:
         trainer: with all its callbacks.
@@ -133,7 +128,7 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
 
 
 def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
-    """Check that validation measures averaged weights, and that checkpoints contain them.
+    """Check that averages of the weights are measured by validation and contained in checkpoints.
 
     Args:
         callbacks: the trainer's. Those derived from Lightning's ``WeightAveraging`` are measured at every
@@ -144,26 +139,25 @@ def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
         InputError: one that cannot work, and what can.
     """
     for callback in callbacks:
-        kind = type(callback).__name__
+        problem = ""
         if isinstance(callback, StochasticWeightAveraging):
-            raise InputError(
-                f"trainer.callbacks: {kind} sets its average after the last validation, no checkpoint would hold "
-                f"it; use atft.callbacks.late_average.LateAverage, or lightning's EMAWeightAveraging"
+            problem = (
+                "sets its average after the last validation, no checkpoint would hold it; use "
+                "atft.callbacks.late_average.LateAverage, or lightning's EMAWeightAveraging"
             )
-        if not isinstance(callback, WeightAveraging):
+        elif not isinstance(callback, WeightAveraging):
             continue
-        if not callback._use_buffers:
-            raise InputError(
-                f"trainer.callbacks: {kind} with use_buffers false would never learn the features' scaling; "
-                f"leave use_buffers out"
+        elif not callback._use_buffers:
+            problem = "with use_buffers false would never learn the features' scaling; leave use_buffers out"
+        elif not callback.should_update(step_idx=0):
+            problem = (
+                "starts late, validation would measure the untrained network until then; leave the start out, or "
+                "use atft.callbacks.late_average.LateAverage"
             )
-        if not callback.should_update(step_idx=0):
-            raise InputError(
-                f"trainer.callbacks: {kind} starts late, validation would measure the untrained network until "
-                f"then; leave the start out, or use atft.callbacks.late_average.LateAverage"
+        elif any(callback.should_update(epoch_idx=epoch) for epoch in range(max(max_epochs, 1))):
+            problem = (
+                "moves its average after an epoch's validation, the checkpoint would hold other weights than were "
+                "measured; leave update_starting_at_epoch out"
             )
-        if any(callback.should_update(epoch_idx=epoch) for epoch in range(max(max_epochs, 1))):
-            raise InputError(
-                f"trainer.callbacks: {kind} moves its average after an epoch's validation, the checkpoint would "
-                f"hold other weights than were measured; leave update_starting_at_epoch out"
-            )
+        if problem:
+            raise InputError(f"trainer.callbacks: {type(callback).__name__} {problem}")

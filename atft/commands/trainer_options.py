@@ -22,16 +22,12 @@ MAX_SEED = 2**32 - 1
 """The largest that numpy takes."""
 
 
-def _unset(value: Any) -> bool:
-    return value is None
-
-
 def _zero(value: Any) -> bool:
     return value in (None, 0)
 
 
-def _blocks(value: Any) -> bool:
-    """A number of blocks, or all: 1.0 is all of them, 1 is one."""
+def _number_of_blocks(value: Any) -> bool:
+    """A whole number, or all of them: 1.0 is all, 1 is one."""
     return value is None or (value == 1.0 if isinstance(value, float) else value >= 1)
 
 
@@ -39,17 +35,25 @@ def _at_least(least: int) -> Callable[[Any], bool]:
     return lambda value: value is None or value >= least
 
 
-NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
+BLOCKS_OR_ALL = (_number_of_blocks, "set a whole number of blocks, at least 1, or leave it out")
+
+SERVED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "accumulate_grad_batches": (
         lambda v: v in (None, 1),
         "steps are made by data.loader.batch_size; set that",
     ),
-    "gradient_clip_val": (_unset, "set model.gradient_clip"),
-    "gradient_clip_algorithm": (_unset, "gradients are clipped by their norm; set model.gradient_clip"),
-    "limit_train_batches": (_blocks, "set a whole number of blocks, at least 1, or leave it out"),
-    "limit_val_batches": (_blocks, "epochs are compared on them; set a number of blocks, at least 1"),
-    "limit_test_batches": (_blocks, "set a whole number of blocks, at least 1, or leave it out"),
-    "limit_predict_batches": (_blocks, "set a whole number of blocks, at least 1, or leave it out"),
+    "gradient_clip_val": (lambda v: v is None, "set model.gradient_clip"),
+    "gradient_clip_algorithm": (
+        lambda v: v is None,
+        "gradients are clipped by their norm; set model.gradient_clip",
+    ),
+    "limit_val_batches": (
+        _number_of_blocks,
+        "epochs are compared on them; set a number of blocks, at least 1",
+    ),
+    "limit_train_batches": BLOCKS_OR_ALL,
+    "limit_test_batches": BLOCKS_OR_ALL,
+    "limit_predict_batches": BLOCKS_OR_ALL,
     "overfit_batches": (_zero, "set trainer.limit_train_batches for a short run"),
     "check_val_every_n_epoch": (_at_least(1), "set a number of epochs, at least 1"),
     "max_epochs": (_at_least(-1), "set a number of epochs"),
@@ -57,8 +61,8 @@ NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_steps": (lambda v: v in (None, -1) or v >= 1, "set a number of steps, at least 1, or leave it out"),
     "num_sanity_val_steps": (_zero, "the checks of a run come before its first step; leave it out"),
     "log_every_n_steps": (_at_least(1), "set a number of steps, at least 1"),
-    "reload_dataloaders_every_n_epochs": (_zero, "each epoch is planned anew anyway; leave it out"),
-    "use_distributed_sampler": (lambda v: not v, "blocks of days are shared out by the data; leave it out"),
+    "reload_dataloaders_every_n_epochs": (_zero, "each epoch is planned again anyway; leave it out"),
+    "use_distributed_sampler": (lambda v: not v, "blocks of days are divided by the data; leave it out"),
     "enable_checkpointing": (lambda v: v is not False, "nothing would be left to compare; leave it out"),
     "barebones": (lambda v: not v, "nothing would be measured or kept; leave it out"),
 }
@@ -69,7 +73,7 @@ def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
     """Let ``3`` be 3 where an option takes whole numbers and fractions, and not 3.0.
 
     ``Union[int, float]`` and ``Union[float, int]`` are one entry in Python's cache of types: which order the parser
-    tries depends on who was imported first, and ``limit_train_batches 1`` would be all batches, not one.
+    tries depends on what was imported first, and ``limit_train_batches 1`` would be all batches, not one.
     """
     for action in parser._actions:
         kinds = alternatives(getattr(action, "_typehint", None))
@@ -79,15 +83,12 @@ def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
 
 
 def check_trainer_options(trainer: Mapping[str, Any]) -> None:
-    """Check that the task serves every option of the trainer.
-
-    Args:
-        trainer: the parsed ``trainer`` section.
+    """Check that the task serves every option of the parsed ``trainer`` section.
 
     Raises:
         InputError: the first one that it does not serve, and the key that does it here.
     """
-    for key, (served, instead) in NEEDED.items():
+    for key, (served, instead) in SERVED.items():
         value = trainer.get(key)
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"trainer.{key} must be a finite number, got {value}")
@@ -114,8 +115,8 @@ def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None
         resumed: checkpoint to go on from; None begins.
 
     Raises:
-        InputError: the checkpoint holds weights only; or nothing would be kept, since that is done at the end of
-            an epoch.
+        InputError: the checkpoint has weights only; or nothing would be kept, since that is done at the end of an
+            epoch.
     """
     if resumed is not None:
         if not read_checkpoint(resumed).get("optimizer_states"):

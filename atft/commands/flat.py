@@ -1,0 +1,69 @@
+"""features and simulate: commands that write a file, from paths and the flat keys of one dataclass."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from atft.commands.config_keys import read_arguments
+from atft.commands.parser_errors import parser_errors
+
+
+class Flat(NamedTuple):
+    """A flat command: what it does, for help, and the paths that it needs, each with its help."""
+
+    description: str
+    paths: dict[str, str]
+
+
+COMMANDS = {
+    "features": Flat(
+        "Turn daily prices (date, code, open, high, low, close, volume, optional sector) into a panel.",
+        {"prices": "Parquet or CSV file of daily prices.", "out": "Parquet file to write."},
+    ),
+    "simulate": Flat(
+        "Write a synthetic market as a panel; it prints the best IC that any score can reach.",
+        {"out": "Parquet file to write."},
+    ),
+}
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run ``features`` or ``simulate``, and print what it excluded, or the market's oracle."""
+    if command == "features":
+        from atft.features.build import build_panel
+        from atft.features.options import FeatureOptions
+
+        (prices, out), options = parse_flat(command, FeatureOptions, arguments)
+        print("\n".join(build_panel(prices, out, options).lines()))  # noqa: T201
+    else:
+        from atft.market.options import MarketOptions
+        from atft.market.write import write_market
+
+        (out,), options = parse_flat(command, MarketOptions, arguments)
+        print(write_market(out, options))  # noqa: T201
+    return 0
+
+
+def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path], Any]:
+    """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``.
+
+    Raises:
+        InputError: a key or value that is not accepted.
+    """
+    from jsonargparse import ArgumentParser
+
+    description, paths = COMMANDS[command]
+    parser = ArgumentParser(
+        prog=f"python -m atft {command}", description=description, exit_on_error=False, allow_abbrev=False
+    )
+    parser.add_argument("-c", "--config", action="config", help="YAML file of these keys.")
+    for name, help_text in paths.items():
+        parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
+    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_class_arguments(kind, None)
+    tree, words = read_arguments(parser, arguments, command)
+    with parser_errors(command, tree):
+        values = parser.parse_args(words).as_dict()
+    places = [Path(values.pop(name)) for name in paths]
+    for key in ("threads", "config"):
+        values.pop(key, None)
+    return places, kind(**values)
