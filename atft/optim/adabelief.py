@@ -11,11 +11,11 @@ from atft.errors import InputError
 
 
 class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
-    """Adam with steps scaled by how far each gradient is from its own running mean; rectified.
+    """Adam with steps scaled by how far each gradient is from its own running mean; decoupled decay, rectified.
 
-    One default differs from the authors': while the rectification is not yet defined (the first 5 steps at
+    Differs from the authors' in one point: while the rectification is not yet defined (the first 5 steps at
     ``beta2`` 0.999) theirs takes plain SGD steps, of the size of the gradient itself; here those steps change
-    nothing but weight decay. Switch ``degenerated_to_sgd`` on together with gradient clipping.
+    nothing but weight decay. For other settings name ``adabelief_pytorch.AdaBelief`` as the class.
 
     Args:
         params: parameters or parameter groups.
@@ -24,10 +24,6 @@ class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
         eps: added to the squared distance in each step; far below Adam's, because that distance is small.
         weight_decay: share of the weights taken off per step, times the learning rate.
         amsgrad: divide by the largest distance so far.
-        weight_decouple: weight decay acts on the weights, not through the gradient.
-        fixed_decay: weight decay does not follow the learning rate.
-        rectify: shorten the early steps, as RAdam does.
-        degenerated_to_sgd: take plain SGD steps while the rectification is not yet defined.
 
     Raises:
         InputError: a number is out of range.
@@ -43,10 +39,6 @@ class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
         eps: float = 1e-16,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
-        weight_decouple: bool = True,
-        fixed_decay: bool = False,
-        rectify: bool = True,
-        degenerated_to_sgd: bool = False,
     ) -> None:
         if lr <= 0 or eps < 0 or weight_decay < 0 or not all(0 <= b < 1 for b in betas):
             raise InputError(
@@ -62,9 +54,6 @@ class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
                 eps,
                 weight_decay,
                 amsgrad,
-                weight_decouple,
-                fixed_decay,
-                rectify,
-                degenerated_to_sgd,
+                degenerated_to_sgd=False,
                 print_change_log=False,
             )
