@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from atft.errors import InputError, nearest
 
 REQUIRED = {"date": "date32[day]", "code": "string", "horizon": "int32", "score": "float", "target": "float"}
-"""Columns without which a file is not a predictions file, and their Arrow types. Only ``target`` may be
-null.
-"""
+"""Columns that every predictions file has, and their Arrow types. Only ``target`` may be null."""
 OPTIONAL = {
     "target_lag1": "float",
     "split": "string",
@@ -47,8 +45,8 @@ class HorizonScores:
     """Trading days ahead."""
     dates: NDArray[Any]
     """datetime64[D] ``[days]``, ascending."""
-    codes: NDArray[Any]
-    """Strings ``[stocks]``, ascending."""
+    codes: list[str]
+    """``[stocks]``, ascending."""
     present: NDArray[np.bool_]
     """``[days, stocks]``; the file has that row: the stock was in the universe."""
     columns: dict[str, NDArray[np.float32]]
@@ -60,13 +58,13 @@ class HorizonScores:
 
 
 def prediction_rows(
-    dates: Any, codes: Sequence[str], horizons: Sequence[int], by_horizon: Mapping[str, Any], **by_stock: Any
+    date: Any, codes: Sequence[str], horizons: Sequence[int], by_horizon: Mapping[str, Any], **by_stock: Any
 ) -> Any:
     """Lay one day's forecasts out as rows of a predictions file.
 
     Args:
-        dates: the day (``datetime.date``), the same for all rows.
-        codes: ``[stocks]`` identifiers of the day's universe.
+        date: the day (``datetime.date``), the same for all rows.
+        codes: ``[stocks]`` identifiers of the day's universe, ascending.
         horizons: trading days ahead.
         by_horizon: name -> ``[stocks, horizons]`` floats: score, target, target_lag1, oracle, q05 ...; NaN
             becomes null.
@@ -74,35 +72,31 @@ def prediction_rows(
             value for all rows (split, fold, regimes).
 
     Returns:
-        A ``pyarrow.Table`` ordered by (horizon, code), in the order of ``codes``.
+        A ``pyarrow.Table`` ordered by (horizon, code).
     """
     import pyarrow as pa
 
-    stocks, many = len(codes), len(horizons)
-    known = REQUIRED | OPTIONAL
+    stocks, repeats = len(codes), len(horizons)
     columns: dict[str, Any] = {
-        "date": pa.array([dates] * (stocks * many), pa.date32()),
-        "code": pa.array(list(codes) * many, pa.string()),
+        "date": pa.array([date] * (stocks * repeats), pa.date32()),
+        "code": pa.array(list(codes) * repeats, pa.string()),
         "horizon": pa.array(np.repeat(np.asarray(horizons, np.int32), stocks)),
     }
     for name, values in by_horizon.items():
-        flat = np.ascontiguousarray(np.asarray(values, np.float32).T).ravel()
-        columns[name] = pa.array(flat, mask=np.isnan(flat))
+        columns[name] = pa.array(np.asarray(values, np.float32).T.ravel(), from_pandas=True)
     for name, values in by_stock.items():
-        single = values is None or isinstance(values, str | int | float)
-        listed = [values] * stocks if single else list(values)
-        if known.get(name) == "string":
-            columns[name] = pa.array(listed * many, pa.string())
-        elif known.get(name) == "int32":
-            columns[name] = pa.array(listed * many, pa.int32())
+        kind = OPTIONAL.get(name, "float")
+        if kind == "float":
+            of_stocks = np.broadcast_to(np.asarray(values, np.float32), stocks)
+            columns[name] = pa.array(np.tile(of_stocks, repeats), from_pandas=True)
         else:
-            flat = np.tile(np.asarray(listed, np.float32), many)
-            columns[name] = pa.array(flat, mask=np.isnan(flat))
+            listed = [values] * stocks if isinstance(values, str | int) else list(values)
+            columns[name] = pa.array(listed * repeats, pa.string() if kind == "string" else pa.int32())
     return pa.table(columns)
 
 
 def check_predictions(path: str | Path) -> dict[str, str]:
-    """Read a predictions file's columns and their types from its footer, or refuse it in one line.
+    """Read a predictions file's columns and their types from its footer.
 
     Raises:
         InputError: the file is missing or unreadable, lacks a column or has one of another type.
@@ -114,25 +108,20 @@ def check_predictions(path: str | Path) -> dict[str, str]:
         raise InputError(f"{path}: no such predictions file; `python -m atft predict` writes one")
     check_file(path)
     with open_parquet(path) as file:
-        schema = file.schema_arrow
-    types = {f.name: str(f.type) for f in schema}
-    for name, wanted in (REQUIRED | OPTIONAL).items():
+        types = {field.name: str(field.type) for field in file.schema_arrow}
+    for name in REQUIRED:
         if name not in types:
-            if name in REQUIRED:
-                raise InputError(f"{path}: no column {name!r} in this predictions file{nearest(name, types)}")
-            continue
-        if types[name] not in ALIKE.get(wanted, {wanted}):
-            raise InputError(f"{path}: column {name!r} must be {wanted}, it is {types[name]}")
+            raise InputError(f"{path}: no column {name!r} in this predictions file{nearest(name, types)}")
+    for name, kind in (REQUIRED | OPTIONAL).items():
+        if name in types and types[name] not in ALIKE.get(kind, {kind}):
+            raise InputError(f"{path}: column {name!r} must be {kind}, it is {types[name]}")
     return types
 
 
 def prediction_horizons(path: str | Path) -> tuple[int, ...]:
     """Horizons that a predictions file holds, ascending."""
-    import pyarrow.compute as pc
-
     check_predictions(path)
-    column = _read(path, ["horizon"])["horizon"]
-    return tuple(sorted(int(h) for h in pc.unique(column).to_pylist()))
+    return tuple(sorted(_read(path, ["horizon"])["horizon"].unique().to_pylist()))
 
 
 def read_horizon(
@@ -150,41 +139,36 @@ def read_horizon(
         InputError: the file cannot be used, nothing matches, a score is missing, or a stock has two rows on
             one day.
     """
-    import pyarrow.compute as pc
+    from atft.cells import sorted_texts
 
     types = check_predictions(path)
     if split is not None and "split" not in types:
         raise InputError(f"{path}: no column 'split' to find {split!r} in")
-    wanted = [("horizon", "==", horizon), *([("split", "==", split)] if split is not None else [])]
-    present = [c for c in columns if c in types]
-    table = _read(path, ["date", "code", *present], wanted)
+    filters = [("horizon", "==", horizon), *([("split", "==", split)] if split is not None else [])]
+    names = [c for c in columns if c in types]
+    table = _read(path, ["date", "code", *names], filters)
     if not len(table):
         within = f" of split {split!r}" if split is not None else ""
         raise InputError(f"{path}: no rows of horizon {horizon}{within}; it has {prediction_horizons(path)}")
-    days = table["date"].cast("int32").to_numpy()
-    dates, day = np.unique(days, return_inverse=True)
-    coded = pc.dictionary_encode(table["code"]).combine_chunks()
-    names = np.asarray(coded.dictionary.to_pylist(), dtype=np.str_)
-    order = np.argsort(names)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    stock = place[coded.indices.to_numpy()]
-    cell = day * len(names) + stock
-    seen = np.bincount(cell, minlength=len(dates) * len(names)).reshape(len(dates), len(names))
-    if seen.max() > 1:
-        i, j = np.unravel_index(int(seen.argmax()), seen.shape)
+    dates, day = np.unique(table["date"].to_numpy(), return_inverse=True)
+    codes, stock = sorted_texts(table["code"])
+    shape = (len(dates), len(codes))
+    cell = day * len(codes) + stock
+    rows = np.bincount(cell, minlength=len(dates) * len(codes)).reshape(shape)
+    if rows.max() > 1:
+        i, j = np.unravel_index(int(rows.argmax()), shape)
         raise InputError(
-            f"{path}: {names[order][j]} has {seen[i, j]} rows of horizon {horizon} on "
-            f"{dates[i].astype('datetime64[D]')}; name one split, or remove the duplicates"
+            f"{path}: {codes[j]} has {rows[i, j]} rows of horizon {horizon} on {dates[i]}; "
+            f"name one split, or remove the duplicates"
         )
     arrays = {}
-    for name in present:
-        dense = np.full(seen.size, np.nan, dtype=np.float32)
+    for name in names:
+        dense = np.full(rows.size, np.nan, dtype=np.float32)
         dense[cell] = table[name].to_numpy()
-        arrays[name] = dense.reshape(seen.shape)
-    if "score" in arrays and np.isnan(arrays["score"][seen > 0]).any():
+        arrays[name] = dense.reshape(shape)
+    if "score" in arrays and np.isnan(arrays["score"][rows > 0]).any():
         raise InputError(f"{path}: scores of horizon {horizon} are missing or NaN; predict again")
-    return HorizonScores(horizon, dates.astype("datetime64[D]"), names[order], seen > 0, arrays)
+    return HorizonScores(horizon, dates, codes, rows > 0, arrays)
 
 
 def _read(path: str | Path, columns: list[str], filters: list[Any] | None = None) -> Any:

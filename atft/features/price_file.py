@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int32
 
-from atft.cells import Place, read_codes, read_names, read_numbers
+from atft.cells import Place, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader
 from atft.errors import InputError, nearest, one_line
 from atft.parquet import open_parquet, stream_columns
@@ -45,19 +44,8 @@ def price_rows(path: Path) -> dict[str, Any]:
         first_row += len(batch)
     if not first_row:
         raise InputError(f"{path}: no rows; give a file with prices")
-    texts = {name: _ascending(columns.pop(name)) for name in ("code", "sector")}
+    texts = {name: sorted_texts(pa.chunked_array(columns.pop(name))) for name in ("code", "sector")}
     return texts | {name: np.concatenate(columns.pop(name)) for name in list(columns)}
-
-
-def _ascending(batches: list[pa.DictionaryArray]) -> tuple[list[str], Int32[np.ndarray, " rows"]]:
-    """The distinct texts in ascending order, and each row's index among them, -1 for null."""
-    encoded = pa.chunked_array(batches).unify_dictionaries().combine_chunks()
-    texts = encoded.dictionary.to_pylist()
-    order = sorted(range(len(texts)), key=texts.__getitem__)
-    index = np.empty(len(texts) + 1, dtype=np.int32)
-    index[order] = np.arange(len(texts))
-    index[-1] = -1
-    return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
