@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from atft.cross_section import (
@@ -71,7 +70,7 @@ class RankingMetric(NamedTuple):
         return math.sqrt(TRADING_DAYS_PER_YEAR / horizon) if self.annualised else 1.0
 
     def value(self, days: Mapping[str, Series], horizon: int) -> float:
-        """The figure of days measured at one horizon; see `counted_days`."""
+        """The figure of days measured at one horizon; see `MeasuredDays.counted`."""
         return self.over_days(days[self.statistic.__name__]) * self.factor(horizon)
 
 
@@ -100,6 +99,12 @@ class MeasuredDays(NamedTuple):
     rankable: Bool[Tensor, "*batch"]
     lost: Bool[Tensor, "*batch"]
 
+    def counted(self) -> dict[str, Series]:
+        """The days that a run's figures are made of: all NaN where more than 5 % of the rankable days are lost."""
+        few_lost = int(self.lost.sum()) <= MAX_LOST_SHARE * int(self.rankable.sum())
+        series = {name: values.double().cpu().numpy() for name, values in self.statistics.items()}
+        return series if few_lost else {name: np.full_like(s, np.nan) for name, s in series.items()}
+
 
 def measure_days(
     score: PerStock, target: PerStock, valid: StockMask, statistics: Mapping[str, Statistic]
@@ -117,12 +122,3 @@ def measure_days(
     lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
     values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}
     return MeasuredDays({n: torch.where(rankable, v, torch.nan) for n, v in values.items()}, rankable, lost)
-
-
-def counted_days(
-    statistics: Mapping[str, Series], rankable: NDArray[np.bool_], lost: NDArray[np.bool_]
-) -> dict[str, Series]:
-    """The days that a run's figures are made of: all NaN where more than 5 % of the rankable days are lost."""
-    if lost.sum() > MAX_LOST_SHARE * rankable.sum():
-        return {name: np.full_like(values, np.nan) for name, values in statistics.items()}
-    return dict(statistics)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from atft.day_statistics import (
     RANKING_METRICS,
+    MeasuredDays,
     RankingMetric,
-    counted_days,
     mean,
     mean_over_std,
     measure_days,
@@ -47,12 +47,12 @@ def test_a_metric_is_a_function_and_a_row(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_run_s_figures_are_nan_from_the_first_day_lost_beyond_a_twentieth() -> None:
-    statistics = {"pearson": np.arange(40.0)}
-    rankable, lost = np.ones(40, dtype=bool), np.zeros(40, dtype=bool)
+    lost = torch.zeros(40, dtype=torch.bool)
     lost[:2] = True
-    assert counted_days(statistics, rankable, lost) == statistics
+    days = MeasuredDays({"pearson": torch.arange(40.0)}, ~torch.zeros_like(lost), lost)
+    assert np.array_equal(days.counted()["pearson"], np.arange(40.0))
     lost[2] = True
-    assert np.isnan(counted_days(statistics, rankable, lost)["pearson"]).all()
+    assert np.isnan(days.counted()["pearson"]).all()
 
 
 def test_a_day_is_lost_when_its_scores_have_no_order_and_it_could_be_ranked() -> None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from atft.day_statistics import (
     RANKING_METRICS,
+    MeasuredDays,
     Series,
-    counted_days,
     day_statistics,
     mean,
     mean_over_std,
@@ -32,21 +32,6 @@ ERRORS: dict[Callable[[Series], float], Callable[[Series, int], float]] = {
     mean_over_std: ratio_error,
 }
 """The standard error of each way to make a figure of days."""
-
-
-@dataclass(frozen=True)
-class DayScores:
-    """One scorer's statistics of each day at one horizon."""
-
-    horizon: int
-    statistics: dict[str, Series]
-    """``[days]`` by name, see `atft.day_statistics`; NaN where a day cannot be ranked."""
-    rankable: NDArray[np.bool_]
-    """``[days]``; at least two valid stocks with unequal targets."""
-    lost: NDArray[np.bool_]
-    """``[days]``; rankable, but the scores are all equal or not finite."""
-    thin: NDArray[np.bool_]
-    """``[days]``; left out, since too few stocks have a known target."""
 
 
 class Estimate(NamedTuple):
@@ -75,16 +60,14 @@ def score_days(
     score: NDArray[np.floating],
     target: NDArray[np.floating],
     valid: NDArray[np.bool_],
-    horizon: int,
     min_stocks: int = 2,
-) -> DayScores:
-    """Measure each day's cross-section.
+) -> tuple[MeasuredDays, int]:
+    """Measure each day's cross-section, and count the days left out, since too few targets are known.
 
     Args:
         score: ``[days, stocks]``; any unit, higher is better.
         target: ``[days, stocks]``; raw forward returns, fractions.
         valid: ``[days, stocks]``; rows to count. Unknown targets are left out whatever it says.
-        horizon: trading days ahead.
         min_stocks: days with fewer known targets are left out.
     """
     known = valid & np.isfinite(target)
@@ -92,26 +75,17 @@ def score_days(
     thin = (count > 0) & (count < min_stocks)
     known &= ~thin[:, None]
     statistics = day_statistics()
-    parts = [np.zeros((len(statistics) + 2, 0))]
-    for first in range(0, len(score), DAYS_AT_ONCE):
+    parts = []
+    for first in range(0, max(len(score), 1), DAYS_AT_ONCE):
         days = slice(first, first + DAYS_AT_ONCE)
         scores, targets = (torch.from_numpy(np.array(a[days], dtype=np.float32)) for a in (score, target))
-        measured = measure_days(scores, targets, torch.from_numpy(known[days]), statistics)
-        columns = [*measured.statistics.values(), measured.rankable, measured.lost]
-        parts.append(torch.stack([c.double() for c in columns]).numpy())
-    *series, rankable, lost = np.concatenate(parts, axis=1)
-    return DayScores(horizon, dict(zip(statistics, series, strict=True)), rankable > 0, lost > 0, thin)
-
-
-def summarise(days: DayScores, scorer: str, lag: int = 0) -> SummaryRow:
-    """Reduce days to figures; all NaN without a rankable day, or where more than 5 % of them are lost."""
-    counted = counted_days(days.statistics, days.rankable, days.lost)
-    figures = {}
-    for name, metric in RANKING_METRICS.items():
-        error = ERRORS[metric.over_days](counted[metric.statistic.__name__], days.horizon - 1)
-        figures[name] = Estimate(metric.value(counted, days.horizon), error * metric.factor(days.horizon))
-    ranked = int((days.rankable & ~days.lost).sum())
-    return SummaryRow(scorer, days.horizon, lag, ranked, int(days.thin.sum()), figures)
+        parts.append(measure_days(scores, targets, torch.from_numpy(known[days]), statistics))
+    measured = MeasuredDays(
+        {name: torch.cat([part.statistics[name] for part in parts]) for name in statistics},
+        torch.cat([part.rankable for part in parts]),
+        torch.cat([part.lost for part in parts]),
+    )
+    return measured, int(thin.sum())
 
 
 def summarise_scorers(
@@ -133,14 +107,18 @@ def summarise_scorers(
         min_stocks: days with fewer known targets are left out.
 
     Returns:
-        Rows in the order of the scorers, lag 0 before lag 1.
+        Rows in the order of the scorers, lag 0 before lag 1. All figures are NaN without a rankable day, or where
+        more than 5 % of them are lost.
     """
+    rows = []
     targets = {0: target} if delayed_target is None else {0: target, 1: delayed_target}
-    return [
-        summarise(score_days(score, known, valid, horizon, min_stocks), name, lag)
-        for name, score in scorers.items()
-        for lag, known in targets.items()
-    ]
+    for name, score in scorers.items():
+        for lag, of_lag in targets.items():
+            measured, thin = score_days(score, of_lag, valid, min_stocks)
+            ranked = int((measured.rankable & ~measured.lost).sum())
+            figures = _estimates(measured.counted(), horizon)
+            rows.append(SummaryRow(name, horizon, lag, ranked, thin, figures))
+    return rows
 
 
 def summarise_predictions(
@@ -166,3 +144,11 @@ def summarise_predictions(
         target = table.columns["target"]
         rows += summarise_scorers(scorers, target, table.present, horizon, delayed, min_stocks)
     return rows
+
+
+def _estimates(days: Mapping[str, Series], horizon: int) -> dict[str, Estimate]:
+    figures = {}
+    for name, metric in RANKING_METRICS.items():
+        error = ERRORS[metric.over_days](days[metric.statistic.__name__], horizon - 1)
+        figures[name] = Estimate(metric.value(days, horizon), error * metric.factor(horizon))
+    return figures

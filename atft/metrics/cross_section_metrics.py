@@ -16,9 +16,8 @@ from torchmetrics.utilities import dim_zero_cat
 from atft.cross_section import rank_normal, scale
 from atft.day_statistics import (
     RANKING_METRICS,
-    Series,
+    MeasuredDays,
     Statistic,
-    counted_days,
     day_statistics,
     mean,
     measure_days,
@@ -85,21 +84,19 @@ class CrossSectionMetrics(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Reduce over days: ``{"rank_ic_5d": ..., "rank_ic": ...}``, 0-d tensors named as in `metric_names`."""
-        table = self._days()[1].double().cpu().numpy()
-        statistics = dict(zip(self.statistics, table.transpose(2, 0, 1), strict=False))
-        rankable, lost = table[..., -3] > 0, table[..., -2] > 0
-        by_horizon: list[dict[str, float]] = []
+        *statistics, rankable, lost, _ = self._days()[1].cpu().unbind(-1)
+        by_horizon = []
         for i, horizon in enumerate(self.horizons):
-            series: dict[str, Series] = {name: values[:, i] for name, values in statistics.items()}
-            counted = counted_days(series, rankable[:, i], lost[:, i])
-            by_horizon.append({n: m.value(counted, horizon) for n, m in RANKING_METRICS.items()})
-            by_horizon[-1]["scale"] = mean(series["scale"])
+            of_days = {n: values[:, i] for n, values in zip(self.statistics, statistics, strict=True)}
+            days = MeasuredDays(of_days, rankable[:, i] > 0, lost[:, i] > 0).counted()
+            figures = {name: metric.value(days, horizon) for name, metric in RANKING_METRICS.items()}
+            by_horizon.append(figures | {"scale": mean(of_days["scale"].double().numpy())})
         out = {}
         for name in metric_names():
             values = torch.tensor([figures[name] for figures in by_horizon], dtype=torch.float64)
             for horizon, value in zip(self.horizons, values, strict=True):
                 out[f"{name}_{horizon}d"] = value.float().to(self.device)
-            out[name] = values[torch.from_numpy(rankable.any(axis=0))].mean().float().to(self.device)
+            out[name] = values[rankable.any(0)].mean().float().to(self.device)
         return out
 
     def per_day(self) -> dict[str, Tensor]:
