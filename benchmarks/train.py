@@ -87,7 +87,7 @@ def build_run(given: argparse.Namespace, folder: Path, epochs: int) -> Any:
 
     history, gap = given.lookback - 1, 12
     days = history + given.train_days + gap + 8
-    options = MarketOptions(stocks=given.stocks, days=days, features=given.features, lookback=20)
+    options = MarketOptions(stocks=given.stocks, days=days, features=given.features)
     dates = [d.isoformat() for d in simulate_market(options).dates]
     first, last = history, history + given.train_days + 5
     return build(

@@ -103,7 +103,7 @@ def flip(path: Path, at: float = 0.4) -> None:
 def small_market(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A panel as the program writes it."""
     path = tmp_path_factory.mktemp("market") / "panel.parquet"
-    write_market(path, MarketOptions(stocks=24, days=80, features=20, horizons=[1, 5], community=4))
+    write_market(path, MarketOptions(stocks=24, days=80, features=20, horizons=[1, 5]))
     return path.read_bytes()
 
 

@@ -42,7 +42,22 @@ MOVED = {
 """Former dotted key -> what to write instead. Keys of ``features`` and ``simulate`` open with the command's name
 (``features.key``), those of a sweep's own file with ``sweep`` (``sweep.key``); a place in a list is left out."""
 
+MARKET = {
+    "lookback": 20,
+    "oracle_ic": 0.2,
+    "persistence": 0.5,
+    "cycle_amplitude": 4.0,
+    "community": 6,
+    "community_share": 0.6,
+    "missing": 0.01,
+}
+
 REMOVED: dict[str, Any] = {
+    **{
+        f"{door}.{key}": value
+        for door in ("data.panel.simulate", "simulate")
+        for key, value in MARKET.items()
+    },
     "data.cache.rare_weekdays": "error",
     "data.cache.thin_days": "error",
     "data.cache.gaps": "unknown",

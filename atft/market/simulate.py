@@ -9,15 +9,16 @@ that stand in the panel at day t. Its expected future is closed, so the best sco
 exactly, up to a factor that all stocks of the day share. The default market takes 0.2 s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.market.factors import Array, accumulate, echo, persistent, persistent_sum
-from atft.market.graph import (
+from atft.market.communities import (
+    Community,
     common_moves,
     communities,
     heavy_tailed,
@@ -25,23 +26,40 @@ from atft.market.graph import (
     neighbour_mean,
     sectors,
 )
-from atft.market.options import PARTS, MarketOptions, check, feature_columns, stream
-from atft.market.periodic import cycles
-from atft.market.trailing import MONTH, forward_return, month_mean, month_std, past_return
-from atft.market.window import expected_memory, fading_memory
+from atft.market.options import COMMUNITY_SIZE, PARTS, MarketOptions, check, feature_columns, stream
+from atft.market.series import (
+    Array,
+    accumulate,
+    cycles,
+    echo,
+    expected_memory,
+    fading_memory,
+    persistent,
+    persistent_sum,
+)
+from atft.market.trailing import MONTH_DAYS, forward_return, month_mean_std, past_return
 
-WARM_UP = 2 * MONTH
-"""Days simulated before the first one that is shown, so that trailing columns are known from the start."""
-
+Stream = Callable[[str], np.random.Generator]
+"""Purpose -> its generator."""
+WARM_UP_DAYS = 2 * MONTH_DAYS
+"""Simulated before the first day that is shown, so that trailing columns are known from the start."""
 FIRST_DAY = date(2015, 1, 5)
+ORACLE_IC = 0.20
+"""Expected IC of the best possible score at a horizon of one day; each part alone has half."""
+PERSISTENCE = 0.5
+"""Share of each part's expected return that is left a day later."""
+CYCLE_WINDOW_DAYS = 20
+"""Window within which the masking cycles close."""
+CYCLE_AMPLITUDE = 4.0
+"""Size of the masking cycles over the std of what they mask."""
 DAILY_VOLATILITY = 0.02
-MOVE_SHARE = 0.15
-"""Share of a return's variance that is the stock's own visible move, which its neighbours follow."""
+COMMUNITY_SHARE, MOVE_SHARE = 0.6, 0.15
+"""Shares of a return's variance: the common move of a community; the own visible one, which neighbours follow."""
 DEGREES_OF_FREEDOM = 6.0
-SUSPENSION_DAYS = 5
+SUSPENDED_SHARE, SUSPENSION_DAYS = 0.01, 5
 LATE_SHARE, LATEST_LISTING = 0.15, 150
-UNKNOWN_VALUES = 0.002
-LEAST_TRADED_VALUE = 1e6
+UNKNOWN_SHARE = 0.002
+MIN_TRADED_VALUE = 1e6
 
 
 @dataclass(frozen=True)
@@ -82,45 +100,38 @@ class _Signal:
     moves: Array
 
 
-def _signal(options: MarketOptions, community: NDArray[np.int64]) -> _Signal:
-    days, stocks = WARM_UP + options.days, options.stocks
-    keep = options.persistence
+def _waves(rng: np.random.Generator, days: int, stocks: int, amplitude: float) -> Array:
+    return cycles(rng, days, stocks, CYCLE_WINDOW_DAYS, amplitude, -WARM_UP_DAYS)
 
-    def rng(purpose: str) -> np.random.Generator:
-        return stream(options.seed, purpose)
 
+def _signal(rng: Stream, days: int, horizons: list[int], community: Community) -> _Signal:
+    size = days, len(community)
     names = ("x_revision", "x_demand", "x_surprise")
-    columns = {name: persistent(rng(name), days, stocks, keep) for name in names}
+    columns = {name: persistent(rng(name), *size, PERSISTENCE) for name in names}
     today = (columns["x_revision"] - columns["x_demand"] + columns["x_surprise"]) / np.sqrt(3)
-    columns["x_flow"] = rng("x_flow").standard_normal((days, stocks))
-    memory = fading_memory(columns["x_flow"], keep)
-    moves = rng("moves").standard_normal((days, stocks))
-    columns["x_move"] = accumulate(moves, keep)
+    columns["x_flow"] = rng("x_flow").standard_normal(size)
+    memory = fading_memory(columns["x_flow"], PERSISTENCE)
+    moves = rng("moves").standard_normal(size)
+    columns["x_move"] = accumulate(moves, PERSISTENCE)
     spill = np.sqrt(neighbour_count(community)) * neighbour_mean(columns["x_move"], community)
-    covered = persistent(rng("covered"), days, stocks, keep)
-    waves = cycles(rng("cycles"), days, stocks, options.lookback, options.cycle_amplitude, -WARM_UP)
-    columns["x_cycle"] = covered + waves
+    covered = persistent(rng("covered"), *size, PERSISTENCE)
+    columns["x_cycle"] = covered + _waves(rng("cycles"), *size, CYCLE_AMPLITUDE)
 
-    # Each part alone explains half the std of the signal, and the signal oracle_ic of the return's.
-    strength = options.oracle_ic / np.sqrt(1 - options.oracle_ic**2) / np.sqrt(len(PARTS))
-    unit = DAILY_VOLATILITY * strength
+    # Each part alone explains half the std of the signal, and the signal ORACLE_IC of the return's.
+    unit = DAILY_VOLATILITY * (ORACLE_IC / np.sqrt(1 - ORACLE_IC**2) / np.sqrt(len(PARTS)))
     expected = {}
-    for h in options.horizons:
-        later = persistent_sum(keep, h)
-        remembered = expected_memory(columns["x_flow"], memory, keep, h)
+    for h in horizons:
+        later = persistent_sum(PERSISTENCE, h)
+        remembered = expected_memory(columns["x_flow"], memory, PERSISTENCE, h)
         expected[h] = unit * np.stack([later * today, remembered, later * spill, later * covered])
     return _Signal(columns, unit * np.stack([today, memory, spill, covered]), expected, moves)
 
 
-def _closes(options: MarketOptions, community: NDArray[np.int64], signal: _Signal) -> Array:
-    days, stocks = WARM_UP + options.days, options.stocks
-
-    def rng(purpose: str) -> np.random.Generator:
-        return stream(options.seed, purpose)
-
-    alone = 1 - options.community_share - MOVE_SHARE
+def _closes(rng: Stream, community: Community, signal: _Signal, beta: Array, noise_only: bool) -> Array:
+    days, stocks = signal.moves.shape
+    alone = 1 - COMMUNITY_SHARE - MOVE_SHARE
     noise = (
-        np.sqrt(options.community_share) * common_moves(rng("common"), days, community, DEGREES_OF_FREEDOM)
+        np.sqrt(COMMUNITY_SHARE) * common_moves(rng("common"), days, community, DEGREES_OF_FREEDOM)
         + np.sqrt(MOVE_SHARE) * signal.moves
         + np.sqrt(alone) * heavy_tailed(rng("alone"), days, stocks, DEGREES_OF_FREEDOM)
     )
@@ -128,49 +139,36 @@ def _closes(options: MarketOptions, community: NDArray[np.int64], signal: _Signa
     scale = np.exp(0.2 * rng("scale").standard_normal(stocks) - 0.2**2)
     volatility = np.exp(0.25 * persistent(rng("volatility"), days, 1, 0.95) - 0.25**2)
     returns = DAILY_VOLATILITY * scale * noise
-    if not options.noise_only:
+    if not noise_only:
         returns[1:] += signal.now.sum(0)[:-1]
-    beta = _beta(options)
     market = 0.4 * DAILY_VOLATILITY * rng("market").standard_normal((days, 1))
     start = np.exp(3.5 + 0.5 * rng("start").standard_normal(stocks))
     return np.asarray(start * np.exp(np.cumsum(volatility * (returns + beta * market), axis=0)))
 
 
-def _beta(options: MarketOptions) -> Array:
-    return 1 + 0.15 * stream(options.seed, "beta").standard_normal(options.stocks)
-
-
-def _observed(options: MarketOptions) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _observed(rng: Stream, days: int, stocks: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Rows the panel has, and those with a month of listing behind them; warm-up included."""
-    days, stocks = WARM_UP + options.days, options.stocks
-    rng = stream(options.seed, "listing")
-    late = rng.random(stocks) < LATE_SHARE
-    listing = np.where(late, WARM_UP + rng.integers(1, LATEST_LISTING, stocks), 0)
+    listings = rng("listing")
+    late = listings.random(stocks) < LATE_SHARE
+    listing = np.where(late, WARM_UP_DAYS + listings.integers(1, LATEST_LISTING, stocks), 0)
     day = np.arange(days)[:, None]
-    begins = stream(options.seed, "suspension").random((days, stocks)) < options.missing / SUSPENSION_DAYS
+    begins = rng("suspension").random((days, stocks)) < SUSPENDED_SHARE / SUSPENSION_DAYS
     suspended = begins.copy()
     for later in range(1, SUSPENSION_DAYS):
         suspended[later:] |= begins[:-later]
-    return (day >= listing) & ~suspended, day >= listing + MONTH * (listing > 0)
+    return (day >= listing) & ~suspended, day >= listing + MONTH_DAYS * (listing > 0)
 
 
-def _decoys(options: MarketOptions, columns: Mapping[str, Array]) -> dict[str, Array]:
-    days, stocks = WARM_UP + options.days, options.stocks
-
-    def rng(name: str) -> np.random.Generator:
-        return stream(options.seed, name)
-
-    def waves(name: str, amplitude: float) -> Array:
-        return cycles(rng(f"{name} waves"), days, stocks, options.lookback, amplitude, -WARM_UP)
-
-    keep = options.persistence
+def _decoys(rng: Stream, columns: Mapping[str, Array]) -> dict[str, Array]:
+    days, stocks = columns["x_flow"].shape
+    size = days, stocks
     return {
-        "x_revision_echo": echo(rng("x_revision_echo"), columns["x_revision"], 0.5, keep),
-        "x_demand_echo": echo(rng("x_demand_echo"), columns["x_demand"], 0.5, keep),
-        "x_season": rng("x_season").standard_normal((days, stocks)) + waves("x_season", 2.0),
-        "x_tide": persistent(rng("x_tide"), days, stocks, 0.9) + waves("x_tide", 0.5),
-        "x_slow_1": persistent(rng("x_slow_1"), days, stocks, 0.97),
-        "x_slow_2": persistent(rng("x_slow_2"), days, stocks, 0.97),
+        "x_revision_echo": echo(rng("x_revision_echo"), columns["x_revision"], 0.5, PERSISTENCE),
+        "x_demand_echo": echo(rng("x_demand_echo"), columns["x_demand"], 0.5, PERSISTENCE),
+        "x_season": rng("x_season").standard_normal(size) + _waves(rng("x_season waves"), *size, 2.0),
+        "x_tide": persistent(rng("x_tide"), *size, 0.9) + _waves(rng("x_tide waves"), *size, 0.5),
+        "x_slow_1": persistent(rng("x_slow_1"), *size, 0.97),
+        "x_slow_2": persistent(rng("x_slow_2"), *size, 0.97),
     }
 
 
@@ -184,21 +182,23 @@ def simulate_market(options: MarketOptions) -> Market:
         InputError: the options are out of range.
     """
     check(options)
-    days, stocks = WARM_UP + options.days, options.stocks
-    community = communities(stream(options.seed, "communities"), stocks, options.community)
-    signal = _signal(options, community)
-    close = _closes(options, community, signal)
-    observed, listed_a_month = _observed(options)
+    rng = partial(stream, options.seed)
+    size = days, stocks = WARM_UP_DAYS + options.days, options.stocks
+    community = communities(rng("communities"), stocks, COMMUNITY_SIZE)
+    signal = _signal(rng, days, options.horizons, community)
+    beta = 1 + 0.15 * rng("beta").standard_normal(stocks)
+    close = _closes(rng, community, signal, beta, options.noise_only)
+    observed, listed_a_month = _observed(rng, days, stocks)
 
     return_1d = past_return(close, observed, 1)
-    momentum = past_return(close, observed, MONTH)
-    size = 16 + stream(options.seed, "size").standard_normal(stocks)
-    busy = persistent(stream(options.seed, "busy"), days, stocks, 0.8)
-    traded_value = np.exp(size + 0.3 * busy + 10 * np.abs(np.nan_to_num(return_1d)))
+    momentum = past_return(close, observed, MONTH_DAYS)
+    log_value = 16 + rng("size").standard_normal(stocks) + 0.3 * persistent(rng("busy"), *size, 0.8)
+    traded_value = np.exp(log_value + 10 * np.abs(np.nan_to_num(return_1d)))
     traded_value[~observed] = np.nan
-    usual_value, volatility = month_mean(traded_value), month_std(return_1d)
+    usual_value, _ = month_mean_std(traded_value)
+    _, volatility = month_mean_std(return_1d)
 
-    columns = dict(signal.columns) | _decoys(options, signal.columns)
+    columns = dict(signal.columns) | _decoys(rng, signal.columns)
     columns |= {
         "x_return_1d": return_1d,
         "x_return_5d": past_return(close, observed, 5),
@@ -206,11 +206,10 @@ def simulate_market(options: MarketOptions) -> Market:
         "x_volatility_20d": volatility,
         "x_traded_value": np.log(traded_value / usual_value),
     }
-    names = feature_columns(options.features)
-    for name in names:
+    for name in feature_columns(options.features):
         if name not in columns:
-            columns[name] = stream(options.seed, name).standard_normal((days, stocks))
-        unknown = stream(options.seed, f"{name} unknown").random((days, stocks)) < UNKNOWN_VALUES
+            columns[name] = rng(name).standard_normal(size)
+        unknown = rng(f"{name} unknown").random(size) < UNKNOWN_SHARE
         columns[name] = np.where(unknown, np.nan, columns[name])
     for h in options.horizons:
         columns[f"target_{h}d"] = forward_return(close, observed, h)
@@ -219,25 +218,24 @@ def simulate_market(options: MarketOptions) -> Market:
             columns[f"oracle_{h}d"] = signal.expected[h].sum(0)
     # Market-wide columns read all listed stocks; a month of daily means is known from the first shown day.
     breadth = np.nanmean(np.where(observed, return_1d, np.nan)[1:], axis=1, keepdims=True)
-    breadth = np.concatenate([np.zeros((1, 1)), breadth])
-    every = np.ones((1, stocks))
+    trend, turbulence = month_mean_std(np.concatenate([np.zeros((1, 1)), breadth]))
     columns |= {
         "exposure_size": np.log(usual_value),
-        "exposure_beta": _beta(options) * np.ones((days, 1)),
+        "exposure_beta": beta * np.ones((days, 1)),
         "exposure_volatility": volatility,
-        "regime_volatility": month_std(breadth) * every,
-        "regime_trend": month_mean(breadth) * every,
+        "regime_volatility": turbulence * np.ones((1, stocks)),
+        "regime_trend": trend * np.ones((1, stocks)),
         "return_1d": return_1d,
         "momentum_20d": momentum,
         "traded_value": traded_value,
     }
-    universe = observed & listed_a_month & (np.nan_to_num(usual_value) >= LEAST_TRADED_VALUE)
-    shown = slice(WARM_UP, None)
+    universe = observed & listed_a_month & (np.nan_to_num(usual_value) >= MIN_TRADED_VALUE)
+    shown = slice(WARM_UP_DAYS, None)
     return Market(
         options=options,
         dates=_weekdays(options.days),
         codes=tuple(f"S{stock:04d}" for stock in range(stocks)),
-        sector=sectors(stream(options.seed, "sectors"), community),
+        sector=sectors(rng("sectors"), community),
         community=community,
         close=close[shown],
         observed=observed[shown],

@@ -1,4 +1,4 @@
-"""What a panel knows of a stock's past closes: returns, momentum, volatility, traded value; market regimes.
+"""What a panel knows of a stock's past closes: returns, momentum, volatility, traded value.
 
 Every function takes whole histories [days, stocks] and returns values at day t made of rows up to t. A
 suspended stock has no close: what needs that close is NaN.
@@ -8,24 +8,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from atft.market.factors import Array
+from atft.market.series import Array
 
-MONTH = 20
-LEAST_SHARE = 0.5
-"""Share of a month's days that must be known for its mean or spread to be."""
+MONTH_DAYS = 20
+MIN_KNOWN_SHARE = 0.5
+"""Share of a month's days that must be known for its mean or std to be."""
 
 
 def past_return(close: Array, observed: NDArray[np.bool_], days: int) -> Array:
-    """Compute ``close[t] / close[t - days] - 1``; NaN where either close is missing.
-
-    Args:
-        close: [days, stocks].
-        observed: same shape; the stock has a close that day.
-        days: trading days back.
-
-    Returns:
-        [days, stocks].
-    """
+    """Compute ``close[t] / close[t - days] - 1``; NaN where either close is not ``observed``."""
     known = np.where(observed, close, np.nan)
     result = np.full_like(close, np.nan)
     result[days:] = known[days:] / known[:-days] - 1
@@ -33,10 +24,7 @@ def past_return(close: Array, observed: NDArray[np.bool_], days: int) -> Array:
 
 
 def forward_return(close: Array, observed: NDArray[np.bool_], days: int, lag: int = 0) -> Array:
-    """Compute ``close[t + days + lag] / close[t + lag] - 1``, the label; NaN where either is missing.
-
-    Shapes as in :func:`past_return`.
-    """
+    """Compute ``close[t + days + lag] / close[t + lag] - 1``, the label; NaN where either is not ``observed``."""
     result = np.full_like(close, np.nan)
     ahead = days + lag
     if ahead < len(close):
@@ -44,27 +32,21 @@ def forward_return(close: Array, observed: NDArray[np.bool_], days: int, lag: in
     return result
 
 
-def month_mean(values: Array) -> Array:
-    """Average the last month's known values; NaN before a full month or with less than half of it known."""
-    return _month(values)[0]
+def month_mean_std(values: Array) -> tuple[Array, Array]:
+    """Mean and (population) std of the last month's known values.
 
-
-def month_std(values: Array) -> Array:
-    """Measure the last month's spread (population); NaN as in :func:`month_mean`."""
-    return _month(values)[1]
-
-
-def _month(values: Array) -> tuple[Array, Array]:
+    NaN before a full month, or with less than half of it known.
+    """
     mean, std = np.full_like(values, np.nan), np.full_like(values, np.nan)
-    if len(values) < MONTH:
+    if len(values) < MONTH_DAYS:
         return mean, std
-    windows = sliding_window_view(values, MONTH, axis=0)
+    windows = sliding_window_view(values, MONTH_DAYS, axis=0)
     known = np.isfinite(windows)
     count = known.sum(-1)
-    enough = count >= LEAST_SHARE * MONTH
+    enough = count >= MIN_KNOWN_SHARE * MONTH_DAYS
     divisor = np.where(enough, count, 1)
     average = np.where(known, windows, 0).sum(-1) / divisor
     variance = (np.where(known, windows - average[..., None], 0) ** 2).sum(-1) / divisor
-    mean[MONTH - 1 :] = np.where(enough, average, np.nan)
-    std[MONTH - 1 :] = np.where(enough, np.sqrt(variance), np.nan)
+    mean[MONTH_DAYS - 1 :] = np.where(enough, average, np.nan)
+    std[MONTH_DAYS - 1 :] = np.where(enough, np.sqrt(variance), np.nan)
     return mean, std

@@ -116,7 +116,7 @@ def refusal(parser: Any, given: Any) -> str:
 
 def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parser: Any) -> None:
     rng, every, values = random.Random(0), list(places(tree_of(parser), BASE)), cycle(VALUES)
-    assert len(every) > 200 and {p.inside[-1] for p in every if p.inside} >= {
+    assert len(every) > 150 and {p.inside[-1] for p in every if p.inside} >= {
         0,
         "init_args",
         "simulate",
@@ -131,7 +131,7 @@ def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parse
             assert line.startswith(f"unknown key {place._replace(key=key).path()!r}")
             tried += 1
             right += f"did you mean {place.path()!r}" in line
-    assert tried > 600 and right > 0.9 * tried, (tried, right)
+    assert tried > 450 and right > 0.9 * tried, (tried, right)
 
 
 def test_every_mistyped_key_of_the_command_line_is_an_error_too(parser: Any) -> None:
@@ -145,7 +145,7 @@ def test_every_mistyped_key_of_the_command_line_is_an_error_too(parser: Any) -> 
         line = refusal(parser, rng.choice([[f"--{key}={{}}"], [f"--{key}", "3"], [f"--{key}"]]))
         assert line.startswith(f"unknown key {key!r}")
         right += f"did you mean {path!r}" in line
-    assert right > 0.9 * len(paths) > 120
+    assert right > 0.9 * len(paths) > 100
 
 
 def test_a_file_is_no_section_and_no_class(

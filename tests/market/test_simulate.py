@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from atft.market.options import PARTS, MarketOptions, feature_columns
-from atft.market.periodic import CYCLES, without_dominant
+from atft.market.series import CYCLES
 from atft.market.simulate import Market, simulate_market
 from atft.market.write import mean_ic
+from tests.support.fourier import without_dominant
 
 Array = NDArray[np.float64]
 SEEDS = (1, 2, 3, 4)

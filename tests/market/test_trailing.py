@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atft.market.trailing import MONTH, forward_return, month_mean, month_std, past_return
+from atft.market.trailing import MONTH_DAYS, forward_return, month_mean_std, past_return
 
 
 def prices(days: int = 60, stocks: int = 4) -> np.ndarray:
@@ -37,18 +37,21 @@ def test_a_missing_close_is_never_filled() -> None:
 
 def test_a_month_is_known_once_it_is_full_and_half_of_it_has_values() -> None:
     values = prices()
-    np.testing.assert_allclose(month_mean(values)[30], values[11:31].mean(0))
-    np.testing.assert_allclose(month_std(values)[30], values[11:31].std(0))
-    assert np.isnan(month_mean(values)[: MONTH - 1]).all()
+    np.testing.assert_allclose(month_mean_std(values)[0][30], values[11:31].mean(0))
+    np.testing.assert_allclose(month_mean_std(values)[1][30], values[11:31].std(0))
+    assert np.isnan(month_mean_std(values)[0][: MONTH_DAYS - 1]).all()
     values[21:32, 0] = np.nan
-    assert np.isnan(month_mean(values)[31, 0])
-    np.testing.assert_allclose(month_mean(values)[30, 0], np.nanmean(values[11:31, 0]))
-    assert np.isnan(month_std(values[:5])).all()
+    assert np.isnan(month_mean_std(values)[0][31, 0])
+    np.testing.assert_allclose(month_mean_std(values)[0][30, 0], np.nanmean(values[11:31, 0]))
+    assert np.isnan(month_mean_std(values[:5])[1]).all()
 
 
 def test_what_comes_later_changes_nothing_before() -> None:
     close, observed = prices(), np.ones((60, 4), bool)
     later = close.copy()
     later[40:] *= 1e9
-    for function in (lambda c: past_return(c, observed, 5), month_mean, month_std):
+    for function in (
+        lambda c: past_return(c, observed, 5),
+        *(lambda c, i=i: month_mean_std(c)[i] for i in (0, 1)),
+    ):
         np.testing.assert_array_equal(function(close)[:40], function(later)[:40])

@@ -1,8 +1,8 @@
-"""Communities are the hidden graph; nobody is their own neighbour."""
+"""Communities are the hidden graph; no stock is its own neighbour."""
 
 import numpy as np
 
-from atft.market.graph import (
+from atft.market.communities import (
     common_moves,
     communities,
     heavy_tailed,
