@@ -14,6 +14,7 @@ from atft.losses.soft_ranks import soft_ranks
 def ic_loss(score: PerStock, target: PerStock, valid: StockMask) -> PerDay:
     """One minus the information coefficient: Pearson correlation across a day's stocks, in [0, 2]."""
     correlation = pearson(score, target, valid)
+    # Pearson is NaN on a day that cannot be ranked; the loss there is a constant.
     rankable = ~(is_constant(score, valid) | is_constant(target, valid))
     return 1 - torch.where(rankable, correlation, 0)
 

@@ -105,14 +105,11 @@ class DayObjective(nn.Module):
         terms: Mapping[str, float] | None = None,
         horizons: Mapping[int, float] | Sequence[float] | None = None,
     ) -> None:
-        """Set the weights of terms and horizons from the next block on, as a curriculum does.
-
-        The weights are not in a checkpoint: a caller sets them as a function of the epoch, when an epoch starts, a
-        resumed one included. A term of weight 0 is still computed and reported.
+        """Set the weights of terms and horizons from the next block on; not in a checkpoint.
 
         Args:
-            terms: weights by name, of terms that the objective was built with; the others get the weights they were
-                built with, so an empty mapping restores all of these. None changes nothing.
+            terms: weights by name; the others get their configured weights, so an empty mapping restores all. A
+                term of weight 0 is still computed and reported. None changes nothing.
             horizons: as ``horizon_weights`` of the options. None changes nothing.
 
         Raises:
@@ -137,10 +134,8 @@ class DayObjective(nn.Module):
     def balance(self, shares: Mapping[str, float]) -> None:
         """Adapt the weights towards the ``gradient_shares`` of the options; without any, nothing changes.
 
-        The weights are then part of the training's state: a checkpoint has to keep ``term_weights``.
-
-        Args:
-            shares: what :func:`gradient_shares` measured, the mean over all ranks.
+        ``shares`` is what :func:`gradient_shares` measured, the mean over all ranks. The weights are then part of
+        the training's state: a checkpoint has to keep ``term_weights``.
         """
         requested = self.options.gradient_shares
         self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.weights))
@@ -183,7 +178,7 @@ class DayObjective(nn.Module):
         value = row.function(*(inputs[r] for r in row.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
         weights = torch.where(rankable, self.horizon_weights.to(value.dtype), 0)
-        # A horizon that the day cannot rank hands its weight to the others; all zero where none can.
+        # A horizon that the day cannot rank leaves its weight to the others; all are 0 where none can be ranked.
         shares = weights / torch.where(rankable.any(-1), weights.sum(-1), 1).clamp_min(1e-12)[:, None]
         return (shares * value).sum(-1)
 
@@ -213,6 +208,7 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
         day_weight = batch.weight * objective.day_weights(batch.day, batch.regime).to(batch.weight.dtype)
         for name, weight in objective.term_weights.items():
             value = (objective._term(name, inputs) * day_weight).sum() * weight
+            # A term may read scores or quantiles only; what it does not read has no gradient.
             gradients = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
             norms[name] = torch.stack([g.double().norm() for g in gradients if g is not None]).norm()
     total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=score.device))

@@ -18,6 +18,7 @@ def dollar_neutral(score: PerStock, valid: StockMask) -> PerStock:
     """
     flat = is_constant(score, valid).unsqueeze(-1)
     centred = center(score, valid)
+    # Divided by 1 where flat: a quotient that is not taken must not send NaN back.
     gross = torch.where(flat, 1, centred.abs().sum(-1, keepdim=True))
     return torch.where(flat, 0, centred / gross)
 

@@ -72,6 +72,7 @@ class RunningMoments(nn.Module):
     @torch.no_grad()
     def observe(self, block: BlockMoments) -> None:
         """Move by a block's book returns, all of its days at once."""
+        # All days of the block at once; a day without a book does not age the past.
         keep = 0.5 ** (block.days / self.half_life_days)
         square = torch.lerp(block.square, self._square_before(block), keep)
         self.mean.copy_(torch.lerp(block.mean, self.mean.to(block.mean.dtype), keep))

@@ -112,16 +112,16 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
     if changes.pop("weight", None) is None:
         raise InputError(f"objective.terms.{name} needs a weight beside {', '.join(changes) or 'nothing'}")
     for option, value in changes.items():
-        place = f"objective.terms.{name}.{option}"
+        key = f"objective.terms.{name}.{option}"
         if option not in options:
-            raise InputError(f"{place}: the term has no such option{nearest(option, ['weight', *options])}")
-        whole = isinstance(options[option], int)
+            raise InputError(f"{key}: the term has no such option{nearest(option, ['weight', *options])}")
+        whole = isinstance(options[option], int)  # YAML and sweeps may write 200.0
         if whole and value % 1:
-            raise InputError(f"{place} must be a whole number, got {value}")
+            raise InputError(f"{key} must be a whole number, got {value}")
         least, most = BOUNDS.get(option, (0, math.inf))
         if not (math.isfinite(value) and value > 0 and least <= value <= most):
             limits = f"above {least}" if least == 0 else f"at least {least}"
             limits += f" and at most {most}" if most < math.inf else ""
-            raise InputError(f"{place} must be {limits}, got {value}")
+            raise InputError(f"{key} must be {limits}, got {value}")
         options[option] = int(value) if whole else float(value)
     return options

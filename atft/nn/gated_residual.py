@@ -22,7 +22,8 @@ class Gate(nn.Module):
         self.both = nn.Linear(size, 2 * size)
         with torch.no_grad():
             nn.init.zeros_(self.both.bias)
-            self.both.weight[:size] *= 2 * init_share  # sigmoid(0) halves it
+            # The value half of the GLU; the gate half starts at sigmoid(0), which halves it.
+            self.both.weight[:size] *= 2 * init_share
 
     def forward(self, y: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows size"]:
         return nn.functional.glu(self.both(y), dim=-1)

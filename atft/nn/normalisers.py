@@ -109,6 +109,7 @@ class DishNorm(nn.Module):
         centred, mean = subtract_mean(window, observed)
         basis = cosine_basis(lookback).to(window)
         wave = (basis @ centred.flatten(1)).reshape(WAVES, stocks, features) * (2 / count)
+        # p: the window's level, then the level of what comes after it.
         shift = torch.einsum("pwf,wsf->psf", self.coefficient, wave)
         # The mean square about a shifted level follows from the variance: the window is not read again.
         scale = _scale_of(centred.square().sum(0) / count + shift.square())
@@ -150,6 +151,7 @@ def frequency_norm(window: Window, observed: Observed, components: int = 2) -> N
     centred, level = subtract_mean(window, observed)
     basis = fourier_basis(lookback).to(window)
     half = len(basis) // 2
+    # All stocks and features in one product; 2/n, since a cosine's mean square is a half.
     wave = (basis @ centred.flatten(1)).reshape(2, half, stocks, features) * (2 / count)
     if lookback % 2 == 0:
         wave[0, -1] *= 0.5  # the alternating wave has twice the norm of the others

@@ -62,6 +62,7 @@ def attention_figure(sums: Float[Tensor, "heads sums"]) -> Any:
     mean = weights.mean(0)
     axis.plot(ago, mean.tolist(), color=panels.SCORE, linewidth=2)
     axis.axhline(100 / lookback, color=panels.REFERENCE, linestyle="--", linewidth=0.8)
+    # The fewest latest days that have half of the weight.
     half = int((mean.flip(0).cumsum(0) < mean.sum() / 2).sum()) + 1
     panels.set_title(axis, f"half of the attention is on the last {half} of {lookback} days")
     axis.set(xlabel="trading days ago", ylabel="mean weight, % (grey: one head)")
@@ -102,6 +103,7 @@ def graph_figure(
     panels.set_title(left, f"mean {(share * count).sum() / 100:.1f} neighbours, {share[0]:.0f} % without")
     left.set(xlabel="neighbours of a stock", ylabel="share of stocks, %")
     total, edges = neighbour_weights
+    # A bin of a few edges would draw the noise of one of them.
     common = edges > MIN_DRAWN_SHARE * edges.sum()
     width = 2 / CORRELATION_BINS
     middle = (torch.arange(CORRELATION_BINS) + 0.5) * width - 1

@@ -31,6 +31,7 @@ def decile_sums(
     place = (ranks - 0.5) / valid.sum(-1, keepdim=True).clamp_min(1) * DECILES
     decile = place.long().clamp(0, DECILES - 1)
     excess = center(torch.where(valid, target, 0).double(), valid)
+    # A product with members, not a scatter: deterministic on every device.
     member = torch.nn.functional.one_hot(decile, DECILES).double() * valid[..., None]
     return torch.stack([(member * excess[..., None]).sum((0, 2)), member.sum((0, 2))])
 
