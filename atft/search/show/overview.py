@@ -1,4 +1,4 @@
-"""Where a sweep stands: its trials by state, what runs and how fast, the best so far, and when it will be done.
+"""The state of a sweep: its trials by outcome, what runs and how fast, the best so far, and when it will be done.
 
 Read from the storage and from the files that running trials keep (``progress.json``), never from a worker, so it
 can be asked from anywhere at any time and costs the sweep nothing.
@@ -6,24 +6,21 @@ can be asked from anywhere at any time and costs the sweep nothing.
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from atft.search.question.space import in_order
+import optuna
+from optuna.trial import FrozenTrial
+
+from atft.search.question.options import SweepOptions
 from atft.search.study.deflation import Deflated, deflate
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
 from atft.search.study.owner import is_gone
 from atft.search.trial.record import read_json
 
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
-
-    from atft.search.question.options import SweepOptions
-
-SILENT_SECONDS = 300.0
-"""Without a word for longer, a trial of another machine, whose process cannot be seen, is taken for dead."""
+MAX_SILENT_SECONDS = 300.0
+"""Without an update for longer, a trial of another machine, whose process cannot be seen, counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -41,46 +38,45 @@ class RunningTrial:
     metric: float | None
     """The last validation's; None before the first."""
     epochs_per_minute: float | None
-    seconds_left: float | None
     silent_seconds: float
-    """Time since the trial last said something."""
+    """Since its last update."""
     alive: bool
-    """Its process runs, or, on another machine, said something lately."""
+    """Its process runs, or, on another machine, has sent an update lately."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until its last epoch, at its pace so far."""
+        rate = self.epochs_per_minute
+        return 60 * (self.epochs - self.epoch) / rate if rate and self.epochs else None
 
 
 @dataclass(frozen=True)
 class Overview:
     """A sweep at one moment."""
 
-    study: str
-    directory: Path
-    metric: str
-    maximize: bool
     n_trials: int
     finished: int
     """Complete and pruned trials: what the budget counts."""
-    states: dict[str, int]
+    outcomes: dict[str, int]
     """Trials by `atft.search.study.outcome.Outcome`."""
     failures: dict[str, int]
     """Failed trials by class."""
-    running: list[RunningTrial] = field(default_factory=list)
-    best_number: int | None = None
-    best_value: float | None = None
-    best_params: dict[str, Any] = field(default_factory=dict)
-    deflated: Deflated | None = None
-    seconds_left: float | None = None
+    running: list[RunningTrial]
+    best: FrozenTrial | None
+    deflated: Deflated | None
+    seconds_left: float | None
     """Until the last trial ends, at the pace so far; None before the first has ended."""
 
     @property
     def state(self) -> str:
-        """done, failed (done without one complete trial), running, or paused (nobody works at it)."""
+        """done, failed (done without one complete trial), running, or paused (no process works at it)."""
         if self.finished >= self.n_trials:
-            return "done" if self.best_number is not None else "failed"
+            return "done" if self.best is not None else "failed"
         return "running" if any(t.alive for t in self.running) else "paused"
 
 
-def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = None) -> Overview:
-    """Gather where a sweep stands.
+def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None) -> Overview:
+    """Gather the state of a sweep.
 
     Args:
         study: opened from the sweep's storage.
@@ -90,61 +86,44 @@ def overview(study: "optuna.Study", sweep: "SweepOptions", now: float | None = N
     now = time.time() if now is None else now
     n_trials = int(study.user_attrs.get("n_trials", sweep.n_trials))
     trials = study.get_trials(deepcopy=False)
-    ended, best = finished(trials), best_trial(trials, sweep.direction)
-    maximize = sweep.direction == "maximize"
+    ended = finished(trials)
     running = [_running(t, Path(sweep.root), now) for t in trials if outcome_of(t) == Outcome.RUNNING]
-    values = [float(t.value) for t in ended if outcome_of(t) == Outcome.COMPLETE and t.value is not None]
+    values = [t.value for t in ended if outcome_of(t) == Outcome.COMPLETE and t.value is not None]
     return Overview(
-        study=sweep.study,
-        directory=Path(sweep.root) / sweep.study,
-        metric=sweep.metric,
-        maximize=maximize,
         n_trials=n_trials,
         finished=len(ended),
-        states=dict(Counter(map(outcome_of, trials))),
+        outcomes=dict(Counter(map(outcome_of, trials))),
         failures=dict(failures(trials)),
         running=running,
-        best_number=best.number if best is not None else None,
-        best_value=best.value if best is not None else None,
-        best_params=in_order(best.params, sweep.space) if best is not None else {},
-        deflated=deflate(values, len(ended), maximize),
-        seconds_left=_seconds_left(ended, running, n_trials - len(ended)),
+        best=best_trial(trials, sweep.direction),
+        deflated=deflate(values, len(ended), sweep.direction == "maximize"),
+        seconds_left=_seconds_left(ended, n_trials - len(ended), at_once=max(len(running), 1)),
     )
 
 
-def _running(trial: "FrozenTrial", root: Path, now: float) -> RunningTrial:
+def _running(trial: FrozenTrial, root: Path, now: float) -> RunningTrial:
     owner = trial.user_attrs.get("owner", {})
     # Nothing yet, or the trial's directory is on another machine's disk.
-    said = read_json(root / str(trial.user_attrs.get("directory", "")) / "progress.json") or {}
+    progress = read_json(root / str(trial.user_attrs.get("directory", "")) / "progress.json") or {}
     started = trial.datetime_start.timestamp() if trial.datetime_start else now
-    epoch, epochs = float(said.get("epoch", 0.0)), int(said.get("epochs", 0))
-    rate = said.get("epochs_per_minute")
-    metric = said.get("metric")
-    silent = max(0.0, now - float(said.get("time", started)))
+    silent = max(0.0, now - float(progress.get("time", started)))
     return RunningTrial(
         number=trial.number,
         host=str(owner.get("host", "")),
         pid=int(owner.get("pid", 0)),
-        activity=str(said.get("activity", "preparing")),
-        epoch=epoch,
-        epochs=epochs,
-        metric=float(metric) if metric is not None else None,
-        epochs_per_minute=float(rate) if rate else None,
-        seconds_left=60 * (epochs - epoch) / float(rate) if rate and epochs else None,
+        activity=str(progress.get("activity", "preparing")),
+        epoch=float(progress.get("epoch", 0.0)),
+        epochs=int(progress.get("epochs", 0)),
+        metric=progress.get("metric"),
+        epochs_per_minute=progress.get("epochs_per_minute"),
         silent_seconds=silent,
-        alive=not is_gone(owner) and silent < SILENT_SECONDS if owner else silent < SILENT_SECONDS,
+        alive=silent < MAX_SILENT_SECONDS and not (owner and is_gone(owner)),
     )
 
 
-def _seconds_left(
-    ended: "list[FrozenTrial]", running: list[RunningTrial], still_to_finish: int
-) -> float | None:
+def _seconds_left(ended: Sequence[FrozenTrial], still_to_finish: int, at_once: int) -> float | None:
     """Trials still to come at the mean time of those that ended, shared by those that run at once."""
-    took = [
-        (t.datetime_complete - t.datetime_start).total_seconds()
-        for t in ended
-        if t.datetime_complete and t.datetime_start
-    ]
-    if not took or still_to_finish <= 0:
-        return 0.0 if still_to_finish <= 0 else None
-    return still_to_finish * (sum(took) / len(took)) / max(len(running), 1)
+    if still_to_finish <= 0:
+        return 0.0
+    took = [t.duration.total_seconds() for t in ended if t.duration]
+    return still_to_finish * (sum(took) / len(took)) / at_once if took else None

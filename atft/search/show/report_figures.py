@@ -1,29 +1,35 @@
 """The figures of a sweep's report: what the search found, what mattered, and where pruning cut.
 
-Optuna draws them; here is decided which, in what order, and what each needs: a study with too few trials for a
-figure goes without it rather than with an empty one.
+Optuna draws them with matplotlib; here is decided which, in what order, and what each needs: a study with too few
+trials for a figure goes without it rather than with an empty one.
 """
 
+import io
+import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from copy import copy
+from itertools import product
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    import optuna
+import optuna
+from optuna.trial import TrialState
 
-SLICED = 12
+MAX_SLICES = 12
 """Parameters that the slices show at most, the most important first."""
+WIDTH, HEIGHT = 11.0, 4.5
+"""Of a figure, in inches."""
 
 
 class Drawn(NamedTuple):
-    """A figure as HTML, without the drawing library."""
+    """A figure as SVG."""
 
     title: str
-    says: str
+    note: str
     """How to read it, in a sentence."""
-    html: str
+    svg: bytes
 
 
-def figures(study: "optuna.Study", metric: str, step: str = "epoch") -> list[Drawn]:
+def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn]:
     """Draw every figure that the study has enough trials for.
 
     Args:
@@ -31,22 +37,17 @@ def figures(study: "optuna.Study", metric: str, step: str = "epoch") -> list[Dra
         metric: name of the objective, for the axes.
         step: what a trial reports its value after: an epoch, or a fold.
     """
-    import optuna.visualization as draw
-    from optuna.trial import TrialState
+    import optuna.visualization.matplotlib as draw
 
     study = with_short_names(study)
     trials = study.get_trials(deepcopy=False)
-    complete = [t for t in trials if t.state is TrialState.COMPLETE]
-    ranked = importances(study)
-    names = list(ranked)
+    ranked = list(importances(study))
     drawn: list[Drawn] = []
 
-    def add(title: str, says: str, make: Callable[..., Any], **options: Any) -> None:
-        figure = make(study, **options)
-        figure.update_layout(title=None, margin={"t": 30}, template="plotly_white", width=None)
-        drawn.append(Drawn(title, says, figure.to_html(full_html=False, include_plotlyjs=False)))
+    def add(title: str, note: str, make: Callable[..., Any], **options: Any) -> None:
+        drawn.append(Drawn(title, note, _svg(lambda: make(study, **options))))
 
-    if complete:
+    if any(t.state is TrialState.COMPLETE for t in trials):
         add(
             "Optimisation history",
             "Each dot a completed trial, the line the best so far: flat at the end, more trials would add little.",
@@ -59,9 +60,9 @@ def figures(study: "optuna.Study", metric: str, step: str = "epoch") -> list[Dra
             "Share of the success that each parameter decides (PED-ANOVA); a handful of trials says little.",
             draw.plot_param_importances,
             target_name=metric,
-            params=names,
+            params=ranked,
         )
-        shown = names[:SLICED]
+        shown = ranked[:MAX_SLICES]
         add(
             "Slices",
             "The objective against one parameter at a time; darker dots are later trials.",
@@ -71,17 +72,17 @@ def figures(study: "optuna.Study", metric: str, step: str = "epoch") -> list[Dra
         )
         add(
             "Parallel coordinates",
-            "Each line a trial; drag along an axis to keep those that pass through.",
+            "Each line a trial, the darker the better: where dark lines meet, a value is good.",
             draw.plot_parallel_coordinate,
             params=shown,
             target_name=metric,
         )
-    if len(names) >= 2:
+    if len(ranked) >= 2:
         add(
-            f"Contour of the two most important: {names[0]}, {names[1]}",
+            f"Contour of the two most important: {ranked[0]}, {ranked[1]}",
             "Where in their plane the objective is high; only near the dots is it more than interpolation.",
             draw.plot_contour,
-            params=names[:2],
+            params=ranked[:2],
             target_name=metric,
         )
     if any(t.intermediate_values for t in trials):
@@ -101,31 +102,54 @@ def figures(study: "optuna.Study", metric: str, step: str = "epoch") -> list[Dra
     return drawn
 
 
-def learning_curves(study: "optuna.Study", metric: str, step: str) -> Any:
+def _svg(make: Callable[[], Any]) -> bytes:
+    """Draw a figure without the title, which the page has; the style that Optuna sets for it is undone."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # experimental since 2.2; a legend without an entry, an axis of one value
+        plt.switch_backend("agg")
+        make()
+        figure = plt.gcf()
+        figure.suptitle("")
+        for axes, place in product(figure.axes, ("left", "center")):
+            axes.set_title("", loc=place)
+        figure.set_size_inches(WIDTH, HEIGHT)
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", bbox_inches="tight")
+        plt.close(figure)
+    return file.getvalue()
+
+
+def learning_curves(study: optuna.Study, metric: str, step: str) -> Any:
     """What each trial reported on its way, counted from 1 as everywhere else."""
-    import optuna.visualization as draw
+    import optuna.visualization.matplotlib as draw
 
-    figure = draw.plot_intermediate_values(study)
-    figure.for_each_trace(lambda trace: trace.update(x=[number + 1 for number in trace.x]))
-    return figure.update_layout(xaxis_title=step, yaxis_title=metric)
+    axes: Any = draw.plot_intermediate_values(study)
+    for line in axes.lines:
+        line.set_xdata([number + 1 for number in line.get_xdata()])
+    axes.legend([], frameon=False)  # with a row for each trial, it would be longer than the page
+    axes.relim()
+    axes.autoscale_view()
+    axes.set(xlabel=step, ylabel=metric)
+    return axes
 
 
-def with_short_names(study: "optuna.Study") -> "optuna.Study":
+def with_short_names(study: optuna.Study) -> optuna.Study:
     """Copy a study into memory, its keys cut to their last part where no two share it: room on the axes."""
-    from copy import copy
-
-    import optuna
-
     trials = study.get_trials(deepcopy=False)
     short = short_names(sorted({key for t in trials for key in t.params}))
-    told = optuna.create_study(direction=study.direction, study_name=study.study_name)
+    renamed = optuna.create_study(direction=study.direction, study_name=study.study_name)
     for trial in trials:
-        renamed = copy(trial)
-        renamed.params = {}
-        renamed.distributions = {short[key]: kind for key, kind in trial.distributions.items()}
-        renamed.params = {short[key]: value for key, value in trial.params.items()}
-        told.add_trial(renamed)
-    return told
+        own = copy(trial)
+        own.params = {}
+        own.distributions = {short[key]: kind for key, kind in trial.distributions.items()}
+        own.params = {short[key]: value for key, value in trial.params.items()}
+        renamed.add_trial(own)
+    return renamed
 
 
 def short_names(keys: list[str]) -> dict[str, str]:
@@ -134,12 +158,9 @@ def short_names(keys: list[str]) -> dict[str, str]:
     return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
 
 
-def importances(study: "optuna.Study") -> dict[str, float]:
+def importances(study: optuna.Study) -> dict[str, float]:
     """Importance of each parameter, the highest first; empty where too few trials are complete to tell."""
-    from optuna.importance import get_param_importances
-    from optuna.trial import TrialState
-
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < 2 or len({t.value for t in complete}) < 2:
+    if len({t.value for t in complete}) < 2:
         return {}
-    return get_param_importances(study)
+    return optuna.importance.get_param_importances(study)

@@ -1,100 +1,79 @@
-"""`sweep.py status`: one screen that says where a sweep stands; the exit code says it to a script.
+"""`sweep.py status`: one screen that shows the state of a sweep; the exit code says it to a script.
 
 Reads what `overview` gathers, every few seconds with ``--watch``. Nothing heavy is imported: the answer comes in
 a second, whatever the trials do.
 """
 
-import argparse
 import time
 from datetime import timedelta
 from pathlib import Path
 from shutil import which
 from subprocess import run as call
-from typing import TYPE_CHECKING
 
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from atft.search.question.options import SweepOptions
+from atft.search.show.arguments import sweep_arguments
+from atft.search.show.lines import point_lines
 from atft.search.show.overview import Overview, RunningTrial, overview
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from atft.search.study.study import open_study, study_directory
 
 EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
-"""What the command's exit code means; 2 is an input that was refused, as everywhere."""
+"""What the command's exit code means; 2 is invalid input, as everywhere."""
 
 DESCRIPTION = """\
-Show trials by state, running trials, the best so far and what is left to do.
+Show trials by outcome, running trials, the best so far and what is left to do.
 
-exit code: 0 done, 1 done without one complete trial, 3 running, 4 paused (nobody works at it), 2 refused input
+exit code: 0 done, 1 done without one complete trial, 3 running, 4 paused (no process works at it), 2 invalid input
 """
 
 
 def run(arguments: list[str]) -> int:
-    """Print where a sweep stands, once or again and again.
-
-    Args:
-        arguments: what follows ``sweep.py status``.
+    """Print the state of a sweep, once or repeatedly.
 
     Raises:
         InputError: there is no such sweep or study.
     """
-    parser = argparse.ArgumentParser(
-        "sweep.py status", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", required=True, type=Path, help="the sweep, for instance hpo/quick.yaml")
-    parser.add_argument("--storage", help="URL of the storage, in place of the sweep's")
-    parser.add_argument("--watch", type=float, metavar="SECONDS", help="show it again every so many seconds")
-    given = parser.parse_args(arguments)
-    from rich.console import Console
-    from rich.live import Live
-
-    from atft.search.question.options import read_sweep
-    from atft.search.study.study import open_study
-
-    changes = {"storage": given.storage} if given.storage else {}
-    sweep = read_sweep(given.config, changes)
+    watch = {"type": float, "metavar": "SECONDS", "help": "show it again every so many seconds"}
+    options, sweep = sweep_arguments("status", DESCRIPTION, arguments, {"--watch": watch})
     study = open_study(sweep, create=False)
     console = Console(highlight=False)
-    seen = overview(study, sweep)
-    if given.watch is None:
-        console.print(render(seen))
-        return EXIT_CODES[seen.state]
-    with Live(render(seen), console=console, auto_refresh=False) as live:
-        while seen.state == "running" or seen.state == "paused":
-            time.sleep(max(given.watch, 0.2))
-            seen = overview(study, sweep)
-            live.update(render(seen), refresh=True)
-    return EXIT_CODES[seen.state]
+    now = overview(study, sweep)
+    if options.watch is None:
+        console.print(render(now, sweep))
+        return EXIT_CODES[now.state]
+    with Live(render(now, sweep), console=console, auto_refresh=False) as live:
+        while now.state in ("running", "paused"):
+            time.sleep(max(options.watch, 0.2))
+            now = overview(study, sweep)
+            live.update(render(now, sweep), refresh=True)
+    return EXIT_CODES[now.state]
 
 
-def render(seen: Overview) -> "RenderableType":
+def render(now: Overview, sweep: SweepOptions) -> Group:
     """Lay one screen out: a headline, the running trials, the best, the failures, the machine."""
-    from rich.console import Group
-
-    parts: list[RenderableType] = [_headline(seen)]
-    if seen.running:
-        parts.append(_running_table(seen.running, seen.metric))
-    parts.append(_best(seen))
-    if seen.failures:
-        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(seen.failures.items()))
-        parts.append(f"failures by class: {counts} (reasons: {seen.directory}/all_trials.json)")
-    parts.append(_machine(seen.running))
+    outcomes = "  ".join(f"{name} {count}" for name, count in sorted(now.outcomes.items()))
+    left = f", about {_duration(now.seconds_left)} left" if now.seconds_left else ""
+    finished = f"{now.finished} of {now.n_trials} trials finished"
+    parts: list[str | Table] = [f"study {sweep.study}: {now.state}, {finished}{left}   ({outcomes})"]
+    if now.running:
+        parts.append(_running_table(now.running, sweep.metric))
+    parts.append(_best(now, sweep))
+    if now.failures:
+        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(now.failures.items()))
+        parts.append(f"failures by class: {counts} (reasons: {study_directory(sweep)}/all_trials.json)")
+    parts.append(_machine(now.running))
     return Group(*parts)
 
 
-def _headline(seen: Overview) -> str:
-    others = "  ".join(f"{name} {count}" for name, count in sorted(seen.states.items()) if count)
-    left = f", about {_duration(seen.seconds_left)} left" if seen.seconds_left else ""
-    done = f"{seen.finished} of {seen.n_trials} trials finished"
-    return f"study {seen.study}: {seen.state}, {done}{left}   ({others})"
-
-
-def _running_table(trials: list[RunningTrial], metric: str) -> "RenderableType":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE, pad_edge=False)
+def _running_table(trials: list[RunningTrial], metric: str) -> Table:
     # Short heads: the table fits a terminal of 80 columns.
-    short = metric.rpartition("/")[2]
-    for name in ("trial", "process", "activity", "epoch", short, "ep/min", "left", "heard"):
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    heads = ("trial", "process", "activity", "epoch", metric.rpartition("/")[2], "ep/min", "left")
+    for name in (*heads, "last update"):
         table.add_column(name, justify="left" if name in ("process", "activity") else "right")
     for trial in trials:
         table.add_row(
@@ -110,18 +89,15 @@ def _running_table(trials: list[RunningTrial], metric: str) -> "RenderableType":
     return table
 
 
-def _best(seen: Overview) -> str:
-    if seen.best_value is None:
-        ended = seen.states.get("pruned", 0) + seen.states.get("failed", 0)
-        return "no trial has completed yet" if seen.state != "failed" else f"none of {ended} trials completed"
-    lines = [f"best {seen.metric} {seen.best_value:+.4f}, trial {seen.best_number}"]
-    if seen.deflated is not None:
-        lines[0] += (
-            f"; {seen.deflated.expected:+.4f} after taking off what the best of {seen.finished} gains by luck alone"
-        )
-    for key, value in seen.best_params.items():
-        lines.append(f"  {key}: {value:.6g}" if isinstance(value, float) else f"  {key}: {value}")
-    return "\n".join(lines)
+def _best(now: Overview, sweep: SweepOptions) -> str:
+    if now.best is None:
+        ended = now.outcomes.get("pruned", 0) + now.outcomes.get("failed", 0)
+        return "no trial has completed yet" if now.state != "failed" else f"none of {ended} trials completed"
+    head = f"best {sweep.metric} {now.best.value:+.4f}, trial {now.best.number}"
+    if now.deflated is not None:
+        worth = f"after taking off what the best of {now.finished} gains by luck alone"
+        head += f"; {now.deflated.expected:+.4f} {worth}"
+    return "\n".join([head, *point_lines(now.best, sweep)])
 
 
 def _machine(trials: list[RunningTrial]) -> str:
@@ -130,15 +106,9 @@ def _machine(trials: list[RunningTrial]) -> str:
     available = kilobytes(Path("/proc/meminfo"), "MemAvailable")
     parts = [f"memory: trials here {resident / 1e6:.1f} GB, available {available / 1e6:.1f} GB"]
     if which("nvidia-smi"):
-        query = [
-            "nvidia-smi",
-            "--query-gpu=utilization.gpu,memory.used,memory.total",
-            "--format=csv,noheader",
-        ]
-        told = (
-            call(query, capture_output=True, text=True, timeout=10, check=False).stdout.strip().splitlines()
-        )
-        parts += [f"GPU {i}: {line}" for i, line in enumerate(told)]
+        query = "nvidia-smi --query-gpu=utilization.gpu,memory.used,memory.total --format=csv,noheader"
+        answer = call(query.split(), capture_output=True, text=True, timeout=10, check=False).stdout
+        parts += [f"GPU {i}: {line}" for i, line in enumerate(answer.strip().splitlines())]
     return "; ".join(parts)
 
 

@@ -84,7 +84,7 @@ def test_without_a_file_the_config_is_printed(
     assert run(["--config", str(sweep_file(values=[0.01]))]) == 0
     shown = capsys.readouterr().out
     assert yaml.safe_load(shown)["model"]["network"]["hidden_size"] == 4
-    assert "tells nothing about how much" in shown
+    assert "says nothing about how much" in shown
 
 
 def test_without_a_complete_trial_there_is_no_best_one(
@@ -92,9 +92,9 @@ def test_without_a_complete_trial_there_is_no_best_one(
 ) -> None:
     out = tmp_path / "best.yaml"
     assert run(["--config", str(sweep_file(pruned=2)), "--out", str(out)]) == 1
-    assert "no trial has completed" in capsys.readouterr().out and not out.exists()
+    assert "no trial is complete" in capsys.readouterr().out and not out.exists()
 
 
-def test_a_folder_that_is_not_there_is_refused(sweep_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_an_error(sweep_file: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no folder .*nowhere; make it first"):
         run(["--config", str(sweep_file(values=[0.1])), "--out", str(tmp_path / "nowhere" / "best.yaml")])

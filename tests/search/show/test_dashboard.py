@@ -13,7 +13,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
-from atft.search.show.dashboard import LOOPBACK, refuse_taken
+from atft.search.show.dashboard import LOOPBACK, check_free
 from atft.search.study.study import open_storage
 
 pytest.importorskip("optuna_dashboard", reason="an extra: pip install 'atft[dashboard]'")
@@ -56,11 +56,11 @@ def test_the_dashboard_shows_the_study_on_loopback_only(
         served.wait()
 
 
-def test_a_taken_port_is_refused() -> None:
+def test_a_taken_port_is_an_error() -> None:
     with socket.socket() as holder:
         holder.bind((LOOPBACK, 0))
         holder.listen()
         with pytest.raises(InputError, match=r"port \d+ cannot be used .*another --port"):
-            refuse_taken(holder.getsockname()[1])
+            check_free(holder.getsockname()[1])
     with pytest.raises(InputError, match="port 99999 cannot be used"):
-        refuse_taken(99999)
+        check_free(99999)

@@ -84,7 +84,7 @@ def test_a_study_that_is_there_is_left_alone(lost: Callable[..., tuple[Path, opt
         run(["--config", str(path)])
 
 
-def test_trials_of_another_question_or_of_two_studies_are_refused(
+def test_trials_of_another_question_or_of_two_studies_are_errors(
     lost: Callable[..., tuple[Path, optuna.Study]],
     write_sweep: Callable[..., Path],
     make_sweep: Callable[..., SweepOptions],
@@ -97,7 +97,7 @@ def test_trials_of_another_question_or_of_two_studies_are_refused(
     place.mkdir()
     other = make_study(values=[0.1])
     publish_trial(place, {**study_labels(other), "study_id": "f" * 16}, other.trials[0])
-    with pytest.raises(InputError, match="holds trials of several studies"):
+    with pytest.raises(InputError, match="has trials of several studies"):
         run(["--config", str(write_sweep())])
 
 

@@ -17,19 +17,21 @@ MakeStudy = Callable[..., optuna.Study]
 
 
 class Words(HTMLParser):
-    """The text of a page outside of scripts and styles, and what it would load or run."""
+    """The text of a page outside of scripts and styles, its pictures' words, and what it would load or run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.text: list[str] = []
         self.tags: list[str] = []
         self.loads: list[str] = []
+        self.pictures: list[str] = []
         self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self._silent += tag in ("script", "style")
         self.loads += [v for k, v in attrs if k in ("src", "href") and v]
+        self.pictures += [v for k, v in attrs if k == "alt" and v]
 
     def handle_endtag(self, tag: str) -> None:
         self._silent -= tag in ("script", "style")
@@ -45,7 +47,7 @@ def read(text: str) -> Words:
     return words
 
 
-def test_the_page_says_everything_and_loads_nothing(
+def test_the_page_says_everything_and_loads_and_runs_nothing(
     make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
 ) -> None:
     sweep = make_sweep(n_trials=9)
@@ -59,7 +61,10 @@ def test_the_page_says_everything_and_loads_nothing(
         assert title in said, title
     assert "highest val/rank_ic: +0.0300, trial 1" in said
     assert "expected of it after selection" in said
-    assert words.loads == []
+    assert len(words.pictures) == 7
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in words.loads)
+    assert words.pictures[0].startswith("Optimisation history. Each dot a completed trial")
+    assert "script" not in words.tags
     rows = words.tags.count("tr")
     assert rows == 1 + 5 + 2 + 1, "a head and every trial but the surplus one"
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
+import matplotlib
+import matplotlib.pyplot as plt
 import optuna
 import pytest
 
@@ -45,6 +48,15 @@ def test_axes_carry_the_last_part_of_a_key_unless_two_share_it() -> None:
 
 
 def test_learning_curves_count_epochs_from_one_and_name_their_axes(make_study: MakeStudy) -> None:
-    figure = learning_curves(make_study(values=[0.1, 0.2]), "val/rank_ic", "epoch")
-    assert [list(trace.x) for trace in figure.data] == [[1, 2], [1, 2]]
-    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("epoch", "val/rank_ic")
+    with matplotlib.rc_context(), pytest.warns(optuna.exceptions.ExperimentalWarning):
+        axes = learning_curves(make_study(values=[0.1, 0.2]), "val/rank_ic", "epoch")
+    assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2], [1, 2]]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "val/rank_ic")
+    plt.close(axes.figure)
+
+
+def test_a_figure_is_a_picture_and_leaves_no_style_behind(make_study: MakeStudy) -> None:
+    before = dict(matplotlib.rcParams)
+    drawn = figures(make_study(values=[0.1, 0.2, 0.3]), "val/rank_ic")
+    assert all(ElementTree.fromstring(f.svg).tag.endswith("svg") for f in drawn)
+    assert dict(matplotlib.rcParams) == before and plt.get_fignums() == []

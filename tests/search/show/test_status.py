@@ -1,5 +1,6 @@
 """What `sweep.py status` shows, and what its exit code says."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,9 @@ def test_one_screen_shows_states_running_trials_the_best_and_failures(
     shown = capsys.readouterr().out
     assert "study small: running, 2 of 4 trials finished" in shown
     assert "complete 2  failed 2  running 1" in shown
-    assert f"{this_process()['pid']}" in shown and "preparing" in shown
+    assert f"{this_process()['pid']}" in shown and "preparing" in shown and "last update" in shown
     assert "best val/rank_ic +0.0300, trial 1" in shown
-    assert "by luck alone" in shown and "model.network.hidden_size: 8" in shown
+    assert "by luck alone" in shown and re.search(r"model.network.hidden_size +8\n", shown)
     assert "failures by class: 2 config" in shown
     assert "memory: trials here" in shown
     assert code == 3
@@ -71,7 +72,7 @@ def test_watching_ends_when_the_sweep_does(stored: Callable[..., Path]) -> None:
     assert run(["--config", str(stored(values=[0.1] * 4)), "--watch", "0.2"]) == 0
 
 
-def test_a_sweep_that_was_never_started_is_refused(write_sweep: Write) -> None:
+def test_a_sweep_that_was_never_started_is_an_error(write_sweep: Write) -> None:
     with pytest.raises(InputError, match=r"no study at .*start it first"):
         run(["--config", str(write_sweep())])
 

@@ -1,0 +1,23 @@
+"""What every command that looks at a study takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atft.search.show.arguments import sweep_arguments
+
+
+def test_the_sweep_is_read_with_another_storage_beside_the_commands_own_options(
+    write_sweep: Callable[..., Path],
+) -> None:
+    words = ["--config", str(write_sweep()), "--storage", "grpc://host:1", "--depth", "3"]
+    options, sweep = sweep_arguments("look", "Look.", words, {"--depth": {"type": int}})
+    assert (sweep.study, sweep.storage, options.depth) == ("small", "grpc://host:1", 3)
+
+
+def test_help_names_the_command_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        sweep_arguments("look", "Look at it.", ["--help"], {"--depth": {"help": "how deep"}})
+    shown = capsys.readouterr().out
+    assert "sweep.py look" in shown and "Look at it." in shown and "how deep" in shown
