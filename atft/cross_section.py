@@ -23,12 +23,7 @@ MASKED_LOGIT = -1e30
 
 
 def center(x: PerStock, valid: StockMask) -> PerStock:
-    """Subtract the mean of the valid stocks; 0 where invalid.
-
-    Args:
-        x: any unit.
-        valid: stocks to count.
-    """
+    """Subtract the mean of the valid stocks; 0 where invalid."""
     filled = torch.where(valid, x, 0)
     count = valid.sum(-1, keepdim=True).clamp_min(1)
     return torch.where(valid, filled - filled.sum(-1, keepdim=True) / count, 0)
@@ -37,8 +32,8 @@ def center(x: PerStock, valid: StockMask) -> PerStock:
 def is_constant(x: PerStock, valid: StockMask) -> Bool[Tensor, "*batch"]:
     """Say which cross-sections have no order: fewer than two valid stocks, or all values equal.
 
-    Equal means a range within four units of the format's own rounding: such a spread is arithmetic noise.
-    A NaN in a valid place is not equal to anything, so it stays visible in whatever is computed next.
+    Equal means a range within four units of the format's rounding, which is arithmetic noise. A valid NaN is not
+    equal to anything, so it stays visible in whatever is computed next.
     """
     high = torch.where(valid, x.detach(), -math.inf).amax(-1)
     low = torch.where(valid, x.detach(), math.inf).amin(-1)
@@ -53,8 +48,7 @@ def deviation(x: PerStock, valid: StockMask) -> PerDay:
     NaN with fewer than two valid stocks; exactly 0, without a gradient, where all values are equal.
     """
     count = valid.sum(-1)
-    # Tiny or huge values would leave float32 when squared; the largest one is taken out first. It cancels,
-    # so it needs no gradient.
+    # Tiny or huge values would leave float32 when squared; the largest one is taken out first.
     centred, size = _unit_size(center(x, valid))
     variance = (centred * centred).sum(-1) / count.clamp_min(1)
     flat = is_constant(x, valid)
@@ -98,15 +92,9 @@ def rank_normal(x: PerStock, valid: StockMask) -> PerStock:
 
 
 def winsorise(x: PerStock, valid: StockMask, limit: float = 0.01) -> PerStock:
-    """Pull the lowest and the highest ``limit`` of the stocks to the nearest value that is kept.
+    """Pull the lowest and the highest ``floor(limit * n)`` stocks to the nearest value that is kept.
 
-    Args:
-        x: any unit, which it keeps.
-        valid: stocks to count.
-        limit: share of the stocks in each tail, in [0, 0.5); ``floor(limit * n)`` of them are moved.
-
-    Returns:
-        Clipped values; 0 where invalid.
+    In the unit of ``x``; 0 where invalid.
     """
     if not 0 <= limit < 0.5:
         raise ValueError(f"limit must be a share in [0, 0.5), got {limit}")
@@ -200,7 +188,10 @@ def scale(score: PerStock, target: PerStock, valid: StockMask) -> PerDay:
 
 
 def _unit_size(centred: PerStock) -> tuple[Tensor, Tensor]:
-    """Divide by the largest magnitude (1 where that is 0), and return it too, ``[*batch, 1]``, detached."""
+    """Divide by the largest magnitude (1 where that is 0), and return it too, ``[*batch, 1]``.
+
+    It cancels in whatever follows, so it needs no gradient.
+    """
     size = centred.detach().abs().amax(-1, keepdim=True)
     size = torch.where(size > 0, size, 1)
     return centred / size, size

@@ -132,7 +132,7 @@ def test_suspects_are_judged_alike_in_parts(make_market: Market, monkeypatch: py
     for stock, day in enumerate(range(20, 190, 10)):
         split(table, day, stock, RATIOS[stock])
     whole = find_splits(grid_of(table))
-    monkeypatch.setattr(splits, "AT_ONCE", 3)
+    monkeypatch.setattr(splits, "SUSPECTS_AT_ONCE", 3)
     assert find_splits(grid_of(table)) == whole
 
 
