@@ -18,6 +18,7 @@ from atft.day_statistics import (
 from atft.evaluation.comparison_table import comparison_table, render
 from atft.evaluation.summary import summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
+from small_scores import table_of
 
 
 def same_sign(score: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ def test_a_metric_is_a_function_and_a_row(monkeypatch: pytest.MonkeyPatch) -> No
     assert metric.compute()["same_sign_5d"].item() == pytest.approx(share, abs=1e-6)
     assert metric.compute()["same_sign"].item() == pytest.approx(share, abs=1e-6)
 
-    rows = summarise_scorers({"network": score}, target, valid, 5)
+    rows = summarise_scorers({"network": score}, table_of(5, target))
     assert rows[0].figures["same_sign"].value == pytest.approx(share, abs=1e-6)
     lines = render(comparison_table(rows)).splitlines()
     assert lines[0].endswith("same sign")

@@ -26,8 +26,6 @@ from atft.tasks.baseline_scores import baseline_scorers, fit_baseline
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
-COLUMNS = ("score", "target", "target_lag1", "oracle", "return_1d")
-
 
 def conclude(cli: "RankingCLI") -> int:
     """Score, compare and print; the exit status: 0, or 1 where the run failed."""
@@ -53,7 +51,7 @@ def conclude(cli: "RankingCLI") -> int:
 
 
 def ending(cli: "RankingCLI") -> str:
-    """How the run ended, and where it lies."""
+    """The run's status and its reason, and its directory."""
     receipt = cli.record.receipt
     why = f" ({receipt.reason})" if receipt.reason else ""
     return f"{receipt.status}{why}; everything about the run: {cli.directory}"
@@ -87,13 +85,12 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     rows: list[SummaryRow] = []
     bands, min_stocks = {}, cli.datamodule.split.min_stocks
     for horizon in cache.manifest.horizons:
-        table = read_horizon(path, horizon, split, COLUMNS)
-        target, delayed = table.columns["target"], table.columns.get("target_lag1")
-        scorers = baseline_scorers(ridge, cache, table)
-        rows += summarise_scorers(scorers, target, table.present, horizon, delayed, min_stocks)
+        table = read_horizon(path, horizon, split)
+        rows += summarise_scorers(baseline_scorers(ridge, cache, table), table, min_stocks)
+        target = table.columns["target"]
         bands[horizon] = random_band(target, table.present, horizon, min_stocks=min_stocks)
-    period = cli.datamodule.split_options.test if split == "test" else cli.datamodule.split_options.val
-    title = f"\n{split} days {period[0]} to {period[1]}, mean ± standard error"
+    first, last = getattr(cli.datamodule.split_options, split)
+    title = f"\n{split} days {first} to {last}, mean ± standard error"
     return render(comparison_table(rows, bands, title, min_stocks)), rows
 
 

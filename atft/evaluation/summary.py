@@ -24,7 +24,7 @@ from atft.day_statistics import (
     measure_days,
 )
 from atft.evaluation.newey_west import mean_error, ratio_error
-from atft.evaluation.predictions import prediction_horizons, read_horizon
+from atft.evaluation.predictions import HorizonScores, prediction_horizons, read_horizon
 
 DAYS_AT_ONCE = 64
 ERRORS: dict[Callable[[Series], float], Callable[[Series, int], float]] = {
@@ -89,21 +89,13 @@ def score_days(
 
 
 def summarise_scorers(
-    scorers: Mapping[str, NDArray[np.floating]],
-    target: NDArray[np.floating],
-    valid: NDArray[np.bool_],
-    horizon: int,
-    delayed_target: NDArray[np.floating] | None = None,
-    min_stocks: int = 2,
+    scorers: Mapping[str, NDArray[np.floating]], table: HorizonScores, min_stocks: int = 2
 ) -> list[SummaryRow]:
     """Measure several scorers on the same rows of one horizon.
 
     Args:
         scorers: name -> ``[days, stocks]`` scores.
-        target: ``[days, stocks]``; forward returns of a trade at the day's close.
-        valid: ``[days, stocks]``; rows to count.
-        horizon: trading days ahead.
-        delayed_target: the same for a trade that waits one more close; adds rows of lag 1.
+        table: rows and targets: of a trade at the day's close and, where known, of one that waits one more close.
         min_stocks: days with fewer known targets are left out.
 
     Returns:
@@ -111,13 +103,13 @@ def summarise_scorers(
         more than 5 % of them are lost.
     """
     rows = []
-    targets = {0: target} if delayed_target is None else {0: target, 1: delayed_target}
-    for name, score in scorers.items():
-        for lag, of_lag in targets.items():
-            measured, thin = score_days(score, of_lag, valid, min_stocks)
-            ranked = int((measured.rankable & ~measured.lost).sum())
-            figures = _estimates(measured.counted(), horizon)
-            rows.append(SummaryRow(name, horizon, lag, ranked, thin, figures))
+    for scorer, score in scorers.items():
+        for lag, target in enumerate(("target", "target_lag1")):
+            if target in table.columns:
+                days, thin = score_days(score, table.columns[target], table.present, min_stocks)
+                ranked = int((days.rankable & ~days.lost).sum())
+                figures = _estimates(days.counted(), table.horizon)
+                rows.append(SummaryRow(scorer, table.horizon, lag, ranked, thin, figures))
     return rows
 
 
@@ -134,15 +126,13 @@ def summarise_predictions(
     Raises:
         InputError: the file cannot be used; see `atft.evaluation.predictions`.
     """
-    rows: list[SummaryRow] = []
+    rows = []
     for horizon in prediction_horizons(path):
         table = read_horizon(path, horizon, split)
         scorers = {"network": table.columns["score"]}
         if "oracle" in table.columns:
             scorers["oracle"] = table.columns["oracle"]
-        delayed = table.columns.get("target_lag1")
-        target = table.columns["target"]
-        rows += summarise_scorers(scorers, target, table.present, horizon, delayed, min_stocks)
+        rows += summarise_scorers(scorers, table, min_stocks)
     return rows
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from atft.baselines.reversal import reversal_scores
 from atft.baselines.ridge import Ridge, fit_ridge
 from atft.data.cache import DayCache
 from atft.evaluation.predictions import HorizonScores
@@ -30,26 +29,26 @@ def fit_baseline(data: DayData) -> Ridge:
     def days() -> Iterator[tuple[Any, Any, Any]]:
         for day in track(data.split.train.tolist(), "ridge baseline"):
             view = cache.day(day)
-            slots = np.flatnonzero(view.universe)
-            target = view.target[slots]
+            stocks = np.flatnonzero(view.universe)
+            target = view.target[stocks]
             enough = cache.known_labels[day] >= data.split.min_stocks
-            yield day_features(cache, day, slots), target, np.isfinite(target) & enough
+            yield day_features(cache, day, stocks), target, np.isfinite(target) & enough
 
     return fit_ridge(days(), median, iqr)
 
 
 def ridge_scores(ridge: Ridge, cache: DayCache, table: HorizonScores) -> NDArray[np.float32]:
     """Score the rows of one horizon's table, ``[days, stocks]``; NaN where the file has no row."""
-    held = cache.manifest
-    calendar = {d: i for i, d in enumerate(held.dates)}
-    slot_of = {code: i for i, code in enumerate(held.codes)}
-    slots = np.array([slot_of[str(c)] for c in table.codes])
-    place = held.horizons.index(table.horizon)
+    manifest = cache.manifest
+    calendar = {d: i for i, d in enumerate(manifest.dates)}
+    stock_of = {code: i for i, code in enumerate(manifest.codes)}
+    stocks = np.array([stock_of[code] for code in table.codes])
+    column = manifest.horizons.index(table.horizon)
     scores = np.full(table.present.shape, np.nan, dtype=np.float32)
     for row, day in enumerate(table.dates.tolist()):
         present = table.present[row]
-        features = day_features(cache, calendar[day], slots[present])
-        scores[row, present] = ridge.score(features)[:, place]
+        features = day_features(cache, calendar[day], stocks[present])
+        scores[row, present] = ridge.score(features)[:, column]
     return scores
 
 
@@ -63,8 +62,16 @@ def baseline_scorers(ridge: Ridge, cache: DayCache, table: HorizonScores) -> dic
     return scorers
 
 
-def day_features(cache: DayCache, day: int, slots: NDArray[Any]) -> NDArray[np.float32]:
+def reversal_scores(return_1d: ArrayLike) -> NDArray[np.float32]:
+    """Score each stock by minus its own return of the day: yesterday's losers win (Jegadeesh 1990).
+
+    A stock of unknown return gets 0, neither a winner nor a loser.
+    """
+    return -np.nan_to_num(np.asarray(return_1d, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def day_features(cache: DayCache, day: int, stocks: NDArray[Any]) -> NDArray[np.float32]:
     """Features of some stocks on one day, ``[stocks, features]``, in the manifest's order."""
-    out = np.empty((len(slots), len(cache.manifest.features)), dtype=np.float32)
-    cache.read_features(day, slots, out)
+    out = np.empty((len(stocks), len(cache.manifest.features)), dtype=np.float32)
+    cache.read_features(day, stocks, out)
     return out

@@ -6,6 +6,7 @@ import numpy as np
 
 from atft.evaluation.comparison_table import comparison_table, render
 from atft.evaluation.summary import SummaryRow, summarise_scorers
+from small_scores import table_of
 
 
 def rows() -> list[SummaryRow]:
@@ -14,14 +15,13 @@ def rows() -> list[SummaryRow]:
     for horizon in (5, 1, 20):
         target = 0.02 * rng.standard_normal((60, 50))
         noise = rng.standard_normal((60, 50))
-        valid = np.ones_like(target, dtype=bool)
         scorers = {
             "oracle": target,
             "reversal": noise,
             "ridge": 10 * target + noise,
             "network": 20 * target + noise,
         }
-        out += summarise_scorers(scorers, target, valid, horizon, np.roll(target, 1, axis=0))
+        out += summarise_scorers(scorers, table_of(horizon, target, delayed=np.roll(target, 1, axis=0)))
     return out
 
 
@@ -68,7 +68,7 @@ def test_days_of_too_few_stocks_are_counted_below_the_table() -> None:
         (2, "2 days with fewer than 20 stocks are"),
     ):
         target[2 + thin, 5:] = np.nan
-        found = summarise_scorers({"network": target}, target, np.isfinite(target), 1, min_stocks=20)
+        found = summarise_scorers({"network": target}, table_of(1, target), 20)
         text = render(comparison_table(found, min_stocks=20))
         assert text.splitlines()[-1] == f"{said} left out"
     assert "left out" not in render(comparison_table(rows(), BANDS))
@@ -76,5 +76,5 @@ def test_days_of_too_few_stocks_are_counted_below_the_table() -> None:
 
 def test_a_scorer_without_a_value_says_nan() -> None:
     target = np.random.default_rng(0).standard_normal((10, 8))
-    flat = summarise_scorers({"network": np.zeros_like(target)}, target, np.isfinite(target), 1)
+    flat = summarise_scorers({"network": np.zeros_like(target)}, table_of(1, target))
     assert re.search(r"network +1d +0 +nan +nan +nan", render(comparison_table(flat)))

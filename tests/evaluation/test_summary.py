@@ -12,6 +12,7 @@ from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, score_days, summarise_predictions, summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
+from small_scores import table_of
 
 
 def market(days: int = 150, stocks: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -26,7 +27,7 @@ def market(days: int = 150, stocks: int = 40, seed: int = 0) -> tuple[np.ndarray
 def row_of(
     score: np.ndarray, target: np.ndarray, valid: np.ndarray, horizon: int, min_stocks: int = 2
 ) -> SummaryRow:
-    return summarise_scorers({"network": score}, target, valid, horizon, min_stocks=min_stocks)[0]
+    return summarise_scorers({"network": score}, table_of(horizon, target, valid), min_stocks)[0]
 
 
 def test_each_day_equals_scipy() -> None:
@@ -64,7 +65,7 @@ def test_errors_are_newey_west_with_horizon_minus_one_lags() -> None:
 def test_scorers_stand_side_by_side_at_both_lags() -> None:
     score, target, valid = market()
     delayed = np.roll(target, 1, axis=1)
-    rows = summarise_scorers({"network": score, "worse": -score}, target, valid, 1, delayed)
+    rows = summarise_scorers({"network": score, "worse": -score}, table_of(1, target, valid, delayed))
     assert [(r.scorer, r.lag) for r in rows] == [("network", 0), ("network", 1), ("worse", 0), ("worse", 1)]
     rank_ic = [row.figures["rank_ic"].value for row in rows]
     assert rank_ic[0] == pytest.approx(-rank_ic[2]) and rank_ic[0] > 0.2 > abs(rank_ic[1])

@@ -8,7 +8,7 @@ import pytest
 from atft.commands.train import build
 from atft.cross_section import spearman
 from atft.evaluation.predictions import read_horizon
-from atft.tasks.baseline_scores import baseline_scorers, day_features, fit_baseline
+from atft.tasks.baseline_scores import baseline_scorers, day_features, fit_baseline, reversal_scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 
@@ -32,6 +32,11 @@ def test_reversal_is_minus_the_days_own_return(scored: Any) -> None:
     _, table, _, scorers = scored
     known = table.present & np.isfinite(table.columns["return_1d"])
     assert np.array_equal(scorers["reversal"][known], -table.columns["return_1d"][known])
+
+
+def test_losers_score_high_and_unknown_returns_are_neutral() -> None:
+    scores = reversal_scores(np.array([[-0.1, 0.02, np.nan, np.inf]]))
+    np.testing.assert_array_equal(scores, np.array([[0.1, -0.02, 0.0, 0.0]], dtype=np.float32))
 
 
 def test_ridge_finds_the_feature_that_carries_the_signal(scored: Any) -> None:
