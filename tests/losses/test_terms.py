@@ -21,7 +21,8 @@ from atft.losses.terms import BOUNDS, READABLE, TERMS, find_term
 
 HORIZONS = [1, 5]
 LEVELS = [0.2, 0.5, 0.8]
-RANKING = [name for name in TERMS if name not in ("scale_floor", "turnover", "exposure")]
+NAMES = [name for name in TERMS if name != "spearman"]
+RANKING = [name for name in NAMES if name not in ("scale_floor", "turnover", "exposure")]
 """Terms that teach the order; the others keep in bounds what these do."""
 
 
@@ -37,7 +38,7 @@ def forecast(score: Tensor) -> Forecast:
     return Forecast(score, score[..., None] + torch.tensor([-0.5, 0.0, 0.5]))
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_function_reads_readable_tensors_and_explains_itself_and_bounds_are_of_real_options(
     name: str,
 ) -> None:
@@ -46,6 +47,10 @@ def test_a_function_reads_readable_tensors_and_explains_itself_and_bounds_are_of
     assert list(inspect.signature(row.function).parameters) == [*row.reads, *row.arguments]
     assert not set(row.kept) & set(row.arguments) and inspect.getdoc(row.function)
     assert set(BOUNDS) <= {option for other in TERMS.values() for option in other.arguments}
+
+
+def test_spearman_is_another_name_of_rank_ic() -> None:
+    assert TERMS["spearman"] == TERMS["rank_ic"]
 
 
 def test_an_unknown_term_is_an_error_that_names_the_nearest_or_a_dozen_that_there_are() -> None:
@@ -70,7 +75,7 @@ def test_the_term_falls_as_the_ranking_improves(name: str, make_batch: Callable[
     assert values == sorted(values, reverse=True) and values[0] > values[-1]
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_invalid_stocks_change_neither_value_nor_gradient(
     name: str, make_batch: Callable[..., DayBatch]
 ) -> None:
@@ -87,7 +92,7 @@ def test_invalid_stocks_change_neither_value_nor_gradient(
         assert torch.equal(loss, results[0][0]) and torch.equal(gradient, results[0][1])
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_degenerate_day_has_no_gradient_and_its_neighbours_keep_theirs(
     name: str, make_batch: Callable[..., DayBatch]
 ) -> None:
@@ -102,7 +107,7 @@ def test_a_degenerate_day_has_no_gradient_and_its_neighbours_keep_theirs(
     assert value.loss.isfinite().all() and gradient[first:].abs().amax((1, 2)).gt(0).all()
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_constant_score_gives_no_nan(name: str, make_batch: Callable[..., DayBatch]) -> None:
     batch = make_batch(stocks=12)
     score = torch.full(batch.target.shape, 0.1, requires_grad=True)
@@ -110,7 +115,7 @@ def test_a_constant_score_gives_no_nan(name: str, make_batch: Callable[..., DayB
     assert loss.isfinite().all() and torch.autograd.grad(loss.sum(), score)[0].isfinite().all()
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_equal_finite_differences(name: str, make_batch: Callable[..., DayBatch]) -> None:
     batch = make_batch(days=2, stocks=9)
     batch = batch._replace(target=batch.target.double(), weight=batch.weight.double())
@@ -130,7 +135,7 @@ def test_gradients_equal_finite_differences(name: str, make_batch: Callable[...,
     assert gradcheck(loss, (score,))
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_tensor_of_stocks_by_stocks_is_made(name: str, make_batch: Callable[..., DayBatch]) -> None:
     stocks = 1500
     batch = make_batch(days=2, stocks=stocks, features=1, lookback=1, edges_per_stock=0)
