@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.curriculum.plan import check_plan, resolve
 from atft.callbacks.curriculum.schedule import PhaseSchedule
-from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, trained_features
+from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.commands.class_paths import check_classes
@@ -172,7 +172,7 @@ class RankingCLI(LightningCLI):
         self.config_text = self.parser.dump(self.config, skip_none=False)
         checkpoint = self.config.get("ckpt_path")
         if self.command != "fit" and checkpoint not in (None, "last"):
-            self._keep_features(trained_features(checkpoint))
+            self._keep_features(read_checkpoint(checkpoint)["atft"].get("features", []))
 
     def _keep_features(self, trained_on: list[str]) -> None:
         """Leave out the features that the panel has gained since a checkpoint was trained."""

@@ -66,7 +66,7 @@ def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
     """
     return [
         record,
-        EpochLine(record.directory, quiet),
+        EpochLine(quiet),
         NonFiniteGuard(),
         Throughput(record),
         TensorBoardLayout(record.config_text),

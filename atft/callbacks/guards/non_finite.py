@@ -19,7 +19,6 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim import Optimizer
 
-from atft.batch import DayBatch
 from atft.callbacks.record.messages import warn
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.errors import LossScaleCollapse, NonFiniteLoss
@@ -64,9 +63,7 @@ class NonFiniteGuard(pl.Callback):
                 gradient.masked_fill_(~finite, 0)
         self._steps.append((pl_module.step.number, finite))
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         step = pl_module.step
         self._terms = tuple(step.value.terms)
         flags = torch.stack([step.value.loss, *step.value.terms.values()]).isfinite()

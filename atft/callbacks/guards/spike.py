@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from atft.batch import DayBatch
 from atft.callbacks.record.messages import warn
 from atft.errors import InputError
 
@@ -103,9 +102,7 @@ class SpikeGuard(pl.Callback):
                 f"{len(recent)} steps (epoch {trainer.current_epoch + 1}, spike {self.skipped} of the run){last}",
             )
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         if trainer.is_last_batch and self.sigmas is not None:
             pl_module.log(SKIPPED, float(self.skipped), on_step=False, on_epoch=True, batch_size=1)
 

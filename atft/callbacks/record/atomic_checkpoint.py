@@ -1,8 +1,9 @@
-"""Checkpoints that are whole or absent: written beside their place with a digest, flushed to disk, renamed.
+"""Write checkpoints that are whole or absent, and read them with every byte checked.
 
-Lightning writes to the system's temporary folder and moves, which is a copy where that is another filesystem: a
-kill in the middle leaves half a file under the final name. The digest stands behind torch's archive, where torch
-looks past it, and is compared at each load: torch compares none of the archive's own checksums.
+A checkpoint is written beside its path with a digest, flushed to disk and renamed. Lightning writes to the
+system's temporary folder and moves, which is a copy across filesystems: a kill then leaves half a file under the
+final name. The digest follows torch's archive, where torch ignores it, and is compared at each load: torch
+compares none of the archive's own checksums.
 """
 
 import hashlib
@@ -23,10 +24,10 @@ from atft.publish import published
 
 TRAILER = re.compile(rb"\natft sha256 ([0-9a-f]{64})\n\Z")
 TRAILER_BYTES = 78
-END_BYTES = 22
+ZIP_END_BYTES = 22
 """Of the record that closes a zip archive, where nothing follows it."""
 
-FORMED_WRONG = (
+MALFORMED = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -40,7 +41,7 @@ FORMED_WRONG = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What torch and zipfile raise at an archive that nothing has damaged since, but that never was a checkpoint."""
+"""What torch and zipfile raise at an undamaged archive that is no checkpoint."""
 
 
 def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
@@ -55,28 +56,28 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     """
     if not Path(path).is_file():
         raise InputError(f"checkpoint {path}: no such file")
-    archive = _sound(Path(path).read_bytes(), path)
+    archive = _undamaged(Path(path).read_bytes(), path)
     try:
         content = torch.load(archive, weights_only=True, map_location=map_location or "cpu")
-    except FORMED_WRONG as error:
+    except MALFORMED as error:
         raise _not_readable(path, f"{type(error).__name__}") from error
     return check_content(content, str(path))
 
 
-def _sound(content: bytes, path: str | Path) -> io.BytesIO:
+def _undamaged(content: bytes, path: str | Path) -> io.BytesIO:
     """The archive in a file's bytes, once its digest, or each checksum inside of it, matches."""
     trailer = TRAILER.search(content, max(0, len(content) - TRAILER_BYTES))
     archive = content[: trailer.start()] if trailer else content
-    if not archive.startswith(b"PK") or archive[-END_BYTES : 4 - END_BYTES] != b"PK\x05\x06":
+    if not archive.startswith(b"PK") or archive[-ZIP_END_BYTES : 4 - ZIP_END_BYTES] != b"PK\x05\x06":
         raise _not_readable(path, "cut short, or no checkpoint")
     if trailer and hashlib.sha256(archive).hexdigest().encode() != trailer[1]:
         raise _not_readable(path, "damaged: its digest does not match")
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as members:
-            # Torch writes no compressed member; one could stand for any amount of memory.
+            # Torch writes no compressed member, and a small one could unpack to any amount of memory.
             packed = any(member.compress_type != zipfile.ZIP_STORED for member in members.infolist())
             damaged = members.testzip() if not (trailer or packed) else None
-    except (*FORMED_WRONG, OSError) as error:
+    except (*MALFORMED, OSError) as error:
         raise _not_readable(path, f"damaged: {type(error).__name__}") from error
     if packed or damaged is not None:
         raise _not_readable(path, "damaged: a checksum does not match" if damaged else "it is compressed")
@@ -87,20 +88,11 @@ def _not_readable(path: str | Path, why: str) -> InputError:
     return InputError(f"{path}: not a readable checkpoint ({why}); name another one, or train again")
 
 
-def trained_features(path: str | Path) -> list[str]:
-    """Names of the features that a checkpoint's network reads, in its order; empty where it does not say.
-
-    Raises:
-        InputError: the checkpoint cannot be read.
-    """
-    return list(read_checkpoint(path)["atft"].get("features", []))
-
-
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoint files, published by rename. Loading never unpickles code (``weights_only``)."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` and its digest to ``path``; until the last moment the former file stays."""
+        """Write ``checkpoint`` and its digest to ``path``; until the rename the former file stays."""
         # Through memory: on a full disk torch's own writer says neither that it is full nor which file.
         archive = io.BytesIO()
         torch.save(checkpoint, archive)

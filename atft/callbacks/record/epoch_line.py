@@ -1,39 +1,34 @@
-"""What a run prints: a line an epoch, and what its task and checkpoint have to report; also in run.log.
+"""Print a line an epoch, and warnings of the task and the checkpoint; all of it also in run.log.
 
 epoch  3/12   loss 0.912   val/rank_ic +0.0421   val/ic +0.0402   val/scale 0.31   9,812 stock-days/s   12.3 s
 """
 
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from atft.batch import DayBatch
-from atft.callbacks.record.messages import append_log, warn
+from atft.callbacks.record.messages import log, warn
 from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.data.loader import BlockLoader
 from atft.progress import progress_bar
 
 
 class EpochLine(pl.Callback):
     """Print a line an epoch, with a progress bar within it on a terminal; warn when memory runs out.
 
-    ``health/memory_retries`` counts the retries of all devices over the run so far. Warnings name each of the first
-    device's own, and once an epoch how many more there were on the others.
+    Each retry of the first device is a warning, and once an epoch their number on the others. The metric
+    ``health/memory_retries`` counts those of all devices over the run so far.
 
     Args:
-        directory: the run's, whose ``run.log`` keeps the lines.
         quiet: write to ``run.log`` only, where many runs share a terminal.
     """
 
-    def __init__(self, directory: Path, quiet: bool = False) -> None:
-        self.directory = directory
+    def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._started = 0.0
@@ -55,11 +50,11 @@ class EpochLine(pl.Callback):
             return
         self._bar = progress_bar(transient=True)
         self._bar.start()
-        self._task = self._bar.add_task(_position(trainer), total=_blocks(trainer))
+        loader = trainer.train_dataloader
+        blocks = len(loader.plan) if isinstance(loader, BlockLoader) else trainer.num_training_batches
+        self._task = self._bar.add_task(_position(trainer), total=blocks)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
         self._report_retries(trainer, pl_module)
@@ -70,26 +65,14 @@ class EpochLine(pl.Callback):
             if elsewhere > self._retries_elsewhere:
                 self._retries_elsewhere = elsewhere
                 warn(trainer, f"memory ran out {elsewhere} times so far on the other devices")
-            pl_module.log(
-                "health/memory_retries", float(everywhere), on_step=False, on_epoch=True, batch_size=1
-            )
+            metrics = {"health/memory_retries": float(everywhere)}
+            pl_module.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
 
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: DayBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self._report_retries(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
-        if not trainer.is_global_zero:
-            return
-        seconds = time.perf_counter() - self._started
         metrics = trainer.callback_metrics
         parts = [_position(trainer)]
         if "train/loss" in metrics:
@@ -99,20 +82,14 @@ class EpochLine(pl.Callback):
             parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
         if "speed/stock_days_per_second" in metrics:
             parts.append(f"{float(metrics['speed/stock_days_per_second']):,.0f} stock-days/s")
-        parts.append(f"{seconds:.1f} s")
-        line = "   ".join(parts)
-        if not self.quiet:
-            self.console.print(line, soft_wrap=True)
-        append_log(self.directory, line)
+        parts.append(f"{time.perf_counter() - self._started:.1f} s")
+        log(trainer, "   ".join(parts), self.quiet)
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._stop()
-        if trainer.is_global_zero:
-            what = " ".join(f"{type(exception).__name__}: {exception}".strip(": ").split())
-            with suppress(OSError):  # a full disk is what ended the run, perhaps
-                append_log(self.directory, f"ended by {what}")
+        error = " ".join(f"{type(exception).__name__}: {exception}".strip(": ").split())
+        with suppress(OSError):  # a full disk may be what ended the run
+            log(trainer, f"ended by {error}", quiet=True)
 
     def _report_retries(self, trainer: pl.Trainer, task: Any) -> None:
         for retry in task.memory_retries[self._retries :]:
@@ -128,11 +105,6 @@ class EpochLine(pl.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _blocks(trainer: pl.Trainer) -> int:
-    plan = getattr(trainer.train_dataloader, "plan", None)
-    return len(plan) if plan is not None else int(trainer.num_training_batches)
 
 
 def _position(trainer: pl.Trainer) -> str:

@@ -1,8 +1,8 @@
-"""What a run says of itself: a typed, versioned receipt, published atomically.
+"""The receipt of a run, ``receipt.json``: typed, versioned, published atomically.
 
-The receipt answers "what really ran?": the classes that stepped, the days and rows that were seen beside those
-planned, how the run ended and why. It is written at the start, after every epoch and at the end, so that a
-killed run leaves the truth of its last epoch behind, with the status ``running``.
+It records what really ran: the optimiser and schedule classes, the days and rows seen beside those planned, how
+the run ended and why. It is written at the start, after every epoch and at the end, so that a killed run leaves
+that of its last epoch, with the status ``running``.
 """
 
 import json
@@ -32,9 +32,9 @@ class Coverage:
 
 @dataclass
 class Receipt:
-    """The run's own account. ``status`` is running, completed, stopped, failed or limited.
+    """What ran and how it ended. ``status`` is running, completed, stopped, failed or limited.
 
-    ``running`` lasts until all is written that follows training. ``stopped``: ended early (early stopping, the
+    ``running`` lasts until everything after training is written. ``stopped``: ended early (early stopping, the
     criterion of a phase, a time limit, a callback, a signal). ``limited``: a debugging limit was on, so the figures
     speak of a part of the data. ``failed``: an error, no optimiser step, or a final metric that is not a number.
     ``resumed_from`` is the checkpoint that training went on from; ``retried_from`` the directory of the failed
@@ -103,12 +103,12 @@ def read_receipt(directory: Path) -> Receipt:
     Raises:
         ValueError: it was written by another version of the format.
     """
-    held = json.loads((directory / "receipt.json").read_text(encoding="utf-8"))
-    if held.get("version") not in READABLE:
-        raise ValueError(f"{directory}: receipt of version {held.get('version')}, this is {VERSION}")
-    for split in ("days", "rows"):
-        held[split] = {name: Coverage(**count) for name, count in held[split].items()}
-    return Receipt(**{**held, "version": VERSION})
+    fields = json.loads((directory / "receipt.json").read_text(encoding="utf-8"))
+    if fields.get("version") not in READABLE:
+        raise ValueError(f"{directory}: receipt of version {fields.get('version')}, this is {VERSION}")
+    for kind in ("days", "rows"):
+        fields[kind] = {split: Coverage(**count) for split, count in fields[kind].items()}
+    return Receipt(**{**fields, "version": VERSION})
 
 
 @cache

@@ -1,16 +1,19 @@
-"""Which weights a run keeps: the best epoch's in ``best_model.ckpt``, every finished epoch's in ``last.ckpt``.
+"""Keep the best epoch's weights in ``best_model.ckpt`` and every finished epoch's in ``last.ckpt``.
 
-Both are written when an epoch is over, its validation included, so that going on from one starts the next epoch
-exactly as if nothing had happened. ``best_model.ckpt`` is the best epoch's under every option: where several epochs
-are kept, or a file name is given, these are files of their own and it is a link to the best of them. A resumed run
-takes the selection of the run before along: it is over all epochs, not over those since the interruption. Cost: two
-writes an epoch.
+Both are written when an epoch is over, its validation included: resuming from one starts the next epoch exactly as
+if nothing had happened. ``best_model.ckpt`` is the best epoch's under every option: where several epochs are kept,
+or a file name is set, it is a link to the best of those files. A resumed run continues the previous run's
+selection. Cost: two writes an epoch.
+
+Metrics belong to the weights that they were measured with. `RankingTask` clears ``trainer.callback_metrics`` when
+an epoch starts and validates only at an epoch's end, so that a checkpoint never carries metrics of other weights.
 """
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -19,7 +22,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from atft.callbacks.record.measured import Measured, measured_now, measured_of
+from atft.batch import DayBatch
+from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.errors import InputError
 from atft.publish import published
 
@@ -27,8 +31,45 @@ BEST = "best_model.ckpt"
 STEP_NAME = "step_{step}"
 
 
+class Measured(NamedTuple):
+    """Metrics of the weights after one optimiser step."""
+
+    step: int
+    """Optimiser steps taken."""
+    epoch: int
+    """Counted from 0, as in metrics.json."""
+    metrics: dict[str, float]
+    """By name, those of the epoch's training included."""
+
+    def validation(self) -> dict[str, float]:
+        """The validation's metrics; empty where these weights were not validated."""
+        return validation_of(self.metrics)
+
+
+def validation_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The validation's part of an epoch's metrics."""
+    return {name: value for name, value in metrics.items() if name.startswith("val/")}
+
+
+def measured_now(trainer: pl.Trainer) -> Measured:
+    """Metrics of the present weights."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return Measured(trainer.global_step, trainer.current_epoch, metrics)
+
+
+def measured_of(checkpoint: Path) -> Measured:
+    """Metrics that a checkpoint's weights had when it was written.
+
+    Raises:
+        InputError: the checkpoint cannot be read.
+    """
+    content = read_checkpoint(checkpoint)
+    metrics = content["atft"].get("measured", {})
+    return Measured(int(content["global_step"]), int(content["epoch"]), dict(metrics))
+
+
 class RunCheckpoint(ModelCheckpoint):
-    """Lightning's checkpoint callback: selects among whole epochs, ``last.ckpt`` after each, a memory over resumes.
+    """Lightning's checkpoint callback, which selects among whole epochs and continues a previous run's selection.
 
     ``every_n_train_steps`` writes ``last.ckpt`` between epochs too; the best is selected at their ends.
 
@@ -47,7 +88,7 @@ class RunCheckpoint(ModelCheckpoint):
         self._save_on_train_epoch_end = True
         self._every_n_epochs = self._every_n_epochs or 1
         self.selected: Measured | None = None
-        """What was measured of the weights in ``best_model_path``; None before the first selection."""
+        """Metrics of the weights in ``best_model_path``; None before the first selection."""
         self.lost = ""
         """The previous run's best checkpoint, where a resumed run cannot find it."""
         self._resumed_in = Path()
@@ -55,27 +96,27 @@ class RunCheckpoint(ModelCheckpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Remember where the run before is now, for :meth:`load_state_dict`."""
+        """Remember the previous run's present folder, for :meth:`load_state_dict`."""
         self._resumed_in = Path(trainer.ckpt_path or "").parent
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
-        """Save ``last.ckpt`` where ``every_n_train_steps`` asks for it; an epoch's last step waits for its end."""
+        """Save ``last.ckpt`` every ``every_n_train_steps``, except after an epoch's last step: its end saves it."""
         due = self._every_n_train_steps > 0 and trainer.global_step % self._every_n_train_steps == 0
         if due and batch.closes_step and not trainer.is_last_batch:
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the epoch where it was measured and is the best, and as the last one in any case."""
+        """Save ``last.ckpt``, and the epoch as the best where its metric says so."""
         if self.monitor is None or self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
-        # Lightning renews last.ckpt in the best epochs only; a resume would repeat the others.
+        # Lightning writes last.ckpt in the best epochs only; a resume would repeat the others.
         if not self._should_skip_saving_checkpoint(trainer):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def _should_skip_saving_checkpoint(self, trainer: pl.Trainer) -> bool:
-        # Lightning's own answer, but for fast_dev_run: a smoke run tries what follows training too.
+        # As in Lightning, except that fast_dev_run saves: it tries what follows training too.
         return (
             trainer.state.fn != TrainerFn.FITTING
             or trainer.sanity_checking
@@ -91,25 +132,26 @@ class RunCheckpoint(ModelCheckpoint):
                 self._publish_best()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from another run: take what it selected along, and remember what that scored."""
+        """Take over the files that the previous run selected, with their scores."""
         if self.dirpath is None or state_dict.get("dirpath") == self.dirpath:
             super().load_state_dict(state_dict)
             if Path(self.best_model_path).is_file():
                 self.selected = measured_of(Path(self.best_model_path))
             return
-        alone = {state_dict.get("best_model_path", ""): torch.tensor(torch.nan)}  # no metric selects
-        scores = dict(state_dict.get("best_k_models") or alone)
+        single = {state_dict.get("best_model_path", ""): torch.tensor(torch.nan)}  # where no metric selects
+        scores = dict(state_dict.get("best_k_models") or single)
         sign = 1 if self.mode == "max" else -1
         ranked = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
         for path in ranked[: None if self.save_top_k == -1 else self.save_top_k]:
-            former = self._find(Path(path), float(scores[path]))
-            if former is None:
+            previous = self._find(Path(path), float(scores[path]))
+            if previous is None:
                 self.lost = path if path == ranked[0] else self.lost
                 continue
-            own = str(Path(self.dirpath) / self._name_of(former))
-            link_or_copy(former, Path(own))
-            self.best_k_models[own] = self.kth_value = scores[path]
-            self.kth_best_model_path = own
+            step_name = f"{STEP_NAME.format(step=measured_of(previous).step)}.ckpt"
+            copy = Path(self.dirpath) / (BEST if self.save_top_k == 1 else step_name)
+            link_or_copy(previous, copy)
+            self.best_k_models[str(copy)] = self.kth_value = scores[path]
+            self.kth_best_model_path = str(copy)
         if not self.best_k_models:
             return
         self.best_model_path = next(iter(self.best_k_models))
@@ -118,26 +160,22 @@ class RunCheckpoint(ModelCheckpoint):
         self._publish_best()
 
     def _find(self, path: Path, score: float) -> Path | None:
-        """The file of the run before, which may have been moved since; another run's in its place is none."""
-        for place in (self._resumed_in / path.name, path):
-            if place.is_file():
-                metrics = measured_of(place).metrics
+        """The previous run's file, which may have been moved; not another run's that is now at its path."""
+        for candidate in (self._resumed_in / path.name, path):
+            if candidate.is_file():
+                metrics = measured_of(candidate).metrics
                 if self.monitor is None or metrics.get(self.monitor, score) == score:
-                    return place
+                    return candidate
         return None
 
-    def _name_of(self, former: Path) -> str:
-        """Of a file that is taken over: with its step where more than the best is kept."""
-        return BEST if self.save_top_k == 1 else f"{STEP_NAME.format(step=measured_of(former).step)}.ckpt"
-
     def _publish_best(self) -> None:
-        chosen = Path(self.best_model_path)
-        if chosen.name != BEST:
-            link_or_copy(chosen, chosen.with_name(BEST))
+        best = Path(self.best_model_path)
+        if best.name != BEST:
+            link_or_copy(best, best.with_name(BEST))
 
 
 def check_options(options: dict[str, Any]) -> None:
-    """Check options of Lightning's callback that would put other weights into a file than its name says.
+    """Check that no option of Lightning's callback puts other weights into a file than its name says.
 
     Raises:
         InputError: with what to use instead.
@@ -178,15 +216,15 @@ def check_options(options: dict[str, Any]) -> None:
 
 
 def find_checkpoint(trainer: pl.Trainer) -> RunCheckpoint | None:
-    """The callback that selects the run's checkpoint; others may keep files of their own beside it."""
+    """The callback that selects the run's checkpoint; a user's ModelCheckpoint is not it."""
     return next((c for c in trainer.callbacks if isinstance(c, RunCheckpoint)), None)  # type: ignore[attr-defined]
 
 
-def link_or_copy(former: Path, own: Path) -> None:
-    """Publish a file under a second name, without a copy of its bytes where the disk allows that."""
-    with published(own) as beside:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Publish a file under a second name, as a link where the disk allows it."""
+    with published(target) as beside:
         beside.unlink()
         try:
-            os.link(former, beside)
+            os.link(source, beside)
         except OSError:  # another disk, or one without links
-            shutil.copyfile(former, beside)
+            shutil.copyfile(source, beside)

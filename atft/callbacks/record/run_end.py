@@ -1,7 +1,7 @@
-"""How a run ended, in two words: its status, and the reason with who or what it was.
+"""Status of a run whose training is over, and the reason for it.
 
-``limited``: a debugging limit was on. ``stopped``: it ended before its last block, for the reason that stands
-beside it. ``failed``: it took no optimiser step. ``completed``: all that was asked for.
+``failed``: no optimiser step was taken. ``limited``: a debugging limit was on. ``stopped``: it ended before its
+last block. ``completed``: it trained all epochs.
 """
 
 from datetime import timedelta
@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 
 def limits(trainer: Any) -> list[str]:
-    """What was set to show the network less than a whole run would: ``["limit_train_batches=3"]``."""
+    """Trainer options that show the network less than a whole run: ``["limit_train_batches=3"]``."""
     train, val = trainer.limit_train_batches, trainer.limit_val_batches
     reduced = {
         "fast_dev_run": (trainer.fast_dev_run, bool(trainer.fast_dev_run)),
@@ -32,34 +32,31 @@ def outcome(trainer: Any, epochs: int, stepped: bool, stopped: str = "") -> tupl
         trainer: the run's.
         epochs: trained in all, those before a resume included.
         stepped: an optimiser step was taken, or none was left to take.
-        stopped: why a gate or a sweep ended it; empty where they did not.
+        stopped: why a criterion or a sweep ended it; empty where they did not.
     """
-    wanted = trainer.max_epochs
-    cut = wanted in (None, -1) or epochs < (wanted or 0) or not trainer.is_last_batch
+    max_epochs, limited = trainer.max_epochs, limits(trainer)
+    cut = max_epochs in (None, -1) or epochs < max_epochs or not trainer.is_last_batch
     why = stopped or (stop_reason(trainer) if cut else "")
-    reduced = limits(trainer)
     if not stepped:
-        none = ["max_epochs=0"] if wanted == 0 else []
-        return "failed", "; ".join(filter(None, ["no optimiser step was taken", *none, *reduced, why]))
-    if reduced:
-        return "limited", "; ".join(filter(None, [", ".join(reduced), why]))
-    if why:
-        return "stopped", why
-    if cut:
-        return "stopped", f"{epochs} of {wanted} epochs, for no known reason"
-    return "completed", ""
+        zero = "max_epochs=0" if max_epochs == 0 else ""
+        return "failed", "; ".join(filter(None, ["no optimiser step was taken", zero, *limited, why]))
+    if limited:
+        return "limited", "; ".join(filter(None, [", ".join(limited), why]))
+    if cut and not why:
+        why = f"{epochs} of {max_epochs} epochs, for no known reason"
+    return ("stopped", why) if why else ("completed", "")
 
 
 def stop_reason(trainer: Any) -> str:
-    """Who asked the trainer to stop, and why; empty where it was asked by none that is known."""
-    callbacks: list[Any] = trainer.callbacks
-    early = next((c for c in callbacks if isinstance(c, EarlyStopping) and c.stopped_epoch), None)
-    asked_by = getattr(trainer, "stopped_by", None) or early
-    if isinstance(asked_by, Timer):
-        return f"trainer.max_time: {timedelta(seconds=asked_by._duration or 0)} were over"
-    if isinstance(asked_by, EarlyStopping):
-        if asked_by.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED:
-            best, patience = float(asked_by.best_score), asked_by.patience
-            return f"no better {asked_by.monitor} than {best:.4f} for {patience} epochs"
-        return str(asked_by.stopping_reason_message).removesuffix(" Signaling Trainer to stop.")
-    return f"{type(asked_by).__name__} set trainer.should_stop" if asked_by is not None else ""
+    """Which callback asked the trainer to stop, and why; empty where none did."""
+    early = (c for c in trainer.callbacks if isinstance(c, EarlyStopping) and c.stopped_epoch)
+    # Only `RunTrainer` knows who asked.
+    asking = getattr(trainer, "stopped_by", None) or next(early, None)
+    if isinstance(asking, Timer):
+        return f"trainer.max_time: {timedelta(seconds=asking._duration or 0)} were over"
+    if isinstance(asking, EarlyStopping):
+        if asking.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED:
+            best = float(asking.best_score)
+            return f"no better {asking.monitor} than {best:.4f} for {asking.patience} epochs"
+        return str(asking.stopping_reason_message).removesuffix(" Signaling Trainer to stop.")
+    return f"{type(asking).__name__} set trainer.should_stop" if asking is not None else ""

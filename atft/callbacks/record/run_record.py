@@ -1,11 +1,10 @@
-"""Keeps the run's receipt and metrics files true while it runs.
+"""Keep a run's ``receipt.json`` and ``metrics.json`` up to date: written at its start, after each epoch and at its
+end.
 
-Counts what really went through the network (rows, days, optimiser steps, over all ranks), times the epochs and
-the waiting for data, and republishes ``receipt.json`` and ``metrics.json`` after every epoch. Counters stay on
-the device and are read once an epoch, so nothing waits for the GPU between steps.
+Counts what went through the network (rows, days and steps of all ranks) and times epochs and waits for data.
+Counters stay on the device and are read once an epoch, so that no step waits for the GPU.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,6 @@ import torch
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.callbacks.record.measured import measured_now, validation_of
 from atft.callbacks.record.receipt import (
     Coverage,
     Receipt,
@@ -27,7 +25,7 @@ from atft.callbacks.record.receipt import (
     publish_json,
     write_receipt,
 )
-from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, validation_of
 from atft.callbacks.record.run_end import outcome
 from atft.digest import text_digest
 from atft.errors import InputError
@@ -51,20 +49,20 @@ class RunRecord(pl.Callback):
         self.receipt = Receipt(run=str(directory), versions=library_versions())
         self.receipt.digests = {"config": text_digest(config_text), "code": code_digest()}
         self.history: list[dict[str, Any]] = []
-        """Metrics of each epoch by name, oldest first; of the run that this one goes on from too."""
+        """Metrics of each epoch by name, oldest first, those of a resumed run included."""
         self.stopped = ""
-        """Why a gate or a sweep ended the run; empty while they did not."""
+        """Why a criterion or a sweep ended the run; empty while they did not."""
         self.to_write: tuple[str, ...] = AFTER_TRAINING
         """What follows training; nothing for a trial of a sweep."""
         self.former_retries: list[dict[str, Any]] = []
-        """Retries of the attempts before, where the run is a trial's next attempt."""
+        """Retries of a trial's earlier attempts."""
         self.over = False
-        """The run goes on from a checkpoint whose training was over: only what follows is left to do."""
+        """Training was over at the checkpoint that is resumed: only what follows is left to do."""
         self._stepped = False
         self._outcome = ("completed", "")
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
-        self._calendar_days = 0
+        self._calendar_days = 0  # length of the panel's calendar
         self._started = self.epoch_started = self._idle_since = time.perf_counter()
         self.epoch_waiting = 0.0  # seconds of the epoch between two blocks
 
@@ -80,7 +78,8 @@ class RunRecord(pl.Callback):
             trainer.stopped_by = None  # type: ignore[attr-defined]
         self._calendar_days = len(data.open_cache())
         self.receipt.optimizer = type(trainer.optimizers[0]).__name__ if trainer.optimizers else ""
-        self.receipt.scheduler = _scheduler_name(trainer)
+        schedulers = trainer.lr_scheduler_configs
+        self.receipt.scheduler = type(schedulers[0].scheduler).__name__ if schedulers else "none"
         for split, (days, rows) in data.planned().items():
             self.receipt.days[split] = Coverage(planned=days)
             self.receipt.rows[split] = Coverage(planned=rows)
@@ -91,47 +90,39 @@ class RunRecord(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.epoch_started = self._idle_since = time.perf_counter()
         self.epoch_waiting = 0.0
-        self._forget("train")
+        self._rows.pop("train", None)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._forget("val")
+        self._rows.pop("val", None)
 
     # -- counting
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         self.epoch_waiting += time.perf_counter() - self._idle_since
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
         self._count("train", batch)
         self._stepped |= batch.closes_step
         self._idle_since = time.perf_counter()
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: DayBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
         if not trainer.sanity_checking:
             self._count("val", batch)
 
     def seen(self, split: str, trainer: pl.Trainer) -> tuple[int, int]:
-        """Stock-days and different days of the split that went through the network this epoch, on all devices.
+        """Stock-days and different days of a split that went through the network this epoch, on all devices.
 
-        Waits for the device, and for the other ranks: ask at the end of an epoch, on every rank.
+        Waits for the device and for the other ranks: call it at the end of an epoch, on every rank.
 
         Args:
             split: train or val, at least one block of which was counted.
             trainer: the run's.
         """
-        # Copies: several ask in an epoch, and the reduction works in place.
+        # Copies: this is called several times in an epoch, and the reduction works in place.
         counters = (self._rows[split].clone(), self._days[split].clone())
         rows, days = (trainer.strategy.reduce(c, reduce_op="sum") for c in counters)
         return int(rows), int((days > 0).sum())
@@ -139,8 +130,8 @@ class RunRecord(pl.Callback):
     # -- the end of an epoch, of the run
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for split in ("train", "val"):
-            self._read_counters(split, trainer)
+        for split in self._rows:
+            self.receipt.rows[split].seen, self.receipt.days[split].seen = self.seen(split, trainer)
         self.receipt.epochs = trainer.current_epoch + 1
         self.receipt.steps = trainer.global_step
         seconds = time.perf_counter() - self.epoch_started
@@ -148,14 +139,13 @@ class RunRecord(pl.Callback):
         waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self.epoch_waiting
         self.receipt.seconds["waiting_for_data"] = round(waited, 3)
         measured = measured_now(trainer)
-        place = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
-        self.history.append({**place, **measured.metrics})
+        position = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
+        self.history.append({**position, **measured.metrics})
         self._average_terms()
         self._publish(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        stepped = self._stepped or self.over
-        self._outcome = outcome(trainer, self.receipt.epochs, stepped, self.stopped)
+        self._outcome = outcome(trainer, self.receipt.epochs, self._stepped or self.over, self.stopped)
         self.receipt.steps = trainer.global_step
         if self.receipt.missing:
             self.receipt.reason = f"training is over; not written yet: {', '.join(self.receipt.missing)}"
@@ -163,28 +153,23 @@ class RunRecord(pl.Callback):
             self.receipt.status, self.receipt.reason = self._outcome
         self._publish(trainer, pl_module)
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        # Input that is refused before the run has a directory leaves none behind.
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        # An error before the run has a directory leaves none behind.
         if trainer.is_global_zero and self.directory.is_dir():
             self._update(trainer, pl_module)
             self._fail(exception)
 
     @contextmanager
     def concluding(self) -> Iterator[None]:
-        """Let the receipt say so when what follows training fails."""
-        finished = False
+        """Write an error of what follows training to the receipt."""
         try:
             yield
-            finished = True
-        finally:
-            error = sys.exc_info()[1]
-            if not finished and error is not None:
-                self._fail(error)
+        except BaseException as error:
+            self._fail(error)
+            raise
 
     def finish(self, final: dict[str, float]) -> None:
-        """Add the figures of the evaluation after training; a missing one fails the run.
+        """Add the figures of the evaluation after training; a RankIC that is not a number fails the run.
 
         Args:
             final: metrics by name, of the selected checkpoint.
@@ -197,8 +182,6 @@ class RunRecord(pl.Callback):
             self.receipt.status = "failed"
             self.receipt.reason = f"{', '.join(broken)} is not a number: too many days with constant scores"
         self._write()
-
-    # -- what a checkpoint carries
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": list(self.history), "stopped": self.stopped}
@@ -218,23 +201,15 @@ class RunRecord(pl.Callback):
         self._rows[split] += ranked.sum()
         self._days[split].index_add_(0, batch.day, ranked.any(dim=1).long())
 
-    def _forget(self, split: str) -> None:
-        self._rows.pop(split, None)
-        self._days.pop(split, None)
-
-    def _read_counters(self, split: str, trainer: pl.Trainer) -> None:
-        if split in self._rows:
-            self.receipt.rows[split].seen, self.receipt.days[split].seen = self.seen(split, trainer)
-
     def _average_terms(self) -> None:
+        """Mean value and gradient share of each term over the epochs; the last weight of balanced ones."""
         prefix = {"value": "train/term/", "gradient_share": "train/gradient_share/"}
         for kind, start in prefix.items():
             for name in {k for epoch in self.history for k in epoch if k.startswith(start)}:
                 values = [epoch[name] for epoch in self.history if name in epoch]
                 self.receipt.terms.setdefault(name.removeprefix(start), {})[kind] = sum(values) / len(values)
-
         for name, weight in self.history[-1].items():
-            if name.startswith("train/weight/"):  # balanced: what it has come to
+            if name.startswith("train/weight/"):
                 self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
 
     def _publish(self, trainer: pl.Trainer, task: Any) -> None:
@@ -243,10 +218,10 @@ class RunRecord(pl.Callback):
             self._write()
 
     def _update(self, trainer: pl.Trainer, task: Any) -> None:
-        """Take over what the task and the checkpoint have reached."""
+        """Copy what the task and the checkpoint report into the receipt."""
         self.receipt.retries = self.former_retries + [retry._asdict() for retry in task.memory_retries]
         self.receipt.skipped_steps = dict(task.skipped_steps)
-        if self.history:  # of the run before, where this one has trained no further
+        if self.history:  # of the resumed run, where this one has trained no further
             self.receipt.last_epoch = dict(validation_of(self.history[-1]))
         checkpoint = find_checkpoint(trainer)
         if checkpoint is not None and checkpoint.selected is not None:
@@ -257,9 +232,9 @@ class RunRecord(pl.Callback):
         if isinstance(error, KeyboardInterrupt):
             self.receipt.status, self.receipt.reason = "stopped", how_stopped(error)
         else:
-            said = f"{type(error).__name__}: {error}".strip(": ")
-            self.receipt.status, self.receipt.reason = "failed", " ".join(said.split())
-        # Where the disk is full, what was written before is all there is: the first error is the one to show.
+            reason = f"{type(error).__name__}: {error}".strip(": ")
+            self.receipt.status, self.receipt.reason = "failed", " ".join(reason.split())
+        # On a full disk this fails too; the first error is the one to show.
         with suppress(InputError, OSError):
             self._write()
 
@@ -267,11 +242,6 @@ class RunRecord(pl.Callback):
         self.receipt.seconds["total"] = round(time.perf_counter() - self._started, 3)
         write_receipt(self.receipt, self.directory)
         publish_json(self.directory / "metrics.json", metrics_file(self.receipt, self.history))
-
-
-def _scheduler_name(trainer: pl.Trainer) -> str:
-    configs = trainer.lr_scheduler_configs
-    return type(configs[0].scheduler).__name__ if configs else "none"
 
 
 def find_record(trainer: pl.Trainer) -> RunRecord | None:

@@ -1,10 +1,9 @@
-"""TensorBoard opens with its charts in order, and runs compare by what they were asked for and what came of it.
+"""Group a run's charts in TensorBoard, and let runs be compared by their settings and final metrics.
 
-A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings, without a click; HPARAMS holds the
-settings beside the metrics of the selected epoch, written when training ends. TensorBoard shows five settings and
-five metrics unasked, first those settings in which the runs differ: it can tell them as long as no run describes
-the experiment, which is why torch's own ``hparams`` summary is written in part only. Other loggers (MLflow, W&B,
-CSV) get the same settings when training starts, and the same metrics.
+A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings; HPARAMS shows the settings beside
+the metrics of the selected epoch, written when training ends. TensorBoard shows five settings and five metrics by
+default, first the settings in which the runs differ, as long as no run describes the experiment: hence only a part
+of torch's ``hparams`` summary is written. Other loggers (MLflow, W&B, CSV) get the same settings and metrics.
 """
 
 from typing import Any
@@ -13,8 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from atft.callbacks.record.measured import Measured
-from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_checkpoint import Measured, find_checkpoint
 
 BY_HORIZON = r"_\d+d$"
 LAYOUT: dict[str, dict[str, list[str]]] = {
@@ -69,9 +67,9 @@ COMPARED = (
     "data.graph.",
     "data.split.",
 )
-"""Keys, and beginnings of keys, of the settings shown beside a run's metrics."""
+"""Beginnings of the keys of the settings shown beside a run's metrics."""
 FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
-"""Metrics of the selected epoch; in alphabetical order ``best/`` stands before all that a run logs."""
+"""Metrics of the selected epoch; in alphabetical order ``best/`` precedes everything that a run logs."""
 
 
 class TensorBoardLayout(pl.Callback):
@@ -113,25 +111,20 @@ def final_metrics(selected: Measured) -> dict[str, float]:
 
 
 def compared_settings(config_text: str) -> dict[str, Any]:
-    """Flatten the part of a resolved configuration by which runs differ: ``model.network.hidden_size: 64``.
+    """The settings by which runs differ, flat: ``model.network.hidden_size: 64``.
 
     Args:
-        config_text: YAML. Lists and empty values become their text, which is what the dashboard can filter by.
+        config_text: YAML. Lists and empty values become their text, by which the dashboard can filter.
     """
     import yaml
 
-    flat: dict[str, Any] = {}
-    _flatten("", yaml.safe_load(config_text), flat)
-    return {k: v for k, v in flat.items() if k in COMPARED or k.startswith(_beginnings())}
+    flat = _flatten(yaml.safe_load(config_text))
+    flat.pop("model.features", None)  # taken from the panel
+    return {key: value for key, value in flat.items() if key.startswith(COMPARED)}
 
 
-def _beginnings() -> tuple[str, ...]:
-    return tuple(name for name in COMPARED if name.endswith("."))
-
-
-def _flatten(path: str, value: Any, flat: dict[str, Any]) -> None:
+def _flatten(value: Any, path: str = "") -> dict[str, Any]:
     if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            _flatten(f"{path}.{key}" if path else str(key), inner, flat)
-    elif path != "model.features":  # taken from the panel, not asked for
-        flat[path] = value if isinstance(value, bool | int | float | str) else str(value)
+        inside = (_flatten(inner, f"{path}.{key}".lstrip(".")) for key, inner in value.items())
+        return {key: leaf for flat in inside for key, leaf in flat.items()}
+    return {path: value if isinstance(value, bool | int | float | str) else str(value)}

@@ -12,7 +12,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from atft.batch import DayBatch
 from atft.callbacks.record.run_record import RunRecord
 
 GIGABYTE = 1e9
@@ -37,9 +36,7 @@ class Throughput(pl.Callback):
         if pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         if not trainer.is_last_batch:
             return
         # Logged here and not when the epoch is over: validation comes in between.

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from atft.callbacks.record.measured import Measured, measured_of
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import metrics_file, publish_json, read_receipt, write_receipt
-from atft.callbacks.record.run_checkpoint import BEST, find_checkpoint
+from atft.callbacks.record.run_checkpoint import BEST, Measured, find_checkpoint, measured_of
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
 from atft.search.question.options import SweepOptions

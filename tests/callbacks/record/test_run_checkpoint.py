@@ -11,11 +11,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from atft.batch import DayBatch
 from atft.callbacks.record.epoch_line import EpochLine
-from atft.callbacks.record.measured import measured_of
-from atft.callbacks.record.run_checkpoint import BEST, RunCheckpoint, find_checkpoint
+from atft.callbacks.record.run_checkpoint import (
+    BEST,
+    Measured,
+    RunCheckpoint,
+    find_checkpoint,
+    measured_now,
+    measured_of,
+)
 from atft.errors import InputError
 from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, fit, small_task
+from tests.support.checkpoints import small_checkpoint
 
 pytestmark = IN_MEMORY
 PLANTED = [0.10, 0.40, 0.20, 0.35, 0.30]
@@ -199,7 +206,7 @@ def test_a_resumed_run_whose_former_best_is_gone_says_so_and_selects_among_the_e
 ) -> None:
     train(folder="before", max_epochs=3)
     (tmp_path / "before" / BEST).unlink()
-    checkpoint, _ = train(EpochLine(tmp_path), folder="after", ckpt_path=tmp_path / "before" / "last.ckpt")
+    checkpoint, _ = train(EpochLine(), folder="after", ckpt_path=tmp_path / "before" / "last.ckpt")
     assert checkpoint.selected.epoch == 3
     said = capfd.readouterr().err
     assert f"warning: {tmp_path / 'before' / BEST}: the previous run's best checkpoint is missing" in said
@@ -215,7 +222,7 @@ def test_a_resumed_run_finds_the_best_where_its_folder_was_moved_and_takes_no_ot
     assert checkpoint.selected.epoch == 1 and holds(tmp_path / "after" / BEST, first.epochs[1])
     assert "warning" not in capfd.readouterr().err
     (tmp_path / "moved" / BEST).unlink()
-    checkpoint, _ = train(EpochLine(tmp_path), folder="again", ckpt_path=tmp_path / "moved" / "last.ckpt")
+    checkpoint, _ = train(EpochLine(), folder="again", ckpt_path=tmp_path / "moved" / "last.ckpt")
     assert checkpoint.selected.epoch == 3 and "is missing, also beside" in capfd.readouterr().err
 
 
@@ -281,3 +288,44 @@ def test_a_users_own_checkpoint_callback_is_not_the_runs(train: Callable[..., An
 def test_a_checkpoint_carries_features_and_configuration(tiny_run: Any, name: str) -> None:
     held = torch.load(tiny_run.directory / name)["atft"]
     assert held["features"] == [f"x_{i}" for i in range(6)] and "hidden_size: 8" in held["config"]
+
+
+def test_a_metric_is_known_from_its_validation_until_the_weights_change_and_stands_in_every_checkpoint(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    blocks = [make_batch(seed=s) for s in range(2)]
+    seen: list[Measured] = []
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            assert not measured_now(trainer).validation()
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            seen.append(measured_now(trainer))
+            path = tmp_path / f"{len(seen)}.ckpt"
+            trainer.save_checkpoint(path, weights_only=False)
+            assert measured_of(path) == seen[-1]
+
+    module = small_task()
+    fit(module, blocks, tmp_path, Look(), val_blocks=blocks, max_epochs=4, check_val_every_n_epoch=2)
+    assert [(m.step, m.epoch) for m in seen] == [(2, 0), (4, 1), (6, 2), (8, 3)]
+    assert ["val/rank_ic" in m.validation() for m in seen] == [False, True, False, True]
+    assert all("train/loss" in m.metrics and "train/loss" not in m.validation() for m in seen)
+    # The weights in the file are those that were measured.
+    module.load_state_dict(torch.load(tmp_path / "2.ckpt")["state_dict"])
+    trainer = pl.Trainer(
+        **dict.fromkeys(
+            ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False
+        ),
+        accelerator="cpu",
+    )
+    loader = torch.utils.data.DataLoader(blocks, batch_size=None)  # type: ignore[arg-type]
+    (again,) = trainer.validate(module, loader, verbose=False)
+    assert again["val/rank_ic"] == seen[1].metrics["val/rank_ic"]
+
+
+def test_a_checkpoint_that_says_nothing_was_not_measured(tmp_path: Path) -> None:
+    torch.save(small_checkpoint(global_step=3, epoch=1), tmp_path / "old.ckpt")
+    assert measured_of(tmp_path / "old.ckpt") == Measured(3, 1, {})
+    with pytest.raises(InputError, match="no such file"):
+        measured_of(tmp_path / "none.ckpt")

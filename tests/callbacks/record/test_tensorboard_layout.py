@@ -20,7 +20,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.hparams.backend_context import Context
 
-from atft.callbacks.record.measured import Measured
+from atft.callbacks.record.run_checkpoint import Measured
 from atft.callbacks.record.tensorboard_layout import FINAL, LAYOUT, compared_settings, final_metrics
 from atft.commands.train import build
 from recorder import Recorder

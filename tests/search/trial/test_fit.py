@@ -9,8 +9,8 @@ import optuna
 import pytest
 import yaml
 
-from atft.callbacks.record.measured import Measured, measured_of
 from atft.callbacks.record.receipt import read_receipt
+from atft.callbacks.record.run_checkpoint import Measured, measured_of
 from atft.data.cache import shared_cache
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
