@@ -15,8 +15,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, nearest
 from atft.losses.balancing import rebalanced
 from atft.losses.day_weights import DayWeights
-from atft.losses.options import ObjectiveOptions as ObjectiveOptions
-from atft.losses.options import check_term_weights, horizon_shares
+from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
 from atft.losses.portfolio import book_return
 from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.targets import target_transform

@@ -1,4 +1,4 @@
-"""The term that keeps a day's scores apart: correlations do not see the scores' scale, and end where it is 0."""
+"""The term that keeps a day's scores apart: a correlation does not see their scale, and has no gradient at 0."""
 
 import torch
 

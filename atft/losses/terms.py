@@ -1,11 +1,11 @@
 """The table of terms: the name in the YAML and the function; all else is read off the function's signature.
 
-Adding a term is one pure function and one row here. Its positional arguments name the tensors it reads, keys of
-``READABLE``, as ``[*batch, stocks]`` -> ``[*batch]`` with any number of leading axes; its keyword arguments are its
-options, set beside its weight: ``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``.
+Adding a term is one pure function ``[*batch, stocks] -> [*batch]`` and one row here. Its positional arguments are
+the tensors that it reads, by their names in ``READABLE``; its keyword arguments are its options, set beside its
+weight: ``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``.
 
-Measured are the four terms of the shipped configs, and only together (EXPERIMENTS.md); terms that say "unmeasured"
-are tested for what they compute, not for what they improve.
+Only the four terms of the shipped configs have been measured, and only together (EXPERIMENTS.md). The others say
+"unmeasured": tests show what they compute, not that they help.
 """
 
 import math
