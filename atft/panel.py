@@ -1,16 +1,17 @@
-"""The panel's columns and the one role each of them plays.
+"""The panel's files, its columns and the one role each of them plays.
 
 A panel is a table of (date, code) x columns. `PanelSchema` says, by name or glob, which column plays which
-role; `resolve` turns it into `PanelColumns` against a real file's column names, or refuses. The role decides
-where a column may go: a feature can never be a label, a label can never be a feature.
+role; `resolve` turns it into `PanelColumns` against a real file's column names. The role decides where a column
+may go: a feature can never be a label, a label can never be a feature.
 """
 
+import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from atft.errors import InputError, nearest
 
@@ -92,8 +93,8 @@ class PanelColumns:
 
 def match(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
     """Names that match any of the globs, in the order of ``names``, each once."""
-    wanted = tuple(patterns)
-    return tuple(n for n in names if any(fnmatchcase(n, p) for p in wanted))
+    globs = tuple(patterns)
+    return tuple(n for n in names if any(fnmatchcase(n, p) for p in globs))
 
 
 def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
 
 
 def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str) -> PanelColumns:
-    """Give each role its columns, or refuse in one line.
+    """Give each role its columns.
 
     Args:
         schema: names and globs per role.
@@ -126,64 +127,63 @@ def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], 
         raise InputError(f"horizons must be distinct trading days >= 1, got {list(horizons)}")
     if schema.lag < 0:
         raise InputError(f"lag must be at least 0 trading days, got {schema.lag}")
-    have = set(names)
+    have, usual = set(names), PanelSchema()
 
     def need(column: str, role: str) -> str:
         if column not in have:
             raise InputError(f"{where}: no column {column!r} for the role {role}{nearest(column, names)}")
         return column
 
-    def family(pattern: str | None, role: str, required: bool) -> tuple[str, ...]:
+    def by_horizon(role: str) -> tuple[str, ...]:
+        pattern = getattr(schema, role)
         if pattern is None:
             return ()
         if "{h}" not in pattern:
             raise InputError(f"{role} must contain {{h}}, the horizon in days, got {pattern!r}")
-        columns = tuple(pattern.replace("{h}", str(h)) for h in horizons)
-        if required:
-            return tuple(need(c, f"{role} of horizon {h}") for c, h in zip(columns, horizons, strict=True))
-        return columns if have.issuperset(columns) else ()
+        return tuple(pattern.replace("{h}", str(h)) for h in horizons)
 
-    def optional(column: str | None, role: str, default: str | None) -> str | None:
-        # A default that the panel lacks is an absent role; a name that somebody wrote must be there.
-        return (
-            column if column is None or column in have or (column != default and need(column, role)) else None
-        )
+    # A default that the panel lacks is an absent role; a name that the user wrote must be there.
+    def optional(role: str) -> str | None:
+        column: str | None = getattr(schema, role)
+        if column is None or (column not in have and column == getattr(usual, role)):
+            return None
+        return need(column, role)
 
-    def some(patterns: list[str], role: str, default: list[str]) -> tuple[str, ...]:
-        for pattern in patterns:
-            if patterns != default and not match([pattern], names):
+    def several(role: str) -> tuple[str, ...]:
+        patterns = getattr(schema, role)
+        for pattern in patterns if patterns != getattr(usual, role) else ():
+            if not match([pattern], names):
                 need(pattern, role)
         return match(patterns, names)
 
-    usual = PanelSchema()
-    targets = family(schema.targets, "targets", required=True)
-    delayed = family(schema.delayed_targets, "delayed_targets", required=False)
-    oracle = family(schema.oracle, "oracle", required=False)
-    every_label = match(
-        [p.replace("{h}", "*") for p in (schema.targets, schema.delayed_targets, schema.oracle) if p], names
-    )
+    delayed, oracle = by_horizon("delayed_targets"), by_horizon("oracle")
     columns = PanelColumns(
         date=need(schema.date, "date"),
         code=need(schema.code, "code"),
         features=feature_names(schema, names, where),
         horizons=tuple(horizons),
-        targets=targets,
-        delayed_targets=delayed,
-        oracle=oracle,
-        sector=optional(schema.sector, "sector", usual.sector),
-        universe=optional(schema.universe, "universe", usual.universe),
-        exposures=some(schema.exposures, "exposures", usual.exposures),
-        regime=some(schema.regime, "regime", usual.regime),
-        context=some(schema.context, "context", usual.context),
-        return_1d=optional(schema.return_1d, "return_1d", usual.return_1d),
+        targets=tuple(
+            need(column, f"targets of horizon {h}")
+            for column, h in zip(by_horizon("targets"), horizons, strict=True)
+        ),
+        delayed_targets=delayed if have.issuperset(delayed) else (),
+        oracle=oracle if have.issuperset(oracle) else (),
+        sector=optional("sector"),
+        universe=optional("universe"),
+        exposures=several("exposures"),
+        regime=several("regime"),
+        context=several("context"),
+        return_1d=optional("return_1d"),
         lag=schema.lag,
     )
-    _refuse_two_roles(columns, every_label, where)
+    patterns = [p.replace("{h}", "*") for p in (schema.targets, schema.delayed_targets, schema.oracle) if p]
+    _check_roles(columns, match(patterns, names), where)
     return columns
 
 
-def _refuse_two_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> None:
-    roles: Mapping[str, tuple[Any, ...]] = {
+def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> None:
+    """Check that no column has two roles, but for those that are all known that day."""
+    roles: Mapping[str, tuple[str | None, ...]] = {
         "date": (columns.date,),
         "code": (columns.code,),
         "universe": (columns.universe,),
@@ -194,12 +194,12 @@ def _refuse_two_roles(columns: PanelColumns, labels: tuple[str, ...], where: str
         "regime": columns.regime,
         "context": columns.context,
     }
-    # A market-wide or risk column may also be read as a feature: all three are known that day. A label never.
+    # A market-wide or risk column may also be read as a feature. A label never.
     shared = {"feature", "exposure", "regime", "context"}
-    seen: dict[str, str] = {}
+    role_of: dict[str, str] = {}
     for role, names in roles.items():
-        for name in names:
-            first = seen.setdefault(name, role) if name is not None else role
+        for name in filter(None, names):
+            first = role_of.setdefault(name, role)
             if first != role and not {first, role} <= shared:
                 raise InputError(
                     f"{where}: column {name!r} would be both {first} and {role}; "
@@ -227,6 +227,26 @@ def panel_files(path: str | Path) -> list[Path]:
     return files
 
 
+def source_fingerprint(files: Iterable[Path]) -> str:
+    """Digest of a panel's files from name, size, time and Parquet footer of each; 64 hexadecimal digits.
+
+    A footer has the place, size and statistics of every column chunk, so a rewritten file differs even where its
+    size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
+    building a cache again is cheaper than training on the wrong rows.
+
+    Raises:
+        InputError: a file is not Parquet.
+    """
+    from atft.parquet import footer_bytes
+
+    digest = hashlib.sha256()
+    for path in files:
+        footer, stat = footer_bytes(path), path.stat()
+        digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        digest.update(hashlib.sha256(footer).digest())
+    return digest.hexdigest()
+
+
 def footer_names(path: str | Path) -> tuple[str, ...]:
     """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
 
@@ -244,6 +264,4 @@ def day_index(calendar: Sequence[date], day: date, side: str) -> int:
 
     May be ``len(calendar)`` or -1 when nothing lies there.
     """
-    from bisect import bisect_left, bisect_right
-
     return bisect_left(calendar, day) if side == "from" else bisect_right(calendar, day) - 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from atft.errors import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 @contextmanager
@@ -29,15 +29,15 @@ def published(path: Path, durable: bool = True) -> Iterator[Path]:
             rewritten every second and means nothing then.
 
     Raises:
-        InputError: the disk is full, or refuses the file.
+        InputError: the disk is full, or the file cannot be written there.
     """
     beside = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp")
     try:
-        with disk_refusals(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if durable:
                 _remove_abandoned(path.parent.glob(f".{escape(path.name)}.*.tmp"))
-            beside.touch()  # a place that refuses files says so before the work, not after it
+            beside.touch()  # a place that takes no files says so before the work, not after it
             yield beside
             if durable:
                 with beside.open("rb") as written:
@@ -78,19 +78,19 @@ def is_running(pid: int) -> bool:
 
 
 @contextmanager
-def disk_refusals(path: Path) -> Iterator[None]:
-    """Say in one line, naming ``path``, that the disk is full or refuses what the block writes.
+def disk_errors(path: Path, advice: str = "name another place") -> Iterator[None]:
+    """Turn a full disk, or one that does not accept what the block writes, into one line that names ``path``.
 
     Raises:
-        InputError: it does.
+        InputError: it is so; ``advice`` ends the line.
     """
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise InputError(f"{path}: the disk is full; make room or name another place") from error
-        if error.errno in REFUSED:
-            raise InputError(f"{path}: cannot write there ({error.strerror}); name another place") from error
+            raise InputError(f"{path}: the disk is full; make room or {advice}") from error
+        if error.errno in UNWRITABLE:
+            raise InputError(f"{path}: cannot write there ({error.strerror}); {advice}") from error
         raise
 
 

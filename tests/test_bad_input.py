@@ -197,7 +197,7 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "a checkpoint that is not there": (["--ckpt_path", "gone.ckpt"], "gone.ckpt: no such file"),
     "a config that is not there": (["--config", "gone.yaml"], "gone.yaml"),
     "graph options out of range": (["--data.graph.refresh_days", "0"], "refresh_days must be at least 1"),
-    "a cache where a file is": (["--data.cache.dir", __file__], "set cache.dir"),
+    "a cache where a file is": (["--data.cache.dir", __file__], "set data.cache.dir"),
 }
 
 
@@ -356,7 +356,7 @@ def test_a_disk_that_fills_while_the_cache_is_built_leaves_nothing_of_it(
     config = tiny_config(tmp_path, tiny_run.panel)
     with files_of_at_most(20_000):
         outcome = atft("fit", "--config", config)
-    assert "the disk is full while building a cache" in outcome.refusal
+    assert "the disk is full; make room or set data.cache.dir" in outcome.refusal
     assert leftovers(tmp_path) == []
     assert atft("cache", "--config", config).code == 0
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from atft.commands.train import build
-from atft.data.block_plan import plan_blocks
+from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.build import build_cache
 from atft.data.cache import DayCache
@@ -52,7 +52,7 @@ def scores_up_to(last: int, cache: DayCache, task: Any, lookback: int) -> Scores
     blocks = DayBlocks(cache, lookback)
     held: Scores = {}
     days = np.arange(FIRST, last + 1)
-    plan = plan_blocks(days, cache.manifest.universe_rows, 1, 10**6, seed=0, epoch=0, shuffle=False)
+    plan = BlockSampler(days, cache.manifest.universe_rows, 1, 10**6, shuffle=False).plan()
     with torch.no_grad():
         for block in plan:
             batch = blocks[block]

@@ -1,5 +1,6 @@
 """Roles of a panel's columns: every column in one of them, or a line that says why not."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.panel import PanelSchema, day_index, footer_names, match, panel_files, resolve
+from atft.panel import PanelSchema, day_index, footer_names, match, panel_files, resolve, source_fingerprint
 
+MakePanel = Callable[..., Path]
 NAMES = [
     "date", "code", "sector", "universe", "x_1", "x_0", "x_bad", "target_1d", "target_5d", "target_1d_lag1",
     "target_5d_lag1", "exposure_size", "regime_trend", "return_1d", "momentum_20d", "traded_value",
@@ -132,3 +134,40 @@ def test_days_are_found_from_either_side() -> None:
         1,
         2,
     ]
+
+
+def test_the_same_files_have_the_same_fingerprint(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    assert source_fingerprint([panel]) == source_fingerprint([panel])
+    assert len(source_fingerprint([panel])) == 64
+
+
+def test_a_changed_file_is_noticed(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    before = source_fingerprint([panel])
+    stat = panel.stat()
+    make_panel(seed=1)
+    os.utime(panel, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert source_fingerprint([panel]) != before
+
+
+def test_one_byte_changed_in_place_is_noticed_by_its_time(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    before = source_fingerprint([panel])
+    content = bytearray(panel.read_bytes())
+    content[100] ^= 1
+    panel.write_bytes(content)
+    assert source_fingerprint([panel]) != before
+
+
+def test_a_further_file_is_noticed(make_panel: MakePanel) -> None:
+    one, two = make_panel("1.parquet"), make_panel("2.parquet")
+    assert source_fingerprint([one, two]) != source_fingerprint([one])
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"\xff" * 96 + b"PAR1"])
+def test_what_is_no_parquet_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "p.parquet"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"p\.parquet: .*write it again"):
+        source_fingerprint([path])

@@ -6,7 +6,7 @@ may pass and another run of the same name may begin.
 
 from pathlib import Path
 
-from atft.publish import disk_refusals, remove_abandoned
+from atft.publish import disk_errors, remove_abandoned
 
 
 def next_version(root: Path) -> Path:
@@ -21,7 +21,7 @@ def make_version(wanted: Path) -> Path:
     Raises:
         InputError: the disk is full, or refuses the directory.
     """
-    with disk_refusals(wanted):
+    with disk_errors(wanted):
         wanted.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(wanted.parent)
         while True:

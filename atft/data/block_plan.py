@@ -8,7 +8,6 @@ a plan can be drawn again without having kept anything.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -43,61 +42,6 @@ class PlannedBlock:
     def empty(self) -> bool:
         """True for a block that only keeps ranks in step: nothing in it counts."""
         return self.rows == 0
-
-
-def plan_blocks(
-    days: Sequence[int] | Days,
-    rows_per_day: Sequence[int],
-    block_days: int,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    rank: int = 0,
-    world_size: int = 1,
-    shuffle: bool = True,
-    limit: int | None = None,
-) -> list[PlannedBlock]:
-    """Assign every day to exactly one block (or, if it is large, to parts that together are the day).
-
-    Args:
-        days: calendar indices, ascending; blocks never reach across a gap.
-        rows_per_day: stocks in the universe on each day of the *calendar*.
-        block_days: most days read together; fewer where days are large.
-        batch_size: stock-days of one optimiser step over all ranks, reached to the nearest block.
-        seed: with ``epoch``, draws block offsets, order and the parts of large days.
-        epoch: 0, 1, ...
-        rank: the process that asks; it gets its own blocks only.
-        world_size: processes. All get the same number of blocks in every step; where there are too few, an
-            empty block of weight 0 stands in.
-        shuffle: False for evaluation: days in order, fixed blocks, no day divided.
-        limit: most blocks of each rank; the epoch's first ones, whose last step takes the mean over the days that
-            are left of it. None for the whole epoch.
-
-    Returns:
-        The rank's blocks in order, of which the last closes a step. Weights of a step sum to 1 over all ranks.
-
-    Raises:
-        InputError: no days, or sizes out of range.
-    """
-    if len(days) == 0:
-        raise InputError("there is no day to plan; check the split's dates")
-    if block_days < 1 or batch_size < 4:
-        raise InputError(f"block_days must be >= 1 and batch_size >= 4, got {block_days} and {batch_size}")
-    rng = np.random.default_rng([seed, epoch])
-    calendar = np.asarray(days, dtype=np.int64)
-    blocks: list[PlannedBlock] = []
-    for run in np.split(calendar, np.flatnonzero(np.diff(calendar) != 1) + 1):
-        drawn = rng if shuffle else None
-        blocks += _cut(run.tolist(), rows_per_day, block_days, batch_size, drawn, (seed, epoch))
-    if shuffle:
-        blocks = [blocks[i] for i in rng.permutation(len(blocks))]
-    assigned: list[PlannedBlock] = []
-    for step in _steps(blocks, batch_size):
-        left = len(step) if limit is None else (limit - len(assigned)) * world_size
-        if left <= 0:
-            break
-        assigned += _share_of(rank, step[:left], world_size)
-    return [replace(block, place=place) for place, block in enumerate(assigned)]
 
 
 def block_seed(seed: int, epoch: int, place: int) -> int:
@@ -179,18 +123,25 @@ def _share_of(rank: int, step: list[PlannedBlock], world_size: int) -> list[Plan
 
 
 class BlockSampler(Sampler[PlannedBlock]):
-    """Yields an epoch's plan to a `DataLoader`; call ``set_epoch`` before each epoch.
+    """Assigns every day of an epoch to exactly one block (or, if it is large, to parts that together are the day).
+
+    Yields the plan of the current epoch to a `DataLoader`; call ``set_epoch`` before each.
 
     Args:
-        days: calendar indices, ascending.
-        rows_per_day: stocks in the universe on each day of the calendar.
-        block_days: most days read together.
-        batch_size: stock-days of one optimiser step over all ranks.
-        seed: draws the plan, with the epoch.
-        rank: this process.
-        world_size: processes.
-        shuffle: False for evaluation.
-        limit: most blocks of an epoch on this rank; None for all.
+        days: calendar indices, ascending; blocks never reach across a gap.
+        rows_per_day: stocks in the universe on each day of the *calendar*.
+        block_days: most days read together; fewer where days are large.
+        batch_size: stock-days of one optimiser step over all ranks, reached to the nearest block.
+        seed: with the epoch, draws block offsets, order and the parts of large days.
+        rank: this process, which gets its own blocks only.
+        world_size: processes. All get the same number of blocks in every step; where there are too few, an
+            empty block of weight 0 stands in.
+        shuffle: False for evaluation: days in order, fixed blocks, no day divided.
+        limit: most blocks of each rank; the epoch's first ones, whose last step takes the mean over the days that
+            are left of it. None for the whole epoch.
+
+    Raises:
+        InputError: no days, or sizes out of range.
     """
 
     def __init__(
@@ -205,19 +156,15 @@ class BlockSampler(Sampler[PlannedBlock]):
         shuffle: bool = True,
         limit: int | None = None,
     ) -> None:
-        self.seed, self.shuffle = seed, shuffle
-        self._draw = partial(
-            plan_blocks,
-            np.asarray(days, dtype=np.int64),
-            tuple(rows_per_day),
-            block_days,
-            batch_size,
-            seed,
-            rank=rank,
-            world_size=world_size,
-            shuffle=shuffle,
-            limit=limit,
-        )
+        if len(days) == 0:
+            raise InputError("there is no day to plan; check the split's dates")
+        if block_days < 1 or batch_size < 4:
+            raise InputError(
+                f"block_days must be >= 1 and batch_size >= 4, got {block_days} and {batch_size}"
+            )
+        self.days, self.rows_per_day = np.asarray(days, dtype=np.int64), tuple(rows_per_day)
+        self.block_days, self.batch_size, self.seed = block_days, batch_size, seed
+        self.rank, self.world_size, self.shuffle, self.limit = rank, world_size, shuffle, limit
         self.skip = 0
         """Blocks left out at the start of the next pass: those trained before a resume."""
         self.set_epoch(0)
@@ -225,12 +172,31 @@ class BlockSampler(Sampler[PlannedBlock]):
     def set_epoch(self, epoch: int) -> None:
         """Draw offsets, order and parts of ``epoch``."""
         self.epoch = epoch
-        self._blocks = self._draw(epoch=epoch)
+        self._blocks = self._drawn(epoch)
         self._closed = np.cumsum([block.closes_step for block in self._blocks])
 
     def plan(self, epoch: int | None = None) -> list[PlannedBlock]:
-        """The plan of an epoch (the current one by default)."""
-        return self._blocks if epoch in (None, self.epoch) else self._draw(epoch=epoch)
+        """This rank's blocks of an epoch (the current one by default), of which the last closes a step.
+
+        Weights of a step sum to 1 over all ranks.
+        """
+        return self._blocks if epoch is None or epoch == self.epoch else self._drawn(epoch)
+
+    def _drawn(self, epoch: int) -> list[PlannedBlock]:
+        rng = np.random.default_rng([self.seed, epoch])
+        draw, drawn = (self.seed, epoch), rng if self.shuffle else None
+        blocks: list[PlannedBlock] = []
+        for run in np.split(self.days, np.flatnonzero(np.diff(self.days) != 1) + 1):
+            blocks += _cut(run.tolist(), self.rows_per_day, self.block_days, self.batch_size, drawn, draw)
+        if self.shuffle:
+            blocks = [blocks[i] for i in rng.permutation(len(blocks))]
+        assigned: list[PlannedBlock] = []
+        for step in _steps(blocks, self.batch_size):
+            left = len(step) if self.limit is None else (self.limit - len(assigned)) * self.world_size
+            if left <= 0:
+                break
+            assigned += _share_of(self.rank, step[:left], self.world_size)
+        return [replace(block, place=place) for place, block in enumerate(assigned)]
 
     def share_of_steps(self, place: int) -> float:
         """Share of the current epoch's optimiser steps that are closed by the blocks up to ``place``."""

@@ -20,16 +20,23 @@ from typing import Any, Literal
 from atft.cells import check_codes
 from atft.data.cache import DayCache
 from atft.data.day_writer import write_days
-from atft.data.fingerprint import source_fingerprint
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
 from atft.data.manifest import FORMAT, DayFacts, Manifest, write_manifest
 from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
-from atft.panel import PanelColumns, PanelSchema, footer_names, match, panel_files, resolve
+from atft.panel import (
+    PanelColumns,
+    PanelSchema,
+    footer_names,
+    match,
+    panel_files,
+    resolve,
+    source_fingerprint,
+)
 from atft.parquet import check_file
-from atft.publish import FULL, REFUSED
+from atft.publish import disk_errors
 from atft.trading_days import day_rules
 
 ABANDONED_SECONDS = 6 * 3600
@@ -211,28 +218,18 @@ def _published(root: Path, final: Path) -> Iterator[Path]:
     """A folder beside ``final`` that takes its name on success and is removed otherwise."""
     folder: Path | None = None
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(root)
-        folder = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
-        folder.chmod(0o755)
-        yield folder
-        try:
-            folder.rename(final)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            DayCache(final).open()  # another process was faster; its cache is the same one
-    except OSError as error:
-        if error.errno in FULL:
-            raise InputError(
-                f"{root}: the disk is full while building a cache (nothing is left of it); "
-                f"make room, or set cache.dir to another disk"
-            ) from error
-        if error.errno in REFUSED:
-            raise InputError(
-                f"{root}: cannot write a cache there ({error.strerror}); set cache.dir"
-            ) from error
-        raise
+        with disk_errors(root, "set data.cache.dir to another place"):
+            root.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(root)
+            folder = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
+            folder.chmod(0o755)
+            yield folder
+            try:
+                folder.rename(final)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                DayCache(final).open()  # another process was faster; its cache is the same one
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,14 +1,28 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atft.data.block_plan import BlockSampler, PlannedBlock, part_size, plan_blocks
+from atft.data.block_plan import BlockSampler, PlannedBlock, part_size
 from atft.errors import InputError
+
+
+def plan_blocks(
+    days: Sequence[int],
+    rows: Sequence[int],
+    block_days: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    *ranks: int,
+    **more: Any,
+) -> list[PlannedBlock]:
+    return BlockSampler(days, rows, block_days, batch_size, seed, *ranks, **more).plan(epoch)
 
 
 def _steps(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:

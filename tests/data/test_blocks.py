@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.data.block_plan import PlannedBlock, plan_blocks
+from atft.data.block_plan import BlockSampler, PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.errors import InputError
@@ -134,7 +134,7 @@ def test_a_cache_without_a_graph_gives_no_edges(make_cache: Make) -> None:
 def test_parts_of_a_large_day_are_the_day_with_induced_edges(make_cache: Make) -> None:
     cache = make_cache()
     blocks = DayBlocks(cache, 10)
-    plan = plan_blocks([40], cache.manifest.universe_rows, 4, 8, 0, 0)
+    plan = BlockSampler([40], cache.manifest.universe_rows, 4, 8).plan()
     parts = [blocks[b] for b in plan]
     assert len(parts) > 1
     whole = blocks[_block(40, 1)]
@@ -144,13 +144,13 @@ def test_parts_of_a_large_day_are_the_day_with_induced_edges(make_cache: Make) -
         own = set(part.stock.tolist())
         assert _edges(part, 0) == {e for e in _edges(whole, 0) if {e[0], e[1]} <= own}
     assert sum(float(p.weight.sum()) for p in parts if not p.closes_step) < 1
-    later = [blocks[b].stock.tolist() for b in plan_blocks([40], cache.manifest.universe_rows, 4, 8, 0, 1)]
+    later = [blocks[b].stock.tolist() for b in BlockSampler([40], cache.manifest.universe_rows, 4, 8).plan(1)]
     assert sorted(later) != sorted(p.stock.tolist() for p in parts)
 
 
 def test_an_empty_block_counts_nothing_and_still_has_the_shape(make_cache: Make) -> None:
     cache = make_cache()
-    plan = plan_blocks([40], cache.manifest.universe_rows, 4, 100, 0, 0, rank=1, world_size=2)
+    plan = BlockSampler([40], cache.manifest.universe_rows, 4, 100, rank=1, world_size=2).plan()
     batch = DayBlocks(cache, 10)[plan[0]]
     assert batch.rows == 0
     assert not batch.valid.any()

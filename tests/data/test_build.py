@@ -155,8 +155,12 @@ def test_a_rename_that_comes_second_uses_the_firsts_cache(
 @pytest.mark.parametrize(
     ("error", "raised", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), InputError, "disk is full .* set cache.dir"),
-        (OSError(errno.EACCES, "Permission denied"), InputError, "cannot write a cache there"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            InputError,
+            "disk is full; .* set data.cache.dir",
+        ),
+        (OSError(errno.EACCES, "Permission denied"), InputError, "cannot write there"),
         (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
         (RuntimeError("a bug"), RuntimeError, "a bug"),
     ],

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.data.fingerprint import source_fingerprint
 from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
@@ -81,7 +80,7 @@ def _inside(key: str, blocks: tuple[str, ...]) -> bool:
 def data_digest(panel: Any) -> str:
     """Digest of a panel (`atft.tasks.day_data.PanelOptions`): its files, or the options of a simulated market."""
     from atft.market.options import market_digest
-    from atft.panel import panel_files
+    from atft.panel import panel_files, source_fingerprint
 
     if panel.simulate is not None:
         return str(market_digest(panel.simulate))

@@ -22,7 +22,7 @@ from torch import Tensor
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.commands.parser_errors import parser_errors
-from atft.data.block_plan import plan_blocks
+from atft.data.block_plan import BlockSampler
 from atft.errors import InputError
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _plan(cli: "RankingCLI") -> list[Any]:
     loader, seed = cli.datamodule.loader_options, cli.datamodule.seed
     days = list(range(CALENDAR_DAYS))
     return [
-        plan_blocks(days, [rows] * CALENDAR_DAYS, loader.block_days, loader.batch_size, seed, epoch=0)
+        BlockSampler(days, [rows] * CALENDAR_DAYS, loader.block_days, loader.batch_size, seed).plan()
         for rows in ROWS_PER_DAY
     ]
 

@@ -24,7 +24,6 @@ OF_DATA = (
     "atft.cells",
     "atft.data.build",
     "atft.data.cache",
-    "atft.data.fingerprint",
     "atft.data.checks",
     "atft.data.day_writer",
     "atft.data.graph_build",

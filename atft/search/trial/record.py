@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import Receipt, publish_json, read_receipt, write_receipt
 from atft.errors import InputError
-from atft.publish import disk_refusals
+from atft.publish import disk_errors
 from atft.search.question.options import SweepOptions
 from atft.search.study.files import now, plain_trial, study_labels
 from atft.search.study.outcome import Outcome
@@ -117,7 +117,7 @@ def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
     Raises:
         InputError: files are there, the message says whose; or the disk does not take the directory.
     """
-    with disk_refusals(directory):
+    with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         if not any(directory.iterdir()):
             return
