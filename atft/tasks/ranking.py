@@ -22,7 +22,8 @@ from atft.batch import DayBatch, Forecast
 from atft.data.block_plan import block_seed
 from atft.data.loader import BlockLoader
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions
+from atft.losses.objective import DayObjective
+from atft.losses.options import ObjectiveOptions
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
