@@ -33,11 +33,11 @@ Watch runs:                            tensorboard --logdir lightning_logs
 Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
 """
 
-LONGEST, LONGEST_FAILURE = 280, 1000
+MAX_ERROR_LINE, MAX_FAILURE_LINE = 280, 1000
 """Characters of the line on an input error, which may quote the input, and on a run that failed, which names files
 to go on from; the beginning and the end are kept."""
-MOST_THREADS = 4096
-MOST_READ = 1 << 20
+MAX_THREADS = 4096
+MAX_SEARCHED = 1 << 20
 """Characters of a config that are searched for ``threads:`` before anything heavy is imported."""
 
 
@@ -68,23 +68,23 @@ def overview() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status: 0 done, 1 the run failed, 2 the input was refused.
+    """Run one command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used.
 
     Args:
         arguments: what follows ``python -m atft``; the process's own by default.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    given = [g for g in given if g != "--debug"]
-    if not given or given[0] in ("-h", "--help", "help"):
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
         print(overview())  # noqa: T201
         return 0
-    if given[0] == "--version":
+    if words[0] == "--version":
         from atft import __version__
 
         print(f"atft {__version__}")  # noqa: T201
         return 0
-    return guarded(lambda: _dispatch(given[0], given[1:]), debug)
+    return guarded(lambda: _dispatch(words[0], words[1:]), debug)
 
 
 def _dispatch(name: str, rest: list[str]) -> int:
@@ -99,7 +99,7 @@ def _dispatch(name: str, rest: list[str]) -> int:
 
 
 def wanted_threads(arguments: Sequence[str]) -> int:
-    """Threads asked for by ``--threads``, else by the last config that says ``threads:``, else the cores.
+    """Threads asked for by ``--threads``, else by the last config with ``threads:``, else the cores.
 
     Read before any heavy import, since numerical pools read their size when they are loaded.
     """
@@ -107,26 +107,26 @@ def wanted_threads(arguments: Sequence[str]) -> int:
     parser.add_argument("--threads")
     parser.add_argument("-c", "--config", action="append", default=[])
     known, _ = parser.parse_known_args([a for a in arguments if a not in ("-h", "--help")])
-    said = known.threads
+    asked = known.threads
     for config in reversed(known.config):
         path = Path(config)
-        if said is None and path.is_file():
+        if asked is None and path.is_file():
             with path.open(encoding="utf-8", errors="replace") as file:
-                found = re.search(r"^threads:\s*(\S+)", file.read(MOST_READ), re.M)
-            said = found.group(1) if found else None
-    if said is None or said == "null":
+                match = re.search(r"^threads:\s*(\S+)", file.read(MAX_SEARCHED), re.M)
+            asked = match[1] if match else None
+    if asked is None or asked == "null":
         return core_count()
-    if not (said.isdecimal() and len(said) <= 5 and 1 <= int(said) <= MOST_THREADS):
-        raise InputError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {clip(said, 40)!r}")
-    return int(said)
+    if not (asked.isdecimal() and len(asked) <= 5 and 1 <= int(asked) <= MAX_THREADS):
+        raise InputError(f"threads must be a whole number from 1 to {MAX_THREADS}, got {clip(asked, 40)!r}")
+    return int(asked)
 
 
 def sentence(error: BaseException) -> str:
-    """What an error says, in one printable line; of a loader worker's error, without the worker's traceback."""
+    """The text of an error, in one printable line; of a loader worker's error, without the worker's traceback."""
     text = str(error)
     if "Original Traceback" in text:  # an InputError, which has escaped the line breaks of the traceback too
         text = text.replace("\\n", "\n").strip().splitlines()[-1].partition(": ")[2]
-    longest = LONGEST_FAILURE if isinstance(error, RunFailed) else LONGEST
+    longest = MAX_FAILURE_LINE if isinstance(error, RunFailed) else MAX_ERROR_LINE
     return clip(printable(" ".join(text.split())), longest)
 
 
@@ -141,7 +141,7 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         with terminable():
             return action()
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing left to say, and no traceback at exit either.
+        # The reader of our output has gone (`| head`): nothing left to print, and no traceback at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (InputError, RunFailed, argparse.ArgumentError) as error:
@@ -150,12 +150,12 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2
     except OSError as error:
-        # The machine's word on a file: a full disk, a missing right. It is no bug of ours, and says where.
+        # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and has the place.
         if debug or error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
-        print(f"atft: error: {clip(printable(where), LONGEST - 40)}{reason}", file=sys.stderr)  # noqa: T201
+        print(f"atft: error: {clip(printable(where), MAX_ERROR_LINE - 40)}{reason}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt as stop:
         if debug:

@@ -1,4 +1,4 @@
-"""The one error a user sees: a single line that says what must hold, what came, and what to do.
+"""The one error a user sees: a single line with what is needed, what came, and what to do.
 
 Anything a user can cause (a file, a key, a number) raises `InputError`; the command line prints its text
 without a traceback and exits with 2. A run that a guard ends raises `RunFailed` and exits with 1. Everything
@@ -15,7 +15,7 @@ LISTED, LISTED_CHARACTERS = 12, 80
 class InputError(ValueError):
     """Input that cannot be used. The message is one line: what, where, what to do.
 
-    Control characters, which a file's names and cells may hold, are escaped.
+    Control characters, which a file's names and cells may contain, are escaped.
     """
 
     def __init__(self, message: str) -> None:
@@ -27,15 +27,15 @@ class RunFailed(RuntimeError):
 
 
 class NonFiniteLoss(RunFailed):
-    """A step's loss or gradient is not finite: applying it would have spoilt the weights."""
+    """A step's loss or gradient is not finite: applying it would have made the weights invalid."""
 
 
 class DeadTerm(RunFailed):
-    """A term of the loss has a weight and no gradient in a whole epoch: it is paid for and teaches nothing."""
+    """A term of the loss has a weight and no gradient in a whole epoch: it costs time and trains nothing."""
 
 
 class VarianceCollapse(RunFailed):
-    """The network gives (nearly) one score to all stocks of a day: nothing it says has meaning."""
+    """The network gives (nearly) one score to all stocks of a day: its ranking has no meaning."""
 
 
 class LossScaleCollapse(RunFailed):
@@ -51,7 +51,7 @@ class OutOfMemory(RunFailed):
 
 
 class WorkerLost(RunFailed):
-    """A process that reads blocks ahead has died, or has given none for too long."""
+    """A process that reads blocks ahead has died, or has delivered none for too long."""
 
 
 class CriterionFailed(RunFailed):
@@ -63,7 +63,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Args:
         name: what was written.
-        known: the names that would have been taken.
+        known: the names that are accepted.
     """
     names = sorted(known)
     close = get_close_matches(name, names, n=1)

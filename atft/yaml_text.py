@@ -26,7 +26,7 @@ class OutOfBounds(yaml.MarkedYAMLError):
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """YAML 1.1 as people mean it: 1e-5 is a number, a date is a word, no key stands there twice, no tags."""
+    """YAML 1.1 as people mean it: 1e-5 is a number, a date is a word, no key is given twice, no tags."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -66,7 +66,7 @@ class BoundedLoader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Compose a mapping, or raise where a key stands twice: the first would be lost without a word."""
+        """Compose a mapping, or raise where a key is given twice: the first would be lost silently."""
         node = super().compose_mapping_node(anchor)
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -111,23 +111,23 @@ def load(text: str) -> Any:
         raise yaml.YAMLError(str(error)) from error
 
 
-def mapping_of(text: str, place: str) -> dict[str, Any]:
+def mapping_of(text: str, where: str) -> dict[str, Any]:
     """The mapping that YAML text stands for.
 
     Args:
         text: the YAML.
-        place: where it comes from, for messages.
+        where: where it comes from, for messages.
 
     Raises:
         InputError: no YAML or out of bounds (the message names the line), or no mapping.
     """
     try:
-        found = load(text)
+        value = load(text)
     except yaml.YAMLError as error:
-        raise InputError(f"{place}{_line(error, text)}: not YAML ({_reason(error)}); fix it there") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{place}: a config is a mapping of keys, it holds {type(found).__name__}")
-    return found
+        raise InputError(f"{where}{_line(error, text)}: not YAML ({_reason(error)}); fix it there") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: a config is a mapping of keys, this is {type(value).__name__}")
+    return value
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -182,6 +182,6 @@ def _line(error: yaml.YAMLError, text: str) -> str:
 
 
 def _reason(error: yaml.YAMLError) -> str:
-    said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    said = " ".join(str(said).split())
-    return said if len(said) <= 90 else f"{said[:87]}..."
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    reason = " ".join(str(reason).split())
+    return reason if len(reason) <= 90 else f"{reason[:87]}..."

@@ -50,8 +50,8 @@ def test_merged_blocks_are_no_repetition() -> None:
     ("text", "message"),
     [
         ("a: [1", "line 1: not YAML"),
-        ("- 1\n", "a mapping of keys, it holds list"),
-        ("", "it holds NoneType"),
+        ("- 1\n", "a mapping of keys, this is list"),
+        ("", "this is NoneType"),
         ("a: 1\nb: \0\n", "line 2: not YAML (special characters are not allowed)"),
         ("a: 1\n---\nb: 2\n", "line 2: not YAML (but found another document)"),
         ("a: *nowhere\n", "found undefined alias"),

@@ -4,7 +4,7 @@ from atft.commands.train import build
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Build the cache of ``--config`` where it is missing (fit does that too), say what is in it, verify it."""
+    """Build the cache of ``--config`` where it is missing (fit does that too), print what is in it, verify it."""
     import numpy as np
 
     from atft.data.cache_report import cache_lines, verify_cache

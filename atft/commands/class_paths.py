@@ -59,17 +59,17 @@ def find_class(key: str, class_path: Any) -> type:
     if not isinstance(class_path, str) or not DOTTED.fullmatch(class_path):
         raise InputError(f"{key}: {class_path!r:.80} is no dotted path of a class{example}")
     try:
-        found = _imported(class_path)
+        kind = _imported(class_path)
     except (ImportError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){example}") from error
-    if not inspect.isclass(found):
-        raise InputError(f"{key}: {class_path} is a {type(found).__name__}, not a class{example}")
+    if not inspect.isclass(kind):
+        raise InputError(f"{key}: {class_path} is a {type(kind).__name__}, not a class{example}")
     kinds = tuple(_imported(base) for base in BASES.get(key, ()))
-    if kinds and not issubclass(found, kinds):
+    if kinds and not issubclass(kind, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise InputError(f"{key}: {class_path} is no {names}{example}")
-    return found
+    return kind
 
 
 def check_classes(value: Any, key: str = "") -> None:

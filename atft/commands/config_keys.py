@@ -47,7 +47,7 @@ def read_arguments(
     Args:
         parser: what takes the keys.
         arguments: the words of a command line, or a nested mapping of keys. After ``--config`` a mapping may
-            stand in the place of a file.
+            stand for a file.
         command: its name, where the keys are its alone; see `moved_keys`.
 
     Returns:
@@ -102,15 +102,15 @@ class KeyWalk:
         self._tree, self._command = tree, command
         self._classes: dict[str, str] = {}  # option -> class_path, the last one given
         self._config: Any = None
-        self._place = ""
+        self._where = ""
 
-    def follow(self, config: Mapping[str, Any], place: str = "") -> None:
-        """Check a configuration; ``place`` says where it comes from and opens the message.
+    def follow(self, config: Mapping[str, Any], where: str = "") -> None:
+        """Check a configuration; ``where`` it comes from opens the message.
 
         Raises:
             InputError: the first unknown key, or section that is no mapping.
         """
-        self._config, self._place = config, place
+        self._config, self._where = config, where
         self._section(self._tree, config, "")
 
     def follow_word(self, name: str, text: Any, value: Any, known: bool) -> None:
@@ -145,7 +145,7 @@ class KeyWalk:
     def _section(self, tree: Tree, config: Any, path: str) -> None:
         if not isinstance(config, Mapping):
             raise InputError(
-                f"{self._place}{path} is a section of keys, got {_kind(config)}; "
+                f"{self._where}{path} is a section of keys, got {_kind(config)}; "
                 f"write its keys under it, or leave it out"
             )
         for key, value in config.items():
@@ -160,13 +160,13 @@ class KeyWalk:
                 node = node if isinstance(node, Option) and node.appends else None
             below = f"{path}.{first}" if path else first
             if node is None:
-                check_moved(below, self._place, self._command)
+                check_moved(below, self._where, self._command)
                 raise InputError(
-                    f"{self._place}unknown key {clip(below, MAX_QUOTED)!r}{self._advice(tree, path, first)}"
+                    f"{self._where}unknown key {clip(below, MAX_QUOTED)!r}{self._advice(tree, path, first)}"
                 )
             if isinstance(node, Linked):
                 raise InputError(
-                    f"{self._place}{below} is taken from {' and '.join(node.sources)}; leave it out"
+                    f"{self._where}{below} is taken from {' and '.join(node.sources)}; leave it out"
                 )
             if isinstance(node, dict):
                 self._section(node, value, below)
@@ -177,20 +177,20 @@ class KeyWalk:
         inside = inside_of(hint)
         if value is None and not {Any, type(None)} & set(alternatives(hint)):
             raise InputError(
-                f"{self._place}{path} takes {kinds_of(hint)}, got null; leave it out for its default"
+                f"{self._where}{path} takes {kinds_of(hint)}, got null; leave it out for its default"
             )
         if isinstance(value, str) and "\0" in value:
             raise InputError(
-                f"{self._place}{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out"
+                f"{self._where}{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out"
             )
         if isinstance(value, list):
             for number, element in enumerate(value if inside.item is not None else []):
                 self._option(inside.item, element, f"{path}[{number}]")
             return
         if isinstance(value, str) and inside.base is not None:
-            # The parser would read a file in the place of a class, and its keys without a check.
+            # The parser would read a file instead of a class, and its keys without a check.
             if len(value) <= MAX_QUOTED and Path(value).is_file():
-                raise InputError(f"{self._place}{path} names a file, {value!r}; write its keys here")
+                raise InputError(f"{self._where}{path} names a file, {value!r}; write its keys here")
             self._classes[path] = value
         if inside.tree is not None and isinstance(value, str | Mapping):
             self._section(inside.tree, value, path)
@@ -201,7 +201,7 @@ class KeyWalk:
         elif inside.item is not None and not inside.free:
             self._option(inside.item, value, path)
         elif not inside.free:
-            raise InputError(f"{self._place}{path} takes a value, not a section of keys")
+            raise InputError(f"{self._where}{path} takes a value, not a section of keys")
 
     def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> None:
         class_path = config.get("class_path")

@@ -1,4 +1,4 @@
-"""Make what a config names by ``class_path``, or say in one line which class did not accept its arguments."""
+"""Make what a config names by ``class_path``, or raise one line that names the class and what it did not accept."""
 
 from typing import Any
 

@@ -19,17 +19,17 @@ def settle_curriculum(config: Any) -> list[Phase]:
         InputError: an invalid phase, or a ``trainer.max_epochs`` beyond the last phase.
     """
     # Before anything is built the parser hands plain namespaces.
-    given = config.curriculum.phases or []
-    phases = [phase if isinstance(phase, Phase) else Phase(**phase.as_dict()) for phase in given]
+    written = config.curriculum.phases or []
+    phases = [phase if isinstance(phase, Phase) else Phase(**phase.as_dict()) for phase in written]
     if not phases:
         return []
-    total, asked = sum(phase.epochs for phase in phases), config.trainer.max_epochs
-    if asked is not None and not 0 <= asked <= total:
+    total, max_epochs = sum(phase.epochs for phase in phases), config.trainer.max_epochs
+    if max_epochs is not None and not 0 <= max_epochs <= total:
         raise InputError(
-            f"trainer.max_epochs is {asked}, the phases of the curriculum end after {total} epochs; "
+            f"trainer.max_epochs is {max_epochs}, the phases of the curriculum end after {total} epochs; "
             f"leave max_epochs out, or lengthen a phase"
         )
-    config.trainer.max_epochs = total if asked is None else asked
+    config.trainer.max_epochs = total if max_epochs is None else max_epochs
     for phase in phases:
         for name in phase.terms:
             config.model.objective.terms.setdefault(name, 0.0)

@@ -88,7 +88,8 @@ def inside_of(hint: Any) -> Inside:
         elif kind is Any or kind is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
             inside = inside._replace(free=True)
         elif origin is not None and isinstance(origin, type) and issubclass(origin, Callable):  # type: ignore[arg-type]
-            inside = inside._replace(base=arguments[-1], positional=len(arguments[0]))
+            if arguments:  # bare Callable names no class
+                inside = inside._replace(base=arguments[-1], positional=len(arguments[0]))
         elif isinstance(origin, type) and issubclass(origin, Iterable):
             inside = inside._replace(item=arguments[0] if arguments else Any)
         elif isinstance(kind, type) and kind.__module__ != "builtins" and not issubclass(kind, Path):

@@ -100,12 +100,12 @@ REMOVED: dict[str, Any] = {
 checkpoint whose configuration has that value is still read, also where the key has moved."""
 
 
-def check_moved(key: str, place: str = "", command: str = "") -> None:
+def check_moved(key: str, where: str = "", command: str = "") -> None:
     """Check that a key, or the section that it is in, has not moved and is not removed.
 
     Args:
         key: dotted, with or without places in lists (``curriculum.phases[0].gate``).
-        place: where it was written, opens the message.
+        where: where it was written, opens the message.
         command: ``features``, ``simulate`` or ``sweep`` for keys that are theirs alone.
 
     Raises:
@@ -115,8 +115,8 @@ def check_moved(key: str, place: str = "", command: str = "") -> None:
     for count in range(len(parts), 0, -1):
         former = ".".join(parts[:count])
         if former in MOVED:
-            raise InputError(f"{place}key {key!r} has moved; write {MOVED[former]}")
+            raise InputError(f"{where}key {key!r} has moved; write {MOVED[former]}")
         if former in REMOVED:
             value = REMOVED[former]
             now = "" if value is None else f", it is always {json.dumps(value)}"
-            raise InputError(f"{place}key {key!r} was removed{now}; leave it out")
+            raise InputError(f"{where}key {key!r} was removed{now}; leave it out")

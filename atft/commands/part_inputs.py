@@ -1,6 +1,6 @@
 """What is switched on must have its input: checked when a run is built, before the first step.
 
-A part of the network, a term or a weight without its input would train on nothing and say nothing: graph
+A part of the network, a term or a weight without its input would train on nothing without an error: graph
 attention on no edges is a second head, a term without its columns a constant.
 """
 
@@ -18,7 +18,7 @@ def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) 
     """Check that graph attention has a graph.
 
     Args:
-        task: its network says whether that part is on.
+        task: its network has the switch.
         data: where the graph comes from.
         phases: of a curriculum; one that switches it on counts.
 
@@ -74,5 +74,5 @@ def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Pha
 
 
 def _on(part: str, task: RankingTask, phases: Sequence[Phase]) -> bool:
-    asked = bool(getattr(task.network.options, part))
-    return any(phase.parts.get(part, asked) for phase in phases) if phases else asked
+    default = bool(getattr(task.network.options, part))
+    return any(phase.parts.get(part, default) for phase in phases) if phases else default

@@ -1,10 +1,9 @@
 """predict: score days with a checkpoint into a file of its own.
 
-What a run wrote at its end is the evidence of its test days, and is never overwritten. A later list of scores has a
-name that says its checkpoint and its days, or the name that the user gives.
+The file that a run wrote at its end is the evidence of its test days, and is never overwritten. A later list of
+scores is named by its checkpoint and its days, or by the user.
 """
 
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ FORMATS = (".parquet", ".csv")
 
 
 def predict(cli: "RankingCLI", checkpoint: str) -> int:
-    """Score the days asked for, say which of them lack history, and write the file.
+    """Score the days asked for, print which of them lack history, and write the file.
 
     Raises:
         InputError: the file cannot be written there, or no day can be scored.
@@ -27,24 +26,21 @@ def predict(cli: "RankingCLI", checkpoint: str) -> int:
 
     from atft.commands.after_fit import write_predictions_of
 
-    console, given = Console(), cli.config.get("out")
-    if given is not None:
-        check_place(Path(given), cli.datamodule.panel.path)
+    console, out = Console(highlight=False), cli.config.get("out")
+    if out is not None:
+        check_out(Path(out), cli.datamodule.panel.path)
     dates, days = cli.datamodule.open_cache().manifest.dates, cli.datamodule.predict_days()
-    out = Path(given) if given is not None else own_name(Path(checkpoint), dates[days[0]], dates[days[-1]])
-    write_predictions_of(cli, checkpoint, out)
+    if out is None:
+        stem = f"predictions_{Path(checkpoint).stem}_{dates[days[0]]}_{dates[days[-1]]}"
+        out = Path(checkpoint).with_name(f"{stem}.parquet")
+    write_predictions_of(cli, checkpoint, Path(out))
     for line in cli.datamodule.lines_of("predict"):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True)
     console.print(f"predictions in {out}", soft_wrap=True)
     return 0
 
 
-def own_name(checkpoint: Path, first: date, last: date) -> Path:
-    """The file beside a checkpoint that its scores of these days go to."""
-    return checkpoint.with_name(f"predictions_{checkpoint.stem}_{first}_{last}.parquet")
-
-
-def check_place(out: Path, panel: str | None) -> None:
+def check_out(out: Path, panel: str | None) -> None:
     """Check that predictions may be written to a file that the user names; one of an earlier call is replaced.
 
     Args:
@@ -54,13 +50,11 @@ def check_place(out: Path, panel: str | None) -> None:
     Raises:
         InputError: its suffix names no format, it belongs to a run, or it is a file of the panel.
     """
-    place = out.resolve()
-    if place.suffix not in FORMATS:
+    path = out.resolve()
+    if path.suffix not in FORMATS:
         raise InputError(f"--out {out}: the suffix decides the format, it must be .parquet or .csv")
-    of_a_run = (place.parent / "receipt.json").exists() and not place.name.startswith("predictions_")
-    if of_a_run and (place.exists() or place.name == "predictions.parquet"):
-        raise InputError(
-            f"--out {out}: that file is evidence of the run in {place.parent}; name another file"
-        )
-    if panel is not None and place in [f.resolve() for f in panel_files(panel)]:
+    of_a_run = (path.parent / "receipt.json").exists() and not path.name.startswith("predictions_")
+    if of_a_run and (path.exists() or path.name == "predictions.parquet"):
+        raise InputError(f"--out {out}: that file is evidence of the run in {path.parent}; name another file")
+    if panel is not None and path in [f.resolve() for f in panel_files(panel)]:
         raise InputError(f"--out {out}: that file is the panel; name another file")

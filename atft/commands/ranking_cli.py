@@ -265,9 +265,9 @@ class RankingCLI(LightningCLI):
 
     def _loggers(self) -> list[Any]:
         folder = self.directory.parent
-        place: dict[str, Any] = {"save_dir": folder.parent, "name": folder.name}
-        place["version"] = self.directory.name
-        return [TensorBoardLogger(default_hp_metric=False, **place), CSVLogger(**place)]
+        location: dict[str, Any] = {"save_dir": folder.parent, "name": folder.name}
+        location["version"] = self.directory.name
+        return [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
 
 
 def _features(panel: Any) -> list[str]:

@@ -1,7 +1,7 @@
-"""A run's directory is its own: made by the one system call that only one of several runs can win.
+"""Directories of runs, each made by one system call that only one of several runs can win.
 
-Which version is free is known when a run is built, and made sure of when it starts to train: in between, minutes
-may pass and another run of the same name may begin.
+The free version is known when a run is built, and made when it starts to train: in between, minutes may pass and
+another run of the same name may begin.
 """
 
 from pathlib import Path
@@ -11,22 +11,22 @@ from atft.publish import disk_errors, remove_abandoned
 
 def next_version(root: Path) -> Path:
     """The first ``version_N`` under ``root`` after all that are there; nothing is made."""
-    taken = [p.name.removeprefix("version_") for p in root.glob("version_*")]
-    return root / f"version_{max((int(n) for n in taken if n.isdigit()), default=-1) + 1}"
+    versions = [p.name.removeprefix("version_") for p in root.glob("version_*")]
+    return root / f"version_{max((int(n) for n in versions if n.isdigit()), default=-1) + 1}"
 
 
-def make_version(wanted: Path) -> Path:
+def make_version(directory: Path) -> Path:
     """Make a version's directory, or the next free one where another run was faster; return the one made.
 
     Raises:
-        InputError: the disk is full, or refuses the directory.
+        InputError: the disk is full, or the directory cannot be made there.
     """
-    with disk_errors(wanted):
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(wanted.parent)
+    with disk_errors(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(directory.parent)
         while True:
             try:
-                wanted.mkdir()
-                return wanted
+                directory.mkdir()
+                return directory
             except FileExistsError:
-                wanted = next_version(wanted.parent)
+                directory = next_version(directory.parent)

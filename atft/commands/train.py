@@ -1,7 +1,7 @@
 """fit, validate, test, predict: LightningCLI over the ranking task and the day data.
 
 Decides what happens around training: where a run goes on, and that the selected checkpoint scores every later day
-and is compared with the baselines on days it has never seen. Checkpoints carry the resolved configuration, so
+and is compared with the baselines on unseen days. Checkpoints carry the resolved configuration, so
 ``--ckpt_path`` alone is enough for every command but fit.
 """
 
@@ -109,9 +109,7 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
     console = Console(highlight=False)
     path = resume_path(cli)
     if path is None:
-        raise InputError(
-            f"{command} needs --ckpt_path FILE (or last): an untrained network has nothing to say"
-        )
+        raise InputError(f"{command} needs --ckpt_path FILE (or last): an untrained network measures nothing")
     if command == "predict":
         from atft.commands.predict import predict
 

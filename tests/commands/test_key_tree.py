@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
+from lightning.pytorch import Callback
 from torch.optim import Optimizer
 
 from atft.commands.key_tree import (
@@ -78,6 +79,8 @@ def test_what_may_stand_inside_of_a_value() -> None:
     for plain in (int, str | None, Literal["a", "b"], Path | None, float | bool):
         assert inside_of(plain) == inside_of(int)
     assert alternatives(int | None) == [int, type(None)]
+    functions = arguments_of("lightning.pytorch.callbacks.LambdaCallback", inside_of(Callback))
+    assert functions is not None and inside_of(functions["setup"].hint).base is None
 
 
 def test_arguments_of_a_class_are_its_signature_without_what_the_program_gives() -> None:

@@ -8,16 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from atft.commands.predict import check_place, own_name
+from atft.commands.predict import check_out
 from atft.errors import InputError
 
 LATE = date(2015, 4, 6)
 """The slice begins there: after validation, in the middle of the test days."""
-
-
-def test_the_name_says_the_checkpoint_and_the_days() -> None:
-    name = own_name(Path("run/best_model.ckpt"), date(2026, 11, 2), date(2026, 11, 25))
-    assert name == Path("run/predictions_best_model_2026-11-02_2026-11-25.parquet")
 
 
 def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(tmp_path: Path) -> None:
@@ -37,7 +32,7 @@ def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(t
         "scores.xlsx": "must be .parquet or .csv",
     }.items():
         with pytest.raises(InputError, match=message) as caught:
-            check_place(tmp_path / name, str(panel))
+            check_out(tmp_path / name, str(panel))
         assert "\n" not in str(caught.value)
     for name in (
         "predictions.parquet",
@@ -45,7 +40,7 @@ def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(t
         "version_0/today.csv",
         "x.parquet",
     ):
-        check_place(tmp_path / name, str(panel))
+        check_out(tmp_path / name, str(panel))
 
 
 def test_predicting_leaves_the_runs_own_file_as_it_was(

@@ -63,7 +63,7 @@ class Phase:
         if not self.name.strip():
             raise InputError("curriculum.phases: a phase needs a name")
         if self.epochs < 1:
-            raise InputError(f"{self.place}: epochs must be at least 1, got {self.epochs}")
+            raise InputError(f"{self.where}: epochs must be at least 1, got {self.epochs}")
         by_group = self.lr_factor if isinstance(self.lr_factor, dict) else {}
         self._check_known("part", list(self.parts), PARTS)
         self._check_known("parameter group", [*(self.train or ()), *by_group], PARAMETER_GROUPS)
@@ -71,21 +71,21 @@ class Phase:
         for factor in by_group.values() if isinstance(self.lr_factor, dict) else [self.lr_factor]:
             if not (math.isfinite(factor) and factor > 0):
                 raise InputError(
-                    f"{self.place}: lr_factor must be above 0, got {factor}; "
+                    f"{self.where}: lr_factor must be above 0, got {factor}; "
                     f"leave a group out of train to freeze it"
                 )
         if self.train == []:
-            raise InputError(f"{self.place}: train names no group; null trains all that are on")
+            raise InputError(f"{self.where}: train names no group; null trains all that are on")
         self.parsed_criterion()
 
     def _check_known(self, kind: str, names: Sequence[str], known: Sequence[str]) -> None:
         for name in names:
             if name not in known:
-                raise InputError(f"{self.place}: no {kind} {name!r}{nearest(name, known)}")
+                raise InputError(f"{self.where}: no {kind} {name!r}{nearest(name, known)}")
 
     @property
-    def place(self) -> str:
-        """Where the phase stands in the configuration, for a message."""
+    def where(self) -> str:
+        """Place of the phase in the configuration, for a message."""
         return f"curriculum.phases {self.name!r}"
 
     @property
@@ -118,7 +118,7 @@ class Phase:
             bound = math.nan
         if match is None or not math.isfinite(bound):
             raise InputError(
-                f"{self.place}: criterion must compare a metric with a number, such as val/rank_ic > 0.01, "
+                f"{self.where}: criterion must compare a metric with a number, such as val/rank_ic > 0.01, "
                 f"got {self.criterion!r:.60}"
             )
         return Criterion(match[1], match[2], bound)

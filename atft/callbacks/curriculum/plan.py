@@ -46,18 +46,18 @@ def _resolved(phase: Phase, network: NetworkOptions, objective: ObjectiveOptions
     for name in (*(phase.train or ()), *by_group):
         if name not in on:
             raise InputError(
-                f"{phase.place}: part {name} is off and cannot train; switch it on, or leave it out"
+                f"{phase.where}: part {name} is off and cannot train; switch it on, or leave it out"
             )
     train = [name for name in on if phase.train is None or name in phase.train]
     for name in by_group:
         if name not in train:
-            raise InputError(f"{phase.place}: lr_factor names {name}, which train leaves out")
+            raise InputError(f"{phase.where}: lr_factor names {name}, which train leaves out")
     weights = objective.horizon_weights if phase.horizon_weights is None else phase.horizon_weights
     try:
         terms = _terms(phase, objective)
         shares = horizon_shares(weights, tuple(network.horizons))
     except InputError as error:
-        raise InputError(f"{phase.place}: {error}") from error
+        raise InputError(f"{phase.where}: {error}") from error
     by_horizon = dict(zip(network.horizons, shares, strict=True))
     return replace(phase, parts=parts, train=train, terms=terms, horizon_weights=by_horizon)
 
@@ -107,17 +107,17 @@ def check_plan(plan: Sequence[Phase], trainer: pl.Trainer, metrics: set[str]) ->
         criterion = phase.parsed_criterion()
         if criterion is None:
             continue
-        place = f"criterion of phase {phase.name}"
+        where = f"criterion of phase {phase.name}"
         if criterion.metric not in metrics:
-            raise InputError(f"{place}: no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}")
+            raise InputError(f"{where}: no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}")
         if criterion.metric.startswith("val/") and end % every:
             raise InputError(
-                f"{place}: epoch {end} is not validated (trainer.check_val_every_n_epoch is {every}); change the "
+                f"{where}: epoch {end} is not validated (trainer.check_val_every_n_epoch is {every}); change the "
                 f"length of the phase"
             )
         if (trainer.min_epochs or 0) > end:
             raise InputError(
-                f"{place}: trainer.min_epochs {trainer.min_epochs} would go on past epoch {end}; lower it"
+                f"{where}: trainer.min_epochs {trainer.min_epochs} would go on past epoch {end}; lower it"
             )
     weights = [(phase.terms, phase.horizon_weights) for phase in plan]
     if any(other != weights[0] for other in weights):

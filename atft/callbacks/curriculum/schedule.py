@@ -118,7 +118,7 @@ class PhaseSchedule(pl.Callback):
             self._check(self.plan[index], criterion, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say in which phase the best checkpoint was selected: it is scored with that phase's parts."""
+        """Log in which phase the best checkpoint was selected: it is scored with that phase's parts."""
         self._warn_pending(trainer)
         checkpoint = find_checkpoint(trainer)
         if checkpoint is not None and checkpoint.selected is not None:
@@ -129,7 +129,7 @@ class PhaseSchedule(pl.Callback):
             log(trainer, text, self.quiet)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fail the run whose criterion says so, once its last epoch is recorded."""
+        """Fail the run that has missed a criterion with ``fail``, once its last epoch is recorded."""
         if self._failed is not None:
             raise CriterionFailed(self._failed)
 
