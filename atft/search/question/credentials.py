@@ -1,14 +1,14 @@
-"""Keep passwords out of messages and logs: of a database's URL only the place is shown.
+"""Keep passwords out of messages and logs: a database's URL is shown without them.
 
 A password may hold any character, also ones that a URL should escape (``/``, ``@``), and drivers quote parts of a
 URL that they cannot parse. So everything between ``://`` and the last ``@`` counts as credentials, and each part of
-it is also removed from a driver's own words.
+it is also removed from what a driver says.
 """
 
 import re
 from urllib.parse import unquote
 
-SHORTEST = 3
+MIN_SECRET_LENGTH = 3
 """Characters of the shortest secret that is also removed from a driver's words; shorter ones occur by chance."""
 IN_QUERY = re.compile(r"([?&][^=&?]*(?:pass|pwd|secret|token|key)[^=&?]*=)([^&]*)", re.IGNORECASE)
 """``?password=...`` and its like: name, then value."""
@@ -34,13 +34,13 @@ def _split(url: str) -> tuple[str, set[str]]:
     if not separator or scheme.startswith("sqlite"):
         return url, set()
     # The query first: a password in it may hold an @ too.
-    secrets = {found[2] for found in IN_QUERY.finditer(rest)}
-    credentials, at, place = IN_QUERY.sub(r"\1***", rest).rpartition("@")
+    secrets = {match[2] for match in IN_QUERY.finditer(rest)}
+    credentials, at, server = IN_QUERY.sub(r"\1***", rest).rpartition("@")
     user, colon, password = credentials.partition(":")
     if at and colon:
         secrets.add(password)
         credentials = f"{user}:***"
     secrets |= {part for secret in secrets for part in re.split("[@/:?#&]", secret)}
     secrets |= {unquote(secret) for secret in secrets}
-    shown = f"{scheme}{separator}{credentials}{at}{place}"
-    return shown, {secret for secret in secrets if len(secret) >= SHORTEST and secret != "***"}
+    shown = f"{scheme}{separator}{credentials}{at}{server}"
+    return shown, {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH and secret != "***"}

@@ -29,7 +29,7 @@ class SamplerOptions:
 
     Args:
         name: tpe (a Parzen estimator over all keys together), gp (a Gaussian process), random, or grid.
-        seed: of the draws; each worker process draws its own stream from it. Null draws anew each time.
+        seed: of the draws; each worker process draws its own stream from it. Null draws others each time.
         startup_trials: trials drawn at random before tpe and gp begin to learn. The median and patient pruners
             judge once half as many have finished.
     """
@@ -46,7 +46,7 @@ class PrunerOptions:
     Args:
         name: median (below the median of the others at the same epoch), hyperband (successive halving over
             several budgets), patient (median, once its own best is some epochs old), or none.
-        floor_epochs: epochs (folds, where there are folds) that every trial is given.
+        floor_epochs: epochs (folds, where there are folds) before a trial may be stopped.
     """
 
     name: Literal["median", "hyperband", "patient", "none"] = "median"

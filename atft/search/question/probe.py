@@ -24,6 +24,7 @@ from atft.callbacks.guards.spike import SpikeGuard
 from atft.commands.parser_errors import parser_errors
 from atft.data.block_plan import BlockSampler
 from atft.errors import InputError
+from atft.optim.schedules import Schedule
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -127,7 +128,7 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
 
 
 def evidence(cli: "RankingCLI") -> dict[str, Any]:
-    """Everything by which two configurations can differ in what they train; takes a step, so build it afresh."""
+    """Everything by which two configurations can differ in what they train; takes a step, so pass a new one."""
     task = cli.model
     _same_start(task)
     scores, loss = one_step(cli)
@@ -168,25 +169,25 @@ def _rates(schedule: Any, epochs: int) -> list[float]:
     """Learning rates over the run, four points an epoch where the schedule knows fractions of one."""
     if schedule is None:
         return []
-    found = []
-    for place in range(4 * epochs):
-        if hasattr(schedule, "advance"):
-            schedule.advance(place / 4)
-        elif place % 4 == 3:
+    rates = []
+    for quarter in range(4 * epochs):
+        if isinstance(schedule, Schedule):
+            schedule.advance(quarter / 4)
+        elif quarter % 4 == 3:
             schedule.step()
-        found += [float(g["lr"]) for g in schedule.optimizer.param_groups]
-    return found
+        rates += [float(g["lr"]) for g in schedule.optimizer.param_groups]
+    return rates
 
 
 def _acts(callback: Any) -> bool:
     """Whether a callback bears on training or on which checkpoint is selected; ours else only watch."""
-    own = type(callback).__module__.startswith("atft.")
-    return not own or isinstance(callback, EarlyStopping | ModelCheckpoint | SpikeGuard)
+    ours = type(callback).__module__.startswith("atft.")
+    return not ours or isinstance(callback, EarlyStopping | ModelCheckpoint | SpikeGuard)
 
 
-def _numbers(held: Any) -> dict[str, Any]:
-    """The plain numbers among an object's public attributes."""
-    return {k: v for k, v in vars(held).items() if not k.startswith("_") and isinstance(v, int | float)}
+def _numbers(callback: Any) -> dict[str, Any]:
+    """The plain numbers among its public attributes."""
+    return {k: v for k, v in vars(callback).items() if not k.startswith("_") and isinstance(v, int | float)}
 
 
 def _plan(cli: "RankingCLI") -> list[Any]:

@@ -42,64 +42,55 @@ def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn
     study = with_short_names(study)
     trials = study.get_trials(deepcopy=False)
     ranked = list(importances(study))
-    drawn: list[Drawn] = []
-
-    def add(title: str, note: str, make: Callable[..., Any], **options: Any) -> None:
-        drawn.append(Drawn(title, note, _svg(lambda: make(study, **options))))
-
-    if any(t.state is TrialState.COMPLETE for t in trials):
-        add(
+    shown, best_two = ranked[:MAX_SLICES], ranked[:2]
+    complete = any(t.state is TrialState.COMPLETE for t in trials)
+    reported = any(t.intermediate_values for t in trials)
+    started = any(t.datetime_start for t in trials)
+    figures: list[tuple[object, str, str, Callable[[], Any]]] = [
+        (
+            complete,
             "Optimisation history",
             "Each dot a completed trial, the line the best so far: flat at the end, more trials would add little.",
-            draw.plot_optimization_history,
-            target_name=metric,
-        )
-    if ranked:
-        add(
+            lambda: draw.plot_optimization_history(study, target_name=metric),
+        ),
+        (
+            ranked,
             "Parameter importance",
             "Share of the success that each parameter decides (PED-ANOVA); a handful of trials says little.",
-            draw.plot_param_importances,
-            target_name=metric,
-            params=ranked,
-        )
-        shown = ranked[:MAX_SLICES]
-        add(
+            lambda: draw.plot_param_importances(study, params=ranked, target_name=metric),
+        ),
+        (
+            ranked,
             "Slices",
             "The objective against one parameter at a time; darker dots are later trials.",
-            draw.plot_slice,
-            params=shown,
-            target_name=metric,
-        )
-        add(
+            lambda: draw.plot_slice(study, params=shown, target_name=metric),
+        ),
+        (
+            ranked,
             "Parallel coordinates",
             "Each line a trial, the darker the better: where dark lines meet, a value is good.",
-            draw.plot_parallel_coordinate,
-            params=shown,
-            target_name=metric,
-        )
-    if len(ranked) >= 2:
-        add(
-            f"Contour of the two most important: {ranked[0]}, {ranked[1]}",
+            lambda: draw.plot_parallel_coordinate(study, params=shown, target_name=metric),
+        ),
+        (
+            len(ranked) >= 2,
+            f"Contour of the two most important: {', '.join(best_two)}",
             "Where in their plane the objective is high; only near the dots is it more than interpolation.",
-            draw.plot_contour,
-            params=ranked[:2],
-            target_name=metric,
-        )
-    if any(t.intermediate_values for t in trials):
-        add(
+            lambda: draw.plot_contour(study, params=best_two, target_name=metric),
+        ),
+        (
+            reported,
             "Learning curves and pruning",
             f"The objective by {step}; a line that ends early was pruned.",
-            learning_curves,
-            metric=metric,
-            step=step,
-        )
-    if any(t.datetime_start for t in trials):
-        add(
+            lambda: learning_curves(study, metric, step),
+        ),
+        (
+            started,
             "Timeline",
             "When each trial ran and how it ended: gaps are time without work, short red bars are failures.",
-            draw.plot_timeline,
-        )
-    return drawn
+            lambda: draw.plot_timeline(study),
+        ),
+    ]
+    return [Drawn(title, note, _svg(make)) for possible, title, note, make in figures if possible]
 
 
 def _svg(make: Callable[[], Any]) -> bytes:
