@@ -54,10 +54,7 @@ class DayWeights(nn.Module):
     ) -> None:
         """Learn the newest day, the usual regime and the mean weight from the training days.
 
-        Args:
-            day: indices of the training days on the panel's calendar.
-            regime: the regime columns of those days, NaN where unknown.
-            names: their names, in the order of the columns.
+        ``day`` are indices on the panel's calendar; ``regime`` are the columns of these names, NaN where unknown.
 
         Raises:
             InputError: a column of the exponents is not among ``names``, or does not vary over the training days.

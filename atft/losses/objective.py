@@ -79,12 +79,7 @@ class DayObjective(nn.Module):
         self._transform = target_transform(options.target)
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
-        """Compute the loss of each day of a block.
-
-        Args:
-            forecast: scores ``[days, stocks, horizons]``.
-            batch: the block they were made for; its targets and valid flags are read.
-        """
+        """Compute the loss of each day of a block from its forecast."""
         with torch.autocast(forecast.score.device.type, enabled=False):
             inputs = self._inputs(forecast, batch)
             if self.training:
@@ -190,13 +185,8 @@ def _day_before(x: Tensor) -> Tensor:
 def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
     """Measure each term's share of the loss's gradient at the network's output; shares sum to 1.
 
-    The norm of the weighted term's gradient at the scores (and quantiles) over the sum of all terms' norms. Costs
-    one forward and backward of the terms, none of the network; the running moments stay.
-
-    Args:
-        objective: the objective that trains.
-        forecast: the block's scores and quantiles; their graph is not touched.
-        batch: the block, whose day weights count.
+    The norm of the weighted term's gradient at the scores (and quantiles) over the sum of all terms' norms, day
+    weights included. Costs one forward and backward of the terms, none of the network; the running moments stay.
     """
     score = forecast.score.detach().requires_grad_()
     quantiles = None if forecast.quantiles is None else forecast.quantiles.detach().requires_grad_()

@@ -25,9 +25,8 @@ class BlockMoments(NamedTuple):
 def block_moments(earned: Float[Tensor, "days horizons"], over_ranks: bool = False) -> BlockMoments:
     """Average a block's book returns and their squares over the days that had a book.
 
-    Args:
-        earned: the book's return of each day, a fraction; exactly 0, or not finite, where there was no book.
-        over_ranks: count the blocks of all ranks; each of them must then call at the same block.
+    A return of exactly 0, or one that is not finite, is a day without a book. With ``over_ranks`` the blocks of all
+    ranks count; each of them must then call at the same block.
     """
     known = earned.isfinite() & (earned != 0)
     returns = torch.where(known, earned, 0)
@@ -43,11 +42,7 @@ class RunningMoments(nn.Module):
     """Remember the mean and mean square of the book's return over the days trained on so far; in the checkpoint.
 
     The mean starts from 0 and the mean square from the first block's, so that luck in the first days is not taken
-    for skill.
-
-    Args:
-        horizons: how many are kept side by side.
-        half_life_days: trading days, seen over all ranks, in which a day's part in the moments halves.
+    for skill. A day's part halves in ``half_life_days`` trading days, counted over all ranks.
     """
 
     mean: Tensor

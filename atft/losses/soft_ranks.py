@@ -22,13 +22,8 @@ def soft_ranks(score: PerStock, valid: StockMask, anchors: int, temperature: flo
 
     :math:`R_i = \frac{1}{A}\sum_a \sigma\big((z_i - q_a)/\tau\big)`, in (0, 1), with :math:`z` the day's z-scored
     scores and :math:`q_a` their quantiles at :math:`(a - 1/2)/A`; 0 where invalid. The anchors move with the scores
-    and carry their gradient, so that a common shift has none, as it has for exact ranks.
-
-    Args:
-        score: any unit.
-        valid: stocks to rank.
-        anchors: number of quantiles ``A``.
-        temperature: ``tau``, in standard deviations of the day's scores.
+    and carry their gradient, so that a common shift has none, as it has for exact ranks. ``anchors`` is :math:`A`,
+    ``temperature`` is :math:`\tau`, in standard deviations of the day's scores.
     """
     standard = zscore(score, valid)
     quantiles = _quantiles(standard, valid, anchors)

@@ -97,11 +97,7 @@ def find_term(name: str) -> Term:
 
 
 def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, float]:
-    """All options of a term, defaults filled in: those of its function and those of what is kept for it.
-
-    Args:
-        name: in the table.
-        setting: its weight, or its weight and options by name.
+    """All options of a term, defaults filled in; ``setting`` is its weight, or its weight and options by name.
 
     Raises:
         InputError: the term is unknown, its weight is missing, or an option is unknown or out of range.

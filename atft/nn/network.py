@@ -72,10 +72,7 @@ class ATFTGATFAN(nn.Module):
         self.scaling.set_scaling(median, iqr)
 
     def set_parts(self, **switches: bool) -> None:
-        """Turn parts on or off; the parameters of a part that is off ask for no gradient.
-
-        Args:
-            switches: new state of any of ``variable_selection``, ``fan``, ``encoder``, ``graph``.
+        """Turn any of ``PARTS`` on or off; the parameters of a part that is off ask for no gradient.
 
         Raises:
             InputError: no part of that name.

@@ -139,10 +139,7 @@ def frequency_norm(window: Window, observed: Observed, components: int = 2) -> N
     A fixed DFT as a matrix product: at 112 features and lookback 60 it is 0.8 M multiply-adds a stock-day, 2.5 % of
     the LSTM at hidden size 256.
 
-    Args:
-        window: scaled features.
-        observed: days that count.
-        components: frequencies to take out; one is always left. A third one took signal with it (EXPERIMENTS.md).
+    Of the frequencies one is always left. A third component took signal with it (EXPERIMENTS.md), hence two.
 
     Paper: Ye et al. 2024, "Frequency Adaptive Normalization For Non-stationary Time Series Forecasting".
     """

@@ -26,12 +26,9 @@ class RobustInput(nn.Module):
         self.register_buffer("iqr", torch.ones(n_features))
 
     def set_scaling(self, median: Tensor, iqr: Tensor) -> None:
-        """Set the training days' statistics.
+        """Set the training days' median and 75 % minus 25 % quantile, [features], in each feature's unit.
 
-        Args:
-            median: [features], in each feature's own unit.
-            iqr: [features], 75 % minus 25 % quantile; where it is 0 (a flag that hardly ever changes) the
-                feature is only centred.
+        Where the IQR is 0 (a flag that hardly ever changes) the feature is only centred.
 
         Raises:
             InputError: other sizes than the network's, or a value that is not finite or negative.

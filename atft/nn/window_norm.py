@@ -48,13 +48,7 @@ def normaliser(name: str, n_features: int) -> Normaliser:
 
 
 class WindowNorm(nn.Module):
-    """Add the normalised view to the embedded windows, and give the head the statistics that were taken out.
-
-    Args:
-        name: a key of :data:`MEMBERS`.
-        n_features: features per row.
-        hidden_size: width of the embedded windows.
-    """
+    """Normalise windows by a member of :data:`MEMBERS`, and embed the residual and the removed statistics."""
 
     def __init__(self, name: str, n_features: int, hidden_size: int) -> None:
         super().__init__()
@@ -68,16 +62,9 @@ class WindowNorm(nn.Module):
         scaled: Float[Tensor, "span stocks features"],
         observed: Bool[Tensor, "span stocks"],
     ) -> tuple[Float[Tensor, "history days stocks hidden"], Float[Tensor, "days stocks hidden"]]:
-        """Normalise every window of a block.
+        """Add to the embedded windows the view of their residuals; also return the embedded summaries.
 
-        Args:
-            embedded: the windows as the encoder reads them; ``history`` is the lookback, or fewer days where
-                only the latest are read.
-            scaled: the network's scaled input, 0 where not observed.
-            observed: rows that exist.
-
-        Returns:
-            The embedded windows with the residual's view added, and the embedded summary for the head.
+        ``history`` is the lookback, or fewer days where the encoder reads only the latest.
         """
         days = embedded.shape[1]
         residual, summary = normalise_windows(self.normalise, scaled, observed, days)

@@ -68,14 +68,7 @@ def calibration_sums(
     valid: panels.Valid,
     transform: Callable[[Tensor, Tensor], Tensor],
 ) -> Float[Tensor, "horizons counts"]:
-    """Count the transformed targets at or below each quantile; the last count is that of all.
-
-    Args:
-        quantiles: the network's, ascending, in the unit of the transformed target.
-        target: forward returns.
-        valid: stocks to count.
-        transform: from ``(target, valid)`` to what the quantiles are trained on.
-    """
+    """Count the targets, transformed as for training, at or below each quantile; the last count is that of all."""
     transformed = transform(torch.where(valid, target, 0), valid)
     below = (transformed[:, :, None] <= quantiles) & valid[:, :, None]
     counts = torch.cat((below.sum((0, 3)), valid.sum((0, 2))[:, None]), dim=1)

@@ -20,13 +20,7 @@ Valid = Bool[Tensor, "days horizons stocks"]
 
 
 def grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
-    """Make a figure of ``count`` panels, two in a row, and return it with its axes.
-
-    Args:
-        count: panels, at least one.
-        width: of a panel, inches; a single one is half as wide again.
-        height: of a panel, inches.
-    """
+    """Make a figure of panels of a size in inches, two in a row (a single one is larger); also return its axes."""
     from matplotlib.figure import Figure
 
     columns, rows = min(count, COLUMNS), -(-count // COLUMNS)

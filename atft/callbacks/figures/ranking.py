@@ -68,13 +68,8 @@ def rolling_mean(values: Float[Tensor, " days"], width: int) -> Float[Tensor, " 
 def spread_figure(spread: Float[Tensor, "days horizons"], dates: list[Any], horizons: list[int]) -> Any:
     """Return of the top decile over the bottom one, added up over the days, a panel per horizon.
 
-    Holding periods of ``h`` days overlap: a book that renews ``1/h`` of itself each day earns ``spread / h`` a day.
-
-    Args:
-        spread: top minus bottom decile's return over the horizon, a fraction; NaN for a day that cannot be ranked,
-            which adds nothing.
-        dates: of the days.
-        horizons: trading days ahead.
+    ``spread`` is over the horizon, a fraction; a NaN adds nothing. Holding periods of ``h`` days overlap: a book
+    that renews ``1/h`` of itself each day earns ``spread / h`` a day.
     """
     figure, axes = panels.grid(len(horizons))
     for axis, values, horizon in zip(axes, spread.T, horizons, strict=True):

@@ -21,11 +21,7 @@ EXPLAINED_BLOCKS = 4
 
 
 class ValidationFigures(pl.Callback):
-    """Draw the figures of a validation into TensorBoard.
-
-    ``figures/return_by_decile``, ``rank_ic_by_day``, ``cumulative_spread``, ``distributions`` and, with quantile
-    heads, ``quantile_calibration``; ``network/selection_weights``, ``attention_over_lookback`` and ``graph``. On
-    several devices they are of all days.
+    """Draw the figures of a validation into TensorBoard; on several devices they are of all days.
 
     Args:
         every: epochs between two drawings; 0 draws none.
