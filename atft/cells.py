@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from atft.errors import InputError
 
@@ -47,9 +46,9 @@ def read_codes(column: pa.Array, place: Place) -> pa.Array:
     Raises:
         InputError: another type, an empty code, a number that is not whole, or an unprintable character.
     """
-    codes = _read_texts(column, place)
+    codes = read_names(column, place)
     if codes.null_count:
-        raise place.fault(_first(pc.is_null(codes)), "no code; fill it in or drop the row")
+        raise place.fault(first_true(pc.is_null(codes)), "no code; fill it in or drop the row")
     return codes
 
 
@@ -71,18 +70,19 @@ def read_names(column: pa.Array, place: Place) -> pa.Array:
     Raises:
         InputError: another type, a number that is not whole, or an unprintable character.
     """
-    return _read_texts(column, place)
-
-
-def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
-    """The distinct texts of a column in ascending order, and each row's index among them, -1 for null."""
-    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
-    texts = encoded.dictionary.to_pylist()
-    order = sorted(range(len(texts)), key=texts.__getitem__)
-    index = np.empty(len(texts) + 1, dtype=np.int32)
-    index[order] = np.arange(len(texts))
-    index[-1] = -1  # where a null looks, and an index of -1
-    return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
+    column = _decoded(column)
+    kind = column.type
+    if not (is_text(kind) or any(is_kind(kind) for is_kind in _NUMERIC)):
+        raise InputError(f"{place} must hold text or whole numbers, it is {kind}; cast it")
+    # The distinct values are few and come in the order of their first rows.
+    encoded = column.dictionary_encode()
+    texts = []
+    for i, value in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            texts.append(_text(value, _EXACT.get(kind, 0)))
+        except ValueError as error:
+            raise place.fault(first_true(pc.equal(encoded.indices, i)), str(error)) from error
+    return pa.array(texts, TEXT).take(encoded.indices)
 
 
 def read_numbers(column: pa.Array, place: Place) -> pa.Array:
@@ -120,22 +120,6 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 _NUMERIC = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_null)
-
-
-def _read_texts(column: pa.Array, place: Place) -> pa.Array:
-    column = _decoded(column)
-    kind = column.type
-    if not (is_text(kind) or any(is_kind(kind) for is_kind in _NUMERIC)):
-        raise InputError(f"{place} must hold text or whole numbers, it is {kind}; cast it")
-    # The distinct values are few and come in the order of their first rows.
-    encoded = column.dictionary_encode()
-    texts = []
-    for i, value in enumerate(encoded.dictionary.to_pylist()):
-        try:
-            texts.append(_text(value, _EXACT.get(kind, 0)))
-        except ValueError as error:
-            raise place.fault(_first(pc.equal(encoded.indices, i)), str(error)) from error
-    return pa.array(texts, TEXT).take(encoded.indices)
 
 
 def _text(value: Any, exact: int) -> str | None:
@@ -177,5 +161,6 @@ def _decoded(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _first(mask: pa.Array) -> int:
+def first_true(mask: pa.Array) -> int:
+    """Row of the first true value."""
     return int(np.argmax(mask.to_numpy(zero_copy_only=False)))

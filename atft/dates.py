@@ -13,13 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atft.cells import Place, is_text
+from atft.cells import Place, first_true, is_text
 from atft.errors import InputError
 
 EPOCH = date(1970, 1, 1)
 Days = np.ndarray[tuple[int], np.dtype[np.int32]]
 """Days since 1970-01-01."""
 _FIRST_YEAR = date(1900, 1, 1)
+MAX_OFFSET_CHANGE_MINUTES = 60
+"""Between winter and summer of one exchange."""
 _DAY = 86_400
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _ISO = re.compile(
@@ -43,9 +45,8 @@ class DayReader:
 
     def __init__(self, today: date | None = None) -> None:
         self.last = (today or date.today()) + timedelta(days=366)
-        self._met = False
-        self._first: int | None = None
-        self._low = self._high = 0
+        self._offsets: tuple[int | None, int, int] | None = None
+        """Of the first row, the lowest and the highest, in minutes."""
 
     def read(self, column: pa.Array, place: Place) -> Days:
         """Return the trading day of each row.
@@ -60,7 +61,7 @@ class DayReader:
         if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise InputError(f"{place} must hold dates, it is {kind}; cast it to a date")
         if column.null_count:
-            raise place.fault(_first(column.is_null()), "no date; fill it in or drop the row")
+            raise place.fault(first_true(column.is_null()), "no date; fill it in or drop the row")
         if is_text(kind):
             days = self._from_texts(column, place)
         elif pa.types.is_timestamp(kind):
@@ -77,10 +78,10 @@ class DayReader:
 
     def _from_timestamps(self, column: pa.Array, place: Place) -> np.ndarray:
         kind = column.type
-        ticks_per_day = _DAY * _TICKS[kind.unit]
+        second = _TICKS[kind.unit]
         instants: np.ndarray = column.cast(pa.int64()).to_numpy()
         # Before the zone is asked, which cannot answer for years that do not exist.
-        self._check_years(instants // ticks_per_day, place)
+        self._check_years(instants // (_DAY * second), place)
         local = instants
         if kind.tz is not None:
             try:
@@ -89,45 +90,39 @@ class DayReader:
                 raise InputError(f"{place}: time zone {kind.tz!r} is unknown; write plain dates") from error
         if not len(local):
             return local
-        late = local % ticks_per_day != 0
+        late = local % (_DAY * second) != 0
         if late.any():
             row = int(late.argmax())
             utc = kind.tz is not None and (local == instants).all()
-            second = _TICKS[kind.unit]
             zone = None if kind.tz is None else f"in {kind.tz}"
             raise _time_of_day(
                 int(local[row]) // second, zone, instants // second if utc else None, row, place
             )
-        shift = int(local[0] - instants[0]) // (60 * _TICKS[kind.unit])
+        shift = int(local[0] - instants[0]) // (60 * second)
         self._check_offset(None if kind.tz is None else shift, 0, place)
-        return local // ticks_per_day
+        return local // (_DAY * second)
 
     def _from_texts(self, column: pa.Array, place: Place) -> np.ndarray:
         # The distinct texts are few and come in the order of their first rows.
         encoded = column.dictionary_encode()
-        texts = encoded.dictionary.to_pylist()
-        days: list[int] = []
-        seconds: list[int] = []
-        offsets: list[int | None] = []
-        for i, text in enumerate(texts):
+        parsed: list[tuple[int, int, int | None]] = []
+        for i, text in enumerate(encoded.dictionary.to_pylist()):
             try:
-                day, second, offset = _parsed(text.strip())
+                parsed.append(_parsed(text.strip()))
             except ValueError as error:
-                row = _first(pc.equal(encoded.indices, i))
                 raise place.fault(
-                    row, f"{text[:40]!r} is not an ISO date; write dates like 2015-01-31"
+                    first_true(pc.equal(encoded.indices, i)),
+                    f"{text[:40]!r} is not an ISO date; write dates like 2015-01-31",
                 ) from error
-            days.append(day)
-            seconds.append(second)
-            offsets.append(offset)
-        every, clocks = np.array(days, dtype=np.int64), np.array(seconds, dtype=np.int64)
+        days, clocks, offsets = zip(*parsed, strict=True) if parsed else ((), (), ())
+        every, seconds = np.array(days, dtype=np.int64), np.array(clocks, dtype=np.int64)
         rows: np.ndarray = encoded.indices.to_numpy()
         self._check_years(every[rows], place)
-        if clocks.any():
-            i = int((clocks != 0).argmax())
+        if seconds.any():
+            i = int((seconds != 0).argmax())
             utc = not any(offsets) and offsets[0] is not None
             zone = None if offsets[i] is None else f"at {_offset_text(offsets[i])}"
-            at = every * _DAY + clocks
+            at = every * _DAY + seconds
             raise _time_of_day(int(at[i]), zone, at if utc else None, int(np.argmax(rows == i)), place)
         for offset in dict.fromkeys(offsets):
             self._check_offset(offset, int(np.argmax(rows == offsets.index(offset))), place)
@@ -135,28 +130,24 @@ class DayReader:
         return by_row
 
     def _check_years(self, days: np.ndarray, place: Place) -> None:
-        first, last = (_FIRST_YEAR - EPOCH).days, (self.last - EPOCH).days
-        outside = (days < first) | (days > last)
+        outside = (days < (_FIRST_YEAR - EPOCH).days) | (days > (self.last - EPOCH).days)
         if outside.any():
             row = int(outside.argmax())
-            raise place.fault(
-                row,
-                f"{np.datetime64(int(days[row]), 'D')} is not between {_FIRST_YEAR} and {self.last}; correct it",
-            )
+            day = np.datetime64(int(days[row]), "D")
+            raise place.fault(row, f"{day} is not between {_FIRST_YEAR} and {self.last}; correct it")
 
     def _check_offset(self, offset: int | None, row: int, place: Place) -> None:
         """Compare a row's UTC offset in minutes, None for none, with those of all rows before it."""
         minutes = offset or 0
-        if not self._met:
-            self._met, self._first, self._low, self._high = True, offset, minutes, minutes
-        low, high = min(self._low, minutes), max(self._high, minutes)
-        if (offset is None) != (self._first is None) or high - low > 60:
+        first, low, high = self._offsets or (offset, minutes, minutes)
+        low, high = min(low, minutes), max(high, minutes)
+        if (offset is None) != (first is None) or high - low > MAX_OFFSET_CHANGE_MINUTES:
             raise place.fault(
                 row,
-                f"{_offset_text(offset)}, where the first row has {_offset_text(self._first)}; "
+                f"{_offset_text(offset)}, where the first row has {_offset_text(first)}; "
                 f"write plain dates of one exchange",
             )
-        self._low, self._high = low, high
+        self._offsets = first, low, high
 
 
 def _parsed(text: str) -> tuple[int, int, int | None]:
@@ -184,26 +175,18 @@ def _time_of_day(
 ) -> InputError:
     """The error for a local time, in seconds since 1970, that is not midnight.
 
-    Args:
-        local: the time.
-        zone: how the message names its zone, None for none.
-        instants: all rows' times where the column is stored in UTC, in which a zone is searched.
-        row: of the time.
-        place: of the column.
+    ``zone`` is how the message names its zone; ``instants`` are all rows' times where the column is stored in UTC.
     """
     text = str(np.datetime64(local, "s")).replace("T", " ").removesuffix(":00")
-    if zone is None:
-        return place.fault(
-            row, f"{text} has a time of day and no time zone; write the exchange's plain dates"
-        )
     home = None if instants is None else _midnight_zone(np.unique(instants))
-    if home is None:
-        return place.fault(row, f"{text} {zone} is not midnight; write the exchange's plain dates")
-    return place.fault(
-        row,
-        f"{text} {zone} is midnight in {home}; if that is the exchange's zone, convert the column to it, "
-        f"else write plain dates",
-    )
+    if zone is None:
+        text += " has a time of day and no time zone; write the exchange's plain dates"
+    elif home is None:
+        text += f" {zone} is not midnight; write the exchange's plain dates"
+    else:
+        text += f" {zone} is midnight in {home}; if that is the exchange's zone, convert the column to it, "
+        text += "else write plain dates"
+    return place.fault(row, text)
 
 
 def _midnight_zone(instants: np.ndarray) -> str | None:
@@ -228,7 +211,3 @@ def _offset_text(minutes: int | None) -> str:
         return "no UTC offset"
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
-
-
-def _first(mask: pa.Array) -> int:
-    return int(np.argmax(mask.to_numpy(zero_copy_only=False)))

@@ -46,11 +46,7 @@ MAX_INSERTED = 260
 
 
 def day_rules(chosen: Mapping[str, str], key: str) -> dict[str, str]:
-    """Complete what a config says of each fault of the calendar with the defaults.
-
-    Args:
-        chosen: fault -> what it does.
-        key: the option, for messages.
+    """Complete what an option ``key`` says of each fault of the calendar with the defaults.
 
     Raises:
         InputError: an unknown fault, or something that it cannot do.

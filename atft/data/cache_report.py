@@ -10,11 +10,7 @@ from atft.progress import track
 
 
 def cache_lines(cache: DayCache) -> list[str]:
-    """Say what a cache holds: days, stocks, rows, features, graph, bytes.
-
-    Raises:
-        InputError: it is damaged.
-    """
+    """Say what a cache holds: days, stocks, rows, features, graph, bytes."""
     m = cache.manifest
     ranked = sum(m.universe_rows)
     ways = ", ".join(f"{n} {way}" for way, n in Counter(m.scaling).items())

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from atft.data.checks import InfiniteCells, check_duplicates, measure_features, one_per_day
+from atft.data.checks import InfiniteCells, LabelChecks, check_duplicates, measure_features, one_per_day
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import universe_ranks, universe_zscores
-from atft.data.label_checks import LabelChecks
 from atft.data.manifest import DayFacts, pack_bits
 from atft.data.panel_index import PanelIndex
 from atft.data.panel_stream import day_numbers, whole_days
@@ -68,7 +67,7 @@ class DayEncoder:
         infinite_as_missing: bool,
     ) -> None:
         self.columns, self.index, self.half = columns, index, half
-        self.groups = {
+        groups = {
             "target": columns.targets,
             "delayed_target": columns.delayed_targets,
             "oracle": columns.oracle,
@@ -77,10 +76,10 @@ class DayEncoder:
             "regime": columns.regime,
             "return_1d": (columns.return_1d,) if columns.return_1d else (),
         }
-        every = [*columns.features, *(n for names in self.groups.values() for n in names)]
+        every = [*columns.features, *(n for names in groups.values() for n in names)]
         self.numbers = tuple(dict.fromkeys(every))
         place = {name: i for i, name in enumerate(self.numbers)}
-        self.places = {group: [place[n] for n in names] for group, names in self.groups.items()}
+        self.places = {group: [place[n] for n in names] for group, names in groups.items()}
         self.scaled = {way: np.array([i for i, s in enumerate(scaling) if s == way], int) for way in SCALERS}
         self.stored_scaled = np.array([s != "raw" for s in scaling])
         self.stock_of = {code: i for i, code in enumerate(index.codes)}
@@ -215,16 +214,9 @@ def write_days(
     half: Sequence[bool],
     infinite_as_missing: bool,
 ) -> WrittenDays:
-    """Write ``days.arrow``.
+    """Write ``days.arrow`` into the cache's ``folder``, where temporary files go too.
 
-    Args:
-        folder: the cache's directory; temporary files go there too.
-        files: the panel's files.
-        columns: the role of each column.
-        index: the panel's days and stocks.
-        scaling: ``raw``, ``rank`` or ``zscore``, per feature.
-        half: which features are stored as float16.
-        infinite_as_missing: make infinite cells missing instead of raising.
+    ``scaling`` (``raw``, ``rank`` or ``zscore``) and ``half`` (stored as float16) are per feature.
 
     Raises:
         InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is

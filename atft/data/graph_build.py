@@ -65,13 +65,9 @@ def days_in_window(observed_rows: Sequence[int], refreshes: Indices, window: int
 def build_graph(
     folder: Path, manifest: Manifest, options: GraphOptions, days_written_here: bool
 ) -> FileRecord:
-    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow``.
+    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow`` in ``folder``.
 
-    Args:
-        folder: of ``days.arrow``.
-        manifest: describes it.
-        options: the graph's.
-        days_written_here: this process has just written it, so its checksums need not be read again.
+    ``days_written_here``: this process has just written them, so their checksums need not be read again.
     """
     days = RecordFile(folder, manifest.files["days"], days_written_here)
     writer: RecordWriter | None = None
@@ -91,11 +87,8 @@ def build_graph(
 def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptions) -> pa.RecordBatch:
     """Compute one refresh: neighbours of the universe's stocks, as rows of the cache, and their weights.
 
-    Args:
-        trailing: float32 [up to window, stocks]; one-day returns, the last row is the refresh day.
-        universe: bool [stocks]; that day's.
-        sector: int16 [stocks]; that day's.
-        options: the graph's.
+    ``trailing`` is float32 [up to window, stocks]: one-day returns, the last row is the refresh day's. ``universe``
+    and ``sector`` [stocks] are that day's.
     """
     stocks = len(universe)
     members = np.flatnonzero(universe)

@@ -48,7 +48,7 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
     Args:
         cache: where the days are.
         days: calendar indices of the days that are read.
-        short: those asked for that lack the lookback.
+        short: of those that lack the lookback.
         lookback: days of history that a day reads.
     """
     manifest, lines = cache.manifest, []

@@ -115,13 +115,7 @@ class BlockLoader(DataLoader[DayBatch]):
 
 
 def make_loader(dataset: DayBlocks, sampler: BlockSampler, num_workers: int = 0) -> BlockLoader:
-    """Build the loader of one split.
-
-    Args:
-        dataset: reads a planned block.
-        sampler: plans the epochs.
-        num_workers: processes that read ahead.
-    """
+    """Build the loader of one split, with ``num_workers`` processes that read ahead."""
     workers: dict[str, Any] = {}
     if num_workers:
         workers = {

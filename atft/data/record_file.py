@@ -49,17 +49,15 @@ class RecordWriter:
         # Arrow writes through this object, so that each byte is added to its batch's checksum on its way.
         self._writer = pa.ipc.new_file(pa.PythonFile(self, mode="w"), schema)
 
+    # Arrow calls these three.
     def write(self, data: Any) -> int:
-        """Called by Arrow."""
         self._crc = zlib.crc32(data, self._crc)
         return self._file.write(data)
 
     def flush(self) -> None:
-        """Called by Arrow."""
         self._file.flush()
 
     def close(self) -> None:
-        """Called by Arrow."""
         self._file.close()
 
     def append(self, batch: pa.RecordBatch) -> None:

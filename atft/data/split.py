@@ -103,9 +103,7 @@ def resolve_split(
 def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
     """Stocks that a day must have to count: ``most``, or half of the median day where that is fewer; at least 2.
 
-    Args:
-        stocks: of each day; days without any are no days.
-        most: what ``split.min_stocks`` asks for.
+    ``most`` is ``split.min_stocks``; days without any of the ``stocks`` are no days.
     """
     return max(2, min(most, int(np.median(stocks[stocks > 0])) // 2)) if (stocks > 0).any() else 2
 

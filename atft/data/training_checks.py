@@ -21,10 +21,6 @@ MAX_CONSTANT_SHARE = 0.95
 def check_training_days(cache: DayCache, split: Split) -> None:
     """Check features, exposures, sectors, targets and graph of the training days, and the targets of validation.
 
-    Args:
-        cache: where the days are.
-        split: the days that train and validate, and the stocks that a day's targets must be known for.
-
     Raises:
         InputError: names what the training days do not know, or what cannot rank their stocks.
     """
@@ -68,12 +64,7 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
     """Check that each feature is known on some of the days, and varies between stocks where it is.
 
     A raw feature that the schema also names as market-wide (regime) may be the same for all stocks, but not on
-    all days.
-
-    Args:
-        cache: where the days are.
-        days: calendar indices.
-        where: the days in words, for the message.
+    all days. ``where`` are the days in words, for the message.
 
     Raises:
         InputError: names the features.

@@ -30,11 +30,7 @@ def lost_workers() -> Iterator[None]:
 
 @contextmanager
 def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]:
-    """Kill the workers when the block takes too long.
-
-    Args:
-        workers: those that may be waited for in the block; none where the main process reads.
-        seconds: longest wait.
+    """Kill the workers that the block waits for when it takes longer than ``seconds``.
 
     Raises:
         WorkerLost: it took longer, or one of them died.

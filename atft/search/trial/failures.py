@@ -27,7 +27,6 @@ OF_DATA = (
     "atft.data.checks",
     "atft.data.day_writer",
     "atft.data.graph_build",
-    "atft.data.label_checks",
     "atft.data.manifest",
     "atft.data.panel_index",
     "atft.data.panel_stream",
