@@ -67,7 +67,7 @@ def zscore(x: PerStock, valid: StockMask) -> PerStock:
 def average_ranks(x: PerStock, valid: StockMask) -> PerStock:
     """Rank the valid stocks from 1 (lowest) to n; equal values share the mean of their ranks.
 
-    0 where invalid. A NaN in a valid place keeps a NaN rank. Carries no gradient.
+    0 where invalid. A valid NaN keeps a NaN rank. Carries no gradient.
     """
     first, last = _tie_bounds(x.detach(), valid)
     ranks = ((first + last).to(x.dtype)) / 2 + 1
@@ -136,13 +136,13 @@ def spearman(x: PerStock, y: PerStock, valid: StockMask) -> PerDay:
 
 
 def spread_weights(score: PerStock, valid: StockMask, share: float = 0.1) -> PerStock:
-    """Hold the top ``share`` of the scores long and the bottom ``share`` short, equally weighted.
+    """Weigh the top ``share`` of the scores long and the bottom ``share`` short, equally.
 
     The long side sums to 1, the short side to -1; ``max(1, floor(share * n))`` stocks each. Stocks that tie
-    at the cut share the places left, so the order of rows decides nothing. All 0 where scores are constant.
+    at the cut share the positions left, so the order of rows decides nothing. All 0 where scores are constant.
     """
     if not 0 < share <= 0.5:
-        raise ValueError(f"share must lie in (0, 0.5], got {share}")
+        raise ValueError(f"share must be in (0, 0.5], got {share}")
     count = valid.sum(-1, keepdim=True)
     side = (share * count).long().clamp_min(1)
     first, last = _tie_bounds(score.detach(), valid)
@@ -164,9 +164,9 @@ def decile_spread(score: PerStock, target: PerStock, valid: StockMask, share: fl
 
 
 def hit_rate(score: PerStock, target: PerStock, valid: StockMask) -> PerDay:
-    """Share of the stocks whose score and target lie on the same side of the day's medians.
+    """Share of the stocks whose score and target are on the same side of the day's medians.
 
-    1 is perfect, 0.5 chance, 0 reversed. A stock that lies on a median has no side and is not counted. NaN
+    1 is perfect, 0.5 chance, 0 reversed. A stock on a median has no side and is not counted. NaN
     where nothing is left to count.
     """
     above = torch.where(valid, score - median(score, valid).unsqueeze(-1), 0).sign()
@@ -198,7 +198,7 @@ def _unit_size(centred: PerStock) -> tuple[Tensor, Tensor]:
 
 
 def _sorted(x: PerStock, valid: StockMask) -> tuple[Tensor, Tensor]:
-    """Sort ascending with the invalid places last (torch sorts NaN after everything), and the order taken."""
+    """Sort ascending with the invalid stocks last (torch sorts NaN after everything), and the order taken."""
     values, order = torch.where(valid, x, math.nan).sort(-1)
     return values, order
 
@@ -210,7 +210,7 @@ def _tie_bounds(x: PerStock, valid: StockMask) -> tuple[StockIndex, StockIndex]:
     changes = torch.ones_like(valid)
     changes[..., 1:] = values[..., 1:] != values[..., :-1]
     first = torch.where(changes, position, 0).cummax(-1).values
-    # The group's last place is one before the next group's first: the same scan from the other end.
+    # The group's last position is one before the next group's first: the same scan from the other end.
     ends = torch.ones_like(valid)
     ends[..., :-1] = changes[..., 1:]
     last = torch.where(ends, position, x.shape[-1]).flip(-1).cummin(-1).values.flip(-1)

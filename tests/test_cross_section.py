@@ -217,7 +217,7 @@ def test_degenerate_days_carry_no_gradient_and_no_nan() -> None:
 
 def test_impossible_shares_are_refused() -> None:
     x, valid = torch.randn(4), torch.ones(4, dtype=torch.bool)
-    with pytest.raises(ValueError, match=r"share must lie in \(0, 0.5\]"):
+    with pytest.raises(ValueError, match=r"share must be in \(0, 0.5\]"):
         cs.spread_weights(x, valid, 0.6)
     with pytest.raises(ValueError, match=r"limit must be a share"):
         cs.winsorise(x, valid, 0.5)

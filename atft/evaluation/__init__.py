@@ -1,1 +1,1 @@
-"""From a predictions file to numbers that can be believed; needs no network."""
+"""From a predictions file to figures with standard errors; needs no network."""

@@ -1,8 +1,6 @@
-"""The table that ends a fit: the network between what anybody can do and what nobody can beat.
+"""The table that ends a fit: the network, baselines, the band of random scores, and the oracle where it is known.
 
-Beside the network stand ridge on the last day's features, yesterday's reversal, the band that random scores
-fall into, and the oracle where the market is simulated. Each row is one line of plain text, so that a log can
-be searched for ``network   5d``.
+Each row is one line of plain text, so that a log can be searched for ``network   5d``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """predictions.parquet: one row per day, horizon and stock, the file between training and every report.
 
-Decisions: long rows, because a researcher joins them to anything; sorted by (date, horizon, code), so that a
+Decisions: long rows, which join to any other table; sorted by (date, horizon, code), so that a
 cross-section is contiguous; days whose targets are unknown are rows like any other. Reading one horizon gives
 dense ``[days, stocks]`` arrays: 2,200 days x 4,484 stocks are 39 MB a column.
 """
@@ -28,7 +28,7 @@ OPTIONAL = {
     "traded_value": "float",
 }
 """Columns that evaluation knows; exposures, regimes and quantiles (``q05``) come under their own names."""
-ALIKE = {
+ACCEPTED_TYPES = {
     "string": {"string", "large_string"},
     "float": {"float", "double"},
     "int32": {"int8", "int16", "int32", "int64"},
@@ -113,13 +113,13 @@ def check_predictions(path: str | Path) -> dict[str, str]:
         if name not in types:
             raise InputError(f"{path}: no column {name!r} in this predictions file{nearest(name, types)}")
     for name, kind in (REQUIRED | OPTIONAL).items():
-        if name in types and types[name] not in ALIKE.get(kind, {kind}):
+        if name in types and types[name] not in ACCEPTED_TYPES.get(kind, {kind}):
             raise InputError(f"{path}: column {name!r} must be {kind}, it is {types[name]}")
     return types
 
 
 def prediction_horizons(path: str | Path) -> tuple[int, ...]:
-    """Horizons that a predictions file holds, ascending."""
+    """Horizons of a predictions file, ascending."""
     check_predictions(path)
     return tuple(sorted(_read(path, ["horizon"])["horizon"].unique().to_pylist()))
 

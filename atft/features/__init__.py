@@ -1,1 +1,1 @@
-"""Prices to panel: gates, features, targets, universe. `build_panel` is the door."""
+"""Prices to panel: checks, features, labels, universe; see `build_panel`."""

@@ -1,4 +1,4 @@
-"""What a row of the panel holds: features, labels, exposures, regimes and context, in file order."""
+"""The columns of the panel: features, labels, exposures, regimes and context, in file order."""
 
 from collections.abc import Mapping
 from typing import Any

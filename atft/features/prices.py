@@ -19,7 +19,7 @@ from atft.features.options import FeatureOptions
 from atft.features.price_file import PRICES, price_rows
 
 RANGE_TOLERANCE = 0.02
-"""An open or close this far outside [low, high] says that the row's prices are not on one split basis."""
+"""Of an open or close this far outside [low, high], the row's prices are not on one split basis."""
 
 
 @dataclass(kw_only=True)

@@ -50,7 +50,7 @@ def regime_columns(prices: CheckedPrices) -> dict[str, Float32[np.ndarray, " day
 
 
 def drawdown(returns: Float64[np.ndarray, "days 1"], span: int) -> Float64[np.ndarray, "days 1"]:
-    """How far the level lies below its highest of ``span`` days, 0 at the highest; an unknown return counts as 0.
+    """Log of the level over its highest of ``span`` days, 0 at the highest; an unknown return counts as 0.
 
     The least sum of the latest returns, summed backwards from each day: a running level would carry rounding from
     the data's first day. NaN where fewer than three quarters of the days exist.

@@ -23,7 +23,7 @@ VS_SECTOR = (
 )
 PEERS = ("return_1d", "return_5d", "return_20d")
 MIN_PEERS = 4
-"""A sector with fewer other stocks on a day says less of the stock than the market does."""
+"""With fewer other stocks in its sector on a day, a stock is compared with the market."""
 
 
 def relative_names() -> list[str]:
@@ -57,22 +57,22 @@ def relative_features(
     market = np.zeros(sector.shape, dtype=np.int32)
     for name in dict.fromkeys((*VS_MARKET, *VS_SECTOR, *PEERS)):
         value = base[f"x_{name}"]
-        # What this stock itself adds to the sums, to be taken out of them again.
+        # What this stock adds to the sums: its peers are the others.
         counted = tradable & ~np.isnan(value)
-        own = np.where(counted, value, np.float32(0)).astype(np.float64)
+        itself = np.where(counted, value, np.float32(0)).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             total, n = group_sums(value, tradable, market, 1)
             if name in VS_MARKET:
                 out[f"x_{name}_vs_market"] = (value - total / n).astype(np.float32)
             if name not in VS_SECTOR and name not in PEERS:
                 continue
-            peers = (total - own) / (n - counted)
+            peers = (total - itself) / (n - counted)
             if sectors:
                 total, n = group_sums(value, tradable, sector, sectors)
                 day = np.arange(len(value))[:, None]
                 group = np.maximum(sector, 0)
                 others = n[day, group] - counted
-                near = (total[day, group] - own) / others
+                near = (total[day, group] - itself) / others
                 peers = np.where((sector >= 0) & (others >= MIN_PEERS), near, peers)
             peers[~np.isfinite(peers)] = np.nan
         if name in VS_SECTOR:

@@ -1,7 +1,7 @@
 """The checks that need a memory: frozen prices, jumps, splits and copies, day by day.
 
-One pass over the calendar with a few numbers per stock. What a day's rows are judged by is before that day, so
-nothing that comes later can take a row away: no stock is dropped for a bad price that is yet to come.
+One pass over the calendar with a few numbers per stock. A row is judged by itself and the days before
+it: no stock is dropped for a bad price that is yet to come.
 """
 
 import numpy as np
@@ -77,11 +77,11 @@ def check_rows(grid: PriceGrid, options: FeatureOptions) -> CheckedPrices:
 
 
 def _check(
-    grid: PriceGrid, options: FeatureOptions, check: str, what: str, day: int, found: np.ndarray
+    grid: PriceGrid, options: FeatureOptions, check: str, what: str, day: int, failed: np.ndarray
 ) -> None:
-    if getattr(options, check) == "error" and found.any():
+    if getattr(options, check) == "error" and failed.any():
         raise InputError(
-            f"{grid.path}: {grid.codes[int(found.argmax())]} has {what} on {grid.calendar[day]}; "
+            f"{grid.path}: {grid.codes[int(failed.argmax())]} has {what} on {grid.calendar[day]}; "
             f"correct it or set {check} to exclude or keep"
         )
 

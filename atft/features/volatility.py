@@ -18,7 +18,7 @@ def volatility_features(past: History) -> Iterator[tuple[str, Series]]:
     ``x_parkinson_{k}d``: sqrt(mean log(high/low)^2 / (4 log 2)) (Parkinson 1980). ``x_garman_klass_20d``:
     Garman, Klass 1980. ``x_true_range_{k}d``: mean of the range with yesterday's close in it, over the close.
     ``x_range_1_20``: log of today's range over its mean. ``x_vol_of_vol_60d``: standard deviation over mean
-    of the absolute returns. ``x_close_location_{k}d``: mean place of the close in the day's range, in
+    of the absolute returns. ``x_close_location_{k}d``: mean position of the close in the day's range, in
     [-0.5, 0.5]. ``x_upper_shadow_5d``, ``x_lower_shadow_5d``: mean share of the range above / below the body.
     """
     r = past.return_1d
@@ -52,6 +52,6 @@ def volatility_features(past: History) -> Iterator[tuple[str, Series]]:
     for span, mean in window_means(location, 5, 20).items():
         yield f"x_close_location_{span}d", mean
     body_top, body_bottom = np.maximum(past.open, past.close), np.minimum(past.open, past.close)
-    # An open may lie a shade outside the range (see prices); a shadow is not negative.
+    # An open may be a shade outside the range (see prices); a shadow is not negative.
     yield "x_upper_shadow_5d", window_means(np.maximum(past.high - body_top, 0.0) / high_low, 5)[5]
     yield "x_lower_shadow_5d", window_means(np.maximum(body_bottom - past.low, 0.0) / high_low, 5)[5]

@@ -21,7 +21,7 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     as read. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
     |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change.
     ``x_signed_volume_{k}d``: volume of up days minus that of down days, over all days with a return, in
-    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the place of the close in the day's range, in [-1, 1].
+    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the position of the close in the day's range, in [-1, 1].
     ``x_vwap_distance_{k}d``: log of the close over the volume-weighted mean close.
     """
     volume, r = past.volume, past.return_1d
@@ -48,7 +48,7 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_signed_volume_{span}d", signed[span] / np.where(total > 0, total, np.nan)
     totals = {span: np.where(means[span] > 0, means[span], np.nan) for span in SIDES}
     width = past.high - past.low
-    # A day without a range says nothing of a side.
+    # A day without a range took no side.
     position = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
     for span, flow in window_means(position * volume, *SIDES).items():
         yield f"x_money_flow_{span}d", flow / totals[span]
