@@ -69,9 +69,8 @@ def main() -> None:
         report = build_panel(arguments.prices, arguments.out or Path(folder) / "panel.parquet")
         seconds, cpu = time.perf_counter() - start, time.process_time() - used
     print("\n".join(report.lines()))
-    print(
-        f"{report.rows:,} rows x {len(report.features)} features in {seconds:.1f} s ({cpu:.1f} s of processor)"
-    )
+    rows = int(report.prices.kept.sum())
+    print(f"{rows:,} rows x {len(report.features)} features in {seconds:.1f} s ({cpu:.1f} s of processor)")
     print(f"peak memory {megabytes():,.0f} MB")
     if arguments.polars:
         compare(arguments.prices)

@@ -70,35 +70,27 @@ def feature_names() -> list[str]:
 class PanelReport:
     """What was written and what was left out."""
 
-    out: str
-    rows: int
-    days: int
-    stocks: int
-    universe_rows: int
-    """Rows that may be ranked."""
+    out: Path
+    prices: CheckedPrices
     features: tuple[str, ...]
     """The ``x_*`` columns, in file order."""
-    exclusions: dict[str, int]
-    """Rows left out, per check; a row is counted once, at the first check that it fails."""
-    unknown: dict[str, int]
-    """Prices that were taken as missing in rows that were kept."""
     flat: tuple[str, ...]
     """Features that are the same for all stocks on more than 5 % of the days (a few are tolerated)."""
-    notes: tuple[str, ...] = ()
-    """What was found in the calendar and the series, a line each, by name."""
 
     def lines(self) -> list[str]:
-        """The report as text, a fact a line."""
-        out = [
-            f"{self.out}: {self.rows:,} rows, {self.days:,} days, {self.stocks:,} stocks, "
-            f"{len(self.features)} features; {self.universe_rows:,} rows in the universe"
+        """The report as text, a fact a line. A row is counted once, at the first check that it fails."""
+        prices, kept = self.prices, self.prices.kept
+        lines = [
+            f"{self.out}: {kept.sum():,} rows, {kept.any(axis=1).sum():,} days, {kept.any(axis=0).sum():,} stocks, "
+            f"{len(self.features)} features; {prices.universe.sum():,} rows in the universe"
         ]
-        out += [f"left out, {check}: {count:,} rows" for check, count in self.exclusions.items()]
-        out += self.notes
-        out += [f"taken as missing, {what}: {count:,} rows" for what, count in self.unknown.items()]
+        lines += [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items()]
+        lines += prices.notes
+        for what, values in (("open", prices.open), ("volume", prices.volume), ("high and low", prices.high)):
+            lines.append(f"taken as missing, {what}: {(kept & np.isnan(values)).sum():,} rows")
         if self.flat:
-            out.append(f"the same for all stocks on more than 5 % of days: {', '.join(self.flat)}")
-        return out
+            lines.append(f"the same for all stocks on more than 5 % of days: {', '.join(self.flat)}")
+        return lines
 
 
 def build_panel(
@@ -157,22 +149,7 @@ def build_panel(
         if written is not None:
             written.result()
         flat = variation.flat(path)
-    unknown = {
-        what: int((prices.kept & np.isnan(values)).sum())
-        for what, values in (("open", prices.open), ("volume", prices.volume), ("high and low", prices.high))
-    }
-    return PanelReport(
-        out=str(out),
-        rows=int(prices.kept.sum()),
-        days=int(prices.kept.any(axis=1).sum()),
-        stocks=int(prices.kept.any(axis=0).sum()),
-        universe_rows=int(prices.universe.sum()),
-        features=tuple(names),
-        exclusions=prices.exclusions,
-        unknown=unknown,
-        flat=flat,
-        notes=prices.notes,
-    )
+    return PanelReport(out, prices, tuple(names), flat)
 
 
 def _block_features(

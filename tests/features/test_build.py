@@ -1,6 +1,7 @@
 """Prices to panel, end to end: the file's shape, its labels, its universe, and that it never looks ahead."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from atft.errors import InputError
 from atft.features import variation
 from atft.features.build import PanelReport, build_panel, feature_names
 from atft.features.options import FeatureOptions
+from atft.features.row_checks import check_rows
 from atft.panel import PanelSchema, resolve
+from small_prices import grid_of
 
 OPTIONS = FeatureOptions(min_history_days=60, min_close=0.5, min_traded_value=1e4)
 LABELS = "^target_.*$"
@@ -71,8 +74,8 @@ def test_the_panel_has_the_default_schema(make_prices, tmp_path: Path) -> None:
     assert str(schema.field("date").type) == "date32[day]"
     frame = pl.read_parquet(out)
     assert frame.select("date", "code").equals(frame.select("date", "code").sort("date", "code"))
-    assert report.rows == frame.height
-    assert report.universe_rows == frame["universe"].sum() > 0
+    assert report.prices.kept.sum() == frame.height
+    assert report.prices.universe.sum() == frame["universe"].sum() > 0
     assert report.flat == ()
 
 
@@ -230,7 +233,7 @@ def test_exclusions_are_counted_per_check(make_market, to_frame, tmp_path: Path)
         table[name][200:, 7] /= 50
     to_frame(table).write_parquet(tmp_path / "p.parquet")
     report = build_panel(tmp_path / "p.parquet", tmp_path / "o.parquet", OPTIONS)
-    assert report.exclusions == {
+    assert report.prices.exclusions == {
         "duplicate": 0,
         "non-positive close": 1,
         "not a trading day": 0,
@@ -239,17 +242,25 @@ def test_exclusions_are_counted_per_check(make_market, to_frame, tmp_path: Path)
         "frozen price": 5,
         "return beyond the cap": 1,
     }
-    assert report.rows == 400 * 16 - 7
+    assert report.prices.kept.sum() == 400 * 16 - 7
 
 
 def test_the_report_has_a_line_for_each_check() -> None:
-    report = PanelReport(
-        "p.parquet", 1000, 10, 100, 500, ("x_a",), {"duplicate": 3}, {"open": 7}, ("x_a",), ("one gap",)
-    )
+    grid = grid_of(np.arange(1.0, 6.0)[:, None] * [[10, 11]])
+    grid.open[0, 0] = np.nan
+    options = FeatureOptions(min_history_days=1, min_traded_value=0)
+    prices = check_rows(replace(grid, exclusions={"duplicate": 3}, notes=("one gap",)), options)
+    report = PanelReport(Path("p.parquet"), prices, ("x_a",), ("x_a",))
     assert report.lines() == [
-        "p.parquet: 1,000 rows, 10 days, 100 stocks, 1 features; 500 rows in the universe",
+        "p.parquet: 10 rows, 5 days, 2 stocks, 1 features; 0 rows in the universe",
         "left out, duplicate: 3 rows",
+        "left out, copy of another code: 0 rows",
+        "left out, unadjusted split: 0 rows",
+        "left out, return beyond the cap: 0 rows",
+        "left out, frozen price: 0 rows",
         "one gap",
-        "taken as missing, open: 7 rows",
+        "taken as missing, open: 1 rows",
+        "taken as missing, volume: 0 rows",
+        "taken as missing, high and low: 0 rows",
         "the same for all stocks on more than 5 % of days: x_a",
     ]
