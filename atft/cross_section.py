@@ -121,6 +121,7 @@ def pearson(x: PerStock, y: PerStock, valid: StockMask) -> PerDay:
     Shifting or stretching either does not change it. NaN, without a gradient, with fewer than two valid
     stocks or where either is constant.
     """
+    # Correlation is the cosine between centred vectors, whatever their size.
     left, _ = _unit_size(center(x, valid))
     right, _ = _unit_size(center(y, valid))
     flat = is_constant(x, valid) | is_constant(y, valid)
@@ -146,6 +147,7 @@ def spread_weights(score: PerStock, valid: StockMask, share: float = 0.1) -> Per
     count = valid.sum(-1, keepdim=True)
     side = (share * count).long().clamp_min(1)
     first, last = _tie_bounds(score.detach(), valid)
+    # Stocks that tie share the positions among the top (bottom) ``side`` that their group takes.
     group = last - first + 1
     top = (last - torch.maximum(first, count - side) + 1).clamp_min(0)
     bottom = (torch.minimum(last, side - 1) - first + 1).clamp_min(0)
@@ -207,6 +209,7 @@ def _tie_bounds(x: PerStock, valid: StockMask) -> tuple[StockIndex, StockIndex]:
     """First and last position, from 0, that each stock's group of equal values takes in ascending order."""
     values, order = _sorted(x, valid)
     position = torch.arange(x.shape[-1], device=x.device).expand_as(order)
+    # A group starts where the sorted value changes; each position looks back to the last start.
     changes = torch.ones_like(valid)
     changes[..., 1:] = values[..., 1:] != values[..., :-1]
     first = torch.where(changes, position, 0).cummax(-1).values

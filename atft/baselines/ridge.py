@@ -65,6 +65,7 @@ def fit_ridge(
         InputError: no day has two valid stocks at some horizon.
     """
     middle, width = np.asarray(median, np.float32), np.asarray(iqr, np.float32)
+    # The normal equations are all that is kept of a day.
     gram: NDArray[np.float64] | None = None
     for features, target, valid in days:
         counted = np.asarray(valid, dtype=bool)

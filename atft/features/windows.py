@@ -126,6 +126,7 @@ def window_moments(x: Series, *spans: int) -> dict[int, Moments]:
     out = {}
     for span in spans:
         n, total, square = counts[span], sums[span], squares[span]
+        # Sum of squared deviations; what is left by rounding would be a deviation of a flat window.
         deviations = square - total * total / n
         deviations = np.where(deviations > MIN_VARIANCE_SHARE * square, deviations, 0.0)
         out[span] = Moments(total / n, np.sqrt(deviations / (n - 1)))
