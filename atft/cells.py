@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from atft.errors import InputError
 
@@ -83,6 +84,17 @@ def read_names(column: pa.Array, place: Place) -> pa.Array:
         except ValueError as error:
             raise place.fault(first_true(pc.equal(encoded.indices, i)), str(error)) from error
     return pa.array(texts, TEXT).take(encoded.indices)
+
+
+def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
+    """The distinct texts of a column in ascending order, and each row's index among them, -1 for null."""
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    texts = encoded.dictionary.to_pylist()
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    index = np.empty(len(texts) + 1, dtype=np.int32)
+    index[order] = np.arange(len(texts))
+    index[-1] = -1  # where a null looks, and an index of -1
+    return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
 
 
 def read_numbers(column: pa.Array, place: Place) -> pa.Array:
