@@ -1,12 +1,11 @@
 """Learning-rate schedules over fractional epochs.
 
 Each schedule is one factor of the epoch that multiplies every group's own learning rate, so groups keep their
-ratio. The task calls ``bind`` once with the run's length and ``advance`` after each optimiser step; because
-the rate depends on the epoch alone, a resumed run continues exactly.
+ratio. Because the rate depends on the epoch alone, a resumed run continues exactly.
 """
 
 import math
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LRScheduler
@@ -17,18 +16,26 @@ FIRST_FACTOR = 0.01
 """Where a warm-up starts: at 0 the first step would be wasted."""
 
 
-@runtime_checkable
-class Schedule(Protocol):
-    """What a task asks of a schedule."""
+class Schedule(LRScheduler):
+    """A schedule that the task advances after each optimiser step, not at the end of an epoch."""
 
     def bind(self, max_epochs: int) -> None:
-        """Learn the run's length in epochs, before the first step."""
+        """Learn the run's length in epochs, before the first step; a schedule may not depend on it."""
 
     def advance(self, epoch: float) -> None:
         """Set the learning rates of this point of training: 2.5 is the middle of the third epoch."""
+        self.last_epoch = math.floor(epoch)
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        """Hand the groups their learning rates, as torch's own ``step`` does."""
+        rates = [float(rate) for rate in self.get_lr()]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self._last_lr = [*rates]
 
 
-class WarmupCosine(LRScheduler):
+class WarmupCosine(Schedule):
     r"""Rise linearly over the first epochs, then fall along half a cosine to the end.
 
     Factor :math:`0.01 + 0.99\,e/w` until epoch :math:`w`, then
@@ -67,13 +74,11 @@ class WarmupCosine(LRScheduler):
         """
         if self.epochs is None:
             self.epochs = self._length(max_epochs, "trainer.max_epochs")
-            _set_rates(self)
+            self._set_rates()
 
     def advance(self, epoch: float) -> None:
-        """Set the learning rates of this point of training; see :class:`Schedule`."""
         self.epoch = float(epoch)
-        self.last_epoch = math.floor(epoch)
-        _set_rates(self)
+        super().advance(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Position and rates, without the length: a run that is resumed for longer falls more slowly."""
@@ -108,7 +113,7 @@ class WarmupCosine(LRScheduler):
         return float(epochs)
 
 
-class WarmRestarts(CosineAnnealingWarmRestarts):
+class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
     r"""Fall along half a cosine, again and again, each time from the full rate and ``T_mult`` times as long.
 
     Factor :math:`\eta + (1-\eta)\,(1 + \cos(\pi\,t/T))/2` with :math:`t` epochs since the last restart and
@@ -135,19 +140,14 @@ class WarmRestarts(CosineAnnealingWarmRestarts):
         self.ratio = _checked_ratio("WarmRestarts", eta_min_ratio)
         super().__init__(optimizer, T_0, T_mult, eta_min=0.0)
 
-    def bind(self, max_epochs: int) -> None:
-        """Nothing to learn: the cycles do not depend on the run's length."""
-
     def advance(self, epoch: float) -> None:
-        """Set the learning rates of this point of training; see :class:`Schedule`."""
         # From the first cycle on at each call: the rate is then a function of the epoch alone.
         start, length = 0.0, float(self.T_0)
         while epoch >= start + length:
             start, length = start + length, length * self.T_mult
         self.T_cur = epoch - start  # type: ignore[assignment]
         self.T_i = int(length)
-        self.last_epoch = math.floor(epoch)
-        _set_rates(self)
+        super().advance(epoch)
 
     def get_lr(self) -> list[float]:  # type: ignore[override]
         """Learning rate of each group at this point of its cycle; torch asks once at construction."""
@@ -164,11 +164,3 @@ def _checked_ratio(name: str, ratio: float) -> float:
 def _half_cosine(angle: float, floor: float) -> float:
     """Fall from 1 at 0 to ``floor`` at pi."""
     return floor + (1 - floor) * (1 + math.cos(angle)) / 2
-
-
-def _set_rates(schedule: LRScheduler) -> None:
-    """Hand the groups their learning rates, as torch's own ``step`` does."""
-    rates = [float(rate) for rate in schedule.get_lr()]
-    for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
-    schedule._last_lr = [*rates]
