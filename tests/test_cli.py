@@ -1,4 +1,4 @@
-"""The dispatcher: fast help, one-line refusals, threads known before heavy imports."""
+"""The dispatcher: fast help, one-line errors, threads known before heavy imports."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def test_an_unknown_command_names_the_nearest_one(capsys: pytest.CaptureFixture[
     assert "no command 'fti'; did you mean 'fit'?" in capsys.readouterr().err
 
 
-def test_a_refusal_is_one_line_and_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line_and_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--threads", "none"]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     with pytest.raises(InputError, match="whole number"):
@@ -44,7 +44,7 @@ def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("said", ["0", "-2", "two", "\u00b2", "9" * 5000, "1e3"])
-def test_a_wrong_number_of_threads_is_refused(said: str) -> None:
+def test_a_wrong_number_of_threads_is_an_error(said: str) -> None:
     with pytest.raises(InputError, match="threads must be"):
         wanted_threads([f"--threads={said}"])
 

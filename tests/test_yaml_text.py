@@ -18,11 +18,11 @@ from atft.yaml_text import (
 )
 
 
-def refusal(text: str) -> str:
-    """The line that a text is refused with."""
-    with pytest.raises(InputError) as refused:
+def error_line(text: str) -> str:
+    """The line of the error."""
+    with pytest.raises(InputError) as raised:
         mapping_of(text, "a.yaml")
-    line = str(refused.value)
+    line = str(raised.value)
     assert "\n" not in line and len(line) < 200
     return line
 
@@ -34,7 +34,7 @@ def test_a_number_without_a_dot_is_a_number_and_a_date_stays_a_word(tmp_path: Pa
 
 
 def test_a_key_that_stands_there_twice_is_named_with_its_line() -> None:
-    assert refusal("space:\n  a.b: 1\n  a.b: 2\n") == (
+    assert error_line("space:\n  a.b: 1\n  a.b: 2\n") == (
         "a.yaml line 3: not YAML ('a.b' is given twice); fix it there"
     )
 
@@ -68,29 +68,29 @@ def test_merged_blocks_are_no_repetition() -> None:
         (f"a: *{'x' * 5000}\n", "..."),
     ],
 )
-def test_what_is_no_mapping_of_plain_values_is_refused_in_one_line(text: str, message: str) -> None:
-    assert message in refusal(text)
+def test_what_is_no_mapping_of_plain_values_is_an_error_in_one_line(text: str, message: str) -> None:
+    assert message in error_line(text)
 
 
-def test_a_value_that_contains_itself_is_refused() -> None:
-    assert "line 1: not YAML (&x contains itself)" in refusal("a: &x [1, *x]\n")
-    assert "&top contains itself" in refusal("&top\na: {b: {c: *top}}\n")
+def test_a_value_that_contains_itself_is_an_error() -> None:
+    assert "line 1: not YAML (&x contains itself)" in error_line("a: &x [1, *x]\n")
+    assert "&top contains itself" in error_line("&top\na: {b: {c: *top}}\n")
 
 
 def test_aliases_count_as_what_they_stand_for() -> None:
     bomb = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
     for level in range(1, 30):
         bomb += f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n"
-    assert f"line 5: not YAML (more than {MAX_NODES} values" in refusal(bomb)
+    assert f"line 5: not YAML (more than {MAX_NODES} values" in error_line(bomb)
     assert mapping_of("a: &a [1, 2]\nb: [*a, *a]\n", "a.yaml")["b"] == [[1, 2], [1, 2]]
 
 
 def test_depth_is_bounded_whether_written_or_reached_through_aliases() -> None:
-    assert f"nested deeper than {MAX_DEPTH} levels" in refusal("a: " + "[" * 100_000)
+    assert f"nested deeper than {MAX_DEPTH} levels" in error_line("a: " + "[" * 100_000)
     deepest = "a: " + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert list(mapping_of(deepest, "a.yaml")) == ["a"]
     chain = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 2 * MAX_DEPTH))
-    assert "nested deeper" in refusal(chain)
+    assert "nested deeper" in error_line(chain)
 
 
 def test_size_is_bounded(tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_size_is_bounded(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("#" * (MAX_BYTES + 1))
     with pytest.raises(InputError, match="at most 1048576 bytes"):
         read_mapping(tmp_path / "a.yaml")
-    assert f"more than {MAX_NODES} values" in refusal("a: [" + "1, " * (MAX_NODES + 1) + "1]")
+    assert f"more than {MAX_NODES} values" in error_line("a: [" + "1, " * (MAX_NODES + 1) + "1]")
 
 
-def test_text_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_text_in_another_encoding_is_an_error_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes("n: 1\nname: é\n".encode("latin-1"))
     with pytest.raises(InputError, match=r"a\.yaml line 2: not YAML \(not UTF-8 text\)"):

@@ -38,10 +38,10 @@ def test_the_table_is_kept_as_it_was_printed(tiny_run: Any) -> None:
 
 def test_files_hold_the_numbers_of_the_predictions(tiny_run: Any) -> None:
     wanted = named_metrics(summarise_predictions(tiny_run.directory / "predictions.parquet", "test"), "test")
-    held = read_receipt(tiny_run.directory).metrics
-    assert {n: held[n] for n in wanted} == pytest.approx(wanted)
+    metrics = read_receipt(tiny_run.directory).metrics
+    assert {n: metrics[n] for n in wanted} == pytest.approx(wanted)
     final = json.loads((tiny_run.directory / "metrics.json").read_text())["final"]
-    assert final == held
+    assert final == metrics
     assert {"test/rank_ic", "test/rank_ic_5d", "test/rank_ic_5d_error", "test/sharpe_annual_1d"} <= set(final)
 
 

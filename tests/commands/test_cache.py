@@ -47,8 +47,8 @@ def test_verifying_finds_a_day_that_nobody_has_read_yet(
     config = tiny_config(tmp_path, make_panel())
     assert atft("cache", "--config", config).code == 0
     (days,) = (tmp_path / "cache").glob("*/days.arrow")
-    stat, held = days.stat(), bytearray(days.read_bytes())
-    held[len(held) // 2] ^= 1
-    days.write_bytes(bytes(held))
+    stat, content = days.stat(), bytearray(days.read_bytes())
+    content[len(content) // 2] ^= 1
+    days.write_bytes(bytes(content))
     os.utime(days, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nothing but its bytes tells
     assert "is damaged (checksum differs)" in atft("cache", "--config", config, "--verify").refusal

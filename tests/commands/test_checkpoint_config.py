@@ -25,12 +25,13 @@ LEFT = (
 
 @pytest.fixture
 def edited(tiny_run: Any, tmp_path: Path) -> Any:
-    held = torch.load(tiny_run.directory / "best_model.ckpt", weights_only=True)
+    checkpoint = torch.load(tiny_run.directory / "best_model.ckpt", weights_only=True)
 
     def edit(key: str, value: Any) -> Path:
-        config = set_at(yaml.safe_load(held["atft"]["config"]), key, value)
+        config = set_at(yaml.safe_load(checkpoint["atft"]["config"]), key, value)
         torch.save(
-            {**held, "atft": {**held["atft"], "config": yaml.safe_dump(config)}}, tmp_path / "edited.ckpt"
+            {**checkpoint, "atft": {**checkpoint["atft"], "config": yaml.safe_dump(config)}},
+            tmp_path / "edited.ckpt",
         )
         return tmp_path / "edited.ckpt"
 

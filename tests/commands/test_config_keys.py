@@ -105,11 +105,11 @@ def typo(name: str, rng: random.Random) -> str:
     return rng.choice(changed)
 
 
-def refusal(parser: Any, given: Any) -> str:
-    """The line that keys are refused with."""
-    with pytest.raises(InputError) as refused:
+def error_line(parser: Any, given: Any) -> str:
+    """The line of the error."""
+    with pytest.raises(InputError) as raised:
         read_arguments(parser, given)
-    line = str(refused.value)
+    line = str(raised.value)
     assert "\n" not in line and len(line) < 180, line  # and "atft: error: " before it
     return line
 
@@ -127,7 +127,7 @@ def test_every_mistyped_key_is_an_error_and_nine_in_ten_name_the_right_one(parse
             key = typo(place.key, rng)
             if key in place.siblings:
                 continue
-            line = refusal(parser, place.config(key, next(values)))
+            line = error_line(parser, place.config(key, next(values)))
             assert line.startswith(f"unknown key {place._replace(key=key).path()!r}")
             tried += 1
             right += f"did you mean {place.path()!r}" in line
@@ -142,7 +142,7 @@ def test_every_mistyped_key_of_the_command_line_is_an_error_too(parser: Any) -> 
         key = f"{above}.{typo(last, rng)}".lstrip(".")
         if key in paths:
             continue
-        line = refusal(parser, rng.choice([[f"--{key}={{}}"], [f"--{key}", "3"], [f"--{key}"]]))
+        line = error_line(parser, rng.choice([[f"--{key}={{}}"], [f"--{key}", "3"], [f"--{key}"]]))
         assert line.startswith(f"unknown key {key!r}")
         right += f"did you mean {path!r}" in line
     assert right > 0.9 * len(paths) > 100
@@ -154,11 +154,11 @@ def test_a_file_is_no_section_and_no_class(
     monkeypatch.chdir(tmp_path)
     Path("more.yaml").write_text("class_path: torch.optim.AdamW")
     for given in ({"model": {"optimizer": "more.yaml"}}, ["--model.optimizer", "more.yaml"]):
-        assert refusal(parser, given) == "model.optimizer names a file, 'more.yaml'; write its keys here"
-    line = refusal(parser, ["--trainer.callbacks+", "more.yaml"])
+        assert error_line(parser, given) == "model.optimizer names a file, 'more.yaml'; write its keys here"
+    line = error_line(parser, ["--trainer.callbacks+", "more.yaml"])
     assert line == "trainer.callbacks+ names a file, 'more.yaml'; write its keys here"
     for given in ({"data": {"graph": "more.yaml"}}, ["--data.graph=more.yaml"]):
-        assert refusal(parser, given).startswith("data.graph is a section of keys, got 'more.yaml'")
+        assert error_line(parser, given).startswith("data.graph is a section of keys, got 'more.yaml'")
 
 
 def test_every_section_is_a_mapping(parser: Any) -> None:
@@ -166,7 +166,7 @@ def test_every_section_is_a_mapping(parser: Any) -> None:
     assert len(sections) > 15
     for place in sections:
         for value, said in ((None, "null"), ([1], "a list"), (3, "3"), ("file.yaml", "'file.yaml'")):
-            line = refusal(parser, place.config(place.key, value))
+            line = error_line(parser, place.config(place.key, value))
             assert line.startswith(f"{place.path()} is a section of keys, got {said}; ")
 
 
@@ -192,15 +192,15 @@ def test_every_section_is_a_mapping(parser: Any) -> None:
     ],
 )
 def test_a_key_that_stands_elsewhere_is_named_by_its_full_path(parser: Any, given: Any, meant: str) -> None:
-    assert f"did you mean {meant}" in refusal(parser, given)
+    assert f"did you mean {meant}" in error_line(parser, given)
 
 
 def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) -> None:
-    assert refusal(parser, {"data": {"qqq": {}}}) == (
+    assert error_line(parser, {"data": {"qqq": {}}}) == (
         "unknown key 'data.qqq'; known: cache, graph, loader, panel, predict, split"
     )
-    assert refusal(parser, {"zzz": 1}).endswith(" more)")
-    assert "zzz...zzz" in refusal(parser, {"z" * 5000: 1})
+    assert error_line(parser, {"zzz": 1}).endswith(" more)")
+    assert "zzz...zzz" in error_line(parser, {"z" * 5000: 1})
 
 
 @pytest.mark.parametrize(
@@ -230,11 +230,13 @@ def test_keys_that_the_parser_takes_pass(parser: Any, given: Any) -> None:
 
 
 def test_a_key_that_follows_from_others_says_which(parser: Any) -> None:
-    assert refusal(parser, {"data": {"seed": 3}}) == "data.seed is taken from seed_everything; leave it out"
+    assert (
+        error_line(parser, {"data": {"seed": 3}}) == "data.seed is taken from seed_everything; leave it out"
+    )
 
 
 def test_a_value_is_no_section(parser: Any) -> None:
-    line = refusal(parser, {"model": {"network": {"hidden_size": {}}}})
+    line = error_line(parser, {"model": {"network": {"hidden_size": {}}}})
     assert line == "model.network.hidden_size takes a value, not a section of keys"
 
 
@@ -286,7 +288,7 @@ def test_a_command_ends_with_2_and_one_line(
     ],
 )
 def test_values_that_no_option_takes_are_one_line(parser: Any, given: Any, said: str) -> None:
-    assert refusal(parser, given).startswith(said)
+    assert error_line(parser, given).startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_the_panel_trains_without_another_word(
         (lambda f: f.with_columns(close=pl.lit("high")), "close"),
     ],
 )
-def test_prices_that_cannot_be_used_are_refused_and_leave_nothing(
+def test_prices_that_cannot_be_used_are_errors_and_leave_nothing(
     change: Callable[[pl.DataFrame], pl.DataFrame],
     said: str,
     prices: Path,
@@ -80,7 +80,7 @@ def test_prices_that_cannot_be_used_are_refused_and_leave_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["bad.parquet"]
 
 
-def test_a_missing_file_and_an_unknown_option_are_refused(atft: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_missing_file_and_an_unknown_option_are_errors(atft: Callable[..., Any], tmp_path: Path) -> None:
     out = ["--out", tmp_path / "panel.parquet"]
     assert "nowhere.csv" in atft("features", "--prices", "nowhere.csv", *out).refusal
     assert "unknown key 'min_clos'" in atft("features", "--prices", "a.csv", *out, "--min_clos", "2").refusal

@@ -62,7 +62,7 @@ def small_parser() -> ArgumentParser:
     return parser
 
 
-def test_sections_options_and_linked_keys_are_told_apart() -> None:
+def test_sections_options_and_linked_keys_are_distinguished() -> None:
     tree = tree_of(small_parser())
     assert set(tree) == {"outer", "flag"} and tree["flag"] == Option(bool)
     assert tree["outer"]["inner"] == {"width": Option(int)}

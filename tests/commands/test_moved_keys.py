@@ -92,9 +92,9 @@ def test_a_sweeps_file_is_answered_alike(changes: dict[str, Any], line: str, tmp
     space = {"model.network.dropout": {"type": "float", "low": 0.1, "high": 0.5}}
     path = tmp_path / "sweep.yaml"
     path.write_text(yaml.safe_dump({"study": "s", "base": "base.yaml", "space": space, **changes}))
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as raised:
         read_sweep(path)
-    assert line in str(refused.value)
+    assert line in str(raised.value)
 
 
 def test_a_checkpoint_is_read_where_its_removed_keys_have_the_value_of_today(

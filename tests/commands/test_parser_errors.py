@@ -47,9 +47,9 @@ def small_parser() -> ArgumentParser:
 )
 def test_a_value_of_another_type_is_named_with_its_key(given: dict[str, Any], line: str) -> None:
     parser = small_parser()
-    with pytest.raises(InputError) as refused, parser_errors("fit", tree_of(parser)):
+    with pytest.raises(InputError) as raised, parser_errors("fit", tree_of(parser)):
         parser.parse_object(given)
-    assert str(refused.value).startswith(line) and len(str(refused.value)) < MAX_LINE
+    assert str(raised.value).startswith(line) and len(str(raised.value)) < MAX_LINE
 
 
 def test_a_message_of_another_kind_is_cut_in_the_middle() -> None:

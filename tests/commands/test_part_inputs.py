@@ -47,9 +47,9 @@ def phases(*switches: dict[str, bool]) -> list[dict[str, Any]]:
 def test_graph_attention_without_a_graph_is_an_error(
     built: Any, changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as raised:
         built({"data.graph": None, **changes})
-    assert str(refused.value) == ON + "write data.graph: {k: 20}, or set model.network.graph: false"
+    assert str(raised.value) == ON + "write data.graph: {k: 20}, or set model.network.graph: false"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,9 +97,9 @@ def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> No
     ],
 )
 def test_what_trains_without_its_input_is_an_error(built: Any, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as raised:
         built(changes)
-    assert said in str(refused.value) and len(str(refused.value)) < 187
+    assert said in str(raised.value) and len(str(raised.value)) < 187
 
 
 def test_what_has_its_input_is_built(built: Any) -> None:

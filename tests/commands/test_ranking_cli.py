@@ -64,7 +64,7 @@ def test_commands_that_do_not_train_neither_log_nor_select(parsed: Callable[...,
 
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "..", "", "x" * 81, "a b"])
-def test_a_name_that_is_no_folder_of_the_root_is_refused(
+def test_a_name_that_is_no_folder_of_the_root_is_an_error(
     parsed: Callable[..., RankingCLI], name: str
 ) -> None:
     with pytest.raises(InputError, match="name must be"):

@@ -48,8 +48,8 @@ def epochs_of(run: Path) -> list[int]:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    held: dict[str, torch.Tensor] = torch.load(run / "last.ckpt")["state_dict"]
-    return held
+    state: dict[str, torch.Tensor] = torch.load(run / "last.ckpt")["state_dict"]
+    return state
 
 
 def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_concluded_by_a_resume(

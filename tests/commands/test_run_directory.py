@@ -34,7 +34,7 @@ def test_processes_that_want_the_same_version_each_get_their_own(tmp_path: Path)
     assert len(set(made)) == len(made) == 30
 
 
-def test_a_place_that_refuses_a_directory_is_named_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_where_no_directory_can_be_made_is_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     with pytest.raises(InputError, match="run/version_0: cannot write there"):
         make_version(tmp_path / "run" / "version_0")

@@ -26,7 +26,7 @@ def test_the_written_market_trains_as_any_panel_does(
     assert atft("fit", "--config", tiny_config(tmp_path, out), *dates).code == 0
 
 
-def test_options_out_of_range_and_unknown_ones_are_refused(atft: Callable[..., Any], tmp_path: Path) -> None:
+def test_options_out_of_range_and_unknown_ones_are_errors(atft: Callable[..., Any], tmp_path: Path) -> None:
     out = ["--out", tmp_path / "m.parquet"]
     assert "did you mean 'stocks'" in atft("simulate", *out, "--stoks", "3").refusal
     assert "stocks" in atft("simulate", *out, "--stocks", "-3").refusal
@@ -34,7 +34,7 @@ def test_options_out_of_range_and_unknown_ones_are_refused(atft: Callable[..., A
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_refuses_files_is_named(atft: Callable[..., Any]) -> None:
+def test_a_folder_where_no_file_can_be_written_is_named(atft: Callable[..., Any]) -> None:
     assert (
         __file__
         in atft("simulate", "--out", f"{__file__}/m.parquet", "--stocks", "20", "--days", "120").refusal

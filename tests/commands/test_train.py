@@ -151,7 +151,9 @@ def test_two_processes_train_like_one(
     assert receipts[0].steps == receipts[1].steps
     # Every value has the same place on the axis; the gradient of one process is in more blocks.
     events = [EventAccumulator(str(run)).Reload() for run in (one, other)]
-    axes = [{tag: [e.step for e in held.Scalars(tag)] for tag in held.Tags()["scalars"]} for held in events]
+    axes = [
+        {tag: [e.step for e in event.Scalars(tag)] for tag in event.Tags()["scalars"]} for event in events
+    ]
     assert axes[0] == axes[1] and axes[0]["val/rank_ic"][-1] == receipts[0].steps
     weights = [torch.load(run / "last.ckpt")["state_dict"] for run in (one, other)]
     # Two ranks move the moments (of the sharpe term, off here) by two blocks at once: of the same days.

@@ -58,9 +58,9 @@ DEFAULTS = {
 def test_an_option_that_the_task_does_not_serve_names_the_key_that_does(
     key: str, value: Any, said: str
 ) -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as raised:
         check_trainer_options({**DEFAULTS, key: value})
-    line = str(refused.value)
+    line = str(raised.value)
     assert line.startswith(f"trainer.{key} ") and said in line and len(line) < 187
 
 

@@ -23,19 +23,19 @@ def step(optimizer: torch.optim.Optimizer, *trained: torch.nn.Parameter) -> None
 
 
 def test_a_part_that_asks_for_no_gradient_has_no_group() -> None:
-    held = parts()
-    held["graph"][0].requires_grad_(False)
-    assert [g["name"] for g in named_groups(held)] == ["heads"]
+    groups = parts()
+    groups["graph"][0].requires_grad_(False)
+    assert [g["name"] for g in named_groups(groups)] == ["heads"]
 
 
 def test_a_factor_multiplies_the_schedules_rate_and_never_enters_it() -> None:
-    held = parts()
-    optimizer = torch.optim.SGD(named_groups(held), lr=0.1)
+    groups = parts()
+    optimizer = torch.optim.SGD(named_groups(groups), lr=0.1)
     schedule = StepLR(optimizer, 1, gamma=0.5)  # computes its next rate from the present one
     set_factors(optimizer, {"graph": 0.1})
-    step(optimizer, *(p for part in held.values() for p in part))
-    assert float(held["graph"][0].detach()[0]) == pytest.approx(1 - 0.01)
-    assert float(held["heads"][0].detach()[0]) == pytest.approx(1 - 0.1)
+    step(optimizer, *(p for part in groups.values() for p in part))
+    assert float(groups["graph"][0].detach()[0]) == pytest.approx(1 - 0.01)
+    assert float(groups["heads"][0].detach()[0]) == pytest.approx(1 - 0.1)
     schedule.step()
     assert [g["lr"] for g in optimizer.param_groups] == [0.05, 0.05]
 
@@ -49,13 +49,13 @@ def test_the_rates_are_back_when_a_step_fails() -> None:
 
 
 def test_the_largest_rate_is_that_of_a_part_that_trains() -> None:
-    held = parts()
-    optimizer = torch.optim.SGD(named_groups(held), lr=0.1)
+    groups = parts()
+    optimizer = torch.optim.SGD(named_groups(groups), lr=0.1)
     set_factors(optimizer, {"graph": 2.0, "heads": 0.5})
     assert largest_rate(optimizer) == pytest.approx(0.2)
-    held["graph"][0].requires_grad_(False)
+    groups["graph"][0].requires_grad_(False)
     assert largest_rate(optimizer) == pytest.approx(0.05)
-    held["heads"][0].requires_grad_(False)
+    groups["heads"][0].requires_grad_(False)
     assert largest_rate(optimizer) == 0
 
 
@@ -65,9 +65,9 @@ def test_the_largest_rate_is_that_of_a_part_that_trains() -> None:
     ids=["AdamW", "AdaBelief"],
 )
 def test_a_frozen_part_is_not_even_decayed_and_keeps_its_moments(kind: Any, options: Any) -> None:
-    held = parts()
-    graph, heads = held["graph"][0], held["heads"][0]
-    optimizer = kind(named_groups(held), lr=0.1, **options)
+    groups = parts()
+    graph, heads = groups["graph"][0], groups["heads"][0]
+    optimizer = kind(named_groups(groups), lr=0.1, **options)
     step(optimizer, graph, heads)
     before, moments = (
         graph.detach().clone(),

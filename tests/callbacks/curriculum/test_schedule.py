@@ -254,9 +254,9 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
 ) -> None:
     _, run, _ = phased
     best = run / "best_model.ckpt"
-    held = torch.load(best)
-    assert held["epoch"] == 0
-    assert held["atft"]["parts"] == {
+    checkpoint = torch.load(best)
+    assert checkpoint["epoch"] == 0
+    assert checkpoint["atft"]["parts"] == {
         "variable_selection": True,
         "fan": False,
         "encoder": True,
@@ -271,8 +271,8 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
 
     assert validated(best) == pytest.approx(measured, abs=1e-4)
     # The control: without its switches the same weights are another model.
-    held["atft"]["parts"] = held["atft"]["parts_asked"]
-    torch.save(held, tmp_path / "forgetful.ckpt")
+    checkpoint["atft"]["parts"] = checkpoint["atft"]["parts_asked"]
+    torch.save(checkpoint, tmp_path / "forgetful.ckpt")
     assert abs(validated(tmp_path / "forgetful.ckpt") - measured) > 1e-3
     again = tmp_path / "again.parquet"
     assert atft("predict", "--ckpt_path", best, "--out", again).code == 0
