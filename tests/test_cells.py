@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.cells import Place, check_codes, read_codes, read_flags, read_names, read_numbers
+from atft.cells import Place, check_codes, read_codes, read_flags, read_names, read_numbers, sorted_texts
 from atft.errors import InputError
 
 PLACE = Place(Path("p.parquet"), "c")
@@ -124,3 +124,11 @@ def test_a_code_of_its_own_for_each_row_raises_before_a_grid_is_made() -> None:
     check_codes(PLACE.file, codes=2, days=1_000, rows=2)
     with pytest.raises(InputError, match=r"p\.parquet: 1,000,000 codes in 1,000,000 rows on 1,000 days"):
         check_codes(PLACE.file, codes=1_000_000, days=1_000, rows=1_000_000)
+
+
+def test_texts_are_numbered_in_ascending_order_across_chunks_and_null_is_minus_one() -> None:
+    column = pa.chunked_array([["b", None, "a"], ["c", "a"]])
+    for stored in (column, column.dictionary_encode()):
+        texts, index = sorted_texts(stored)
+        assert texts == ["a", "b", "c"]
+        assert index.tolist() == [1, -1, 0, 2, 0]
