@@ -220,8 +220,8 @@ def panel_files(path: str | Path) -> list[Path]:
         anchor = Path(Path(text).anchor or ".")
         files = sorted(anchor.glob(str(Path(text).relative_to(anchor)) if Path(text).anchor else text))
     else:
-        given = Path(text)
-        files = sorted(given.glob("*.parquet")) if given.is_dir() else [given] if given.is_file() else []
+        folder = Path(text)
+        files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder] if folder.is_file() else []
     if not files:
         raise InputError(f"panel {text}: no Parquet file there; give a file, a folder or a glob")
     return files
@@ -262,6 +262,6 @@ def footer_names(path: str | Path) -> tuple[str, ...]:
 def day_index(calendar: Sequence[date], day: date, side: str) -> int:
     """Index on the calendar of the first day >= ``day`` (side "from") or the last day <= ``day`` ("to").
 
-    May be ``len(calendar)`` or -1 when nothing lies there.
+    ``len(calendar)`` or -1 where there is none.
     """
     return bisect_left(calendar, day) if side == "from" else bisect_right(calendar, day) - 1

@@ -65,16 +65,16 @@ def stream_columns(
     Raises:
         InputError: a page cannot be read, or the columns end before the footer's number of rows.
     """
-    batches, seen = file.iter_batches(batch_size=rows, columns=list(names)), 0
+    batches, rows_read = file.iter_batches(batch_size=rows, columns=list(names)), 0
     while True:
         with readable(path):
             batch = next(batches, None)
         if batch is None:
             break
-        seen += len(batch)
+        rows_read += len(batch)
         yield batch.select(list(names))
-    if seen != file.metadata.num_rows:
-        raise InputError(f"{path}: damaged, {seen:,} of {file.metadata.num_rows:,} rows; write it again")
+    if rows_read != file.metadata.num_rows:
+        raise InputError(f"{path}: damaged, {rows_read:,} of {file.metadata.num_rows:,} rows; write it again")
 
 
 @contextmanager

@@ -126,9 +126,9 @@ def find_trading_days(
     for fault, which, what, numbers in faults:
         if not which.any():
             continue
-        found = np.flatnonzero(which)
-        text = f"{what}: {len(found):,}, the first " + ", ".join(
-            f"{dates[i]} ({numbers[i]})" for i in found[:3]
+        days = np.flatnonzero(which)
+        text = f"{what}: {len(days):,}, the first " + ", ".join(
+            f"{dates[i]} ({numbers[i]})" for i in days[:3]
         )
         if rules[fault] == "error":
             raise InputError(

@@ -37,8 +37,9 @@ def write_panel(path: Path, days: int, stocks: int, listed: int, features: int) 
             "sector": pa.array([f"s{i % 33}" for i in range(first, first + stocks)]),
             "universe": pa.array(rng.random(stocks) < 0.98),
         }
-        for name in [*names, *labels, "exposure_size", "return_1d"]:
-            columns[name] = pa.array(rng.standard_normal(stocks, dtype=np.float32))
+        for name in [*names, "exposure_size", *labels, "return_1d"]:
+            size = np.float32(0.02 if name in labels or name == "return_1d" else 1.0)
+            columns[name] = pa.array(size * rng.standard_normal(stocks, dtype=np.float32))
         columns["regime_volatility"] = pa.array(np.full(stocks, rng.random(), dtype=np.float32))
         table = pa.table(columns)
         writer = writer or pq.ParquetWriter(

@@ -7,7 +7,7 @@ depends on the days that train: see `atft.data.training_checks`.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
@@ -55,37 +55,6 @@ def measure_features(
     return known, varies & known
 
 
-class InfiniteCells:
-    """Raises for infinite cells, or counts them and makes them missing.
-
-    Args:
-        names: the number columns.
-        as_missing: do not raise.
-    """
-
-    def __init__(self, names: Sequence[str], as_missing: bool) -> None:
-        self.names, self.as_missing = tuple(names), as_missing
-        self.counts: dict[str, int] = {}
-
-    def handle(self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]) -> None:
-        """Look at some rows; ``days`` are days since 1970, for the message. Changes ``numbers`` in place.
-
-        Raises:
-            InputError: a cell is infinite, and that is an error.
-        """
-        infinite = np.isinf(numbers)
-        for i in np.flatnonzero(infinite.any(axis=1)):
-            name, cells = self.names[i], infinite[i]
-            if not self.as_missing:
-                day = EPOCH + timedelta(days=int(days[cells.argmax()]))
-                raise InputError(
-                    f"column {name!r} is infinite on {day} ({int(cells.sum())} cells near there); "
-                    f"correct it, or set data.cache.infinite_as_missing to true"
-                )
-            self.counts[name] = self.counts.get(name, 0) + int(cells.sum())
-            numbers[i, cells] = np.nan
-
-
 def check_duplicates(
     days: Int32[np.ndarray, " rows"], local: Int32[np.ndarray, " rows"], codes: Sequence[str]
 ) -> None:
@@ -125,17 +94,23 @@ def one_per_day(
     return tuple(None if np.isnan(a) else float(a) for a in low)
 
 
-class LabelChecks:
-    """Checks the labels of a stream of rows.
+class RowChecks:
+    """Checks the numbers of a stream of rows, all of one panel.
 
     Args:
         columns: the role of each column.
-        numbers: names of the columns that `check_rows` is given, features first.
+        numbers: names of the columns that `check_rows` reads, features first.
+        infinite_as_missing: count infinite cells and make them NaN instead of raising.
     """
 
-    def __init__(self, columns: PanelColumns, numbers: Sequence[str]) -> None:
-        self.features = columns.features
+    def __init__(
+        self, columns: PanelColumns, numbers: Sequence[str], infinite_as_missing: bool = False
+    ) -> None:
+        self.features, self.numbers = columns.features, tuple(numbers)
         self.labels = (*columns.targets, *columns.delayed_targets)
+        self.infinite_as_missing = infinite_as_missing
+        self.infinite: dict[str, int] = {}
+        """Infinite cells that were made missing, per column."""
         self._places = [numbers.index(name) for name in self.labels]
         # (feature, label) -> rows on which the two had one order; a pair leaves at the first batch that differs.
         self._copies = dict.fromkeys(((f, i) for f in range(len(self.features)) for i in self._places), 0)
@@ -143,20 +118,31 @@ class LabelChecks:
     def check_rows(
         self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]
     ) -> None:
-        """Check some rows; ``days`` are days since 1970, for the message.
+        """Check some rows; ``days`` are days since 1970, for the message. Changes ``numbers`` in place.
 
         Raises:
-            InputError: a label is no forward return.
+            InputError: a cell is infinite, or a label is no forward return.
         """
+        infinite = np.isinf(numbers)
+        for i in np.flatnonzero(infinite.any(axis=1)):
+            name, cells = self.numbers[i], infinite[i]
+            if not self.infinite_as_missing:
+                raise InputError(
+                    f"column {name!r} is infinite on {_day(days, cells)} ({int(cells.sum())} cells near there); "
+                    f"correct it, or set data.cache.infinite_as_missing to true"
+                )
+            self.infinite[name] = self.infinite.get(name, 0) + int(cells.sum())
+            numbers[i, cells] = np.nan
         for name, values in zip(self.labels, numbers[self._places], strict=True):
             absurd = (values < MIN_RETURN) | (values > MAX_RETURN)
             if absurd.any():
-                row = int(absurd.argmax())
                 raise InputError(
-                    f"column {name!r} is {values[row]:g} on {EPOCH + timedelta(days=int(days[row]))}; a forward "
-                    f"return is a fraction such as 0.01: correct it, or make it null"
+                    f"column {name!r} is {values[absurd][0]:g} on {_day(days, absurd)}; a forward return is a "
+                    f"fraction such as 0.01: correct it, or make it null"
                 )
-        sample = numbers[:, :: max(1, len(days) // SAMPLED_ROWS)]
+        self._compare_orders(numbers[:, :: max(1, len(days) // SAMPLED_ROWS)])
+
+    def _compare_orders(self, sample: Float32[np.ndarray, "columns rows"]) -> None:
         for feature, label in list(self._copies):
             both = ~np.isnan(sample[feature]) & ~np.isnan(sample[label])
             known = int(both.sum())
@@ -176,11 +162,15 @@ class LabelChecks:
         """
         for (feature, label), known in self._copies.items():
             if known >= MIN_ROWS:
-                name = self.labels[self._places.index(label)]
                 raise InputError(
-                    f"{where}: feature {self.features[feature]!r} ranks stocks exactly as {name!r} does, so it "
-                    f"knows the future; add it to data.panel.schema.exclude"
+                    f"{where}: feature {self.features[feature]!r} ranks stocks exactly as {self.numbers[label]!r} "
+                    f"does, so it knows the future; add it to data.panel.schema.exclude"
                 )
+
+
+def _day(days: Int32[np.ndarray, " rows"], rows: Bool[np.ndarray, " rows"]) -> date:
+    """Date of the first of some rows."""
+    return EPOCH + timedelta(days=int(days[rows.argmax()]))
 
 
 def _order(values: np.ndarray) -> np.ndarray:

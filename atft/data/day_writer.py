@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from atft.data.checks import InfiniteCells, LabelChecks, check_duplicates, measure_features, one_per_day
+from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import universe_ranks, universe_zscores
 from atft.data.manifest import DayFacts, pack_bits
@@ -84,8 +84,7 @@ class DayEncoder:
         self.stored_scaled = np.array([s != "raw" for s in scaling])
         self.stock_of = {code: i for i, code in enumerate(index.codes)}
         self.sector_of: dict[str, int] = {}
-        self.infinite = InfiniteCells(self.numbers, infinite_as_missing)
-        self.labels = LabelChecks(columns, self.numbers)
+        self.checks = RowChecks(columns, self.numbers, infinite_as_missing)
         self.unknown = self._across_gaps()
 
     def _across_gaps(self) -> list[tuple[int, Array]]:
@@ -124,8 +123,7 @@ class DayEncoder:
         numbers = np.empty((len(self.numbers), len(days)), dtype=np.float32)
         for i, name in enumerate(self.numbers):
             numbers[i] = batch.column(name).to_numpy(zero_copy_only=False)
-        self.infinite.handle(numbers, days)
-        self.labels.check_rows(numbers, days)
+        self.checks.check_rows(numbers, days)
         universe = stock >= 0
         if self.columns.universe:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
@@ -232,8 +230,8 @@ def write_days(
         writer.append(record)
         facts.append(day_facts)
     assert writer is not None, "an index without a day raises"
-    encoder.labels.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
-    return WrittenDays(writer.finish(), facts, tuple(encoder.sector_of), encoder.infinite.counts)
+    encoder.checks.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
+    return WrittenDays(writer.finish(), facts, tuple(encoder.sector_of), encoder.checks.infinite)
 
 
 def _days(encoder: DayEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[Day]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from atft.data.checks import LabelChecks, measure_features, one_per_day
+from atft.data.checks import RowChecks, measure_features, one_per_day
 from atft.errors import InputError
 from atft.panel import PanelSchema, resolve
 
@@ -59,7 +59,7 @@ def rows(count: int = 300, seed: int = 0) -> np.ndarray:
 
 
 def check(*batches: np.ndarray) -> None:
-    checks = LabelChecks(COLUMNS, NUMBERS)
+    checks = RowChecks(COLUMNS, NUMBERS)
     for numbers in batches:
         checks.check_rows(numbers, np.arange(16_436, 16_436 + numbers.shape[1], dtype=np.int32))
     checks.check_copies("p.parquet")
