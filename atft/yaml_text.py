@@ -32,9 +32,8 @@ class BoundedLoader(yaml.SafeLoader):
         super().__init__(text)
         self._nodes = 0  # composed so far, aliases counted as what they stand for
         self._depth = self._deepest = 0
-        self._anchors: dict[
-            str, tuple[int, int] | None
-        ] = {}  # name -> nodes and levels; None while it is open
+        # Name -> nodes and levels; None while it is open.
+        self._anchors: dict[str, tuple[int, int] | None] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose the next value and what is inside it, or raise at the first value out of bounds."""
@@ -112,11 +111,7 @@ def load(text: str) -> Any:
 
 
 def mapping_of(text: str, where: str) -> dict[str, Any]:
-    """The mapping that YAML text stands for.
-
-    Args:
-        text: the YAML.
-        where: where it comes from, for messages.
+    """The mapping that YAML text stands for; ``where`` it comes from opens a message.
 
     Raises:
         InputError: no YAML or out of bounds (the message names the line), or no mapping.

@@ -18,35 +18,32 @@ from atft.errors import InputError
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
-EXAMPLES = {
-    "model.optimizer": "torch.optim.AdamW",
-    "model.scheduler": "atft.optim.schedules.WarmupCosine",
-    "trainer.callbacks": "atft.callbacks.late_average.LateAverage",
-    "trainer.logger": "lightning.pytorch.loggers.CSVLogger",
-    "trainer.profiler": "lightning.pytorch.profilers.SimpleProfiler",
-    "trainer.strategy": "lightning.pytorch.strategies.DDPStrategy",
-    "trainer.accelerator": "lightning.pytorch.accelerators.CPUAccelerator",
-    "trainer.plugins": "lightning.pytorch.plugins.precision.MixedPrecision",
-}
-"""Keys that take a class, each with a class that it takes."""
-
-
-BASES: dict[str, tuple[str, ...]] = {
-    "model.optimizer": ("torch.optim.Optimizer",),
-    "model.scheduler": ("torch.optim.lr_scheduler.LRScheduler",),
-    "trainer.callbacks": ("lightning.pytorch.Callback",),
-    "trainer.logger": ("lightning.pytorch.loggers.Logger",),
-    "trainer.profiler": ("lightning.pytorch.profilers.Profiler",),
-    "trainer.strategy": ("lightning.pytorch.strategies.Strategy",),
-    "trainer.accelerator": ("lightning.pytorch.accelerators.Accelerator",),
+CLASSES: dict[str, tuple[str, ...]] = {
+    "model.optimizer": ("torch.optim.AdamW", "torch.optim.Optimizer"),
+    "model.scheduler": ("atft.optim.schedules.WarmupCosine", "torch.optim.lr_scheduler.LRScheduler"),
+    "trainer.callbacks": ("atft.callbacks.late_average.LateAverage", "lightning.pytorch.Callback"),
+    "trainer.logger": ("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.Logger"),
+    "trainer.profiler": (
+        "lightning.pytorch.profilers.SimpleProfiler",
+        "lightning.pytorch.profilers.Profiler",
+    ),
+    "trainer.strategy": (
+        "lightning.pytorch.strategies.DDPStrategy",
+        "lightning.pytorch.strategies.Strategy",
+    ),
+    "trainer.accelerator": (
+        "lightning.pytorch.accelerators.CPUAccelerator",
+        "lightning.pytorch.accelerators.Accelerator",
+    ),
     "trainer.plugins": (
+        "lightning.pytorch.plugins.precision.MixedPrecision",
         "lightning.pytorch.plugins.Precision",
         "lightning.pytorch.plugins.LayerSync",
         "lightning.fabric.plugins.CheckpointIO",
         "lightning.fabric.plugins.ClusterEnvironment",
     ),
 }
-"""The same keys, each with the classes that it takes; what is derived from them counts."""
+"""Keys that take a class: an example for messages, then the base classes that it takes."""
 
 
 def find_class(key: str, class_path: Any) -> type:
@@ -55,20 +52,21 @@ def find_class(key: str, class_path: Any) -> type:
     Raises:
         InputError: it is not there, it is no class, or not of the kind that the key asks for.
     """
-    example = f"; name a class such as {EXAMPLES[key]}" if key in EXAMPLES else "; name a class"
+    example, *bases = CLASSES.get(key, ("",))
+    advice = f"; name a class such as {example}" if example else "; name a class"
     if not isinstance(class_path, str) or not DOTTED.fullmatch(class_path):
-        raise InputError(f"{key}: {class_path!r:.80} is no dotted path of a class{example}")
+        raise InputError(f"{key}: {class_path!r:.80} is no dotted path of a class{advice}")
     try:
         kind = _imported(class_path)
     except (ImportError, AttributeError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){example}") from error
+        raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){advice}") from error
     if not inspect.isclass(kind):
-        raise InputError(f"{key}: {class_path} is a {type(kind).__name__}, not a class{example}")
-    kinds = tuple(_imported(base) for base in BASES.get(key, ()))
+        raise InputError(f"{key}: {class_path} is a {type(kind).__name__}, not a class{advice}")
+    kinds = tuple(_imported(base) for base in bases)
     if kinds and not issubclass(kind, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
-        raise InputError(f"{key}: {class_path} is no {names}{example}")
+        raise InputError(f"{key}: {class_path} is no {names}{advice}")
     return kind
 
 
@@ -89,9 +87,9 @@ def check_classes(value: Any, key: str = "") -> None:
         for name, inside in (value if isinstance(value, Mapping) else vars(value)).items():
             if name != "class_path":
                 check_classes(inside, f"{key}.{name}".lstrip("."))
-            elif not (key in EXAMPLES and isinstance(inside, str) and inside.isidentifier()):
+            elif not (key in CLASSES and isinstance(inside, str) and inside.isidentifier()):
                 find_class(key, inside)  # a name without dots is looked up among the classes of the kind
-    elif isinstance(value, str) and key in EXAMPLES:
+    elif isinstance(value, str) and key in CLASSES:
         if DOTTED.fullmatch(value) and not Path(value).is_file():
             find_class(key, value)
     elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):

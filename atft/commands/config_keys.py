@@ -91,12 +91,7 @@ def read_arguments(
 
 
 class KeyWalk:
-    """Follow configurations through a tree of keys, later ones over earlier ones.
-
-    Args:
-        tree: the keys that are known.
-        command: see `read_arguments`.
-    """
+    """Follow configurations of a command through its tree of keys, later ones over earlier ones."""
 
     def __init__(self, tree: Tree, command: str = "") -> None:
         self._tree, self._command = tree, command
@@ -114,13 +109,9 @@ class KeyWalk:
         self._section(self._tree, config, "")
 
     def follow_word(self, name: str, text: Any, value: Any, known: bool) -> None:
-        """Check a ``--dotted.key`` of the command line and what is inside of its value.
+        """Check a ``--name`` of the command line and its value, as written and as YAML reads it.
 
-        Args:
-            name: the key, without dashes.
-            text: its value as written, None for none.
-            value: the same, read as YAML.
-            known: whether the parser lists it; a switch such as ``--print_config`` is no key of a config.
+        What the parser lists is ``known``, though it may be no key of a config, as ``--print_config`` is none.
 
         Raises:
             InputError: see `follow`; or the value is empty where that could mean null or an empty word.

@@ -15,17 +15,14 @@ from atft.tasks.ranking import RankingTask
 
 
 def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
-    """Check that graph attention has a graph.
-
-    Args:
-        task: its network has the switch.
-        data: where the graph comes from.
-        phases: of a curriculum; one that switches it on counts.
+    """Check that graph attention has a graph, where the network or a phase of a curriculum switches it on.
 
     Raises:
-        InputError: graph attention is on and there is no graph.
+        InputError: ``data.graph`` is null.
     """
-    if data.graph_options is None and _on("graph", task, phases):
+    default = task.network.options.graph
+    on = any(phase.parts.get("graph", default) for phase in phases) if phases else default
+    if on and data.graph_options is None:
         raise InputError(
             "model.network.graph is on and data.graph is null: no stock would have a neighbour; write data.graph: "
             "{k: 20}, or set model.network.graph: false"
@@ -34,11 +31,6 @@ def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) 
 
 def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
     """Check that what trains has its input: the graph, the window's normalisation, quantiles, terms, day weights.
-
-    Args:
-        task: its network and objective.
-        data: the panel and how its days are read.
-        phases: of a curriculum.
 
     Raises:
         InputError: the first that is on without what it needs, and what to do.
@@ -71,8 +63,3 @@ def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Pha
             raise InputError(
                 f"model.objective.regime_weights: no regime column {name!r}{nearest(name, regimes)}"
             )
-
-
-def _on(part: str, task: RankingTask, phases: Sequence[Phase]) -> bool:
-    default = bool(getattr(task.network.options, part))
-    return any(phase.parts.get(part, default) for phase in phases) if phases else default

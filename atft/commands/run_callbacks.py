@@ -58,12 +58,7 @@ FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 
 
 def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
-    """Make the callbacks of every fit that have no options, in the order in which they run.
-
-    Args:
-        record: of the run.
-        quiet: print no line after an epoch.
-    """
+    """Make the callbacks of every fit that have no options, in the order in which they run."""
     return [
         record,
         EpochLine(quiet),
@@ -74,11 +69,7 @@ def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Check that checkpoint and early stopping watch a metric that is logged.
-
-    Args:
-        callbacks: the trainer's.
-        known: names that a finished epoch has logged.
+    """Check that checkpoint and early stopping watch one of the metrics that an epoch logs.
 
     Raises:
         InputError: with the nearest name.
@@ -92,9 +83,6 @@ def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
 
 def check_scores_are_current(trainer: pl.Trainer) -> None:
     """Check that a validation metric is only read while the weights are those that it was measured with.
-
-    Args:
-        trainer: with all its callbacks.
 
     Raises:
         InputError: with what to use instead.
@@ -130,10 +118,7 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
 def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
     """Check that averages of the weights are measured by validation and contained in checkpoints.
 
-    Args:
-        callbacks: the trainer's. Those derived from Lightning's ``WeightAveraging`` are measured at every
-            validation and kept in every checkpoint, if they average from the first step on.
-        max_epochs: length of the run.
+    Those derived from Lightning's ``WeightAveraging`` are, if they average from the first step on.
 
     Raises:
         InputError: one that cannot work, and what can.

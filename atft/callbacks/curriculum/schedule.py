@@ -27,13 +27,7 @@ from atft.optim.phase_rates import set_factors
 
 
 def apply_phase(phase: Phase, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Set parts, frozen groups, learning-rate factors and loss weights.
-
-    Args:
-        phase: resolved.
-        pl_module: with ``network`` and ``objective``.
-        optimizer: with the network's named groups.
-    """
+    """Set the parts, frozen groups, learning-rate factors and loss weights of a resolved phase."""
     pl_module.network.set_parts(**phase.parts)
     train_only(pl_module, phase.factors)
     set_factors(optimizer, phase.factors)
