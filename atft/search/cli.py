@@ -1,21 +1,18 @@
-"""The commands behind ``python hpo/sweep.py``: which one, and what of the sweep's file the command line changes.
+"""The commands behind ``python hpo/sweep.py``.
 
 Only the standard library is imported before the command is known, so that help costs milliseconds. Commands
 that look at a study need Optuna and no torch; those that run one start processes which do.
 """
 
-import argparse
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
 from atft.errors import InputError, nearest
-from atft.threads import core_count
 
 HELP_OPTIONS = {"-h", "--help"}
 
 COMMANDS = {
-    "run": ("atft.search.run", "run trials until the budget is spent (the default)"),
+    "run": ("atft.search.workers.start", "run trials until the budget is spent (the default)"),
     "status": ("atft.search.show.status", "trials by outcome, what runs, time left; --watch 30 repeats"),
     "best": ("atft.search.show.best", "the best trial's config, for python -m atft fit; --out FILE"),
     "report": ("atft.search.show.report", "one HTML page: history, importance, slices, table"),
@@ -72,38 +69,3 @@ def main(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise InputError(f"no command {command!r}{nearest(command, COMMANDS)}")
     return int(import_module(COMMANDS[command][0]).run(words))
-
-
-def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse what follows ``run``: ``config``, ``threads``, ``dry_run`` and ``changes``, keys to values.
-
-    Raises:
-        InputError: an unknown option, or a value that is not of its kind.
-    """
-    parser = argparse.ArgumentParser(prog="sweep.py", add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("-c", "--config", type=Path)
-    for option in ("--n-trials", "--workers", "--threads"):
-        parser.add_argument(option, type=int)
-    parser.add_argument("--storage")
-    parser.add_argument("--study")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--dry-run", action="store_true")
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        names = [name for action in parser._actions for name in action.option_strings]
-        raise InputError(f"unknown option {unknown[0]!r}{nearest(unknown[0], names)}")
-    if options.config is None:
-        raise InputError("a sweep needs --config FILE, such as --config hpo/quick.yaml")
-    keys = {key: getattr(options, key) for key in ("n_trials", "workers", "storage", "study")}
-    options.changes = {key: value for key, value in keys.items() if value is not None}
-    for pair in options.set:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"--set takes KEY=VALUE, got {pair!r}; such as --set limits.epochs=5")
-        options.changes[key] = value
-    return options
-
-
-def threads_per_worker(threads: int | None, workers: int) -> int:
-    """The cap of each worker's numerical pools: the option, or the cores divided among the workers."""
-    return threads or max(1, core_count() // workers)

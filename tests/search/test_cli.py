@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.search.cli import COMMANDS, main, run_arguments, threads_per_worker
+from atft.search.cli import COMMANDS, main
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
@@ -37,18 +37,6 @@ def test_what_is_mistyped_is_answered_with_what_was_meant() -> None:
     assert refused("run") == "a sweep needs --config FILE, such as --config hpo/quick.yaml"
     assert refused("--config", "x", "--set", "epochs").startswith("--set takes KEY=VALUE, got 'epochs'")
     assert refused("--config", "absent.yaml").startswith("absent.yaml: No such file")
-
-
-def test_options_become_changes_of_the_sweeps_file() -> None:
-    words = ["--config", "a.yaml", "--n-trials", "5", "--storage", "grpc://h:1"]
-    words += ["--set", "limits.epochs=3", "--set", "x=a=b"]
-    given = run_arguments(words)
-    assert given.changes == {"n_trials": 5, "storage": "grpc://h:1", "limits.epochs": "3", "x": "a=b"}
-
-
-def test_cores_are_divided_among_the_workers_unless_threads_are_named() -> None:
-    assert threads_per_worker(3, 2) == 3
-    assert threads_per_worker(None, 10_000) == 1
 
 
 def test_the_door_prints_one_line_and_ends_with_two() -> None:

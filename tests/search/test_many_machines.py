@@ -44,7 +44,7 @@ PROXY = """
 import sys
 from optuna.storages import run_grpc_proxy_server
 from atft.search.question.options import sweep_of
-from atft.search.study.study import open_storage
+from atft.search.study.storage import open_storage
 
 run_grpc_proxy_server(open_storage(sweep_of(sys.argv[1])), host="localhost", port=int(sys.argv[2]))
 """
@@ -190,8 +190,8 @@ def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_perio
 ) -> None:
     from atft.search.study.reconcile import reconcile
 
-    monkeypatch.setattr("atft.search.study.study.HEARTBEAT_SECONDS", 1)
-    monkeypatch.setattr("atft.search.study.study.GRACE_SECONDS", 2)
+    monkeypatch.setattr("atft.search.study.storage.HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr("atft.search.study.storage.GRACE_SECONDS", 2)
     sweep = toy_sweep(storage=postgres.url)
     study = toy_study(sweep)
     with pytest.warns(UserWarning, match="Heartbeat of storage"):
@@ -199,8 +199,8 @@ def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_perio
     study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
     trial.set_user_attr("owner", {"host": "a machine that burnt down", "pid": 1, "started": 1})
     trial.set_user_attr("directory", "toy/trial_0")
-    assert reconcile(study, 4, 1, patience=60).failed == []
-    until(lambda: reconcile(study, 4, 1, patience=60).retried == [0])
+    assert reconcile(study, 4, 1, patience=60)[0] == []
+    until(lambda: reconcile(study, 4, 1, patience=60)[1] == [0])
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
 
 

@@ -15,14 +15,13 @@ import optuna
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.workers.worker import main
 
 
 def run_trial(
     sweep: SweepOptions, trial: optuna.Trial, retried_from: Path | None, stop: Callable[[], bool]
 ) -> float:
     """Sleep through the epochs, from the one after the last checkpoint on; the value is the point's distance."""
-    directory = Path(sweep.root) / sweep.study / f"trial_{trial.number}"
+    directory = sweep.directory / f"trial_{trial.number}"
     x = trial.suggest_float("x", 0, 1)
     if sweep.base == "dies early":
         print("no such library")
@@ -56,4 +55,6 @@ if __name__ == "__main__":
     training = ModuleType("atft.search.trial.run")
     training.run_trial = run_trial  # type: ignore[attr-defined]
     sys.modules[training.__name__] = training
+    from atft.search.workers.worker import main
+
     sys.exit(main())

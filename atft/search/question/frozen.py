@@ -126,7 +126,7 @@ def check_same(study: str, was: Identity, now: Identity) -> None:
 
 def base_file(sweep: SweepOptions) -> Path:
     """Where the study's copy of its base config is."""
-    return Path(sweep.root) / sweep.study / "base.yaml"
+    return sweep.directory / "base.yaml"
 
 
 def freeze(sweep: SweepOptions, study: "optuna.Study") -> SweepOptions:

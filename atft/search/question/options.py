@@ -121,6 +121,11 @@ class SweepOptions:
         """Whether a smaller or a larger metric is better."""
         return "minimize" if self.metric.startswith(("train/loss", "train/term/")) else "maximize"
 
+    @property
+    def directory(self) -> Path:
+        """The study's folder: its trials, its files and, by default, its database."""
+        return Path(self.root) / self.study
+
     def as_json(self) -> str:
         """The sweep as a study and its processes keep it: what `sweep_of` reads."""
         return json.dumps(asdict(self))

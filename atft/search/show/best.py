@@ -14,7 +14,7 @@ from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview
-from atft.search.study.study import open_study, study_directory
+from atft.search.study.study import open_study
 from atft.search.trial.record import CONFIG
 
 
@@ -59,7 +59,7 @@ def best_config(now: Overview, sweep: SweepOptions, path: Path | None) -> str:
         InputError: the trial's directory is not on this machine.
     """
     assert now.best is not None
-    config = study_directory(sweep) / f"trial_{now.best.number}" / CONFIG
+    config = sweep.directory / f"trial_{now.best.number}" / CONFIG
     if not config.is_file():
         raise InputError(
             f"{config}: no such file; run this on the machine that trained trial {now.best.number}"

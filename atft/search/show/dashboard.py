@@ -10,7 +10,8 @@ from rich.console import Console
 
 from atft.errors import InputError
 from atft.search.show.arguments import sweep_arguments
-from atft.search.study.study import open_storage, open_study
+from atft.search.study.storage import open_storage
+from atft.search.study.study import open_study
 
 LOOPBACK = "127.0.0.1"
 

@@ -10,7 +10,6 @@ from optuna.trial import FrozenTrial
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import in_order
 from atft.search.study.outcome import Outcome, best_trial, failure_of, failures, finished, outcome_of
-from atft.search.study.study import study_directory
 
 
 def live_line(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
@@ -48,7 +47,7 @@ def closing(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
     complete = sum(outcome_of(t) == Outcome.COMPLETE for t in ended)
     counts = [f"{complete} complete", f"{len(ended) - complete} pruned", *_failed(trials)]
     head = f"{sweep.study}: {len(ended)} of {sweep.n_trials} trials finished, {', '.join(counts)}"
-    best, folder = best_trial(trials, sweep.direction), study_directory(sweep)
+    best, folder = best_trial(trials, sweep.direction), sweep.directory
     if best is None:
         return f"{head}\nno trial is complete: there is no best one; see {folder}"
     lines = [head, f"best {sweep.metric} {best.value:+.4f}, trial {best.number}:", *point_lines(best, sweep)]

@@ -20,7 +20,8 @@ from atft.search.question.frozen import Identity, identify
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.files import publish_study_files
 from atft.search.study.outcome import Outcome
-from atft.search.study.study import describe, open_storage, study_directory
+from atft.search.study.storage import open_storage
+from atft.search.study.study import set_identity
 from atft.search.trial.record import read_trial
 
 STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUNED}
@@ -34,11 +35,11 @@ def run(arguments: list[str]) -> int:
         InputError: the database is there, no trial directory is, or directories of several studies are.
     """
     _, sweep = sweep_arguments("rebuild", __doc__.partition("\n")[0], arguments, {})
-    records = read_trials(study_directory(sweep))
+    records = read_trials(sweep.directory)
     identity = identify(sweep)
     check_same_question(records[0], identity, sweep.study)
     study = restore(open_storage(sweep), sweep.study, sweep.direction, records)
-    describe(study, sweep, identity)
+    set_identity(study, sweep, identity)
     study.set_user_attr("study_id", str(records[0]["study_id"]))
     publish_study_files(study, sweep)
     finished = sum(record["outcome"] in STATES for record in records)

@@ -19,7 +19,7 @@ from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview
 from atft.search.show.report_figures import Drawn, figures, short_names
 from atft.search.study.outcome import Outcome, failure_of, is_surplus, outcome_of
-from atft.search.study.study import open_study, study_directory
+from atft.search.study.study import open_study
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     out = {"type": Path, "help": "file to write; report.html in the study's directory by default"}
     options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments, {"--out": out})
     study = open_study(sweep, create=False)
-    path = options.out or study_directory(sweep) / "report.html"
+    path = options.out or sweep.directory / "report.html"
     publish_text(path, page(study, sweep, overview(study, sweep)))
     Console(highlight=False).print(f"{path}", soft_wrap=True)
     return 0

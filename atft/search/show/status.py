@@ -19,7 +19,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.lines import point_lines
 from atft.search.show.overview import Overview, RunningTrial, overview
-from atft.search.study.study import open_study, study_directory
+from atft.search.study.study import open_study
 
 EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
 """What the command's exit code means; 2 is invalid input, as everywhere."""
@@ -64,7 +64,7 @@ def render(now: Overview, sweep: SweepOptions) -> Group:
     parts.append(_best(now, sweep))
     if now.failures:
         counts = ", ".join(f"{n} {kind}" for kind, n in sorted(now.failures.items()))
-        parts.append(f"failures by class: {counts} (reasons: {study_directory(sweep)}/all_trials.json)")
+        parts.append(f"failures by class: {counts} (reasons: {sweep.directory}/all_trials.json)")
     parts.append(_machine(now.running))
     return Group(*parts)
 

@@ -1,9 +1,8 @@
-"""What the best of many trials is worth, once the gain of choosing the best of so many by luck is taken off.
+"""What the best of many trials is worth, less the expected gain of choosing the best of so many by luck.
 
-The best of N values is above their mean even where all points are equally good. How far, is known for normal
-values; taking it off the best value leaves what the search has shown beyond selection. The spread of the trials
-is taken as if all of it were luck, so the deflated value is a lower bound of what to expect: where points truly
-differ, the truth lies between it and the raw value.
+The best of N values is above their mean even where all points are equally good. The standard deviation of the
+trials is taken as if all of it were luck, so the deflated value is a lower bound of what to expect: where points
+truly differ, the truth is between it and the raw value.
 """
 
 import math
@@ -11,17 +10,15 @@ from collections.abc import Sequence
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
-EULER = 0.5772156649015329
-"""Euler-Mascheroni constant, of the expected maximum of normal values."""
+EULER_MASCHERONI = 0.5772156649015329
 
 
 class Deflated(NamedTuple):
     """The best value of a study, and what is left of it."""
 
     best: float
-    """The raw best value."""
     luck: float
-    """How far the best of so many equally good trials lies from their mean, in the metric's unit; at least 0."""
+    """How far the best of so many equally good trials is from their mean, in the metric's unit; at least 0."""
     expected: float
     """The best value less that luck (more, where lower is better), never worse than the trials' mean."""
 
@@ -37,7 +34,7 @@ def deflate(values: Sequence[float], tried: int, maximize: bool) -> Deflated | N
         maximize: higher is better.
 
     Returns:
-        None where fewer than two trials are complete: one value has no spread.
+        None where fewer than two trials are complete: one value has no standard deviation.
 
     Paper: Bailey and Lopez de Prado 2014, "The Deflated Sharpe Ratio", equation 1.
     """
@@ -53,5 +50,5 @@ def expected_maximum(count: int) -> float:
     """Mean of the largest of ``count`` standard normal values, to a few per cent; 0 for one."""
     if count < 2:
         return 0.0
-    quantile = NormalDist().inv_cdf
-    return (1 - EULER) * quantile(1 - 1 / count) + EULER * quantile(1 - 1 / (count * math.e))
+    quantile, gamma = NormalDist().inv_cdf, EULER_MASCHERONI
+    return (1 - gamma) * quantile(1 - 1 / count) + gamma * quantile(1 - 1 / (count * math.e))

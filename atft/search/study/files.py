@@ -25,7 +25,7 @@ ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
 
 
 def study_labels(study: "optuna.Study") -> dict[str, str]:
-    """What every file of a study carries: ``study``, ``study_id``, ``config_digest``, ``data_digest``."""
+    """Labels of every file of a study: ``study``, ``study_id``, ``config_digest``, ``data_digest``."""
     keys = ("study_id", "config_digest", "data_digest")
     return {"study": study.study_name, **{key: str(study.user_attrs.get(key, "")) for key in keys}}
 
@@ -33,14 +33,10 @@ def study_labels(study: "optuna.Study") -> dict[str, str]:
 def publish_study_files(study: "optuna.Study", sweep: "SweepOptions") -> None:
     """Rewrite the study's files.
 
-    Args:
-        study: the study.
-        sweep: says where the study's folder is, and the metric.
-
     Raises:
         InputError: the disk is full, or takes no files there.
     """
-    folder = Path(sweep.root) / sweep.study
+    folder = sweep.directory
     trials = study.get_trials(deepcopy=False)
     head = {**study_labels(study), "metric": sweep.metric, "direction": sweep.direction, "written": now()}
     publish_json(folder / ALL, {**head, "counts": _counts(trials), "trials": [_row(t) for t in trials]})
@@ -54,7 +50,7 @@ def best_params(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[
     if best is None:
         outcomes = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none began"
         return {"trial": None, "value": None, "params": None, "reason": f"no trial is complete: {outcomes}"}
-    directory = Path(sweep.root) / sweep.study / f"trial_{best.number}"
+    directory = sweep.directory / f"trial_{best.number}"
     return {
         "trial": best.number,
         "value": best.value,

@@ -1,8 +1,7 @@
 """What became of a trial, why it failed, and which trial is the best: each answered here, for all of the sweep.
 
-A trial that completed or was pruned has finished and fills a slot of the budget. Optuna has one state for all other
-ends, FAIL; the user attribute ``outcome`` marks those that are no failure of the trial: surplus and interrupted.
-The same word is the field ``outcome`` of ``trial.json`` and of the receipts of the trial's runs.
+A trial that completed or was pruned has finished. Optuna has one state for all other ends, FAIL; the user attribute
+``outcome`` marks those that are no failures. ``trial.json`` and the receipts of a trial's runs have the same field.
 """
 
 from collections import Counter
@@ -75,12 +74,7 @@ def failures(trials: Iterable[FrozenTrial]) -> Counter[str]:
 
 
 def best_trial(trials: Iterable[FrozenTrial], direction: str) -> FrozenTrial | None:
-    """The completed trial with the best value, the first of equals; None where none is complete.
-
-    Args:
-        trials: all of the study's, in the order of their numbers.
-        direction: maximize or minimize.
-    """
+    """The completed trial with the best value, the first of equals; None where none is complete."""
     complete = [t for t in trials if outcome_of(t) == Outcome.COMPLETE]
     sign = 1 if direction == "maximize" else -1
     return max(complete, key=lambda t: sign * float(t.value or 0.0), default=None)

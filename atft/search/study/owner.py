@@ -1,7 +1,7 @@
-"""Which process runs a trial, and whether it is gone: known at once on this machine, from /proc.
+"""The process that runs a trial, and whether it has ended: known at once on this machine, from /proc.
 
-A process id alone is not enough: ids come again. The id with the time of its start, in clock ticks since boot,
-names a process for the life of a machine; the boot and the process table (two containers of one machine have
+A process id alone is not enough, since ids are reused. The id with the time of its start, in clock ticks since
+boot, names a process for the life of a machine; the boot and the process table (two containers of one machine have
 two) say where the id means anything. Of a process elsewhere nothing is known: that is what heartbeats are for.
 """
 
@@ -16,31 +16,36 @@ from typing import Any
 from atft.publish import is_running
 
 Owner = dict[str, Any]
-"""What a trial keeps of its process: ``host``, ``pid``, ``started``, ``parent``, ``boot``, ``table``."""
+"""A trial's user attribute: ``host``, ``pid``, ``started``, ``parent``, ``boot``, ``table``."""
 
 
 def this_process() -> Owner:
     """The owner attribute of trials that this process runs."""
-    own = {"pid": os.getpid(), "started": start_ticks(os.getpid()), "parent": os.getppid()}
-    return {"host": socket.gethostname(), **own, **_where()}
+    pid = os.getpid()
+    return {**_machine(), "pid": pid, "started": start_ticks(pid), "parent": os.getppid()}
+
+
+def _machine() -> Owner:
+    """This host, its boot and this process's table of processes; the last two are empty without /proc."""
+    boot, table = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    return {
+        "host": socket.gethostname(),
+        "boot": boot.read_text().strip() if boot.exists() else "",
+        "table": str(table.readlink()) if table.is_symlink() else "",
+    }
 
 
 def is_here(owner: Owner) -> bool:
     """Whether the process is one of this machine's, in this process table and since its last boot."""
-    return all(owner.get(key) == value for key, value in {"host": socket.gethostname(), **_where()}.items())
+    return all(owner.get(key) == value for key, value in _machine().items())
 
 
 def is_gone(owner: Owner) -> bool:
-    """Whether the process that ran a trial has surely ended.
+    """Whether the process that ran a trial has surely ended, perhaps with the last boot of this machine.
 
-    Args:
-        owner: a trial's owner attribute.
-
-    Returns:
-        True for a process of this machine that has ended, also before the machine's last boot. False for one
-        that lives, and for every process of another machine or container, of which nothing is known here.
+    False for every process of another machine or container, of which nothing is known here.
     """
-    here = {"host": socket.gethostname(), **_where()}
+    here = _machine()
     if owner.get("host") != here["host"]:
         return False
     if owner.get("boot") != here["boot"]:
@@ -51,18 +56,13 @@ def is_gone(owner: Owner) -> bool:
 
 
 def is_orphaned(owner: Owner) -> bool:
-    """Whether the process that started a living process of this machine has ended; False without /proc."""
-    fields = _fields(int(owner["pid"]))
+    """Whether the parent of a living process of this machine has ended; False without /proc."""
+    fields = _stat(int(owner["pid"]))
     return bool(fields) and int(fields[1]) != owner.get("parent")
 
 
 def on_parent_exit(parent: int, action: Callable[[], None]) -> None:
-    """Call ``action`` from a thread once the process that started this one has ended, within a second.
-
-    Args:
-        parent: its process id; one that has ended already counts.
-        action: what to do then.
-    """
+    """Call ``action`` from a thread within a second after this process's parent has ended, perhaps already."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -79,24 +79,15 @@ def start_ticks(pid: int) -> int | None:
     """
     if not Path("/proc/self/stat").exists():
         return 0 if is_running(pid) else None
-    fields = _fields(pid)
+    fields = _stat(pid)
     return int(fields[19]) if fields else None
 
 
-def _fields(pid: int) -> list[str]:
-    """What /proc/PID/stat says from the state on; nothing of a process that has ended."""
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the state on; none for a process that has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return []
-    fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    fields = text.rpartition(")")[2].split()  # the name before it may contain anything
     return [] if fields[0] in "ZX" else fields  # a zombie has ended, its parent has not looked yet
-
-
-def _where() -> dict[str, str]:
-    """The boot of this machine and this process's table of processes; empty texts without /proc."""
-    boot, table = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    return {
-        "boot": boot.read_text().strip() if boot.exists() else "",
-        "table": str(table.readlink()) if table.is_symlink() else "",
-    }

@@ -1,19 +1,17 @@
 """Make the study agree with the world: fail the trials whose process is gone, enqueue the retries that are due.
 
-Optuna's heartbeats find a process that fell silent, on whatever machine, after the grace period. Three things
-they miss are found here, whatever was killed and when: a process of this machine that is gone (at once, not
-after the grace period), a trial whose process ended before its first heartbeat, and a failed trial whose retry
-nobody enqueued, because the one who failed it was killed in between.
+Optuna's heartbeats find a silent process, on whatever machine, after the grace period. Here are found: a process
+of this machine that is gone (at once), a trial whose process ended before its first heartbeat, and a failed trial
+whose retry was never enqueued, because the process that failed it was killed in between.
 
-Any process may do this at any time, several at once: to fail what has failed changes nothing, a retry that two
-have enqueued is recognised by its number (`budget`), and a live trial that was failed by mistake is
-dropped by its own process at its next word to the storage.
+Any process may do this at any time, several at once: failing a failed trial changes nothing, a retry that two have
+enqueued is recognised by its number (`atft.search.study.budget`), and a live trial that was failed by mistake is
+dropped by its own process when that next writes to the storage.
 """
 
 import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
@@ -23,25 +21,16 @@ from atft.search.question.options import SweepOptions
 from atft.search.study.budget import due_for_retry, point_of, retry_attributes, slots_left
 from atft.search.study.outcome import Outcome, is_surplus
 from atft.search.study.owner import Owner, is_gone
-from atft.search.study.study import GRACE_SECONDS
+from atft.search.study.storage import GRACE_SECONDS
 
 UNOWNED_SECONDS = 15
-"""A trial is owned milliseconds after it was begun; one that is still nobody's after this long was orphaned."""
+"""A trial has an owner milliseconds after it was created; one without after this long is orphaned."""
 
 
 def unowned_seconds(sweep: SweepOptions) -> float:
-    """Age after which a running trial without an owner is taken for orphaned.
-
-    The clocks of several machines differ: where the storage is shared, the grace period is waited for.
-    """
-    return UNOWNED_SECONDS if sweep.storage is None else max(UNOWNED_SECONDS, GRACE_SECONDS)
-
-
-class Reconciled(NamedTuple):
-    """Numbers of the trials that were failed, because nobody runs them, and of those that were enqueued again."""
-
-    failed: list[int]
-    retried: list[int]
+    """Age at which a running trial without an owner counts as orphaned."""
+    # The clocks of several machines differ: where they share a storage, the grace period is waited for.
+    return UNOWNED_SECONDS if sweep.storage is None else GRACE_SECONDS
 
 
 def reconcile(
@@ -50,15 +39,18 @@ def reconcile(
     max_retry: int,
     patience: float = UNOWNED_SECONDS,
     gone: Callable[[Owner], bool] = is_gone,
-) -> Reconciled:
-    """Fail what nobody runs any more and enqueue every retry that is due and has a slot.
+) -> tuple[list[int], list[int]]:
+    """Fail the trials that no process runs any more, and enqueue every retry that is due and has a slot.
 
     Args:
         study: the study.
         n_trials: the budget; no retry is enqueued beyond it.
         max_retry: counted retries of one point.
-        patience: age in seconds after which a running trial without an owner is taken for orphaned.
-        gone: tells whether the process that an owner attribute names has surely ended.
+        patience: see `unowned_seconds`.
+        gone: whether the process that an owner attribute names has surely ended.
+
+    Returns:
+        Numbers of the trials that were failed, and of those whose retry was enqueued.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -66,21 +58,17 @@ def reconcile(
     failed = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         owner = trial.user_attrs.get("owner")
-        orphaned = gone(owner) if owner is not None else _age(trial) > timedelta(seconds=patience)
+        age = datetime.now() - (trial.datetime_start or datetime.now())
+        orphaned = gone(owner) if owner is not None else age > timedelta(seconds=patience)
         if orphaned and fail(study, trial):
             failed.append(trial.number)
-    return Reconciled(failed, enqueue_retries(study, n_trials, max_retry))
+    return failed, enqueue_retries(study, n_trials, max_retry)
 
 
 def fail(study: optuna.Study, trial: FrozenTrial, **attributes: object) -> bool:
-    """Fail a waiting or running trial that is not this process's; False if it has ended in the meantime.
-
-    Args:
-        study: the study.
-        trial: the trial, as it was read.
-        attributes: user attributes that say why: a finished trial takes none any more.
-    """
+    """Fail another process's waiting or running trial; False if it has ended. The attributes say why it failed."""
     try:
+        # Attributes first: a finished trial takes none.
         for key, value in attributes.items():
             study._storage.set_trial_user_attr(trial._trial_id, key, value)
         return study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
@@ -89,7 +77,7 @@ def fail(study: optuna.Study, trial: FrozenTrial, **attributes: object) -> bool:
 
 
 def enqueue_retries(study: optuna.Study, n_trials: int, max_retry: int) -> list[int]:
-    """Enqueue the retry of each failed trial that is due one, while slots are left; the numbers of the failed."""
+    """Enqueue the retries that are due while slots are left; return the numbers of the trials they retry."""
     trials = study.get_trials(deepcopy=False)
     waiting = [t for t in trials if t.state == TrialState.WAITING and not is_surplus(t)]
     free = slots_left(trials, n_trials) - len(waiting)
@@ -100,14 +88,8 @@ def enqueue_retries(study: optuna.Study, n_trials: int, max_retry: int) -> list[
 
 
 def drop_waiting_retries(study: optuna.Study) -> None:
-    """Fail the retries that wait for a slot which will not come, once the budget is spent.
-
-    As surplus ones: where the budget is raised later, the trial that they were to retry is due one again.
-    """
+    """Fail the retries that wait for a slot once the budget is spent: none will be free."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         if "retry_of" in trial.user_attrs:
+            # As surplus: where the budget is raised later, its trial is due for a retry again.
             fail(study, trial, outcome=Outcome.SURPLUS)
-
-
-def _age(trial: FrozenTrial) -> timedelta:
-    return datetime.now() - (trial.datetime_start or datetime.now())

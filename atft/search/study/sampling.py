@@ -1,11 +1,11 @@
-"""Which points a study tries next, and which trials it stops: Optuna's samplers and pruners, and our own grid.
+"""Which points a study tries next, and which trials it prunes: Optuna's samplers and pruners, and our own grid.
 
-A shared seed would give every worker the same points to start with, and the same ones again after a restart.
-So each process draws from its own stream, made of the sweep's seed, the worker, the trials there are and, where
-several machines share a database, the machine: one worker on one machine repeats exactly, more do not collide.
+A shared seed would give every worker the same points to start with, and again after a restart. So each process
+draws from its own stream, made of the sweep's seed, the worker, the number of trials and, where several machines
+share a database, the machine: one worker on one machine repeats exactly, several do not collide.
 
-Optuna's own GridSampler hands out grid points by trial number, so that a retried or surplus trial swallows one,
-and fails when the last one open was enqueued. Ours looks at which points were tried.
+Optuna's GridSampler assigns grid points by trial number, so that a retried or surplus trial uses one up, and fails
+when the last free one was enqueued. Ours looks at which points were tried.
 """
 
 import os
@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Point, Space, distribution, draw, grid
+from atft.search.question.space import Space, distribution, draw, grid
 from atft.search.study.budget import point_of
 
 PATIENCE_EPOCHS = 3
@@ -29,15 +29,13 @@ PATIENCE_EPOCHS = 3
 
 
 def make_sampler(sweep: SweepOptions, trials: int = 0, worker: int = 0) -> optuna.samplers.BaseSampler:
-    """Build the sampler of one process.
-
-    Args:
-        sweep: its ``sampler`` and ``space`` are read.
-        trials: trials that the study has so far.
-        worker: index of the process on its machine.
-    """
-    options = sweep.sampler
-    seed = None if options.seed is None else _stream(sweep, trials, worker)
+    """Build the sampler of one process, for a study that has so many trials so far."""
+    options, seed = sweep.sampler, None
+    if options.seed is not None:
+        stream: list[Any] = [options.seed, trials, worker]
+        if sweep.storage is not None and not sweep.storage.startswith("sqlite"):
+            stream += [socket.gethostname(), os.getpid()]
+        seed = zlib.crc32(repr(stream).encode())
     match options.name:
         case "tpe":
             # Its defaults: all keys together, and what runs elsewhere counts as poor, so that workers spread.
@@ -74,9 +72,9 @@ def make_pruner(sweep: SweepOptions) -> optuna.pruners.BasePruner:
 
 
 class Grid(optuna.samplers.BaseSampler):
-    """Try every point of a grid once, in a drawn order.
+    """Try every point of a grid once, in random order.
 
-    A point that is running, waiting, completed or pruned is taken; one that failed is open again. Once all are
+    A point that is running, waiting, completed or pruned is taken; one that failed is free again. Once all are
     taken (two workers asking at once) a point is drawn a second time: that trial is surplus.
 
     Args:
@@ -97,7 +95,7 @@ class Grid(optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A point that nobody has tried."""
+        """A point that no other trial has."""
         others = [
             point_of(t)
             for t in study.get_trials(deepcopy=False)
@@ -105,8 +103,8 @@ class Grid(optuna.samplers.BaseSampler):
         ]
         points = grid(self.space)
         self.rng.shuffle(points)
-        given = point_of(trial)
-        points = [p for p in points if all(p[key] == value for key, value in given.items())] or points
+        fixed = point_of(trial)  # an enqueued trial may have values already
+        points = [p for p in points if all(p[key] == value for key, value in fixed.items())] or points
         return next((p for p in points if p not in others), points[0])
 
     def sample_independent(
@@ -114,16 +112,3 @@ class Grid(optuna.samplers.BaseSampler):
     ) -> Any:
         """A key that the trial's enqueued point leaves out."""
         return draw(self.space[param_name], self.rng)
-
-
-def _stream(sweep: SweepOptions, trials: int, worker: int) -> int:
-    place: list[Any] = [sweep.sampler.seed, trials, worker]
-    if sweep.storage is not None and not sweep.storage.startswith("sqlite"):
-        place += [socket.gethostname(), os.getpid()]
-    return zlib.crc32(repr(place).encode())
-
-
-def enqueue_points(study: optuna.Study, points: list[Point]) -> None:
-    """Put the points of a sweep that the study does not know yet before all others."""
-    for point in points:
-        study.enqueue_trial(params=dict(point), skip_if_exists=True)

@@ -1,8 +1,8 @@
-"""What a sweep adds to a training run: pruning, a heartbeat on the disk, and ends at the end of an epoch.
+"""What a sweep adds to a training run: pruning, progress on the disk, and an end after an epoch.
 
-All three act when an epoch's checkpoint is written, so that a trial that is ended leaves a whole run behind: its
-last epoch in the metrics, in ``last.ckpt`` and in TensorBoard, its receipt ``stopped`` with the reason. Lightning
-calls the callbacks that keep checkpoints after all others; whoever wants to act after them has to be one of them.
+Pruning and the end act when an epoch's checkpoint is written, so that a trial that is ended leaves a whole run: its
+last epoch in the metrics, in ``last.ckpt`` and in TensorBoard, its receipt ``stopped`` with outcome and reason.
+Lightning calls callbacks of the class `Checkpoint` after all others, so these two belong to it.
 """
 
 import os
@@ -16,7 +16,6 @@ from typing import Any
 import lightning.pytorch as pl
 import optuna
 from lightning.pytorch.callbacks import Checkpoint
-from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[import-untyped]
 
 from atft.callbacks.record.receipt import publish_json
 from atft.callbacks.record.run_record import RunRecord
@@ -25,49 +24,51 @@ from atft.search.study.outcome import Outcome
 PROGRESS = "progress.json"
 
 
-class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore[misc]
-    """Optuna's pruning callback, which reports a validated epoch once its checkpoint is written.
+def _is_over(trainer: pl.Trainer) -> bool:
+    """Whether the run ends with this epoch anyway."""
+    return trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
 
-    The outcome stands in the run's receipt, and the caller raises what Optuna expects. After the last epoch nothing
-    is pruned: it would save nothing and lose the value.
+
+def _end(trainer: pl.Trainer, record: RunRecord, reason: str) -> None:
+    trainer.should_stop = True
+    record.stopped = reason
+
+
+class TrialPruning(Checkpoint):
+    """Report each validated epoch to the study, and end the run where its pruner says so.
+
+    The caller reads the outcome from the run's receipt, and raises what Optuna expects. After the last epoch
+    nothing is pruned: it would save nothing and lose the value.
 
     Args:
         trial: the running trial.
-        monitor: the metric that is reported at every epoch.
+        metric: reported after every epoch.
         pruner: its name, for the receipt.
-        record: of the run; its receipt gets the outcome and the reason.
+        record: of the run; gets the reason, and its receipt the outcome.
     """
 
-    def __init__(self, trial: optuna.Trial, monitor: str, pruner: str, record: RunRecord) -> None:
-        super().__init__(trial, monitor)
-        self.pruner, self.record = pruner, record
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Wait for the epoch's checkpoint; Optuna's callback would report here."""
+    def __init__(self, trial: optuna.Trial, metric: str, pruner: str, record: RunRecord) -> None:
+        self.trial, self.metric, self.pruner, self.record = trial, metric, pruner, record
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.monitor not in trainer.callback_metrics:
+        if self.metric not in trainer.callback_metrics:
             return  # this epoch was not validated
-        try:
-            super().on_validation_end(trainer, pl_module)
-        except optuna.TrialPruned:
-            if trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0):
-                return  # it is over anyway
-            value = float(trainer.callback_metrics[self.monitor])
-            epoch = trainer.current_epoch + 1
-            self.record.stopped = f"pruned by {self.pruner} at epoch {epoch}: {self.monitor} {value:+.4f}"
+        value = float(trainer.callback_metrics[self.metric])
+        self.trial.report(value, step=trainer.current_epoch)
+        if self.trial.should_prune() and not _is_over(trainer):
+            epoch = f"epoch {trainer.current_epoch + 1}"
+            _end(trainer, self.record, f"pruned by {self.pruner} at {epoch}: {self.metric} {value:+.4f}")
             self.record.receipt.outcome = Outcome.PRUNED
-            trainer.should_stop = True
 
 
 class EpochEnd(Checkpoint):
     """End the run after an epoch when the user or the clock asks for it.
 
     Args:
-        stop: asked after each epoch; True interrupts.
+        stop: called after each epoch; True interrupts.
         deadline: of `time.monotonic`; None for no limit.
         minutes: the limit in words.
-        record: of the run; its receipt gets the outcome and the reason.
+        record: of the run; gets the reason, and its receipt the outcome.
     """
 
     def __init__(
@@ -76,34 +77,30 @@ class EpochEnd(Checkpoint):
         self.stop, self.deadline, self.minutes, self.record = stop, deadline, minutes, record
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0):
-            return  # it is over anyway
-        epoch = trainer.current_epoch + 1
+        if _is_over(trainer):
+            return
+        epoch = f"epoch {trainer.current_epoch + 1}"
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            trainer.should_stop = True
-            self.record.stopped = f"limits.minutes: {self.minutes:g} minutes were over after epoch {epoch}"
+            # No outcome of its own: the trial counts with the value that it has.
+            _end(trainer, self.record, f"limits.minutes: {self.minutes:g} minutes were over after {epoch}")
         elif self.stop():
-            trainer.should_stop = True
-            self.record.stopped = f"interrupted by the user after epoch {epoch}"
+            _end(trainer, self.record, f"interrupted by the user after {epoch}")
             self.record.receipt.outcome = Outcome.INTERRUPTED
 
 
 class Heartbeat(pl.Callback):
-    """Publish ``progress.json`` after a block, at most once a second: what status and the watchdog read.
+    """Publish ``progress.json`` after a block, at most once a second; status and the supervisor read it.
 
     Args:
         directory: the trial's.
-        metric: whose latest value and history stand in it.
+        metric: its latest value and history are published too.
         labels: of the study, and the trial's number.
-        fold: the fold that is trained, from 0.
-        folds: how many there are; the epochs of all count.
+        folds: how many runs the trial has; the epochs of all count.
     """
 
-    def __init__(
-        self, directory: Path, metric: str, labels: dict[str, Any], fold: int = 0, folds: int = 1
-    ) -> None:
-        self.place, self.metric, self.labels = directory / PROGRESS, metric, labels
-        self.fold, self.folds = fold, folds
+    def __init__(self, directory: Path, metric: str, labels: dict[str, Any], folds: int = 1) -> None:
+        self.path, self.metric, self.labels, self.folds = directory / PROGRESS, metric, labels, folds
+        self.fold = 0
         self.activity = "preparing"
         self._started = time.time()
         self._published = self._trained_since = 0.0
@@ -116,11 +113,11 @@ class Heartbeat(pl.Callback):
         """Write the file now.
 
         Args:
-            activity: preparing, training, validating, or how the trial ended; None for the present one.
+            activity: preparing, training, validating, or the trial's outcome; None for the present one.
         """
         self.activity = activity or self.activity
         self._published = time.monotonic()
-        minutes = (time.monotonic() - self._trained_since) / 60 if self._trained_since else 0.0
+        minutes = (self._published - self._trained_since) / 60 if self._trained_since else 0.0
         done = self._epoch - self._first_epoch
         content = {
             **self.labels,
@@ -140,7 +137,7 @@ class Heartbeat(pl.Callback):
             "started": self._started,
             "time": time.time(),
         }
-        publish_json(self.place, content, durable=False)
+        publish_json(self.path, content, durable=False)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epochs = trainer.max_epochs or 0

@@ -13,33 +13,21 @@ The type of the exception decides; for an `InputError`, which has several causes
 """
 
 import traceback
-from typing import Literal, get_args
+from typing import Literal
 
 from atft.errors import InputError, RunFailed
 
 FailureClass = Literal["config", "data", "memory", "code", "time"]
-CLASSES: tuple[FailureClass, ...] = get_args(FailureClass)
 
-OF_DATA = (
-    "atft.cells",
-    "atft.data.build",
-    "atft.data.cache",
-    "atft.data.checks",
-    "atft.data.day_writer",
-    "atft.data.graph_build",
-    "atft.data.manifest",
-    "atft.data.panel_index",
-    "atft.data.panel_stream",
-    "atft.data.record_file",
-    "atft.data.training_checks",
-    "atft.dates",
-    "atft.market.write",
-    "atft.panel",
-    "atft.parquet",
-    "atft.publish",
-    "atft.trading_days",
+DATA_MODULES = (
+    *("atft.cells", "atft.data", "atft.dates", "atft.market.write", "atft.panel", "atft.parquet"),
+    *("atft.publish", "atft.trading_days"),
 )
-"""Modules whose `InputError` is about files on the disk; that of all others is about the configuration."""
+"""Modules, and packages, whose `InputError` is about files on the disk."""
+CONFIG_MODULES = tuple(
+    f"atft.data.{name}" for name in ("block_plan", "blocks", "graph", "history", "loader", "robust", "split")
+)
+"""Modules in those packages whose `InputError` is about the configuration, as that of all other modules is."""
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "OutOfMemory", "MemoryError")
 """Names of torch's, our own and Python's exceptions; by name, since nothing that reads a study imports torch."""
@@ -51,7 +39,7 @@ class TrialFailed(Exception):
     """A trial without a value.
 
     Args:
-        kind: one of `CLASSES`.
+        kind: its class.
         reason: one line.
     """
 
@@ -72,7 +60,8 @@ def classify(error: BaseException) -> FailureClass:
     if _is_memory(error):
         return "memory"
     if isinstance(error, InputError):
-        return "data" if _raised_in(error).startswith(OF_DATA) else "config"
+        module = _raised_in(error)
+        return "data" if module.startswith(DATA_MODULES) and module not in CONFIG_MODULES else "config"
     if isinstance(error, RunFailed):
         return "config"
     if isinstance(error, OSError):

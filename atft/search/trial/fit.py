@@ -1,16 +1,13 @@
 """One training run of a trial: a run directory like any other, and the value of its selected checkpoint.
 
-It is `python -m atft fit` in process, without what follows training: nothing is predicted or compared, since only
-the chosen configuration will be. The run goes on from the directory of a failed trial where that left a checkpoint:
-the epochs that it finished are told to the study again and stand in the metrics, so that the trial looks as if it
-had never been interrupted. Where it had finished them all, its files are taken over and nothing is trained.
+It is `python -m atft fit` in process, without what follows training: nothing is predicted or compared. A retry
+goes on from the failed trial's checkpoint, with that one's epochs reported to the study again and in its metrics,
+as if it had never been interrupted. Where all epochs were done, the files are taken over and nothing is trained.
 """
 
 import gc
 import math
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,56 +19,35 @@ from atft.callbacks.record.receipt import metrics_file, publish_json, read_recei
 from atft.callbacks.record.run_checkpoint import BEST, Measured, find_checkpoint, measured_of
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
-from atft.search.question.options import SweepOptions
-from atft.search.study.files import study_labels
 from atft.search.study.outcome import Outcome
-from atft.search.trial.callbacks import PROGRESS, EpochEnd, Heartbeat, TrialPruning
+from atft.search.trial.callbacks import PROGRESS, EpochEnd, TrialPruning
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.record import TRIAL, receipt_digests
+from atft.search.trial.record import TRIAL, TrialRecord, receipt_digests
 from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_again
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
 
-@dataclass
-class RunPlan:
-    """What all training runs of a trial share: one, or one a fold.
-
-    Args:
-        sweep: metric, pruner and limits.
-        trial: running.
-        config: nested configuration, complete but for what a run decides.
-        heartbeat: publishes how far the trial is.
-        stop: called after each epoch; True interrupts.
-        deadline: of `time.monotonic`; None for no limit.
-        retries: what the receipt says of a halved batch.
-    """
-
-    sweep: SweepOptions
-    trial: optuna.Trial
-    config: dict[str, Any]
-    heartbeat: Heartbeat
-    stop: Callable[[], bool]
-    deadline: float | None = None
-    retries: list[dict[str, Any]] = field(default_factory=list)
-
-
 def fit(
-    plan: RunPlan, directory: Path, retried_from: Path | None = None, split: dict[str, Any] | None = None
+    record: TrialRecord,
+    config: dict[str, Any],
+    directory: Path,
+    retried_from: Path | None = None,
+    is_fold: bool = False,
 ) -> float:
     """Train once; return the metric at the selected epoch.
 
     Args:
-        plan: configuration, metric and limits.
+        record: of the trial at work.
+        config: nested configuration, complete but for what a run decides.
         directory: of the run; made by the caller.
-        retried_from: directory of the failed run that this one takes the place of.
-        split: of one fold, in place of ``data.split``; without it the run reports each epoch to the study and may
-            be pruned.
+        retried_from: directory of the failed run that is retried.
+        is_fold: one of several runs, which reports no epoch to the study and is not pruned.
 
     Raises:
         optuna.TrialPruned: it is not worth going on.
-        Interrupted: ``plan.stop`` said so.
+        Interrupted: ``record.stop`` said so.
         InputError: the configuration or the data cannot be used.
         RunFailed: a guard ended the run.
         TrialFailed: the selected epoch has no value.
@@ -79,16 +55,13 @@ def fit(
     from atft.commands.train import build
 
     freeze_gc()
-    metric = plan.sweep.metric
-    config = (
-        plan.config if split is None else {**plan.config, "data": {**plan.config["data"], "split": split}}
-    )
+    sweep, metric = record.sweep, record.sweep.metric
     cli = build("fit", config, directory, quiet=True)
-    _check(cli, plan.trial.study)
-    record, receipt = cli.record, cli.record.receipt
-    record.to_write = ()
-    receipt.digests |= receipt_digests(study_labels(plan.trial.study))
-    record.former_retries = plan.retries
+    _check(cli, record.trial.study)
+    run, receipt = cli.record, cli.record.receipt
+    run.to_write = ()
+    receipt.digests |= receipt_digests(record.labels)
+    run.former_retries = record.retries
     previous = None
     if retried_from is not None:
         receipt.retried_from = str(retried_from)
@@ -96,27 +69,27 @@ def fit(
     for alarm in receipt.alarms:
         append_log(directory, f"warning: {alarm}")
     if previous is not None:
-        record.history = list(previous.history)
+        run.history = list(previous.history)
         receipt.resumed_from = str(previous.directory / LAST)
-        if split is None:
-            report_again(plan.trial, previous.history, metric)
+        if not is_fold:
+            report_again(record.trial, previous.history, metric)
         if previous.over:
             return take_over(previous, directory, metric)
-    callbacks: list[Any] = [plan.heartbeat]
-    if split is None:
-        callbacks.append(TrialPruning(plan.trial, metric, plan.sweep.pruner.name, record))
-    callbacks.append(EpochEnd(plan.stop, plan.deadline, plan.sweep.limits.minutes, record))
+    callbacks: list[Any] = [record.heartbeat]
+    if not is_fold:
+        callbacks.append(TrialPruning(record.trial, metric, sweep.pruner.name, run))
+    callbacks.append(EpochEnd(record.stop, record.deadline, sweep.limits.minutes, run))
     cli.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=receipt.resumed_from)
         if receipt.outcome == Outcome.INTERRUPTED:
-            raise Interrupted(record.stopped)
-        with record.concluding():
+            raise Interrupted(run.stopped)
+        with run.concluding():
             value = _conclude(cli, metric)
     finally:
         release_run(cli)
     if receipt.outcome == Outcome.PRUNED:
-        raise optuna.TrialPruned(record.stopped)
+        raise optuna.TrialPruned(run.stopped)
     return value
 
 
@@ -161,11 +134,7 @@ def final_metrics(selected: Measured, metric: str) -> dict[str, float]:
 
 
 def value_of(selected: Measured, metric: str, directory: Path) -> float:
-    """The selected epoch's value of a metric.
-
-    Raises:
-        TrialFailed: it is missing or not finite; nothing stands in for it.
-    """
+    """The selected epoch's value of a metric; raises TrialFailed where it is missing or not finite."""
     value = selected.metrics.get(metric, math.nan)
     if not math.isfinite(value):
         fault = "not a finite number" if metric in selected.metrics else "missing"

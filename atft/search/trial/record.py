@@ -5,7 +5,9 @@ becomes one of the outcomes of a sweep: pruned, interrupted, or failed with a cl
 """
 
 import json
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -36,31 +38,39 @@ STATUS = {
 
 
 class TrialRecord:
-    """Keep a trial's files true, whatever ends it, and give an exception its class.
+    """A trial at work: what its training runs share, and its files, kept true whatever ends it.
 
-    Inside the ``with`` block any exception may be raised; out of it come only those that a sweep knows, those of
-    a process that is to end, and those of a study that has ended the trial itself.
+    Inside the ``with`` block any exception may be raised; out of it come only those that a sweep knows, those of a
+    process that is to end, and those of a study that has ended the trial itself.
 
     Args:
-        directory: the trial's; made here.
-        trial: running, its point drawn.
-        sweep: metric and folds.
+        sweep: root, metric, folds and limits.
+        trial: running, its point drawn; its directory is made here.
+        stop: called before training and after each epoch; True interrupts.
+
+    Raises:
+        TrialFailed: its directory holds other files.
     """
 
-    def __init__(self, directory: Path, trial: optuna.Trial, sweep: SweepOptions) -> None:
-        self.directory, self.trial = directory, trial
-        self.labels = study_labels(trial.study)
-        self.value: float | None = None
-        try:
-            make_trial_directory(directory, self.labels)
-        except InputError as error:
-            raise TrialFailed("data", str(error)) from error
+    def __init__(self, sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], bool]) -> None:
         from atft.search.trial.callbacks import (
             Heartbeat,  # imports torch, which a reader of trial.json does not need
         )
 
+        self.sweep, self.trial, self.stop = sweep, trial, stop
+        self.directory = sweep.directory / f"trial_{trial.number}"
+        self.labels = study_labels(trial.study)
+        self.value: float | None = None
+        self.retries: list[dict[str, Any]] = []
+        """What receipts say of a halved batch."""
+        minutes = sweep.limits.minutes
+        self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        try:
+            make_trial_directory(self.directory, self.labels)
+        except InputError as error:
+            raise TrialFailed("data", str(error)) from error
         labels = {**self.labels, "trial": trial.number}
-        self.heartbeat = Heartbeat(directory, sweep.metric, labels, folds=sweep.folds or 1)
+        self.heartbeat = Heartbeat(self.directory, sweep.metric, labels, folds=sweep.folds or 1)
 
     def __enter__(self) -> "TrialRecord":
         publish_trial(self.directory, self.labels, self._frozen())
@@ -110,10 +120,6 @@ class TrialRecord:
 def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
     """Make the directory of a trial that begins; it is never mixed with what another one left there.
 
-    Args:
-        directory: ``<root>/<study>/trial_<n>``.
-        labels: the study's, see `atft.search.study.files.study_labels`.
-
     Raises:
         InputError: files are there, the message says whose; or the disk does not take the directory.
     """
@@ -132,7 +138,7 @@ def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
 
 
 def receipt_digests(labels: dict[str, str]) -> dict[str, str]:
-    """The study's labels as a receipt names them, beside the digests of its own configuration, data and code."""
+    """The study's labels as a receipt names them, beside digests of its own."""
     return {
         "study_id": labels["study_id"],
         "study_config": labels["config_digest"],

@@ -32,17 +32,11 @@ class PreviousRun(NamedTuple):
 
 
 def retried_from(trials: "Sequence[FrozenTrial]", number: int, root: Path) -> Path | None:
-    """The directory of the trial whose last checkpoint a retry continues.
+    """The directory of the nearest ancestor of trial ``number`` that left a ``last.ckpt`` in ``root``.
 
-    Args:
-        trials: all of the study's.
-        number: the trial that begins.
-        root: folder of all runs on this machine.
-
-    Returns:
-        The directory of its nearest ancestor with a ``last.ckpt``; None for no retry, for one whose ancestors
-        left no checkpoint here (they ran on another machine, or not for an epoch), and where the batch was
-        halved since: a schedule counts steps. Then it trains from the start, with the same values.
+    None for no retry, for one whose ancestors left none here (they ran on another machine, or not for an epoch),
+    and where the batch was halved since: a schedule counts steps. Then it trains from the start, with the same
+    values.
     """
     by_number = {t.number: t for t in trials}
     trial = by_number[number]
@@ -58,7 +52,7 @@ def retried_from(trials: "Sequence[FrozenTrial]", number: int, root: Path) -> Pa
 
 
 def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRun | None:
-    """Read what a failed run left; None where that is nothing, or nothing that can be used.
+    """Read what a failed run left; None where there is nothing to go on from.
 
     Args:
         directory: the failed run's.

@@ -20,11 +20,9 @@ from atft.search.question.config import trial_config
 from atft.search.question.folds import fold_splits
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import suggest
-from atft.search.study.files import study_labels
-from atft.search.study.study import study_directory
+from atft.search.question.space import Point, suggest
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.fit import RunPlan, fit
+from atft.search.trial.fit import fit
 from atft.search.trial.record import CONFIG, TrialRecord, receipt_digests
 
 MIN_BATCH_STOCK_DAYS = 4
@@ -38,7 +36,7 @@ def run_trial(
     Args:
         sweep: space, base config, metric, folds and limits.
         trial: running; its point is drawn here.
-        retried_from: directory of the failed trial whose place this one takes, to go on from its last checkpoint.
+        retried_from: directory of the failed trial that is retried, to go on from its last checkpoint.
         stop: called before training and after each epoch; True ends the trial, resumable.
 
     Raises:
@@ -47,24 +45,22 @@ def run_trial(
         Interrupted: ``stop`` said so.
     """
     point = suggest(trial, sweep.space)
-    directory = study_directory(sweep) / f"trial_{trial.number}"
-    with TrialRecord(directory, trial, sweep) as record:
+    with TrialRecord(sweep, trial, stop) as record:
         if stop():
             raise Interrupted("interrupted by the user before training")
         check_frozen(sweep, trial.study)
-        config, retries = run_config(sweep, point, bool(trial.user_attrs.get("halved_batch")))
-        minutes = sweep.limits.minutes
-        deadline = None if minutes is None else time.monotonic() + 60 * minutes
-        plan = RunPlan(sweep, trial, config, record.heartbeat, stop, deadline, retries)
-        train = fit if sweep.folds is None else mean_over_folds
-        record.value = value = train(plan, directory, retried_from)
+        config = run_config(sweep, point)
+        if trial.user_attrs.get("halved_batch"):
+            record.retries.append(halve_batch(config))
+        if sweep.folds is None:
+            record.value = value = fit(record, config, record.directory, retried_from)
+        else:
+            record.value = value = mean_over_folds(record, config, retried_from)
     return value
 
 
-def run_config(
-    sweep: SweepOptions, point: dict[str, Any], halved_batch: bool
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Compose the configuration of a trial's training runs, and what their receipts say of a halved batch.
+def run_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
+    """Compose the configuration of a trial's training runs.
 
     Early stopping watches the sweep's metric as selection does, ``trainer.min_epochs`` does not delay an end after
     an epoch, and validation draws no figures unless the sweep's ``fixed`` asks for them.
@@ -75,15 +71,18 @@ def run_config(
     config.get("trainer", {}).pop("min_epochs", None)
     if "validation_figures.every" not in sweep.fixed:
         config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
-    if not halved_batch:
-        return config, []
+    return config
+
+
+def halve_batch(config: dict[str, Any]) -> dict[str, Any]:
+    """Halve the batch of a configuration, and return what the receipt says of it."""
     loader = config.setdefault("data", {}).setdefault("loader", {})
     before = int(loader.get("batch_size", LoaderOptions().batch_size))
     loader["batch_size"] = max(MIN_BATCH_STOCK_DAYS, before // 2)
-    return config, [{"why": "out of memory", "batch_size": before, "retried_with": loader["batch_size"]}]
+    return {"why": "out of memory", "batch_size": before, "retried_with": loader["batch_size"]}
 
 
-def mean_over_folds(plan: RunPlan, directory: Path, retried_from: Path | None) -> float:
+def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: Path | None) -> float:
     """Train on each fold, in ``fold_<i>`` of the trial's directory, and report the running mean at step = fold.
 
     Raises:
@@ -93,8 +92,8 @@ def mean_over_folds(plan: RunPlan, directory: Path, retried_from: Path | None) -
     """
     from atft.commands.train import build
 
-    sweep, trial = plan.sweep, plan.trial
-    cli = build("fit", plan.config, directory)
+    sweep, trial, directory = record.sweep, record.trial, record.directory
+    cli = build("fit", config, directory)
     publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
     data = cli.datamodule
     splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
@@ -102,39 +101,39 @@ def mean_over_folds(plan: RunPlan, directory: Path, retried_from: Path | None) -
     for fold, split in enumerate(splits):
         fold_directory = directory / f"fold_{fold}"
         fold_directory.mkdir()
-        plan.heartbeat.fold = fold
+        record.heartbeat.fold = fold
         previous = retried_from / fold_directory.name if retried_from is not None else None
-        values.append(fit(plan, fold_directory, previous if previous and previous.is_dir() else None, split))
+        previous = previous if previous is not None and previous.is_dir() else None
+        fold_config = {**config, "data": {**config["data"], "split": split}}
+        values.append(fit(record, fold_config, fold_directory, previous, is_fold=True))
         mean = math.fsum(values) / len(values)
-        _publish_folds(plan, directory, values, splits, retried_from)
+        _publish_folds(record, mean, values, splits, retried_from)
         trial.report(mean, step=fold)
         if fold + 1 == len(splits):
             break
-        if plan.deadline is not None and time.monotonic() >= plan.deadline:
+        if record.deadline is not None and time.monotonic() >= record.deadline:
             limit = f"limits.minutes: {sweep.limits.minutes:g} minutes"
             raise TrialFailed("time", f"{limit} were over after fold {fold + 1} of {len(splits)}")
         if trial.should_prune():
-            pruner = sweep.pruner.name
-            raise optuna.TrialPruned(
-                f"pruned by {pruner} at fold {fold + 1}: mean {sweep.metric} {mean:+.4f}"
-            )
-        if plan.stop():
+            reason = f"pruned by {sweep.pruner.name} at fold {fold + 1}: mean {sweep.metric} {mean:+.4f}"
+            raise optuna.TrialPruned(reason)
+        if record.stop():
             raise Interrupted(f"interrupted by the user after fold {fold + 1}")
     return mean
 
 
 def _publish_folds(
-    plan: RunPlan,
-    directory: Path,
+    record: TrialRecord,
+    mean: float,
     values: list[float],
     splits: list[dict[str, Any]],
     retried_from: Path | None,
 ) -> None:
     """Write the folds that are trained into the trial's own metrics and receipt."""
-    metric, digests = plan.sweep.metric, receipt_digests(study_labels(plan.trial.study))
-    final = {metric: math.fsum(values) / len(values)}
+    metric, digests = record.sweep.metric, receipt_digests(record.labels)
     folds = [{"fold": i, "split": splits[i], metric: v} for i, v in enumerate(values)]
-    publish_json(directory / "metrics.json", {"final": final, "folds": folds, "digests": digests})
-    receipt = Receipt(run=str(directory), digests=digests, metrics=dict(final))
+    metrics = {"final": {metric: mean}, "folds": folds, "digests": digests}
+    publish_json(record.directory / "metrics.json", metrics)
+    receipt = Receipt(run=str(record.directory), digests=digests, metrics={metric: mean})
     receipt.retried_from = str(retried_from) if retried_from is not None else None
-    write_receipt(receipt, directory)
+    write_receipt(receipt, record.directory)

@@ -1,4 +1,4 @@
-"""When a sweep is not worth going on with: its trials fail for reasons that the next point shares."""
+"""Abort a sweep when too many of its trials fail: the next point would most likely fail too."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,39 +9,35 @@ from atft.search.show.lines import reason_of
 from atft.search.study.budget import retry_attributes
 from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
 
-OWN_FAULT = ("config", "code")
-"""Classes that blame the sweep itself; data, memory and time may blame single points."""
-FEWEST = 3
-"""Failures below which nothing is concluded."""
+SWEEP_FAULTS = ("config", "code")
+"""Failure classes that blame the sweep itself; data, memory and time may blame single points."""
+MIN_FAILURES = 3
+"""Fewer prove nothing."""
 
 
-def reason_to_stop(
+def reason_to_abort(
     trials: Sequence[FrozenTrial], since: datetime, n_trials: int, max_retry: int
 ) -> str | None:
     """Why the sweep should end now, in one line; None while it should go on.
 
-    More than a third of the trials that ended failed for config or code; or as many as were wanted failed for
-    good, whatever the reason: then the budget may never be reached.
+    More than a third of the trials that ended failed for config or code; or as many as the budget failed and are
+    not retried, whatever the reason: then the budget may never be reached.
 
     Args:
         trials: all of the study's.
-        since: only what ended later counts: whoever mended the cause and starts again is not stopped by the past.
+        since: earlier failures do not count: a start after the cause was fixed is not aborted for the past.
         n_trials: the budget.
         max_retry: counted retries of one point.
     """
     ended = [t for t in trials if t.datetime_complete is not None and t.datetime_complete >= since]
     failed = [t for t in ended if outcome_of(t) == Outcome.FAILED]
-    wrong = [t for t in failed if failure_of(t).kind in OWN_FAULT]
+    wrong = [t for t in failed if failure_of(t).kind in SWEEP_FAULTS]
     judged = len(failed) + len(finished(ended))
-    if len(wrong) >= FEWEST and 3 * len(wrong) > judged:
-        return (
-            f"{len(wrong)} of {judged} trials failed for config or code, the last one (trial {wrong[-1].number}): "
-            f"{reason_of(wrong[-1])}; mend that, then start again"
-        )
     lost = [t for t in failed if retry_attributes(t, max_retry) is None]
-    if len(lost) >= max(FEWEST, n_trials):
-        return (
-            f"{len(lost)} trials failed for good, {n_trials} were to finish, the last one (trial "
-            f"{lost[-1].number}): {reason_of(lost[-1])}; mend that, then start again"
-        )
-    return None
+    if len(wrong) >= MIN_FAILURES and 3 * len(wrong) > judged:
+        last, count = wrong[-1], f"{len(wrong)} of {judged} trials failed for config or code"
+    elif len(lost) >= max(MIN_FAILURES, n_trials):
+        last, count = lost[-1], f"{len(lost)} trials failed for good, {n_trials} were to finish"
+    else:
+        return None
+    return f"{count}, the last one (trial {last.number}): {reason_of(last)}; fix that, then start again"

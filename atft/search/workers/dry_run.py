@@ -6,7 +6,7 @@ leaves is the cache, which the sweep needs anyway.
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -19,8 +19,6 @@ from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from optuna.trial import FrozenTrial
 
 EPOCHS = 2
@@ -30,49 +28,40 @@ class NotWorthStarting(RunFailed):
     """A check of the dry run failed: the sweep would fail in the same way, later."""
 
 
-def dry_run(sweep: SweepOptions, threads: int, say: Callable[[str], None] = print) -> int:
+def dry_run(sweep: SweepOptions, say: Callable[[str], None] = print) -> int:
     """Check everything that a sweep relies on, and estimate its time and space; 0 if it is worth starting.
 
-    Args:
-        sweep: the sweep.
-        threads: cap of each numerical pool.
-        say: takes each line.
-
     Raises:
-        InputError: the sweep is refused.
-        NotWorthStarting: the trial failed, reports nothing, or leaves no checkpoint that loads.
+        InputError: the sweep is invalid.
+        NotWorthStarting: the trial failed, reported nothing, or left no checkpoint that loads.
     """
-    from atft.threads import cap_threads
-
-    cap_threads(threads)
     from atft.search.question.preflight import preflight
 
     say(preflight(sweep).line())
-    with _own_study(sweep) as (own, folder):
-        say(f"write access: {folder.parent.resolve()}")
-        trial = _train_one(own)
-        directory = folder / own.study / "trial_0"
-        _check(own, trial, directory)
+    with _own_study(sweep) as own:
+        root = Path(own.root)
+        say(f"write access: {root.parent.resolve()}")
+        trial, directory = _train_one(own), root / own.study / "trial_0"
+        _check(trial, directory, sweep.metric)
         values = [f"{v:+.4f}" for _, v in sorted(trial.intermediate_values.items())]
         say(f"one trial: {sweep.metric} {', '.join(values)} reported to the pruner; its checkpoint loads")
-        say(estimate(sweep, trial, _size(directory), shutil.disk_usage(folder).free))
+        trial_bytes = sum(p.stat().st_size for p in directory.rglob("*") if p.is_file())
+        say(estimate(sweep, trial, trial_bytes, shutil.disk_usage(root).free))
     return 0
 
 
 @contextmanager
-def _own_study(sweep: SweepOptions) -> "Iterator[tuple[SweepOptions, Path]]":
+def _own_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
     """The sweep with one trial of two epochs and a root of its own, which is removed in the end."""
     root = Path(sweep.root)
-    publish_text(root / f".{sweep.study}.dry-run", "")  # refuses a place that takes no files, in one line
+    publish_text(root / f".{sweep.study}.dry-run", "")  # raises where the disk takes no files, in one line
     (root / f".{sweep.study}.dry-run").unlink()
-    folder = Path(mkdtemp(prefix=".dry-run-", dir=root))
+    folder = mkdtemp(prefix=".dry-run-", dir=root)
     limits, sampler = replace(sweep.limits, epochs=EPOCHS), replace(sweep.sampler, name="random")
-    own = replace(
-        sweep, root=str(folder), storage=None, n_trials=1, max_retry=0, limits=limits, sampler=sampler
-    )
+    own = replace(sweep, root=folder, storage=None, n_trials=1, max_retry=0, limits=limits, sampler=sampler)
     try:
         # Folds would train as many runs; whether one trains is the question here.
-        yield replace(own, folds=None, enqueue=sweep.enqueue[:1]), folder
+        yield replace(own, folds=None, enqueue=sweep.enqueue[:1])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -89,14 +78,14 @@ def _train_one(sweep: SweepOptions) -> "FrozenTrial":
     return study.trials[0]
 
 
-def _check(sweep: SweepOptions, trial: "FrozenTrial", directory: Path) -> None:
+def _check(trial: "FrozenTrial", directory: Path, metric: str) -> None:
     from atft.callbacks.record.atomic_checkpoint import read_checkpoint
     from atft.search.show.lines import reason_of
 
     if trial.state.name == "FAIL":
-        raise NotWorthStarting(f"the trial failed: {reason_of(trial)}; mend that first")
+        raise NotWorthStarting(f"the trial failed: {reason_of(trial)}; fix that first")
     if not trial.intermediate_values:
-        raise NotWorthStarting(f"{sweep.metric} was reported for no epoch: nothing could be pruned")
+        raise NotWorthStarting(f"{metric} was reported for no epoch: nothing could be pruned")
     for name in ("best_model.ckpt", "last.ckpt"):
         if not (directory / name).is_file():
             raise NotWorthStarting(f"the trial left no {name}: it could not be used or continued")
@@ -104,35 +93,25 @@ def _check(sweep: SweepOptions, trial: "FrozenTrial", directory: Path) -> None:
 
 
 def estimate(sweep: SweepOptions, trial: "FrozenTrial", trial_bytes: int, free_bytes: int) -> str:
-    """How long the sweep takes at most, and what it fills, told from the trial of the dry run.
-
-    Args:
-        sweep: the sweep that would be started.
-        trial: a finished trial of ``EPOCHS`` epochs; its start-up is taken for part of them.
-        trial_bytes: size of that trial's directory.
-        free_bytes: room on the disk.
+    """How long the sweep takes at most, and the space it needs, from a finished trial of ``EPOCHS`` epochs.
 
     Raises:
         NotWorthStarting: the trials would not fit on the disk.
     """
     assert trial.duration is not None
-    each = trial.duration.total_seconds() / EPOCHS * sweep.limits.epochs * (sweep.folds or 1)
+    folds, epochs = sweep.folds or 1, sweep.limits.epochs
+    seconds = trial.duration.total_seconds() / EPOCHS * epochs * folds
     if sweep.limits.minutes is not None:
-        each = min(each, 60 * sweep.limits.minutes)
-    rounds = math.ceil(sweep.n_trials / sweep.workers)
-    longest = timedelta(seconds=round(each * rounds))
-    filled = trial_bytes * sweep.n_trials * (sweep.folds or 1)
-    if filled > free_bytes:
+        seconds = min(seconds, 60 * sweep.limits.minutes)
+    longest = timedelta(seconds=round(seconds * math.ceil(sweep.n_trials / sweep.workers)))
+    needed = trial_bytes * sweep.n_trials * folds
+    if needed > free_bytes:
         raise NotWorthStarting(
-            f"{sweep.n_trials} trials take {filled / 1e9:.1f} GB, the disk has {free_bytes / 1e9:.1f} GB free; "
+            f"{sweep.n_trials} trials take {needed / 1e9:.1f} GB, the disk has {free_bytes / 1e9:.1f} GB free; "
             "make room or name another root"
         )
     return (
-        f"worth starting: {sweep.n_trials} trials of {sweep.limits.epochs} epochs with {sweep.workers} workers "
-        f"take at most about {longest} without pruning and as fast as this one, and {filled / 1e6:.0f} MB of "
+        f"worth starting: {sweep.n_trials} trials of {epochs} epochs with {sweep.workers} workers take at most "
+        f"about {longest} without pruning and as fast as this one, and {needed / 1e6:.0f} MB of "
         f"{free_bytes / 1e9:.0f} GB"
     )
-
-
-def _size(directory: Path) -> int:
-    return sum(p.stat().st_size for p in directory.rglob("*") if p.is_file())

@@ -1,78 +1,104 @@
-"""One place for a worker: its process, its log, and how soon it is tried again after it has died."""
+"""The processes that a sweep starts: their command line, what each does first, and a place for a worker."""
 
+import argparse
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from atft.search.question.options import SweepOptions
+from atft.errors import InputError, RunFailed
+from atft.search.question.options import SweepOptions, sweep_of
+from atft.search.study.owner import on_parent_exit
 
-LONGEST_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 30.0
 
 
-def worker_command(sweep: SweepOptions, threads: int, parent: int) -> list[str]:
-    """The command line of this sweep's workers, but for their index.
+def child_command(module: str, sweep: SweepOptions) -> list[str]:
+    """The command line of a process of `atft.search.workers`, start or worker, that ends with this one."""
+    words = [sys.executable, "-m", f"atft.search.workers.{module}", "--sweep", sweep.as_json()]
+    return [*words, "--parent", str(os.getpid())]
+
+
+def run_child(
+    arguments: Sequence[str] | None,
+    work: Callable[[SweepOptions, int], None],
+    on_orphaned: Callable[[], None],
+) -> int:
+    """Run a process that `child_command` started; its exit status: 0, 1 it failed, 2 the input is invalid.
 
     Args:
-        sweep: what they work on.
-        threads: cap of each numerical pool of one of them.
-        parent: the process whose end is theirs.
+        arguments: of its command line; the process's own by default.
+        work: takes the sweep and the worker's index.
+        on_orphaned: called from a thread when the parent has ended.
     """
-    words = [sys.executable, "-m", "atft.search.workers.worker", "--sweep", sweep.as_json()]
-    return [*words, "--threads", str(threads), "--parent", str(parent)]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sweep", required=True, help="the sweep as JSON")
+    parser.add_argument("--index", type=int, default=0, help="place of a worker among those of the machine")
+    parser.add_argument("--parent", type=int, help="process whose end is this one's end too")
+    options = parser.parse_args(arguments)
+    if options.parent is not None:
+        on_parent_exit(options.parent, on_orphaned)
+    try:
+        work(sweep_of(options.sweep), options.index)
+    except (InputError, RunFailed) as error:
+        print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return 1 if isinstance(error, RunFailed) else 2
+    return 0
 
 
 class WorkerProcess:
-    """A place for a worker.
+    """A place for a worker, which is started there again and again.
 
     Args:
         index: which of this machine's places it is.
         command: the worker's command line, without its index.
-        log: file that takes what it writes, appended.
+        log: file that its output is appended to.
     """
 
     def __init__(self, index: int, command: list[str], log: Path) -> None:
         self.index, self.log = index, log
-        self.deaths, self.started = 0, 0.0
+        self.crashes, self.started = 0, 0.0
         self._command = [*command, "--index", str(index)]
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
 
     @property
     def pid(self) -> int | None:
-        """The process's id; None while the place is free."""
+        """The process's id; None while none runs."""
         return self._process.pid if self._process is not None else None
 
     @property
     def ready(self) -> bool:
-        """Whether the place is free and its pause after a death is over."""
+        """Whether none runs and the pause after a crash is over."""
         return self._process is None and time.time() >= self._not_before
 
     def start(self) -> None:
-        """Start a worker here, in a session of its own: the terminal's Ctrl-C does not reach it."""
+        """Start a worker in a session of its own: the terminal's Ctrl-C does not reach it."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.started = time.time()
-        with self.log.open("ab") as written:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
-                stdout=written,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def ended(self) -> int | None:
-        """Exit status of a worker that has ended since the last look, which frees the place; else None."""
+    def exit_status(self) -> int | None:
+        """Exit status of a worker that has ended since the last call; else None."""
         code = self._process.poll() if self._process is not None else None
         if code is not None:
             self._process = None
         return code
 
-    def died(self, progressed: bool) -> None:
-        """Count a death, and pause the longer the more of them came without progress between."""
-        self.deaths = 1 if progressed else self.deaths + 1
-        self._not_before = time.time() + min(LONGEST_PAUSE_SECONDS, 2.0 ** (self.deaths - 1) - 1)
+    def crashed(self, progressed: bool) -> None:
+        """Count a crash; the more in a row without progress, the longer the pause."""
+        self.crashes = 1 if progressed else self.crashes + 1
+        self._not_before = time.time() + min(MAX_PAUSE_SECONDS, 2.0 ** (self.crashes - 1) - 1)
 
     def ask_to_leave(self) -> None:
         """Let the worker finish its epoch and leave its trial resumable."""
@@ -80,12 +106,12 @@ class WorkerProcess:
             self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the worker at once; `ended` still tells of it."""
+        """End the worker at once; `exit_status` still tells of it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def last_line(self) -> str:
-        """The last thing that a worker here has said."""
+        """The last line of its log."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "nothing")

@@ -1,26 +1,34 @@
 """Run trials one after another until the budget is spent: ``python -m atft.search.workers.worker``.
 
 A worker keeps nothing that must survive it: it reads the study from the storage before each trial, so it may be
-killed at any moment and another one, on whatever machine, goes on. It stops by itself when the supervisor asks
+killed at any moment and another one, on whatever machine, goes on. It leaves by itself when the supervisor asks
 (SIGINT: at the end of the epoch, the trial stays resumable) and when the supervisor is gone: otherwise it would
 train beside the workers of the next supervisor, twice the load.
 """
 
-import argparse
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from atft.errors import InputError, RunFailed
-from atft.search.question.options import SweepOptions, sweep_of
-from atft.search.study.owner import on_parent_exit
-from atft.threads import cap_threads
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._heartbeat import is_heartbeat_enabled
 
-if TYPE_CHECKING:
-    import optuna
+from atft.errors import RunFailed
+from atft.search.question.options import SweepOptions
+from atft.search.study.budget import reserve_slot, slots_left
+from atft.search.study.files import publish_study_files
+from atft.search.study.outcome import Outcome, finished
+from atft.search.study.owner import this_process
+from atft.search.study.reconcile import reconcile, unowned_seconds
+from atft.search.study.storage import while_storage_answers
+from atft.search.study.study import open_study
+from atft.search.trial.failures import Interrupted, TrialFailed
+from atft.search.trial.resume import retried_from
+from atft.search.trial.run import run_trial
+from atft.search.workers.process import run_child
 
 IDLE_SECONDS = 0.5
 """Pause between two looks at the study while it has no free slot."""
@@ -44,18 +52,8 @@ class Stop:
         self.requested = True
 
 
-def work(sweep: SweepOptions, study: "optuna.Study", stop: Callable[[], bool]) -> None:
-    """Run trials until the budget is spent or ``stop`` says so.
-
-    Args:
-        sweep: budget, retries, root of the trials.
-        study: the study, with its sampler and pruner.
-        stop: called between trials, and at the end of each epoch.
-    """
-    from atft.search.study.budget import slots_left
-    from atft.search.study.outcome import finished
-    from atft.search.study.reconcile import reconcile, unowned_seconds
-
+def work(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool]) -> None:
+    """Run trials until the budget is spent or ``stop``, called between trials and after each epoch, says so."""
     while not stop():
         reconcile(study, sweep.n_trials, sweep.max_retry, unowned_seconds(sweep))
         trials = study.get_trials(deepcopy=False)
@@ -67,18 +65,11 @@ def work(sweep: SweepOptions, study: "optuna.Study", stop: Callable[[], bool]) -
             time.sleep(IDLE_SECONDS)
 
 
-def run_next(sweep: SweepOptions, study: "optuna.Study", stop: Callable[[], bool]) -> None:
+def run_next(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool]) -> None:
     """Ask Optuna for one trial and train it, if it has a slot. A failed one leaves its reason in the study."""
-    from optuna.exceptions import UpdateFinishedTrialError
-
-    # Before a trial exists: importing torch takes seconds, and a trial without an owner is soon failed.
-    import atft.search.trial.run  # noqa: F401
-    from atft.search.study.files import publish_study_files
-    from atft.search.trial.failures import Interrupted, TrialFailed
-
     caught = (Surplus, TrialFailed, Interrupted)
     try:
-        study.optimize(lambda trial: train_in_slot(sweep, study, trial, stop), n_trials=1, catch=caught)
+        study.optimize(lambda trial: train_in_slot(sweep, trial, stop), n_trials=1, catch=caught)
     except (ValueError, AssertionError, UpdateFinishedTrialError) as error:
         # Another process took this one for dead and failed its trial; what study.optimize says then.
         dropped = str(error).startswith(("Cannot tell a ", "Should not reach."))
@@ -87,26 +78,16 @@ def run_next(sweep: SweepOptions, study: "optuna.Study", stop: Callable[[], bool
     publish_study_files(study, sweep)
 
 
-def train_in_slot(
-    sweep: SweepOptions, study: "optuna.Study", trial: "optuna.Trial", stop: Callable[[], bool]
-) -> float:
+def train_in_slot(sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], bool]) -> float:
     """Own the trial, reserve a slot for it, train it, and leave in its attributes how it ended."""
-    from optuna.storages._heartbeat import is_heartbeat_enabled
-
-    from atft.search.study.budget import reserve_slot
-    from atft.search.study.outcome import Outcome
-    from atft.search.study.owner import this_process
-    from atft.search.trial.failures import Interrupted, TrialFailed
-    from atft.search.trial.resume import retried_from
-    from atft.search.trial.run import run_trial
-
+    study = trial.study
     if is_heartbeat_enabled(study._storage):
         # Before the owner: no other machine would ever miss the process of an owned trial without a heartbeat.
         study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
     trial.set_user_attr("owner", this_process())
-    if not reserve_slot(study, trial, sweep.n_trials, sweep.max_retry):
+    if not reserve_slot(trial, sweep.n_trials, sweep.max_retry):
         raise Surplus(f"trial {trial.number} was created in a race, beyond the {sweep.n_trials} wanted")
-    # From here on the trial counts as one that began: what ends without a reason has crashed.
+    # From here on the trial counts as begun: if it ends without a reason, it has crashed.
     trial.set_user_attr("directory", f"{sweep.study}/trial_{trial.number}")
     source = retried_from(study.get_trials(deepcopy=False), trial.number, Path(sweep.root))
     try:
@@ -120,32 +101,15 @@ def train_in_slot(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one worker; its exit status: 0 no more to do, 1 the study cannot go on, 2 the input is invalid.
-
-    Args:
-        arguments: what follows ``python -m atft.search.workers.worker``; the process's own by default.
-    """
-    parser = argparse.ArgumentParser(prog="python -m atft.search.workers.worker", description=__doc__)
-    parser.add_argument("--sweep", required=True, help="the sweep as JSON")
-    parser.add_argument("--index", type=int, default=0, help="this worker's place among those of the machine")
-    parser.add_argument("--threads", type=int, default=1, help="cap of each numerical pool")
-    parser.add_argument("--parent", type=int, help="process whose end is this worker's end too")
-    options = parser.parse_args(arguments)
-    cap_threads(options.threads)
+    """Run one worker until no trial is left; see `atft.search.workers.process.run_child`."""
     stop = Stop()
     signal.signal(signal.SIGINT, stop.request)
-    if options.parent is not None:
-        on_parent_exit(options.parent, stop.request)
-    try:
-        from atft.search.study.study import open_study, while_storage_answers
 
-        sweep = sweep_of(options.sweep)
+    def run(sweep: SweepOptions, index: int) -> None:
         with while_storage_answers(sweep):
-            work(sweep, open_study(sweep, create=False, worker=options.index), stop)
-    except (InputError, RunFailed) as error:
-        print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return 1 if isinstance(error, RunFailed) else 2
-    return 0
+            work(sweep, open_study(sweep, create=False, worker=index), stop)
+
+    return run_child(arguments, run, stop.request)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from atft.publish import publish_text
 from atft.search.question.config import trial_config
 from atft.search.question.options import SweepOptions
 from atft.search.show.best import run
-from atft.search.study.study import open_storage
+from atft.search.study.storage import open_storage
 
 MakeStudy = Callable[..., optuna.Study]
 

@@ -14,7 +14,7 @@ import pytest
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.show.dashboard import LOOPBACK, check_free
-from atft.search.study.study import open_storage
+from atft.search.study.storage import open_storage
 
 pytest.importorskip("optuna_dashboard", reason="an extra: pip install 'atft[dashboard]'")
 

@@ -14,7 +14,7 @@ from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.rebuild import read_trials, restore, run
 from atft.search.study.files import study_labels
 from atft.search.study.outcome import Outcome, outcome_of
-from atft.search.study.study import open_study, study_directory
+from atft.search.study.study import open_study
 from atft.search.trial.record import publish_trial
 
 
@@ -36,7 +36,7 @@ def lost(
         labels = {**study_labels(study), "config_digest": identify(sweep).config_digest}
         labels["data_digest"] = identify(sweep).data_digest
         for trial in study.trials:
-            place = study_directory(sweep) / f"trial_{trial.number}"
+            place = sweep.directory / f"trial_{trial.number}"
             place.mkdir(parents=True)
             outcome = outcome_of(trial)
             publish_trial(place, labels, trial, outcome, trial.value if outcome == Outcome.COMPLETE else None)
@@ -62,7 +62,7 @@ def test_the_rebuilt_study_says_of_its_finished_trials_what_it_said(
             assert outcome_of(now) == outcome_of(was) and now.user_attrs == was.user_attrs
             assert now.datetime_start == was.datetime_start
     assert outcome_of(after.trials[-1]) == "failed", "a trial that ran is to be tried again"
-    assert (study_directory(sweep) / "all_trials.json").is_file()
+    assert (sweep.directory / "all_trials.json").is_file()
 
 
 def test_numbers_stay_where_a_directory_is_lost(
@@ -70,7 +70,7 @@ def test_numbers_stay_where_a_directory_is_lost(
 ) -> None:
     path, _ = lost(values=[0.01, 0.02, 0.03])
     sweep = make_sweep()
-    shutil.rmtree(study_directory(sweep) / "trial_1")
+    shutil.rmtree(sweep.directory / "trial_1")
     run(["--config", str(path)])
     trials = open_study(sweep, create=False).trials
     assert [outcome_of(t) for t in trials] == ["complete", "surplus", "complete"]
@@ -93,7 +93,7 @@ def test_trials_of_another_question_or_of_two_studies_are_errors(
     lost(values=[0.01])
     with pytest.raises(InputError, match="trained with another configuration"):
         run(["--config", str(write_sweep(metric="val/ic"))])
-    place = study_directory(make_sweep()) / "trial_7"
+    place = make_sweep().directory / "trial_7"
     place.mkdir()
     other = make_study(values=[0.1])
     publish_trial(place, {**study_labels(other), "study_id": "f" * 16}, other.trials[0])

@@ -11,7 +11,7 @@ import pytest
 from atft.search.question.options import SweepOptions
 from atft.search.show.overview import overview
 from atft.search.show.report import page, run
-from atft.search.study.study import open_storage
+from atft.search.study.storage import open_storage
 
 MakeStudy = Callable[..., optuna.Study]
 

@@ -12,7 +12,7 @@ from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.show.status import kilobytes, run
 from atft.search.study.owner import this_process
-from atft.search.study.study import open_storage
+from atft.search.study.storage import open_storage
 
 MakeStudy = Callable[..., optuna.Study]
 Write = Callable[..., Path]

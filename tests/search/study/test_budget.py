@@ -12,7 +12,7 @@ from atft.search.study.budget import due_for_retry, may_train, reserve_slot, ret
 from atft.search.study.outcome import Outcome, finished, is_surplus, outcome_of
 from atft.search.study.owner import Owner
 from atft.search.study.reconcile import enqueue_retries, reconcile
-from atft.search.study.sqlite_lock import one_at_a_time
+from atft.search.study.storage import lock_before_reading
 
 STATES = {
     "done": TrialState.COMPLETE,
@@ -105,8 +105,8 @@ def test_a_trial_that_never_began_is_enqueued_again_only_if_it_had_a_point_of_it
 def test_a_trial_that_may_not_train_is_marked_as_surplus() -> None:
     study = optuna.create_study()
     first, second = study.ask(), study.ask()
-    assert reserve_slot(study, first, n_trials=1, max_retry=0)
-    assert not reserve_slot(study, second, n_trials=1, max_retry=0)
+    assert reserve_slot(first, n_trials=1, max_retry=0)
+    assert not reserve_slot(second, n_trials=1, max_retry=0)
     assert [is_surplus(t) for t in study.trials] == [False, True]
 
 
@@ -146,7 +146,7 @@ class Host:
         yield
         own.set_user_attr("owner", {"pid": self.stepping})
         yield
-        if not reserve_slot(study, own, self.n_trials, self.max_retry):
+        if not reserve_slot(own, self.n_trials, self.max_retry):
             yield
             study.tell(own, state=TrialState.FAIL)
             return
@@ -202,7 +202,7 @@ class Host:
 @pytest.mark.parametrize("seed", range(6))
 def test_any_order_of_steps_and_kills_ends_with_exactly_the_budget(tmp_path: Path, seed: int) -> None:
     storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 's.db'}")
-    one_at_a_time(storage)
+    lock_before_reading(storage)
     study = optuna.create_study(study_name="s", storage=storage)
     for x in (0.25, 0.75):
         study.enqueue_trial({"x": x})
@@ -222,7 +222,7 @@ def test_any_order_of_steps_and_kills_ends_with_exactly_the_budget(tmp_path: Pat
 
 def test_the_budget_can_be_raised_later(tmp_path: Path) -> None:
     storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 's.db'}")
-    one_at_a_time(storage)
+    lock_before_reading(storage)
     study = optuna.create_study(study_name="s", storage=storage)
     for n_trials in (3, 5):
         Host(storage, n_trials, n_trials, workers=3).run(kills=2)

@@ -7,7 +7,7 @@ import pytest
 
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, check_point, suggest
-from atft.search.study.sampling import enqueue_points, make_pruner, make_sampler
+from atft.search.study.sampling import make_pruner, make_sampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 MakeSweep = Callable[..., SweepOptions]
@@ -59,7 +59,8 @@ def test_a_sampler_learns_from_trials_and_stays_inside_the_space(name: str, make
 def test_a_grid_tries_each_point_once_and_a_failed_one_again(make_sweep: MakeSweep) -> None:
     sweep = make_sweep(space=GRID, sampler={"name": "grid"}, enqueue=[{"a": 2, "b": "y"}, {"a": 1}])
     study = optuna.create_study(sampler=make_sampler(sweep))
-    enqueue_points(study, sweep.enqueue)
+    for point in sweep.enqueue:
+        study.enqueue_trial(point)
     failed: list[Point] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -124,10 +125,3 @@ def test_patient_waits_while_a_trial_still_improves(make_sweep: MakeSweep) -> No
 
 def test_none_stops_nothing(make_sweep: MakeSweep) -> None:
     assert stopped_after(make_sweep(pruner={"name": "none"}), [0.0] * 9) is None
-
-
-def test_a_point_that_the_study_knows_is_not_enqueued_again(make_sweep: MakeSweep) -> None:
-    study = optuna.create_study()
-    enqueue_points(study, [{"a": 1}, {"a": 2}])
-    enqueue_points(study, [{"a": 2}, {"a": 3}])
-    assert [t.system_attrs["fixed_params"]["a"] for t in study.trials] == [1, 2, 3]

@@ -1,25 +1,16 @@
 """The study in its storage: made once, opened again, refused when it asks another question."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 
-from atft.errors import InputError, RunFailed
+from atft.errors import InputError
 from atft.search.question.frozen import Identity
 from atft.search.question.options import SweepOptions, sweep_of
-from atft.search.study.study import (
-    has_heartbeat,
-    open_storage,
-    open_study,
-    storage_url,
-    study_directory,
-    while_storage_answers,
-)
+from atft.search.study.study import open_study
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 MakeSweep = Callable[..., SweepOptions]
@@ -29,8 +20,8 @@ SAME = Identity({"metric": "val/rank_ic", "space: lr": [1, 2]}, "d" * 16)
 def test_a_study_lies_in_its_own_folder_and_says_what_it_is(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep(study="a.b-c_1")
     study = open_study(sweep, identity=SAME)
-    assert study_directory(sweep) == tmp_path / "logs" / "a.b-c_1"
-    assert (study_directory(sweep) / "study.db").is_file()
+    assert sweep.directory == tmp_path / "logs" / "a.b-c_1"
+    assert (sweep.directory / "study.db").is_file()
     assert study.user_attrs["config_digest"] == SAME.config_digest
     assert study.user_attrs["data_digest"] == "d" * 16 and len(study.user_attrs["study_id"]) == 16
     assert sweep_of(study.user_attrs["sweep"]) == sweep
@@ -110,53 +101,6 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(make_sweep: MakeSweep
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("storage", "url", "beats"),
-    [
-        ("postgresql://me:secret@host:1/db", "postgresql+psycopg://me:secret@host:1/db", True),
-        ("postgres://me@host/db", "postgresql+psycopg://me@host/db", True),
-        ("grpc://host:13000", "grpc://host:13000", False),
-        ("sqlite:///here.db", "sqlite:///here.db", True),
-    ],
-)
-def test_a_storage_is_named_by_its_url(storage: str, url: str, beats: bool, make_sweep: MakeSweep) -> None:
-    sweep = make_sweep(storage=storage)
-    assert storage_url(sweep) == url and has_heartbeat(sweep) is beats
-
-
-REFUSED: dict[str, tuple[str, str]] = {
-    "a proxy without a port": ("grpc://host", "a gRPC proxy is grpc://HOST:PORT, got 'grpc://host'"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_storage_that_cannot_be_is_refused(name: str, make_sweep: MakeSweep) -> None:
-    storage, message = REFUSED[name]
-    with pytest.raises(InputError) as refused:
-        open_study(make_sweep(storage=storage), identity=SAME)
-    assert message in str(refused.value) and "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("password", ["pa@ss/w0rd", "pa/ssw0rd", "p%40ssw0rd", "w0rd"])
-def test_no_part_of_a_password_is_in_the_line_about_a_server_that_does_not_answer(
-    password: str, make_sweep: MakeSweep
-) -> None:
-    for url in (
-        f"postgresql://me:{password}@127.0.0.1:1/atft",
-        f"postgresql://127.0.0.1:1/a?password={password}",
-    ):
-        with pytest.raises(InputError) as refused:
-            open_storage(make_sweep(storage=url))
-        assert "w0rd" not in str(refused.value) and "storage postgresql+psycopg://" in str(refused.value)
-
-
-def test_the_heartbeat_marks_and_leaves_the_retry_to_the_reconciler(make_sweep: MakeSweep) -> None:
-    storage: Any = open_study(make_sweep(), identity=SAME)._storage
-    rdb = getattr(storage, "_backend", storage)
-    assert (rdb.heartbeat_interval, rdb.grace_period) == (60, 120)
-    assert rdb.get_heartbeat_stale_trial_callback() is None
-
-
 def test_processes_that_start_at_once_share_one_study(make_sweep: MakeSweep, tmp_path: Path) -> None:
     import subprocess
     import sys
@@ -173,19 +117,3 @@ def test_processes_that_start_at_once_share_one_study(make_sweep: MakeSweep, tmp
     assert [process.returncode for process in started] == [0] * 4, said
     study = open_study(make_sweep(), create=False)
     assert len(study.user_attrs["study_id"]) == 16
-
-
-def test_a_database_that_is_lost_on_the_way_ends_in_one_line(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep()
-    study = open_study(sweep, identity=SAME)
-    with sqlite3.connect(study_directory(sweep) / "study.db") as held:
-        held.execute("DROP TABLE trials")
-    held.close()
-    lost = pytest.raises(RunFailed, match=r"storage sqlite:.*no such table.*the same command goes on")
-    with lost, while_storage_answers(sweep):
-        study.get_trials(deepcopy=False)
-
-
-def test_other_errors_pass_through_the_watch_over_the_database(make_sweep: MakeSweep) -> None:
-    with pytest.raises(KeyError), while_storage_answers(make_sweep()):
-        raise KeyError("a bug")

@@ -67,7 +67,6 @@ def test_both_act_after_the_checkpoint_is_written() -> None:
 def test_an_epoch_is_reported_when_it_is_over_if_it_was_validated(record: RunRecord) -> None:
     trial = a_trial(prune=False)
     callback = pruning(trial, record)
-    callback.on_validation_end(Running(), MODULE)
     callback.on_train_epoch_end(Running(callback_metrics={"train/loss": torch.tensor(1.0)}), MODULE)
     assert reported(trial) == {}
     running = Running()
@@ -132,7 +131,8 @@ def test_the_heartbeat_says_how_far_a_trial_is_at_most_once_a_second(
         assert isinstance(held, dict)
         return held
 
-    beat = Heartbeat(tmp_path, "val/rank_ic", {"study_id": "id1", "trial": 3}, fold=1, folds=2)
+    beat = Heartbeat(tmp_path, "val/rank_ic", {"study_id": "id1", "trial": 3}, folds=2)
+    beat.fold = 1
     assert (said()["activity"], said()["study_id"], said()["trial"]) == ("preparing", "id1", 3)
     running = Running(current_epoch=0)
     beat.on_train_start(running, MODULE)

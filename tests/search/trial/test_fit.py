@@ -14,9 +14,9 @@ from atft.callbacks.record.run_checkpoint import Measured, measured_of
 from atft.data.cache import shared_cache
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
-from atft.search.trial.callbacks import Heartbeat
 from atft.search.trial.failures import TrialFailed
-from atft.search.trial.fit import RunPlan, final_metrics, fit, value_of
+from atft.search.trial.fit import final_metrics, fit, value_of
+from atft.search.trial.record import TrialRecord
 from atft.tasks.ranking import RankingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
@@ -25,9 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::Deprecat
 Make = Callable[..., SweepOptions]
 
 
-def plan_of(config: dict[str, Any], sweep: SweepOptions, place: Path) -> RunPlan:
-    trial, heartbeat = optuna.create_study(direction="maximize").ask(), Heartbeat(place, sweep.metric, {})
-    return RunPlan(sweep, trial, config, heartbeat, stop=lambda: False)
+def a_trial(sweep: SweepOptions) -> TrialRecord:
+    return TrialRecord(sweep, optuna.create_study(direction="maximize").ask(), lambda: False)
 
 
 def test_a_runs_final_metrics_are_its_selected_epochs_validation_and_the_metric_that_is_optimised() -> None:
@@ -56,7 +55,6 @@ def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
     options: dict[str, Any],
     tiny_run: Any,
     make_sweep: Make,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     planted = [0.1, 0.3, 0.2]
@@ -68,21 +66,17 @@ def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
     config = yaml.safe_load(tiny_run.config.read_text())
     config["trainer"]["max_epochs"], config["checkpoint"] = 3, options
-    place = tmp_path / "trial"
-    place.mkdir()
-    assert fit(plan_of(config, make_sweep(), place), place) == pytest.approx(0.3)
-    assert measured_of(place / "best_model.ckpt").epoch == 1
+    trial = a_trial(make_sweep())
+    assert fit(trial, config, trial.directory) == pytest.approx(0.3)
+    assert measured_of(trial.directory / "best_model.ckpt").epoch == 1
 
 
-def test_the_runs_of_a_process_share_a_cache_and_end_alike(
-    tiny_run: Any, make_sweep: Make, tmp_path: Path
-) -> None:
+def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, make_sweep: Make) -> None:
     config = yaml.safe_load(tiny_run.config.read_text())
     values, opened = [], []
     for name in ("one", "other"):
-        place = tmp_path / name
-        place.mkdir()
-        values.append(fit(plan_of(config, make_sweep(), place), place))
+        trial = a_trial(make_sweep(study=name))
+        values.append(fit(trial, config, trial.directory))
         opened.append(shared_cache.cache_info().misses)
-    assert values[0] == values[1] and read_receipt(tmp_path / "one").outcome == Outcome.COMPLETE
+    assert values[0] == values[1] and read_receipt(trial.directory).outcome == Outcome.COMPLETE
     assert opened[0] == opened[1]  # the second opened none

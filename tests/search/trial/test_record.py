@@ -18,17 +18,18 @@ from atft.search.trial.record import TrialRecord, make_trial_directory, publish_
 LABELS = {"study": "s", "study_id": "id1", "config_digest": "c1", "data_digest": "d1"}
 LR = optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
 Record = Callable[[], TrialRecord]
+PLACE = Path("s") / "trial_0"
 
 
 @pytest.fixture
 def record(toy_sweep: Callable[..., SweepOptions], tmp_path: Path) -> Record:
-    """The record of a running trial of a study in memory."""
+    """The record of a running trial of a study in memory; its directory is ``tmp_path / PLACE``."""
 
     def make() -> TrialRecord:
         study = optuna.create_study(study_name="s")
         for key, value in LABELS.items():
             study.set_user_attr(key, value)
-        return TrialRecord(tmp_path, study.ask(), toy_sweep())
+        return TrialRecord(toy_sweep(study="s", root=str(tmp_path)), study.ask(), lambda: False)
 
     return make
 
@@ -41,12 +42,16 @@ def end_of(folder: Path) -> tuple[str, str, str]:
 
 def test_a_trial_is_on_the_disk_while_it_runs(record: Record, tmp_path: Path) -> None:
     with record() as running:
-        assert (read_trial(tmp_path) or {})["outcome"] == "running"
+        assert (read_trial(tmp_path / PLACE) or {})["outcome"] == "running"
         running.value = 0.25
-    assert end_of(tmp_path) == ("complete", "completed", "complete")
-    held = read_trial(tmp_path) or {}
+    assert end_of(tmp_path / PLACE) == ("complete", "completed", "complete")
+    held = read_trial(tmp_path / PLACE) or {}
     assert held["value"] == 0.25 and LABELS.items() <= held.items()
-    assert read_receipt(tmp_path).digests == {"study_id": "id1", "study_config": "c1", "study_data": "d1"}
+    assert read_receipt(tmp_path / PLACE).digests == {
+        "study_id": "id1",
+        "study_config": "c1",
+        "study_data": "d1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -64,9 +69,9 @@ def test_an_end_that_a_sweep_knows_passes_through_as_it_is(
         running.value = 0.25
         raise error
     assert caught.value is error
-    assert end_of(tmp_path) == (state, status, state)
-    assert (read_trial(tmp_path) or {})["value"] is None, "only a complete trial has a value"
-    assert f"trial 0 {state}: " in (tmp_path / "run.log").read_text()
+    assert end_of(tmp_path / PLACE) == (state, status, state)
+    assert (read_trial(tmp_path / PLACE) or {})["value"] is None, "only a complete trial has a value"
+    assert f"trial 0 {state}: " in (tmp_path / PLACE / "run.log").read_text()
 
 
 @pytest.mark.parametrize(
@@ -84,14 +89,14 @@ def test_any_other_exception_becomes_a_failure_of_a_class(
     with pytest.raises(TrialFailed) as caught, record():
         raise error
     assert caught.value.kind == kind and caught.value.__cause__ is error
-    assert (read_trial(tmp_path) or {})["user_attrs"]["failure"]["class"] == kind
-    assert ("Traceback" in (tmp_path / "run.log").read_text()) == (kind == "code")
+    assert (read_trial(tmp_path / PLACE) or {})["user_attrs"]["failure"]["class"] == kind
+    assert ("Traceback" in (tmp_path / PLACE / "run.log").read_text()) == (kind == "code")
 
 
 def test_the_end_of_the_process_is_left_to_the_next_one(record: Record, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), record():
         raise KeyboardInterrupt
-    assert (read_trial(tmp_path) or {})["outcome"] == "running"
+    assert (read_trial(tmp_path / PLACE) or {})["outcome"] == "running"
 
 
 def test_a_full_disk_does_not_hide_how_the_trial_ended(

@@ -17,9 +17,8 @@ Make = Callable[..., SweepOptions]
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the preflight, which has tests of its own, and leave this process's threads alone."""
+    """Spare the preflight, which has tests of its own."""
     monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: Checked(2, 2, 1, 1, 0.1))
-    monkeypatch.setattr("atft.threads.cap_threads", lambda count: None)
 
 
 @pytest.mark.usefixtures("checked")
@@ -29,7 +28,7 @@ def test_it_trains_one_short_trial_says_what_to_expect_and_leaves_no_study(
     tiny_config(tmp_path, make_panel())
     sweep = make_sweep(n_trials=10, workers=2, limits={"epochs": 6})
     said: list[str] = []
-    assert dry_run(sweep, 1, said.append) == 0
+    assert dry_run(sweep, said.append) == 0
     assert said[0].startswith("preflight: every key does something")
     assert said[2].startswith("one trial: val/rank_ic ") and said[2].count(",") == 1
     assert said[3].startswith("worth starting: 10 trials of 6 epochs with 2 workers take at most about 0:")
@@ -49,8 +48,8 @@ def test_a_trial_that_fails_is_the_answer(
         state=TrialState.FAIL, user_attrs={"failure": {"class": "data", "reason": "the panel is gone"}}
     )
     monkeypatch.setattr(module, "_train_one", lambda sweep: failed)
-    with pytest.raises(NotWorthStarting, match="the trial failed: data, the panel is gone; mend that first"):
-        dry_run(make_sweep(), 1, lambda line: None)
+    with pytest.raises(NotWorthStarting, match="the trial failed: data, the panel is gone; fix that first"):
+        dry_run(make_sweep(), lambda line: None)
     assert list((tmp_path / "logs").iterdir()) == []
 
 
@@ -58,7 +57,7 @@ def test_a_trial_that_fails_is_the_answer(
 def test_a_place_that_takes_no_files_is_refused(make_sweep: Make, tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")
     with pytest.raises(InputError, match="cannot write there"):
-        dry_run(make_sweep(), 1, lambda line: None)
+        dry_run(make_sweep(), lambda line: None)
 
 
 def test_time_and_space_are_those_of_the_trial_times_epochs_trials_and_folds(toy_sweep: Make) -> None:

@@ -6,7 +6,7 @@ from atft.search.workers.process import WorkerProcess
 
 
 def ended(worker: WorkerProcess) -> int:
-    while (code := worker.ended()) is None:  # the test's own limit of time ends one that hangs
+    while (code := worker.exit_status()) is None:  # the test's own limit of time ends one that hangs
         time.sleep(0.01)
     return code
 
@@ -22,20 +22,20 @@ def test_a_worker_runs_in_its_place_with_its_index_and_writes_into_its_log(tmp_p
     assert worker.last_line() == "['--index', '1'] True"
 
 
-def test_deaths_without_progress_are_counted_and_pause_the_place_ever_longer(tmp_path: Path) -> None:
+def test_crashes_without_progress_are_counted_and_pause_the_place_ever_longer(tmp_path: Path) -> None:
     worker = WorkerProcess(0, [sys.executable, "-c", "pass"], tmp_path / "worker.log")
-    worker.died(progressed=False)
-    assert (worker.deaths, worker.ready) == (1, True)
-    worker.died(progressed=False)
-    assert (worker.deaths, worker.ready) == (2, False)
-    worker.died(progressed=True)
-    assert (worker.deaths, worker.ready) == (1, True)
+    worker.crashed(progressed=False)
+    assert (worker.crashes, worker.ready) == (1, True)
+    worker.crashed(progressed=False)
+    assert (worker.crashes, worker.ready) == (2, False)
+    worker.crashed(progressed=True)
+    assert (worker.crashes, worker.ready) == (1, True)
 
 
 def test_a_killed_worker_is_told_of_once(tmp_path: Path) -> None:
     worker = WorkerProcess(0, [sys.executable, "-c", "input()"], tmp_path / "worker.log")
     worker.start()
     worker.kill()
-    assert worker.ended() == -9 or worker.ended() is None
-    assert worker.ended() is None
+    assert worker.exit_status() == -9 or worker.exit_status() is None
+    assert worker.exit_status() is None
     assert worker.last_line() in ("nothing", "EOFError: EOF when reading a line")

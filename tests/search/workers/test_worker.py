@@ -34,7 +34,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[optuna.Trial],
             trial.suggest_float("x", 0, 1)
             return end(trial)
 
-        monkeypatch.setattr("atft.search.trial.run.run_trial", run_trial)
+        monkeypatch.setattr("atft.search.workers.worker.run_trial", run_trial)
 
     return end_with
 
@@ -154,7 +154,6 @@ def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
 def test_a_worker_without_its_study_says_so_in_a_line(
     toy_sweep: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atft.search.workers.worker.cap_threads", lambda count: None)
     before = signal.getsignal(signal.SIGINT)
     try:
         assert main(["--sweep", toy_sweep().as_json()]) == 2

@@ -1,0 +1,120 @@
+"""``python hpo/sweep.py [run]``: prepare the sweep in a process of its own, then supervise its workers.
+
+Preparation (``python -m atft.search.workers.start``) builds what trials build, so it needs torch; the supervisor
+that goes on after it stays light for days. A new sweep is tried over its whole space first, so that a mistake in it
+leaves no study behind; one whose study exists is compared with what that was made of. The cache, and the simulated
+market where there is one, are built here once and not by each worker.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from atft.errors import InputError, nearest
+from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.workers.process import child_command, run_child
+from atft.threads import cap_threads, core_count
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run or go on with a sweep; 0 when its budget is spent, 130 when it was interrupted.
+
+    Raises:
+        InputError: the sweep is invalid.
+        SweepFailed: it was aborted, or none of its trials is complete.
+    """
+    options = run_arguments(arguments)
+    sweep = read_sweep(options.config, options.changes)
+    # Workers inherit the cap.
+    cap_threads(options.threads or max(1, core_count() // sweep.workers))
+    if options.dry_run:
+        from atft.search.workers.dry_run import dry_run
+
+        return dry_run(sweep)
+
+    from rich.console import Console
+
+    from atft.search.question.frozen import frozen
+    from atft.search.study.storage import while_storage_answers
+    from atft.search.study.study import open_study
+    from atft.search.workers.supervisor import Supervisor
+
+    failed = subprocess.run(child_command("start", sweep), check=False).returncode
+    if failed:
+        return failed  # it has printed why
+    command = child_command("worker", frozen(sweep))
+    with while_storage_answers(sweep):
+        return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()
+
+
+def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse what follows ``run``: ``config``, ``threads``, ``dry_run`` and ``changes``, keys to values.
+
+    Raises:
+        InputError: an unknown option, or a value that is not of its kind.
+    """
+    parser = argparse.ArgumentParser(prog="sweep.py", add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-c", "--config", type=Path)
+    for option in ("--n-trials", "--workers", "--threads"):
+        parser.add_argument(option, type=int)
+    parser.add_argument("--storage")
+    parser.add_argument("--study")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--dry-run", action="store_true")
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        names = [name for action in parser._actions for name in action.option_strings]
+        raise InputError(f"unknown option {unknown[0]!r}{nearest(unknown[0], names)}")
+    if options.config is None:
+        raise InputError("a sweep needs --config FILE, such as --config hpo/quick.yaml")
+    keys = {key: getattr(options, key) for key in ("n_trials", "workers", "storage", "study")}
+    options.changes = {key: value for key, value in keys.items() if value is not None}
+    for pair in options.set:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set takes KEY=VALUE, got {pair!r}; such as --set limits.epochs=5")
+        options.changes[key] = value
+    return options
+
+
+def prepare(sweep: SweepOptions) -> None:
+    """Check the sweep, make or open its study, and build what all trials share.
+
+    Raises:
+        InputError: a point of the space cannot be built, or the study was made of something else.
+    """
+    import optuna
+
+    from atft.commands.train import build
+    from atft.search.question.config import trial_config
+    from atft.search.question.frozen import freeze
+    from atft.search.question.preflight import preflight
+    from atft.search.study.study import open_study
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
+    try:
+        open_study(sweep, create=False)
+    except InputError:  # there is none yet, or no storage: opening it below says which
+        print(preflight(sweep).line(), file=sys.stderr)  # noqa: T201
+    study = open_study(sweep)
+    build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepare a sweep; see `atft.search.workers.process.run_child`."""
+    # The end of the parent acts like Ctrl-C, so that temporary folders are removed; SIGINT itself may be ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run_child(
+            arguments, lambda sweep, _: prepare(sweep), lambda: os.kill(os.getpid(), signal.SIGTERM)
+        )
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from atft.errors import InputError
+from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.study import open_study
+from atft.search.workers.process import child_command
+from atft.search.workers.start import prepare, run, run_arguments
+
+Make = Callable[..., SweepOptions]
+DOOR = Path(__file__).parents[3] / "hpo" / "sweep.py"
+
+
+def test_only_a_new_sweep_is_tried_over_its_space_and_a_mistake_leaves_no_study(
+    toy_sweep: Make, toy_study: Callable[[SweepOptions], optuna.Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(sweep: SweepOptions) -> None:
+        raise InputError("a corner cannot be built")
+
+    monkeypatch.setattr("atft.search.question.preflight.preflight", mistaken)
+    sweep = toy_sweep()
+    with pytest.raises(InputError, match="a corner cannot be built"):
+        prepare(sweep)
+    assert not sweep.directory.exists()
+    toy_study(sweep)
+    with pytest.raises(InputError, match="trains: No such file"):  # the base config: the preflight is over
+        prepare(sweep)
+
+
+def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_refused(
+    make_sweep: Make, tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    tiny_config(tmp_path, make_panel())
+    sweep = make_sweep()
+    open_study(sweep)
+    prepare(sweep)
+    assert list((tmp_path / "cache").rglob("*.arrow"))
+    with pytest.raises(InputError, match="things that its values depend on changed"):
+        prepare(replace(sweep, metric="val/ic"))
+
+
+def test_a_preparation_whose_supervisor_was_killed_ends_too_and_leaves_no_study(make_sweep: Make) -> None:
+    sweep = make_sweep()
+    words = [sys.executable, "-m", "atft.search.workers.start", "--sweep", sweep.as_json(), "--parent", "1"]
+    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # a script's shell switches Ctrl-C off
+    ended = subprocess.run([*in_background, *words], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
+    assert not sweep.directory.exists()
+
+
+def test_an_invalid_sweep_is_one_line_of_the_other_process_and_its_exit_status(make_sweep: Make) -> None:
+    command = child_command("start", make_sweep())
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("atft: error: ") and "tiny.yaml" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_options_become_changes_of_the_sweeps_file() -> None:
+    words = ["--config", "a.yaml", "--n-trials", "5", "--storage", "grpc://h:1"]
+    words += ["--set", "limits.epochs=3", "--set", "x=a=b"]
+    given = run_arguments(words)
+    assert given.changes == {"n_trials": 5, "storage": "grpc://h:1", "limits.epochs": "3", "x": "a=b"}
+
+
+def test_cores_are_divided_among_the_workers_unless_threads_are_named(
+    write_sweep: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caps: list[int] = []
+    monkeypatch.setattr("atft.search.workers.start.cap_threads", caps.append)
+    monkeypatch.setattr("atft.search.workers.dry_run.dry_run", lambda sweep: 0)
+    words = ["--config", str(write_sweep()), "--dry-run"]
+    assert run([*words, "--threads", "3", "--workers", "2"]) == run([*words, "--workers", "10000"]) == 0
+    assert caps == [3, 1]
+
+
+@pytest.fixture
+def sweep(
+    write_sweep: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    make_panel: Callable[..., Path],
+    tmp_path: Path,
+) -> tuple[Path, SweepOptions]:
+    """A small sweep over the small panel, its study made already: that spares the preflight."""
+    tiny_config(tmp_path, make_panel())
+    path = write_sweep(n_trials=1)
+    read = read_sweep(path)
+    open_study(read)
+    return path, read
+
+
+def door(*arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, DOOR, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_one_command_runs_a_sweep_and_the_same_command_again_only_tells_of_it(
+    sweep: tuple[Path, SweepOptions],
+) -> None:
+    path, read = sweep
+    first = door("--config", path)
+    assert first.returncode == 0, first
+    assert "small: 1 of 1 trials finished, 1 complete, 0 pruned" in first.stderr
+    folder = Path(read.root) / "small"
+    best = json.loads((folder / "best_params.json").read_text())
+    assert best["study_id"] == open_study(read, create=False).user_attrs["study_id"]
+    assert (folder / "trial_0" / "best_model.ckpt").is_file()
+    again = door("--config", path)
+    assert again.returncode == 0
+    assert len(open_study(read, create=False).trials) == 1
+
+
+def test_a_sweep_that_changed_is_refused_with_the_difference(sweep: tuple[Path, SweepOptions]) -> None:
+    refused = door("--config", sweep[0], "--set", "metric=train/loss")
+    assert refused.returncode == 2
+    assert "direction: 'maximize' -> 'minimize'" in refused.stderr
+    assert refused.stderr.strip().splitlines()[-1].startswith("atft: error: study small: ")
