@@ -19,12 +19,10 @@ from jaxtyping import Float32
 from atft.errors import InputError
 from atft.features.beta import beta_features
 from atft.features.calendar import on_trading_days
-from atft.features.checked_prices import STOCKS_AT_ONCE, CheckedPrices
-from atft.features.history import REACH_DAYS, History, past_of
+from atft.features.checked_prices import REACH_DAYS, STOCKS_AT_ONCE, CheckedPrices, History, past_of
 from atft.features.levels import average_features, position_features, trend_features
 from atft.features.options import FeatureOptions
-from atft.features.panel_columns import panel_columns
-from atft.features.panel_file import panel_file
+from atft.features.panel_file import panel_columns, panel_file
 from atft.features.path import path_features
 from atft.features.prices import read_prices
 from atft.features.regime import regime_columns

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.windows import (
     Series,
     shift,

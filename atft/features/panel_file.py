@@ -1,7 +1,7 @@
-"""Write the panel: Parquet, row groups of whole consecutive days.
+"""The panel: its columns (features, labels, exposures, regimes, context) and the Parquet file that they become.
 
-LZ4: returns are noise in most of their bits, so zstd's file is only 10 % smaller, takes a third longer to write
-and twice as long to read.
+Row groups are whole consecutive days. LZ4: returns are noise in most of their bits, so zstd's file is only 10 %
+smaller, takes a third longer to write and twice as long to read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,10 +10,92 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
+
+from atft.features.checked_prices import CheckedPrices
 
 GROUP_ROWS = 131_072
 NO_FLOATS = ["date", "code", "sector", "universe"]
 """The columns that a dictionary and statistics are worth their bytes for."""
+
+
+def panel_columns(
+    prices: CheckedPrices,
+    features: Mapping[str, Float32[np.ndarray, "days stocks"]],
+    regimes: Mapping[str, Float32[np.ndarray, " calendar"]],
+    first: int,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Lay some days out as columns, and name the day of each row.
+
+    Args:
+        prices: of the whole calendar.
+        features: of the days from ``first`` on, by name.
+        regimes: market-wide columns, one value a day.
+        first: index of the first day.
+    """
+    import pyarrow as pa
+
+    last = first + len(next(iter(features.values())))
+    span = slice(first, last)
+    cell = np.flatnonzero(prices.kept[span])
+    day, stock = np.divmod(cell, len(prices.codes))
+
+    def rows(of: np.ndarray) -> np.ndarray:
+        return of.reshape(-1)[cell]
+
+    sector = rows(prices.sector[span])
+    columns: dict[str, Any] = {
+        "date": pa.array(prices.calendar, pa.date32()).take(pa.array(day + first)),
+        "code": pa.array(prices.codes, pa.string()).take(pa.array(stock)),
+        "sector": pa.array(prices.sectors, pa.string()).take(pa.array(sector, mask=sector < 0)),
+        "universe": rows(prices.universe[span]),
+    }
+    columns |= {name: rows(values) for name, values in features.items()}
+    for suffix, lag in (("", prices.options.lag), ("_lag1", 1)):
+        for horizon in prices.options.horizons:
+            label = forward_returns(prices, horizon, lag, first, last)
+            columns[f"target_{horizon}d{suffix}"] = rows(label)
+    with np.errstate(all="ignore"):
+        columns["exposure_size"] = rows(np.log(prices.mean_value[span]))
+        columns["exposure_beta"] = columns["x_beta_250d"]
+        columns["exposure_volatility"] = columns["x_volatility_60d"]
+        columns |= {name: values[day + first] for name, values in regimes.items()}
+        columns["return_1d"] = rows(prices.return_1d[span])
+        columns["momentum_20d"] = np.expm1(columns["x_return_20d"])
+        columns["traded_value"] = rows(prices.close[span] * prices.volume[span])
+    return columns, day
+
+
+def forward_returns(
+    prices: CheckedPrices, horizon: int, lag: int, first: int, last: int
+) -> Float32[np.ndarray, "days stocks"]:
+    """Return of buying at the close ``lag`` days on and selling ``horizon`` days later: the only labels.
+
+    target[t] = close[t + lag + horizon] / close[t + lag] - 1, a fraction, of the closes as read, t counting the
+    trading days of the panel's calendar (not the stock's rows). NaN where either close is missing, after the end
+    or left out by a check, over an excluded jump or split, and over a gap of the calendar, whose sessions can only
+    be guessed.
+
+    Args:
+        prices: the closes.
+        horizon: trading days that the position is open.
+        lag: trading days before it is opened.
+        first: index of the first day.
+        last: index after the last day.
+    """
+    days, stocks = prices.close.shape
+    out = np.full((last - first, stocks), np.nan, dtype=np.float32)
+    reach = max(0, min(last, days - lag - horizon) - first)
+    buy = slice(first + lag, first + lag + reach)
+    sell = slice(first + lag + horizon, first + lag + horizon + reach)
+    known = prices.kept[buy] & prices.kept[sell] & (prices.jumps[buy] == prices.jumps[sell])
+    with np.errstate(all="ignore"):
+        ratio = prices.close[sell].astype(np.float64) / prices.close[buy].astype(np.float64)
+        returns = (ratio - 1).astype(np.float32)
+    for gap in prices.inserted:
+        known[max(0, gap - lag - horizon - first) : max(0, gap - first)] = False
+    out[:reach] = np.where(known & np.isfinite(returns), returns, np.float32(np.nan))
+    return out
 
 
 @contextmanager

@@ -5,7 +5,7 @@ All are log returns, so that parts add up: gap + intraday = return.
 
 from collections.abc import Iterator
 
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.windows import Series, shift, window_means
 
 SPANS = (1, 2, 3, 5, 10, 20, 40, 60, 120, 250)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.windows import needed
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from atft.features.beta import RESIDUALS, SPANS, beta_features
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.windows import needed
 
 

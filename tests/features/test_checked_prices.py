@@ -1,9 +1,9 @@
-"""Who may be ranked, and the market's return, against loops over rows."""
+"""Who may be ranked, the market's return, and the series that features share, against loops over rows."""
 
 import numpy as np
 import pytest
 
-from atft.features.checked_prices import CheckedPrices
+from atft.features.checked_prices import REACH_DAYS, CheckedPrices, History
 from atft.features.options import FeatureOptions
 from atft.features.prices import read_prices
 from atft.features.row_checks import check_rows
@@ -38,3 +38,19 @@ def test_the_market_is_the_mean_return_of_the_tradable_stocks(prices: CheckedPri
         np.testing.assert_allclose(prices.return_1d[day], past, rtol=1e-6)
         mean = np.nanmean(past[prices.tradable[day]])
         np.testing.assert_allclose(prices.market[day], np.log1p(mean), rtol=1e-5)
+
+
+def test_a_return_needs_a_row_yesterday_and_its_parts_add_up(past: History) -> None:
+    hole = np.isnan(past.close)
+    assert np.isnan(past.return_1d[0]).all()
+    assert (np.isnan(past.return_1d[1:]) == (hole[1:] | hole[:-1])).all()
+    np.testing.assert_allclose((past.gap + past.intraday)[5:9], past.return_1d[5:9] + 0 * past.gap[5:9])
+
+
+def test_a_day_without_trades_has_no_log_volume(past: History) -> None:
+    assert past.volume[40, 2] == 0
+    assert np.isnan(past.log_volume[40, 2])
+
+
+def test_a_year_of_returns_fits_into_the_reach() -> None:
+    assert REACH_DAYS > 250 + 1

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.path import path_features
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.returns import LAGS, PARTS, SKIPS, SPANS, return_features
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atft.features.history import History
+from atft.features.checked_prices import History
 from atft.features.volume import RATIOS, price_volume_features, volume_features
 from atft.features.windows import needed
 
