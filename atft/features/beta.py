@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from atft.features.checked_prices import History
-from atft.features.windows import Series, shift, window_lines, window_means
+from atft.features.windows import Series, positive, shift, window_lines, window_means
 
 SPANS = (20, 60, 250)
 RESIDUALS = (5, 20, 60, 120)
@@ -36,6 +36,5 @@ def beta_features(past: History) -> Iterator[tuple[str, Series]]:
     left = {span: (stock[span] - beta * index[span]) * span for span in stock}
     for span in RESIDUALS:
         yield f"x_residual_{span}d", left[span]
-    wide = lines[250].residual_std
-    yield "x_residual_momentum", (left[250] - left[20]) / np.where(wide > 0, wide, np.nan)
+    yield "x_residual_momentum", (left[250] - left[20]) / positive(lines[250].residual_std)
     yield "x_delay_60d", window_lines(shift(market, 1), r, 60)[60].slope

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 from atft.features.options import FeatureOptions
 from atft.features.prices import PriceGrid
 from atft.features.relative import day_means
-from atft.features.windows import Series, shift, window_means
+from atft.features.windows import Series, positive, shift, window_means
 
 VALUE_DAYS = 20
 REACH_DAYS = 260
@@ -115,7 +115,7 @@ class History:
         self.log_range: Series = np.log(self.high / self.low)
         self.traded_value: Series = self.raw_close * self.volume
         """Close times volume, as read, in the prices' currency."""
-        self.log_volume: Series = np.log(np.where(self.volume > 0, self.volume, np.nan))
+        self.log_volume: Series = np.log(positive(self.volume))
         """NaN on a day without trades."""
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from atft.features.checked_prices import History
 from atft.features.windows import (
     Series,
+    positive,
     shift,
     window_high_age,
     window_highs,
@@ -41,7 +42,7 @@ def average_features(past: History) -> Iterator[tuple[str, Series]]:
     for span in (20, 100):
         yield f"x_average_slope_{span}d", log_average[span] - shift(log_average[span], 5)
     for span, (mean, std) in window_moments(past.close, 10, 20, 60).items():
-        yield f"x_bollinger_{span}d", (past.close - mean) / np.where(std > 0, std, np.nan)
+        yield f"x_bollinger_{span}d", (past.close - mean) / positive(std)
 
 
 def trend_features(past: History) -> Iterator[tuple[str, Series]]:
@@ -70,8 +71,8 @@ def position_features(past: History) -> Iterator[tuple[str, Series]]:
     low = np.where(np.isnan(past.low), past.close, past.low)
     tops, bottoms = window_highs(high, *STOCHASTICS), window_lows(low, *STOCHASTICS)
     for span in STOCHASTICS:
-        width = tops[span] - bottoms[span]
-        yield f"x_stochastic_{span}d", (past.close - bottoms[span]) / np.where(width > 0, width, np.nan)
+        above = past.close - bottoms[span]
+        yield f"x_stochastic_{span}d", above / positive(tops[span] - bottoms[span])
     tops, bottoms = window_highs(past.log_close, *EXTREMES), window_lows(past.log_close, *EXTREMES)
     for span in EXTREMES:
         yield f"x_high_distance_{span}d", past.log_close - tops[span]

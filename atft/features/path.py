@@ -7,6 +7,7 @@ import numpy as np
 from atft.features.checked_prices import History
 from atft.features.windows import (
     Series,
+    positive,
     shift,
     window_highs,
     window_lines,
@@ -38,11 +39,10 @@ def path_features(past: History) -> Iterator[tuple[str, Series]]:
 
     means, sizes = window_means(r, *SPANS[1:]), window_means(np.abs(r), *SPANS[1:])
     for span, size in sizes.items():
-        yield f"x_efficiency_{span}d", means[span] / np.where(size > 0, size, np.nan)
+        yield f"x_efficiency_{span}d", means[span] / positive(size)
     rises, falls = window_means(np.maximum(r, 0.0), 5, 14), window_means(np.maximum(-r, 0.0), 5, 14)
     for span, rise in rises.items():
-        both = rise + falls[span]
-        yield f"x_rsi_{span}d", rise / np.where(both > 0, both, np.nan)
+        yield f"x_rsi_{span}d", rise / positive(rise + falls[span])
 
     highs, lows = window_highs(r, 5, 20), window_lows(r, 5, 20)
     for span in (5, 20):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from atft.features.checked_prices import History
-from atft.features.windows import Series, shift, window_means, window_moments
+from atft.features.windows import Series, positive, shift, window_means, window_moments
 
 SPANS = (5, 10, 20, 60, 120, 250)
 
@@ -29,7 +29,7 @@ def volatility_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_volatility_ratio_{short}_{long}", np.log(stds[short] / stds[long])
     squares = window_means(r * r, 60)[60]
     falls = window_means(np.minimum(r, 0.0) ** 2, 60)[60]
-    yield "x_downside_share_60d", falls / np.where(squares > 0, squares, np.nan)
+    yield "x_downside_share_60d", falls / positive(squares)
 
     width = past.log_range
     for span, mean in window_means(width * width, 5, 20).items():
@@ -43,10 +43,9 @@ def volatility_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_true_range_{span}d", mean
     yield "x_range_1_20", np.log(width / window_means(width, 20)[20])
     moves = window_moments(np.abs(r), 60)[60]
-    yield "x_vol_of_vol_60d", moves.std / np.where(moves.mean > 0, moves.mean, np.nan)
+    yield "x_vol_of_vol_60d", moves.std / positive(moves.mean)
 
-    high_low = past.high - past.low
-    high_low = np.where(high_low > 0, high_low, np.nan)
+    high_low = positive(past.high - past.low)
     location = (past.close - past.low) / high_low - 0.5
     yield "x_close_location_1d", location
     for span, mean in window_means(location, 5, 20).items():

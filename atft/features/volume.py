@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from atft.features.checked_prices import History
-from atft.features.windows import Series, shift, window_lines, window_means, window_moments
+from atft.features.windows import Series, positive, shift, window_lines, window_means, window_moments
 
 LONG = (5, 20, 60, 250)
 SIDES = (5, 20, 60)
@@ -29,14 +29,14 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     for short, long in RATIOS:
         yield f"x_volume_ratio_{short}_{long}", np.log(means[short] / means[long])
     for span, (mean, std) in window_moments(past.log_volume, 20, 60).items():
-        yield f"x_volume_score_{span}d", (past.log_volume - mean) / np.where(std > 0, std, np.nan)
+        yield f"x_volume_score_{span}d", (past.log_volume - mean) / positive(std)
         yield f"x_volume_noise_{span}d", std
     yield "x_traded_value_20d", np.log(window_means(past.traded_value, 20)[20])
     yield "x_price_level", np.log(past.raw_close)
     # Capped: the data's first day is the oldest stock's birthday only by accident.
-    yield "x_age", np.log(np.where(past.age > 0, np.minimum(past.age, 1000), np.nan))
+    yield "x_age", np.log(np.minimum(positive(past.age), 1000))
 
-    impact = np.abs(r) / np.where(past.traded_value > 0, past.traded_value, np.nan)
+    impact = np.abs(r) / positive(past.traded_value)
     illiquidity = {span: np.log(mean) for span, mean in window_means(impact, 5, 20, 60, 250).items()}
     for span in (5, 20, 250):
         yield f"x_illiquidity_{span}d", illiquidity[span]
@@ -45,8 +45,8 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     signed = window_means(np.sign(r) * volume, *SIDES)
     sided = window_means(np.where(np.isnan(r), np.nan, volume), *SIDES)
     for span, total in sided.items():
-        yield f"x_signed_volume_{span}d", signed[span] / np.where(total > 0, total, np.nan)
-    totals = {span: np.where(means[span] > 0, means[span], np.nan) for span in SIDES}
+        yield f"x_signed_volume_{span}d", signed[span] / positive(total)
+    totals = {span: positive(means[span]) for span in SIDES}
     width = past.high - past.low
     # A day without a range took no side.
     position = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)

@@ -35,6 +35,11 @@ def shift(x: Series, days: int) -> Series:
     return out
 
 
+def positive(x: Series) -> Series:
+    """The value where it is above 0, else NaN: a divisor, or what a logarithm is taken of."""
+    return np.where(x > 0, x, np.nan)
+
+
 def window_sums(x: Series, *spans: int) -> dict[int, Series]:
     """Sum over the last ``span`` days, today included, for each span. ``x`` must be finite everywhere."""
     totals: dict[int, Series] = {}
@@ -192,7 +197,7 @@ def window_lines(x: np.ndarray, y: Series, *spans: int) -> dict[int, Line]:
         # A flat y has the slope 0 and no correlation.
         var_y = np.where(var_y > MIN_VARIANCE_SHARE * yy, var_y, np.where(np.isnan(n), np.nan, 0.0))
         slope = cov / var_x
-        correlation = np.clip(cov / np.sqrt(var_x * np.where(var_y > 0, var_y, np.nan)), -1.0, 1.0)
+        correlation = np.clip(cov / np.sqrt(var_x * positive(var_y)), -1.0, 1.0)
         residual_std = np.sqrt(np.maximum(var_y - slope * cov, 0.0))
         out[span] = Line(slope, correlation, mean_x, mean_y, residual_std)
     return out
