@@ -82,14 +82,14 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
             f"{path}: {duplicates:,} rows repeat a (date, code), the first {codes[column]} on {calendar[day]}; "
             f"drop them or set duplicates to exclude"
         )
-    if duplicates:
+    if duplicates:  # the first row of each cell in file order stays
         keep[:] = False
         keep[np.unique(cell, return_index=True)[1]] = True
     positive = np.isfinite(values["close"]) & (values["close"] > 0)
     exclusions = {"duplicate": duplicates, "non-positive close": int((keep & ~positive).sum())}
     keep &= positive
 
-    rows = slice(None) if keep.all() else keep
+    rows = slice(None) if keep.all() else keep  # of a clean file nothing is copied
 
     def grid(of: np.ndarray, empty: float, dtype: type) -> np.ndarray:
         table: np.ndarray = np.full((len(calendar), len(codes)), empty, dtype=dtype)
