@@ -6,7 +6,7 @@ composed, before anything is built from it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,11 @@ def flat_keys(config: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
         inside = isinstance(value, Mapping) and value
         flat |= flat_keys(value, f"{parent}{key}.") if inside else {f"{parent}{key}": value}
     return flat
+
+
+def is_inside(key: str, sections: Sequence[str]) -> bool:
+    """Whether a dotted key is one of these, or inside of one."""
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
 def _problem(text: str, at: Any) -> OutOfBounds:

@@ -11,6 +11,7 @@ from atft.yaml_text import (
     MAX_DEPTH,
     MAX_NODES,
     flat_keys,
+    is_inside,
     load,
     mapping_of,
     read_mapping,
@@ -129,3 +130,8 @@ def test_a_word_of_the_command_line_is_read_as_yaml() -> None:
 
 def test_nested_keys_are_joined_by_dots_and_an_empty_mapping_is_a_value() -> None:
     assert flat_keys({"a": {"b": {"c": 1}, "d": {}}, "e.f": [2]}) == {"a.b.c": 1, "a.d": {}, "e.f": [2]}
+
+
+def test_a_key_is_inside_of_itself_and_of_the_sections_around_it() -> None:
+    assert is_inside("a.b", ["a.b"]) and is_inside("a.b.c", ["x", "a.b"])
+    assert not is_inside("a.bc", ["a.b"]) and not is_inside("a", ["a.b"])

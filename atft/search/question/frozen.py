@@ -18,7 +18,7 @@ from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
-from atft.yaml_text import flat_keys, mapping_of, read_mapping
+from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
 
 if TYPE_CHECKING:
     import optuna
@@ -66,15 +66,11 @@ def identify(sweep: SweepOptions) -> Identity:
     facts: dict[str, Any] = {
         f"config: {key}": value
         for key, value in sorted(flat_keys(yaml.safe_load(cli.config_text)).items())
-        if _inside(key, ("data.panel.schema",)) or not _inside(key, (*PLACES, *sweep.space))
+        if is_inside(key, ("data.panel.schema",)) or not is_inside(key, (*PLACES, *sweep.space))
     }
     facts |= {f"space: {key}": dimension for key, dimension in sweep.space.items()}
     facts |= {"metric": sweep.metric, "direction": sweep.direction, "folds": sweep.folds}
     return Identity(facts, data_digest(cli.datamodule.panel))
-
-
-def _inside(key: str, blocks: tuple[str, ...]) -> bool:
-    return any(key == block or key.startswith(f"{block}.") for block in blocks)
 
 
 def data_digest(panel: Any) -> str:

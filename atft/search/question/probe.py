@@ -1,9 +1,9 @@
 """What a configuration builds, and what one step of it does, without a panel: on noise of the right shape.
 
 `one_step` takes a step as the training task would, on 2 days of 32 stocks. `evidence` is what differs when a key
-does something: scores, loss and trained weights after a step, and what only acts later (learning rates of the
-whole run, the plan of an epoch, guards, the data's options). It is blind to what a key merely leaves behind in an
-options object, and to how modules happened to be initialised, so a dropout of a block that is off changes nothing.
+does something: scores, loss and trained weights after a step, and what acts only later (learning rates of the
+whole run, guards, the data's options). It does not depend on what a key leaves in an options object, nor on how
+modules happened to be initialised, so the dropout of a part that is off changes nothing.
 """
 
 import hashlib
@@ -11,20 +11,17 @@ import math
 import zlib
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
 from atft.batch import EDGE_FEATURES, DayBatch
-from atft.callbacks.guards.spike import SpikeGuard
 from atft.commands.parser_errors import parser_errors
-from atft.data.block_plan import BlockSampler
 from atft.errors import InputError
 from atft.optim.schedules import Schedule
+from atft.yaml_text import flat_keys, is_inside
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -32,9 +29,14 @@ if TYPE_CHECKING:
 DAYS, STOCKS = 2, 32
 WINDOW_DAYS = 20
 CALENDAR_DAYS = 64
-ROWS_PER_DAY = (30, 300, 4000)
-"""Sizes of market on which two batch sizes are compared."""
-TRAINER = ("max_epochs", "max_steps", "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch")
+ACTING = (
+    *("seed_everything", "model.optimizer", "model.gradient_clip", "data.panel", "data.split", "data.cache"),
+    *("data.graph", "data.loader.lookback", "data.loader.block_days", "data.loader.batch_size"),
+    *("trainer.max_epochs", "trainer.max_steps", "trainer.limit_train_batches", "trainer.limit_val_batches"),
+    *("trainer.check_val_every_n_epoch", "trainer.precision", "trainer.callbacks"),
+    *("checkpoint", "early_stopping", "spike_guard"),
+)
+"""Keys, and sections, whose every change bears on training or on which checkpoint is selected."""
 
 
 def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
@@ -129,23 +131,21 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
 
 def evidence(cli: "RankingCLI") -> dict[str, Any]:
     """Everything by which two configurations can differ in what they train; takes a step, so pass a new one."""
-    task = cli.model
+    task, epochs = cli.model, cli.trainer.max_epochs or 1
+    acting = ACTING if task.network.options.graph else [key for key in ACTING if key != "data.graph"]
+    settings = {
+        key: str(value)
+        for key, value in flat_keys(cli.config.as_dict()).items()
+        if is_inside(key, acting) and key != "data.cache.dir"
+    }
     _same_start(task)
     scores, loss = one_step(cli)
     weights = [p for p in task.parameters() if p.requires_grad]
-    optimizer, schedule = task.build_optimizer(cli.trainer.max_epochs or 1)
-    callbacks: list[Any] = cli.trainer.callbacks  # type: ignore[attr-defined]
-    groups = [{k: str(v) for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    _, schedule = task.build_optimizer(epochs)
     return {
+        "settings": settings,
         "step": _digest([scores, loss, *weights]),
-        "optimizer": (type(optimizer).__name__, groups),
-        "rates": _rates(schedule, cli.trainer.max_epochs or 1),
-        "clip": task.gradient_clip,
-        "trainer": [getattr(cli.trainer, name) for name in TRAINER],
-        "precision": type(cli.trainer.precision_plugin).__name__ + str(cli.trainer.precision),
-        "callbacks": [(type(c).__name__, _numbers(c) if _acts(c) else None) for c in callbacks],
-        "plan": _plan(cli),
-        "data": _data(cli),
+        "rates": _rates(schedule, epochs),
     }
 
 
@@ -177,36 +177,3 @@ def _rates(schedule: Any, epochs: int) -> list[float]:
             schedule.step()
         rates += [float(g["lr"]) for g in schedule.optimizer.param_groups]
     return rates
-
-
-def _acts(callback: Any) -> bool:
-    """Whether a callback bears on training or on which checkpoint is selected; ours else only watch."""
-    ours = type(callback).__module__.startswith("atft.")
-    return not ours or isinstance(callback, EarlyStopping | ModelCheckpoint | SpikeGuard)
-
-
-def _numbers(callback: Any) -> dict[str, Any]:
-    """The plain numbers among its public attributes."""
-    return {k: v for k, v in vars(callback).items() if not k.startswith("_") and isinstance(v, int | float)}
-
-
-def _plan(cli: "RankingCLI") -> list[Any]:
-    loader, seed = cli.datamodule.loader_options, cli.datamodule.seed
-    days = list(range(CALENDAR_DAYS))
-    return [
-        BlockSampler(days, [rows] * CALENDAR_DAYS, loader.block_days, loader.batch_size, seed).plan()
-        for rows in ROWS_PER_DAY
-    ]
-
-
-def _data(cli: "RankingCLI") -> list[Any]:
-    data = cli.datamodule
-    cache = {k: v for k, v in asdict(data.cache_options).items() if k != "dir"}
-    read = cli.model.network.options.graph and data.graph_options is not None
-    return [
-        asdict(data.panel),
-        asdict(data.split_options),
-        cache,
-        asdict(data.graph_options) if read else None,
-        data.loader_options.lookback,
-    ]

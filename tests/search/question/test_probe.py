@@ -109,6 +109,7 @@ ALIVE: dict[str, tuple[str, Any, dict[str, Any]]] = {
 }
 IDLE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "processes that read ahead": ("data.loader.num_workers", 2, {}),
+    "a monitor that only watches": ("gradient_monitor.every", 7, {}),
     "the cache's place": ("data.cache.dir", "elsewhere", {}),
     "the depth of a graph that is off": ("model.network.gat_layers", 3, OFF),
     "edges dropped of a graph that is off": ("model.network.gat_dropout", 0.4, OFF),
