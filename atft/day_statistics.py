@@ -109,14 +109,7 @@ class MeasuredDays(NamedTuple):
 def measure_days(
     score: PerStock, target: PerStock, valid: StockMask, statistics: Mapping[str, Statistic]
 ) -> MeasuredDays:
-    """Measure each day's cross-section.
-
-    Args:
-        score: any unit, higher is better.
-        target: raw forward returns, fractions.
-        valid: stocks to count; the others may hold anything, NaN included.
-        statistics: what to measure, by name.
-    """
+    """Measure each day's cross-section of scores and raw forward returns; see `PerStock` and `StockMask`."""
     target = torch.where(valid, target, 0)
     rankable = ~is_constant(target, valid)
     lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))

@@ -6,7 +6,7 @@ Each row is one line of plain text, so that a log can be searched for ``network 
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.summary import SummaryRow
@@ -21,13 +21,6 @@ WIDTH = 150
 
 Band = Mapping[str, tuple[float, float]]
 """Metric -> the lowest and highest that random scores usually reach."""
-
-
-class Column(NamedTuple):
-    heading: str
-    metric: str
-    """Its name in `RANKING_METRICS`."""
-    lag: int
 
 
 def comparison_table(
@@ -59,8 +52,9 @@ def comparison_table(
     )
     for heading in ("scorer", "horizon"):
         table.add_column(heading, no_wrap=True)
-    columns = _columns()
-    for heading in ("days", *(column.heading for column in columns)):
+    shown = [(metric.heading, name, 0) for name, metric in RANKING_METRICS.items() if metric.heading]
+    shown.insert(1, ("RankIC lag 1", "rank_ic", 1))
+    for heading in ("days", *(heading for heading, _, _ in shown)):
         table.add_column(heading, justify="right", no_wrap=True)
     by_key = {(r.scorer, r.horizon, r.lag): r for r in rows}
     rank = {name: i for i, name in enumerate(ORDER)}
@@ -69,12 +63,13 @@ def comparison_table(
         if i:
             table.add_section()
         for scorer in sorted(scorers, key=lambda name: (rank.get(name, 0.5), name)):
-            by_lag = {lag: by_key[scorer, horizon, lag] for lag in (0, 1) if (scorer, horizon, lag) in by_key}
-            if 0 in by_lag:
-                cells = [_estimate(by_lag, column) for column in columns]
-                table.add_row(scorer, f"{horizon}d", str(by_lag[0].days), *cells)
-            elif scorer == RANDOM and horizon in bands:
-                table.add_row(scorer, f"{horizon}d", "", *(_range(bands[horizon], c) for c in columns))
+            row, band = by_key.get((scorer, horizon, 0)), bands.get(horizon, {})
+            if row is not None:
+                cells = [_estimate(by_key.get((scorer, horizon, lag)), name) for _, name, lag in shown]
+                table.add_row(scorer, f"{horizon}d", str(row.days), *cells)
+            elif scorer == RANDOM and band:
+                cells = ["" if lag else _range(band, name) for _, name, lag in shown]
+                table.add_row(scorer, f"{horizon}d", "", *cells)
     return table
 
 
@@ -90,23 +85,17 @@ def render(table: "Table") -> str:
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
-def _columns() -> list[Column]:
-    columns = [Column(m.heading, name, 0) for name, m in RANKING_METRICS.items() if m.heading]
-    columns.insert(1, Column("RankIC lag 1", "rank_ic", 1))
-    return columns
-
-
-def _estimate(by_lag: Mapping[int, SummaryRow], column: Column) -> str:
-    if column.lag not in by_lag:
+def _estimate(row: SummaryRow | None, name: str) -> str:
+    if row is None:
         return ""
-    value, error = by_lag[column.lag].figures[column.metric]
-    digits = RANKING_METRICS[column.metric].digits
+    value, error = row.figures[name]
+    digits = RANKING_METRICS[name].digits
     return f"{value:+.{digits}f} ± {error:.{digits}f}" if isfinite(value) else "nan"
 
 
-def _range(band: Band, column: Column) -> str:
-    if column.lag or column.metric not in band:
+def _range(band: Band, name: str) -> str:
+    if name not in band:
         return ""
-    low, high = band[column.metric]
-    digits = RANKING_METRICS[column.metric].digits
+    low, high = band[name]
+    digits = RANKING_METRICS[name].digits
     return f"{low:+.{digits}f} .. {high:+.{digits}f}"

@@ -66,9 +66,9 @@ def score_days(
 
     Args:
         score: ``[days, stocks]``; any unit, higher is better.
-        target: ``[days, stocks]``; raw forward returns, fractions.
-        valid: ``[days, stocks]``; rows to count. Unknown targets are left out whatever it says.
-        min_stocks: days with fewer known targets are left out.
+        target: ``[days, stocks]``; raw forward returns, NaN where unknown.
+        valid: ``[days, stocks]``; rows to count where the target is known.
+        min_stocks: days with fewer of them are left out.
     """
     known = valid & np.isfinite(target)
     count = known.sum(axis=1)
@@ -116,12 +116,7 @@ def summarise_scorers(
 def summarise_predictions(
     path: str | Path, split: str | None = None, min_stocks: int = 2
 ) -> list[SummaryRow]:
-    """Measure a predictions file: the network, and the oracle where the market is simulated.
-
-    Args:
-        path: a predictions file.
-        split: only rows of this split; null takes all.
-        min_stocks: days with fewer known targets are left out.
+    """Measure a predictions file, or one split of it: the network, and the oracle of a simulated market.
 
     Raises:
         InputError: the file cannot be used; see `atft.evaluation.predictions`.

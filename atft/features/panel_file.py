@@ -29,8 +29,8 @@ def panel_columns(
 
     Args:
         prices: of the whole calendar.
-        features: of the days from ``first`` on, by name.
-        regimes: market-wide columns, one value a day.
+        features: of the days from index ``first`` on, by name.
+        regimes: market-wide columns, one value a day of the calendar.
         first: index of the first day.
     """
     import pyarrow as pa

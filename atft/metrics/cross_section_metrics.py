@@ -48,9 +48,7 @@ class CrossSectionMetrics(Metric):
     day: list[Tensor]
 
     def __init__(
-        self,
-        horizons: Sequence[int],
-        transform: Callable[[Tensor, Tensor], Tensor] = rank_normal,
+        self, horizons: Sequence[int], transform: Callable[[Tensor, Tensor], Tensor] = rank_normal
     ) -> None:
         super().__init__()
         self.horizons = tuple(horizons)
@@ -66,14 +64,10 @@ class CrossSectionMetrics(Metric):
         valid: Bool[Tensor, "days stocks horizons"],
         day: Int[Tensor, " days"],
     ) -> None:
-        """Add a block of days.
+        """Add a block of days, given by their index on the calendar; targets are raw forward returns.
 
-        Args:
-            score: network output; anything where not valid.
-            target: raw forward returns, fractions; anything where not valid.
-            valid: stocks to count.
-            day: the days' index on the calendar; a day that comes again counts once, the fullest of its
-                cross-sections.
+        A day that comes again counts once, the fullest of its cross-sections. Stocks that are not valid may have
+        any score and target.
         """
         known = valid.movedim(-1, 1)
         scores, targets = score.detach().float().movedim(-1, 1), target.float().movedim(-1, 1)
@@ -102,7 +96,7 @@ class CrossSectionMetrics(Metric):
     def per_day(self) -> dict[str, Tensor]:
         """Each day's statistics ``[days, horizons]`` in calendar order, and ``day`` ``[days]``: for figures.
 
-        NaN where a day could not be ranked. Seen by this process only, unless the metric is synced.
+        NaN where a day could not be ranked. Only of this process, unless the metric is synced.
         """
         days, table = self._days()
         return {"day": days, **dict(zip(self.statistics, table.unbind(-1), strict=False))}
@@ -117,9 +111,9 @@ class CrossSectionMetrics(Metric):
         order = table[..., -1].sum(-1).argsort(descending=True, stable=True)
         order = order[days[order].argsort(stable=True)]
         days, table = days[order], table[order]
-        fresh = torch.ones_like(days, dtype=torch.bool)
-        fresh[1:] = days[1:] != days[:-1]
-        return days[fresh], table[fresh]
+        is_first = torch.ones_like(days, dtype=torch.bool)
+        is_first[1:] = days[1:] != days[:-1]
+        return days[is_first], table[is_first]
 
 
 def _scale(
