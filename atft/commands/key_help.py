@@ -54,7 +54,10 @@ EXAMPLES = {
     "fit": ("--config configs/quickstart.yaml --trainer.max_epochs 3", "train, then compare on unseen days"),
     "validate": ("--ckpt_path best_model.ckpt", "print the metrics of the validation days"),
     "test": ("--ckpt_path best_model.ckpt", "print the metrics of the test days"),
-    "predict": ("--ckpt_path best_model.ckpt --out scores.parquet", "write the scores to a file"),
+    "predict": (
+        "--ckpt_path best_model.ckpt --data.predict '[2026-11-02, 2026-11-25]' --out scores.parquet",
+        "write the scores of these days to a file",
+    ),
 }
 """Command -> an example of what follows it, and what that does."""
 

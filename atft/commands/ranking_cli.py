@@ -1,9 +1,4 @@
-"""LightningCLI for the ranking task: its links, its run directory and the callbacks of every run.
-
-Keys beside ``trainer``, ``model`` and ``data``: ``name`` (the run's folder), ``threads``, ``ckpt_path``,
-``checkpoint.*``, ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives
-the model its features, the model gives ``data`` its horizons, so that neither is written twice.
-"""
+"""LightningCLI for the ranking task: the checks around parsing, the run's directory, the callbacks of every run."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -12,11 +7,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.curriculum.plan import check_plan, resolve
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
@@ -25,45 +19,24 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import read_arguments
 from atft.commands.construction import CONSTRUCTION_ERRORS, construct
-from atft.commands.curriculum import settle_curriculum
 from atft.commands.parser_errors import parser_errors
 from atft.commands.part_inputs import check_graph, check_training_inputs
 from atft.commands.run_callbacks import (
-    DEFAULTS,
     FITTING,
-    MONITORS,
     check_averages,
     check_metrics,
     check_scores_are_current,
     plain_callbacks,
 )
 from atft.commands.run_directory import make_version, next_version
+from atft.commands.run_keys import TRAINER_DEFAULTS, add_run_keys, settle_curriculum
 from atft.commands.run_trainer import RunTrainer
-from atft.commands.trainer_options import (
-    check_seed,
-    check_start,
-    check_trainer_options,
-    read_whole_numbers_as_such,
-)
+from atft.commands.trainer_options import check_seed, check_start, check_trainer_options
 from atft.digest import text_digest
 from atft.errors import InputError, one_line
-from atft.market.options import MarketOptions
-from atft.panel import PanelSchema
 from atft.publish import check_folder_name
 from atft.tasks.day_data import DayData
-from atft.tasks.panel_source import PanelOptions, panel_features
 from atft.tasks.ranking import RankingTask
-
-TRAINER_DEFAULTS = {
-    "logger": True,
-    "accelerator": "auto",
-    "devices": 1,
-    "use_distributed_sampler": False,  # our sampler divides whole blocks among the ranks
-    "enable_progress_bar": False,  # EpochLine shows one
-    "enable_model_summary": False,
-    "num_sanity_val_steps": 0,
-    "log_every_n_steps": 10,
-}
 
 
 class RankingCLI(LightningCLI):
@@ -110,42 +83,7 @@ class RankingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys of a run, and link those that model and data share."""
-        read_whole_numbers_as_such(parser)
-        parser.add_argument(
-            "--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>."
-        )
-        parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
-        parser.add_argument(
-            "--ckpt_path",
-            type=str | None,
-            default=None,
-            help="Checkpoint to go on from or to evaluate, or 'last'.",
-        )
-        if self.command == "predict":
-            parser.add_argument(
-                "--out",
-                type=str | None,
-                default=None,
-                help="File to write, .parquet or .csv; default: beside the checkpoint, its name has the days.",
-            )
-        if self.command == "cache":
-            parser.add_argument(
-                "--verify", action="store_true", help="Read everything, compare every digest."
-            )
-        parser.add_argument(
-            "--curriculum.phases",
-            type=list[Phase] | None,
-            default=None,
-            help="Phases of the training, in the order in which they run; null trains all epochs alike.",
-        )
-        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        for key, monitor in MONITORS.items():
-            parser.add_lightning_class_args(monitor, key)
-        parser.set_defaults(DEFAULTS)
-        parser.link_arguments("model.network.horizons", "data.horizons")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
-        parser.link_arguments("data.panel", "model.features", compute_fn=_features)
+        add_run_keys(parser, self.command)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments once all their keys are known to exist."""
@@ -268,17 +206,3 @@ class RankingCLI(LightningCLI):
         location: dict[str, Any] = {"save_dir": folder.parent, "name": folder.name}
         location["version"] = self.directory.name
         return [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
-
-
-def _features(panel: Any) -> list[str]:
-    """Names of the features, before anything is instantiated: the parser hands plain namespaces."""
-    simulate = panel.simulate
-    if isinstance(simulate, Namespace):
-        options = simulate.init_args if "init_args" in simulate else simulate
-        simulate = MarketOptions(**options.as_dict())
-    schema = PanelSchema(**panel.schema.as_dict()) if isinstance(panel.schema, Namespace) else panel.schema
-    return panel_features(PanelOptions(panel.path, simulate, schema))
-
-
-def _seed(seed: Any) -> int:
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else 0

@@ -37,22 +37,6 @@ MONITORS: dict[str, type[pl.Callback]] = {
 }
 """Guards and monitors of every fit that have options, by their key."""
 
-DEFAULTS: dict[str, str | int | bool] = {
-    "checkpoint.monitor": "val/rank_ic",
-    "checkpoint.mode": "max",
-    "checkpoint.filename": "best_model",
-    "checkpoint.save_last": True,
-    "checkpoint.save_top_k": 1,
-    "checkpoint.save_on_train_epoch_end": True,  # a resume then starts with the next epoch
-    "checkpoint.auto_insert_metric_name": False,
-    "checkpoint.enable_version_counter": False,
-    "early_stopping.monitor": "val/rank_ic",
-    "early_stopping.mode": "max",
-    "early_stopping.patience": 10,
-    "early_stopping.check_finite": False,  # a NaN metric is reported by the receipt, with its reason
-}
-"""Defaults of Lightning's own callbacks that every fit has, where they are not Lightning's."""
-
 FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 """Callbacks that mean something only while a network trains."""
 

@@ -1,0 +1,128 @@
+"""The keys of a run beside those of trainer, model and data, their defaults, and the links between model and data.
+
+``name`` (the run's folder), ``threads``, ``ckpt_path``, ``checkpoint.*``, ``early_stopping.*``,
+``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its features, the model gives
+``data`` its horizons, so that neither is written twice.
+"""
+
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.cli import LightningArgumentParser
+
+from atft.callbacks.curriculum.phase import Phase
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.commands.run_callbacks import MONITORS
+from atft.commands.trainer_options import read_whole_numbers_as_such
+from atft.errors import InputError
+from atft.market.options import MarketOptions
+from atft.panel import PanelSchema
+from atft.tasks.panel_source import PanelOptions, panel_features
+
+TRAINER_DEFAULTS = {
+    "logger": True,
+    "accelerator": "auto",
+    "devices": 1,
+    "use_distributed_sampler": False,  # our sampler divides whole blocks among the ranks
+    "enable_progress_bar": False,  # EpochLine shows one
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 10,
+}
+
+DEFAULTS: dict[str, str | int | bool] = {
+    "checkpoint.monitor": "val/rank_ic",
+    "checkpoint.mode": "max",
+    "checkpoint.filename": "best_model",
+    "checkpoint.save_last": True,
+    "checkpoint.save_top_k": 1,
+    "checkpoint.save_on_train_epoch_end": True,  # a resume then starts with the next epoch
+    "checkpoint.auto_insert_metric_name": False,
+    "checkpoint.enable_version_counter": False,
+    "early_stopping.monitor": "val/rank_ic",
+    "early_stopping.mode": "max",
+    "early_stopping.patience": 10,
+    "early_stopping.check_finite": False,  # a NaN metric is reported by the receipt, with its reason
+}
+"""Defaults of Lightning's own callbacks that every fit has, where they are not Lightning's."""
+
+
+def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
+    """Add the keys of a run to the parser of a command, and link those that model and data share."""
+    read_whole_numbers_as_such(parser)
+    parser.add_argument("--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>.")
+    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_argument(
+        "--ckpt_path",
+        type=str | None,
+        default=None,
+        help="Checkpoint to go on from or to evaluate, or 'last'.",
+    )
+    if command == "predict":
+        parser.add_argument(
+            "--out",
+            type=str | None,
+            default=None,
+            help="File to write, .parquet or .csv; default: beside the checkpoint, its name has the days.",
+        )
+    if command == "cache":
+        parser.add_argument("--verify", action="store_true", help="Read everything, compare every digest.")
+    parser.add_argument(
+        "--curriculum.phases",
+        type=list[Phase] | None,
+        default=None,
+        help="Phases of the training, in the order in which they run; null trains all epochs alike.",
+    )
+    parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+    parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+    for key, monitor in MONITORS.items():
+        parser.add_lightning_class_args(monitor, key)
+    parser.set_defaults(DEFAULTS)
+    parser.link_arguments("model.network.horizons", "data.horizons")
+    parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
+    parser.link_arguments("data.panel", "model.features", compute_fn=_features)
+
+
+def settle_curriculum(config: Any) -> list[Phase]:
+    """Derive ``trainer.max_epochs`` and the terms of weight 0 from the phases; return the phases.
+
+    A term that only some phase weighs is built from the start, so that the network and the optimiser never
+    change; elsewhere it is measured and reported with weight 0.
+
+    Args:
+        config: the parsed configuration, before anything is built; changed in place.
+
+    Raises:
+        InputError: an invalid phase, or a ``trainer.max_epochs`` beyond the last phase.
+    """
+    # Before anything is built the parser hands plain namespaces.
+    written = config.curriculum.phases or []
+    phases = [phase if isinstance(phase, Phase) else Phase(**phase.as_dict()) for phase in written]
+    if not phases:
+        return []
+    total, max_epochs = sum(phase.epochs for phase in phases), config.trainer.max_epochs
+    if max_epochs is not None and not 0 <= max_epochs <= total:
+        raise InputError(
+            f"trainer.max_epochs is {max_epochs}, the phases of the curriculum end after {total} epochs; "
+            f"leave max_epochs out, or lengthen a phase"
+        )
+    config.trainer.max_epochs = total if max_epochs is None else max_epochs
+    for phase in phases:
+        for name in phase.terms:
+            config.model.objective.terms.setdefault(name, 0.0)
+    return phases
+
+
+def _features(panel: Any) -> list[str]:
+    """Names of the features, before anything is instantiated: the parser hands plain namespaces."""
+    simulate = panel.simulate
+    if isinstance(simulate, Namespace):
+        options = simulate.init_args if "init_args" in simulate else simulate
+        simulate = MarketOptions(**options.as_dict())
+    schema = PanelSchema(**panel.schema.as_dict()) if isinstance(panel.schema, Namespace) else panel.schema
+    return panel_features(PanelOptions(panel.path, simulate, schema))
+
+
+def _seed(seed: Any) -> int:
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
