@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32
+from jaxtyping import Float64, Int32
 
 from atft.features.options import FeatureOptions
 from atft.features.prices import PriceGrid
 from atft.features.relative import day_means
-from atft.features.windows import Series, positive, shift, window_means
+from atft.features.windows import Flags, Grid, Series, positive, shift, window_means
 
 VALUE_DAYS = 20
 REACH_DAYS = 260
@@ -25,7 +25,7 @@ class CheckedPrices(PriceGrid):
 
     options: FeatureOptions
     """What they were checked with."""
-    kept: Bool[np.ndarray, "days stocks"]
+    kept: Flags
     """The stock has a row that passed every check."""
     factor: Float64[np.ndarray, "days stocks"]
     """Prices times this are on one basis across excluded jumps; exactly 1 up to a stock's first jump."""
@@ -35,7 +35,7 @@ class CheckedPrices(PriceGrid):
     """Kept rows up to and including the day."""
 
     @cached_property
-    def return_1d(self) -> Float32[np.ndarray, "days stocks"]:
+    def return_1d(self) -> Grid:
         """close[t] / close[t-1] - 1; NaN unless the stock has a row on both days."""
 
         def returns(stocks: slice) -> Series:
@@ -48,21 +48,21 @@ class CheckedPrices(PriceGrid):
         return values
 
     @cached_property
-    def mean_value(self) -> Float32[np.ndarray, "days stocks"]:
+    def mean_value(self) -> Grid:
         """Close times volume, averaged over 20 trading days."""
         return self._by_stocks(
             lambda stocks: window_means(self._closes(stocks) * self.volume[:, stocks], VALUE_DAYS)[VALUE_DAYS]
         )
 
     @cached_property
-    def tradable(self) -> Bool[np.ndarray, "days stocks"]:
+    def tradable(self) -> Flags:
         """Close and mean traded value reach their minimum; a short history counts."""
         rich = self.mean_value >= self.options.min_traded_value
         tradable: np.ndarray = self.kept & (self.close >= self.options.min_close) & rich
         return tradable
 
     @cached_property
-    def universe(self) -> Bool[np.ndarray, "days stocks"]:
+    def universe(self) -> Flags:
         """Tradable, with enough history: the stock may be ranked."""
         universe: np.ndarray = self.tradable & (self.age >= self.options.min_history_days)
         return universe
@@ -76,7 +76,7 @@ class CheckedPrices(PriceGrid):
     def _closes(self, stocks: slice) -> Series:
         return np.where(self.kept[:, stocks], self.close[:, stocks].astype(np.float64), np.nan)
 
-    def _by_stocks(self, series_of: Callable[[slice], Series]) -> Float32[np.ndarray, "days stocks"]:
+    def _by_stocks(self, series_of: Callable[[slice], Series]) -> Grid:
         values: np.ndarray = np.full(self.close.shape, np.nan, dtype=np.float32)
         with np.errstate(all="ignore"):
             for first in range(0, values.shape[1], STOCKS_AT_ONCE):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from atft.features.checked_prices import CheckedPrices
+from atft.features.windows import Grid
 
 GROUP_ROWS = 131_072
 NO_FLOATS = ["date", "code", "sector", "universe"]
@@ -20,10 +20,7 @@ NO_FLOATS = ["date", "code", "sector", "universe"]
 
 
 def panel_columns(
-    prices: CheckedPrices,
-    features: Mapping[str, Float32[np.ndarray, "days stocks"]],
-    regimes: Mapping[str, Float32[np.ndarray, " calendar"]],
-    first: int,
+    prices: CheckedPrices, features: Mapping[str, Grid], regimes: Mapping[str, np.ndarray], first: int
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Lay some days out as columns, and name the day of each row.
 
@@ -66,9 +63,7 @@ def panel_columns(
     return columns, day
 
 
-def forward_returns(
-    prices: CheckedPrices, horizon: int, lag: int, first: int, last: int
-) -> Float32[np.ndarray, "days stocks"]:
+def forward_returns(prices: CheckedPrices, horizon: int, lag: int, first: int, last: int) -> Grid:
     """Return of buying at the close ``lag`` days on and selling ``horizon`` days later: the only labels.
 
     target[t] = close[t + lag + horizon] / close[t + lag] - 1, a fraction, of the closes as read, t counting the

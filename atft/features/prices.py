@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32
 
 from atft.cells import check_codes
 from atft.dates import EPOCH
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.price_file import PRICES, price_rows
+from atft.features.windows import Grid
 
 RANGE_TOLERANCE = 0.02
 """Of an open or close this far outside [low, high], the row's prices are not on one split basis."""
@@ -31,11 +32,11 @@ class PriceGrid:
     calendar: list[date]
     codes: list[str]
     """Ascending; the column of each stock."""
-    open: Float32[np.ndarray, "days stocks"]
-    high: Float32[np.ndarray, "days stocks"]
-    low: Float32[np.ndarray, "days stocks"]
-    close: Float32[np.ndarray, "days stocks"]
-    volume: Float32[np.ndarray, "days stocks"]
+    open: Grid
+    high: Grid
+    low: Grid
+    close: Grid
+    volume: Grid
     sector: Int32[np.ndarray, "days stocks"]
     """Index into ``sectors``, -1 for none."""
     sectors: list[str]

@@ -6,7 +6,9 @@ The only features that read across stocks, so they are made of whole days, in on
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32
+from jaxtyping import Float, Float64, Int32
+
+from atft.features.windows import Flags, Grid
 
 VS_MARKET = ("return_5d", "return_20d", "return_60d", "gap_1d", "volatility_20d", "volume_ratio_1_20")
 VS_SECTOR = (
@@ -36,11 +38,8 @@ def relative_names() -> list[str]:
 
 
 def relative_features(
-    base: Mapping[str, Float32[np.ndarray, "days stocks"]],
-    tradable: Bool[np.ndarray, "days stocks"],
-    sector: Int32[np.ndarray, "days stocks"],
-    sectors: int,
-) -> dict[str, Float32[np.ndarray, "days stocks"]]:
+    base: Mapping[str, Grid], tradable: Flags, sector: Int32[np.ndarray, "days stocks"], sectors: int
+) -> dict[str, Grid]:
     """Relate features to the means over the day's tradable stocks.
 
     ``x_*_vs_market``: minus the market's mean. ``x_*_vs_sector``: minus the mean of the *other* stocks of the
@@ -82,9 +81,7 @@ def relative_features(
     return {name: out[name] for name in relative_names()}
 
 
-def day_means(
-    values: Float[np.ndarray, "days stocks"], count: Bool[np.ndarray, "days stocks"]
-) -> Float64[np.ndarray, " days"]:
+def day_means(values: Float[np.ndarray, "days stocks"], count: Flags) -> Float64[np.ndarray, " days"]:
     """Mean over each day's stocks that count and are known; NaN on a day with none.
 
     Added one by one in the stocks' order, so that a stock without a value leaves no trace in the bits.
@@ -96,10 +93,7 @@ def day_means(
 
 
 def group_sums(
-    values: Float[np.ndarray, "days stocks"],
-    count: Bool[np.ndarray, "days stocks"],
-    group: np.ndarray,
-    groups: int,
+    values: Float[np.ndarray, "days stocks"], count: Flags, group: np.ndarray, groups: int
 ) -> tuple[Float64[np.ndarray, "days groups"], Float64[np.ndarray, "days groups"]]:
     """Sum and number of the known values of each day's groups.
 

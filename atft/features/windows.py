@@ -11,9 +11,12 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float32, Float64
 
 Series = Float64[np.ndarray, "days stocks"]
+"""What is computed; grids are what is kept."""
+Grid = Float32[np.ndarray, "days stocks"]
+Flags = Bool[np.ndarray, "days stocks"]
 
 MIN_KNOWN_SHARE = 0.75
 MIN_VARIANCE_SHARE = 1e-13
@@ -203,9 +206,7 @@ def window_lines(x: np.ndarray, y: Series, *spans: int) -> dict[int, Line]:
     return out
 
 
-def _counts(
-    known: Bool[np.ndarray, "days stocks"], spans: tuple[int, ...], least: int = 1
-) -> dict[int, Series]:
+def _counts(known: Flags, spans: tuple[int, ...], least: int = 1) -> dict[int, Series]:
     """Known days of each window; NaN, which whatever is divided by it becomes, where they are too few."""
     counts = window_sums(known.astype(np.float64), *spans)
     return {span: np.where(n >= max(least, needed(span)), n, np.nan) for span, n in counts.items()}
