@@ -34,7 +34,7 @@ def deflate(values: Sequence[float], tried: int, maximize: bool) -> Deflated | N
         maximize: higher is better.
 
     Returns:
-        None where fewer than two trials are complete: one value has no standard deviation.
+        None for fewer than two values.
 
     Paper: Bailey and Lopez de Prado 2014, "The Deflated Sharpe Ratio", equation 1.
     """

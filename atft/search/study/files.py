@@ -63,7 +63,7 @@ def best_params(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[
 
 
 def plain_trial(trial: "FrozenTrial") -> dict[str, Any]:
-    """What ``all_trials.json`` and a trial's own ``trial.json`` both say of it."""
+    """The fields that ``all_trials.json`` and ``trial.json`` have in common."""
     return {
         "number": trial.number,
         "outcome": outcome_of(trial),

@@ -32,7 +32,7 @@ class Failure(NamedTuple):
     """Why a trial failed."""
 
     kind: str
-    """A class of `atft.search.trial.failures`; hang or crash where its process could not say."""
+    """A class of `atft.search.trial.failures`; hang or crash where its process left none."""
     reason: str
 
 

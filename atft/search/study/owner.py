@@ -2,7 +2,7 @@
 
 A process id alone is not enough, since ids are reused. The id with the time of its start, in clock ticks since
 boot, names a process for the life of a machine; the boot and the process table (two containers of one machine have
-two) say where the id means anything. Of a process elsewhere nothing is known: that is what heartbeats are for.
+two) tell where the id is valid. Processes elsewhere are not visible: that is what heartbeats are for.
 """
 
 import os

@@ -47,7 +47,7 @@ def reconcile(
         n_trials: the budget; no retry is enqueued beyond it.
         max_retry: counted retries of one point.
         patience: see `unowned_seconds`.
-        gone: whether the process that an owner attribute names has surely ended.
+        gone: whether an owner has surely ended.
 
     Returns:
         Numbers of the trials that were failed, and of those whose retry was enqueued.
@@ -66,7 +66,7 @@ def reconcile(
 
 
 def fail(study: optuna.Study, trial: FrozenTrial, **attributes: object) -> bool:
-    """Fail another process's waiting or running trial; False if it has ended. The attributes say why it failed."""
+    """Fail another process's waiting or running trial; False if it has ended. The attributes give the reason."""
     try:
         # Attributes first: a finished trial takes none.
         for key, value in attributes.items():

@@ -1,7 +1,7 @@
 """The database of a study: sqlite in its own folder by default, PostgreSQL, or Optuna's gRPC proxy.
 
 Heartbeats are on, except with the proxy, which has none. They only fail a stale trial: what is retried is decided
-in one place, by the reconciler, or each retry would come twice.
+by the reconciler alone, or each retry would come twice.
 """
 
 import re
@@ -56,7 +56,7 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "BaseStorage":
     for attempt in range(MAX_ATTEMPTS):
         try:
             with warnings.catch_warnings():
-                # Optuna marks its heartbeat as experimental; it is what tells a dead worker from a slow one.
+                # Optuna marks its heartbeat as experimental; it distinguishes a dead worker from a slow one.
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 storage = optuna.storages.RDBStorage(
                     url=url,
@@ -138,13 +138,13 @@ def _find_sqlite_file(url: str, create: bool) -> None:
 def _grpc(url: str) -> "BaseStorage":
     import optuna
 
-    place = re.fullmatch(r"grpc://([^/:]+|\[[^\]]+\]):(\d+)/?", url)
-    if not place:
+    address = re.fullmatch(r"grpc://([^/:]+|\[[^\]]+\]):(\d+)/?", url)
+    if not address:
         raise InputError(f"storage: a gRPC proxy is grpc://HOST:PORT, got {hide(url, url)!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.GrpcStorageProxy(host=place[1], port=int(place[2]))
+            storage = optuna.storages.GrpcStorageProxy(host=address[1], port=int(address[2]))
         storage.wait_server_ready(timeout=10)
     except ImportError as error:
         raise InputError(f"storage grpc: {_first_line(error)}; pip install 'atft[grpc]'") from error

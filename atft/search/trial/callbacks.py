@@ -35,16 +35,10 @@ def _end(trainer: pl.Trainer, record: RunRecord, reason: str) -> None:
 
 
 class TrialPruning(Checkpoint):
-    """Report each validated epoch to the study, and end the run where its pruner says so.
+    """Report each validated epoch to the study, and end the run where its pruner asks for it.
 
-    The caller reads the outcome from the run's receipt, and raises what Optuna expects. After the last epoch
+    The reason and the outcome are in the run's record; the caller raises what Optuna expects. After the last epoch
     nothing is pruned: it would save nothing and lose the value.
-
-    Args:
-        trial: the running trial.
-        metric: reported after every epoch.
-        pruner: its name, for the receipt.
-        record: of the run; gets the reason, and its receipt the outcome.
     """
 
     def __init__(self, trial: optuna.Trial, metric: str, pruner: str, record: RunRecord) -> None:
@@ -62,14 +56,7 @@ class TrialPruning(Checkpoint):
 
 
 class EpochEnd(Checkpoint):
-    """End the run after an epoch when the user or the clock asks for it.
-
-    Args:
-        stop: called after each epoch; True interrupts.
-        deadline: of `time.monotonic`; None for no limit.
-        minutes: the limit in words.
-        record: of the run; gets the reason, and its receipt the outcome.
-    """
+    """End the run after an epoch when ``stop()`` is true, or `time.monotonic` past the deadline of ``minutes``."""
 
     def __init__(
         self, stop: Callable[[], bool], deadline: float | None, minutes: float | None, record: RunRecord
@@ -93,9 +80,9 @@ class Heartbeat(pl.Callback):
 
     Args:
         directory: the trial's.
-        metric: its latest value and history are published too.
+        metric: its values so far are published.
         labels: of the study, and the trial's number.
-        folds: how many runs the trial has; the epochs of all count.
+        folds: runs of the trial; the epochs of all count.
     """
 
     def __init__(self, directory: Path, metric: str, labels: dict[str, Any], folds: int = 1) -> None:
@@ -110,11 +97,7 @@ class Heartbeat(pl.Callback):
         self.publish()
 
     def publish(self, activity: str | None = None) -> None:
-        """Write the file now.
-
-        Args:
-            activity: preparing, training, validating, or the trial's outcome; None for the present one.
-        """
+        """Write the file now; ``activity`` is preparing, training, validating, or the trial's outcome."""
         self.activity = activity or self.activity
         self._published = time.monotonic()
         minutes = (self._published - self._trained_since) / 60 if self._trained_since else 0.0

@@ -1,4 +1,4 @@
-"""Why a trial fails, in five classes that say who has to act.
+"""Why a trial fails, in five classes by who has to act.
 
 ===========  ======================================================================================
 ``config``   the point or the base config: an invalid value, a loss that does not stay finite, scores
@@ -36,12 +36,7 @@ MAX_REASON_CHARACTERS = 400
 
 
 class TrialFailed(Exception):
-    """A trial without a value.
-
-    Args:
-        kind: its class.
-        reason: one line.
-    """
+    """A trial without a value: the class of its failure, and the reason in one line."""
 
     def __init__(self, kind: FailureClass, reason: str) -> None:
         super().__init__(f"{kind}: {reason}")
@@ -64,9 +59,7 @@ def classify(error: BaseException) -> FailureClass:
         return "data" if module.startswith(DATA_MODULES) and module not in CONFIG_MODULES else "config"
     if isinstance(error, RunFailed):
         return "config"
-    if isinstance(error, OSError):
-        return "data"
-    return "code"
+    return "data" if isinstance(error, OSError) else "code"
 
 
 def describe_error(error: BaseException) -> str:
@@ -87,7 +80,7 @@ def _is_memory(error: BaseException) -> bool:
 
 
 def _raised_in(error: BaseException | None) -> str:
-    """The module of atft that raised an exception first, before others raised it again in their own words."""
+    """The module of atft that raised an exception first, before others raised it again with another message."""
     module = ""
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):

@@ -47,7 +47,7 @@ def fit(
 
     Raises:
         optuna.TrialPruned: it is not worth going on.
-        Interrupted: ``record.stop`` said so.
+        Interrupted: ``record.stop()`` was true.
         InputError: the configuration or the data cannot be used.
         RunFailed: a guard ended the run.
         TrialFailed: the selected epoch has no value.
@@ -153,7 +153,7 @@ def take_over(previous: PreviousRun, directory: Path, metric: str) -> float:
     receipt.run, receipt.retried_from = str(directory), str(previous.directory)
     receipt.metrics, receipt.selected_step = dict(final_metrics(selected, metric)), selected.step
     receipt.outcome = receipt.outcome or Outcome.COMPLETE
-    if receipt.status == "running":  # killed after its last epoch, before it could say so
+    if receipt.status == "running":  # killed after its last epoch, before it was marked
         receipt.status = "completed"
     write_receipt(receipt, directory)
     publish_json(directory / "metrics.json", metrics_file(receipt, previous.history))

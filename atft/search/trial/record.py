@@ -1,7 +1,7 @@
 """A trial on the disk: its directory, ``trial.json``, log, receipt and progress file, whatever ends it.
 
-Written before the study is told, so that the directories alone are enough to rebuild a lost database. Any exception
-becomes one of the outcomes of a sweep: pruned, interrupted, or failed with a class and a reason.
+Written before the study is updated, so that the directories alone are enough to rebuild a lost database. Any
+exception becomes one of the outcomes of a sweep: pruned, interrupted, or failed with a class and a reason.
 """
 
 import json
@@ -28,20 +28,13 @@ from atft.search.study.outcome import Outcome
 from atft.search.trial.failures import Interrupted, TrialFailed, classify, describe_error
 
 CONFIG, TRIAL = "config.yaml", "trial.json"
-STATUS = {
-    Outcome.COMPLETE: "completed",
-    Outcome.PRUNED: "stopped",
-    Outcome.INTERRUPTED: "stopped",
-    Outcome.FAILED: "failed",
-}
-"""A trial's outcome as the ``status`` of a run's receipt."""
 
 
 class TrialRecord:
     """A trial at work: what its training runs share, and its files, kept true whatever ends it.
 
-    Inside the ``with`` block any exception may be raised; out of it come only those that a sweep knows, those of a
-    process that is to end, and those of a study that has ended the trial itself.
+    Any exception that leaves the ``with`` block becomes one that a sweep knows, except those of a process that is
+    to end and of a study that has ended the trial itself.
 
     Args:
         sweep: root, metric, folds and limits.
@@ -53,16 +46,15 @@ class TrialRecord:
     """
 
     def __init__(self, sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], bool]) -> None:
-        from atft.search.trial.callbacks import (
-            Heartbeat,  # imports torch, which a reader of trial.json does not need
-        )
+        # Lazy, since it imports torch, which a reader of trial.json does not need.
+        from atft.search.trial.callbacks import Heartbeat
 
         self.sweep, self.trial, self.stop = sweep, trial, stop
         self.directory = sweep.directory / f"trial_{trial.number}"
         self.labels = study_labels(trial.study)
         self.value: float | None = None
         self.retries: list[dict[str, Any]] = []
-        """What receipts say of a halved batch."""
+        """A halved batch, for the receipts."""
         minutes = sweep.limits.minutes
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         try:
@@ -95,7 +87,7 @@ class TrialRecord:
                 raise TrialFailed(failure, reason) from error
 
     def _close(self, outcome: Outcome, reason: str = "", failure: str | None = None) -> None:
-        # The disk may be full, perhaps that ended the trial: the study is told all the same.
+        # The disk may be full, perhaps that ended the trial: the study is updated all the same.
         with suppress(InputError, OSError):
             append_log(self.directory, f"trial {self.trial.number} {outcome}{': ' if reason else ''}{reason}")
             value = self.value if outcome == Outcome.COMPLETE else None
@@ -109,7 +101,8 @@ class TrialRecord:
         receipt = read_receipt(self.directory) if exists else Receipt(run=str(self.directory))
         receipt.outcome = outcome
         if receipt.status == "running":
-            receipt.status, receipt.reason = STATUS[outcome], reason
+            status = {Outcome.COMPLETE: "completed", Outcome.FAILED: "failed"}
+            receipt.status, receipt.reason = status.get(outcome, "stopped"), reason
             receipt.digests = receipt.digests or receipt_digests(self.labels)
         write_receipt(receipt, self.directory)
 
@@ -169,16 +162,16 @@ def publish_trial(
     reason: str = "",
     failure: str | None = None,
 ) -> None:
-    """Publish ``trial.json``: what the study knows of the trial, and how it ended.
+    """Publish ``trial.json``: what the study knows of the trial so far, and how it ended.
 
     Args:
         directory: the trial's.
         labels: the study's, see `atft.search.study.files.study_labels`.
-        trial: as the study has it now; it may be told of the end later than the file.
+        trial: as the study has it now, before it is updated.
         outcome: running for a trial that has not ended.
         value: the objective of a complete trial.
-        reason: one line; why it was pruned, failed or interrupted.
-        failure: the class of a failed one.
+        reason: why it was pruned, failed or interrupted, in one line.
+        failure: class of a failed one.
     """
     attributes = dict(trial.user_attrs)
     if failure is not None:

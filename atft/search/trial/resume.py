@@ -1,7 +1,8 @@
 """Where a retry goes on: the last checkpoint of the failed trial, and the values of the epochs up to it.
 
-A process that is killed may have published an epoch's metrics and not its checkpoint, so the checkpoint decides how
-far the trial had come. A damaged one is not used: the trial then starts from the beginning; its receipt says why.
+A process that is killed may have published an epoch's metrics and not its checkpoint, so the checkpoint decides
+how far the trial had come. A damaged one is not used: the trial then starts from the beginning; its receipt has
+the reason.
 """
 
 import math

@@ -42,7 +42,7 @@ def run_trial(
     Raises:
         optuna.TrialPruned: it is not worth going on.
         TrialFailed: it has no value, for a reason of one of five classes.
-        Interrupted: ``stop`` said so.
+        Interrupted: ``stop()`` was true.
     """
     point = suggest(trial, sweep.space)
     with TrialRecord(sweep, trial, stop) as record:
@@ -75,7 +75,7 @@ def run_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
 
 
 def halve_batch(config: dict[str, Any]) -> dict[str, Any]:
-    """Halve the batch of a configuration, and return what the receipt says of it."""
+    """Halve the batch of a configuration, and return an entry for the receipt's ``retries``."""
     loader = config.setdefault("data", {}).setdefault("loader", {})
     before = int(loader.get("batch_size", LoaderOptions().batch_size))
     loader["batch_size"] = max(MIN_BATCH_STOCK_DAYS, before // 2)
@@ -85,10 +85,7 @@ def halve_batch(config: dict[str, Any]) -> dict[str, Any]:
 def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: Path | None) -> float:
     """Train on each fold, in ``fold_<i>`` of the trial's directory, and report the running mean at step = fold.
 
-    Raises:
-        optuna.TrialPruned: the running mean is not worth going on.
-        Interrupted: the user said so.
-        TrialFailed: a fold has no value, or the time is over before the last one.
+    Raises as `fit` does, and TrialFailed where the time is over before the last fold.
     """
     from atft.commands.train import build
 

@@ -28,7 +28,7 @@ class NotWorthStarting(RunFailed):
     """A check of the dry run failed: the sweep would fail in the same way, later."""
 
 
-def dry_run(sweep: SweepOptions, say: Callable[[str], None] = print) -> int:
+def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     """Check everything that a sweep relies on, and estimate its time and space; 0 if it is worth starting.
 
     Raises:
@@ -37,31 +37,31 @@ def dry_run(sweep: SweepOptions, say: Callable[[str], None] = print) -> int:
     """
     from atft.search.question.preflight import preflight
 
-    say(preflight(sweep).line())
-    with _own_study(sweep) as own:
-        root = Path(own.root)
-        say(f"write access: {root.parent.resolve()}")
-        trial, directory = _train_one(own), root / own.study / "trial_0"
+    report(preflight(sweep).line())
+    with _small_study(sweep) as small:
+        root = Path(small.root)
+        report(f"write access: {root.parent.resolve()}")
+        trial, directory = _train_one(small), root / small.study / "trial_0"
         _check(trial, directory, sweep.metric)
         values = [f"{v:+.4f}" for _, v in sorted(trial.intermediate_values.items())]
-        say(f"one trial: {sweep.metric} {', '.join(values)} reported to the pruner; its checkpoint loads")
+        report(f"one trial: {sweep.metric} {', '.join(values)} reported to the pruner; its checkpoint loads")
         trial_bytes = sum(p.stat().st_size for p in directory.rglob("*") if p.is_file())
-        say(estimate(sweep, trial, trial_bytes, shutil.disk_usage(root).free))
+        report(estimate(sweep, trial, trial_bytes, shutil.disk_usage(root).free))
     return 0
 
 
 @contextmanager
-def _own_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
+def _small_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
     """The sweep with one trial of two epochs and a root of its own, which is removed in the end."""
     root = Path(sweep.root)
     publish_text(root / f".{sweep.study}.dry-run", "")  # raises where the disk takes no files, in one line
     (root / f".{sweep.study}.dry-run").unlink()
     folder = mkdtemp(prefix=".dry-run-", dir=root)
     limits, sampler = replace(sweep.limits, epochs=EPOCHS), replace(sweep.sampler, name="random")
-    own = replace(sweep, root=folder, storage=None, n_trials=1, max_retry=0, limits=limits, sampler=sampler)
+    small = replace(sweep, root=folder, storage=None, n_trials=1, max_retry=0, limits=limits, sampler=sampler)
     try:
         # Folds would train as many runs; whether one trains is the question here.
-        yield replace(own, folds=None, enqueue=sweep.enqueue[:1])
+        yield replace(small, folds=None, enqueue=sweep.enqueue[:1])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""The processes that a sweep starts: their command line, what each does first, and a place for a worker."""
+"""The processes that a sweep starts: their command line, their entry, and a worker that is restarted."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ def run_child(
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--sweep", required=True, help="the sweep as JSON")
-    parser.add_argument("--index", type=int, default=0, help="place of a worker among those of the machine")
+    parser.add_argument("--index", type=int, default=0, help="number of a worker among those of the machine")
     parser.add_argument("--parent", type=int, help="process whose end is this one's end too")
     options = parser.parse_args(arguments)
     if options.parent is not None:
@@ -50,10 +50,10 @@ def run_child(
 
 
 class WorkerProcess:
-    """A place for a worker, which is started there again and again.
+    """A worker of this machine, started again after each crash.
 
     Args:
-        index: which of this machine's places it is.
+        index: its number among the workers of this machine.
         command: the worker's command line, without its index.
         log: file that its output is appended to.
     """
@@ -106,7 +106,7 @@ class WorkerProcess:
             self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the worker at once; `exit_status` still tells of it."""
+        """End the worker at once; `exit_status` still returns its status."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

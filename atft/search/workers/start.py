@@ -98,7 +98,7 @@ def prepare(sweep: SweepOptions) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
     try:
         open_study(sweep, create=False)
-    except InputError:  # there is none yet, or no storage: opening it below says which
+    except InputError:  # there is none yet, or no storage: the next opening raises for that
         print(preflight(sweep).line(), file=sys.stderr)  # noqa: T201
     study = open_study(sweep)
     build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()

@@ -48,7 +48,7 @@ class Supervisor:
 
     Args:
         sweep: budget, workers, limits.
-        study: the study, opened without being created.
+        study: of the sweep.
         command: command line of a worker, without its index.
         console: where lines go; a terminal gets a live one too.
     """

@@ -53,7 +53,7 @@ class Stop:
 
 
 def work(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool]) -> None:
-    """Run trials until the budget is spent or ``stop``, called between trials and after each epoch, says so."""
+    """Run trials until the budget is spent or ``stop()``, called between trials and after each epoch, is true."""
     while not stop():
         reconcile(study, sweep.n_trials, sweep.max_retry, unowned_seconds(sweep))
         trials = study.get_trials(deepcopy=False)
@@ -71,7 +71,7 @@ def run_next(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool])
     try:
         study.optimize(lambda trial: train_in_slot(sweep, trial, stop), n_trials=1, catch=caught)
     except (ValueError, AssertionError, UpdateFinishedTrialError) as error:
-        # Another process took this one for dead and failed its trial; what study.optimize says then.
+        # Another process took this one for dead and failed its trial; these are the messages of optimize then.
         dropped = str(error).startswith(("Cannot tell a ", "Should not reach."))
         if not dropped and not isinstance(error, UpdateFinishedTrialError):
             raise
