@@ -215,7 +215,7 @@ def test_degenerate_days_carry_no_gradient_and_no_nan() -> None:
     assert gradient.eq(0).all()
 
 
-def test_impossible_shares_are_refused() -> None:
+def test_impossible_shares_raise() -> None:
     x, valid = torch.randn(4), torch.ones(4, dtype=torch.bool)
     with pytest.raises(ValueError, match=r"share must be in \(0, 0.5\]"):
         cs.spread_weights(x, valid, 0.6)

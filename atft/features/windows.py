@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 Series = Float64[np.ndarray, "days stocks"]
-"""What is computed; grids are what is kept."""
+"""Features are computed in float64 ..."""
 Grid = Float32[np.ndarray, "days stocks"]
+"""... and stored in float32."""
 Flags = Bool[np.ndarray, "days stocks"]
 
 MIN_KNOWN_SHARE = 0.75

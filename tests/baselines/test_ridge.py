@@ -65,7 +65,7 @@ def test_scaling_is_robust_and_an_unknown_feature_is_the_median() -> None:
     np.testing.assert_array_equal(scaled, np.array([[1.0, 0.0, CLIP, 2.0]], np.float32))
 
 
-def test_no_usable_day_is_refused_in_one_line() -> None:
+def test_no_usable_day_raises_in_one_line() -> None:
     empty = ((f, t, np.zeros_like(v)) for f, t, v in days(count=2))
     with pytest.raises(InputError, match="ridge baseline: no training day has two stocks"):
         fit_ridge(empty, MEDIAN, IQR)

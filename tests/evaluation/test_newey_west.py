@@ -72,6 +72,6 @@ def test_the_error_of_a_ratio_is_what_repetition_shows_for_skewed_days() -> None
     assert np.mean([ratio_error(x, 0) for x in draws]) == pytest.approx(true_error, rel=0.1)
 
 
-def test_negative_lags_are_refused() -> None:
+def test_negative_lags_raise() -> None:
     with pytest.raises(ValueError, match="lags must be at least 0, got -1"):
         mean_error(np.arange(5.0), -1)

@@ -1,4 +1,4 @@
-"""The predictions file: what is written is read back, what cannot be used is refused in one line."""
+"""The predictions file: what is written is read back, what cannot be used raises in one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_wider_numbers_of_other_tools_are_read_too(predictions: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("damage", "message"),
     [
         (lambda f: f.drop("score"), r"no column 'score'"),
         (lambda f: f.rename({"target": "targt"}), r"no column 'target' .*did you mean 'targt'|target_lag1"),
@@ -70,16 +70,16 @@ def test_wider_numbers_of_other_tools_are_read_too(predictions: Path) -> None:
         (lambda f: f.filter(pl.col("horizon") != 1), r"no rows of horizon 1; it has \(5,\)"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_in_one_line(
-    spoil: Callable[[pl.DataFrame], pl.DataFrame], message: str, predictions: Path
+def test_a_file_that_cannot_be_used_raises_in_one_line(
+    damage: Callable[[pl.DataFrame], pl.DataFrame], message: str, predictions: Path
 ) -> None:
-    spoil(pl.read_parquet(predictions)).write_parquet(predictions)
+    damage(pl.read_parquet(predictions)).write_parquet(predictions)
     with pytest.raises(InputError, match=message) as error:
         read_horizon(predictions, 1)
     assert "\n" not in str(error.value) and "predictions" in str(error.value)
 
 
-def test_a_missing_or_broken_file_is_refused_in_one_line(tmp_path: Path, predictions: Path) -> None:
+def test_a_missing_or_broken_file_raises_in_one_line(tmp_path: Path, predictions: Path) -> None:
     with pytest.raises(InputError, match=r"no such predictions file; `python -m atft predict`"):
         check_predictions(tmp_path / "nothing.parquet")
     predictions.write_bytes(predictions.read_bytes()[:-10])

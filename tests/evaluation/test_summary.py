@@ -83,7 +83,7 @@ def test_constant_scores_are_nan_and_unknown_days_are_not_counted() -> None:
     assert np.isnan(row_of(score[:0], target[:0], valid[:0], 1).figures["rank_ic"].value)
 
 
-def test_more_than_five_per_cent_of_lost_days_spoil_a_scorer() -> None:
+def test_more_than_five_per_cent_of_lost_days_make_a_scorer_nan() -> None:
     score, target, valid = market(days=100)
     score[:5] = 1.0
     assert row_of(score, target, valid, 1).days == 95

@@ -1,4 +1,4 @@
-"""Reading a price file: what is taken, what is refused, in which words."""
+"""Reading a price file: what is accepted, what raises, in which words."""
 
 from collections.abc import Callable
 from datetime import date
@@ -12,7 +12,7 @@ from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.price_file import PRICES
 from atft.features.prices import read_prices
-from small_prices import read, refusal, small
+from small_prices import error_of, read, small
 
 
 def test_a_csv_gives_the_same_grid_as_the_parquet_file(tmp_path: Path, make_market, to_frame) -> None:
@@ -61,14 +61,14 @@ def test_tokyo_midnights_stored_in_utc_raise_and_name_the_zone(tmp_path: Path, n
     stored = tokyo.dt.convert_time_zone("UTC")
     if name == "p.csv":
         stored = stored.dt.to_string("%Y-%m-%dT%H:%M:%S%z")
-    message = refusal(tmp_path, small().with_columns(stored), name)
+    message = error_of(tmp_path, small().with_columns(stored), name)
     assert "column 'date', row 1: 2015-01-04 15:00" in message
     assert "is midnight in Asia/Tokyo; if that is the exchange's zone, convert the column to it" in message
 
 
 def test_offsets_of_two_exchanges_raise(tmp_path: Path) -> None:
     texts: list[object] = ["2015-01-05T00:00+09:00"] * 3 + ["2015-01-06T00:00-05:00"]
-    assert "row 4: UTC-05:00, where the first row has UTC+09:00" in refusal(tmp_path, small(date=texts))
+    assert "row 4: UTC-05:00, where the first row has UTC+09:00" in error_of(tmp_path, small(date=texts))
 
 
 @pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
@@ -84,7 +84,7 @@ def test_codes_that_are_floats_or_decimals_are_the_codes_of_whole_numbers(tmp_pa
 def test_an_empty_code_raises(tmp_path: Path, name: str) -> None:
     for empty in ("", " ", None):
         frame = small(code=["a", empty, "c", "d"])
-        assert "column 'code', row 2: no code; fill it in or drop the row" in refusal(tmp_path, frame, name)
+        assert "column 'code', row 2: no code; fill it in or drop the row" in error_of(tmp_path, frame, name)
 
 
 @pytest.mark.parametrize("kind", [pl.String, pl.Decimal(12, 3), pl.Float64])
@@ -107,13 +107,13 @@ def test_prices_of_any_type_are_the_same_float32(tmp_path: Path, kind: pl.DataTy
         (small().head(0), "no rows; give a file with prices"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path, frame: pl.DataFrame, said: str) -> None:
-    assert said in refusal(tmp_path, frame)
+def test_what_cannot_be_used_raises_in_one_line(tmp_path: Path, frame: pl.DataFrame, said: str) -> None:
+    assert said in error_of(tmp_path, frame)
 
 
 def test_a_bad_number_in_a_csv_is_named(tmp_path: Path) -> None:
     frame = small(close=["11", "21", "ten", "20"])
-    assert "column 'close', row 3: 'ten' is not a number" in refusal(tmp_path, frame, "p.csv")
+    assert "column 'close', row 3: 'ten' is not a number" in error_of(tmp_path, frame, "p.csv")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_damaged_csv_is_one_line(tmp_path: Path, edit: Callable[[str], str], s
     assert said in str(caught.value) and str(caught.value).isprintable()
 
 
-def test_a_missing_or_broken_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_broken_file_raises(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; give the Parquet or CSV file"):
         read_prices(tmp_path / "none.parquet", FeatureOptions())
     whole = tmp_path / "p.parquet"

@@ -1,4 +1,4 @@
-"""Prices on a grid: what each gate of a row takes out, counts and says."""
+"""Prices on a grid: what each check of a row leaves out and counts."""
 
 from datetime import date
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from small_prices import read, refusal, small
+from small_prices import error_of, read, small
 
 
 def test_rows_land_on_the_grid_of_days_and_codes(tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_a_close_that_is_not_above_0_is_left_out_and_counted(tmp_path: Path) -> 
     assert np.isnan(grid.close[:, 0]).all()
 
 
-def test_a_second_row_of_a_date_and_code_is_refused_or_left_out(tmp_path: Path) -> None:
+def test_a_second_row_of_a_date_and_code_raises_or_is_left_out(tmp_path: Path) -> None:
     frame = pl.concat([small(), small(close=[11.5, 21.5, 10.5, 20.5]).head(1)])
-    message = refusal(tmp_path, frame)
+    message = error_of(tmp_path, frame)
     assert "1 rows repeat a (date, code), the first 0050 on 2015-01-05; drop them" in message
     grid = read(tmp_path, frame, duplicates="exclude")
     assert grid.close[0, 0] == 11

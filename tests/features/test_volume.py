@@ -15,7 +15,7 @@ def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> Non
     value = close * volume
     impact = np.where(value > 0, np.abs(r) / np.where(value > 0, value, 1), np.nan)
     width = past.high - past.low
-    place = np.where(width > 0, (2 * close - past.high - past.low) / width, 0)
+    position = np.where(width > 0, (2 * close - past.high - past.low) / width, 0)
 
     def twin(day: int, stock: int) -> dict[str, float]:
         def mean(x: np.ndarray, span: int) -> float:
@@ -37,7 +37,7 @@ def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> Non
                 np.where(np.isnan(r), np.nan, volume), k
             )
         for k in (5, 20, 60):
-            out[f"x_money_flow_{k}d"] = mean(place * volume, k) / mean(volume, k)
+            out[f"x_money_flow_{k}d"] = mean(position * volume, k) / mean(volume, k)
         for k in (5, 20, 60):
             out[f"x_vwap_distance_{k}d"] = np.log(close[day, stock] * mean(volume, k) / mean(value, k))
         return out

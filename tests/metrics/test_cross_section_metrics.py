@@ -83,7 +83,7 @@ def test_a_constant_score_is_nan_and_its_scale_is_zero(make_batch: MakeBatch) ->
 
 
 @pytest.mark.parametrize(("constant_days", "lost"), [(2, False), (3, True)])
-def test_more_than_five_per_cent_of_constant_days_spoil_the_run(
+def test_more_than_five_per_cent_of_constant_days_make_the_run_nan(
     constant_days: int, lost: bool, make_batch: MakeBatch
 ) -> None:
     batch = make_batch(days=40, stocks=30)

@@ -52,7 +52,7 @@ def read(tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options
     return read_prices(path, FeatureOptions(**options))
 
 
-def refusal(tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options: str) -> str:
+def error_of(tmp_path: Path, frame: pl.DataFrame, name: str = "p.parquet", **options: str) -> str:
     with pytest.raises(InputError) as caught:
         read(tmp_path, frame, name, **options)
     message = str(caught.value)
