@@ -1,8 +1,4 @@
-"""One progress bar for everything that takes more than a few seconds.
-
-On a terminal it is rich's bar with rate and time left; elsewhere (a log, CI) nothing moves and nothing is
-written but the caller's own lines.
-"""
+"""One progress bar for everything that takes more than a few seconds; shown on a terminal only."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar

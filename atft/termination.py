@@ -1,4 +1,5 @@
-"""SIGTERM ends a command as Ctrl-C does: half-written files are removed, and a run says that it was stopped."""
+"""SIGTERM ends a command as Ctrl-C does: half-written files are removed, and a run's receipt says that it was
+stopped."""
 
 import signal
 import threading
@@ -14,20 +15,20 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_status(stop: KeyboardInterrupt) -> int:
-    """What a shell gives a command that the signal has killed: 143 for SIGTERM, 130 for Ctrl-C."""
+    """Exit status of a command ended by the signal: 143 for SIGTERM, 130 for Ctrl-C."""
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 def how_stopped(stop: KeyboardInterrupt) -> str:
-    """In words, for a receipt or the terminal."""
+    """What stopped the process, for a receipt or the terminal."""
     return str(stop) or (SIGTERM if isinstance(stop, Terminated) else CTRL_C)
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise `Terminated` in the block at the first SIGTERM; later ones do not disturb the end that it makes.
+    """Raise `Terminated` in the block at the first SIGTERM, and ignore later ones while it ends.
 
-    Outside of the main thread, which alone may set handlers, the block runs as it is.
+    Outside the main thread, where Python allows no handlers, the block runs without one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,9 +1,8 @@
 """Stochastic weight averaging over the last epochs of a run: the plain mean of the weights after each step.
 
-Lightning's own `WeightAveraging` does the work: validation measures the average, checkpoints hold it, a resumed
-run goes on with it. It has no start, though: a mean from the first step on is dragged by the untrained weights,
-and with a start its average would be the untrained network until then. Here the average follows the network until
-its first epoch. Cost: a second copy of the weights, and a pass over them after each step.
+Validation measures the average, checkpoints contain it and a resumed run continues it, all by Lightning's
+`WeightAveraging`. A mean from the first step on would include the untrained weights, so the average follows the
+network until its first epoch. Cost: a second copy of the weights, and a pass over them after each step.
 """
 
 from typing import Any
@@ -33,13 +32,12 @@ class LateAverage(WeightAveraging):
         super().__init__(device=None, use_buffers=True)
         self.from_epoch = from_epoch
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Take a step's weights in; before the first epoch that counts they replace the average."""
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *hooked: Any) -> None:
+        """Add a step's weights; before the first epoch that counts they replace the average."""
         average = self._average_model
-        if average is not None and trainer.current_epoch + 1 < self.from_epoch:
+        early = trainer.current_epoch + 1 < self.from_epoch
+        if early and average is not None:
             torch.nn.init.zeros_(average.n_averaged)
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        if average is not None and trainer.current_epoch + 1 < self.from_epoch:
+        super().on_train_batch_end(trainer, pl_module, *hooked)
+        if early and average is not None:
             torch.nn.init.zeros_(average.n_averaged)

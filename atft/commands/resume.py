@@ -44,12 +44,11 @@ def only_concludes(cli: "RankingCLI", checkpoint: str) -> bool:
             written.
     """
     from atft.callbacks.record.atomic_checkpoint import read_checkpoint
-    from atft.tasks.checkpoint_fit import refuse_other_shapes
-    from atft.tasks.resume_check import check_resume
+    from atft.tasks.checkpoint_match import check_resume, check_shapes
 
     content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
     if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
-        refuse_other_shapes(content["state_dict"], cli.model.state_dict())
+        check_shapes(content["state_dict"], cli.model.state_dict())
         stepping = None if cli.phases else cli.model.build_optimizer(max_epochs or 1)
         check_resume(content, cli.trainer, stepping)
     done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])

@@ -1,7 +1,7 @@
-"""Scores of the baselines on the days and stocks that a predictions file holds.
+"""Scores of the baselines on the days and stocks of a predictions file, in its ``[days, stocks]`` layout.
 
-Ridge is fitted on the very training days of the network, from the cache; reversal is read off the file. Both
-come in the file's own ``[days, stocks]`` layout, so that every scorer is measured on the same rows.
+Ridge is fitted on the network's training days, from the cache; reversal is computed from the file. Every scorer is
+measured on the same rows.
 """
 
 from collections.abc import Iterator

@@ -63,7 +63,7 @@ class DayChunks:
         """Run ``attempt`` on a block, again with fewer days at once each time that memory runs out.
 
         Args:
-            attempt: works on the block; it scores with :meth:`score`.
+            attempt: works on the block with at most :attr:`days` of its days at once.
             batch: the block.
             task: what trains or evaluates; a failed attempt's changes to it are undone.
 
@@ -84,10 +84,6 @@ class DayChunks:
                 undo()
             torch.cuda.empty_cache()
 
-    def score(self, network: Callable[[DayBatch], Forecast], batch: DayBatch) -> Forecast:
-        """Score a block with as many days at once as fit; see :func:`forecast_in_chunks`."""
-        return network(batch) if self.days is None else forecast_in_chunks(network, batch, self.days)
-
     def _halve(self, batch: DayBatch, task: pl.LightningModule, reason: str) -> None:
         whole, stocks = batch.universe.shape
         days = min(self.days or whole, whole)
@@ -103,7 +99,9 @@ class DayChunks:
         )
 
 
-def forecast_in_chunks(network: Callable[[DayBatch], Forecast], batch: DayBatch, days: int) -> Forecast:
+def forecast_in_chunks(
+    network: Callable[[DayBatch], Forecast], batch: DayBatch, days: int | None
+) -> Forecast:
     """Score a block with at most ``days`` of its days in memory at once; the scores are the whole block's.
 
     Where gradients are recorded, a chunk keeps only its inputs and its random state, and is run again when the
@@ -112,10 +110,10 @@ def forecast_in_chunks(network: Callable[[DayBatch], Forecast], batch: DayBatch,
     Args:
         network: scores a block; its days are independent of each other.
         batch: the block.
-        days: most days of a chunk; the block's number of days or more runs it whole.
+        days: most days of a chunk; None for the whole block.
     """
     whole = batch.universe.shape[0]
-    if days >= whole:
+    if days is None or days >= whole:
         return network(batch)
     parts = [batch.part(start, min(start + days, whole)) for start in range(0, whole, days)]
     if torch.is_grad_enabled():

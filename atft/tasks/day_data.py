@@ -1,7 +1,6 @@
 """The day data: panel -> cache -> day batches of the three splits, as a LightningDataModule.
 
-Decides when files are made: ``prepare_data`` (once a machine) simulates a market where the config asks for one
-and builds the cache that its digest names; ``setup`` only opens it.
+``prepare_data`` (once a machine) simulates a market where the config asks for one and builds the cache.
 """
 
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from atft.tasks.panel_source import PanelOptions, panel_path
 
 
 class InOrder:
-    """A loader as a plain iterable: Lightning rebuilds the DataLoaders it predicts with, this one it leaves."""
+    """A loader as a plain iterable, since Lightning rebuilds any DataLoader that it predicts with."""
 
     def __init__(self, loader: BlockLoader) -> None:
         self.loader = loader
@@ -46,7 +45,7 @@ class DayData(pl.LightningDataModule):
     Args:
         panel: where the panel comes from and which column plays which role.
         split: dates of training, validation and test, and the embargo between them.
-        cache: where the memory-mapped cache lies, and which features it holds ranked or z-scored.
+        cache: folder of the memory-mapped cache, and which features it holds ranked or z-scored.
         graph: how a day's neighbours are chosen; null for no graph.
         loader: lookback, blocks and worker processes.
         predict: dates [from, to] that ``predict`` scores; null: from the first validation day to the end.
@@ -134,12 +133,12 @@ class DayData(pl.LightningDataModule):
         """Days that ``predict`` scores: those asked for, else from the first validation date to the end.
 
         Raises:
-            InputError: no day of the panel lies there with enough history.
+            InputError: no day of the panel in that period has enough history.
         """
         return self._to_predict()[0]
 
     def lines_of(self, period: str) -> list[str]:
-        """Say what the calendar left out or inserted, and which days of a period lack history or a known feature.
+        """Lines on what the calendar left out or inserted, and on days that lack history or a known feature.
 
         Args:
             period: train, val, test or predict.
@@ -155,7 +154,7 @@ class DayData(pl.LightningDataModule):
         return days_to_score(self.open_cache(), "data.predict", asked, self.loader_options.lookback)
 
     def split_of(self, day: date) -> str:
-        """Name of the period that a date lies in; see `atft.data.split.period_name`."""
+        """Name of the period that a date is in; see `atft.data.split.period_name`."""
         manifest = self.open_cache().manifest
         return period_name(manifest.dates, self.split_options, manifest.longest_label_days, day)
 
@@ -196,10 +195,9 @@ class DayData(pl.LightningDataModule):
         return self._loader(self.split.test, self.split.min_stocks)
 
     def predict_dataloader(self) -> "InOrder":
-        """Every day to score once, in order and by itself.
+        """Every day to score once, in order, in a block of its own.
 
-        Together with other days it would be a tensor of another shape, which rounds in another way: its scores
-        would depend on where the days asked for begin.
+        In a block of several days it would be rounded in another way: scores would depend on the first day.
         """
         return InOrder(self._loader(self.predict_days(), block_days=1))
 
@@ -217,11 +215,11 @@ class DayData(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
             shuffle=train,
-            # Planned here and not cut off by the trainer: the last block of a limited epoch closes its step too.
+            # Planned here, not cut off by the trainer, so that the last block of a limited epoch closes its step.
             limit=limit if isinstance(limit, int) else None,
         )
         if train and trainer is not None:
-            # Lightning asks for the first block before it tells the epoch, which a resumed run does not begin at.
+            # Lightning reads the first block before it sets the epoch, which is not 0 in a resumed run.
             sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
         return make_loader(
             DayBlocks(self.open_cache(), options.lookback, min_stocks), sampler, options.num_workers

@@ -1,6 +1,6 @@
-"""Where the panel comes from: a file of one's own, or a market that is simulated where the config asks for one.
+"""Where the panel comes from: a file, or a simulated market that is written when the data is prepared.
 
-Nothing is built while a config is parsed: feature names come from the Parquet footer, or from the market's options.
+Parsing a config builds nothing: feature names come from the Parquet footer, or from the market's options.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from atft.panel import PanelSchema, feature_names, footer_names
 
 @dataclass(frozen=True)
 class PanelOptions:
-    """Where the panel comes from: a file of one's own, or a simulated market.
+    """Where the panel comes from: a file, or a simulated market.
 
     Args:
         path: a Parquet file, a folder of them, or a glob.

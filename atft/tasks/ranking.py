@@ -1,13 +1,12 @@
 """The ranking task: the network, the per-day objective, the metrics and the optimiser meet here.
 
-Decides what an optimiser step is: several day blocks from different dates, whose gradients add up to the
-gradient of the mean loss over the step's days. Which blocks make a step is planned by the sampler (days differ
-in size), so gradients are applied by hand when a block says that it closes its step, and Trainer's fixed
-``accumulate_grad_batches`` is not used. One evaluation path: ``eval()`` mode, no dropout, float32 scores.
+An optimiser step is several blocks of days from different dates, whose gradients add up to the gradient of the
+mean loss over the step's days. The sampler plans which blocks make a step (days differ in size), so gradients are
+applied by hand after the block that closes a step, and Trainer's fixed ``accumulate_grad_batches`` is not used.
+One evaluation path: ``eval()`` mode, no dropout, float32 scores.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -31,14 +30,15 @@ from atft.nn.network import ATFTGATFAN
 from atft.nn.options import PARTS, NetworkOptions
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
 from atft.optim.schedules import Schedule
-from atft.tasks.checkpoint_fit import (
+from atft.tasks.checkpoint_match import (
+    check_loops,
+    check_resume,
+    check_shapes,
     feature_order,
-    refuse_other_shapes,
     selected_parts,
 )
-from atft.tasks.day_chunks import DayChunks, Retry, no_retry_under_ddp
+from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
-from atft.tasks.resume_check import check_loops, check_resume
 from atft.tasks.step import Step
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.term_shares import TermShares
@@ -77,7 +77,7 @@ class RankingTask(pl.LightningModule):
             raise InputError("model.features is empty; it is taken from the panel, give data.panel.path")
         self.automatic_optimization = False
         self.features = self.trained_on = list(features)
-        self._order: list[int] = []  # places of the network's features among the panel's, where they differ
+        self._order: list[int] = []  # indices of the network's features among the panel's, where they differ
         self.gradient_clip = gradient_clip
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
@@ -112,28 +112,27 @@ class RankingTask(pl.LightningModule):
     # -- training
 
     def on_train_epoch_start(self) -> None:
-        # A metric says something of the weights that it was measured with, and these change now.
+        # Metrics belong to the weights that they were measured with, which change now.
         self.trainer.callback_metrics.clear()
         self.train_metrics.reset()
         self.step_log.begin_epoch()
-        self.step.losses = []  # of a step that a limit ended in its middle
+        self.step.sums = {}  # of a step that a limit ended midway
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        seed = data.seed if isinstance(data, DayData) else 0
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
-        torch.manual_seed(block_seed(self._data_seed(), self.current_epoch, batch.place))
+        torch.manual_seed(block_seed(seed, self.current_epoch, batch.place))
         self.step.begin(batch, self)
         forecast = self.training_chunks.run(self._add_gradient, batch, self)
         self.term_shares.take(self, forecast, batch)
-        self.step_log.add("train/loss", self.step.losses[-1])
-        for name, term in self.step.value.terms.items():
-            self.step_log.add(f"train/term/{name}", (batch.weight * term).sum())
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients(batch.place)
 
     def _add_gradient(self, batch: DayBatch) -> Forecast:
         """Score a block and add its gradient to its step's."""
-        forecast = self.training_chunks.score(self, batch)
+        forecast = forecast_in_chunks(self, batch, self.training_chunks.days)
         with no_retry_under_ddp(self.trainer.world_size):
             value = self.objective(forecast, batch)
             self.step.set_value(value, batch)
@@ -142,7 +141,7 @@ class RankingTask(pl.LightningModule):
         return forecast.detach()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # By now a loss scaler (precision 16-mixed) has taken its factor out again, so the norm means something.
+        # By now a loss scaler (precision 16-mixed) has divided the gradient by its factor.
         if self.gradient_clip is not None:
             self.clip_gradients(optimizer, self.gradient_clip, "norm")
 
@@ -154,11 +153,11 @@ class RankingTask(pl.LightningModule):
         optimizer.zero_grad(set_to_none=True)
         self.step.close()
         self._advance_schedule(place)
-        self.step_log.close_step(self, rate)
+        self.step_log.add_step(self, rate)
 
     def _advance_schedule(self, place: int) -> None:
         """Set the learning rates after a step; a scheduler of torch's own moves at the epoch's end."""
-        scheduler: Any = self.lr_schedulers()
+        scheduler = self.lr_schedulers()
         if isinstance(scheduler, Schedule):
             loader = self.trainer.train_dataloader
             if isinstance(loader, BlockLoader):  # in steps, not blocks: the same on any number of devices
@@ -170,8 +169,8 @@ class RankingTask(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: DayBatch, batch_index: int) -> None:
         count_optimiser_steps(self.trainer)
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:  # a stop was asked for
-            seen = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
-            self.log_dict(seen, on_step=False, on_epoch=True, batch_size=1)
+            metrics = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
+            self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
@@ -193,11 +192,9 @@ class RankingTask(pl.LightningModule):
             raise InputError(
                 "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
             )
-        scheduler: Any = None
         try:
             optimizer = self.optimizer_factory(named_groups(self.network.parameter_groups()))
-            if self.scheduler_factory is not None:
-                scheduler = self.scheduler_factory(optimizer)
+            scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None
         except InputError:
             raise
         except (ValueError, TypeError) as error:
@@ -207,7 +204,7 @@ class RankingTask(pl.LightningModule):
         return optimizer, scheduler
 
     def logged_names(self) -> set[str]:
-        """Names that a finished epoch has logged, for whoever watches one of them."""
+        """Names of the metrics that a finished epoch has logged."""
         horizons = self.network.options.horizons
         ranked = {m for name in metric_names() for m in (name, *(f"{name}_{h}d" for h in horizons))}
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
@@ -238,12 +235,14 @@ class RankingTask(pl.LightningModule):
         return self._evaluate(batch)
 
     def _evaluate(self, batch: DayBatch) -> Forecast:
-        return self.evaluation_chunks.run(partial(self.evaluation_chunks.score, self), batch, self)
+        chunks = self.evaluation_chunks
+        return chunks.run(lambda block: forecast_in_chunks(self, block, chunks.days), batch, self)
 
     # -- what a checkpoint carries
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step.rewind(checkpoint)
+        metrics = {} if self._trainer is None else self.trainer.callback_metrics
         checkpoint["atft"] = {
             "features": self.trained_on,
             "config": self.config_text,
@@ -251,17 +250,17 @@ class RankingTask(pl.LightningModule):
             "parts": dict(self.network.switches),
             "parts_asked": self._parts_asked(),
             "balanced": self.term_shares.balanced(),
-            "measured": {} if self._trainer is None else _floats(self._trainer.callback_metrics),
+            "measured": {name: float(value) for name, value in metrics.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        held = checkpoint.get("atft", {})
-        self.trained_on = list(held.get("features", self.features))
+        content = checkpoint.get("atft", {})
+        self.trained_on = list(content.get("features", self.features))
         self._order = feature_order(self.trained_on, self.features)
-        self.term_shares.restore(held.get("balanced", {}))
-        refuse_other_shapes(checkpoint.get("state_dict", {}), self.state_dict())
+        self.term_shares.restore(content.get("balanced", {}))
+        check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
-            self.network.set_parts(**selected_parts(held, self._parts_asked()))
+            self.network.set_parts(**selected_parts(content, self._parts_asked()))
             if self._trainer is not None:
                 check_loops(checkpoint, self.trainer)
         else:
@@ -269,14 +268,6 @@ class RankingTask(pl.LightningModule):
 
     def _parts_asked(self) -> dict[str, bool]:
         return {name: getattr(self.network.options, name) for name in PARTS}
-
-    def _data_seed(self) -> int:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data.seed if isinstance(data, DayData) else 0
-
-
-def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
 
 
 def _prefixed(split: str, values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -32,9 +32,9 @@ class Step:
     """Loss and terms of each of the block's days, without a graph."""
 
     def __init__(self) -> None:
-        self.losses: list[Tensor] = []
-        """Parts of the step's loss, of its blocks so far; those of all blocks and devices add up to it."""
-        self._earlier: list[Tensor] = []
+        self.sums: dict[str, Tensor] = {}
+        """``train/loss`` and ``train/term/<name>`` of the step, summed over its blocks so far on this device."""
+        self._earlier: dict[str, Tensor] = {}  # the same without the latest block
         self._first: int | None = None  # place of the open step's first block in the epoch's plan
         self._buffers: dict[str, Tensor] = {}  # as they were before that block
 
@@ -51,7 +51,7 @@ class Step:
             task: what trains on it.
         """
         self.number, self.closes, self.day = task.global_step, batch.closes_step, batch.day
-        self._earlier = self.losses if self.is_open else []
+        self._earlier = self.sums if self.is_open else {}
         if self._first is None:
             self._first = batch.place
             self._buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}
@@ -59,7 +59,12 @@ class Step:
     def set_value(self, value: ObjectiveValue, batch: DayBatch) -> None:
         """Keep what the objective gave for the block; a second attempt at the block replaces the first."""
         self.value = value._replace(loss=value.loss.detach())
-        self.losses = [*self._earlier, (batch.weight * self.value.loss).sum()]
+        parts = {"train/loss": self.value.loss}
+        parts |= {f"train/term/{name}": term for name, term in value.terms.items()}
+        sums = {name: (batch.weight * part).sum() for name, part in parts.items()}
+        self.sums = {
+            name: self._earlier[name] + part if self._earlier else part for name, part in sums.items()
+        }
 
     def close(self) -> None:
         """Mark the step as applied."""

@@ -1,7 +1,7 @@
-"""What the terms of the loss pull, measured while a run trains: logged, balanced where asked for, never silent.
+"""Measure each loss term's share of the gradient while a run trains: log it, balance the terms, find dead ones.
 
-Decides when: right before a step's gradients are applied, every so many steps; and at every block while a term
-has not pulled yet in its epoch. Cost of a measurement: one forward and backward of the terms.
+Measured right before a step's gradients are applied, every `MEASURED_EVERY_STEPS`; and at every block while a term
+has had no gradient yet in its epoch. A measurement costs one forward and backward of the terms.
 """
 
 from collections.abc import Mapping
@@ -26,18 +26,17 @@ class TermShares:
 
     def __init__(self, objective: DayObjective) -> None:
         self.objective = objective
-        self.balances = bool(objective.options.gradient_shares)
         self._dead_terms = DeadTerms(objective.term_weights)
 
     def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch) -> None:
-        """Measure at a block where it is time to; between the objective's forward and the step.
+        """Measure at a block where a measurement is due; between the objective's forward and the step.
 
         Args:
             task: logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
             forecast: the block's scores.
             batch: the block.
         """
-        # The same block of the same step on all ranks and for any block size; what is pending differs.
+        # Due at the same block on all ranks and for any block size; which terms are pending differs by rank.
         due = batch.closes_step and task.global_step % MEASURED_EVERY_STEPS == 0
         if not (due or self._dead_terms.pending):
             return
@@ -49,17 +48,17 @@ class TermShares:
         mean = cast(Tensor, task.trainer.strategy.reduce(mean, reduce_op="mean"))
         shares = dict(zip(shares, mean.tolist(), strict=True))
         values = {f"train/gradient_share/{name}": share for name, share in shares.items()}
-        if self.balances:
+        if self.objective.options.gradient_shares:
             self.objective.balance(shares)
             values |= {f"train/weight/{name}": weight for name, weight in self.objective.term_weights.items()}
         task.log_dict(values, on_step=True, on_epoch=False, logger=False, batch_size=1)
         log_at(task.trainer, values, task.global_step + 1)  # of the step that this block closes
 
     def close_epoch(self, task: pl.LightningModule) -> None:
-        """End the run if a term with a weight pulled on no rank in the whole epoch.
+        """Check that every term with a weight had a gradient in the epoch, on some rank.
 
         Raises:
-            DeadTerm: with the names.
+            DeadTerm: with the names of those that had none.
         """
         dead, watched = self._dead_terms.close_epoch(), self._dead_terms.watched
         alive = torch.tensor([float(n not in dead) for n in watched], device=task.device)
@@ -68,7 +67,7 @@ class TermShares:
         if names:
             raise DeadTerm(
                 f"objective.terms.{', '.join(names)}: a weight above 0 and a gradient of exactly 0 in all of epoch "
-                f"{task.current_epoch + 1}; set the weight to 0, or mend what the term reads"
+                f"{task.current_epoch + 1}; set the weight to 0, or fix what the term reads"
             )
 
     def balanced(self) -> dict[str, float]:
@@ -76,10 +75,6 @@ class TermShares:
         return {n: self.objective.term_weights[n] for n in self.objective.options.gradient_shares}
 
     def restore(self, balanced: Mapping[str, float]) -> None:
-        """Go on with a checkpoint's weights; those of other terms than are balanced now mean nothing here.
-
-        Args:
-            balanced: what :meth:`balanced` gave.
-        """
+        """Continue with a checkpoint's :meth:`balanced` weights, unless it balanced other terms."""
         if balanced.keys() == self.balanced().keys():
             self.objective.term_weights.update(balanced)

@@ -73,18 +73,20 @@ def test_a_step_adds_up_its_blocks_and_a_second_attempt_replaces_the_first(
     step, batch = Step(), make_batch(days=2)._replace(closes_step=False, weight=torch.tensor([0.25, 0.25]))
 
     def attempt(loss: float) -> None:
-        step.set_value(ObjectiveValue(torch.full((2,), loss, requires_grad=True), {}), batch)
+        step.set_value(
+            ObjectiveValue(torch.full((2,), loss, requires_grad=True), {"ic": torch.full((2,), loss)}), batch
+        )
 
     step.begin(batch, module)
     assert (step.number, step.closes, step.is_open) == (7, False, True)
     attempt(8.0)
     attempt(2.0)
-    assert torch.stack(step.losses).tolist() == [1.0] and not step.value.loss.requires_grad
+    assert step.sums["train/loss"] == 1 and not step.value.loss.requires_grad
     step.begin(batch._replace(closes_step=True), module)
     attempt(4.0)
-    assert torch.stack(step.losses).tolist() == [1.0, 2.0] and step.closes
+    assert step.sums == {"train/loss": 3.0, "train/term/ic": 3.0} and step.closes
     step.close()
     assert not step.is_open
     step.begin(batch, module)
     attempt(6.0)
-    assert torch.stack(step.losses).tolist() == [3.0]
+    assert step.sums["train/loss"] == 3

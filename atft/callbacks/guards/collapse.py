@@ -14,7 +14,6 @@ import lightning.pytorch as pl
 from atft.callbacks.record.messages import warn
 from atft.errors import InputError, VarianceCollapse
 
-WATCHED = ("val/scale", "val/rank_ic")
 FAILING_VALIDATIONS = 2
 """Collapsed validations in a row that fail the run; the ones before the last warn."""
 ADVICE = "lower the learning rate, clip the gradient (model.gradient_clip) or look for constant features"
@@ -28,7 +27,7 @@ class CollapseGuard(pl.Callback):
             the check that val/rank_ic is a number.
 
     Raises:
-        InputError: ``floor`` is out of range, or validation logs none of the metrics that are watched.
+        InputError: ``floor`` is out of range.
     """
 
     def __init__(self, floor: float = 0.01) -> None:
@@ -41,13 +40,8 @@ class CollapseGuard(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        missing = [n for n in WATCHED if n not in trainer.callback_metrics]
-        if missing:
-            raise InputError(
-                f"collapse_guard: validation logs no {missing[0]}; log it, or leave the guard out"
-            )
-        scale, rank_ic = (float(trainer.callback_metrics[n]) for n in WATCHED)
-        fault = self.observe(scale, rank_ic)
+        metrics = trainer.callback_metrics
+        fault = self.observe(float(metrics["val/scale"]), float(metrics["val/rank_ic"]))
         if fault is not None:
             warn(trainer, fault)
         if len(self.collapsed) >= FAILING_VALIDATIONS:

@@ -70,7 +70,7 @@ class SpikeGuard(pl.Callback):
         if weights != self._weights:
             self._weights = weights
             self.forget()
-        part = torch.stack(pl_module.step.losses).sum()
+        part = pl_module.step.sums["train/loss"]
         self._step_loss = part.to("cpu", non_blocking=True)
         self._copied = torch.cuda.Event() if part.is_cuda else None  # type: ignore[no-untyped-call]
         if self._copied is not None:
@@ -83,7 +83,7 @@ class SpikeGuard(pl.Callback):
             self._copied.synchronize()
         part = self._step_loss
         if trainer.world_size > 1:
-            part = trainer.strategy.reduce(part.to(pl_module.device), reduce_op="sum")
+            part = trainer.strategy.reduce(part.to(pl_module.device, copy=True), reduce_op="sum")
         loss, recent = float(part), list(self._losses)
         if not self.judge(loss):
             return

@@ -85,53 +85,53 @@ FORMER_NAMES = {"blocks": "parts", "blocks_asked": "parts_asked"}
 """Of entries under ``atft`` in checkpoints of earlier versions."""
 
 
-def check_content(content: Any, place: str) -> dict[str, Any]:
+def check_content(content: Any, file: str) -> dict[str, Any]:
     """Check what was read from a checkpoint and return it.
 
     Args:
         content: as torch read it, code excluded.
-        place: the file, for messages.
+        file: its path, for messages.
 
     Raises:
         InputError: an entry is missing or of another kind, or a weight is not finite; the line names it.
     """
     if not isinstance(content, dict):
-        raise InputError(f"{place}: not a checkpoint of atft, it holds {type(content).__name__}; {ADVICE}")
+        raise InputError(f"{file}: not a checkpoint of atft, it holds {type(content).__name__}; {ADVICE}")
     for key, (check, needed, required) in ENTRIES.items():
         if key not in content and required:
-            raise InputError(f"{place}: not a checkpoint of atft, it has no {key}; {ADVICE}")
+            raise InputError(f"{file}: not a checkpoint of atft, it has no {key}; {ADVICE}")
         if key in content and not check(content[key]):
-            raise InputError(f"{place}: {key} is not {needed}; {ADVICE}")
-    own = content["atft"]
+            raise InputError(f"{file}: {key} is not {needed}; {ADVICE}")
+    entries = content["atft"]
     for former, name in FORMER_NAMES.items():
-        if former in own:
-            own[name] = own.pop(former)
+        if former in entries:
+            entries[name] = entries.pop(former)
     for key, (check, needed) in OWN_ENTRIES.items():
-        if key in own and not check(own[key]):
-            raise InputError(f"{place}: atft.{key} is not {needed}; {ADVICE}")
-    if set(own.get("parts", {})) != set(own.get("parts_asked", {})):
-        raise InputError(f"{place}: atft.parts and atft.parts_asked name different parts; {ADVICE}")
+        if key in entries and not check(entries[key]):
+            raise InputError(f"{file}: atft.{key} is not {needed}; {ADVICE}")
+    if set(entries.get("parts", {})) != set(entries.get("parts_asked", {})):
+        raise InputError(f"{file}: atft.parts and atft.parts_asked name different parts; {ADVICE}")
     for name, tensor in tensors_of(content):
         if not _is_plain(tensor):
-            raise InputError(f"{place}: {name} is no plain tensor; {ADVICE}")
+            raise InputError(f"{file}: {name} is no plain tensor; {ADVICE}")
         if name.startswith(FINITE) and not bool(torch.isfinite(tensor).all()):
             raise InputError(
-                f"{place}: {name.removeprefix('state_dict.')} holds values that are not finite; "
+                f"{file}: {name.removeprefix('state_dict.')} holds values that are not finite; "
                 f"its training had failed by then, name an earlier checkpoint"
             )
     return content
 
 
-def tensors_of(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested mappings and lists, each with its dotted place."""
+def tensors_of(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested mappings and lists, each with its dotted path."""
     if isinstance(value, Tensor):
-        yield place, value
+        yield path, value
     elif isinstance(value, Mapping):
         for key, inside in value.items():
-            yield from tensors_of(inside, f"{place}.{key}".lstrip("."))
+            yield from tensors_of(inside, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list | tuple):
         for number, inside in enumerate(value):
-            yield from tensors_of(inside, f"{place}.{number}")
+            yield from tensors_of(inside, f"{path}.{number}")
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -37,8 +37,8 @@ class Receipt:
     ``running`` lasts until everything after training is written. ``stopped``: ended early (early stopping, the
     criterion of a phase, a time limit, a callback, a signal). ``limited``: a debugging limit was on, so the figures
     speak of a part of the data. ``failed``: an error, no optimiser step, or a final metric that is not a number.
-    ``resumed_from`` is the checkpoint that training went on from; ``retried_from`` the directory of the failed
-    trial that a sweep's trial takes the place of, whether or not it left a checkpoint to go on from.
+    ``resumed_from`` is the checkpoint that training resumed from; ``retried_from`` the directory of the failed
+    trial that a sweep's trial takes the place of, whether or not it left a checkpoint to resume from.
     """
 
     status: str = "running"
@@ -46,7 +46,7 @@ class Receipt:
     outcome: str = ""
     """Of a trial of a sweep: complete, pruned, interrupted or failed; empty until then, and outside of sweeps."""
     missing: list[str] = field(default_factory=list)
-    """What is not written yet of what a whole run leaves; ``fit --ckpt_path last`` goes on and writes it."""
+    """What is not written yet of what a whole run leaves; ``fit --ckpt_path last`` resumes and writes it."""
     run: str = ""
     optimizer: str = ""
     scheduler: str = ""

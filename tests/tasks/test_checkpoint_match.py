@@ -1,4 +1,4 @@
-"""A run goes on only from a checkpoint whose entries are like its own."""
+"""A checkpoint is used where it matches the config; a run resumes only from one whose entries are like its own."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -9,7 +9,13 @@ import torch
 import yaml
 
 from atft.errors import InputError
-from atft.tasks.resume_check import check_resume
+from atft.tasks.checkpoint_match import (
+    check_optimizer,
+    check_resume,
+    check_shapes,
+    feature_order,
+    selected_parts,
+)
 
 Path_ = tuple[Any, ...]
 
@@ -140,3 +146,38 @@ def test_weights_only_are_nothing_to_go_on_from(
 ) -> None:
     with pytest.raises(InputError, match="it holds weights only"):
         check(changed(last, (key,)))
+
+
+def test_features_are_found_by_name_whatever_their_order() -> None:
+    assert feature_order(["a", "b", "c"], ["c", "a", "b"]) == [1, 2, 0]
+    assert feature_order(["a", "b"], ["a", "b"]) == []
+    with pytest.raises(InputError, match=r"missing \['b'\], not known \['c'\]"):
+        feature_order(["a", "b"], ["a", "c"])
+
+
+def test_other_shapes_are_counted_and_the_first_is_named() -> None:
+    own = {"weight": torch.zeros(2), "bias": torch.zeros(1)}
+    check_shapes({}, own)
+    check_shapes({"weight": torch.ones(2), "bias": torch.ones(1)}, own)
+    with pytest.raises(InputError, match="2 tensors differ, the first is weight"):
+        check_shapes({"weight": torch.ones(3)}, own)
+
+
+def test_the_blocks_of_the_checkpoint_score_it_unless_the_user_chose_otherwise() -> None:
+    asked = {"fan": True, "graph": True}
+    content = {"parts": {"fan": True, "graph": False}, "parts_asked": asked}
+    assert selected_parts(content, asked) == {"fan": True, "graph": False}
+    assert selected_parts(content, {"fan": False, "graph": True}) == {"fan": False, "graph": False}
+    assert selected_parts({}, asked) == asked
+
+
+def test_another_class_or_other_groups_of_the_optimiser_are_refused() -> None:
+    weight = torch.nn.Parameter(torch.zeros(2))
+    own = torch.optim.SGD([{"name": "heads", "params": [weight]}], lr=0.1)
+    check_optimizer("SGD", [own.state_dict()], own)
+    check_optimizer("SGD", [], own)
+    with pytest.raises(InputError, match="Adam trained it, the config asks for SGD"):
+        check_optimizer("Adam", [], own)
+    other = torch.optim.SGD([{"name": "graph", "params": [weight]}], lr=0.1)
+    with pytest.raises(InputError, match="its optimiser trains graph, the config's heads"):
+        check_optimizer("SGD", [other.state_dict()], own)
