@@ -1,5 +1,6 @@
 """Every sweep of the repository reads, fits its base config, and searches keys that do something."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -53,5 +54,5 @@ def test_the_keys_of_a_sweep_stand_in_its_base_config_and_a_point_builds(path: P
 def test_every_key_of_a_sweep_does_something_and_its_corners_step(path: Path, at_home: Path) -> None:
     from atft.search.question.preflight import preflight
 
-    checked = preflight(read_sweep(path), seconds=120)
-    assert checked.corners >= 4
+    tried = re.search(r"(\d+) of \d+ corners", preflight(read_sweep(path), seconds=120))
+    assert tried and int(tried[1]) >= 4

@@ -160,9 +160,13 @@ def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
     Raises:
         InputError: the file that the sweep's ``base`` names has another content.
     """
-    digest = study.user_attrs.get(BASE_DIGEST)
-    if digest is not None and json_digest(read_mapping(Path(sweep.base))) != digest:
+    if not _is_frozen(Path(sweep.base), study):
         raise InputError(f"{sweep.base}: edited since study {sweep.study} was made; restore it")
+
+
+def _is_frozen(base: Path, study: "optuna.Study") -> bool:
+    digest = study.user_attrs.get(BASE_DIGEST)
+    return digest is None or json_digest(read_mapping(base)) == digest
 
 
 class BaseWatch:
@@ -174,22 +178,24 @@ class BaseWatch:
     """
 
     def __init__(self, sweep: SweepOptions, study: "optuna.Study") -> None:
-        self._path, self._copy = Path(sweep.base), base_file(sweep)
-        self._digest = study.user_attrs.get(BASE_DIGEST)
+        self.sweep, self.study = sweep, study
+        self._warned = False
         self._checked: int | None = None
         """Time of the last change that was looked at, in nanoseconds."""
 
     def line(self) -> str | None:
         """A warning, once; None while there is nothing to warn of, and after that."""
+        if self._warned:
+            return None
+        base = Path(self.sweep.base)
         try:
-            changed = self._path.stat().st_mtime_ns
-            if self._digest is None or changed == self._checked:
+            changed = base.stat().st_mtime_ns
+            if changed == self._checked:
                 return None
             self._checked = changed
-            same = json_digest(read_mapping(self._path)) == self._digest
+            if _is_frozen(base, self.study):
+                return None
         except (OSError, InputError):
-            same = False  # gone, or half written
-        if same:
-            return None
-        self._digest = None
-        return f"{self._path} no longer matches this study; its trials go on with {self._copy}"
+            pass  # gone, or half written
+        self._warned = True
+        return f"{base} no longer matches this study; its trials go on with {base_file(self.sweep)}"

@@ -7,7 +7,7 @@ does not allow is left out and counted.
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from atft.errors import InputError, nearest, one_line
 from atft.progress import track
@@ -22,25 +22,8 @@ MAX_SECONDS = 60.0
 MAX_CORNERS, RANDOM_POINTS = 64, 100
 
 
-class Checked(NamedTuple):
-    """How much of the space a preflight has tried."""
-
-    corners: int
-    corners_planned: int
-    inside: int
-    inside_planned: int
-    seconds: float
-
-    def line(self) -> str:
-        """The result in a line."""
-        points = (
-            f"{self.corners} of {self.corners_planned} corners and {self.inside} of {self.inside_planned}"
-        )
-        return f"preflight: every key does something; {points} points inside build and step ({self.seconds:.0f} s)"
-
-
-def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> Checked:
-    """Check a sweep against its base config; see the module.
+def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> str:
+    """Check a sweep against its base config; the result in a line.
 
     Args:
         sweep: the sweep.
@@ -68,7 +51,10 @@ def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> Checked:
         tried += 1
     tried = max(0, tried - len(sweep.enqueue))
     at_edges = min(tried, len(edges))
-    return Checked(at_edges, len(edges), tried - at_edges, len(inside), time.monotonic() - start)
+    return (
+        f"preflight: every key does something; {at_edges} of {len(edges)} corners and {tried - at_edges} of "
+        f"{len(inside)} points inside build and step ({time.monotonic() - start:.0f} s)"
+    )
 
 
 def check_effects(sweep: SweepOptions, reference: "RankingCLI") -> None:

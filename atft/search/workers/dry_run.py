@@ -37,7 +37,7 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     """
     from atft.search.question.preflight import preflight
 
-    report(preflight(sweep).line())
+    report(preflight(sweep))
     with _small_study(sweep) as small:
         root = Path(small.root)
         report(f"write access: {root.parent.resolve()}")

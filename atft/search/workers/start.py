@@ -99,7 +99,7 @@ def prepare(sweep: SweepOptions) -> None:
     try:
         open_study(sweep, create=False)
     except InputError:  # there is none yet, or no storage: the next opening raises for that
-        print(preflight(sweep).line(), file=sys.stderr)  # noqa: T201
+        print(preflight(sweep), file=sys.stderr)  # noqa: T201
     study = open_study(sweep)
     build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
 

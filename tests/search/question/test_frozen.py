@@ -204,7 +204,7 @@ def test_a_change_of_the_base_is_said_once_and_layout_is_none(
     assert watch.line() is None
     gone = BaseWatch(sweep, study)
     base.unlink()
-    assert gone.line() == said
+    assert gone.line() == said and gone.line() is None
 
 
 def test_a_running_sweep_says_that_its_base_was_edited(

@@ -8,7 +8,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
-from atft.search.question.preflight import Checked, preflight
+from atft.search.question.preflight import preflight
 
 MakeSweep = Callable[..., SweepOptions]
 LR = "model.optimizer.init_args.lr"
@@ -30,17 +30,17 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_points")
 def test_a_valid_sweep_passes_and_leaves_no_file(make_sweep: MakeSweep, tmp_path: Path) -> None:
     before = sorted(p.name for p in tmp_path.iterdir())
-    checked = preflight(make_sweep(enqueue=[{LR: 0.02}]), seconds=600)
-    assert (checked.corners, checked.corners_planned, checked.inside, checked.inside_planned) == (4, 4, 3, 3)
+    line = preflight(make_sweep(enqueue=[{LR: 0.02}]), seconds=600)
+    assert line.startswith(
+        "preflight: every key does something; 4 of 4 corners and 3 of 3 points inside build and"
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "sweep.yaml"])
 
 
-def test_what_time_does_not_allow_is_counted_and_said(make_sweep: MakeSweep) -> None:
-    checked = preflight(make_sweep(space={LR: RATE}), seconds=0)
-    assert (checked.corners, checked.corners_planned, checked.inside) == (0, 2, 0)
-    assert Checked(64, 64, 71, 100, 60.2).line() == (
-        "preflight: every key does something; 64 of 64 corners and 71 of 100 points inside build and step (60 s)"
-    )
+@pytest.mark.usefixtures("few_points")
+def test_what_time_does_not_allow_is_counted(make_sweep: MakeSweep) -> None:
+    line = preflight(make_sweep(space={LR: RATE}), seconds=0)
+    assert "; 0 of 2 corners and 0 of 3 points inside" in line
 
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {

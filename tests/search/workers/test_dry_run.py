@@ -8,7 +8,6 @@ from optuna.trial import TrialState, create_trial
 
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
-from atft.search.question.preflight import Checked
 from atft.search.workers import dry_run as module
 from atft.search.workers.dry_run import NotWorthStarting, dry_run, estimate
 
@@ -18,7 +17,7 @@ Make = Callable[..., SweepOptions]
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the preflight, which has tests of its own."""
-    monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: Checked(2, 2, 1, 1, 0.1))
+    monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: "preflight: ...")
 
 
 @pytest.mark.usefixtures("checked")
@@ -29,7 +28,7 @@ def test_it_trains_one_short_trial_says_what_to_expect_and_leaves_no_study(
     sweep = make_sweep(n_trials=10, workers=2, limits={"epochs": 6})
     said: list[str] = []
     assert dry_run(sweep, said.append) == 0
-    assert said[0].startswith("preflight: every key does something")
+    assert said[0].startswith("preflight: ")
     assert said[2].startswith("one trial: val/rank_ic ") and said[2].count(",") == 1
     assert said[3].startswith("worth starting: 10 trials of 6 epochs with 2 workers take at most about 0:")
     assert list((tmp_path / "logs").iterdir()) == []
