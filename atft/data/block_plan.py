@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch.utils.data import Sampler
 
+from atft.data.split import Days
 from atft.errors import InputError
 
 MAX_STEP_EXCESS = 1.05
 """A block may exceed the step by this much, so that 2 days of 4,100 stocks still fit a step of 8,192."""
-Days = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)

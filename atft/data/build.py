@@ -23,7 +23,7 @@ from atft.data.day_writer import write_days
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
 from atft.data.manifest import FORMAT, DayFacts, Manifest, write_manifest
-from atft.data.panel_index import CALENDAR_KEY, index_panel
+from atft.data.panel_index import CALENDAR_KEY, PanelIndex, index_panel
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
 from atft.panel import (
@@ -95,14 +95,9 @@ def build_cache(
     scaling = feature_scaling(columns, options, str(panel_path))
     if graph is not None:
         _check_graph_columns(columns, graph, str(panel_path))
-    rules = day_rules(options.calendar, CALENDAR_KEY)
-    try:
-        min_date = None if options.min_date is None else date.fromisoformat(options.min_date)
-    except ValueError as error:
-        raise InputError(
-            f"cache.min_date must be an ISO date such as 2005-01-03, got {options.min_date!r}"
-        ) from error
-    stored = {k: v for k, v in asdict(options).items() if k != "dir"} | {"calendar": rules}
+    stored = {k: v for k, v in asdict(options).items() if k != "dir"}
+    stored["calendar"] = day_rules(options.calendar, CALENDAR_KEY)
+    min_date = _parse_date(options.min_date)
     source = source_fingerprint(files)
     panel_digest = json_digest([FORMAT, source, asdict(schema), list(horizons), stored])
     graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
@@ -119,46 +114,63 @@ def build_cache(
         else:
             for file in files:
                 check_file(file)
-            index = index_panel(files, columns, min_date, rules, today)
+            index = index_panel(files, columns, min_date, stored["calendar"], today)
             check_codes(files[0], len(index.codes), int((index.rows > 0).sum()), int(index.rows.sum()))
-            half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
-            written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
-            by_day: dict[str, Any] = dict(
-                zip(DayFacts._fields, zip(*written.facts, strict=True), strict=True)
-            )
-            days = Manifest(
-                format=FORMAT,
-                digest=f"{panel_digest}-no-graph",
-                source=source,
-                schema=asdict(schema),
-                options=stored,
-                graph=None,
-                dates=index.dates,
-                codes=index.codes,
-                features=columns.features,
-                scaling=scaling,
-                half=half,
-                horizons=columns.horizons,
-                lag=columns.lag,
-                delayed=bool(columns.delayed_targets),
-                oracle=bool(columns.oracle),
-                returns=columns.return_1d is not None,
-                sectors=written.sectors,
-                exposures=columns.exposures,
-                regimes=columns.regime,
-                context=columns.context,
-                panel_rows=int(index.rows.sum()),
-                calendar=index.findings,
-                infinite=written.infinite,
-                files={"days": written.file},
-                **by_day,
-            )
+            identity = {"source": source, "schema": asdict(schema), "options": stored}
+            days = _write(folder, files, columns, index, scaling, options, identity)
         records = {"days": days.files["days"]}
         if graph is not None:
             records["graph"] = build_graph(folder, days, graph, days_written_here=sibling is None)
         graph_options = asdict(graph) if graph else None
         write_manifest(folder, replace(days, digest=final.name, graph=graph_options, files=records))
     return final
+
+
+def _write(
+    folder: Path,
+    files: list[Path],
+    columns: PanelColumns,
+    index: PanelIndex,
+    scaling: tuple[str, ...],
+    options: CacheOptions,
+    identity: dict[str, Any],
+) -> Manifest:
+    """Write the days, and describe them as a cache without a graph."""
+    half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
+    written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
+    by_day: dict[str, Any] = dict(zip(DayFacts._fields, zip(*written.facts, strict=True), strict=True))
+    return Manifest(
+        **identity,
+        format=FORMAT,
+        digest=folder.name,
+        graph=None,
+        dates=index.dates,
+        codes=index.codes,
+        features=columns.features,
+        scaling=scaling,
+        half=half,
+        horizons=columns.horizons,
+        lag=columns.lag,
+        delayed=bool(columns.delayed_targets),
+        oracle=bool(columns.oracle),
+        returns=columns.return_1d is not None,
+        sectors=written.sectors,
+        exposures=columns.exposures,
+        regimes=columns.regime,
+        context=columns.context,
+        panel_rows=int(index.rows.sum()),
+        calendar=index.findings,
+        infinite=written.infinite,
+        files={"days": written.file},
+        **by_day,
+    )
+
+
+def _parse_date(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"cache.min_date must be an ISO date such as 2005-01-03, got {text!r}") from error
 
 
 def feature_scaling(columns: PanelColumns, options: CacheOptions, where: str) -> tuple[str, ...]:

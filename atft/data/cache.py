@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from atft.data.day_record import Array, DayView, decode_day, wide_view
-from atft.data.graph_build import Indices, days_in_window, refresh_indices
+from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, read_manifest
 from atft.data.record_file import RecordFile
+from atft.data.split import Days
 from atft.errors import InputError
 
 MAX_OPEN_CACHES = 8
@@ -106,7 +107,7 @@ class DayCache:
         return "graph" in self.manifest.files
 
     @cached_property
-    def refreshes(self) -> Indices:
+    def refreshes(self) -> Days:
         """Calendar index of each refresh of the graph; empty without one."""
         manifest = self.manifest
         if manifest.graph is None:
@@ -114,7 +115,7 @@ class DayCache:
         return refresh_indices(manifest.dates, manifest.universe_rows, int(manifest.graph["refresh_days"]))
 
     @cached_property
-    def graph_days(self) -> Indices:
+    def graph_days(self) -> Days:
         """Days of returns that each refresh was computed from: the window, or fewer."""
         manifest = self.manifest
         window = int(manifest.graph["window"]) if manifest.graph else 0

@@ -23,10 +23,10 @@ from atft.data.day_record import Array, decode_day
 from atft.data.graph import GraphOptions, nearest_stocks
 from atft.data.manifest import Manifest
 from atft.data.record_file import FileRecord, RecordFile, RecordWriter
+from atft.data.split import Days
 from atft.progress import track
 
 FIRST_MONDAY = date(1970, 1, 5)
-Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def weekday_number(day: date) -> int:
@@ -35,7 +35,7 @@ def weekday_number(day: date) -> int:
     return 5 * weeks + min(weekday, 4)
 
 
-def refresh_indices(dates: Sequence[date], universe_rows: Sequence[int], refresh_days: int) -> Indices:
+def refresh_indices(dates: Sequence[date], universe_rows: Sequence[int], refresh_days: int) -> Days:
     """Find the calendar indices of the refreshes, ascending; the first is 0.
 
     Args:
@@ -55,10 +55,10 @@ def refresh_indices(dates: Sequence[date], universe_rows: Sequence[int], refresh
     return np.array(refreshes, dtype=np.int64)
 
 
-def days_in_window(observed_rows: Sequence[int], refreshes: Indices, window: int) -> Indices:
+def days_in_window(observed_rows: Sequence[int], refreshes: Days, window: int) -> Days:
     """Count the days with rows in each refresh's window: ``window`` where the history is complete."""
     days = np.concatenate([[0], np.cumsum(np.array(observed_rows, dtype=np.int64) > 0)])
-    counted: Indices = days[refreshes + 1] - days[np.maximum(refreshes + 1 - window, 0)]
+    counted: Days = days[refreshes + 1] - days[np.maximum(refreshes + 1 - window, 0)]
     return counted
 
 
@@ -104,7 +104,7 @@ def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptio
     return pa.RecordBatch.from_arrays(lists, names=["neighbour", "weight"])
 
 
-def _records(days: RecordFile, refreshes: Indices, options: GraphOptions) -> Iterator[pa.RecordBatch]:
+def _records(days: RecordFile, refreshes: Days, options: GraphOptions) -> Iterator[pa.RecordBatch]:
     workers = pa.cpu_count()
     trailing: deque[Array] = deque(maxlen=options.window)
     refresh_days = set(refreshes.tolist())

@@ -16,6 +16,7 @@ from atft.errors import InputError
 from atft.panel import day_index
 
 Days = np.ndarray[tuple[int], np.dtype[np.int64]]
+"""Indices on the calendar, ascending."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Split:
-    """Indices on the calendar, ascending; ``test`` may be empty. Days of too few stocks are left out."""
+    """Days of each period; ``test`` may be empty. Days of too few stocks are left out."""
 
     train: Days
     val: Days

@@ -61,7 +61,7 @@ class MarketOptions:
     noise_only: bool = False
 
 
-def check(options: MarketOptions) -> None:
+def check_market(options: MarketOptions) -> None:
     """Check that a market can be made of the options.
 
     Raises:
@@ -87,7 +87,7 @@ def market_columns(options: MarketOptions) -> tuple[str, ...]:
     Raises:
         InputError: the options are out of range.
     """
-    check(options)
+    check_market(options)
     labels = [name for h in options.horizons for name in (f"target_{h}d", f"target_{h}d_lag1")]
     oracle = [] if options.noise_only else [f"oracle_{h}d" for h in options.horizons]
     features = feature_columns(options.features)

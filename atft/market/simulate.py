@@ -26,7 +26,7 @@ from atft.market.communities import (
     neighbour_mean,
     sectors,
 )
-from atft.market.options import COMMUNITY_SIZE, PARTS, MarketOptions, check, feature_columns, stream
+from atft.market.options import COMMUNITY_SIZE, PARTS, MarketOptions, check_market, feature_columns, stream
 from atft.market.series import (
     Array,
     accumulate,
@@ -181,7 +181,7 @@ def simulate_market(options: MarketOptions) -> Market:
     Raises:
         InputError: the options are out of range.
     """
-    check(options)
+    check_market(options)
     rng = partial(stream, options.seed)
     size = days, stocks = WARM_UP_DAYS + options.days, options.stocks
     community = communities(rng("communities"), stocks, COMMUNITY_SIZE)
