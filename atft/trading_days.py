@@ -112,35 +112,35 @@ def find_trading_days(
     weekday = np.array([day.weekday() for day in dates])
     usual = usual_weekdays(weekday, stocks)
     rare = ~usual[weekday]
+    # A rare weekday is no session, so it is neither thin nor a measure of what is usual.
     few, idle = thin_days(stocks, value, ~rare)
     names = " and ".join(name for w, name in enumerate(WEEKDAYS) if rare[weekday == w].any())
     rows = [f"{n:,} stocks" for n in stocks.tolist()]
     traded = [f"{v:.3g}" for v in value.tolist()]
-    faults = (
+    kept = np.ones(len(dates), dtype=bool)
+    findings: list[str] = []
+    for fault, which, what, numbers in (
         ("rare_weekdays", rare, f"dates on {names}, when this market rarely trades", rows),
         ("thin_days", few, "days with less than half of the usual stocks", rows),
         ("thin_days", idle, f"days with less than {MIN_VALUE_SHARE:.0%} of the usual traded value", traded),
-    )
-    kept = np.ones(len(dates), dtype=bool)
-    findings: list[str] = []
-    for fault, which, what, numbers in faults:
-        if not which.any():
-            continue
+    ):
         days = np.flatnonzero(which)
-        text = f"{what}: {len(days):,}, the first " + ", ".join(
-            f"{dates[i]} ({numbers[i]})" for i in days[:3]
-        )
+        if not len(days):
+            continue
+        first = ", ".join(f"{dates[i]} ({numbers[i]})" for i in days[:3])
+        text = f"{what}: {len(days):,}, the first {first}"
         if rules[fault] == "error":
             raise InputError(
                 f"{where}: {text}; correct them, or set {key}.{fault} to exclude (no sessions) or keep (sessions)"
             )
         findings.append(f"{'left out' if rules[fault] == 'exclude' else 'kept'}, {text}")
         if rules[fault] == "exclude":
-            kept &= ~which
+            kept[days] = False
 
     sessions = np.flatnonzero(kept).tolist()
     missing = missing_weekdays([dates[i] for i in sessions], usual)
     longest = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
+    # Last date before a gap -> first date after it and the weekdays that are missing between them.
     gaps = {sessions[i]: (dates[sessions[i + 1]], int(missing[i])) for i in np.flatnonzero(missing > longest)}
     if gaps:
         first = ", ".join(f"{dates[i]} to {end} ({n:,} missing)" for i, (end, n) in list(gaps.items())[:3])

@@ -57,6 +57,7 @@ class DayBlocks(Dataset[DayBatch]):
         if block.empty:
             stocks = stocks[:2]
             ranked = np.zeros_like(ranked)
+        # Rows of the span are read once and shared by all days of the block: most of their history is the same.
         features = torch.empty(len(span), len(stocks), len(cache.manifest.features))
         rows = features.numpy()
         for i in range(len(span)):

@@ -108,6 +108,7 @@ def build_cache(
         return final
     with _published(root, final) as folder:
         sibling = next(iter(sorted(root.glob(f"{panel_digest}-*"))), None)
+        # Caches of one panel part differ in the graph alone.
         if sibling is not None:
             days = DayCache(sibling).open().manifest
             _link(sibling / days.files["days"].name, folder / days.files["days"].name)
@@ -138,6 +139,7 @@ def _write(
     """Write the days, and describe them as a cache without a graph."""
     half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
     written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
+    # One tuple over all days for each field of a day.
     by_day: dict[str, Any] = dict(zip(DayFacts._fields, zip(*written.facts, strict=True), strict=True))
     return Manifest(
         **identity,

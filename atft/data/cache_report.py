@@ -25,6 +25,7 @@ def cache_lines(cache: DayCache) -> list[str]:
         f"horizons  {', '.join(map(str, m.horizons))} days, lag {m.lag}"
         f"{', delayed targets' if m.delayed else ''}{', oracle' if m.oracle else ''}",
     ]
+    # The graph's options are those it was built with, whatever the config says today.
     if m.graph is None:
         lines.append("graph     none")
     else:

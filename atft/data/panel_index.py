@@ -143,6 +143,7 @@ def _scan(
         traded = column(batch, TRADED_VALUE).astype(np.float64) if value else np.zeros(len(days))
         traded[~np.isfinite(traded)] = 0
         scan.negative = scan.negative or bool((traded < 0).any())
+        # A day may go on in the next batch, or come again in another file: its counts add up.
         present, place = np.unique(days[kept], return_inverse=True)
         counts = [np.bincount(place, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
         for day, *count in zip(present.tolist(), *counts, strict=True):

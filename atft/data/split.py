@@ -74,6 +74,7 @@ def resolve_split(
             raise InputError(f"split.{name} must be at least {least}, got {getattr(options, name)}")
     gap = longest_label_days + options.embargo_days
     days: dict[str, Days] = {}
+    # From the last period to the first: each one ends where the labels would reach the next one's first day.
     following = len(calendar) + gap
     for name, (start, stop) in reversed(periods(options).items()):
         first = max(day_index(calendar, start, "from"), lookback - 1)

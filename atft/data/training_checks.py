@@ -51,6 +51,7 @@ def check_training_days(cache: DayCache, split: Split) -> None:
             f"{manifest.dates[val[0]]} to {manifest.dates[val[-1]]}; move data.split.val to days whose returns are "
             f"known"
         )
+    # Days share the graph of their refresh, so each refresh is read once.
     refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
     linked = (cache.graph(int(cache.refreshes[i]))[0] >= 0 for i in refreshed if i >= 0)
     if cache.has_graph and not any(neighbours.any() for neighbours in linked):

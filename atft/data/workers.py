@@ -38,6 +38,7 @@ def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]
     if not workers:
         yield
         return
+    # Killing the workers ends whatever the main thread waits in: the queue, or a socket to one of them.
     over = Event()
 
     def give_up() -> None:

@@ -102,6 +102,7 @@ def _write(out: Path, market: Market, report: MarketReport) -> None:
     schema = pa.schema([pa.field(name, special.get(name, pa.float32())) for name in names], metadata=metadata)
     sector = np.array([f"sector_{s}" if s >= 0 else None for s in market.sector], dtype=object)
     code, dates = np.array(market.codes, dtype=object), np.array(market.dates, dtype="datetime64[D]")
+    # Whole days to a row group, so that a reader streams days in bounded memory.
     step = max(1, ROWS_PER_GROUP // market.options.stocks)
     with table_file(out, compression="zstd") as append:
         for first in range(0, market.options.days, step):
