@@ -63,10 +63,6 @@ class DayBatch(NamedTuple):
         """Days ``start`` to ``stop - 1`` of the block, with their history, their edges and all its stocks.
 
         Views, but for the edges. Only the part with the block's last day can close the step.
-
-        Args:
-            start: place of the first day on the block's days axis.
-            stop: place after the last one.
         """
         days, stocks = self.universe.shape
         edge_day = self.edge_index[1] // max(stocks, 1)

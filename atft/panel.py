@@ -111,13 +111,7 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
 
 
 def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str) -> PanelColumns:
-    """Give each role its columns.
-
-    Args:
-        schema: names and globs per role.
-        names: the columns that the panel has.
-        horizons: trading days ahead; a target column must exist for each.
-        where: the panel's path, for the message.
+    """Give each role its columns among the ``names`` of a panel; ``where`` is its path, for messages.
 
     Raises:
         InputError: a named column is missing, a horizon has no target, no feature is left, or one column

@@ -97,10 +97,6 @@ def disk_errors(path: Path, advice: str = "name another place") -> Iterator[None
 def check_folder_name(key: str, name: str) -> None:
     """Check that the name of a run or a study is a plain folder's, so that nothing is written elsewhere.
 
-    Args:
-        key: the option, for the message.
-        name: what it says.
-
     Raises:
         InputError: the name holds other than letters, digits and ``._-``, or only dots, or is too long.
     """

@@ -17,9 +17,6 @@ def core_count() -> int:
 def cap_threads(count: int) -> None:
     """Let every numerical pool of this process and its children use at most ``count`` threads.
 
-    Args:
-        count: threads per pool, at least 1.
-
     Raises:
         ValueError: ``count`` is below 1.
     """

@@ -9,7 +9,7 @@ missing, moves the labels, returns and windows of every stock around it. Four ru
 - a gap is a run of missing weekdays longer than the market's usual holidays. What straddles it is unknown:
   its weekdays become days of the calendar on which nothing is observed.
 
-Thin days are judged by the days before them only; weekdays and usual holidays by the whole file, because it
+Thin days are found by the days before them only; weekdays and usual holidays by the whole file, because it
 takes a year of it to know them.
 """
 

@@ -81,7 +81,7 @@ def test_horizons_are_distinct_trading_days(horizons: list[int]) -> None:
         (PanelSchema(lag=-1), r"lag must be at least 0 trading days, got -1"),
     ],
 )
-def test_a_schema_that_does_not_fit_is_refused_in_one_line(schema: PanelSchema, message: str) -> None:
+def test_a_schema_that_does_not_fit_raises_in_one_line(schema: PanelSchema, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         resolve(schema, NAMES, [1, 5], "p")
     assert "\n" not in str(error.value)
@@ -114,7 +114,7 @@ def test_a_file_a_folder_and_a_glob_name_the_same_panel(
             panel_files(nothing)
 
 
-def test_a_file_that_is_not_parquet_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"date,code\n")
     with pytest.raises(InputError, match=r"p.parquet: not a readable Parquet file .*; write it again"):
         footer_names(tmp_path / "p.parquet")
@@ -166,7 +166,7 @@ def test_a_further_file_is_noticed(make_panel: MakePanel) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"\xff" * 96 + b"PAR1"])
-def test_what_is_no_parquet_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_parquet_file_raises(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "p.parquet"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"p\.parquet: .*write it again"):

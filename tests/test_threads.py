@@ -34,7 +34,7 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
     assert done.stdout.split() == ["1", "1", "1"]
 
 
-def test_fewer_than_one_thread_is_refused() -> None:
+def test_fewer_than_one_thread_raises() -> None:
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         cap_threads(0)
 

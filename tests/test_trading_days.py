@@ -30,7 +30,7 @@ def every(weekdays: Sequence[int] = range(5), first: date = date(2014, 1, 1), da
     return [day for day in span if day.weekday() in weekdays]
 
 
-def judged(rows: dict[date, int], value: dict[date, float] | None = None, **more: Any) -> TradingDays:
+def calendar_of(rows: dict[date, int], value: dict[date, float] | None = None, **more: Any) -> TradingDays:
     """The calendar of dates with their number of stocks and, by default, a traded value in proportion to it."""
     dates = sorted(rows)
     traded = np.array([(value or {}).get(d, 1e6 * rows[d]) for d in dates], dtype=np.float64)
@@ -39,9 +39,9 @@ def judged(rows: dict[date, int], value: dict[date, float] | None = None, **more
     return find_trading_days(dates, np.array([rows[d] for d in dates]), traded, rules, "p.parquet", **options)
 
 
-def refusal(rows: dict[date, int], **more: Any) -> str:
+def message_of(rows: dict[date, int], **more: Any) -> str:
     with pytest.raises(InputError) as caught:
-        judged(rows, **more)
+        calendar_of(rows, **more)
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 250
@@ -60,7 +60,7 @@ def usual(stocks: int = 80, **more: Any) -> dict[date, int]:
 @pytest.mark.parametrize("days", [9, 40, 1500])
 def test_a_market_keeps_the_weekdays_that_it_trades(weekdays: Sequence[int], days: int) -> None:
     rows = usual(weekdays=weekdays, days=days)
-    found = judged(rows)
+    found = calendar_of(rows)
     assert found.findings == ()
     assert found.calendar == tuple(rows)
     assert found.source.tolist() == list(range(len(rows)))
@@ -68,79 +68,79 @@ def test_a_market_keeps_the_weekdays_that_it_trades(weekdays: Sequence[int], day
 
 def test_a_panel_that_grows_from_a_few_stocks_is_clean() -> None:
     dates = every(days=1500)
-    assert judged({d: 3 + i for i, d in enumerate(dates)}).findings == ()
-    assert judged({d: 5 * 2 ** (i // 100) for i, d in enumerate(dates)}).findings == ()
+    assert calendar_of({d: 3 + i for i, d in enumerate(dates)}).findings == ()
+    assert calendar_of({d: 5 * 2 ** (i // 100) for i, d in enumerate(dates)}).findings == ()
 
 
 def test_rows_on_one_saturday_raise_by_name_and_are_excluded_or_kept_as_told() -> None:
     rows = usual() | {date(2014, 5, 10): 3}
-    message = refusal(rows)
+    message = message_of(rows)
     assert message == (
         "p.parquet: dates on Saturday, when this market rarely trades: 1, the first 2014-05-10 (3 stocks); "
         "correct them, or set calendar.rare_weekdays to exclude (no sessions) or keep (sessions)"
     )
-    assert "set cache.calendar.rare_weekdays to" in refusal(rows, key="cache.calendar")
-    out = judged(rows, rare_weekdays="exclude")
+    assert "set cache.calendar.rare_weekdays to" in message_of(rows, key="cache.calendar")
+    out = calendar_of(rows, rare_weekdays="exclude")
     assert out.calendar == tuple(usual())
     assert rows.keys() - set(out.calendar) == {date(2014, 5, 10)}
     assert out.findings == (
         "left out, dates on Saturday, when this market rarely trades: 1, the first 2014-05-10 (3 stocks)",
     )
-    kept = judged(rows, rare_weekdays="keep")
+    kept = calendar_of(rows, rare_weekdays="keep")
     assert kept.calendar == tuple(sorted(rows))
     assert kept.findings[0].startswith("kept, dates on Saturday")
 
 
 def test_whole_saturdays_in_half_of_the_weeks_and_a_coin_that_never_rests_are_rare() -> None:
     saturdays = every(weekdays=[5])
-    assert "Saturday, when this market rarely trades: 28," in refusal(
+    assert "Saturday, when this market rarely trades: 28," in message_of(
         usual() | dict.fromkeys(saturdays[:28], 80)
     )
-    assert "Saturday and Sunday" in refusal(usual() | dict.fromkeys(every(weekdays=[5, 6]), 1))
-    coin = judged(usual(81) | dict.fromkeys(every(weekdays=[5, 6]), 1), **EXCLUDE)
+    assert "Saturday and Sunday" in message_of(usual() | dict.fromkeys(every(weekdays=[5, 6]), 1))
+    coin = calendar_of(usual(81) | dict.fromkeys(every(weekdays=[5, 6]), 1), **EXCLUDE)
     assert coin.calendar == tuple(usual())
 
 
 @pytest.mark.parametrize("day", [date(2026, 1, 7), date(9999, 12, 31)])
 def test_a_date_in_the_future_raises_under_every_option(day: date) -> None:
-    message = refusal(usual() | {day: 1}, rare_weekdays="keep", thin_days="keep", gaps="keep")
+    message = message_of(usual() | {day: 1}, rare_weekdays="keep", thin_days="keep", gaps="keep")
     assert f"1 dates are in the future, the last {day} (today is 2026-01-05); correct or remove" in message
     # Tokyo's tomorrow is New York's today.
-    assert judged(usual() | {date(2026, 1, 6): 80}).calendar[-1] == date(2026, 1, 6)
+    assert calendar_of(usual() | {date(2026, 1, 6): 80}).calendar[-1] == date(2026, 1, 6)
 
 
 def test_thin_days_are_counted_named_and_left_out_of_nothing_but_the_calendar() -> None:
     thin = every()[30:230:20]
     rows = usual() | dict.fromkeys(thin, 2)
-    message = refusal(rows)
+    message = message_of(rows)
     assert "days with less than half of the usual stocks: 10, the first 2014-02-12 (2 stocks), 20" in message
     assert "set calendar.thin_days to exclude (no sessions) or keep (sessions)" in message
-    assert set(usual()) - set(judged(rows, thin_days="exclude").calendar) == set(thin)
-    assert judged(rows, thin_days="keep").calendar == tuple(usual())
+    assert set(usual()) - set(calendar_of(rows, thin_days="exclude").calendar) == set(thin)
+    assert calendar_of(rows, thin_days="keep").calendar == tuple(usual())
 
 
 def test_a_day_without_any_stock_is_thin_wherever_it_stands() -> None:
     for day in (every()[0], every()[3], every()[100]):
-        assert f"{day} (0 stocks)" in refusal(usual(stocks=4) | {day: 0})
+        assert f"{day} (0 stocks)" in message_of(usual(stocks=4) | {day: 0})
 
 
 def test_a_holiday_bar_without_trades_is_thin_and_a_half_day_is_not() -> None:
     day = date(2014, 7, 4)
-    message = refusal(usual(), value={day: 0.0})
+    message = message_of(usual(), value={day: 0.0})
     assert "days with less than 5% of the usual traded value: 1, the first 2014-07-04 (0)" in message
-    assert judged(usual(), value={day: 0.0}, thin_days="exclude").calendar == tuple(
+    assert calendar_of(usual(), value={day: 0.0}, thin_days="exclude").calendar == tuple(
         d for d in usual() if d != day
     )
-    assert judged(usual(), value={date(2014, 12, 24): 0.2 * 80e6}).findings == ()
-    assert judged(usual(), value=dict.fromkeys(usual(), 0.0)).findings == ()
+    assert calendar_of(usual(), value={date(2014, 12, 24): 0.2 * 80e6}).findings == ()
+    assert calendar_of(usual(), value=dict.fromkeys(usual(), 0.0)).findings == ()
 
 
-def test_few_stocks_are_not_judged_by_half_of_themselves_or_their_value() -> None:
+def test_few_stocks_are_not_compared_with_half_of_themselves_or_their_value() -> None:
     day = every()[100]
-    assert judged(usual(stocks=4) | {day: 1}, value={day: 0.0}).findings == ()
+    assert calendar_of(usual(stocks=4) | {day: 1}, value={day: 0.0}).findings == ()
 
 
-def test_thin_days_are_judged_by_the_days_before_them() -> None:
+def test_thin_days_are_found_by_the_days_before_them() -> None:
     rng = np.random.default_rng(0)
     stocks = rng.integers(20, 90, 300)
     value = rng.lognormal(0, 2, 300)
@@ -159,7 +159,7 @@ def test_a_lasting_change_becomes_usual_after_half_a_year() -> None:
 
 def test_a_summer_without_rows_becomes_days_on_which_nothing_is_observed() -> None:
     rows = {d: 80 for d in usual(days=730) if not date(2014, 6, 1) <= d <= date(2014, 8, 31)}
-    found = judged(rows)
+    found = calendar_of(rows)
     inserted = [d for d, i in zip(found.calendar, found.source, strict=True) if i < 0]
     assert inserted == [d for d in every() if date(2014, 6, 1) <= d <= date(2014, 8, 31)]
     assert list(found.calendar) == sorted(found.calendar)
@@ -167,18 +167,18 @@ def test_a_summer_without_rows_becomes_days_on_which_nothing_is_observed() -> No
     assert found.findings == (
         "unknown across, gaps of more than 4 weekdays: 1, the first 2014-05-30 to 2014-09-01 (65 missing)",
     )
-    assert "complete the file, or set calendar.gaps to unknown or keep" in refusal(rows, gaps="error")
-    kept = judged(rows, gaps="keep")
+    assert "complete the file, or set calendar.gaps to unknown or keep" in message_of(rows, gaps="error")
+    kept = calendar_of(rows, gaps="keep")
     assert kept.calendar == tuple(rows)
     assert kept.findings[0].startswith("kept, gaps")
 
 
 def test_a_gap_of_decades_costs_no_more_days_than_windows_and_labels_reach() -> None:
     old, new = every(first=date(1850, 1, 1), days=300), every()
-    found = judged(dict.fromkeys([*old, *new], 80))
+    found = calendar_of(dict.fromkeys([*old, *new], 80))
     assert len(found.calendar) == len(old) + MAX_INSERTED + len(new)
     assert found.calendar[len(old) + MAX_INSERTED - 1] == date(2013, 12, 31)
-    longer = judged(dict.fromkeys([*old, *new], 80), longest_label_days=400)
+    longer = calendar_of(dict.fromkeys([*old, *new], 80), longest_label_days=400)
     assert len(longer.calendar) == len(old) + 400 + len(new)
 
 
@@ -192,24 +192,24 @@ def test_holidays_of_each_market_are_no_gap() -> None:
                 out = {d: n for d, n in out.items() if d not in from_there}
         return out
 
-    assert judged(without((9, 11, 4))).findings == ()
-    assert judged(without((2, 1, 5), (10, 1, 5))).findings == ()
-    assert judged(without((4, 29, 3), (12, 31, 4))).findings == ()
+    assert calendar_of(without((9, 11, 4))).findings == ()
+    assert calendar_of(without((2, 1, 5), (10, 1, 5))).findings == ()
+    assert calendar_of(without((4, 29, 3), (12, 31, 4))).findings == ()
     # One year's golden week was a day longer, another time a fortnight is missing.
     golden = without((2, 1, 5), (10, 1, 5))
-    assert judged({d: n for d, n in golden.items() if d != date(2016, 10, 10)}).findings == ()
+    assert calendar_of({d: n for d, n in golden.items() if d != date(2016, 10, 10)}).findings == ()
     lost = {d: n for d, n in golden.items() if not date(2016, 6, 6) <= d <= date(2016, 6, 17)}
-    assert "2016-06-03 to 2016-06-20 (10 missing)" in judged(lost).findings[0]
+    assert "2016-06-03 to 2016-06-20 (10 missing)" in calendar_of(lost).findings[0]
 
 
 def test_one_week_missing_from_a_western_market_is_a_gap() -> None:
     rows = {d: 80 for d in usual() if not date(2014, 6, 2) <= d <= date(2014, 6, 6)}
-    assert "2014-05-30 to 2014-06-09 (5 missing)" in judged(rows).findings[0]
+    assert "2014-05-30 to 2014-06-09 (5 missing)" in calendar_of(rows).findings[0]
 
 
 def test_a_file_with_one_date_a_month_has_no_gaps() -> None:
     months = [date(2010 + m // 12, m % 12 + 1, 26) for m in range(120)]
-    assert judged(dict.fromkeys(months, 80)).findings == ()
+    assert calendar_of(dict.fromkeys(months, 80)).findings == ()
 
 
 def test_the_parts_say_what_they_count() -> None:

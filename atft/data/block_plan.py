@@ -45,13 +45,7 @@ class PlannedBlock:
 
 
 def block_seed(seed: int, epoch: int, place: int) -> int:
-    """Seed of what the network draws for one block, dropout for instance.
-
-    Args:
-        seed: the run's.
-        epoch: 0, 1, ...
-        place: of the block in its epoch's plan.
-    """
+    """Seed of what the network draws for the block at a place of its epoch's plan, dropout for instance."""
     return int(np.random.SeedSequence((seed, epoch, place)).generate_state(1, np.uint64)[0])
 
 

@@ -33,10 +33,8 @@ def measure_features(
 ) -> tuple[Bool[np.ndarray, " features"], Bool[np.ndarray, " features"]]:
     """Say which features of a day are known for two stocks or more, and which of those vary between stocks.
 
-    Args:
-        values: as the cache stores them.
-        universe: the stocks that count.
-        scaled: features stored as ranks or z-scores, whose std must be within `STD_BOUNDS`.
+    Values are as the cache stores them. To vary, the ``scaled`` ones (ranks, z-scores) must have a std within
+    `STD_BOUNDS`.
     """
     inside = values[:, universe]
     if inside.shape[1] < 2:
@@ -58,12 +56,7 @@ def measure_features(
 def check_duplicates(
     days: Int32[np.ndarray, " rows"], local: Int32[np.ndarray, " rows"], codes: Sequence[str]
 ) -> None:
-    """Check that no stock has two rows on one day.
-
-    Args:
-        days: days since 1970, whole days at a time.
-        local: index into ``codes`` of each row.
-        codes: the stocks' codes.
+    """Check that no stock has two rows on one of some whole days; ``local`` indexes the ``codes``.
 
     Raises:
         InputError: names the first pair.

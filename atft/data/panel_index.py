@@ -57,7 +57,7 @@ def index_panel(
     """Read the panel once, narrowly, and check its dates.
 
     Args:
-        files: the panel's files.
+        files: the panel's.
         columns: the role of each column.
         min_date: rows before it are dropped.
         rules: what days that look wrong do, see `atft.trading_days.day_rules`; null for the defaults.

@@ -76,12 +76,7 @@ def whole_days(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the kept rows in batches of whole days, ascending; within a day in the panel's order.
 
-    Args:
-        files: the panel's files.
-        columns: what to read.
-        index: its days.
-        scratch: a folder for temporary files, on a disk that takes the panel uncompressed once more.
-        bytes_per_batch: about how much is in memory at a time.
+    ``scratch`` is a folder for temporary files, on a disk that takes the panel uncompressed once more.
     """
     names = columns.all
     batches = (_on_calendar(b, columns, index) for b in read_batches(files, columns, names, bytes_per_batch))

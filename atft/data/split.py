@@ -133,12 +133,6 @@ def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_d
     A ``gap`` day is within a period's dates, but its labels or the embargo reach into the next one; a ``live``
     day is outside of all. Only dates count, so a panel of recent days, which no split can be resolved on, names
     them as the whole panel does.
-
-    Args:
-        calendar: the panel's trading days.
-        options: dates of each period, and the embargo.
-        longest_label_days: trading days that a label reaches past its day.
-        day: one of the calendar's.
     """
     ranges = periods(options)
     name = next((n for n, (first, last) in ranges.items() if first <= day <= last), "live")

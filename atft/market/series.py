@@ -73,14 +73,8 @@ def cycles(
     leaves what they cover with about 0.9 of its correlation. Which two bins differs from stock to stock, over the
     whole spectrum: a fixed filter would have to stop all of them, and nothing would be left. Level and alternation
     (bins 0 and window/2) are never used.
-
-    Args:
-        rng: draws per stock only: the days do not matter to it.
-        days: trading days.
-        stocks: columns.
-        window: days whose Fourier bins the frequencies are taken from.
-        amplitude: root mean square of the sum of the two cycles.
-        first_day: day number of row 0, so that a warm-up does not move the cycles.
+    ``amplitude`` is the root mean square of the sum of the two cycles; ``first_day`` numbers row 0, so that a
+    warm-up does not move them.
     """
     bins = np.arange(1, (window - 1) // 2 + 1)
     chosen = rng.permuted(np.tile(bins, (stocks, 1)), axis=1)[:, :CYCLES]

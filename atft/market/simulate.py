@@ -175,9 +175,6 @@ def _decoys(rng: Stream, columns: Mapping[str, Array]) -> dict[str, Array]:
 def simulate_market(options: MarketOptions) -> Market:
     """Draw a market. The same options give the same bits; more days only add days at the end.
 
-    Args:
-        options: sizes, strength of the signal, seed.
-
     Raises:
         InputError: the options are out of range.
     """

@@ -43,15 +43,9 @@ class MarketReport:
 
 
 def mean_ic(score: Array, target: Array, valid: NDArray[np.bool_]) -> float:
-    """Average the daily Pearson correlation of score and target over the days that have one.
+    """Average the daily Pearson correlation of score and target [days, stocks] over the days that have one.
 
-    Args:
-        score: [days, stocks].
-        target: [days, stocks], NaN where unknown.
-        valid: [days, stocks]; stocks to count where both are known.
-
-    Returns:
-        The mean; NaN where no day has two different valid stocks.
+    Stocks count where they are valid and both are known; NaN where no day has two different ones.
     """
     valid = valid & np.isfinite(score) & np.isfinite(target)
     count = np.maximum(valid.sum(1, keepdims=True), 1)
@@ -67,11 +61,7 @@ def mean_ic(score: Array, target: Array, valid: NDArray[np.bool_]) -> float:
 
 
 def write_market(out: Path, options: MarketOptions) -> MarketReport:
-    """Simulate a market and publish it as one Parquet file (0.5 s for the default).
-
-    Args:
-        out: path of the file; its folder is made, a file already there is replaced at the end.
-        options: the market.
+    """Simulate a market and publish it as one Parquet file (0.5 s for the default), replacing the one at ``out``.
 
     Raises:
         InputError: the options are out of range, or the file cannot be written.

@@ -155,7 +155,7 @@ def test_a_missing_block_counts_nothing() -> None:
 
 
 @pytest.mark.parametrize(("days", "block_days", "batch_size"), [([], 4, 100), ([1], 0, 100), ([1], 4, 3)])
-def test_sizes_out_of_range_are_refused(days: list[int], block_days: int, batch_size: int) -> None:
+def test_sizes_out_of_range_raise(days: list[int], block_days: int, batch_size: int) -> None:
     with pytest.raises(InputError):
         plan_blocks(days, [10, 10], block_days, batch_size, 0, 0)
 

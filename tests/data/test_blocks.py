@@ -159,7 +159,7 @@ def test_an_empty_block_counts_nothing_and_still_has_the_shape(make_cache: Make)
     assert batch.features.shape == (10, 2, 6)
 
 
-def test_too_little_history_is_refused_by_date(make_cache: Make) -> None:
+def test_too_little_history_raises_with_the_date(make_cache: Make) -> None:
     cache = make_cache()
     assert DayBlocks(cache, 10)[_block(9, 1)].lookback == 10
     with pytest.raises(InputError, match="has 9 days of history, lookback asks for 10"):

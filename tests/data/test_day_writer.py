@@ -120,20 +120,20 @@ def test_days_of_a_gap_are_empty_and_what_straddles_it_is_unknown(
     gap = pl.col("date").is_between(date(2015, 3, 2), date(2015, 3, 13))
     frame.filter(~gap).write_parquet(panel)
     cache = make_cache(panel, graph=None, rank=["x_0"], zscore=["x_1"])
-    held = cache.manifest
-    assert held.dates == whole.manifest.dates
-    assert held.calendar[0].startswith(
+    manifest = cache.manifest
+    assert manifest.dates == whole.manifest.dates
+    assert manifest.calendar[0].startswith(
         "unknown across, gaps of more than 4 weekdays: 1, the first 2015-02-27"
     )
-    inside = [i for i, d in enumerate(held.dates) if date(2015, 3, 2) <= d <= date(2015, 3, 13)]
+    inside = [i for i, d in enumerate(manifest.dates) if date(2015, 3, 2) <= d <= date(2015, 3, 13)]
     first, after = inside[0], inside[-1] + 1
     for day in inside:
         view = cache.day(day)
         assert not view.observed.any()
         assert np.isnan(view.features).all()
         assert np.isnan(view.target).all()
-        assert held.universe_rows[day] == held.observed_rows[day] == 0
-        assert held.regime[day] == (None,)
+        assert manifest.universe_rows[day] == manifest.observed_rows[day] == 0
+        assert manifest.regime[day] == (None,)
     for day in set(range(len(cache))) - set(inside):
         got, want = cache.day(day), whole.day(day)
         for name, lag in (("target", 0), ("delayed_target", 1)):

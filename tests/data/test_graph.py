@@ -126,6 +126,6 @@ def test_fewer_stocks_than_k_is_no_error() -> None:
         {"refresh_days": 0},
     ],
 )
-def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
+def test_options_out_of_range_raise(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="graph"):
         GraphOptions(**options)

@@ -65,7 +65,7 @@ def test_workers_are_spawned(make_cache: Make) -> None:
     "options",
     [{"lookback": 0}, {"block_days": 0}, {"batch_size": 3}, {"num_workers": -1}],
 )
-def test_sizes_out_of_range_are_refused(options: dict[str, int]) -> None:
+def test_sizes_out_of_range_raise(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match=f"loader.{next(iter(options))}"):
         LoaderOptions(**options)
 
@@ -101,7 +101,7 @@ def test_a_pass_goes_on_where_its_state_was_taken(make_cache: Make) -> None:
     assert len(list(resumed)) == len(seen)
 
 
-def test_a_pass_that_is_broken_off_starts_anew(make_cache: Make) -> None:
+def test_a_pass_that_is_broken_off_starts_again(make_cache: Make) -> None:
     loader = _loader(make_cache())
     loader.load_state_dict({"epoch": 0, "done": 2})
     passing = iter(loader)

@@ -24,7 +24,7 @@ def test_a_manifest_reads_back_as_it_was_written(make_cache: Make) -> None:
     assert not any(manifest.scaled)
 
 
-def test_a_changed_manifest_is_refused(make_cache: Make) -> None:
+def test_a_changed_manifest_raises(make_cache: Make) -> None:
     path = make_cache().path / NAME
     text = path.read_text()
     path.write_text(text.replace('"x_0"', '"x_9"'))
@@ -36,7 +36,7 @@ def test_a_changed_manifest_is_refused(make_cache: Make) -> None:
             read_manifest(path.parent)
 
 
-def test_a_folder_that_is_no_cache_or_another_one_is_refused(make_cache: Make, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_cache_or_another_one_raises(make_cache: Make, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a cache"):
         read_manifest(tmp_path)
     path = make_cache().path
@@ -46,7 +46,7 @@ def test_a_folder_that_is_no_cache_or_another_one_is_refused(make_cache: Make, t
         read_manifest(moved)
 
 
-def test_another_format_version_is_refused(make_cache: Make) -> None:
+def test_another_format_version_raises(make_cache: Make) -> None:
     import dataclasses
 
     path = make_cache().path

@@ -77,7 +77,7 @@ def test_at_most_250_evenly_spaced_days_are_read(make_cache: Make, monkeypatch: 
     np.testing.assert_allclose(median, np.nanmedian(want, axis=0), rtol=1e-5)
 
 
-def test_no_training_day_is_refused(make_cache: Make) -> None:
+def test_no_training_day_raises(make_cache: Make) -> None:
     with pytest.raises(InputError, match="at least one training day"):
         robust_statistics(make_cache(), np.array([], dtype=np.int64))
 

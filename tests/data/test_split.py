@@ -69,7 +69,7 @@ def test_dates_off_the_calendar_take_the_days_inside() -> None:
         (SplitOptions(_iso(0, 99), _iso(200, 299), embargo_days=-1), "embargo_days must be at least 0"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused_in_one_line(options: SplitOptions, message: str) -> None:
+def test_a_split_that_cannot_be_raises_in_one_line(options: SplitOptions, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         _split(options)
     assert "\n" not in str(caught.value)

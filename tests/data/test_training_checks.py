@@ -1,4 +1,4 @@
-"""Features, exposures, sectors and targets are judged on the days that train, not on those that only exist."""
+"""Features, exposures, sectors and targets are checked on the days that train, not on those that only exist."""
 
 from collections.abc import Callable
 from datetime import date
