@@ -6,6 +6,7 @@ followed through the tree of keys; the parser gets the files as text, and opens 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from atft.commands.key_tree import (
     paths_in,
     tree_of,
 )
-from atft.commands.moved_keys import check_moved
+from atft.commands.moved_keys import check_moved, is_settled
 from atft.commands.parser_errors import kinds_of
 from atft.errors import InputError, clip, listed
 from atft.yaml_text import OutOfBounds, load, read_mapping
@@ -60,6 +61,7 @@ def read_arguments(
     tree = tree_of(parser)
     walk = KeyWalk(tree, command)
     if isinstance(arguments, Mapping):
+        arguments = deepcopy(dict(arguments))
         check_classes(arguments)
         walk.follow(arguments)
         return tree, arguments
@@ -76,10 +78,10 @@ def read_arguments(
         if name in ("-c", "--config") and text is not None:
             if not equals:
                 rest.pop(0)
-            config = text if isinstance(text, Mapping) else read_mapping(Path(text))
+            config = deepcopy(dict(text)) if isinstance(text, Mapping) else read_mapping(Path(text))
             check_classes(config)
             walk.follow(config, "" if isinstance(text, Mapping) else f"{clip(text, MAX_QUOTED)}: ")
-            words += ["--config", yaml.safe_dump(dict(config), sort_keys=False)]
+            words += ["--config", yaml.safe_dump(config, sort_keys=False)]
             continue
         if name.startswith("--") and len(name) > 2:
             key, known = name[2:], name in options
@@ -97,15 +99,17 @@ class KeyWalk:
         self._tree, self._command = tree, command
         self._classes: dict[str, str] = {}  # option -> class_path, the last one given
         self._config: Any = None
-        self._where = ""
+        self._where, self._drops = "", False
 
-    def follow(self, config: Mapping[str, Any], where: str = "") -> None:
+    def follow(self, config: dict[str, Any], where: str = "", drop: bool = True) -> None:
         """Check a configuration; ``where`` it comes from opens the message.
+
+        Its removed keys that change nothing are dropped, if asked to.
 
         Raises:
             InputError: the first unknown key, or section that is no mapping.
         """
-        self._config, self._where = config, where
+        self._config, self._where, self._drops = config, where, drop
         self._section(self._tree, config, "")
 
     def follow_word(self, name: str, text: Any, value: Any, known: bool) -> None:
@@ -124,7 +128,7 @@ class KeyWalk:
         nested = value
         for key in reversed(name.split(".")):
             nested = {key: nested}
-        self.follow(nested)
+        self.follow(nested, drop=False)
 
     def _node(self, name: str) -> Any:
         """What the tree has at a dotted key: a section, an option, or None."""
@@ -134,14 +138,15 @@ class KeyWalk:
         return node
 
     def _section(self, tree: Tree, config: Any, path: str) -> None:
-        if not isinstance(config, Mapping):
+        if not isinstance(config, dict):
             raise InputError(
                 f"{self._where}{path} is a section of keys, got {_kind(config)}; "
                 f"write its keys under it, or leave it out"
             )
-        for key, value in config.items():
+        for key, value in list(config.items()):
             first, dot, rest = str(key).partition(".")
-            if dot and first in tree:
+            dotted = bool(dot) and first in tree
+            if dotted:
                 value = {rest: value}
             else:
                 first = str(key)
@@ -150,6 +155,9 @@ class KeyWalk:
                 node = tree.get(first[:-1])
                 node = node if isinstance(node, Option) and node.appends else None
             below = f"{path}.{first}" if path else first
+            if node is None and self._drops and is_settled(below, value, self._command):
+                del config[key]
+                continue
             if node is None:
                 check_moved(below, self._where, self._command)
                 raise InputError(
@@ -163,6 +171,8 @@ class KeyWalk:
                 self._section(node, value, below)
             else:
                 self._option(node.hint, value, below)
+            if dotted and not value:  # all of it was dropped
+                del config[key]
 
     def _option(self, hint: Any, value: Any, path: str) -> None:
         inside = inside_of(hint)

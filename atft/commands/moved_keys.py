@@ -96,8 +96,14 @@ REMOVED: dict[str, Any] = {
     "throughput": None,
     "tensorboard_layout": None,
 }
-"""Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A
-checkpoint whose configuration has that value is still read, also where the key has moved."""
+"""Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A config
+file or checkpoint with that value is still read, also where the key has moved: a run's own config runs again."""
+
+
+def is_settled(key: str, value: Any, command: str = "") -> bool:
+    """Whether a removed key has the value that it always has now, so that leaving it out changes nothing."""
+    former = re.sub(r"\[\d+\]", "", f"{command}.{key}".lstrip("."))
+    return former in REMOVED and (value == REMOVED[former] or (REMOVED[former] is None and value == {}))
 
 
 def check_moved(key: str, where: str = "", command: str = "") -> None:

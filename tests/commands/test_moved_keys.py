@@ -10,6 +10,7 @@ import yaml
 
 from atft.commands.checkpoint_config import checkpoint_config
 from atft.commands.moved_keys import MOVED, REMOVED, TERM_OPTIONS
+from atft.commands.train import build
 from atft.errors import InputError
 from atft.losses.terms import options_of
 from atft.search.question.options import read_sweep
@@ -112,3 +113,18 @@ def test_a_checkpoint_is_read_where_its_removed_keys_have_the_value_of_today(
         InputError, match=r"key 'model.network.wide' has moved; write model.network.hidden_size"
     ):
         checkpoint_config(stored("model: {network: {wide: 3}}"))
+
+
+def test_what_an_earlier_run_wrote_is_read_where_its_removed_keys_change_nothing(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = yaml.safe_load((tiny_run.directory / "config.yaml").read_text())
+    config["data"]["cache"]["layout"], config["silence"] = "rows", {}
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump({**config, "data.cache.layout": "rows"}))
+    outcome = atft("fit", "--config", tmp_path / "old.yaml", "--print_config")
+    assert outcome.code == 0 and "layout" not in outcome.out and "silence" not in outcome.out
+    build("fit", config)
+    assert config["silence"] == {}, "the caller's own mapping is left as it is"
+    config["data"]["cache"]["layout"] = "columns"
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(config))
+    assert "data.cache.layout' was removed" in atft("fit", "--config", tmp_path / "old.yaml").refusal
