@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from atft.batch import DayBatch, Forecast
-from atft.callbacks.figures import distribution, explanation, ranking
+from atft.callbacks.figures import explanation, forecasts
 from atft.errors import InputError
 
 EXPLAINED_BLOCKS = 4
@@ -95,11 +95,11 @@ class ValidationFigures(pl.Callback):
 def block_sums(forecast: Forecast, batch: DayBatch, transform: Any) -> dict[str, Tensor]:
     """Reduce a block's scores, quantiles and targets to the sums that the figures are drawn from."""
     score, target, valid = (x.movedim(-1, 1) for x in (forecast.score, batch.target, batch.valid))
-    sums = distribution.distribution_sums(score, target, valid)
-    sums["deciles"] = ranking.decile_sums(score, target, valid)
+    sums = forecasts.distribution_sums(score, target, valid)
+    sums["deciles"] = forecasts.decile_sums(score, target, valid)
     if forecast.quantiles is not None:
         quantiles = forecast.quantiles.permute(0, 2, 3, 1)
-        sums["calibration"] = distribution.calibration_sums(quantiles, target, valid, transform)
+        sums["calibration"] = forecasts.calibration_sums(quantiles, target, valid, transform)
     return sums
 
 
@@ -126,13 +126,13 @@ def ranking_figures(
     rank_ic, spread = (per_day[name].cpu() for name in ("spearman", "decile_spread"))
     places, deviations = sums["places"], sums["deviations"]
     figures = {
-        "figures/return_by_decile": ranking.decile_figure(sums["deciles"], horizons),
-        "figures/rank_ic_by_day": ranking.rank_ic_figure(rank_ic, dates, horizons),
-        "figures/cumulative_spread": ranking.spread_figure(spread, dates, horizons),
-        "figures/distributions": distribution.distribution_figure(places, deviations, horizons),
+        "figures/return_by_decile": forecasts.decile_figure(sums["deciles"], horizons),
+        "figures/rank_ic_by_day": forecasts.rank_ic_figure(rank_ic, dates, horizons),
+        "figures/cumulative_spread": forecasts.spread_figure(spread, dates, horizons),
+        "figures/distributions": forecasts.distribution_figure(places, deviations, horizons),
     }
     if "calibration" in sums:
-        calibration = distribution.calibration_figure(sums["calibration"], levels, horizons)
+        calibration = forecasts.calibration_figure(sums["calibration"], levels, horizons)
         figures["figures/quantile_calibration"] = calibration
     return figures
 
