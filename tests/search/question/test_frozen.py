@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,33 +24,47 @@ from atft.search.question.frozen import (
     freeze,
     identify,
 )
-from atft.search.question.options import SweepOptions
+from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.workers.supervisor import Supervisor
 
 Make = Callable[..., SweepOptions]
 LR = "model.optimizer.init_args.lr"
-
-
-@pytest.fixture
-def trained_base(make_panel: Callable[..., Path], tiny_config: Callable[..., Path], tmp_path: Path) -> Path:
-    return tiny_config(tmp_path, make_panel())
+SPACE = {LR: {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}}
 
 
 def change(base: Path, key: str, value: Any) -> None:
-    held = yaml.safe_load(base.read_text())
+    config = yaml.safe_load(base.read_text())
     *parents, last = key.split(".")
-    inside = held
+    section = config
     for parent in parents:
-        inside = inside.setdefault(parent, {})
-    inside[last] = value
-    base.write_text(yaml.safe_dump(held))
+        section = section.setdefault(parent, {})
+    section[last] = value
+    base.write_text(yaml.safe_dump(config))
 
 
-def test_an_identity_repeats_and_survives_json(trained_base: Path, make_sweep: Make) -> None:
-    one, again = identify(make_sweep()), identify(make_sweep())
-    assert one == again and differences(one, again) == []
-    held = Identity(**json.loads(json.dumps(asdict(one))))
-    assert differences(held, one) == [] and held.config_digest == one.config_digest
+def ask(base: Path, **changes: Any) -> SweepOptions:
+    """A sweep over a training config."""
+    plain = {"study": "small", "base": str(base), "root": str(base.parent / "logs"), "limits": {"epochs": 2}}
+    return sweep_of({**plain, "space": SPACE, **changes})
+
+
+@pytest.fixture(scope="module")
+def before(tiny_run: Any) -> Identity:
+    """The identity of a sweep over the small config."""
+    return identify(ask(tiny_run.config))
+
+
+@pytest.fixture
+def trained_base(tiny_run: Any, tmp_path: Path) -> Path:
+    """A copy of the small config, to be changed."""
+    return Path(shutil.copy(tiny_run.config, tmp_path))
+
+
+def test_an_identity_repeats_and_survives_json(trained_base: Path, before: Identity) -> None:
+    again = identify(ask(trained_base))
+    assert before == again and differences(before, again) == []
+    stored = Identity(**json.loads(json.dumps(asdict(before))))
+    assert differences(stored, before) == [] and stored.config_digest == before.config_digest
 
 
 FREE: dict[str, dict[str, Any]] = {
@@ -66,12 +81,11 @@ FREE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_what_moves_only_the_search_is_free(name: str, trained_base: Path, make_sweep: Make) -> None:
+def test_what_moves_only_the_search_is_free(name: str, trained_base: Path, before: Identity) -> None:
     changes = dict(FREE[name])
-    before = identify(make_sweep())
     if "base_change" in changes:
         change(trained_base, *changes.pop("base_change"))
-    assert differences(before, identify(make_sweep(**changes))) == []
+    assert differences(before, identify(ask(trained_base, **changes))) == []
 
 
 SEEN: dict[str, tuple[dict[str, Any], str]] = {
@@ -98,38 +112,37 @@ SEEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", SEEN)
-def test_what_the_values_depend_on_is_seen(name: str, trained_base: Path, make_sweep: Make) -> None:
+def test_what_the_values_depend_on_is_seen(name: str, trained_base: Path, before: Identity) -> None:
     changes, line = SEEN[name]
-    changes, before = dict(changes), identify(make_sweep())
+    changes = dict(changes)
     if "base_change" in changes:
         change(trained_base, *changes.pop("base_change"))
-    now = identify(make_sweep(**changes))
+    now = identify(ask(trained_base, **changes))
     assert line in differences(before, now) and now.config_digest != before.config_digest
     assert now.data_digest == before.data_digest
 
 
 def test_another_panel_is_seen_and_another_place_of_the_cache_is_not(
-    trained_base: Path, make_sweep: Make, make_panel: Callable[..., Path], tmp_path: Path
+    trained_base: Path, before: Identity, make_panel: Callable[..., Path], tmp_path: Path
 ) -> None:
-    before = identify(make_sweep())
     change(trained_base, "data.cache.dir", str(tmp_path / "elsewhere"))
-    assert differences(before, identify(make_sweep())) == []
-    make_panel(seed=1)
-    now = identify(make_sweep())
+    assert differences(before, identify(ask(trained_base))) == []
+    change(trained_base, "data.panel.path", str(make_panel(seed=1)))
+    now = identify(ask(trained_base))
     assert differences(before, now) == [f"data: {before.data_digest} -> {now.data_digest}"]
 
 
-def test_a_simulated_market_is_known_by_its_options(trained_base: Path, make_sweep: Make) -> None:
+def test_a_simulated_market_is_known_by_its_options(trained_base: Path) -> None:
     digests = []
     for stocks in (30, 30, 31):
         change(trained_base, "data.panel", {"simulate": {"stocks": stocks, "days": 60}})
-        digests.append(identify(make_sweep()).data_digest)
+        digests.append(identify(ask(trained_base)).data_digest)
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_nothing_is_built_and_no_row_is_read(trained_base: Path, make_sweep: Make, tmp_path: Path) -> None:
-    identify(make_sweep())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["panel.parquet", "sweep.yaml", "tiny.yaml"]
+def test_nothing_is_built_and_no_row_is_read(trained_base: Path, tmp_path: Path) -> None:
+    identify(ask(trained_base))
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
 def test_a_changed_question_is_one_line_with_the_difference_as_notes() -> None:

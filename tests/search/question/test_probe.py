@@ -1,7 +1,7 @@
 """What a configuration builds and what one step of it does, on noise."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,30 +10,37 @@ import torch
 from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.search.question.config import trial_config
-from atft.search.question.options import SweepOptions
+from atft.search.question.options import sweep_of
 from atft.search.question.probe import evidence, noise_batch, one_step, rebuild
 
-MakeSweep = Callable[..., SweepOptions]
 
-
-@pytest.fixture
-def built(
-    make_panel: Callable[..., Path],
-    tiny_config: Callable[..., Path],
-    make_sweep: MakeSweep,
-    tmp_path: Path,
-) -> Callable[..., Any]:
+@pytest.fixture(scope="module")
+def built(tiny_run: Any) -> Callable[..., Any]:
     """Build the small config with some keys changed: ``built(**{"model.network.fan": False})``."""
     from atft.commands.train import build
 
-    tiny_config(tmp_path, make_panel())
-    space = {"seed_everything": {"type": "int", "low": 1, "high": 2}}
-    reference = build("fit", trial_config(make_sweep(space=space), {}))
+    plain = {"study": "small", "base": str(tiny_run.config), "root": str(tiny_run.folder / "probed")}
+    sweep = sweep_of({**plain, "space": {"seed_everything": {"type": "int", "low": 1, "high": 2}}})
+    reference = build("fit", trial_config(sweep, {}))
 
     def make(**fixed: Any) -> Any:
-        return rebuild(reference, trial_config(make_sweep(space=space, fixed=fixed), {}))
+        return rebuild(reference, trial_config(replace(sweep, fixed=fixed), {}))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def evidence_of(built: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """The evidence of a configuration, worked out once for all tests."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def work_out(**fixed: Any) -> dict[str, Any]:
+        name = repr(fixed)
+        if name not in known:
+            known[name] = evidence(built(**fixed))
+        return known[name]
+
+    return work_out
 
 
 def test_noise_has_the_shape_of_the_networks_blocks(built: Callable[..., Any]) -> None:
@@ -57,7 +64,7 @@ def test_a_step_moves_the_weights_as_training_would(built: Callable[..., Any]) -
     assert all(moved)
 
 
-def test_a_loss_that_is_not_finite_is_refused(built: Callable[..., Any]) -> None:
+def test_a_loss_that_is_not_finite_is_an_error(built: Callable[..., Any]) -> None:
     cli = built()
     with torch.no_grad():
         next(cli.model.parameters()).fill_(torch.nan)
@@ -66,12 +73,12 @@ def test_a_loss_that_is_not_finite_is_refused(built: Callable[..., Any]) -> None
 
 
 def test_another_configuration_is_built_beside_the_first_and_leaves_no_file(
-    built: Callable[..., Any], tmp_path: Path
+    built: Callable[..., Any], tiny_run: Any
 ) -> None:
     one, other = built(), built(**{"model.network.hidden_size": 12})
     sizes = [c.model.network.options.hidden_size for c in (one, other)]
     assert sizes == [8, 12] and one.trainer is not other.trainer
-    assert not (tmp_path / "logs").exists()
+    assert not (tiny_run.folder / "probed").exists()
     with pytest.raises(InputError, match="hidden_sise"):
         built(**{"model.network.hidden_sise": 12})
 
@@ -119,14 +126,14 @@ IDLE: dict[str, tuple[str, Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", ALIVE)
-def test_a_key_that_does_something_is_seen(name: str, built: Callable[..., Any]) -> None:
+def test_a_key_that_does_something_is_seen(name: str, evidence_of: Callable[..., Any]) -> None:
     key, value, others = ALIVE[name]
-    assert evidence(built(**others)) != evidence(built(**others, **{key: value}))
+    assert evidence_of(**others) != evidence_of(**others, **{key: value})
 
 
 @pytest.mark.parametrize("name", IDLE)
 def test_a_key_that_changes_nothing_that_is_trained_leaves_no_evidence(
-    name: str, built: Callable[..., Any]
+    name: str, evidence_of: Callable[..., Any]
 ) -> None:
     key, value, others = IDLE[name]
-    assert evidence(built(**others)) == evidence(built(**others, **{key: value}))
+    assert evidence_of(**others) == evidence_of(**others, **{key: value})
