@@ -63,7 +63,7 @@ def tree_of(parser: ArgumentParser) -> Tree:
             _section(tree, parents)[last] = Linked(tuple(key for key, _ in action.source))
             continue
         *parents, last = action.dest.split(".")
-        if last in ("help", "print_config", "config") or hasattr(action, "_basetype"):
+        if last in ("help", "print_config", "print_shtab", "config") or hasattr(action, "_basetype"):
             continue
         if any(option.startswith("--") for option in action.option_strings):
             hint = getattr(action, "_typehint", None) or action.type or bool

@@ -41,6 +41,7 @@ def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Pha
         raise InputError(
             "curriculum.phases: a phase switches fan on and model.network.window_norm is none; set it to fan"
         )
+    # A head without a term would keep its first weights, and write quantiles that mean nothing.
     if network.quantiles and "pinball" not in terms:
         raise InputError(
             "model.network.quantiles is set and no term trains them; add pinball to model.objective.terms, or set "

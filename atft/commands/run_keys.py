@@ -74,6 +74,7 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         default=None,
         help="Phases of the training, in the order in which they run; null trains all epochs alike.",
     )
+    # Callbacks of every fit have keys of their own: ``trainer.callbacks`` is the user's, and replaced as a whole.
     parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
     parser.add_lightning_class_args(EarlyStopping, "early_stopping")
     for key, monitor in MONITORS.items():
