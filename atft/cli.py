@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
 from atft.commands.key_help import EXAMPLES, short_help
 from atft.errors import InputError, RunFailed, clip, nearest, printable
@@ -41,29 +40,24 @@ MAX_SEARCHED = 1 << 20
 """Characters of a config that are searched for ``threads:`` before anything heavy is imported."""
 
 
-class Command(NamedTuple):
-    """A command: the module whose ``run(command, arguments)`` does it, and a line for the help."""
-
-    module: str
-    summary: str
-
-
 COMMANDS = {
-    "fit": Command("atft.commands.train", "train, then compare with baselines on unseen days"),
-    "validate": Command("atft.commands.train", "metrics of a checkpoint on the validation days"),
-    "test": Command("atft.commands.train", "metrics of a checkpoint on the test days"),
-    "predict": Command(
-        "atft.commands.train", "write a checkpoint's scores to a file, days with unknown returns included"
+    "fit": ("atft.commands.train", "train, then compare with baselines on unseen days"),
+    "validate": ("atft.commands.train", "metrics of a checkpoint on the validation days"),
+    "test": ("atft.commands.train", "metrics of a checkpoint on the test days"),
+    "predict": (
+        "atft.commands.train",
+        "write a checkpoint's scores to a file, days with unknown returns included",
     ),
-    "simulate": Command("atft.commands.flat", "write a synthetic market whose best possible score is known"),
-    "features": Command("atft.commands.flat", "daily prices to a panel of features and forward returns"),
-    "cache": Command("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
+    "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
+    "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
+    "cache": ("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
 }
+"""Command -> the module whose ``run(command, arguments)`` does it, and a line for the help."""
 
 
 def overview() -> str:
     """The text of ``python -m atft --help``."""
-    lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join([USAGE, "commands:", *lines, FOOTER])
 
 
@@ -93,12 +87,12 @@ def _dispatch(name: str, rest: list[str]) -> int:
     if name in EXAMPLES and {"-h", "--help"} & set(rest):
         print(short_help(name))  # noqa: T201
         return 0
-    cap_threads(wanted_threads(rest))
-    run: Callable[[str, list[str]], int] = import_module(COMMANDS[name].module).run
+    cap_threads(thread_cap(rest))
+    run: Callable[[str, list[str]], int] = import_module(COMMANDS[name][0]).run
     return run(name, rest)
 
 
-def wanted_threads(arguments: Sequence[str]) -> int:
+def thread_cap(arguments: Sequence[str]) -> int:
     """Threads asked for by ``--threads``, else by the last config with ``threads:``, else the cores.
 
     Read before any heavy import, since numerical pools read their size when they are loaded.
@@ -106,9 +100,9 @@ def wanted_threads(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--threads")
     parser.add_argument("-c", "--config", action="append", default=[])
-    known, _ = parser.parse_known_args([a for a in arguments if a not in ("-h", "--help")])
-    asked = known.threads
-    for config in reversed(known.config):
+    options, _ = parser.parse_known_args([a for a in arguments if a not in ("-h", "--help")])
+    asked = options.threads
+    for config in reversed(options.config):
         path = Path(config)
         if asked is None and path.is_file():
             with path.open(encoding="utf-8", errors="replace") as file:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atft.cli import COMMANDS, guarded, main, overview, sentence, wanted_threads
+from atft.cli import COMMANDS, guarded, main, overview, sentence, thread_cap
 from atft.errors import InputError, RunFailed
 
 
@@ -37,16 +37,16 @@ def test_an_error_is_one_line_and_debug_shows_the_traceback(capsys: pytest.Captu
 def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) -> None:
     config = tmp_path / "a.yaml"
     config.write_text("name: a\nthreads: 3\n")
-    assert wanted_threads(["--config", str(config)]) == 3
-    assert wanted_threads(["--config", str(config), "--threads", "5"]) == 5
-    assert wanted_threads(["--config", str(config), "--threads=7"]) == 7
-    assert wanted_threads([]) >= 1
+    assert thread_cap(["--config", str(config)]) == 3
+    assert thread_cap(["--config", str(config), "--threads", "5"]) == 5
+    assert thread_cap(["--config", str(config), "--threads=7"]) == 7
+    assert thread_cap([]) >= 1
 
 
 @pytest.mark.parametrize("said", ["0", "-2", "two", "\u00b2", "9" * 5000, "1e3"])
 def test_a_wrong_number_of_threads_is_an_error(said: str) -> None:
     with pytest.raises(InputError, match="threads must be"):
-        wanted_threads([f"--threads={said}"])
+        thread_cap([f"--threads={said}"])
 
 
 def test_an_error_of_a_loader_worker_is_said_without_its_traceback() -> None:
