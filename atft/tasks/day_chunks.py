@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from atft.batch import DayBatch, Forecast
@@ -149,21 +149,16 @@ def no_retry_under_ddp(devices: int) -> Iterator[None]:
 def undo_to_here(module: nn.Module, device: torch.device) -> Callable[[], None]:
     """Copy what training on a block changes; the returned function restores it.
 
-    Gradients (of a step's earlier blocks: none for its first), buffers such as running moments, and the random
-    states of the CPU and the device.
-
-    Args:
-        module: what trains.
-        device: where.
+    Gradients (of a step's earlier blocks: none for its first), buffers such as running moments, and random states.
     """
-    gradients = [(p, _copy(p.grad)) for p in module.parameters()]
+    gradients = [(p, None if p.grad is None else p.grad.clone()) for p in module.parameters()]
     buffers = [(b, b.clone()) for b in module.buffers()]
     cpu_state = torch.get_rng_state()
     cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
     def undo() -> None:
         for parameter, gradient in gradients:
-            parameter.grad = _copy(gradient)
+            parameter.grad = None if gradient is None else gradient.clone()
         for buffer, value in buffers:
             buffer.copy_(value)
         torch.set_rng_state(cpu_state)
@@ -171,7 +166,3 @@ def undo_to_here(module: nn.Module, device: torch.device) -> Callable[[], None]:
             torch.cuda.set_rng_state(cuda_state, device)
 
     return undo
-
-
-def _copy(gradient: Tensor | None) -> Tensor | None:
-    return None if gradient is None else gradient.clone()

@@ -44,12 +44,7 @@ class Step:
         return self._first is not None
 
     def begin(self, batch: DayBatch, task: pl.LightningModule) -> None:
-        """Start the next block.
-
-        Args:
-            batch: the block.
-            task: what trains on it.
-        """
+        """Start the next block; the first one of a step also notes where the step began."""
         self.number, self.closes, self.day = task.global_step, batch.closes_step, batch.day
         self._earlier = self.sums if self.is_open else {}
         if self._first is None:
@@ -71,11 +66,7 @@ class Step:
         self._first, self._buffers = None, {}
 
     def rewind(self, checkpoint: dict[str, Any]) -> None:
-        """Make a checkpoint resume at the open step's first block; between two steps it is left as it is.
-
-        Args:
-            checkpoint: of Lightning, complete.
-        """
+        """Make Lightning's checkpoint resume at the open step's first block; between two steps nothing changes."""
         if self._first is None:
             return
         weights, fit = checkpoint["state_dict"], checkpoint["loops"]["fit_loop"]

@@ -29,12 +29,9 @@ class TermShares:
         self._dead_terms = DeadTerms(objective.term_weights)
 
     def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch) -> None:
-        """Measure at a block where a measurement is due; between the objective's forward and the step.
+        """Measure at a block where a measurement is due, before its step is applied.
 
-        Args:
-            task: logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
-            forecast: the block's scores.
-            batch: the block.
+        Logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
         """
         # Due at the same block on all ranks and for any block size; which terms are pending differs by rank.
         due = batch.closes_step and task.global_step % MEASURED_EVERY_STEPS == 0

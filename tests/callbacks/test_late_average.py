@@ -1,4 +1,4 @@
-"""Averaged weights: measured by validation, held by the checkpoint, scored afterwards, resumed exactly."""
+"""Averaged weights: measured by validation, kept in the checkpoint, scored afterwards, resumed exactly."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_the_average_is_the_plain_mean_from_its_first_epoch_on_and_follows_befor
     assert stepped(LateAverage(1), [1, 1, 2]) == pytest.approx(2)
 
 
-def test_an_epoch_below_1_is_refused() -> None:
+def test_an_epoch_below_1_is_an_error() -> None:
     with pytest.raises(InputError, match=r"LateAverage\.from_epoch must be at least 1, got 0"):
         LateAverage(0)
 

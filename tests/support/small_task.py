@@ -61,8 +61,8 @@ def fit(
     given = {"accelerator": "cpu", "default_root_dir": folder, "max_epochs": 1, **silent, **options}
     run = kind(callbacks=list(callbacks), **given)
     loaders = [
-        DataLoader(list(held), batch_size=None, generator=torch.Generator())  # type: ignore[arg-type]
-        for held in (blocks, val_blocks)
+        DataLoader(list(given_blocks), batch_size=None, generator=torch.Generator())  # type: ignore[arg-type]
+        for given_blocks in (blocks, val_blocks)
     ]
     run.fit(module, loaders[0], loaders[1] if len(loaders[1]) else None, ckpt_path=ckpt_path)
     return run

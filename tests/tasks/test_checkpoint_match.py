@@ -22,8 +22,8 @@ Path_ = tuple[Any, ...]
 
 @pytest.fixture(scope="module")
 def last(tiny_run: Any) -> dict[str, Any]:
-    held: dict[str, Any] = torch.load(tiny_run.directory / "last.ckpt", weights_only=True)
-    return held
+    content: dict[str, Any] = torch.load(tiny_run.directory / "last.ckpt", weights_only=True)
+    return content
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_the_blocks_of_the_checkpoint_score_it_unless_the_user_chose_otherwise()
     assert selected_parts({}, asked) == asked
 
 
-def test_another_class_or_other_groups_of_the_optimiser_are_refused() -> None:
+def test_another_class_or_other_groups_of_the_optimiser_are_errors() -> None:
     weight = torch.nn.Parameter(torch.zeros(2))
     own = torch.optim.SGD([{"name": "heads", "params": [weight]}], lr=0.1)
     check_optimizer("SGD", [own.state_dict()], own)

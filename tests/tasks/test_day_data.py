@@ -79,7 +79,7 @@ def test_prediction_starts_where_there_is_enough_history(make_data: Callable[...
     assert make_data(predict=["2015-01-01", "2015-01-14"]).predict_days().tolist() == [5, 6, 7]
 
 
-def test_prediction_outside_of_the_calendar_is_refused(make_data: Callable[..., DayData]) -> None:
+def test_prediction_outside_of_the_calendar_is_an_error(make_data: Callable[..., DayData]) -> None:
     with pytest.raises(
         InputError, match=r"the panel runs 2015-01-05 to 2015-04-24 \(80 days\); set data\.predict"
     ):

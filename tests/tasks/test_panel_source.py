@@ -24,6 +24,6 @@ def test_a_panel_is_a_path_or_a_simulation_and_not_both(panel: PanelOptions) -> 
         panel_features(panel)
 
 
-def test_features_that_match_no_column_are_refused(make_panel: Callable[..., Path]) -> None:
+def test_features_that_match_no_column_are_errors(make_panel: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=r"no column matches the features \['y_\*'\]"):
         panel_features(PanelOptions(path=str(make_panel()), schema=PanelSchema(features=["y_*"])))

@@ -84,14 +84,14 @@ def test_scores_stay_the_same_when_they_are_asked_for_twice(make_batch: Callable
         assert torch.equal(scorer(make_batch()).score, scorer(make_batch()).score)
 
 
-def test_a_checkpoint_of_other_features_is_refused() -> None:
+def test_a_checkpoint_of_other_features_is_an_error() -> None:
     checkpoint: dict[str, Any] = {}
     task(features=["a", "b"]).on_save_checkpoint(checkpoint)
     with pytest.raises(InputError, match=r"missing \['b'\]"):
         task(features=["a", "c"]).on_load_checkpoint(checkpoint)
 
 
-def test_a_task_without_features_is_refused() -> None:
+def test_a_task_without_features_is_an_error() -> None:
     with pytest.raises(InputError, match=r"data\.panel\.path"):
         task(features=[])
 

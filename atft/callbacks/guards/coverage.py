@@ -51,19 +51,12 @@ class CoverageGuard(pl.Callback):
         whole = self._from_first_block and trainer.is_last_batch and not limits(trainer)
         self._from_first_block = False
         for split in SPLITS if whole else ():
-            self.compare(split, receipt.days[split], receipt.rows[split], trainer)
+            self._check(split, receipt.days[split], receipt.rows[split], trainer)
 
-    def compare(self, split: str, days: Coverage, rows: Coverage, trainer: pl.Trainer) -> None:
-        """Warn, or fail, if less of a split was seen than planned.
-
-        Args:
-            split: train or val; a validation that has not run yet is not missed here.
-            days: planned and seen in the epoch.
-            rows: likewise, in stock-days.
-            trainer: the run's.
-        """
+    def _check(self, split: str, days: Coverage, rows: Coverage, trainer: pl.Trainer) -> None:
+        """Warn, or fail, if less of a split was seen than planned."""
         least = min(share(days), share(rows))
-        if least == 1 or (split == "val" and rows.seen == 0):
+        if least == 1 or (split == "val" and rows.seen == 0):  # no validation has run yet
             return
         text = (
             f"epoch {trainer.current_epoch + 1} saw {days.seen:,} of {days.planned:,} {SPLITS[split]} days and "

@@ -11,10 +11,10 @@ RUN_LOG = "run.log"
 
 
 def log(trainer: pl.Trainer, text: str, quiet: bool = False) -> None:
-    """Print a message and keep it in the run's log; the first device only.
+    """Print a message on the first device and keep it in the run's log, where the run has a `RunRecord`.
 
     Args:
-        trainer: the run's; without a `RunRecord` among its callbacks the text is only printed.
+        trainer: the run's.
         text: one line, or a whole table.
         quiet: write to the log only.
     """
@@ -28,13 +28,9 @@ def log(trainer: pl.Trainer, text: str, quiet: bool = False) -> None:
 
 
 def warn(trainer: pl.Trainer, text: str) -> None:
-    """Print a warning, and keep it in the run's log and in ``receipt.alarms``.
+    """Print a warning of one line, and keep it in the run's log and in ``receipt.alarms``.
 
     The receipt is published after the epoch, or with the error that ends the run.
-
-    Args:
-        trainer: the run's; without a `RunRecord` among its callbacks the line is only printed.
-        text: one line: what is wrong, with the figures.
     """
     log(trainer, f"warning: {text}")
     record = find_record(trainer)
@@ -43,12 +39,7 @@ def warn(trainer: pl.Trainer, text: str) -> None:
 
 
 def append_log(directory: Path, text: str) -> None:
-    """Append ``text`` and a line's end to ``run.log`` in one write, so that every line is whole.
-
-    Args:
-        directory: the run's; nothing is written where it does not exist.
-        text: one line, or a whole table.
-    """
+    """Append ``text`` to ``run.log`` in one write; nothing where the run's directory does not exist."""
     if directory.is_dir():
         with (directory / RUN_LOG).open("a", encoding="utf-8") as run_log:
             run_log.write(text.rstrip() + "\n")

@@ -117,10 +117,6 @@ class RunRecord(pl.Callback):
         """Stock-days and different days of a split that went through the network this epoch, on all devices.
 
         Waits for the device and for the other ranks: call it at the end of an epoch, on every rank.
-
-        Args:
-            split: train or val, at least one block of which was counted.
-            trainer: the run's.
         """
         # Copies: this is called several times in an epoch, and the reduction works in place.
         counters = (self._rows[split].clone(), self._days[split].clone())

@@ -39,9 +39,9 @@ def test_scores_that_are_not_finite_are_a_collapse() -> None:
     assert answers(CollapseGuard(), (NAN, NAN), (NAN, 0.1)) == [True, True]
 
 
-def test_twenty_healthy_seeds_give_no_alarm(make_batch: Callable[..., DayBatch]) -> None:
+def test_twenty_healthy_seeds_give_no_warning(make_batch: Callable[..., DayBatch]) -> None:
     options = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5])
-    alarms = []
+    warnings = []
     for seed in range(20):
         torch.manual_seed(seed)
         network = ATFTGATFAN(options, n_features=5)
@@ -53,12 +53,12 @@ def test_twenty_healthy_seeds_give_no_alarm(make_batch: Callable[..., DayBatch])
             with torch.no_grad():
                 metrics.update(network.eval()(batch).score, batch.target, batch.valid, batch.day)
             values = metrics.compute()
-            alarms.append(guard.observe(float(values["scale"]), float(values["rank_ic"])))
+            warnings.append(guard.observe(float(values["scale"]), float(values["rank_ic"])))
             loss = objective(network.train()(batch), batch).loss.mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    assert alarms == [None] * 80
+    assert warnings == [None] * 80
 
 
 def test_a_run_that_resumes_goes_on_counting() -> None:
@@ -75,7 +75,7 @@ def test_a_run_that_resumes_goes_on_counting() -> None:
         ({"floor": NAN}, "collapse_guard.floor must be a number >= 0, got nan"),
     ],
 )
-def test_an_option_out_of_range_is_refused(options: dict[str, Any], message: str) -> None:
+def test_an_option_out_of_range_is_an_error(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         CollapseGuard(**options)
 
@@ -108,7 +108,7 @@ def test_a_run_whose_heads_collapse_warns_fails_and_says_so(
     assert (run / "best_model.ckpt").exists() and receipt.epochs == 2
 
 
-def test_a_healthy_run_has_the_guard_and_no_alarm(
+def test_a_healthy_run_has_the_guard_and_no_warning(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     present = []

@@ -75,6 +75,6 @@ def test_nothing_planned_is_wholly_seen() -> None:
     assert share(Coverage()) == 1 and share(Coverage(planned=4, seen=1)) == 0.25
 
 
-def test_a_floor_outside_of_its_range_is_refused() -> None:
+def test_a_floor_outside_of_its_range_is_an_error() -> None:
     with pytest.raises(InputError, match=r"coverage_guard.floor must be in \[0, 1\], got 2"):
         CoverageGuard(floor=2.0)

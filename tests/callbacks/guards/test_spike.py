@@ -182,7 +182,7 @@ def test_null_applies_every_step_and_watches_nothing(make_batch: Blocks, tmp_pat
         ({"sigmas": float("nan")}, "spike_guard.sigmas must be a number above 0, or null, got nan"),
     ],
 )
-def test_options_out_of_range_are_refused(given: dict[str, Any], text: str) -> None:
+def test_options_out_of_range_are_errors(given: dict[str, Any], text: str) -> None:
     with pytest.raises(InputError, match=text):
         SpikeGuard(**given)
 

@@ -60,7 +60,7 @@ class _Payload:
         return (print, ("code ran",))
 
 
-def test_a_checkpoint_that_carries_code_is_refused(
+def test_a_checkpoint_that_carries_code_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save({"payload": _Payload()}, tmp_path / "bad.ckpt")

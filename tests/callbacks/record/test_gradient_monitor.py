@@ -30,8 +30,8 @@ def test_every_gradient_belongs_to_exactly_one_block(make_batch: Callable[..., D
     network = stepped(make_batch())
     parts = gradient_parts(network)
     assert set(parts) == PARTS
-    held = [id(g) for part in parts.values() for g in part]
-    assert len(held) == len(set(held)) == sum(p.grad is not None for p in network.parameters())
+    ids = [id(g) for part in parts.values() for g in part]
+    assert len(ids) == len(set(ids)) == sum(p.grad is not None for p in network.parameters())
 
 
 def test_a_block_that_is_off_has_no_norm(make_batch: Callable[..., DayBatch]) -> None:

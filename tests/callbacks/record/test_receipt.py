@@ -25,7 +25,7 @@ def test_a_receipt_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_receipt(tmp_path) == receipt
 
 
-def test_a_receipt_of_another_format_is_refused(tmp_path: Path) -> None:
+def test_a_receipt_of_another_format_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "receipt.json").write_text(json.dumps({"version": 999}))
     with pytest.raises(ValueError, match="version 999"):
         read_receipt(tmp_path)

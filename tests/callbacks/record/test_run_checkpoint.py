@@ -286,8 +286,8 @@ def test_a_users_own_checkpoint_callback_is_not_the_runs(train: Callable[..., An
 
 @pytest.mark.parametrize("name", ["best_model.ckpt", "last.ckpt"])
 def test_a_checkpoint_carries_features_and_configuration(tiny_run: Any, name: str) -> None:
-    held = torch.load(tiny_run.directory / name)["atft"]
-    assert held["features"] == [f"x_{i}" for i in range(6)] and "hidden_size: 8" in held["config"]
+    content = torch.load(tiny_run.directory / name)["atft"]
+    assert content["features"] == [f"x_{i}" for i in range(6)] and "hidden_size: 8" in content["config"]
 
 
 def test_a_metric_is_known_from_its_validation_until_the_weights_change_and_stands_in_every_checkpoint(

@@ -226,5 +226,5 @@ def test_an_interrupted_run_is_stopped_and_ends_with_130(
 def test_a_final_metric_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
     record = RunRecord("name: a\n", tmp_path)
     record.finish({"test/rank_ic": float("nan"), "val/rank_ic": 0.1})
-    held = read_receipt(tmp_path)
-    assert held.status == "failed" and held.reason.startswith("test/rank_ic is not a number")
+    receipt = read_receipt(tmp_path)
+    assert receipt.status == "failed" and receipt.reason.startswith("test/rank_ic is not a number")

@@ -95,8 +95,8 @@ def test_a_run_tells_its_settings_beside_the_metrics_of_its_best_epoch(
     epochs = json.loads((run / "metrics.json").read_text())["epochs"]
     best = max(epochs, key=lambda e: e["val/rank_ic"])
     for name in ("rank_ic", "ic", "scale"):
-        (told,) = events.Scalars(f"best/{name}")
-        assert told.value == pytest.approx(best[f"val/{name}"])
+        (point,) = events.Scalars(f"best/{name}")
+        assert point.value == pytest.approx(best[f"val/{name}"])
     asked = plugin_data(events, "_hparams_/session_start_info").session_start_info.hparams
     assert asked["model.network.hidden_size"].number_value == 8
     assert asked["model.optimizer.class_path"].string_value == "torch.optim.AdamW"
@@ -116,11 +116,11 @@ def test_the_dashboard_shows_first_what_two_runs_differ_by(
     shown = Context(TBContext(data_provider=provider, flags=flags))
     context = RequestContext()
     content = shown.hparams_metadata(context, "")
-    told = shown.experiment_from_metadata(context, "", True, content, [])
-    differ = {info.name for info in told.hparam_infos if info.differs}
-    assert [info.name for info in told.hparam_infos[: len(differ)]] == sorted(differ)
+    experiment = shown.experiment_from_metadata(context, "", True, content, [])
+    differ = {info.name for info in experiment.hparam_infos if info.differs}
+    assert [info.name for info in experiment.hparam_infos[: len(differ)]] == sorted(differ)
     assert "model.optimizer.init_args.lr" in differ and "model.network.hidden_size" not in differ
-    assert [m.name.tag for m in told.metric_infos[:5]] == sorted(f"best/{name}" for name in FINAL)
+    assert [m.name.tag for m in experiment.metric_infos[:5]] == sorted(f"best/{name}" for name in FINAL)
 
 
 def test_settings_are_flat_and_leave_out_what_runs_do_not_differ_by() -> None:

@@ -27,8 +27,8 @@ def test_with_a_gpu_memory_is_told_and_use_where_the_library_is(
     monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda device: 3_500_000_000)
     monkeypatch.setattr("torch.cuda.utilization", lambda device: 87)
     monkeypatch.setattr("atft.callbacks.record.throughput.find_spec", lambda name: library)
-    told = gpu_figures(torch.device("cuda", 0))
-    assert told == dict([("speed/gpu_memory_gb", 3.5), ("speed/gpu_use", 0.87)][:names])
+    figures = gpu_figures(torch.device("cuda", 0))
+    assert figures == dict([("speed/gpu_memory_gb", 3.5), ("speed/gpu_use", 0.87)][:names])
 
 
 def test_every_epoch_tells_its_speed_in_tensorboard_and_in_the_metrics_file(tiny_run: Any) -> None:
