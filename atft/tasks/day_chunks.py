@@ -1,4 +1,4 @@
-"""Runs a block through the network in chunks of whole days where the device has too little memory for all of it.
+"""Run a block through the network in chunks of whole days where the device has too little memory for all of it.
 
 When memory runs out, what the failed attempt changed (part of a gradient, moments, random states) is restored, and
 the block is tried again with half as many days at once. The chunks are scored without keeping a graph's tensors;

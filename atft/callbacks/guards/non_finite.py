@@ -49,12 +49,13 @@ class NonFiniteGuard(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._blocks, self._steps = [], []
-        self._scale = loss_scale(trainer) or 0.0
+        scaler = loss_scaler(trainer)
+        self._scale = 0.0 if scaler is None else scaler.get_scale()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
         """Flag the step's whole gradient before it is clipped, and set it to 0 where it is not finite."""
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-        if not gradients or loss_scale(trainer) is not None:
+        if not gradients or loss_scaler(trainer) is not None:
             return
         # The norm of a gradient overflows only where clipping could not save it either.
         finite = torch.nn.utils.get_total_norm(gradients).isfinite()
@@ -70,13 +71,14 @@ class NonFiniteGuard(pl.Callback):
         self._blocks.append((step.number, step.day, flags))
         if trainer.is_last_batch or (step.closes and trainer.global_step % READ_EVERY_STEPS == 0):
             self._read(trainer)
-        scale = loss_scale(trainer)
-        if scale is None:
-            return
-        if step.closes:
-            self._check_scale(scale, trainer, pl_module)
-        if trainer.is_last_batch:
-            figures = {"health/loss_scale": scale, "health/skipped_steps/loss_scale": float(self.skipped)}
+        scaler = loss_scaler(trainer)
+        if scaler is not None and step.closes:
+            self._check_scale(scaler.get_scale(), trainer, pl_module)
+        if scaler is not None and trainer.is_last_batch:
+            figures = {
+                "health/loss_scale": self._scale,
+                "health/skipped_steps/loss_scale": float(self.skipped),
+            }
             pl_module.log_dict(figures, on_step=False, on_epoch=True)
 
     def state_dict(self) -> dict[str, Any]:
@@ -131,11 +133,10 @@ class NonFiniteGuard(pl.Callback):
             raise LossScaleCollapse(text)
 
 
-def loss_scale(trainer: pl.Trainer) -> float | None:
-    """Factor of the loss scaler; None in precisions that have none."""
+def loss_scaler(trainer: pl.Trainer) -> torch.amp.GradScaler | None:
+    """The scaler of precision 16-mixed; None in other precisions."""
     plugin = trainer.precision_plugin
-    scaler = plugin.scaler if isinstance(plugin, MixedPrecision) else None
-    return None if scaler is None else float(scaler.get_scale())
+    return plugin.scaler if isinstance(plugin, MixedPrecision) else None
 
 
 def _unchanged_weights(trainer: pl.Trainer) -> str:
