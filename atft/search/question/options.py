@@ -175,10 +175,11 @@ def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
     tree, typed = read_arguments(parser, typed, "sweep")
     with parser_errors("sweep", tree):
         parsed = parser.instantiate(parser.parse_object(typed))
-    kept["space"] = check_space(kept["space"])
-    for number, point in enumerate(kept.get("enqueue", []), start=1):
-        check_point(kept["space"], point, f"enqueue: point {number}")
-    return SweepOptions(**{**vars(parsed), **kept})
+    options = {**vars(parsed), **kept}
+    options["space"] = check_space(options["space"])
+    for number, point in enumerate(options["enqueue"], start=1):
+        check_point(options["space"], point, f"enqueue: point {number}")
+    return SweepOptions(**options)
 
 
 def _check_bounds(sweep: SweepOptions) -> None:
@@ -212,7 +213,7 @@ def _check_keys(sweep: SweepOptions) -> None:
     """Check that each dotted key is set once, and not by a block around it."""
     both = sorted(set(sweep.space) & set(sweep.fixed))
     if both:
-        raise InputError(f"{both[0]} stands in space and in fixed; keep one")
+        raise InputError(f"{both[0]} is in space and in fixed; keep one")
     blocks = {key: dimension.get("choices") for key, dimension in sweep.space.items()} | sweep.fixed
     for key in blocks:
         check_moved(key, "space: " if key in sweep.space else "fixed: ")

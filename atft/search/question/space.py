@@ -20,7 +20,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from atft.errors import InputError, nearest
+from atft.errors import InputError, nearest, one_line
 
 Scalar = bool | int | float | str | None
 Point = dict[str, Any]
@@ -93,24 +93,19 @@ def _check_range(name: str, dimension: Dimension) -> None:
         if not (value is None and key == "step") and not _is_number(value, whole):
             word = "whole number" if whole else "number"
             raise InputError(f"{name}: {key} must be a {word}, got {value!r:.60}")
-    low, high, log = dimension["low"], dimension["high"], dimension["log"]
-    step = None if whole and dimension["step"] == 1 else dimension["step"]
-    if not isinstance(log, bool):
-        raise InputError(f"{name}: log must be true or false, got {log!r:.60}")
+    low, high, step = dimension["low"], dimension["high"], dimension["step"]
+    if not isinstance(dimension["log"], bool):
+        raise InputError(f"{name}: log must be true or false, got {dimension['log']!r:.60}")
     if not low < high:
         raise InputError(f"{name}: low must be below high, got {low:g} and {high:g}")
-    if log and low <= 0:
-        raise InputError(f"{name}: log needs low above 0, got {low:g}")
-    if step is None:
-        return
-    if log:
-        raise InputError(f"{name}: log and step exclude one another; keep one")
-    if step <= 0:
-        raise InputError(f"{name}: step must be above 0, got {step:g}")
     # Optuna would move high down to the last whole step.
-    steps = (high - low) / step
+    steps = (high - low) / step if step is not None and step > 0 else 1.0
     if not math.isfinite(steps) or abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
         raise InputError(f"{name}: {low:g} to {high:g} is no whole number of steps of {step:g}; move high")
+    try:
+        distribution(dimension)
+    except ValueError as error:
+        raise InputError(f"{name}: {one_line(error)}") from error
 
 
 def _is_number(value: Any, whole: bool) -> bool:
@@ -123,10 +118,8 @@ def _is_number(value: Any, whole: bool) -> bool:
 
 def distribution(dimension: Dimension) -> BaseDistribution:
     """What Optuna draws from."""
-    kind = {"float": FloatDistribution, "int": IntDistribution}.get(
-        dimension["type"], CategoricalDistribution
-    )
-    return kind(**_options(dimension))
+    kinds: dict[str, Callable[..., BaseDistribution]] = {"float": FloatDistribution, "int": IntDistribution}
+    return kinds.get(dimension["type"], CategoricalDistribution)(**_options(dimension))
 
 
 def _options(dimension: Dimension) -> dict[str, Any]:

@@ -42,6 +42,14 @@ def test_words_that_read_as_numbers_stay_words_in_space_and_fixed(make_sweep: Ma
     assert sweep_of(sweep.as_json()) == sweep
 
 
+def test_space_and_points_may_be_given_as_text(write_sweep: Callable[..., Path]) -> None:
+    changes = {"space": "{x: {type: int, low: 1, high: 3}}", "enqueue": "[{x: 2}]"}
+    sweep = read_sweep(write_sweep(), changes)
+    assert (sweep.space["x"]["high"], sweep.enqueue) == (3, [{"x": 2}])
+    with pytest.raises(InputError, match="enqueue: point 1: x must lie in"):
+        read_sweep(write_sweep(), changes | {"enqueue": "[{x: 4}]"})
+
+
 def test_losses_are_minimised_and_everything_else_is_maximised(make_sweep: MakeSweep) -> None:
     metrics = ("val/rank_ic", "val/sharpe_5d", "train/loss", "train/term/huber", "train/rank_ic")
     assert [make_sweep(metric=m).direction[:3] for m in metrics] == ["max", "max", "min", "min", "max"]
@@ -128,7 +136,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "a floor below one epoch": ({"pruner": {"floor_epochs": 0}}, "pruner.floor_epochs must be at least 1"),
     "a negative retry": ({"max_retry": -1}, "max_retry must be at least 0, got -1"),
     "a root that is part of a URL": ({"root": "a?b"}, "root must be a folder without ? # { } in its name"),
-    "a key set twice": ({"fixed": {LR: 0.1}}, f"{LR} stands in space and in fixed; keep one"),
+    "a key set twice": ({"fixed": {LR: 0.1}}, f"{LR} is in space and in fixed; keep one"),
     "a key within a block that is set": (
         {"fixed": {"model.optimizer.init_args": 3}},
         f"{LR} is inside of model.optimizer.init_args, which is set too; keep one",
