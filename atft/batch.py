@@ -46,7 +46,7 @@ class DayBatch(NamedTuple):
     """float [days]; share of its optimiser step's loss that each day carries; sums to 1 over the step."""
     closes_step: bool
     """True for the last block of an optimiser step: gradients are applied after it."""
-    place: int = 0
+    position: int = 0
     """Of the block in its epoch's plan."""
 
     @property

@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"([0-9]+)\.0+")
 
 
 @dataclass(frozen=True)
-class Place:
+class CellRange:
     """A column of some consecutive rows of a file, to say in messages where a fault is."""
 
     file: Path
@@ -41,15 +41,15 @@ class Place:
         return InputError(f"{self}, row {self.first_row + row + 1:,}: {what}")
 
 
-def read_codes(column: pa.Array, place: Place) -> pa.Array:
+def read_codes(column: pa.Array, cells: CellRange) -> pa.Array:
     """Read identifiers of stocks as text, spaces around them removed.
 
     Raises:
         InputError: another type, an empty code, a number that is not whole, or an unprintable character.
     """
-    codes = read_names(column, place)
+    codes = read_names(column, cells)
     if codes.null_count:
-        raise place.fault(first_true(pc.is_null(codes)), "no code; fill it in or drop the row")
+        raise cells.fault(first_true(pc.is_null(codes)), "no code; fill it in or drop the row")
     return codes
 
 
@@ -65,7 +65,7 @@ def check_codes(where: Path, codes: int, days: int, rows: int) -> None:
         )
 
 
-def read_names(column: pa.Array, place: Place) -> pa.Array:
+def read_names(column: pa.Array, cells: CellRange) -> pa.Array:
     """Read sectors as text; null where the cell is empty.
 
     Raises:
@@ -74,7 +74,7 @@ def read_names(column: pa.Array, place: Place) -> pa.Array:
     column = _decoded(column)
     kind = column.type
     if not (is_text(kind) or any(is_kind(kind) for is_kind in _NUMERIC)):
-        raise InputError(f"{place} must hold text or whole numbers, it is {kind}; cast it")
+        raise InputError(f"{cells} must hold text or whole numbers, it is {kind}; cast it")
     # The distinct values are few and come in the order of their first rows.
     encoded = column.dictionary_encode()
     texts = []
@@ -82,7 +82,7 @@ def read_names(column: pa.Array, place: Place) -> pa.Array:
         try:
             texts.append(_text(value, _EXACT.get(kind, 0)))
         except ValueError as error:
-            raise place.fault(first_true(pc.equal(encoded.indices, i)), str(error)) from error
+            raise cells.fault(first_true(pc.equal(encoded.indices, i)), str(error)) from error
     return pa.array(texts, TEXT).take(encoded.indices)
 
 
@@ -97,7 +97,7 @@ def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]
     return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
 
 
-def read_numbers(column: pa.Array, place: Place) -> pa.Array:
+def read_numbers(column: pa.Array, cells: CellRange) -> pa.Array:
     """Read float32 numbers; nulls and empty texts are null.
 
     Raises:
@@ -108,21 +108,21 @@ def read_numbers(column: pa.Array, place: Place) -> pa.Array:
     if kind == NUMBER:
         return column
     if is_text(kind):
-        column = _parsed(column, place)
+        column = _parsed(column, cells)
     elif not any(is_kind(kind) for is_kind in _NUMERIC):
-        raise InputError(f"{place} must be numeric, it is {kind}; cast it")
+        raise InputError(f"{cells} must be numeric, it is {kind}; cast it")
     # Through float64, so that a CSV and the Parquet file of the same numbers give the same float32.
     return column.cast(pa.float64(), safe=False).cast(NUMBER, safe=False)
 
 
-def read_flags(column: pa.Array, place: Place) -> pa.Array:
+def read_flags(column: pa.Array, cells: CellRange) -> pa.Array:
     """Read booleans; null is False.
 
     Raises:
         InputError: another type.
     """
     if not pa.types.is_boolean(column.type):
-        raise InputError(f"{place} must be boolean, it is {column.type}; cast it")
+        raise InputError(f"{cells} must be boolean, it is {column.type}; cast it")
     return pc.fill_null(column, False)
 
 
@@ -151,14 +151,14 @@ def _text(value: Any, exact: int) -> str | None:
     return str(int(value))
 
 
-def _parsed(column: pa.Array, place: Place) -> pa.Array:
+def _parsed(column: pa.Array, cells: CellRange) -> pa.Array:
     text = pc.utf8_trim_whitespace(column.cast(TEXT))
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, TEXT), text)
     try:
         return text.cast(pa.float64())
     except pa.ArrowInvalid as error:
         row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value))
-        raise place.fault(row, f"{text[row].as_py()[:40]!r} is not a number; correct it") from error
+        raise cells.fault(row, f"{text[row].as_py()[:40]!r} is not a number; correct it") from error
 
 
 def _is_number(value: str | None) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atft.cells import Place, first_true, is_text
+from atft.cells import CellRange, first_true, is_text
 from atft.errors import InputError
 
 EPOCH = date(1970, 1, 1)
@@ -48,7 +48,7 @@ class DayReader:
         self._offsets: tuple[int | None, int, int] | None = None
         """Of the first row, the lowest and the highest, in minutes."""
 
-    def read(self, column: pa.Array, place: Place) -> Days:
+    def read(self, column: pa.Array, cells: CellRange) -> Days:
         """Return the trading day of each row.
 
         Raises:
@@ -59,35 +59,35 @@ class DayReader:
             column = column.dictionary_decode()
         kind = column.type
         if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            raise InputError(f"{place} must hold dates, it is {kind}; cast it to a date")
+            raise InputError(f"{cells} must hold dates, it is {kind}; cast it to a date")
         if column.null_count:
-            raise place.fault(first_true(column.is_null()), "no date; fill it in or drop the row")
+            raise cells.fault(first_true(column.is_null()), "no date; fill it in or drop the row")
         if is_text(kind):
-            days = self._from_texts(column, place)
+            days = self._from_texts(column, cells)
         elif pa.types.is_timestamp(kind):
-            days = self._from_timestamps(column, place)
+            days = self._from_timestamps(column, cells)
         else:
             days = column.cast(pa.int32() if kind == pa.date32() else pa.int64()).to_numpy()
             if kind == pa.date64():
                 days = days // (1000 * _DAY)
-            self._check_years(days, place)
+            self._check_years(days, cells)
             if len(days):
-                self._check_offset(None, 0, place)
+                self._check_offset(None, 0, cells)
         numbers: Days = days.astype(np.int32)
         return numbers
 
-    def _from_timestamps(self, column: pa.Array, place: Place) -> np.ndarray:
+    def _from_timestamps(self, column: pa.Array, cells: CellRange) -> np.ndarray:
         kind = column.type
         second = _TICKS[kind.unit]
         instants: np.ndarray = column.cast(pa.int64()).to_numpy()
         # Before the zone is asked, which cannot answer for years that do not exist.
-        self._check_years(instants // (_DAY * second), place)
+        self._check_years(instants // (_DAY * second), cells)
         local = instants
         if kind.tz is not None:
             try:
                 local = pc.local_timestamp(column).cast(pa.int64()).to_numpy()
             except pa.ArrowInvalid as error:
-                raise InputError(f"{place}: time zone {kind.tz!r} is unknown; write plain dates") from error
+                raise InputError(f"{cells}: time zone {kind.tz!r} is unknown; write plain dates") from error
         if not len(local):
             return local
         late = local % (_DAY * second) != 0
@@ -96,13 +96,13 @@ class DayReader:
             utc = kind.tz is not None and (local == instants).all()
             zone = None if kind.tz is None else f"in {kind.tz}"
             raise _time_of_day(
-                int(local[row]) // second, zone, instants // second if utc else None, row, place
+                int(local[row]) // second, zone, instants // second if utc else None, row, cells
             )
         shift = int(local[0] - instants[0]) // (60 * second)
-        self._check_offset(None if kind.tz is None else shift, 0, place)
+        self._check_offset(None if kind.tz is None else shift, 0, cells)
         return local // (_DAY * second)
 
-    def _from_texts(self, column: pa.Array, place: Place) -> np.ndarray:
+    def _from_texts(self, column: pa.Array, cells: CellRange) -> np.ndarray:
         # The distinct texts are few and come in the order of their first rows.
         encoded = column.dictionary_encode()
         parsed: list[tuple[int, int, int | None]] = []
@@ -110,39 +110,39 @@ class DayReader:
             try:
                 parsed.append(_parsed(text.strip()))
             except ValueError as error:
-                raise place.fault(
+                raise cells.fault(
                     first_true(pc.equal(encoded.indices, i)),
                     f"{text[:40]!r} is not an ISO date; write dates like 2015-01-31",
                 ) from error
         days, clocks, offsets = zip(*parsed, strict=True) if parsed else ((), (), ())
         every, seconds = np.array(days, dtype=np.int64), np.array(clocks, dtype=np.int64)
         rows: np.ndarray = encoded.indices.to_numpy()
-        self._check_years(every[rows], place)
+        self._check_years(every[rows], cells)
         if seconds.any():
             i = int((seconds != 0).argmax())
             utc = not any(offsets) and offsets[0] is not None
             zone = None if offsets[i] is None else f"at {_offset_text(offsets[i])}"
             at = every * _DAY + seconds
-            raise _time_of_day(int(at[i]), zone, at if utc else None, int(np.argmax(rows == i)), place)
+            raise _time_of_day(int(at[i]), zone, at if utc else None, int(np.argmax(rows == i)), cells)
         for offset in dict.fromkeys(offsets):
-            self._check_offset(offset, int(np.argmax(rows == offsets.index(offset))), place)
+            self._check_offset(offset, int(np.argmax(rows == offsets.index(offset))), cells)
         by_row: np.ndarray = every[rows]
         return by_row
 
-    def _check_years(self, days: np.ndarray, place: Place) -> None:
+    def _check_years(self, days: np.ndarray, cells: CellRange) -> None:
         outside = (days < (_FIRST_YEAR - EPOCH).days) | (days > (self.last - EPOCH).days)
         if outside.any():
             row = int(outside.argmax())
             day = np.datetime64(int(days[row]), "D")
-            raise place.fault(row, f"{day} is not between {_FIRST_YEAR} and {self.last}; correct it")
+            raise cells.fault(row, f"{day} is not between {_FIRST_YEAR} and {self.last}; correct it")
 
-    def _check_offset(self, offset: int | None, row: int, place: Place) -> None:
+    def _check_offset(self, offset: int | None, row: int, cells: CellRange) -> None:
         """Compare a row's UTC offset in minutes, None for none, with those of all rows before it."""
         minutes = offset or 0
         first, low, high = self._offsets or (offset, minutes, minutes)
         low, high = min(low, minutes), max(high, minutes)
         if (offset is None) != (first is None) or high - low > MAX_OFFSET_CHANGE_MINUTES:
-            raise place.fault(
+            raise cells.fault(
                 row,
                 f"{_offset_text(offset)}, where the first row has {_offset_text(first)}; "
                 f"write plain dates of one exchange",
@@ -171,7 +171,7 @@ def _parsed(text: str) -> tuple[int, int, int | None]:
 
 
 def _time_of_day(
-    local: int, zone: str | None, instants: np.ndarray | None, row: int, place: Place
+    local: int, zone: str | None, instants: np.ndarray | None, row: int, cells: CellRange
 ) -> InputError:
     """The error for a local time, in seconds since 1970, that is not midnight.
 
@@ -186,7 +186,7 @@ def _time_of_day(
     else:
         text += f" {zone} is midnight in {home}; if that is the exchange's zone, convert the column to it, "
         text += "else write plain dates"
-    return place.fault(row, text)
+    return cells.fault(row, text)
 
 
 def _midnight_zone(instants: np.ndarray) -> str | None:

@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.cells import Place, check_codes, read_codes, read_flags, read_names, read_numbers, sorted_texts
+from atft.cells import CellRange, check_codes, read_codes, read_flags, read_names, read_numbers, sorted_texts
 from atft.errors import InputError
 
-PLACE = Place(Path("p.parquet"), "c")
+PLACE = CellRange(Path("p.parquet"), "c")
 
 
-def fault(read: Any, column: pa.Array, place: Place = PLACE) -> str:
+def fault(read: Any, column: pa.Array, cells: CellRange = PLACE) -> str:
     with pytest.raises(InputError) as caught:
-        read(column, place)
+        read(column, cells)
     message = str(caught.value)
     assert message.startswith("p.parquet: column 'c'") and "\n" not in message and len(message) < 200
     return message
@@ -114,8 +114,8 @@ def test_a_flag_is_a_boolean_and_null_is_false() -> None:
 
 
 def test_a_fault_counts_rows_from_the_beginning_of_the_file() -> None:
-    place = Place(PLACE.file, "c", first_row=999)
-    assert "row 1,001:" in fault(read_codes, pa.array(["a", ""]), place)
+    cells = CellRange(PLACE.file, "c", first_row=999)
+    assert "row 1,001:" in fault(read_codes, pa.array(["a", ""]), cells)
 
 
 def test_a_code_of_its_own_for_each_row_raises_before_a_grid_is_made() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.cells import Place
+from atft.cells import CellRange
 from atft.dates import EPOCH, DayReader
 from atft.errors import InputError
 
-PLACE = Place(Path("p.parquet"), "date")
+PLACE = CellRange(Path("p.parquet"), "date")
 TODAY = dt.date(2026, 6, 30)
 DAYS = [dt.date(2020, 1, 6), dt.date(2020, 7, 7)]
 MIDNIGHTS = [dt.datetime(d.year, d.month, d.day) for d in DAYS]
@@ -143,6 +143,6 @@ def test_three_offsets_an_hour_apart_from_each_other_are_not_one_exchange() -> N
 
 
 def test_a_fault_counts_rows_from_the_beginning_of_the_file() -> None:
-    place = Place(Path("p.csv"), "date", first_row=1_000_000)
+    cells = CellRange(Path("p.csv"), "date", first_row=1_000_000)
     with pytest.raises(InputError, match="row 1,000,002"):
-        DayReader(TODAY).read(pa.array(["2020-01-06", "x"]), place)
+        DayReader(TODAY).read(pa.array(["2020-01-06", "x"]), cells)

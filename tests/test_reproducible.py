@@ -95,7 +95,7 @@ def interrupted(
     def save(task: RankingTask, outputs: Any, batch: DayBatch, index: int) -> None:
         ends(task, outputs, batch, index)
         where = "after" if batch.closes_step else "inside"
-        name = f"{where}_{task.current_epoch}_{batch.place}_{task.trainer.is_last_batch}.ckpt"
+        name = f"{where}_{task.current_epoch}_{batch.position}_{task.trainer.is_last_batch}.ckpt"
         task.trainer.save_checkpoint(folder / "steps" / name)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -51,6 +51,7 @@ MARKET = {
     "community_share": 0.6,
     "missing": 0.01,
 }
+"""Former options of a simulated market."""
 
 REMOVED: dict[str, Any] = {
     **{

@@ -35,7 +35,7 @@ class PlannedBlock:
     """The stocks of a day larger than the step are divided at random into ``parts``."""
     draw: tuple[int, int] = (0, 0)
     """(seed, epoch) from which the parts of a day are drawn."""
-    place: int = 0
+    position: int = 0
     """Among the rank's blocks of the epoch."""
 
     @property
@@ -44,9 +44,9 @@ class PlannedBlock:
         return self.rows == 0
 
 
-def block_seed(seed: int, epoch: int, place: int) -> int:
-    """Seed of what the network draws for the block at a place of its epoch's plan, dropout for instance."""
-    return int(np.random.SeedSequence((seed, epoch, place)).generate_state(1, np.uint64)[0])
+def block_seed(seed: int, epoch: int, position: int) -> int:
+    """Seed of what the network draws for the block at a position of its epoch's plan, dropout for instance."""
+    return int(np.random.SeedSequence((seed, epoch, position)).generate_state(1, np.uint64)[0])
 
 
 def part_size(rows: int, part: int, parts: int) -> int:
@@ -64,21 +64,21 @@ def _cut(
 ) -> Iterator[PlannedBlock]:
     """Cut consecutive days into blocks; ``rng`` None for evaluation."""
 
-    def length(place: int) -> int:
-        days, rows = 1, rows_per_day[run[place]]
-        while days < block_days and place + days < len(run):
-            rows += rows_per_day[run[place + days]]
+    def length(position: int) -> int:
+        days, rows = 1, rows_per_day[run[position]]
+        while days < block_days and position + days < len(run):
+            rows += rows_per_day[run[position + days]]
             if rows > MAX_STEP_EXCESS * batch_size:
                 break
             days += 1
         return days
 
-    place = 0
+    position = 0
     # A first block of random length shifts all boundaries, so other days meet in the next epoch.
     first = length(0) if rng is None else int(rng.integers(1, length(0) + 1))
-    while place < len(run):
-        days = first if place == 0 else length(place)
-        inside = run[place : place + days]
+    while position < len(run):
+        days = first if position == 0 else length(position)
+        inside = run[position : position + days]
         rows = sum(rows_per_day[d] for d in inside)
         block = PlannedBlock(inside[0], days, rows, (1.0,) * days, False, draw=draw)
         if rng is not None and days == 1 and rows > batch_size:
@@ -89,7 +89,7 @@ def _cut(
                 yield replace(block, rows=size, part=part, parts=parts, weight=(size / rows,))
         else:
             yield block
-        place += days
+        position += days
 
 
 def _steps(blocks: list[PlannedBlock], batch_size: int) -> Iterator[list[PlannedBlock]]:
@@ -190,11 +190,11 @@ class BlockSampler(Sampler[PlannedBlock]):
             if left <= 0:
                 break
             assigned += _share_of(self.rank, step[:left], self.world_size)
-        return [replace(block, place=place) for place, block in enumerate(assigned)]
+        return [replace(block, position=position) for position, block in enumerate(assigned)]
 
-    def share_of_steps(self, place: int) -> float:
-        """Share of the current epoch's optimiser steps that are closed by the blocks up to ``place``."""
-        return float(self._closed[place] / self._closed[-1])
+    def share_of_steps(self, position: int) -> float:
+        """Share of the current epoch's optimiser steps that are closed by the blocks up to ``position``."""
+        return float(self._closed[position] / self._closed[-1])
 
     def __iter__(self) -> Iterator[PlannedBlock]:
         # A generator: with workers torch asks for an iterator twice, and only the second is consumed.

@@ -82,7 +82,7 @@ class DayBlocks(Dataset[DayBatch]):
             regime=torch.from_numpy(cache.regime[days]),
             weight=torch.tensor(block.weight),
             closes_step=block.closes_step,
-            place=block.place,
+            position=block.position,
         )
 
     def _edges(self, block: PlannedBlock, stocks: Array, universe: Array) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ def verify_cache(path: str | Path) -> int:
     checked = 0
     for record in read_manifest(folder).files.values():
         file = RecordFile(folder, record)
-        for place in track(range(len(record.crcs)), f"verifying {record.name}"):
-            file.check([place])
+        for index in track(range(len(record.crcs)), f"verifying {record.name}"):
+            file.check([index])
             checked += 1
     return checked

@@ -43,10 +43,10 @@ def universe_ranks(
         ends = np.where(np.hstack([rises, ~flat]), upto, np.iinfo(np.int32).max)
         upto = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        place = (below + upto) / (2 * total)
-    place[~known | (total == 0)] = np.nan
+        quantile = (below + upto) / (2 * total)
+    quantile[~known | (total == 0)] = np.nan
     result = np.empty_like(values)
-    np.put_along_axis(result, order, (UNIFORM_WIDTH * (place - 0.5)).astype(np.float32), axis=1)
+    np.put_along_axis(result, order, (UNIFORM_WIDTH * (quantile - 0.5)).astype(np.float32), axis=1)
     return result
 
 

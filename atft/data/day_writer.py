@@ -78,8 +78,8 @@ class DayEncoder:
         }
         every = [*columns.features, *(n for names in groups.values() for n in names)]
         self.numbers = tuple(dict.fromkeys(every))
-        place = {name: i for i, name in enumerate(self.numbers)}
-        self.places = {group: [place[n] for n in names] for group, names in groups.items()}
+        index_of = {name: i for i, name in enumerate(self.numbers)}
+        self.indices = {group: [index_of[n] for n in names] for group, names in groups.items()}
         self.scaled = {way: np.array([i for i, s in enumerate(scaling) if s == way], int) for way in SCALERS}
         self.stored_scaled = np.array([s != "raw" for s in scaling])
         self.stock_of = {code: i for i, code in enumerate(index.codes)}
@@ -88,20 +88,20 @@ class DayEncoder:
         self.unknown = self._across_gaps()
 
     def _across_gaps(self) -> list[tuple[int, Array]]:
-        """Places of the targets and the one-day return, each with bool [days]: it straddles a gap there."""
+        """Indices of the targets and the one-day return, each with bool [days]: it straddles a gap there."""
         columns, inserted = self.columns, self.index.rows == 0
         if not inserted.any():
             return []
         inserted_before = np.concatenate([[0], np.cumsum(inserted)])
         day = np.arange(len(inserted))
-        reaches = {p: columns.lag + h for p, h in zip(self.places["target"], columns.horizons, strict=True)}
-        for place, horizon in zip(self.places["delayed_target"], columns.horizons, strict=False):
-            reaches[place] = columns.lag + 1 + horizon
+        reaches = {i: columns.lag + h for i, h in zip(self.indices["target"], columns.horizons, strict=True)}
+        for i, horizon in zip(self.indices["delayed_target"], columns.horizons, strict=False):
+            reaches[i] = columns.lag + 1 + horizon
         across = [
-            (p, inserted_before[np.minimum(day + n, len(day) - 1) + 1] > inserted_before[day + 1])
-            for p, n in reaches.items()
+            (i, inserted_before[np.minimum(day + n, len(day) - 1) + 1] > inserted_before[day + 1])
+            for i, n in reaches.items()
         ]
-        return across + [(p, np.append(False, inserted[:-1])) for p in self.places["return_1d"]]
+        return across + [(i, np.append(False, inserted[:-1])) for i in self.indices["return_1d"]]
 
     def rows(self, batch: pa.RecordBatch) -> Rows:
         """Read and check a batch of whole days. Called in the order of the days.
@@ -154,11 +154,11 @@ class DayEncoder:
         stock = stock[kept]
         universe = rows.universe[start:stop][kept]
         numbers = rows.numbers[:, start:stop]
-        market = numbers[self.places["regime"]]
+        market = numbers[self.indices["regime"]]
         numbers = numbers[:, kept]
-        for place, days in self.unknown:
+        for i, days in self.unknown:
             if days[index]:
-                numbers[place] = np.nan
+                numbers[i] = np.nan
         features = numbers[: len(self.columns.features)]
         for way, which in self.scaled.items():
             if len(which) and len(stock):
@@ -178,8 +178,8 @@ class DayEncoder:
         flags[0, stock], flags[1, stock] = True, universe
         sector = np.full(len(self.index.codes), -1, dtype=np.int16)
         sector[stock] = rows.sector[start:stop][kept]
-        target = numbers[self.places["target"]]
-        returns = numbers[self.places["return_1d"]] if self.places["return_1d"] else target[:1] * np.nan
+        target = numbers[self.indices["target"]]
+        returns = numbers[self.indices["return_1d"]] if self.indices["return_1d"] else target[:1] * np.nan
         arrays = {
             "features": by_stock(features[~self.half]),
             "half_features": by_stock(features[self.half]).astype(np.float16),
@@ -190,8 +190,8 @@ class DayEncoder:
             "target": by_stock(target),
         }
         for group in ("delayed_target", "oracle", "exposure", "context"):
-            arrays[group] = by_stock(numbers[self.places[group]])
-        exposures = count(numbers[self.places["exposure"]]) > 1
+            arrays[group] = by_stock(numbers[self.indices[group]])
+        exposures = count(numbers[self.indices["exposure"]]) > 1
         facts = DayFacts(
             observed_rows=len(stock),
             universe_rows=int(universe.sum()),

@@ -144,8 +144,8 @@ def _scan(
         traded[~np.isfinite(traded)] = 0
         scan.negative = scan.negative or bool((traded < 0).any())
         # A day may go on in the next batch, or come again in another file: its counts add up.
-        present, place = np.unique(days[kept], return_inverse=True)
-        counts = [np.bincount(place, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
+        present, which = np.unique(days[kept], return_inverse=True)
+        counts = [np.bincount(which, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
         for day, *count in zip(present.tolist(), *counts, strict=True):
             scan.days[day] = scan.days.get(day, 0) + np.array(count)
         codes = batch.column(columns.code).dictionary_encode()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from atft.cells import Place, read_codes, read_flags, read_names, read_numbers
+from atft.cells import CellRange, read_codes, read_flags, read_names, read_numbers
 from atft.dates import DayReader, Days
 from atft.errors import InputError
 from atft.panel import PanelColumns
@@ -52,11 +52,11 @@ def read_batches(
             for batch in stream_columns(path, file, names, rows):
                 arrays = []
                 for name, column in zip(names, batch.columns, strict=True):
-                    place = Place(path, name, first_row)
+                    cells = CellRange(path, name, first_row)
                     if name == columns.date:
-                        arrays.append(pa.array(days.read(column, place)).cast(pa.date32()))
+                        arrays.append(pa.array(days.read(column, cells)).cast(pa.date32()))
                     else:
-                        arrays.append(readers.get(name, read_numbers)(column, place))
+                        arrays.append(readers.get(name, read_numbers)(column, cells))
                 first_row += len(batch)
                 yield pa.RecordBatch.from_arrays(arrays, names=list(names))
 

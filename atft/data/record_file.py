@@ -124,20 +124,20 @@ class RecordFile:
         """When the file was last written, in nanoseconds."""
         return self.path.stat().st_mtime_ns
 
-    def check(self, places: Iterable[int]) -> None:
+    def check(self, indices: Iterable[int]) -> None:
         """Compare the batches' bytes with their checksums.
 
         Raises:
             InputError: they differ.
         """
         offsets = self.record.offsets
-        for place in places:
-            if self._crc(offsets[place], offsets[place + 1]) != self.record.crcs[place]:
+        for index in indices:
+            if self._crc(offsets[index], offsets[index + 1]) != self.record.crcs[index]:
                 raise InputError(
-                    f"{self.path}: record {place} is damaged (checksum differs); "
+                    f"{self.path}: record {index} is damaged (checksum differs); "
                     f"delete its folder to build it again"
                 )
-            self._checked[place] = 1
+            self._checked[index] = 1
 
     def _crc(self, start: int, stop: int) -> int:
         # Read, not mapped: checking a whole file must not make all of it resident.
@@ -145,8 +145,8 @@ class RecordFile:
             file.seek(start)
             return zlib.crc32(file.read(stop - start))
 
-    def batch(self, place: int) -> pa.RecordBatch:
-        """Batch ``place`` as views of the mapped file, its bytes checked when first asked for."""
-        if not self._checked[place]:
-            self.check([place])
-        return self._reader.get_batch(place)
+    def batch(self, index: int) -> pa.RecordBatch:
+        """Batch ``index`` as views of the mapped file, its bytes checked when first asked for."""
+        if not self._checked[index]:
+            self.check([index])
+        return self._reader.get_batch(index)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from atft.cells import Place, read_codes, read_names, read_numbers, sorted_texts
+from atft.cells import CellRange, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader
 from atft.errors import InputError, nearest, one_line
 from atft.parquet import open_parquet, stream_columns
@@ -34,7 +34,7 @@ def price_rows(path: Path) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {n: [] for n in ("date", "code", "sector", *PRICES)}
     first_row = 0
     for batch in _batches(path):
-        cells = {n: (batch.column(n), Place(path, n, first_row)) for n in batch.schema.names}
+        cells = {n: (batch.column(n), CellRange(path, n, first_row)) for n in batch.schema.names}
         columns["date"].append(days.read(*cells["date"]))
         columns["code"].append(read_codes(*cells["code"]).dictionary_encode())
         for name in PRICES:

@@ -122,13 +122,13 @@ class RankingTask(pl.LightningModule):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         seed = data.seed if isinstance(data, DayData) else 0
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
-        torch.manual_seed(block_seed(seed, self.current_epoch, batch.place))
+        torch.manual_seed(block_seed(seed, self.current_epoch, batch.position))
         self.step.begin(batch, self)
         forecast = self.training_chunks.run(self._add_gradient, batch, self)
         self.term_shares.take(self, forecast, batch)
         self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
-            self._apply_gradients(batch.place)
+            self._apply_gradients(batch.position)
 
     def _add_gradient(self, batch: DayBatch) -> Forecast:
         """Score a block and add its gradient to its step's."""

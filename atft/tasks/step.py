@@ -48,7 +48,7 @@ class Step:
         self.number, self.closes, self.day = task.global_step, batch.closes_step, batch.day
         self._earlier = self.sums if self.is_open else {}
         if self._first is None:
-            self._first = batch.place
+            self._first = batch.position
             self._buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}
 
     def set_value(self, value: ObjectiveValue, batch: DayBatch) -> None:
