@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +19,25 @@ from atft.callbacks.record.run_record import AFTER_TRAINING, RunRecord
 KILLED = """
 import os, signal, sys
 import atft.commands.after_fit as after_fit
-from atft.callbacks.record.run_record import RunRecord
 
-def kill(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def terminate(self, trainer, module):
-    if trainer.current_epoch == 1:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-if sys.argv.pop(1) == "kill":
-    after_fit.write_predictions_of = kill
-else:
-    RunRecord.on_validation_epoch_start = terminate
+after_fit.write_predictions_of = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 from atft.cli import main
 sys.exit(main())
 """
 
 
-def killed(how: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own, which gets a real signal: before the table, or in the second epoch."""
-    words = [sys.executable, "-W", "ignore", "-c", KILLED, how, "fit", *map(str, arguments)]
+def killed(*arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own, which gets a real signal before the table."""
+    words = [sys.executable, "-W", "ignore", "-c", KILLED, "fit", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def interrupts_restored() -> Iterator[None]:
+    """After SIGTERM Lightning ignores SIGINT from here on."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def epochs_of(run: Path) -> list[int]:
@@ -56,7 +53,7 @@ def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_conclu
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
-    assert killed("kill", *options).returncode == -signal.SIGKILL
+    assert killed(*options).returncode == -signal.SIGKILL
     first, second = (tmp_path / "tiny" / f"version_{v}" for v in (0, 1))
     before = read_receipt(first)
     assert (before.status, before.missing) == ("running", list(AFTER_TRAINING))
@@ -78,16 +75,23 @@ def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_conclu
     assert "2 epochs are done" in again.refusal
 
 
+@pytest.mark.usefixtures("interrupts_restored")
 def test_sigterm_is_a_stop_that_a_resume_goes_on_from(
-    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def terminate(record: RunRecord, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
     options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
-    ended = killed("terminate", *options)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecord, "on_validation_epoch_start", terminate)
+        stopped = atft("fit", *options)
     run = tmp_path / "tiny" / "version_0"
-    assert ended.returncode == 143
-    said = ended.stderr.strip().splitlines()[-1]
-    assert said == "atft: stopped by SIGTERM; the same command with --ckpt_path last goes on"
-    assert "Traceback" not in ended.stderr
+    assert stopped.code == 143
+    line = stopped.err.strip().splitlines()[-1]
+    assert line == "atft: stopped by SIGTERM; the same command with --ckpt_path last goes on"
+    assert "Traceback" not in stopped.err
     assert (read_receipt(run).status, read_receipt(run).reason) == ("stopped", "stopped by SIGTERM")
     assert atft("fit", *options, "--ckpt_path", "last").code == 0
     resumed = tmp_path / "tiny" / "version_1"
@@ -96,15 +100,12 @@ def test_sigterm_is_a_stop_that_a_resume_goes_on_from(
     assert epochs_of(resumed) == [0, 1] and read_receipt(resumed).status == "completed"
 
 
+@pytest.mark.usefixtures("interrupts_restored")
 def test_a_stop_before_the_first_epoch_is_over_has_nothing_to_go_on_from(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RunRecord, "on_train_epoch_start", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
-    finally:
-        signal.signal(signal.SIGINT, before)  # Lightning ignores it from here on
+    outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
     assert outcome.code == 143
     assert outcome.err == "atft: stopped by SIGTERM; no epoch was finished, start again\n"
 
