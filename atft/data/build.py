@@ -221,9 +221,13 @@ def _link(source: Path, target: Path) -> None:
 
 def _remove_abandoned(root: Path) -> None:
     """Remove what killed builders left."""
-    oldest = time.time() - ABANDONED_SECONDS
+
+    def is_old(path: Path) -> bool:
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+
     for folder in root.glob(".*-*-*"):
-        if folder.is_dir() and max(f.stat().st_mtime for f in (folder, *folder.iterdir())) < oldest:
+        # The folder first: files of a builder that lives may be gone before they are looked at.
+        if folder.is_dir() and is_old(folder) and all(map(is_old, folder.iterdir())):
             shutil.rmtree(folder, ignore_errors=True)
 
 
