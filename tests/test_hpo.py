@@ -22,8 +22,8 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "panels").mkdir()
     features = {f"feat_{i:03d}": [0.1, 0.2] for i in range(6)}
     returns = {f"feat_ret_{h}d": [0.01, 0.02] for h in (1, 5, 10, 20)}
-    held = {"Date": [date(2016, 1, 4)] * 2, "Code": ["1301", "1302"], "sector33_code": ["50", "51"]}
-    panel = pl.DataFrame({**held, **features, **returns, "return_1d": [0.0, 0.01]})
+    columns = {"Date": [date(2016, 1, 4)] * 2, "Code": ["1301", "1302"], "sector33_code": ["50", "51"]}
+    panel = pl.DataFrame({**columns, **features, **returns, "return_1d": [0.0, 0.01]})
     panel.write_parquet(tmp_path / "panels" / "tokyo.parquet")
     monkeypatch.chdir(tmp_path)
     yield tmp_path

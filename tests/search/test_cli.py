@@ -10,7 +10,7 @@ from atft.search.cli import COMMANDS, main
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
 
-def refused(*arguments: str) -> str:
+def error_of(*arguments: str) -> str:
     with pytest.raises(InputError) as error:
         main(arguments)
     return str(error.value)
@@ -18,9 +18,9 @@ def refused(*arguments: str) -> str:
 
 def test_help_names_every_command_and_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
     code = "import sys; from atft.search.cli import main; main(['--help']); print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert all(f"  {name} " in said for name in COMMANDS)
-    assert not {"torch", "optuna", "lightning", "rich", "numpy"} & set(said.split("\n")[-2].split())
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {name} " in printed for name in COMMANDS)
+    assert not {"torch", "optuna", "lightning", "rich", "numpy"} & set(printed.split("\n")[-2].split())
     assert main(["run", "--help"]) == 0
     assert "Exit status: 0 the budget is spent" in capsys.readouterr().out
 
@@ -32,11 +32,11 @@ def test_every_command_that_is_named_exists() -> None:
 
 
 def test_what_is_mistyped_is_answered_with_what_was_meant() -> None:
-    assert refused("stats") == "no command 'stats'; did you mean 'status'?"
-    assert refused("--confg", "x.yaml") == "unknown option '--confg'; did you mean '--config'?"
-    assert refused("run") == "a sweep needs --config FILE, such as --config hpo/quick.yaml"
-    assert refused("--config", "x", "--set", "epochs").startswith("--set takes KEY=VALUE, got 'epochs'")
-    assert refused("--config", "absent.yaml").startswith("absent.yaml: No such file")
+    assert error_of("stats") == "no command 'stats'; did you mean 'status'?"
+    assert error_of("--confg", "x.yaml") == "unknown option '--confg'; did you mean '--config'?"
+    assert error_of("run") == "a sweep needs --config FILE, such as --config hpo/quick.yaml"
+    assert error_of("--config", "x", "--set", "epochs").startswith("--set takes KEY=VALUE, got 'epochs'")
+    assert error_of("--config", "absent.yaml").startswith("absent.yaml: No such file")
 
 
 def test_the_door_prints_one_line_and_ends_with_two() -> None:

@@ -70,9 +70,9 @@ def test_another_class_keeps_only_the_arguments_that_it_takes(base: Path, make_s
         space={key: {"type": "categorical", "choices": choices}},
         fixed={"model.optimizer": {"class_path": choices[0], "init_args": {"lr": 0.02, "betas": [0.8, 0.9]}}},
     )
-    given = [trial_config(sweep, {key: c})["model"]["optimizer"]["init_args"] for c in choices]
+    arguments = [trial_config(sweep, {key: c})["model"]["optimizer"]["init_args"] for c in choices]
     both = {"lr": 0.02, "betas": [0.8, 0.9]}
-    assert given == [both, {"lr": 0.02}, both]
+    assert arguments == [both, {"lr": 0.02}, both]
     settings = resolved(trial_config(sweep, {key: choices[2]}))
     assert settings["model.optimizer.init_args.eps"] == 1e-16  # its own default, not AdamW's
 
@@ -95,8 +95,10 @@ def test_a_key_below_a_plain_value_is_an_error(base: Path, make_sweep: MakeSweep
 
 
 def test_a_base_config_with_phases_is_an_error(base: Path, make_sweep: MakeSweep) -> None:
-    held = yaml.safe_load(base.read_text()) | {"curriculum": {"phases": [{"name": "Baseline", "epochs": 5}]}}
-    base.write_text(yaml.safe_dump(held))
+    config = yaml.safe_load(base.read_text()) | {
+        "curriculum": {"phases": [{"name": "Baseline", "epochs": 5}]}
+    }
+    base.write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match=r"curriculum.phases must be empty in the base config of a sweep"):
         trial_config(make_sweep(), {})
 

@@ -31,5 +31,5 @@ def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
 
 def test_what_a_driver_quotes_of_a_password_is_hidden_too() -> None:
     url = "postgresql://me:hunter@two%21pass@db/atft"
-    said = hide('could not translate host name "two%21pass@db"; tried two!pass', url)
-    assert "two" not in said and "pass" not in said and "@db" in said
+    text = hide('could not translate host name "two%21pass@db"; tried two!pass', url)
+    assert "two" not in text and "pass" not in text and "@db" in text

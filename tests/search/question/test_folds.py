@@ -16,8 +16,8 @@ ROWS = [50] * len(CALENDAR)
 
 def options(**changes: Any) -> SplitOptions:
     days = [d.isoformat() for d in CALENDAR]
-    given = {"train": [days[0], days[119]], "val": [days[120], days[159]], "test": [days[160], days[199]]}
-    return SplitOptions(**{**given, "embargo_days": 3, **changes})
+    plain = {"train": [days[0], days[119]], "val": [days[120], days[159]], "test": [days[160], days[199]]}
+    return SplitOptions(**{**plain, "embargo_days": 3, **changes})
 
 
 def test_each_fold_is_purged_and_the_last_one_is_the_split_itself() -> None:
@@ -37,7 +37,7 @@ def test_each_fold_is_purged_and_the_last_one_is_the_split_itself() -> None:
     assert resolved[-1].val[-1] + LABEL < split.test[0]
 
 
-def test_folds_that_leave_too_little_to_train_on_are_refused() -> None:
+def test_folds_that_leave_too_little_to_train_on_are_an_error() -> None:
     asked = options()
     split = resolve_split(CALENDAR, asked, LABEL, LOOKBACK, ROWS)
     with pytest.raises(InputError, match=r"leave 7 training days to the first.*lower folds"):

@@ -177,11 +177,11 @@ def test_the_first_start_copies_the_base_and_later_ones_use_the_copy(
 ) -> None:
     sweep = toy_sweep(base=str(base))
     study = toy_study(sweep)
-    own = freeze(sweep, study)
-    assert Path(own.base) == base_file(sweep) and Path(own.base).read_text() == base.read_text()
+    copied = freeze(sweep, study)
+    assert Path(copied.base) == base_file(sweep) and Path(copied.base).read_text() == base.read_text()
     edit(base, "model: {gradient_clip: 0.01}\n")
-    assert freeze(sweep, study) == own and "1.0" in Path(own.base).read_text()
-    check_frozen(own, study)
+    assert freeze(sweep, study) == copied and "1.0" in Path(copied.base).read_text()
+    check_frozen(copied, study)
     with pytest.raises(InputError, match=r"base.yaml: edited since study toy was made; restore it"):
         check_frozen(sweep, study)
 
@@ -200,7 +200,7 @@ def test_a_machine_without_the_copy_makes_one_of_the_same_content_only(
     check_frozen(freeze(sweep, study), study)
 
 
-def test_a_change_of_the_base_is_said_once_and_layout_is_none(
+def test_a_change_of_the_base_is_warned_of_once_and_layout_is_none(
     toy_sweep: Make, toy_study: Callable[..., Any], base: Path
 ) -> None:
     sweep = toy_sweep(base=str(base))
@@ -211,13 +211,13 @@ def test_a_change_of_the_base_is_said_once_and_layout_is_none(
     edit(base, "model: {gradient_clip: 1.0}\n")
     assert watch.line() is None
     edit(base, "model: {gradient_clip: 0.5}\n")
-    said = watch.line()
-    assert said == f"{base} no longer matches this study; its trials go on with {base_file(sweep)}"
+    warning = watch.line()
+    assert warning == f"{base} no longer matches this study; its trials go on with {base_file(sweep)}"
     edit(base, "model: {gradient_clip: 0.4}\n")
     assert watch.line() is None
     gone = BaseWatch(sweep, study)
     base.unlink()
-    assert gone.line() == said and gone.line() is None
+    assert gone.line() == warning and gone.line() is None
 
 
 def test_a_running_sweep_says_that_its_base_was_edited(
@@ -227,7 +227,7 @@ def test_a_running_sweep_says_that_its_base_was_edited(
     study = toy_study(sweep)
     freeze(sweep, study)
     edit(base, "model: {gradient_clip: 0.5}\n")
-    said = Console(file=io.StringIO(), width=300)
+    console = Console(file=io.StringIO(), width=300)
     command = toy_command(toy_sweep(n_trials=1), os.getpid())
-    assert Supervisor(sweep, study, command, said).run() == 0
-    assert said.file.getvalue().count("no longer matches this study") == 1  # type: ignore[attr-defined]
+    assert Supervisor(sweep, study, command, console).run() == 0
+    assert console.file.getvalue().count("no longer matches this study") == 1  # type: ignore[attr-defined]

@@ -57,22 +57,22 @@ WRITTEN: list[dict[str, Any]] = [
 ]
 
 
-def checked(given: dict[str, Any]) -> dict[str, Any]:
-    return check_space({"k": given})["k"]
+def checked(written: dict[str, Any]) -> dict[str, Any]:
+    return check_space({"k": written})["k"]
 
 
-@pytest.mark.parametrize("given", WRITTEN, ids=str)
-def test_what_is_drawn_lies_inside_as_optuna_sees_it_too(given: dict[str, Any]) -> None:
-    dimension = checked(given)
+@pytest.mark.parametrize("written", WRITTEN, ids=str)
+def test_what_is_drawn_lies_inside_as_optuna_sees_it_too(written: dict[str, Any]) -> None:
+    dimension = checked(written)
     rng, drawn_from = random.Random(1), distribution(dimension)
     for value in [*ends(dimension), *(draw(dimension, rng) for _ in range(200))]:
         assert contains(dimension, value)
         assert drawn_from._contains(drawn_from.to_internal_repr(value))
 
 
-@pytest.mark.parametrize("given", WRITTEN, ids=str)
-def test_a_checked_dimension_reads_as_itself(given: dict[str, Any]) -> None:
-    assert checked(checked(given)) == checked(given)
+@pytest.mark.parametrize("written", WRITTEN, ids=str)
+def test_a_checked_dimension_reads_as_itself(written: dict[str, Any]) -> None:
+    assert checked(checked(written)) == checked(written)
 
 
 def test_a_dimension_is_kept_as_it_is_written_with_every_default() -> None:
@@ -98,7 +98,7 @@ def test_steps_are_counted_and_endless_ranges_are_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "inside", "outside"),
+    ("written", "inside", "outside"),
     [
         ({"type": "float", "low": 0.1, "high": 0.4, "step": 0.1}, 0.1 + 0.2, [0.25, 0.5, "0.2"]),
         ({"type": "float", "low": 0, "high": 1}, 0.5, [float("nan"), True, None]),
@@ -109,9 +109,9 @@ def test_steps_are_counted_and_endless_ranges_are_not() -> None:
     ids=str,
 )
 def test_a_value_outside_or_of_another_kind_is_not_contained(
-    given: dict[str, Any], inside: Any, outside: list[Any]
+    written: dict[str, Any], inside: Any, outside: list[Any]
 ) -> None:
-    dimension = checked(given)
+    dimension = checked(written)
     assert contains(dimension, inside) and not any(contains(dimension, value) for value in outside)
 
 
@@ -163,11 +163,11 @@ INVALID: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "message"), INVALID, ids=lambda value: str(value)[:40])
-def test_a_mistake_is_one_line_that_opens_with_the_key(given: Any, message: str) -> None:
-    with pytest.raises(InputError) as refused:
-        check_space({"model.lr": given})
-    text = str(refused.value)
+@pytest.mark.parametrize(("written", "message"), INVALID, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_one_line_that_opens_with_the_key(written: Any, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_space({"model.lr": written})
+    text = str(error.value)
     assert text.startswith("space: model.lr: ") and message in text and "\n" not in text and len(text) < 300
 
 
@@ -189,20 +189,20 @@ def test_an_empty_space_is_an_error() -> None:
 
 def test_all_corners_of_a_small_space_are_there_once() -> None:
     space = check_space(STEPPED)
-    found = corners(space)
-    assert len(found) == 2 * 2 * 2
-    assert len({tuple(p.values()) for p in found}) == 8
-    assert {p["a"] for p in found} == {1, 3} and {p["c"] for p in found} == {0.0, 0.5}
+    points = corners(space)
+    assert len(points) == 2 * 2 * 2
+    assert len({tuple(p.values()) for p in points}) == 8
+    assert {p["a"] for p in points} == {1, 3} and {p["c"] for p in points} == {0.0, 0.5}
 
 
 @pytest.mark.parametrize("most", [4, 64])
 def test_of_many_corners_some_are_taken_and_every_end_of_every_key_is_met(most: int) -> None:
     space = check_space(PRODUCTION)
-    found = corners(space, most)
-    assert len(found) == min(most, math.prod(len(ends(d)) for d in space.values()))
-    assert len({tuple(p.values()) for p in found}) == len(found)
+    points = corners(space, most)
+    assert len(points) == min(most, math.prod(len(ends(d)) for d in space.values()))
+    assert len({tuple(p.values()) for p in points}) == len(points)
     for key, dimension in space.items():
-        assert {p[key] for p in found} == set(ends(dimension))
+        assert {p[key] for p in points} == set(ends(dimension))
 
 
 def test_random_points_lie_inside_repeat_with_their_seed_and_differ_without() -> None:

@@ -33,9 +33,9 @@ def sweep_file(
         sweep = make_sweep()
         study = make_study(storage=open_storage(sweep), **trials)
         for trial in study.trials:  # what each trial trained with
-            place = Path(sweep.root) / trial.user_attrs["directory"]
+            directory = Path(sweep.root) / trial.user_attrs["directory"]
             text = build("fit", trial_config(sweep, trial.params)).config_text
-            publish_text(place / "config.yaml", text)
+            publish_text(directory / "config.yaml", text)
         return write_sweep()
 
     return make
@@ -64,9 +64,9 @@ def test_the_config_is_the_trials_own_whatever_became_of_the_base_since(
     path, out = sweep_file(values=[0.01]), tmp_path / "best.yaml"
     tiny_config(tmp_path, tmp_path / "panel.parquet", model__gradient_clip=0.01)
     assert run(["--config", str(path), "--out", str(out)]) == 0
-    own = yaml.safe_load((tmp_path / "logs" / "small" / "trial_0" / "config.yaml").read_text())
-    assert own["model"]["gradient_clip"] == 1.0
-    assert yaml.safe_load(out.read_text()) == {**own, "name": "small-best"}
+    trained = yaml.safe_load((tmp_path / "logs" / "small" / "trial_0" / "config.yaml").read_text())
+    assert trained["model"]["gradient_clip"] == 1.0
+    assert yaml.safe_load(out.read_text()) == {**trained, "name": "small-best"}
 
 
 def test_the_trial_of_another_machine_is_named(sweep_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -39,12 +39,12 @@ def test_with_folds_a_step_is_a_fold(toy_sweep: Make) -> None:
 
 
 def test_each_end_has_a_line(toy_sweep: Make) -> None:
-    refused = create_trial(
+    invalid = create_trial(
         state=TrialState.FAIL, user_attrs={"failure": {"class": "config", "reason": "lr is 0"}}
     )
-    trials = study_of(create_trial(value=0.0345, **DONE), PRUNED, CRASHED, STOPPED, refused)
-    said = [ended_line(t, trials, toy_sweep()).partition(" · ")[0] for t in trials]
-    assert said == [
+    trials = study_of(create_trial(value=0.0345, **DONE), PRUNED, CRASHED, STOPPED, invalid)
+    lines = [ended_line(t, trials, toy_sweep()).partition(" · ")[0] for t in trials]
+    assert lines == [
         "trial 0 complete +0.0345",
         "trial 1 pruned, epoch 3 +0.0050",
         "trial 2 failed: crash, its process ended or stopped responding",
@@ -58,10 +58,10 @@ def test_the_closing_names_the_best_point_and_where_it_lies(toy_sweep: Make) -> 
     trials = study_of(
         create_trial(value=0.0345, params={"x": 0.25}, distributions=distributions, **DONE), PRUNED
     )
-    said = closing(trials, toy_sweep()).splitlines()
-    assert said[0] == "toy: 2 of 4 trials finished, 1 complete, 1 pruned"
-    assert said[1:3] == ["best val/rank_ic +0.0345, trial 0:", "  x  0.25"]
-    assert said[3].endswith("toy/trial_0")
+    lines = closing(trials, toy_sweep()).splitlines()
+    assert lines[0] == "toy: 2 of 4 trials finished, 1 complete, 1 pruned"
+    assert lines[1:3] == ["best val/rank_ic +0.0345, trial 0:", "  x  0.25"]
+    assert lines[3].endswith("toy/trial_0")
 
 
 def test_the_closing_says_plainly_that_nothing_is_complete(toy_sweep: Make) -> None:

@@ -1,4 +1,4 @@
-"""Where a sweep stands, told from its storage and the files of its running trials."""
+"""The state of a sweep, from its storage and the files of its running trials."""
 
 import json
 from collections.abc import Callable
@@ -19,12 +19,12 @@ def test_trials_are_counted_by_outcome(
     make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
 ) -> None:
     study = make_study(values=[0.01, 0.03, 0.02], pruned=1, running=1, failed=2, surplus=1, interrupted=1)
-    seen = overview(study, make_sweep(n_trials=9))
-    assert seen.outcomes == {
+    now = overview(study, make_sweep(n_trials=9))
+    assert now.outcomes == {
         "complete": 3, "pruned": 1, "running": 1, "failed": 2, "surplus": 1, "interrupted": 1
     }  # fmt: skip
-    assert seen.finished == 4 and seen.n_trials == 9
-    assert seen.failures == {"config": 2}
+    assert now.finished == 4 and now.n_trials == 9
+    assert now.failures == {"config": 2}
 
 
 @pytest.mark.parametrize(("metric", "best"), [("val/ic", 0.03), ("train/loss", 0.01)])
@@ -32,9 +32,9 @@ def test_the_best_is_the_best_in_the_sweeps_direction(
     make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, metric: str, best: float
 ) -> None:
     sweep = make_sweep(metric=metric)
-    seen = overview(make_study(values=[0.01, 0.03, 0.02], direction=sweep.direction), sweep)
-    assert seen.best is not None and seen.best.value == best
-    assert seen.deflated is not None and seen.deflated.best == best
+    now = overview(make_study(values=[0.01, 0.03, 0.02], direction=sweep.direction), sweep)
+    assert now.best is not None and now.best.value == best
+    assert now.deflated is not None and now.deflated.best == best
 
 
 def test_a_running_trial_tells_its_epoch_its_pace_and_its_end(
@@ -42,12 +42,12 @@ def test_a_running_trial_tells_its_epoch_its_pace_and_its_end(
 ) -> None:
     sweep = make_sweep(n_trials=4)
     study = make_study(values=[0.01], running=1)
-    said: dict[str, Any] = {
+    progress: dict[str, Any] = {
         "activity": "training", "epoch": 2.5, "epochs": 10, "metric": 0.02, "epochs_per_minute": 5.0, "time": 1000.0
     }  # fmt: skip
-    place = Path(sweep.root) / "small" / "trial_1"
-    place.mkdir(parents=True)
-    (place / "progress.json").write_text(json.dumps(said))
+    directory = Path(sweep.root) / "small" / "trial_1"
+    directory.mkdir(parents=True)
+    (directory / "progress.json").write_text(json.dumps(progress))
     (trial,) = overview(study, sweep, now=1010.0).running
     assert (trial.number, trial.activity, trial.epoch, trial.epochs, trial.metric) == (
         1,
@@ -65,18 +65,18 @@ def test_a_trial_whose_process_is_gone_is_not_alive_and_the_sweep_is_paused(
     make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
 ) -> None:
     study = make_study(values=[0.01], running=1, owner={**this_process(), "started": -1})
-    seen = overview(study, make_sweep(n_trials=4))
-    assert not seen.running[0].alive
-    assert seen.state == "paused"
+    now = overview(study, make_sweep(n_trials=4))
+    assert not now.running[0].alive
+    assert now.state == "paused"
 
 
 def test_a_half_written_progress_file_is_as_good_as_none(
     make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
 ) -> None:
     sweep = make_sweep()
-    place = Path(sweep.root) / "small" / "trial_0"
-    place.mkdir(parents=True)
-    (place / "progress.json").write_text('{"epoch": 1')
+    directory = Path(sweep.root) / "small" / "trial_0"
+    directory.mkdir(parents=True)
+    (directory / "progress.json").write_text('{"epoch": 1')
     (trial,) = overview(make_study(running=1), sweep).running
     assert trial.activity == "preparing" and trial.epochs_per_minute is None and trial.seconds_left is None
 
@@ -86,8 +86,8 @@ def test_the_budget_is_the_one_that_the_study_was_last_started_with(
 ) -> None:
     study = make_study(values=[0.1, 0.2])
     study.set_user_attr("n_trials", 2)  # by `--n-trials 2`, where the file says 24
-    seen = overview(study, make_sweep(n_trials=24))
-    assert (seen.state, seen.n_trials, seen.seconds_left) == ("done", 2, 0.0)
+    now = overview(study, make_sweep(n_trials=24))
+    assert (now.state, now.n_trials, now.seconds_left) == ("done", 2, 0.0)
 
 
 @pytest.mark.parametrize(

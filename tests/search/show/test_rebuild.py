@@ -26,7 +26,7 @@ def lost(
     tiny_config: Callable[..., Path],
     tmp_path: Path,
 ) -> Callable[..., tuple[Path, optuna.Study]]:
-    """A sweep whose trials left their files and whose database is gone: the sweep's path, the study it held."""
+    """A sweep whose trials left their files and whose database is gone: the sweep's path, its former study."""
 
     def lose(**trials: Any) -> tuple[Path, optuna.Study]:
         tiny_config(tmp_path, make_panel())
@@ -36,16 +36,18 @@ def lost(
         labels = {**study_labels(study), "config_digest": identify(sweep).config_digest}
         labels["data_digest"] = identify(sweep).data_digest
         for trial in study.trials:
-            place = sweep.directory / f"trial_{trial.number}"
-            place.mkdir(parents=True)
+            directory = sweep.directory / f"trial_{trial.number}"
+            directory.mkdir(parents=True)
             outcome = outcome_of(trial)
-            publish_trial(place, labels, trial, outcome, trial.value if outcome == Outcome.COMPLETE else None)
+            publish_trial(
+                directory, labels, trial, outcome, trial.value if outcome == Outcome.COMPLETE else None
+            )
         return path, study
 
     return lose
 
 
-def test_the_rebuilt_study_says_of_its_finished_trials_what_it_said(
+def test_the_rebuilt_study_has_its_finished_trials_as_they_were(
     lost: Callable[..., tuple[Path, optuna.Study]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, before = lost(values=[0.01, 0.03], pruned=1, failed=1, running=1)
@@ -93,10 +95,10 @@ def test_trials_of_another_question_or_of_two_studies_are_errors(
     lost(values=[0.01])
     with pytest.raises(InputError, match="trained with another configuration"):
         run(["--config", str(write_sweep(metric="val/ic"))])
-    place = make_sweep().directory / "trial_7"
-    place.mkdir()
+    directory = make_sweep().directory / "trial_7"
+    directory.mkdir()
     other = make_study(values=[0.1])
-    publish_trial(place, {**study_labels(other), "study_id": "f" * 16}, other.trials[0])
+    publish_trial(directory, {**study_labels(other), "study_id": "f" * 16}, other.trials[0])
     with pytest.raises(InputError, match="has trials of several studies"):
         run(["--config", str(write_sweep())])
 

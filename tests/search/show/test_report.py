@@ -53,14 +53,14 @@ def test_the_page_says_everything_and_loads_and_runs_nothing(
     sweep = make_sweep(n_trials=9)
     study = make_study(values=[0.01, 0.03, 0.02, 0.015, 0.028], pruned=2, failed=1, surplus=1)
     words = read(page(study, sweep, overview(study, sweep)))
-    said = "\n".join(words.text)
+    text = "\n".join(words.text)
     for title in (
         "Optimisation history", "Parameter importance", "Slices", "Parallel coordinates",
         "Contour of the two most important", "Learning curves and pruning", "Timeline", "Trials",
     ):  # fmt: skip
-        assert title in said, title
-    assert "highest val/rank_ic: +0.0300, trial 1" in said
-    assert "expected of it after selection" in said
+        assert title in text, title
+    assert "highest val/rank_ic: +0.0300, trial 1" in text
+    assert "expected of it after selection" in text
     assert len(words.pictures) == 7
     assert all(source.startswith("data:image/svg+xml;base64,") for source in words.loads)
     assert words.pictures[0].startswith("Optimisation history. Each dot a completed trial")
