@@ -31,6 +31,13 @@ def test_every_command_that_is_named_exists() -> None:
     assert all(find_spec(module) for module, _ in COMMANDS.values())
 
 
+def test_no_command_imports_torch_in_the_process_that_lasts() -> None:
+    modules = [module for module, _ in COMMANDS.values()]
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "lightning"} & set(imported.split())
+
+
 def test_what_is_mistyped_is_answered_with_what_was_meant() -> None:
     assert error_of("stats") == "no command 'stats'; did you mean 'status'?"
     assert error_of("--confg", "x.yaml") == "unknown option '--confg'; did you mean '--config'?"

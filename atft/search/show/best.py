@@ -15,7 +15,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview
 from atft.search.study.study import open_study
-from atft.search.trial.record import CONFIG
+from atft.search.trial.files import CONFIG
 
 
 def run(arguments: list[str]) -> int:

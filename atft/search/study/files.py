@@ -4,33 +4,32 @@ The backup is a whole copy of an sqlite database, taken by sqlite itself while o
 study's id and the digests of its configuration and its data: a name can be used twice, an id cannot.
 """
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
 
 from atft.callbacks.record.receipt import publish_json
 from atft.publish import published
+from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, best_trial, outcome_of
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
-
-    from atft.search.question.options import SweepOptions
 
 ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
 
 
-def study_labels(study: "optuna.Study") -> dict[str, str]:
+def study_labels(study: optuna.Study) -> dict[str, str]:
     """Labels of every file of a study: ``study``, ``study_id``, ``config_digest``, ``data_digest``."""
     keys = ("study_id", "config_digest", "data_digest")
     return {"study": study.study_name, **{key: str(study.user_attrs.get(key, "")) for key in keys}}
 
 
-def publish_study_files(study: "optuna.Study", sweep: "SweepOptions") -> None:
+def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:
     """Rewrite the study's files.
 
     Raises:
@@ -44,7 +43,7 @@ def publish_study_files(study: "optuna.Study", sweep: "SweepOptions") -> None:
     back_up(study, folder / BACKUP)
 
 
-def best_params(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[str, Any]:
+def best_params(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> dict[str, Any]:
     """The best trial's number, value, point and directory; nulls and the reason where none is complete."""
     best, counts = best_trial(trials, sweep.direction), _counts(trials)
     if best is None:
@@ -62,7 +61,7 @@ def best_params(trials: "Sequence[FrozenTrial]", sweep: "SweepOptions") -> dict[
     }
 
 
-def plain_trial(trial: "FrozenTrial") -> dict[str, Any]:
+def plain_trial(trial: FrozenTrial) -> dict[str, Any]:
     """The fields that ``all_trials.json`` and ``trial.json`` have in common."""
     return {
         "number": trial.number,
@@ -75,11 +74,11 @@ def plain_trial(trial: "FrozenTrial") -> dict[str, Any]:
     }
 
 
-def _row(trial: "FrozenTrial") -> dict[str, Any]:
+def _row(trial: FrozenTrial) -> dict[str, Any]:
     return {**plain_trial(trial), "seconds": trial.duration.total_seconds() if trial.duration else None}
 
 
-def _counts(trials: "Sequence[FrozenTrial]") -> dict[str, int]:
+def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     return dict(sorted(Counter(map(outcome_of, trials)).items()))
 
 
@@ -88,10 +87,8 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def back_up(study: "optuna.Study", path: Path) -> None:
+def back_up(study: optuna.Study, path: Path) -> None:
     """Copy an sqlite database to ``path``, whole whatever others write meanwhile; other storages have no copy."""
-    import sqlite3
-
     source = sqlite_file(study)
     if source is None:
         return
@@ -101,7 +98,7 @@ def back_up(study: "optuna.Study", path: Path) -> None:
             database.backup(copy)
 
 
-def sqlite_file(study: "optuna.Study") -> Path | None:
+def sqlite_file(study: optuna.Study) -> Path | None:
     """The file of a study's sqlite database; None for a server, a proxy, or a study in memory."""
     storage = getattr(study._storage, "_backend", study._storage)
     engine = getattr(storage, "engine", None)

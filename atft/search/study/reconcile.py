@@ -42,15 +42,8 @@ def reconcile(
 ) -> tuple[list[int], list[int]]:
     """Fail the trials that no process runs any more, and enqueue every retry that is due and has a slot.
 
-    Args:
-        study: the study.
-        n_trials: the budget; no retry is enqueued beyond it.
-        max_retry: counted retries of one point.
-        patience: see `unowned_seconds`.
-        gone: whether an owner has surely ended.
-
-    Returns:
-        Numbers of the trials that were failed, and of those whose retry was enqueued.
+    Returns the numbers of the failed and of the retried trials. ``patience`` is an age in seconds, see
+    `unowned_seconds`; ``gone`` tells whether an owner has surely ended.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -76,10 +76,6 @@ class Grid(optuna.samplers.BaseSampler):
 
     A point that is running, waiting, completed or pruned is taken; one that failed is free again. Once all are
     taken (two workers asking at once) a point is drawn a second time: that trial is surplus.
-
-    Args:
-        space: every dimension has steps or choices.
-        seed: of the order.
     """
 
     def __init__(self, space: Space, seed: int | None) -> None:

@@ -11,14 +11,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
 
 from atft.errors import InputError, RunFailed
 from atft.search.question.credentials import hide
 from atft.search.question.options import SweepOptions
-
-if TYPE_CHECKING:
-    from optuna.storages import BaseStorage, RDBStorage
 
 LOCK_SECONDS = 60
 """Longest wait for a locked sqlite file."""
@@ -34,15 +36,12 @@ def storage_url(sweep: SweepOptions) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", sweep.storage)
 
 
-def open_storage(sweep: SweepOptions, create: bool = True) -> "BaseStorage":
+def open_storage(sweep: SweepOptions, create: bool = True) -> BaseStorage:
     """Connect to the storage; ``create`` makes the file of an sqlite database that is not there.
 
     Raises:
         InputError: nothing answers there, or a driver is not installed.
     """
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
     # The sweep prints its own lines about trials.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = storage_url(sweep)
@@ -58,7 +57,7 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "BaseStorage":
             with warnings.catch_warnings():
                 # Optuna marks its heartbeat as experimental; it distinguishes a dead worker from a slow one.
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                storage = optuna.storages.RDBStorage(
+                storage = RDBStorage(
                     url=url,
                     engine_kwargs=options,
                     heartbeat_interval=HEARTBEAT_SECONDS,
@@ -80,7 +79,7 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> "BaseStorage":
     return storage
 
 
-def lock_before_reading(storage: "RDBStorage") -> None:
+def lock_before_reading(storage: RDBStorage) -> None:
     """Start each transaction of an sqlite storage with ``BEGIN IMMEDIATE``, as ``SELECT ... FOR UPDATE`` elsewhere.
 
     Optuna changes a trial's state in two steps: read it under a row lock, then write. sqlite has no row lock, so
@@ -88,8 +87,6 @@ def lock_before_reading(storage: "RDBStorage") -> None:
     trial could be failed and completed at once. So a transaction takes sqlite's one write lock before it reads. It
     lasts milliseconds, and others wait for it.
     """
-    from sqlalchemy import event
-
     if storage.engine.dialect.name != "sqlite":
         return
 
@@ -111,9 +108,6 @@ def while_storage_answers(sweep: SweepOptions) -> Iterator[None]:
     Raises:
         RunFailed: the storage failed or did not answer.
     """
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
     lost: tuple[type[Exception], ...] = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
     if "grpc" in sys.modules:
         lost = (*lost, sys.modules["grpc"].RpcError)
@@ -135,9 +129,7 @@ def _find_sqlite_file(url: str, create: bool) -> None:
         raise InputError(f"no study at {path}; start it first, or make it again with rebuild if it was lost")
 
 
-def _grpc(url: str) -> "BaseStorage":
-    import optuna
-
+def _grpc(url: str) -> BaseStorage:
     address = re.fullmatch(r"grpc://([^/:]+|\[[^\]]+\]):(\d+)/?", url)
     if not address:
         raise InputError(f"storage: a gRPC proxy is grpc://HOST:PORT, got {hide(url, url)!r}")

@@ -3,22 +3,20 @@
 import sys
 import uuid
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+
+import optuna
 
 from atft.errors import InputError
 from atft.search.question.credentials import hide
+from atft.search.question.frozen import Identity, check_same, identify
 from atft.search.question.options import SweepOptions
+from atft.search.study.sampling import make_pruner, make_sampler
 from atft.search.study.storage import open_storage, storage_url
-
-if TYPE_CHECKING:
-    import optuna
-
-    from atft.search.question.frozen import Identity
 
 
 def open_study(
-    sweep: SweepOptions, create: bool = True, identity: "Identity | None" = None, worker: int = 0
-) -> "optuna.Study":
+    sweep: SweepOptions, create: bool = True, identity: Identity | None = None, worker: int = 0
+) -> optuna.Study:
     """Open the sweep's study, made first where it is missing.
 
     Args:
@@ -31,13 +29,7 @@ def open_study(
     Raises:
         InputError: there is no such study, or it asks another question; the difference is printed first.
     """
-    import optuna
-
-    from atft.search.study.sampling import make_pruner, make_sampler
-
     if create and identity is None:
-        from atft.search.question.frozen import identify
-
         identity = identify(sweep)
     storage, pruner = open_storage(sweep, create), make_pruner(sweep)
     if identity is None:
@@ -65,9 +57,7 @@ def open_study(
     return study
 
 
-def _check_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -> None:
-    from atft.search.question.frozen import Identity, check_same
-
+def _check_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:
     if "study_id" in study.user_attrs:
         try:
             check_same(sweep.study, Identity(**study.user_attrs["identity"]), identity)
@@ -80,7 +70,7 @@ def _check_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Ident
         )
 
 
-def set_identity(study: "optuna.Study", sweep: SweepOptions, identity: "Identity") -> None:
+def set_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:
     """Write into a study's attributes what its values depend on, and the budget that was asked for last.
 
     The budget, ``n_trials``, is what status and report count against: the command line may have changed it.

@@ -29,7 +29,7 @@ CONFIG_MODULES = tuple(
 )
 """Modules in those packages whose `InputError` is about the configuration, as that of all other modules is."""
 
-OUT_OF_MEMORY = ("OutOfMemoryError", "OutOfMemory", "MemoryError")
+MEMORY_ERRORS = {"OutOfMemoryError", "OutOfMemory", "MemoryError"}
 """Names of torch's, our own and Python's exceptions; by name, since nothing that reads a study imports torch."""
 
 MAX_REASON_CHARACTERS = 400
@@ -52,7 +52,9 @@ def classify(error: BaseException) -> FailureClass:
     """The class of an exception that ended a trial."""
     if isinstance(error, TrialFailed):
         return error.kind
-    if _is_memory(error):
+    # torch's CPU allocator raises a plain RuntimeError.
+    cpu_full = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    if cpu_full or MEMORY_ERRORS & {kind.__name__ for kind in type(error).__mro__}:
         return "memory"
     if isinstance(error, InputError):
         module = _raised_in(error)
@@ -70,13 +72,6 @@ def describe_error(error: BaseException) -> str:
     if not text or not isinstance(error, InputError | RunFailed):
         text = f"{type(error).__name__}: {text}".strip(": ")
     return text if len(text) <= MAX_REASON_CHARACTERS else text[: MAX_REASON_CHARACTERS - 1] + "…"
-
-
-def _is_memory(error: BaseException) -> bool:
-    if any(kind.__name__ in OUT_OF_MEMORY for kind in type(error).__mro__):
-        return True
-    # torch's CPU allocator raises a plain RuntimeError.
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _raised_in(error: BaseException | None) -> str:

@@ -22,7 +22,8 @@ from atft.search.question.frozen import data_digest
 from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import PROGRESS, EpochEnd, TrialPruning
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.record import TRIAL, TrialRecord, receipt_digests
+from atft.search.trial.files import TRIAL, receipt_digests
+from atft.search.trial.record import TrialRecord
 from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_again
 
 if TYPE_CHECKING:

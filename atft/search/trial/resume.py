@@ -8,16 +8,15 @@ the reason.
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.trial import FrozenTrial
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
 from atft.search.study.outcome import Outcome
-from atft.search.trial.record import read_json
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
+from atft.search.trial.files import read_json
 
 LAST = "last.ckpt"
 
@@ -32,7 +31,7 @@ class PreviousRun(NamedTuple):
     """It had ended by itself; only its value did not reach the study."""
 
 
-def retried_from(trials: "Sequence[FrozenTrial]", number: int, root: Path) -> Path | None:
+def retried_from(trials: Sequence[FrozenTrial], number: int, root: Path) -> Path | None:
     """The directory of the nearest ancestor of trial ``number`` that left a ``last.ckpt`` in ``root``.
 
     None for no retry, for one whose ancestors left none here (they ran on another machine, or not for an epoch),
@@ -53,12 +52,9 @@ def retried_from(trials: "Sequence[FrozenTrial]", number: int, root: Path) -> Pa
 
 
 def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRun | None:
-    """Read what a failed run left; None where there is nothing to go on from.
+    """Read what a failed run of so many ``epochs`` left; None where there is nothing to go on from.
 
-    Args:
-        directory: the failed run's.
-        alarms: gets a line where files are there that cannot be used.
-        epochs: of a whole run.
+    ``alarms`` gets a line where files are there that cannot be used.
     """
     path = directory / LAST
     if not path.exists():
@@ -88,7 +84,7 @@ def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRu
     return PreviousRun(directory, history, ended or done >= epochs)
 
 
-def report_again(trial: "optuna.Trial", history: list[dict[str, Any]], metric: str) -> None:
+def report_again(trial: optuna.Trial, history: list[dict[str, Any]], metric: str) -> None:
     """Report to the study the values of the epochs that a failed trial had finished."""
     for epoch in history:
         if metric in epoch:

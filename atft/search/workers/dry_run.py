@@ -12,14 +12,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+
+from optuna.trial import FrozenTrial
 
 from atft.errors import RunFailed
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 EPOCHS = 2
 
@@ -66,7 +64,7 @@ def _small_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _train_one(sweep: SweepOptions) -> "FrozenTrial":
+def _train_one(sweep: SweepOptions) -> FrozenTrial:
     from atft.commands.train import build
     from atft.search.question.config import trial_config
     from atft.search.study.study import open_study
@@ -78,7 +76,7 @@ def _train_one(sweep: SweepOptions) -> "FrozenTrial":
     return study.trials[0]
 
 
-def _check(trial: "FrozenTrial", directory: Path, metric: str) -> None:
+def _check(trial: FrozenTrial, directory: Path, metric: str) -> None:
     from atft.callbacks.record.atomic_checkpoint import read_checkpoint
     from atft.search.show.lines import reason_of
 
@@ -92,7 +90,7 @@ def _check(trial: "FrozenTrial", directory: Path, metric: str) -> None:
         read_checkpoint(directory / name)
 
 
-def estimate(sweep: SweepOptions, trial: "FrozenTrial", trial_bytes: int, free_bytes: int) -> str:
+def estimate(sweep: SweepOptions, trial: FrozenTrial, trial_bytes: int, free_bytes: int) -> str:
     """How long the sweep takes at most, and the space it needs, from a finished trial of ``EPOCHS`` epochs.
 
     Raises:

@@ -50,13 +50,7 @@ def run_child(
 
 
 class WorkerProcess:
-    """A worker of this machine, started again after each crash.
-
-    Args:
-        index: its number among the workers of this machine.
-        command: the worker's command line, without its index.
-        log: file that its output is appended to.
-    """
+    """A worker of this machine, started again after each crash; its output is appended to the log."""
 
     def __init__(self, index: int, command: list[str], log: Path) -> None:
         self.index, self.log = index, log

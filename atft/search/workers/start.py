@@ -14,9 +14,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import optuna
+from rich.console import Console
+
 from atft.errors import InputError, nearest
+from atft.search.question.frozen import freeze, frozen
 from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.storage import while_storage_answers
+from atft.search.study.study import open_study
 from atft.search.workers.process import child_command, run_child
+from atft.search.workers.supervisor import Supervisor
 from atft.threads import cap_threads, core_count
 
 
@@ -35,13 +42,6 @@ def run(arguments: Sequence[str]) -> int:
         from atft.search.workers.dry_run import dry_run
 
         return dry_run(sweep)
-
-    from rich.console import Console
-
-    from atft.search.question.frozen import frozen
-    from atft.search.study.storage import while_storage_answers
-    from atft.search.study.study import open_study
-    from atft.search.workers.supervisor import Supervisor
 
     failed = subprocess.run(child_command("start", sweep), check=False).returncode
     if failed:
@@ -87,13 +87,9 @@ def prepare(sweep: SweepOptions) -> None:
     Raises:
         InputError: a point of the space cannot be built, or the study was made of something else.
     """
-    import optuna
-
     from atft.commands.train import build
     from atft.search.question.config import trial_config
-    from atft.search.question.frozen import freeze
     from atft.search.question.preflight import preflight
-    from atft.search.study.study import open_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
     try:

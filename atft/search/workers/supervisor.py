@@ -11,7 +11,12 @@ import socket
 import time
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from atft.errors import InputError, RunFailed
 from atft.publish import remove_abandoned
@@ -24,11 +29,6 @@ from atft.search.study.owner import is_gone, is_here, is_orphaned
 from atft.search.study.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
 from atft.search.workers.abort_rule import reason_to_abort
 from atft.search.workers.process import WorkerProcess
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
-    from rich.console import Console
 
 TICK_SECONDS = 0.5
 HANG_MINUTES = 30.0
@@ -54,7 +54,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, sweep: SweepOptions, study: "optuna.Study", command: list[str], console: "Console"
+        self, sweep: SweepOptions, study: optuna.Study, command: list[str], console: Console
     ) -> None:
         self.sweep, self.study, self.console = sweep, study, console
         # On a disk that several machines share, each start keeps logs of its own.
@@ -76,9 +76,6 @@ class Supervisor:
             SweepFailed: the sweep was aborted, or none of its trials is complete.
             InputError: a worker cannot use the sweep.
         """
-        from rich.live import Live
-        from rich.text import Text
-
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             remove_abandoned(self.sweep.directory)  # of workers that were killed while they wrote
@@ -119,7 +116,7 @@ class Supervisor:
             self._start_workers(trials)
         return True
 
-    def _trials(self) -> "list[FrozenTrial]":
+    def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
     def _reconcile(self) -> None:
@@ -128,7 +125,7 @@ class Supervisor:
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def _start_workers(self, trials: "list[FrozenTrial]") -> None:
+    def _start_workers(self, trials: list[FrozenTrial]) -> None:
         """Start workers, but leave room for those of a former supervisor that are still at their last epoch."""
         owners = [t.user_attrs["owner"] for t in _living(trials)]
         others = {o["pid"] for o in owners if is_orphaned(o)} - {w.pid for w in self.workers}
@@ -142,7 +139,7 @@ class Supervisor:
                 worker.start()
                 free -= 1
 
-    def _look_after_ended_workers(self, trials: "list[FrozenTrial]") -> None:
+    def _look_after_ended_workers(self, trials: list[FrozenTrial]) -> None:
         """Fail the trial of each worker that has crashed, and count its crash."""
         for worker in self.workers:
             pid, code = worker.pid, worker.exit_status()
@@ -153,7 +150,8 @@ class Supervisor:
             self._reconcile()
             if self.interrupts or self.failure:
                 continue
-            worker.crashed(any(self._last_progress(t) > worker.started for t in self._of(trials, pid)))
+            mine = [t for t in _owned_here(trials) if t.user_attrs["owner"]["pid"] == pid]
+            worker.crashed(any(self._last_progress(t) > worker.started for t in mine))
             how = f"signal {-code}" if code < 0 else f"exit status {code}"
             self._print(f"worker {worker.index} ended ({how}) and is replaced")
             if worker.crashes >= MAX_WORKER_CRASHES:
@@ -162,18 +160,13 @@ class Supervisor:
                     f"({how}); its last words: {worker.last_line()}; all of them: {worker.log}"
                 )
 
-    def _of(self, trials: "list[FrozenTrial]", pid: int | None) -> "list[FrozenTrial]":
-        """Trials that a process of this machine has or had."""
-        owned = [t for t in trials if "owner" in t.user_attrs and not is_surplus(t)]
-        return [t for t in owned if t.user_attrs["owner"]["pid"] == pid and is_here(t.user_attrs["owner"])]
-
-    def _last_progress(self, trial: "FrozenTrial") -> float:
+    def _last_progress(self, trial: FrozenTrial) -> float:
         """When a trial last made progress: its newest batch, or its end; 0 if never."""
         file = self.sweep.directory / f"trial_{trial.number}" / "progress.json"
         touched = file.stat().st_mtime if file.is_file() else 0.0
         return max(touched, trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0)
 
-    def _kill_hung(self, trials: "list[FrozenTrial]") -> None:
+    def _kill_hung(self, trials: list[FrozenTrial]) -> None:
         """Fail each trial of this machine that has made no progress for too long, and kill its process."""
         for trial in _living(trials):
             begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
@@ -197,15 +190,15 @@ class Supervisor:
         """Kill the workers; their trials are interrupted, not failed, so that they go on without counting."""
         for worker in self.workers:
             worker.kill()
-        for worker in self.workers:
-            for trial in self._of(self._trials(), worker.pid):
-                if trial.state.name == "RUNNING":
-                    fail(self.study, trial, outcome=Outcome.INTERRUPTED)
+        killed = {w.pid for w in self.workers}
+        for trial in _owned_here(self._trials()):
+            if trial.state == TrialState.RUNNING and trial.user_attrs["owner"]["pid"] in killed:
+                fail(self.study, trial, outcome=Outcome.INTERRUPTED)
 
     def _on_signal(self, *_: object) -> None:
         self.interrupts += 1  # nothing else: what was interrupted may be half done, printing above all
 
-    def _report_ended(self, trials: "list[FrozenTrial]") -> None:
+    def _report_ended(self, trials: list[FrozenTrial]) -> None:
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._reported:
                 self._reported.add(trial.number)
@@ -229,7 +222,14 @@ class Supervisor:
         return 0
 
 
-def _living(trials: "list[FrozenTrial]") -> "list[FrozenTrial]":
-    """Running trials whose process lives on this machine, whoever started it."""
-    owned = [t for t in trials if t.state.name == "RUNNING" and "owner" in t.user_attrs]
-    return [t for t in owned if is_here(t.user_attrs["owner"]) and not is_gone(t.user_attrs["owner"])]
+def _owned_here(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that a process of this machine runs or ran, whoever started it."""
+    return [
+        t for t in trials if "owner" in t.user_attrs and is_here(t.user_attrs["owner"]) and not is_surplus(t)
+    ]
+
+
+def _living(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Those whose process lives and that run."""
+    running = [t for t in _owned_here(trials) if t.state == TrialState.RUNNING]
+    return [t for t in running if not is_gone(t.user_attrs["owner"])]

@@ -15,7 +15,7 @@ from atft.search.show.rebuild import read_trials, restore, run
 from atft.search.study.files import study_labels
 from atft.search.study.outcome import Outcome, outcome_of
 from atft.search.study.study import open_study
-from atft.search.trial.record import publish_trial
+from atft.search.trial.files import publish_trial
 
 
 @pytest.fixture
