@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.console import Console
 
 from atft.errors import InputError
-from atft.search.question.frozen import Identity, identify
+from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.files import publish_study_files
 from atft.search.study.outcome import Outcome
@@ -32,12 +32,19 @@ def run(arguments: list[str]) -> int:
     """Make the database again.
 
     Raises:
-        InputError: the database is there, no trial directory is, or directories of several studies are.
+        InputError: the database is there, no trial directory is, or directories of several studies or of another
+            question are.
     """
     _, sweep = sweep_arguments("rebuild", __doc__.partition("\n")[0], arguments, {})
     records = read_trials(sweep.directory)
     identity = identify(sweep)
-    check_same_question(records[0], identity, sweep.study)
+    now = {"config_digest": identity.config_digest, "data_digest": identity.data_digest}
+    for key, digest in now.items():
+        if records[0].get(key) != digest:
+            raise InputError(
+                f"rebuild: the {key} of the trials of study {sweep.study} is {records[0].get(key)}, now it is "
+                f"{digest}; restore the sweep's file and the panel as they were then"
+            )
     study = restore(open_storage(sweep), sweep.study, sweep.direction, records)
     set_identity(study, sweep, identity)
     study.set_user_attr("study_id", str(records[0]["study_id"]))
@@ -68,28 +75,6 @@ def read_trials(directory: Path) -> list[dict[str, Any]]:
         named = ", ".join(f"{study} (trial {number})" for study, number in sorted(studies.items()))
         raise InputError(f"rebuild: {directory} has trials of several studies: {named}; move the others away")
     return sorted(records, key=lambda record: int(record["number"]))
-
-
-def check_same_question(record: Mapping[str, Any], identity: Identity, study: str) -> None:
-    """Check that a trial answered the question that the sweep asks now.
-
-    Args:
-        record: its ``trial.json``.
-        identity: what the sweep's values depend on now.
-        study: its name.
-
-    Raises:
-        InputError: configuration or data have changed since.
-    """
-    for what, was, now in (
-        ("configuration", record.get("config_digest"), identity.config_digest),
-        ("data", record.get("data_digest"), identity.data_digest),
-    ):
-        if was != now:
-            raise InputError(
-                f"rebuild: the trials of study {study} were trained with another {what} (digest {was}, now "
-                f"{now}); restore the sweep's file as it was then"
-            )
 
 
 def restore(

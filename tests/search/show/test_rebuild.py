@@ -93,7 +93,10 @@ def test_trials_of_another_question_or_of_two_studies_are_errors(
     make_study: Callable[..., optuna.Study],
 ) -> None:
     lost(values=[0.01])
-    with pytest.raises(InputError, match="trained with another configuration"):
+    with pytest.raises(
+        InputError,
+        match=r"the config_digest of the trials of study small is \w{16}, now it is \w{16}; restore",
+    ):
         run(["--config", str(write_sweep(metric="val/ic"))])
     directory = make_sweep().directory / "trial_7"
     directory.mkdir()
