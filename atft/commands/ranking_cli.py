@@ -152,9 +152,8 @@ class RankingCLI(LightningCLI):
         former, self.directory = self.directory, make_version(self.directory)
         if self.directory == former:
             return
+        self.record.directory = self.directory
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if getattr(callback, "directory", None) == former:
-                callback.directory = self.directory
             folder = getattr(callback, "dirpath", None)
             if folder is not None and Path(folder).is_relative_to(former):
                 callback.dirpath = str(self.directory / Path(folder).relative_to(former))
@@ -191,7 +190,7 @@ class RankingCLI(LightningCLI):
         plan = resolve(self.phases, self.model.network.options, self.model.objective.options)
         check_plan(plan, trainer, metrics)
         check_training_inputs(self.model, self.datamodule, self.phases)
-        schedule = [PhaseSchedule(plan, self.quiet)] if plan else []
+        schedule = [PhaseSchedule(plan, self.record, self.quiet)] if plan else []
         # A phase is set, and its criterion checked, before the record of an epoch is published.
         callbacks[:0] = [*schedule, *plain_callbacks(self.record, self.quiet)]
         for callback in callbacks:

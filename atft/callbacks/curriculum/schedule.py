@@ -21,7 +21,7 @@ from atft.callbacks.curriculum.plan import first_epochs, freezes_by_phase, phase
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.messages import log, warn
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.callbacks.record.run_record import find_record
+from atft.callbacks.record.run_record import RunRecord
 from atft.errors import CriterionFailed, InputError
 from atft.optim.phase_rates import set_factors
 
@@ -47,11 +47,12 @@ class PhaseSchedule(pl.Callback):
 
     Args:
         plan: resolved and checked phases, in the order in which they run; at least one.
+        record: of the run, whose receipt gets the phases as they ran.
         quiet: write to ``run.log`` only, where many runs share a terminal.
     """
 
-    def __init__(self, plan: Sequence[Phase], quiet: bool = False) -> None:
-        self.plan, self.quiet = list(plan), quiet
+    def __init__(self, plan: Sequence[Phase], record: RunRecord | None = None, quiet: bool = False) -> None:
+        self.plan, self.record, self.quiet = list(plan), record, quiet
         self.runs: list[dict[str, Any]] = []
         """The phases as they ran, those before an interruption included; epochs are counted from 1."""
         self._failed: str | None = None
@@ -85,9 +86,8 @@ class PhaseSchedule(pl.Callback):
         if never:
             text = f"trainer.max_epochs {trainer.max_epochs} ends the curriculum early"
             warn(trainer, f"{text}; never run: {', '.join(never)}")
-        record = find_record(trainer)
-        if record is not None:
-            record.receipt.phases = self.runs
+        if self.record is not None:
+            self.record.receipt.phases = self.runs
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -183,9 +183,8 @@ class PhaseSchedule(pl.Callback):
         if phase.otherwise == "fail":
             self._failed = text
             return  # a run that fails is not concluded
-        record = find_record(trainer)
-        if record is not None:
-            record.stopped = text
+        if self.record is not None:
+            self.record.stopped = text
 
     def _warn_pending(self, trainer: pl.Trainer) -> None:
         # An epoch's bar stands on the terminal until the epoch is over.
