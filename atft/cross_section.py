@@ -74,14 +74,6 @@ def average_ranks(x: PerStock, valid: StockMask) -> PerStock:
     return torch.where(valid, torch.where(x.detach().isnan(), math.nan, ranks), 0)
 
 
-def unit_ranks(x: PerStock, valid: StockMask) -> PerStock:
-    r"""Average ranks on a scale of mean 0 and (without ties, many stocks) standard deviation 1.
-
-    :math:`\sqrt{12}\,((rank - 1/2) / n - 1/2)`: uniform on about [-1.73, 1.73]. 0 where invalid.
-    """
-    return torch.where(valid, math.sqrt(12) * (_rank_share(x, valid) - 0.5), 0)
-
-
 def rank_normal(x: PerStock, valid: StockMask) -> PerStock:
     r"""Replace each value by the normal quantile of its average rank, :math:`\Phi^{-1}((rank - 1/2) / n)`.
 

@@ -88,7 +88,7 @@ def test_invalid_places_may_hold_anything() -> None:
     wild = torch.where(valid, target, torch.tensor(1e30, dtype=torch.float64))
     for statistic in (cs.pearson, cs.spearman, cs.decile_spread, cs.hit_rate, cs.scale):
         assert torch.equal(statistic(score, target, valid), statistic(other, wild, valid))
-    for vector in (cs.center, cs.zscore, cs.average_ranks, cs.unit_ranks, cs.rank_normal, cs.winsorise):
+    for vector in (cs.center, cs.zscore, cs.average_ranks, cs.rank_normal, cs.winsorise):
         assert torch.equal(vector(score, valid), vector(other, valid))
         assert vector(score, valid)[~valid].eq(0).all()
 
@@ -106,12 +106,11 @@ def test_per_day_transforms_equal_scipy() -> None:
         assert cs.median(score, valid)[i].item() == pytest.approx(np.median(s), rel=1e-12)
 
 
-def test_rank_transforms_have_mean_zero_and_unit_deviation_nearly() -> None:
+def test_normal_ranks_have_mean_zero_and_unit_deviation_nearly() -> None:
     score, _, valid = day(stocks=2000)
-    for transform in (cs.rank_normal, cs.unit_ranks):
-        x = transform(score, valid)
-        torch.testing.assert_close(x.sum(-1), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
-        assert (cs.deviation(x, valid) - 1).abs().max() < 0.01
+    x = cs.rank_normal(score, valid)
+    torch.testing.assert_close(x.sum(-1), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
+    assert (cs.deviation(x, valid) - 1).abs().max() < 0.01
 
 
 def test_the_spread_is_the_top_decile_minus_the_bottom_decile() -> None:
@@ -172,7 +171,7 @@ def test_a_day_of_fewer_than_two_stocks_cannot_be_ranked(count: int) -> None:
     for statistic in (cs.pearson, cs.spearman, cs.decile_spread, cs.hit_rate, cs.scale):
         assert statistic(score, target, valid).isnan().all()
     assert cs.deviation(score, valid).isnan().all()
-    for vector in (cs.center, cs.zscore, cs.rank_normal, cs.unit_ranks):
+    for vector in (cs.center, cs.zscore, cs.rank_normal):
         assert vector(score, valid).eq(0).all()
 
 

@@ -52,6 +52,7 @@ def comparison_table(
     )
     for heading in ("scorer", "horizon"):
         table.add_column(heading, no_wrap=True)
+    # The lagged RankIC stands beside the RankIC, which is the table's first metric.
     shown = [(metric.heading, name, 0) for name, metric in RANKING_METRICS.items() if metric.heading]
     shown.insert(1, ("RankIC lag 1", "rank_ic", 1))
     for heading in ("days", *(heading for heading, _, _ in shown)):

@@ -152,6 +152,7 @@ def read_horizon(
         raise InputError(f"{path}: no rows of horizon {horizon}{within}; it has {prediction_horizons(path)}")
     dates, day = np.unique(table["date"].to_numpy(), return_inverse=True)
     codes, stock = sorted_texts(table["code"])
+    # Rows are placed by their number in the flattened [days, stocks]: one scatter a column, whatever their order.
     shape = (len(dates), len(codes))
     cell = day * len(codes) + stock
     rows = np.bincount(cell, minlength=len(dates) * len(codes)).reshape(shape)

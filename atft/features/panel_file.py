@@ -52,6 +52,7 @@ def panel_columns(
         for horizon in prices.options.horizons:
             label = forward_returns(prices, horizon, lag, first, last)
             columns[f"target_{horizon}d{suffix}"] = rows(label)
+    # A row without a history has log(NaN) and the like: it stays NaN, as a feature that is not known.
     with np.errstate(all="ignore"):
         columns["exposure_size"] = rows(np.log(prices.mean_value[span]))
         columns["exposure_beta"] = columns["x_beta_250d"]
