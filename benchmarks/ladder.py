@@ -156,7 +156,7 @@ def test_days(cli: "RankingCLI") -> UnseenDays:
 
 
 def network_scores(cli: "RankingCLI", days: UnseenDays) -> "np.ndarray[Any, Any]":
-    """Score the test days, [days, stocks, horizons] over all slots."""
+    """Score the test days, [days, stocks, horizons] over all stocks."""
     import numpy as np
     import torch
 
@@ -180,8 +180,8 @@ def ridge_scores(cli: "RankingCLI", days: UnseenDays) -> "np.ndarray[Any, Any]":
     median, iqr = (statistic.numpy() for statistic in data.robust_statistics())
 
     def features(day: int) -> "np.ndarray[Any, Any]":
-        everything = np.arange(cache.slots)
-        rows = np.empty((cache.slots, len(median)), np.float32)
+        everything = np.arange(cache.stocks)
+        rows = np.empty((cache.stocks, len(median)), np.float32)
         cache.read_features(day, everything, rows)
         return rows
 

@@ -41,27 +41,27 @@ def cells(path: Path) -> pl.DataFrame:
     tables = []
     for index, date in enumerate(manifest.dates):
         day = cache.day(index)
-        slots = np.flatnonzero(day.observed)
-        features = np.empty((len(slots), len(manifest.features)), np.float32)
-        cache.read_features(index, slots, features)
+        stocks = np.flatnonzero(day.observed)
+        features = np.empty((len(stocks), len(manifest.features)), np.float32)
+        cache.read_features(index, stocks, features)
         columns: dict[str, object] = {
-            "date": [date] * len(slots),
-            "code": [manifest.codes[s] for s in slots],
-            "universe": day.universe[slots],
-            "sector": [manifest.sectors[s] if s >= 0 else None for s in day.sector[slots]],
+            "date": [date] * len(stocks),
+            "code": [manifest.codes[s] for s in stocks],
+            "universe": day.universe[stocks],
+            "sector": [manifest.sectors[s] if s >= 0 else None for s in day.sector[stocks]],
         }
         targets = [f"target_{h}d" for h in manifest.horizons]
         groups = (
             (manifest.features, features),
-            (targets, day.target[slots]),
-            ([f"{n}_lag1" for n in targets] if manifest.delayed else [], day.delayed_target[slots]),
-            ([f"oracle_{h}d" for h in manifest.horizons] if manifest.oracle else [], day.oracle[slots]),
-            (manifest.exposures, day.exposure[slots]),
-            (manifest.context, day.context[slots]),
+            (targets, day.target[stocks]),
+            ([f"{n}_lag1" for n in targets] if manifest.delayed else [], day.delayed_target[stocks]),
+            ([f"oracle_{h}d" for h in manifest.horizons] if manifest.oracle else [], day.oracle[stocks]),
+            (manifest.exposures, day.exposure[stocks]),
+            (manifest.context, day.context[stocks]),
         )
         for names, values in groups:
             columns |= {n: values[:, i] for i, n in enumerate(names)}
-        columns |= {n: np.full(len(slots), cache.regime[index, i]) for i, n in enumerate(manifest.regimes)}
+        columns |= {n: np.full(len(stocks), cache.regime[index, i]) for i, n in enumerate(manifest.regimes)}
         tables.append(pl.DataFrame(columns, schema_overrides={"sector": pl.String}))
     return canonical(pl.concat(tables))
 

@@ -55,10 +55,10 @@ def test_features_of_a_day_are_the_panels_rows_in_the_order_asked_for(scored: An
     data = scored[0]
     cache = data.open_cache()
     codes = cache.manifest.codes
-    slots = np.array([4, 1, 7])
-    row = day_features(cache, 50, slots)
+    stocks = np.array([4, 1, 7])
+    row = day_features(cache, 50, stocks)
     frame = pl.read_parquet(tiny_run.panel).filter(pl.col("date") == cache.manifest.dates[50])
-    for place, slot in enumerate(slots):
-        of_stock = frame.filter(pl.col("code") == codes[slot]).select(pl.col("^x_.*$"))
+    for i, stock in enumerate(stocks):
+        of_stock = frame.filter(pl.col("code") == codes[stock]).select(pl.col("^x_.*$"))
         wanted = of_stock.to_numpy()[0] if len(of_stock) else np.full(6, np.nan)
-        np.testing.assert_array_equal(row[place], wanted)
+        np.testing.assert_array_equal(row[i], wanted)

@@ -29,9 +29,7 @@ PLACES = (
     *("name", "threads", "ckpt_path", "config", "model.features", "data.panel", "data.cache.dir"),
     *("trainer.default_root_dir", "trainer.accelerator", "trainer.devices", "trainer.num_nodes"),
     *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.loader.prefetch_factor"),
-    *("data.loader.persistent_workers", "data.loader.pin_memory", "data.loader.multiprocessing_context"),
-    "data.loader.worker_threads",
+    *("trainer.log_every_n_steps", "data.loader.num_workers"),
 )
 """Keys of a training config, and blocks of them, that say where and how fast, not what. The panel is the data."""
 
