@@ -68,18 +68,22 @@ def check_effects(sweep: SweepOptions, reference: "RankingCLI") -> None:
         reference: its base configuration, built.
 
     Raises:
-        InputError: the first key that makes none.
+        InputError: the first key that makes none, or that the base config does not have.
     """
     contexts: list[Point] = [{}, *class_choices(sweep.space)]
     for key, dimension in sweep.space.items():
         edges = ends(dimension)
         among = [context for context in contexts if key not in context]
         compared = [_compare(sweep, [{**c, key: value} for value in edges], reference) for c in among]
-        if "alike" in compared and "differ" not in compared:
+        if "differ" in compared:
+            continue
+        if "alike" in compared:
             raise InputError(
                 f"space: {key} changes nothing that is built or trained, whatever its value (compared: "
                 f"{', '.join(str(e) for e in edges)}); take it out, or switch on what it belongs to"
             )
+        for value in edges:  # a key that is not there, or whose values cannot be trained: say why
+            try_point(sweep, {key: value}, reference)
 
 
 def _compare(

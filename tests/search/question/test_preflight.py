@@ -41,6 +41,8 @@ def test_a_valid_sweep_passes_and_leaves_no_file(make_sweep: MakeSweep, tmp_path
 def test_what_time_does_not_allow_is_counted(make_sweep: MakeSweep) -> None:
     line = preflight(make_sweep(space={LR: RATE}), seconds=0)
     assert "; 0 of 2 corners and 0 of 3 points inside" in line
+    with pytest.raises(InputError, match=r"unknown key 'trainer.max_epoch'"):
+        preflight(make_sweep(space={"trainer.max_epoch": {"type": "int", "low": 1, "high": 2}}), seconds=0)
 
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
