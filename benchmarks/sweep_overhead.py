@@ -69,8 +69,8 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
 
     from atft.callbacks.record.receipt import read_receipt
     from atft.search.question.options import sweep_of
+    from atft.search.study.files import publish_study_files
     from atft.search.study.study import open_study
-    from atft.search.trial.files import publish_study_files
     from atft.search.trial.run import run_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -14,8 +14,8 @@ from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview
+from atft.search.study.files import CONFIG
 from atft.search.study.study import open_study
-from atft.search.trial.files import CONFIG
 
 
 def run(arguments: list[str]) -> int:

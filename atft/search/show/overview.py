@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial
 
 from atft.search.question.options import SweepOptions
 from atft.search.study.deflation import Deflated, deflate
+from atft.search.study.files import read_json
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
 from atft.search.study.owner import is_gone
-from atft.search.trial.files import read_json
 
 MAX_SILENT_SECONDS = 300.0
 """Without an update for longer, a trial of another machine, whose process cannot be seen, counts as dead."""

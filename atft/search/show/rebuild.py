@@ -18,11 +18,10 @@ from rich.console import Console
 from atft.errors import InputError
 from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
-from atft.search.study.files import publish_study_files
+from atft.search.study.files import publish_study_files, read_trial
 from atft.search.study.outcome import Outcome
 from atft.search.study.storage import open_storage
 from atft.search.study.study import set_identity
-from atft.search.trial.files import read_trial
 
 STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUNED}
 """Outcomes of ``trial.json`` that are kept; a trial of any other has no value and becomes FAIL."""

@@ -1,9 +1,12 @@
-"""The study's files, rewritten after every trial: ``all_trials.json``, ``best_params.json``, ``study.backup.db``.
+"""Files of a study and its trials, beside the database, which can be rebuilt from them.
 
-The backup is a whole copy of an sqlite database, taken by sqlite itself while others write. Every file carries the
-study's id and the digests of its configuration and its data: a name can be used twice, an id cannot.
+``trial_<n>/trial.json`` is a trial's row of the database: point, distributions, values, outcome and reason. After
+every trial ``all_trials.json``, ``best_params.json`` and ``study.backup.db`` are rewritten; the backup is a whole
+copy of an sqlite database, taken by sqlite itself while others write. Every file carries the study's id and the
+digests of its configuration and its data: a name can be used twice, an id cannot.
 """
 
+import json
 import sqlite3
 import time
 from collections import Counter
@@ -13,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial
 
 from atft.callbacks.record.receipt import publish_json
-from atft.publish import published
+from atft.errors import InputError
+from atft.publish import disk_errors, published
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, best_trial, outcome_of
 
+CONFIG, TRIAL = "config.yaml", "trial.json"
 ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
 
 
@@ -27,6 +33,87 @@ def study_labels(study: optuna.Study) -> dict[str, str]:
     """Labels of every file of a study: ``study``, ``study_id``, ``config_digest``, ``data_digest``."""
     keys = ("study_id", "config_digest", "data_digest")
     return {"study": study.study_name, **{key: str(study.user_attrs.get(key, "")) for key in keys}}
+
+
+# -- a trial
+
+
+def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
+    """Make the directory of a trial that begins; it is never mixed with what another one left there.
+
+    Raises:
+        InputError: files are there, the message says whose; or the disk does not take the directory.
+    """
+    with disk_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        if not any(directory.iterdir()):
+            return
+    other = read_trial(directory)
+    if other is None:
+        whose = "files that no trial of a sweep left"
+    elif other.get("study_id") != labels["study_id"]:
+        whose = f"a trial of another study of that name (id {other.get('study_id')}, begun {other.get('started')})"
+    else:
+        whose = f"trial {other.get('number')} of this study"
+    raise InputError(f"{directory}: holds {whose}; move it away, or give the sweep another study name")
+
+
+def receipt_digests(labels: dict[str, str]) -> dict[str, str]:
+    """The study's labels as a receipt names them, beside digests of its own."""
+    return {
+        "study_id": labels["study_id"],
+        "study_config": labels["config_digest"],
+        "study_data": labels["data_digest"],
+    }
+
+
+def read_trial(directory: Path) -> dict[str, Any] | None:
+    """The ``trial.json`` of a directory; None where there is none, or none that can be read."""
+    return read_json(directory / TRIAL)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A published JSON mapping; None where there is none, or none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def publish_trial(
+    directory: Path,
+    labels: dict[str, str],
+    trial: FrozenTrial,
+    outcome: Outcome = Outcome.RUNNING,
+    value: float | None = None,
+    reason: str = "",
+    failure: str | None = None,
+) -> None:
+    """Publish ``trial.json``: what the study knows of the trial so far, and how it ended.
+
+    ``trial`` is as the study has it, before it is updated; ``value``, ``reason`` and ``failure`` (the class) are
+    those of its outcome.
+    """
+    attributes = dict(trial.user_attrs)
+    if failure is not None:
+        attributes["failure"] = {"class": failure, "reason": reason}
+    if outcome == Outcome.INTERRUPTED:
+        attributes["outcome"] = outcome
+    content = {
+        **labels,
+        **plain_trial(trial),
+        "outcome": outcome,
+        "value": value,
+        "reason": reason,
+        "distributions": {k: json.loads(distribution_to_json(d)) for k, d in trial.distributions.items()},
+        "user_attrs": attributes,
+        "ended": None if outcome == Outcome.RUNNING else now(),
+    }
+    publish_json(directory / TRIAL, content)
+
+
+# -- the study
 
 
 def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:

@@ -19,10 +19,10 @@ from atft.callbacks.record.receipt import metrics_file, publish_json, read_recei
 from atft.callbacks.record.run_checkpoint import BEST, Measured, find_checkpoint, measured_of
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
+from atft.search.study.files import TRIAL, receipt_digests
 from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import PROGRESS, EpochEnd, TrialPruning
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import TRIAL, receipt_digests
 from atft.search.trial.record import TrialRecord
 from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_again
 
@@ -46,12 +46,7 @@ def fit(
         retried_from: directory of the failed run that is retried.
         is_fold: one of several runs, which reports no epoch to the study and is not pruned.
 
-    Raises:
-        optuna.TrialPruned: it is not worth going on.
-        Interrupted: ``record.stop()`` was true.
-        InputError: the configuration or the data cannot be used.
-        RunFailed: a guard ended the run.
-        TrialFailed: the selected epoch has no value.
+    Raises what `atft.search.trial.run.run_trial` does, and InputError or RunFailed for a fault in the training run.
     """
     from atft.commands.train import build
 

@@ -19,11 +19,10 @@ from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import Receipt, read_receipt, write_receipt
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
-from atft.search.study.files import study_labels
+from atft.search.study.files import make_trial_directory, publish_trial, receipt_digests, study_labels
 from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import Heartbeat
 from atft.search.trial.failures import Interrupted, TrialFailed, classify, describe_error
-from atft.search.trial.files import make_trial_directory, publish_trial, receipt_digests
 
 
 class TrialRecord:

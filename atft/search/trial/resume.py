@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
+from atft.search.study.files import read_json
 from atft.search.study.outcome import Outcome
-from atft.search.trial.files import read_json
 
 LAST = "last.ckpt"
 

@@ -21,8 +21,8 @@ from atft.search.question.folds import fold_splits
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, suggest
+from atft.search.study.files import CONFIG, receipt_digests
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import CONFIG, receipt_digests
 from atft.search.trial.fit import fit
 from atft.search.trial.record import TrialRecord
 

@@ -12,10 +12,9 @@ from atft.errors import InputError
 from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.rebuild import read_trials, restore, run
-from atft.search.study.files import study_labels
+from atft.search.study.files import publish_trial, study_labels
 from atft.search.study.outcome import Outcome, outcome_of
 from atft.search.study.study import open_study
-from atft.search.trial.files import publish_trial
 
 
 @pytest.fixture

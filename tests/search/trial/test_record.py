@@ -10,8 +10,8 @@ import pytest
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError, NonFiniteLoss
 from atft.search.question.options import SweepOptions
+from atft.search.study.files import read_trial
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import read_trial
 from atft.search.trial.record import TrialRecord
 
 LABELS = {"study": "s", "study_id": "id1", "config_digest": "c1", "data_digest": "d1"}

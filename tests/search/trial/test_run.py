@@ -15,10 +15,9 @@ import yaml
 from atft.callbacks.record.receipt import read_receipt
 from atft.search.question.frozen import freeze
 from atft.search.question.options import SweepOptions
-from atft.search.study.files import study_labels
+from atft.search.study.files import publish_trial, read_trial, study_labels
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.files import publish_trial, read_trial
 from atft.search.trial.run import run_trial
 from atft.tasks.ranking import RankingTask
 
