@@ -57,9 +57,9 @@ class Step:
         parts = {"train/loss": self.value.loss}
         parts |= {f"train/term/{name}": term for name, term in value.terms.items()}
         sums = {name: (batch.weight * part).sum() for name, part in parts.items()}
-        self.sums = {
-            name: self._earlier[name] + part if self._earlier else part for name, part in sums.items()
-        }
+        if self._earlier:
+            sums = {name: self._earlier[name] + part for name, part in sums.items()}
+        self.sums = sums
 
     def close(self) -> None:
         """Mark the step as applied."""
@@ -71,6 +71,7 @@ class Step:
             return
         weights, fit = checkpoint["state_dict"], checkpoint["loops"]["fit_loop"]
         weights |= {name: buffer for name, buffer in self._buffers.items() if name in weights}
+        # Lightning's counts include the blocks of the open step: set them back to its first one.
         progress = fit["epoch_loop.batch_progress"]
         ahead = progress["current"]["ready"] - self._first
         for counts in (progress["current"], progress["total"]):
