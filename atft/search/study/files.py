@@ -95,6 +95,7 @@ def publish_trial(
     ``trial`` is as the study has it, before it is updated; ``value``, ``reason`` and ``failure`` (the class) are
     those of its outcome.
     """
+    # The study gets these attributes after the file is written; a rebuilt one needs them.
     attributes = dict(trial.user_attrs)
     if failure is not None:
         attributes["failure"] = {"class": failure, "reason": reason}

@@ -55,7 +55,7 @@ def fit(
     cli = build("fit", config, directory, quiet=True)
     _check(cli, record.trial.study)
     run, receipt = cli.record, cli.record.receipt
-    run.to_write = ()
+    run.to_write = ()  # nothing follows the training of a trial
     receipt.digests |= receipt_digests(record.labels)
     run.former_retries = record.retries
     previous = None
@@ -65,6 +65,7 @@ def fit(
     for alarm in receipt.alarms:
         append_log(directory, f"warning: {alarm}")
     if previous is not None:
+        # The metrics, and what the study sees, are as if the trial had never been interrupted.
         run.history = list(previous.history)
         receipt.resumed_from = str(previous.directory / LAST)
         if not is_fold:
@@ -72,7 +73,7 @@ def fit(
         if previous.over:
             return take_over(previous, directory, metric)
     callbacks: list[Any] = [record.heartbeat]
-    if not is_fold:
+    if not is_fold:  # folds are compared by their mean, so none is pruned by itself
         callbacks.append(TrialPruning(record.trial, metric, sweep.pruner.name, run))
     callbacks.append(EpochEnd(record.stop, record.deadline, sweep.limits.minutes, run))
     cli.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
@@ -84,6 +85,7 @@ def fit(
             value = _conclude(cli, metric)
     finally:
         release_run(cli)
+    # Only now: a pruned run is a whole one, with the figures of its selected epoch in the receipt.
     if receipt.outcome == Outcome.PRUNED:
         raise optuna.TrialPruned(run.stopped)
     return value

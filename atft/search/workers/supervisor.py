@@ -149,7 +149,7 @@ class Supervisor:
                 raise InputError(worker.last_line().removeprefix("atft: error: "))
             self._reconcile()
             if self.interrupts or self.failure:
-                continue
+                continue  # it was asked to leave, or killed
             mine = [t for t in _owned_here(trials) if t.user_attrs["owner"]["pid"] == pid]
             worker.crashed(any(self._last_progress(t) > worker.started for t in mine))
             how = f"signal {-code}" if code < 0 else f"exit status {code}"
