@@ -68,9 +68,6 @@ def standardised(
 
     A day's mean over the stocks is subtracted first, so that the market's common move makes no neighbours.
 
-    Args:
-        returns: trailing one-day returns, NaN where unknown.
-
     Returns:
         The unit vectors (all 0 for a stock whose return is constant), and 1 where a return is known.
     """

@@ -45,11 +45,7 @@ def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int
 def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> list[str]:
     """Say which days have no score, which read a graph of fewer days than its window, and what none of them knows.
 
-    Args:
-        cache: where the days are.
-        days: calendar indices of the days that are read.
-        short: of those that lack the lookback.
-        lookback: days of history that a day reads.
+    ``days`` are read; the ``short`` ones lack the ``lookback``.
     """
     manifest, lines = cache.manifest, []
     if len(short):

@@ -60,7 +60,7 @@ def index_panel(
         files: the panel's.
         columns: the role of each column.
         min_date: rows before it are dropped.
-        rules: what days that look wrong do, see `atft.trading_days.day_rules`; null for the defaults.
+        rules: what days that look wrong do; see `atft.trading_days.day_rules`.
         today: later dates are an error; null is the date of this computer.
 
     Raises:
