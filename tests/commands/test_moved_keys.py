@@ -9,11 +9,15 @@ import torch
 import yaml
 
 from atft.commands.checkpoint_config import checkpoint_config
-from atft.commands.moved_keys import MOVED, REMOVED, TERM_OPTIONS
+from atft.commands.moved_keys import MARKET, MOVED, REMOVED, TERM_OPTIONS, check_moved
 from atft.commands.train import build
+from atft.data import graph, loader
 from atft.errors import InputError
 from atft.losses.terms import options_of
+from atft.market import simulate
+from atft.market.options import COMMUNITY_SIZE
 from atft.search.question.options import read_sweep
+from atft.trading_days import DAY_RULES
 from tests.support.checkpoints import small_checkpoint
 
 HUBER = (
@@ -128,3 +132,38 @@ def test_what_an_earlier_run_wrote_is_read_where_its_removed_keys_change_nothing
     config["data"]["cache"]["layout"] = "columns"
     (tmp_path / "old.yaml").write_text(yaml.safe_dump(config))
     assert "data.cache.layout' was removed" in atft("fit", "--config", tmp_path / "old.yaml").refusal
+
+
+@pytest.mark.parametrize(
+    ("key", "command", "line"),
+    [
+        ("data.cache.rare_weekdays", "", "has moved; write data.cache.calendar: {rare_weekdays: exclude}"),
+        ("gaps", "features", "has moved; write calendar: {gaps: keep}"),
+        ("data.cache.infinite", "", "has moved; write data.cache.infinite_as_missing: true"),
+        ("data.loader.pin_memory", "", "was removed; leave it out"),
+        ("community", "simulate", "was removed, it is always 6; leave it out"),
+        ("data.panel.simulate.community", "", "was removed, it is always 6; leave it out"),
+    ],
+)
+def test_former_keys_of_data_and_market_say_what_to_write(key: str, command: str, line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_moved(key, command=command)
+    assert str(caught.value) == f"key {key!r} {line}"
+
+
+def test_a_removed_key_is_said_to_have_the_value_that_the_code_has() -> None:
+    assert MARKET == {
+        "lookback": simulate.CYCLE_WINDOW_DAYS,
+        "oracle_ic": simulate.ORACLE_IC,
+        "persistence": simulate.PERSISTENCE,
+        "cycle_amplitude": simulate.CYCLE_AMPLITUDE,
+        "community": COMMUNITY_SIZE,
+        "community_share": simulate.COMMUNITY_SHARE,
+        "missing": simulate.SUSPENDED_SHARE,
+    }
+    assert REMOVED["data.graph.threshold"] == graph.MIN_CORRELATION
+    assert REMOVED["data.graph.shrinkage"] == graph.SHRINKAGE_DAYS
+    assert REMOVED["data.loader.prefetch_factor"] == loader.PREFETCH_BLOCKS
+    assert REMOVED["data.loader.timeout"] == loader.BLOCK_TIMEOUT_SECONDS
+    for fault, ways in DAY_RULES.items():
+        assert REMOVED[f"data.cache.{fault}"] == ways[0]
