@@ -46,7 +46,7 @@ def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn
     complete = any(t.state is TrialState.COMPLETE for t in trials)
     reported = any(t.intermediate_values for t in trials)
     started = any(t.datetime_start for t in trials)
-    figures: list[tuple[object, str, str, Callable[[], Any]]] = [
+    candidates: list[tuple[object, str, str, Callable[[], Any]]] = [
         (
             complete,
             "Optimisation history",
@@ -90,7 +90,7 @@ def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn
             lambda: draw.plot_timeline(study),
         ),
     ]
-    return [Drawn(title, note, _svg(make)) for possible, title, note, make in figures if possible]
+    return [Drawn(title, note, _svg(make)) for possible, title, note, make in candidates if possible]
 
 
 def _svg(make: Callable[[], Any]) -> bytes:

@@ -71,7 +71,7 @@ def render(now: Overview, sweep: SweepOptions) -> Group:
 
 def _running_table(trials: list[RunningTrial], metric: str) -> Table:
     # Short heads: the table fits a terminal of 80 columns.
-    table = Table(box=box.SIMPLE, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     heads = ("trial", "process", "activity", "epoch", metric.rpartition("/")[2], "ep/min", "left")
     for name in (*heads, "last update"):
         table.add_column(name, justify="left" if name in ("process", "activity") else "right")
@@ -84,7 +84,7 @@ def _running_table(trials: list[RunningTrial], metric: str) -> Table:
             "-" if trial.metric is None else f"{trial.metric:+.4f}",
             "-" if trial.epochs_per_minute is None else f"{trial.epochs_per_minute:.1f}",
             "-" if trial.seconds_left is None else _duration(trial.seconds_left),
-            f"{trial.silent_seconds:.0f} s ago",
+            f"{trial.silent_seconds:.0f} s",
         )
     return table
 
