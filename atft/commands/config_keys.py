@@ -5,9 +5,8 @@ function that stands where a class is expected. Here each config file, and each 
 followed through the tree of keys; the parser gets the files as text, and opens none by itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,15 @@ from atft.commands.key_tree import (
     arguments_of,
     classes_in,
     inside_of,
+    nearest_key,
     paths_in,
     tree_of,
 )
 from atft.commands.moved_keys import check_moved, is_settled
 from atft.commands.parser_errors import kinds_of
-from atft.errors import InputError, clip, listed
+from atft.errors import InputError, clip
 from atft.yaml_text import OutOfBounds, load, read_mapping
 
-MIN_SIMILARITY = 0.6
-"""Least similarity (difflib's ratio) of two names of one section for one to be offered for the other."""
-CLOSE_SIMILARITY = 0.8
-"""The same for a name of another section, and for a name of this one to be preferred to those of others."""
 MAX_QUOTED = 60
 """Characters of a user's own text in a message."""
 
@@ -160,9 +156,9 @@ class KeyWalk:
                 continue
             if node is None:
                 check_moved(below, self._where, self._command)
-                raise InputError(
-                    f"{self._where}unknown key {clip(below, MAX_QUOTED)!r}{self._advice(tree, path, first)}"
-                )
+                classes = self._classes | dict(classes_in(self._config))
+                meant = nearest_key(first, path, tree, paths_in(self._tree, classes))
+                raise InputError(f"{self._where}unknown key {clip(below, MAX_QUOTED)!r}{meant}")
             if isinstance(node, Linked):
                 raise InputError(
                     f"{self._where}{below} is taken from {' and '.join(node.sources)}; leave it out"
@@ -216,21 +212,6 @@ class KeyWalk:
             tree = known | tree  # over a class chosen before, its arguments may stand alone
         self._section(tree, {k: v for k, v in config.items() if k != "init_args" or v is not None}, path)
 
-    def _advice(self, tree: Tree, path: str, key: str) -> str:
-        """The nearest key: of this section, or one of that name elsewhere, or one like it elsewhere."""
-        inside = f"{path}." if path else ""
-        siblings = [k for k, node in tree.items() if not isinstance(node, Linked)]
-        beside = _most_similar(key, siblings, MIN_SIMILARITY)
-        if beside and similarity(key, beside) >= CLOSE_SIMILARITY:
-            return _meant([inside + beside])
-        others: dict[str, list[str]] = {}  # last part -> paths
-        for other in paths_in(self._tree, self._classes | dict(classes_in(self._config))):
-            others.setdefault(other.rpartition(".")[2], []).append(other)
-        elsewhere = _most_similar(key.rpartition(".")[2], others, CLOSE_SIMILARITY)
-        if elsewhere:
-            return _meant(others[elsewhere])
-        return _meant([inside + beside]) if beside else f"; known: {listed(siblings)}"
-
 
 def _value_of(name: str, text: Any) -> Any:
     """Read a word of the command line as YAML; text that is no YAML stands for itself."""
@@ -240,23 +221,6 @@ def _value_of(name: str, text: Any) -> Any:
         raise InputError(f"{name}: {error.problem}") from error
     except yaml.YAMLError:
         return text
-
-
-def _most_similar(name: str, known: Iterable[str], least: float) -> str | None:
-    scored = sorted((-similarity(name, other), other) for other in known)
-    return scored[0][1] if scored and -scored[0][0] >= least else None
-
-
-def similarity(one: str, other: str) -> float:
-    """How alike two names are, 0 to 1: difflib's ratio; more for one word of the other, or the same letters."""
-    if len(one) == len(other) > 1 and sorted(one) == sorted(other):
-        return 0.95
-    ratio = SequenceMatcher(None, one, other).ratio()
-    return max(ratio, CLOSE_SIMILARITY) if one in other.split("_") else ratio
-
-
-def _meant(paths: list[str]) -> str:
-    return f"; did you mean {' or '.join(repr(p) for p in paths[:2])}?"
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The keys that a parser takes, as a tree: what may stand under a key, at any depth.
+"""The keys that a parser takes, as a tree: what may stand under a key, at any depth, and which one was meant.
 
 Sections and options come from the parser's own list, fields of dataclasses and arguments of chosen classes from
 their signatures. The tree knows keys only: whether a value is of its type is the parser's business.
@@ -6,6 +6,7 @@ their signatures. The tree knows keys only: whether a value is of its type is th
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import SequenceMatcher
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,13 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 from jsonargparse._link_arguments import ActionLink
+
+from atft.errors import listed
+
+MIN_SIMILARITY = 0.6
+"""Least similarity (difflib's ratio) of two names of one section for one to be offered for the other."""
+CLOSE_SIMILARITY = 0.8
+"""The same for a name of another section, and for a name of this one to be preferred to those of others."""
 
 
 @dataclass(frozen=True)
@@ -187,3 +195,45 @@ def classes_in(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield path, value
         else:
             yield from classes_in(value, f"{path}.{key}" if path else str(key))
+
+
+def nearest_key(key: str, section: str, tree: Tree, paths: Iterable[str]) -> str:
+    """Say which key was probably meant by an unknown one, or list the known ones.
+
+    The nearest of its section comes first, then one of that name elsewhere, then one like it elsewhere.
+
+    Args:
+        key: the unknown key.
+        section: dotted path of its section; empty at the top.
+        tree: keys of that section.
+        paths: all known keys by their dotted paths.
+    """
+    inside = f"{section}." if section else ""
+    siblings = [name for name, node in tree.items() if not isinstance(node, Linked)]
+    beside = _most_similar(key, siblings, MIN_SIMILARITY)
+    if beside and similarity(key, beside) >= CLOSE_SIMILARITY:
+        return _meant([inside + beside])
+    others: dict[str, list[str]] = {}  # last part -> paths
+    for path in paths:
+        others.setdefault(path.rpartition(".")[2], []).append(path)
+    elsewhere = _most_similar(key.rpartition(".")[2], others, CLOSE_SIMILARITY)
+    if elsewhere:
+        return _meant(others[elsewhere])
+    return _meant([inside + beside]) if beside else f"; known: {listed(siblings)}"
+
+
+def _most_similar(name: str, known: Iterable[str], least: float) -> str | None:
+    scored = sorted((-similarity(name, other), other) for other in known)
+    return scored[0][1] if scored and -scored[0][0] >= least else None
+
+
+def similarity(one: str, other: str) -> float:
+    """How alike two names are, 0 to 1: difflib's ratio; more for one word of the other, or the same letters."""
+    if len(one) == len(other) > 1 and sorted(one) == sorted(other):
+        return 0.95
+    ratio = SequenceMatcher(None, one, other).ratio()
+    return max(ratio, CLOSE_SIMILARITY) if one in other.split("_") else ratio
+
+
+def _meant(paths: list[str]) -> str:
+    return f"; did you mean {' or '.join(repr(p) for p in paths[:2])}?"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from lightning.pytorch import Callback
 
-from atft.commands.config_keys import read_arguments, similarity
+from atft.commands.config_keys import read_arguments
 from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, paths_in, tree_of
 from atft.errors import InputError
 
@@ -245,11 +245,6 @@ def test_the_file_is_named_and_every_file_is_checked(parser: Any, tmp_path: Path
     (tmp_path / "b.yaml").write_text("nmae: a\n")
     with pytest.raises(InputError, match=r"b\.yaml: unknown key 'nmae'; did you mean 'name'\?"):
         read_arguments(parser, ["-c", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"])
-
-
-def test_names_are_alike_by_letters_order_and_words() -> None:
-    assert similarity("lr", "rl") > 0.9 and similarity("hidden", "hidden_size") >= 0.8
-    assert similarity("lookback", "lokback") > 0.9 and similarity("path", "seed") < 0.6
 
 
 @pytest.mark.parametrize("value", ["{}", "null", "[1]", "3"])

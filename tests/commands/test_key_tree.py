@@ -18,6 +18,7 @@ from atft.commands.key_tree import (
     fields_of,
     inside_of,
     paths_in,
+    similarity,
     tree_of,
 )
 
@@ -101,3 +102,8 @@ def test_paths_hold_sections_options_and_arguments_of_chosen_classes() -> None:
     assert paths[:2] == ["model", "model.optimizer"] and "model.optimizer.init_args.lr" in paths
     assert "model.seed" not in paths
     assert list(paths_in(tree_of(small_parser()), {}))[:3] == ["outer", "outer.inner", "outer.inner.width"]
+
+
+def test_names_are_alike_by_letters_order_and_words() -> None:
+    assert similarity("lr", "rl") > 0.9 and similarity("hidden", "hidden_size") >= 0.8
+    assert similarity("lookback", "lokback") > 0.9 and similarity("path", "seed") < 0.6
