@@ -6,6 +6,7 @@ and more points to try first; what its values depend on (space, metric, base con
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from atft.commands.moved_keys import check_moved
 from atft.errors import InputError
 from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
-from atft.search.question.space import Point, Space, check_point, check_space, grid_size, values
+from atft.search.question.space import Point, Space, check_point, check_space, values
 from atft.yaml_text import read_mapping, read_value
 
 AS_WRITTEN: dict[str, Any] = {"space": {}, "fixed": {}, "enqueue": []}
@@ -231,9 +232,10 @@ def _check_keys(sweep: SweepOptions) -> None:
 def _check_grid(sweep: SweepOptions) -> None:
     if sweep.sampler.name != "grid":
         return
-    endless = [key for key, dimension in sweep.space.items() if values(dimension) is None]
-    if endless:
-        raise InputError(f"sampler grid: {endless[0]} has no steps; give it a step or choices")
-    size = grid_size(sweep.space) or 0
+    counts = {key: len(values(dimension) or []) for key, dimension in sweep.space.items()}
+    for key, count in counts.items():
+        if count == 0:
+            raise InputError(f"sampler grid: {key} has no steps; give it a step or choices")
+    size = math.prod(counts.values())
     if sweep.n_trials > size:
         raise InputError(f"sampler grid: the grid has {size} points, n_trials is {sweep.n_trials}; lower it")

@@ -8,7 +8,7 @@ name, and `setting` looks the block up.
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -134,13 +134,13 @@ def ends(dimension: Dimension) -> list[Scalar]:
     return list(dimension["choices"]) if "choices" in dimension else [dimension["low"], dimension["high"]]
 
 
-def values(dimension: Dimension) -> list[Scalar] | None:
+def values(dimension: Dimension) -> Sequence[Scalar] | None:
     """All values in order, or None where there are too many to count."""
     if "choices" in dimension:
         return list(dimension["choices"])
     low, high, step = dimension["low"], dimension["high"], dimension["step"]
     if dimension["type"] == "int":
-        return list(range(low, high + 1, step))
+        return range(low, high + 1, step)
     if step is None:
         return None
     return [float(min(high, low + i * step)) for i in range(round((high - low) / step) + 1)]
@@ -216,12 +216,6 @@ def in_order(point: Point, space: Space) -> Point:
     return {key: point[key] for key in space if key in point}
 
 
-def grid_size(space: Space) -> int | None:
-    """How many points a grid over the space has; None where a dimension has no steps."""
-    counts = [len(values(dimension) or []) for dimension in space.values()]
-    return math.prod(counts) or None
-
-
 def grid(space: Space) -> list[Point]:
     """All points of a space whose dimensions have steps or choices, the last key changing fastest."""
     return _product({key: values(dimension) or [] for key, dimension in space.items()})
@@ -262,5 +256,5 @@ def class_choices(space: Space) -> list[Point]:
     ]
 
 
-def _product(by_key: Mapping[str, Iterable[Scalar]]) -> list[Point]:
+def _product(by_key: Mapping[str, Sequence[Scalar]]) -> list[Point]:
     return [dict(zip(by_key, combination, strict=True)) for combination in product(*by_key.values())]

@@ -18,7 +18,6 @@ from atft.search.question.space import (
     draw,
     ends,
     grid,
-    grid_size,
     in_order,
     in_words,
     random_points,
@@ -52,6 +51,7 @@ WRITTEN: list[dict[str, Any]] = [
     {"type": "int", "low": 2, "high": 4},
     {"type": "int", "low": 8, "high": 512, "log": True},
     {"type": "int", "low": 64, "high": 256, "step": 64},
+    {"type": "int", "low": 0, "high": 10**15},
     {"type": "categorical", "choices": [2048, "big", None, True, 0.5]},
     {"type": "categorical", "choices": BLOCKS},
 ]
@@ -93,7 +93,7 @@ def test_a_logarithmic_range_is_drawn_evenly_in_its_logarithm() -> None:
 
 def test_steps_are_counted_and_endless_ranges_are_not() -> None:
     assert values(TENTHS) == pytest.approx([0.1, 0.2, 0.3, 0.4])
-    assert values(checked({"type": "int", "low": 2, "high": 8, "step": 3})) == [2, 5, 8]
+    assert list(values(checked({"type": "int", "low": 2, "high": 8, "step": 3})) or []) == [2, 5, 8]
     assert values(checked({"type": "float", "low": 0.1, "high": 0.4})) is None
 
 
@@ -215,7 +215,6 @@ def test_random_points_lie_inside_repeat_with_their_seed_and_differ_without() ->
 
 def test_a_grid_is_all_its_points_in_order() -> None:
     space = check_space(STEPPED)
-    assert grid_size(space) == 3 * 2 * 3 and grid_size(check_space(PRODUCTION)) is None
     points = grid(space)
     assert len(points) == len({tuple(p.values()) for p in points}) == 18
     assert points[0] == {"a": 1, "b": "x", "c": 0.0} and points[-1] == {"a": 3, "b": "y", "c": 0.5}
