@@ -34,6 +34,7 @@ MOVED = {
     "model.scheduler.init_args.eta_min": "model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
     "sweep.threads": "--threads N on the command line",
+    "sweep.direction": "metric: train/loss, which is minimised as its terms are; every other one is maximised",
     "sweep.pruner.startup_trials": "sampler.startup_trials: the median of half as many finished trials prunes",
 } | {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
@@ -82,7 +83,8 @@ REMOVED: dict[str, Any] = {
     "features.frozen_days": 10,
     "features.return_cap": 3.0,
     "features.jump_labels": "null",
-    "sweep.direction": None,
+    "sweep.direction": "maximize",
+    "sweep.threads": None,
     "sweep.heartbeat_seconds": 60,
     "sweep.grace_seconds": 120,
     "sweep.limits.hang_minutes": 30,
