@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.search.question.frozen import freeze
-from atft.search.question.options import SweepOptions
+from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.files import publish_trial, read_trial, study_labels
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
@@ -80,6 +81,28 @@ def small(
         return Small(sweep, open_study(sweep))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tiny_run: Any, tiny_config: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Small:
+    """A sweep whose trial 0 ran its two epochs and whose trial 1 was interrupted after one; tests only read it."""
+    folder = tmp_path_factory.mktemp("shared")
+    base = tiny_config(folder, tiny_run.panel, data__cache={"dir": str(tiny_run.folder / "cache")})
+    plain = {"study": "small", "base": str(base), "root": str(folder / "logs"), "space": SPACE}
+    sweep = sweep_of({**plain, "limits": {"epochs": 2}})
+    made = Small(sweep, open_study(sweep))
+    made.run()
+    with pytest.raises(Interrupted):
+        made.run(stop=after(1))
+    return made
+
+
+@pytest.fixture
+def interrupted(shared: Small, tmp_path: Path) -> Path:
+    """A copy of the directory of a trial that was interrupted after the first of two epochs, to be damaged."""
+    return Path(shutil.copytree(shared.trial(1), tmp_path / "interrupted"))
 
 
 def test_a_base_config_that_is_edited_between_two_trials_changes_neither(
@@ -189,46 +212,45 @@ def test_only_validated_epochs_are_reported_and_a_retry_reports_no_other(small: 
 
 
 def test_a_trial_that_had_all_its_epochs_is_not_trained_again(
-    small: Callable[..., Small], monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., Small], shared: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = small()
-    value = sweep.run()
-    former = sweep.trial(0)
+    sweep, whole = small(), shared.frozen(0)
+    former = Path(shutil.copytree(shared.trial(0), tmp_path / "former"))
     # Killed after its last checkpoint: the receipt still says what it said after the epoch.
-    held = json.loads((former / "receipt.json").read_text())
-    (former / "receipt.json").write_text(json.dumps({**held, "status": "running"}))
+    content = json.loads((former / "receipt.json").read_text())
+    (former / "receipt.json").write_text(json.dumps({**content, "status": "running", "outcome": ""}))
 
     def trains(*_: Any) -> None:
         raise AssertionError("training again")
 
     monkeypatch.setattr(RankingTask, "training_step", trains)
-    assert sweep.run(retried_from=former) == value
-    assert sweep.frozen(1).intermediate_values == sweep.frozen(0).intermediate_values
-    receipt = read_receipt(sweep.trial(1))
-    assert (receipt.status, receipt.run) == ("completed", str(sweep.trial(1)))
-    assert receipt.retried_from == str(former) and receipt.metrics["val/rank_ic"] == value
-    assert (read_trial(sweep.trial(1)) or {})["number"] == 1
+    assert sweep.run(retried_from=former) == whole.value
+    assert sweep.frozen(0).intermediate_values == whole.intermediate_values
+    receipt = read_receipt(sweep.trial(0))
+    assert (receipt.status, receipt.outcome, receipt.run) == ("completed", "complete", str(sweep.trial(0)))
+    assert receipt.retried_from == str(former) and receipt.metrics["val/rank_ic"] == whole.value
+    assert study_labels(sweep.study).items() <= (read_trial(sweep.trial(0)) or {}).items()
 
 
-def test_an_epoch_whose_checkpoint_was_never_written_is_trained_again(small: Callable[..., Small]) -> None:
-    sweep = small()
-    with pytest.raises(Interrupted):
-        sweep.run(stop=after(1))
+def test_an_epoch_whose_checkpoint_was_never_written_is_trained_again(
+    small: Callable[..., Small], shared: Small, interrupted: Path
+) -> None:
+    sweep, whole = small(), shared.frozen(0)
     # Killed in the second epoch, between its metrics and its checkpoint.
     for name, changes in (
         ("receipt.json", {"status": "running", "reason": ""}),
-        ("metrics.json", {"epochs": [*epochs_of(sweep.trial(0)), {"epoch": 1, "val/rank_ic": 0.99}]}),
+        ("metrics.json", {"epochs": [*epochs_of(interrupted), {"epoch": 1, "val/rank_ic": 0.99}]}),
     ):
-        held = json.loads((sweep.trial(0) / name).read_text())
-        (sweep.trial(0) / name).write_text(json.dumps({**held, **changes}))
-    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run() < 0.99
-    assert sweep.frozen(1).intermediate_values == sweep.frozen(2).intermediate_values
+        content = json.loads((interrupted / name).read_text())
+        (interrupted / name).write_text(json.dumps({**content, **changes}))
+    assert sweep.run(retried_from=interrupted) == whole.value < 0.99
+    assert sweep.frozen(0).intermediate_values == whole.intermediate_values
 
 
 def test_a_trial_that_broke_within_an_epoch_goes_on_from_there(
-    small: Callable[..., Small], monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., Small], shared: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = small(fixed={"checkpoint.every_n_train_steps": 3})
+    sweep, whole = small(fixed={"checkpoint.every_n_train_steps": 3}), shared.frozen(0)
     former = RankingTask.training_step
 
     def breaks(self: RankingTask, *given: Any) -> None:
@@ -241,24 +263,21 @@ def test_a_trial_that_broke_within_an_epoch_goes_on_from_there(
         sweep.run()
     last = torch.load(sweep.trial(0) / "last.ckpt")
     assert last["epoch"] == 1 and last["global_step"] % 3 == 0
-    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run()
-    assert sweep.frozen(1).intermediate_values == sweep.frozen(2).intermediate_values
+    assert sweep.run(retried_from=sweep.trial(0)) == whole.value
+    assert sweep.frozen(1).intermediate_values == whole.intermediate_values
     receipt = read_receipt(sweep.trial(1))
     assert receipt.resumed_from == str(sweep.trial(0) / "last.ckpt") and receipt.alarms == []
 
 
 @pytest.mark.parametrize("damage", ["last.ckpt", "metrics.json"])
 def test_a_damaged_former_trial_is_not_used_and_that_is_said(
-    damage: str, small: Callable[..., Small]
+    damage: str, small: Callable[..., Small], shared: Small, interrupted: Path
 ) -> None:
-    sweep = small()
-    with pytest.raises(Interrupted):
-        sweep.run(stop=after(1))
-    path = sweep.trial(0) / damage
+    sweep, path = small(), interrupted / damage
     path.write_bytes(path.read_bytes()[:1000])
-    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run()
-    receipt = read_receipt(sweep.trial(1))
-    assert receipt.resumed_from is None and receipt.retried_from == str(sweep.trial(0))
+    assert sweep.run(retried_from=interrupted) == shared.frozen(0).value
+    receipt = read_receipt(sweep.trial(0))
+    assert receipt.resumed_from is None and receipt.retried_from == str(interrupted)
     assert len(receipt.alarms) == 1 and "training starts from the beginning" in receipt.alarms[0]
 
 
