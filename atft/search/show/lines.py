@@ -60,12 +60,8 @@ def point_lines(trial: FrozenTrial, sweep: SweepOptions) -> list[str]:
     """A trial's values, one a line, in the order of the sweep's file."""
     point = in_order(trial.params, sweep.space)
     width = max(map(len, point), default=0)
-    return [f"  {key:<{width}}  {short_value(value)}" for key, value in point.items()]
-
-
-def short_value(value: object) -> str:
-    """A value of a point with six digits."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    shown = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in point.items()}
+    return [f"  {key:<{width}}  {value}" for key, value in shown.items()]
 
 
 def _reached(trial: FrozenTrial, sweep: SweepOptions) -> str:
