@@ -57,7 +57,7 @@ def test_kills_lose_no_trial_and_double_none(
 
 
 @pytest.mark.slow
-def test_kills_lose_no_training_run_and_spoil_no_checkpoint() -> None:
+def test_kills_lose_no_training_run_and_damage_no_checkpoint() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "kill_sweep.py"), "--kills", "6", "--trials", "6"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr

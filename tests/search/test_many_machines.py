@@ -185,7 +185,7 @@ def test_two_machines_share_a_budget_over_the_grpc_proxy(
     search_with_two_machines(sweep, toy_study(sweep), toy_command(sweep, 0), kill=True)
 
 
-def test_over_postgresql_a_trial_that_nobody_owns_is_found_after_the_grace_period(
+def test_over_postgresql_an_orphaned_trial_is_found_after_the_grace_period(
     postgres: Postgres, toy_sweep: Make, toy_study: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from atft.search.study.reconcile import reconcile

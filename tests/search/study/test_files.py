@@ -58,7 +58,7 @@ def add(study: optuna.Study, value: float | None, state: TrialState, **attribute
     )
 
 
-def test_without_a_complete_trial_the_best_is_null_and_the_reason_is_said(
+def test_without_a_complete_trial_the_best_is_null_with_the_reason(
     study: optuna.Study, sweep: SweepOptions
 ) -> None:
     assert best_params([], sweep)["reason"] == "no trial is complete: none began"
@@ -152,7 +152,7 @@ def test_a_trial_of_the_database_can_be_made_again_from_its_file(tmp_path: Path)
     assert held["user_attrs"] == {"attempt": 1, "failure": {"class": "memory", "reason": "full"}}
 
 
-def test_a_trials_directory_is_made_where_nothing_lies(tmp_path: Path) -> None:
+def test_a_trials_directory_is_made_where_no_file_is(tmp_path: Path) -> None:
     make_trial_directory(tmp_path / "s" / "trial_0", LABELS)
     make_trial_directory(tmp_path / "s" / "trial_0", LABELS)  # empty: made, and killed before the first file
     assert (tmp_path / "s" / "trial_0").is_dir()
@@ -166,7 +166,7 @@ def test_a_trials_directory_is_made_where_nothing_lies(tmp_path: Path) -> None:
         (LABELS, "trial -1 of this study"),
     ],
 )
-def test_a_directory_that_holds_anything_is_refused(
+def test_a_directory_with_files_is_an_error_that_names_their_owner(
     whose: dict[str, str] | None, said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "config.yaml").touch()

@@ -22,7 +22,7 @@ def test_a_process_that_ended_is_gone_even_before_its_parent_looked() -> None:
     assert is_gone(owner)
 
 
-def test_another_process_under_the_same_id_is_not_taken_for_the_owner() -> None:
+def test_another_process_with_the_same_id_is_not_the_owner() -> None:
     assert is_gone({**this_process(), "started": 1})
 
 

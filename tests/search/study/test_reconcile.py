@@ -53,7 +53,7 @@ def test_a_trial_that_runs_here_or_elsewhere_is_left_alone() -> None:
     assert states(study) == ["RUNNING", "RUNNING"]
 
 
-def test_a_trial_that_nobody_came_to_own_is_failed_after_a_while() -> None:
+def test_a_trial_without_an_owner_is_failed_after_a_while() -> None:
     study = optuna.create_study()
     study.enqueue_trial({"x": 0.5})
     study.ask()

@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_storage_that_cannot_be_is_refused(name: str, make_sweep: MakeSweep) -> None:
+def test_an_invalid_storage_url_is_an_error_of_one_line(name: str, make_sweep: MakeSweep) -> None:
     storage, message = REFUSED[name]
     with pytest.raises(InputError) as refused:
         open_study(make_sweep(storage=storage), identity=SAME)
@@ -92,7 +92,7 @@ def opened(path: Path) -> optuna.Study:
     return optuna.create_study(study_name="s", storage=storage, load_if_exists=True)
 
 
-def test_a_waiting_trial_is_taken_once_however_many_want_it(tmp_path: Path) -> None:
+def test_a_waiting_trial_is_given_to_one_of_many_workers(tmp_path: Path) -> None:
     study, taken = opened(tmp_path / "s.db"), []
     for x in range(60):
         study.enqueue_trial({"x": x})

@@ -17,7 +17,7 @@ MakeSweep = Callable[..., SweepOptions]
 SAME = Identity({"metric": "val/rank_ic", "space: lr": [1, 2]}, "d" * 16)
 
 
-def test_a_study_lies_in_its_own_folder_and_says_what_it_is(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_a_study_is_in_its_own_folder_with_its_identity(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep(study="a.b-c_1")
     study = open_study(sweep, identity=SAME)
     assert sweep.directory == tmp_path / "logs" / "a.b-c_1"
@@ -52,7 +52,7 @@ def test_what_only_moves_the_search_may_change_and_is_kept(make_sweep: MakeSweep
     assert isinstance(study.sampler, optuna.samplers.RandomSampler)
 
 
-def test_another_question_is_refused_with_the_difference(
+def test_another_question_is_an_error_with_the_difference(
     make_sweep: MakeSweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = make_sweep()
@@ -83,7 +83,7 @@ def test_looking_at_a_study_that_is_not_there_makes_nothing(make_sweep: MakeSwee
     assert not (tmp_path / "logs").exists()
 
 
-def test_another_study_in_the_database_is_not_taken_for_ours(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_another_study_in_the_database_is_not_ours(make_sweep: MakeSweep, tmp_path: Path) -> None:
     place = f"sqlite:///{tmp_path / 'shared.db'}"
     open_study(make_sweep(storage=place), identity=SAME)
     with pytest.raises(InputError, match="no study 'other' in sqlite"):
@@ -93,7 +93,7 @@ def test_another_study_in_the_database_is_not_taken_for_ours(make_sweep: MakeSwe
         open_study(make_sweep(study="foreign", storage=place), identity=SAME)
 
 
-def test_a_file_that_is_no_database_is_refused_in_one_line(make_sweep: MakeSweep, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_an_error_of_one_line(make_sweep: MakeSweep, tmp_path: Path) -> None:
     (tmp_path / "logs" / "small").mkdir(parents=True)
     (tmp_path / "logs" / "small" / "study.db").write_bytes(b"x" * 5000)
     with pytest.raises(InputError, match="file is not a database") as refused:

@@ -74,7 +74,7 @@ def test_an_epoch_is_reported_when_it_is_over_if_it_was_validated(record: RunRec
     assert reported(trial) == {1: 0.25} and not running.should_stop
 
 
-def test_a_hopeless_trial_is_stopped_and_the_record_says_why(record: RunRecord) -> None:
+def test_a_hopeless_trial_is_stopped_with_the_reason_in_the_record(record: RunRecord) -> None:
     callback, running = pruning(a_trial(prune=True), record), Running()
     callback.on_train_epoch_end(running, MODULE)
     assert running.should_stop
@@ -108,7 +108,7 @@ def test_the_clock_and_the_user_end_a_run_after_an_epoch(record: RunRecord) -> N
     assert record.stopped == "interrupted by the user after epoch 2"
 
 
-def test_a_run_that_nobody_ends_goes_on_and_its_last_epoch_is_no_interruption(record: RunRecord) -> None:
+def test_a_run_goes_on_unless_it_is_ended_and_its_last_epoch_is_no_interruption(record: RunRecord) -> None:
     goes_on = EpochEnd(lambda: False, deadline=None, minutes=None, record=record)
     running = Running()
     goes_on.on_train_epoch_end(running, MODULE)
@@ -117,7 +117,7 @@ def test_a_run_that_nobody_ends_goes_on_and_its_last_epoch_is_no_interruption(re
     assert not running.should_stop and record.receipt.outcome == record.stopped == ""
 
 
-def test_the_heartbeat_says_how_far_a_trial_is_at_most_once_a_second(
+def test_the_heartbeat_publishes_progress_at_most_once_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import time

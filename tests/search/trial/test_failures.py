@@ -53,7 +53,7 @@ def _failure(action: Callable[[], Any]) -> BaseException:
     return caught.value
 
 
-def test_a_refused_value_is_the_configs_and_a_refused_panel_is_the_datas(
+def test_an_invalid_value_is_of_class_config_and_an_invalid_panel_of_class_data(
     tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
 ) -> None:
     import yaml

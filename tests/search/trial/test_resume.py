@@ -57,7 +57,7 @@ def test_a_trial_that_had_ended_by_itself_is_over(
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "metrics.json", "receipt.json"])
-def test_what_is_damaged_is_not_used_and_that_is_said(name: str, failed: Path) -> None:
+def test_what_is_damaged_is_not_used_with_a_warning(name: str, failed: Path) -> None:
     (failed / name).write_bytes((failed / name).read_bytes()[:200])
     alarms: list[str] = []
     assert read_previous(failed, alarms, epochs=5) is None
@@ -69,7 +69,7 @@ def test_a_trial_without_a_checkpoint_left_nothing_and_that_is_no_alarm(tmp_path
     assert read_previous(tmp_path, alarms, epochs=5) is None and alarms == []
 
 
-def test_former_values_are_told_again_with_their_steps() -> None:
+def test_former_values_are_reported_again_with_their_steps() -> None:
     study = optuna.create_study()
     trial = study.ask()
     history = [{"epoch": 0, "a": 0.1}, {"epoch": 1, "a": math.nan}, {"epoch": 2}, {"epoch": 3, "a": 0.4}]

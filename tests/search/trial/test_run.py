@@ -270,7 +270,7 @@ def test_a_trial_that_broke_within_an_epoch_goes_on_from_there(
 
 
 @pytest.mark.parametrize("damage", ["last.ckpt", "metrics.json"])
-def test_a_damaged_former_trial_is_not_used_and_that_is_said(
+def test_a_damaged_former_trial_is_not_used_and_the_receipt_warns(
     damage: str, small: Callable[..., Small], shared: Small, interrupted: Path
 ) -> None:
     sweep, path = small(), interrupted / damage
@@ -281,7 +281,7 @@ def test_a_damaged_former_trial_is_not_used_and_that_is_said(
     assert len(receipt.alarms) == 1 and "training starts from the beginning" in receipt.alarms[0]
 
 
-def test_a_pruned_trial_leaves_a_whole_run_that_says_why(small: Callable[..., Small]) -> None:
+def test_a_pruned_trial_leaves_a_whole_run_with_the_reason(small: Callable[..., Small]) -> None:
     sweep = small(limits={"epochs": 3})
     sweep.study.pruner = optuna.pruners.ThresholdPruner(lower=2.0, n_warmup_steps=1)
     with pytest.raises(optuna.TrialPruned, match=r"pruned by median at epoch 2: val/rank_ic [+-]0"):
@@ -364,7 +364,7 @@ def test_what_breaks_a_trial_has_a_class_and_is_kept(
     assert ("Traceback" in log) == (kind == "code")
 
 
-def test_a_retry_for_memory_trains_with_half_the_batch_and_says_so(small: Callable[..., Small]) -> None:
+def test_a_retry_for_memory_trains_with_half_the_batch_and_records_it(small: Callable[..., Small]) -> None:
     sweep = small(limits={"epochs": 1})
     sweep.run(halved_batch=True)
     config = yaml.safe_load((sweep.trial(0) / "config.yaml").read_text())
@@ -373,7 +373,7 @@ def test_a_retry_for_memory_trains_with_half_the_batch_and_says_so(small: Callab
     assert retries == [{"why": "out of memory", "batch_size": 100, "retried_with": 50}]
 
 
-def test_an_end_asked_for_before_training_is_heeded(small: Callable[..., Small]) -> None:
+def test_a_trial_that_is_interrupted_before_training_does_not_train(small: Callable[..., Small]) -> None:
     sweep = small()
     with pytest.raises(Interrupted, match="before training"):
         sweep.run(stop=lambda: True)
@@ -465,7 +465,7 @@ def test_time_that_is_over_before_the_first_validation_fails_for_time(small: Cal
     assert caught.value.kind == "time"
 
 
-def test_a_trial_on_several_devices_is_refused(small: Callable[..., Small]) -> None:
+def test_a_trial_on_several_devices_is_an_error(small: Callable[..., Small]) -> None:
     sweep = small(fixed={"trainer.devices": 2, "trainer.strategy": "ddp"})
     with pytest.raises(TrialFailed, match="a trial trains on one device, got 2"):
         sweep.run()

@@ -44,7 +44,7 @@ def test_a_third_or_fewer_than_three_failures_do_not() -> None:
     assert reason_to_abort([ended(0, "code"), ended(1, "code")], START, n_trials=20, max_retry=2) is None
 
 
-def test_failures_of_an_earlier_start_and_surplus_trials_are_not_held_against_it() -> None:
+def test_failures_of_an_earlier_start_and_surplus_trials_do_not_count() -> None:
     past = [ended(n, "config", hours=-1) for n in range(5)]
     surplus = [ended(n, "code", outcome="surplus") for n in range(5, 9)]
     assert reason_to_abort([*past, *surplus], START, n_trials=20, max_retry=2) is None

@@ -21,7 +21,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("checked")
-def test_it_trains_one_short_trial_says_what_to_expect_and_leaves_no_study(
+def test_it_trains_one_short_trial_prints_what_to_expect_and_leaves_no_study(
     make_sweep: Make, tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
 ) -> None:
     tiny_config(tmp_path, make_panel())
@@ -53,7 +53,7 @@ def test_a_trial_that_fails_is_the_answer(
 
 
 @pytest.mark.usefixtures("checked")
-def test_a_place_that_takes_no_files_is_refused(make_sweep: Make, tmp_path: Path) -> None:
+def test_a_root_that_takes_no_files_is_an_error(make_sweep: Make, tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")
     with pytest.raises(InputError, match="cannot write there"):
         dry_run(make_sweep(), lambda line: None)

@@ -32,7 +32,7 @@ def test_crashes_without_progress_are_counted_and_pause_the_place_ever_longer(tm
     assert (worker.crashes, worker.ready) == (1, True)
 
 
-def test_a_killed_worker_is_told_of_once(tmp_path: Path) -> None:
+def test_a_killed_worker_is_reported_once(tmp_path: Path) -> None:
     worker = WorkerProcess(0, [sys.executable, "-c", "input()"], tmp_path / "worker.log")
     worker.start()
     worker.kill()

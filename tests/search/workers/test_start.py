@@ -34,7 +34,7 @@ def test_only_a_new_sweep_is_tried_over_its_space_and_a_mistake_leaves_no_study(
         prepare(sweep)
 
 
-def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_refused(
+def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_an_error(
     make_sweep: Make, tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
 ) -> None:
     tiny_config(tmp_path, make_panel())
@@ -117,7 +117,7 @@ def test_one_command_runs_a_sweep_and_the_same_command_again_only_tells_of_it(
     assert len(open_study(read, create=False).trials) == 1
 
 
-def test_a_sweep_that_changed_is_refused_with_the_difference(sweep: tuple[Path, SweepOptions]) -> None:
+def test_a_sweep_that_changed_is_an_error_with_the_difference(sweep: tuple[Path, SweepOptions]) -> None:
     refused = door("--config", sweep[0], "--set", "metric=train/loss")
     assert refused.returncode == 2
     assert "direction: 'maximize' -> 'minimize'" in refused.stderr

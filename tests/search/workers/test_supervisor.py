@@ -85,7 +85,7 @@ def test_workers_that_die_without_progress_end_the_sweep_with_their_last_words(
         supervise(toy_sweep(base="dies early", n_trials=2))
 
 
-def test_a_sweep_whose_trials_fail_for_config_stops_early_and_says_why(
+def test_a_sweep_whose_trials_fail_for_config_is_aborted_with_the_reason(
     toy_sweep: Make, supervise: Supervise
 ) -> None:
     sweep = toy_sweep(base="fails", n_trials=20)
@@ -101,7 +101,7 @@ def test_a_sweep_without_a_complete_trial_has_no_best_one(toy_sweep: Make, super
         supervise(toy_sweep(base="prunes", n_trials=2))
 
 
-def test_a_worker_that_refuses_the_sweep_ends_it_with_its_words(
+def test_a_worker_that_cannot_use_the_sweep_ends_it_with_its_message(
     toy_sweep: Make, toy_study: Open, toy_command: CommandOf
 ) -> None:
     sweep = toy_sweep()

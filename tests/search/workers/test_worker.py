@@ -102,14 +102,14 @@ def test_a_trial_that_another_process_took_for_dead_is_dropped(
     assert "failure" not in study.trials[0].user_attrs
 
 
-def test_a_bug_is_not_taken_for_a_dropped_trial(toy_sweep: Make, toy_study: Open, train: Train) -> None:
+def test_a_bug_is_not_a_dropped_trial(toy_sweep: Make, toy_study: Open, train: Train) -> None:
     sweep = toy_sweep()
     train(failing(ValueError("a bug")))
     with pytest.raises(ValueError, match="a bug"):
         run_next(sweep, toy_study(sweep), never)
 
 
-def test_a_worker_that_is_told_to_leave_asks_for_no_other_trial(
+def test_a_worker_that_is_asked_to_leave_begins_no_other_trial(
     toy_sweep: Make, toy_study: Open, train: Train
 ) -> None:
     sweep = toy_sweep()
@@ -151,7 +151,7 @@ def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
         assert parent.stdout.read() == "left\n"
 
 
-def test_a_worker_without_its_study_says_so_in_a_line(
+def test_a_worker_without_its_study_ends_with_one_line(
     toy_sweep: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
