@@ -182,6 +182,7 @@ def check_options(options: dict[str, Any]) -> None:
     """
     k, name = options.get("save_top_k", 1), options.get("filename")
     within = "add lightning.pytorch.callbacks.ModelCheckpoint to trainer.callbacks"
+    # Key -> whether its value is wrong, and what to use instead.
     wrong = {
         "save_top_k": (k == 0, "0 keeps nothing to score the unseen days with; 1 keeps the best epoch"),
         "save_last": (options.get("save_last") == "link", "link would name another epoch; true or false"),

@@ -70,6 +70,7 @@ def noise_batch(cli: "RankingCLI") -> DayBatch:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=rng)
 
+    # Neighbours on a ring: stock i of a day listens to i + 1, i + 2, ...; nodes are numbered day by day.
     nodes = torch.arange(DAYS * STOCKS)
     neighbours = min(8, data.graph_options.k) if data.graph_options is not None else 0
     first = nodes // STOCKS * STOCKS

@@ -46,6 +46,7 @@ def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn
     complete = any(t.state is TrialState.COMPLETE for t in trials)
     reported = any(t.intermediate_values for t in trials)
     started = any(t.datetime_start for t in trials)
+    # Whether the study has enough for it, title, how to read it, and how to draw it.
     candidates: list[tuple[object, str, str, Callable[[], Any]]] = [
         (
             complete,

@@ -63,7 +63,7 @@ def due_for_retry(trials: Sequence[FrozenTrial], max_retry: int) -> list[FrozenT
 
 def slots_left(trials: Sequence[FrozenTrial], n_trials: int) -> int:
     """Slots of the budget that no trial has filled or is running for."""
-    # Waiting trials are not counted: Optuna gives them to whoever asks next, so they must not keep anyone from it.
+    # Waiting trials are not counted: Optuna gives them to the next that asks, so they must not keep it from asking.
     running = [t for t in trials if t.state == TrialState.RUNNING and not is_surplus(t)]
     return n_trials - len(finished(trials)) - len(running)
 

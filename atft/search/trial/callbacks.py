@@ -16,6 +16,7 @@ from typing import Any
 import lightning.pytorch as pl
 import optuna
 from lightning.pytorch.callbacks import Checkpoint
+from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[import-untyped]
 
 from atft.callbacks.record.receipt import publish_json
 from atft.callbacks.record.run_record import RunRecord
@@ -34,24 +35,32 @@ def _end(trainer: pl.Trainer, record: RunRecord, reason: str) -> None:
     record.stopped = reason
 
 
-class TrialPruning(Checkpoint):
-    """Report each validated epoch to the study, and end the run where its pruner asks for it.
+class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore[misc]
+    """Optuna's pruning callback, which reports a validated epoch once its checkpoint is written.
 
-    The reason and the outcome are in the run's record; the caller raises what Optuna expects. After the last epoch
-    nothing is pruned: it would save nothing and lose the value.
+    A pruned run ends by itself, with outcome and reason in its record; the caller raises what Optuna expects. After
+    the last epoch nothing is pruned: it would save nothing and lose the value.
     """
 
     def __init__(self, trial: optuna.Trial, metric: str, pruner: str, record: RunRecord) -> None:
-        self.trial, self.metric, self.pruner, self.record = trial, metric, pruner, record
+        super().__init__(trial, metric)
+        self.pruner, self.record = pruner, record
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the epoch's checkpoint; Optuna's callback would report here."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.metric not in trainer.callback_metrics:
+        if self.monitor not in trainer.callback_metrics:
             return  # this epoch was not validated
-        value = float(trainer.callback_metrics[self.metric])
-        self.trial.report(value, step=trainer.current_epoch)
-        if self.trial.should_prune() and not _is_over(trainer):
-            epoch = f"epoch {trainer.current_epoch + 1}"
-            _end(trainer, self.record, f"pruned by {self.pruner} at {epoch}: {self.metric} {value:+.4f}")
+        try:
+            super().on_validation_end(trainer, pl_module)
+        except optuna.TrialPruned:
+            if _is_over(trainer):
+                return
+            value, epoch = float(trainer.callback_metrics[self.monitor]), trainer.current_epoch + 1
+            _end(
+                trainer, self.record, f"pruned by {self.pruner} at epoch {epoch}: {self.monitor} {value:+.4f}"
+            )
             self.record.receipt.outcome = Outcome.PRUNED
 
 

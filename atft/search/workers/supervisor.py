@@ -223,7 +223,7 @@ class Supervisor:
 
 
 def _owned_here(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that a process of this machine runs or ran, whoever started it."""
+    """Trials that any process of this machine runs or ran."""
     return [
         t for t in trials if "owner" in t.user_attrs and is_here(t.user_attrs["owner"]) and not is_surplus(t)
     ]
