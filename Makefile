@@ -18,6 +18,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_language.py tests/test_floors.py
 
 ladder: .venv/dev
 	$(BIN)/python benchmarks/ladder.py --out benchmarks/ladder.png
