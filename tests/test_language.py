@@ -12,9 +12,9 @@ TEXTS = [
     path
     for pattern in ("atft/**/*.py", "benchmarks/**/*.py", "configs/*.yaml", "docs/*.md", "hpo/*", "*.md")
     for path in sorted(ROOT.glob(pattern))
-    # What was written down of earlier versions keeps their words; the glossary names the words that are not used.
+    # What was written down of earlier versions keeps their words.
     if path.suffix in (".py", ".md", ".yaml")
-    and path.name not in ("CHANGELOG.md", "EXPERIMENTS.md", "glossary.md")
+    and path.name not in ("CHANGELOG.md", "EXPERIMENTS.md", "moved_keys.py", "glossary.md")
 ]
 MAX_UNCOMMENTED_LINES = 25
 
