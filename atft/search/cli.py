@@ -51,10 +51,7 @@ Exit status: 0 the budget is spent; 1 no trial is complete, or the sweep was abo
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command of the sweep; its exit status.
-
-    Args:
-        arguments: what follows ``python hpo/sweep.py``.
+    """Run one command of the sweep, from what follows ``python hpo/sweep.py``; its exit status.
 
     Raises:
         InputError: no such command or option, or a mistake in the sweep's file.

@@ -42,7 +42,7 @@ def test_between_two_steps_a_checkpoint_is_left_as_it_is(
     module: Any, make_batch: Callable[..., DayBatch]
 ) -> None:
     step = Step()
-    step.begin(make_batch()._replace(place=4), module)
+    step.begin(make_batch()._replace(position=4), module)
     step.close()
     saved = checkpoint(module, 5)
     before = deepcopy(saved["loops"])
@@ -55,7 +55,7 @@ def test_inside_a_step_it_resumes_at_the_first_block_with_the_buffers_of_then(
 ) -> None:
     step = Step()
     for block in (4, 5, 6):
-        step.begin(make_batch()._replace(place=block), module)
+        step.begin(make_batch()._replace(position=block), module)
         module.get_buffer("moment").add_(1)
     saved = checkpoint(module, 7)
     step.rewind(saved)

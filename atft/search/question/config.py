@@ -21,7 +21,6 @@ def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
     """Compose the nested configuration that ``atft.commands.train.build("fit", ...)`` takes.
 
     Args:
-        sweep: its base config, fixed values, metric and epochs.
         point: key -> value as Optuna stores it; keys that it leaves out keep the base's values.
 
     Raises:

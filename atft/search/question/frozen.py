@@ -133,10 +133,6 @@ def base_file(sweep: SweepOptions) -> Path:
 def freeze(sweep: SweepOptions, study: "optuna.Study") -> SweepOptions:
     """Copy the base config into the study, where it has no copy here yet; return the sweep over that copy.
 
-    Args:
-        sweep: names the base config.
-        study: made or opened for the sweep; the first call sets its digest.
-
     Raises:
         InputError: the base config is not the one that the study was made with, and there is no copy of that here.
     """
@@ -175,12 +171,7 @@ def _is_frozen(base: Path, study: "optuna.Study") -> bool:
 
 
 class BaseWatch:
-    """Notice that the base config on the disk is no longer the one that a running sweep trains.
-
-    Args:
-        sweep: names the base config on the disk.
-        study: has the digest of the frozen one.
-    """
+    """Notice that the base config on the disk is no longer the one that a running sweep trains."""
 
     def __init__(self, sweep: SweepOptions, study: "optuna.Study") -> None:
         self.sweep, self.study = sweep, study

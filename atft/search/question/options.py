@@ -133,11 +133,7 @@ class SweepOptions:
 
 
 def read_sweep(path: Path, changes: Mapping[str, Any] | None = None) -> SweepOptions:
-    """Read a sweep's YAML.
-
-    Args:
-        path: the YAML file.
-        changes: key, or section.key -> value or its text, in place of what the file says.
+    """Read a sweep's YAML; ``changes``, key or section.key -> value or its text, replace what the file says.
 
     Raises:
         InputError: any mistake, in one line that names the file and the key.

@@ -26,7 +26,6 @@ def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> str:
     """Check a sweep against its base config; the result in a line.
 
     Args:
-        sweep: the sweep.
         seconds: time for all of it; the corners and points that it does not allow are left out.
 
     Raises:
@@ -62,10 +61,6 @@ def check_effects(sweep: SweepOptions, reference: "RankingCLI") -> None:
 
     Its values are compared with all other keys at the base's values; where the space chooses between blocks
     or classes, under each of them too, since an argument may belong to one.
-
-    Args:
-        sweep: the sweep.
-        reference: its base configuration, built.
 
     Raises:
         InputError: the first key that makes none, or that the base config does not have.

@@ -42,10 +42,6 @@ ACTING = (
 def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
     """Build another configuration with the parser that is there: a third of the time of a new command line.
 
-    Args:
-        cli: any built one; it stays as it is.
-        config: the nested configuration.
-
     Raises:
         InputError: a key or value that is not accepted.
     """
@@ -98,10 +94,6 @@ def noise_batch(cli: "RankingCLI") -> DayBatch:
 
 def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Take one optimiser step on noise; the scores and the loss before it.
-
-    Args:
-        cli: freshly built.
-        device: where; the CPU by default, which repeats bit for bit.
 
     Raises:
         InputError: the loss or a gradient is not finite.

@@ -14,13 +14,10 @@ def sweep_arguments(
     """Parse what follows ``sweep.py COMMAND`` and read the sweep's file.
 
     Args:
-        command: its name.
-        description: what it does, for its help.
-        arguments: the words.
         options: the command's own, ``--name`` -> what `ArgumentParser.add_argument` takes.
 
     Raises:
-        InputError: the sweep's file cannot be read.
+        InputError: the sweep's file cannot be read. Each command raises it also for a study that is not there.
     """
     parser = argparse.ArgumentParser(
         f"sweep.py {command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -19,11 +19,7 @@ from atft.search.study.study import open_study
 
 
 def run(arguments: list[str]) -> int:
-    """Write the best point as a config; the exit code is 1 where no trial is complete.
-
-    Raises:
-        InputError: there is no such sweep or study, or the file cannot be written there.
-    """
+    """Write the best point as a config; the exit code is 1 where no trial is complete."""
     out = {"type": Path, "help": "file to write; without it the config is printed"}
     options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments, {"--out": out})
     path: Path | None = options.out
@@ -48,12 +44,7 @@ def run(arguments: list[str]) -> int:
 
 
 def best_config(now: Overview, sweep: SweepOptions, path: Path | None) -> str:
-    """The YAML text: the head, then the trial's own configuration.
-
-    Args:
-        now: the state of the sweep; it has a best trial.
-        sweep: its options.
-        path: where the text will be, for the command in its head.
+    """The YAML text of the best trial: the head, then the trial's own configuration.
 
     Raises:
         InputError: the trial's directory is not on this machine.

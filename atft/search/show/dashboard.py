@@ -17,11 +17,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def run(arguments: list[str]) -> int:
-    """Serve the dashboard until it is interrupted.
-
-    Raises:
-        InputError: there is no such sweep or study, optuna-dashboard is not installed, or the port is taken.
-    """
+    """Serve the dashboard until it is interrupted."""
     port = {"type": int, "default": 8080, "help": "port on the loopback address"}
     options, sweep = sweep_arguments("dashboard", __doc__.partition("\n")[0], arguments, {"--port": port})
     if find_spec("optuna_dashboard") is None:

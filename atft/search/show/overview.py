@@ -76,13 +76,7 @@ class Overview:
 
 
 def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None) -> Overview:
-    """Gather the state of a sweep.
-
-    Args:
-        study: opened from the sweep's storage.
-        sweep: its options; the budget is the study's own, asked for when it was last started.
-        now: seconds since 1970; the clock's by default.
-    """
+    """Gather the state of a sweep; its budget is the study's own, asked for when it was last started."""
     now = time.time() if now is None else now
     n_trials = int(study.user_attrs.get("n_trials", sweep.n_trials))
     trials = study.get_trials(deepcopy=False)

@@ -28,12 +28,7 @@ STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUN
 
 
 def run(arguments: list[str]) -> int:
-    """Make the database again.
-
-    Raises:
-        InputError: the database is there, no trial directory is, or directories of several studies or of another
-            question are.
-    """
+    """Make the database again, where there is none, from directories of one study and of the sweep's question."""
     _, sweep = sweep_arguments("rebuild", __doc__.partition("\n")[0], arguments, {})
     records = read_trials(sweep.directory)
     identity = identify(sweep)
@@ -58,10 +53,7 @@ def run(arguments: list[str]) -> int:
 
 
 def read_trials(directory: Path) -> list[dict[str, Any]]:
-    """The ``trial.json`` of each trial of a study, in the order of their numbers.
-
-    Args:
-        directory: the study's.
+    """The ``trial.json`` of each trial in a study's folder, in the order of their numbers.
 
     Raises:
         InputError: no trial left one there, or the trials are of more than one study.
@@ -82,16 +74,10 @@ def restore(
     direction: Literal["maximize", "minimize"],
     records: Sequence[Mapping[str, Any]],
 ) -> optuna.Study:
-    """Make the study with its trials, numbers included.
+    """Make the study with its trials from `read_trials`, numbers included; the storage has none of that name.
 
     A number whose directory is lost is filled by an empty failed trial that no retry follows: directories and
     receipts name trials by number.
-
-    Args:
-        storage: it has no study of that name.
-        name: the study's.
-        direction: maximize or minimize.
-        records: from `read_trials`.
 
     Raises:
         InputError: the storage has that study already.

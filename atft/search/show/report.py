@@ -33,11 +33,7 @@ td.word, th.word { text-align: left } .best td { font-weight: bold; background: 
 
 
 def run(arguments: list[str]) -> int:
-    """Write the page and print its path.
-
-    Raises:
-        InputError: there is no such sweep or study.
-    """
+    """Write the page and print its path."""
     out = {"type": Path, "help": "file to write; report.html in the study's directory by default"}
     options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments, {"--out": out})
     study = open_study(sweep, create=False)
@@ -48,13 +44,7 @@ def run(arguments: list[str]) -> int:
 
 
 def page(study: optuna.Study, sweep: SweepOptions, now: Overview) -> str:
-    """The whole page as HTML.
-
-    Args:
-        study: opened from the sweep's storage.
-        sweep: its options.
-        now: its state.
-    """
+    """The whole page as HTML."""
     sections = "\n".join(map(_section, figures(study, sweep.metric, "fold" if sweep.folds else "epoch")))
     made = datetime.now().astimezone().isoformat(timespec="seconds")
     study_id, data = (escape(str(study.user_attrs.get(key, ""))) for key in ("study_id", "data_digest"))

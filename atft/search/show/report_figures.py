@@ -30,13 +30,7 @@ class Drawn(NamedTuple):
 
 
 def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn]:
-    """Draw every figure that the study has enough trials for.
-
-    Args:
-        study: any; without a complete trial only the timeline is drawn, without any trial nothing.
-        metric: name of the objective, for the axes.
-        step: what a trial reports its value after: an epoch, or a fold.
-    """
+    """Draw every figure that the study has enough trials for; ``step`` is epoch or fold, what values are of."""
     import optuna.visualization.matplotlib as draw
 
     study = with_short_names(study)

@@ -87,11 +87,7 @@ class EpochEnd(Checkpoint):
 class Heartbeat(pl.Callback):
     """Publish ``progress.json`` after a block, at most once a second; status and the supervisor read it.
 
-    Args:
-        directory: the trial's.
-        metric: its values so far are published.
-        labels: of the study, and the trial's number.
-        folds: runs of the trial; the epochs of all count.
+    Its epochs are those of all folds together.
     """
 
     def __init__(self, directory: Path, metric: str, labels: dict[str, Any], folds: int = 1) -> None:

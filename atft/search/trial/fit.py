@@ -40,9 +40,6 @@ def fit(
     """Train once; return the metric at the selected epoch.
 
     Args:
-        record: of the trial at work.
-        config: nested configuration, complete but for what a run decides.
-        directory: of the run; made by the caller.
         retried_from: directory of the failed run that is retried.
         is_fold: one of several runs, which reports no epoch to the study and is not pruned.
 

@@ -31,11 +31,6 @@ class TrialRecord:
     Any exception that leaves the ``with`` block becomes one that a sweep knows, except those of a process that is
     to end and of a study that has ended the trial itself.
 
-    Args:
-        sweep: root, metric, folds and limits.
-        trial: running, its point drawn; its directory is made here.
-        stop: called before training and after each epoch; True interrupts.
-
     Raises:
         TrialFailed: its directory holds other files.
     """

@@ -35,8 +35,6 @@ def run_trial(
     """Train one trial in this process, in ``<root>/<study>/trial_<n>``, and return its objective.
 
     Args:
-        sweep: space, base config, metric, folds and limits.
-        trial: running; its point is drawn here.
         retried_from: directory of the failed trial that is retried, to go on from its last checkpoint.
         stop: called before training and after each epoch; True ends the trial, resumable.
 

@@ -21,13 +21,8 @@ def reason_to_abort(
     """Why the sweep should end now, in one line; None while it should go on.
 
     More than a third of the trials that ended failed for config or code; or as many as the budget failed and are
-    not retried, whatever the reason: then the budget may never be reached.
-
-    Args:
-        trials: all of the study's.
-        since: earlier failures do not count: a start after the cause was fixed is not aborted for the past.
-        n_trials: the budget.
-        max_retry: counted retries of one point.
+    not retried, whatever the reason: then the budget may never be reached. What ended before
+    ``since`` does not count: a start after the cause was fixed is not aborted for the past.
     """
     ended = [t for t in trials if t.datetime_complete is not None and t.datetime_complete >= since]
     failed = [t for t in ended if outcome_of(t) == Outcome.FAILED]

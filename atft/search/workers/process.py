@@ -30,7 +30,6 @@ def run_child(
     """Run a process that `child_command` started; its exit status: 0, 1 it failed, 2 the input is invalid.
 
     Args:
-        arguments: of its command line; the process's own by default.
         work: takes the sweep and the worker's index.
         on_orphaned: called from a thread when the parent has ended.
     """

@@ -44,14 +44,7 @@ class SweepFailed(RunFailed):
 
 
 class Supervisor:
-    """Run a study to its budget.
-
-    Args:
-        sweep: budget, workers, limits.
-        study: of the sweep.
-        command: command line of a worker, without its index.
-        console: where lines go; a terminal gets a live one too.
-    """
+    """Run a study to its budget; ``command`` is a worker's command line without its index."""
 
     def __init__(
         self, sweep: SweepOptions, study: optuna.Study, command: list[str], console: Console
