@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from jaxtyping import config as shape_checks
 from jaxtyping import install_import_hook
 
 SOURCE = Path(__file__).parent.parent / "atft"
@@ -17,7 +18,7 @@ install_import_hook(SHAPED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep
 import io  # noqa: E402
 import json  # noqa: E402
 import warnings  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import redirect_stderr, redirect_stdout  # noqa: E402
 from datetime import date, timedelta  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
@@ -30,6 +31,17 @@ from hypothesis import settings  # noqa: E402
 from atft.batch import EDGE_FEATURES, DayBatch  # noqa: E402
 
 torch.set_num_threads(1)
+UNSHAPED = (
+    "callbacks/",
+    "commands/",
+    "search/",
+    "test_attacks",
+    "test_bad_input",
+    "test_configs",
+    "test_hostile",
+)
+UNSHAPED += ("test_lookahead", "test_panel_start", "test_reproducible")
+"""Tests of whole runs: they train what the others train with shapes checked, which takes a third of a run's time."""
 # No example fails for its time: a busy machine is no fault.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -87,6 +99,15 @@ def _random_batch(
         weight=torch.full((days,), 1 / days),
         closes_step=True,
     )
+
+
+@pytest.fixture(autouse=True)
+def shapes_checked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check the shapes of signatures, but for the tests of whole commands."""
+    place = str(request.path.relative_to(Path(__file__).parent))
+    shape_checks.update("jaxtyping_disable", place.startswith(UNSHAPED))
+    yield
+    shape_checks.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
