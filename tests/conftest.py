@@ -41,7 +41,7 @@ UNSHAPED = (
     "test_hostile",
 )
 UNSHAPED += ("test_lookahead", "test_panel_start", "test_reproducible")
-"""Tests of whole runs: they train what the others train with shapes checked, which takes a third of a run's time."""
+"""Tests of whole runs: they train what others train with shapes checked, which takes a third of a run's time."""
 # No example fails for its time: a busy machine is no fault.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
