@@ -55,7 +55,7 @@ COMMANDS = {
 """Command -> the module whose ``run(command, arguments)`` does it, and a line for the help."""
 
 
-def overview() -> str:
+def list_commands() -> str:
     """The text of ``python -m atft --help``."""
     lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join([USAGE, "commands:", *lines, FOOTER])
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())  # noqa: T201
+        print(list_commands())  # noqa: T201
         return 0
     if words[0] == "--version":
         from atft import __version__

@@ -1,8 +1,8 @@
 """The panel's files, its columns and the one role each of them plays.
 
 A panel is a table of (date, code) x columns. `PanelSchema` says, by name or glob, which column plays which
-role; `resolve` turns it into `PanelColumns` against a real file's column names. The role decides where a column
-may go: a feature can never be a label, a label can never be a feature.
+role; `resolve_columns` turns it into `PanelColumns` against the column names of a real file. The role decides
+where a column may go: a feature can never be a label, a label can never be a feature.
 """
 
 import hashlib
@@ -110,7 +110,9 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
     return features
 
 
-def resolve(schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str) -> PanelColumns:
+def resolve_columns(
+    schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str
+) -> PanelColumns:
     """Give each role its columns among the ``names`` of a panel; ``where`` is its path, for messages.
 
     Raises:

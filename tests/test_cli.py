@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atft.cli import COMMANDS, guarded, main, overview, sentence, thread_cap
+from atft.cli import COMMANDS, guarded, list_commands, main, sentence, thread_cap
 from atft.errors import InputError, RunFailed
 
 
@@ -19,7 +19,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
 
 def test_no_argument_shows_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    assert capsys.readouterr().out.strip() == overview().strip()
+    assert capsys.readouterr().out.strip() == list_commands().strip()
 
 
 def test_an_unknown_command_names_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from atft.day_statistics import (
     mean_over_std,
     measure_days,
 )
-from atft.evaluation.comparison_table import comparison_table, render
+from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.summary import summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
 from small_scores import table_of
@@ -42,7 +42,7 @@ def test_a_metric_is_a_function_and_a_row(monkeypatch: pytest.MonkeyPatch) -> No
 
     rows = summarise_scorers({"network": score}, table_of(5, target))
     assert rows[0].figures["same_sign"].value == pytest.approx(share, abs=1e-6)
-    lines = render(comparison_table(rows)).splitlines()
+    lines = table_text(comparison_table(rows)).splitlines()
     assert lines[0].endswith("same sign")
     assert f"{share:+.3f} ± " in lines[-1]
 

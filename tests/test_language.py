@@ -45,6 +45,12 @@ def uncommented(source: str) -> list[str]:
     return found
 
 
+def public_names() -> list[str]:
+    """Names of all functions and classes of modules, without those that open with an underscore."""
+    nodes = [node for path in SOURCES for node in ast.parse(path.read_text()).body]
+    return [n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name[0] != "_"]
+
+
 WORDS = replacements((ROOT / "docs" / "glossary.md").read_text())
 
 
@@ -56,6 +62,12 @@ def test_a_text_uses_the_words_of_the_glossary(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_long_function_says_why_where_the_reader_stands(path: Path) -> None:
     assert uncommented(path.read_text()) == []
+
+
+def test_no_two_functions_or_classes_that_do_different_things_have_one_name() -> None:
+    # Each command has a run, each program a main; the command and a trial both fit.
+    names = [n for n in public_names() if n not in ("run", "main", "fit")]
+    assert sorted({n for n in names if names.count(n) > 1}) == []
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name == "__init__.py"], ids=lambda p: p.parent.name)

@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader
 from atft import cross_section
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.curriculum.phase import Phase
-from atft.callbacks.curriculum.plan import resolve
+from atft.callbacks.curriculum.plan import resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.receipt import read_receipt
 from atft.data.block_plan import BlockSampler, PlannedBlock
@@ -207,7 +207,7 @@ def an_epoch_is_trained_as_its_phase_says(shop: Workshop) -> None:
             graph.append(task.network.switches["graph"])
 
     phases = [Phase(name="Baseline", epochs=1, parts={"graph": False}), Phase(name="Graph", epochs=1)]
-    plan = resolve(phases, task.network.options, task.objective.options)
+    plan = resolve_phases(phases, task.network.options, task.objective.options)
     shop.trainer(max_epochs=2, callbacks=[PhaseSchedule(plan), Watch()]).fit(task, shop.loader())
     assert graph == [False, True], f"Baseline and Graph trained with the graph {graph}"
 

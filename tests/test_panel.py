@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.panel import PanelSchema, day_index, footer_names, match, panel_files, resolve, source_fingerprint
+from atft.panel import (
+    PanelSchema,
+    day_index,
+    footer_names,
+    match,
+    panel_files,
+    resolve_columns,
+    source_fingerprint,
+)
 
 MakePanel = Callable[..., Path]
 NAMES = [
@@ -27,7 +35,7 @@ TOKYO = PanelSchema(
 
 
 def test_defaults_give_every_column_its_role() -> None:
-    columns = resolve(PanelSchema(exclude=["*_bad"]), NAMES, [1, 5], "p")
+    columns = resolve_columns(PanelSchema(exclude=["*_bad"]), NAMES, [1, 5], "p")
     assert columns.features == ("x_1", "x_0"), "in the order of the file"
     assert columns.targets == ("target_1d", "target_5d")
     assert columns.delayed_targets == ("target_1d_lag1", "target_5d_lag1")
@@ -38,25 +46,25 @@ def test_defaults_give_every_column_its_role() -> None:
 
 
 def test_optional_roles_are_absent_where_the_panel_lacks_their_default() -> None:
-    columns = resolve(PanelSchema(), ["date", "code", "x_0", "target_1d"], [1], "p")
+    columns = resolve_columns(PanelSchema(), ["date", "code", "x_0", "target_1d"], [1], "p")
     assert columns.sector is columns.universe is columns.return_1d is None
     assert columns.exposures == columns.regime == columns.context == columns.delayed_targets == ()
 
 
 def test_labels_named_like_features_stay_labels() -> None:
     names = ["Date", "Code", "sector33_code", "feat_a", "feat_ret_1d", "feat_ret_5d"]
-    columns = resolve(TOKYO, names, [1, 5], "p")
+    columns = resolve_columns(TOKYO, names, [1, 5], "p")
     assert columns.features == ("feat_a",) and columns.targets == ("feat_ret_1d", "feat_ret_5d")
     with pytest.raises(InputError, match=r"column 'feat_ret_1d' would be both feature and label"):
-        resolve(replace(TOKYO, exclude=[]), names, [1, 5], "p")
+        resolve_columns(replace(TOKYO, exclude=[]), names, [1, 5], "p")
     with pytest.raises(InputError, match=r"'feat_ret_5d' would be both feature and label"):
-        resolve(replace(TOKYO, exclude=["feat_ret_1d"]), names, [1], "p")
+        resolve_columns(replace(TOKYO, exclude=["feat_ret_1d"]), names, [1], "p")
 
 
 @pytest.mark.parametrize("horizons", [[], [0], [1, 1]])
 def test_horizons_are_distinct_trading_days(horizons: list[int]) -> None:
     with pytest.raises(InputError, match="horizons must be distinct trading days >= 1"):
-        resolve(PanelSchema(), NAMES, horizons, "p")
+        resolve_columns(PanelSchema(), NAMES, horizons, "p")
 
 
 @pytest.mark.parametrize(
@@ -83,16 +91,16 @@ def test_horizons_are_distinct_trading_days(horizons: list[int]) -> None:
 )
 def test_a_schema_that_does_not_fit_raises_in_one_line(schema: PanelSchema, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        resolve(schema, NAMES, [1, 5], "p")
+        resolve_columns(schema, NAMES, [1, 5], "p")
     assert "\n" not in str(error.value)
 
 
 def test_the_lag_lengthens_the_labels() -> None:
-    assert resolve(PanelSchema(lag=1), NAMES, [1, 5], "p").longest_label_days == 6
+    assert resolve_columns(PanelSchema(lag=1), NAMES, [1, 5], "p").longest_label_days == 6
 
 
 def test_what_is_known_that_day_may_also_be_a_feature() -> None:
-    columns = resolve(PanelSchema(features=["x_*", "regime_*", "exposure_*"]), NAMES, [1], "p")
+    columns = resolve_columns(PanelSchema(features=["x_*", "regime_*", "exposure_*"]), NAMES, [1], "p")
     assert "regime_trend" in columns.features and columns.regime == ("regime_trend",)
 
 

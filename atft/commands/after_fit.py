@@ -17,7 +17,7 @@ from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.day_statistics import RANKING_METRICS
-from atft.evaluation.comparison_table import comparison_table, render
+from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions, summarise_scorers
 from atft.publish import publish_text
@@ -91,7 +91,7 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
         bands[horizon] = random_band(target, table.present, horizon, min_stocks=min_stocks)
     first, last = getattr(cli.datamodule.split_options, split)
     title = f"\n{split} days {first} to {last}, mean ± standard error"
-    return render(comparison_table(rows, bands, title, min_stocks)), rows
+    return table_text(comparison_table(rows, bands, title, min_stocks)), rows
 
 
 def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:

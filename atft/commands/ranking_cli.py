@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from atft.callbacks.curriculum.plan import check_plan, resolve
+from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
@@ -187,7 +187,7 @@ class RankingCLI(LightningCLI):
         check_averages(callbacks, trainer.max_epochs or 1)
         check_scores_are_current(trainer)
         self.model.build_optimizer(trainer.max_epochs or 1)  # its errors come before anything is made
-        plan = resolve(self.phases, self.model.network.options, self.model.objective.options)
+        plan = resolve_phases(self.phases, self.model.network.options, self.model.objective.options)
         check_plan(plan, trainer, metrics)
         check_training_inputs(self.model, self.datamodule, self.phases)
         schedule = [PhaseSchedule(plan, self.record, self.quiet)] if plan else []

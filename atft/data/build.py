@@ -32,7 +32,7 @@ from atft.panel import (
     footer_names,
     match,
     panel_files,
-    resolve,
+    resolve_columns,
     source_fingerprint,
 )
 from atft.parquet import check_file
@@ -91,7 +91,7 @@ def build_cache(
         InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.
     """
     files = panel_files(panel_path)
-    columns = resolve(schema, footer_names(panel_path), horizons, str(panel_path))
+    columns = resolve_columns(schema, footer_names(panel_path), horizons, str(panel_path))
     scaling = feature_scaling(columns, options, str(panel_path))
     if graph is not None:
         _check_graph_columns(columns, graph, str(panel_path))

@@ -74,7 +74,7 @@ def comparison_table(
     return table
 
 
-def render(table: "Table") -> str:
+def table_text(table: "Table") -> str:
     """Write a table as plain text, without colours, one line per row."""
     from rich.console import Console
 

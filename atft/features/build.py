@@ -57,7 +57,7 @@ def stock_features(past: History) -> Iterator[tuple[str, Series]]:
             yield from family(past)
 
 
-def feature_names() -> list[str]:
+def price_feature_names() -> list[str]:
     """The ``x_*`` columns, in file order."""
     unknown = np.full((2, 1), np.nan)
     past = History(**{field.name: unknown for field in fields(History)})
@@ -127,7 +127,7 @@ def build_panel(
             f"min_traded_value ({options.min_traded_value:g}) or min_history_days ({options.min_history_days})"
         )
     days, stocks = prices.close.shape
-    names, regimes = feature_names(), regime_columns(prices)
+    names, regimes = price_feature_names(), regime_columns(prices)
     filling = np.zeros(days, dtype=bool)
     for gap in prices.inserted:
         filling[gap : gap + REACH_DAYS] = True

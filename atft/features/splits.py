@@ -37,7 +37,7 @@ MIN_MARKET_STOCKS = 10
 """Stocks from which on a day's median return is its market's."""
 
 
-class Split(NamedTuple):
+class StockSplit(NamedTuple):
     """A close that is ``ratio`` times the one before, apart from the day's return."""
 
     day: int
@@ -58,7 +58,7 @@ class Suspects(NamedTuple):
     """The market's log return of the day."""
 
 
-def find_splits(prices: PriceGrid) -> list[Split]:
+def find_splits(prices: PriceGrid) -> list[StockSplit]:
     """Look at each return between two successive rows of a stock; ascending by day, then stock.
 
     A stock's first ten returns are not judged: nothing says what is usual for it.
@@ -69,11 +69,11 @@ def find_splits(prices: PriceGrid) -> list[Split]:
         some = Suspects(*(column[first : first + SUSPECTS_AT_ONCE] for column in suspects))
         ratio = np.abs(some.move[:, None] - LOG_RATIOS).argmin(axis=1)
         rows = np.flatnonzero(_is_split(prices, some, LOG_RATIOS[ratio]))
-        splits += [Split(int(some.day[i]), int(some.stock[i]), RATIOS[ratio[i]]) for i in rows]
+        splits += [StockSplit(int(some.day[i]), int(some.stock[i]), RATIOS[ratio[i]]) for i in rows]
     return splits
 
 
-def adjust_splits(prices: PriceGrid, splits: Sequence[Split]) -> None:
+def adjust_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> None:
     """Put the prices from each split on the basis before it, in place; earlier rows keep their bits."""
     for day, stock, ratio in splits:
         for grid in (prices.open, prices.high, prices.low, prices.close):
@@ -81,7 +81,7 @@ def adjust_splits(prices: PriceGrid, splits: Sequence[Split]) -> None:
         prices.volume[day:, stock] *= float(ratio)
 
 
-def named_splits(prices: PriceGrid, splits: Sequence[Split], most: int) -> str:
+def named_splits(prices: PriceGrid, splits: Sequence[StockSplit], most: int) -> str:
     """Code, first date and ratio of ``most`` stocks, how often each is split, and how many stocks follow."""
     times = Counter(split.stock for split in splits)
     first = {split.stock: split for split in reversed(splits)}

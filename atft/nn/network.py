@@ -23,7 +23,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, nearest
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
-from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions, check_options
+from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions, check_network
 from atft.nn.robust_input import RobustInput
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
@@ -54,7 +54,7 @@ class ATFTGATFAN(nn.Module):
 
     def __init__(self, options: NetworkOptions, n_features: int) -> None:
         super().__init__()
-        check_options(options, n_features)
+        check_network(options, n_features)
         self.options = options
         hidden, dropout = options.hidden_size, options.dropout
         self.scaling = RobustInput(n_features)

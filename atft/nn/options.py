@@ -50,7 +50,7 @@ class NetworkOptions:
     quantiles: list[float] = field(default_factory=list)
 
 
-def check_options(options: NetworkOptions, n_features: int) -> None:
+def check_network(options: NetworkOptions, n_features: int) -> None:
     """Check the sizes of a network.
 
     Raises:

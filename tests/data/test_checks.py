@@ -3,10 +3,10 @@ import pytest
 
 from atft.data.checks import RowChecks, measure_features, one_per_day
 from atft.errors import InputError
-from atft.panel import PanelSchema, resolve
+from atft.panel import PanelSchema, resolve_columns
 
 NAMES = ["date", "code", "x_0", "x_1", "target_1d", "target_5d", "target_1d_lag1", "target_5d_lag1"]
-COLUMNS = resolve(PanelSchema(), NAMES, [1, 5], "p.parquet")
+COLUMNS = resolve_columns(PanelSchema(), NAMES, [1, 5], "p.parquet")
 NUMBERS = NAMES[2:]
 
 UNIVERSE = np.array([True] * 8 + [False] * 2)

@@ -7,13 +7,13 @@ import pytest
 
 from atft.data.panel_index import index_panel
 from atft.errors import InputError
-from atft.panel import PanelSchema, footer_names, resolve
+from atft.panel import PanelSchema, footer_names, resolve_columns
 
 MakePanel = Callable[..., Path]
 
 
 def _index(panel: Path, min_date: date | None = None):  # type: ignore[no-untyped-def]
-    columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    columns = resolve_columns(PanelSchema(), footer_names(panel), [1, 5], str(panel))
     return index_panel([panel], columns, min_date)
 
 
@@ -103,7 +103,7 @@ def test_a_day_that_is_no_session_is_one_line_or_leaves_no_trace(
     frame = pl.read_parquet(panel)
     plant(frame).write_parquet(panel)
     today = date(2015, 6, 1)
-    columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    columns = resolve_columns(PanelSchema(), footer_names(panel), [1, 5], str(panel))
     with pytest.raises(InputError, match=said) as caught:
         index_panel([panel], columns, None, {}, today)
     assert "\n" not in str(caught.value)
@@ -124,7 +124,7 @@ def test_a_stock_that_is_ranked_on_a_day_left_out_only_gets_no_row(make_panel: M
     coin = frame.filter(pl.col("code") == "S001").with_columns(code=pl.lit("COIN"), universe=False)
     ranked = coin.head(1).with_columns(date=pl.lit(SATURDAY), universe=True)
     pl.concat([frame, coin, ranked]).write_parquet(panel)
-    columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    columns = resolve_columns(PanelSchema(), footer_names(panel), [1, 5], str(panel))
     assert "COIN" not in index_panel([panel], columns, None, {"rare_weekdays": "exclude"}).codes
     assert "COIN" in index_panel([panel], columns, None, {"rare_weekdays": "keep"}).codes
 

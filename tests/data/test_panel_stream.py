@@ -10,14 +10,14 @@ import pytest
 from atft.data.panel_index import index_panel
 from atft.data.panel_stream import read_batches, whole_days
 from atft.errors import InputError
-from atft.panel import PanelColumns, PanelSchema, footer_names, resolve
+from atft.panel import PanelColumns, PanelSchema, footer_names, resolve_columns
 
 MakePanel = Callable[..., Path]
 DAYS = [dt.date(2020, 1, 6), dt.date(2020, 1, 7)]
 
 
 def _columns(table: pa.Table) -> PanelColumns:
-    return resolve(PanelSchema(), table.column_names, [1], "panel")
+    return resolve_columns(PanelSchema(), table.column_names, [1], "panel")
 
 
 def _table(**columns: object) -> pa.Table:
@@ -104,7 +104,7 @@ def test_a_fault_names_the_row_in_its_file(tmp_path: Path) -> None:
 
 
 def _batches(panel: Path, scratch: Path, bytes_per_batch: int) -> list[pa.RecordBatch]:
-    columns = resolve(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    columns = resolve_columns(PanelSchema(), footer_names(panel), [1, 5], str(panel))
     index = index_panel([panel], columns, None)
     return list(whole_days([panel], columns, index, scratch, bytes_per_batch))
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from atft.evaluation.comparison_table import comparison_table, render
+from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.summary import SummaryRow, summarise_scorers
 from small_scores import table_of
 
@@ -29,7 +29,7 @@ BANDS = {h: {"rank_ic": (-0.0123, 0.0124), "ic": (-0.02, 0.02), "sharpe": (-0.25
 
 
 def test_scorers_and_horizons_stand_in_their_order() -> None:
-    text = render(comparison_table(rows(), BANDS, title="validation"))
+    text = table_text(comparison_table(rows(), BANDS, title="validation"))
     found = re.findall(r"^(network|ridge|reversal|random 95 %|oracle)\s+(\d+d)", text, flags=re.MULTILINE)
     scorers = ("network", "ridge", "reversal", "random 95 %", "oracle")
     assert found == [(s, f"{h}d") for h in (1, 5, 20) for s in scorers]
@@ -38,7 +38,7 @@ def test_scorers_and_horizons_stand_in_their_order() -> None:
 
 def test_a_line_holds_each_value_with_its_error() -> None:
     every = rows()
-    text = render(comparison_table(every, BANDS))
+    text = table_text(comparison_table(every, BANDS))
     line = next(t for t in text.splitlines() if re.match(r"network +5d", t))
     row = next(r for r in every if (r.scorer, r.horizon, r.lag) == ("network", 5, 0))
     later = next(r for r in every if (r.scorer, r.horizon, r.lag) == ("network", 5, 1))
@@ -50,13 +50,13 @@ def test_a_line_holds_each_value_with_its_error() -> None:
 
 
 def test_it_is_plain_text_of_whole_lines() -> None:
-    text = render(comparison_table(rows(), BANDS))
+    text = table_text(comparison_table(rows(), BANDS))
     assert "\x1b" not in text and "…" not in text and max(map(len, text.splitlines())) <= 150
 
 
 def test_what_is_not_there_is_left_out() -> None:
     few = [r for r in rows() if r.scorer == "network" and r.lag == 0 and r.horizon == 1]
-    text = render(comparison_table(few))
+    text = table_text(comparison_table(few))
     assert "network" in text and "random" not in text and "oracle" not in text and "5d" not in text
 
 
@@ -69,12 +69,12 @@ def test_days_of_too_few_stocks_are_counted_below_the_table() -> None:
     ):
         target[2 + thin, 5:] = np.nan
         found = summarise_scorers({"network": target}, table_of(1, target), 20)
-        text = render(comparison_table(found, min_stocks=20))
+        text = table_text(comparison_table(found, min_stocks=20))
         assert text.splitlines()[-1] == f"{said} left out"
-    assert "left out" not in render(comparison_table(rows(), BANDS))
+    assert "left out" not in table_text(comparison_table(rows(), BANDS))
 
 
 def test_a_scorer_without_a_value_says_nan() -> None:
     target = np.random.default_rng(0).standard_normal((10, 8))
     flat = summarise_scorers({"network": np.zeros_like(target)}, table_of(1, target))
-    assert re.search(r"network +1d +0 +nan +nan +nan", render(comparison_table(flat)))
+    assert re.search(r"network +1d +0 +nan +nan +nan", table_text(comparison_table(flat)))

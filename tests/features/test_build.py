@@ -11,10 +11,10 @@ import pytest
 
 from atft.errors import InputError
 from atft.features import variation
-from atft.features.build import PanelReport, build_panel, feature_names
+from atft.features.build import PanelReport, build_panel, price_feature_names
 from atft.features.options import FeatureOptions
 from atft.features.row_checks import check_rows
-from atft.panel import PanelSchema, resolve
+from atft.panel import PanelSchema, resolve_columns
 from small_prices import grid_of
 
 OPTIONS = FeatureOptions(min_history_days=60, min_close=0.5, min_traded_value=1e4)
@@ -36,7 +36,7 @@ def build(tmp_path: Path) -> Callable[..., pl.DataFrame]:
 
 
 def test_there_are_at_least_112_features_with_names_of_their_own() -> None:
-    names = feature_names()
+    names = price_feature_names()
     assert len(names) >= 112
     assert len(set(names)) == len(names)
     assert all(n.startswith("x_") for n in names)
@@ -61,8 +61,8 @@ def test_the_panel_has_the_default_schema(make_prices, tmp_path: Path) -> None:
     out = tmp_path / "panel.parquet"
     report = build_panel(make_prices(), out, OPTIONS)
     schema = pq.read_schema(out)
-    columns = resolve(PanelSchema(), schema.names, [1, 5, 10, 20], str(out))
-    assert columns.features == tuple(feature_names()) == report.features
+    columns = resolve_columns(PanelSchema(), schema.names, [1, 5, 10, 20], str(out))
+    assert columns.features == tuple(price_feature_names()) == report.features
     assert len(columns.delayed_targets) == 4
     assert columns.exposures == ("exposure_size", "exposure_beta", "exposure_volatility")
     assert columns.context == ("return_1d", "momentum_20d", "traded_value")

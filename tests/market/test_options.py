@@ -6,12 +6,12 @@ import pytest
 
 from atft.errors import InputError
 from atft.market.options import MarketOptions, feature_columns, market_columns, market_digest, stream
-from atft.panel import PanelSchema, resolve
+from atft.panel import PanelSchema, resolve_columns
 
 
 def test_the_default_schema_gives_every_column_its_role() -> None:
     options = MarketOptions()
-    columns = resolve(PanelSchema(), market_columns(options), options.horizons, "market")
+    columns = resolve_columns(PanelSchema(), market_columns(options), options.horizons, "market")
     assert columns.features == feature_columns(24)
     assert len(columns.features) == 24
     assert columns.targets == ("target_1d", "target_5d")
@@ -23,7 +23,7 @@ def test_the_default_schema_gives_every_column_its_role() -> None:
 
 def test_the_noise_only_twin_has_no_oracle() -> None:
     names = market_columns(MarketOptions(noise_only=True))
-    assert resolve(PanelSchema(), names, [1, 5], "market").oracle == ()
+    assert resolve_columns(PanelSchema(), names, [1, 5], "market").oracle == ()
     assert set(market_columns(MarketOptions())) - set(names) == {"oracle_1d", "oracle_5d"}
 
 

@@ -12,7 +12,7 @@ from atft.errors import InputError
 from atft.market.options import MarketOptions, feature_columns, market_columns, market_digest
 from atft.market.simulate import simulate_market
 from atft.market.write import mean_ic, write_market
-from atft.panel import PanelSchema, footer_names, resolve
+from atft.panel import PanelSchema, footer_names, resolve_columns
 
 SMALL = MarketOptions(stocks=40, days=90)
 
@@ -21,7 +21,7 @@ def test_the_file_has_the_named_columns_and_the_default_schema_resolves_them(tmp
     report = write_market(tmp_path / "market.parquet", SMALL)
     names = footer_names(report.path)
     assert names == market_columns(SMALL)
-    assert resolve(PanelSchema(), names, [1, 5], "market").features == feature_columns(24)
+    assert resolve_columns(PanelSchema(), names, [1, 5], "market").features == feature_columns(24)
     schema = pq.read_schema(report.path)
     kinds = {name: str(schema.field(name).type) for name in names}
     assert [kinds[n] for n in ("date", "code", "sector", "universe")] == [

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.nn.options import NetworkOptions, check_options, head_count
+from atft.nn.options import NetworkOptions, check_network, head_count
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,17 @@ from atft.nn.options import NetworkOptions, check_options, head_count
 )
 def test_a_size_out_of_range_is_an_error_of_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        check_options(NetworkOptions(**options), n_features=3)
+        check_network(NetworkOptions(**options), n_features=3)
     assert "\n" not in str(error.value)
 
 
 def test_a_panel_without_features_is_an_error() -> None:
     with pytest.raises(InputError, match="0 features"):
-        check_options(NetworkOptions(), n_features=0)
+        check_network(NetworkOptions(), n_features=0)
 
 
 def test_the_defaults_are_in_range() -> None:
-    check_options(NetworkOptions(), n_features=1)
+    check_network(NetworkOptions(), n_features=1)
 
 
 @pytest.mark.parametrize(

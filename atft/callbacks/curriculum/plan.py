@@ -17,7 +17,9 @@ from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_sh
 from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions
 
 
-def resolve(phases: Sequence[Phase], network: NetworkOptions, objective: ObjectiveOptions) -> list[Phase]:
+def resolve_phases(
+    phases: Sequence[Phase], network: NetworkOptions, objective: ObjectiveOptions
+) -> list[Phase]:
     """Fill in what the phases leave to the model's own configuration.
 
     Args:
@@ -139,7 +141,7 @@ def plan_table(plan: Sequence[Phase]) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from atft.evaluation.comparison_table import render
+    from atft.evaluation.comparison_table import table_text
 
     table = Table(title="curriculum", box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
     for heading in (
@@ -154,7 +156,7 @@ def plan_table(plan: Sequence[Phase]) -> str:
         table.add_column(heading)
     for index, phase in enumerate(plan):
         table.add_row(phase.name, *phase_cells(plan, index).values())
-    return render(table)
+    return table_text(table)
 
 
 def phase_cells(plan: Sequence[Phase], index: int) -> dict[str, str]:

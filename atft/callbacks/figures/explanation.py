@@ -32,7 +32,7 @@ def selection_figure(sums: Float[Tensor, " sums"], names: list[str]) -> Any:
     share = 100 * sums[:-1] / sums[-1]
     order = share.argsort(descending=True).tolist()
     shown = order[:SHOWN_FEATURES][::-1]
-    figure, (axis,) = panels.grid(1, width=3.4, height=0.15 * len(shown) + 0.9)
+    figure, (axis,) = panels.panel_grid(1, width=3.4, height=0.15 * len(shown) + 0.9)
     axis.barh([names[i] for i in shown], [float(share[i]) for i in shown], color=panels.SCORE)
     axis.axvline(100 / len(names), color=panels.REFERENCE, linestyle="--", linewidth=0.8)
     axis.tick_params(axis="y", labelsize="small")
@@ -53,7 +53,7 @@ def attention_sums(
 
 def attention_figure(sums: Float[Tensor, "heads sums"]) -> Any:
     """Mean weight by days ago: one line for each head, and their mean."""
-    figure, (axis,) = panels.grid(1)
+    figure, (axis,) = panels.panel_grid(1)
     weights = 100 * sums[:, :-1] / sums[:, -1:]
     lookback = weights.shape[1]
     ago = list(range(lookback - 1, -1, -1))
@@ -95,7 +95,7 @@ def graph_figure(
     degrees: Float[Tensor, " degrees"], neighbour_weights: Float[Tensor, "2 correlation_bins"]
 ) -> Any:
     """Stocks by number of neighbours, and how much a neighbour counts by its correlation."""
-    figure, (left, right) = panels.grid(2)
+    figure, (left, right) = panels.panel_grid(2)
     share = 100 * degrees / degrees.sum()
     count = torch.arange(DEGREES, dtype=share.dtype)
     last = int(share.nonzero().max()) if bool((share > 0).any()) else 0

@@ -43,7 +43,7 @@ def decile_sums(
 
 def decile_figure(sums: Float[Tensor, "2 horizons deciles"], horizons: list[int]) -> Any:
     """A bar per decile and a panel per horizon: a ranking should rise from left to right."""
-    figure, axes = panels.grid(len(horizons))
+    figure, axes = panels.panel_grid(len(horizons))
     for axis, values, horizon in zip(axes, BASIS_POINTS * sums[0] / sums[1], horizons, strict=True):
         axis.bar(range(1, DECILES + 1), values.tolist(), color=panels.SCORE)
         axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
@@ -54,7 +54,7 @@ def decile_figure(sums: Float[Tensor, "2 horizons deciles"], horizons: list[int]
 
 def rank_ic_figure(rank_ic: Float[Tensor, "days horizons"], dates: list[Any], horizons: list[int]) -> Any:
     """RankIC of each day as a dot and its rolling mean as a line, a panel per horizon."""
-    figure, axes = panels.grid(len(horizons))
+    figure, axes = panels.panel_grid(len(horizons))
     for axis, values, horizon in zip(axes, rank_ic.T, horizons, strict=True):
         axis.plot(dates, values.tolist(), ".", color=panels.FAINT, markersize=4)
         axis.plot(dates, rolling_mean(values, ROLLING_DAYS).tolist(), color=panels.SCORE)
@@ -76,7 +76,7 @@ def spread_figure(spread: Float[Tensor, "days horizons"], dates: list[Any], hori
     ``spread`` is over the horizon, a fraction; a NaN adds nothing. Holding periods of ``h`` days overlap: a book
     that renews ``1/h`` of itself each day earns ``spread / h`` a day.
     """
-    figure, axes = panels.grid(len(horizons))
+    figure, axes = panels.panel_grid(len(horizons))
     for axis, values, horizon in zip(axes, spread.T, horizons, strict=True):
         daily = values / horizon
         axis.plot(dates, (100 * daily.nan_to_num().cumsum(0)).tolist(), color=panels.SCORE)
@@ -117,7 +117,7 @@ def distribution_figure(
     places: Float[Tensor, "2 horizons bins"], deviations: Float[Tensor, "3 horizons"], horizons: list[int]
 ) -> Any:
     """Shares of scores (filled) and of returns (line) by deviations from the day's mean, a panel per horizon."""
-    figure, axes = panels.grid(len(horizons))
+    figure, axes = panels.panel_grid(len(horizons))
     shares = 100 * places / places.sum(-1, keepdim=True)
     edges = torch.linspace(-MAX_DRAWN_Z, MAX_DRAWN_Z, BINS + 1).tolist()
     for i, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
@@ -148,7 +148,7 @@ def calibration_figure(
     counts: Float[Tensor, "horizons counts"], levels: list[float], horizons: list[int]
 ) -> Any:
     """Share of targets below each quantile against its level: calibrated quantiles are on the diagonal."""
-    figure, axes = panels.grid(len(horizons))
+    figure, axes = panels.panel_grid(len(horizons))
     for axis, values, horizon in zip(axes, counts[:, :-1] / counts[:, -1:], horizons, strict=True):
         off = values - torch.tensor(levels, dtype=values.dtype)
         worst = int(off.abs().nan_to_num().argmax())

@@ -19,7 +19,7 @@ Valid = Bool[Tensor, "days horizons stocks"]
 """Stocks to count."""
 
 
-def grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
+def panel_grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
     """Make a figure of panels of a size in inches, two in a row (a single one is larger); also return its axes."""
     from matplotlib.figure import Figure
 

@@ -27,7 +27,7 @@ def is_a(*kinds: type) -> Check:
     return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
-def mapping_of(check: Check) -> Check:
+def is_mapping_of(check: Check) -> Check:
     """A check of mappings from words to values that pass ``check``."""
     return lambda value: (
         isinstance(value, Mapping) and all(isinstance(k, str) and check(v) for k, v in value.items())
@@ -49,7 +49,7 @@ def _is_version(value: Any) -> bool:
 
 
 def _are_weights(value: Any) -> bool:
-    return mapping_of(is_a(Tensor))(value) and bool(value)
+    return is_mapping_of(is_a(Tensor))(value) and bool(value)
 
 
 def _are_features(value: Any) -> bool:
@@ -61,8 +61,8 @@ ENTRIES: dict[str, tuple[Check, str, bool]] = {
     "global_step": (is_count, "a count", True),
     "pytorch-lightning_version": (_is_version, "a version of Lightning from 2.0 on", True),
     "state_dict": (_are_weights, "weights by name", True),
-    "loops": (mapping_of(is_a(Mapping)), "a mapping of mappings", True),
-    "callbacks": (mapping_of(is_a(Mapping)), "a mapping of mappings", False),
+    "loops": (is_mapping_of(is_a(Mapping)), "a mapping of mappings", True),
+    "callbacks": (is_mapping_of(is_a(Mapping)), "a mapping of mappings", False),
     "optimizer_states": (list_of(is_a(Mapping)), "a list of mappings", False),
     "lr_schedulers": (list_of(is_a(Mapping)), "a list of mappings", False),
     "current_model_state": (_are_weights, "weights by name", False),
@@ -75,10 +75,10 @@ OWN_ENTRIES: dict[str, tuple[Check, str]] = {
     "features": (_are_features, "a list of different names"),
     "config": (is_a(str), "text"),
     "optimizer": (is_a(str), "a name"),
-    "parts": (mapping_of(is_a(bool)), "a mapping of true and false"),
-    "parts_asked": (mapping_of(is_a(bool)), "a mapping of true and false"),
-    "balanced": (mapping_of(is_a(int, float)), "a mapping of numbers"),
-    "measured": (mapping_of(is_a(int, float)), "a mapping of numbers"),
+    "parts": (is_mapping_of(is_a(bool)), "a mapping of true and false"),
+    "parts_asked": (is_mapping_of(is_a(bool)), "a mapping of true and false"),
+    "balanced": (is_mapping_of(is_a(int, float)), "a mapping of numbers"),
+    "measured": (is_mapping_of(is_a(int, float)), "a mapping of numbers"),
 }
 """What `RankingTask` adds, under ``atft``."""
 FORMER_NAMES = {"blocks": "parts", "blocks_asked": "parts_asked"}

@@ -78,7 +78,7 @@ class RunCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, **options: Any) -> None:
-        check_options(options)
+        check_checkpoint_options(options)
         try:
             super().__init__(**options)
         except MisconfigurationException as error:
@@ -174,7 +174,7 @@ class RunCheckpoint(ModelCheckpoint):
             link_or_copy(best, best.with_name(BEST))
 
 
-def check_options(options: dict[str, Any]) -> None:
+def check_checkpoint_options(options: dict[str, Any]) -> None:
     """Check that no option of Lightning's callback puts other weights into a file than its name says.
 
     Raises:

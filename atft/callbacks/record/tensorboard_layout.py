@@ -94,7 +94,7 @@ class TensorBoardLayout(pl.Callback):
         checkpoint = find_checkpoint(trainer)
         if checkpoint is None or checkpoint.selected is None:
             return
-        metrics = final_metrics(checkpoint.selected)
+        metrics = best_metrics(checkpoint.selected)
         _, began, ended = hparams(self.settings, metrics)  # type: ignore[no-untyped-call]
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.log_metrics(metrics, step=trainer.global_step)
@@ -104,7 +104,7 @@ class TensorBoardLayout(pl.Callback):
                 writer.add_summary(ended)
 
 
-def final_metrics(selected: Measured) -> dict[str, float]:
+def best_metrics(selected: Measured) -> dict[str, float]:
     """Validation metrics of the selected epoch, named ``best/rank_ic`` and so on."""
     validation = selected.validation()
     return {f"best/{name}": validation[f"val/{name}"] for name in FINAL if f"val/{name}" in validation}

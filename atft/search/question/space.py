@@ -216,7 +216,7 @@ def in_order(point: Point, space: Space) -> Point:
     return {key: point[key] for key in space if key in point}
 
 
-def grid(space: Space) -> list[Point]:
+def grid_points(space: Space) -> list[Point]:
     """All points of a space whose dimensions have steps or choices, the last key changing fastest."""
     return _product({key: values(dimension) or [] for key, dimension in space.items()})
 

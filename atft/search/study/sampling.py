@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Space, distribution, draw, grid
+from atft.search.question.space import Space, distribution, draw, grid_points
 from atft.search.study.budget import point_of
 
 PATIENCE_EPOCHS = 3
@@ -97,7 +97,7 @@ class Grid(optuna.samplers.BaseSampler):
             for t in study.get_trials(deepcopy=False)
             if t.number != trial.number and t.state != TrialState.FAIL
         ]
-        points = grid(self.space)
+        points = grid_points(self.space)
         self.rng.shuffle(points)
         fixed = point_of(trial)  # an enqueued trial may have values already
         points = [p for p in points if all(p[key] == value for key, value in fixed.items())] or points

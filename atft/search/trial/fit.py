@@ -117,13 +117,13 @@ def _conclude(cli: "RankingCLI", metric: str) -> float:
             f"{record.directory}: no checkpoint was selected; is training limited, or the metric NaN?",
         )
     record.receipt.outcome = record.receipt.outcome or Outcome.COMPLETE
-    record.finish(final_metrics(selected, metric))
+    record.finish(receipt_metrics(selected, metric))
     if record.receipt.status == "failed":
         raise TrialFailed("config", record.receipt.reason)
     return value_of(selected, metric, record.directory)
 
 
-def final_metrics(selected: Measured, metric: str) -> dict[str, float]:
+def receipt_metrics(selected: Measured, metric: str) -> dict[str, float]:
     """Metrics of the selected epoch in a run's receipt: its validation, and the metric that is optimised."""
     return {k: v for k, v in selected.metrics.items() if k.startswith("val/") or k == metric}
 
@@ -146,7 +146,7 @@ def take_over(previous: PreviousRun, directory: Path, metric: str) -> float:
     selected = measured_of(directory / BEST)
     value = value_of(selected, metric, directory)
     receipt.run, receipt.retried_from = str(directory), str(previous.directory)
-    receipt.metrics, receipt.selected_step = dict(final_metrics(selected, metric)), selected.step
+    receipt.metrics, receipt.selected_step = dict(receipt_metrics(selected, metric)), selected.step
     receipt.outcome = receipt.outcome or Outcome.COMPLETE
     if receipt.status == "running":  # killed after its last epoch, before it was marked
         receipt.status = "completed"

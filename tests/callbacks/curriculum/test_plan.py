@@ -7,7 +7,7 @@ import pytest
 from lightning.pytorch.callbacks import EarlyStopping
 
 from atft.callbacks.curriculum.phase import Phase
-from atft.callbacks.curriculum.plan import check_plan, first_epochs, phase_at, plan_table, resolve
+from atft.callbacks.curriculum.plan import check_plan, first_epochs, phase_at, plan_table, resolve_phases
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
 from atft.nn.options import NetworkOptions
@@ -25,7 +25,7 @@ def trainer(**options: Any) -> pl.Trainer:
 
 
 def test_what_a_phase_leaves_out_is_the_models_own() -> None:
-    (phase,) = resolve([Phase("all", 3)], NETWORK, OBJECTIVE)
+    (phase,) = resolve_phases([Phase("all", 3)], NETWORK, OBJECTIVE)
     assert phase.parts == {"variable_selection": True, "fan": True, "encoder": False, "graph": True}
     assert phase.factors == dict.fromkeys(["variable_selection", "fan", "graph", "input", "heads"], 1.0)
     assert phase.terms == OBJECTIVE.terms and phase.horizon_weights == {1: 0.75, 5: 0.25}
@@ -33,8 +33,8 @@ def test_what_a_phase_leaves_out_is_the_models_own() -> None:
 
 def test_a_phase_takes_nothing_over_from_the_phase_before() -> None:
     loud = Phase("loud", 2, parts={"fan": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0})
-    _, after = resolve([loud, Phase("plain", 2)], NETWORK, OBJECTIVE)
-    (alone,) = resolve([Phase("plain", 2)], NETWORK, OBJECTIVE)
+    _, after = resolve_phases([loud, Phase("plain", 2)], NETWORK, OBJECTIVE)
+    (alone,) = resolve_phases([Phase("plain", 2)], NETWORK, OBJECTIVE)
     assert after == alone
 
 
@@ -48,7 +48,7 @@ def test_what_a_phase_names_is_in_the_plan() -> None:
         terms={"sharpe": 2.0},
         horizon_weights=[1.0, 1.0],
     )
-    plan = resolve([Phase("first", 3), said], NETWORK, OBJECTIVE)
+    plan = resolve_phases([Phase("first", 3), said], NETWORK, OBJECTIVE)
     phase = plan[1]
     assert phase.parts_on == ["variable_selection", "fan", "encoder"]
     assert phase.factors == {"encoder": 1.0, "heads": 0.1}
@@ -57,7 +57,7 @@ def test_what_a_phase_names_is_in_the_plan() -> None:
 
 
 def test_the_phase_is_a_function_of_the_epoch() -> None:
-    plan = resolve([Phase("a", 2), Phase("b", 1), Phase("c", 3)], NETWORK, OBJECTIVE)
+    plan = resolve_phases([Phase("a", 2), Phase("b", 1), Phase("c", 3)], NETWORK, OBJECTIVE)
     assert [phase_at(plan, epoch) for epoch in range(8)] == [0, 0, 1, 2, 2, 2, 2, 2]
 
 
@@ -66,7 +66,7 @@ def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
         Phase("Baseline", 5, parts={"fan": False, "graph": False}, criterion="val/rank_ic > 0.01"),
         Phase("Fine-tuning", 6, lr_factor=0.1, train=["heads"], terms={"sharpe": 0.3}),
     ]
-    text = plan_table(resolve(rows, NETWORK, OBJECTIVE))
+    text = plan_table(resolve_phases(rows, NETWORK, OBJECTIVE))
     first, last = text[text.index("Baseline") :].split("Fine-tuning")
     for row, cells in (
         (first, "1-5 all x1 ic 0.5, rank_ic 0.5 1d 0.75, 5d 0.25 stop unless val/rank_ic > 0.01 (epoch 5)"),
@@ -95,7 +95,7 @@ def test_a_phase_that_contradicts_itself_or_the_model_is_an_error_in_one_line(
     options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError) as raised:
-        resolve([Phase(**{"name": "p", "epochs": 2, **options})], NETWORK, OBJECTIVE)
+        resolve_phases([Phase(**{"name": "p", "epochs": 2, **options})], NETWORK, OBJECTIVE)
     assert message in str(raised.value) and "\n" not in str(raised.value)
 
 
@@ -103,15 +103,15 @@ def test_terms_that_balance_themselves_are_left_alone_by_phases() -> None:
     balanced = ObjectiveOptions(
         terms={"ic": 0.5, "rank_ic": 0.5}, gradient_shares={"ic": 1.0, "rank_ic": 1.0}
     )
-    (phase,) = resolve([Phase("p", 1)], NETWORK, balanced)
+    (phase,) = resolve_phases([Phase("p", 1)], NETWORK, balanced)
     assert phase.terms == {}
     with pytest.raises(InputError, match=r"'p': terms are weighed by objective\.gradient_shares"):
-        resolve([Phase("p", 1, terms={"ic": 1.0})], NETWORK, balanced)
+        resolve_phases([Phase("p", 1, terms={"ic": 1.0})], NETWORK, balanced)
 
 
 def test_two_phases_of_one_name_are_an_error() -> None:
     with pytest.raises(InputError, match="two phases are called 'a'; give each its own name"):
-        resolve([Phase("a", 1), Phase("b", 1), Phase("a", 2)], NETWORK, OBJECTIVE)
+        resolve_phases([Phase("a", 1), Phase("b", 1), Phase("a", 2)], NETWORK, OBJECTIVE)
 
 
 @pytest.mark.parametrize(
@@ -125,24 +125,24 @@ def test_two_phases_of_one_name_are_an_error() -> None:
 def test_a_criterion_that_could_not_be_checked_is_an_error(
     criterion: str, options: dict[str, Any], message: str
 ) -> None:
-    plan = resolve([Phase("p", 1, criterion=criterion)], NETWORK, OBJECTIVE)
+    plan = resolve_phases([Phase("p", 1, criterion=criterion)], NETWORK, OBJECTIVE)
     with pytest.raises(InputError, match=f"criterion of phase p: {message}"):
         check_plan(plan, trainer(**options), METRICS)
 
 
 def test_a_loss_whose_weights_change_selects_no_checkpoint() -> None:
     run = trainer(callbacks=[EarlyStopping("train/loss")])
-    same = resolve([Phase("a", 1), Phase("b", 1, lr_factor=0.5)], NETWORK, OBJECTIVE)
+    same = resolve_phases([Phase("a", 1), Phase("b", 1, lr_factor=0.5)], NETWORK, OBJECTIVE)
     check_plan(same, run, METRICS)
-    other = resolve([Phase("a", 1), Phase("b", 1, terms={"ic": 0.1})], NETWORK, OBJECTIVE)
+    other = resolve_phases([Phase("a", 1), Phase("b", 1, terms={"ic": 0.1})], NETWORK, OBJECTIVE)
     with pytest.raises(InputError, match="train/loss means another thing in each phase"):
         check_plan(other, run, METRICS)
 
 
 def test_a_strategy_that_cannot_freeze_by_phase_is_an_error() -> None:
     run = trainer()
-    frozen = resolve([Phase("a", 1), Phase("b", 1, train=["heads"])], NETWORK, OBJECTIVE)
+    frozen = resolve_phases([Phase("a", 1), Phase("b", 1, train=["heads"])], NETWORK, OBJECTIVE)
     run._accelerator_connector.strategy = object()  # type: ignore[assignment]
     with pytest.raises(InputError, match="object cannot freeze parts by phase; use one device, or ddp"):
         check_plan(frozen, run, METRICS)
-    check_plan(resolve([Phase("a", 1)], NETWORK, OBJECTIVE), run, METRICS)
+    check_plan(resolve_phases([Phase("a", 1)], NETWORK, OBJECTIVE), run, METRICS)

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from atft.batch import DayBatch
 from atft.callbacks.curriculum.phase import Phase
-from atft.callbacks.curriculum.plan import resolve
+from atft.callbacks.curriculum.plan import resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule, apply_phase
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.receipt import read_receipt
@@ -43,7 +43,7 @@ def task(**network: Any) -> RankingTask:
 
 
 def schedule(owner: RankingTask, *phases: Phase) -> PhaseSchedule:
-    return PhaseSchedule(resolve(phases, owner.network.options, owner.objective.options))
+    return PhaseSchedule(resolve_phases(phases, owner.network.options, owner.objective.options))
 
 
 def test_phases_train_what_separate_runs_would_train(

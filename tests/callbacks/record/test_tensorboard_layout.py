@@ -21,7 +21,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.hparams.backend_context import Context
 
 from atft.callbacks.record.run_checkpoint import Measured
-from atft.callbacks.record.tensorboard_layout import FINAL, LAYOUT, compared_settings, final_metrics
+from atft.callbacks.record.tensorboard_layout import FINAL, LAYOUT, best_metrics, compared_settings
 from atft.commands.train import build
 from recorder import Recorder
 
@@ -139,8 +139,8 @@ def test_settings_are_flat_and_leave_out_what_runs_do_not_differ_by() -> None:
 
 def test_only_metrics_of_the_selected_epoch_are_final() -> None:
     chosen = Measured(12, 3, {"val/rank_ic": 0.3, "val/scale": 1.0, "val/hit_rate": 0.5, "train/loss": 1.0})
-    assert final_metrics(chosen) == {"best/rank_ic": 0.3, "best/scale": 1.0}
-    assert final_metrics(Measured(12, 3, {"train/loss": 1.0})) == {}
+    assert best_metrics(chosen) == {"best/rank_ic": 0.3, "best/scale": 1.0}
+    assert best_metrics(Measured(12, 3, {"train/loss": 1.0})) == {}
 
 
 def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_every_logger(

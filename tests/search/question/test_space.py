@@ -17,7 +17,7 @@ from atft.search.question.space import (
     distribution,
     draw,
     ends,
-    grid,
+    grid_points,
     in_order,
     in_words,
     random_points,
@@ -215,7 +215,7 @@ def test_random_points_lie_inside_repeat_with_their_seed_and_differ_without() ->
 
 def test_a_grid_is_all_its_points_in_order() -> None:
     space = check_space(STEPPED)
-    points = grid(space)
+    points = grid_points(space)
     assert len(points) == len({tuple(p.values()) for p in points}) == 18
     assert points[0] == {"a": 1, "b": "x", "c": 0.0} and points[-1] == {"a": 3, "b": "y", "c": 0.5}
 

@@ -15,7 +15,7 @@ from atft.data.cache import shared_cache
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
 from atft.search.trial.failures import TrialFailed
-from atft.search.trial.fit import final_metrics, fit, value_of
+from atft.search.trial.fit import fit, receipt_metrics, value_of
 from atft.search.trial.record import TrialRecord
 from atft.tasks.ranking import RankingTask
 
@@ -31,7 +31,7 @@ def a_trial(sweep: SweepOptions) -> TrialRecord:
 
 def test_a_runs_final_metrics_are_its_selected_epochs_validation_and_the_metric_that_is_optimised() -> None:
     chosen = Measured(8, 1, {"val/rank_ic": 0.1, "train/loss": 2.0, "train/term/ic": 1.0})
-    assert final_metrics(chosen, "train/loss") == {"val/rank_ic": 0.1, "train/loss": 2.0}
+    assert receipt_metrics(chosen, "train/loss") == {"val/rank_ic": 0.1, "train/loss": 2.0}
 
 
 @pytest.mark.parametrize(
