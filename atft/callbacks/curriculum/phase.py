@@ -1,12 +1,11 @@
 """A phase of a training curriculum: which parts are on, what trains how fast, how the loss weighs, what to reach.
 
-A phase names only what differs from the model's own configuration, and inherits nothing from the phase before: each
-can be read by itself.
+A phase inherits nothing from the phase before: each can be read by itself.
 """
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -64,11 +63,11 @@ class Phase:
             raise InputError("curriculum.phases: a phase needs a name")
         if self.epochs < 1:
             raise InputError(f"{self.where}: epochs must be at least 1, got {self.epochs}")
-        by_group = self.lr_factor if isinstance(self.lr_factor, dict) else {}
-        self._check_known("part", list(self.parts), PARTS)
+        by_group, default = self.lr_factors
+        self._check_known("part", self.parts, PARTS)
         self._check_known("parameter group", [*(self.train or ()), *by_group], PARAMETER_GROUPS)
-        self._check_known("term", list(self.terms), tuple(TERMS))
-        for factor in by_group.values() if isinstance(self.lr_factor, dict) else [self.lr_factor]:
+        self._check_known("term", self.terms, tuple(TERMS))
+        for factor in (*by_group.values(), default):
             if not (math.isfinite(factor) and factor > 0):
                 raise InputError(
                     f"{self.where}: lr_factor must be above 0, got {factor}; "
@@ -78,7 +77,7 @@ class Phase:
             raise InputError(f"{self.where}: train names no group; null trains all that are on")
         self.parsed_criterion()
 
-    def _check_known(self, kind: str, names: Sequence[str], known: Sequence[str]) -> None:
+    def _check_known(self, kind: str, names: Iterable[str], known: Sequence[str]) -> None:
         for name in names:
             if name not in known:
                 raise InputError(f"{self.where}: no {kind} {name!r}{nearest(name, known)}")
@@ -89,14 +88,15 @@ class Phase:
         return f"curriculum.phases {self.name!r}"
 
     @property
+    def lr_factors(self) -> tuple[dict[str, float], float]:
+        """The factors that ``lr_factor`` gives by group, and that of all other groups."""
+        return (self.lr_factor, 1.0) if isinstance(self.lr_factor, dict) else ({}, self.lr_factor)
+
+    @property
     def factors(self) -> dict[str, float]:
         """Multiple of the schedule's rate of each group that ``train`` names."""
-        by_group = (
-            self.lr_factor
-            if isinstance(self.lr_factor, dict)
-            else dict.fromkeys(self.train or (), self.lr_factor)
-        )
-        return {name: float(by_group.get(name, 1.0)) for name in self.train or ()}
+        by_group, default = self.lr_factors
+        return {name: float(by_group.get(name, default)) for name in self.train or ()}
 
     @property
     def parts_on(self) -> list[str]:

@@ -22,14 +22,9 @@ def resolve_phases(
 ) -> list[Phase]:
     """Fill in what the phases leave to the model's own configuration.
 
-    Args:
-        phases: in the order in which they run.
-        network: its switches count where a phase names none; its horizons are the ones that are weighed.
-        objective: its weights count where a phase names none; it must know every term that a phase weighs.
-
     Returns:
-        The same phases with all ``parts``, the groups that ``train``, the weight of each of the ``terms`` (none
-        where the objective balances them itself) and ``horizon_weights`` by horizon, summing to 1.
+        The phases with all ``parts``, the groups that ``train``, the weight of each of the ``terms`` (none where
+        the objective balances them itself) and ``horizon_weights`` by horizon, summing to 1.
 
     Raises:
         InputError: two phases have one name, or one contradicts itself or the model; the line names it.
@@ -44,7 +39,7 @@ def resolve_phases(
 def _resolved(phase: Phase, network: NetworkOptions, objective: ObjectiveOptions) -> Phase:
     parts = {name: phase.parts.get(name, getattr(network, name)) for name in PARTS}
     on = [name for name in PARAMETER_GROUPS if parts.get(name, True)]
-    by_group = phase.lr_factor if isinstance(phase.lr_factor, dict) else {}
+    by_group, _ = phase.lr_factors
     for name in (*(phase.train or ()), *by_group):
         if name not in on:
             raise InputError(
@@ -93,12 +88,7 @@ def freezes_by_phase(plan: Sequence[Phase]) -> bool:
 
 
 def check_plan(plan: Sequence[Phase], trainer: pl.Trainer, metrics: set[str]) -> None:
-    """Check that a trainer can run the phases.
-
-    Args:
-        plan: resolved phases.
-        trainer: with all its callbacks.
-        metrics: names that a finished epoch has logged.
+    """Check that a trainer with all its callbacks can run resolved phases; ``metrics`` are what an epoch logs.
 
     Raises:
         InputError: a criterion that could not be checked, a monitor that means another thing in each phase, or a
@@ -143,16 +133,9 @@ def plan_table(plan: Sequence[Phase]) -> str:
 
     from atft.evaluation.comparison_table import table_text
 
-    table = Table(title="curriculum", box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
-    for heading in (
-        "phase",
-        "epochs",
-        "parts on",
-        "trains, x learning rate",
-        "terms",
-        "horizons",
-        "criterion",
-    ):
+    title = "curriculum (x: multiple of the schedule's learning rate)"
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
+    for heading in ("phase", *phase_cells(plan, 0)):
         table.add_column(heading)
     for index, phase in enumerate(plan):
         table.add_row(phase.name, *phase_cells(plan, index).values())

@@ -89,9 +89,7 @@ class PhaseSchedule(pl.Callback):
         if self.record is not None:
             self.record.receipt.phases = self.runs
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         if not self._started:  # an epoch that is resumed midway has no start
             self.on_train_epoch_start(trainer, pl_module)
 
