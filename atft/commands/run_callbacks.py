@@ -20,12 +20,11 @@ from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
-from atft.callbacks.record.epoch_line import EpochLine
 from atft.callbacks.record.gradient_monitor import GradientMonitor
+from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
-from atft.callbacks.record.throughput import Throughput
 from atft.errors import InputError, nearest
 
 MONITORS: dict[str, type[pl.Callback]] = {
@@ -43,13 +42,7 @@ FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 
 def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
     """Make the callbacks of every fit that have no options, in the order in which they run."""
-    return [
-        record,
-        EpochLine(quiet),
-        NonFiniteGuard(),
-        Throughput(record),
-        TensorBoardLayout(record.config_text),
-    ]
+    return [record, EpochLine(quiet), NonFiniteGuard(), TensorBoardLayout(record.config_text)]
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:

@@ -1,21 +1,30 @@
-"""Messages of a running callback: on the terminal and in the run's ``run.log``, warnings in its receipt too."""
+"""What a run prints, on the terminal and in its ``run.log``: warnings, and a line an epoch.
 
+epoch  3/12   loss 0.912   val/rank_ic +0.0421   val/ic +0.0402   val/scale 0.31   9,812 stock-days/s   12.3 s
+"""
+
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
+from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
+from atft.data.loader import BlockLoader
+from atft.progress import progress_bar
 
 RUN_LOG = "run.log"
 
 
 def log(trainer: pl.Trainer, text: str, quiet: bool = False) -> None:
-    """Print a message on the first device and keep it in the run's log, where the run has a `RunRecord`.
+    """Print a message, a line or a whole table, on the first device and keep it in the run's log.
 
     Args:
-        trainer: the run's.
-        text: one line, or a whole table.
         quiet: write to the log only.
     """
     if not trainer.is_global_zero:
@@ -43,3 +52,98 @@ def append_log(directory: Path, text: str) -> None:
     if directory.is_dir():
         with (directory / RUN_LOG).open("a", encoding="utf-8") as run_log:
             run_log.write(text.rstrip() + "\n")
+
+
+class EpochLine(pl.Callback):
+    """Print a line an epoch, with a progress bar within it on a terminal; warn when memory runs out.
+
+    Each retry of the first device is a warning, and once an epoch their number on the others. The metric
+    ``health/memory_retries`` counts those of all devices over the run so far.
+
+    Args:
+        quiet: write to ``run.log`` only, where many runs share a terminal.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._started = 0.0
+        self._retries = self._retries_elsewhere = 0  # reported so far
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.perf_counter()  # Lightning calls no epoch start when one is resumed midway
+        checkpoint = find_checkpoint(trainer)
+        if checkpoint is not None and checkpoint.lost:
+            warn(
+                trainer,
+                f"{checkpoint.lost}: the previous run's best checkpoint is missing, also beside the one resumed "
+                f"from; the best is selected without it",
+            )
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.perf_counter()
+        if self.quiet or not trainer.is_global_zero:
+            return
+        self._bar = progress_bar(transient=True)
+        self._bar.start()
+        loader = trainer.train_dataloader
+        blocks = len(loader.plan) if isinstance(loader, BlockLoader) else trainer.num_training_batches
+        self._task = self._bar.add_task(_position(trainer), total=blocks)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task)
+        self._report_retries(trainer, pl_module)
+        if trainer.is_last_batch:
+            count = torch.tensor(len(pl_module.memory_retries), device=pl_module.device)
+            everywhere = int(trainer.strategy.reduce(count, reduce_op="sum"))
+            elsewhere = everywhere - len(pl_module.memory_retries)
+            if elsewhere > self._retries_elsewhere:
+                self._retries_elsewhere = elsewhere
+                warn(trainer, f"memory ran out {elsewhere} times so far on the other devices")
+            metrics = {"health/memory_retries": float(everywhere)}
+            pl_module.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        self._report_retries(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+        metrics = trainer.callback_metrics
+        parts = [_position(trainer)]
+        if "train/loss" in metrics:
+            parts.append(f"loss {float(metrics['train/loss']):.4f}")
+        parts += [f"{n} {float(metrics[n]):+.4f}" for n in ("val/rank_ic", "val/ic") if n in metrics]
+        if "val/scale" in metrics:
+            parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
+        if "speed/stock_days_per_second" in metrics:
+            parts.append(f"{float(metrics['speed/stock_days_per_second']):,.0f} stock-days/s")
+        parts.append(f"{time.perf_counter() - self._started:.1f} s")
+        log(trainer, "   ".join(parts), self.quiet)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self._stop()
+        error = " ".join(f"{type(exception).__name__}: {exception}".strip(": ").split())
+        with suppress(OSError):  # a full disk may be what ended the run
+            log(trainer, f"ended by {error}", quiet=True)
+
+    def _report_retries(self, trainer: pl.Trainer, task: Any) -> None:
+        for retry in task.memory_retries[self._retries :]:
+            warn(
+                trainer,
+                f"memory ran out ({retry.split}, epoch {retry.epoch}, step {retry.step + 1}) with "
+                f"{retry.from_days} days of {retry.stocks} stocks at once; continuing with {retry.to_days}: "
+                f"same gradient and steps, one more forward pass; data.loader.block_days {retry.to_days} avoids it",
+            )
+        self._retries = len(task.memory_retries)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _position(trainer: pl.Trainer) -> str:
+    last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
+    return f"epoch {trainer.current_epoch + 1:>3}/{last}"

@@ -81,20 +81,18 @@ def publish_json(path: Path, content: Any, durable: bool = True) -> None:
     publish_text(path, json.dumps(_finite(content), indent=2) + "\n", durable)
 
 
-def write_receipt(receipt: Receipt, directory: Path) -> None:
-    """Publish ``receipt.json`` in the run's directory."""
+def write_receipt(receipt: Receipt, directory: Path, history: list[dict[str, Any]] | None = None) -> None:
+    """Publish ``receipt.json`` in the run's directory; with the epochs' figures, ``metrics.json`` too."""
     publish_json(directory / "receipt.json", asdict(receipt))
-
-
-def metrics_file(receipt: Receipt, history: list[dict[str, Any]]) -> dict[str, Any]:
-    """What ``metrics.json`` says: the selected epoch's figures, the last one's, and those of each epoch."""
-    return {
-        "selected_step": receipt.selected_step,
-        "final": receipt.metrics,
-        "last_epoch": receipt.last_epoch,
-        "epochs": history,
-        "digests": receipt.digests,
-    }
+    if history is not None:
+        metrics = {
+            "selected_step": receipt.selected_step,
+            "final": receipt.metrics,
+            "last_epoch": receipt.last_epoch,
+            "epochs": history,
+            "digests": receipt.digests,
+        }
+        publish_json(directory / "metrics.json", metrics)
 
 
 def read_receipt(directory: Path) -> Receipt:

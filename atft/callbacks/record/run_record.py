@@ -1,13 +1,14 @@
-"""Keep a run's ``receipt.json`` and ``metrics.json`` up to date: written at its start, after each epoch and at its
-end.
+"""Keep a run's receipt and metrics up to date, and count and time what goes through the network.
 
-Counts what went through the network (rows, days and steps of all ranks) and times epochs and waits for data.
-Counters stay on the device and are read once an epoch, so that no step waits for the GPU.
+Counters stay on the device and are read after an epoch's last block, so that no step waits for the GPU and the time
+includes what the device still had to do; validation and checkpoints are not timed. A high share of waiting asks for
+loader workers or a faster disk; a low use of the GPU with little waiting, for larger blocks.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,7 @@ import torch
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.callbacks.record.receipt import (
-    Coverage,
-    Receipt,
-    code_digest,
-    library_versions,
-    metrics_file,
-    publish_json,
-    write_receipt,
-)
+from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, library_versions, write_receipt
 from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, validation_of
 from atft.callbacks.record.run_end import outcome
 from atft.digest import text_digest
@@ -34,10 +27,15 @@ from atft.termination import how_stopped
 
 AFTER_TRAINING = ("predictions.parquet", "comparison.txt", "final metrics")
 """What a whole run leaves once its training is over."""
+GIGABYTE = 1e9
 
 
 class RunRecord(pl.Callback):
-    """Publish ``config.yaml``, ``receipt.json`` and ``metrics.json`` of a training run.
+    """Publish ``config.yaml``, ``receipt.json`` and ``metrics.json`` of a training run; log its speed.
+
+    The last two are written at the start, after each epoch and at the end. Once an epoch it logs
+    ``speed/stock_days_per_second`` and ``speed/days_per_second`` of all devices; ``speed/waiting_share``, the share
+    of the time between blocks, in [0, 1]; and the figures of `gpu_figures`.
 
     Args:
         config_text: the resolved configuration as YAML; kept as ``config.yaml``.
@@ -63,8 +61,8 @@ class RunRecord(pl.Callback):
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
         self._calendar_days = 0  # length of the panel's calendar
-        self._started = self.epoch_started = self._idle_since = time.perf_counter()
-        self.epoch_waiting = 0.0  # seconds of the epoch between two blocks
+        self._started = self._epoch_started = self._idle_since = time.perf_counter()
+        self._epoch_waiting = 0.0  # seconds of the epoch between two blocks
 
     # -- the beginning
 
@@ -88,9 +86,11 @@ class RunRecord(pl.Callback):
         self._publish(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.epoch_started = self._idle_since = time.perf_counter()
-        self.epoch_waiting = 0.0
+        self._epoch_started = self._idle_since = time.perf_counter()
+        self._epoch_waiting = 0.0
         self._rows.pop("train", None)
+        if pl_module.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(pl_module.device)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows.pop("val", None)
@@ -98,13 +98,23 @@ class RunRecord(pl.Callback):
     # -- counting
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self.epoch_waiting += time.perf_counter() - self._idle_since
+        self._epoch_waiting += time.perf_counter() - self._idle_since
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
         self._count("train", batch)
         self._stepped |= batch.closes_step
+        if trainer.is_last_batch:
+            # Logged here and not when the epoch is over: validation comes in between.
+            rows, days = self._seen("train", trainer)
+            seconds = max(time.perf_counter() - self._epoch_started, 1e-9)
+            speeds = {
+                "speed/stock_days_per_second": rows / seconds,
+                "speed/days_per_second": days / seconds,
+                "speed/waiting_share": self._epoch_waiting / seconds,
+            }
+            pl_module.log_dict(speeds | gpu_figures(pl_module.device), on_step=False, on_epoch=True)
         self._idle_since = time.perf_counter()
 
     def on_validation_batch_end(
@@ -113,7 +123,7 @@ class RunRecord(pl.Callback):
         if not trainer.sanity_checking:
             self._count("val", batch)
 
-    def seen(self, split: str, trainer: pl.Trainer) -> tuple[int, int]:
+    def _seen(self, split: str, trainer: pl.Trainer) -> tuple[int, int]:
         """Stock-days and different days of a split that went through the network this epoch, on all devices.
 
         Waits for the device and for the other ranks: call it at the end of an epoch, on every rank.
@@ -127,16 +137,15 @@ class RunRecord(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for split in self._rows:
-            self.receipt.rows[split].seen, self.receipt.days[split].seen = self.seen(split, trainer)
+            self.receipt.rows[split].seen, self.receipt.days[split].seen = self._seen(split, trainer)
         self.receipt.epochs = trainer.current_epoch + 1
         self.receipt.steps = trainer.global_step
-        seconds = time.perf_counter() - self.epoch_started
+        seconds = time.perf_counter() - self._epoch_started
         self.receipt.seconds.setdefault("per_epoch", []).append(round(seconds, 3))
-        waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self.epoch_waiting
+        waited = self.receipt.seconds.get("waiting_for_data", 0.0) + self._epoch_waiting
         self.receipt.seconds["waiting_for_data"] = round(waited, 3)
-        measured = measured_now(trainer)
-        position = {"epoch": measured.epoch, "step": measured.step, "seconds": seconds}
-        self.history.append({**position, **measured.metrics})
+        now = measured_now(trainer)
+        self.history.append({"epoch": now.epoch, "step": now.step, "seconds": seconds, **now.metrics})
         self._average_terms()
         self._publish(trainer, pl_module)
 
@@ -236,8 +245,22 @@ class RunRecord(pl.Callback):
 
     def _write(self) -> None:
         self.receipt.seconds["total"] = round(time.perf_counter() - self._started, 3)
-        write_receipt(self.receipt, self.directory)
-        publish_json(self.directory / "metrics.json", metrics_file(self.receipt, self.history))
+        write_receipt(self.receipt, self.directory, self.history)
+
+
+def gpu_figures(device: torch.device) -> dict[str, float]:
+    """Measure an epoch's use of the first GPU; empty without one.
+
+    Returns:
+        ``speed/gpu_memory_gb``, the most that tensors took in the epoch; and ``speed/gpu_use``, NVIDIA's figure of
+        busy time now, in [0, 1], where its library (pynvml) is installed.
+    """
+    if device.type != "cuda":
+        return {}
+    figures = {"speed/gpu_memory_gb": torch.cuda.max_memory_allocated(device) / GIGABYTE}
+    if find_spec("pynvml") is not None:
+        figures["speed/gpu_use"] = torch.cuda.utilization(device) / 100
+    return figures
 
 
 def find_record(trainer: pl.Trainer) -> RunRecord | None:

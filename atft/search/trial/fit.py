@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from atft.callbacks.record.messages import append_log
-from atft.callbacks.record.receipt import metrics_file, publish_json, read_receipt, write_receipt
+from atft.callbacks.record.receipt import read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import BEST, Measured, find_checkpoint, measured_of
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
@@ -150,8 +150,7 @@ def take_over(previous: PreviousRun, directory: Path, metric: str) -> float:
     receipt.outcome = receipt.outcome or Outcome.COMPLETE
     if receipt.status == "running":  # killed after its last epoch, before it was marked
         receipt.status = "completed"
-    write_receipt(receipt, directory)
-    publish_json(directory / "metrics.json", metrics_file(receipt, previous.history))
+    write_receipt(receipt, directory, previous.history)
     if receipt.outcome == Outcome.PRUNED:
         raise optuna.TrialPruned(receipt.reason)
     return value

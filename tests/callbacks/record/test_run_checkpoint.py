@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from atft.batch import DayBatch
-from atft.callbacks.record.epoch_line import EpochLine
+from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import (
     BEST,
     Measured,

@@ -9,10 +9,14 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atft.callbacks.record.receipt import Coverage, read_receipt
-from atft.callbacks.record.run_record import RunRecord
+from atft.callbacks.record.run_record import RunRecord, gpu_figures
+from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
+
+SPEEDS = ["speed/days_per_second", "speed/stock_days_per_second", "speed/waiting_share"]
 
 
 def test_every_planned_row_and_day_is_seen_in_epochs_of_different_numbers_of_blocks(
@@ -228,3 +232,65 @@ def test_a_final_metric_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
     record.finish({"test/rank_ic": float("nan"), "val/rank_ic": 0.1})
     receipt = read_receipt(tmp_path)
     assert receipt.status == "failed" and receipt.reason.startswith("test/rank_ic is not a number")
+
+
+def test_without_a_gpu_nothing_is_said_of_one() -> None:
+    assert gpu_figures(torch.device("cpu")) == {}
+
+
+@pytest.mark.parametrize(("library", "names"), [(None, 1), (object(), 2)])
+def test_with_a_gpu_memory_is_told_and_use_where_the_library_is(
+    monkeypatch: pytest.MonkeyPatch, library: Any, names: int
+) -> None:
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda device: 3_500_000_000)
+    monkeypatch.setattr("torch.cuda.utilization", lambda device: 87)
+    monkeypatch.setattr("atft.callbacks.record.run_record.find_spec", lambda name: library)
+    figures = gpu_figures(torch.device("cuda", 0))
+    assert figures == dict([("speed/gpu_memory_gb", 3.5), ("speed/gpu_use", 0.87)][:names])
+
+
+def test_every_epoch_tells_its_speed_in_tensorboard_and_in_the_metrics_file(tiny_run: Any) -> None:
+    epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
+    events = EventAccumulator(str(tiny_run.directory)).Reload()
+    receipt = json.loads((tiny_run.directory / "receipt.json").read_text())
+    for name in SPEEDS:
+        assert [e.value for e in events.Scalars(name)] == pytest.approx([e[name] for e in epochs])
+    ratio = receipt["rows"]["train"]["seen"] / receipt["days"]["train"]["seen"]
+    for epoch in epochs:
+        assert epoch[SPEEDS[1]] / epoch[SPEEDS[0]] == pytest.approx(ratio, rel=1e-4)
+        assert 0 < epoch[SPEEDS[2]] < 1
+
+
+def test_a_slow_loader_shows_as_waiting_and_a_slow_validation_does_not(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        """A clock that only the loader and the network move."""
+
+        now = 0.0
+
+        @classmethod
+        def perf_counter(cls) -> float:
+            return cls.now
+
+    def taking(seconds: float, kind: type, name: str) -> None:
+        former = getattr(kind, name)
+
+        def slow(self: Any, *arguments: Any) -> Any:
+            Clock.now += seconds
+            return former(self, *arguments)
+
+        monkeypatch.setattr(kind, name, slow)
+
+    monkeypatch.setattr("atft.callbacks.record.run_record.time", Clock)
+    taking(1.0, DayData, "on_after_batch_transfer")
+    taking(3.0, RankingTask, "training_step")
+    taking(50.0, RankingTask, "validation_step")
+    elsewhere = ["--trainer.max_epochs", "1", "--trainer.default_root_dir", tmp_path]
+    assert atft("fit", "--config", tiny_run.config, *elsewhere).code == 0
+    (epoch,) = json.loads((tmp_path / "tiny" / "version_0" / "metrics.json").read_text())["epochs"]
+    receipt = json.loads((tmp_path / "tiny" / "version_0" / "receipt.json").read_text())
+    trained = receipt["rows"]["train"]["seen"] / epoch["speed/stock_days_per_second"]
+    blocks = receipt["seconds"]["waiting_for_data"]  # a second each
+    assert epoch["speed/waiting_share"] == pytest.approx(1 / 4) and trained == pytest.approx(4 * blocks)
+    assert epoch["seconds"] > trained + 50
