@@ -29,7 +29,7 @@ from atft.features.regime import regime_columns
 from atft.features.relative import relative_features, relative_names
 from atft.features.returns import return_features
 from atft.features.row_checks import check_rows
-from atft.features.variation import VariationCheck
+from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
 from atft.features.windows import Series
@@ -131,14 +131,15 @@ def build_panel(
     filling = np.zeros(days, dtype=bool)
     for gap in prices.inserted:
         filling[gap : gap + REACH_DAYS] = True
-    variation = VariationCheck(names, prices.universe, filling)
+    variation = np.zeros((2, len(names), days), dtype=bool)
     step = block_days or max(1, BLOCK_CELLS // stocks)
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with panel_file(out) as append, ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None
         for first in track(range(0, days, step), "features"):
-            block = _block_features(prices, names, first, min(first + step, days))
-            variation.update(block, first)
+            last = min(first + step, days)
+            block = _block_features(prices, names, first, last)
+            variation[:, :, first:last] = day_variation(block, prices.universe[first:last])
             columns, day = panel_columns(prices, dict(zip(names, block, strict=True)), regimes, first)
             if written is not None:
                 written.result()
@@ -146,7 +147,7 @@ def build_panel(
             del block, columns
         if written is not None:
             written.result()
-        flat = variation.flat(path)
+        flat = flat_features(path, names, variation, prices.universe, filling)
     return PanelReport(out, prices, tuple(names), flat)
 
 

@@ -7,78 +7,62 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from atft.errors import InputError
+from atft.features.windows import Flags
 
 MIN_STOCKS = 10
 FLAT_DAYS_SHARE = 0.05
 FLAT_FEATURES_SHARE = 0.05
 
 
-class VariationCheck:
-    """Counts, per feature, the days on which it does not vary across the universe.
+def day_variation(
+    features: Float32[np.ndarray, "features days stocks"], universe: Flags
+) -> Bool[np.ndarray, "2 features days"]:
+    """Whether each feature is known on each day, and whether it varies across the stocks of the universe."""
+    day, stock = np.nonzero(universe)
+    starts = np.flatnonzero(np.diff(day, prepend=-1))
+    result = np.zeros((2, *features.shape[:2]), dtype=bool)
+    for i, values in enumerate(features):
+        ranked = values[day, stock]
+        high, low = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)
+        # NaN compares false: a day on which no value is known does not vary.
+        result[:, i, day[starts]] = ~np.isnan(high), high > low
+    return result
+
+
+def flat_features(
+    path: Path,
+    names: Sequence[str],
+    variation: Bool[np.ndarray, "2 features days"],
+    universe: Flags,
+    filling: Bool[np.ndarray, " days"],
+) -> tuple[str, ...]:
+    """Name the features that do not vary on more than 5 % of the days.
 
     Days with fewer than 10 stocks in the universe do not count, nor do a feature's days before the first one on
-    which it is known at all: its window was still filling.
+    which it is known at all, nor those on which it is unknown while windows are ``filling`` again after a gap.
 
-    Args:
-        names: of the features.
-        universe: stocks that may be ranked, on every day of the calendar.
-        filling: days after a gap, whose windows may be filling again: where unknown, they do not count.
+    Raises:
+        InputError: more than 5 % of the features are flat; the message names them.
     """
-
-    def __init__(
-        self,
-        names: Sequence[str],
-        universe: Bool[np.ndarray, "calendar stocks"],
-        filling: Bool[np.ndarray, " calendar"],
-    ) -> None:
-        self.names = np.array(names)
-        self.days = 0
-        self.known_days, self.flat_days = np.zeros((2, len(names)), dtype=np.int64)
-        self._universe = universe & (universe.sum(axis=1) >= MIN_STOCKS)[:, None]
-        self._filling = filling
-
-    def update(self, features: Float32[np.ndarray, "features days stocks"], first: int) -> None:
-        """Count the days from ``first`` on, in order."""
-        day, stock = np.nonzero(self._universe[first : first + features.shape[1]])
-        if not len(day):
-            return
-        starts = np.flatnonzero(np.diff(day, prepend=-1))
-        filling = self._filling[first + day[starts]]
-        self.days += len(starts)
-        for i, values in enumerate(features):
-            ranked = values[day, stock]
-            high, low = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)
-            counts = ~(filling & np.isnan(high))
-            high, low = high[counts], low[counts]
-            if not self.known_days[i]:
-                known = ~np.isnan(high)
-                warm = int(known.argmax()) if known.any() else len(high)
-                high, low = high[warm:], low[warm:]
-            self.known_days[i] += len(high)
-            # NaN compares false: a day on which no value is known counts as flat.
-            self.flat_days[i] += int((~(high > low)).sum())
-
-    def flat(self, path: Path) -> tuple[str, ...]:
-        """Features that do not vary on more than 5 % of the days.
-
-        Raises:
-            InputError: more than 5 % of the features are flat; the message names them.
-        """
-        if not self.days:
-            return ()
-        never = self.known_days == 0
-        flat = self.names[never | (self.flat_days > FLAT_DAYS_SHARE * self.known_days)].tolist()
-        if len(flat) > FLAT_FEATURES_SHARE * len(self.names):
-            if never.any():
-                raise InputError(
-                    f"{path}: {never.sum()} features are never known in the universe, as "
-                    f"{', '.join(self.names[never][:3])}; fill the price columns that are empty, or give more than "
-                    f"the 250 days that the longest windows read"
-                )
-            shown = ", ".join(flat[:3]) + (", ..." if len(flat) > 3 else "")
-            raise InputError(
-                f"{path}: {len(flat)} features are the same for all stocks of the universe on more than "
-                f"{FLAT_DAYS_SHARE:.0%} of {self.days:,} days: {shown}; look at the columns they are made of "
-                f"(a constant open, high, low or volume?)"
-            )
+    counted = universe.sum(axis=1) >= MIN_STOCKS
+    if not counted.any():
+        return ()
+    known, varies = variation[:, :, counted]
+    judged = np.logical_or.accumulate(known, axis=1) & (known | ~filling[counted])
+    never = ~known.any(axis=1)
+    flat_days = (judged & ~varies).sum(axis=1)
+    flat = np.array(names)[never | (flat_days > FLAT_DAYS_SHARE * judged.sum(axis=1))].tolist()
+    if len(flat) <= FLAT_FEATURES_SHARE * len(names):
         return tuple(flat)
+    if never.any():
+        raise InputError(
+            f"{path}: {never.sum()} features are never known in the universe, as "
+            f"{', '.join(np.array(names)[never][:3])}; fill the price columns that are empty, or give more than "
+            f"the 250 days that the longest windows read"
+        )
+    shown = ", ".join(flat[:3]) + (", ..." if len(flat) > 3 else "")
+    raise InputError(
+        f"{path}: {len(flat)} features are the same for all stocks of the universe on more than "
+        f"{FLAT_DAYS_SHARE:.0%} of {counted.sum():,} days: {shown}; look at the columns they are made of "
+        f"(a constant open, high, low or volume?)"
+    )

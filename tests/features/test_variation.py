@@ -6,66 +6,61 @@ import numpy as np
 import pytest
 
 from atft.errors import InputError
-from atft.features.variation import VariationCheck
+from atft.features.variation import day_variation, flat_features
 
 
-def check_of(names: list[str], universe: np.ndarray, filling: np.ndarray | None = None) -> VariationCheck:
-    return VariationCheck(
-        names, universe, np.zeros(len(universe), dtype=bool) if filling is None else filling
-    )
+def flat(
+    features: np.ndarray, universe: np.ndarray | None = None, filling: np.ndarray | None = None
+) -> tuple[str, ...]:
+    """Flat features among x_0, x_1, ..., measured in two blocks of days; all stocks are ranked by default."""
+    days, half = features.shape[1], features.shape[1] // 2
+    universe = np.ones(features.shape[1:], dtype=bool) if universe is None else universe
+    filling = np.zeros(days, dtype=bool) if filling is None else filling
+    blocks = [day_variation(features[:, some], universe[some]) for some in (slice(half), slice(half, days))]
+    names = [f"x_{i}" for i in range(len(features))]
+    return flat_features(Path("p"), names, np.concatenate(blocks, axis=2), universe, filling)
 
 
-def checked(dead: int, names: int = 40) -> VariationCheck:
-    features = np.random.default_rng(0).standard_normal((names, 30, 20)).astype(np.float32)
-    features[:dead] = 0.5
-    check = check_of([f"x_{i}" for i in range(names)], np.ones((30, 20), dtype=bool))
-    check.update(features[:, :20], 0)
-    check.update(features[:, 20:], 20)
-    return check
+def noise(names: int, days: int = 30, dead: int = 0) -> np.ndarray:
+    values = np.random.default_rng(0).standard_normal((names, days, 20)).astype(np.float32)
+    values[:dead] = 0.5
+    return values
 
 
 def test_a_few_flat_features_are_reported_by_name() -> None:
-    assert checked(0).flat(Path("p")) == ()
-    assert checked(2).flat(Path("p")) == ("x_0", "x_1")
+    assert flat(noise(40)) == ()
+    assert flat(noise(40, dead=2)) == ("x_0", "x_1")
 
 
 def test_more_than_a_twentieth_of_the_features_flat_is_an_error_that_names_them() -> None:
     with pytest.raises(InputError, match=r"p: 3 features are the same for all stocks .* x_0, x_1, x_2; look"):
-        checked(3).flat(Path("p"))
+        flat(noise(40, dead=3))
 
 
 def test_all_missing_is_flat_and_a_small_universe_does_not_count() -> None:
-    nothing = np.full((1, 2, 20), np.nan, dtype=np.float32)
+    nothing = np.full((1, 4, 20), np.nan, dtype=np.float32)
     universe = np.zeros((4, 20), dtype=bool)
     universe[:2, :9] = True
+    assert flat(nothing, universe) == ()
     universe[2] = True
-    check = check_of(["x_0"], universe)
-    check.update(nothing, 0)
-    assert check.days == 0
-    check.update(nothing, 2)
-    assert check.days == 1
     with pytest.raises(InputError, match="1 features are never known in the universe, as x_0"):
-        check.flat(Path("p"))
+        flat(nothing, universe)
 
 
 def test_days_on_which_a_window_is_still_filling_do_not_count() -> None:
-    check = check_of(["x_0", "x_1"], np.ones((40, 20), dtype=bool))
-    values = np.random.default_rng(0).standard_normal((2, 40, 20)).astype(np.float32)
+    values = noise(40, days=40)
     values[0, :30] = np.nan
-    check.update(values[:, :20], 0)
-    check.update(values[:, 20:], 20)
-    assert check.known_days.tolist() == [10, 40]
-    assert check.flat(Path("p")) == ()
+    assert flat(values) == ()
+    values[0, 31] = 1.0  # one day of the ten that count
+    assert flat(values) == ("x_0",)
 
 
 def test_days_after_a_gap_on_which_a_window_fills_again_do_not_count_as_flat() -> None:
-    check = check_of(["x_0", "x_1"], np.ones((40, 20), dtype=bool), np.arange(40) >= 20)
-    values = np.random.default_rng(0).standard_normal((2, 40, 20)).astype(np.float32)
+    values, filling = noise(40, days=40), np.arange(40) >= 20
     values[0, 20:30] = np.nan
     values[1, 20:30] = 1.0
-    check.update(values, 0)
-    assert check.known_days.tolist() == [30, 40]
-    assert check.flat_days.tolist() == [0, 10]
+    assert flat(values, filling=filling) == ("x_1",)
+    assert flat(values) == ("x_0", "x_1")
 
 
 def test_variation_outside_the_universe_does_not_count() -> None:
@@ -73,6 +68,4 @@ def test_variation_outside_the_universe_does_not_count() -> None:
     values[0, 0, 15:] = np.arange(5)
     universe = np.ones((1, 20), dtype=bool)
     universe[0, 15:] = False
-    check = check_of(["x_0"], universe)
-    check.update(values, 0)
-    assert int(check.flat_days[0]) == 1
+    assert day_variation(values, universe)[:, 0, 0].tolist() == [True, False]
