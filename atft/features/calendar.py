@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from atft.features.options import FeatureOptions
-from atft.features.price_file import PRICES
-from atft.features.prices import PriceGrid
+from atft.features.prices import PRICES, PriceGrid
 from atft.trading_days import find_trading_days
 
 

@@ -1,11 +1,16 @@
-"""Prices on a grid: what each check of a row leaves out and counts."""
+"""Prices on a grid: which files are accepted, what raises, what each check of a row leaves out and counts."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
+from atft.errors import InputError
+from atft.features.options import FeatureOptions
+from atft.features.prices import PRICES, read_prices
 from small_prices import error_of, read, small
 
 
@@ -60,3 +65,141 @@ def test_a_second_row_of_a_date_and_code_raises_or_is_left_out(tmp_path: Path) -
     grid = read(tmp_path, frame, duplicates="exclude")
     assert grid.close[0, 0] == 11
     assert grid.exclusions["duplicate"] == 1
+
+
+def test_a_csv_gives_the_same_grid_as_the_parquet_file(tmp_path: Path, make_market, to_frame) -> None:
+    frame = to_frame(make_market(days=30))
+    a, b = read(tmp_path, frame), read(tmp_path, frame, "p.csv")
+    for name in (*PRICES, "sector"):
+        assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
+    assert (a.calendar, a.codes, a.sectors) == (b.calendar, b.codes, b.sectors)
+
+
+def test_a_code_keeps_its_zeros_and_a_number_becomes_text(tmp_path: Path) -> None:
+    assert read(tmp_path, small(), "p.csv").codes == ["0050", "1301"]
+    assert read(tmp_path, small(code=[50, 1301, 50, 1301])).codes == ["1301", "50"]
+
+
+WAYS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
+    "timestamps of the exchange": lambda d: d.cast(pl.Datetime("us")).dt.replace_time_zone(
+        "America/New_York"
+    ),
+    "text with winter and summer offsets": lambda d: (
+        d.cast(pl.Datetime("us"))
+        .dt.replace_time_zone("America/New_York")
+        .dt.to_string("%Y-%m-%d %H:%M:%S%:z")
+    ),
+    "text": lambda d: d.cast(pl.String),
+    "naive midnights": lambda d: d.cast(pl.Datetime("ns")),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
+def test_a_year_of_winter_and_summer_dates_gives_the_grid_of_the_plain_dates(
+    tmp_path: Path, make_market, to_frame, way: str, name: str
+) -> None:
+    frame = to_frame(make_market(days=260))
+    plain = read(tmp_path, frame)
+    grid = read(tmp_path, frame.with_columns(WAYS[way](pl.col("date"))), name)
+    assert (grid.calendar, grid.codes) == (plain.calendar, plain.codes)
+    for price in PRICES:
+        assert np.array_equal(getattr(grid, price), getattr(plain, price), equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
+def test_tokyo_midnights_stored_in_utc_raise_and_name_the_zone(tmp_path: Path, name: str) -> None:
+    tokyo = pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Tokyo")
+    stored = tokyo.dt.convert_time_zone("UTC")
+    if name == "p.csv":
+        stored = stored.dt.to_string("%Y-%m-%dT%H:%M:%S%z")
+    message = error_of(tmp_path, small().with_columns(stored), name)
+    assert "column 'date', row 1: 2015-01-04 15:00" in message
+    assert "is midnight in Asia/Tokyo; if that is the exchange's zone, convert the column to it" in message
+
+
+def test_offsets_of_two_exchanges_raise(tmp_path: Path) -> None:
+    texts: list[object] = ["2015-01-05T00:00+09:00"] * 3 + ["2015-01-06T00:00-05:00"]
+    assert "row 4: UTC-05:00, where the first row has UTC+09:00" in error_of(tmp_path, small(date=texts))
+
+
+@pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
+def test_codes_that_are_floats_or_decimals_are_the_codes_of_whole_numbers(tmp_path: Path, name: str) -> None:
+    whole = read(tmp_path, small(code=[50, 1301, 50, 1301]))
+    for kind in (pl.Float64, pl.Decimal(10, 2)):
+        grid = read(tmp_path, small(code=[50, 1301, 50, 1301]).with_columns(pl.col("code").cast(kind)), name)
+        assert grid.codes == whole.codes
+        assert np.array_equal(grid.close, whole.close)
+
+
+@pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
+def test_an_empty_code_raises(tmp_path: Path, name: str) -> None:
+    for empty in ("", " ", None):
+        frame = small(code=["a", empty, "c", "d"])
+        assert "column 'code', row 2: no code; fill it in or drop the row" in error_of(tmp_path, frame, name)
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Decimal(12, 3), pl.Float64])
+def test_prices_of_any_type_are_the_same_float32(tmp_path: Path, kind: pl.DataType) -> None:
+    frame = small(close=[11.1, 21.7, 10.3, 20.9])
+    plain = read(tmp_path, frame.with_columns(pl.col("close").cast(pl.Float32)))
+    grid = read(tmp_path, frame.with_columns(pl.col("close").cast(kind)))
+    assert np.array_equal(grid.close, plain.close)
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (small().rename({"close": "Close"}), "no column 'close'; did you mean 'Close'?"),
+        (small(volume=[True, False, True, True]), "column 'volume' must be numeric, it is bool; cast it"),
+        (small(date=[1, 2, 3, 4]), "column 'date' must hold dates, it is int64; cast it to a date"),
+        (small(date=["5.1.2015"] * 4), "row 1: '5.1.2015' is not an ISO date; write dates like 2015-01-31"),
+        (small(date=[date(2015, 1, 5)] * 4, code=["a", "b", "c", "d"]), "only one trading day, 2015-01-05"),
+        (small(date=[date(1, 1, 1)] * 4), "row 1: 0001-01-01 is not between 1900-01-01 and"),
+        (small().head(0), "no rows; give a file with prices"),
+    ],
+)
+def test_what_cannot_be_used_raises_in_one_line(tmp_path: Path, frame: pl.DataFrame, said: str) -> None:
+    assert said in error_of(tmp_path, frame)
+
+
+def test_a_bad_number_in_a_csv_is_named(tmp_path: Path) -> None:
+    frame = small(close=["11", "21", "ten", "20"])
+    assert "column 'close', row 3: 'ten' is not a number" in error_of(tmp_path, frame, "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda text: text.replace("sector", "close", 1),
+            "two columns are named 'close'; rename or drop one",
+        ),
+        (
+            lambda text: text.replace(",12.0", "", 1),
+            "Expected 8 columns, got 7",
+        ),
+        (lambda text: text.replace("banks", "b\xe4nks"), "not readable as CSV (In CSV column #7"),
+        (lambda text: text.replace("date", "d\xe4te"), "not UTF-8 text; write it again"),
+        (lambda text: text.split("\n")[0] + "\n", "no rows; give a file with prices"),
+        (lambda text: "", "no column 'date'"),
+        (lambda text: "\x00" * 100, "not UTF-8 text; write it again"),
+    ],
+)
+def test_a_damaged_csv_is_one_line(tmp_path: Path, edit: Callable[[str], str], said: str) -> None:
+    small().write_csv(tmp_path / "p.csv")
+    text = edit((tmp_path / "p.csv").read_text())
+    (tmp_path / "p.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        read_prices(tmp_path / "p.csv", FeatureOptions())
+    assert said in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_a_missing_or_broken_file_raises(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; give the Parquet or CSV file"):
+        read_prices(tmp_path / "none.parquet", FeatureOptions())
+    whole = tmp_path / "p.parquet"
+    small().write_parquet(whole)
+    (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:300])
+    with pytest.raises(InputError, match=r"cut\.parquet: not a readable Parquet file"):
+        read_prices(tmp_path / "cut.parquet", FeatureOptions())
