@@ -17,17 +17,15 @@ import numpy as np
 from jaxtyping import Float32
 
 from atft.errors import InputError
-from atft.features.beta import beta_features
 from atft.features.calendar import on_trading_days
 from atft.features.checked_prices import REACH_DAYS, STOCKS_AT_ONCE, CheckedPrices, History, past_of
 from atft.features.levels import average_features, position_features, trend_features
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import panel_columns, panel_file
-from atft.features.path import path_features
 from atft.features.prices import read_prices
 from atft.features.regime import regime_columns
-from atft.features.relative import relative_features, relative_names
-from atft.features.returns import return_features
+from atft.features.relative import beta_features, relative_features, relative_names
+from atft.features.returns import path_features, return_features
 from atft.features.row_checks import check_rows
 from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features

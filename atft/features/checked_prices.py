@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Float, Float64, Int32
 
 from atft.features.options import FeatureOptions
 from atft.features.prices import PriceGrid
-from atft.features.relative import day_means
 from atft.features.windows import Flags, Grid, Series, positive, shift, window_means
 
 VALUE_DAYS = 20
@@ -139,3 +138,34 @@ def past_of(prices: CheckedPrices, first: int, last: int, stocks: slice) -> Hist
         day=np.arange(days.start, days.stop, dtype=np.float64)[:, None],
         market=prices.market[days, None],
     )
+
+
+def day_means(values: Float[np.ndarray, "days stocks"], count: Flags) -> Float64[np.ndarray, " days"]:
+    """Mean over each day's stocks that count and are known; NaN on a day with none.
+
+    Added one by one in the stocks' order, so that a stock without a value leaves no trace in the bits.
+    """
+    total, n = group_sums(values, count, np.zeros(values.shape, dtype=np.int32), 1)
+    with np.errstate(invalid="ignore"):
+        means: np.ndarray = total[:, 0] / n[:, 0]
+    return means
+
+
+def group_sums(
+    values: Float[np.ndarray, "days stocks"], count: Flags, group: np.ndarray, groups: int
+) -> tuple[Float64[np.ndarray, "days groups"], Float64[np.ndarray, "days groups"]]:
+    """Sum and number of the known values of each day's groups.
+
+    Args:
+        values: NaN where unknown.
+        count: the stocks that count.
+        group: int [days, stocks], each in [0, groups) or -1 for none.
+        groups: how many there are.
+    """
+    day, stock = np.nonzero(count & ~np.isnan(values) & (group >= 0))
+    cell = day * groups + group[day, stock]
+    shape = (len(values), groups)
+    n = np.bincount(cell, minlength=shape[0] * groups)
+    # Without a single value bincount forgets the type of its weights.
+    total = np.bincount(cell, weights=values[day, stock], minlength=shape[0] * groups).astype(np.float64)
+    return total.reshape(shape), n.reshape(shape).astype(np.float64)

@@ -3,8 +3,7 @@
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from atft.features.checked_prices import CheckedPrices
-from atft.features.relative import day_means
+from atft.features.checked_prices import CheckedPrices, day_means
 from atft.features.windows import needed, shift, window_means, window_moments
 
 

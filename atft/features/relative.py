@@ -1,14 +1,18 @@
-"""Features against the day's market and against the stock's sector: the same number, minus its peers' mean.
+"""The stock against the market and its sector: beta, the residuals, and features minus their peers' mean.
 
-The only features that read across stocks, so they are made of whole days, in one place.
+`relative_features` are the only ones that read across stocks, so they are made of whole days, in one place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Float, Float64, Int32
+from jaxtyping import Int32
 
-from atft.features.windows import Flags, Grid
+from atft.features.checked_prices import History, group_sums
+from atft.features.windows import Flags, Grid, Series, positive, shift, window_lines, window_means
+
+SPANS = (20, 60, 250)
+RESIDUALS = (5, 20, 60, 120)
 
 VS_MARKET = ("return_5d", "return_20d", "return_60d", "gap_1d", "volatility_20d", "volume_ratio_1_20")
 VS_SECTOR = (
@@ -26,6 +30,35 @@ VS_SECTOR = (
 PEERS = ("return_1d", "return_5d", "return_20d")
 MIN_PEERS = 4
 """With fewer other stocks in its sector on a day, a stock is compared with the market."""
+
+
+def beta_features(past: History) -> Iterator[tuple[str, Series]]:
+    """Yield name and values of each feature.
+
+    ``x_beta_{k}d``: slope of the stock's daily log return on the market's over k days.
+    ``x_market_correlation_250d``: of the same two. ``x_idiosyncratic_{k}d``: standard deviation of the
+    residuals (Ang, Hodrick, Xing, Zhang 2006). ``x_residual_{k}d``: the stock's return over k days minus
+    today's 250-day beta times the market's (Blitz, Huij, Martens 2011); ``x_residual_momentum``: the same over
+    the days 250 to 20 ago, in units of the residuals' standard deviation. ``x_delay_60d``: slope on
+    yesterday's market return (Hou, Moskowitz 2005).
+    """
+    r, market = past.return_1d, past.market
+    lines = window_lines(market, r, *SPANS)
+    beta = lines[250].slope
+    yield "x_beta_60d", lines[60].slope
+    yield "x_beta_250d", beta
+    yield "x_market_correlation_250d", lines[250].correlation
+    for span in SPANS:
+        yield f"x_idiosyncratic_{span}d", lines[span].residual_std
+
+    yield "x_residual_1d", r - beta * market
+    stock = window_means(np.where(np.isnan(market), np.nan, r), *RESIDUALS, 250)
+    index = window_means(np.where(np.isnan(r), np.nan, market), *RESIDUALS, 250)
+    left = {span: (stock[span] - beta * index[span]) * span for span in stock}
+    for span in RESIDUALS:
+        yield f"x_residual_{span}d", left[span]
+    yield "x_residual_momentum", (left[250] - left[20]) / positive(lines[250].residual_std)
+    yield "x_delay_60d", window_lines(shift(market, 1), r, 60)[60].slope
 
 
 def relative_names() -> list[str]:
@@ -79,34 +112,3 @@ def relative_features(
         if name in PEERS:
             out[f"x_peers_{name}"] = np.where(np.isnan(value), np.nan, peers).astype(np.float32)
     return {name: out[name] for name in relative_names()}
-
-
-def day_means(values: Float[np.ndarray, "days stocks"], count: Flags) -> Float64[np.ndarray, " days"]:
-    """Mean over each day's stocks that count and are known; NaN on a day with none.
-
-    Added one by one in the stocks' order, so that a stock without a value leaves no trace in the bits.
-    """
-    total, n = group_sums(values, count, np.zeros(values.shape, dtype=np.int32), 1)
-    with np.errstate(invalid="ignore"):
-        means: np.ndarray = total[:, 0] / n[:, 0]
-    return means
-
-
-def group_sums(
-    values: Float[np.ndarray, "days stocks"], count: Flags, group: np.ndarray, groups: int
-) -> tuple[Float64[np.ndarray, "days groups"], Float64[np.ndarray, "days groups"]]:
-    """Sum and number of the known values of each day's groups.
-
-    Args:
-        values: NaN where unknown.
-        count: the stocks that count.
-        group: int [days, stocks], each in [0, groups) or -1 for none.
-        groups: how many there are.
-    """
-    day, stock = np.nonzero(count & ~np.isnan(values) & (group >= 0))
-    cell = day * groups + group[day, stock]
-    shape = (len(values), groups)
-    n = np.bincount(cell, minlength=shape[0] * groups)
-    # Without a single value bincount forgets the type of its weights.
-    total = np.bincount(cell, weights=values[day, stock], minlength=shape[0] * groups).astype(np.float64)
-    return total.reshape(shape), n.reshape(shape).astype(np.float64)
