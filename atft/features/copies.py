@@ -54,13 +54,10 @@ def find_copies(prices: PriceGrid) -> list[Copy]:
     return [by_stock[stock] for stock in sorted(by_stock)]
 
 
-def named_copies(prices: PriceGrid, copies: list[Copy], most: int) -> str:
-    """Each code with the one that it copies and the first day known, for ``most`` of them."""
-    shown = ", ".join(
-        f"{prices.codes[c.stock]} = {prices.codes[c.original]} from {prices.calendar[c.days[0]]}"
-        for c in copies[:most]
-    )
-    return shown if len(copies) <= most else f"{shown} and {len(copies) - most:,} more"
+def named_copies(prices: PriceGrid, copies: list[Copy]) -> list[str]:
+    """Each code with the one that it copies and the first day known."""
+    codes, calendar = prices.codes, prices.calendar
+    return [f"{codes[c.stock]} = {codes[c.original]} from {calendar[c.days[0]]}" for c in copies]
 
 
 def _copied_days(young: np.ndarray, old: np.ndarray) -> np.ndarray:

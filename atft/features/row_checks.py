@@ -9,7 +9,7 @@ import numpy as np
 from atft.errors import InputError
 from atft.features.checked_prices import CheckedPrices
 from atft.features.copies import find_copies, named_copies
-from atft.features.options import FeatureOptions
+from atft.features.options import CHECKS, FeatureOptions
 from atft.features.prices import PriceGrid
 from atft.features.splits import adjust_splits, find_splits, named_splits
 
@@ -17,6 +17,7 @@ FROZEN_ROWS = 10
 """A close is frozen from the tenth row on that repeats the close before."""
 MAX_RETURN = 3.0
 """A close of more than four times the one before, or less than a quarter of it, is a jump."""
+DONE = {"exclude": "left out", "adjust": "adjusted", "keep": "kept"}
 
 
 def check_rows(grid: PriceGrid, options: FeatureOptions) -> CheckedPrices:
@@ -90,21 +91,21 @@ def _splits_and_copies(grid: PriceGrid, options: FeatureOptions) -> tuple[np.nda
     """Rows to leave out, bool [days, stocks], as splits and as copies, and the lines that name them."""
     splits, copies = find_splits(grid), find_copies(grid)
     notes: list[str] = []
-
-    def report(check: str, count: int, what: str, names: str, ways: str) -> None:
+    for check, what, found, names in (
+        ("splits", "splits that were not adjusted", splits, named_splits(grid, splits)),
+        ("copies", "codes with the closes of another code", copies, named_copies(grid, copies)),
+    ):
         way = getattr(options, check)
-        if count and way == "error":
+        most = 3 if way == "error" else 10
+        more = f" and {len(names) - most:,} more codes" if len(names) > most else ""
+        line = f"{what}: {len(found):,}: {', '.join(names[:most])}{more}"
+        if found and way == "error":
+            *ways, last = CHECKS[check][1:]
             raise InputError(
-                f"{grid.path}: {what}: {count:,}: {names}; correct them or set {check} to {ways}"
+                f"{grid.path}: {line}; correct them or set {check} to {', '.join(ways)} or {last}"
             )
-        if count:
-            done = {"exclude": "left out", "adjust": "adjusted", "keep": "kept"}[way]
-            notes.append(f"{done}, {what}: {count:,}: {names}")
-
-    names = named_splits(grid, splits, 3 if options.splits == "error" else 10)
-    report("splits", len(splits), "splits that were not adjusted", names, "exclude, adjust or keep")
-    names = named_copies(grid, copies, 3 if options.copies == "error" else 10)
-    report("copies", len(copies), "codes with the closes of another code", names, "exclude or keep")
+        if found:
+            notes.append(f"{DONE[way]}, {line}")
     if options.splits == "adjust":
         adjust_splits(grid, splits)
     split, copied = np.zeros((2, *grid.close.shape), dtype=bool)

@@ -81,17 +81,15 @@ def adjust_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> None:
         prices.volume[day:, stock] *= float(ratio)
 
 
-def named_splits(prices: PriceGrid, splits: Sequence[StockSplit], most: int) -> str:
-    """Code, first date and ratio of ``most`` stocks, how often each is split, and how many stocks follow."""
+def named_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> list[str]:
+    """Code, first date and ratio of each stock that is split, and how often it is."""
     times = Counter(split.stock for split in splits)
     first = {split.stock: split for split in reversed(splits)}
-    shown = [
+    return [
         f"{prices.codes[stock]} {prices.calendar[first[stock].day]} {first[stock].ratio}"
         + (f" ({count} times)" if count > 1 else "")
-        for stock, count in list(times.items())[:most]
+        for stock, count in times.items()
     ]
-    more = f" and {len(times) - most:,} more codes" if len(times) > most else ""
-    return ", ".join(shown) + more
 
 
 def _suspects(prices: PriceGrid) -> Suspects:

@@ -20,8 +20,7 @@ def test_a_copy_is_known_from_its_sixtieth_equal_move_and_named(make_market: Mar
     grid = grid_of(close)
     found = find_copies(grid)
     assert plain(found) == [(11, 4, SHARED_DAYS, 199, 200 - SHARED_DAYS)]
-    assert named_copies(grid, found, 10) == "s11 = s4 from 2015-03-02"
-    assert named_copies(grid, found * 12, 10).endswith(" and 2 more")
+    assert named_copies(grid, found) == ["s11 = s4 from 2015-03-02"]
 
 
 def test_distinct_stocks_at_few_prices_and_frozen_ones_are_no_copies() -> None:
