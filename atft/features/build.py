@@ -45,7 +45,7 @@ FAMILIES: tuple[Callable[[History], Iterator[tuple[str, Series]]], ...] = (
     beta_features,
 )
 BLOCK_CELLS = 1_500_000
-"""Days x stocks of a block, whose features are in memory: some 150 of them in float32 are 1 GB."""
+"""Days x stocks of a block: some 150 features of it in float32 are 1 GB. No value in the file depends on it."""
 
 
 def stock_features(past: History) -> Iterator[tuple[str, Series]]:
@@ -93,7 +93,6 @@ def build_panel(
     path: Path,
     out: Path,
     options: FeatureOptions | None = None,
-    block_days: int | None = None,
     today: date | None = None,
 ) -> PanelReport:
     """Turn daily prices into a panel with features, targets, exposures, regimes and a universe flag.
@@ -104,8 +103,6 @@ def build_panel(
         path: Parquet or CSV with date, code, open, high, low, close, volume, optional sector.
         out: the Parquet file to write, sorted by (date, code), row groups of whole consecutive days.
         options: universe, horizons and checks.
-        block_days: days that are made at once; by default as many as keep a block near 1 GB. The file's
-            values do not depend on it.
         today: later dates are an error; null is the date of this computer.
 
     Raises:
@@ -130,7 +127,7 @@ def build_panel(
     for gap in prices.inserted:
         filling[gap : gap + REACH_DAYS] = True
     variation = np.zeros((2, len(names), days), dtype=bool)
-    step = block_days or max(1, BLOCK_CELLS // stocks)
+    step = max(1, BLOCK_CELLS // stocks)
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with panel_file(out) as append, ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None

@@ -12,14 +12,10 @@ from atft.trading_days import find_trading_days
 
 
 def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | None = None) -> PriceGrid:
-    """Decide which dates are trading days, and return the prices on the calendar that results.
+    """Decide which dates are trading days, and move the prices from the file's dates to the resulting calendar.
 
-    A day inserted into a gap has no row, so that every return, label and window across it is unknown.
-
-    Args:
-        prices: on the dates of the file.
-        options: what each check does.
-        today: later dates are an error; null is the date of this computer.
+    A day inserted into a gap has no row, so that every return, label and window across it is unknown. Dates after
+    ``today``, by default this computer's, are an error.
 
     Raises:
         InputError: a date is in the future, or a check set to "error" found something.

@@ -154,13 +154,9 @@ def day_means(values: Float[np.ndarray, "days stocks"], count: Flags) -> Float64
 def group_sums(
     values: Float[np.ndarray, "days stocks"], count: Flags, group: np.ndarray, groups: int
 ) -> tuple[Float64[np.ndarray, "days groups"], Float64[np.ndarray, "days groups"]]:
-    """Sum and number of the known values of each day's groups.
+    """Sum and number of the known values of each day's groups, over the stocks that ``count``.
 
-    Args:
-        values: NaN where unknown.
-        count: the stocks that count.
-        group: int [days, stocks], each in [0, groups) or -1 for none.
-        groups: how many there are.
+    ``group`` is int [days, stocks], each in [0, groups) or -1 for none.
     """
     day, stock = np.nonzero(count & ~np.isnan(values) & (group >= 0))
     cell = day * groups + group[day, stock]

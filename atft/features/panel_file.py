@@ -24,11 +24,7 @@ def panel_columns(
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Lay some days out as columns, and name the day of each row.
 
-    Args:
-        prices: of the whole calendar.
-        features: of the days from index ``first`` on, by name.
-        regimes: market-wide columns, one value a day of the calendar.
-        first: index of the first day.
+    ``features`` are those of the days from index ``first`` on, prices and ``regimes`` of the whole calendar.
     """
     import pyarrow as pa
 
@@ -70,14 +66,7 @@ def forward_returns(prices: CheckedPrices, horizon: int, lag: int, first: int, l
     target[t] = close[t + lag + horizon] / close[t + lag] - 1, a fraction, of the closes as read, t counting the
     trading days of the panel's calendar (not the stock's rows). NaN where either close is missing, after the end
     or left out by a check, over an excluded jump or split, and over a gap of the calendar, whose sessions can only
-    be guessed.
-
-    Args:
-        prices: the closes.
-        horizon: trading days that the position is open.
-        lag: trading days before it is opened.
-        first: index of the first day.
-        last: index after the last day.
+    be guessed. For the days ``first`` to ``last - 1``.
     """
     days, stocks = prices.close.shape
     out = np.full((last - first, stocks), np.nan, dtype=np.float32)

@@ -54,13 +54,10 @@ class PriceGrid:
 
 
 def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
-    """Read a Parquet or CSV file, and leave out rows without a close above 0 and second rows of a (date, code).
+    """Read a Parquet or CSV file with date, code, open, high, low, close, volume and an optional sector.
 
-    Dates, codes and numbers are read as `atft.dates` and `atft.cells` say. An ``open`` of 0 is a missing open.
-
-    Args:
-        path: ``.parquet`` or ``.csv`` with date, code, open, high, low, close, volume, optional sector.
-        options: whether duplicates are an error.
+    Rows without a close above 0, and second rows of a (date, code), are left out. Dates, codes and numbers are read
+    as `atft.dates` and `atft.cells` say. An ``open`` of 0 is a missing open.
 
     Raises:
         InputError: the file cannot be read, a column is missing or has a wrong type, or a row repeats a date and

@@ -52,11 +52,7 @@ def drawdown(returns: Float64[np.ndarray, "days 1"], span: int) -> Float64[np.nd
     """Log of the level over its highest of ``span`` days, 0 at the highest; an unknown return counts as 0.
 
     The least sum of the latest returns, summed backwards from each day: a running level would carry rounding from
-    the data's first day. NaN where fewer than three quarters of the days exist.
-
-    Args:
-        returns: log returns of the market.
-        span: trading days, today included.
+    the data's first day. NaN where fewer than three quarters of the days, today included, exist.
     """
     filled: np.ndarray = np.nan_to_num(returns)
     fallen, least = np.zeros_like(filled), np.zeros_like(filled)

@@ -77,13 +77,8 @@ def relative_features(
 
     ``x_*_vs_market``: minus the market's mean. ``x_*_vs_sector``: minus the mean of the *other* stocks of the
     sector. ``x_peers_*``: that mean itself. A stock without a sector, or with fewer than four known peers in
-    it that day, is compared with all other stocks.
-
-    Args:
-        base: the features by name, of whole days.
-        tradable: the stocks that make up the means.
-        sector: index of the sector, -1 for none.
-        sectors: how many sectors there are.
+    it that day, is compared with all other stocks. ``base`` are the features by name, of whole days; ``sector`` is
+    an index below ``sectors``, -1 for none.
     """
     out = {}
     market = np.zeros(sector.shape, dtype=np.int32)

@@ -25,11 +25,7 @@ def check_rows(grid: PriceGrid, options: FeatureOptions) -> CheckedPrices:
 
     A close is compared with that of the row before, which may be an excluded one: a price that jumps and stays
     there costs one row, one that jumps and returns costs two. A split that was not adjusted is a jump of any
-    size; `adjust` rewrites the prices after it instead.
-
-    Args:
-        grid: prices that passed the checks of single rows; changed in place where splits are adjusted.
-        options: what each check does.
+    size; `adjust` rewrites the prices of ``grid`` after it, in place, instead.
 
     Raises:
         InputError: a check set to "error" found a row.

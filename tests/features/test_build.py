@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
+from atft.features import build as module
 from atft.features import variation
 from atft.features.build import PanelReport, build_panel, price_feature_names
 from atft.features.options import FeatureOptions
@@ -26,10 +27,10 @@ def build(tmp_path: Path) -> Callable[..., pl.DataFrame]:
     """Build a panel of a frame of prices and read it back."""
     count = iter(range(100))
 
-    def make(frame: pl.DataFrame, options: FeatureOptions = OPTIONS, **more: int) -> pl.DataFrame:
+    def make(frame: pl.DataFrame, options: FeatureOptions = OPTIONS) -> pl.DataFrame:
         prices = tmp_path / f"prices_{next(count)}.parquet"
         frame.write_parquet(prices)
-        build_panel(prices, tmp_path / "panel.parquet", options, **more)
+        build_panel(prices, tmp_path / "panel.parquet", options)
         return pl.read_parquet(tmp_path / "panel.parquet")
 
     return make
@@ -87,8 +88,9 @@ def test_unknown_is_null_never_nan_or_infinite(make_prices, tmp_path: Path) -> N
     assert floats.null_count().sum_horizontal().item() > 0
 
 
-def test_row_groups_hold_whole_consecutive_days(make_prices, tmp_path: Path) -> None:
-    build_panel(make_prices(), tmp_path / "panel.parquet", OPTIONS, block_days=90)
+def test_row_groups_hold_whole_consecutive_days(make_prices, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "BLOCK_CELLS", 90 * 16)
+    build_panel(make_prices(), tmp_path / "panel.parquet", OPTIONS)
     file = pq.ParquetFile(tmp_path / "panel.parquet")
     assert file.num_row_groups == 5
     last = None
@@ -108,12 +110,15 @@ def test_a_csv_and_a_parquet_file_give_the_same_panel(make_market, to_frame, tmp
     assert one.equals(two)
 
 
-def test_the_order_of_the_rows_and_the_size_of_a_block_change_no_bit(make_market, to_frame, build) -> None:
+def test_the_order_of_the_rows_and_the_size_of_a_block_change_no_bit(
+    make_market, to_frame, build, monkeypatch
+) -> None:
     frame = to_frame(make_market(stocks=70))
     whole = build(frame)
     assert build(frame.sample(fraction=1, shuffle=True, seed=0)).equals(whole)
     for days in (137, 40):
-        assert build(frame, block_days=days).equals(whole)
+        monkeypatch.setattr(module, "BLOCK_CELLS", days * 70)
+        assert build(frame).equals(whole)
 
 
 def test_targets_context_and_exposures_follow_their_definitions(make_market, to_frame, build) -> None:

@@ -133,9 +133,7 @@ def test_of_many_findings_three_are_named_in_an_error_and_ten_in_the_report() ->
     family = np.concatenate([close, *[close[:, :1]] * 13], axis=1)
     (_, note) = check_rows(grid_of(family, volume=np.full(family.shape, 1000)), FeatureOptions()).notes
     assert note.endswith("s19 = s0 from 2015-03-02, s20 = s0 from 2015-03-02 and 4 more codes")
-    with pytest.raises(
-        InputError, match=r"14: s11 = s5 .*, s12 = s0 .*, s13 = s0 \S+ \S+ and 11 more codes; correct"
-    ):
+    with pytest.raises(InputError, match=r"14: s11 = s5 .*, s13 = s0 \S+ \S+ and 11 more codes; correct"):
         check_rows(grid_of(family), FeatureOptions(copies="error"))
 
 
