@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from atft.cells import check_codes
 from atft.data.cache import DayCache
 from atft.data.day_writer import write_days
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
-from atft.data.manifest import FORMAT, DayFacts, Manifest, write_manifest
-from atft.data.panel_index import CALENDAR_KEY, PanelIndex, index_panel
+from atft.data.manifest import FORMAT, Manifest, write_manifest
+from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
 from atft.panel import (
@@ -117,55 +117,38 @@ def build_cache(
                 check_file(file)
             index = index_panel(files, columns, min_date, stored["calendar"], today)
             check_codes(files[0], len(index.codes), int((index.rows > 0).sum()), int(index.rows.sum()))
-            identity = {"source": source, "schema": asdict(schema), "options": stored}
-            days = _write(folder, files, columns, index, scaling, options, identity)
+            half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
+            written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
+            days = Manifest(
+                format=FORMAT,
+                digest=final.name,
+                source=source,
+                schema=asdict(schema),
+                options=stored,
+                graph=None,
+                dates=index.dates,
+                codes=index.codes,
+                features=columns.features,
+                scaling=scaling,
+                half=half,
+                horizons=columns.horizons,
+                lag=columns.lag,
+                delayed=bool(columns.delayed_targets),
+                oracle=bool(columns.oracle),
+                returns=columns.return_1d is not None,
+                exposures=columns.exposures,
+                regimes=columns.regime,
+                context=columns.context,
+                panel_rows=int(index.rows.sum()),
+                calendar=index.findings,
+                **written,
+            )
         records = {"days": days.files["days"]}
         if graph is not None:
             records["graph"] = build_graph(folder, days, graph, days_written_here=sibling is None)
         graph_options = asdict(graph) if graph else None
         write_manifest(folder, replace(days, digest=final.name, graph=graph_options, files=records))
     return final
-
-
-def _write(
-    folder: Path,
-    files: list[Path],
-    columns: PanelColumns,
-    index: PanelIndex,
-    scaling: tuple[str, ...],
-    options: CacheOptions,
-    identity: dict[str, Any],
-) -> Manifest:
-    """Write the days, and describe them as a cache without a graph."""
-    half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
-    written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
-    # One tuple over all days for each field of a day.
-    by_day: dict[str, Any] = dict(zip(DayFacts._fields, zip(*written.facts, strict=True), strict=True))
-    return Manifest(
-        **identity,
-        format=FORMAT,
-        digest=folder.name,
-        graph=None,
-        dates=index.dates,
-        codes=index.codes,
-        features=columns.features,
-        scaling=scaling,
-        half=half,
-        horizons=columns.horizons,
-        lag=columns.lag,
-        delayed=bool(columns.delayed_targets),
-        oracle=bool(columns.oracle),
-        returns=columns.return_1d is not None,
-        sectors=written.sectors,
-        exposures=columns.exposures,
-        regimes=columns.regime,
-        context=columns.context,
-        panel_rows=int(index.rows.sum()),
-        calendar=index.findings,
-        infinite=written.infinite,
-        files={"days": written.file},
-        **by_day,
-    )
 
 
 def _parse_date(text: str | None) -> date | None:

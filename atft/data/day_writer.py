@@ -9,48 +9,37 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Bool, Float32, Int16, Int64
 
 from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import universe_ranks, universe_zscores
-from atft.data.manifest import DayFacts, pack_bits
+from atft.data.manifest import pack_bits
 from atft.data.panel_index import PanelIndex
 from atft.data.panel_stream import day_numbers, whole_days
-from atft.data.record_file import FileRecord, RecordWriter
+from atft.data.record_file import RecordWriter
 from atft.errors import InputError
 from atft.panel import PanelColumns
 from atft.progress import track
 
 SCALERS = {"rank": universe_ranks, "zscore": universe_zscores}
-Day = tuple[pa.RecordBatch, DayFacts]
-
-
-class WrittenDays(NamedTuple):
-    """What is known once ``days.arrow`` is written."""
-
-    file: FileRecord
-    facts: list[DayFacts]
-    sectors: tuple[str, ...]
-    infinite: dict[str, int]
-    """Infinite cells that were turned into missing ones, per column."""
+Day = tuple[pa.RecordBatch, dict[str, Any]]
+"""A day's record, and its entry in each field of the manifest that has one for each day."""
 
 
 @dataclass(frozen=True)
 class Rows:
     """The panel's rows of some whole days as plain arrays."""
 
-    numbers: Array
-    """float32 [number columns, rows]."""
-    stock: Array
-    """int64 [rows]; the stock's row in the cache, -1 for one that is never in the universe."""
-    universe: Array
-    """bool [rows]."""
-    sector: Array
-    """int16 [rows]."""
+    numbers: Float32[np.ndarray, "columns rows"]
+    stock: Int64[np.ndarray, " rows"]
+    """The stock's row in the cache, -1 for one that is never in the universe."""
+    universe: Bool[np.ndarray, " rows"]
+    sector: Int16[np.ndarray, " rows"]
     bounds: list[tuple[int, int, int]]
     """Calendar index, first and last + 1 row of each day."""
 
@@ -180,6 +169,7 @@ class DayEncoder:
         sector[stock] = rows.sector[start:stop][kept]
         target = numbers[self.indices["target"]]
         returns = numbers[self.indices["return_1d"]] if self.indices["return_1d"] else target[:1] * np.nan
+        exposures = numbers[self.indices["exposure"]]
         arrays = {
             "features": by_stock(features[~self.half]),
             "half_features": by_stock(features[self.half]).astype(np.float16),
@@ -188,19 +178,19 @@ class DayEncoder:
             "sector": sector,
             "return_1d": by_stock(returns)[:, 0],
             "target": by_stock(target),
+            "exposure": by_stock(exposures),
         }
-        for group in ("delayed_target", "oracle", "exposure", "context"):
+        for group in ("delayed_target", "oracle", "context"):
             arrays[group] = by_stock(numbers[self.indices[group]])
-        exposures = count(numbers[self.indices["exposure"]]) > 1
-        facts = DayFacts(
-            observed_rows=len(stock),
-            universe_rows=int(universe.sum()),
-            known=pack_bits(np.concatenate([known, exposures, [(sector[stock][universe] >= 0).sum() > 1]])),
-            telling=pack_bits(varies),
-            known_labels=tuple(count(target).tolist()),
-            regime=one_per_day(market, self.columns.regime, str(self.index.dates[index])),
-        )
-        return encode_day(arrays), facts
+        sectors = (sector[stock][universe] >= 0).sum()
+        return encode_day(arrays), {
+            "observed_rows": len(stock),
+            "universe_rows": int(universe.sum()),
+            "known": pack_bits(np.concatenate([known, count(exposures) > 1, [sectors > 1]])),
+            "telling": pack_bits(varies),
+            "known_labels": tuple(count(target).tolist()),
+            "regime": one_per_day(market, self.columns.regime, str(self.index.dates[index])),
+        }
 
 
 def write_days(
@@ -211,27 +201,30 @@ def write_days(
     scaling: Sequence[str],
     half: Sequence[bool],
     infinite_as_missing: bool,
-) -> WrittenDays:
+) -> dict[str, Any]:
     """Write ``days.arrow`` into the cache's ``folder``, where temporary files go too.
 
-    ``scaling`` (``raw``, ``rank`` or ``zscore``) and ``half`` (stored as float16) are per feature.
+    Returns:
+        The fields of `Manifest` that are then known.
 
     Raises:
         InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is
             no return, or a feature is a label.
     """
     encoder = DayEncoder(columns, index, scaling, np.array(half), infinite_as_missing)
-    writer: RecordWriter | None = None
-    facts: list[DayFacts] = []
+    writer = RecordWriter(folder / "days.arrow")
+    facts: list[dict[str, Any]] = []
     days = _days(encoder, whole_days(files, columns, index, folder))
     for record, day_facts in track(days, "building the cache", total=len(index.calendar)):
-        if writer is None:
-            writer = RecordWriter(folder / "days.arrow", record.schema)
         writer.append(record)
         facts.append(day_facts)
-    assert writer is not None, "an index without a day raises"
     encoder.checks.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
-    return WrittenDays(writer.finish(), facts, tuple(encoder.sector_of), encoder.checks.infinite)
+    return {
+        **{name: tuple(day[name] for day in facts) for name in facts[0]},
+        "sectors": tuple(encoder.sector_of),
+        "infinite": encoder.checks.infinite,
+        "files": {"days": writer.finish()},
+    }
 
 
 def _days(encoder: DayEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[Day]:

@@ -26,33 +26,21 @@ from atft.data.record_file import FileRecord, RecordFile, RecordWriter
 from atft.data.split import Days
 from atft.progress import track
 
-FIRST_MONDAY = date(1970, 1, 5)
-
-
-def weekday_number(day: date) -> int:
-    """Count the weekdays from Monday 1970-01-05 to ``day``; a weekend counts as the Friday before it."""
-    weeks, weekday = divmod((day - FIRST_MONDAY).days, 7)
-    return 5 * weeks + min(weekday, 4)
+FIRST_MONDAY = np.datetime64("1970-01-05")
 
 
 def refresh_indices(dates: Sequence[date], universe_rows: Sequence[int], refresh_days: int) -> Days:
     """Find the calendar indices of the refreshes, ascending; the first is 0.
 
-    Args:
-        dates: the calendar.
-        universe_rows: stocks in the universe per day. A day with fewer than two has no neighbours to choose, so
-            the next day of its period is the refresh.
-        refresh_days: weekdays of one period.
+    A day with fewer than two stocks in the universe has no neighbours to choose, so the next day of its period
+    is the refresh.
     """
-    refreshes = [0]
-    current = weekday_number(dates[0]) // refresh_days if universe_rows[0] > 1 else None
-    for index, (day, stocks) in enumerate(zip(dates, universe_rows, strict=True)):
-        period = weekday_number(day) // refresh_days
-        if stocks > 1 and period != current:
-            current = period
-            if index:
-                refreshes.append(index)
-    return np.array(refreshes, dtype=np.int64)
+    weeks, weekday = np.divmod((np.array(dates, dtype="datetime64[D]") - FIRST_MONDAY).astype(np.int64), 7)
+    # A weekend counts as the Friday before it.
+    period = (5 * weeks + np.minimum(weekday, 4)) // refresh_days
+    usable = np.flatnonzero(np.array(universe_rows) > 1)
+    _, first_of_period = np.unique(period[usable], return_index=True)
+    return np.union1d([0], usable[first_of_period])
 
 
 def days_in_window(observed_rows: Sequence[int], refreshes: Days, window: int) -> Days:
@@ -65,22 +53,16 @@ def days_in_window(observed_rows: Sequence[int], refreshes: Days, window: int) -
 def build_graph(
     folder: Path, manifest: Manifest, options: GraphOptions, days_written_here: bool
 ) -> FileRecord:
-    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow`` in ``folder``.
-
-    ``days_written_here``: this process has just written them, so their checksums need not be read again.
-    """
+    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow``; see `RecordFile`."""
     days = RecordFile(folder, manifest.files["days"], days_written_here)
-    writer: RecordWriter | None = None
+    writer = RecordWriter(folder / "graph.arrow")
     refreshes = refresh_indices(manifest.dates, manifest.universe_rows, options.refresh_days)
     threads = torch.get_num_threads()
     try:
-        records = _records(days, refreshes, options)
-        for record in track(records, "computing the graph", total=len(refreshes)):
-            writer = writer or RecordWriter(folder / "graph.arrow", record.schema)
+        for record in track(_records(days, refreshes, options), "computing the graph", total=len(refreshes)):
             writer.append(record)
     finally:
         torch.set_num_threads(threads)
-    assert writer is not None, "a cache has at least one day"
     return writer.finish()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -23,21 +23,6 @@ FORMAT = 3
 NAME = "manifest.json"
 SECTOR = ""
 """Name of the sector among the columns of `Manifest.known_days`: no column has an empty name."""
-
-
-class DayFacts(NamedTuple):
-    """One day's part of the manifest, which holds one tuple per field over all days."""
-
-    observed_rows: int
-    universe_rows: int
-    known: str
-    """Bits of the features, the exposures and the sector: known for two stocks of the universe or more."""
-    telling: str
-    """Bits of the features: they differ between stocks of the universe."""
-    known_labels: tuple[int, ...]
-    """Known targets in the universe, per horizon."""
-    regime: tuple[float | None, ...]
-    """Market-wide values; None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +59,16 @@ class Manifest:
     regimes: tuple[str, ...]
     context: tuple[str, ...]
     regime: tuple[tuple[float | None, ...], ...]
-    """[days][regimes]; see `DayFacts`, as for the following ones."""
+    """[days][regimes]; market-wide values, None where unknown."""
     observed_rows: tuple[int, ...]
+    """[days], as the following ones."""
     universe_rows: tuple[int, ...]
     known: tuple[str, ...]
+    """Bits of the features, the exposures and the sector: known for two stocks of the universe or more."""
     telling: tuple[str, ...]
+    """Bits of the features: they differ between stocks of the universe."""
     known_labels: tuple[tuple[int, ...], ...]
-    """[days][horizons]."""
+    """[days][horizons]; known targets in the universe."""
     panel_rows: int
     """Rows of the panel in the kept dates; those of stocks that are never in the universe are not cached."""
     calendar: tuple[str, ...]

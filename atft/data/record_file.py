@@ -37,19 +37,17 @@ class FileRecord:
 class RecordWriter:
     """Writes batches one after another; ``finish()`` describes the file."""
 
-    closed = False
-    """Arrow asks a Python file for it."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("wb")
+        self._file: Any = None
         self._crc = 0
         self._offsets = [0]
         self._crcs: list[int] = []
-        # Arrow writes through this object, so that each byte is added to its batch's checksum on its way.
-        self._writer = pa.ipc.new_file(pa.PythonFile(self, mode="w"), schema)
+        self._writer: Any = None
 
-    # Arrow calls these three.
+    # Arrow writes through this object, so that each byte is added to its batch's checksum on its way.
+    closed = False
+
     def write(self, data: Any) -> int:
         self._crc = zlib.crc32(data, self._crc)
         return self._file.write(data)
@@ -62,6 +60,9 @@ class RecordWriter:
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Write one batch and note its bytes' place and checksum."""
+        if self._writer is None:
+            self._file = self.path.open("wb")
+            self._writer = pa.ipc.new_file(pa.PythonFile(self, mode="w"), batch.schema)
         self._writer.write_batch(batch)
         self._crcs.append(self._crc)
         self._crc = 0

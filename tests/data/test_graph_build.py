@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atft.data.cache import DayCache
 from atft.data.graph import GraphOptions, nearest_stocks
-from atft.data.graph_build import days_in_window, refresh, refresh_indices, weekday_number
+from atft.data.graph_build import days_in_window, refresh, refresh_indices
 
 Make = Callable[..., DayCache]
 OPTIONS = GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=2)
@@ -55,17 +55,9 @@ def calendar(seed: int, days: int = 120) -> list[date]:
 
 
 def test_weekdays_are_counted_from_a_monday_and_a_weekend_counts_as_its_friday() -> None:
-    assert [weekday_number(date(1970, 1, 5) + timedelta(days=i)) for i in range(8)] == [
-        0,
-        1,
-        2,
-        3,
-        4,
-        4,
-        4,
-        5,
-    ]
-    assert weekday_number(date(1970, 1, 2)) == -1
+    every = [date(1970, 1, 2) + timedelta(days=i) for i in range(11)]  # Friday to the Monday after the next
+    assert refresh_indices(every, [20] * 11, 1).tolist() == [0, 3, 4, 5, 6, 7, 10]
+    assert refresh_indices(every, [20] * 11, 5).tolist() == [0, 3, 10]
 
 
 def test_a_period_of_five_weekdays_is_a_week_and_starts_on_its_first_trading_day() -> None:

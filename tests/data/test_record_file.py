@@ -11,7 +11,7 @@ from atft.errors import InputError
 def _write(folder: Path, batches: int = 3, rows: int = 50) -> tuple[FileRecord, list[pa.RecordBatch]]:
     rng = np.random.default_rng(0)
     data = [pa.record_batch({"x": rng.standard_normal(rows)}) for _ in range(batches)]
-    writer = RecordWriter(folder / "f.arrow", data[0].schema)
+    writer = RecordWriter(folder / "f.arrow")
     for batch in data:
         writer.append(batch)
     return writer.finish(), data
