@@ -53,8 +53,7 @@ def write_panel(path: Path, days: int, stocks: int, listed: int, features: int) 
 def build(panel: Path, folder: Path, rank: list[str], dtype: str, with_graph: bool) -> None:
     """Build one cache and print seconds and peak resident memory of this process."""
     from atft.data.build import CacheOptions, build_cache
-    from atft.data.cache import DayCache
-    from atft.data.cache_report import cache_lines
+    from atft.data.cache import DayCache, cache_lines
     from atft.data.graph import GraphOptions
     from atft.panel import PanelSchema
 

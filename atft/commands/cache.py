@@ -7,8 +7,8 @@ def run(command: str, arguments: list[str]) -> int:
     """Build the cache of ``--config`` where it is missing (fit does that too), print what is in it, verify it."""
     import numpy as np
 
-    from atft.data.cache_report import cache_lines, verify_cache
-    from atft.data.training_checks import check_features
+    from atft.data.cache import cache_lines, verify_cache
+    from atft.data.day_checks import check_features
 
     cli = build(command, arguments)
     cache = cli.datamodule.open_cache()

@@ -38,7 +38,7 @@ IGNORED_WARNINGS = (
 def run(command: str, arguments: list[str]) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's arguments."""
     cli = build(command, arguments)
-    from atft.data.workers import lost_workers
+    from atft.data.loader import lost_workers
 
     with lost_workers():
         return fit(cli) if command == "fit" else evaluate(cli, command)

@@ -5,6 +5,7 @@ A loader worker receives the path only and maps the files itself. Opening checks
 time is not the manifest's (copied or touched) is compared whole when it is opened.
 """
 
+from collections import Counter
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from atft.data.manifest import Manifest, read_manifest
 from atft.data.record_file import RecordFile
 from atft.data.split import Days
 from atft.errors import InputError
+from atft.progress import track
 
 MAX_OPEN_CACHES = 8
 """Caches that a process keeps open: a search over graph options would collect them without end."""
@@ -175,3 +177,56 @@ def shared_cache(path: Path) -> DayCache:
     no day again. Costs some hundred bytes for each day that was read; the days themselves are the page cache's.
     """
     return DayCache(path)
+
+
+def cache_lines(cache: DayCache) -> list[str]:
+    """Lines that say what a cache holds: days, stocks, rows, features, graph, bytes."""
+    m = cache.manifest
+    ranked = sum(m.universe_rows)
+    ways = ", ".join(f"{n} {way}" for way, n in Counter(m.scaling).items())
+    size = sum(f.size for f in m.files.values())
+    lines = [
+        f"cache     {cache.path}",
+        f"days      {len(m.dates):,} ({m.dates[0]} to {m.dates[-1]})",
+        f"stocks    {len(m.codes):,} ever in the universe, {ranked / len(m.dates):,.0f} a day; "
+        f"{len(m.sectors)} sectors",
+        f"rows      {sum(m.observed_rows):,} kept of {m.panel_rows:,}, {ranked:,} in the universe",
+        f"features  {len(m.features)} ({ways})",
+        f"horizons  {', '.join(map(str, m.horizons))} days, lag {m.lag}"
+        f"{', delayed targets' if m.delayed else ''}{', oracle' if m.oracle else ''}",
+    ]
+    # The graph's options are those it was built with, whatever the config says today.
+    if m.graph is None:
+        lines.append("graph     none")
+    else:
+        window = m.graph["window"]
+        lines.append(
+            f"graph     {m.graph['k']} nearest + {m.graph['sector_k']} of the sector, window "
+            f"{window}, every {m.graph['refresh_days']} weekdays"
+        )
+        few = int((cache.graph_days < window).sum())
+        if few:
+            lines.append(
+                f"          {few} of its {len(cache.refreshes)} refreshes saw fewer than {window} days"
+            )
+    lines += [f"calendar  {line}" for line in m.calendar]
+    if m.infinite:
+        lines.append(
+            f"infinite  {sum(m.infinite.values()):,} cells of {len(m.infinite)} columns made missing"
+        )
+    return [*lines, f"bytes     {size / 1e9:,.3f} GB"]
+
+
+def verify_cache(path: Path) -> int:
+    """Read the whole cache once (about a second per gigabyte) and compare every byte with its checksum.
+
+    Returns:
+        Records checked: days, and refreshes of the graph.
+
+    Raises:
+        InputError: names the first file and record that is missing, truncated, damaged or foreign.
+    """
+    records = read_manifest(path).files.values()
+    for record in records:
+        RecordFile(path, record).check(track(range(len(record.crcs)), f"verifying {record.name}"))
+    return sum(len(record.crcs) for record in records)

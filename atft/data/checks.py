@@ -3,7 +3,7 @@
 Each check stands for a way in which a run was once lost in silence: rows counted twice, infinite cells, a
 market-wide column with two values; a forward return of 1e30, which would be trained on like any other; a feature
 that ranks rows as a label does, which is the future itself. Whether a feature is known and varies on enough days
-depends on the days that train: see `atft.data.training_checks`.
+depends on the days that train: see `atft.data.day_checks`.
 """
 
 from collections.abc import Sequence

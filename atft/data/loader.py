@@ -3,11 +3,18 @@
 Assembling a block is a copy of some megabytes, so on a few cores the main process does it faster than a worker
 can hand it over: no workers is the default. Workers are spawned: forked ones inherit the locks of threads that do
 not exist in them (Arrow's, Polars', torch's) and hang.
+
+A worker that dies or is stopped ends the run in one line. torch's own timeout watches its queue only: of a block
+that a worker has queued, the memory is fetched from that worker over a socket, where a stopped process keeps its
+reader waiting. Here the workers are killed when a block takes too long, which ends either wait.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from multiprocessing.process import BaseProcess
+from threading import Event, Timer
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
@@ -15,10 +22,8 @@ from torch.utils.data import DataLoader
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
-from atft.data.workers import waited_for
-from atft.errors import InputError
+from atft.errors import InputError, WorkerLost, one_line
 
-T = TypeVar("T")
 PREFETCH_BLOCKS = 4
 """Blocks that each worker reads ahead."""
 BLOCK_TIMEOUT_SECONDS = 300.0
@@ -47,52 +52,117 @@ class LoaderOptions:
                 raise InputError(f"loader.{name} must be at least {bound}, got {getattr(self, name)}")
 
 
-def start_worker(worker: int) -> None:
+def start_worker(_: int) -> None:
     """Let a worker use one thread: it copies memory, and the cores belong to the training process."""
-    del worker
     torch.set_num_threads(1)
 
 
-def unchanged(batch: T) -> T:
+def unchanged(batch: DayBatch) -> DayBatch:
     """Pass a block through: it is already a batch."""
     return batch
 
 
+@contextmanager
+def lost_workers() -> Iterator[None]:
+    """Turn torch's error about a dead worker, which it may raise anywhere in the main thread, into one line.
+
+    Raises:
+        WorkerLost: a worker has died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise _death(error) from error
+
+
+@contextmanager
+def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]:
+    """Kill the workers that the block waits for when it takes longer than ``seconds``.
+
+    Raises:
+        WorkerLost: it took longer, or one of them died.
+    """
+    if not workers:
+        yield
+        return
+    # Killing the workers ends whatever the main thread waits in: the queue, or a socket to one of them.
+    over = Event()
+
+    def give_up() -> None:
+        over.set()
+        for worker in workers:
+            worker.kill()
+
+    timer = Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        with lost_workers():
+            yield
+    except (WorkerLost, EOFError, ConnectionError) as error:
+        if over.is_set():
+            raise WorkerLost(
+                f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is "
+                f"that slow; then set data.loader.num_workers to 0"
+            ) from error
+        if isinstance(error, WorkerLost):
+            raise
+        raise _death(error) from error
+    finally:
+        timer.cancel()
+
+
+def _death(error: Exception) -> WorkerLost:
+    text = one_line(error) or type(error).__name__
+    return WorkerLost(
+        f"data.loader: a worker has died ({text}); where memory ran out, lower data.loader.num_workers"
+    )
+
+
 class BlockLoader(DataLoader[DayBatch]):
-    """A loader of blocks that forwards epochs to its sampler and can go on in the middle of one.
+    """The blocks of one split; a pass can go on in the middle of an epoch.
 
     ``state_dict`` counts this epoch's blocks up to the one before the latest request; after
     ``load_state_dict`` the next pass skips them without reading them.
     """
 
-    def __init__(self, dataset: DayBlocks, sampler: BlockSampler, **options: Any) -> None:
-        self._plan = sampler
+    def __init__(self, dataset: DayBlocks, sampler: BlockSampler, num_workers: int = 0) -> None:
+        self.plan = sampler
         self.timeout_seconds = BLOCK_TIMEOUT_SECONDS
         self._done = 0
-        super().__init__(dataset, sampler=sampler, batch_size=None, **options)
-
-    @property
-    def plan(self) -> BlockSampler:
-        """The sampler that plans the epochs."""
-        return self._plan
-
-    def set_epoch(self, epoch: int) -> None:
-        """Plan ``epoch`` next."""
-        self._plan.set_epoch(epoch)
+        workers: dict[str, Any] = {
+            "multiprocessing_context": "spawn",
+            "persistent_workers": True,  # starting one costs about a second
+            "prefetch_factor": PREFETCH_BLOCKS,
+            "worker_init_fn": start_worker,
+        }
+        super().__init__(
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=num_workers,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=unchanged,
+            # Without one, torch draws the workers' seeds from the global stream and shifts what training draws.
+            generator=torch.Generator().manual_seed(sampler.seed),
+            **(workers if num_workers else {}),
+        )
 
     def state_dict(self) -> dict[str, int]:
         """Where to go on: the epoch, and how many of its blocks were followed by a request for the next."""
-        if self._done >= len(self._plan):
-            return {"epoch": self._plan.epoch + 1, "done": 0}
-        return {"epoch": self._plan.epoch, "done": self._done}
+        if self._done >= len(self.plan):
+            return {"epoch": self.plan.epoch + 1, "done": 0}
+        return {"epoch": self.plan.epoch, "done": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where ``state`` was taken."""
-        self._plan.set_epoch(state["epoch"])
-        self._plan.skip = state["done"]
+        self.plan.set_epoch(state["epoch"])
+        self.plan.skip = state["done"]
 
     def __iter__(self) -> Iterator[DayBatch]:  # type: ignore[override]
-        self._done = self._plan.skip
+        self._done = self.plan.skip
         blocks = super().__iter__()
         workers = getattr(blocks, "_workers", ())
         try:
@@ -106,31 +176,9 @@ class BlockLoader(DataLoader[DayBatch]):
                 # that the one before is under way or done: what a checkpoint at a block's end must count.
                 self._done += 1
         finally:
-            self._plan.skip = 0
+            self.plan.skip = 0
 
     def __len__(self) -> int:
         # Offsets are drawn each epoch, so their number changes. A trainer that believed the first epoch's
         # would silently drop the last blocks of a longer one; without a length it reads to the end.
         raise TypeError("blocks differ from epoch to epoch; len(loader.plan) counts those of the current one")
-
-
-def make_loader(dataset: DayBlocks, sampler: BlockSampler, num_workers: int = 0) -> BlockLoader:
-    """Build the loader of one split, with ``num_workers`` processes that read ahead."""
-    workers: dict[str, Any] = {}
-    if num_workers:
-        workers = {
-            "multiprocessing_context": "spawn",
-            "persistent_workers": True,  # starting one costs about a second
-            "prefetch_factor": PREFETCH_BLOCKS,
-            "worker_init_fn": start_worker,
-        }
-    return BlockLoader(
-        dataset,
-        sampler,
-        num_workers=num_workers,
-        pin_memory=torch.cuda.is_available(),
-        collate_fn=unchanged,
-        # Without one, torch draws the workers' seeds from the global stream and shifts what training draws.
-        generator=torch.Generator().manual_seed(sampler.seed),
-        **workers,
-    )

@@ -19,12 +19,11 @@ from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, shared_cache
+from atft.data.day_checks import check_training_days, days_to_score, history_lines
 from atft.data.graph import GraphOptions
-from atft.data.history import days_to_score, history_lines
-from atft.data.loader import BlockLoader, LoaderOptions, make_loader
+from atft.data.loader import BlockLoader, LoaderOptions
 from atft.data.robust import robust_statistics
 from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
-from atft.data.training_checks import check_training_days
 from atft.errors import InputError
 from atft.tasks.panel_source import PanelOptions, panel_path
 
@@ -221,6 +220,6 @@ class DayData(pl.LightningDataModule):
         if train and trainer is not None:
             # Lightning reads the first block before it sets the epoch, which is not 0 in a resumed run.
             sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
-        return make_loader(
+        return BlockLoader(
             DayBlocks(self.open_cache(), options.lookback, min_stocks), sampler, options.num_workers
         )

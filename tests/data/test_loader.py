@@ -1,7 +1,10 @@
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 
 import pytest
 import torch
@@ -10,15 +13,15 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
-from atft.data.loader import BlockLoader, LoaderOptions, make_loader
-from atft.errors import InputError
+from atft.data.loader import BlockLoader, LoaderOptions, lost_workers, waited_for
+from atft.errors import InputError, WorkerLost
 
 Make = Callable[..., DayCache]
 
 
 def _loader(cache: DayCache, num_workers: int = 0) -> BlockLoader:
     sampler = BlockSampler(range(20, 70), cache.manifest.universe_rows, 4, 60, seed=1)
-    return make_loader(DayBlocks(cache, 10), sampler, num_workers)
+    return BlockLoader(DayBlocks(cache, 10), sampler, num_workers)
 
 
 def _rows(batches: list[DayBatch]) -> Counter[tuple[int, int]]:
@@ -36,8 +39,8 @@ def test_two_spawned_workers_deliver_each_planned_row_once_and_the_tensors_of_no
     cache = make_cache()
     alone, helped = _loader(cache), _loader(cache, num_workers=2)
     for epoch in range(2):
-        alone.set_epoch(epoch)
-        helped.set_epoch(epoch)
+        alone.plan.set_epoch(epoch)
+        helped.plan.set_epoch(epoch)
         want, got = list(alone), list(helped)
         assert len(got) == len(want) == len(helped.plan)
         assert all(_same(a, b) for a, b in zip(want, got, strict=True))
@@ -82,7 +85,7 @@ def test_reading_draws_nothing_from_the_global_stream(make_cache: Make) -> None:
 def test_a_pass_goes_on_where_its_state_was_taken(make_cache: Make) -> None:
     cache = make_cache()
     loader = _loader(cache)
-    loader.set_epoch(3)
+    loader.plan.set_epoch(3)
     seen, state = [], {}
     # As Lightning does where a loader has no length: one block is read ahead of the one that is trained on.
     passing = iter(loader)
@@ -113,3 +116,48 @@ def test_a_pass_that_is_broken_off_starts_again(make_cache: Make) -> None:
 def test_a_loader_has_no_length_since_it_changes_with_the_epoch(make_cache: Make) -> None:
     with pytest.raises(TypeError, match=r"len\(loader.plan\)"):
         len(_loader(make_cache()))
+
+
+# torch raises where a signal finds the main thread, in a destructor too, and then finds the death once more.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("number", "seconds", "said"),
+    [
+        (signal.SIGSTOP, 1, "no block came from the workers in 1 s"),
+        (signal.SIGKILL, 600, "a worker has died"),
+    ],
+)
+def test_a_worker_that_is_stopped_or_killed_ends_the_pass_and_is_gone(
+    number: signal.Signals, seconds: float, said: str, make_cache: Make
+) -> None:
+    loader = _loader(make_cache(), num_workers=1)
+    passing = iter(loader)
+    next(passing)
+    (worker,) = loader._iterator._workers
+    loader.timeout_seconds = seconds  # from here on: the start of a worker takes what it takes
+    with pytest.raises(WorkerLost, match=said), lost_workers():
+        os.kill(worker.pid, number)
+        list(passing)
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL
+
+
+class Process(BaseProcess):
+    """One that is asked nothing."""
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionRefusedError("111")])
+def test_a_socket_that_a_dead_worker_has_left_is_the_same_fault(error: Exception) -> None:
+    with pytest.raises(WorkerLost, match="a worker has died"), waited_for([Process()], 60):
+        raise error
+
+
+def test_another_error_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="out of luck") as raised, lost_workers():
+        raise RuntimeError("out of luck")
+    assert type(raised.value) is RuntimeError
+
+
+def test_without_workers_nothing_is_timed() -> None:
+    with pytest.raises(EOFError), waited_for((), 1):
+        raise EOFError

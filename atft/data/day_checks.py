@@ -1,18 +1,22 @@
-"""Checks of what the days of a split know, before a network is trained on them.
+"""What the days to train on and the days to score know, from the manifest alone (milliseconds).
 
 A feature that no training day knows reaches the network later through weights that no data has moved; a target
-that none knows trains nothing. So the training days are checked, not all days of the panel, before the first step
-and from the manifest alone (milliseconds).
+that none knows trains nothing. So the training days are checked before the first step, not all days of the panel.
+
+A day to score needs ``lookback`` days of features and a graph whose window is complete: a panel that begins later
+scores it with the same bits only where both are there.
 """
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
 from atft.data.cache import DayCache
 from atft.data.manifest import SECTOR
-from atft.data.split import Days, Split
+from atft.data.split import Days, Split, parse_period
 from atft.errors import InputError
+from atft.panel import day_index
 
 MAX_CONSTANT_SHARE = 0.95
 """A feature that is the same for all stocks on more than this share of its days is an error."""
@@ -94,6 +98,55 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
         values = cache.regime[days, manifest.regimes.index(name)]
         if not np.nanmin(values) < np.nanmax(values):
             raise InputError(f"{name!r} has one value on all of {where}; add it to data.panel.schema.exclude")
+
+
+def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int) -> tuple[Days, Days]:
+    """Find the days from one ISO date to another that can be scored, and those that lack the ``lookback``.
+
+    ``key`` is the option that names the period, for messages.
+
+    Raises:
+        InputError: no day of the panel in the period has enough history.
+    """
+    manifest = cache.manifest
+    first, last = parse_period(key, asked)
+    start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
+    days = np.arange(start, stop + 1, dtype=np.int64)
+    days = days[np.array(manifest.universe_rows, dtype=np.int64)[days] > 0] if len(days) else days
+    scored = days[days >= lookback - 1]
+    if not len(scored):
+        raise InputError(
+            f"predict: no day from {first} to {last} with {lookback} days of history; the panel runs "
+            f"{manifest.dates[0]} to {manifest.dates[-1]} ({len(manifest.dates)} days); set data.predict"
+        )
+    return scored, days[days < lookback - 1]
+
+
+def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> list[str]:
+    """Say which days have no score (the ``short`` ones), which of the others a short graph, and what none knows."""
+    manifest, lines = cache.manifest, []
+    if len(short):
+        lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {lookback} days of history")
+    if manifest.graph is not None:
+        observed = cache.graph_days[np.searchsorted(cache.refreshes, days, side="right") - 1]
+        window = int(manifest.graph["window"])
+        few = observed[observed < window]
+        if len(few):
+            lines.append(
+                f"graph of fewer days than its window of {window} ({few.min()} to {few.max()}) on "
+                f"{_span(manifest.dates, days[observed < window])}: with more history before them their scores "
+                f"would differ"
+            )
+    known = manifest.known_days(days)
+    unknown = [n for n in manifest.features if not known[n]]
+    if unknown:
+        lines.append(f"{quoted(unknown)} is unknown on all of {_span(manifest.dates, days)}")
+    return lines
+
+
+def _span(dates: Sequence[date], days: Days) -> str:
+    first, last = dates[days[0]], dates[days[-1]]
+    return f"{len(days)} days ({first} to {last})" if len(days) > 1 else f"1 day ({first})"
 
 
 def _or_move(cache: DayCache, names: Sequence[str]) -> str:
