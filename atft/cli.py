@@ -26,7 +26,7 @@ Rank a day's stocks with ATFT-GAT-FAN.
 
 FOOTER = """
 Each command explains its options:     python -m atft COMMAND --help
-A first run on a simulated market:     python -m atft fit --config configs/quickstart.yaml
+A first run on a simulated market:     python -m atft fit --config quickstart
 Watch runs:                            tensorboard --logdir lightning_logs
 
 Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
@@ -51,6 +51,11 @@ COMMANDS = {
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
     "cache": ("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
+    "sweep": (
+        "atft.search.cli",
+        "search hyperparameters: many runs of fit, in a study that survives anything",
+    ),
+    "configs": ("atft.commands.shipped_configs", "list the configs that atft ships, or print one"),
 }
 """Command -> the module whose ``run(command, arguments)`` does it, and a line for the help."""
 
@@ -87,7 +92,8 @@ def _dispatch(name: str, rest: list[str]) -> int:
     if name in EXAMPLES and {"-h", "--help"} & set(rest):
         print(short_help(name))  # noqa: T201
         return 0
-    cap_threads(thread_cap(rest))
+    if name != "sweep":  # it divides the cores among its workers
+        cap_threads(thread_cap(rest))
     run: Callable[[str, list[str]], int] = import_module(COMMANDS[name][0]).run
     return run(name, rest)
 

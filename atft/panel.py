@@ -219,7 +219,10 @@ def panel_files(path: str | Path) -> list[Path]:
         folder = Path(text)
         files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder] if folder.is_file() else []
     if not files:
-        raise InputError(f"panel {text}: no Parquet file there; give a file, a folder or a glob")
+        start = "" if Path(text).is_absolute() else f" (looked in {Path.cwd()})"
+        raise InputError(
+            f"panel {text}: no Parquet file there{start}; set data.panel.path to a file, folder or glob"
+        )
     return files
 
 

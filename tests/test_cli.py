@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from atft import __version__
 from atft.cli import COMMANDS, guarded, list_commands, main, sentence, thread_cap
 from atft.errors import InputError, RunFailed
 
@@ -14,6 +15,13 @@ def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
     code = "import sys; from atft.cli import main; main(['--help']); print(sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(f"  {name}" in out for name in COMMANDS)
+    assert not {"'torch'", "'lightning'", "'polars'", "'numpy'", "'jsonargparse'"} & set(out.split(", "))
+
+
+def test_the_version_is_printed_without_anything_heavy() -> None:
+    code = "import sys; from atft.cli import main; main(['--version']); print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.startswith(f"atft {__version__}\n")
     assert not {"'torch'", "'lightning'", "'polars'", "'numpy'", "'jsonargparse'"} & set(out.split(", "))
 
 

@@ -71,5 +71,5 @@ def test_a_config_parses_and_takes_a_step(
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.stem)
 def test_a_config_opens_with_the_command_that_runs_it(config: Path) -> None:
     opening = config.read_text().partition("\nseed_everything")[0]
-    assert f"python -m atft fit --config configs/{config.name}" in opening
+    assert f"python -m atft fit --config {config.stem}" in opening
     assert "TODO" not in opening and all(line.startswith("#") for line in opening.splitlines())

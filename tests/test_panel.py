@@ -118,7 +118,9 @@ def test_a_file_a_folder_and_a_glob_name_the_same_panel(
     assert [p.resolve() for p in panel_files("panel/*.parquet")] == [one, two]
     assert footer_names(one.parent)[:3] == ("date", "code", "sector")
     for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path):
-        with pytest.raises(InputError, match="no Parquet file there; give a file, a folder or a glob"):
+        with pytest.raises(
+            InputError, match=r"no Parquet file there.*; set data.panel.path to a file, folder or glob"
+        ):
             panel_files(nothing)
 
 

@@ -29,6 +29,7 @@ from atft.commands.key_tree import (
 )
 from atft.commands.moved_keys import check_moved, is_settled
 from atft.commands.parser_errors import kinds_of
+from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
 from atft.yaml_text import OutOfBounds, load, read_mapping
 
@@ -74,7 +75,7 @@ def read_arguments(
         if name in ("-c", "--config") and text is not None:
             if not equals:
                 rest.pop(0)
-            config = deepcopy(dict(text)) if isinstance(text, Mapping) else read_mapping(Path(text))
+            config = deepcopy(dict(text)) if isinstance(text, Mapping) else read_mapping(_file(text, command))
             check_classes(config)
             walk.follow(config, "" if isinstance(text, Mapping) else f"{clip(text, MAX_QUOTED)}: ")
             words += ["--config", yaml.safe_dump(config, sort_keys=False)]
@@ -221,6 +222,11 @@ def _value_of(name: str, text: Any) -> Any:
         raise InputError(f"{name}: {error.problem}") from error
     except yaml.YAMLError:
         return text
+
+
+def _file(text: str, command: str) -> Path:
+    """What ``--config`` names; training commands, whose keys are not theirs alone, take a shipped config too."""
+    return Path(text) if command else config_path(text)
 
 
 def _kind(value: Any) -> str:

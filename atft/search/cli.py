@@ -1,4 +1,4 @@
-"""The commands behind ``python hpo/sweep.py``.
+"""The commands behind ``python -m atft sweep``, which is ``python hpo/sweep.py`` in a clone.
 
 Only the standard library is imported before the command is known, so that help costs milliseconds. Commands
 that look at a study need Optuna and no torch; those that run one start processes which do.
@@ -21,14 +21,15 @@ COMMANDS = {
 }
 
 HELP = """\
-usage: python hpo/sweep.py [COMMAND] --config FILE [options]
+usage: python -m atft sweep [COMMAND] --config FILE [options]
 
 Search hyperparameters with Optuna over the training command. A sweep is its YAML file; the name of its study is its
 folder (lightning_logs/STUDY). The same command, run again, continues the study.
 
-    python hpo/sweep.py --config hpo/quick.yaml                  minutes, on a simulated market
-    python hpo/sweep.py --config hpo/production.yaml --dry-run   is a long sweep worth starting?
-    python hpo/sweep.py --config hpo/production.yaml             run it, or continue it
+    python -m atft sweep --config quick                 minutes, on a simulated market
+    python -m atft sweep --config mine.yaml --dry-run   is a long sweep worth starting?
+    python -m atft sweep --config mine.yaml             run it, or continue it
+    python -m atft configs quick > mine.yaml            a shipped sweep, to be changed
 
 commands:
 {commands}
@@ -46,12 +47,12 @@ Kill it at any time, start it again, start it on several machines: exactly N tri
 their process continue from their last checkpoint. Ctrl-C once stops at the end of the epoch, twice at once.
 
 Exit status: 0 the budget is spent; 1 no trial is complete, or the sweep was aborted because its trials fail;
-2 invalid input; 130 interrupted. Each command explains its own: python hpo/sweep.py status --help
+2 invalid input; 130 interrupted. Each command explains its own: python -m atft sweep status --help
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command of the sweep, from what follows ``python hpo/sweep.py``; its exit status.
+def run(_: str, arguments: Sequence[str]) -> int:
+    """Run one command of the sweep, from what follows ``python -m atft sweep``; its exit status.
 
     Raises:
         InputError: no such command or option, or a mistake in the sweep's file.

@@ -5,23 +5,23 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.search.cli import COMMANDS, main
+from atft.search.cli import COMMANDS, run
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
 
 def error_of(*arguments: str) -> str:
     with pytest.raises(InputError) as error:
-        main(arguments)
+        run("sweep", arguments)
     return str(error.value)
 
 
 def test_help_names_every_command_and_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
-    code = "import sys; from atft.search.cli import main; main(['--help']); print(*sys.modules)"
+    code = "import sys; from atft.search.cli import run; run('sweep', ['--help']); print(*sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(f"  {name} " in printed for name in COMMANDS)
     assert not {"torch", "optuna", "lightning", "rich", "numpy"} & set(printed.split("\n")[-2].split())
-    assert main(["run", "--help"]) == 0
+    assert run("sweep", ["run", "--help"]) == 0
     assert "Exit status: 0 the budget is spent" in capsys.readouterr().out
 
 
@@ -41,12 +41,14 @@ def test_no_command_imports_torch_in_the_process_that_lasts() -> None:
 def test_what_is_mistyped_is_answered_with_what_was_meant() -> None:
     assert error_of("stats") == "no command 'stats'; did you mean 'status'?"
     assert error_of("--confg", "x.yaml") == "unknown option '--confg'; did you mean '--config'?"
-    assert error_of("run") == "a sweep needs --config FILE, such as --config hpo/quick.yaml"
+    assert error_of("run") == "a sweep needs --config FILE, such as --config quick"
     assert error_of("--config", "x", "--set", "epochs").startswith("--set takes KEY=VALUE, got 'epochs'")
     assert error_of("--config", "absent.yaml").startswith("absent.yaml: No such file")
 
 
-def test_the_door_prints_one_line_and_ends_with_two() -> None:
-    ended = subprocess.run([sys.executable, DOOR, "stats"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("door", [[DOOR], ["-m", "atft", "sweep"]], ids=["hpo/sweep.py", "atft sweep"])
+def test_both_ways_to_start_it_print_the_same_line_and_end_with_two(door: list[str]) -> None:
+    words = [sys.executable, *door, "stats"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "atft: error: no command 'stats'; did you mean 'status'?\n"

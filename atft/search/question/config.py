@@ -11,7 +11,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from atft.errors import InputError
+from atft.commands.shipped_configs import shipped_configs
+from atft.errors import InputError, listed
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, setting
 from atft.yaml_text import read_mapping
@@ -26,7 +27,13 @@ def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
     Raises:
         InputError: the base config cannot be read or changes as it trains, or a key leads through a plain value.
     """
-    config = read_mapping(Path(sweep.base))
+    base = Path(sweep.base)
+    if not base.is_file():
+        raise InputError(
+            f"base: no file {base}; name one, relative to the sweep's file, or a shipped config "
+            f"({listed(shipped_configs('fit'))})"
+        )
+    config = read_mapping(base)
     settings = {**sweep.fixed, **{key: setting(sweep.space[key], value) for key, value in point.items()}}
     for key in sorted(settings, key=lambda k: k.count(".")):
         _set(config, key, deepcopy(settings[key]))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from atft.commands.moved_keys import check_moved
+from atft.commands.shipped_configs import base_path, config_path
 from atft.errors import InputError
 from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
@@ -74,7 +75,8 @@ class SweepOptions:
 
     Args:
         study: its name; also its folder in ``root``.
-        base: training config that every trial starts from.
+        base: training config that every trial starts from: a file, relative to the sweep's own, or the name of a
+            shipped config.
         space: dotted key of the base config -> ``{type: float, low: 1e-5, high: 1e-3, log: true}``,
             ``{type: int, low: 2, high: 4, step: 1}`` or ``{type: categorical, choices: [a, b]}``; choices may be
             names that stand for blocks, ``{adamw: {class_path: ...}, adabelief: {class_path: ...}}``.
@@ -135,11 +137,14 @@ class SweepOptions:
 def read_sweep(path: Path, changes: Mapping[str, Any] | None = None) -> SweepOptions:
     """Read a sweep's YAML; ``changes``, key or section.key -> value or its text, replace what the file says.
 
+    ``path`` may be the name of a shipped sweep. ``base`` is resolved: what runs the sweep does not need its file.
+
     Raises:
         InputError: any mistake, in one line that names the file and the key.
     """
-    plain = read_mapping(path)
-    for key, value in (changes or {}).items():
+    path = config_path(str(path), "sweep")
+    plain, changes = read_mapping(path), changes or {}
+    for key, value in changes.items():
         section, dot, inside = key.partition(".")
         if not dot:
             plain[key] = value
@@ -148,6 +153,8 @@ def read_sweep(path: Path, changes: Mapping[str, Any] | None = None) -> SweepOpt
             raise InputError(f"{path}: no key {key!r:.60}; {section} is {plain[section]!r:.60}")
         plain[section][inside] = read_value(value) if isinstance(value, str) else value
     try:
+        if isinstance(plain.get("base"), str):
+            plain["base"] = str(base_path(plain["base"], Path() if "base" in changes else path.parent))
         return sweep_of(plain)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -11,7 +11,7 @@ from atft.search.question.options import SweepOptions, read_sweep
 def sweep_arguments(
     command: str, description: str, arguments: Sequence[str], options: Mapping[str, Mapping[str, Any]]
 ) -> tuple[argparse.Namespace, SweepOptions]:
-    """Parse what follows ``sweep.py COMMAND`` and read the sweep's file.
+    """Parse what follows ``atft sweep COMMAND`` and read the sweep's file.
 
     Args:
         options: the command's own, ``--name`` -> what `ArgumentParser.add_argument` takes.
@@ -20,9 +20,13 @@ def sweep_arguments(
         InputError: the sweep's file cannot be read. Each command raises it also for a study that is not there.
     """
     parser = argparse.ArgumentParser(
-        f"sweep.py {command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        f"python -m atft sweep {command}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", required=True, type=Path, help="the sweep, for instance hpo/quick.yaml")
+    parser.add_argument(
+        "--config", required=True, type=Path, help="the sweep: a file, or the name of a shipped one"
+    )
     parser.add_argument("--storage", help="URL of the storage, in place of the sweep's")
     for name, settings in options.items():
         parser.add_argument(name, **settings)

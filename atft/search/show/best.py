@@ -1,4 +1,4 @@
-"""`sweep.py best`: the best trial's own configuration, for ``python -m atft fit``.
+"""`atft sweep best`: the best trial's own configuration, for ``python -m atft fit``.
 
 A copy of the ``config.yaml`` that the trial trained with, under another run's name; its head says which trial that
 is and what its value is worth.

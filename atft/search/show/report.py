@@ -1,4 +1,4 @@
-"""`sweep.py report`: one HTML page about a finished or running sweep: its figures, and every trial as a row.
+"""`atft sweep report`: one HTML page about a finished or running sweep: its figures, and every trial as a row.
 
 The page stands alone: figures are pictures inside of it, and nothing in it is loaded or run. Every word that comes
 from a config is escaped.

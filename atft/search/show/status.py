@@ -1,4 +1,4 @@
-"""`sweep.py status`: one screen that shows the state of a sweep; the exit code says it to a script.
+"""`atft sweep status`: one screen that shows the state of a sweep; the exit code says it to a script.
 
 Reads what `overview` gathers, every few seconds with ``--watch``. Nothing heavy is imported: the answer comes in
 a second, whatever the trials do.

@@ -1,4 +1,4 @@
-"""``python hpo/sweep.py [run]``: prepare the sweep in a process of its own, then supervise its workers.
+"""``python -m atft sweep [run]``: prepare the sweep in a process of its own, then supervise its workers.
 
 Preparation (``python -m atft.search.workers.start``) builds what trials build, so it needs torch; the supervisor
 that goes on after it stays light for days. A new sweep is tried over its whole space first, so that a mistake in it
@@ -57,7 +57,7 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         InputError: an unknown option, or a value that is not of its kind.
     """
-    parser = argparse.ArgumentParser(prog="sweep.py", add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = argparse.ArgumentParser(prog="sweep", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-c", "--config", type=Path)
     for option in ("--n-trials", "--workers", "--threads"):
         parser.add_argument(option, type=int)
@@ -70,7 +70,7 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         names = [name for action in parser._actions for name in action.option_strings]
         raise InputError(f"unknown option {unknown[0]!r}{nearest(unknown[0], names)}")
     if options.config is None:
-        raise InputError("a sweep needs --config FILE, such as --config hpo/quick.yaml")
+        raise InputError("a sweep needs --config FILE, such as --config quick")
     keys = {key: getattr(options, key) for key in ("n_trials", "workers", "storage", "study")}
     options.changes = {key: value for key, value in keys.items() if value is not None}
     for pair in options.set:

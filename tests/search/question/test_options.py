@@ -56,6 +56,25 @@ def test_space_and_points_may_be_given_as_text(write_sweep: Callable[..., Path])
         read_sweep(write_sweep(), changes | {"enqueue": "[{x: 4}]"})
 
 
+def test_base_is_relative_to_the_sweeps_file_and_on_the_command_line_to_the_working_directory(
+    write_sweep: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny.yaml").write_text("name: tiny\n")
+    path = write_sweep(base="tiny.yaml")
+    monkeypatch.chdir(tmp_path.parent)
+    relative = Path(tmp_path.name) / path.name
+    assert read_sweep(relative).base == f"{tmp_path.name}/tiny.yaml"
+    assert read_sweep(path, {"base": "other.yaml"}).base == "other.yaml"
+    shipped = read_sweep(path, {"base": "quickstart"}).base
+    assert shipped.endswith("configs/quickstart.yaml") and Path(shipped).is_file()
+    assert read_sweep(Path("quick")).base == shipped
+    (tmp_path.parent / "here.yaml").write_text("name: here\n")
+    with pytest.raises(
+        InputError, match=r"sweep.yaml: base is relative to the sweep's file; write \.\./here"
+    ):
+        read_sweep(write_sweep(base="here.yaml"))
+
+
 def test_losses_are_minimised_and_everything_else_is_maximised(make_sweep: MakeSweep) -> None:
     metrics = ("val/rank_ic", "val/sharpe_5d", "train/loss", "train/term/huber", "train/rank_ic")
     assert [make_sweep(metric=m).direction[:3] for m in metrics] == ["max", "max", "min", "min", "max"]

@@ -20,4 +20,4 @@ def test_help_names_the_command_and_its_options(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         sweep_arguments("look", "Look at it.", ["--help"], {"--depth": {"help": "how deep"}})
     shown = capsys.readouterr().out
-    assert "sweep.py look" in shown and "Look at it." in shown and "how deep" in shown
+    assert "python -m atft sweep look" in shown and "Look at it." in shown and "how deep" in shown

@@ -30,7 +30,9 @@ def test_only_a_new_sweep_is_tried_over_its_space_and_a_mistake_leaves_no_study(
         prepare(sweep)
     assert not sweep.directory.exists()
     toy_study(sweep)
-    with pytest.raises(InputError, match="trains: No such file"):  # the base config: the preflight is over
+    with pytest.raises(
+        InputError, match="base: no file trains; name one"
+    ):  # the base config: the preflight is over
         prepare(sweep)
 
 
@@ -101,11 +103,16 @@ def door(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+def installed(*arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "atft", "sweep", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
 def test_one_command_runs_a_sweep_and_the_same_command_again_only_tells_of_it(
     sweep: tuple[Path, SweepOptions],
 ) -> None:
     path, read = sweep
-    first = door("--config", path)
+    first = installed("--config", path)
     assert first.returncode == 0, first
     assert "small: 1 of 1 trials finished, 1 complete, 0 pruned" in first.stderr
     folder = Path(read.root) / "small"
