@@ -104,5 +104,5 @@ def test_a_base_config_with_phases_is_an_error(base: Path, make_sweep: MakeSweep
 
 
 def test_a_missing_base_config_is_named(make_sweep: MakeSweep) -> None:
-    with pytest.raises(InputError, match=r"base: no file .*tiny.yaml; name one, relative to the sweep.s file, or a"):
+    with pytest.raises(InputError, match=r"base: no file .*tiny.yaml; name one, relative to the sweep's"):
         trial_config(make_sweep(), {})
