@@ -26,7 +26,7 @@ class PlannedBlock:
     first_day: int
     days: int
     rows: int
-    """Stock-days in the universe: the part's own, where a day is divided; 0 for an empty block."""
+    """Stock-days in the universe, of the part where a day is divided; 0 for an empty block."""
     weight: tuple[float, ...]
     """Share of the step's loss of each day."""
     closes_step: bool
@@ -49,73 +49,6 @@ def block_seed(seed: int, epoch: int, position: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, position)).generate_state(1, np.uint64)[0])
 
 
-def part_size(rows: int, part: int, parts: int) -> int:
-    """Stocks of one part of a day of ``rows``: as even as can be, the first parts one larger."""
-    return rows // parts + (part < rows % parts)
-
-
-def _cut(
-    run: list[int],
-    rows_per_day: Sequence[int],
-    block_days: int,
-    batch_size: int,
-    rng: np.random.Generator | None,
-    draw: tuple[int, int],
-) -> Iterator[PlannedBlock]:
-    """Cut consecutive days into blocks; ``rng`` None for evaluation."""
-
-    def length(position: int) -> int:
-        days, rows = 1, rows_per_day[run[position]]
-        while days < block_days and position + days < len(run):
-            rows += rows_per_day[run[position + days]]
-            if rows > MAX_STEP_EXCESS * batch_size:
-                break
-            days += 1
-        return days
-
-    position = 0
-    # A first block of random length shifts all boundaries, so other days meet in the next epoch.
-    first = length(0) if rng is None else int(rng.integers(1, length(0) + 1))
-    while position < len(run):
-        days = first if position == 0 else length(position)
-        inside = run[position : position + days]
-        rows = sum(rows_per_day[d] for d in inside)
-        block = PlannedBlock(inside[0], days, rows, (1.0,) * days, False, draw=draw)
-        if rng is not None and days == 1 and rows > batch_size:
-            # Parts of a day weigh by their stocks, so that together they weigh as much as any other day.
-            parts = -(-rows // batch_size)
-            for part in range(parts):
-                size = part_size(rows, part, parts)
-                yield replace(block, rows=size, part=part, parts=parts, weight=(size / rows,))
-        else:
-            yield block
-        position += days
-
-
-def _steps(blocks: list[PlannedBlock], batch_size: int) -> Iterator[list[PlannedBlock]]:
-    step: list[PlannedBlock] = []
-    rows = 0
-    for block in blocks:
-        # Stop where the total is nearest to batch_size.
-        if step and rows + block.rows / 2 > batch_size:
-            yield step
-            step, rows = [], 0
-        step.append(block)
-        rows += block.rows
-    yield step
-
-
-def _share_of(rank: int, step: list[PlannedBlock], world_size: int) -> list[PlannedBlock]:
-    """One rank's blocks of a step."""
-    total = sum(sum(b.weight) for b in step)
-    blocks = [replace(b, weight=tuple(w / total for w in b.weight)) for b in step[rank::world_size]]
-    # Ranks average their gradients at the same block: a rank without one would leave the others waiting.
-    empty = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
-    blocks += [empty] * (-(-len(step) // world_size) - len(blocks))
-    blocks[-1] = replace(blocks[-1], closes_step=True)
-    return blocks
-
-
 class BlockSampler(Sampler[PlannedBlock]):
     """Assigns every day of an epoch to exactly one block (or, if it is large, to parts that together are the day).
 
@@ -128,11 +61,9 @@ class BlockSampler(Sampler[PlannedBlock]):
         batch_size: stock-days of one optimiser step over all ranks, reached to the nearest block.
         seed: with the epoch, draws block offsets, order and the parts of large days.
         rank: this process, which gets its own blocks only.
-        world_size: processes. All get the same number of blocks in every step; where there are too few, an
-            empty block of weight 0 stands in.
+        world_size: processes, all with as many blocks in every step: an empty one stands in for a missing one.
         shuffle: False for evaluation: days in order, fixed blocks, no day divided.
-        limit: most blocks of each rank; the epoch's first ones, whose last step takes the mean over the days that
-            are left of it. None for the whole epoch.
+        limit: most blocks of each rank, the epoch's first; its last step is the mean over the days left of it.
 
     Raises:
         InputError: no days, or sizes out of range.
@@ -178,19 +109,67 @@ class BlockSampler(Sampler[PlannedBlock]):
 
     def _drawn(self, epoch: int) -> list[PlannedBlock]:
         rng = np.random.default_rng([self.seed, epoch])
-        draw, drawn = (self.seed, epoch), rng if self.shuffle else None
         blocks: list[PlannedBlock] = []
         for run in np.split(self.days, np.flatnonzero(np.diff(self.days) != 1) + 1):
-            blocks += _cut(run.tolist(), self.rows_per_day, self.block_days, self.batch_size, drawn, draw)
+            blocks += self._cut(run.tolist(), (self.seed, epoch), rng)
         if self.shuffle:
             blocks = [blocks[i] for i in rng.permutation(len(blocks))]
         assigned: list[PlannedBlock] = []
-        for step in _steps(blocks, self.batch_size):
+        for step in self._steps(blocks):
             left = len(step) if self.limit is None else (self.limit - len(assigned)) * self.world_size
             if left <= 0:
                 break
-            assigned += _share_of(self.rank, step[:left], self.world_size)
+            assigned += self._share_of(step[:left])
         return [replace(block, position=position) for position, block in enumerate(assigned)]
+
+    def _cut(self, run: list[int], draw: tuple[int, int], rng: np.random.Generator) -> Iterator[PlannedBlock]:
+        """Cut consecutive days into blocks."""
+        rows = [self.rows_per_day[day] for day in run]
+
+        def length(position: int) -> int:
+            sums = np.cumsum(rows[position : position + self.block_days])
+            return max(1, int((sums <= MAX_STEP_EXCESS * self.batch_size).sum()))
+
+        position = 0
+        while position < len(run):
+            days = length(position)
+            if self.shuffle and not position:
+                # A first block of random length shifts all boundaries, so other days meet in the next epoch.
+                days = int(rng.integers(1, days + 1))
+            size = sum(rows[position : position + days])
+            block = PlannedBlock(run[position], days, size, (1.0,) * days, False, draw=draw)
+            position += days
+            if self.shuffle and days == 1 and size > self.batch_size:
+                # Parts of a day weigh by their stocks, so that together they weigh as much as any other day.
+                parts = np.array_split(range(size), -(-size // self.batch_size))
+                for part, stocks in enumerate(map(len, parts)):
+                    weight = (stocks / size,)
+                    yield replace(block, rows=stocks, part=part, parts=len(parts), weight=weight)
+            else:
+                yield block
+
+    def _steps(self, blocks: list[PlannedBlock]) -> Iterator[list[PlannedBlock]]:
+        step: list[PlannedBlock] = []
+        rows = 0
+        for block in blocks:
+            # Stop where the total is nearest to batch_size.
+            if step and rows + block.rows / 2 > self.batch_size:
+                yield step
+                step, rows = [], 0
+            step.append(block)
+            rows += block.rows
+        yield step
+
+    def _share_of(self, step: list[PlannedBlock]) -> list[PlannedBlock]:
+        """This rank's blocks of a step."""
+        total = sum(sum(b.weight) for b in step)
+        mine = step[self.rank :: self.world_size]
+        blocks = [replace(b, weight=tuple(w / total for w in b.weight)) for b in mine]
+        # Ranks average their gradients at the same block: a rank without one would leave the others waiting.
+        empty = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
+        blocks += [empty] * (-(-len(step) // self.world_size) - len(blocks))
+        blocks[-1] = replace(blocks[-1], closes_step=True)
+        return blocks
 
     def share_of_steps(self, position: int) -> float:
         """Share of the current epoch's optimiser steps that are closed by the blocks up to ``position``."""

@@ -5,17 +5,15 @@ one tensor. At 1,300 stocks of 3,000, 32 features and a span of 63 days that is 
 is what a spawned worker imports: numpy, pyarrow and torch, nothing heavier.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from atft.batch import EDGE_FEATURES, DayBatch
-from atft.data.block_plan import PlannedBlock, part_size
+from atft.data.block_plan import PlannedBlock
 from atft.data.cache import DayCache
-from atft.data.day_record import Array, DayView
+from atft.data.day_record import Array
 from atft.errors import InputError
 
 
@@ -53,7 +51,10 @@ class DayBlocks(Dataset[DayBatch]):
         ranked = np.stack([v.universe for v in views])
         stocks = np.flatnonzero(ranked.any(axis=0))
         if block.parts > 1:
-            stocks = stocks[_part(block, cache.manifest.dates[first].toordinal(), len(stocks))]
+            # Every part draws the same permutation and takes its own stretch of it.
+            rng = np.random.default_rng([*block.draw, cache.manifest.dates[first].toordinal()])
+            order = rng.permutation(len(stocks))
+            stocks = stocks[np.sort(np.array_split(order, block.parts)[block.part])]
         if block.empty:
             stocks = stocks[:2]
             ranked = np.zeros_like(ranked)
@@ -63,7 +64,9 @@ class DayBlocks(Dataset[DayBatch]):
         for i in range(len(span)):
             cache.read_features(start + i, stocks, rows[i])
         universe = ranked[:, stocks]
-        target = np.stack([v.target[stocks] for v in views])
+        target, sector, exposure = (
+            np.stack([getattr(v, name)[stocks] for v in views]) for name in ("target", "sector", "exposure")
+        )
         edge_index, edge_attr = self._edges(block, stocks, universe)
         days = np.arange(first, first + block.days)
         enough = cache.known_labels[days] >= self.min_stocks
@@ -77,8 +80,8 @@ class DayBlocks(Dataset[DayBatch]):
             edge_attr=edge_attr,
             stock=torch.from_numpy(stocks.astype(np.int64)),
             day=torch.from_numpy(days.astype(np.int64)),
-            sector=torch.from_numpy(_stack(views, "sector", stocks).astype(np.int64)),
-            exposure=torch.from_numpy(_stack(views, "exposure", stocks)),
+            sector=torch.from_numpy(sector.astype(np.int64)),
+            exposure=torch.from_numpy(exposure),
             regime=torch.from_numpy(cache.regime[days]),
             weight=torch.tensor(block.weight),
             closes_step=block.closes_step,
@@ -102,15 +105,3 @@ class DayBlocks(Dataset[DayBatch]):
         if not ends:
             return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, len(EDGE_FEATURES))
         return torch.from_numpy(np.concatenate(ends, axis=1)), torch.from_numpy(np.concatenate(attributes))
-
-
-def _stack(views: list[DayView], field: str, stocks: Array) -> Any:
-    return np.stack([getattr(v, field)[stocks] for v in views])
-
-
-def _part(block: PlannedBlock, date_number: int, rows: int) -> Array:
-    """Places of one part's stocks: every part draws the same permutation and takes its own stretch of it."""
-    order = np.random.default_rng([*block.draw, date_number]).permutation(rows)
-    sizes = [part_size(rows, p, block.parts) for p in range(block.part + 1)]
-    start = sum(sizes[:-1])
-    return np.sort(order[start : start + sizes[-1]])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Bool, Float, Float32, Int16
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,28 +23,25 @@ FLAT = {"observed": pa.uint8(), "universe": pa.uint8(), "sector": pa.int16(), "r
 class DayView:
     """Read-only views of one day over all stocks."""
 
-    features: Array
-    """float32 [stocks, features stored as float32]."""
-    half_features: Array
-    """float16 [stocks, features stored as float16]."""
-    observed: Array
-    """bool [stocks]; the stock has a row that day."""
-    universe: Array
-    """bool [stocks]; the stock may be ranked that day."""
-    target: Array
-    """float32 [stocks, horizons]; forward returns, NaN where unknown."""
-    delayed_target: Array
-    """float32 [stocks, horizons], or [stocks, 0]: returns of a trade that waits one more close."""
-    oracle: Array
-    """float32 [stocks, horizons], or [stocks, 0]: the best possible score of a simulated market."""
-    sector: Array
-    """int16 [stocks]; index into the manifest's sectors, -1 for none."""
-    exposure: Array
-    """float32 [stocks, exposures]."""
-    context: Array
-    """float32 [stocks, context columns]."""
-    return_1d: Array
-    """float32 [stocks]; the day's own return, NaN where unknown or where the panel has none."""
+    features: Float32[np.ndarray, "stocks full"]
+    half_features: Float[np.ndarray, "stocks half"]
+    """The features that are stored as float16."""
+    observed: Bool[np.ndarray, " stocks"]
+    """The stock has a row that day."""
+    universe: Bool[np.ndarray, " stocks"]
+    """The stock may be ranked that day."""
+    target: Float32[np.ndarray, "stocks horizons"]
+    """Forward returns, NaN where unknown."""
+    delayed_target: Float32[np.ndarray, "stocks delayed"]
+    """The same of a trade that waits one more close; no column where the panel has none."""
+    oracle: Float32[np.ndarray, "stocks oracle"]
+    """The best possible score of a simulated market; no column where the market is real."""
+    sector: Int16[np.ndarray, " stocks"]
+    """Index into the manifest's sectors, -1 for none."""
+    exposure: Float32[np.ndarray, "stocks exposures"]
+    context: Float32[np.ndarray, "stocks context"]
+    return_1d: Float32[np.ndarray, " stocks"]
+    """The day's own return, NaN where unknown or where the panel has none."""
 
 
 def encode_day(arrays: dict[str, Array]) -> pa.RecordBatch:
@@ -67,12 +65,9 @@ def decode_day(batch: pa.RecordBatch) -> DayView:
     empty = np.empty((batch.num_rows, 0), dtype=np.float32)
     views: dict[str, Array] = dict.fromkeys(WIDE, empty)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if name in WIDE:
-            views[name] = wide_view(column)
-        else:
-            views[name] = column.to_numpy(zero_copy_only=True)
-    views["observed"] = views["observed"].view(np.bool_)
-    views["universe"] = views["universe"].view(np.bool_)
+        views[name] = wide_view(column) if name in WIDE else column.to_numpy(zero_copy_only=True)
+    for flag in ("observed", "universe"):
+        views[flag] = views[flag].view(np.bool_)
     return DayView(**views)
 
 

@@ -106,24 +106,22 @@ class RecordFile:
         self.path = folder / record.name
         self.record = record
         try:
-            size = self.path.stat().st_size
-            if size != record.size:
-                raise InputError(
-                    f"{self.path}: {size} bytes where {record.size} were written (truncated or foreign); "
-                    f"delete its folder to build it again"
+            stat = self.path.stat()
+            if stat.st_size != record.size:
+                raise self._error(
+                    f"{stat.st_size} bytes where {record.size} were written (truncated or foreign)"
                 )
-            self._map = pa.memory_map(str(self.path))
+            memory = pa.memory_map(str(self.path))
         except OSError as error:
-            raise InputError(f"{self.path}: {error.strerror}; delete its folder to build it again") from error
+            raise self._error(str(error.strerror)) from error
         if self._crc(record.offsets[-1], record.size) != record.footer_crc:
-            raise InputError(f"{self.path}: damaged footer; delete its folder to build it again")
-        self._reader = pa.ipc.open_file(self._map)
+            raise self._error("damaged footer")
+        self.mtime_ns = stat.st_mtime_ns
+        self._reader = pa.ipc.open_file(memory)
         self._checked = bytearray([written_here]) * len(record.crcs)
 
-    @property
-    def mtime_ns(self) -> int:
-        """When the file was last written, in nanoseconds."""
-        return self.path.stat().st_mtime_ns
+    def _error(self, what: str) -> InputError:
+        return InputError(f"{self.path}: {what}; delete its folder to build it again")
 
     def check(self, indices: Iterable[int]) -> None:
         """Compare the batches' bytes with their checksums.
@@ -134,10 +132,7 @@ class RecordFile:
         offsets = self.record.offsets
         for index in indices:
             if self._crc(offsets[index], offsets[index + 1]) != self.record.crcs[index]:
-                raise InputError(
-                    f"{self.path}: record {index} is damaged (checksum differs); "
-                    f"delete its folder to build it again"
-                )
+                raise self._error(f"record {index} is damaged (checksum differs)")
             self._checked[index] = 1
 
     def _crc(self, start: int, stop: int) -> int:
