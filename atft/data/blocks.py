@@ -90,7 +90,7 @@ class DayBlocks(Dataset[DayBatch]):
 
     def _edges(self, block: PlannedBlock, stocks: Array, universe: Array) -> tuple[Tensor, Tensor]:
         ends, attributes = [], []
-        if self.cache.has_graph:
+        if self.cache.manifest.graph:
             # A neighbour of -1 reads the last entry, which stays -1.
             in_block = np.full(self.cache.stocks + 1, -1, dtype=np.int64)
             in_block[stocks] = np.arange(len(stocks))

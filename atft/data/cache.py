@@ -27,11 +27,7 @@ MAX_OPEN_CACHES = 8
 
 
 class DayCache:
-    """A cache directory as days.
-
-    Args:
-        path: the directory that `build_cache` returned.
-    """
+    """The directory that `build_cache` returned, as days."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -102,11 +98,6 @@ class DayCache:
     def known_labels(self) -> Array:
         """int64 [days, horizons]; known targets in the universe."""
         return np.array(self.manifest.known_labels, dtype=np.int64).reshape(len(self), -1)
-
-    @property
-    def has_graph(self) -> bool:
-        """The cache was built with a graph."""
-        return "graph" in self.manifest.files
 
     @cached_property
     def refreshes(self) -> Days:

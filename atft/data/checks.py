@@ -37,12 +37,10 @@ def measure_features(
     `STD_BOUNDS`.
     """
     inside = values[:, universe]
-    if inside.shape[1] < 2:
-        none = np.zeros(len(values), dtype=bool)
-        return none, none
     missing = np.isnan(inside)
     count = (~missing).sum(axis=1)
-    varies = np.fmax.reduce(inside, axis=1) > np.fmin.reduce(inside, axis=1)
+    low, high = (f.reduce(inside, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
+    varies = high > low
     if scaled.any():
         rows = np.where(missing, np.float32(0), inside)
         n = np.maximum(count, 1)
@@ -88,25 +86,21 @@ def one_per_day(
 
 
 class RowChecks:
-    """Checks the numbers of a stream of rows, all of one panel.
+    """Checks the ``numbers`` of a stream of rows, features first; all of one panel.
 
-    Args:
-        columns: the role of each column.
-        numbers: names of the columns that `check_rows` reads, features first.
-        infinite_as_missing: count infinite cells and make them NaN instead of raising.
+    With ``infinite_as_missing`` infinite cells are counted and made NaN.
     """
 
     def __init__(
         self, columns: PanelColumns, numbers: Sequence[str], infinite_as_missing: bool = False
     ) -> None:
-        self.features, self.numbers = columns.features, tuple(numbers)
+        self.numbers, self.infinite_as_missing = tuple(numbers), infinite_as_missing
         self.labels = (*columns.targets, *columns.delayed_targets)
-        self.infinite_as_missing = infinite_as_missing
         self.infinite: dict[str, int] = {}
         """Infinite cells that were made missing, per column."""
         self._places = [numbers.index(name) for name in self.labels]
         # (feature, label) -> rows on which the two had one order; a pair leaves at the first batch that differs.
-        self._copies = dict.fromkeys(((f, i) for f in range(len(self.features)) for i in self._places), 0)
+        self._copies = dict.fromkeys(((f, i) for f in range(len(columns.features)) for i in self._places), 0)
 
     def check_rows(
         self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]
@@ -156,7 +150,7 @@ class RowChecks:
         for (feature, label), known in self._copies.items():
             if known >= MIN_ROWS:
                 raise InputError(
-                    f"{where}: feature {self.features[feature]!r} ranks stocks exactly as {self.numbers[label]!r} "
+                    f"{where}: feature {self.numbers[feature]!r} ranks stocks exactly as {self.numbers[label]!r} "
                     f"does, so it knows the future; add it to data.panel.schema.exclude"
                 )
 

@@ -7,7 +7,7 @@ Rows are in the order of the codes: whatever days a panel holds, the stocks of o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -28,23 +28,18 @@ TRADED_VALUE = "traded_value"
 class PanelIndex:
     """The days and stocks of a panel, over the kept dates."""
 
+    dates: tuple[date, ...]
+    """The trading days, ascending; days inserted into gaps included."""
     calendar: Days
-    """The trading days, as days since 1970, ascending; days inserted into gaps included."""
+    """The same as days since 1970."""
     rows: np.ndarray[tuple[int], np.dtype[np.int64]]
     """Rows of each day, cached or not; 0 on an inserted day."""
-    left_out: Days
-    """Dates of the panel that are no trading days."""
     codes: tuple[str, ...]
     """Stocks that are ever in the universe, ascending."""
     in_order: bool
     """Rows come in the order of their dates, so that one sequential pass sees whole days."""
     findings: tuple[str, ...]
     """What was left out of, or inserted into, the calendar; a line each."""
-
-    @property
-    def dates(self) -> tuple[date, ...]:
-        """The trading days."""
-        return tuple(EPOCH + timedelta(days=int(d)) for d in self.calendar)
 
 
 def index_panel(
@@ -54,21 +49,14 @@ def index_panel(
     rules: Mapping[str, str] | None = None,
     today: date | None = None,
 ) -> PanelIndex:
-    """Read the panel once, narrowly, and check its dates.
-
-    Args:
-        files: the panel's.
-        columns: the role of each column.
-        min_date: rows before it are dropped.
-        rules: what days that look wrong do; see `atft.trading_days.day_rules`.
-        today: later dates are an error; null is the date of this computer.
+    """Read the panel once, narrowly, and check its dates; see `find_trading_days`.
 
     Raises:
         InputError: unreadable file, wrong type, no row in the kept dates, no stock ever in the universe, or the
             calendar breaks a rule.
     """
     where = files[0].parent if len(files) > 1 else files[0]
-    scan = _scan(files, columns, min_date, frozenset())
+    scan = _scan(files, columns, min_date)
     if not scan.days:
         after = f" from {min_date} on" if min_date else ""
         raise InputError(f"{where}: the panel has no row{after}; check the path and cache.min_date")
@@ -78,7 +66,7 @@ def index_panel(
     counts = known if known.any() else rows
     counts[0] = rows[0]  # nothing trails on the first date
     days = find_trading_days(
-        [EPOCH + timedelta(days=int(d)) for d in numbers],
+        numbers.astype("datetime64[D]").tolist(),
         counts.astype(np.int64),
         value * (not scan.negative),
         rules or {},
@@ -87,16 +75,16 @@ def index_panel(
         columns.longest_label_days + 1,
         CALENDAR_KEY,
     )
-    left_out = np.delete(numbers, days.source[days.source >= 0])
-    if len(left_out):
-        # A stock that is in the universe on such days only must get no row.
-        scan.universe = _scan(files, columns, min_date, frozenset(left_out.tolist())).universe
+    calendar = np.array(days.calendar, dtype="datetime64[D]").astype(np.int32)
+    if not np.isin(numbers, calendar).all():
+        # A stock that is in the universe on dates that are no trading days only must get no row.
+        scan.universe = _scan(files, columns, min_date, calendar).universe
     if not scan.universe:
         raise InputError(f"{where}: no row is in the universe ({columns.universe!r} is never True)")
     return PanelIndex(
-        calendar=np.array([(d - EPOCH).days for d in days.calendar], dtype=np.int32),
+        dates=days.calendar,
+        calendar=calendar,
         rows=np.where(days.source < 0, 0, rows[days.source]).astype(np.int64),
-        left_out=left_out,
         codes=tuple(sorted(scan.universe)),
         in_order=scan.in_order,
         findings=days.findings,
@@ -116,14 +104,14 @@ class _Scan:
 
 
 def _scan(
-    files: Sequence[Path], columns: PanelColumns, min_date: date | None, left_out: frozenset[int]
+    files: Sequence[Path], columns: PanelColumns, min_date: date | None, calendar: Days | None = None
 ) -> _Scan:
+    """Count the rows from ``min_date`` on, of the days of the ``calendar`` only where it is known."""
     returns = [columns.return_1d, columns.targets[0]] if columns.return_1d else []
     value = [TRADED_VALUE] if TRADED_VALUE in columns.context else []
     flag = [columns.universe] if columns.universe else []
     names = list(dict.fromkeys([columns.date, columns.code, *flag, *returns, *value]))
     first_kept = (min_date - EPOCH).days if min_date else np.iinfo(np.int32).min
-    skipped = np.array(sorted(left_out), dtype=np.int32)
     scan, latest = _Scan(), np.iinfo(np.int32).min
 
     def column(batch: pa.RecordBatch, name: str) -> np.ndarray:
@@ -136,7 +124,7 @@ def _scan(
             continue
         scan.in_order = scan.in_order and int(days[0]) >= latest and bool((days[1:] >= days[:-1]).all())
         latest = max(latest, int(days.max()))
-        kept = (days >= first_kept) & ~np.isin(days, skipped)
+        kept = days >= first_kept if calendar is None else np.isin(days, calendar)
         known = np.zeros(len(days), dtype=bool)
         for name in returns:
             known |= ~np.isnan(column(batch, name))

@@ -86,8 +86,7 @@ def whole_days(
 
 
 def _on_calendar(batch: pa.RecordBatch, columns: PanelColumns, index: "PanelIndex") -> pa.RecordBatch:
-    days = day_numbers(batch, columns.date)
-    kept = (days >= index.calendar[0]) & ~np.isin(days, index.left_out)
+    kept = np.isin(day_numbers(batch, columns.date), index.calendar)
     return batch if kept.all() else batch.filter(pa.array(kept))
 
 
@@ -98,15 +97,13 @@ def _joined(batches: Iterable[pa.RecordBatch], columns: PanelColumns) -> Iterato
         days = day_numbers(batch, columns.date)
         if not len(days):
             continue
-        if pending and days[0] != last_day:
-            yield _concatenated(pending)
-            pending = []
-        last_day = int(days[-1])
-        cut = int(np.searchsorted(days, last_day))
-        if cut:
-            yield _concatenated([*pending, batch.slice(0, cut)])
-            pending = []
-        pending.append(batch.slice(cut))
+        if days[-1] != last_day:
+            last_day = int(days[-1])
+            cut = int(np.searchsorted(days, last_day))
+            if pending or cut:
+                yield _concatenated([*pending, batch.slice(0, cut)])
+            pending, batch = [], batch.slice(cut)
+        pending.append(batch)
     if pending:
         yield _concatenated(pending)
 

@@ -29,7 +29,7 @@ def content_digest(path: Path, of_self: bool = True) -> str:
         day = cache.day(index)
         for field in fields(day):
             _add(digest, getattr(day, field.name))
-        for array in cache.graph(index) if cache.has_graph else ():
+        for array in cache.graph(index) if cache.manifest.graph else ():
             _add(digest, array)
     return digest.hexdigest()
 

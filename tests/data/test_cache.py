@@ -105,7 +105,7 @@ def test_the_graph_of_a_day_is_that_of_the_latest_refresh(make_cache: Make) -> N
 
 def test_a_cache_without_a_graph_says_so(make_cache: Make) -> None:
     cache = make_cache(graph=None)
-    assert not cache.has_graph
+    assert cache.manifest.graph is None
     with pytest.raises(InputError, match="built without a graph"):
         cache.graph(10)
 

@@ -112,10 +112,9 @@ def test_a_day_that_is_no_session_is_one_line_or_leaves_no_trace(
     found = index_panel([panel], columns, None, {"rare_weekdays": "exclude", "thin_days": "exclude"}, today)
     expected = [d for d in _weekdays(frame) if "Saturday" in said or d != date(2015, 3, 10)]
     assert list(found.dates) == expected
-    assert len(found.left_out) == len(found.findings) == 1
+    assert len(found.findings) == 1
     kept = index_panel([panel], columns, None, {"rare_weekdays": "keep", "thin_days": "keep"}, today)
     assert len(kept.dates) == len(expected) + 1
-    assert not len(kept.left_out)
 
 
 def test_a_stock_that_is_ranked_on_a_day_left_out_only_gets_no_row(make_panel: MakePanel) -> None:
