@@ -9,101 +9,70 @@ import inspect
 import re
 from argparse import Namespace
 from collections.abc import Mapping
-from importlib import import_module
 from os import PathLike
-from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
+
+from jsonargparse._typehints import is_subclass_or_implements_protocol
 
 from atft.errors import InputError
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
-CLASSES: dict[str, tuple[str, ...]] = {
-    "model.optimizer": ("torch.optim.AdamW", "torch.optim.Optimizer"),
-    "model.scheduler": ("atft.optim.schedules.WarmupCosine", "torch.optim.lr_scheduler.LRScheduler"),
-    "trainer.callbacks": ("atft.callbacks.late_average.LateAverage", "lightning.pytorch.Callback"),
-    "trainer.logger": ("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.Logger"),
-    "trainer.profiler": (
-        "lightning.pytorch.profilers.SimpleProfiler",
-        "lightning.pytorch.profilers.Profiler",
-    ),
-    "trainer.strategy": (
-        "lightning.pytorch.strategies.DDPStrategy",
-        "lightning.pytorch.strategies.Strategy",
-    ),
-    "trainer.accelerator": (
-        "lightning.pytorch.accelerators.CPUAccelerator",
-        "lightning.pytorch.accelerators.Accelerator",
-    ),
-    "trainer.plugins": (
-        "lightning.pytorch.plugins.precision.MixedPrecision",
-        "lightning.pytorch.plugins.Precision",
-        "lightning.pytorch.plugins.LayerSync",
-        "lightning.fabric.plugins.CheckpointIO",
-        "lightning.fabric.plugins.ClusterEnvironment",
-    ),
+EXAMPLES = {
+    "model.optimizer": "torch.optim.AdamW",
+    "model.scheduler": "atft.optim.schedules.WarmupCosine",
+    "trainer.callbacks": "atft.callbacks.late_average.LateAverage",
+    "trainer.logger": "lightning.pytorch.loggers.CSVLogger",
+    "trainer.profiler": "lightning.pytorch.profilers.SimpleProfiler",
+    "trainer.strategy": "lightning.pytorch.strategies.DDPStrategy",
+    "trainer.accelerator": "lightning.pytorch.accelerators.CPUAccelerator",
+    "trainer.plugins": "lightning.pytorch.plugins.precision.MixedPrecision",
 }
-"""Keys that take a class: an example for messages, then the base classes that it takes."""
+"""Keys that take a class: an example for messages."""
 
 
-def find_class(key: str, class_path: Any) -> type:
-    """Import the class that a key names.
+def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
+    """Import the class that a key names, which must be one of the ``bases``: classes or protocols; none for any.
 
     Raises:
         InputError: it is not there, it is no class, or not of the kind that the key asks for.
     """
-    example, *bases = CLASSES.get(key, ("",))
+    example = EXAMPLES.get(re.sub(r"\[\d+\]|\+", "", key))
     advice = f"; name a class such as {example}" if example else "; name a class"
     if not isinstance(class_path, str) or not DOTTED.fullmatch(class_path):
         raise InputError(f"{key}: {class_path!r:.80} is no dotted path of a class{advice}")
     try:
-        kind = _imported(class_path)
+        kind = resolve_name(class_path)
     except (ImportError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){advice}") from error
     if not inspect.isclass(kind):
         raise InputError(f"{key}: {class_path} is a {type(kind).__name__}, not a class{advice}")
-    kinds = tuple(_imported(base) for base in bases)
-    if kinds and not issubclass(kind, kinds):
-        names = " or ".join(kind.__name__ for kind in kinds)
+    if bases and not any(is_subclass_or_implements_protocol(kind, base) for base in bases):
+        names = " or ".join(base.__name__ for base in bases)
         raise InputError(f"{key}: {class_path} is no {names}{advice}")
     return kind
 
 
 def check_classes(value: Any, key: str = "") -> None:
-    """Check each class that a configuration names, before the parser instantiates any.
+    """Check that a configuration, as the parser read it, has no function in a class's place or as a value.
 
     Args:
-        value: nested mappings and lists, as a user wrote them or as the parser read them.
+        value: nested namespaces, mappings and lists.
         key: dotted key of ``value``; empty for a whole configuration.
 
     Raises:
-        InputError: the first that is no class, or of another kind than its key asks for.
+        InputError: the first that is no class.
     """
     if isinstance(value, list | tuple):
         for item in value:
             check_classes(item, key)
     elif isinstance(value, Mapping | Namespace):
         for name, inside in (value if isinstance(value, Mapping) else vars(value)).items():
-            if name != "class_path":
+            if name == "class_path":
+                find_class(key, inside)
+            else:
                 check_classes(inside, f"{key}.{name}".lstrip("."))
-            elif not (key in CLASSES and isinstance(inside, str) and inside.isidentifier()):
-                find_class(key, inside)  # a name without dots is looked up among the classes of the kind
-    elif isinstance(value, str) and key in CLASSES:
-        if DOTTED.fullmatch(value) and not Path(value).is_file():
-            find_class(key, value)
     elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):
         raise InputError(f"{key}: {value!r:.80} is a function; a config names classes only, leave it out")
-
-
-def _imported(class_path: str) -> Any:
-    """What stands at a dotted path, inside of a class too, as the parser looks it up."""
-    inside, _, name = class_path.rpartition(".")
-    try:
-        parent: Any = import_module(inside)
-    except ModuleNotFoundError:
-        module, _, outer = inside.rpartition(".")
-        if not module:
-            raise
-        parent = getattr(import_module(module), outer)
-    return getattr(parent, name)

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
+from jsonargparse._typehints import resolve_class_path_by_name
 
-from atft.commands.class_paths import check_classes
+from atft.commands.class_paths import DOTTED, EXAMPLES, find_class
 from atft.commands.key_tree import (
     Inside,
     Linked,
@@ -21,14 +22,14 @@ from atft.commands.key_tree import (
     Tree,
     alternatives,
     arguments_of,
-    classes_in,
     inside_of,
     nearest_key,
+    node_at,
     paths_in,
     tree_of,
 )
-from atft.commands.moved_keys import check_moved, is_settled
-from atft.commands.parser_errors import kinds_of
+from atft.commands.moved_keys import WITH_OWN_KEYS, check_moved, is_settled
+from atft.commands.parser_errors import kinds_of, parser_errors
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
 from atft.yaml_text import OutOfBounds, load, read_mapping
@@ -37,32 +38,28 @@ MAX_QUOTED = 60
 """Characters of a user's own text in a message."""
 
 
-def read_arguments(
-    parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], command: str = ""
-) -> tuple[Tree, Any]:
-    """Read the config files of a command's arguments, and check all keys and classes.
+def parse(parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], command: str) -> Any:
+    """Parse a command's arguments: the words of a command line, or a nested mapping of keys.
 
-    Args:
-        parser: what takes the keys.
-        arguments: the words of a command line, or a nested mapping of keys. After ``--config`` a mapping may
-            stand for a file.
-        command: its name, where the keys are its alone; see `moved_keys`.
-
-    Returns:
-        The keys that the parser takes, and the arguments for it, config files as YAML text.
+    Among words a mapping stands for the file of a ``--config``.
 
     Raises:
         InputError: a config file cannot be read, a key is unknown (the line names the nearest one), a section is
-            not a mapping, or a class is none of its key's kind.
+            not a mapping, a class is none of its key's kind, or the parser does not accept a value.
     """
-    tree = tree_of(parser)
-    walk = KeyWalk(tree, command)
+    walk = KeyWalk(parser, command)
     if isinstance(arguments, Mapping):
-        arguments = deepcopy(dict(arguments))
-        check_classes(arguments)
-        walk.follow(arguments)
-        return tree, arguments
-    options = {option for action in parser._actions for option in action.option_strings}
+        plain = deepcopy(dict(arguments))
+        walk.follow(plain)
+        with parser_errors(command, walk.tree):
+            return parser.parse_object(plain)
+    words = checked_words(walk, arguments)
+    with parser_errors(command, walk.tree):
+        return parser.parse_args(words)
+
+
+def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
+    """The words of a command line once their keys are checked, config files as YAML text."""
     words: list[str] = []
     rest = list(arguments)
     while rest:
@@ -75,27 +72,28 @@ def read_arguments(
         if name in ("-c", "--config") and text is not None:
             if not equals:
                 rest.pop(0)
-            config = deepcopy(dict(text)) if isinstance(text, Mapping) else read_mapping(_file(text, command))
-            check_classes(config)
-            walk.follow(config, "" if isinstance(text, Mapping) else f"{clip(text, MAX_QUOTED)}: ")
+            if isinstance(text, Mapping):
+                where, config = "", deepcopy(dict(text))
+            else:  # training commands take a shipped config too
+                file = Path(text) if walk.command in WITH_OWN_KEYS else config_path(text)
+                where, config = f"{clip(text, MAX_QUOTED)}: ", read_mapping(file)
+            walk.follow(config, where)
             words += ["--config", yaml.safe_dump(config, sort_keys=False)]
             continue
         if name.startswith("--") and len(name) > 2:
-            key, known = name[2:], name in options
-            parsed = _value_of(name, text)
-            check_classes(parsed, key.rstrip("+").removesuffix(".class_path"))
-            walk.follow_word(key, text, parsed, known)
+            walk.follow_word(name, text)
         words.append(word)
-    return tree, words
+    return words
 
 
 class KeyWalk:
     """Follow configurations of a command through its tree of keys, later ones over earlier ones."""
 
-    def __init__(self, tree: Tree, command: str = "") -> None:
-        self._tree, self._command = tree, command
-        self._classes: dict[str, str] = {}  # option -> class_path, the last one given
-        self._config: Any = None
+    def __init__(self, parser: ArgumentParser, command: str = "") -> None:
+        self.tree, self.command = tree_of(parser), command
+        self._options = {option for action in parser._actions for option in action.option_strings}
+        self._chosen: dict[str, Tree | None] = {}  # option -> arguments of its class, the last one named
+        self._unknown: list[tuple[str, str, Tree]] = []  # key, its section, keys of the section
         self._where, self._drops = "", False
 
     def follow(self, config: dict[str, Any], where: str = "", drop: bool = True) -> None:
@@ -104,35 +102,33 @@ class KeyWalk:
         Its removed keys that change nothing are dropped, if asked to.
 
         Raises:
-            InputError: the first unknown key, or section that is no mapping.
+            InputError: see `parse`.
         """
-        self._config, self._where, self._drops = config, where, drop
-        self._section(self._tree, config, "")
+        self._where, self._drops = where, drop
+        self._section(self.tree, config, "")
+        if self._unknown:  # named now, when the arguments of all classes are known
+            key, section, siblings = self._unknown[0]
+            path = f"{section}.{key}" if section else key
+            meant = nearest_key(key, section, siblings, paths_in(self.tree, self._chosen))
+            raise InputError(f"{where}unknown key {clip(path, MAX_QUOTED)!r}{meant}")
 
-    def follow_word(self, name: str, text: Any, value: Any, known: bool) -> None:
-        """Check a ``--name`` of the command line and its value, as written and as YAML reads it.
+    def follow_word(self, name: str, text: Any) -> None:
+        """Check a ``--name`` of the command line and its value, as written.
 
-        What the parser lists is ``known``, though it may be no key of a config, as ``--print_config`` is none.
+        What the parser lists is known, though it may be no key of a config, as ``--print_config`` is none.
 
         Raises:
             InputError: see `follow`; or the value is empty where that could mean null or an empty word.
         """
-        node = self._node(name)
+        node = node_at(self.tree, name[2:])
         if text == "" and isinstance(node, Option) and type(None) in alternatives(node.hint):
-            raise InputError(f"--{name} is empty; write a value, or null for none")
-        if known and (node is None or text is None):
+            raise InputError(f"{name} is empty; write a value, or null for none")
+        nested = _value_of(name, text)
+        if name in self._options and (node is None or text is None):
             return
-        nested = value
-        for key in reversed(name.split(".")):
+        for key in reversed(name[2:].split(".")):
             nested = {key: nested}
         self.follow(nested, drop=False)
-
-    def _node(self, name: str) -> Any:
-        """What the tree has at a dotted key: a section, an option, or None."""
-        node: Any = self._tree
-        for key in name.removesuffix("+").split("."):
-            node = node.get(key) if isinstance(node, dict) else None
-        return node
 
     def _section(self, tree: Tree, config: Any, path: str) -> None:
         if not isinstance(config, dict):
@@ -150,21 +146,19 @@ class KeyWalk:
             node = tree.get(first)
             if node is None and first.endswith("+"):
                 node = tree.get(first[:-1])
-                node = node if isinstance(node, Option) and node.appends else None
+                node = node if isinstance(node, Option) and inside_of(node.hint).item is not None else None
             below = f"{path}.{first}" if path else first
-            if node is None and self._drops and is_settled(below, value, self._command):
+            if node is None and self._drops and is_settled(below, value, self.command):
                 del config[key]
                 continue
             if node is None:
-                check_moved(below, self._where, self._command)
-                classes = self._classes | dict(classes_in(self._config))
-                meant = nearest_key(first, path, tree, paths_in(self._tree, classes))
-                raise InputError(f"{self._where}unknown key {clip(below, MAX_QUOTED)!r}{meant}")
-            if isinstance(node, Linked):
+                check_moved(below, self._where, self.command)
+                self._unknown.append((first, path, tree))
+            elif isinstance(node, Linked):
                 raise InputError(
                     f"{self._where}{below} is taken from {' and '.join(node.sources)}; leave it out"
                 )
-            if isinstance(node, dict):
+            elif isinstance(node, dict):
                 self._section(node, value, below)
             else:
                 self._option(node.hint, value, below)
@@ -185,16 +179,19 @@ class KeyWalk:
             for number, element in enumerate(value if inside.item is not None else []):
                 self._option(inside.item, element, f"{path}[{number}]")
             return
-        if isinstance(value, str) and inside.base is not None:
+        if isinstance(value, str) and inside.bases:
             # The parser would read a file instead of a class, and its keys without a check.
             if len(value) <= MAX_QUOTED and Path(value).is_file():
                 raise InputError(f"{self._where}{path} names a file, {value!r}; write its keys here")
-            self._classes[path] = value
+            # Where any word may stand, one with dots names a class only if the key is known for its classes.
+            names_a_class = path in EXAMPLES or str not in alternatives(hint)
+            if value.isidentifier() or (names_a_class and DOTTED.fullmatch(value)):
+                self._choose(inside, value, path)
         if inside.tree is not None and isinstance(value, str | Mapping):
             self._section(inside.tree, value, path)
         elif not isinstance(value, Mapping):
             return
-        elif inside.base is not None:
+        elif inside.bases:
             self._class(inside, value, path)
         elif inside.item is not None and not inside.free:
             self._option(inside.item, value, path)
@@ -202,16 +199,26 @@ class KeyWalk:
             raise InputError(f"{self._where}{path} takes a value, not a section of keys")
 
     def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> None:
-        class_path = config.get("class_path")
-        if isinstance(class_path, str):
-            self._classes[path] = class_path
-        known = arguments_of(self._classes.get(path, ""), inside)
+        if "class_path" in config:
+            self._choose(inside, config["class_path"], path)
+        known = self._chosen.get(path)
         tree: Tree = {"class_path": Option(str), "init_args": known or {}, "dict_kwargs": Option(dict)}
-        if known is None:  # a class of the user's own: the parser knows its arguments
+        if known is None:  # the parser knows its arguments
             tree["init_args"] = Option(dict)
-        elif class_path is None:
+        elif "class_path" not in config:
             tree = known | tree  # over a class chosen before, its arguments may stand alone
         self._section(tree, {k: v for k, v in config.items() if k != "init_args" or v is not None}, path)
+
+    def _choose(self, inside: Inside, class_path: Any, path: str) -> None:
+        self._chosen[path] = None
+        if isinstance(class_path, str) and class_path.isidentifier():  # the name of a known subclass
+            try:
+                class_path = resolve_class_path_by_name(inside.bases, class_path)
+            except ValueError as error:
+                raise InputError(f"{path}: {error}") from error
+            if "." not in class_path:
+                return
+        self._chosen[path] = arguments_of(find_class(path, class_path, inside.bases), inside.positional)
 
 
 def _value_of(name: str, text: Any) -> Any:
@@ -222,11 +229,6 @@ def _value_of(name: str, text: Any) -> Any:
         raise InputError(f"{name}: {error.problem}") from error
     except yaml.YAMLError:
         return text
-
-
-def _file(text: str, command: str) -> Path:
-    """What ``--config`` names; training commands, whose keys are not theirs alone, take a shipped config too."""
-    return Path(text) if command else config_path(text)
 
 
 def _kind(value: Any) -> str:

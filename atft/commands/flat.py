@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from atft.commands.config_keys import read_arguments
-from atft.commands.parser_errors import parser_errors
+from atft.commands.config_keys import parse
 
 
 class Flat(NamedTuple):
@@ -60,9 +59,7 @@ def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path
         parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
-    tree, words = read_arguments(parser, arguments, command)
-    with parser_errors(command, tree):
-        values = parser.parse_args(words).as_dict()
+    values = parse(parser, arguments, command).as_dict()
     places = [Path(values.pop(name)) for name in paths]
     for key in ("threads", "config"):
         values.pop(key, None)

@@ -5,32 +5,30 @@ their signatures. The tree knows keys only: whether a value is of its type is th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
+from datetime import timedelta
 from difflib import SequenceMatcher
 from functools import cache
-from importlib import import_module
-from pathlib import Path
-from sys import modules
+from os import PathLike
 from types import UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 from jsonargparse._link_arguments import ActionLink
 
 from atft.errors import listed
 
-MIN_SIMILARITY = 0.6
-"""Least similarity (difflib's ratio) of two names of one section for one to be offered for the other."""
 CLOSE_SIMILARITY = 0.8
-"""The same for a name of another section, and for a name of this one to be preferred to those of others."""
+"""Least similarity (difflib's ratio) of two names for one to be offered for the other."""
+OWN_SECTION_BONUS = 0.2
+"""Added to it for a name of the same section."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """A key with a value of some type; where it ``appends``, ``key+`` adds to its list."""
+    """A key with a value of some type."""
 
     hint: Any
-    appends: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,8 @@ class Inside(NamedTuple):
     """Keys of a mapping: the fields of a dataclass."""
     item: Any = None
     """Type of an element of a list."""
-    base: Any = None
-    """Base class of what ``class_path`` names; the keys are then ``class_path`` and ``init_args``."""
+    bases: tuple[Any, ...] = ()
+    """Base classes of what ``class_path`` names; the keys are then ``class_path`` and ``init_args``."""
     positional: int = 0
     """Arguments that the program gives such a class by itself."""
     free: bool = False
@@ -75,8 +73,7 @@ def tree_of(parser: ArgumentParser) -> Tree:
             continue
         if any(option.startswith("--") for option in action.option_strings):
             hint = getattr(action, "_typehint", None) or action.type or bool
-            appends = any(option.endswith("+") for option in action.option_strings)
-            _section(tree, parents).setdefault(last, Option(hint, appends))
+            _section(tree, parents).setdefault(last, Option(hint))
     return tree
 
 
@@ -91,17 +88,21 @@ def inside_of(hint: Any) -> Inside:
     inside = Inside()
     for kind in alternatives(hint):
         origin, arguments = get_origin(kind), get_args(kind)
-        if is_dataclass(kind) and isinstance(kind, type):
-            inside = inside._replace(tree={**(inside.tree or {}), **fields_of(kind)})
-        elif kind is Any or kind is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        if kind is Any:
             inside = inside._replace(free=True)
-        elif origin is not None and isinstance(origin, type) and issubclass(origin, Callable):  # type: ignore[arg-type]
+        elif not isinstance(origin or kind, type):  # a Literal
+            continue
+        elif isinstance(kind, type) and is_dataclass(kind):
+            inside = inside._replace(tree={**(inside.tree or {}), **(arguments_of(kind) or {})})
+        elif issubclass(origin or kind, Mapping):
+            inside = inside._replace(free=True)
+        elif (origin or kind) is Callable:
             if arguments:  # bare Callable names no class
-                inside = inside._replace(base=arguments[-1], positional=len(arguments[0]))
-        elif isinstance(origin, type) and issubclass(origin, Iterable):
-            inside = inside._replace(item=arguments[0] if arguments else Any)
-        elif isinstance(kind, type) and kind.__module__ != "builtins" and not issubclass(kind, Path):
-            inside = inside._replace(base=kind)
+                inside = inside._replace(bases=(arguments[-1],), positional=len(arguments[0]))
+        elif origin is not None and issubclass(origin, Iterable):
+            inside = inside._replace(item=arguments[0])
+        elif kind.__module__ != "builtins" and not issubclass(kind, PathLike | timedelta):
+            inside = inside._replace(bases=(*inside.bases, kind))
     return inside
 
 
@@ -112,28 +113,9 @@ def alternatives(hint: Any) -> list[Any]:
     return [hint]
 
 
-def fields_of(kind: type) -> Tree:
-    """The keys of a dataclass."""
-    hints = get_type_hints(kind)
-    return {field.name: Option(hints[field.name]) for field in fields(kind) if field.init}
-
-
-def arguments_of(class_path: str, inside: Inside) -> Tree | None:
-    """The keys of ``init_args`` of a class, or None where the class is not known here.
-
-    Only classes of the libraries at hand are looked at; one of the user's own is left to the parser, which
-    imports it after its own checks.
-
-    Args:
-        class_path: dotted path, or the bare name of a subclass.
-        inside: what the option takes: base class, and arguments given by the program.
-    """
-    kind = _class(class_path, inside.base)
-    return _arguments(kind, inside.positional) if isinstance(kind, type) else None
-
-
 @cache
-def _arguments(kind: type, positional: int) -> Tree | None:
+def arguments_of(kind: type, positional: int = 0) -> Tree | None:
+    """The keys of a class, its arguments without those that the program gives; None where only the parser knows."""
     parser = ArgumentParser(exit_on_error=False)
     try:
         parser.add_class_arguments(kind, None, fail_untyped=False, skip={positional} if positional else None)
@@ -144,63 +126,33 @@ def _arguments(kind: type, positional: int) -> Tree | None:
     return tree
 
 
-def _class(class_path: str, base: Any) -> Any:
-    module, _, name = class_path.rpartition(".")
-    if not module:
-        return next((kind for kind in _subclasses(base) if kind.__name__ == name), None)
-    if module not in modules and module.partition(".")[0] not in ("atft", "torch", "lightning"):
-        return None
-    try:
-        return getattr(import_module(module), name, None)
-    except ImportError:
-        return None
+def node_at(tree: Tree, path: str) -> Any:
+    """A section, `Option` or `Linked` key at a dotted path, also inside of an option's value; None for no key."""
+    node: Any = tree
+    for key in path.removesuffix("+").split("."):
+        if isinstance(node, Option):
+            inside = inside_of(node.hint)
+            node = inside.tree if inside.item is None else inside_of(inside.item).tree
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
 
 
-def _subclasses(base: Any) -> Iterator[type]:
-    below: list[type] = base.__subclasses__() if isinstance(base, type) else []
-    for kind in below:
-        yield kind
-        yield from _subclasses(kind)
-
-
-def paths_in(tree: Tree, classes: Mapping[str, str], above: str = "") -> Iterator[str]:
-    """Every key of a tree by its dotted path; of a chosen class, its arguments too.
-
-    Args:
-        tree: the keys.
-        classes: path of an option -> the class chosen for it.
-        above: prefix of the paths.
-    """
+def paths_in(tree: Tree, chosen: Mapping[str, Tree | None], above: str = "") -> Iterator[str]:
+    """Every key of a tree by its dotted path, with the arguments of a ``chosen`` class: option -> its arguments."""
     for key, node in tree.items():
         path = f"{above}{key}"
         if isinstance(node, Linked):
             continue
         yield path
         if isinstance(node, dict):
-            yield from paths_in(node, classes, f"{path}.")
-            continue
-        inside = inside_of(node.hint)
-        if inside.tree is not None:
-            yield from paths_in(inside.tree, classes, f"{path}.")
-        if inside.base is not None and path in classes:
-            yield from paths_in(arguments_of(classes[path], inside) or {}, {}, f"{path}.init_args.")
-
-
-def classes_in(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Path and ``class_path`` of each option of a configuration that chooses a class."""
-    if not isinstance(config, Mapping):
-        return
-    for key, value in config.items():
-        if key == "class_path" and isinstance(value, str):
-            yield path, value
+            yield from paths_in(node, chosen, f"{path}.")
         else:
-            yield from classes_in(value, f"{path}.{key}" if path else str(key))
+            yield from paths_in(inside_of(node.hint).tree or {}, chosen, f"{path}.")
+            yield from paths_in(chosen.get(path) or {}, {}, f"{path}.init_args.")
 
 
 def nearest_key(key: str, section: str, tree: Tree, paths: Iterable[str]) -> str:
-    """Say which key was probably meant by an unknown one, or list the known ones.
-
-    The nearest of its section comes first, then one of that name elsewhere, then one like it elsewhere.
+    """Say which key was probably meant by an unknown one, or list those of its section.
 
     Args:
         key: the unknown key.
@@ -208,23 +160,16 @@ def nearest_key(key: str, section: str, tree: Tree, paths: Iterable[str]) -> str
         tree: keys of that section.
         paths: all known keys by their dotted paths.
     """
-    inside = f"{section}." if section else ""
+    last = key.rpartition(".")[2]
+    scores = {path: similarity(last, path.rpartition(".")[2]) for path in paths}
     siblings = [name for name, node in tree.items() if not isinstance(node, Linked)]
-    beside = _most_similar(key, siblings, MIN_SIMILARITY)
-    if beside and similarity(key, beside) >= CLOSE_SIMILARITY:
-        return _meant([inside + beside])
-    others: dict[str, list[str]] = {}  # last part -> paths
-    for path in paths:
-        others.setdefault(path.rpartition(".")[2], []).append(path)
-    elsewhere = _most_similar(key.rpartition(".")[2], others, CLOSE_SIMILARITY)
-    if elsewhere:
-        return _meant(others[elsewhere])
-    return _meant([inside + beside]) if beside else f"; known: {listed(siblings)}"
-
-
-def _most_similar(name: str, known: Iterable[str], least: float) -> str | None:
-    scored = sorted((-similarity(name, other), other) for other in known)
-    return scored[0][1] if scored and -scored[0][0] >= least else None
+    for name in siblings:
+        scores[f"{section}.{name}".lstrip(".")] = similarity(key, name) + OWN_SECTION_BONUS
+    best = max(scores.values(), default=0.0)
+    if best < CLOSE_SIMILARITY:
+        return f"; known: {listed(siblings)}"
+    meant = [repr(path) for path, score in scores.items() if score == best]
+    return f"; did you mean {' or '.join(meant[:2])}?"
 
 
 def similarity(one: str, other: str) -> float:
@@ -233,7 +178,3 @@ def similarity(one: str, other: str) -> float:
         return 0.95
     ratio = SequenceMatcher(None, one, other).ratio()
     return max(ratio, CLOSE_SIMILARITY) if one in other.split("_") else ratio
-
-
-def _meant(paths: list[str]) -> str:
-    return f"; did you mean {' or '.join(repr(p) for p in paths[:2])}?"

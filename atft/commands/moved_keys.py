@@ -10,6 +10,9 @@ from typing import Any
 
 from atft.errors import InputError
 
+WITH_OWN_KEYS = ("features", "simulate", "sweep")
+"""Commands whose keys are theirs alone; a former one opens with the name of its command."""
+
 TERM_OPTIONS = {
     "huber_delta": ("huber", "delta"),
     "anchors": ("rank_ic", "anchors"),
@@ -40,8 +43,7 @@ MOVED = {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
     for key, (term, option) in TERM_OPTIONS.items()
 }
-"""Former dotted key -> what to write instead. Keys of ``features`` and ``simulate`` open with the command's name
-(``features.key``), those of a sweep's own file with ``sweep`` (``sweep.key``); a place in a list is left out."""
+"""Former dotted key -> what to write instead; a place in a list is left out."""
 
 MARKET = {
     "lookback": 20,
@@ -103,29 +105,29 @@ REMOVED: dict[str, Any] = {
 file or checkpoint with that value is still read, also where the key has moved: a run's own config runs again."""
 
 
+def _former(key: str, command: str) -> str:
+    prefix = f"{command}." if command in WITH_OWN_KEYS else ""
+    return prefix + re.sub(r"\[\d+\]", "", key)
+
+
 def is_settled(key: str, value: Any, command: str = "") -> bool:
     """Whether a removed key has the value that it always has now, so that leaving it out changes nothing."""
-    former = re.sub(r"\[\d+\]", "", f"{command}.{key}".lstrip("."))
+    former = _former(key, command)
     return former in REMOVED and (value == REMOVED[former] or (REMOVED[former] is None and value == {}))
 
 
 def check_moved(key: str, where: str = "", command: str = "") -> None:
-    """Check that a key, or the section that it is in, has not moved and is not removed.
-
-    Args:
-        key: dotted, with or without places in lists (``curriculum.phases[0].gate``).
-        where: where it was written, opens the message.
-        command: ``features``, ``simulate`` or ``sweep`` for keys that are theirs alone.
+    """Check that a key (``curriculum.phases[0].gate``), or the section that it is in, is no former one.
 
     Raises:
-        InputError: with what to write instead.
+        InputError: with what to write instead; ``where`` it was written opens the message.
     """
-    parts = re.sub(r"\[\d+\]", "", f"{command}.{key}".lstrip(".")).split(".")
-    for count in range(len(parts), 0, -1):
-        former = ".".join(parts[:count])
+    former = _former(key, command)
+    while former:
         if former in MOVED:
             raise InputError(f"{where}key {key!r} has moved; write {MOVED[former]}")
         if former in REMOVED:
             value = REMOVED[former]
             now = "" if value is None else f", it is always {json.dumps(value)}"
             raise InputError(f"{where}key {key!r} was removed{now}; leave it out")
+        former = former.rpartition(".")[0]

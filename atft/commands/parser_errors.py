@@ -9,7 +9,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from atft.commands.key_tree import Option, Tree, alternatives, inside_of
+from atft.commands.key_tree import Option, Tree, alternatives, inside_of, node_at
 from atft.errors import InputError, clip, listed
 
 MAX_LINE = 170
@@ -57,25 +57,12 @@ def shorten(message: str, tree: Tree) -> str:
     text = " ".join(re.sub(r"\n\s*-\s", " ", message.rsplit(") failed: ", 1)[-1]).split())
     named = list(KEY.finditer(text))  # a key, and those inside of its value
     path = ".".join(match[1] for match in named)
-    hint = hint_at(tree, path)
-    if hint is None:
+    option = node_at(tree, path)
+    if not isinstance(option, Option) or inside_of(option.hint).bases:  # a class says more than its kind
         return clip(text, MAX_LINE)
     value = VALUE.search(text, named[-1].end())
     came = f", got {clip(repr(value[1]), 50)}" if value else ""
-    return f"{path} takes {kinds_of(hint)}{came}"
-
-
-def hint_at(tree: Tree, path: str) -> Any:
-    """Type of the option at a dotted path, None where a path leads elsewhere or to a class of its own options."""
-    node: Any = tree
-    for key in path.split("."):
-        if isinstance(node, Option):
-            inside = inside_of(node.hint)
-            if inside.tree is None and inside.item is not None:
-                inside = inside_of(inside.item)
-            node = inside.tree
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node.hint if isinstance(node, Option) and inside_of(node.hint).base is None else None
+    return f"{path} takes {kinds_of(option.hint)}{came}"
 
 
 def kinds_of(hint: Any) -> str:

@@ -17,9 +17,8 @@ from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_che
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.commands.class_paths import check_classes
-from atft.commands.config_keys import read_arguments
+from atft.commands.config_keys import parse
 from atft.commands.construction import CONSTRUCTION_ERRORS, construct
-from atft.commands.parser_errors import parser_errors
 from atft.commands.part_inputs import check_graph, check_training_inputs
 from atft.commands.run_callbacks import (
     FITTING,
@@ -87,10 +86,7 @@ class RankingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments once all their keys are known to exist."""
-        tree, arguments = read_arguments(parser, args)
-        with parser_errors(self.command, tree):
-            parse = parser.parse_object if isinstance(arguments, dict) else parser.parse_args
-            self.config = parse(arguments)
+        self.config = parse(parser, args, self.command)
         check_seed(self.config.seed_everything)
 
     def _add_instantiators(self) -> None:

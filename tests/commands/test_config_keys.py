@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import cycle, pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import pytest
 from lightning.pytorch import Callback
 
-from atft.commands.config_keys import read_arguments
+from atft.commands.class_paths import EXAMPLES
+from atft.commands.config_keys import KeyWalk, checked_words
 from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, paths_in, tree_of
 from atft.errors import InputError
 
@@ -83,14 +85,18 @@ def places(tree: Tree, config: Any, inside: tuple[str | int, ...] = ()) -> Itera
             yield from places(node, given, (*inside, key))
             continue
         found, where, item = inside_of(node.hint), (*inside, key), given
-        if found.tree is None and found.item is not None and found.base is None:
+        if found.tree is None and found.item is not None and not found.bases:
             found, where = inside_of(found.item), (*where, 0)
         elif isinstance(given, list):
             where, item = (*where, 0), given[0]
         if found.tree is not None:
             yield from places(found.tree, item, where)
-        elif found.base is not None and item:
-            yield from places(arguments_of(item["class_path"], found) or {}, None, (*where, "init_args"))
+        elif found.bases and item:
+            yield from places(
+                arguments_of(resolve_name(item["class_path"]), found.positional) or {},
+                None,
+                (*where, "init_args"),
+            )
 
 
 def typo(name: str, rng: random.Random) -> str:
@@ -105,10 +111,16 @@ def typo(name: str, rng: random.Random) -> str:
     return rng.choice(changed)
 
 
+def check(parser: Any, given: Any) -> Any:
+    """Check the words of a command line, or a nested mapping, as `parse` does before the parser; what it gets."""
+    walk = KeyWalk(parser, "fit")
+    return walk.follow(deepcopy(given)) if isinstance(given, dict) else checked_words(walk, given)
+
+
 def error_line(parser: Any, given: Any) -> str:
     """The line of the error."""
     with pytest.raises(InputError) as raised:
-        read_arguments(parser, given)
+        check(parser, given)
     line = str(raised.value)
     assert "\n" not in line and len(line) < 180, line  # and "atft: error: " before it
     return line
@@ -226,7 +238,7 @@ def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) ->
     ],
 )
 def test_keys_that_the_parser_takes_pass(parser: Any, given: Any) -> None:
-    read_arguments(parser, given)
+    check(parser, given)
 
 
 def test_a_key_that_follows_from_others_says_which(parser: Any) -> None:
@@ -244,7 +256,7 @@ def test_the_file_is_named_and_every_file_is_checked(parser: Any, tmp_path: Path
     (tmp_path / "a.yaml").write_text("name: a\n")
     (tmp_path / "b.yaml").write_text("nmae: a\n")
     with pytest.raises(InputError, match=r"b\.yaml: unknown key 'nmae'; did you mean 'name'\?"):
-        read_arguments(parser, ["-c", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"])
+        check(parser, ["-c", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"])
 
 
 @pytest.mark.parametrize("value", ["{}", "null", "[1]", "3"])
@@ -300,9 +312,46 @@ def test_values_that_no_option_takes_are_one_line(parser: Any, given: Any, said:
 )
 def test_a_function_on_the_command_line_is_no_class(parser: Any, words: list[str]) -> None:
     with pytest.raises(InputError, match=r"os.system is a builtin_function_or_method, not a class"):
-        read_arguments(parser, words)
+        check(parser, words)
+
+
+@pytest.mark.parametrize("key", EXAMPLES)
+def test_a_key_takes_classes_of_its_kind_and_an_error_names_an_example(parser: Any, key: str) -> None:
+    section, last = key.split(".")
+    check(parser, {section: {last: {"class_path": EXAMPLES[key]}}})
+    for path in ("collections.Counter", "os.system", "torch.optim.Adamm", "../evil.py", 3):
+        line = error_line(parser, {section: {last: {"class_path": path}}})
+        assert line.startswith(f"{key}: ") and line.endswith(f"name a class such as {EXAMPLES[key]}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": {"optimizer": "os.system"}},
+        {"model": {"scheduler": {"class_path": "torch.optim.AdamW"}}},
+        {"trainer": {"callbacks": ["os.system"]}},
+        {"trainer": {"callbacks": {"class_path": "os.system"}}},
+        {"trainer": {"logger": [{"class_path": "lightning.pytorch.callbacks.Timer"}]}},
+        {"trainer": {"strategy": "os.system"}},
+    ],
+)
+def test_a_class_of_another_kind_is_found_in_lists_and_words(parser: Any, given: Any) -> None:
+    assert ": os.system is a" in (line := error_line(parser, given)) or " is no L" in line
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": {"optimizer": "Adam"}},  # the parser looks a bare name up among the classes of the kind
+        {"trainer": {"strategy": "ddp", "profiler": "simple", "accelerator": "cpu", "logger": True}},
+        {"trainer": {"logger": False, "plugins": None, "precision": "16-mixed", "default_root_dir": "a.b"}},
+        {"trainer": {"max_time": {"hours": 1}, "val_check_interval": {"minutes": 5}}},
+    ],
+)
+def test_words_of_the_trainer_and_names_of_classes_pass(parser: Any, given: Any) -> None:
+    check(parser, given)
 
 
 def test_words_that_name_no_class_pass(parser: Any) -> None:
     words = ["--ckpt_path=os.system", "--name", "os.system"]
-    assert read_arguments(parser, words)[1] == words
+    assert check(parser, words) == words

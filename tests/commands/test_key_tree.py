@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback
-from torch.optim import Optimizer
+from lightning.pytorch.callbacks import LambdaCallback
+from torch.optim import SGD, Optimizer
 
 from atft.commands.key_tree import (
     Linked,
     Option,
     alternatives,
     arguments_of,
-    classes_in,
-    fields_of,
     inside_of,
+    node_at,
     paths_in,
     similarity,
     tree_of,
@@ -68,39 +69,33 @@ def test_sections_options_and_linked_keys_are_distinguished() -> None:
     assert set(tree) == {"outer", "flag"} and tree["flag"] == Option(bool)
     assert tree["outer"]["inner"] == {"width": Option(int)}
     assert tree["outer"]["size"] == Linked(("outer.inner.width",))
-    assert tree["outer"]["many"].appends and not tree["outer"]["terms"].appends
+    assert node_at(tree, "outer.many.width") == Option(int) and node_at(tree, "outer.terms.ic") is None
 
 
 def test_what_may_stand_inside_of_a_value() -> None:
-    assert inside_of(Inner | None).tree == fields_of(Inner) == {"width": Option(int)}
+    assert inside_of(Inner | None).tree == arguments_of(Inner) == {"width": Option(int)}
     assert inside_of(list[Inner] | None).item is Inner
     assert inside_of(dict[str, float]).free and inside_of(Any).free
     factory = inside_of(Callable[[Iterable[Any]], Optimizer] | None)
-    assert (factory.base, factory.positional) == (Optimizer, 1)
+    assert (factory.bases, factory.positional) == ((Optimizer,), 1)
     for plain in (int, str | None, Literal["a", "b"], Path | None, float | bool):
         assert inside_of(plain) == inside_of(int)
     assert alternatives(int | None) == [int, type(None)]
-    functions = arguments_of("lightning.pytorch.callbacks.LambdaCallback", inside_of(Callback))
-    assert functions is not None and inside_of(functions["setup"].hint).base is None
+    functions = arguments_of(LambdaCallback)
+    assert functions is not None and not inside_of(functions["setup"].hint).bases
+    assert inside_of(Callback | list[Callback] | None)[1:3] == (Callback, (Callback,))
+    assert inside_of(timedelta | dict[str, int] | None) == inside_of(dict)
 
 
 def test_arguments_of_a_class_are_its_signature_without_what_the_program_gives() -> None:
-    factory = inside_of(Callable[[Iterable[Any]], Optimizer])
-    for name in ("torch.optim.SGD", "SGD"):
-        found = arguments_of(name, factory)
-        assert found is not None and "momentum" in found and "params" not in found and "SGD" not in found
-    assert arguments_of("their.own.Optimizer", factory) is None
-    assert arguments_of("torch.optim.Nothing", factory) is None
-    assert arguments_of("torch.nowhere.Adam", factory) is None
+    tree = arguments_of(SGD, positional=1)
+    assert tree is not None and "momentum" in tree and "params" not in tree and "SGD" not in tree
 
 
 def test_paths_hold_sections_options_and_arguments_of_chosen_classes() -> None:
     tree = {"model": {"optimizer": Option(Callable[[Iterable[Any]], Optimizer]), "seed": Linked(("a",))}}
-    config = {"model": {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 1}}}}
-    assert dict(classes_in(config)) == {"model.optimizer": "torch.optim.SGD"}
-    paths = list(paths_in(tree, dict(classes_in(config))))
-    assert paths[:2] == ["model", "model.optimizer"] and "model.optimizer.init_args.lr" in paths
-    assert "model.seed" not in paths
+    paths = list(paths_in(tree, {"model.optimizer": {"lr": Option(float)}}))
+    assert paths == ["model", "model.optimizer", "model.optimizer.init_args.lr"]
     assert list(paths_in(tree_of(small_parser()), {}))[:3] == ["outer", "outer.inner", "outer.inner.width"]
 
 

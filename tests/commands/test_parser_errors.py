@@ -7,7 +7,7 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from atft.commands.key_tree import tree_of
-from atft.commands.parser_errors import MAX_LINE, hint_at, kinds_of, parser_errors, shorten
+from atft.commands.parser_errors import MAX_LINE, kinds_of, parser_errors, shorten
 from atft.errors import InputError
 
 
@@ -74,5 +74,3 @@ def test_a_bug_keeps_its_own_error() -> None:
 def test_types_in_words() -> None:
     assert kinds_of(int | None) == "a whole number or null"
     assert kinds_of(list[int] | dict[str, int] | str) == "a list or a mapping or a word"
-    assert hint_at(tree_of(small_parser()), "phases.epochs") is int
-    assert hint_at(tree_of(small_parser()), "phases.nothing") is None

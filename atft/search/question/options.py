@@ -168,7 +168,7 @@ def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
     """
     from jsonargparse import ArgumentParser
 
-    from atft.commands.config_keys import read_arguments
+    from atft.commands.config_keys import parse
     from atft.commands.parser_errors import parser_errors
 
     plain = dict(json.loads(written) if isinstance(written, str) else written)
@@ -176,9 +176,8 @@ def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
     parser.add_class_arguments(SweepOptions, None)
     kept = {key: plain[key] for key, empty in AS_WRITTEN.items() if isinstance(plain.get(key), type(empty))}
     typed = plain | {key: AS_WRITTEN[key] for key in kept}
-    tree, typed = read_arguments(parser, typed, "sweep")
-    with parser_errors("sweep", tree):
-        parsed = parser.instantiate(parser.parse_object(typed))
+    with parser_errors("sweep"):
+        parsed = parser.instantiate(parse(parser, typed, "sweep"))
     options = {**vars(parsed), **kept}
     options["space"] = check_space(options["space"])
     for number, point in enumerate(options["enqueue"], start=1):
