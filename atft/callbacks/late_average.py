@@ -1,4 +1,4 @@
-"""Stochastic weight averaging over the last epochs of a run: the plain mean of the weights after each step.
+"""Stochastic weight averaging over the last epochs of a run.
 
 Validation measures the average, checkpoints contain it and a resumed run continues it, all by Lightning's
 `WeightAveraging`. A mean from the first step on would include the untrained weights, so the average follows the
@@ -19,9 +19,6 @@ class LateAverage(WeightAveraging):
 
     Args:
         from_epoch: first epoch that counts, from 1, as in the epochs' lines; for instance a phase's first.
-
-    Raises:
-        InputError: ``from_epoch`` is below 1.
 
     Paper: Izmailov et al. (2018), Averaging Weights Leads to Wider Optima and Better Generalization.
     """

@@ -1,7 +1,4 @@
-"""The plan of a curriculum: its phases, with what they leave to the model filled in, checked before the first step.
-
-Which phase runs is a function of the epoch alone, so that a resumed run goes on exactly.
-"""
+"""The plan of a curriculum: its phases, with what they leave to the model filled in, and their checks."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -127,7 +124,7 @@ def check_plan(plan: Sequence[Phase], trainer: pl.Trainer, metrics: set[str]) ->
 
 
 def plan_table(plan: Sequence[Phase]) -> str:
-    """Write the phases as a table of plain text, one line each."""
+    """Write the phases as a table of plain text."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -1,7 +1,6 @@
 """Run a curriculum: at each epoch's start, set the network, the optimiser and the loss as its phase says.
 
-Everything is built once. A phase switches parts, freezes parameter groups (``requires_grad``), and sets factors and
-weights; all of it is a function of the epoch alone, so that a resumed run goes on exactly. Other callbacks follow:
+All of it is a function of the epoch alone, so that a resumed run goes on exactly. Other callbacks follow:
 early stopping counts its patience again in each phase (the best score and checkpoint stay the whole run's); the
 spike guard learns its range again, since another loss has another scale; a checkpoint remembers its parts
 (`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.
@@ -20,7 +19,7 @@ from atft.callbacks.curriculum.phase import Criterion, Phase
 from atft.callbacks.curriculum.plan import first_epochs, freezes_by_phase, phase_at, phase_cells, plan_table
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.messages import log, warn
-from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_checkpoint import selected_epoch
 from atft.callbacks.record.run_record import RunRecord
 from atft.errors import CriterionFailed, InputError
 from atft.optim.phase_rates import set_factors
@@ -43,11 +42,9 @@ def train_only(pl_module: Any, names: Iterable[str]) -> None:
 
 
 class PhaseSchedule(pl.Callback):
-    """Train in phases: parts, parameter groups, learning rates, loss weights and criteria by epoch.
+    """Train by a plan of resolved and checked phases, at least one; the receipt gets them as they ran.
 
     Args:
-        plan: resolved and checked phases, in the order in which they run; at least one.
-        record: of the run, whose receipt gets the phases as they ran.
         quiet: write to ``run.log`` only, where many runs share a terminal.
     """
 
@@ -112,12 +109,11 @@ class PhaseSchedule(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log in which phase the best checkpoint was selected: it is scored with that phase's parts."""
         self._warn_pending(trainer)
-        checkpoint = find_checkpoint(trainer)
-        if checkpoint is not None and checkpoint.selected is not None:
-            epoch = checkpoint.selected.epoch
-            phase = self.plan[phase_at(self.plan, epoch)]
+        selected = selected_epoch(trainer)
+        if selected is not None:
+            phase = self.plan[phase_at(self.plan, selected.epoch)]
             parts = ", ".join(phase.parts_on) or "none"
-            text = f"best checkpoint: epoch {epoch + 1}, phase {phase.name} (parts on: {parts})"
+            text = f"best checkpoint: epoch {selected.epoch + 1}, phase {phase.name} (parts on: {parts})"
             log(trainer, text, self.quiet)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -149,11 +145,11 @@ class PhaseSchedule(pl.Callback):
         before = phase_cells(self.plan, index - 1) if index else {}
         changes = "   ".join(f"{what}: {cell}" for what, cell in cells.items() if cell != before.get(what))
         log(trainer, f"phase {index + 1}/{len(self.plan)} {phase.name}   {changes}", self.quiet)
+        rows = "\n".join(f"| {what} | {cell} |" for what, cell in cells.items())
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
-                rows = "\n".join(f"| {what} | {cell} |" for what, cell in cells.items())
-                text = f"| {phase.name} | |\n| --- | --- |\n{rows}"
-                logger.experiment.add_text("phase", text, trainer.global_step)
+                table = f"| {phase.name} | |\n| --- | --- |\n{rows}"
+                logger.experiment.add_text("phase", table, trainer.global_step)
         if epoch == first_epochs(self.plan)[index]:
             for callback in trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, EarlyStopping):

@@ -1,7 +1,6 @@
 """What the network looks at: which features, which days of the past, which neighbours.
 
-Weights show what a part reads, not what would change without it. They are means over the stocks of a few blocks of
-the validation, since each block costs another pass through the network.
+Weights show what a part reads, not what would change without it.
 """
 
 from typing import Any

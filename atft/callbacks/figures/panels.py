@@ -1,8 +1,8 @@
 """What all figures of a run share: one panel per horizon, at a size that TensorBoard's cards leave readable.
 
-A card is some 400 pixels wide, so panels stand two in a row and no figure is wider than 5.6 inches; a panel's title
-is its result. Blue is what the network predicts, orange what happened, grey what either is compared with. Figures
-are made without pyplot, which would keep them all.
+A card is some 400 pixels wide, so no figure is wider than 5.6 inches; a panel's title is its result. Blue is what
+the network predicts, orange what happened, grey what either is compared with. Figures are made without pyplot,
+which would keep them all.
 """
 
 from typing import Any

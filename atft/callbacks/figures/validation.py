@@ -24,10 +24,7 @@ class ValidationFigures(pl.Callback):
     """Draw the figures of a validation into TensorBoard; on several devices they are of all days.
 
     Args:
-        every: epochs between two drawings; 0 draws none.
-
-    Raises:
-        InputError: ``every`` is negative.
+        every: epochs between two drawings, at least 0; 0 draws none.
     """
 
     def __init__(self, every: int = 1) -> None:

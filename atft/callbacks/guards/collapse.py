@@ -1,9 +1,7 @@
 """Fail a run whose network gives all stocks of a day nearly the same score: such a ranking is rounding noise.
 
-Decides by validation metrics that are logged anyway, so it costs nothing: ``val/scale``, the standard deviation of
-the scores over that of the targets, mean over days and horizons; or a ``val/rank_ic`` that is not a number (too
-many days with constant scores). A single collapsed validation may be a bad step that the next epoch corrects: it
-only warns.
+Decides by validation metrics that are logged anyway, so it costs nothing. A single collapsed validation may be a
+bad step that the next epoch corrects: it only warns.
 """
 
 import math
@@ -23,11 +21,8 @@ class CollapseGuard(pl.Callback):
     """Warn, then fail with `VarianceCollapse`, when the scores of a day no longer differ between stocks.
 
     Args:
-        floor: smallest healthy val/scale, the std of a day's scores over that of its targets; 0 leaves only
-            the check that val/rank_ic is a number.
-
-    Raises:
-        InputError: ``floor`` is out of range.
+        floor: smallest healthy val/scale, the std of a day's scores over that of its targets, at least 0; 0 leaves
+            only the check that val/rank_ic is a number.
     """
 
     def __init__(self, floor: float = 0.01) -> None:
@@ -50,9 +45,8 @@ class CollapseGuard(pl.Callback):
     def observe(self, scale: float, rank_ic: float) -> str | None:
         """Count one validation and describe its collapse; None when it is healthy.
 
-        Args:
-            scale: val/scale; 0 is a full collapse, NaN (scores that are not finite) counts as one.
-            rank_ic: val/rank_ic; NaN where too many days have constant scores.
+        A scale that is not a number (scores that are not finite) counts as a collapse, and so does such a
+        ``rank_ic`` (too many days with constant scores).
         """
         if scale >= self.floor and not math.isnan(rank_ic):
             self.collapsed = []

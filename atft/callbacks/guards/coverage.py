@@ -1,9 +1,8 @@
 """Fail a run whose epochs show the network less data than planned, so that every figure describes all of it.
 
-The plan puts every day of a split into exactly one block, or into parts that together are the day: a healthy epoch
-sees 100 % of its days and rows on any number of devices. `RunRecord` counts what went through the network; this
-compares once an epoch. Not counted as a failure: batches limited on purpose (``limit_train_batches`` and its like),
-an epoch resumed midway, or one cut short by the time limit.
+A healthy epoch sees 100 % of its days and rows on any number of devices; `RunRecord` counts them. Not a failure:
+batches limited on purpose (``limit_train_batches`` and its like), an epoch resumed midway, or one cut short by the
+time limit.
 """
 
 import lightning.pytorch as pl
@@ -25,9 +24,6 @@ class CoverageGuard(pl.Callback):
     Args:
         floor: smallest share of the planned days, and of the planned rows, in [0, 1], that an epoch may show;
             below it the run fails with `LowCoverage`. 0 only warns.
-
-    Raises:
-        InputError: ``floor`` is outside of [0, 1].
     """
 
     def __init__(self, floor: float = 0.99) -> None:
@@ -43,15 +39,14 @@ class CoverageGuard(pl.Callback):
         record = find_record(trainer)
         if record is None:
             return
-        receipt = record.receipt
-        seen = {"days": receipt.days["train"], "rows": receipt.rows["train"]}
+        days, rows = record.receipt.days, record.receipt.rows
+        values = {"health/coverage_days": share(days["train"]), "health/coverage_rows": share(rows["train"])}
         for logger in trainer.loggers:
-            values = {f"health/coverage_{n}": share(c) for n, c in seen.items()}
             logger.log_metrics(values, step=trainer.global_step)
         whole = self._from_first_block and trainer.is_last_batch and not limits(trainer)
         self._from_first_block = False
         for split in SPLITS if whole else ():
-            self._check(split, receipt.days[split], receipt.rows[split], trainer)
+            self._check(split, days[split], rows[split], trainer)
 
     def _check(self, split: str, days: Coverage, rows: Coverage, trainer: pl.Trainer) -> None:
         """Warn, or fail, if less of a split was seen than planned."""

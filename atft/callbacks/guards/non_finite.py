@@ -7,8 +7,7 @@ and every checkpoint. Cost: the gradient's norm and a few flags per block.
 
 In precision 16-mixed a scaler multiplies the loss so that small gradients survive in float16; when a gradient
 overflows it skips the step and halves its factor, which is normal for the first steps. A factor below 1 means that
-gradients overflow unscaled: every further step would be skipped while the loss looks finite. Reading the factor
-costs nothing, the scaler waits for it anyway.
+gradients overflow unscaled: every further step would be skipped while the loss looks finite.
 """
 
 from typing import Any

@@ -1,7 +1,6 @@
 """Skip optimiser steps whose loss jumps far out of its recent range: one bad day must not undo a week of training.
 
-A step is not applied when its loss is more than ``sigmas`` standard deviations above the mean of the last steps'
-losses. Its gradient is removed right before the optimiser, which passes over a parameter without a gradient:
+The gradient of such a step is removed right before the optimiser, which passes over a parameter without a gradient:
 weights, moments and weight decay stay, while the step counts and the schedule advances. All devices decide by the
 same loss, that of the whole step.
 
@@ -42,11 +41,8 @@ class SpikeGuard(pl.Callback):
     """Skip steps whose loss jumps; count them in the receipt and in ``health/skipped_steps/loss_spike``.
 
     Args:
-        sigmas: standard deviations above the mean of the recent losses from which a step is not applied; null
-            applies every step.
-
-    Raises:
-        InputError: ``sigmas`` is not above 0.
+        sigmas: standard deviations above the mean of the recent losses from which a step is not applied, above 0;
+            null applies every step.
     """
 
     def __init__(self, sigmas: float | None = 10.0) -> None:
@@ -92,9 +88,8 @@ class SpikeGuard(pl.Callback):
                 parameter.grad = None
         pl_module.skipped_steps["loss_spike"] = self.skipped
         if self.skipped <= MAX_SPIKE_WARNINGS:
-            last = (
-                "; later ones are only counted, in the receipt" if self.skipped == MAX_SPIKE_WARNINGS else ""
-            )
+            is_last = self.skipped == MAX_SPIKE_WARNINGS
+            last = "; later ones are only counted, in the receipt" if is_last else ""
             warn(
                 trainer,
                 f"step {trainer.global_step + 1} was not applied: its loss {loss:.4g} is more than "
@@ -107,11 +102,7 @@ class SpikeGuard(pl.Callback):
             pl_module.log(SKIPPED, float(self.skipped), on_step=False, on_epoch=True, batch_size=1)
 
     def judge(self, loss: float) -> bool:
-        """Decide whether the next step must be skipped, and remember its loss.
-
-        Args:
-            loss: of the whole step. One that is not finite is left to `NonFiniteGuard`.
-        """
+        """Decide by a step's loss whether to skip it, and remember the loss; one that is not finite is ignored."""
         if self.sigmas is None or not math.isfinite(loss):
             return False
         if len(self._losses) >= MIN_STEPS and loss > self._limit(self.sigmas):

@@ -45,11 +45,7 @@ MALFORMED = (
 
 
 def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint, tensors and plain values only: every byte compared, every entry of its kind.
-
-    Args:
-        path: the file. One of an earlier version carries no digest; the checksums of its archive are compared.
-        map_location: device of the tensors; None for the CPU.
+    """Read a checkpoint to the CPU or ``map_location``, tensors and plain values only, with every byte compared.
 
     Raises:
         InputError: the file is missing or damaged, holds code, or not what a checkpoint of atft holds.
@@ -65,7 +61,7 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
 
 
 def _undamaged(content: bytes, path: str | Path) -> io.BytesIO:
-    """The archive in a file's bytes, once its digest, or each checksum inside of it, matches."""
+    """The archive in a file's bytes, once its digest matches; without one (earlier versions), its checksums."""
     trailer = TRAILER.search(content, max(0, len(content) - TRAILER_BYTES))
     archive = content[: trailer.start()] if trailer else content
     if not archive.startswith(b"PK") or archive[-ZIP_END_BYTES : 4 - ZIP_END_BYTES] != b"PK\x05\x06":

@@ -1,7 +1,7 @@
 """Check what a checkpoint holds: its entries, the kind of each, and weights that are finite.
 
 Lightning, torch and the task take its structure for granted, and a network whose weights are not finite scores
-without an error. A file of another structure is rejected here, in a line that names the entry.
+without an error.
 """
 
 import re
@@ -86,11 +86,7 @@ FORMER_NAMES = {"blocks": "parts", "blocks_asked": "parts_asked"}
 
 
 def check_content(content: Any, file: str) -> dict[str, Any]:
-    """Check what was read from a checkpoint and return it.
-
-    Args:
-        content: as torch read it, code excluded.
-        file: its path, for messages.
+    """Check what torch read from a checkpoint and return it; messages name the ``file``.
 
     Raises:
         InputError: an entry is missing or of another kind, or a weight is not finite; the line names it.

@@ -1,7 +1,7 @@
 """Log the gradient norm of each part of the network, before clipping.
 
-A part whose norm is 0 learns nothing; one whose norm is far above the others' decides how much all are clipped. One
-norm of the whole gradient shows neither. A measured step costs a pass over the gradient and a wait for the device.
+A part whose norm is 0 learns nothing; one whose norm is far above the others' decides how much all are clipped. A
+measured step costs a pass over the gradient and a wait for the device.
 """
 
 from typing import Any
@@ -25,10 +25,7 @@ class GradientMonitor(pl.Callback):
     (precision 16-mixed) the norms are those of the scaled loss.
 
     Args:
-        every: optimiser steps between two measurements; 0 never measures.
-
-    Raises:
-        InputError: ``every`` is negative.
+        every: optimiser steps between two measurements, at least 0; 0 never measures.
     """
 
     def __init__(self, every: int = 50) -> None:
@@ -51,11 +48,7 @@ class GradientMonitor(pl.Callback):
 
 
 def gradient_parts(network: Any) -> dict[str, list[Tensor]]:
-    """Gradients by the network's parameter groups, without groups that have none (switched off or frozen).
-
-    Args:
-        network: with ``parameter_groups()``.
-    """
+    """Gradients by the network's parameter groups, without groups that have none (switched off or frozen)."""
     groups = network.parameter_groups().items()
     gradients = {name: [p.grad for p in group if p.grad is not None] for name, group in groups}
     return {name: parts for name, parts in gradients.items() if parts}
@@ -63,9 +56,6 @@ def gradient_parts(network: Any) -> dict[str, list[Tensor]]:
 
 def gradient_health(parts: dict[str, list[Tensor]]) -> dict[str, float]:
     """Norm of each part's gradient, of the whole, and the share of numbers that are not finite.
-
-    Args:
-        parts: gradients by part, at least one.
 
     Returns:
         ``health/gradient_norm/<part>``, ``health/gradient_norm/all`` and ``health/gradient_non_finite`` (0 is

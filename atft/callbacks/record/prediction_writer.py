@@ -1,8 +1,7 @@
 """Write a predictions file while the days are scored: every day's universe, targets known or not.
 
-Rows stream to disk day by day, so memory does not grow with the period. The file appears under its name only
-when it is whole. What evaluation needs beside the score (targets, context, exposures, regimes) comes from the
-cache, not through the network.
+Rows stream to disk day by day, so memory does not grow with the period. What evaluation needs beside the score
+(targets, context, exposures, regimes) comes from the cache, not through the network.
 """
 
 from collections.abc import Callable
@@ -22,14 +21,14 @@ from atft.progress import progress_bar
 
 
 class PredictionWriter(pl.Callback):
-    """Write the scores of ``trainer.predict`` to one file.
+    """Write the scores of ``trainer.predict`` to one file, which appears under its name once it is whole.
 
     Args:
-        path: the file; its suffix decides the format: ``.csv`` is CSV without a footer, anything else Parquet.
+        path: its suffix decides the format: ``.csv`` is CSV without a footer, anything else Parquet.
         cache: where targets, context and codes of the scored days come from.
         split_of: the split that a date is in.
         digests: strings kept in the file's footer.
-        quantiles: levels of the quantile heads, empty without.
+        levels: of the quantile heads, empty without.
     """
 
     def __init__(
@@ -38,10 +37,9 @@ class PredictionWriter(pl.Callback):
         cache: DayCache,
         split_of: Callable[[date], str],
         digests: dict[str, str],
-        quantiles: list[float] | None = None,
+        levels: list[float],
     ) -> None:
-        self.path, self.cache, self.split_of = path, cache, split_of
-        self.levels = quantiles or []
+        self.path, self.cache, self.split_of, self.levels = path, cache, split_of, levels
         self.metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}
         self._open = ExitStack()
         self._append: Callable[[Any], None]
@@ -57,13 +55,7 @@ class PredictionWriter(pl.Callback):
         self._advance = lambda: bar.advance(task)
 
     def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: DayBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
         forecast: Forecast = outputs
         score, universe = forecast.score.float().cpu().numpy(), batch.universe.cpu().numpy()
@@ -79,9 +71,7 @@ class PredictionWriter(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._open.close()
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._open.__exit__(type(exception), exception, exception.__traceback__)
 
     def _day_rows(self, day: int, stocks: Any, score: Any, quantiles: Any) -> Any:

@@ -1,8 +1,6 @@
-"""The receipt of a run, ``receipt.json``: typed, versioned, published atomically.
+"""The receipt of a run, ``receipt.json``, which records what really ran, how it ended and why.
 
-It records what really ran: the optimiser and schedule classes, the days and rows seen beside those planned, how
-the run ended and why. It is written at the start, after every epoch and at the end, so that a killed run leaves
-that of its last epoch, with the status ``running``.
+A run that is killed leaves that of its last epoch, with the status ``running``.
 """
 
 import json
@@ -113,7 +111,7 @@ def read_receipt(directory: Path) -> Receipt:
 def code_digest() -> str:
     """SHA-256 of the package's source, shortened: two runs with one digest ran the same code.
 
-    Read once a process, which runs what it has loaded, whatever happens to the files meanwhile.
+    Computed once a process, which runs what it has loaded, whatever happens to the files meanwhile.
     """
     root = Path(atft.__file__).parent  # the whole package, not the folder of this file
     sources = sorted(root.rglob("*.py"))

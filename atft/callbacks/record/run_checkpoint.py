@@ -1,17 +1,17 @@
 """Keep the best epoch's weights in ``best_model.ckpt`` and every finished epoch's in ``last.ckpt``.
 
 Both are written when an epoch is over, its validation included: resuming from one starts the next epoch exactly as
-if nothing had happened. ``best_model.ckpt`` is the best epoch's under every option: where several epochs are kept,
-or a file name is set, it is a link to the best of those files. A resumed run continues the previous run's
-selection. Cost: two writes an epoch.
+if nothing had happened. Where several epochs are kept, or a file name is set, ``best_model.ckpt`` is a link to the
+best of those files. Cost: two writes an epoch.
 
 Metrics belong to the weights that they were measured with. `RankingTask` clears ``trainer.callback_metrics`` when
 an epoch starts and validates only at an epoch's end, so that a checkpoint never carries metrics of other weights.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,13 +41,9 @@ class Measured(NamedTuple):
     metrics: dict[str, float]
     """By name, those of the epoch's training included."""
 
-    def validation(self) -> dict[str, float]:
-        """The validation's metrics; empty where these weights were not validated."""
-        return validation_of(self.metrics)
-
 
 def validation_of(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The validation's part of an epoch's metrics."""
+    """The validation's part of an epoch's metrics; empty where it was not validated."""
     return {name: value for name, value in metrics.items() if name.startswith("val/")}
 
 
@@ -58,11 +54,7 @@ def measured_now(trainer: pl.Trainer) -> Measured:
 
 
 def measured_of(checkpoint: Path) -> Measured:
-    """Metrics that a checkpoint's weights had when it was written.
-
-    Raises:
-        InputError: the checkpoint cannot be read.
-    """
+    """Metrics that a checkpoint's weights had when it was written; InputError where it cannot be read."""
     content = read_checkpoint(checkpoint)
     metrics = content["atft"].get("measured", {})
     return Measured(int(content["global_step"]), int(content["epoch"]), dict(metrics))
@@ -180,45 +172,44 @@ def check_checkpoint_options(options: dict[str, Any]) -> None:
     Raises:
         InputError: with what to use instead.
     """
+    for fault in _option_faults(options):
+        raise InputError(f"checkpoint.{fault}")
+
+
+def _option_faults(options: dict[str, Any]) -> Iterator[str]:
     k, name = options.get("save_top_k", 1), options.get("filename")
     within = "add lightning.pytorch.callbacks.ModelCheckpoint to trainer.callbacks"
-    # Key -> whether its value is wrong, and what to use instead.
-    wrong = {
-        "save_top_k": (k == 0, "0 keeps nothing to score the unseen days with; 1 keeps the best epoch"),
-        "save_last": (options.get("save_last") == "link", "link would name another epoch; true or false"),
-        "every_n_epochs": (options.get("every_n_epochs") == 0, "must be at least 1, or null for every epoch"),
-        "save_on_train_epoch_end": (
-            options.get("save_on_train_epoch_end") is False,
-            "false would save an epoch before it is over; leave it out",
-        ),
-        "save_on_exception": (
-            bool(options.get("save_on_exception")),
-            f"the best epoch's file would be overwritten; last.ckpt is there, or {within}",
-        ),
-        "train_time_interval": (
-            options.get("train_time_interval") is not None,
-            f"a run selects among whole epochs; give checkpoint.every_n_train_steps, or {within}",
-        ),
-        "dirpath": (
-            options.get("dirpath") is not None,
-            "checkpoints stay in the run's own directory; give trainer.default_root_dir or name",
-        ),
-        "filename": (
-            name == ModelCheckpoint.CHECKPOINT_NAME_LAST,
-            f"{name} is the name of the last epoch's file; give another one",
-        ),
-    }
-    several = k not in (0, 1) and name not in (None, Path(BEST).stem)
-    if several and "{step" not in str(name) and "{epoch" not in str(name):
-        wrong["filename"] = (True, f"{name} would name all of save_top_k {k} alike; put {{step}} in it")
-    for key, (is_wrong, advice) in wrong.items():
-        if is_wrong:
-            raise InputError(f"checkpoint.{key}: {advice}")
+    if k == 0:
+        yield "save_top_k: 0 keeps nothing to score the unseen days with; 1 keeps the best epoch"
+    if options.get("save_last") == "link":
+        yield "save_last: link would name another epoch; true or false"
+    if options.get("every_n_epochs") == 0:
+        yield "every_n_epochs: must be at least 1, or null for every epoch"
+    if options.get("save_on_train_epoch_end") is False:
+        yield "save_on_train_epoch_end: false would save an epoch before it is over; leave it out"
+    if options.get("save_on_exception"):
+        yield f"save_on_exception: the best epoch's file would be overwritten; last.ckpt is there, or {within}"
+    if options.get("train_time_interval") is not None:
+        use = f"give checkpoint.every_n_train_steps, or {within}"
+        yield f"train_time_interval: a run selects among whole epochs; {use}"
+    if options.get("dirpath") is not None:
+        yield "dirpath: checkpoints stay in the run's own directory; give trainer.default_root_dir or name"
+    if name == ModelCheckpoint.CHECKPOINT_NAME_LAST:
+        yield f"filename: {name} is the name of the last epoch's file; give another one"
+    # One file name for several epochs: each would replace the one before.
+    if k not in (0, 1) and name not in (None, Path(BEST).stem) and not re.search("{(step|epoch)", name):
+        yield f"filename: {name} would name all of save_top_k {k} alike; put {{step}} in it"
 
 
 def find_checkpoint(trainer: pl.Trainer) -> RunCheckpoint | None:
     """The callback that selects the run's checkpoint; a user's ModelCheckpoint is not it."""
     return next((c for c in trainer.callbacks if isinstance(c, RunCheckpoint)), None)  # type: ignore[attr-defined]
+
+
+def selected_epoch(trainer: pl.Trainer) -> Measured | None:
+    """The epoch whose checkpoint the run has selected; None before the first selection."""
+    checkpoint = find_checkpoint(trainer)
+    return checkpoint.selected if checkpoint is not None else None
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -1,8 +1,4 @@
-"""Status of a run whose training is over, and the reason for it.
-
-``failed``: no optimiser step was taken. ``limited``: a debugging limit was on. ``stopped``: it ended before its
-last block. ``completed``: it trained all epochs.
-"""
+"""Status of a run whose training is over, and the reason for it; `Receipt` says what each status means."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,15 +10,15 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 def limits(trainer: Any) -> list[str]:
     """Trainer options that show the network less than a whole run: ``["limit_train_batches=3"]``."""
     train, val = trainer.limit_train_batches, trainer.limit_val_batches
-    reduced = {
-        "fast_dev_run": (trainer.fast_dev_run, bool(trainer.fast_dev_run)),
-        "overfit_batches": (trainer.overfit_batches, bool(trainer.overfit_batches)),
+    limited = {
+        "fast_dev_run": bool(trainer.fast_dev_run),
+        "overfit_batches": bool(trainer.overfit_batches),
         # 1.0 is all of them, 1 is one block
-        "limit_train_batches": (train, isinstance(train, int) or train != 1.0),
-        "limit_val_batches": (val, isinstance(val, int) or val != 1.0),
-        "max_steps": (trainer.max_steps, trainer.max_steps != -1),
+        "limit_train_batches": isinstance(train, int) or train != 1.0,
+        "limit_val_batches": isinstance(val, int) or val != 1.0,
+        "max_steps": trainer.max_steps != -1,
     }
-    return [f"{name}={value}" for name, (value, less) in reduced.items() if less]
+    return [f"{name}={getattr(trainer, name)}" for name in limited if limited[name]]
 
 
 def outcome(trainer: Any, epochs: int, stepped: bool, stopped: str = "") -> tuple[str, str]:

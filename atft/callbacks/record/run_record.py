@@ -18,7 +18,7 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, library_versions, write_receipt
-from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, validation_of
+from atft.callbacks.record.run_checkpoint import measured_now, selected_epoch, validation_of
 from atft.callbacks.record.run_end import outcome
 from atft.digest import text_digest
 from atft.errors import InputError
@@ -208,14 +208,12 @@ class RunRecord(pl.Callback):
 
     def _average_terms(self) -> None:
         """Mean value and gradient share of each term over the epochs; the last weight of balanced ones."""
-        prefix = {"value": "train/term/", "gradient_share": "train/gradient_share/"}
-        for kind, start in prefix.items():
-            for name in {k for epoch in self.history for k in epoch if k.startswith(start)}:
+        for kind, folder in (("value", "term"), ("gradient_share", "gradient_share"), ("weight", "weight")):
+            prefix = f"train/{folder}/"
+            for name in {k for epoch in self.history for k in epoch if k.startswith(prefix)}:
                 values = [epoch[name] for epoch in self.history if name in epoch]
-                self.receipt.terms.setdefault(name.removeprefix(start), {})[kind] = sum(values) / len(values)
-        for name, weight in self.history[-1].items():
-            if name.startswith("train/weight/"):
-                self.receipt.terms[name.removeprefix("train/weight/")]["weight"] = weight
+                figure = values[-1] if kind == "weight" else sum(values) / len(values)
+                self.receipt.terms.setdefault(name.removeprefix(prefix), {})[kind] = figure
 
     def _publish(self, trainer: pl.Trainer, task: Any) -> None:
         self._update(trainer, task)
@@ -228,10 +226,10 @@ class RunRecord(pl.Callback):
         self.receipt.skipped_steps = dict(task.skipped_steps)
         if self.history:  # of the resumed run, where this one has trained no further
             self.receipt.last_epoch = dict(validation_of(self.history[-1]))
-        checkpoint = find_checkpoint(trainer)
-        if checkpoint is not None and checkpoint.selected is not None:
-            self.receipt.selected_step = checkpoint.selected.step
-            self.receipt.metrics = dict(checkpoint.selected.validation())
+        selected = selected_epoch(trainer)
+        if selected is not None:
+            self.receipt.selected_step = selected.step
+            self.receipt.metrics = dict(validation_of(selected.metrics))
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):

@@ -1,9 +1,9 @@
 """Group a run's charts in TensorBoard, and let runs be compared by their settings and final metrics.
 
-A run logs some eighty scalars. CUSTOM SCALARS groups them under five headings; HPARAMS shows the settings beside
-the metrics of the selected epoch, written when training ends. TensorBoard shows five settings and five metrics by
-default, first the settings in which the runs differ, as long as no run describes the experiment: hence only a part
-of torch's ``hparams`` summary is written. Other loggers (MLflow, W&B, CSV) get the same settings and metrics.
+CUSTOM SCALARS groups some eighty scalars under five headings; HPARAMS shows the settings beside the metrics of the
+selected epoch. TensorBoard shows five settings and five metrics by default, first the settings in which the runs
+differ, as long as no run describes the experiment: hence only a part of torch's ``hparams`` summary is written.
+Other loggers (MLflow, W&B, CSV) get the same settings and metrics.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from atft.callbacks.record.run_checkpoint import Measured, find_checkpoint
+from atft.callbacks.record.run_checkpoint import Measured, selected_epoch, validation_of
 
 BY_HORIZON = r"_\d+d$"
 LAYOUT: dict[str, dict[str, list[str]]] = {
@@ -73,11 +73,7 @@ FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
 
 
 class TensorBoardLayout(pl.Callback):
-    """Write the charts' layout and the settings when training starts, the final metrics when it ends.
-
-    Args:
-        config_text: the run's resolved configuration as YAML.
-    """
+    """Write the charts' layout and the settings when training starts, the final metrics when it ends."""
 
     def __init__(self, config_text: str) -> None:
         self.settings = compared_settings(config_text)
@@ -91,10 +87,10 @@ class TensorBoardLayout(pl.Callback):
                 logger.log_hyperparams(self.settings)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        checkpoint = find_checkpoint(trainer)
-        if checkpoint is None or checkpoint.selected is None:
+        selected = selected_epoch(trainer)
+        if selected is None:
             return
-        metrics = best_metrics(checkpoint.selected)
+        metrics = best_metrics(selected)
         _, began, ended = hparams(self.settings, metrics)  # type: ignore[no-untyped-call]
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.log_metrics(metrics, step=trainer.global_step)
@@ -106,15 +102,14 @@ class TensorBoardLayout(pl.Callback):
 
 def best_metrics(selected: Measured) -> dict[str, float]:
     """Validation metrics of the selected epoch, named ``best/rank_ic`` and so on."""
-    validation = selected.validation()
+    validation = validation_of(selected.metrics)
     return {f"best/{name}": validation[f"val/{name}"] for name in FINAL if f"val/{name}" in validation}
 
 
 def compared_settings(config_text: str) -> dict[str, Any]:
-    """The settings by which runs differ, flat: ``model.network.hidden_size: 64``.
+    """The settings of a YAML configuration by which runs differ, flat: ``model.network.hidden_size: 64``.
 
-    Args:
-        config_text: YAML. Lists and empty values become their text, by which the dashboard can filter.
+    Lists and empty values become their text, by which the dashboard can filter.
     """
     import yaml
 

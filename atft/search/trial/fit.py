@@ -16,7 +16,7 @@ import optuna
 
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import read_receipt, write_receipt
-from atft.callbacks.record.run_checkpoint import BEST, Measured, find_checkpoint, measured_of
+from atft.callbacks.record.run_checkpoint import BEST, Measured, measured_of, selected_epoch
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
 from atft.search.study.files import TRIAL, receipt_digests
@@ -107,8 +107,7 @@ def _check(cli: "RankingCLI", study: optuna.Study) -> None:
 
 def _conclude(cli: "RankingCLI", metric: str) -> float:
     """Write the selected checkpoint's figures into the receipt, and return its value of the metric."""
-    record, checkpoint = cli.record, find_checkpoint(cli.trainer)
-    selected = checkpoint.selected if checkpoint is not None else None
+    record, selected = cli.record, selected_epoch(cli.trainer)
     if selected is None and record.stopped:  # by the clock: what is pruned was validated
         raise TrialFailed("time", f"{record.stopped}, before its first validation")
     if selected is None:

@@ -18,6 +18,7 @@ from atft.callbacks.record.run_checkpoint import (
     find_checkpoint,
     measured_now,
     measured_of,
+    validation_of,
 )
 from atft.errors import InputError
 from atft.tasks.ranking import RankingTask
@@ -135,11 +136,14 @@ def test_the_best_epochs_weights_and_score_are_in_the_best_checkpoint(
     found = measured_of(run / BEST)
     assert checkpoint.selected == found
     assert (found.step, found.epoch) == (3 * best, best - 1)
-    assert found.validation() == {"val/rank_ic": pytest.approx(PLANTED[best - 1]), "val/scale": best - 1}
+    assert validation_of(found.metrics) == {
+        "val/rank_ic": pytest.approx(PLANTED[best - 1]),
+        "val/scale": best - 1,
+    }
     if last:
         assert holds(run / "last.ckpt", weights.epochs[-1])
         validated = options.get("check_val_every_n_epoch", 1) == 1
-        assert bool(measured_of(run / "last.ckpt").validation()) == validated
+        assert bool(validation_of(measured_of(run / "last.ckpt").metrics)) == validated
 
 
 def test_every_file_that_is_kept_carries_the_score_of_its_own_weights(
@@ -164,7 +168,7 @@ def test_a_checkpoint_within_an_epoch_has_no_score_and_is_no_selection(
             path = tmp_path / "run" / "last.ckpt"
             if path.exists():
                 found = measured_of(path)
-                seen.append((found.step, bool(found.validation())))
+                seen.append((found.step, bool(validation_of(found.metrics))))
 
     train(Look(), every_n_train_steps=2)
     # Steps 6 and 12 end an epoch, and are saved there with their score.
@@ -298,7 +302,7 @@ def test_a_metric_is_known_from_its_validation_until_the_weights_change_and_stan
 
     class Look(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-            assert not measured_now(trainer).validation()
+            assert not validation_of(measured_now(trainer).metrics)
 
         def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
             seen.append(measured_now(trainer))
@@ -309,8 +313,8 @@ def test_a_metric_is_known_from_its_validation_until_the_weights_change_and_stan
     module = small_task()
     fit(module, blocks, tmp_path, Look(), val_blocks=blocks, max_epochs=4, check_val_every_n_epoch=2)
     assert [(m.step, m.epoch) for m in seen] == [(2, 0), (4, 1), (6, 2), (8, 3)]
-    assert ["val/rank_ic" in m.validation() for m in seen] == [False, True, False, True]
-    assert all("train/loss" in m.metrics and "train/loss" not in m.validation() for m in seen)
+    assert ["val/rank_ic" in validation_of(m.metrics) for m in seen] == [False, True, False, True]
+    assert all("train/loss" in m.metrics and "train/loss" not in validation_of(m.metrics) for m in seen)
     # The weights in the file are those that were measured.
     module.load_state_dict(torch.load(tmp_path / "2.ckpt")["state_dict"])
     trainer = pl.Trainer(
