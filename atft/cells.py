@@ -71,7 +71,7 @@ def read_names(column: pa.Array, cells: CellRange) -> pa.Array:
     Raises:
         InputError: another type, a number that is not whole, or an unprintable character.
     """
-    column = _decoded(column)
+    column = decoded(column)
     kind = column.type
     if not (is_text(kind) or any(is_kind(kind) for is_kind in _NUMERIC)):
         raise InputError(f"{cells} must hold text or whole numbers, it is {kind}; cast it")
@@ -103,7 +103,7 @@ def read_numbers(column: pa.Array, cells: CellRange) -> pa.Array:
     Raises:
         InputError: another type, or a text that is not a number.
     """
-    column = _decoded(column)
+    column = decoded(column)
     kind = column.type
     if kind == NUMBER:
         return column
@@ -169,7 +169,7 @@ def _is_number(value: str | None) -> bool:
     return True
 
 
-def _decoded(column: pa.Array) -> pa.Array:
+def decoded(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 

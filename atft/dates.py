@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atft.cells import CellRange, first_true, is_text
+from atft.cells import CellRange, decoded, first_true, is_text
 from atft.errors import InputError
 
 EPOCH = date(1970, 1, 1)
@@ -39,8 +39,7 @@ _EXCHANGES = (
 class DayReader:
     """Reads the date column of one table, batch by batch, and remembers the UTC offsets it has met.
 
-    Args:
-        today: dates more than a year after it raise; null is the date of this computer.
+    Dates more than a year after ``today``, by default the date of this computer, raise.
     """
 
     def __init__(self, today: date | None = None) -> None:
@@ -55,52 +54,45 @@ class DayReader:
             InputError: another type, a null, a text that is no date, a time of day, offsets of two exchanges,
                 or a year before 1900 or more than a year from now.
         """
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
+        column = decoded(column)
         kind = column.type
         if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise InputError(f"{cells} must hold dates, it is {kind}; cast it to a date")
         if column.null_count:
             raise cells.fault(first_true(column.is_null()), "no date; fill it in or drop the row")
+        if not len(column):
+            return np.empty(0, dtype=np.int32)
         if is_text(kind):
             days = self._from_texts(column, cells)
         elif pa.types.is_timestamp(kind):
             days = self._from_timestamps(column, cells)
         else:
-            days = column.cast(pa.int32() if kind == pa.date32() else pa.int64()).to_numpy()
-            if kind == pa.date64():
-                days = days // (1000 * _DAY)
+            days = column.cast(pa.date32(), safe=False).cast(pa.int32()).to_numpy()
             self._check_years(days, cells)
-            if len(days):
-                self._check_offset(None, 0, cells)
-        numbers: Days = days.astype(np.int32)
-        return numbers
+            self._check_offset(None, 0, cells)
+        return days.astype(np.int32)
 
     def _from_timestamps(self, column: pa.Array, cells: CellRange) -> np.ndarray:
-        kind = column.type
-        second = _TICKS[kind.unit]
+        zone, second = column.type.tz, _TICKS[column.type.unit]
         instants: np.ndarray = column.cast(pa.int64()).to_numpy()
+        days, clock = np.divmod(instants, _DAY * second)
         # Before the zone is asked, which cannot answer for years that do not exist.
-        self._check_years(instants // (_DAY * second), cells)
+        self._check_years(days, cells)
         local = instants
-        if kind.tz is not None:
+        if zone is not None:
             try:
                 local = pc.local_timestamp(column).cast(pa.int64()).to_numpy()
             except pa.ArrowInvalid as error:
-                raise InputError(f"{cells}: time zone {kind.tz!r} is unknown; write plain dates") from error
-        if not len(local):
-            return local
-        late = local % (_DAY * second) != 0
-        if late.any():
-            row = int(late.argmax())
-            utc = kind.tz is not None and (local == instants).all()
-            zone = None if kind.tz is None else f"in {kind.tz}"
-            raise _time_of_day(
-                int(local[row]) // second, zone, instants // second if utc else None, row, cells
-            )
+                raise InputError(f"{cells}: time zone {zone!r} is unknown; write plain dates") from error
+            days, clock = np.divmod(local, _DAY * second)
+        if clock.any():
+            row = int((clock != 0).argmax())
+            utc = instants // second if zone is not None and (local == instants).all() else None
+            named = None if zone is None else f"in {zone}"
+            raise _time_of_day(int(local[row]) // second, named, utc, row, cells)
         shift = int(local[0] - instants[0]) // (60 * second)
-        self._check_offset(None if kind.tz is None else shift, 0, cells)
-        return local // (_DAY * second)
+        self._check_offset(None if zone is None else shift, 0, cells)
+        return days
 
     def _from_texts(self, column: pa.Array, cells: CellRange) -> np.ndarray:
         # The distinct texts are few and come in the order of their first rows.
@@ -114,10 +106,11 @@ class DayReader:
                     first_true(pc.equal(encoded.indices, i)),
                     f"{text[:40]!r} is not an ISO date; write dates like 2015-01-31",
                 ) from error
-        days, clocks, offsets = zip(*parsed, strict=True) if parsed else ((), (), ())
+        days, clocks, offsets = zip(*parsed, strict=True)
         every, seconds = np.array(days, dtype=np.int64), np.array(clocks, dtype=np.int64)
         rows: np.ndarray = encoded.indices.to_numpy()
-        self._check_years(every[rows], cells)
+        by_row: np.ndarray = every[rows]
+        self._check_years(by_row, cells)
         if seconds.any():
             i = int((seconds != 0).argmax())
             utc = not any(offsets) and offsets[0] is not None
@@ -126,7 +119,6 @@ class DayReader:
             raise _time_of_day(int(at[i]), zone, at if utc else None, int(np.argmax(rows == i)), cells)
         for offset in dict.fromkeys(offsets):
             self._check_offset(offset, int(np.argmax(rows == offsets.index(offset))), cells)
-        by_row: np.ndarray = every[rows]
         return by_row
 
     def _check_years(self, days: np.ndarray, cells: CellRange) -> None:

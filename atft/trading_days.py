@@ -85,19 +85,12 @@ def find_trading_days(
 ) -> TradingDays:
     """Decide which dates are trading days, and complete the calendar where a stretch of it is missing.
 
-    Args:
-        dates: distinct, ascending, at least one.
-        stocks: rows of each date that count: a usable close, a known row of a panel.
-        value: traded value of each date in any currency, 0 where unknown; all 0 where there is none.
-        rules: fault -> what it does; see `day_rules`.
-        where: the file, for messages.
-        today: dates after tomorrow are an error.
-        longest_label_days: trading days that a label reaches.
-        key: the option that holds the rules, for messages.
+    The ``dates`` are distinct and ascending, at least one. ``stocks`` counts the rows of each that matter (a usable
+    close, a known row of a panel), ``value`` is its traded value in any currency, 0 where unknown. ``where`` (the
+    file) and ``key`` (the option that holds the rules) are for messages.
 
-    Returns:
-        The calendar. Of a gap longer than ``MAX_INSERTED`` weekdays (or the longest label) only the last ones
-        are inserted: neither labels nor windows can tell the difference, and memory stays bounded.
+    Of a gap longer than ``MAX_INSERTED`` weekdays (or the longest label) only the last ones are inserted: neither
+    labels nor windows can tell the difference, and memory stays bounded.
 
     Raises:
         InputError: a date is in the future, or a fault whose rule is "error" was found.
@@ -156,8 +149,7 @@ def find_trading_days(
         if i in gaps and rules["gaps"] == "unknown":
             end, count = gaps[i]
             count = min(count, max(MAX_INSERTED, longest_label_days))
-            inserted = np.busday_offset(np.datetime64(end), np.arange(-count, 0), "forward", usual)
-            calendar += inserted.tolist()
+            calendar += np.busday_offset(np.datetime64(end), np.arange(-count, 0), "forward", usual).tolist()
             source += [-1] * count
     return TradingDays(tuple(calendar), np.array(source, dtype=np.int64), tuple(findings))
 
@@ -209,8 +201,6 @@ def thin_days(
 def missing_weekdays(dates: Sequence[date], usual: Bool[np.ndarray, "7"]) -> Int[np.ndarray, " gaps"]:
     """Count the usual weekdays that lie between each date and the next one."""
     days = np.array(dates, dtype="datetime64[D]")
-    if len(days) < 2 or not usual.any():
-        return np.zeros(max(0, len(days) - 1), dtype=np.int64)
     missing: np.ndarray = np.busday_count(days[:-1] + 1, days[1:], usual)
     return missing
 

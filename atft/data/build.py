@@ -23,7 +23,7 @@ from atft.data.day_writer import write_days
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph
 from atft.data.manifest import FORMAT, Manifest, write_manifest
-from atft.data.panel_index import CALENDAR_KEY, index_panel
+from atft.data.panel_stream import CALENDAR_KEY, index_panel
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
 from atft.panel import (
@@ -77,15 +77,9 @@ def build_cache(
     graph: GraphOptions | None,
     today: date | None = None,
 ) -> Path:
-    """Return the cache of a panel under these options, building it where it is missing.
+    """Return the cache of a panel (a Parquet file, a folder of them, or a glob), building it where it is missing.
 
-    Args:
-        panel_path: a Parquet file, a folder of them, or a glob.
-        schema: the role of each column.
-        horizons: trading days ahead of each target.
-        options: storage.
-        graph: neighbours of each day; None for none.
-        today: later dates are an error; null is the date of this computer.
+    ``horizons`` are the trading days ahead of each target; dates after ``today`` (null: this computer's) raise.
 
     Raises:
         InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.

@@ -19,8 +19,7 @@ from atft.data.checks import RowChecks, check_duplicates, measure_features, one_
 from atft.data.day_record import Array, encode_day
 from atft.data.day_scaling import universe_ranks, universe_zscores
 from atft.data.manifest import pack_bits
-from atft.data.panel_index import PanelIndex
-from atft.data.panel_stream import day_numbers, whole_days
+from atft.data.panel_stream import PanelIndex, day_numbers, whole_days
 from atft.data.record_file import RecordWriter
 from atft.errors import InputError
 from atft.panel import PanelColumns

@@ -95,15 +95,9 @@ def shrunk_correlation(
 ) -> Float32[torch.Tensor, "rows columns"]:
     r"""Correlate some stocks with others: :math:`\rho_{ij}\, n_{ij} / (n_{ij} + \lambda)`.
 
-    :math:`\lambda` is `SHRINKAGE_DAYS`. Pairs known together on fewer than ``min_observations`` days, constant
-    stocks and a stock with itself are -inf.
-
-    Args:
-        unit: from `standardised`.
-        known: likewise; its products count the days :math:`n_{ij}` that a pair has together.
-        rows: stocks of the rows.
-        columns: stocks of the columns; None for all.
-        min_observations: fewest days that a pair must have together.
+    ``unit`` and ``known`` are from `standardised`; products of ``known`` count the days :math:`n_{ij}` that a pair
+    has together. :math:`\lambda` is `SHRINKAGE_DAYS`. Pairs known together on fewer than ``min_observations`` days,
+    constant stocks and a stock with itself are -inf. ``columns`` None are all stocks.
     """
     other, known_other = (unit, known) if columns is None else (unit[columns], known[columns])
     correlation = unit[rows] @ other.T
@@ -124,13 +118,9 @@ def shrunk_correlation(
 def nearest_stocks(
     returns: Float32[np.ndarray, "window stocks"], sector: Int16[np.ndarray, " stocks"], options: GraphOptions
 ) -> tuple[Int32[np.ndarray, "stocks width"], Float32[np.ndarray, "stocks width 2"]]:
-    """Choose each stock's neighbours from trailing returns only.
+    """Choose each stock's neighbours from trailing one-day returns only, NaN where unknown; -1 is no sector.
 
-    Args:
-        returns: one-day returns of the window's days for the stocks of the universe; the last row is the day
-            itself, NaN where unknown. Fewer rows than ``min_observations`` give no edge.
-        sector: sector index of each stock, -1 for none.
-        options: how many, and over how many days.
+    The last of the ``returns`` are the day's own. Fewer days than ``min_observations`` give no edge.
 
     Returns:
         Neighbours as indices into the stocks, strongest first, -1 for none: first the k nearest, then the nearest

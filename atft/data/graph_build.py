@@ -4,9 +4,6 @@ A refresh belongs to the calendar, not to the panel: periods of ``refresh_days``
 date, so the same days have the same graph whatever row a file begins with. A period is refreshed on its first
 trading day; the first day of a panel is a refresh too, so that every day has a graph: that of the latest refresh
 not after it. Stocks that join the universe between two refreshes have no edge until the next.
-
-Refreshes do not depend on each other, so each runs on one thread and several run at once: half the processor time
-of one refresh spread over all cores.
 """
 
 from collections import deque
@@ -87,6 +84,7 @@ def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptio
 
 
 def _records(days: RecordFile, refreshes: Days, options: GraphOptions) -> Iterator[pa.RecordBatch]:
+    # Refreshes do not depend on each other: one thread each takes half the processor time of all cores for one.
     workers = pa.cpu_count()
     trailing: deque[Array] = deque(maxlen=options.window)
     refresh_days = set(refreshes.tolist())

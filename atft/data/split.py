@@ -59,12 +59,8 @@ def resolve_split(
 ) -> Split:
     """Turn dates into day indices: purged, embargoed, and without days of too few stocks.
 
-    Args:
-        calendar: the panel's trading days.
-        options: dates of each period.
-        longest_label_days: trading days that a label reaches past its day (longest horizon + lag).
-        lookback: days of history a day needs, itself included; earlier days of the calendar cannot be used.
-        rows_per_day: stocks in the universe per calendar day.
+    Labels reach ``longest_label_days`` (longest horizon + lag) past their day; a day needs ``lookback`` days of
+    history, itself included; ``rows_per_day`` counts the stocks in the universe.
 
     Raises:
         InputError: a malformed or unordered period, an overlap, or a period without a usable day.
@@ -128,11 +124,9 @@ def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
 
 
 def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_days: int, day: date) -> str:
-    """Name the period of a date: train, val or test; gap or live.
+    """Name the period of a date: train, val or test; gap where its labels or the embargo reach the next; else live.
 
-    A ``gap`` day is within a period's dates, but its labels or the embargo reach into the next one; a ``live``
-    day is outside of all. Only dates count, so a panel of recent days, which no split can be resolved on, names
-    them as the whole panel does.
+    Only dates count, so a panel of recent days, which no split can be resolved on, names them as the whole does.
     """
     ranges = periods(options)
     name = next((n for n, (first, last) in ranges.items() if first <= day <= last), "live")
