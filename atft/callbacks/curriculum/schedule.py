@@ -53,7 +53,6 @@ class PhaseSchedule(pl.Callback):
         self.runs: list[dict[str, Any]] = []
         """The phases as they ran, those before an interruption included; epochs are counted from 1."""
         self._failed: str | None = None
-        self._pending: str | None = None
         self._started = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -92,7 +91,6 @@ class PhaseSchedule(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = True
-        self._warn_pending(trainer)
         index = phase_at(self.plan, trainer.current_epoch)
         apply_phase(self.plan[index], pl_module, trainer.optimizers[0])
         if not self.runs or self.runs[-1]["name"] != self.plan[index].name:
@@ -108,7 +106,6 @@ class PhaseSchedule(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log in which phase the best checkpoint was selected: it is scored with that phase's parts."""
-        self._warn_pending(trainer)
         selected = selected_epoch(trainer)
         if selected is not None:
             phase = self.plan[phase_at(self.plan, selected.epoch)]
@@ -171,7 +168,7 @@ class PhaseSchedule(pl.Callback):
             return
         text = f"criterion of phase {phase.name}: {verdict}"
         if phase.otherwise == "continue":
-            self._pending = text
+            warn(trainer, text)
             return
         trainer.should_stop = True
         if phase.otherwise == "fail":
@@ -179,9 +176,3 @@ class PhaseSchedule(pl.Callback):
             return  # a run that fails is not concluded
         if self.record is not None:
             self.record.stopped = text
-
-    def _warn_pending(self, trainer: pl.Trainer) -> None:
-        # An epoch's bar stands on the terminal until the epoch is over.
-        if self._pending is not None:
-            warn(trainer, self._pending)
-            self._pending = None

@@ -3,6 +3,7 @@
 epoch  3/12   loss 0.912   val/rank_ic +0.0421   val/ic +0.0402   val/scale 0.31   9,812 stock-days/s   12.3 s
 """
 
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
@@ -30,7 +30,7 @@ def log(trainer: pl.Trainer, text: str, quiet: bool = False) -> None:
     if not trainer.is_global_zero:
         return
     if not quiet:
-        Console(stderr=True, highlight=False).print(text, soft_wrap=True, markup=False)
+        sys.stderr.write(f"{text}\n")  # rich puts it above a bar that is on the terminal
     record = find_record(trainer)
     if record is not None:
         append_log(record.directory, text)
@@ -67,7 +67,6 @@ class EpochLine(pl.Callback):
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
         self._started = 0.0
         self._retries = self._retries_elsewhere = 0  # reported so far
 
@@ -89,11 +88,11 @@ class EpochLine(pl.Callback):
         self._bar.start()
         loader = trainer.train_dataloader
         blocks = len(loader.plan) if isinstance(loader, BlockLoader) else trainer.num_training_batches
-        self._task = self._bar.add_task(_position(trainer), total=blocks)
+        self._bar.add_task(_position(trainer), total=blocks)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task)
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])
         self._report_retries(trainer, pl_module)
         if trainer.is_last_batch:
             count = torch.tensor(len(pl_module.memory_retries), device=pl_module.device)

@@ -1,5 +1,6 @@
 """Warnings and a line an epoch: printed, and kept in the run's log; nothing moves where no terminal is."""
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from unittest.mock import Mock
 import lightning.pytorch as pl
 import pytest
 import torch
+from rich.console import Console
+from rich.progress import Progress
 
 from atft.callbacks.record.messages import append_log, warn
 from atft.callbacks.record.receipt import read_receipt
@@ -40,6 +43,14 @@ def test_a_warning_reaches_terminal_log_and_receipt(
 def test_a_run_without_a_record_still_prints(capsys: pytest.CaptureFixture[str]) -> None:
     warn(trainer(), "something")
     assert capsys.readouterr().err == "warning: something\n"
+
+
+def test_a_warning_has_a_line_of_its_own_above_a_progress_bar() -> None:
+    terminal = io.StringIO()
+    with Progress(console=Console(file=terminal, force_terminal=True)) as bar:
+        bar.add_task("epoch 1/2", total=2)
+        warn(trainer(), "something")
+    assert "\x1b[2Kwarning: something\n" in terminal.getvalue()
 
 
 def test_one_rank_speaks_for_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
