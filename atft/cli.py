@@ -67,11 +67,7 @@ def list_commands() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used.
-
-    Args:
-        arguments: what follows ``python -m atft``; the process's own by default.
-    """
+    """Run a command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -131,12 +127,7 @@ def sentence(error: BaseException) -> str:
 
 
 def guarded(action: Callable[[], int], debug: bool) -> int:
-    """Run a command so that what a user can cause shows as one line; its exit status.
-
-    Args:
-        action: the command.
-        debug: let errors pass, with their traceback.
-    """
+    """Run a command so that what a user can cause shows as one line, unless ``debug``; its exit status."""
     try:
         with terminable():
             return action()

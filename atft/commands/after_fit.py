@@ -60,7 +60,7 @@ def ending(cli: "RankingCLI") -> str:
 def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path:
     """Score every day to predict with a checkpoint and write the file."""
     data = cli.datamodule
-    digests = {"config": cli.run_digest, "run": str(cli.config.name)}
+    digests = {"config": cli.record.receipt.digests["config"], "run": str(cli.config.name)}
     levels = cli.model.network.options.quantiles
     writer = PredictionWriter(path, data.open_cache(), data.split_of, digests, levels)
     trainer = pl.Trainer(

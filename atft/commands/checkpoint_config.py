@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.callbacks.record.atomic_checkpoint import read_checkpoint
-from atft.commands.moved_keys import MOVED, REMOVED, check_moved
+from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
 from atft.yaml_text import mapping_of
 
@@ -38,12 +38,11 @@ TAKEN = (
 )
 """All keys that a checkpoint decides, with what is inside of them."""
 
-DECISIVE = ("model.network.", "data.panel.", "data.split.", "data.graph.", "data.cache.")
-"""Sections whose keys decide what a network is and reads: a former key of them is never overlooked."""
-
 
 def checkpoint_config(path: Path) -> dict[str, Any]:
     """The part of a checkpoint's configuration that an evaluation takes, nested as in a config file.
+
+    Former keys are taken too: they are checked as those of a config file.
 
     Raises:
         InputError: no checkpoint of atft, no YAML in it, or a key with another kind of value.
@@ -53,9 +52,8 @@ def checkpoint_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
     where = f"{path}: its configuration"
     config = mapping_of(text, where)
-    _drop_former_keys(config, where)
     chosen: dict[str, Any] = {}
-    for key in TAKEN:
+    for key in (*TAKEN, *(former for former in (*MOVED, *REMOVED) if former.startswith("data.cache."))):
         *parents, last = key.split(".")
         source: Any = config
         target = chosen
@@ -69,19 +67,6 @@ def checkpoint_config(path: Path) -> dict[str, Any]:
                 raise _wrong(where, key, source[last], "a mapping")
     _check_no_class(where, chosen)
     return chosen
-
-
-def _drop_former_keys(config: dict[str, Any], where: str) -> None:
-    """Drop removed keys that have the value of today; raise at any other key that has moved or is removed."""
-    for key in (*MOVED, *REMOVED):
-        *parents, last = key.split(".")
-        section: Any = config
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, Mapping) else None
-        if key.startswith(DECISIVE) and isinstance(section, dict) and last in section:
-            if key not in REMOVED or section[last] != REMOVED[key]:
-                check_moved(key, f"{where}: ")
-            del section[last]
 
 
 def _check_no_class(where: str, value: Any, key: str = "") -> None:

@@ -33,10 +33,10 @@ EXAMPLES = {
 
 
 def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
-    """Import the class that a key names, which must be one of the ``bases``: classes or protocols; none for any.
+    """Import the class that a key names; where there are ``bases``, classes or protocols, it is of one of them.
 
     Raises:
-        InputError: it is not there, it is no class, or not of the kind that the key asks for.
+        InputError: it is not there, it is no class, or of no base; the message has an example.
     """
     example = EXAMPLES.get(re.sub(r"\[\d+\]|\+", "", key))
     advice = f"; name a class such as {example}" if example else "; name a class"
@@ -56,15 +56,7 @@ def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
 
 
 def check_classes(value: Any, key: str = "") -> None:
-    """Check that a configuration, as the parser read it, has no function in a class's place or as a value.
-
-    Args:
-        value: nested namespaces, mappings and lists.
-        key: dotted key of ``value``; empty for a whole configuration.
-
-    Raises:
-        InputError: the first that is no class.
-    """
+    """Check that a configuration, as the parser read it, has no function in a class's place or as a value."""
     if isinstance(value, list | tuple):
         for item in value:
             check_classes(item, key)

@@ -41,7 +41,7 @@ MAX_QUOTED = 60
 def parse(parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], command: str) -> Any:
     """Parse a command's arguments: the words of a command line, or a nested mapping of keys.
 
-    Among words a mapping stands for the file of a ``--config``.
+    Among words a mapping after ``--config`` is the configuration of a checkpoint.
 
     Raises:
         InputError: a config file cannot be read, a key is unknown (the line names the nearest one), a section is
@@ -73,7 +73,7 @@ def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
             if not equals:
                 rest.pop(0)
             if isinstance(text, Mapping):
-                where, config = "", deepcopy(dict(text))
+                where, config = "the checkpoint's configuration: ", deepcopy(dict(text))
             else:  # training commands take a shipped config too
                 file = Path(text) if walk.command in WITH_OWN_KEYS else config_path(text)
                 where, config = f"{clip(text, MAX_QUOTED)}: ", read_mapping(file)

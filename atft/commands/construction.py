@@ -23,11 +23,7 @@ ERRORS_OF_OURS = (MisconfigurationException, ValueError)
 
 
 def construct(kind: type, *arguments: Any, **options: Any) -> Any:
-    """An instance of a class with these arguments.
-
-    Raises:
-        InputError: the class did not accept them, or needs a package that is absent.
-    """
+    """An instance of a class; InputError where it does not accept its arguments, or needs an absent package."""
     try:
         return kind(*arguments, **options)
     except CONSTRUCTION_ERRORS as error:

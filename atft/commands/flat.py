@@ -1,28 +1,22 @@
 """features and simulate: commands that write a file, from paths and the flat keys of one dataclass."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from atft.commands.config_keys import parse
 
-
-class Flat(NamedTuple):
-    """A flat command: what it does, for help, and the paths that it needs, each with its help."""
-
-    description: str
-    paths: dict[str, str]
-
-
 COMMANDS = {
-    "features": Flat(
+    "features": (
         "Turn daily prices (date, code, open, high, low, close, volume, optional sector) into a panel.",
         {"prices": "Parquet or CSV file of daily prices.", "out": "Parquet file to write."},
     ),
-    "simulate": Flat(
+    "simulate": (
         "Write a synthetic market as a panel; it prints the best IC that any score can reach.",
         {"out": "Parquet file to write."},
     ),
 }
+"""Command -> what it does, for help, and the paths that it needs, each with its help."""
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -43,11 +37,7 @@ def run(command: str, arguments: list[str]) -> int:
 
 
 def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path], Any]:
-    """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``.
-
-    Raises:
-        InputError: a key or value that is not accepted.
-    """
+    """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``."""
     from jsonargparse import ArgumentParser
 
     description, paths = COMMANDS[command]
@@ -60,7 +50,5 @@ def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
     values = parse(parser, arguments, command).as_dict()
-    places = [Path(values.pop(name)) for name in paths]
-    for key in ("threads", "config"):
-        values.pop(key, None)
-    return places, kind(**values)
+    options = {field.name: values[field.name] for field in fields(kind)}
+    return [Path(values[name]) for name in paths], kind(**options)

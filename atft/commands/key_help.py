@@ -33,16 +33,14 @@ KEYS = (
         "weight of each loss term",
     ),
     Key(
-        "model.objective.target", "rank_normal", "what returns become: rank_normal, raw, winsorised or zscore"
+        "model.objective.target", "rank_normal", "target of a return: rank_normal, raw, winsorised or zscore"
     ),
     Key("model.optimizer", "none, give one", "class_path and init_args, for instance lr"),
     Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule"),
     Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", True),
     Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", True),
     Key("data.split.train", "none, give one", "first and last training day, [2015-01-01, 2016-04-08]"),
-    Key(
-        "data.split.val", "none, give one", "first and last validation day, which select the checkpoint", True
-    ),
+    Key("data.split.val", "none, give one", "first and last day that select the checkpoint", True),
     Key("data.split.test", "null", "first and last test day, which nothing selects on", True),
     Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", True),
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph"),

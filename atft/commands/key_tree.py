@@ -152,14 +152,7 @@ def paths_in(tree: Tree, chosen: Mapping[str, Tree | None], above: str = "") -> 
 
 
 def nearest_key(key: str, section: str, tree: Tree, paths: Iterable[str]) -> str:
-    """Say which key was probably meant by an unknown one, or list those of its section.
-
-    Args:
-        key: the unknown key.
-        section: dotted path of its section; empty at the top.
-        tree: keys of that section.
-        paths: all known keys by their dotted paths.
-    """
+    """Say which of the known ``paths`` was probably meant by an unknown key, or list the keys of its section."""
     last = key.rpartition(".")[2]
     scores = {path: similarity(last, path.rpartition(".")[2]) for path in paths}
     siblings = [name for name, node in tree.items() if not isinstance(node, Linked)]

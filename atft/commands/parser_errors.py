@@ -32,12 +32,7 @@ KINDS: dict[Any, str] = {
 
 @contextmanager
 def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
-    """Raise what the parser does not accept as a one-line `InputError`.
-
-    Args:
-        command: opens a message that names no key of its own.
-        tree: the parser's keys, for what a key takes.
-    """
+    """Raise what the parser does not accept as a one-line `InputError`; the tree knows what a key takes."""
     try:
         yield
     except (ArgumentError, ValueError, TypeError) as error:

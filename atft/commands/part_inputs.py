@@ -15,11 +15,7 @@ from atft.tasks.ranking import RankingTask
 
 
 def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
-    """Check that graph attention has a graph, where the network or a phase of a curriculum switches it on.
-
-    Raises:
-        InputError: ``data.graph`` is null.
-    """
+    """Check that graph attention has a graph, where the network or a phase of a curriculum switches it on."""
     default = task.network.options.graph
     on = any(phase.parts.get("graph", default) for phase in phases) if phases else default
     if on and data.graph_options is None:
@@ -30,11 +26,7 @@ def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) 
 
 
 def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
-    """Check that what trains has its input: the graph, the window's normalisation, quantiles, terms, day weights.
-
-    Raises:
-        InputError: the first that is on without what it needs, and what to do.
-    """
+    """Check that what trains has its input: graph, normalisation of windows, quantiles, terms, day weights."""
     check_graph(task, data, phases)
     network, terms, schema = task.network.options, task.objective.options.terms, data.panel.schema
     if network.window_norm == "none" and any(phase.parts.get("fan") for phase in phases):

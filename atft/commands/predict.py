@@ -43,12 +43,7 @@ def predict(cli: "RankingCLI", checkpoint: str) -> int:
 def check_out(out: Path, panel: str | None) -> None:
     """Check that predictions may be written to a file that the user names; one of an earlier call is replaced.
 
-    Args:
-        out: the file.
-        panel: the panel's path, file, folder or glob; None where the market is simulated.
-
-    Raises:
-        InputError: its suffix names no format, it belongs to a run, or it is a file of the panel.
+    Its suffix names a format, and it is no file of a run nor of the panel; None for a simulated market.
     """
     path = out.resolve()
     if path.suffix not in FORMATS:

@@ -1,7 +1,6 @@
 """LightningCLI for the ranking task: the checks around parsing, the run's directory, the callbacks of every run."""
 
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,21 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
+from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
+from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
+from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.commands.class_paths import check_classes
 from atft.commands.config_keys import parse
 from atft.commands.construction import CONSTRUCTION_ERRORS, construct
 from atft.commands.part_inputs import check_graph, check_training_inputs
-from atft.commands.run_callbacks import (
-    FITTING,
-    check_averages,
-    check_metrics,
-    check_scores_are_current,
-    plain_callbacks,
-)
+from atft.commands.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
 from atft.commands.run_directory import make_version, next_version
 from atft.commands.run_keys import TRAINER_DEFAULTS, add_run_keys, settle_curriculum
 from atft.commands.run_trainer import RunTrainer
 from atft.commands.trainer_options import check_seed, check_start, check_trainer_options
-from atft.digest import text_digest
 from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
 from atft.tasks.day_data import DayData
@@ -41,14 +36,7 @@ from atft.tasks.ranking import RankingTask
 class RankingCLI(LightningCLI):
     """The parser and, once built, the trainer, model and data of one run, which has not started.
 
-    Args:
-        command: fit, validate, test, predict or cache.
-        arguments: what follows the command, as words or as a nested mapping.
-        directory: of the run, made by the caller; None for the next version of its name.
-        quiet: print no line after an epoch; run.log keeps them.
-
-    Raises:
-        InputError: a key or value that is not accepted.
+    The arguments, and the errors raised, are those of `atft.commands.train.build`.
     """
 
     def __init__(
@@ -58,8 +46,7 @@ class RankingCLI(LightningCLI):
         directory: Path | None = None,
         quiet: bool = False,
     ) -> None:
-        self.command, self.quiet = command, quiet
-        self._given_directory = directory
+        self.command, self.quiet, self._given_directory = command, quiet, directory
         # Behind `check_classes`: modules that run what they are given, and mappings where any value may stand.
         set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
         super().__init__(
@@ -125,53 +112,46 @@ class RankingCLI(LightningCLI):
         root = self.config.trainer.default_root_dir or "lightning_logs"
         return Path(root) / str(self.config.name)
 
-    @property
-    def run_digest(self) -> str:
-        """Digest of the resolved configuration."""
-        return text_digest(self.config_text)
-
-    @cached_property
-    def directory(self) -> Path:
-        """The directory of this run: the one given, or the first free version of its name, not made yet."""
-        return self._given_directory or next_version(self.run_root)
-
-    def own_directory(self) -> None:
-        """Make the directory, of a later version where another run was faster since this one was built.
+    def make_directory(self) -> None:
+        """Make the run's directory, a later version where another run was faster since this one was built.
 
         Raises:
             InputError: panel, cache, split or disk cannot be used; then no directory is left behind.
         """
-        if self._given_directory is not None or not self.trainer.is_global_zero:
-            return
-        self.datamodule.prepare_training()
-        check_start(self.trainer, self.datamodule, self.record.receipt.resumed_from)
-        former, self.directory = self.directory, make_version(self.directory)
-        if self.directory == former:
-            return
-        self.record.directory = self.directory
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            folder = getattr(callback, "dirpath", None)
-            if folder is not None and Path(folder).is_relative_to(former):
-                callback.dirpath = str(self.directory / Path(folder).relative_to(former))
-        self.record.receipt.run = str(self.directory)
-        if self._logs_here:
-            self.trainer.loggers = self._loggers()
+        if self._given_directory is None and self.trainer.is_global_zero:
+            self.datamodule.prepare_training()
+            check_start(self.trainer, self.datamodule, self.record.receipt.resumed_from)
+            self._use_directory(self.trainer, make_version(self.directory))
+
+    def _use_directory(self, trainer: pl.Trainer, directory: Path) -> None:
+        """Let everything that the run writes go to a directory, which may not be made yet."""
+        self.directory = self.record.directory = directory
+        self.record.receipt.run = str(directory)
+        for callback in self._without_folder:
+            # Another callback's files may have the names of ours.
+            ours = isinstance(callback, RunCheckpoint)
+            callback.dirpath = str(directory if ours else directory / "checkpoints")
+        if self._logs_there:
+            location: dict[str, Any] = {"save_dir": directory.parents[1], "name": directory.parent.name}
+            location["version"] = directory.name
+            trainer.loggers = [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Add the loggers, the checkpoint writer and the callbacks that every run has."""
+        """Add the checkpoint writer, and for training the loggers and callbacks that every run has."""
         self.model.config_text = self.config_text
         trains, options = self.command == "fit", self._get(self.config_init, "trainer")
         plugins = options.get("plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         extra: dict[str, Any] = {"plugins": [*plugins, AtomicCheckpointIO()], **kwargs}
-        self._logs_here = trains and options.get("logger") in (True, None)
+        self._logs_there = trains and options.get("logger") in (True, None)
         if options.get("logger") in (True, None):
-            extra["logger"] = self._loggers() if trains else False
+            extra["logger"] = False  # the loggers follow, in the run's directory
         try:
             trainer = super().instantiate_trainer(**extra)
         except CONSTRUCTION_ERRORS as error:
             raise InputError(f"trainer: {one_line(error)}; change that key of trainer") from error
-        self.record = RunRecord(self.config_text, self.directory)
+        directory = self._given_directory or next_version(self.run_root)
+        self.record = RunRecord(self.config_text, directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
@@ -186,18 +166,14 @@ class RankingCLI(LightningCLI):
         plan = resolve_phases(self.phases, self.model.network.options, self.model.objective.options)
         check_plan(plan, trainer, metrics)
         check_training_inputs(self.model, self.datamodule, self.phases)
-        schedule = [PhaseSchedule(plan, self.record, self.quiet)] if plan else []
         # A phase is set, and its criterion checked, before the record of an epoch is published.
-        callbacks[:0] = [*schedule, *plain_callbacks(self.record, self.quiet)]
-        for callback in callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                # Another callback's files may have the names of ours.
-                ours = isinstance(callback, RunCheckpoint)
-                callback.dirpath = str(self.directory if ours else self.directory / "checkpoints")
+        callbacks[:0] = [
+            *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),
+            self.record,
+            EpochLine(self.quiet),
+            NonFiniteGuard(),
+            TensorBoardLayout(self.config_text),
+        ]
+        self._without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.dirpath is None]
+        self._use_directory(trainer, directory)
         return trainer
-
-    def _loggers(self) -> list[Any]:
-        folder = self.directory.parent
-        location: dict[str, Any] = {"save_dir": folder.parent, "name": folder.name}
-        location["version"] = self.directory.name
-        return [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]

@@ -22,11 +22,7 @@ def newest_checkpoint(root: Path) -> Path | None:
 
 
 def resume_path(cli: "RankingCLI") -> str | None:
-    """The checkpoint that ``--ckpt_path`` names; ``last`` is the newest of the run's name.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The checkpoint that ``--ckpt_path`` names; ``last`` is the newest of the run's name, an error without one."""
     asked = cli.config.get("ckpt_path")
     if asked != "last":
         return None if asked is None else str(asked)
@@ -66,12 +62,7 @@ def _all_written(directory: Path) -> bool:
 
     try:
         return not read_receipt(directory).missing
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # moved away from its run, or the run's files are damaged
+    except (OSError, ValueError, KeyError, TypeError):  # moved away from its run, or the files are damaged
         return False
 
 
@@ -92,17 +83,14 @@ def keep_last(checkpoint: str, directory: Path) -> None:
 
 @contextmanager
 def stops_say_how_to_go_on(cli: "RankingCLI") -> Iterator[None]:
-    """Pass on Ctrl-C and SIGTERM, which Lightning turns into an exit, with how to go on.
-
-    Raises:
-        KeyboardInterrupt: of the same kind as what stopped the run.
-    """
+    """Pass on Ctrl-C and SIGTERM, which Lightning turns into an exit, as they came, saying how to go on."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as ended:
         stop = ended if isinstance(ended, KeyboardInterrupt) else ended.__context__
         if not isinstance(stop, KeyboardInterrupt):
             raise
-        goes_on = "the same command with --ckpt_path last goes on"
-        how = goes_on if newest_checkpoint(cli.run_root) is not None else "no epoch was finished, start again"
+        how = "no epoch was finished, start again"
+        if newest_checkpoint(cli.run_root) is not None:
+            how = "the same command with --ckpt_path last goes on"
         raise type(stop)(f"{how_stopped(stop)}; {how}") from None

@@ -18,13 +18,9 @@ from lightning.pytorch.callbacks import (
 from atft.callbacks.figures.validation import ValidationFigures
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
-from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.gradient_monitor import GradientMonitor
-from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
-from atft.callbacks.record.run_record import RunRecord
-from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.errors import InputError, nearest
 
 MONITORS: dict[str, type[pl.Callback]] = {
@@ -40,17 +36,8 @@ FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 """Callbacks that mean something only while a network trains."""
 
 
-def plain_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
-    """Make the callbacks of every fit that have no options, in the order in which they run."""
-    return [record, EpochLine(quiet), NonFiniteGuard(), TensorBoardLayout(record.config_text)]
-
-
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Check that checkpoint and early stopping watch one of the metrics that an epoch logs.
-
-    Raises:
-        InputError: with the nearest name.
-    """
+    """Check that checkpoint and early stopping watch one of the metrics that an epoch logs."""
     for key, kind in (("checkpoint", ModelCheckpoint), ("early_stopping", EarlyStopping)):
         for callback in callbacks:
             monitor = getattr(callback, "monitor", None)
@@ -59,11 +46,7 @@ def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
 
 
 def check_scores_are_current(trainer: pl.Trainer) -> None:
-    """Check that a validation metric is only read while the weights are those that it was measured with.
-
-    Raises:
-        InputError: with what to use instead.
-    """
+    """Check that a validation metric is only read while the weights are those that it was measured with."""
     interval = getattr(trainer, "val_check_interval", None)
     if interval != 1.0 or isinstance(interval, int):
         raise InputError(
@@ -96,9 +79,6 @@ def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
     """Check that averages of the weights are measured by validation and contained in checkpoints.
 
     Those derived from Lightning's ``WeightAveraging`` are, if they average from the first step on.
-
-    Raises:
-        InputError: one that cannot work, and what can.
     """
     for callback in callbacks:
         problem = ""

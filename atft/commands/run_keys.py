@@ -89,15 +89,11 @@ def settle_curriculum(config: Any) -> list[Phase]:
     """Derive ``trainer.max_epochs`` and the terms of weight 0 from the phases; return the phases.
 
     A term that only some phase weighs is built from the start, so that the network and the optimiser never
-    change; elsewhere it is measured and reported with weight 0.
-
-    Args:
-        config: the parsed configuration, before anything is built; changed in place.
+    change; elsewhere it is measured and reported with weight 0. The parsed configuration is changed in place.
 
     Raises:
         InputError: an invalid phase, or a ``trainer.max_epochs`` beyond the last phase.
     """
-    # Before anything is built the parser hands plain namespaces.
     written = config.curriculum.phases or []
     phases = [phase if isinstance(phase, Phase) else Phase(**phase.as_dict()) for phase in written]
     if not phases:

@@ -41,7 +41,7 @@ def run(command: str, arguments: list[str]) -> int:
     from atft.data.loader import lost_workers
 
     with lost_workers():
-        return fit(cli) if command == "fit" else evaluate(cli, command)
+        return fit(cli) if command == "fit" else evaluate(cli)
 
 
 def build(
@@ -66,7 +66,7 @@ def build(
 
     with parser_errors(command):
         if isinstance(arguments, list):
-            return RankingCLI(command, _with_checkpoint_config(command, arguments), directory, quiet)
+            arguments = _with_checkpoint_config(command, arguments)
         return RankingCLI(command, arguments, directory, quiet)
 
 
@@ -84,7 +84,7 @@ def fit(cli: "RankingCLI") -> int:
     if resumed is not None:
         cli.record.over = only_concludes(cli, resumed)
     cli.record.receipt.resumed_from = resumed
-    cli.own_directory()
+    cli.make_directory()
     if cli.trainer.is_global_zero:
         for line in cli.datamodule.lines_of("train"):
             print(line)  # noqa: T201
@@ -102,11 +102,11 @@ def fit(cli: "RankingCLI") -> int:
         return conclude(cli)
 
 
-def evaluate(cli: "RankingCLI", command: str) -> int:
+def evaluate(cli: "RankingCLI") -> int:
     """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console, command = Console(highlight=False), cli.command
     path = resume_path(cli)
     if path is None:
         raise InputError(f"{command} needs --ckpt_path FILE (or last): an untrained network measures nothing")
@@ -114,8 +114,9 @@ def evaluate(cli: "RankingCLI", command: str) -> int:
         from atft.commands.predict import predict
 
         return predict(cli, path)
-    measure = getattr(cli.trainer, command)
-    metrics = measure(cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False)
+    metrics = getattr(cli.trainer, command)(
+        cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
+    )
     if not cli.trainer.is_global_zero:
         return 0
     for line in cli.datamodule.lines_of("test" if command == "test" else "val"):

@@ -5,7 +5,7 @@ would do about it by itself contradicts that, or is ignored. A line names the ke
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -22,51 +22,32 @@ MAX_SEED = 2**32 - 1
 """The largest that numpy takes."""
 
 
-def _zero(value: Any) -> bool:
-    return value in (None, 0)
-
-
-def _number_of_blocks(value: Any) -> bool:
-    """A whole number, or all of them: 1.0 is all, 1 is one."""
-    return value is None or (value == 1.0 if isinstance(value, float) else value >= 1)
-
-
-def _at_least(least: int) -> Callable[[Any], bool]:
-    return lambda value: value is None or value >= least
-
-
-BLOCKS_OR_ALL = (_number_of_blocks, "set a whole number of blocks, at least 1, or leave it out")
-
-SERVED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "accumulate_grad_batches": (
-        lambda v: v in (None, 1),
-        "steps are made by data.loader.batch_size; set that",
-    ),
-    "gradient_clip_val": (lambda v: v is None, "set model.gradient_clip"),
-    "gradient_clip_algorithm": (
-        lambda v: v is None,
-        "gradients are clipped by their norm; set model.gradient_clip",
-    ),
-    "limit_val_batches": (
-        _number_of_blocks,
-        "epochs are compared on them; set a number of blocks, at least 1",
-    ),
-    "limit_train_batches": BLOCKS_OR_ALL,
-    "limit_test_batches": BLOCKS_OR_ALL,
-    "limit_predict_batches": BLOCKS_OR_ALL,
-    "overfit_batches": (_zero, "set trainer.limit_train_batches for a short run"),
-    "check_val_every_n_epoch": (_at_least(1), "set a number of epochs, at least 1"),
-    "max_epochs": (_at_least(-1), "set a number of epochs"),
-    "min_epochs": (_at_least(0), "set a number of epochs"),
-    "max_steps": (lambda v: v in (None, -1) or v >= 1, "set a number of steps, at least 1, or leave it out"),
-    "num_sanity_val_steps": (_zero, "the checks of a run come before its first step; leave it out"),
-    "log_every_n_steps": (_at_least(1), "set a number of steps, at least 1"),
-    "reload_dataloaders_every_n_epochs": (_zero, "each epoch is planned again anyway; leave it out"),
-    "use_distributed_sampler": (lambda v: not v, "blocks of days are divided by the data; leave it out"),
-    "enable_checkpointing": (lambda v: v is not False, "nothing would be left to compare; leave it out"),
-    "barebones": (lambda v: not v, "nothing would be measured or kept; leave it out"),
+ALLOWED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "accumulate_grad_batches": ((None, 1), "steps are made by data.loader.batch_size; set that"),
+    "gradient_clip_val": ((None,), "set model.gradient_clip"),
+    "gradient_clip_algorithm": ((None,), "gradients are clipped by their norm; set model.gradient_clip"),
+    "overfit_batches": ((None, 0), "set trainer.limit_train_batches for a short run"),
+    "num_sanity_val_steps": ((None, 0), "the checks of a run come before its first step; leave it out"),
+    "reload_dataloaders_every_n_epochs": ((None, 0), "each epoch is planned again anyway; leave it out"),
+    "use_distributed_sampler": ((None, False), "blocks of days are divided by the data; leave it out"),
+    "enable_checkpointing": ((None, True), "nothing would be left to compare; leave it out"),
+    "barebones": ((None, False), "nothing would be measured or kept; leave it out"),
 }
-"""Key of ``trainer`` -> whether a value can be served, and what to do instead."""
+"""Key of ``trainer`` -> the values that can be served, and what to do instead of another one."""
+
+A_NUMBER_OF_BLOCKS = "set a whole number of blocks, at least 1, or leave it out"
+LEAST: dict[str, tuple[int, str]] = {
+    "limit_train_batches": (1, A_NUMBER_OF_BLOCKS),
+    "limit_val_batches": (1, "epochs are compared on them; set a number of blocks, at least 1"),
+    "limit_test_batches": (1, A_NUMBER_OF_BLOCKS),
+    "limit_predict_batches": (1, A_NUMBER_OF_BLOCKS),
+    "check_val_every_n_epoch": (1, "set a number of epochs, at least 1"),
+    "max_epochs": (-1, "set a number of epochs"),
+    "min_epochs": (0, "set a number of epochs"),
+    "max_steps": (1, "set a number of steps, at least 1, or leave it out"),
+    "log_every_n_steps": (1, "set a number of steps, at least 1"),
+}
+"""Key of ``trainer`` -> the least whole number that can be served, and what to do instead of a smaller one."""
 
 
 def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
@@ -83,40 +64,31 @@ def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
 
 
 def check_trainer_options(trainer: Mapping[str, Any]) -> None:
-    """Check that the task serves every option of the parsed ``trainer`` section.
-
-    Raises:
-        InputError: the first one that it does not serve, and the key that does it here.
-    """
-    for key, (served, instead) in SERVED.items():
-        value = trainer.get(key)
+    """Check that the task serves every option of the parsed ``trainer`` section."""
+    for key, value in trainer.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"trainer.{key} must be a finite number, got {value}")
-        if not served(value):
+        allowed, instead = ALLOWED.get(key, ((value,), ""))
+        served = value in allowed
+        if key in LEAST and value is not None and not (key == "max_steps" and value == -1):  # all steps
+            least, instead = LEAST[key]
+            # Of a number of blocks 1.0 means all and 1 means one; no other fraction can be served.
+            served = value == 1.0 if isinstance(value, float) else value >= least
+        if not served:
             raise InputError(f"trainer.{key} is {clip(repr(value), 40)}: {instead}")
 
 
 def check_seed(seed: int) -> None:
-    """Check that every random generator takes the seed; ``true`` draws one, ``false`` sets none.
-
-    Raises:
-        InputError: it is negative or too large.
-    """
+    """Check that every random generator takes the seed; ``true`` draws one, ``false`` sets none."""
     if not isinstance(seed, bool) and not 0 <= seed <= MAX_SEED:
         raise InputError(f"seed_everything must be 0 to {MAX_SEED}, got {seed}")
 
 
 def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None:
-    """Check that training can begin, or go on, and that ``max_steps`` lets its first epoch end.
-
-    Args:
-        trainer: built, not started.
-        data: its cache is open.
-        resumed: checkpoint to go on from; None begins.
+    """Check that training can begin, or go on from a checkpoint, and that its first epoch will end.
 
     Raises:
-        InputError: the checkpoint has weights only; or nothing would be kept, since that is done at the end of an
-            epoch.
+        InputError: the checkpoint has weights only; or ``max_steps`` ends the run before anything is kept.
     """
     if resumed is not None:
         if not read_checkpoint(resumed).get("optimizer_states"):
@@ -124,13 +96,11 @@ def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None
                 f"{resumed}: holds weights only, training cannot go on from it; train with "
                 f"checkpoint.save_weights_only: false"
             )
-        return
-    if trainer.max_steps < 1 or trainer.fast_dev_run:  # type: ignore[attr-defined]
-        return
-    data.trainer = trainer  # its limits count in the plan
-    steps = sum(block.closes_step for block in data.train_dataloader().plan.plan(0))
-    if trainer.max_steps < steps:
-        raise InputError(
-            f"trainer.max_steps is {trainer.max_steps}: the first epoch has {steps} steps, nothing is kept before "
-            f"its end; raise it, or set trainer.limit_train_batches"
-        )
+    elif trainer.max_steps >= 1 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        data.trainer = trainer  # its limits count in the plan
+        steps = sum(block.closes_step for block in data.train_dataloader().plan.plan(0))
+        if trainer.max_steps < steps:
+            raise InputError(
+                f"trainer.max_steps is {trainer.max_steps}: the first epoch has {steps} steps, nothing is kept "
+                f"before its end; raise it, or set trainer.limit_train_batches"
+            )

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from jsonargparse import ArgumentParser, Namespace
 
 from atft.commands.checkpoint_config import checkpoint_config
+from atft.commands.config_keys import parse
 from atft.commands.moved_keys import MARKET, MOVED, REMOVED, TERM_OPTIONS, check_moved
 from atft.commands.train import build
 from atft.data import graph, loader
@@ -109,14 +111,23 @@ def test_a_checkpoint_is_read_where_its_removed_keys_have_the_value_of_today(
         torch.save(small_checkpoint(atft={"config": config}), tmp_path / "a.ckpt")
         return tmp_path / "a.ckpt"
 
-    taken = checkpoint_config(stored("data: {cache: {layout: rows, dtype: float32}}\nsilence: {}\n"))
-    assert taken["data"]["cache"] == {"dtype": "float32"}
+    def read(config: str) -> Any:
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_argument("-c", "--config", action="config")
+        for key in ("data.cache.dtype", "data.panel.path", "data.loader.lookback", "model.objective.target"):
+            parser.add_argument(f"--{key}", type=str)
+        parser.add_argument("--model.network.hidden_size", type=int)
+        return parse(parser, ["--config", checkpoint_config(stored(config))], "validate")
+
+    taken = read("data: {cache: {layout: rows, dtype: float32}}\nsilence: {}\n")
+    assert taken.data.cache == Namespace(dtype="float32")
     with pytest.raises(InputError, match=r"key 'data.cache.layout' was removed, it is always \"rows\""):
-        checkpoint_config(stored("data: {cache: {layout: columns}}"))
+        read("data: {cache: {layout: columns}}")
     with pytest.raises(
-        InputError, match=r"key 'model.network.wide' has moved; write model.network.hidden_size"
+        InputError,
+        match=r"^the checkpoint's .*: key 'model.network.wide' has moved; write model.network.hidden_size",
     ):
-        checkpoint_config(stored("model: {network: {wide: 3}}"))
+        read("model: {network: {wide: 3}}")
 
 
 def test_what_an_earlier_run_wrote_is_read_where_its_removed_keys_change_nothing(

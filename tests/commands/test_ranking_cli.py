@@ -72,7 +72,9 @@ def test_a_name_that_is_no_folder_of_the_root_is_an_error(
 
 
 def test_the_digest_follows_the_configuration(parsed: Callable[..., RankingCLI]) -> None:
-    assert parsed().run_digest == parsed().run_digest != parsed("--model.network.dropout", "0.4").run_digest
+    runs = parsed(), parsed(), parsed("--model.network.dropout", "0.4")
+    same, again, other = (run.record.receipt.digests["config"] for run in runs)
+    assert same == again != other
 
 
 def test_what_may_be_watched_is_what_is_logged(tiny_run: Any, parsed: Callable[..., RankingCLI]) -> None:
@@ -91,7 +93,7 @@ def test_two_runs_built_together_train_in_directories_of_their_own(
     first, second = parsed(*place), parsed(*place)
     assert first.directory == second.directory == tmp_path / "tiny" / "version_0"
     for cli in (first, second):
-        cli.own_directory()
+        cli.make_directory()
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     moved = tmp_path / "tiny" / "version_1"
     assert second.directory == moved and second.record.receipt.run == str(moved)
