@@ -40,13 +40,6 @@ def neighbour_count(community: Community) -> NDArray[np.int64]:
     return np.bincount(community)[community] - 1
 
 
-def common_moves(
-    rng: np.random.Generator, days: int, community: Community, degrees_of_freedom: float
-) -> Array:
-    """Draw the move that each community has in common, white over time and of variance 1; [days, stocks]."""
-    return heavy_tailed(rng, days, int(community.max()) + 1, degrees_of_freedom)[:, community]
-
-
 def heavy_tailed(rng: np.random.Generator, days: int, count: int, degrees_of_freedom: float) -> Array:
     """Draw Student-t noise of variance 1; [days, count]."""
     scale = np.sqrt((degrees_of_freedom - 2) / degrees_of_freedom)

@@ -11,7 +11,7 @@ exactly, up to a factor that all stocks of the day share. The default market tak
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from atft.market.communities import (
     Community,
-    common_moves,
     communities,
     heavy_tailed,
     neighbour_count,
@@ -130,8 +129,9 @@ def _signal(rng: Stream, days: int, horizons: list[int], community: Community) -
 def _closes(rng: Stream, community: Community, signal: _Signal, beta: Array, noise_only: bool) -> Array:
     days, stocks = signal.moves.shape
     alone = 1 - COMMUNITY_SHARE - MOVE_SHARE
+    common = heavy_tailed(rng("common"), days, int(community.max()) + 1, DEGREES_OF_FREEDOM)
     noise = (
-        np.sqrt(COMMUNITY_SHARE) * common_moves(rng("common"), days, community, DEGREES_OF_FREEDOM)
+        np.sqrt(COMMUNITY_SHARE) * common[:, community]
         + np.sqrt(MOVE_SHARE) * signal.moves
         + np.sqrt(alone) * heavy_tailed(rng("alone"), days, stocks, DEGREES_OF_FREEDOM)
     )
@@ -230,7 +230,7 @@ def simulate_market(options: MarketOptions) -> Market:
     shown = slice(WARM_UP_DAYS, None)
     return Market(
         options=options,
-        dates=_weekdays(options.days),
+        dates=tuple(np.busday_offset(FIRST_DAY, np.arange(options.days)).tolist()),
         codes=tuple(f"S{stock:04d}" for stock in range(stocks)),
         sector=sectors(rng("sectors"), community),
         community=community,
@@ -241,8 +241,3 @@ def simulate_market(options: MarketOptions) -> Market:
         parts=signal.now[:, shown],
         oracle_parts={h: expected[:, shown] for h, expected in signal.expected.items()},
     )
-
-
-def _weekdays(count: int) -> tuple[date, ...]:
-    weeks, rest = np.divmod(np.arange(count), 5)
-    return tuple(FIRST_DAY + timedelta(days=int(7 * w + r)) for w, r in zip(weeks, rest, strict=True))

@@ -72,12 +72,11 @@ def write_market(out: Path, options: MarketOptions) -> MarketReport:
         target = market.columns[f"target_{h}d"]
         oracle_ic[h] = mean_ic(market.oracle(h), target, market.universe)
         part_ic[h] = [mean_ic(part, target, market.universe) for part in market.oracle_parts[h]]
-    report = MarketReport(out, options, int(market.observed.sum()), oracle_ic, part_ic)
-    _write(out, market, report)
-    return report
+    _write(out, market, oracle_ic)
+    return MarketReport(out, options, int(market.observed.sum()), oracle_ic, part_ic)
 
 
-def _write(out: Path, market: Market, report: MarketReport) -> None:
+def _write(out: Path, market: Market, oracle_ic: dict[int, float]) -> None:
     import pyarrow as pa
 
     from atft.parquet import table_file
@@ -87,7 +86,7 @@ def _write(out: Path, market: Market, report: MarketReport) -> None:
     metadata = {
         "atft.market": json.dumps(asdict(market.options), sort_keys=True),
         "atft.market.digest": market_digest(market.options),
-        "atft.market.oracle_ic": json.dumps(report.oracle_ic),
+        "atft.market.oracle_ic": json.dumps(oracle_ic),
     }
     schema = pa.schema([pa.field(name, special.get(name, pa.float32())) for name in names], metadata=metadata)
     sector = np.array([f"sector_{s}" if s >= 0 else None for s in market.sector], dtype=object)

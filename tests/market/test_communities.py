@@ -3,7 +3,6 @@
 import numpy as np
 
 from atft.market.communities import (
-    common_moves,
     communities,
     heavy_tailed,
     neighbour_count,
@@ -29,14 +28,6 @@ def test_the_neighbour_mean_is_the_mean_over_the_others_of_the_community() -> No
         others = [s for s in range(23) if community[s] == community[stock] and s != stock]
         expected[:, stock] = values[:, others].mean(1)
     np.testing.assert_allclose(neighbour_mean(values, community), expected, atol=1e-12)
-
-
-def test_common_moves_are_one_number_a_community_and_day() -> None:
-    community = communities(np.random.default_rng(2), 30, 6)
-    moves = common_moves(np.random.default_rng(3), 50, community, 6.0)
-    for number in range(5):
-        assert np.ptp(moves[:, community == number], axis=1).max() == 0
-    assert len(np.unique(moves[0])) == 5
 
 
 def test_heavy_tails_have_unit_variance_and_more_than_normal_extremes() -> None:
