@@ -15,11 +15,9 @@ IN_QUERY = re.compile(r"([?&][^=&?]*(?:pass|pwd|secret|token|key)[^=&?]*=)([^&]*
 
 
 def hide(text: str, url: str) -> str:
-    """Remove the credentials of a URL from a text: ``postgresql://user:***@host/database?password=***``.
+    """Remove a URL's credentials from a text that may quote parts of it: ``postgresql://user:***@host/database``.
 
-    Args:
-        text: a message that may quote the URL or parts of it; the URL itself for one that can be shown.
-        url: of a database; the name of an SQLite file is no secret.
+    With the URL itself as the text, it is a URL that can be shown. The name of an SQLite file is no secret.
     """
     shown, secrets = _split(url)
     others = text.split(url)

@@ -18,16 +18,11 @@ from atft.errors import InputError
 def fold_splits(
     calendar: Sequence[date], split: Split, options: SplitOptions, folds: int
 ) -> list[dict[str, Any]]:
-    """``data.split`` of each fold, oldest first.
+    """``data.split`` of each of two folds or more, oldest first.
 
-    Args:
-        calendar: the panel's trading days.
-        split: the configured one, resolved: purged, so that no label reaches into its test days.
-        options: the configured one; what it says beside the dates is kept.
-        folds: how many, at least 2.
-
-    Raises:
-        InputError: the first fold would have fewer training days than validation days.
+    ``options`` are the configured ones, of which all but the dates is kept; ``split`` is what they give: purged, so
+    that no label reaches into its test days. Raises InputError where the first fold would have fewer training days
+    than validation days.
     """
     length = int(split.val[-1] - split.val[0]) + 1  # days of too few stocks inside count as days
     oldest = (folds - 1) * length

@@ -10,7 +10,9 @@ a copy of its text, ``<root>/<study>/base.yaml``, and each trial compares it wit
 attributes. Several machines that share no disk each keep a copy, made from a file of the same content.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +52,9 @@ class Identity:
 
 
 def identify(sweep: SweepOptions) -> Identity:
-    """The identity of a sweep's study; resolves its configuration and looks at the panel's files, reads no row.
+    """The identity of a sweep's study, from its resolved configuration and the panel's files; reads no row.
 
-    Raises:
-        InputError: the base config, a fixed value or the panel is not accepted.
+    Raises InputError where the base config, a fixed value or the panel is not accepted.
     """
     import yaml
 
@@ -104,24 +105,6 @@ def differences(was: Identity, now: Identity) -> list[str]:
     return lines
 
 
-def check_same(study: str, was: Identity, now: Identity) -> None:
-    """Check that a sweep asks the question that its study was made for.
-
-    Raises:
-        InputError: anything differs. Its ``__notes__`` are one line for each difference.
-    """
-    lines = differences(was, now)
-    if not lines:
-        return
-    error = InputError(
-        f"study {study}: {len(lines)} thing{'s' * (len(lines) > 1)} that its values depend on changed "
-        f"({lines[0]}{', ...' if len(lines) > 1 else ''}); change back, or give the sweep another study name"
-    )
-    for line in lines:
-        error.add_note(line)
-    raise error
-
-
 # -- the base config
 
 
@@ -133,8 +116,7 @@ def base_file(sweep: SweepOptions) -> Path:
 def freeze(sweep: SweepOptions, study: "optuna.Study") -> SweepOptions:
     """Copy the base config into the study, where it has no copy here yet; return the sweep over that copy.
 
-    Raises:
-        InputError: the base config is not the one that the study was made with, and there is no copy of that here.
+    Raises InputError where it is not the one that the study was made with, and there is no copy of that here.
     """
     path, digest = base_file(sweep), study.user_attrs.get(BASE_DIGEST)
     if digest is None or not path.is_file():
@@ -156,11 +138,7 @@ def frozen(sweep: SweepOptions) -> SweepOptions:
 
 
 def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
-    """Check that a trial is about to be composed from what the study was made with.
-
-    Raises:
-        InputError: the file that the sweep's ``base`` names has another content.
-    """
+    """Raise InputError where the file that the sweep's ``base`` names is not what the study was made with."""
     if not _is_frozen(Path(sweep.base), study):
         raise InputError(f"{sweep.base}: edited since study {sweep.study} was made; restore it")
 
@@ -170,28 +148,17 @@ def _is_frozen(base: Path, study: "optuna.Study") -> bool:
     return digest is None or json_digest(read_mapping(base)) == digest
 
 
-class BaseWatch:
-    """Notice that the base config on the disk is no longer the one that a running sweep trains."""
-
-    def __init__(self, sweep: SweepOptions, study: "optuna.Study") -> None:
-        self.sweep, self.study = sweep, study
-        self._warned = False
-        self._checked: int | None = None
-        """Time of the last change that was looked at, in nanoseconds."""
-
-    def line(self) -> str | None:
-        """A warning, once; None while there is nothing to warn of, and after that."""
-        if self._warned:
-            return None
-        base = Path(self.sweep.base)
+def watch_base(sweep: SweepOptions, study: "optuna.Study") -> Iterator[str | None]:
+    """Yield a warning, once, where the base config on the disk is no longer what the sweep trains; else None."""
+    base, checked, same = Path(sweep.base), 0, True
+    while same:
         try:
             changed = base.stat().st_mtime_ns
-            if changed == self._checked:
-                return None
-            self._checked = changed
-            if _is_frozen(base, self.study):
-                return None
+            same = changed == checked or _is_frozen(base, study)
+            checked = changed
         except (OSError, InputError):
-            pass  # gone, or half written
-        self._warned = True
-        return f"{base} no longer matches this study; its trials go on with {base_file(self.sweep)}"
+            same = False  # gone, or half written
+        yield (
+            None if same else f"{base} no longer matches this study; its trials go on with {base_file(sweep)}"
+        )
+    yield from repeat(None)

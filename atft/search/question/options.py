@@ -138,9 +138,7 @@ def read_sweep(path: Path, changes: Mapping[str, Any] | None = None) -> SweepOpt
     """Read a sweep's YAML; ``changes``, key or section.key -> value or its text, replace what the file says.
 
     ``path`` may be the name of a shipped sweep. ``base`` is resolved: what runs the sweep does not need its file.
-
-    Raises:
-        InputError: any mistake, in one line that names the file and the key.
+    Raises InputError for any mistake, in one line that names the file and the key.
     """
     path = config_path(str(path), "sweep")
     plain, changes = read_mapping(path), changes or {}
@@ -161,11 +159,7 @@ def read_sweep(path: Path, changes: Mapping[str, Any] | None = None) -> SweepOpt
 
 
 def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
-    """A sweep from plain values, or from their JSON text.
-
-    Raises:
-        InputError: any mistake, in one line that names the key.
-    """
+    """A sweep from plain values, or from their JSON text; raises InputError, which names the key, for a mistake."""
     from jsonargparse import ArgumentParser
 
     from atft.commands.config_keys import parse

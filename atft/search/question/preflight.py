@@ -25,12 +25,8 @@ MAX_CORNERS, RANDOM_POINTS = 64, 100
 def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> str:
     """Check a sweep against its base config; the result in a line.
 
-    Args:
-        seconds: time for all of it; the corners and points that it does not allow are left out.
-
-    Raises:
-        InputError: a key that is not in the base config or changes nothing, a metric that no epoch logs, or a
-            point that does not build or step; the message names it.
+    Raises InputError, which names it, for a key that is not in the base config or changes nothing, a metric that no
+    epoch logs, or a point that does not build or step. What ``seconds`` do not allow is left out.
     """
     from atft.commands.train import build
 
@@ -60,10 +56,8 @@ def check_effects(sweep: SweepOptions, reference: "RankingCLI") -> None:
     """Check that each key of the space makes a difference to what is built and trained.
 
     Its values are compared with all other keys at the base's values; where the space chooses between blocks
-    or classes, under each of them too, since an argument may belong to one.
-
-    Raises:
-        InputError: the first key that makes none, or that the base config does not have.
+    or classes, under each of them too, since an argument may belong to one. Raises InputError for the first key
+    that makes none, or that the base config does not have.
     """
     contexts: list[Point] = [{}, *class_choices(sweep.space)]
     for key, dimension in sweep.space.items():
@@ -99,11 +93,7 @@ def _compare(
 
 
 def try_point(sweep: SweepOptions, point: Point, reference: "RankingCLI") -> None:
-    """Build a point and take one step on noise, on the device that the trial would use.
-
-    Raises:
-        InputError: it does not build or step; the message names the point.
-    """
+    """Build a point and take one step on noise, on the trial's device; raise InputError where that fails."""
     from atft.search.question.probe import one_step, rebuild
 
     try:

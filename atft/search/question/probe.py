@@ -40,11 +40,7 @@ ACTING = (
 
 
 def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
-    """Build another configuration with the parser that is there: a third of the time of a new command line.
-
-    Raises:
-        InputError: a key or value that is not accepted.
-    """
+    """Build another configuration with the parser that is there: a third of the time of a new command line."""
     again = copy(cli)
     with parser_errors("fit"):
         again.parse_arguments(cli.parser, config)
@@ -93,11 +89,7 @@ def noise_batch(cli: "RankingCLI") -> DayBatch:
 
 
 def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Take one optimiser step on noise; the scores and the loss before it.
-
-    Raises:
-        InputError: the loss or a gradient is not finite.
-    """
+    """Take one optimiser step on noise; the scores and the loss before it, which must be finite."""
     device = device or torch.device("cpu")
     task = cli.model.to(device).train()
     batch = move_data_to_device(noise_batch(cli), device)

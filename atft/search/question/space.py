@@ -39,11 +39,7 @@ FORM = "{type: float, low: 1e-5, high: 1e-3, log: true} or {type: categorical, c
 
 
 def check_space(space: Mapping[str, Any]) -> Space:
-    """Check the ``space`` of a sweep's YAML; return it with every default filled in.
-
-    Raises:
-        InputError: a dimension that cannot be drawn from; the message starts with its key.
-    """
+    """Check the ``space`` of a sweep's YAML, key by key; return it with every default filled in."""
     if not space:
         raise InputError("space is empty; name at least one key to search")
     return {key: _check_dimension(f"space: {key}", written) for key, written in space.items()}
@@ -197,11 +193,7 @@ def suggest(trial: Trial, space: Space) -> Point:
 
 
 def check_point(space: Space, point: Any, name: str) -> None:
-    """Check that a point names keys of the space and that its values are inside.
-
-    Raises:
-        InputError: the message starts with ``name``.
-    """
+    """Raise InputError, starting with ``name``, unless a point names keys of the space and values inside."""
     if not isinstance(point, Mapping):
         raise InputError(f"{name} must be a mapping of keys of space, got {point!r:.60}")
     for key, value in point.items():

@@ -13,11 +13,7 @@ def sweep_arguments(
 ) -> tuple[argparse.Namespace, SweepOptions]:
     """Parse what follows ``atft sweep COMMAND`` and read the sweep's file.
 
-    Args:
-        options: the command's own, ``--name`` -> what `ArgumentParser.add_argument` takes.
-
-    Raises:
-        InputError: the sweep's file cannot be read. Each command raises it also for a study that is not there.
+    ``options`` are the command's own, ``--name`` -> what `ArgumentParser.add_argument` takes.
     """
     parser = argparse.ArgumentParser(
         f"python -m atft sweep {command}",

@@ -44,11 +44,7 @@ def run(arguments: list[str]) -> int:
 
 
 def best_config(now: Overview, sweep: SweepOptions, path: Path | None) -> str:
-    """The YAML text of the best trial: the head, then the trial's own configuration.
-
-    Raises:
-        InputError: the trial's directory is not on this machine.
-    """
+    """The YAML text of the best trial: the head, then its own configuration, which must be on this machine."""
     assert now.best is not None
     config = sweep.directory / f"trial_{now.best.number}" / CONFIG
     if not config.is_file():

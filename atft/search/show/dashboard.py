@@ -32,11 +32,7 @@ def run(arguments: list[str]) -> int:
 
 
 def check_free(port: int) -> None:
-    """Check that no other program listens on a port.
-
-    Raises:
-        InputError: the port is taken or not allowed.
-    """
+    """Raise InputError where another program listens on a port, or it is not allowed."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -55,8 +55,7 @@ def run(arguments: list[str]) -> int:
 def read_trials(directory: Path) -> list[dict[str, Any]]:
     """The ``trial.json`` of each trial in a study's folder, in the order of their numbers.
 
-    Raises:
-        InputError: no trial left one there, or the trials are of more than one study.
+    Raises InputError where no trial left one there, or the trials are of more than one study.
     """
     records = [record for place in directory.glob("trial_*") if (record := read_trial(place)) is not None]
     if not records:
@@ -74,13 +73,10 @@ def restore(
     direction: Literal["maximize", "minimize"],
     records: Sequence[Mapping[str, Any]],
 ) -> optuna.Study:
-    """Make the study with its trials from `read_trials`, numbers included; the storage has none of that name.
+    """Make the study with its trials from `read_trials`, numbers included.
 
     A number whose directory is lost is filled by an empty failed trial that no retry follows: directories and
-    receipts name trials by number.
-
-    Raises:
-        InputError: the storage has that study already.
+    receipts name trials by number. Raises InputError where the storage has a study of that name already.
     """
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction=direction)

@@ -39,11 +39,7 @@ def study_labels(study: optuna.Study) -> dict[str, str]:
 
 
 def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
-    """Make the directory of a trial that begins; it is never mixed with what another one left there.
-
-    Raises:
-        InputError: files are there, the message says whose; or the disk does not take the directory.
-    """
+    """Make the directory of a trial that begins; raise InputError where files are there, which says whose."""
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         if not any(directory.iterdir()):
@@ -118,11 +114,7 @@ def publish_trial(
 
 
 def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:
-    """Rewrite the study's files.
-
-    Raises:
-        InputError: the disk is full, or takes no files there.
-    """
+    """Rewrite the study's files; raise InputError where the disk is full, or takes no files there."""
     folder = sweep.directory
     trials = study.get_trials(deepcopy=False)
     head = {**study_labels(study), "metric": sweep.metric, "direction": sweep.direction, "written": now()}

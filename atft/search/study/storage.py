@@ -39,8 +39,7 @@ def storage_url(sweep: SweepOptions) -> str:
 def open_storage(sweep: SweepOptions, create: bool = True) -> BaseStorage:
     """Connect to the storage; ``create`` makes the file of an sqlite database that is not there.
 
-    Raises:
-        InputError: nothing answers there, or a driver is not installed.
+    Raises InputError where nothing answers there, or a driver is not installed.
     """
     # The sweep prints its own lines about trials.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -103,11 +102,7 @@ def lock_before_reading(storage: RDBStorage) -> None:
 
 @contextmanager
 def while_storage_answers(sweep: SweepOptions) -> Iterator[None]:
-    """End in one line where the database is lost on the way: a restart, a network, a full disk.
-
-    Raises:
-        RunFailed: the storage failed or did not answer.
-    """
+    """Raise RunFailed, in one line, where the database is lost on the way: a restart, a network, a full disk."""
     lost: tuple[type[Exception], ...] = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
     if "grpc" in sys.modules:
         lost = (*lost, sys.modules["grpc"].RpcError)

@@ -8,7 +8,7 @@ import optuna
 
 from atft.errors import InputError
 from atft.search.question.credentials import hide
-from atft.search.question.frozen import Identity, check_same, identify
+from atft.search.question.frozen import Identity, differences, identify
 from atft.search.question.options import SweepOptions
 from atft.search.study.sampling import make_pruner, make_sampler
 from atft.search.study.storage import open_storage, storage_url
@@ -20,14 +20,12 @@ def open_study(
     """Open the sweep's study, made first where it is missing.
 
     Args:
-        sweep: what the study is of.
         create: make it, check that it asks the same question, and enqueue new points; False only opens what is
             there, without a look at the base config.
         identity: what the study's values depend on, where it is known already.
         worker: index of the process on its machine; its sampler draws its own stream.
 
-    Raises:
-        InputError: there is no such study, or it asks another question; the difference is printed first.
+    Raises InputError where there is no such study, or it asks another question; the difference is printed first.
     """
     if create and identity is None:
         identity = identify(sweep)
@@ -58,12 +56,16 @@ def open_study(
 
 
 def _check_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:
+    """Raise InputError where the study was made for another question; print each difference first."""
     if "study_id" in study.user_attrs:
-        try:
-            check_same(sweep.study, Identity(**study.user_attrs["identity"]), identity)
-        except InputError as error:
-            print("\n".join(error.__notes__), file=sys.stderr)  # noqa: T201
-            raise
+        lines = differences(Identity(**study.user_attrs["identity"]), identity)
+        if lines:
+            print("\n".join(lines), file=sys.stderr)  # noqa: T201
+            things, more = (f"{len(lines)} things", ", ...") if len(lines) > 1 else ("1 thing", "")
+            raise InputError(
+                f"study {sweep.study}: {things} that its values depend on changed ({lines[0]}{more}); change back, "
+                f"or give the sweep another study name"
+            )
     elif study.get_trials(deepcopy=False):
         raise InputError(
             f"study {sweep.study}: its database holds trials that no sweep made; give the sweep another name"

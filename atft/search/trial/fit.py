@@ -37,11 +37,7 @@ def fit(
     retried_from: Path | None = None,
     is_fold: bool = False,
 ) -> float:
-    """Train once; return the metric at the selected epoch.
-
-    Args:
-        retried_from: directory of the failed run that is retried.
-        is_fold: one of several runs, which reports no epoch to the study and is not pruned.
+    """Train once; return the metric at the selected epoch. A fold reports no epoch to the study and is not pruned.
 
     Raises what `atft.search.trial.run.run_trial` does, and InputError or RunFailed for a fault in the training run.
     """

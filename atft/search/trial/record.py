@@ -26,13 +26,10 @@ from atft.search.trial.failures import Interrupted, TrialFailed, classify, descr
 
 
 class TrialRecord:
-    """A trial at work: what its training runs share, and its files, kept true whatever ends it.
+    """What a trial's training runs share, and its files.
 
     Any exception that leaves the ``with`` block becomes one that a sweep knows, except those of a process that is
-    to end and of a study that has ended the trial itself.
-
-    Raises:
-        TrialFailed: its directory holds other files.
+    to end and of a study that has ended the trial itself. Raises TrialFailed where its directory holds other files.
     """
 
     def __init__(self, sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], bool]) -> None:

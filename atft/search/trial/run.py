@@ -34,14 +34,9 @@ def run_trial(
 ) -> float:
     """Train one trial in this process, in ``<root>/<study>/trial_<n>``, and return its objective.
 
-    Args:
-        retried_from: directory of the failed trial that is retried, to go on from its last checkpoint.
-        stop: called before training and after each epoch; True ends the trial, resumable.
-
-    Raises:
-        optuna.TrialPruned: it is not worth going on.
-        TrialFailed: it has no value, for a reason of one of five classes.
-        Interrupted: ``stop()`` was true.
+    A retry goes on from the last checkpoint in ``retried_from``; ``stop`` is called before training and after each
+    epoch. Raises optuna.TrialPruned where it is not worth going on, TrialFailed where it has no value, and
+    Interrupted, resumable, where ``stop()`` was true.
     """
     point = suggest(trial, sweep.space)
     with TrialRecord(sweep, trial, stop) as record:

@@ -29,9 +29,7 @@ class NotWorthStarting(RunFailed):
 def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     """Check everything that a sweep relies on, and estimate its time and space; 0 if it is worth starting.
 
-    Raises:
-        InputError: the sweep is invalid.
-        NotWorthStarting: the trial failed, reported nothing, or left no checkpoint that loads.
+    Raises InputError for an invalid sweep, NotWorthStarting for a trial that failed or left nothing to go on with.
     """
     from atft.search.question.preflight import preflight
 
@@ -91,11 +89,7 @@ def _check(trial: FrozenTrial, directory: Path, metric: str) -> None:
 
 
 def estimate(sweep: SweepOptions, trial: FrozenTrial, trial_bytes: int, free_bytes: int) -> str:
-    """How long the sweep takes at most, and the space it needs, from a finished trial of ``EPOCHS`` epochs.
-
-    Raises:
-        NotWorthStarting: the trials would not fit on the disk.
-    """
+    """How long the sweep takes at most, and the space it needs, from a finished trial of ``EPOCHS`` epochs."""
     assert trial.duration is not None
     folds, epochs = sweep.folds or 1, sweep.limits.epochs
     seconds = trial.duration.total_seconds() / EPOCHS * epochs * folds

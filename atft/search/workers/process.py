@@ -29,9 +29,7 @@ def run_child(
 ) -> int:
     """Run a process that `child_command` started; its exit status: 0, 1 it failed, 2 the input is invalid.
 
-    Args:
-        work: takes the sweep and the worker's index.
-        on_orphaned: called from a thread when the parent has ended.
+    ``work`` takes the sweep and the worker's index; a thread calls ``on_orphaned`` when the parent has ended.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--sweep", required=True, help="the sweep as JSON")

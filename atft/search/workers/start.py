@@ -30,9 +30,7 @@ from atft.threads import cap_threads, core_count
 def run(arguments: Sequence[str]) -> int:
     """Run or go on with a sweep; 0 when its budget is spent, 130 when it was interrupted.
 
-    Raises:
-        InputError: the sweep is invalid.
-        SweepFailed: it was aborted, or none of its trials is complete.
+    Raises InputError for an invalid sweep, SweepFailed where it was aborted or none of its trials is complete.
     """
     options = run_arguments(arguments)
     sweep = read_sweep(options.config, options.changes)
@@ -52,11 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse what follows ``run``: ``config``, ``threads``, ``dry_run`` and ``changes``, keys to values.
-
-    Raises:
-        InputError: an unknown option, or a value that is not of its kind.
-    """
+    """Parse what follows ``run``: ``config``, ``threads``, ``dry_run`` and ``changes``, keys to values."""
     parser = argparse.ArgumentParser(prog="sweep", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-c", "--config", type=Path)
     for option in ("--n-trials", "--workers", "--threads"):
@@ -82,11 +76,7 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def prepare(sweep: SweepOptions) -> None:
-    """Check the sweep, make or open its study, and build what all trials share.
-
-    Raises:
-        InputError: a point of the space cannot be built, or the study was made of something else.
-    """
+    """Check the sweep, make or open its study, and build what all trials share."""
     from atft.commands.train import build
     from atft.search.question.config import trial_config
     from atft.search.question.preflight import preflight

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from atft.errors import InputError, RunFailed
 from atft.publish import remove_abandoned
-from atft.search.question.frozen import BaseWatch
+from atft.search.question.frozen import watch_base
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import closing, ended_line, live_line
 from atft.search.study.files import publish_study_files
@@ -59,15 +59,13 @@ class Supervisor:
         self._began = datetime.now()
         self._awake_since = self._last_tick = time.time()
         self._asked_to_leave = self._others_reported = False
-        self._base = BaseWatch(sweep, study)
+        self._base = watch_base(sweep, study)
         self._reported = {t.number for t in self._trials() if t.state.is_finished()}
 
     def run(self) -> int:
         """Work until the budget is spent; 0, or 130 where the user stopped it.
 
-        Raises:
-            SweepFailed: the sweep was aborted, or none of its trials is complete.
-            InputError: a worker cannot use the sweep.
+        Raises SweepFailed where it was aborted or no trial is complete, InputError where a worker cannot use it.
         """
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -92,7 +90,7 @@ class Supervisor:
             self._awake_since = self._last_tick
         trials = self._trials()
         self._report_ended(trials)
-        if (changed := self._base.line()) is not None:
+        if (changed := next(self._base)) is not None:
             self._print(changed)
         self._look_after_ended_workers(trials)
         leaving = self.interrupts > 0 or self.failure is not None

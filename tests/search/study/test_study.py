@@ -67,6 +67,10 @@ def test_another_question_is_an_error_with_the_difference(
         f"data: {'d' * 16} -> {'e' * 16}",
     ]
     assert open_study(sweep, create=False).user_attrs == before
+    with pytest.raises(
+        InputError, match=r"study \S+: 1 thing that its values depend on changed \(folds: absent -> 3\)"
+    ):
+        open_study(sweep, identity=replace(SAME, facts={**SAME.facts, "folds": 3}))
 
 
 def test_points_are_enqueued_once_and_new_ones_on_a_resume(make_sweep: MakeSweep) -> None:
