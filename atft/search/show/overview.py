@@ -8,12 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from atft.search.question.options import SweepOptions
+from atft.search.show.lines import point_lines
 from atft.search.study.deflation import Deflated, deflate
 from atft.search.study.files import read_json
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
@@ -73,6 +75,34 @@ class Overview:
         if self.finished >= self.n_trials:
             return "done" if self.best is not None else "failed"
         return "running" if any(t.alive for t in self.running) else "paused"
+
+    def lines(self, sweep: SweepOptions) -> list[str]:
+        """The state in words: a headline, the best trial with what it is worth, and the failures."""
+        outcomes = "  ".join(f"{name} {count}" for name, count in sorted(self.outcomes.items()))
+        left = f", about {duration(self.seconds_left)} left" if self.seconds_left else ""
+        finished = f"{self.finished} of {self.n_trials} trials finished"
+        lines = [f"study {sweep.study}: {self.state}, {finished}{left}   ({outcomes})"]
+        if self.best is not None:
+            best = f"best {sweep.metric} {self.best.value:+.4f}, trial {self.best.number}"
+            if self.deflated is not None:
+                expected, luck = f"{self.deflated.expected:+.4f}", f"{self.deflated.luck:.4f}"
+                best += f"; {expected} after taking off the {luck} that the best of {self.finished} gains by luck alone"
+                best += " (Bailey and Lopez de Prado 2014); the truth is between"
+            lines += [best, *point_lines(self.best, sweep)]
+        elif self.state == "failed":
+            ended = self.outcomes.get("pruned", 0) + self.outcomes.get("failed", 0)
+            lines.append(f"none of {ended} trials completed")
+        else:
+            lines.append("no trial has completed yet")
+        if self.failures:
+            counts = ", ".join(f"{n} {kind}" for kind, n in sorted(self.failures.items()))
+            lines.append(f"failures by class: {counts} (reasons: {sweep.directory}/all_trials.json)")
+        return lines
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds: ``1:02:03``."""
+    return str(timedelta(seconds=round(seconds)))
 
 
 def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None) -> Overview:

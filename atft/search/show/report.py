@@ -46,6 +46,8 @@ def run(arguments: list[str]) -> int:
 def page(study: optuna.Study, sweep: SweepOptions, now: Overview) -> str:
     """The whole page as HTML."""
     sections = "\n".join(map(_section, figures(study, sweep.metric, "fold" if sweep.folds else "epoch")))
+    made_of = f"base config {sweep.base}, sampler {sweep.sampler.name}, pruner {sweep.pruner.name}"
+    lines = "".join(f"<li>{escape(line)}</li>" for line in [*now.lines(sweep), made_of])
     made = datetime.now().astimezone().isoformat(timespec="seconds")
     study_id, data = (escape(str(study.user_attrs.get(key, ""))) for key in ("study_id", "data_digest"))
     return f"""\
@@ -53,7 +55,7 @@ def page(study: optuna.Study, sweep: SweepOptions, now: Overview) -> str:
 <html lang=en><head><meta charset=utf-8><title>{escape(sweep.study)}</title><style>{STYLE}</style></head>
 <body>
 <h1>Sweep {escape(sweep.study)}</h1>
-{_summary(sweep, now)}
+<ul>{lines}</ul>
 {sections}
 <h2>Trials</h2>
 {_trial_table(study, sweep, now)}
@@ -66,24 +68,6 @@ def _section(figure: Drawn) -> str:
     title, note = escape(figure.title), escape(figure.note)
     picture = f"data:image/svg+xml;base64,{b64encode(figure.svg).decode()}"
     return f'<h2>{title}</h2>\n<p class=note>{note}</p>\n<img alt="{title}. {note}" src="{picture}">'
-
-
-def _summary(sweep: SweepOptions, now: Overview) -> str:
-    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(now.outcomes.items()))
-    lines = [f"{now.state}: {now.finished} of {now.n_trials} trials finished ({outcomes})"]
-    if now.failures:
-        lines.append("failures: " + ", ".join(f"{n} {kind}" for kind, n in sorted(now.failures.items())))
-    if now.best is not None:
-        goal = "highest" if sweep.direction == "maximize" else "lowest"
-        lines.append(f"{goal} {sweep.metric}: {now.best.value:+.4f}, trial {now.best.number}")
-    if now.deflated is not None:
-        lines.append(
-            f"expected of it after selection: {now.deflated.expected:+.4f}. The best of {now.finished} equally "
-            f"good trials with this spread would lie {now.deflated.luck:.4f} from their mean by luck alone "
-            f"(Bailey and Lopez de Prado 2014); the truth lies between the two numbers."
-        )
-    lines.append(f"base config {sweep.base}, sampler {sweep.sampler.name}, pruner {sweep.pruner.name}")
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 
 def _trial_table(study: optuna.Study, sweep: SweepOptions, now: Overview) -> str:

@@ -5,7 +5,6 @@ a second, whatever the trials do.
 """
 
 import time
-from datetime import timedelta
 from pathlib import Path
 from shutil import which
 from subprocess import run as call
@@ -17,8 +16,7 @@ from rich.table import Table
 
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
-from atft.search.show.lines import point_lines
-from atft.search.show.overview import Overview, RunningTrial, overview
+from atft.search.show.overview import Overview, RunningTrial, duration, overview
 from atft.search.study.study import open_study
 
 EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
@@ -51,18 +49,9 @@ def run(arguments: list[str]) -> int:
 
 def render(now: Overview, sweep: SweepOptions) -> Group:
     """Lay one screen out: a headline, the running trials, the best, the failures, the machine."""
-    outcomes = "  ".join(f"{name} {count}" for name, count in sorted(now.outcomes.items()))
-    left = f", about {_duration(now.seconds_left)} left" if now.seconds_left else ""
-    finished = f"{now.finished} of {now.n_trials} trials finished"
-    parts: list[str | Table] = [f"study {sweep.study}: {now.state}, {finished}{left}   ({outcomes})"]
-    if now.running:
-        parts.append(_running_table(now.running, sweep.metric))
-    parts.append(_best(now, sweep))
-    if now.failures:
-        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(now.failures.items()))
-        parts.append(f"failures by class: {counts} (reasons: {sweep.directory}/all_trials.json)")
-    parts.append(_machine(now.running))
-    return Group(*parts)
+    headline, *lines = now.lines(sweep)
+    running = [_running_table(now.running, sweep.metric)] if now.running else []
+    return Group(headline, *running, *lines, _machine(now.running))
 
 
 def _running_table(trials: list[RunningTrial], metric: str) -> Table:
@@ -79,21 +68,10 @@ def _running_table(trials: list[RunningTrial], metric: str) -> Table:
             f"{trial.epoch:.1f}/{trial.epochs}" if trial.epochs else "-",
             "-" if trial.metric is None else f"{trial.metric:+.4f}",
             "-" if trial.epochs_per_minute is None else f"{trial.epochs_per_minute:.1f}",
-            "-" if trial.seconds_left is None else _duration(trial.seconds_left),
+            "-" if trial.seconds_left is None else duration(trial.seconds_left),
             f"{trial.silent_seconds:.0f} s",
         )
     return table
-
-
-def _best(now: Overview, sweep: SweepOptions) -> str:
-    if now.best is None:
-        ended = now.outcomes.get("pruned", 0) + now.outcomes.get("failed", 0)
-        return "no trial has completed yet" if now.state != "failed" else f"none of {ended} trials completed"
-    head = f"best {sweep.metric} {now.best.value:+.4f}, trial {now.best.number}"
-    if now.deflated is not None:
-        worth = f"after taking off what the best of {now.finished} gains by luck alone"
-        head += f"; {now.deflated.expected:+.4f} {worth}"
-    return "\n".join([head, *point_lines(now.best, sweep)])
 
 
 def _machine(trials: list[RunningTrial]) -> str:
@@ -115,7 +93,3 @@ def kilobytes(table: Path, key: str) -> int:
     except OSError:  # the process has gone, or this is no Linux
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), 0)
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

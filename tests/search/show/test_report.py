@@ -59,8 +59,9 @@ def test_the_page_says_everything_and_loads_and_runs_nothing(
         "Contour of the two most important", "Learning curves and pruning", "Timeline", "Trials",
     ):  # fmt: skip
         assert title in text, title
-    assert "highest val/rank_ic: +0.0300, trial 1" in text
-    assert "expected of it after selection" in text
+    assert "study small: paused, 7 of 9 trials finished" in text
+    assert "best val/rank_ic +0.0300, trial 1; " in text and "by luck alone" in text
+    assert "failures by class: 1 config" in text and "sampler " in text
     assert len(words.pictures) == 7
     assert all(source.startswith("data:image/svg+xml;base64,") for source in words.loads)
     assert words.pictures[0].startswith("Optimisation history. Each dot a completed trial")
