@@ -6,6 +6,7 @@ stocks per draw and day, about 15 ns a stock.
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from atft.cross_section import average_ranks
@@ -16,24 +17,18 @@ BANDED = ("rank_ic", "ic", "sharpe", "sharpe_annual")
 
 
 def random_band(
-    target: NDArray[np.floating],
-    valid: NDArray[np.bool_],
+    target: Float[np.ndarray, "days stocks"],
+    valid: Bool[np.ndarray, "days stocks"],
     horizon: int,
     draws: int = 200,
     level: float = 0.95,
     seed: int = 0,
     min_stocks: int = 2,
 ) -> dict[str, tuple[float, float]]:
-    """Find the central range of a run's metrics under random scores.
+    """Find the range within which random scores have a share ``level`` of so many ``draws`` of a run's metrics.
 
-    Args:
-        target: ``[days, stocks]``; raw forward returns of one horizon.
-        valid: ``[days, stocks]``; rows to count.
-        horizon: trading days ahead.
-        draws: random runs.
-        level: share of the runs within the band.
-        seed: of the draws; the same seed gives the same band.
-        min_stocks: days with fewer known targets are left out.
+    Rows count that are ``valid`` and whose target, a raw forward return, is known; days with fewer than
+    ``min_stocks`` of them are left out.
 
     Returns:
         ``rank_ic``, ``ic``, ``sharpe`` and ``sharpe_annual``, each with the lowest and highest value of the

@@ -26,13 +26,9 @@ Band = Mapping[str, tuple[float, float]]
 def comparison_table(
     rows: Sequence[SummaryRow], bands: Mapping[int, Band] | None = None, title: str = "", min_stocks: int = 2
 ) -> "Table":
-    """Put scorers side by side, horizon by horizon.
+    """Put scorers side by side, horizon by horizon, with the band of random scores; lag 1 is a column beside lag 0.
 
-    Args:
-        rows: of any scorers, horizons and lags; lag 1 becomes a column beside lag 0.
-        bands: where random scores fall, per horizon.
-        title: a line above the table.
-        min_stocks: what a day needed to count; a line below the table says how many days did not have it.
+    A line below the table says how many days did not have the ``min_stocks`` that a day needed to count.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table

@@ -20,11 +20,7 @@ def mean_error(series: Series, lags: int) -> float:
         series: one value per day, in calendar order; NaN days are left out.
         lags: ``L``, days over which values depend on each other: ``h - 1`` for a horizon of ``h`` days.
 
-    Returns:
-        The error, in the unit of the series; NaN with fewer than two days.
-
-    Raises:
-        ValueError: ``lags`` is negative.
+    The error is in the unit of the series; NaN with fewer than two days. Negative lags raise ValueError.
 
     Paper: Newey and West (1987), A Simple, Positive Semi-definite, Heteroskedasticity and Autocorrelation
     Consistent Covariance Matrix.
@@ -48,14 +44,8 @@ def ratio_error(series: Series, lags: int) -> float:
 
     A day's influence on :math:`\theta = \mu / \sigma` is
     :math:`z_t - \frac{\theta}{2}(z_t^2 - 1)` with :math:`z_t = (x_t - \mu)/\sigma`; the error is that of the
-    influences' mean. For independent normal days it is Lo's :math:`\sqrt{(1 + \theta^2/2)/n}`.
-
-    Args:
-        series: one value per day, in calendar order; NaN days are left out.
-        lags: as in :func:`mean_error`.
-
-    Returns:
-        The error; NaN where the ratio is.
+    influences' mean. For independent normal days it is Lo's :math:`\sqrt{(1 + \theta^2/2)/n}`. Arguments are those
+    of :func:`mean_error`; the error is NaN where the ratio is.
 
     Paper: Lo (2002), The Statistics of Sharpe Ratios, equations 6 to 9.
     """

@@ -60,19 +60,14 @@ class HorizonScores:
 def prediction_rows(
     date: Any, codes: Sequence[str], horizons: Sequence[int], by_horizon: Mapping[str, Any], **by_stock: Any
 ) -> Any:
-    """Lay one day's forecasts out as rows of a predictions file.
+    """Lay one day's forecasts out as rows of a predictions file, a ``pyarrow.Table`` ordered by (horizon, code).
 
     Args:
-        date: the day (``datetime.date``), the same for all rows.
         codes: ``[stocks]`` identifiers of the day's universe, ascending.
-        horizons: trading days ahead.
         by_horizon: name -> ``[stocks, horizons]`` floats: score, target, target_lag1, oracle, q05 ...; NaN
             becomes null.
         by_stock: name -> ``[stocks]`` values that all horizons share (sector, context, exposures), or one
             value for all rows (split, fold, regimes).
-
-    Returns:
-        A ``pyarrow.Table`` ordered by (horizon, code).
     """
     import pyarrow as pa
 
@@ -127,13 +122,7 @@ def prediction_horizons(path: str | Path) -> tuple[int, ...]:
 def read_horizon(
     path: str | Path, horizon: int, split: str | None = None, columns: Sequence[str] = ARRAYS
 ) -> HorizonScores:
-    """Read one horizon into dense arrays.
-
-    Args:
-        path: a predictions file.
-        horizon: trading days ahead.
-        split: only rows of this split; null reads all.
-        columns: float columns to read; those that the file lacks are left out.
+    """Read one horizon, of a split or of all, into dense arrays; ``columns`` that the file lacks are left out.
 
     Raises:
         InputError: the file cannot be used, nothing matches, a score is missing, or a stock has two rows on

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float
 
 from atft.day_statistics import (
     RANKING_METRICS,
@@ -27,6 +27,8 @@ from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.predictions import HorizonScores, prediction_horizons, read_horizon
 
 DAYS_AT_ONCE = 64
+Scores = Float[np.ndarray, "days stocks"]
+"""Any unit, higher is better."""
 ERRORS: dict[Callable[[Series], float], Callable[[Series, int], float]] = {
     mean: mean_error,
     mean_over_std: ratio_error,
@@ -57,18 +59,11 @@ class SummaryRow:
 
 
 def score_days(
-    score: NDArray[np.floating],
-    target: NDArray[np.floating],
-    valid: NDArray[np.bool_],
-    min_stocks: int = 2,
+    score: Scores, target: Scores, valid: Bool[np.ndarray, "days stocks"], min_stocks: int = 2
 ) -> tuple[MeasuredDays, int]:
     """Measure each day's cross-section, and count the days left out, since too few targets are known.
 
-    Args:
-        score: ``[days, stocks]``; any unit, higher is better.
-        target: ``[days, stocks]``; raw forward returns, NaN where unknown.
-        valid: ``[days, stocks]``; rows to count where the target is known.
-        min_stocks: days with fewer of them are left out.
+    Rows count that are ``valid`` and whose target, the raw forward return, is known.
     """
     known = valid & np.isfinite(target)
     count = known.sum(axis=1)
@@ -89,18 +84,12 @@ def score_days(
 
 
 def summarise_scorers(
-    scorers: Mapping[str, NDArray[np.floating]], table: HorizonScores, min_stocks: int = 2
+    scorers: Mapping[str, Scores], table: HorizonScores, min_stocks: int = 2
 ) -> list[SummaryRow]:
-    """Measure several scorers on the same rows of one horizon.
+    """Measure several scorers on the rows of one horizon with a trade at the day's close, then one a close later.
 
-    Args:
-        scorers: name -> ``[days, stocks]`` scores.
-        table: rows and targets: of a trade at the day's close and, where known, of one that waits one more close.
-        min_stocks: days with fewer known targets are left out.
-
-    Returns:
-        Rows in the order of the scorers, lag 0 before lag 1. All figures are NaN without a rankable day, or where
-        more than 5 % of them are lost.
+    All figures are NaN without a rankable day, or where more than 5 % of them are lost. Days with fewer than
+    ``min_stocks`` known targets are left out.
     """
     rows = []
     for scorer, score in scorers.items():

@@ -85,8 +85,9 @@ class Overview:
         if self.best is not None:
             best = f"best {sweep.metric} {self.best.value:+.4f}, trial {self.best.number}"
             if (worth := self.deflated) is not None:
-                best += f"; {worth.expected:+.4f} after taking off the {worth.luck:.4f} that the best of "
-                best += f"{self.finished} gains by luck alone (Bailey and Lopez de Prado 2014); the truth is between"
+                luck = f"the {worth.luck:.4f} that the best of {self.finished} gains by luck alone"
+                best += f"; {worth.expected:+.4f} after taking off {luck} (Bailey and Lopez de Prado 2014)"
+                best += "; the truth is between"
             lines += [best, *point_lines(self.best, sweep)]
         elif self.state == "failed":
             ended = self.outcomes.get("pruned", 0) + self.outcomes.get("failed", 0)
