@@ -230,7 +230,7 @@ def simulate_market(options: MarketOptions) -> Market:
     shown = slice(WARM_UP_DAYS, None)
     return Market(
         options=options,
-        dates=tuple(np.busday_offset(FIRST_DAY, np.arange(options.days)).tolist()),
+        dates=tuple(np.busday_offset(FIRST_DAY, np.arange(options.days), "forward").tolist()),
         codes=tuple(f"S{stock:04d}" for stock in range(stocks)),
         sector=sectors(rng("sectors"), community),
         community=community,
