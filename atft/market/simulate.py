@@ -42,7 +42,7 @@ Stream = Callable[[str], np.random.Generator]
 """Purpose -> its generator."""
 WARM_UP_DAYS = 2 * MONTH_DAYS
 """Simulated before the first day that is shown, so that trailing columns are known from the start."""
-FIRST_DAY = date(2015, 1, 5)
+FIRST_DAY = np.datetime64("2015-01-05")
 ORACLE_IC = 0.20
 """Expected IC of the best possible score at a horizon of one day; each part alone has half."""
 PERSISTENCE = 0.5
