@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import in_order
-from atft.search.study.outcome import Outcome, best_trial, failure_of, failures, finished, outcome_of
+from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of, reason_of
 
 
 def live_line(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
@@ -29,16 +29,6 @@ def ended_line(trial: FrozenTrial, trials: Sequence[FrozenTrial], sweep: SweepOp
             outcome = f"failed: {reason_of(trial)}"
     count = f"{len(finished(trials))}/{sweep.n_trials}"
     return " · ".join([f"trial {trial.number} {outcome}", count, *_tail(trials, sweep)])
-
-
-def reason_of(trial: FrozenTrial) -> str:
-    """Why a trial did not finish, in words."""
-    match outcome_of(trial):
-        case Outcome.INTERRUPTED:
-            return "interrupted, it goes on at the next start"
-        case Outcome.UNSTARTED:
-            return "its process ended before it began"
-    return ", ".join(failure_of(trial))
 
 
 def closing(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:

@@ -68,6 +68,16 @@ def failure_of(trial: FrozenTrial) -> Failure:
     return Failure(str(failure["class"]), str(failure["reason"]))
 
 
+def reason_of(trial: FrozenTrial) -> str:
+    """Why a trial did not finish, in words."""
+    match outcome_of(trial):
+        case Outcome.INTERRUPTED:
+            return "interrupted, it goes on at the next start"
+        case Outcome.UNSTARTED:
+            return "its process ended before it began"
+    return ", ".join(failure_of(trial))
+
+
 def failures(trials: Iterable[FrozenTrial]) -> Counter[str]:
     """How many trials failed, by class."""
     return Counter(failure_of(t).kind for t in trials if outcome_of(t) == Outcome.FAILED)

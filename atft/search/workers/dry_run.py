@@ -76,7 +76,7 @@ def _train_one(sweep: SweepOptions) -> FrozenTrial:
 
 def _check(trial: FrozenTrial, directory: Path, metric: str) -> None:
     from atft.callbacks.record.atomic_checkpoint import read_checkpoint
-    from atft.search.show.lines import reason_of
+    from atft.search.study.outcome import reason_of
 
     if trial.state.name == "FAIL":
         raise NotWorthStarting(f"the trial failed: {reason_of(trial)}; fix that first")

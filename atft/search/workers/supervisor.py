@@ -23,11 +23,11 @@ from atft.publish import remove_abandoned
 from atft.search.question.frozen import watch_base
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import closing, ended_line, live_line
+from atft.search.study.budget import reason_to_abort
 from atft.search.study.files import publish_study_files
 from atft.search.study.outcome import Outcome, best_trial, finished, is_surplus
 from atft.search.study.owner import is_gone, is_here, is_orphaned
 from atft.search.study.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
-from atft.search.workers.abort_rule import reason_to_abort
 from atft.search.workers.process import WorkerProcess
 
 TICK_SECONDS = 0.5
