@@ -13,6 +13,8 @@ from atft.errors import InputError, nearest
 from atft.losses.terms import TERMS
 from atft.nn.options import PARAMETER_GROUPS, PARTS
 
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
+
 
 class Criterion(NamedTuple):
     """A bound on a logged metric, strict; a value that is not a number is never within it."""
@@ -111,14 +113,10 @@ class Phase:
         """
         if self.criterion is None:
             return None
-        match = re.fullmatch(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*", self.criterion)
-        try:
-            bound = float(match[3]) if match else math.nan
-        except ValueError:
-            bound = math.nan
-        if match is None or not math.isfinite(bound):
+        match = re.fullmatch(rf"\s*([^\s<>]+)\s*([<>])\s*({NUMBER})\s*", self.criterion)
+        if match is None:
             raise InputError(
                 f"{self.where}: criterion must compare a metric with a number, such as val/rank_ic > 0.01, "
                 f"got {self.criterion!r:.60}"
             )
-        return Criterion(match[1], match[2], bound)
+        return Criterion(match[1], match[2], float(match[3]))

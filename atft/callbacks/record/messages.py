@@ -22,11 +22,7 @@ RUN_LOG = "run.log"
 
 
 def log(trainer: pl.Trainer, text: str, quiet: bool = False) -> None:
-    """Print a message, a line or a whole table, on the first device and keep it in the run's log.
-
-    Args:
-        quiet: write to the log only.
-    """
+    """Print a line or a table on the first device, unless ``quiet``, and keep it in the run's log."""
     if not trainer.is_global_zero:
         return
     if not quiet:

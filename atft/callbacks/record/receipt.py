@@ -4,7 +4,6 @@ A run that is killed leaves that of its last epoch, with the status ``running``.
 """
 
 import json
-import math
 import platform
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -76,7 +75,8 @@ class Receipt:
 
 def publish_json(path: Path, content: Any, durable: bool = True) -> None:
     """Publish as JSON that any reader takes: numbers that are not finite become null."""
-    publish_text(path, json.dumps(_finite(content), indent=2) + "\n", durable)
+    finite = json.loads(json.dumps(content), parse_constant=lambda name: None)
+    publish_text(path, json.dumps(finite, indent=2) + "\n", durable)
 
 
 def write_receipt(receipt: Receipt, directory: Path, history: list[dict[str, Any]] | None = None) -> None:
@@ -125,13 +125,3 @@ def library_versions() -> dict[str, str]:
 
     names = ("torch", "lightning", "torch-geometric", "torchmetrics", "pyarrow", "adabelief-pytorch")
     return {"atft": atft.__version__, "python": platform.python_version(), **{n: version(n) for n in names}}
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, dict):
-        return {str(k): _finite(v) for k, v in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(v) for v in content]
-    return content

@@ -174,11 +174,7 @@ class RunRecord(pl.Callback):
             raise
 
     def finish(self, final: dict[str, float]) -> None:
-        """Add the figures of the evaluation after training; a RankIC that is not a number fails the run.
-
-        Args:
-            final: metrics by name, of the selected checkpoint.
-        """
+        """Add the selected checkpoint's metrics after training; a RankIC that is not a number fails the run."""
         self.receipt.status, self.receipt.reason = self._outcome
         self.receipt.missing = []
         self.receipt.metrics = {**self.receipt.metrics, **final}
