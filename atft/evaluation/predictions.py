@@ -93,8 +93,7 @@ def prediction_rows(
 def check_predictions(path: str | Path) -> dict[str, str]:
     """Read a predictions file's columns and their types from its footer.
 
-    Raises:
-        InputError: the file is missing or unreadable, lacks a column or has one of another type.
+    Raises InputError where it is missing or unreadable, lacks a column or has one of another type.
     """
     from atft.parquet import check_file, open_parquet
 
@@ -124,9 +123,8 @@ def read_horizon(
 ) -> HorizonScores:
     """Read one horizon, of a split or of all, into dense arrays; ``columns`` that the file lacks are left out.
 
-    Raises:
-        InputError: the file cannot be used, nothing matches, a score is missing, or a stock has two rows on
-            one day.
+    Raises InputError where the file cannot be used, nothing matches, a score is missing, or a stock has two rows on
+    one day.
     """
     from atft.cells import sorted_texts
 

@@ -105,11 +105,7 @@ def summarise_scorers(
 def summarise_predictions(
     path: str | Path, split: str | None = None, min_stocks: int = 2
 ) -> list[SummaryRow]:
-    """Measure a predictions file, or one split of it: the network, and the oracle of a simulated market.
-
-    Raises:
-        InputError: the file cannot be used; see `atft.evaluation.predictions`.
-    """
+    """Measure a predictions file, or one split of it: the network, and the oracle of a simulated market."""
     rows = []
     for horizon in prediction_horizons(path):
         table = read_horizon(path, horizon, split)

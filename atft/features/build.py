@@ -97,20 +97,14 @@ def build_panel(
 ) -> PanelReport:
     """Turn daily prices into a panel with features, targets, exposures, regimes and a universe flag.
 
-    Every column but the targets is known at its day's close. Unknown values are null, never NaN or infinite.
-
-    Args:
-        path: Parquet or CSV with date, code, open, high, low, close, volume, optional sector.
-        out: the Parquet file to write, sorted by (date, code), row groups of whole consecutive days.
-        options: universe, horizons and checks.
-        today: later dates are an error; null is the date of this computer.
+    Every column but the targets is known at its day's close. Unknown values are null, never NaN or infinite. The
+    file is sorted by (date, code), in row groups of whole consecutive days.
 
     Raises:
         InputError: the prices cannot be used, the universe is empty, features do not vary across it, or the file
             cannot be written. Nothing is left behind.
     """
     options = options or FeatureOptions()
-    options.check()
     prices = check_rows(on_trading_days(read_prices(path, options), options, today), options)
     if not prices.kept.any():
         raise InputError(

@@ -15,10 +15,7 @@ def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | No
     """Decide which dates are trading days, and move the prices from the file's dates to the resulting calendar.
 
     A day inserted into a gap has no row, so that every return, label and window across it is unknown. Dates after
-    ``today``, by default this computer's, are an error.
-
-    Raises:
-        InputError: a date is in the future, or a check set to "error" found something.
+    ``today``, by default this computer's, raise InputError, as what a check set to "error" finds does.
     """
     stocks, value = day_counts(prices)
     longest_label = max(options.horizons) + max(options.lag, 1)

@@ -57,12 +57,7 @@ class FeatureOptions:
     copies: str = "exclude"
     calendar: dict[str, str] = field(default_factory=dict)
 
-    def check(self) -> None:
-        """Check that every option is in its range.
-
-        Raises:
-            InputError: one is not; the line names it.
-        """
+    def __post_init__(self) -> None:
         for check, ways in CHECKS.items():
             way = getattr(self, check)
             if way not in ways:

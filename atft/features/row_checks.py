@@ -25,10 +25,8 @@ def check_rows(grid: PriceGrid, options: FeatureOptions) -> CheckedPrices:
 
     A close is compared with that of the row before, which may be an excluded one: a price that jumps and stays
     there costs one row, one that jumps and returns costs two. A split that was not adjusted is a jump of any
-    size; `adjust` rewrites the prices of ``grid`` after it, in place, instead.
-
-    Raises:
-        InputError: a check set to "error" found a row.
+    size; `adjust` rewrites the prices of ``grid`` after it, in place, instead. A row that a check set to "error"
+    finds raises InputError.
     """
     split, copied, notes = _splits_and_copies(grid, options)
     days, stocks = grid.close.shape

@@ -40,9 +40,7 @@ def flat_features(
 
     Days with fewer than 10 stocks in the universe do not count, nor do a feature's days before the first one on
     which it is known at all, nor those on which it is unknown while windows are ``filling`` again after a gap.
-
-    Raises:
-        InputError: more than 5 % of the features are flat; the message names them.
+    Raises InputError where more than 5 % of the features are flat.
     """
     counted = universe.sum(axis=1) >= MIN_STOCKS
     if not counted.any():

@@ -180,14 +180,8 @@ class Line(NamedTuple):
 
 
 @QUIET
-def window_lines(x: np.ndarray, y: Series, *spans: int) -> dict[int, Line]:
-    """Regress y on x over the last ``span`` days on which both are known, at least three.
-
-    Args:
-        x: [days, stocks], or [days, 1] where all stocks share it.
-        y: [days, stocks].
-        spans: window lengths in trading days.
-    """
+def window_lines(x: Float64[np.ndarray, "days #stocks"], y: Series, *spans: int) -> dict[int, Line]:
+    """Regress y on x over the last ``span`` days on which both are known, at least three."""
     known = ~(np.isnan(x) | np.isnan(y))
     a, b = np.where(known, x, 0.0), np.where(known, y, 0.0)
     counts = _counts(known, spans, least=3)

@@ -62,11 +62,7 @@ class MarketOptions:
 
 
 def check_market(options: MarketOptions) -> None:
-    """Check that a market can be made of the options.
-
-    Raises:
-        InputError: a size is out of range; the message names the option, its bound and what came.
-    """
+    """Raise InputError unless a market can be made of the options; it names the option and its bound."""
     horizons = options.horizons
     if not horizons or len(set(horizons)) != len(horizons) or min(horizons) < 1:
         raise InputError(f"simulate: horizons must be distinct trading days >= 1, got {horizons}")
@@ -82,11 +78,7 @@ def check_market(options: MarketOptions) -> None:
 
 
 def market_columns(options: MarketOptions) -> tuple[str, ...]:
-    """Column names of the panel that these options give, in order, without simulating it.
-
-    Raises:
-        InputError: the options are out of range.
-    """
+    """Column names of the panel that these options give, in order; they are checked, nothing is simulated."""
     check_market(options)
     labels = [name for h in options.horizons for name in (f"target_{h}d", f"target_{h}d_lag1")]
     oracle = [] if options.noise_only else [f"oracle_{h}d" for h in options.horizons]

@@ -173,11 +173,7 @@ def _decoys(rng: Stream, columns: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def simulate_market(options: MarketOptions) -> Market:
-    """Draw a market. The same options give the same bits; more days only add days at the end.
-
-    Raises:
-        InputError: the options are out of range.
-    """
+    """Draw a market. The same options give the same bits; more days only add days at the end."""
     check_market(options)
     rng = partial(stream, options.seed)
     size = days, stocks = WARM_UP_DAYS + options.days, options.stocks

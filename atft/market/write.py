@@ -63,8 +63,7 @@ def mean_ic(score: Array, target: Array, valid: NDArray[np.bool_]) -> float:
 def write_market(out: Path, options: MarketOptions) -> MarketReport:
     """Simulate a market and publish it as one Parquet file (0.5 s for the default), replacing the one at ``out``.
 
-    Raises:
-        InputError: the options are out of range, or the file cannot be written.
+    Raises InputError where the options are out of range, or the file cannot be written.
     """
     market = simulate_market(options)
     oracle_ic, part_ic = {}, {}

@@ -21,9 +21,5 @@ from atft.features.options import FeatureOptions
 )
 def test_an_option_out_of_range_raises_by_name(options: dict[str, object], said: str) -> None:
     with pytest.raises(InputError) as caught:
-        FeatureOptions(**options).check()
+        FeatureOptions(**options)
     assert said in str(caught.value)
-
-
-def test_the_defaults_pass() -> None:
-    FeatureOptions().check()
