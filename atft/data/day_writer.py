@@ -5,9 +5,10 @@ the next batch is read; the file is written in the order of the days. Memory is 
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,6 @@ from atft.progress import track
 SCALERS = {"rank": universe_ranks, "zscore": universe_zscores}
 Day = tuple[pa.RecordBatch, dict[str, Any]]
 """A day's record, and its entry in each field of the manifest that has one for each day."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The panel's rows of some whole days as plain arrays."""
-
-    numbers: Float32[np.ndarray, "columns rows"]
-    stock: Int64[np.ndarray, " rows"]
-    """The stock's row in the cache, -1 for one that is never in the universe."""
-    universe: Bool[np.ndarray, " rows"]
-    sector: Int16[np.ndarray, " rows"]
-    bounds: list[tuple[int, int, int]]
-    """Calendar index, first and last + 1 row of each day."""
 
 
 class DayEncoder:
@@ -74,6 +62,7 @@ class DayEncoder:
         self.sector_of: dict[str, int] = {}
         self.checks = RowChecks(columns, self.numbers, infinite_as_missing)
         self.unknown = self._across_gaps()
+        self.next_day = 0
 
     def _across_gaps(self) -> list[tuple[int, Array]]:
         """Indices of the targets and the one-day return, each with bool [days]: it straddles a gap there."""
@@ -91,18 +80,13 @@ class DayEncoder:
         ]
         return across + [(i, np.append(False, inserted[:-1])) for i in self.indices["return_1d"]]
 
-    def rows(self, batch: pa.RecordBatch) -> Rows:
-        """Read and check a batch of whole days. Called in the order of the days.
-
-        Raises:
-            InputError: a (date, code) occurs twice, a label is no return, or a cell is infinite and that is an
-                error.
-        """
+    def days(self, batch: pa.RecordBatch) -> list[Callable[[], Day]]:
+        """Read and check the next whole days; what is returned encodes one of them each, in any thread."""
         days = day_numbers(batch, self.columns.date)
-        first = np.searchsorted(self.index.calendar, np.unique(days))
-        starts = np.searchsorted(days, self.index.calendar[first])
-        ends = [*starts[1:], len(days)]
-        bounds = [(int(d), int(a), int(b)) for d, a, b in zip(first, starts, ends, strict=True)]
+        first_day, self.next_day = self.next_day, int(np.searchsorted(self.index.calendar, days[-1])) + 1
+        # Days inserted into a gap have no rows.
+        ends = np.cumsum(self.index.rows[first_day : self.next_day])
+        rows_by_day = [slice(start, end) for start, end in pairwise([0, *ends.tolist()])]
         codes = batch.column(self.columns.code).dictionary_encode()
         local = codes.indices.to_numpy(zero_copy_only=False)
         names = codes.dictionary.to_pylist()
@@ -115,17 +99,21 @@ class DayEncoder:
         universe = stock >= 0
         if self.columns.universe:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
-        return Rows(numbers, stock, universe, self._sectors(batch, bounds), bounds)
+        sector = self._sectors(batch, rows_by_day)
+        return [
+            partial(self.day, day, numbers[:, rows], stock[rows], universe[rows], sector[rows])
+            for day, rows in enumerate(rows_by_day, first_day)
+        ]
 
-    def _sectors(self, batch: pa.RecordBatch, bounds: list[tuple[int, int, int]]) -> Array:
+    def _sectors(self, batch: pa.RecordBatch, rows_by_day: list[slice]) -> Array:
         if not self.columns.sector:
             return np.full(batch.num_rows, -1, dtype=np.int16)
         encoded = batch.column(self.columns.sector).dictionary_encode()
         local = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         names = encoded.dictionary.to_pylist()
         # Numbered by the day they first appear on, then by name: a later day never renumbers an earlier one.
-        for _, start, stop in bounds:
-            for name in sorted(names[i] for i in np.unique(local[start:stop]) if i >= 0):
+        for rows in rows_by_day:
+            for name in sorted(names[i] for i in np.unique(local[rows]) if i >= 0):
                 self.sector_of.setdefault(name, len(self.sector_of))
         if len(self.sector_of) > np.iinfo(np.int16).max:
             raise InputError(f"column {self.columns.sector!r} has more than 32,767 sectors; it is no sector")
@@ -133,17 +121,20 @@ class DayEncoder:
         sector: Array = number[local]
         return sector
 
-    def day(self, rows: Rows, bounds: tuple[int, int, int]) -> Day:
-        """Scale one day's features and spread everything over the stocks. Safe to call from several threads."""
-        index, start, stop = bounds
-        stock = rows.stock[start:stop]
+    def day(
+        self,
+        index: int,
+        numbers: Float32[np.ndarray, "columns rows"],
+        stock: Int64[np.ndarray, " rows"],
+        universe: Bool[np.ndarray, " rows"],
+        sector: Int16[np.ndarray, " rows"],
+    ) -> Day:
+        """Scale a day's features and spread everything over the stocks; -1 is one that is never in the universe."""
         # In the order of the stocks: sums over a day have the same bits in whatever order its rows came.
         kept = np.argsort(stock, kind="stable")[np.count_nonzero(stock < 0) :]
         stock = stock[kept]
-        universe = rows.universe[start:stop][kept]
-        numbers = rows.numbers[:, start:stop]
         market = numbers[self.indices["regime"]]
-        numbers = numbers[:, kept]
+        numbers, universe, sector = numbers[:, kept], universe[kept], sector[kept]
         for i, days in self.unknown:
             if days[index]:
                 numbers[i] = np.nan
@@ -164,8 +155,8 @@ class DayEncoder:
 
         flags = np.zeros((2, len(self.index.codes)), dtype=np.bool_)
         flags[0, stock], flags[1, stock] = True, universe
-        sector = np.full(len(self.index.codes), -1, dtype=np.int16)
-        sector[stock] = rows.sector[start:stop][kept]
+        sectors = np.full(len(self.index.codes), -1, dtype=np.int16)
+        sectors[stock] = sector
         target = numbers[self.indices["target"]]
         returns = numbers[self.indices["return_1d"]] if self.indices["return_1d"] else target[:1] * np.nan
         exposures = numbers[self.indices["exposure"]]
@@ -174,18 +165,18 @@ class DayEncoder:
             "half_features": by_stock(features[self.half]).astype(np.float16),
             "observed": flags[0],
             "universe": flags[1],
-            "sector": sector,
+            "sector": sectors,
             "return_1d": by_stock(returns)[:, 0],
             "target": by_stock(target),
             "exposure": by_stock(exposures),
         }
         for group in ("delayed_target", "oracle", "context"):
             arrays[group] = by_stock(numbers[self.indices[group]])
-        sectors = (sector[stock][universe] >= 0).sum()
+        in_sector = (sector[universe] >= 0).sum()
         return encode_day(arrays), {
             "observed_rows": len(stock),
             "universe_rows": int(universe.sum()),
-            "known": pack_bits(np.concatenate([known, count(exposures) > 1, [sectors > 1]])),
+            "known": pack_bits(np.concatenate([known, count(exposures) > 1, [in_sector > 1]])),
             "telling": pack_bits(varies),
             "known_labels": tuple(count(target).tolist()),
             "regime": one_per_day(market, self.columns.regime, str(self.index.dates[index])),
@@ -230,15 +221,9 @@ def _days(encoder: DayEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[Da
     # Arrow's pool has as many threads as the caps allow this process.
     with ThreadPoolExecutor(max_workers=pa.cpu_count()) as pool:
         pending: deque[Future[Day]] = deque()
-        submitted = 0
         for batch in batches:
-            rows = encoder.rows(batch)
             of_last_batch = len(pending)
-            for index, start, stop in rows.bounds:
-                # Days inserted into a gap have no rows.
-                pending.extend(pool.submit(encoder.day, rows, (i, 0, 0)) for i in range(submitted, index))
-                pending.append(pool.submit(encoder.day, rows, (index, start, stop)))
-                submitted = index + 1
+            pending.extend(pool.submit(encode) for encode in encoder.days(batch))
             for _ in range(of_last_batch):
                 yield pending.popleft().result()
         while pending:
