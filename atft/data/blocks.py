@@ -18,12 +18,9 @@ from atft.errors import InputError
 
 
 class DayBlocks(Dataset[DayBatch]):
-    """Blocks of a cache. Pickles to the cache's path.
+    """Blocks of a cache, whose days read ``lookback`` days of history, themselves included.
 
-    Args:
-        cache: where the days are.
-        lookback: days of history each day reads, itself included.
-        min_stocks: known targets below which none of a day and horizon is valid.
+    None of a day's targets of a horizon is valid where fewer than ``min_stocks`` are known.
     """
 
     def __init__(self, cache: DayCache, lookback: int, min_stocks: int = 0) -> None:

@@ -41,19 +41,11 @@ class DayCache:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the cache says of itself.
-
-        Raises:
-            InputError: not a cache, damaged, or of another format version.
-        """
+        """What the cache says of itself; see `read_manifest`."""
         return read_manifest(self.path)
 
     def open(self) -> "DayCache":
-        """Map the files now, so that anything wrong with them is said now.
-
-        Raises:
-            InputError: a file is missing, truncated, damaged or foreign.
-        """
+        """Map the files now, so that one that is missing, truncated, damaged or foreign raises now."""
         for key in self.manifest.files:
             self._file(key)
         return self
@@ -78,11 +70,7 @@ class DayCache:
         return len(self.manifest.codes)
 
     def day(self, index: int) -> DayView:
-        """Read-only views of a day over all stocks.
-
-        Raises:
-            InputError: its bytes are damaged.
-        """
+        """Read-only views of a day over all stocks; raises where its bytes are damaged."""
         view = self._views.get(index)
         if view is None:
             view = self._views[index] = decode_day(self._file("days").batch(index))

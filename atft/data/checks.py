@@ -54,11 +54,7 @@ def measure_features(
 def check_duplicates(
     days: Int32[np.ndarray, " rows"], local: Int32[np.ndarray, " rows"], codes: Sequence[str]
 ) -> None:
-    """Check that no stock has two rows on one of some whole days; ``local`` indexes the ``codes``.
-
-    Raises:
-        InputError: names the first pair.
-    """
+    """Check that no stock has two rows on one of some whole days; ``local`` indexes the ``codes``."""
     key = days.astype(np.int64) * len(codes) + local
     key.sort()
     twice = key[1:][key[1:] == key[:-1]]
@@ -73,11 +69,7 @@ def check_duplicates(
 def one_per_day(
     values: Float32[np.ndarray, "regimes rows"], names: Sequence[str], day: str
 ) -> tuple[float | None, ...]:
-    """Take each market-wide column's one value of a day; None where it is unknown, as on a day without rows.
-
-    Raises:
-        InputError: a column has two values on the day.
-    """
+    """Take each market-wide column's value of a day, or raise where it has two; None where it is unknown."""
     low, high = (f.reduce(values, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
     for name, a, b in zip(names, low, high, strict=True):
         if a < b:
@@ -105,11 +97,7 @@ class RowChecks:
     def check_rows(
         self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]
     ) -> None:
-        """Check some rows; ``days`` are days since 1970, for the message. Changes ``numbers`` in place.
-
-        Raises:
-            InputError: a cell is infinite, or a label is no forward return.
-        """
+        """Check that no cell is infinite, or make it NaN in place, and that each label is a forward return."""
         infinite = np.isinf(numbers)
         for i in np.flatnonzero(infinite.any(axis=1)):
             name, cells = self.numbers[i], infinite[i]
@@ -142,11 +130,7 @@ class RowChecks:
                 self._copies[feature, label] += known
 
     def check_copies(self, where: str) -> None:
-        """Check after the last row that no feature was a copy of a label.
-
-        Raises:
-            InputError: names the first.
-        """
+        """Check after the last row that no feature was a copy of a label."""
         for (feature, label), known in self._copies.items():
             if known >= MIN_ROWS:
                 raise InputError(
@@ -156,7 +140,6 @@ class RowChecks:
 
 
 def _day(days: Int32[np.ndarray, " rows"], rows: Bool[np.ndarray, " rows"]) -> date:
-    """Date of the first of some rows."""
     return EPOCH + timedelta(days=int(days[rows.argmax()]))
 
 

@@ -23,11 +23,7 @@ MAX_CONSTANT_SHARE = 0.95
 
 
 def check_training_days(cache: DayCache, split: Split) -> None:
-    """Check features, exposures, sectors, targets and graph of the training days, and the targets of validation.
-
-    Raises:
-        InputError: names what the training days do not know, or what cannot rank their stocks.
-    """
+    """Check features, exposures, sectors, targets and graph of the training days, and the targets of validation."""
     manifest, train, val, min_stocks = cache.manifest, split.train, split.val, split.min_stocks
     where = f"the {len(train)} training days {manifest.dates[train[0]]} to {manifest.dates[train[-1]]}"
     check_features(cache, train, where)
@@ -70,9 +66,6 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
 
     A raw feature that the schema also names as market-wide (regime) may be the same for all stocks, but not on
     all days. ``where`` are the days in words, for the message.
-
-    Raises:
-        InputError: names the features.
     """
     manifest = cache.manifest
     known, varying = manifest.known_days(days), manifest.varying_days(days)

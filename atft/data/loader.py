@@ -64,11 +64,7 @@ def unchanged(batch: Any) -> Any:
 
 @contextmanager
 def lost_workers() -> Iterator[None]:
-    """Turn torch's error about a dead worker, which it may raise anywhere in the main thread, into one line.
-
-    Raises:
-        WorkerLost: a worker has died.
-    """
+    """Turn torch's error about a dead worker, which it may raise anywhere in the main thread, into `WorkerLost`."""
     try:
         yield
     except RuntimeError as error:
@@ -79,11 +75,7 @@ def lost_workers() -> Iterator[None]:
 
 @contextmanager
 def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]:
-    """Kill the workers that the block waits for when it takes longer than ``seconds``.
-
-    Raises:
-        WorkerLost: it took longer, or one of them died.
-    """
+    """Kill the workers where the block takes longer than ``seconds``, and raise `WorkerLost`, as where one died."""
     if not workers:
         yield
         return

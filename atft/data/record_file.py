@@ -91,12 +91,7 @@ class RecordWriter:
 
 
 class RecordFile:
-    """Reads what `RecordWriter` wrote, by memory map.
-
-    Args:
-        folder: the cache's directory.
-        record: what its manifest says of the file.
-        written_here: this process has just written it, so batches need no check.
+    """Reads what `RecordWriter` wrote, by memory map; what this process has just written needs no check.
 
     Raises:
         InputError: the file is missing, or its size or footer is not the manifest's.
@@ -124,11 +119,7 @@ class RecordFile:
         return InputError(f"{self.path}: {what}; delete its folder to build it again")
 
     def check(self, indices: Iterable[int]) -> None:
-        """Compare the batches' bytes with their checksums.
-
-        Raises:
-            InputError: they differ.
-        """
+        """Compare the batches' bytes with their checksums, and raise where they differ."""
         offsets = self.record.offsets
         for index in indices:
             if self._crc(offsets[index], offsets[index + 1]) != self.record.crcs[index]:

@@ -107,11 +107,7 @@ def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
 
 
 def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
-    """First and last date of each period by its name, in order.
-
-    Raises:
-        InputError: a malformed or unordered period, or an overlap.
-    """
+    """First and last date of each period by its name, in order; overlapping periods raise."""
     named = {"train": options.train, "val": options.val, "test": options.test}
     ranges = {n: parse_period(f"split.{n}", dates) for n, dates in named.items() if dates is not None}
     for earlier, later in pairwise(ranges):
@@ -140,11 +136,7 @@ def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_d
 
 
 def parse_period(key: str, dates: Sequence[str]) -> tuple[date, date]:
-    """Read ``[from, to]``, two ISO dates; ``key`` is the option's name, for the message.
-
-    Raises:
-        InputError: they are not, or they are in the wrong order.
-    """
+    """Read ``[from, to]``, two ISO dates in order, or raise; ``key`` is the option's name, for the message."""
     try:
         first, last = (date.fromisoformat(str(d)) for d in dates)
     except (ValueError, TypeError) as error:
