@@ -22,7 +22,7 @@ from atft.data.cache import DayCache, shared_cache
 from atft.data.day_checks import check_training_days, days_to_score, history_lines
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, LoaderOptions
-from atft.data.robust import robust_statistics
+from atft.data.scaling import robust_statistics
 from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
 from atft.errors import InputError
 from atft.tasks.panel_source import PanelOptions, panel_path

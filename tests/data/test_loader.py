@@ -53,7 +53,7 @@ def test_two_spawned_workers_deliver_each_planned_row_once_and_the_tensors_of_no
 
 def test_a_worker_imports_nothing_heavy() -> None:
     code = (
-        "import sys, atft.data.loader, atft.data.blocks, atft.data.split, atft.data.robust; "
+        "import sys, atft.data.loader, atft.data.blocks, atft.data.split, atft.data.scaling; "
         "print([m for m in ('lightning', 'polars', 'torch_geometric', 'jsonargparse') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,130 @@
+"""Scale features: per day in the cache (ranks, z-scores), or by the training days in the network (robust).
+
+A day's cross-section is scaled against its universe: the universe's stocks alone set the scale, and every observed
+stock is placed on it, so that the history of a stock before it joined reads in the same unit. Only the day's own
+rows are used, hence no split and no future. Ranks of scores in a loss or metric are in `atft.cross_section`. About
+30 ns per cell for ranks, 10 ns for z-scores.
+
+Medians and interquartile ranges depend on a split, so they are buffers of the network and not in the cache: all
+folds share one cache, and a checkpoint predicts without a side file. At most `MAX_DAYS` evenly spaced training days
+are read, a million values a feature at 4,100 stocks, some 10 ms each: far below the error of taking last decade's
+quantiles for this one's.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from atft.data.cache import MAX_OPEN_CACHES, DayCache
+from atft.data.day_record import Array
+from atft.errors import InputError
+
+MAX_ZSCORE = 10.0
+"""Z-scores are cut there: beyond it are errors of the data, and float16 stays finite."""
+UNIFORM_WIDTH = math.sqrt(12)
+"""Of a uniform variable with std 1."""
+MAX_DAYS = 250
+BYTES_IN_MEMORY = 256 << 20
+
+
+def universe_ranks(
+    values: Float32[np.ndarray, "features stocks"], universe: Bool[np.ndarray, " stocks"]
+) -> Float32[np.ndarray, "features stocks"]:
+    r"""Map values to their average rank in the universe, as a uniform variable of mean 0 and std 1.
+
+    :math:`\sqrt{12}\,((r - 1/2) / n - 1/2)` with r the average rank among the n known values of the universe:
+    -1.73 is the lowest, +1.73 the highest. A stock outside the universe gets the place where its value would
+    lie, (number below + half the number equal) / n. NaN stays NaN; a single known value is 0; with none known,
+    all are NaN. A constant feature is 0 everywhere.
+    """
+    # One sort per feature; the universe's counts at each place of the order give every stock's rank.
+    order = np.argsort(values, axis=1)
+    ascending = np.take_along_axis(values, order, axis=1)
+    known = ~np.isnan(ascending)
+    member = universe[order] & known
+    upto = np.cumsum(member, axis=1, dtype=np.int32)
+    total = upto[:, -1:].astype(np.float32)
+    below = upto - member
+    rises = ascending[:, 1:] != ascending[:, :-1]
+    if not rises.all():
+        # Counts never fall along a row, so a running extreme carries a tie group's first and last count.
+        flat = np.zeros((len(values), 1), dtype=bool)
+        below = np.maximum.accumulate(np.where(np.hstack([~flat, rises]), below, 0), axis=1)
+        ends = np.where(np.hstack([rises, ~flat]), upto, np.iinfo(np.int32).max)
+        upto = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quantile = (below + upto) / (2 * total)
+    quantile[~known | (total == 0)] = np.nan
+    result = np.empty_like(values)
+    np.put_along_axis(result, order, (UNIFORM_WIDTH * (quantile - 0.5)).astype(np.float32), axis=1)
+    return result
+
+
+def universe_zscores(
+    values: Float32[np.ndarray, "features stocks"], universe: Bool[np.ndarray, " stocks"]
+) -> Float32[np.ndarray, "features stocks"]:
+    """Subtract the universe's mean and divide by its (population) standard deviation, cut at +-`MAX_ZSCORE`.
+
+    A constant feature is 0 in the universe and outside it; NaN stays NaN; with no known value in the universe
+    all are NaN.
+    """
+    # Stocks outside the universe take no part in the sums: rounding depends on how many numbers are added.
+    inside = values[:, universe]
+    known = ~np.isnan(inside)
+    count = known.sum(axis=1, keepdims=True)
+    filled = np.where(known, inside, 0).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = filled.sum(axis=1, keepdims=True) / count
+        std = np.sqrt((np.where(known, filled - mean, 0) ** 2).sum(axis=1, keepdims=True) / count)
+        # Rounding leaves a constant with a std of some 1e-17 of its level.
+        varies = std > 1e-7 * np.abs(filled).max(axis=1, keepdims=True, initial=0)
+        constant = np.where(np.isnan(values) | (count == 0), np.nan, 0.0)
+        scaled = np.where(varies, (values - mean) / std, constant)
+    return np.clip(scaled, -MAX_ZSCORE, MAX_ZSCORE).astype(np.float32)
+
+
+def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]:
+    """Compute per feature the median and the interquartile range over the training days' universes.
+
+    ``(x - median) / iqr`` is scikit-learn's ``RobustScaler``: an iqr of 0 (at least half of the values are one
+    number, as for flags) becomes 1. A feature that the cache already scaled per day, or that is never known on
+    these days, gets median 0 and iqr 1. Both are float32 [features]; computed once per open cache and set of days.
+
+    Raises:
+        InputError: no training day.
+    """
+    if len(train_days) == 0:
+        raise InputError("robust scaling needs at least one training day; check split.train")
+    places = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
+    return _statistics(cache, tuple(np.unique(np.asarray(train_days)[places]).tolist()))
+
+
+@lru_cache(maxsize=MAX_OPEN_CACHES)
+def _statistics(cache: DayCache, days: tuple[int, ...]) -> tuple[Array, Array]:
+    manifest = cache.manifest
+    median = np.zeros(len(manifest.features), dtype=np.float32)
+    iqr = np.ones(len(manifest.features), dtype=np.float32)
+    # Raw features are stored as float32, in their own order, one after another.
+    raw = np.flatnonzero(~np.array(manifest.scaled))
+    full = np.flatnonzero(~np.array(manifest.half))
+    column = np.searchsorted(full, raw)
+    rows = sum(manifest.universe_rows[d] for d in days)
+    group = max(1, BYTES_IN_MEMORY // (4 * max(rows, 1)))
+    for start in range(0, len(raw), group):
+        columns = column[start : start + group]
+        values = np.empty((len(columns), rows), dtype=np.float32)
+        end = 0
+        for day in days:
+            view = cache.day(day)
+            inside = view.features[np.flatnonzero(view.universe)[:, None], columns[None, :]]
+            values[:, end : end + len(inside)] = inside.T
+            end += len(inside)
+        for feature, column_values in zip(raw[start : start + group], values, strict=True):
+            known = column_values[~np.isnan(column_values)]
+            if len(known):
+                low, middle, high = np.percentile(known, [25, 50, 75])
+                median[feature] = middle
+                iqr[feature] = high - low if high > low else 1
+    return median, iqr
