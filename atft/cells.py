@@ -42,11 +42,7 @@ class CellRange:
 
 
 def read_codes(column: pa.Array, cells: CellRange) -> pa.Array:
-    """Read identifiers of stocks as text, spaces around them removed.
-
-    Raises:
-        InputError: another type, an empty code, a number that is not whole, or an unprintable character.
-    """
+    """Read identifiers of stocks as `read_names` does; an empty one raises."""
     codes = read_names(column, cells)
     if codes.null_count:
         raise cells.fault(first_true(pc.is_null(codes)), "no code; fill it in or drop the row")
@@ -54,11 +50,7 @@ def read_codes(column: pa.Array, cells: CellRange) -> pa.Array:
 
 
 def check_codes(where: Path, codes: int, days: int, rows: int) -> None:
-    """Check that the codes name stocks, which come again and again: grids of days x codes are made of them.
-
-    Raises:
-        InputError: the grid is large and has a row in fewer than one of 50 cells.
-    """
+    """Check that the codes name stocks: a large grid of days x codes has a row in one of 50 cells or more."""
     if codes * days > max(10**8, 50 * rows):
         raise InputError(
             f"{where}: {codes:,} codes in {rows:,} rows on {days:,} days; the column of codes must name stocks"
@@ -66,7 +58,7 @@ def check_codes(where: Path, codes: int, days: int, rows: int) -> None:
 
 
 def read_names(column: pa.Array, cells: CellRange) -> pa.Array:
-    """Read sectors as text; null where the cell is empty.
+    """Read text or whole numbers as text without spaces around it; null where the cell is empty.
 
     Raises:
         InputError: another type, a number that is not whole, or an unprintable character.
@@ -98,11 +90,7 @@ def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]
 
 
 def read_numbers(column: pa.Array, cells: CellRange) -> pa.Array:
-    """Read float32 numbers; nulls and empty texts are null.
-
-    Raises:
-        InputError: another type, or a text that is not a number.
-    """
+    """Read numbers, or texts of numbers, as float32; empty texts are null, other cells raise."""
     column = decoded(column)
     kind = column.type
     if kind == NUMBER:
@@ -116,11 +104,7 @@ def read_numbers(column: pa.Array, cells: CellRange) -> pa.Array:
 
 
 def read_flags(column: pa.Array, cells: CellRange) -> pa.Array:
-    """Read booleans; null is False.
-
-    Raises:
-        InputError: another type.
-    """
+    """Read booleans; null is False, another type raises."""
     if not pa.types.is_boolean(column.type):
         raise InputError(f"{cells} must be boolean, it is {column.type}; cast it")
     return pc.fill_null(column, False)

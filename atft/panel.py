@@ -98,11 +98,7 @@ def match(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tuple[str, ...]:
-    """Columns that the network reads, in the panel's order.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Columns that the network reads, in the panel's order, or raise where there is none."""
     excluded = match(schema.exclude, names)
     features = tuple(n for n in match(schema.features, names) if n not in excluded)
     if not features:
@@ -206,11 +202,7 @@ def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> 
 
 
 def panel_files(path: str | Path) -> list[Path]:
-    """The Parquet files of a panel: one file, every ``*.parquet`` of a folder, or the matches of a glob.
-
-    Raises:
-        InputError: nothing is there.
-    """
+    """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob."""
     text = str(path)
     if any(c in text for c in "*?["):
         anchor = Path(Path(text).anchor or ".")
@@ -232,9 +224,6 @@ def source_fingerprint(files: Iterable[Path]) -> str:
     A footer has the place, size and statistics of every column chunk, so a rewritten file differs even where its
     size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
     building a cache again is cheaper than training on the wrong rows.
-
-    Raises:
-        InputError: a file is not Parquet.
     """
     from atft.parquet import footer_bytes
 
@@ -247,11 +236,7 @@ def source_fingerprint(files: Iterable[Path]) -> str:
 
 
 def footer_names(path: str | Path) -> tuple[str, ...]:
-    """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
-
-    Raises:
-        InputError: nothing is there, the file is not Parquet, or two columns have one name.
-    """
+    """Column names of a panel, read from the first file's Parquet footer only (a millisecond)."""
     from atft.parquet import open_parquet
 
     with open_parquet(panel_files(path)[0]) as file:

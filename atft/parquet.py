@@ -81,12 +81,8 @@ def stream_columns(
 def table_file(out: Path, **options: Any) -> Iterator[Callable[[pa.Table, int | None], None]]:
     """A context that gives a function to append tables with; leaving it without an error publishes the file.
 
-    Args:
-        out: the file, Parquet with the checksums that `check_file` compares; one named ``.csv`` is plain text.
-        options: of ``pyarrow.parquet.ParquetWriter``, as its compression.
-
-    Raises:
-        InputError: the disk is full, or the file cannot be written there; nothing is left behind.
+    It is Parquet with the checksums that `check_file` compares and ``options`` of ``ParquetWriter``; a file named
+    ``.csv`` is plain text. A full disk raises and leaves nothing behind; see `published`.
     """
     from pyarrow.csv import CSVWriter
 
@@ -121,11 +117,7 @@ def _seal(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Compare a file of `table_file` with its checksum; any other file passes.
-
-    Raises:
-        InputError: the file is damaged or unreadable.
-    """
+    """Check that a file of `table_file` has its checksum's bytes; any other file passes."""
     with readable(path), path.open("rb") as file:
         start = _footer_start(file) - _SEAL_BYTES
         if start < 0:
@@ -140,11 +132,7 @@ def check_file(path: Path) -> None:
 
 
 def footer_bytes(path: Path) -> bytes:
-    """The footer of a Parquet file.
-
-    Raises:
-        InputError: it has none.
-    """
+    """The footer of a Parquet file, or raise where it has none."""
     with readable(path), path.open("rb") as file:
         start = _footer_start(file)
         end = file.seek(-4, os.SEEK_END) - 4 if start > 0 else 0

@@ -23,13 +23,8 @@ UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDI
 def published(path: Path, durable: bool = True) -> Iterator[Path]:
     """Give a path beside ``path`` to write to; rename it to ``path`` when the block ends well, else remove it.
 
-    Args:
-        path: the file to publish.
-        durable: flush it to the disk first, so that it is whole after a power cut too; false for what is
-            rewritten every second and means nothing then.
-
-    Raises:
-        InputError: the disk is full, or the file cannot be written there.
+    A ``durable`` file is flushed to the disk first, so that it is whole after a power cut too; what is rewritten
+    every second means nothing then. A disk that is full or cannot be written raises; see `disk_errors`.
     """
     beside = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp")
     try:
@@ -79,11 +74,7 @@ def is_running(pid: int) -> bool:
 
 @contextmanager
 def disk_errors(path: Path, advice: str = "name another place") -> Iterator[None]:
-    """Turn a full disk, or one that does not accept what the block writes, into one line that names ``path``.
-
-    Raises:
-        InputError: it is so; ``advice`` ends the line.
-    """
+    """Turn a full disk, or one that does not take what the block writes, into one line: ``path`` to ``advice``."""
     try:
         yield
     except OSError as error:
@@ -95,11 +86,7 @@ def disk_errors(path: Path, advice: str = "name another place") -> Iterator[None
 
 
 def check_folder_name(key: str, name: str) -> None:
-    """Check that the name of a run or a study is a plain folder's, so that nothing is written elsewhere.
-
-    Raises:
-        InputError: the name holds other than letters, digits and ``._-``, or only dots, or is too long.
-    """
+    """Check that the name of a run or a study is a plain folder's, so that nothing is written elsewhere."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", name) or set(name) == {"."}:
         raise InputError(f"{key} must be 1 to 80 letters, digits or ._-, got {name!r:.60}")
 

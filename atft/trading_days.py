@@ -46,11 +46,7 @@ MAX_INSERTED = 260
 
 
 def day_rules(chosen: Mapping[str, str], key: str) -> dict[str, str]:
-    """Complete what an option ``key`` says of each fault of the calendar with the defaults.
-
-    Raises:
-        InputError: an unknown fault, or something that it cannot do.
-    """
+    """Complete what an option ``key`` says of each fault of the calendar with the defaults, or raise by name."""
     for fault, way in chosen.items():
         if fault not in DAY_RULES:
             raise InputError(f"{key} has no {fault!r}{nearest(str(fault), DAY_RULES)}")

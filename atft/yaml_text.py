@@ -97,11 +97,7 @@ BoundedLoader.add_constructor("tag:yaml.org,2002:int", BoundedLoader.construct_y
 
 
 def load(text: str) -> Any:
-    """The value that YAML text stands for.
-
-    Raises:
-        yaml.YAMLError: the text is no YAML, or out of bounds.
-    """
+    """The value that YAML text stands for; ``yaml.YAMLError`` where it is no YAML, or out of bounds."""
     if len(text) > MAX_BYTES:
         raise OutOfBounds(problem=f"more than {MAX_BYTES} characters")
     try:
@@ -111,11 +107,7 @@ def load(text: str) -> Any:
 
 
 def mapping_of(text: str, where: str) -> dict[str, Any]:
-    """The mapping that YAML text stands for; ``where`` it comes from opens a message.
-
-    Raises:
-        InputError: no YAML or out of bounds (the message names the line), or no mapping.
-    """
+    """The mapping that YAML text stands for; else one line, opened by ``where`` it comes from."""
     try:
         value = load(text)
     except yaml.YAMLError as error:

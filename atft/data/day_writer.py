@@ -133,6 +133,7 @@ class DayEncoder:
         # In the order of the stocks: sums over a day have the same bits in whatever order its rows came.
         kept = np.argsort(stock, kind="stable")[np.count_nonzero(stock < 0) :]
         stock = stock[kept]
+        # Of all rows: a stock that is never in the universe may be the only one that knows the market's value.
         market = numbers[self.indices["regime"]]
         numbers, universe, sector = numbers[:, kept], universe[kept], sector[kept]
         for i, days in self.unknown:
