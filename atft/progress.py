@@ -1,26 +1,134 @@
-"""One progress bar for everything that takes more than a few seconds; shown on a terminal only."""
+"""How far something is that takes more than a few seconds: a bar on a terminal, elsewhere a line every 30 s.
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+A log without a line looks like a process that hangs. So a thread prints where no terminal shows a bar: also while
+one part of the work takes minutes. Cost: it wakes up once a second.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from typing import Self
+
+    from rich.progress import Progress as Bar
 
 T = TypeVar("T")  # requires-python is 3.11: no `def track[T]`
+LINE_SECONDS = 29.0
+"""Time without a line after which one is printed; with the wake-up, at most 30 s."""
+WAKE_SECONDS = 1.0
 
 
-def progress_bar(transient: bool = False) -> "Progress":
-    """The bar itself, a context manager: ``add_task(description, total=)`` and ``advance(task)``.
+class LineTimer:
+    """Time since the last line, and the work that runs, the innermost last.
+
+    There is one for a process: many short pieces of work are not silent, and only the innermost prints.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock, self._last = clock, clock()
+        self.running: list[Progress] = []
+
+    def due(self) -> bool:
+        """Whether a line is due; it counts as printed."""
+        late = self.clock() - self._last >= LINE_SECONDS
+        if late:
+            self._last = self.clock()
+        return late
+
+
+OF_PROCESS = LineTimer()
+
+
+class Progress:
+    """A piece of work, as a context manager.
 
     Args:
-        transient: wipe it when it is done.
+        description: what is being done, in a word or three.
+        total: how many parts it has; without it, a terminal shows nothing.
+        line: text of the line, in place of description, parts done and time left.
+        transient: remove the bar at the end.
+        timer: decides when a line is due.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=transient)
+    def __init__(
+        self,
+        description: str,
+        total: int | None = None,
+        line: Callable[[], str] | None = None,
+        transient: bool = False,
+        timer: LineTimer = OF_PROCESS,
+    ) -> None:
+        self.description, self.total, self.done = description, total, 0
+        self._line, self._transient, self._timer = line or self._default_line, transient, timer
+        self._started = timer.clock()
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._ended = threading.Event()
+
+    @property
+    def seconds(self) -> float:
+        """Time since it began."""
+        return self._timer.clock() - self._started
+
+    def __enter__(self) -> "Self":
+        from rich.console import Console
+
+        self._timer.running.append(self)
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            threading.Thread(target=self._print_lines, daemon=True).start()
+        elif self.total is not None:
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bar = Bar(*columns, console=console, transient=self._transient)
+            self._task = self._bar.add_task(self.description, total=self.total)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._timer.running.remove(self)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """Count one more part as done."""
+        self.done += 1
+        if self._bar is not None:
+            self._bar.advance(self._task)
+
+    def print_if_due(self) -> None:
+        """Print the line, if it is time for one and no work within this one prints its own."""
+        if self._timer.running[-1:] == [self] and self._timer.due():
+            print(self._line(), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _print_lines(self) -> None:
+        while not self._ended.wait(WAKE_SECONDS):
+            self.print_if_due()
+
+    def _default_line(self) -> str:
+        if self.total is None:
+            return f"{self.description}, {_duration(self.seconds)} so far"
+        text = f"{self.description}: {self.done:,} of {self.total:,}"
+        if not self.done:
+            return text
+        return f"{text}, about {_duration(self.seconds / self.done * (self.total - self.done))} left"
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
@@ -31,5 +139,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         description: what is being done, in a word or three.
         total: how many there are, where ``items`` has no length.
     """
-    with progress_bar() as bar:
-        yield from bar.track(items, total=total, description=description)
+    with Progress(description, length_hint(items) if total is None else total) as work:
+        for item in items:
+            yield item
+            work.advance()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.commands.config_keys import parse
+from atft.progress import Progress
 
 COMMANDS = {
     "features": (
@@ -26,13 +27,15 @@ def run(command: str, arguments: list[str]) -> int:
         from atft.features.options import FeatureOptions
 
         (prices, out), options = parse_flat(command, FeatureOptions, arguments)
-        print("\n".join(build_panel(prices, out, options).lines()))  # noqa: T201
+        with Progress(command):
+            print("\n".join(build_panel(prices, out, options).lines()))  # noqa: T201
     else:
         from atft.market.options import MarketOptions
         from atft.market.write import write_market
 
         (out,), options = parse_flat(command, MarketOptions, arguments)
-        print(write_market(out, options))  # noqa: T201
+        with Progress(command):
+            print(write_market(out, options))  # noqa: T201
     return 0
 
 

@@ -14,6 +14,7 @@ from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
+from atft.callbacks.record.epoch_progress import EpochProgress
 from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
@@ -170,6 +171,7 @@ class RankingCLI(LightningCLI):
         callbacks[:0] = [
             *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),
             self.record,
+            *([] if self.quiet else [EpochProgress()]),  # its bar ends before the epoch's line
             EpochLine(self.quiet),
             NonFiniteGuard(),
             TensorBoardLayout(self.config_text),

@@ -25,7 +25,7 @@ TRAINER_DEFAULTS = {
     "accelerator": "auto",
     "devices": 1,
     "use_distributed_sampler": False,  # our sampler divides whole blocks among the ranks
-    "enable_progress_bar": False,  # EpochLine shows one
+    "enable_progress_bar": False,  # EpochProgress shows one
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 10,

@@ -7,6 +7,7 @@ and is compared with the baselines on unseen days. Checkpoints carry the resolve
 
 import logging
 import warnings
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,9 @@ def run(command: str, arguments: list[str]) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's arguments."""
     cli = build(command, arguments)
     from atft.data.loader import lost_workers
+    from atft.progress import Progress
 
-    with lost_workers():
+    with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
         return fit(cli) if command == "fit" else evaluate(cli)
 
 
@@ -79,6 +81,7 @@ def fit(cli: "RankingCLI") -> int:
 
     from atft.callbacks.record.messages import append_log
     from atft.commands.after_fit import conclude
+    from atft.commands.start_lines import start_lines
 
     resumed = resume_path(cli)
     if resumed is not None:
@@ -86,7 +89,7 @@ def fit(cli: "RankingCLI") -> int:
     cli.record.receipt.resumed_from = resumed
     cli.make_directory()
     if cli.trainer.is_global_zero:
-        for line in cli.datamodule.lines_of("train"):
+        for line in [*start_lines(cli), *cli.datamodule.lines_of("train")]:
             print(line)  # noqa: T201
             append_log(cli.directory, line)
     with stops_say_how_to_go_on(cli):

@@ -11,12 +11,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from rich.progress import Progress
 
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
-from atft.data.loader import BlockLoader
-from atft.progress import progress_bar
 
 RUN_LOG = "run.log"
 
@@ -51,7 +48,7 @@ def append_log(directory: Path, text: str) -> None:
 
 
 class EpochLine(pl.Callback):
-    """Print a line an epoch, with a progress bar within it on a terminal; warn when memory runs out.
+    """Print a line an epoch; warn when memory runs out.
 
     Each retry of the first device is a warning, and once an epoch their number on the others. The metric
     ``health/memory_retries`` counts those of all devices over the run so far.
@@ -62,7 +59,6 @@ class EpochLine(pl.Callback):
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self._bar: Progress | None = None
         self._started = 0.0
         self._retries = self._retries_elsewhere = 0  # reported so far
 
@@ -78,17 +74,8 @@ class EpochLine(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.perf_counter()
-        if self.quiet or not trainer.is_global_zero:
-            return
-        self._bar = progress_bar(transient=True)
-        self._bar.start()
-        loader = trainer.train_dataloader
-        blocks = len(loader.plan) if isinstance(loader, BlockLoader) else trainer.num_training_batches
-        self._bar.add_task(_position(trainer), total=blocks)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0])
         self._report_retries(trainer, pl_module)
         if trainer.is_last_batch:
             count = torch.tensor(len(pl_module.memory_retries), device=pl_module.device)
@@ -104,9 +91,8 @@ class EpochLine(pl.Callback):
         self._report_retries(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
         metrics = trainer.callback_metrics
-        parts = [_position(trainer)]
+        parts = [epoch_of(trainer)]
         if "train/loss" in metrics:
             parts.append(f"loss {float(metrics['train/loss']):.4f}")
         parts += [f"{n} {float(metrics[n]):+.4f}" for n in ("val/rank_ic", "val/ic") if n in metrics]
@@ -118,7 +104,6 @@ class EpochLine(pl.Callback):
         log(trainer, "   ".join(parts), self.quiet)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
-        self._stop()
         error = " ".join(f"{type(exception).__name__}: {exception}".strip(": ").split())
         with suppress(OSError):  # a full disk may be what ended the run
             log(trainer, f"ended by {error}", quiet=True)
@@ -133,12 +118,8 @@ class EpochLine(pl.Callback):
             )
         self._retries = len(task.memory_retries)
 
-    def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
-
-def _position(trainer: pl.Trainer) -> str:
+def epoch_of(trainer: pl.Trainer) -> str:
+    """The epoch that runs, the first is 1, and how many there are: ``epoch   3/12``."""
     last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
     return f"epoch {trainer.current_epoch + 1:>3}/{last}"

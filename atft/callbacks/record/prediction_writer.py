@@ -17,7 +17,7 @@ from atft.data.cache import DayCache
 from atft.errors import InputError
 from atft.evaluation.predictions import prediction_rows
 from atft.parquet import table_file
-from atft.progress import progress_bar
+from atft.progress import Progress
 
 
 class PredictionWriter(pl.Callback):
@@ -49,10 +49,9 @@ class PredictionWriter(pl.Callback):
         if trainer.world_size > 1:
             raise InputError("predict writes one file from one device; set trainer.devices to 1")
         append = self._open.enter_context(table_file(self.path, compression="zstd"))
-        bar = self._open.enter_context(progress_bar())
-        task = bar.add_task("scoring days", total=len(trainer.datamodule.predict_days()))  # type: ignore[attr-defined]
+        days = len(trainer.datamodule.predict_days())  # type: ignore[attr-defined]
+        self._advance = self._open.enter_context(Progress("scoring days", days)).advance
         self._append = lambda table: append(table.replace_schema_metadata(self.metadata), None)
-        self._advance = lambda: bar.advance(task)
 
     def on_predict_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any

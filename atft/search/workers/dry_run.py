@@ -16,6 +16,7 @@ from tempfile import mkdtemp
 from optuna.trial import FrozenTrial
 
 from atft.errors import RunFailed
+from atft.progress import Progress
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 
@@ -33,11 +34,13 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     """
     from atft.search.question.preflight import preflight
 
-    report(preflight(sweep))
+    with Progress("checking the sweep"):
+        report(preflight(sweep))
     with _small_study(sweep) as small:
         root = Path(small.root)
         report(f"write access: {root.parent.resolve()}")
-        trial, directory = _train_one(small), root / small.study / "trial_0"
+        with Progress("one trial"):
+            trial, directory = _train_one(small), root / small.study / "trial_0"
         _check(trial, directory, sweep.metric)
         values = [f"{v:+.4f}" for _, v in sorted(trial.intermediate_values.items())]
         report(f"one trial: {sweep.metric} {', '.join(values)} reported to the pruner; its checkpoint loads")

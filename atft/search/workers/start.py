@@ -18,6 +18,7 @@ import optuna
 from rich.console import Console
 
 from atft.errors import InputError, nearest
+from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.storage import while_storage_answers
@@ -41,12 +42,20 @@ def run(arguments: Sequence[str]) -> int:
 
         return dry_run(sweep)
 
+    print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
     failed = subprocess.run(child_command("start", sweep), check=False).returncode
     if failed:
         return failed  # it has printed why
     command = child_command("worker", frozen(sweep))
     with while_storage_answers(sweep):
         return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()
+
+
+def _start_line(sweep: SweepOptions, config: Path) -> str:
+    return (
+        f"{sweep.study}: {sweep.n_trials} trials, {sweep.workers} at a time, in {sweep.directory}; to watch it: "
+        f"python -m atft sweep status --config {config} --watch 30"
+    )
 
 
 def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -82,12 +91,13 @@ def prepare(sweep: SweepOptions) -> None:
     from atft.search.question.preflight import preflight
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
-    try:
-        open_study(sweep, create=False)
-    except InputError:  # there is none yet, or no storage: the next opening raises for that
-        print(preflight(sweep), file=sys.stderr)  # noqa: T201
-    study = open_study(sweep)
-    build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
+    with Progress("preparing the sweep"):
+        try:
+            open_study(sweep, create=False)
+        except InputError:  # there is none yet, or no storage: the next opening raises for that
+            print(preflight(sweep), file=sys.stderr)  # noqa: T201
+        study = open_study(sweep)
+        build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

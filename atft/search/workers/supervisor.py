@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from atft.errors import InputError, RunFailed
+from atft.progress import LineTimer
 from atft.publish import remove_abandoned
 from atft.search.question.frozen import watch_base
 from atft.search.question.options import SweepOptions
@@ -54,6 +55,8 @@ class Supervisor:
         start = "" if sweep.storage is None else f"_{socket.gethostname()}_{os.getpid()}"
         logs = [sweep.directory / f"worker{start}_{i}.log" for i in range(sweep.workers)]
         self.workers = [WorkerProcess(i, command, log) for i, log in enumerate(logs)]
+        self.line_timer = LineTimer()
+        """When the live line is due where no terminal shows it."""
         self.interrupts = 0
         self.failure: str | None = None
         self._began = datetime.now()
@@ -75,6 +78,8 @@ class Supervisor:
                 while self._tick():
                     if self.console.is_terminal:
                         live.update(Text(live_line(self._trials(), self.sweep)), refresh=True)
+                    elif self.line_timer.due():
+                        self._print(live_line(self._trials(), self.sweep))
                     time.sleep(TICK_SECONDS)
         finally:
             for worker in self.workers:

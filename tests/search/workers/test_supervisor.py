@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from atft.errors import InputError
+from atft.progress import LineTimer
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
 from atft.search.study.owner import start_ticks, this_process
@@ -54,6 +56,23 @@ def test_workers_finish_exactly_the_trials_that_were_asked_for(toy_sweep: Make, 
     assert "5 of 5 trials finished, 5 complete, 0 pruned" in said
     best = max(trials_of(sweep), key=lambda t: t.value or 0)
     assert f"best val/rank_ic {best.value:+.4f}, trial {best.number}:" in said
+
+
+def test_a_log_gets_the_live_line_at_least_every_30_seconds(
+    toy_sweep: Make, toy_study: Open, toy_command: CommandOf
+) -> None:
+    sweep, now = toy_sweep(n_trials=1), itertools.count(0.0, 8.0)
+    log = Console(file=io.StringIO(), width=200)
+    toy_study(sweep)
+    study = open_study(sweep, create=False)
+    supervisor = Supervisor(sweep, study, toy_command(sweep, os.getpid()), log)
+    ticks: list[bool] = []
+    former = supervisor._tick
+    supervisor._tick = lambda: ticks.append(former()) or ticks[-1]  # type: ignore[method-assign,func-returns-value]
+    supervisor.line_timer = LineTimer(lambda: next(now))
+    assert supervisor.run() == 0
+    lines = [line for line in log.file.getvalue().splitlines() if line.startswith("0/1")]  # type: ignore[attr-defined]
+    assert len(lines) >= sum(ticks) // 5 and all(" · " in line or line == "0/1" for line in lines)
 
 
 def test_a_spent_budget_costs_nothing_the_second_time_and_can_be_raised(

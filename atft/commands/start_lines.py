@@ -1,0 +1,52 @@
+"""What a training run prints when it starts: data, length, device, where it writes and how to watch it."""
+
+from typing import TYPE_CHECKING
+
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from atft.market.options import MarketOptions
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+
+
+def start_lines(cli: "RankingCLI") -> list[str]:
+    """One line each of panel, days, training, directory and the command that watches it; the cache is built."""
+    data, trainer = cli.datamodule, cli.trainer
+    manifest = data.open_cache().manifest
+    days = []
+    for name in ("train", "val", "test"):
+        period = getattr(data.split, name)
+        if len(period):
+            days.append(
+                f"{name} {len(period):,} ({sum(manifest.universe_rows[d] for d in period):,} stock-days)"
+            )
+    data.trainer = trainer  # its limits count in the plan
+    steps = sum(block.closes_step for block in data.train_dataloader().plan.plan())
+    epochs = f"{trainer.max_epochs} epochs" if (trainer.max_epochs or 0) > 0 else "epochs without a limit"
+    lines = {
+        "panel": f"{_source(data.panel.path, data.panel.simulate)}, {len(manifest.codes):,} stocks, "
+        f"{manifest.dates[0]} to {manifest.dates[-1]}, {len(cli.model.features)} features",
+        "days": ", ".join(days),
+        "training": f"{epochs} of about {steps} steps on {_device(cli)}, {trainer.precision}",
+        "from": cli.record.receipt.resumed_from,
+        "run": str(cli.directory),
+        "watch": _watch(cli),
+    }
+    return [f"{name:<10}{text}" for name, text in lines.items() if text]
+
+
+def _source(path: str | None, market: MarketOptions | None) -> str:
+    return str(path) if market is None else f"simulated market (seed {market.seed})"
+
+
+def _device(cli: "RankingCLI") -> str:
+    count = cli.trainer.world_size
+    return f"{f'{count} x ' if count > 1 else ''}{cli.trainer.strategy.root_device.type}"
+
+
+def _watch(cli: "RankingCLI") -> str:
+    """The command that shows the run as it goes."""
+    if any(isinstance(logger, TensorBoardLogger) for logger in cli.trainer.loggers):
+        return f"tensorboard --logdir {cli.run_root}"
+    return f"tail -f {cli.directory / 'run.log'}"

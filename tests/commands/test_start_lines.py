@@ -1,0 +1,70 @@
+"""A run prints at its start what it trains on, for how long, where it writes and how to watch it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def test_the_first_lines_are_those_of_the_log_and_agree_with_receipt_and_config(tiny_run: Any) -> None:
+    printed = tiny_run.printed.out.splitlines()[:5]
+    assert (tiny_run.directory / "run.log").read_text().splitlines()[:5] == printed
+    lines = {line.split()[0]: line[10:] for line in printed}
+    assert list(lines) == ["panel", "days", "training", "run", "watch"]
+    config = yaml.safe_load((tiny_run.directory / "config.yaml").read_text())
+    receipt = yaml.safe_load((tiny_run.directory / "receipt.json").read_text())
+    assert re.fullmatch(
+        rf"{config['data']['panel']['path']}, 20 stocks, 2015-01-05 to 2015-04-\d\d, 6 features",
+        lines["panel"],
+    )
+    for split in ("train", "val"):
+        days, rows = receipt["days"][split]["planned"], receipt["rows"][split]["planned"]
+        assert f"{split} {days:,} ({rows:,} stock-days)" in lines["days"]
+    assert re.search(r"test \d+ \(\d+ stock-days\)", lines["days"])
+    epochs = config["trainer"]["max_epochs"]
+    steps = re.fullmatch(rf"{epochs} epochs of about (\d+) steps on cpu, 32-true", lines["training"])
+    assert steps and abs(int(steps[1]) * epochs - receipt["steps"]) <= epochs
+    assert lines["run"] == str(tiny_run.directory)
+    assert lines["watch"] == f"tensorboard --logdir {tiny_run.directory.parent}"
+
+
+def test_a_simulated_market_another_logger_and_a_resume_are_named(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    market = "{stocks: 20, days: 80, features: 18, seed: 7}"
+    words = ["--data.panel.path", "null", "--data.panel.simulate", market, "--trainer.max_epochs", "1"]
+    words += [
+        "--data.cache.dir",
+        tmp_path / "cache",
+        "--trainer.default_root_dir",
+        tmp_path,
+        "--data.split.test",
+        "null",
+    ]
+    words += [
+        "--trainer.logger.class_path",
+        "lightning.pytorch.loggers.CSVLogger",
+        "--trainer.logger.save_dir",
+    ]
+    first = atft("fit", "--config", tiny_run.config, *words, tmp_path / "csv")
+    assert first.code == 0, first
+    run = tmp_path / "tiny" / "version_0"
+    assert (
+        first.out.startswith("panel     simulated market (seed 7), ")
+        and "test" not in first.out.splitlines()[1]
+    )
+    assert f"watch     tail -f {run / 'run.log'}\n" in first.out
+    again = atft(
+        "fit",
+        "--config",
+        tiny_run.config,
+        *words,
+        tmp_path / "csv",
+        "--trainer.max_epochs",
+        "2",
+        "--ckpt_path",
+        "last",
+    )
+    assert f"from      {run / 'last.ckpt'}\n" in again.out
