@@ -116,6 +116,8 @@ def test_one_command_runs_a_sweep_and_the_same_command_again_only_tells_of_it(
     assert first.returncode == 0, first
     assert "small: 1 of 1 trials finished, 1 complete, 0 pruned" in first.stderr
     folder = Path(read.root) / "small"
+    start, watch = f"small: 1 trials, 1 at a time, in {folder}", f"sweep status --config {path} --watch 30"
+    assert first.stderr.startswith(f"{start}; to watch it: python -m atft {watch}\n")
     best = json.loads((folder / "best_params.json").read_text())
     assert best["study_id"] == open_study(read, create=False).user_attrs["study_id"]
     assert (folder / "trial_0" / "best_model.ckpt").is_file()

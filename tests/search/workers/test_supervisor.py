@@ -68,7 +68,12 @@ def test_a_log_gets_the_live_line_at_least_every_30_seconds(
     supervisor = Supervisor(sweep, study, toy_command(sweep, os.getpid()), log)
     ticks: list[bool] = []
     former = supervisor._tick
-    supervisor._tick = lambda: ticks.append(former()) or ticks[-1]  # type: ignore[method-assign,func-returns-value]
+
+    def tick() -> bool:
+        ticks.append(former())
+        return ticks[-1]
+
+    supervisor._tick = tick  # type: ignore[method-assign]
     supervisor.line_timer = LineTimer(lambda: next(now))
     assert supervisor.run() == 0
     lines = [line for line in log.file.getvalue().splitlines() if line.startswith("0/1")]  # type: ignore[attr-defined]
