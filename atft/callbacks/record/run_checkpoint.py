@@ -85,9 +85,7 @@ class RunCheckpoint(ModelCheckpoint):
         """The previous run's best checkpoint, where a resumed run cannot find it."""
         self._resumed_in = Path()
 
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Remember the previous run's present folder, for :meth:`load_state_dict`."""
         self._resumed_in = Path(trainer.ckpt_path or "").parent
 
@@ -125,11 +123,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the files that the previous run selected, with their scores."""
-        if self.dirpath is None or state_dict.get("dirpath") == self.dirpath:
-            super().load_state_dict(state_dict)
-            if Path(self.best_model_path).is_file():
-                self.selected = measured_of(Path(self.best_model_path))
-            return
+        folder = Path(self.dirpath or "")
         single = {state_dict.get("best_model_path", ""): torch.tensor(torch.nan)}  # where no metric selects
         scores = dict(state_dict.get("best_k_models") or single)
         sign = 1 if self.mode == "max" else -1
@@ -140,7 +134,7 @@ class RunCheckpoint(ModelCheckpoint):
                 self.lost = path if path == ranked[0] else self.lost
                 continue
             step_name = f"{STEP_NAME.format(step=measured_of(previous).step)}.ckpt"
-            copy = Path(self.dirpath) / (BEST if self.save_top_k == 1 else step_name)
+            copy = folder / (BEST if self.save_top_k == 1 else step_name)
             link_or_copy(previous, copy)
             self.best_k_models[str(copy)] = self.kth_value = scores[path]
             self.kth_best_model_path = str(copy)

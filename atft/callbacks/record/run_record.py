@@ -61,13 +61,13 @@ class RunRecord(pl.Callback):
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
         self._calendar_days = 0  # length of the panel's calendar
-        self._started = self._epoch_started = self._idle_since = time.perf_counter()
+        self._started = time.perf_counter()
         self._epoch_waiting = 0.0  # seconds of the epoch between two blocks
 
     # -- the beginning
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.perf_counter()
+        self._started = self._epoch_started = self._idle_since = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
         self.receipt.digests["data"] = data.digest
         self.receipt.missing = list(self.to_write)

@@ -230,6 +230,19 @@ def test_a_resumed_run_finds_the_best_where_its_folder_was_moved_and_takes_no_ot
     assert checkpoint.selected.epoch == 3 and "is missing, also beside" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("save_top_k", [1, 2])
+def test_a_run_that_goes_on_in_its_own_folder_keeps_its_selection(
+    save_top_k: int, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    checkpoint, weights = train(save_top_k=save_top_k)
+    again = RunCheckpoint(monitor="val/rank_ic", mode="max", save_top_k=save_top_k)
+    again.dirpath = checkpoint.dirpath
+    again.load_state_dict(checkpoint.state_dict())
+    assert again.selected == checkpoint.selected and again.best_k_models == checkpoint.best_k_models
+    assert holds(tmp_path / "run" / BEST, weights.epochs[1])
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+
+
 def test_without_a_metric_the_last_epoch_is_selected_over_a_resume_too(
     train: Callable[..., Any], tmp_path: Path
 ) -> None:
