@@ -1,11 +1,12 @@
-"""Series with exactly known futures: what features, their echoes and the planted signal are made of.
+"""Series with exactly known futures, which features and the planted signal are made of, and what closes give.
 
-All are stationary from the first day on and scaled by formula, never by their own sample: a sample's mean or std
-would carry the future into the past. Arrays are [days, stocks]; a persistence is what is left of a value a day
-later.
+Drawn ones are stationary from the first day on and scaled by formula, never by their own sample: a sample's mean
+or std would carry the future into the past. Arrays are whole histories [days, stocks]; a persistence is what is
+left of a value a day later. A suspended stock has no close: what needs that close is NaN.
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -13,6 +14,9 @@ CYCLES = 2
 """Cycles per stock; the number of components to take out of a window."""
 UNEVEN = 0.25
 """Amplitudes of the cycles are within this share around their mean."""
+MONTH_DAYS = 20
+MIN_KNOWN_SHARE = 0.5
+"""Share of a month's days that must be known for its mean or std to be."""
 
 
 def persistent(rng: np.random.Generator, days: int, stocks: int, persistence: float) -> Array:
@@ -83,3 +87,40 @@ def cycles(
     size = amplitude * np.sqrt(2 / CYCLES) * rng.uniform(1 - UNEVEN, 1 + UNEVEN, (stocks, CYCLES))
     day = np.arange(first_day, first_day + days)[:, None, None]
     return np.asarray((size * np.sin(2 * np.pi * chosen * day / window + phase)).sum(-1))
+
+
+def past_return(close: Array, observed: NDArray[np.bool_], days: int) -> Array:
+    """Compute ``close[t] / close[t - days] - 1``; NaN where either close is not ``observed``."""
+    known = np.where(observed, close, np.nan)
+    result = np.full_like(close, np.nan)
+    result[days:] = known[days:] / known[:-days] - 1
+    return result
+
+
+def forward_return(close: Array, observed: NDArray[np.bool_], days: int, lag: int = 0) -> Array:
+    """Compute ``close[t + days + lag] / close[t + lag] - 1``, the label; NaN where either is not ``observed``."""
+    result = np.full_like(close, np.nan)
+    ahead = days + lag
+    if ahead < len(close):
+        result[: len(close) - ahead] = past_return(close, observed, days)[ahead:]
+    return result
+
+
+def month_mean_std(values: Array) -> tuple[Array, Array]:
+    """Mean and (population) std of the last month's known values.
+
+    NaN before a full month, or with less than half of it known.
+    """
+    mean, std = np.full_like(values, np.nan), np.full_like(values, np.nan)
+    if len(values) < MONTH_DAYS:
+        return mean, std
+    windows = sliding_window_view(values, MONTH_DAYS, axis=0)
+    known = np.isfinite(windows)
+    count = known.sum(-1)
+    enough = count >= MIN_KNOWN_SHARE * MONTH_DAYS
+    divisor = np.where(enough, count, 1)
+    average = np.where(known, windows, 0).sum(-1) / divisor
+    variance = (np.where(known, windows - average[..., None], 0) ** 2).sum(-1) / divisor
+    mean[MONTH_DAYS - 1 :] = np.where(enough, average, np.nan)
+    std[MONTH_DAYS - 1 :] = np.where(enough, np.sqrt(variance), np.nan)
+    return mean, std

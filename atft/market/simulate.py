@@ -27,16 +27,19 @@ from atft.market.communities import (
 )
 from atft.market.options import COMMUNITY_SIZE, PARTS, MarketOptions, check_market, feature_columns, stream
 from atft.market.series import (
+    MONTH_DAYS,
     Array,
     accumulate,
     cycles,
     echo,
     expected_memory,
     fading_memory,
+    forward_return,
+    month_mean_std,
+    past_return,
     persistent,
     persistent_sum,
 )
-from atft.market.trailing import MONTH_DAYS, forward_return, month_mean_std, past_return
 
 Stream = Callable[[str], np.random.Generator]
 """Purpose -> its generator."""
