@@ -66,7 +66,7 @@ class BlockSampler(Sampler[PlannedBlock]):
         limit: most blocks of each rank, the epoch's first; its last step is the mean over the days left of it.
 
     Raises:
-        InputError: no days, or sizes out of range.
+        InputError: no days.
     """
 
     def __init__(
@@ -83,10 +83,6 @@ class BlockSampler(Sampler[PlannedBlock]):
     ) -> None:
         if len(days) == 0:
             raise InputError("there is no day to plan; check the split's dates")
-        if block_days < 1 or batch_size < 4:
-            raise InputError(
-                f"block_days must be >= 1 and batch_size >= 4, got {block_days} and {batch_size}"
-            )
         self.days, self.rows_per_day = np.asarray(days, dtype=np.int64), tuple(rows_per_day)
         self.block_days, self.batch_size, self.seed = block_days, batch_size, seed
         self.rank, self.world_size, self.shuffle, self.limit = rank, world_size, shuffle, limit

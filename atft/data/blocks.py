@@ -24,10 +24,6 @@ class DayBlocks(Dataset[DayBatch]):
     """
 
     def __init__(self, cache: DayCache, lookback: int, min_stocks: int = 0) -> None:
-        if not 1 <= lookback <= len(cache.manifest.dates):
-            raise InputError(
-                f"lookback must be from 1 to the panel's {len(cache.manifest.dates)} days, got {lookback}"
-            )
         self.cache, self.lookback, self.min_stocks = cache, lookback, min_stocks
 
     def __getitem__(self, block: PlannedBlock) -> DayBatch:

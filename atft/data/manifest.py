@@ -6,7 +6,7 @@ each was scaled, facts of each day (112 features on 2,500 days take 70 kB), and 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -90,14 +90,11 @@ class Manifest:
 
     def known_days(self, days: Sequence[int] | np.ndarray) -> dict[str, int]:
         """Count the days on which each feature, each exposure and the sector (`SECTOR`) is known."""
-        names = (*self.features, *self.exposures, SECTOR)
-        flags = unpack_bits([self.known[i] for i in days], len(names))
-        return dict(zip(names, flags.sum(axis=0).tolist(), strict=True))
+        return count_bits((self.known[i] for i in days), (*self.features, *self.exposures, SECTOR))
 
     def varying_days(self, days: Sequence[int] | np.ndarray) -> dict[str, int]:
         """Count the days on which each feature differs between stocks."""
-        flags = unpack_bits([self.telling[i] for i in days], len(self.features))
-        return dict(zip(self.features, flags.sum(axis=0).tolist(), strict=True))
+        return count_bits((self.telling[i] for i in days), self.features)
 
 
 def pack_bits(flags: Bool[np.ndarray, " columns"]) -> str:
@@ -105,17 +102,16 @@ def pack_bits(flags: Bool[np.ndarray, " columns"]) -> str:
     return np.packbits(flags).tobytes().hex()
 
 
-def unpack_bits(days: Sequence[str], columns: int) -> Bool[np.ndarray, "days columns"]:
-    """Read the flags of some days that `pack_bits` wrote."""
-    packed = np.array([list(bytes.fromhex(day)) for day in days], dtype=np.uint8).reshape(len(days), -1)
-    return np.unpackbits(packed, axis=1, count=columns).astype(bool)
+def count_bits(days: Iterable[str], names: Sequence[str]) -> dict[str, int]:
+    """Count the days whose flag of each name is set, in what `pack_bits` wrote of them."""
+    packed = np.array([list(bytes.fromhex(day)) for day in days], dtype=np.uint8)
+    counts = np.unpackbits(packed, axis=1, count=len(names)).sum(axis=0, dtype=np.int64)
+    return dict(zip(names, counts.tolist(), strict=True))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into ``folder`` with the digest of its own text."""
-    body = asdict(manifest)
-    body["dates"] = [d.isoformat() for d in manifest.dates]
-    text = _canonical(body)
+    text = _canonical(asdict(manifest))
     whole = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "manifest": json.loads(text)}
     (folder / NAME).write_text(json.dumps(whole, allow_nan=False))
 
@@ -157,4 +153,4 @@ def _tupled(value: Any) -> Any:
 
 
 def _canonical(body: dict[str, Any]) -> str:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(body, default=date.isoformat, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -164,8 +164,8 @@ def test_too_little_history_raises_with_the_date(make_cache: Make) -> None:
     assert DayBlocks(cache, 10)[_block(9, 1)].lookback == 10
     with pytest.raises(InputError, match="has 9 days of history, lookback asks for 10"):
         DayBlocks(cache, 10)[_block(8, 1)]
-    with pytest.raises(InputError, match="lookback must be from 1 to the panel's 80 days"):
-        DayBlocks(cache, 81)
+    with pytest.raises(InputError, match="has 80 days of history, lookback asks for 81"):
+        DayBlocks(cache, 81)[_block(79, 1)]
 
 
 def test_the_dataset_pickles_to_little_more_than_a_path(make_cache: Make) -> None:

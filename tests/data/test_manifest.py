@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atft.data.cache import DayCache
-from atft.data.manifest import FORMAT, NAME, pack_bits, read_manifest, unpack_bits, write_manifest
+from atft.data.manifest import FORMAT, NAME, count_bits, pack_bits, read_manifest, write_manifest
 from atft.errors import InputError
 
 Make = Callable[..., DayCache]
@@ -61,9 +61,10 @@ def test_a_manifest_is_plain_json(make_cache: Make) -> None:
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=11, max_size=11), min_size=1, max_size=5))
-def test_flags_come_back_as_they_were(days: list[list[bool]]) -> None:
-    assert unpack_bits([pack_bits(np.array(day)) for day in days], 11).tolist() == days
+def test_flags_are_counted_as_they_were_written(days: list[list[bool]]) -> None:
+    want = dict(zip("abcdefghijk", np.array(days).sum(axis=0).tolist(), strict=True))
+    assert count_bits([pack_bits(np.array(day)) for day in days], "abcdefghijk") == want
 
 
 def test_the_first_columns_can_be_read_alone() -> None:
-    assert unpack_bits([pack_bits(np.array([True, False, True]))], 2).tolist() == [[True, False]]
+    assert count_bits([pack_bits(np.array([True, False, True]))], ["a", "b"]) == {"a": 1, "b": 0}
