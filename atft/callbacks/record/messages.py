@@ -4,7 +4,6 @@ epoch  3/12   loss 0.912   val/rank_ic +0.0421   val/ic +0.0402   val/scale 0.31
 """
 
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,11 +58,9 @@ class EpochLine(pl.Callback):
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self._started = 0.0
         self._retries = self._retries_elsewhere = 0  # reported so far
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.perf_counter()  # Lightning calls no epoch start when one is resumed midway
         checkpoint = find_checkpoint(trainer)
         if checkpoint is not None and checkpoint.lost:
             warn(
@@ -71,9 +68,6 @@ class EpochLine(pl.Callback):
                 f"{checkpoint.lost}: the previous run's best checkpoint is missing, also beside the one resumed "
                 f"from; the best is selected without it",
             )
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self._report_retries(trainer, pl_module)
@@ -100,7 +94,9 @@ class EpochLine(pl.Callback):
             parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
         if "speed/stock_days_per_second" in metrics:
             parts.append(f"{float(metrics['speed/stock_days_per_second']):,.0f} stock-days/s")
-        parts.append(f"{time.perf_counter() - self._started:.1f} s")
+        record = find_record(trainer)
+        if record is not None:
+            parts.append(f"{record.history[-1]['seconds']:.1f} s")
         log(trainer, "   ".join(parts), self.quiet)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
