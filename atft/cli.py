@@ -51,7 +51,7 @@ COMMANDS = {
     ),
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
-    "cache": ("atft.commands.cache", "build or verify the memory-mapped cache of a panel"),
+    "cache": ("atft.commands.train", "build or verify the memory-mapped cache of a panel"),
     "sweep": (
         "atft.search.cli",
         "search hyperparameters: many runs of fit, in a study that survives anything",

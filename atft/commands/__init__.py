@@ -1,1 +1,1 @@
-"""One file a command: ``run(command, arguments) -> exit status``."""
+"""Commands: ``run(command, arguments) -> exit status``."""

@@ -1,4 +1,4 @@
-"""A ``class_path`` names a class of the kind that its key asks for, never a function.
+"""A ``class_path`` names a class of the kind that its key asks for, never a function; one that fails is named.
 
 The argument parser takes any function that it can import where a class is expected, and calls it: what a config
 names would run. So each class is looked up and compared before that: in what the user wrote, for a message that
@@ -14,8 +14,9 @@ from pkgutil import resolve_name
 from typing import Any
 
 from jsonargparse._typehints import is_subclass_or_implements_protocol
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from atft.errors import InputError
+from atft.errors import InputError, one_line
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
@@ -30,6 +31,21 @@ EXAMPLES = {
     "trainer.plugins": "lightning.pytorch.plugins.precision.MixedPrecision",
 }
 """Keys that take a class: an example for messages."""
+
+CONSTRUCTION_ERRORS = (
+    MisconfigurationException,
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""How a library's class answers arguments that it does not accept, or the absence of a package that it needs."""
+
+ERRORS_OF_OURS = (MisconfigurationException, ValueError)
+"""What a class of ours may raise about its arguments, as its base class does; any other error of it is a bug."""
 
 
 def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
@@ -68,3 +84,16 @@ def check_classes(value: Any, key: str = "") -> None:
                 check_classes(inside, f"{key}.{name}".lstrip("."))
     elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):
         raise InputError(f"{key}: {value!r:.80} is a function; a config names classes only, leave it out")
+
+
+def construct(kind: type, *arguments: Any, **options: Any) -> Any:
+    """An instance of a class; InputError where it does not accept its arguments, or needs an absent package."""
+    try:
+        return kind(*arguments, **options)
+    except CONSTRUCTION_ERRORS as error:
+        ours = kind.__module__.partition(".")[0] == "atft"
+        if isinstance(error, InputError) or (ours and not isinstance(error, ERRORS_OF_OURS)):
+            raise
+        absent = isinstance(error, ImportError)
+        remedy = f"install it, or leave {kind.__name__} out" if absent else "change its arguments"
+        raise InputError(f"{kind.__name__}: {one_line(error)}; {remedy}") from error

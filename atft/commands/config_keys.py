@@ -94,7 +94,7 @@ class KeyWalk:
         self._options = {option for action in parser._actions for option in action.option_strings}
         self._chosen: dict[str, Tree | None] = {}  # option -> arguments of its class, the last one named
         self._unknown: list[tuple[str, str, Tree]] = []  # key, its section, keys of the section
-        self._where, self._drops = "", False
+        self._drops = False
 
     def follow(self, config: dict[str, Any], where: str = "", drop: bool = True) -> None:
         """Check a configuration; ``where`` it comes from opens the message.
@@ -104,13 +104,16 @@ class KeyWalk:
         Raises:
             InputError: see `parse`.
         """
-        self._where, self._drops = where, drop
-        self._section(self.tree, config, "")
-        if self._unknown:  # named now, when the arguments of all classes are known
-            key, section, siblings = self._unknown[0]
-            path = f"{section}.{key}" if section else key
-            meant = nearest_key(key, section, siblings, paths_in(self.tree, self._chosen))
-            raise InputError(f"{where}unknown key {clip(path, MAX_QUOTED)!r}{meant}")
+        self._drops = drop
+        try:
+            self._section(self.tree, config, "")
+            if self._unknown:  # named now, when the arguments of all classes are known
+                key, section, siblings = self._unknown[0]
+                path = f"{section}.{key}" if section else key
+                meant = nearest_key(key, section, siblings, paths_in(self.tree, self._chosen))
+                raise InputError(f"unknown key {clip(path, MAX_QUOTED)!r}{meant}")
+        except InputError as error:
+            raise InputError(f"{where}{error}") from error
 
     def follow_word(self, name: str, text: Any) -> None:
         """Check a ``--name`` of the command line and its value, as written.
@@ -132,9 +135,11 @@ class KeyWalk:
 
     def _section(self, tree: Tree, config: Any, path: str) -> None:
         if not isinstance(config, dict):
+            came = "null" if config is None else f"a {type(config).__name__}"
+            if isinstance(config, str | int | float):
+                came = clip(repr(config), MAX_QUOTED)
             raise InputError(
-                f"{self._where}{path} is a section of keys, got {_kind(config)}; "
-                f"write its keys under it, or leave it out"
+                f"{path} is a section of keys, got {came}; write its keys under it, or leave it out"
             )
         for key, value in list(config.items()):
             first, dot, rest = str(key).partition(".")
@@ -152,12 +157,10 @@ class KeyWalk:
                 del config[key]
                 continue
             if node is None:
-                check_moved(below, self._where, self.command)
+                check_moved(below, command=self.command)
                 self._unknown.append((first, path, tree))
             elif isinstance(node, Linked):
-                raise InputError(
-                    f"{self._where}{below} is taken from {' and '.join(node.sources)}; leave it out"
-                )
+                raise InputError(f"{below} is taken from {' and '.join(node.sources)}; leave it out")
             elif isinstance(node, dict):
                 self._section(node, value, below)
             else:
@@ -168,13 +171,9 @@ class KeyWalk:
     def _option(self, hint: Any, value: Any, path: str) -> None:
         inside = inside_of(hint)
         if value is None and not {Any, type(None)} & set(alternatives(hint)):
-            raise InputError(
-                f"{self._where}{path} takes {kinds_of(hint)}, got null; leave it out for its default"
-            )
+            raise InputError(f"{path} takes {kinds_of(hint)}, got null; leave it out for its default")
         if isinstance(value, str) and "\0" in value:
-            raise InputError(
-                f"{self._where}{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out"
-            )
+            raise InputError(f"{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out")
         if isinstance(value, list):
             for number, element in enumerate(value if inside.item is not None else []):
                 self._option(inside.item, element, f"{path}[{number}]")
@@ -182,7 +181,7 @@ class KeyWalk:
         if isinstance(value, str) and inside.bases:
             # The parser would read a file instead of a class, and its keys without a check.
             if len(value) <= MAX_QUOTED and Path(value).is_file():
-                raise InputError(f"{self._where}{path} names a file, {value!r}; write its keys here")
+                raise InputError(f"{path} names a file, {value!r}; write its keys here")
             # Where any word may stand, one with dots names a class only if the key is known for its classes.
             names_a_class = path in EXAMPLES or str not in alternatives(hint)
             if value.isidentifier() or (names_a_class and DOTTED.fullmatch(value)):
@@ -196,7 +195,7 @@ class KeyWalk:
         elif inside.item is not None and not inside.free:
             self._option(inside.item, value, path)
         elif not inside.free:
-            raise InputError(f"{self._where}{path} takes a value, not a section of keys")
+            raise InputError(f"{path} takes a value, not a section of keys")
 
     def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> None:
         if "class_path" in config:
@@ -229,11 +228,3 @@ def _value_of(name: str, text: Any) -> Any:
         raise InputError(f"{name}: {error.problem}") from error
     except yaml.YAMLError:
         return text
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    return (
-        clip(repr(value), MAX_QUOTED) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-    )

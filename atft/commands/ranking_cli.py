@@ -19,9 +19,8 @@ from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
-from atft.commands.class_paths import check_classes
+from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
-from atft.commands.construction import CONSTRUCTION_ERRORS, construct
 from atft.commands.part_inputs import check_graph, check_training_inputs
 from atft.commands.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
 from atft.commands.run_directory import make_version, next_version

@@ -1,12 +1,23 @@
-"""Directories of runs, each made by one system call that only one of several runs can win.
+"""Directories of the runs of a name, and the checkpoint from which one goes on.
 
 The free version is known when a run is built, and made when it starts to train: in between, minutes may pass and
-another run of the same name may begin.
+another run of the same name may begin. So it is made by one system call that only one of several runs can win.
 """
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from atft.publish import disk_errors, remove_abandoned
+from atft.errors import InputError
+from atft.publish import disk_errors, published, remove_abandoned
+from atft.termination import how_stopped
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+
+LAST = "last.ckpt"
 
 
 def next_version(root: Path) -> Path:
@@ -16,11 +27,7 @@ def next_version(root: Path) -> Path:
 
 
 def make_version(directory: Path) -> Path:
-    """Make a version's directory, or the next free one where another run was faster; return the one made.
-
-    Raises:
-        InputError: the disk is full, or the directory cannot be made there.
-    """
+    """Make a version's directory, or the next free one where another run was faster; return the one made."""
     with disk_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(directory.parent)
@@ -30,3 +37,83 @@ def make_version(directory: Path) -> Path:
                 return directory
             except FileExistsError:
                 directory = next_version(directory.parent)
+
+
+def newest_checkpoint(root: Path) -> Path | None:
+    """The newest ``last.ckpt`` of all versions of a run's name."""
+    return max(root.glob(f"version_*/{LAST}"), key=lambda path: path.stat().st_mtime, default=None)
+
+
+def resume_path(cli: "RankingCLI") -> str | None:
+    """The checkpoint that ``--ckpt_path`` names; ``last`` is the newest of the run's name, an error without one."""
+    asked = cli.config.get("ckpt_path")
+    if asked != "last":
+        return None if asked is None else str(asked)
+    newest = newest_checkpoint(cli.run_root)
+    if newest is None:
+        raise InputError(f"--ckpt_path=last: no {LAST} under {cli.run_root}; leave it out to start again")
+    return str(newest)
+
+
+def only_concludes(cli: "RankingCLI", checkpoint: str) -> bool:
+    """Whether training was over at a checkpoint, and what follows training was not written.
+
+    Raises:
+        InputError: the checkpoint does not match the model or the curriculum; or training was over, and all is
+            written.
+    """
+    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+    from atft.tasks.checkpoint_match import check_resume, check_shapes
+
+    content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
+    if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
+        check_shapes(content["state_dict"], cli.model.state_dict())
+        stepping = None if cli.phases else cli.model.build_optimizer(max_epochs or 1)
+        check_resume(content, cli.trainer, stepping)
+    done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    whole = max_epochs is not None and 0 <= max_epochs <= done
+    written = _all_written(Path(checkpoint).parent)
+    if whole and written:
+        raise InputError(
+            f"{checkpoint}: {done} epochs are done and trainer.max_epochs is {max_epochs}; raise it to go on"
+        )
+    return not written and (whole or _stopped_by_itself(content.get("callbacks", {})))
+
+
+def _all_written(directory: Path) -> bool:
+    from atft.callbacks.record.receipt import read_receipt
+
+    try:
+        return not read_receipt(directory).missing
+    except (OSError, ValueError, KeyError, TypeError):  # moved away from its run, or the files are damaged
+        return False
+
+
+def _stopped_by_itself(callbacks: dict[str, Any]) -> bool:
+    """Whether early stopping or a criterion had ended the training when the checkpoint was written."""
+    early = [state for key, state in callbacks.items() if key.startswith("EarlyStopping")]
+    patient = all(state["wait_count"] < state["patience"] for state in early)
+    return not patient or bool(callbacks.get("RunRecord", {}).get("stopped"))
+
+
+def keep_last(checkpoint: str, directory: Path) -> None:
+    """Keep the checkpoint that a run went on from as its own last one, where it has trained no further."""
+    last = directory / LAST
+    if not last.is_file():
+        with published(last) as beside:
+            shutil.copyfile(checkpoint, beside)
+
+
+@contextmanager
+def stops_say_how_to_go_on(cli: "RankingCLI") -> Iterator[None]:
+    """Pass on Ctrl-C and SIGTERM, which Lightning turns into an exit, as they came, saying how to go on."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as ended:
+        stop = ended if isinstance(ended, KeyboardInterrupt) else ended.__context__
+        if not isinstance(stop, KeyboardInterrupt):
+            raise
+        how = "no epoch was finished, start again"
+        if newest_checkpoint(cli.run_root) is not None:
+            how = "the same command with --ckpt_path last goes on"
+        raise type(stop)(f"{how_stopped(stop)}; {how}") from None

@@ -51,29 +51,24 @@ DEFAULTS: dict[str, str | int | bool] = {
 def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     """Add the keys of a run to the parser of a command, and link those that model and data share."""
     read_whole_numbers_as_such(parser)
-    parser.add_argument("--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>.")
-    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
-    parser.add_argument(
-        "--ckpt_path",
-        type=str | None,
-        default=None,
-        help="Checkpoint to go on from or to evaluate, or 'last'.",
-    )
+    keys: list[tuple[str, Any, Any, str]] = [
+        ("name", str, "run", "Folder of the run: lightning_logs/<name>."),
+        ("threads", int | None, None, "Cap of each numerical pool."),
+        ("ckpt_path", str | None, None, "Checkpoint to go on from or to evaluate, or 'last'."),
+        (
+            "curriculum.phases",
+            list[Phase] | None,
+            None,
+            "Phases of the training in their order; null for none.",
+        ),
+    ]
     if command == "predict":
-        parser.add_argument(
-            "--out",
-            type=str | None,
-            default=None,
-            help="File to write, .parquet or .csv; default: beside the checkpoint, its name has the days.",
-        )
+        default = "by default beside the checkpoint, its name has the days"
+        keys += [("out", str | None, None, f"File to write, .parquet or .csv; {default}.")]
+    for name, kind, value, sentence in keys:
+        parser.add_argument(f"--{name}", type=kind, default=value, help=sentence)
     if command == "cache":
         parser.add_argument("--verify", action="store_true", help="Read everything, compare every digest.")
-    parser.add_argument(
-        "--curriculum.phases",
-        type=list[Phase] | None,
-        default=None,
-        help="Phases of the training, in the order in which they run; null trains all epochs alike.",
-    )
     # Callbacks of every fit have keys of their own: ``trainer.callbacks`` is the user's, and replaced as a whole.
     parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
     parser.add_lightning_class_args(EarlyStopping, "early_stopping")

@@ -1,4 +1,4 @@
-"""fit, validate, test, predict: LightningCLI over the ranking task and the day data.
+"""fit, validate, test, predict, cache: LightningCLI over the ranking task and the day data.
 
 Decides what happens around training: where a run goes on, and that the selected checkpoint scores every later day
 and is compared with the baselines on unseen days. Checkpoints carry the resolved configuration, so
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.commands.parser_errors import parser_errors
-from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
+from atft.commands.run_directory import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
 from atft.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,13 +37,14 @@ IGNORED_WARNINGS = (
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Run ``fit``, ``validate``, ``test`` or ``predict`` with LightningCLI's arguments."""
+    """Run a command with LightningCLI's arguments."""
     cli = build(command, arguments)
     from atft.data.loader import lost_workers
     from atft.progress import Progress
 
     with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
-        return fit(cli) if command == "fit" else evaluate(cli)
+        action = {"fit": fit, "cache": verify}.get(command, evaluate)
+        return action(cli)
 
 
 def build(
@@ -126,6 +127,24 @@ def evaluate(cli: "RankingCLI") -> int:
         console.print(line, soft_wrap=True)
     for name, value in sorted(metrics[0].items()):
         console.print(f"{name:<24} {value:+.4f}")
+    return 0
+
+
+def verify(cli: "RankingCLI") -> int:
+    """Build the cache where it is missing (fit does that too), print what is in it, and verify it if asked to."""
+    import numpy as np
+
+    from atft.data.cache import cache_lines, verify_cache
+    from atft.data.day_checks import check_features
+
+    cache = cli.datamodule.open_cache()
+    everything = np.arange(len(cache), dtype=np.int64)
+    check_features(cache, everything, f"the panel's {len(cache)} days")
+    for line in cache_lines(cache):
+        print(line)  # noqa: T201
+    if cli.config.verify:
+        verify_cache(cache.path)
+        print("verified: every digest matches")  # noqa: T201
     return 0
 
 

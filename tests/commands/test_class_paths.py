@@ -5,9 +5,13 @@ from typing import Any, Protocol
 
 import pytest
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.loggers import CSVLogger
 from torch.optim import Optimizer
 
-from atft.commands.class_paths import check_classes, find_class
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.commands.class_paths import check_classes, construct, find_class
+from atft.data.graph import GraphOptions
 from atft.errors import InputError
 
 
@@ -121,3 +125,39 @@ def test_options_in_a_file_that_a_config_names_are_checked_before_they_are_calle
     with pytest.raises(InputError, match=r"model.optimizer"):
         build("fit", config)
     assert not mark.exists()
+
+
+class NeedsAPackage:
+    """A logger whose package is not installed."""
+
+    def __init__(self) -> None:
+        raise ModuleNotFoundError(
+            "Requirement 'wandb>=0.12' not met. HINT: Try running `pip install -U wandb`"
+        )
+
+
+def test_an_instance_is_what_the_class_makes() -> None:
+    assert construct(CSVLogger, save_dir="here").save_dir == "here"
+
+
+def test_a_class_that_does_not_accept_its_arguments_is_named() -> None:
+    with pytest.raises(
+        InputError, match=r"^EarlyStopping: `mode` can be min, max, got x; change its arguments$"
+    ):
+        construct(EarlyStopping, monitor="val/ic", mode="x")
+    with pytest.raises(InputError, match=r"^EMAWeightAveraging: .*; change its arguments$"):
+        construct(EMAWeightAveraging, device="word")
+    with pytest.raises(InputError, match=r"^checkpoint: `mode` can be min, max but got x"):
+        construct(RunCheckpoint, monitor="val/ic", mode="x")
+
+
+def test_an_absent_package_is_named() -> None:
+    with pytest.raises(InputError, match=r"^NeedsAPackage: Requirement 'wandb.*leave NeedsAPackage out$"):
+        construct(NeedsAPackage)
+
+
+def test_a_class_of_ours_says_itself_what_is_wrong_and_a_bug_stays_one() -> None:
+    with pytest.raises(InputError, match=r"^graph\.k and"):
+        construct(GraphOptions, k=0, sector_k=0)
+    with pytest.raises(TypeError):
+        construct(RunCheckpoint, no_such_argument=1)
