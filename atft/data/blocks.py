@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.data.block_plan import PlannedBlock
 from atft.data.cache import DayCache
-from atft.data.day_record import Array
+from atft.data.records import Array
 from atft.errors import InputError
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from atft.data.day_record import Array, DayView, decode_day, wide_view
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, read_manifest
-from atft.data.record_file import RecordFile
+from atft.data.records import Array, DayView, RecordFile, decode_day, wide_view
 from atft.data.split import Days
 from atft.errors import InputError
 from atft.progress import track

@@ -17,10 +17,9 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32, Int16, Int64
 
 from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
-from atft.data.day_record import Array, encode_day
 from atft.data.manifest import pack_bits
 from atft.data.panel_stream import PanelIndex, day_numbers, whole_days
-from atft.data.record_file import RecordWriter
+from atft.data.records import Array, RecordWriter, encode_day
 from atft.data.scaling import universe_ranks, universe_zscores
 from atft.errors import InputError
 from atft.panel import PanelColumns

@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from atft.data.day_record import Array, decode_day
 from atft.data.graph import GraphOptions, nearest_stocks
 from atft.data.manifest import Manifest
-from atft.data.record_file import FileRecord, RecordFile, RecordWriter
+from atft.data.records import Array, FileRecord, RecordFile, RecordWriter, decode_day
 from atft.data.split import Days
 from atft.progress import track
 

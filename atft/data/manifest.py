@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from atft.data.record_file import FileRecord
+from atft.data.records import FileRecord
 from atft.errors import InputError
 
 FORMAT = 3

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from atft.data.cache import MAX_OPEN_CACHES, DayCache
-from atft.data.day_record import Array
+from atft.data.records import Array
 from atft.errors import InputError
 
 MAX_ZSCORE = 10.0

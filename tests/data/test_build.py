@@ -14,7 +14,7 @@ from atft.data import build as build_module
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache
 from atft.data.graph import GraphOptions
-from atft.data.record_file import RecordWriter
+from atft.data.records import RecordWriter
 from atft.errors import InputError
 from atft.panel import PanelSchema
 
