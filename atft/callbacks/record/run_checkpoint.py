@@ -70,7 +70,8 @@ class RunCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, **options: Any) -> None:
-        check_checkpoint_options(options)
+        for fault in _option_faults(options):
+            raise InputError(f"checkpoint.{fault}")
         try:
             super().__init__(**options)
         except MisconfigurationException as error:
@@ -160,17 +161,8 @@ class RunCheckpoint(ModelCheckpoint):
             link_or_copy(best, best.with_name(BEST))
 
 
-def check_checkpoint_options(options: dict[str, Any]) -> None:
-    """Check that no option of Lightning's callback puts other weights into a file than its name says.
-
-    Raises:
-        InputError: with what to use instead.
-    """
-    for fault in _option_faults(options):
-        raise InputError(f"checkpoint.{fault}")
-
-
 def _option_faults(options: dict[str, Any]) -> Iterator[str]:
+    """Options that would put other weights into a file than its name says, and what to use instead."""
     k, name = options.get("save_top_k", 1), options.get("filename")
     within = "add lightning.pytorch.callbacks.ModelCheckpoint to trainer.callbacks"
     if k == 0:
