@@ -9,12 +9,11 @@ NumPy on dense grids, not Polars' rolling expressions, because it was measured: 
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from atft.errors import InputError
 from atft.features.calendar import on_trading_days
@@ -24,13 +23,13 @@ from atft.features.options import FeatureOptions
 from atft.features.panel_file import panel_columns, panel_file
 from atft.features.prices import read_prices
 from atft.features.regime import regime_columns
-from atft.features.relative import beta_features, relative_features, relative_names
+from atft.features.relative import beta_features, relative_features
 from atft.features.returns import path_features, return_features
 from atft.features.row_checks import check_rows
 from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
-from atft.features.windows import Series
+from atft.features.windows import Grid, Series
 from atft.progress import track
 
 FAMILIES: tuple[Callable[[History], Iterator[tuple[str, Series]]], ...] = (
@@ -53,13 +52,6 @@ def stock_features(past: History) -> Iterator[tuple[str, Series]]:
     with np.errstate(all="ignore"):
         for family in FAMILIES:
             yield from family(past)
-
-
-def price_feature_names() -> list[str]:
-    """The ``x_*`` columns, in file order."""
-    unknown = np.full((2, 1), np.nan)
-    past = History(**{field.name: unknown for field in fields(History)})
-    return [name for name, _ in stock_features(past)] + relative_names()
 
 
 @dataclass(frozen=True)
@@ -116,47 +108,43 @@ def build_panel(
             f"min_traded_value ({options.min_traded_value:g}) or min_history_days ({options.min_history_days})"
         )
     days, stocks = prices.close.shape
-    names, regimes = price_feature_names(), regime_columns(prices)
+    regimes = regime_columns(prices)
     filling = np.zeros(days, dtype=bool)
     for gap in prices.inserted:
         filling[gap : gap + REACH_DAYS] = True
-    variation = np.zeros((2, len(names), days), dtype=bool)
+    variation = []
     step = max(1, BLOCK_CELLS // stocks)
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with panel_file(out) as append, ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None
         for first in track(range(0, days, step), "features"):
             last = min(first + step, days)
-            block = _block_features(prices, names, first, last)
-            variation[:, :, first:last] = day_variation(block, prices.universe[first:last])
-            columns, day = panel_columns(prices, dict(zip(names, block, strict=True)), regimes, first)
+            features = _block_features(prices, first, last)
+            names = tuple(features)
+            variation.append(day_variation(list(features.values()), prices.universe[first:last]))
+            columns, day = panel_columns(prices, features, regimes, first)
             if written is not None:
                 written.result()
             written = pool.submit(append, columns, day)
-            del block, columns
+            del features, columns
         if written is not None:
             written.result()
-        flat = flat_features(path, names, variation, prices.universe, filling)
-    return PanelReport(out, prices, tuple(names), flat)
+        flat = flat_features(path, names, np.concatenate(variation, axis=2), prices.universe, filling)
+    return PanelReport(out, prices, names, flat)
 
 
-def _block_features(
-    prices: CheckedPrices, names: list[str], first: int, last: int
-) -> Float32[np.ndarray, "features days stocks"]:
-    """All features of the days first..last-1."""
-    stocks = len(prices.codes)
-    block = np.empty((len(names), last - first, stocks), dtype=np.float32)
+def _block_features(prices: CheckedPrices, first: int, last: int) -> dict[str, Grid]:
+    """All features of the days first..last-1, by name, in file order."""
+    days, stocks = slice(first, last), len(prices.codes)
+    features: dict[str, Grid] = {}
     for start in range(0, stocks, STOCKS_AT_ONCE):
         some = slice(start, start + STOCKS_AT_ONCE)
-        for i, (_, values) in enumerate(stock_features(past_of(prices, first, last, some))):
+        for name, values in stock_features(past_of(prices, first, last, some)):
+            if name not in features:
+                features[name] = np.empty((last - first, stocks), dtype=np.float32)
             with np.errstate(all="ignore"):
-                block[i, :, some] = values[first - last :]
-    of_stocks = len(names) - len(relative_names())
-    for values in block[:of_stocks]:
-        values[~np.isfinite(values)] = np.nan
-    base = dict(zip(names, block[:of_stocks], strict=False))
-    days = slice(first, last)
-    relative = relative_features(base, prices.tradable[days], prices.sector[days], len(prices.sectors))
-    for i, values in enumerate(relative.values(), start=of_stocks):
-        block[i] = values
-    return block
+                features[name][:, some] = values[first - last :]
+    for grid in features.values():
+        grid[~np.isfinite(grid)] = np.nan
+    sector, sectors = prices.sector[days], len(prices.sectors)
+    return features | relative_features(features, prices.tradable[days], sector, sectors)

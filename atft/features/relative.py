@@ -61,15 +61,6 @@ def beta_features(past: History) -> Iterator[tuple[str, Series]]:
     yield "x_delay_60d", window_lines(shift(market, 1), r, 60)[60].slope
 
 
-def relative_names() -> list[str]:
-    """Names of the relative features, in order."""
-    return [
-        *(f"x_{name}_vs_market" for name in VS_MARKET),
-        *(f"x_{name}_vs_sector" for name in VS_SECTOR),
-        *(f"x_peers_{name}" for name in PEERS),
-    ]
-
-
 def relative_features(
     base: Mapping[str, Grid], tradable: Flags, sector: Int32[np.ndarray, "days stocks"], sectors: int
 ) -> dict[str, Grid]:
@@ -106,4 +97,9 @@ def relative_features(
             out[f"x_{name}_vs_sector"] = (value - peers).astype(np.float32)
         if name in PEERS:
             out[f"x_peers_{name}"] = np.where(np.isnan(value), np.nan, peers).astype(np.float32)
-    return {name: out[name] for name in relative_names()}
+    order = [
+        *(f"x_{name}_vs_market" for name in VS_MARKET),
+        *(f"x_{name}_vs_sector" for name in VS_SECTOR),
+        *(f"x_peers_{name}" for name in PEERS),
+    ]
+    return {name: out[name] for name in order}

@@ -4,23 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 
 from atft.errors import InputError
-from atft.features.windows import Flags
+from atft.features.windows import Flags, Grid
 
 MIN_STOCKS = 10
 FLAT_DAYS_SHARE = 0.05
 FLAT_FEATURES_SHARE = 0.05
 
 
-def day_variation(
-    features: Float32[np.ndarray, "features days stocks"], universe: Flags
-) -> Bool[np.ndarray, "2 features days"]:
+def day_variation(features: Sequence[Grid], universe: Flags) -> Bool[np.ndarray, "2 features days"]:
     """Whether each feature is known on each day, and whether it varies across the stocks of the universe."""
     day, stock = np.nonzero(universe)
     starts = np.flatnonzero(np.diff(day, prepend=-1))
-    result = np.zeros((2, *features.shape[:2]), dtype=bool)
+    result = np.zeros((2, len(features), len(universe)), dtype=bool)
     for i, values in enumerate(features):
         ranked = values[day, stock]
         high, low = np.fmax.reduceat(ranked, starts), np.fmin.reduceat(ranked, starts)

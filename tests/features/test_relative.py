@@ -13,7 +13,6 @@ from atft.features.relative import (
     VS_SECTOR,
     beta_features,
     relative_features,
-    relative_names,
 )
 from atft.features.windows import needed
 
@@ -77,7 +76,8 @@ def test_relative_features_equal_loops_over_the_other_stocks() -> None:
     # Sector 2 is too small to be compared with.
     sector = np.tile(np.r_[np.zeros(10), np.ones(9), 2, 2, 2, -1, -1].astype(np.int32), (DAYS, 1))
     out = relative_features(base, tradable, sector, 3)
-    assert list(out) == relative_names()
+    against = [*(f"{n}_vs_market" for n in VS_MARKET), *(f"{n}_vs_sector" for n in VS_SECTOR)]
+    assert list(out) == [f"x_{n}" for n in (*against, *(f"peers_{n}" for n in PEERS))]
     small = 0
     for day, stock in np.ndindex(DAYS, STOCKS):
         for name in names:

@@ -16,7 +16,9 @@ def flat(
     days, half = features.shape[1], features.shape[1] // 2
     universe = np.ones(features.shape[1:], dtype=bool) if universe is None else universe
     filling = np.zeros(days, dtype=bool) if filling is None else filling
-    blocks = [day_variation(features[:, some], universe[some]) for some in (slice(half), slice(half, days))]
+    blocks = [
+        day_variation(list(features[:, some]), universe[some]) for some in (slice(half), slice(half, days))
+    ]
     names = [f"x_{i}" for i in range(len(features))]
     return flat_features(Path("p"), names, np.concatenate(blocks, axis=2), universe, filling)
 
@@ -68,4 +70,4 @@ def test_variation_outside_the_universe_does_not_count() -> None:
     values[0, 0, 15:] = np.arange(5)
     universe = np.ones((1, 20), dtype=bool)
     universe[0, 15:] = False
-    assert day_variation(values, universe)[:, 0, 0].tolist() == [True, False]
+    assert day_variation(list(values), universe)[:, 0, 0].tolist() == [True, False]
