@@ -97,12 +97,9 @@ class KeyWalk:
         self._drops = False
 
     def follow(self, config: dict[str, Any], where: str = "", drop: bool = True) -> None:
-        """Check a configuration; ``where`` it comes from opens the message.
+        """Check a configuration; ``where`` it comes from opens a message.
 
         Its removed keys that change nothing are dropped, if asked to.
-
-        Raises:
-            InputError: see `parse`.
         """
         self._drops = drop
         try:
@@ -118,10 +115,8 @@ class KeyWalk:
     def follow_word(self, name: str, text: Any) -> None:
         """Check a ``--name`` of the command line and its value, as written.
 
-        What the parser lists is known, though it may be no key of a config, as ``--print_config`` is none.
-
-        Raises:
-            InputError: see `follow`; or the value is empty where that could mean null or an empty word.
+        What the parser lists is known, though it may be no key of a config, as ``--print_config`` is none. An empty
+        value is an error where it could mean null or an empty word.
         """
         node = node_at(self.tree, name[2:])
         if text == "" and isinstance(node, Option) and type(None) in alternatives(node.hint):

@@ -76,7 +76,10 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         parser.add_lightning_class_args(monitor, key)
     parser.set_defaults(DEFAULTS)
     parser.link_arguments("model.network.horizons", "data.horizons")
-    parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
+    # seed_everything may also be true or false: no number for the order of the blocks.
+    parser.link_arguments(
+        "seed_everything", "data.seed", compute_fn=lambda seed: seed if type(seed) is int else 0
+    )
     parser.link_arguments("data.panel", "model.features", compute_fn=_features)
 
 
@@ -114,7 +117,3 @@ def _features(panel: Any) -> list[str]:
         simulate = MarketOptions(**options.as_dict())
     schema = PanelSchema(**panel.schema.as_dict()) if isinstance(panel.schema, Namespace) else panel.schema
     return panel_features(PanelOptions(panel.path, simulate, schema))
-
-
-def _seed(seed: Any) -> int:
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else 0

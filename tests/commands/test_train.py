@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,6 +188,7 @@ def test_a_loader_worker_that_dies_while_a_step_trains_is_one_line(
     def killed(cli: Any) -> int:
         raise RuntimeError("DataLoader worker (pid 3) is killed by signal: Killed. ")
 
-    monkeypatch.setattr(train, "build", lambda *_: None)
+    built = SimpleNamespace(trainer=SimpleNamespace(is_global_zero=True))
+    monkeypatch.setattr(train, "build", lambda *_: built)
     monkeypatch.setattr(train, "fit", killed)
     assert "data.loader: a worker has died (DataLoader worker (pid 3) is killed" in atft("fit").refusal
