@@ -12,7 +12,7 @@ VOCABULARY = {"errors", "threads", "publish", "progress", "panel", "batch", "cro
 VOCABULARY |= {"termination", "trading_days", "cells", "dates", "parquet", "digest", "day_statistics"}
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)
-FLOOR |= {"tasks": 2, "callbacks": 2, "commands": 3, "search": 4, "cli": 5, "__main__": 6}
+FLOOR |= {"tasks": 2, "callbacks": 2, "commands": 3, "search": 4, "completion": 5, "cli": 5, "__main__": 6}
 # The rooms inside a folder, from the lowest to the highest: a file imports from its own room and from lower ones.
 ROOMS = {
     "callbacks": ("record", "figures", "guards", "curriculum"),

@@ -39,8 +39,8 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path], Any]:
-    """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``."""
+def flat_parser(command: str, kind: Any) -> "ArgumentParser":
+    """The parser of a command's paths and options, those of the dataclass ``kind``."""
     from jsonargparse import ArgumentParser
 
     description, paths = COMMANDS[command]
@@ -52,6 +52,11 @@ def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path
         parser.add_argument(f"--{name}", type=str, required=True, help=help_text)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(kind, None)
-    values = parse(parser, arguments, command).as_dict()
+    return parser
+
+
+def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path], Any]:
+    """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``."""
+    values = parse(flat_parser(command, kind), arguments, command).as_dict()
     options = {field.name: values[field.name] for field in fields(kind)}
-    return [Path(values[name]) for name in paths], kind(**options)
+    return [Path(values[name]) for name in COMMANDS[command].paths], kind(**options)

@@ -1,30 +1,45 @@
-"""The arguments of every command that looks at a study: the sweep's file, and another storage."""
+"""The arguments of the commands that look at a study: the sweep's file, another storage, and each command's own."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from atft.search.question.options import SweepOptions, read_sweep
 
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "status": {
+        "--watch": {"type": float, "metavar": "SECONDS", "help": "show it again every so many seconds"}
+    },
+    "best": {"--out": {"type": Path, "help": "file to write; without it the config is printed"}},
+    "report": {
+        "--out": {"type": Path, "help": "file to write; report.html in the study's directory by default"}
+    },
+    "dashboard": {"--port": {"type": int, "default": 8080, "help": "port on the loopback address"}},
+    "rebuild": {},
+}
+"""Command -> its own options, each with what `ArgumentParser.add_argument` takes."""
+
+
+def add_study_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add the arguments of a command that looks at a study."""
+    parser.add_argument(
+        "--config", required=True, type=Path, help="the sweep: a file, or the name of a shipped one"
+    )
+    parser.add_argument("--storage", help="URL of the storage, in place of the sweep's")
+    for name, settings in OPTIONS[command].items():
+        parser.add_argument(name, **settings)
+
 
 def sweep_arguments(
-    command: str, description: str, arguments: Sequence[str], options: Mapping[str, Mapping[str, Any]]
+    command: str, description: str, arguments: Sequence[str]
 ) -> tuple[argparse.Namespace, SweepOptions]:
-    """Parse what follows ``atft sweep COMMAND`` and read the sweep's file.
-
-    ``options`` are the command's own, ``--name`` -> what `ArgumentParser.add_argument` takes.
-    """
+    """Parse what follows ``atft sweep COMMAND`` and read the sweep's file."""
     parser = argparse.ArgumentParser(
         f"python -m atft sweep {command}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config", required=True, type=Path, help="the sweep: a file, or the name of a shipped one"
-    )
-    parser.add_argument("--storage", help="URL of the storage, in place of the sweep's")
-    for name, settings in options.items():
-        parser.add_argument(name, **settings)
+    add_study_arguments(parser, command)
     parsed = parser.parse_args(arguments)
     return parsed, read_sweep(parsed.config, {"storage": parsed.storage} if parsed.storage else {})

@@ -20,8 +20,7 @@ from atft.search.study.study import open_study
 
 def run(arguments: list[str]) -> int:
     """Write the best point as a config; the exit code is 1 where no trial is complete."""
-    out = {"type": Path, "help": "file to write; without it the config is printed"}
-    options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments, {"--out": out})
+    options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments)
     path: Path | None = options.out
     now = overview(open_study(sweep, create=False), sweep)
     console = Console(highlight=False)

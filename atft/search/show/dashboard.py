@@ -18,8 +18,7 @@ LOOPBACK = "127.0.0.1"
 
 def run(arguments: list[str]) -> int:
     """Serve the dashboard until it is interrupted."""
-    port = {"type": int, "default": 8080, "help": "port on the loopback address"}
-    options, sweep = sweep_arguments("dashboard", __doc__.partition("\n")[0], arguments, {"--port": port})
+    options, sweep = sweep_arguments("dashboard", __doc__.partition("\n")[0], arguments)
     if find_spec("optuna_dashboard") is None:
         raise InputError("dashboard: optuna-dashboard is not installed; run: pip install 'atft[dashboard]'")
     open_study(sweep, create=False)  # raises where there is none

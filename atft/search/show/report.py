@@ -7,7 +7,6 @@ from a config is escaped.
 from base64 import b64encode
 from datetime import datetime
 from html import escape
-from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -34,8 +33,7 @@ td.word, th.word { text-align: left } .best td { font-weight: bold; background: 
 
 def run(arguments: list[str]) -> int:
     """Write the page and print its path."""
-    out = {"type": Path, "help": "file to write; report.html in the study's directory by default"}
-    options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments, {"--out": out})
+    options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments)
     study = open_study(sweep, create=False)
     path = options.out or sweep.directory / "report.html"
     publish_text(path, page(study, sweep, overview(study, sweep)))

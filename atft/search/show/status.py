@@ -31,8 +31,7 @@ exit code: 0 done, 1 done without one complete trial, 3 running, 4 paused (no pr
 
 def run(arguments: list[str]) -> int:
     """Print the state of a sweep, once or repeatedly."""
-    watch = {"type": float, "metavar": "SECONDS", "help": "show it again every so many seconds"}
-    options, sweep = sweep_arguments("status", DESCRIPTION, arguments, {"--watch": watch})
+    options, sweep = sweep_arguments("status", DESCRIPTION, arguments)
     study = open_study(sweep, create=False)
     console = Console(highlight=False)
     now = overview(study, sweep)

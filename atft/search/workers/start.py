@@ -58,9 +58,8 @@ def _start_line(sweep: SweepOptions, config: Path) -> str:
     )
 
 
-def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse what follows ``run``: ``config``, ``threads``, ``dry_run`` and ``changes``, keys to values."""
-    parser = argparse.ArgumentParser(prog="sweep", add_help=False, allow_abbrev=False, exit_on_error=False)
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``run``."""
     parser.add_argument("-c", "--config", type=Path)
     for option in ("--n-trials", "--workers", "--threads"):
         parser.add_argument(option, type=int)
@@ -68,6 +67,12 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--study")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--dry-run", action="store_true")
+
+
+def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse what follows ``run``: ``config``, ``threads``, ``dry_run`` and ``changes``, keys to values."""
+    parser = argparse.ArgumentParser(prog="sweep", add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_run_arguments(parser)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         names = [name for action in parser._actions for name in action.option_strings]

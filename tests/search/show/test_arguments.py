@@ -5,19 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from atft.search.show.arguments import sweep_arguments
+from atft.search.show.arguments import OPTIONS, sweep_arguments
 
 
 def test_the_sweep_is_read_with_another_storage_beside_the_commands_own_options(
-    write_sweep: Callable[..., Path],
+    write_sweep: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(OPTIONS, "look", {"--depth": {"type": int}})
     words = ["--config", str(write_sweep()), "--storage", "grpc://host:1", "--depth", "3"]
-    options, sweep = sweep_arguments("look", "Look.", words, {"--depth": {"type": int}})
+    options, sweep = sweep_arguments("look", "Look.", words)
     assert (sweep.study, sweep.storage, options.depth) == ("small", "grpc://host:1", 3)
 
 
-def test_help_names_the_command_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_command_and_its_options(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPTIONS, "look", {"--depth": {"help": "how deep"}})
     with pytest.raises(SystemExit):
-        sweep_arguments("look", "Look at it.", ["--help"], {"--depth": {"help": "how deep"}})
+        sweep_arguments("look", "Look at it.", ["--help"])
     shown = capsys.readouterr().out
     assert "python -m atft sweep look" in shown and "Look at it." in shown and "how deep" in shown

@@ -1,0 +1,108 @@
+"""completion: a script that completes the commands and keys of ``atft``; jsonargparse and shtab write it.
+
+All keys are listed when the script is made, so that pressing Tab imports nothing. Cost: some seconds and a megabyte
+then; and after an upgrade it is made again.
+"""
+
+from argparse import ArgumentParser as PlainParser
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+from jsonargparse._link_arguments import ActionLink
+
+from atft.commands import flat
+from atft.commands.ranking_cli import RankingCLI
+from atft.commands.shipped_configs import FOLDERS, shipped_configs
+from atft.commands.train import silence_third_parties
+from atft.errors import InputError
+from atft.features.options import FeatureOptions
+from atft.market.options import MarketOptions
+from atft.search import cli as sweep
+from atft.search.show.arguments import OPTIONS, add_study_arguments
+from atft.search.workers.start import add_run_arguments
+
+HELP = """\
+usage: python -m atft completion bash|zsh
+
+Print a script that completes the commands and keys of `atft`; it needs: pip install 'atft[completion]'
+
+  atft completion bash > ~/.local/share/bash-completion/completions/atft     then open a new shell
+  atft completion zsh > ~/.zfunc/_atft                                       with ~/.zfunc in fpath
+"""
+SHELLS = ("bash", "zsh")
+TRAINING = ("fit", "validate", "test", "predict", "cache")
+
+
+class KeysOnly(RankingCLI):
+    """The parser of a training command; nothing is parsed or built."""
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse nothing."""
+        self.config = Namespace(seed_everything=False)
+
+    def before_instantiate_classes(self) -> None:
+        """Check nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Build nothing."""
+
+
+def run(_: str, arguments: Sequence[str]) -> int:
+    """Print the script of a shell.
+
+    Raises:
+        InputError: shtab is not installed, or it is no shell that it is made for.
+    """
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HELP, end="")  # noqa: T201
+        return 0
+    if list(arguments) not in [[shell] for shell in SHELLS]:
+        raise InputError(f"completion takes {' or '.join(SHELLS)}, got {' '.join(arguments)!r:.60}")
+    if find_spec("shtab") is None:
+        raise InputError("completion needs shtab; run: pip install 'atft[completion]'")
+    print(completion_script(arguments[0]))  # noqa: T201
+    return 0
+
+
+def completion_script(shell: str) -> str:
+    """The script for bash or zsh."""
+    # Classes that are offered must have been imported.
+    import atft.callbacks.late_average
+    import atft.optim.adabelief  # noqa: F401
+
+    silence_third_parties()
+    root = ArgumentParser(prog="atft", description="Rank a day's stocks with ATFT-GAT-FAN.")
+    commands = root.add_subcommands(required=False)
+    for name in TRAINING:
+        parser = KeysOnly(name, []).parser
+        # Keys that are taken from others are no options.
+        parser._actions[:] = [action for action in parser._actions if not isinstance(action, ActionLink)]
+        parser.add_argument("--help-all", action="store_true")
+        commands.add_subcommand(name, _with_debug(parser))
+    for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
+        commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))
+    parser = ArgumentParser()
+    add_run_arguments(parser)
+    commands.add_subcommand("sweep", _with_debug(parser))
+    parts = parser.add_subcommands(required=False)
+    for name in sweep.COMMANDS:
+        part = ArgumentParser()
+        if name in OPTIONS:
+            add_study_arguments(part, name)
+        else:
+            add_run_arguments(part)
+        parts.add_subcommand(name, _with_debug(part))
+    parser = ArgumentParser()
+    parser.add_argument("name", choices=[name for taker in FOLDERS for name in shipped_configs(taker)])
+    commands.add_subcommand("configs", parser)
+    parser = ArgumentParser()
+    parser.add_argument("shell", choices=SHELLS)
+    commands.add_subcommand("completion", parser)
+    return str(root.get_completion_script(f"shtab-{shell}"))
+
+
+def _with_debug(parser: PlainParser) -> Any:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
