@@ -56,7 +56,7 @@ COMMANDS = {
         "atft.search.cli",
         "search hyperparameters: many runs of fit, in a study that survives anything",
     ),
-    "completion": ("atft.completion", "print a script that completes commands and keys in bash or zsh"),
+    "completion": ("atft.completion", "print a script that completes the commands and keys in bash"),
     "configs": ("atft.commands.shipped_configs", "list the configs that atft ships, or print one"),
 }
 """Command -> the module whose ``run(command, arguments)`` does it, and a line for the help."""

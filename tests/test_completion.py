@@ -41,7 +41,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
     """The same for the script of all commands but those that train, of which it has fit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completion, "TRAINING", ("fit",))  # the others take the same keys, and seconds each
-        return completer(completion_script("bash"), tmp_path_factory.mktemp("completion"))
+        return completer(completion_script(), tmp_path_factory.mktemp("completion"))
 
 
 def test_bash_completes_commands_and_their_keys(complete: Complete) -> None:
@@ -69,14 +69,12 @@ def test_bash_completes_the_sweeps_commands_and_shipped_configs(complete: Comple
     assert complete("atft", "sweep", "--n") == complete("atft", "sweep", "run", "--n") == {"--n-trials"}
     assert complete("atft", "sweep", "status", "--w") == {"--watch"}
     assert complete("atft", "configs", "qui") == {"quick", "quickstart"}
-    assert complete("atft", "completion", "") == {"bash", "zsh"}
+    assert complete("atft", "completion", "") == {"bash"}
 
 
 @pytest.mark.slow
-def test_every_command_is_completed_in_both_shells(tmp_path: Path) -> None:
-    assert completer(completion_script("bash"), tmp_path)("atft", "") == set(COMMANDS)
-    zsh = completion_script("zsh")
-    assert zsh.startswith("#compdef atft") and all(f"_shtab_atft_{name}" in zsh for name in COMMANDS)
+def test_every_command_is_completed(tmp_path: Path) -> None:
+    assert completer(completion_script(), tmp_path)("atft", "") == set(COMMANDS)
 
 
 def test_help_says_how_to_install_it_and_anything_else_is_an_error(
@@ -84,7 +82,7 @@ def test_help_says_how_to_install_it_and_anything_else_is_an_error(
 ) -> None:
     assert run("completion", []) == run("completion", ["--help"]) == 0
     assert "atft completion bash > ~/.local/share/bash-completion/completions/atft" in capsys.readouterr().out
-    with pytest.raises(InputError, match="completion takes bash or zsh, got 'fish'"):
+    with pytest.raises(InputError, match="completion takes bash, got 'fish'"):
         run("completion", ["fish"])
     monkeypatch.setattr(completion, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"completion needs shtab; run: pip install 'atft\[completion\]'"):

@@ -2,10 +2,13 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atft.commands.config_keys import parse
 from atft.progress import Progress
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 COMMANDS = {
     "features": (
@@ -59,4 +62,4 @@ def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path
     """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``."""
     values = parse(flat_parser(command, kind), arguments, command).as_dict()
     options = {field.name: values[field.name] for field in fields(kind)}
-    return [Path(values[name]) for name in COMMANDS[command].paths], kind(**options)
+    return [Path(values[name]) for name in COMMANDS[command][1]], kind(**options)
