@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -93,11 +94,10 @@ def table_file(out: Path, **options: Any) -> Iterator[Callable[[pa.Table, int | 
         def append(table: pa.Table, row_group_size: int | None = None) -> None:
             nonlocal writer
             if writer is None:
-                if is_text:
-                    opened: Any = CSVWriter(aside, table.schema)
-                else:
-                    opened = pq.ParquetWriter(aside, table.schema, write_page_checksum=True, **options)
-                writer = stack.enter_context(opened)
+                kind = (
+                    CSVWriter if is_text else partial(pq.ParquetWriter, write_page_checksum=True, **options)
+                )
+                writer = stack.enter_context(kind(aside, table.schema))
             writer.write_table(table, row_group_size)
 
         yield append

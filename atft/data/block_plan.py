@@ -64,9 +64,6 @@ class BlockSampler(Sampler[PlannedBlock]):
         world_size: processes, all with as many blocks in every step: an empty one stands in for a missing one.
         shuffle: False for evaluation: days in order, fixed blocks, no day divided.
         limit: most blocks of each rank, the epoch's first; its last step is the mean over the days left of it.
-
-    Raises:
-        InputError: no days.
     """
 
     def __init__(

@@ -153,11 +153,7 @@ def _parse_date(text: str | None) -> date | None:
 
 
 def feature_scaling(columns: PanelColumns, options: CacheOptions, where: str) -> tuple[str, ...]:
-    """Say of each feature how it is stored: raw, rank or zscore.
-
-    Raises:
-        InputError: a glob matches no feature, or a feature is named for both.
-    """
+    """Say of each feature how it is stored: raw, rank or zscore; a glob without a feature raises."""
     chosen = dict.fromkeys(columns.features, "raw")
     for way, patterns in (("rank", options.rank), ("zscore", options.zscore)):
         for pattern in patterns:

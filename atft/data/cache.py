@@ -106,10 +106,7 @@ class DayCache:
 
         Returns:
             int32 [stocks, k + sector_k], the neighbour or -1, and float32 [stocks, k + sector_k, 2]: shrunk
-            correlation, and 1 where the sector is shared.
-
-        Raises:
-            InputError: there is no graph, or its bytes are damaged.
+            correlation, and 1 where the sector is shared. Raises where there is no graph, or it is damaged.
         """
         if self.manifest.graph is None:
             raise InputError(

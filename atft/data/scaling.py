@@ -91,9 +91,6 @@ def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]
     ``(x - median) / iqr`` is scikit-learn's ``RobustScaler``: an iqr of 0 (at least half of the values are one
     number, as for flags) becomes 1. A feature that the cache already scaled per day, or that is never known on
     these days, gets median 0 and iqr 1. Both are float32 [features]; computed once per open cache and set of days.
-
-    Raises:
-        InputError: no training day.
     """
     if len(train_days) == 0:
         raise InputError("robust scaling needs at least one training day; check split.train")
