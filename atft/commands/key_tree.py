@@ -98,7 +98,8 @@ def inside_of(hint: Any) -> Inside:
             inside = inside._replace(free=True)
         elif (origin or kind) is Callable:
             if arguments:  # bare Callable names no class
-                inside = inside._replace(bases=(arguments[-1],), positional=len(arguments[0]))
+                positional = len(arguments[0]) if isinstance(arguments[0], list) else 0
+                inside = inside._replace(bases=tuple(alternatives(arguments[-1])), positional=positional)
         elif origin is not None and issubclass(origin, Iterable):
             inside = inside._replace(item=arguments[0])
         elif kind.__module__ != "builtins" and not issubclass(kind, PathLike | timedelta):

@@ -3,16 +3,18 @@
 import random
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import cycle, pairwise
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pytest
+from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback
 
 from atft.commands.class_paths import EXAMPLES
-from atft.commands.config_keys import KeyWalk, checked_words
+from atft.commands.config_keys import KeyWalk, checked_words, parse
 from atft.commands.key_tree import Linked, Tree, arguments_of, inside_of, paths_in, tree_of
 from atft.errors import InputError
 
@@ -239,6 +241,69 @@ def test_a_key_like_no_other_is_answered_with_the_keys_beside_it(parser: Any) ->
 )
 def test_keys_that_the_parser_takes_pass(parser: Any, given: Any) -> None:
     check(parser, given)
+
+
+class Scores(Protocol):
+    """What the nested class must have."""
+
+    def score(self, days: int) -> float:
+        """A number."""
+
+
+@dataclass
+class Sizes:
+    """Options of `Linear`.
+
+    Args:
+        width: of it.
+    """
+
+    width: int = 4
+
+
+class Linear:
+    """Of the protocol."""
+
+    def __init__(self, sizes: Sizes | None = None, depth: int = 1) -> None:
+        self.sizes, self.depth = sizes, depth
+
+    def score(self, days: int) -> float:
+        """A number."""
+        return float(days)
+
+
+class Model:
+    """What has a class inside.
+
+    Args:
+        network: chosen by its ``class_path``.
+    """
+
+    def __init__(self, network: Scores) -> None:
+        self.network = network
+
+
+@pytest.mark.parametrize(
+    ("chosen", "line"),
+    [
+        ({"init_args": {"depth": 2, "sizes": {"width": 3}}}, ""),
+        ({"init_args": {"dept": 2}}, "unknown key 'model.network.init_args.dept'; did you mean "),
+        (
+            {"init_args": {"sizes": {"with": 2}}},
+            "unknown key 'model.network.init_args.sizes.with'; did you mean "
+            "'model.network.init_args.sizes.width'?",
+        ),
+        ({"class_path": "collections.Counter"}, "model.network: collections.Counter is no Scores; name a"),
+    ],
+)
+def test_a_class_of_a_protocol_may_be_chosen_inside_of_a_section(chosen: dict[str, Any], line: str) -> None:
+    nested = ArgumentParser(exit_on_error=False)
+    nested.add_class_arguments(Model, "model")
+    given = {"model": {"network": {"class_path": f"{__name__}.Linear", **chosen}}}
+    if not line:
+        assert parse(nested, given, "fit").model.network.init_args.sizes.width == 3
+    else:
+        assert error_line(nested, given).startswith(line)
 
 
 def test_a_key_that_follows_from_others_says_which(parser: Any) -> None:

@@ -78,6 +78,7 @@ def test_what_may_stand_inside_of_a_value() -> None:
     assert inside_of(dict[str, float]).free and inside_of(Any).free
     factory = inside_of(Callable[[Iterable[Any]], Optimizer] | None)
     assert (factory.bases, factory.positional) == ((Optimizer,), 1)
+    assert inside_of(Callable[..., Optimizer | Callback]).bases == (Optimizer, Callback)
     for plain in (int, str | None, Literal["a", "b"], Path | None, float | bool):
         assert inside_of(plain) == inside_of(int)
     assert alternatives(int | None) == [int, type(None)]
