@@ -17,7 +17,7 @@ from atft.cells import CellRange, decoded, first_true, is_text
 from atft.errors import InputError
 
 EPOCH = date(1970, 1, 1)
-Days = np.ndarray[tuple[int], np.dtype[np.int32]]
+DayNumbers = np.ndarray[tuple[int], np.dtype[np.int32]]
 """Days since 1970-01-01."""
 _FIRST_YEAR = date(1900, 1, 1)
 MAX_OFFSET_CHANGE_MINUTES = 60
@@ -47,7 +47,7 @@ class DayReader:
         self._offsets: tuple[int | None, int, int] | None = None
         """Of the first row, the lowest and the highest, in minutes."""
 
-    def read(self, column: pa.Array, cells: CellRange) -> Days:
+    def read(self, column: pa.Array, cells: CellRange) -> DayNumbers:
         """Return the trading day of each row.
 
         Raises:

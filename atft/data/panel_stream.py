@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from atft.cells import CellRange, read_codes, read_flags, read_names, read_numbers
-from atft.dates import EPOCH, DayReader, Days
+from atft.dates import EPOCH, DayNumbers, DayReader
 from atft.errors import InputError
 from atft.panel import PanelColumns
 from atft.parquet import open_parquet, stream_columns
@@ -41,7 +41,7 @@ class PanelIndex:
 
     dates: tuple[date, ...]
     """The trading days, ascending; days inserted into gaps included."""
-    calendar: Days
+    calendar: DayNumbers
     """The same as days since 1970."""
     rows: np.ndarray[tuple[int], np.dtype[np.int64]]
     """Rows of each day, cached or not; 0 on an inserted day."""
@@ -115,7 +115,7 @@ class _Scan:
 
 
 def _scan(
-    files: Sequence[Path], columns: PanelColumns, min_date: date | None, calendar: Days | None = None
+    files: Sequence[Path], columns: PanelColumns, min_date: date | None, calendar: DayNumbers | None = None
 ) -> _Scan:
     """Count the rows from ``min_date`` on, of the days of the ``calendar`` only where it is known."""
     returns = [columns.return_1d, columns.targets[0]] if columns.return_1d else []
@@ -180,9 +180,9 @@ def read_batches(
                 yield pa.RecordBatch.from_arrays(arrays, names=list(names))
 
 
-def day_numbers(batch: pa.RecordBatch, name: str) -> Days:
+def day_numbers(batch: pa.RecordBatch, name: str) -> DayNumbers:
     """Days since 1970 of a date32 column."""
-    numbers: Days = batch.column(name).cast(pa.int32()).to_numpy(zero_copy_only=False)
+    numbers: DayNumbers = batch.column(name).cast(pa.int32()).to_numpy(zero_copy_only=False)
     return numbers
 
 
