@@ -13,7 +13,8 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
-from atft.commands.key_help import EXAMPLES, short_help
+from atft.commands.key_help import COMMANDS as TRAINING
+from atft.commands.key_help import short_help
 from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.publish import FULL
 from atft.termination import exit_status, how_stopped, terminable
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(name: str, rest: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
-    if name in EXAMPLES and {"-h", "--help"} & set(rest):
+    if name in TRAINING and {"-h", "--help"} & set(rest):
         print(short_help(name))  # noqa: T201
         return 0
     if name != "sweep":  # it divides the cores among its workers

@@ -16,6 +16,9 @@ class Key(NamedTuple):
     """Whether it matters to validate, test and predict too."""
 
 
+REQUIRED = "none, give one"
+OF_CHECKPOINT = ("data.panel.", "data.split.")
+"""How keys begin that an evaluation takes from the checkpoint where they are not given."""
 KEYS = (
     Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", True),
     Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks"),
@@ -35,12 +38,12 @@ KEYS = (
     Key(
         "model.objective.target", "rank_normal", "target of a return: rank_normal, raw, winsorised or zscore"
     ),
-    Key("model.optimizer", "none, give one", "class_path and init_args, for instance lr"),
+    Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr"),
     Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule"),
     Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", True),
     Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", True),
-    Key("data.split.train", "none, give one", "first and last training day, [2015-01-01, 2016-04-08]"),
-    Key("data.split.val", "none, give one", "first and last day that select the checkpoint", True),
+    Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]"),
+    Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", True),
     Key("data.split.test", "null", "first and last test day, which nothing selects on", True),
     Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", True),
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph"),
@@ -48,31 +51,92 @@ KEYS = (
     Key("data.loader.batch_size", "8192", "stock-days of an optimiser step"),
     Key("early_stopping.patience", "10", "validations without a better score before training stops"),
 )
-EXAMPLES = {
-    "fit": ("--config configs/quickstart.yaml --trainer.max_epochs 3", "train, then compare on unseen days"),
-    "validate": ("--ckpt_path best_model.ckpt", "print the metrics of the validation days"),
-    "test": ("--ckpt_path best_model.ckpt", "print the metrics of the test days"),
-    "predict": (
-        "--ckpt_path best_model.ckpt --data.predict '[2026-11-02, 2026-11-25]' --out scores.parquet",
-        "write the scores of these days to a file",
+GROUPS = {
+    "data": ("data.",),
+    "model": ("model.",),
+    "training": ("trainer.", "early_stopping.", "seed_everything"),
+    "run": ("name", "ckpt_path"),
+}
+"""Heading -> how the names of its keys begin."""
+
+
+class Command(NamedTuple):
+    """What a command does, and what may follow it, each with what that does."""
+
+    purpose: str
+    examples: dict[str, str]
+
+
+BEST = "lightning_logs/NAME/version_0/best_model.ckpt"
+COMMANDS = {
+    "fit": Command(
+        "Train a network on the training days, select a checkpoint on the validation days, score the test days and\n"
+        "compare the scores with baselines in a table. All of it is kept in lightning_logs/<name>/version_N.",
+        {
+            "--config quickstart": "a first run, on a simulated market: about a minute on 2 cores",
+            "--config mine.yaml --data.panel.path panels/mine.parquet": "your own panel and config",
+            "--config mine.yaml --data.split.val '[2013-01-01, 2014-12-31]'": "lists and mappings are quoted",
+            "--config mine.yaml --trainer.max_epochs 20 --ckpt_path last": "go on after an interruption, or longer",
+        },
+    ),
+    "validate": Command(
+        "Print the metrics of a checkpoint on the validation days.",
+        {f"--ckpt_path {BEST}": "with the data and split of its run"},
+    ),
+    "test": Command(
+        "Print the metrics of a checkpoint on the test days.",
+        {f"--ckpt_path {BEST}": "with the data and split of its run"},
+    ),
+    "predict": Command(
+        "Write the scores of a checkpoint to a file of date, code, horizon, score and target.",
+        {
+            f"--ckpt_path {BEST}": "from the first validation day to the end",
+            "--ckpt_path best_model.ckpt --data.predict '[2026-11-02, 2026-11-25]' --out scores.csv": "these days",
+            "--ckpt_path best_model.ckpt --data.panel.path panels/new_days.parquet": "of a newer panel",
+        },
     ),
 }
-"""Command -> an example of what follows it, and what that does."""
+NEXT = {
+    "a config to start from": "configs quickstart > mine.yaml",
+    "a panel from daily prices": "features --help",
+    "scores of new days": "predict --help",
+    "a search for better settings": "sweep --help",
+}
+"""What usually comes before or after training -> the command."""
 
 
 def short_help(command: str) -> str:
     """The text of ``python -m atft COMMAND --help``."""
-    words, purpose = EXAMPLES[command]
-    lines = [f"usage: python -m atft {command} [--config FILE ...] [--any.key VALUE ...]", ""]
-    lines += [f"  python -m atft {command} {words}", f"      {purpose}", ""]
-    lines += ["  --config FILE    YAML of the keys below; of several files the later ones win", ""]
-    for key in KEYS:
-        if command == "fit" or key.evaluation:
-            lines.append(f"  --{key.name} (default: {key.default})")
-            lines.append(f"      {key.sentence}")
+    program, (purpose, examples) = f"python -m atft {command}", COMMANDS[command]
+    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, ""]
     lines += [
-        "",
-        f"All keys, with the arguments of each class:    python -m atft {command} --help-all",
-        f"All keys of a config with their values:        python -m atft {command} --config FILE --print_config",
+        "  --config FILE    YAML of keys, or the name of a shipped config; of several files the later ones win",
+        "  --any.key VALUE  any key of a config, over all files",
+        "  --threads N      most threads of each numerical library; default: the cores",
+        "  --debug          show the traceback of an error",
     ]
+    for heading, starts in GROUPS.items():
+        keys = [k for k in KEYS if k.name.startswith(starts) and (command == "fit" or k.evaluation)]
+        if keys:
+            lines += ["", heading, *(_line(key, command) for key in keys)]
+    lines += ["", "examples"]
+    for words, effect in examples.items():
+        lines += [f"  {program} {words}", f"      {effect}"]
+    more = {
+        "all keys": f"{command} --help-all",
+        "the keys of a config, resolved": f"{command} --config FILE --print_config",
+        **(NEXT if command == "fit" else {"shipped configs": "configs"}),
+    }
+    lines += ["", "more", *(f"  {what:<32}python -m atft {words}" for what, words in more.items())]
+    if command == "fit":
+        lines.append(f"  {'watch it':<32}tensorboard --logdir lightning_logs")
     return "\n".join(lines)
+
+
+def _line(key: Key, command: str) -> str:
+    default = "required" if key.default == REQUIRED else f"default {key.default}"
+    if command != "fit" and key.name.startswith(OF_CHECKPOINT):
+        default = "default: the checkpoint's"
+    if command != "fit" and key.name == "ckpt_path":
+        default = "required"
+    return f"  --{key.name:<26}{key.sentence}; {default}"

@@ -1,17 +1,23 @@
 """The short help: the keys that matter, with the parser's own defaults, before anything heavy is imported."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from jsonargparse import Namespace
 
-from atft.commands.key_help import EXAMPLES, KEYS, short_help
+from atft import cli
+from atft.commands.checkpoint_config import TAKEN
+from atft.commands.key_help import COMMANDS, GROUPS, KEYS, OF_CHECKPOINT, short_help
+from atft.commands.shipped_configs import shipped_configs
 from atft.commands.train import build
 from atft.data.build import CacheOptions
+from atft.yaml_text import is_inside
 
 SECTIONS = {"cache": CacheOptions()}
 """A section that is null by default, which stands for its defaults."""
@@ -32,13 +38,41 @@ def test_the_defaults_are_those_of_the_parser(tiny_run: Any) -> None:
             assert yaml.safe_load(key.default) == value, key.name
 
 
-@pytest.mark.parametrize("command", EXAMPLES)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_a_sentence_a_key_an_example_and_the_way_to_the_rest(command: str) -> None:
     text = short_help(command)
     assert len(text.splitlines()) < 64 and max(map(len, text.splitlines())) < 116
     assert f"python -m atft {command} --" in text and "--help-all" in text and "--print_config" in text
-    assert ("--model.network.hidden_size (default: 64)" in text) == (command == "fit")
+    assert ("  --model.network.hidden_size width of every state; default 64\n" in text) == (command == "fit")
     assert "--data.panel.path" in text
+
+
+def test_every_key_is_in_one_group_and_what_a_checkpoint_gives_is_not_asked_for() -> None:
+    for key in KEYS:
+        assert sum(key.name.startswith(starts) for starts in GROUPS.values()) == 1, key.name
+        assert f"  --{key.name} " in short_help("fit")
+    required = [line for line in short_help("fit").splitlines() if line.endswith("; required")]
+    assert [line.split()[0] for line in required] == [
+        "--data.split.train",
+        "--data.split.val",
+        "--model.optimizer",
+    ]
+    evaluation = short_help("predict")
+    assert evaluation.count("default: the checkpoint's") == 4 and evaluation.count("; required") == 1
+    assert all(k.name.startswith(OF_CHECKPOINT) == is_inside(k.name, TAKEN) for k in KEYS if k.evaluation)
+
+
+def test_the_examples_of_help_are_accepted_and_the_commands_that_come_next_exist(
+    atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = short_help("fit").splitlines()
+    lines = [line.split("python -m atft ")[1] for line in text if "python -m atft " in line]
+    assert {shlex.split(line)[0] for line in lines} <= set(cli.COMMANDS)
+    (tmp_path / "mine.yaml").write_text(shipped_configs("fit")["quickstart"].read_text())
+    for words in COMMANDS["fit"].examples:
+        if "--data.panel.path" not in words and "--ckpt_path" not in words:
+            assert atft("fit", *shlex.split(words), "--print_config").code == 0, words
 
 
 def test_help_imports_nothing_heavy() -> None:
