@@ -70,8 +70,8 @@ class Command(NamedTuple):
 BEST = "lightning_logs/NAME/version_0/best_model.ckpt"
 COMMANDS = {
     "fit": Command(
-        "Train a network on the training days, select a checkpoint on the validation days, score the test days and\n"
-        "compare the scores with baselines in a table. All of it is kept in lightning_logs/<name>/version_N.",
+        "Train a network on the training days, select a checkpoint on the validation days, score the test days\n"
+        "and compare them with baselines in a table. All of it is kept in lightning_logs/<name>/version_N.",
         {
             "--config quickstart": "a first run, on a simulated market: about a minute on 2 cores",
             "--config mine.yaml --data.panel.path panels/mine.parquet": "your own panel and config",
