@@ -4,6 +4,7 @@ Edges, scores and targets all index the same ``stocks`` axis, so a graph cannot 
 days cannot be mixed into one cross-section: the shape has no place for it.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -89,7 +90,15 @@ class Forecast(NamedTuple):
     """float [days, stocks, horizons]; anything where the universe is False."""
     quantiles: Tensor | None = None
     """float [days, stocks, horizons, quantiles], ascending along the last axis; None without quantile heads."""
+    members: Tensor | None = None
+    """float [days, stocks, horizons, members]; scores of an ensemble that ``score`` averages. Where given, each
+    member has its own loss, and the mean of their losses trains instead of that of ``score``."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Forecast":
+        """The same forecast with each of its tensors changed."""
+        quantiles, members = (None if part is None else change(part) for part in self[1:])
+        return Forecast(change(self.score), quantiles, members)
 
     def detach(self) -> "Forecast":
         """The same numbers without the graph that made them, whose memory is then free."""
-        return Forecast(self.score.detach(), None if self.quantiles is None else self.quantiles.detach())
+        return self.map(Tensor.detach)

@@ -49,7 +49,7 @@ FEATURES = """
 ON_THE_SLICE = [
     *(word for name, ends in SPLIT.items() for word in (f"--data.split.{name}", f"[{', '.join(ends)}]")),
     *("--data.panel.schema.features", f"[{', '.join(f'x_{name}' for name in FEATURES.split())}]"),
-    *("--model.network.horizons", "[1, 5]", "--trainer.max_epochs", "2"),
+    *("--model.horizons", "[1, 5]", "--trainer.max_epochs", "2"),
     *("--data.loader.batch_size", "2048", "--model.optimizer.init_args.lr", "2.0e-3"),
 ]
 

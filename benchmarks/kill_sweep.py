@@ -43,7 +43,8 @@ def write_sweep(folder: Path, trials: int, workers: int, epochs: int, seed: int)
         "seed_everything": 3,
         "trainer": {"accelerator": "cpu"},
         "model": {
-            "network": {"hidden_size": 8, "gat_layers": 1, "horizons": [1]},
+            "horizons": [1],
+            "network": {"hidden_size": 8, "gat_layers": 1},
             "objective": {"terms": {"huber": 0.1, "rank_ic": 0.5}},
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
             "scheduler": {

@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
 QUICKSTART = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
-RUNGS: dict[str, dict[str, bool]] = {
-    "+ window": {"encoder": True, "graph": False, "fan": False},
-    "+ graph": {"encoder": True, "graph": True, "fan": False},
-    "+ FAN": {"encoder": True, "graph": True, "fan": True},
+RUNGS: dict[str, dict[str, str]] = {
+    "+ window": {"graph": "none", "window_norm": "none"},
+    "+ graph": {"window_norm": "none"},
+    "+ FAN": {},
 }
-"""Trained rungs and the parts that are on; below them stands the ridge, above them the oracle."""
+"""Trained rungs and the parts that they lack; below them stands the ridge, above them the oracle."""
 
-WITHOUT: dict[str, dict[str, bool]] = {
-    f"all but {part}": {part: False} for part in ("encoder", "graph", "fan")
-}
+WITHOUT = {f"all but {part}": {part: "none"} for part in ("encoder", "graph", "window_norm")}
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def climb(given: argparse.Namespace, seed: int, folder: Path, overrides: list[st
 
 
 def train(
-    config: Path, seed: int, folder: Path, parts: dict[str, bool], twin: bool, overrides: list[str]
+    config: Path, seed: int, folder: Path, parts: dict[str, str], twin: bool, overrides: list[str]
 ) -> "RankingCLI":
     """Train as ``python -m atft fit`` does, into a throw-away folder, and load the best epoch."""
     import torch
@@ -122,7 +120,7 @@ def train(
             *("--config", str(config), "--name", "ladder", "--seed_everything", str(seed)),
             *("--data.panel.simulate.seed", str(seed), "--data.panel.simulate.noise_only", str(twin).lower()),
             *("--trainer.default_root_dir", str(folder / "runs"), "--data.cache.dir", str(folder / "cache")),
-            *(w for name, on in parts.items() for w in (f"--model.network.{name}", str(on).lower())),
+            *(w for name, choice in parts.items() for w in (f"--model.network.{name}", choice)),
             *overrides,
         ],
     )
@@ -177,7 +175,7 @@ def ridge_scores(cli: "RankingCLI", days: UnseenDays) -> "np.ndarray[Any, Any]":
     from atft.baselines.ridge import fit_ridge
 
     cache, data = cli.datamodule.open_cache(), cli.datamodule
-    median, iqr = (statistic.numpy() for statistic in data.robust_statistics())
+    median, iqr = (statistic.numpy() for statistic in data.scaling()[:2])
 
     def features(day: int) -> "np.ndarray[Any, Any]":
         everything = np.arange(cache.stocks)

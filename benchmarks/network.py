@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from atft.batch import EDGE_FEATURES, DayBatch
-from atft.nn.network import ATFTGATFAN, NetworkOptions
+from atft.network import NetworkInputs
+from atft.nn.atft_gat_fan import ATFTGATFAN
 
-HORIZONS = [1, 5, 10, 20]
+HORIZONS = (1, 5, 10, 20)
 
 
 class UsualEncoder(nn.Module):
@@ -109,8 +110,12 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
 
-    options = NetworkOptions(hidden_size=given.hidden, horizons=HORIZONS, graph=given.graph, fan=given.fan)
-    network = ATFTGATFAN(options, given.features)
+    network = ATFTGATFAN(
+        NetworkInputs(tuple(f"x_{i}" for i in range(given.features)), HORIZONS),
+        hidden_size=given.hidden,
+        graph="gat" if given.graph else "none",
+        window_norm="fan" if given.fan else "none",
+    )
     edges = given.edges if given.graph else 0
     batch = noise(given.days, given.stocks, given.features, given.lookback, edges)
 

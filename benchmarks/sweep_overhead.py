@@ -26,7 +26,8 @@ BASE = """
 seed_everything: 1
 trainer: {accelerator: cpu}
 model:
-  network: {hidden_size: 16, gat_layers: 1, horizons: [1, 5]}
+  horizons: [1, 5]
+  network: {hidden_size: 16, gat_layers: 1}
   objective: {terms: {huber: 0.1, ic: 0.3, rank_ic: 0.5, sharpe: 0.1}}
   optimizer: {class_path: torch.optim.AdamW, init_args: {lr: 3.0e-3}}
 data:
@@ -85,7 +86,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
             "limits": {"epochs": given.epochs},
             "space": {
                 "model.optimizer.init_args.lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
-                "model.network.gat_dropout": {"type": "float", "low": 0.1, "high": 0.4},
+                "model.network.init_args.gat_dropout": {"type": "float", "low": 0.1, "high": 0.4},
             },
             "pruner": {"name": "none"},
         }

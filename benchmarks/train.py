@@ -115,7 +115,7 @@ def build_run(given: argparse.Namespace, folder: Path, epochs: int) -> Any:
             *("--data.split.val", json.dumps([dates[last + 1], dates[-1]]), "--data.split.test", "null"),
             *("--data.split.embargo_days", "0", "--data.cache.dir", str(folder / "cache")),
             *("--model.network.hidden_size", str(given.hidden)),
-            *("--model.network.graph", str(given.graph).lower()),
+            *("--model.network.graph", "gat" if given.graph else "none"),
             *(() if given.graph else ("--data.graph", "null")),
         ],
     )

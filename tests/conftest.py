@@ -231,7 +231,8 @@ def _tiny_config(folder: Path, panel: Path, **changes: Any) -> Path:
         "validation_figures": {"every": 0},  # half the time of so small a run; their own tests ask for them
         "trainer": {"max_epochs": 1, "accelerator": "cpu", "default_root_dir": str(folder / "logs")},
         "model": {
-            "network": {"hidden_size": 8, "gat_layers": 1, "horizons": [1, 5]},
+            "horizons": [1, 5],
+            "network": {"init_args": {"hidden_size": 8, "gat_layers": 1}},
             "objective": {"terms": {"huber": 0.1, "ic": 0.3, "rank_ic": 0.5, "sharpe": 0.1}},
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
             "scheduler": {

@@ -182,7 +182,7 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "an overlapping split": (["--data.split.val", "[2015-02-20, 2015-03-25]"], "without overlap"),
     "a split without dates": (["--data.split.train", "[yesterday, today]"], "two ISO dates"),
     "an embargo longer than the split": (["--data.split.embargo_days", "40"], "has no usable day"),
-    "a horizon twice": (["--model.network.horizons", "[1, 1]"], "horizons must be"),
+    "a horizon twice": (["--model.horizons", "[1, 1]"], "horizons must be"),
     "a path where nothing is": (["--data.panel.path", "nowhere.parquet"], "nowhere.parquet: no Parquet file"),
     "a monitor that does not exist": (["--checkpoint.monitor", "val/rankic"], "did you mean 'val/rank_ic'"),
     "another monitor that does not exist": (
@@ -315,8 +315,8 @@ def test_a_checkpoint_whose_features_the_panel_lacks_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model.network.hidden_size", "16"], "hidden_size"),
-        (["--model.network.horizons", "[1]"], "horizons"),
+        (["--model.network.hidden_size", "16"], "set model.network and model.horizons to its own"),
+        (["--model.horizons", "[1]"], "horizons"),
         (["--model.optimizer", "atft.optim.adabelief.AdaBelief"], "AdamW"),
     ],
 )

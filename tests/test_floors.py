@@ -8,7 +8,17 @@ import pytest
 ROOT = Path(__file__).parent.parent / "atft"
 SHELVES = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith("__")}
 UPPER = ("tasks", "callbacks", "commands", "search")
-VOCABULARY = {"errors", "threads", "publish", "progress", "panel", "batch", "cross_section", "yaml_text"}
+VOCABULARY = {
+    "errors",
+    "threads",
+    "publish",
+    "progress",
+    "panel",
+    "batch",
+    "network",
+    "cross_section",
+    "yaml_text",
+}
 VOCABULARY |= {"termination", "trading_days", "cells", "dates", "parquet", "digest", "day_statistics"}
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)

@@ -9,8 +9,7 @@ import torch
 from atft.batch import DayBatch
 from atft.cli import main
 from atft.losses.objective import DayObjective, ObjectiveOptions
-from atft.nn.network import ATFTGATFAN
-from atft.nn.options import NetworkOptions
+from networks import small_atft
 
 pytestmark = [
     pytest.mark.gpu,
@@ -23,11 +22,11 @@ def on(device: str, batch: DayBatch) -> DayBatch:
 
 
 def test_scores_losses_and_gradients_equal_those_of_the_cpu(make_batch: Callable[..., DayBatch]) -> None:
-    options = NetworkOptions(hidden_size=16, horizons=[1, 5], dropout=0.0, gat_dropout=0.0)
+    options = {"hidden_size": 16, "gat_layers": 2, "dropout": 0.0, "gat_dropout": 0.0}
     found = {}
     for device in ("cpu", "cuda"):
         torch.manual_seed(0)
-        network = ATFTGATFAN(options, n_features=5).to(device)
+        network = small_atft(**options).to(device)
         objective = DayObjective(ObjectiveOptions(), [1, 5]).to(device)
         batch = on(device, make_batch())
         forecast = network(batch)

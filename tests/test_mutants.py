@@ -45,8 +45,7 @@ from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
-from atft.nn.network import ATFTGATFAN
-from atft.nn.options import NetworkOptions
+from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 from atft.tasks.ranking import RankingTask
 
@@ -92,7 +91,8 @@ class Workshop:
         """A small task that reads the blocks of :meth:`loader`."""
         torch.manual_seed(0)
         given: dict[str, Any] = {
-            "network": NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], dropout=0.5),
+            "network": partial(ATFTGATFAN, hidden_size=8, gat_layers=1, dropout=0.5),
+            "horizons": [1, 5],
             "objective": ObjectiveOptions(terms={"ic": 1.0}),
             "optimizer": partial(torch.optim.SGD, lr=0.1),
             "features": [f"x_{i}" for i in range(5)],
@@ -204,10 +204,10 @@ def an_epoch_is_trained_as_its_phase_says(shop: Workshop) -> None:
 
     class Watch(pl.Callback):
         def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-            graph.append(task.network.switches["graph"])
+            graph.append(task.network.parts["graph"])
 
     phases = [Phase(name="Baseline", epochs=1, parts={"graph": False}), Phase(name="Graph", epochs=1)]
-    plan = resolve_phases(phases, task.network.options, task.objective.options)
+    plan = resolve_phases(phases, task.network, task.objective.options)
     shop.trainer(max_epochs=2, callbacks=[PhaseSchedule(plan), Watch()]).fit(task, shop.loader())
     assert graph == [False, True], f"Baseline and Graph trained with the graph {graph}"
 

@@ -74,7 +74,7 @@ def test_two_spawned_workers_train_the_same_weights_as_none(
 
 
 PHASES = [
-    {"name": "first", "epochs": 1, "parts": {"fan": False, "graph": False}},
+    {"name": "first", "epochs": 1, "parts": {"window_norm": False, "graph": False}},
     {"name": "second", "epochs": 1, "train": ["graph", "heads"], "lr_factor": 0.5},
 ]
 

@@ -61,7 +61,7 @@ def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path
     """Score every day to predict with a checkpoint and write the file."""
     data = cli.datamodule
     digests = {"config": cli.record.receipt.digests["config"], "run": str(cli.config.name)}
-    levels = cli.model.network.options.quantiles
+    levels = cli.model.network.quantiles
     writer = PredictionWriter(path, data.open_cache(), data.split_of, digests, levels)
     trainer = pl.Trainer(
         accelerator=cli.config.trainer.accelerator,

@@ -1,9 +1,9 @@
 """What an evaluation takes from a checkpoint's configuration: the network and the data's schema, as plain data.
 
 A checkpoint may come from anywhere. Its configuration therefore never names what is instantiated, imported or
-written to: a list of keys is taken, without any class, and everything else is left out (trainer, optimiser,
-callbacks, loggers, plugins, paths to write to). Cost: what the run decided about the machine has to be given again,
-for instance ``trainer.precision`` and ``data.cache.dir``.
+written to: a list of keys is taken, without any class but a network of `atft.nn` or one that the user names too.
+Everything else is left out (trainer, optimiser, callbacks, loggers, plugins, paths to write to). Cost: what the run
+decided about the machine has to be given again, for instance ``trainer.precision`` and ``data.cache.dir``.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+from atft.commands.class_paths import find_class
 from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
 from atft.yaml_text import mapping_of
@@ -27,6 +28,7 @@ SECTIONS = (
 
 TAKEN = (
     *SECTIONS,
+    "model.horizons",
     "model.objective.target",
     "data.panel.path",
     "data.cache.dtype",
@@ -39,10 +41,14 @@ TAKEN = (
 """All keys that a checkpoint decides, with what is inside of them."""
 
 
-def checkpoint_config(path: Path) -> dict[str, Any]:
+def checkpoint_config(path: Path, network: str | None = None) -> dict[str, Any]:
     """The part of a checkpoint's configuration that an evaluation takes, nested as in a config file.
 
     Former keys are taken too: they are checked as those of a config file.
+
+    Args:
+        path: the checkpoint.
+        network: class of a network that may be imported, since the user has named it.
 
     Raises:
         InputError: no checkpoint of atft, no YAML in it, or a key with another kind of value.
@@ -65,7 +71,7 @@ def checkpoint_config(path: Path) -> dict[str, Any]:
             target[last] = source[last]
             if key in SECTIONS and not isinstance(source[last], Mapping | None):
                 raise _wrong(where, key, source[last], "a mapping")
-    _check_no_class(where, chosen)
+    _check_classes(where, chosen, network)
     return chosen
 
 
@@ -78,6 +84,25 @@ def _check_no_class(where: str, value: Any, key: str = "") -> None:
             if name == "class_path":
                 raise _wrong(where, f"{key}.class_path", inside, "left out: a checkpoint names no class")
             _check_no_class(where, inside, f"{key}.{name}".lstrip("."))
+
+
+def _check_classes(where: str, chosen: dict[str, Any], named: str | None) -> None:
+    """Check that no class is named but a network of atft's own, or the one that the user has ``named``."""
+    network = chosen["model"].get("network") or {}
+    class_path = network.pop("class_path", None)
+    _check_no_class(where, chosen)
+    if class_path is None:
+        return
+    network["class_path"] = class_path
+    of_ours = isinstance(class_path, str) and class_path.startswith("atft.nn.")
+    if class_path == named or (
+        of_ours and find_class("model.network", class_path).__module__.startswith("atft.nn.")
+    ):
+        return
+    raise InputError(
+        f"{where} names the network {class_path!r:.60}, which a checkpoint may not import; if you trust it, add "
+        f"--model.network {class_path!s:.60}"
+    )
 
 
 def _wrong(where: str, key: str, came: Any, needed: str) -> InputError:

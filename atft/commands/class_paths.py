@@ -21,6 +21,7 @@ from atft.errors import InputError, one_line
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 EXAMPLES = {
+    "model.network": "atft.nn.atft_gat_fan.ATFTGATFAN",
     "model.optimizer": "torch.optim.AdamW",
     "model.scheduler": "atft.optim.schedules.WarmupCosine",
     "trainer.callbacks": "atft.callbacks.late_average.LateAverage",

@@ -22,6 +22,7 @@ from atft.commands.key_tree import (
     Tree,
     alternatives,
     arguments_of,
+    default_classes,
     inside_of,
     nearest_key,
     node_at,
@@ -95,6 +96,8 @@ class KeyWalk:
         self._chosen: dict[str, Tree | None] = {}  # option -> arguments of its class, the last one named
         self._unknown: list[tuple[str, str, Tree]] = []  # key, its section, keys of the section
         self._drops = False
+        for key, class_path in default_classes(parser).items():
+            self._choose(inside_of(node_at(self.tree, key).hint), class_path, key)
 
     def follow(self, config: dict[str, Any], where: str = "", drop: bool = True) -> None:
         """Check a configuration; ``where`` it comes from opens a message.
@@ -199,7 +202,7 @@ class KeyWalk:
         tree: Tree = {"class_path": Option(str), "init_args": known or {}, "dict_kwargs": Option(dict)}
         if known is None:  # the parser knows its arguments
             tree["init_args"] = Option(dict)
-        elif "class_path" not in config:
+        elif not {"class_path", "init_args"} & set(config):
             tree = known | tree  # over a class chosen before, its arguments may stand alone
         self._section(tree, {k: v for k, v in config.items() if k != "init_args" or v is not None}, path)
 

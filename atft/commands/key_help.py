@@ -26,10 +26,10 @@ KEYS = (
     Key("trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum"),
     Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", True),
     Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", True),
-    Key("model.network.hidden_size", "64", "width of every state"),
-    Key("model.network.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each"),
+    Key("model.network", "atft.nn.atft_gat_fan.ATFTGATFAN", "class_path and init_args of the network"),
+    Key("model.network.hidden_size", "64", "width of every state; likewise each argument of the class"),
     Key("model.network.dropout", "0.1", "share of hidden values dropped in training"),
-    Key("model.network.gat_layers", "2", "layers of graph attention, 1 to 4"),
+    Key("model.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each"),
     Key(
         "model.objective.terms",
         "{huber: 0.1, ic: 0.3, rank_ic: 0.5, sharpe: 0.1}",

@@ -13,7 +13,7 @@ from os import PathLike
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 from jsonargparse._link_arguments import ActionLink
 
 from atft.errors import listed
@@ -150,6 +150,13 @@ def paths_in(tree: Tree, chosen: Mapping[str, Tree | None], above: str = "") -> 
         else:
             yield from paths_in(inside_of(node.hint).tree or {}, chosen, f"{path}.")
             yield from paths_in(chosen.get(path) or {}, {}, f"{path}.init_args.")
+
+
+def default_classes(parser: ArgumentParser) -> dict[str, str]:
+    """Option -> class that it takes where a config names none."""
+    defaults = {action.dest: action.default for action in parser._actions}
+    chosen = {key: value for key, value in defaults.items() if isinstance(value, Mapping | Namespace)}
+    return {key: value["class_path"] for key, value in chosen.items() if "class_path" in value}
 
 
 def nearest_key(key: str, section: str, tree: Tree, paths: Iterable[str]) -> str:

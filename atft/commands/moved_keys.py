@@ -33,7 +33,9 @@ MOVED = {
         for fault, way in (("rare_weekdays", "exclude"), ("thin_days", "exclude"), ("gaps", "keep"))
     },
     "data.cache.infinite": "data.cache.infinite_as_missing: true",
-    "curriculum.phases.blocks": "curriculum.phases: [{parts: {fan: false}}]",
+    "curriculum.phases.blocks": "curriculum.phases: [{parts: {graph: false}}]",
+    "model.network.horizons": "model.horizons: [1, 5]",
+    "model.network.fan": "model.network.init_args.window_norm: fan, or none",
     "model.scheduler.init_args.eta_min": "model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     "curriculum.phases.gate": "curriculum.phases: [{criterion: val/rank_ic > 0.01, otherwise: stop}]",
     "sweep.threads": "--threads N on the command line",

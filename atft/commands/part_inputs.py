@@ -5,6 +5,7 @@ attention on no edges is a second head, a term without its columns a constant.
 """
 
 from collections.abc import Sequence
+from inspect import signature
 
 from atft.callbacks.curriculum.phase import Phase
 from atft.errors import InputError, nearest
@@ -13,26 +14,44 @@ from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import column_names
 from atft.tasks.ranking import RankingTask
 
+MISSING = {
+    "graph": "the day's graph and data.graph is null; write data.graph: {k: 20}",
+    "regime": "market-wide columns and the panel has none; name some in data.panel.schema.regime",
+    "sector": "sectors and the panel has none; name their column in data.panel.schema.sector",
+    "exposure": "exposures and the panel has none; name some in data.panel.schema.exposures",
+}
+"""Optional input of a network -> that it is missing, and what to do."""
 
-def check_graph(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
-    """Check that graph attention has a graph, where the network or a phase of a curriculum switches it on."""
-    default = task.network.options.graph
-    on = any(phase.parts.get("graph", default) for phase in phases) if phases else default
-    if on and data.graph_options is None:
-        raise InputError(
-            "model.network.graph is on and data.graph is null: no stock would have a neighbour; write data.graph: "
-            "{k: 20}, or set model.network.graph: false"
-        )
+
+def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
+    """Check that what the network reads is there, where it or a phase of a curriculum has the reader on.
+
+    Raises:
+        InputError: the panel or the config lacks it.
+    """
+    names, schema = column_names(data.panel), data.panel.schema
+    there = {
+        "graph": data.graph_options is not None,
+        "regime": bool(match(schema.regime, names)),
+        "sector": schema.sector in names,
+        "exposure": bool(match(schema.exposures, names)),
+    }
+    for group, name in task.network.reads.items():
+        on = any(phase.parts.get(group, True) for phase in phases) if phases else True
+        if on and not there[name]:
+            kind = type(task.network)
+            without = f", or set model.network.{group} to none" if group in signature(kind).parameters else ""
+            raise InputError(f"model.network: {group} of {kind.__name__} reads {MISSING[name]}{without}")
 
 
 def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
-    """Check that what trains has its input: graph, normalisation of windows, quantiles, terms, day weights."""
-    check_graph(task, data, phases)
-    network, terms, schema = task.network.options, task.objective.options.terms, data.panel.schema
-    if network.window_norm == "none" and any(phase.parts.get("fan") for phase in phases):
-        raise InputError(
-            "curriculum.phases: a phase switches fan on and model.network.window_norm is none; set it to fan"
-        )
+    """Check that what trains has its input: the network's parts, quantiles, terms, day weights.
+
+    Raises:
+        InputError: the first that is on without what it needs, and what to do.
+    """
+    check_network_inputs(task, data, phases)
+    network, terms, schema = task.network, task.objective.options.terms, data.panel.schema
     # A head without a term would keep its first weights, and write quantiles that mean nothing.
     if network.quantiles and "pinball" not in terms:
         raise InputError(

@@ -21,7 +21,7 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
-from atft.commands.part_inputs import check_graph, check_training_inputs
+from atft.commands.part_inputs import check_network_inputs, check_training_inputs
 from atft.commands.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
 from atft.commands.run_directory import make_version, next_version
 from atft.commands.run_keys import TRAINER_DEFAULTS, add_run_keys, settle_curriculum
@@ -156,14 +156,14 @@ class RankingCLI(LightningCLI):
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
             if self.command != "cache":
-                check_graph(self.model, self.datamodule)
+                check_network_inputs(self.model, self.datamodule)
             return trainer
         metrics = self.model.logged_names()
         check_metrics(callbacks, metrics)
         check_averages(callbacks, trainer.max_epochs or 1)
         check_scores_are_current(trainer)
         self.model.build_optimizer(trainer.max_epochs or 1)  # its errors come before anything is made
-        plan = resolve_phases(self.phases, self.model.network.options, self.model.objective.options)
+        plan = resolve_phases(self.phases, self.model.network, self.model.objective.options)
         check_plan(plan, trainer, metrics)
         check_training_inputs(self.model, self.datamodule, self.phases)
         # A phase is set, and its criterion checked, before the record of an epoch is published.

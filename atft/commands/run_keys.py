@@ -17,8 +17,8 @@ from atft.commands.run_callbacks import MONITORS
 from atft.commands.trainer_options import read_whole_numbers_as_such
 from atft.errors import InputError
 from atft.market.options import MarketOptions
-from atft.panel import PanelSchema
-from atft.tasks.panel_source import PanelOptions, panel_features
+from atft.panel import PanelSchema, match
+from atft.tasks.panel_source import PanelOptions, column_names, panel_features
 
 TRAINER_DEFAULTS = {
     "logger": True,
@@ -31,7 +31,8 @@ TRAINER_DEFAULTS = {
     "log_every_n_steps": 10,
 }
 
-DEFAULTS: dict[str, str | int | bool] = {
+DEFAULTS: dict[str, Any] = {
+    "model.network": {"class_path": "atft.nn.atft_gat_fan.ATFTGATFAN"},
     "checkpoint.monitor": "val/rank_ic",
     "checkpoint.mode": "max",
     "checkpoint.filename": "best_model",
@@ -45,7 +46,7 @@ DEFAULTS: dict[str, str | int | bool] = {
     "early_stopping.patience": 10,
     "early_stopping.check_finite": False,  # a NaN metric is reported by the receipt, with its reason
 }
-"""Defaults of Lightning's own callbacks that every fit has, where they are not Lightning's."""
+"""The network of a config that names none, and of Lightning's own callbacks what differs from its defaults."""
 
 
 def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
@@ -75,12 +76,13 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     for key, monitor in MONITORS.items():
         parser.add_lightning_class_args(monitor, key)
     parser.set_defaults(DEFAULTS)
-    parser.link_arguments("model.network.horizons", "data.horizons")
+    parser.link_arguments("model.horizons", "data.horizons")
     # seed_everything may also be true or false: no number for the order of the blocks.
     parser.link_arguments(
         "seed_everything", "data.seed", compute_fn=lambda seed: seed if type(seed) is int else 0
     )
     parser.link_arguments("data.panel", "model.features", compute_fn=_features)
+    parser.link_arguments("data.panel", "model.regimes", compute_fn=_regimes)
 
 
 def settle_curriculum(config: Any) -> list[Phase]:
@@ -110,10 +112,19 @@ def settle_curriculum(config: Any) -> list[Phase]:
 
 
 def _features(panel: Any) -> list[str]:
-    """Names of the features, before anything is instantiated: the parser hands plain namespaces."""
+    return panel_features(_panel_options(panel))
+
+
+def _regimes(panel: Any) -> list[str]:
+    options = _panel_options(panel)
+    return list(match(options.schema.regime, column_names(options)))
+
+
+def _panel_options(panel: Any) -> PanelOptions:
+    """The panel's options before anything is instantiated: the parser hands plain namespaces."""
     simulate = panel.simulate
     if isinstance(simulate, Namespace):
         options = simulate.init_args if "init_args" in simulate else simulate
         simulate = MarketOptions(**options.as_dict())
     schema = PanelSchema(**panel.schema.as_dict()) if isinstance(panel.schema, Namespace) else panel.schema
-    return panel_features(PanelOptions(panel.path, simulate, schema))
+    return PanelOptions(panel.path, simulate, schema)

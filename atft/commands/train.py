@@ -34,6 +34,8 @@ IGNORED_WARNINGS = (
     ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
 )
 """Messages of third parties that would only disturb our lines, each with its reason."""
+NETWORK_KEYS = ("--model.network", "--model.network.class_path")
+"""Words that name the network's class."""
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -163,7 +165,11 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
         raise InputError("--ckpt_path=last needs --config FILE, which gives the run's name")
     from atft.commands.checkpoint_config import checkpoint_config
 
-    return ["--config", checkpoint_config(Path(paths[0])), *words]
+    named = [after for word, after in pairwise(words) if word in NETWORK_KEYS]
+    named += [
+        word.split("=", 1)[1] for word in words if word.startswith(tuple(f"{k}=" for k in NETWORK_KEYS))
+    ]
+    return ["--config", checkpoint_config(Path(paths[0]), named[-1] if named else None), *words]
 
 
 def silence_third_parties() -> None:

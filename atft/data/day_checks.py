@@ -57,7 +57,7 @@ def check_training_days(cache: DayCache, split: Split) -> None:
     if manifest.graph and not any(neighbours.any() for neighbours in linked):
         raise InputError(
             f"no stock has a neighbour in the graph on any of {where}; lower data.graph.min_observations, or set "
-            f"data.graph to null and model.network.graph to false"
+            f"data.graph to null and model.network.init_args.graph to none"
         )
 
 

@@ -98,6 +98,20 @@ def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]
     return _statistics(cache, tuple(np.unique(np.asarray(train_days)[places]).tolist()))
 
 
+def regime_statistics(regime: Array) -> tuple[Array, Array]:
+    """Compute median and interquartile range of market-wide columns over the training days [days, regimes].
+
+    A column that is never known gets 0 and 1, one that hardly ever changes an IQR of 1.
+    """
+    median, iqr = np.zeros(regime.shape[1], dtype=np.float32), np.ones(regime.shape[1], dtype=np.float32)
+    for column, values in enumerate(regime.T):
+        known = values[~np.isnan(values)]
+        if len(known):
+            low, median[column], high = np.percentile(known, [25, 50, 75])
+            iqr[column] = high - low if high > low else 1
+    return median, iqr
+
+
 @lru_cache(maxsize=MAX_OPEN_CACHES)
 def _statistics(cache: DayCache, days: tuple[int, ...]) -> tuple[Array, Array]:
     manifest = cache.manifest

@@ -19,7 +19,7 @@ from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_sh
 from atft.losses.portfolio import book_return
 from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.targets import target_transform
-from atft.losses.terms import TERMS, find_term, options_of
+from atft.losses.terms import BY_HORIZON, TERMS, find_term, options_of
 
 RANKABLE_STOCKS = 2
 
@@ -40,7 +40,8 @@ class DayObjective(nn.Module):
     the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
     summing to 1; times the day's own weight, where ages or regimes are weighed (`DayWeights`). While training,
     each call also moves the `RunningMoments` of the book's return, by the blocks of all ranks: each rank calls
-    it for the same number of blocks. A day is measured against the moments of earlier blocks only.
+    it for the same number of blocks. A day is measured against the moments of earlier blocks only. Of an ensemble
+    each member has this loss, and a day's loss is their mean; the book is that of the averaged score.
 
     Args:
         options: terms and weights.
@@ -67,7 +68,7 @@ class DayObjective(nn.Module):
             names = [n for n in options.terms if "quantiles" in find_term(n).reads]
             raise InputError(
                 f"objective.terms: {', '.join(names)} reads quantiles and the network has none; set "
-                f"model.network.quantiles, for instance [0.1, 0.5, 0.9]"
+                f"model.network.init_args.quantiles, for instance [0.1, 0.5, 0.9]"
             )
         self.day_weights = DayWeights(options.recency_half_life_days, options.regime_weights)
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
@@ -87,8 +88,10 @@ class DayObjective(nn.Module):
                 block = block_moments(inputs["earned"], over_ranks=True)
                 inputs |= self.moments.before(block)
                 self.moments.observe(block)
+            if forecast.members is not None:
+                inputs = self._by_member(inputs, forecast.members)
             values = {name: self._term(name, inputs) for name in self.options.terms}
-            start = inputs["score"].new_zeros(inputs["score"].shape[0])
+            start = inputs["earned"].new_zeros(len(inputs["earned"]))
             loss = sum((self.term_weights[n] * v for n, v in values.items()), start)
             if self.day_weights.active:
                 loss = loss * self.day_weights(batch.day, batch.regime).to(loss.dtype)
@@ -165,13 +168,22 @@ class DayObjective(nn.Module):
             inputs["sector"] = batch.sector[:, None].expand(-1, each, -1)
         return inputs
 
+    def _by_member(self, inputs: dict[str, Tensor], members: Tensor) -> dict[str, Tensor]:
+        """The inputs of an ensemble's members, each horizon followed by those of its members as if it were many."""
+        # Folded into the horizons: one pass over all members, and days stay neighbours for terms that look back.
+        each = {n: x.repeat_interleave(members.shape[-1], 1) for n, x in inputs.items() if n in BY_HORIZON}
+        score = members.to(inputs["score"].dtype).permute(0, 2, 3, 1).flatten(1, 2)
+        previous = {"previous": _day_before(score.detach())} if "previous" in inputs else {}
+        return {**inputs, **each, "score": score, **previous}
+
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
         """One term's value ``[days]``, horizons weighed."""
         row = find_term(name)
         options = {option: self._term_options[name][option] for option in row.arguments}
         value = row.function(*(inputs[r] for r in row.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
-        weights = torch.where(rankable, self.horizon_weights.to(value.dtype), 0)
+        weights = self.horizon_weights.repeat_interleave(rankable.shape[1] // len(self.horizons))
+        weights = torch.where(rankable, weights.to(value.dtype), 0)
         # A horizon that the day cannot rank leaves its weight to the others; all are 0 where none can be ranked.
         shares = weights / torch.where(rankable.any(-1), weights.sum(-1), 1).clamp_min(1e-12)[:, None]
         return (shares * value).sum(-1)
@@ -185,20 +197,22 @@ def _day_before(x: Tensor) -> Tensor:
 def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
     """Measure each term's share of the loss's gradient at the network's output; shares sum to 1.
 
-    The norm of the weighted term's gradient at the scores (and quantiles) over the sum of all terms' norms, day
-    weights included. Costs one forward and backward of the terms, none of the network; the running moments stay.
+    The norm of the weighted term's gradient at the scores (quantiles, members' scores) over the sum of all terms'
+    norms, day weights included. Costs one forward and backward of the terms, none of the network; the running
+    moments stay.
     """
-    score = forecast.score.detach().requires_grad_()
-    quantiles = None if forecast.quantiles is None else forecast.quantiles.detach().requires_grad_()
-    outputs = [score] if quantiles is None else [score, quantiles]
+    forecast = forecast.map(lambda output: output.detach().requires_grad_())
+    outputs = [output for output in forecast if output is not None]
     norms = {}
-    with torch.enable_grad(), torch.autocast(score.device.type, enabled=False):
-        inputs = objective._inputs(Forecast(score, quantiles), batch)
+    with torch.enable_grad(), torch.autocast(forecast.score.device.type, enabled=False):
+        inputs = objective._inputs(forecast, batch)
+        if forecast.members is not None:
+            inputs = objective._by_member(inputs, forecast.members)
         day_weight = batch.weight * objective.day_weights(batch.day, batch.regime).to(batch.weight.dtype)
         for name, weight in objective.term_weights.items():
             value = (objective._term(name, inputs) * day_weight).sum() * weight
             # A term may read scores or quantiles only; what it does not read has no gradient.
             gradients = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
             norms[name] = torch.stack([g.double().norm() for g in gradients if g is not None]).norm()
-    total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=score.device))
+    total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=forecast.score.device))
     return {n: float(v / total) if total > 0 else 0.0 for n, v in norms.items()}

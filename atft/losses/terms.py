@@ -39,6 +39,8 @@ READABLE = {
     "levels": "share of targets meant to be below each quantile, [levels]",
 }
 """The tensors that a term may read, as the objective provides them; those that no term reads are not made."""
+BY_HORIZON = tuple(name for name in READABLE if name != "levels")
+"""Those whose second axis is the horizons."""
 BOUNDS = {"anchors": (2, math.inf), "top": (0, 1)}
 """Least and largest value of an option; one that is not named must be above 0."""
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from atft.batch import EDGE_FEATURES
 from atft.nn.gated_residual import Gate
-from atft.nn.options import head_count
+from atft.nn.sizes import head_count
 
 INIT_CORRELATION_LOGIT = 4.0
 """Initial attention logit per unit of edge correlation: +0.3 correlation gives about e^1.2 = 3.3 x the weight."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atft.nn.gated_residual import Gate, GatedResidual
-from atft.nn.options import head_count
+from atft.nn.sizes import head_count
 
 MAX_INIT_HALF_LIFE_DAYS = 10.0
 """Half-life of the new attention head that looks back the furthest."""

@@ -14,22 +14,19 @@ from atft.nn.gated_residual import GatedResidual
 
 
 class VariableSelection(nn.Module):
-    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w * x) A + w B)``."""
+    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w * x) A + w B)``, or ``GRN(x A)``."""
 
-    def __init__(self, n_features: int, hidden_size: int, dropout: float) -> None:
+    def __init__(self, n_features: int, hidden_size: int, dropout: float, select: bool = True) -> None:
         super().__init__()
-        logits = nn.Linear(hidden_size, n_features)
-        # Nearly equal weights, so that a new network is linear in its input; exactly equal ones would leave the
-        # first layer without gradient.
-        nn.init.normal_(logits.weight, std=0.1 * hidden_size**-0.5)
-        nn.init.zeros_(logits.bias)
-        self.weigher = nn.Sequential(nn.Linear(n_features, hidden_size), nn.ELU(), logits)
+        self.weigher = _weigher(n_features, hidden_size) if select else None
         self.value = nn.Parameter(torch.randn(n_features, hidden_size) / n_features**0.5)
-        self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size))
+        self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size)) if select else None
         self.refine = GatedResidual(hidden_size, dropout)
 
     def weights(self, x: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows features"]:
-        """Weigh each row's features: positive, summing to 1."""
+        """Weigh each row's features: positive, summing to 1; all alike where nothing weighs them."""
+        if self.weigher is None:
+            return torch.full_like(x, 1 / x.shape[-1])
         logits: Tensor = self.weigher(x)
         return logits.softmax(dim=-1)
 
@@ -37,10 +34,19 @@ class VariableSelection(nn.Module):
         self, x: Float[Tensor, "*rows features"], select: bool = True
     ) -> Float[Tensor, "*rows hidden"]:
         """Embed each row; with ``select`` off all features weigh alike."""
-        if select:
+        if select and self.level is not None:
             weight = self.weights(x)
             embedded = (weight * x * x.shape[-1]) @ self.value + weight @ self.level
         else:
             embedded = x @ self.value
         refined: Tensor = self.refine(embedded)
         return refined
+
+
+def _weigher(n_features: int, hidden_size: int) -> nn.Module:
+    logits = nn.Linear(hidden_size, n_features)
+    # Nearly equal weights, so that a new network is linear in its input; exactly equal ones would leave the
+    # first layer without gradient.
+    nn.init.normal_(logits.weight, std=0.1 * hidden_size**-0.5)
+    nn.init.zeros_(logits.bias)
+    return nn.Sequential(nn.Linear(n_features, hidden_size), nn.ELU(), logits)

@@ -23,7 +23,7 @@ def fit_baseline(data: DayData) -> Ridge:
     Raises:
         InputError: no training day has two stocks with known targets.
     """
-    median, iqr = (part.numpy() for part in data.robust_statistics())
+    median, iqr = (part.numpy() for part in data.scaling()[:2])
     cache = data.open_cache()
 
     def days() -> Iterator[tuple[Any, Any, Any]]:

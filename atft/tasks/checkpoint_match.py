@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.errors import InputError
+from atft.network import Network
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 STAGES = ("ready", "started", "processed", "completed")
@@ -41,16 +42,17 @@ def feature_order(trained_on: Sequence[str], names: Sequence[str]) -> list[int]:
     return [names.index(n) for n in trained_on] if list(trained_on) != list(names) else []
 
 
-def selected_parts(content: Mapping[str, Any], asked: Mapping[str, bool]) -> dict[str, bool]:
-    """The switches that score a checkpoint: those of the phase in which it was selected.
+def check_regimes(network: Network, trained_on: Sequence[str], names: Sequence[str]) -> None:
+    """Check that a network that reads market-wide columns gets those it was trained on.
 
-    Args:
-        content: the checkpoint's ``atft`` entry; without parts in it, the config's count.
-        asked: the config's switch of each part. One that differs from the config that the checkpoint was
-            trained with is the user's own choice, and stays.
+    Raises:
+        InputError: the names, or their order, differ.
     """
-    trained_with = content.get("parts_asked", {})
-    return {n: content["parts"][n] if trained_with.get(n) == on else on for n, on in asked.items()}
+    if "regime" in network.reads.values() and list(trained_on) != list(names):
+        raise InputError(
+            f"checkpoint: trained on the market-wide columns {list(trained_on)[:5]}, the panel gives "
+            f"{list(names)[:5]}; name the same in data.panel.schema.regime"
+        )
 
 
 def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -64,7 +66,7 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     if weights and other:
         raise InputError(
             f"checkpoint: its network has other sizes ({len(other)} tensors differ, the first is "
-            f"{other[0]}); set model.network.hidden_size, gat_layers and horizons to its own"
+            f"{other[0]}); set model.network and model.horizons to its own"
         )
 
 
@@ -129,7 +131,7 @@ def check_optimizer(trained_by: str, states: Sequence[Mapping[str, Any]], expect
     if trained and trained != asked:
         raise InputError(
             f"checkpoint: its optimiser trains {', '.join(trained)}, the config's {', '.join(asked)}; "
-            f"resume with the same parts and curriculum, or start again"
+            f"resume with the same network, or start again"
         )
 
 

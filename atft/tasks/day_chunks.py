@@ -91,7 +91,7 @@ class DayChunks:
             raise OutOfMemory(
                 f"one day of {stocks} stocks and {batch.lookback} days of history does not fit in memory "
                 f"({self.split}, {reason}); lower data.loader.batch_size below the stocks of a day, which "
-                f"divides a day into parts, or model.network.hidden_size, or set trainer.precision: bf16-mixed"
+                f"divides a day into parts, or the network's size, or set trainer.precision: bf16-mixed"
             )
         self.days = (days + 1) // 2
         self.retries.append(
@@ -120,8 +120,10 @@ def forecast_in_chunks(
         done = [checkpoint(network, part, use_reentrant=False) for part in parts]
     else:
         done = [network(part) for part in parts]
-    quantiles = [f.quantiles for f in done if f.quantiles is not None]
-    return Forecast(torch.cat([f.score for f in done]), torch.cat(quantiles) if quantiles else None)
+    score, *rest = zip(*done, strict=True)
+    # All chunks have a field, or none.
+    quantiles, members = (None if field[0] is None else torch.cat(field) for field in rest)
+    return Forecast(torch.cat(score), quantiles, members)
 
 
 @contextmanager

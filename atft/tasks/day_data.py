@@ -22,9 +22,10 @@ from atft.data.cache import DayCache, shared_cache
 from atft.data.day_checks import check_training_days, days_to_score, history_lines
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, LoaderOptions
-from atft.data.scaling import robust_statistics
+from atft.data.scaling import regime_statistics, robust_statistics
 from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
 from atft.errors import InputError
+from atft.network import Scaling
 from atft.tasks.panel_source import PanelOptions, panel_path
 
 
@@ -48,7 +49,7 @@ class DayData(pl.LightningDataModule):
         graph: how a day's neighbours are chosen; null for no graph.
         loader: lookback, blocks and worker processes.
         predict: dates [from, to] that ``predict`` scores; null: from the first validation day to the end.
-        horizons: trading days ahead; taken from ``model.network.horizons``.
+        horizons: trading days ahead; taken from ``model.horizons``.
         seed: of the order of the blocks; taken from ``seed_everything``.
     """
 
@@ -91,7 +92,7 @@ class DayData(pl.LightningDataModule):
             InputError: panel, cache or split cannot be used, or the training days cannot train.
         """
         check_training_days(self.open_cache(), self.split)
-        self.robust_statistics()
+        self.scaling()
 
     def open_cache(self) -> DayCache:
         """The panel's cache, built first where it is missing.
@@ -163,10 +164,11 @@ class DayData(pl.LightningDataModule):
         days = {"train": self.split.train, "val": self.split.val}
         return {name: (len(index), int(rows[index].sum())) for name, index in days.items()}
 
-    def robust_statistics(self) -> tuple[Tensor, Tensor]:
-        """Median and interquartile range of the training days, per feature; 0 and 1 where the cache scaled."""
-        median, iqr = robust_statistics(self.open_cache(), self.split.train)
-        return torch.from_numpy(median), torch.from_numpy(iqr)
+    def scaling(self) -> Scaling:
+        """Median and interquartile range of the training days; 0 and 1 for features that the cache scaled."""
+        cache, days = self.open_cache(), self.split.train
+        statistics = (*robust_statistics(cache, days), *regime_statistics(cache.regime[days]))
+        return Scaling(*(torch.from_numpy(values) for values in statistics))
 
     def training_days(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""

@@ -6,7 +6,7 @@ applied by hand after the block that closes a step, and Trainer's fixed ``accumu
 One evaluation path: ``eval()`` mode, no dropout, float32 scores.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -26,16 +26,15 @@ from atft.losses.options import ObjectiveOptions
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
-from atft.nn.network import ATFTGATFAN
-from atft.nn.options import PARTS, NetworkOptions
+from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
 from atft.optim.schedules import Schedule
 from atft.tasks.checkpoint_match import (
     check_loops,
+    check_regimes,
     check_resume,
     check_shapes,
     feature_order,
-    selected_parts,
 )
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
@@ -48,15 +47,20 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 class RankingTask(pl.LightningModule):
-    """Train, evaluate and run ATFT-GAT-FAN on day batches.
+    """Train, evaluate and run a network on day batches.
 
     Args:
-        network: sizes and switches of the network.
+        network: class and arguments of the network, a `Network`, for instance ``atft.nn.atft_gat_fan.ATFTGATFAN``.
         objective: terms, weights and target transform of the loss of a day.
         optimizer: class and arguments of the optimiser, for instance ``torch.optim.AdamW``; training needs one.
         scheduler: class and arguments of the learning-rate schedule; null keeps the rate constant.
+        horizons: trading days ahead, ascending, one score each; the panel needs a target for each.
         gradient_clip: largest norm of a step's gradient; null does not clip.
         features: ordered names of the features the network reads; taken from the panel's footer.
+        regimes: ordered names of the market-wide columns, which a network may read; taken from the panel's footer.
+
+    Raises:
+        InputError: the network cannot be built, or is no `Network`.
     """
 
     retry_device = "cuda"
@@ -64,12 +68,14 @@ class RankingTask(pl.LightningModule):
 
     def __init__(
         self,
-        network: NetworkOptions,
+        network: NetworkFactory,
         objective: ObjectiveOptions,
+        horizons: Sequence[int] = (1, 5, 10, 20),
         optimizer: OptimizerFactory | None = None,
         scheduler: SchedulerFactory | None = None,
         gradient_clip: float | None = 1.0,
         features: list[str] | None = None,
+        regimes: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.config_text = ""  # the resolved configuration as YAML, set by the command line
@@ -77,18 +83,20 @@ class RankingTask(pl.LightningModule):
             raise InputError("model.features is empty; it is taken from the panel, give data.panel.path")
         self.automatic_optimization = False
         self.features = self.trained_on = list(features)
+        self.regimes = list(regimes or [])
         self._order: list[int] = []  # indices of the network's features among the panel's, where they differ
         self.gradient_clip = gradient_clip
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
-        self.network = ATFTGATFAN(network, n_features=len(self.features))
-        self.objective = DayObjective(objective, horizons=network.horizons, quantiles=network.quantiles)
+        inputs = NetworkInputs(tuple(features), tuple(horizons), tuple(self.regimes))
+        self.network = build_network(network, inputs)
+        self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)
-        self.train_metrics = CrossSectionMetrics(network.horizons, transform)
-        self.val_metrics = CrossSectionMetrics(network.horizons, transform)
-        self.test_metrics = CrossSectionMetrics(network.horizons, transform)
+        self.train_metrics = CrossSectionMetrics(horizons, transform)
+        self.val_metrics = CrossSectionMetrics(horizons, transform)
+        self.test_metrics = CrossSectionMetrics(horizons, transform)
         self.step_log = StepLog()
         self.step = Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
@@ -100,13 +108,19 @@ class RankingTask(pl.LightningModule):
         """Score a block; float32 whatever the precision inside the network."""
         if self._order:
             batch = batch._replace(features=batch.features[..., self._order])
-        return cast(Forecast, self.network(batch))
+        forecast: Forecast = self.network(batch)
+        if forecast.score.shape != batch.target.shape:
+            raise InputError(
+                f"{type(self.network).__name__}: scores are {list(forecast.score.shape)}, they must be [days, "
+                f"stocks, horizons], here {list(batch.target.shape)}"
+            )
+        return forecast
 
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if stage == "fit" and isinstance(data, DayData):
-            self.network.set_scaling(*data.robust_statistics())
+            self.network.set_scaling(data.scaling())
             self.objective.day_weights.fit(*data.training_days())
 
     # -- training
@@ -205,7 +219,7 @@ class RankingTask(pl.LightningModule):
 
     def logged_names(self) -> set[str]:
         """Names of the metrics that a finished epoch has logged."""
-        horizons = self.network.options.horizons
+        horizons = self.network.horizons
         ranked = {m for name in metric_names() for m in (name, *(f"{name}_{h}d" for h in horizons))}
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
         ranked = {f"{split}/{m}" for split in ("train", "val") for m in ranked}
@@ -247,8 +261,8 @@ class RankingTask(pl.LightningModule):
             "features": self.trained_on,
             "config": self.config_text,
             "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
-            "parts": dict(self.network.switches),
-            "parts_asked": self._parts_asked(),
+            "regimes": self.regimes,
+            "parts": dict(self.network.parts),
             "balanced": self.term_shares.balanced(),
             "measured": {name: float(value) for name, value in metrics.items()},
         }
@@ -258,16 +272,14 @@ class RankingTask(pl.LightningModule):
         self.trained_on = list(content.get("features", self.features))
         self._order = feature_order(self.trained_on, self.features)
         self.term_shares.restore(content.get("balanced", {}))
+        check_regimes(self.network, content.get("regimes", self.regimes), self.regimes)
         check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
-            self.network.set_parts(**selected_parts(content, self._parts_asked()))
+            self.network.set_parts(**content.get("parts", {}))
             if self._trainer is not None:
                 check_loops(checkpoint, self.trainer)
         else:
             check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
-
-    def _parts_asked(self) -> dict[str, bool]:
-        return {name: getattr(self.network.options, name) for name in PARTS}
 
 
 def _prefixed(split: str, values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -55,13 +55,17 @@ def test_every_option_of_model_and_data_is_either_taken_or_left(tiny_run: Any) -
 def test_what_is_taken_is_what_the_run_was_configured_with_and_nothing_else(tiny_run: Any) -> None:
     taken = checkpoint_config(tiny_run.directory / "best_model.ckpt")
     config = yaml.safe_load((tiny_run.directory / "config.yaml").read_text())
-    assert taken["model"] == {"network": config["model"]["network"], "objective": {"target": "rank_normal"}}
+    assert taken["model"] == {
+        "network": config["model"]["network"],
+        "horizons": [1, 5],
+        "objective": {"target": "rank_normal"},
+    }
     assert taken["data"]["panel"] == config["data"]["panel"] and taken["data"]["loader"] == {"lookback": 6}
     assert set(taken) == {"model", "data"} and "dir" not in taken["data"]["cache"]
 
 
 @pytest.mark.parametrize("key", ["model.network", "data.panel.schema", "data.graph", "data.split"])
-@pytest.mark.parametrize("value", ["options.yaml", "atft.nn.options.NetworkOptions", ["a"], 3])
+@pytest.mark.parametrize("value", ["options.yaml", "atft.nn.atft_gat_fan.ATFTGATFAN", ["a"], 3])
 def test_a_block_of_options_is_a_mapping(edited: Any, key: str, value: Any) -> None:
     with pytest.raises(
         InputError, match=f"edited.ckpt: its configuration has .* at {key}, it must be a mapping"
@@ -70,7 +74,7 @@ def test_a_block_of_options_is_a_mapping(edited: Any, key: str, value: Any) -> N
 
 
 def test_no_class_is_taken_wherever_it_is_named(edited: Any) -> None:
-    for key in ("model.network.class_path", "data.panel.schema.class_path", "model.network.horizons"):
+    for key in ("model.network.init_args.hidden_size", "data.panel.schema.class_path", "model.horizons"):
         value = "os.system" if key.endswith("class_path") else [{"class_path": "os.system"}]
         with pytest.raises(
             InputError, match=r"'os.system' at .*class_path, it must be left out: a checkpoint names no class"
@@ -78,5 +82,16 @@ def test_no_class_is_taken_wherever_it_is_named(edited: Any) -> None:
             checkpoint_config(edited(key, value))
 
 
+@pytest.mark.parametrize("path", ["os.system", "atft.nn.atft_gat_fan.torch.nn.Identity", "user.Net", 3])
+def test_a_network_that_is_not_ours_is_imported_only_if_the_user_names_it(edited: Any, path: Any) -> None:
+    file = edited("model.network.class_path", path)
+    with pytest.raises(InputError, match=r"names the network .*, which a checkpoint may not import; if you"):
+        checkpoint_config(file)
+    assert checkpoint_config(file, network=path)["model"]["network"]["class_path"] == path
+
+
 def test_what_is_left_may_be_anything(edited: Any) -> None:
-    assert checkpoint_config(edited("trainer", ["os.system"]))["model"]["network"]["hidden_size"] == 8
+    assert (
+        checkpoint_config(edited("trainer", ["os.system"]))["model"]["network"]["init_args"]["hidden_size"]
+        == 8
+    )

@@ -187,8 +187,8 @@ def test_every_section_is_a_mapping(parser: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        ({"dropout": 0.1}, "'model.network.dropout'"),
-        ({"model": {"hidden": 3}}, "'model.network.hidden_size'"),
+        ({"dropout": 0.1}, "'model.network.init_args.dropout'"),
+        ({"model": {"hidden": 3}}, "'model.network.init_args.hidden_size'"),
         ({"model": {"gradient_clip_val": 3}}, "'model.gradient_clip'"),
         ({"data": {"batch_size": 3}}, "'data.loader.batch_size'"),
         ({"seed": 3}, "'seed_everything'"),

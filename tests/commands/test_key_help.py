@@ -29,12 +29,16 @@ def test_the_defaults_are_those_of_the_parser(tiny_run: Any) -> None:
     for key in KEYS:
         value: Any = defaults
         for part in key.name.split("."):
+            value = getattr(value, "init_args", value)  # a class stands for its arguments
             value = getattr(value, part)
             value = SECTIONS[part] if value is None and part in SECTIONS else value
-        if key.default == "none, give one":
+        if key.name == "model.network":
+            assert key.default == value["class_path"]
+        elif key.default == "none, give one":
             assert value is None, key.name
         else:
             value = value.as_dict() if isinstance(value, Namespace) else value
+            value = list(value) if isinstance(value, tuple) else value
             assert yaml.safe_load(key.default) == value, key.name
 
 
@@ -86,6 +90,10 @@ def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     command: str, atft: Callable[..., Any]
 ) -> None:
     outcome = atft(command, "--help-all")
-    assert outcome.code == 0 and "--model.network.hidden_size" in outcome.out
-    assert "width of every state" in outcome.out
+    assert (
+        outcome.code == 0
+        and "--model.network.help" in outcome.out
+        and "--data.loader.lookback" in outcome.out
+    )
+    assert "one score each" in outcome.out
     assert ("--out" in outcome.out) == (command == "predict")

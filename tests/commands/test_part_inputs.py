@@ -11,7 +11,8 @@ from atft.commands.train import build
 from atft.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
-ON = "model.network.graph is on and data.graph is null: no stock would have a neighbour; "
+READS = "model.network: graph of ATFTGATFAN reads the day's graph and data.graph is null; "
+NETWORK = "model.network.init_args"
 
 
 @pytest.fixture
@@ -41,7 +42,6 @@ def phases(*switches: dict[str, bool]) -> list[dict[str, Any]]:
     [
         {},
         {"curriculum.phases": phases({"graph": False}, {})},
-        {"model.network.graph": False, "curriculum.phases": phases({}, {"graph": True})},
     ],
 )
 def test_graph_attention_without_a_graph_is_an_error(
@@ -49,15 +49,15 @@ def test_graph_attention_without_a_graph_is_an_error(
 ) -> None:
     with pytest.raises(InputError) as raised:
         built({"data.graph": None, **changes})
-    assert str(raised.value) == ON + "write data.graph: {k: 20}, or set model.network.graph: false"
+    assert str(raised.value) == READS + "write data.graph: {k: 20}, or set model.network.graph to none"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model.network.graph": False},
-        {"curriculum.phases": phases({"graph": False}, {"graph": False, "fan": False})},
+        {f"{NETWORK}.graph": "none"},
+        {"curriculum.phases": phases({"graph": False}, {"graph": False, "window_norm": False})},
     ],
 )
 def test_without_graph_attention_no_graph_is_needed(built: Any, changes: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def test_without_graph_attention_no_graph_is_needed(built: Any, changes: dict[st
 
 
 def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> None:
-    with pytest.raises(InputError, match=r"^model\.network\.graph is on"):
+    with pytest.raises(InputError, match=r"^model\.network: graph of"):
         built({"data.graph": None}, command="validate")
     built({"data.graph": None}, command="cache")
 
@@ -73,7 +73,7 @@ def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> No
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model.network.quantiles": [0.1, 0.9]}, "no term trains them; add pinball"),
+        ({f"{NETWORK}.quantiles": [0.1, 0.9]}, "no term trains them; add pinball"),
         (
             {"model.objective.terms": {"ic": 1.0, "turnover": 0.1}, "data.loader.block_days": 1},
             "set data.loader.block_days to at least 2",
@@ -88,11 +88,11 @@ def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> No
         ({"model.objective.regime_weights": {"regime_volatilty": 1.0}}, "did you mean 'regime_volatility'"),
         (
             {
-                "model.network.window_norm": "none",
+                f"{NETWORK}.window_norm": "none",
                 "trainer.max_epochs": None,
-                "curriculum.phases": phases({"fan": True}),
+                "curriculum.phases": phases({"window_norm": True}),
             },
-            "switches fan on and model.network.window_norm is none",
+            "no part 'window_norm'; known: encoder, graph, variable_selection",
         ),
     ],
 )
@@ -107,7 +107,7 @@ def test_what_has_its_input_is_built(built: Any) -> None:
     weights = {"regime_volatility": 0.5}
     built(
         {
-            "model.network.quantiles": [0.1, 0.9],
+            f"{NETWORK}.quantiles": [0.1, 0.9],
             "model.objective.terms": terms,
             "model.objective.regime_weights": weights,
         }

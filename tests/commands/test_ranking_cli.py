@@ -22,7 +22,7 @@ def parsed(tiny_run: Any) -> Callable[..., RankingCLI]:
 
 
 def test_model_and_data_tell_each_other_what_both_need(parsed: Callable[..., RankingCLI]) -> None:
-    cli = parsed("--seed_everything", "11", "--model.network.horizons", "[5]")
+    cli = parsed("--seed_everything", "11", "--model.horizons", "[5]")
     assert cli.model.features == [f"x_{i}" for i in range(6)]
     assert cli.datamodule.horizons == [5] and cli.datamodule.seed == 11
 

@@ -25,7 +25,7 @@ def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
     printed = atft("fit", *given, "--print_config")
     assert printed.code == 0
     config = yaml.safe_load(printed.out)
-    network = config["model"]["network"]
+    network = config["model"]["network"]["init_args"]
     assert (config["name"], network["dropout"], network["gat_dropout"]) == ("more", 0.3, 0.5)
     assert network["hidden_size"] == 8
 

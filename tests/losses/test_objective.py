@@ -274,3 +274,38 @@ def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> Non
     both = Forecast(score, torch.stack((score - 1, score + 1), dim=-1))
     made = set(DayObjective(ObjectiveOptions(), [1, 5], [0.1, 0.9])._inputs(both, batch))
     assert made == {"score", "target", "realised", "valid", "earned", "return_mean", "return_square"}
+
+
+def test_each_member_of_an_ensemble_has_the_loss_that_it_would_have_alone(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=30)
+    terms = {"ic": 0.3, "rank_ic": 0.5, "huber": 0.1, "turnover": 0.2, "exposure": 0.1}
+    objective = DayObjective(ObjectiveOptions(terms=terms, horizon_weights=[1.0, 3.0]), [1, 5]).eval()
+    alone = [forecast(batch, seed) for seed in range(3)]
+    members = torch.stack([f.score.detach() for f in alone], dim=-1).requires_grad_()
+    together = objective(Forecast(members.mean(-1), members=members), batch)
+    values = [objective(f, batch) for f in alone]
+    torch.testing.assert_close(together.loss, torch.stack([v.loss for v in values]).mean(0))
+    for name in terms:
+        each = torch.stack([v.terms[name] for v in values])
+        torch.testing.assert_close(together.terms[name], each.mean(0))
+    together.loss.sum().backward()
+    for number, one in enumerate(alone):
+        (gradient,) = torch.autograd.grad(values[number].loss.sum(), one.score)
+        torch.testing.assert_close(members.grad[..., number], gradient / 3)
+
+
+def test_the_book_of_an_ensemble_is_that_of_its_averaged_score(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=30)
+    members = torch.stack([forecast(batch, seed).score.detach() for seed in range(3)], dim=-1)
+    plain, ensemble = (DayObjective(ObjectiveOptions(), [1, 5]).train() for _ in range(2))
+    plain(Forecast(members.mean(-1)), batch)
+    ensemble(Forecast(members.mean(-1), members=members), batch)
+    assert torch.equal(plain.moments.mean, ensemble.moments.mean) and plain.moments.mean.abs().min() > 0
+
+
+def test_the_gradient_of_a_term_is_measured_at_the_members(make_batch: MakeBatch) -> None:
+    batch = make_batch(days=4, stocks=30)
+    members = torch.stack([forecast(batch, seed).score.detach() for seed in range(3)], dim=-1)
+    objective = DayObjective(ObjectiveOptions(terms={"ic": 1.0, "huber": 1.0}), [1, 5]).eval()
+    shares = gradient_shares(objective, Forecast(members.mean(-1), members=members), batch)
+    assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) > 0

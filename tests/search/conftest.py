@@ -19,8 +19,8 @@ TOY_WORKER = Path(__file__).parent / "toy_worker.py"
 SPACE = {
     "model.optimizer.init_args.lr": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},
     "data.loader.batch_size": {"type": "categorical", "choices": [60, 100]},
-    "model.network.gat_dropout": {"type": "float", "low": 0.1, "high": 0.4, "step": 0.1},
-    "model.network.hidden_size": {"type": "int", "low": 4, "high": 12, "step": 4},
+    "model.network.init_args.gat_dropout": {"type": "float", "low": 0.1, "high": 0.4, "step": 0.1},
+    "model.network.init_args.hidden_size": {"type": "int", "low": 4, "high": 12, "step": 4},
 }
 
 
@@ -101,8 +101,8 @@ def _study(
             params={
                 "model.optimizer.init_args.lr": 0.001 * (1 + number),
                 "data.loader.batch_size": 60 if number % 2 else 100,
-                "model.network.gat_dropout": 0.1 * (1 + number % 4),
-                "model.network.hidden_size": 4 * (1 + number % 3),
+                "model.network.init_args.gat_dropout": 0.1 * (1 + number % 4),
+                "model.network.init_args.hidden_size": 4 * (1 + number % 3),
             },
             distributions=kinds,
             intermediate_values={} if state is TrialState.RUNNING else {0: 0.001 * number, 1: 0.002 * number},

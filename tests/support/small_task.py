@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch
 from atft.losses.objective import ObjectiveOptions
-from atft.nn.options import NetworkOptions
+from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.ranking import RankingTask
 
 IN_MEMORY = pytest.mark.filterwarnings(
@@ -25,7 +25,6 @@ IN_MEMORY = pytest.mark.filterwarnings(
 SIZES: dict[str, Any] = {
     "hidden_size": 8,
     "gat_layers": 1,
-    "horizons": [1, 5],
     "dropout": 0.0,
     "gat_dropout": 0.0,
 }
@@ -35,7 +34,8 @@ def small_task(**changes: Any) -> RankingTask:
     """The same small task at each call: five features, the IC term, plain gradient descent without clipping."""
     torch.manual_seed(0)
     given: dict[str, Any] = {
-        "network": NetworkOptions(**SIZES),
+        "network": partial(ATFTGATFAN, **SIZES),
+        "horizons": [1, 5],
         "objective": ObjectiveOptions(terms={"ic": 1.0}),
         "optimizer": partial(torch.optim.SGD, lr=0.1),
         "features": [f"x_{i}" for i in range(5)],

@@ -14,7 +14,6 @@ from atft.tasks.checkpoint_match import (
     check_resume,
     check_shapes,
     feature_order,
-    selected_parts,
 )
 
 Path_ = tuple[Any, ...]
@@ -161,14 +160,6 @@ def test_other_shapes_are_counted_and_the_first_is_named() -> None:
     check_shapes({"weight": torch.ones(2), "bias": torch.ones(1)}, own)
     with pytest.raises(InputError, match="2 tensors differ, the first is weight"):
         check_shapes({"weight": torch.ones(3)}, own)
-
-
-def test_the_blocks_of_the_checkpoint_score_it_unless_the_user_chose_otherwise() -> None:
-    asked = {"fan": True, "graph": True}
-    content = {"parts": {"fan": True, "graph": False}, "parts_asked": asked}
-    assert selected_parts(content, asked) == {"fan": True, "graph": False}
-    assert selected_parts(content, {"fan": False, "graph": True}) == {"fan": False, "graph": False}
-    assert selected_parts({}, asked) == asked
 
 
 def test_another_class_or_other_groups_of_the_optimiser_are_errors() -> None:

@@ -12,11 +12,11 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import OutOfMemory
 from atft.losses.objective import ObjectiveOptions
 from atft.losses.terms import TERMS
-from atft.nn.network import ATFTGATFAN
-from atft.nn.options import NetworkOptions
+from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks import day_chunks
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.ranking import RankingTask
+from networks import small_atft
 from small_task import IN_MEMORY, SIZES, fit, small_task
 
 pytestmark = [IN_MEMORY, pytest.mark.usefixtures("retries_on_the_cpu")]
@@ -34,13 +34,13 @@ def retries_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def network(dropout: float = 0.0, **options: Any) -> ATFTGATFAN:
     torch.manual_seed(0)
     given = {**SIZES, "dropout": dropout, "gat_dropout": dropout, "quantiles": [0.1, 0.5, 0.9]}
-    return ATFTGATFAN(NetworkOptions(**{**given, **options}), n_features=5)
+    return small_atft(**{**given, **options})
 
 
 def task(dropout: float = 0.0, optimizer: Any = None) -> RankingTask:
     given = {**SIZES, "dropout": dropout, "gat_dropout": dropout, "quantiles": [0.1, 0.5, 0.9]}
     return small_task(
-        network=NetworkOptions(**given),
+        network=partial(ATFTGATFAN, **given),
         objective=ALL_TERMS,
         optimizer=optimizer or partial(torch.optim.SGD, lr=0.1),
         gradient_clip=1.0,
@@ -73,7 +73,7 @@ def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {n: v.detach().clone() for n, v in module.state_dict().items()}
 
 
-@pytest.mark.parametrize("switched_off", [None, "fan", "graph", "encoder"])
+@pytest.mark.parametrize("switched_off", [None, "window_norm", "graph", "encoder"])
 @pytest.mark.parametrize("days", [1, 2, 3])
 def test_the_scores_of_chunks_are_those_of_the_whole_block(
     days: int, switched_off: str | None, make_batch: Blocks

@@ -105,7 +105,7 @@ def test_scaling_statistics_come_from_training_days_only(make_data: Callable[...
     import polars as pl
 
     data = make_data()
-    median, iqr = data.robust_statistics()
+    median, iqr, *_ = data.scaling()
     dates = [data.open_cache().manifest.dates[i] for i in data.split.train]
     frame = pl.read_parquet(str(data.panel.path)).filter(pl.col("date").is_in(dates) & pl.col("universe"))
     values = frame.select(pl.col("^x_.*$")).to_numpy()

@@ -12,7 +12,7 @@ import torch
 from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveOptions
-from atft.nn.options import NetworkOptions
+from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 from small_task import IN_MEMORY, fit
 from small_task import small_task as task
@@ -79,7 +79,7 @@ def test_every_term_and_metric_is_logged_under_its_split(
 
 
 def test_scores_stay_the_same_when_they_are_asked_for_twice(make_batch: Callable[..., DayBatch]) -> None:
-    scorer = task(network=NetworkOptions(hidden_size=8, dropout=0.5, gat_dropout=0.5, horizons=[1, 5])).eval()
+    scorer = task(network=partial(ATFTGATFAN, hidden_size=8, dropout=0.5, gat_dropout=0.5)).eval()
     with torch.no_grad():
         assert torch.equal(scorer(make_batch()).score, scorer(make_batch()).score)
 
@@ -97,7 +97,7 @@ def test_a_task_without_features_is_an_error() -> None:
 
 
 def test_quantile_heads_are_trained_by_pinball(make_batch: Callable[..., DayBatch], tmp_path: Path) -> None:
-    network = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], quantiles=[0.1, 0.5, 0.9])
+    network = partial(ATFTGATFAN, hidden_size=8, gat_layers=1, quantiles=[0.1, 0.5, 0.9])
     trained = task(network=network, objective=ObjectiveOptions(terms={"ic": 1.0, "pinball": 1.0}))
     before = [p.detach().clone() for p in trained.network.heads.quantile.parameters()]
     fit(trained, [make_batch()], tmp_path)

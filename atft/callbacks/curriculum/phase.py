@@ -5,13 +5,11 @@ A phase inherits nothing from the phase before: each can be read by itself.
 
 import math
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from atft.errors import InputError, nearest
 from atft.losses.terms import TERMS
-from atft.nn.options import PARAMETER_GROUPS, PARTS
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
 
@@ -38,9 +36,9 @@ class Phase:
     Args:
         name: shown in the table, the log and the receipt.
         epochs: length, at least 1.
-        parts: switches that differ from model.network: variable_selection, fan, encoder, graph.
-        train: parameter groups that train, of the parts, input and heads; the others are frozen, their moments
-            kept. Null trains all that are on.
+        parts: parts of the network that are switched off (false); one that model.network builds is on otherwise.
+        train: parameter groups that train, of the parts and the network's others (input, heads, ...); the rest is
+            frozen, its moments kept. Null trains all that are on.
         lr_factor: multiple of the schedule's learning rate, for all groups or by group; 1 for one not named.
         terms: weights of terms that differ from model.objective.terms.
         horizon_weights: as model.objective.horizon_weights.
@@ -66,9 +64,9 @@ class Phase:
         if self.epochs < 1:
             raise InputError(f"{self.where}: epochs must be at least 1, got {self.epochs}")
         by_group, default = self.lr_factors
-        self._check_known("part", self.parts, PARTS)
-        self._check_known("parameter group", [*(self.train or ()), *by_group], PARAMETER_GROUPS)
-        self._check_known("term", self.terms, tuple(TERMS))
+        for name in self.terms:
+            if name not in TERMS:
+                raise InputError(f"{self.where}: no term {name!r}{nearest(name, TERMS)}")
         for factor in (*by_group.values(), default):
             if not (math.isfinite(factor) and factor > 0):
                 raise InputError(
@@ -78,11 +76,6 @@ class Phase:
         if self.train == []:
             raise InputError(f"{self.where}: train names no group; null trains all that are on")
         self.parsed_criterion()
-
-    def _check_known(self, kind: str, names: Iterable[str], known: Sequence[str]) -> None:
-        for name in names:
-            if name not in known:
-                raise InputError(f"{self.where}: no {kind} {name!r}{nearest(name, known)}")
 
     @property
     def where(self) -> str:
@@ -96,9 +89,8 @@ class Phase:
 
     @property
     def factors(self) -> dict[str, float]:
-        """Multiple of the schedule's rate of each group that ``train`` names."""
-        by_group, default = self.lr_factors
-        return {name: float(by_group.get(name, default)) for name in self.train or ()}
+        """Multiple of the schedule's rate of each group that trains; of a resolved phase."""
+        return self.lr_factors[0]
 
     @property
     def parts_on(self) -> list[str]:

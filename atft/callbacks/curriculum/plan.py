@@ -1,7 +1,7 @@
 """The plan of a curriculum: its phases, with what they leave to the model filled in, and their checks."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -11,20 +11,19 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from atft.callbacks.curriculum.phase import Phase
 from atft.errors import InputError, nearest
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
-from atft.nn.options import PARAMETER_GROUPS, PARTS, NetworkOptions
+from atft.network import Network
 
 
-def resolve_phases(
-    phases: Sequence[Phase], network: NetworkOptions, objective: ObjectiveOptions
-) -> list[Phase]:
+def resolve_phases(phases: Sequence[Phase], network: Network, objective: ObjectiveOptions) -> list[Phase]:
     """Fill in what the phases leave to the model's own configuration.
 
     Returns:
-        The phases with all ``parts``, the groups that ``train``, the weight of each of the ``terms`` (none where
-        the objective balances them itself) and ``horizon_weights`` by horizon, summing to 1.
+        The phases with all ``parts``, the ``lr_factor`` of each group that trains, the weight of each of the
+        ``terms`` (none where the objective balances them itself) and ``horizon_weights`` by horizon, summing to 1.
 
     Raises:
-        InputError: two phases have one name, or one contradicts itself or the model; the line names it.
+        InputError: two phases have one name, or one contradicts itself or names what the model has not; the line
+            names the phase.
     """
     names = [phase.name for phase in phases]
     for name in names:
@@ -33,18 +32,21 @@ def resolve_phases(
     return [_resolved(phase, network, objective) for phase in phases]
 
 
-def _resolved(phase: Phase, network: NetworkOptions, objective: ObjectiveOptions) -> Phase:
-    parts = {name: phase.parts.get(name, getattr(network, name)) for name in PARTS}
-    on = [name for name in PARAMETER_GROUPS if parts.get(name, True)]
-    by_group, _ = phase.lr_factors
+def _resolved(phase: Phase, network: Network, objective: ObjectiveOptions) -> Phase:
+    groups = network.parameter_groups()
+    by_group, other = phase.lr_factors
+    _check_known(phase, "part", phase.parts, network.parts)
+    _check_known(phase, "parameter group", (*(phase.train or ()), *by_group), groups)
+    parts = {**network.parts, **phase.parts}
+    on = [name for name in groups if parts.get(name, True)]
     for name in (*(phase.train or ()), *by_group):
         if name not in on:
             raise InputError(
                 f"{phase.where}: part {name} is off and cannot train; switch it on, or leave it out"
             )
-    train = [name for name in on if phase.train is None or name in phase.train]
+    trained = [name for name in on if phase.train is None or name in phase.train]
     for name in by_group:
-        if name not in train:
+        if name not in trained:
             raise InputError(f"{phase.where}: lr_factor names {name}, which train leaves out")
     weights = objective.horizon_weights if phase.horizon_weights is None else phase.horizon_weights
     try:
@@ -53,7 +55,15 @@ def _resolved(phase: Phase, network: NetworkOptions, objective: ObjectiveOptions
     except InputError as error:
         raise InputError(f"{phase.where}: {error}") from error
     by_horizon = dict(zip(network.horizons, shares, strict=True))
-    return replace(phase, parts=parts, train=train, terms=terms, horizon_weights=by_horizon)
+    factors = {name: float(by_group.get(name, other)) for name in trained}
+    return replace(phase, parts=parts, lr_factor=factors, terms=terms, horizon_weights=by_horizon)
+
+
+def _check_known(phase: Phase, kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            others = nearest(name, known) if known else f"; model.network has no {kind}"
+            raise InputError(f"{phase.where}: no {kind} {name!r}{others}")
 
 
 def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float]:
@@ -81,7 +91,7 @@ def phase_at(plan: Sequence[Phase], epoch: int) -> int:
 
 def freezes_by_phase(plan: Sequence[Phase]) -> bool:
     """Whether some group trains in one phase and not in another."""
-    return len({frozenset(phase.train or ()) for phase in plan}) > 1
+    return len({frozenset(phase.factors) for phase in plan}) > 1
 
 
 def check_plan(plan: Sequence[Phase], trainer: pl.Trainer, metrics: set[str]) -> None:
@@ -143,7 +153,7 @@ def phase_cells(plan: Sequence[Phase], index: int) -> dict[str, str]:
     """What a phase of a plan does, in words, by what it concerns."""
     phase, first = plan[index], first_epochs(plan)[index]
     end, factors = first + phase.epochs, phase.factors
-    if set(factors) == {*phase.parts_on, "input", "heads"} and len(set(factors.values())) == 1:
+    if phase.train is None and len(set(factors.values())) == 1:
         trains = f"all x{next(iter(factors.values())):g}"
     else:
         trains = ", ".join(f"{name} x{factor:g}" for name, factor in factors.items())

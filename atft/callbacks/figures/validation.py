@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.figures import explanation, forecasts
 from atft.errors import InputError
+from atft.network import Explainable, Explanation
 
 EXPLAINED_BLOCKS = 4
 
@@ -63,8 +64,8 @@ class ValidationFigures(pl.Callback):
             return
         calendar = trainer.datamodule.open_cache().manifest.dates  # type: ignore[attr-defined]
         dates = [calendar[d] for d in self._per_day["day"].tolist()]
-        options = pl_module.network.options
-        figures = ranking_figures(sums, self._per_day, dates, list(options.horizons), list(options.quantiles))
+        network = pl_module.network
+        figures = ranking_figures(sums, self._per_day, dates, list(network.horizons), list(network.quantiles))
         figures |= network_figures(sums, pl_module.trained_on)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
@@ -78,7 +79,8 @@ class ValidationFigures(pl.Callback):
         (batch,) = arguments
         sums = block_sums(forecast, batch, self._transform)
         if self._blocks % self._stride == 0:
-            sums |= explanation_sums(network.explain(batch), batch)
+            weights = network.explain(batch) if isinstance(network, Explainable) else Explanation()
+            sums |= explanation_sums(weights, batch)
         self._blocks += 1
         for name, value in sums.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
@@ -100,8 +102,8 @@ def block_sums(forecast: Forecast, batch: DayBatch, transform: Any) -> dict[str,
     return sums
 
 
-def explanation_sums(weights: Any, batch: DayBatch) -> dict[str, Tensor]:
-    """Reduce an `atft.nn.network.Explanation` of a block to sums; a part that is off has none."""
+def explanation_sums(weights: Explanation, batch: DayBatch) -> dict[str, Tensor]:
+    """Reduce the explanation of a block to sums; a part that is off has none."""
     sums = {}
     if weights.selection is not None:
         sums["selection"] = explanation.selection_sums(weights.selection, batch)

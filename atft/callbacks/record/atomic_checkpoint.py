@@ -109,13 +109,11 @@ OWN_ENTRIES: dict[str, tuple[Check, str]] = {
     "config": (is_a(str), "text"),
     "optimizer": (is_a(str), "a name"),
     "parts": (is_mapping_of(bool), "a mapping of true and false"),
-    "parts_asked": (is_mapping_of(bool), "a mapping of true and false"),
+    "regimes": (is_list_of(str), "a list of names"),
     "balanced": (is_mapping_of(int, float), "a mapping of numbers"),
     "measured": (is_mapping_of(int, float), "a mapping of numbers"),
 }
 """What `RankingTask` adds, under ``atft``."""
-FORMER_NAMES = {"blocks": "parts", "blocks_asked": "parts_asked"}
-"""Of entries under ``atft`` in checkpoints of earlier versions."""
 
 
 def check_content(content: Any, file: str) -> dict[str, Any]:
@@ -132,14 +130,9 @@ def check_content(content: Any, file: str) -> dict[str, Any]:
         if key in content and not check(content[key]):
             raise InputError(f"{file}: {key} is not {needed}; {ADVICE}")
     entries = content["atft"]
-    for former, name in FORMER_NAMES.items():
-        if former in entries:
-            entries[name] = entries.pop(former)
     for key, (check, needed) in OWN_ENTRIES.items():
         if key in entries and not check(entries[key]):
             raise InputError(f"{file}: atft.{key} is not {needed}; {ADVICE}")
-    if set(entries.get("parts", {})) != set(entries.get("parts_asked", {})):
-        raise InputError(f"{file}: atft.parts and atft.parts_asked name different parts; {ADVICE}")
     for name, tensor in tensors_of(content):
         if not _is_plain(tensor):
             raise InputError(f"{file}: {name} is no plain tensor; {ADVICE}")

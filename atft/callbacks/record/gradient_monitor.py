@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from atft.errors import InputError
+from atft.network import Network
 
 HISTOGRAM_EVERY = 10
 """Measurements of the norms for each histogram of the gradient."""
@@ -47,7 +48,7 @@ class GradientMonitor(pl.Callback):
                 _draw_histograms(logger, parts, step.number + 1)
 
 
-def gradient_parts(network: Any) -> dict[str, list[Tensor]]:
+def gradient_parts(network: Network) -> dict[str, list[Tensor]]:
     """Gradients by the network's parameter groups, without groups that have none (switched off or frozen)."""
     groups = network.parameter_groups().items()
     gradients = {name: [p.grad for p in group if p.grad is not None] for name, group in groups}

@@ -20,6 +20,7 @@ from torch import Tensor
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.commands.parser_errors import parser_errors
 from atft.errors import InputError
+from atft.network import Scaling
 from atft.optim.schedules import Schedule
 from atft.yaml_text import flat_keys, is_inside
 
@@ -54,9 +55,8 @@ def noise_batch(cli: "RankingCLI") -> DayBatch:
     The network has no size that depends on the window, so a long lookback is cut short.
     """
     task, data = cli.model, cli.datamodule
-    options = task.network.options
     window = min(data.loader_options.lookback, WINDOW_DAYS)
-    span, horizons = window + DAYS - 1, len(options.horizons)
+    span, horizons = window + DAYS - 1, len(task.network.horizons)
     rng = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
@@ -82,7 +82,7 @@ def noise_batch(cli: "RankingCLI") -> DayBatch:
         day=torch.arange(CALENDAR_DAYS - DAYS, CALENDAR_DAYS),
         sector=torch.arange(STOCKS).remainder(4).expand(DAYS, -1).contiguous(),
         exposure=normal(DAYS, STOCKS, 2),
-        regime=normal(DAYS, len(task.objective.options.regime_weights)),
+        regime=normal(DAYS, len(task.regimes)),
         weight=torch.full((DAYS,), 1 / DAYS),
         closes_step=True,
     )
@@ -93,9 +93,10 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
     device = device or torch.device("cpu")
     task = cli.model.to(device).train()
     batch = move_data_to_device(noise_batch(cli), device)
-    features = batch.features.shape[-1]
-    task.network.set_scaling(torch.zeros(features), torch.ones(features))
-    names = list(task.objective.options.regime_weights)
+    columns = [torch.empty(len(names), device=device) for names in (task.features, task.regimes)]
+    pairs = ((torch.zeros_like(c), torch.ones_like(c)) for c in columns)
+    task.network.set_scaling(Scaling(*(statistic for pair in pairs for statistic in pair)))
+    names = task.regimes
     rng = torch.Generator().manual_seed(1)
     regime = torch.randn(CALENDAR_DAYS, len(names), generator=rng)
     task.objective.day_weights.fit(torch.arange(CALENDAR_DAYS), regime, names)
@@ -117,7 +118,8 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
 def evidence(cli: "RankingCLI") -> dict[str, Any]:
     """Everything by which two configurations can differ in what they train; takes a step, so pass a new one."""
     task, epochs = cli.model, cli.trainer.max_epochs or 1
-    acting = ACTING if task.network.options.graph else [key for key in ACTING if key != "data.graph"]
+    reads_graph = "graph" in task.network.reads.values()
+    acting = ACTING if reads_graph else [key for key in ACTING if key != "data.graph"]
     settings = {
         key: str(value)
         for key, value in flat_keys(cli.config.as_dict()).items()

@@ -25,7 +25,7 @@ DATA_MODULES = (
 )
 """Modules, and packages, whose `InputError` is about files on the disk."""
 CONFIG_MODULES = tuple(
-    f"atft.data.{name}" for name in ("block_plan", "blocks", "graph", "history", "loader", "robust", "split")
+    f"atft.data.{name}" for name in ("block_plan", "blocks", "graph", "loader", "scaling", "split")
 )
 """Modules in those packages whose `InputError` is about the configuration, as that of all other modules is."""
 

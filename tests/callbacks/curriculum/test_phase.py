@@ -12,9 +12,6 @@ from atft.errors import InputError
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"parts": {"grph": True}}, "curriculum.phases 'p': no part 'grph'; did you mean 'graph'?"),
-        ({"train": ["head"]}, "curriculum.phases 'p': no parameter group 'head'; did you mean 'heads'?"),
-        ({"lr_factor": {"fam": 1.0}}, "curriculum.phases 'p': no parameter group 'fam'; did you mean 'fan'?"),
         ({"terms": {"sharp": 1.0}}, "curriculum.phases 'p': no term 'sharp'; did you mean 'sharpe'?"),
         ({"epochs": -1}, "curriculum.phases 'p': epochs must be at least 1, got -1"),
         ({"epochs": 0}, "curriculum.phases 'p': epochs must be at least 1, got 0"),

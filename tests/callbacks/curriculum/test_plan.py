@@ -10,9 +10,10 @@ from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.curriculum.plan import check_plan, first_epochs, phase_at, plan_table, resolve_phases
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
-from atft.nn.options import NetworkOptions
+from networks import small_atft
 
-NETWORK = NetworkOptions(hidden_size=8, horizons=[1, 5], encoder=False)
+NETWORK = small_atft()
+OFF = {"encoder": False}
 OBJECTIVE = ObjectiveOptions(
     terms={"ic": 0.5, "rank_ic": 0.5, "sharpe": 0.0}, horizon_weights={1: 3.0, 5: 1.0}
 )
@@ -25,14 +26,18 @@ def trainer(**options: Any) -> pl.Trainer:
 
 
 def test_what_a_phase_leaves_out_is_the_models_own() -> None:
-    (phase,) = resolve_phases([Phase("all", 3)], NETWORK, OBJECTIVE)
-    assert phase.parts == {"variable_selection": True, "fan": True, "encoder": False, "graph": True}
-    assert phase.factors == dict.fromkeys(["variable_selection", "fan", "graph", "input", "heads"], 1.0)
+    (phase,) = resolve_phases([Phase("all", 3)], small_atft(encoder="none"), OBJECTIVE)
+    assert phase.parts == {"variable_selection": True, "window_norm": True, "graph": True}
+    assert phase.factors == dict.fromkeys(
+        ["variable_selection", "window_norm", "graph", "input", "heads"], 1.0
+    )
     assert phase.terms == OBJECTIVE.terms and phase.horizon_weights == {1: 0.75, 5: 0.25}
 
 
 def test_a_phase_takes_nothing_over_from_the_phase_before() -> None:
-    loud = Phase("loud", 2, parts={"fan": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0})
+    loud = Phase(
+        "loud", 2, parts={"window_norm": False}, train=["heads"], lr_factor=0.1, terms={"sharpe": 2.0}
+    )
     _, after = resolve_phases([loud, Phase("plain", 2)], NETWORK, OBJECTIVE)
     (alone,) = resolve_phases([Phase("plain", 2)], NETWORK, OBJECTIVE)
     assert after == alone
@@ -42,7 +47,7 @@ def test_what_a_phase_names_is_in_the_plan() -> None:
     said = Phase(
         "said",
         4,
-        parts={"graph": False, "encoder": True},
+        parts={"graph": False},
         train=["heads", "encoder"],
         lr_factor={"heads": 0.1},
         terms={"sharpe": 2.0},
@@ -50,7 +55,7 @@ def test_what_a_phase_names_is_in_the_plan() -> None:
     )
     plan = resolve_phases([Phase("first", 3), said], NETWORK, OBJECTIVE)
     phase = plan[1]
-    assert phase.parts_on == ["variable_selection", "fan", "encoder"]
+    assert phase.parts_on == ["variable_selection", "window_norm", "encoder"]
     assert phase.factors == {"encoder": 1.0, "heads": 0.1}
     assert phase.terms == {"ic": 0.5, "rank_ic": 0.5, "sharpe": 2.0}
     assert phase.horizon_weights == {1: 0.5, 5: 0.5} and first_epochs(plan) == [0, 3, 7]
@@ -63,14 +68,17 @@ def test_the_phase_is_a_function_of_the_epoch() -> None:
 
 def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
     rows = [
-        Phase("Baseline", 5, parts={"fan": False, "graph": False}, criterion="val/rank_ic > 0.01"),
+        Phase("Baseline", 5, parts={"window_norm": False, "graph": False}, criterion="val/rank_ic > 0.01"),
         Phase("Fine-tuning", 6, lr_factor=0.1, train=["heads"], terms={"sharpe": 0.3}),
     ]
     text = plan_table(resolve_phases(rows, NETWORK, OBJECTIVE))
     first, last = text[text.index("Baseline") :].split("Fine-tuning")
     for row, cells in (
         (first, "1-5 all x1 ic 0.5, rank_ic 0.5 1d 0.75, 5d 0.25 stop unless val/rank_ic > 0.01 (epoch 5)"),
-        (last, "6-11 variable_selection, fan, graph heads x0.1 ic 0.5, rank_ic 0.5, sharpe 0.3 none"),
+        (
+            last,
+            "6-11 variable_selection, window_norm, encoder, graph heads x0.1 sharpe 0.3 none",
+        ),
     ):
         assert set(cells.split()) <= set(row.split()), row  # a cell may run over several lines
     assert "graph" not in first and "sharpe" not in first
@@ -79,9 +87,15 @@ def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": ["encoder"]}, "'p': part encoder is off and cannot train"),
-        ({"lr_factor": {"encoder": 0.5}}, "'p': part encoder is off and cannot train"),
-        ({"train": ["heads"], "lr_factor": {"fan": 0.5}}, "'p': lr_factor names fan, which train leaves out"),
+        ({"parts": OFF, "train": ["encoder"]}, "'p': part encoder is off and cannot train"),
+        ({"parts": OFF, "lr_factor": {"encoder": 0.5}}, "'p': part encoder is off and cannot train"),
+        (
+            {"train": ["heads"], "lr_factor": {"window_norm": 0.5}},
+            "lr_factor names window_norm, which train",
+        ),
+        ({"parts": {"grph": True}}, "'p': no part 'grph'; did you mean 'graph'?"),
+        ({"train": ["head"]}, "'p': no parameter group 'head'; did you mean 'heads'?"),
+        ({"lr_factor": {"grap": 1.0}}, "'p': no parameter group 'grap'; did you mean 'graph'?"),
         ({"terms": {"huber": 1.0}}, "'p': term huber is not in model.objective.terms; name it there"),
         ({"terms": {"ic": -1.0}}, "'p': objective.terms.ic must be a number >= 0, got -1.0"),
         ({"terms": {"ic": 0.0, "rank_ic": 0.0}}, "'p': objective.terms must give at least one term a weight"),

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from atft.callbacks.curriculum.schedule import PhaseSchedule, apply_phase
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.receipt import read_receipt
 from atft.losses.objective import ObjectiveOptions
-from atft.nn.network import ATFTGATFAN
-from atft.nn.options import PARTS, NetworkOptions
+from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.ranking import RankingTask
+from networks import small_atft
 from small_task import IN_MEMORY, SIZES, fit, small_task
 
 pytestmark = IN_MEMORY
@@ -31,7 +30,7 @@ PHASES = [
     {
         "name": "Baseline",
         "epochs": 1,
-        "parts": {"fan": False, "graph": False},
+        "parts": {"window_norm": False, "graph": False},
         "criterion": "val/rank_ic > -1",
     },
     {"name": "Graph", "epochs": 2, "lr_factor": 0.9, "terms": {"ranknet": 0.2}},
@@ -39,11 +38,11 @@ PHASES = [
 
 
 def task(**network: Any) -> RankingTask:
-    return small_task(network=NetworkOptions(**{**SIZES, **network}))
+    return small_task(network=partial(ATFTGATFAN, **{**SIZES, **network}))
 
 
 def schedule(owner: RankingTask, *phases: Phase) -> PhaseSchedule:
-    return PhaseSchedule(resolve_phases(phases, owner.network.options, owner.objective.options))
+    return PhaseSchedule(resolve_phases(phases, owner.network, owner.objective.options))
 
 
 def test_phases_train_what_separate_runs_would_train(
@@ -52,7 +51,8 @@ def test_phases_train_what_separate_runs_would_train(
     batch, phased = make_batch(), task()
     phases = schedule(phased, Phase("first", 1, parts={"graph": False}), Phase("second", 1, lr_factor=0.5))
     fit(phased, [batch], tmp_path, phases, max_epochs=2)
-    first = task(graph=False)
+    first = task()
+    first.network.set_parts(graph=False)
     fit(first, [batch], tmp_path, max_epochs=1)
     second = task()
     second.network.load_state_dict(first.network.state_dict())
@@ -69,24 +69,24 @@ def test_phases_train_what_separate_runs_would_train(
 def test_a_part_that_is_frozen_in_the_first_phase_is_known_to_the_optimiser(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
-    phased = task(graph=False)
+    phased = task()
     before = [p.detach().clone() for p in phased.network.graph.parameters()]
-    phases = schedule(phased, Phase("off", 1), Phase("on", 1, parts={"graph": True}))
+    phases = schedule(phased, Phase("off", 1, parts={"graph": False}), Phase("on", 1))
     trainer = fit(phased, [make_batch()], tmp_path, phases, max_epochs=2)
     assert "graph" in [g["name"] for g in trainer.optimizers[0].param_groups]
     moved = [not torch.equal(p, q) for p, q in zip(phased.network.graph.parameters(), before, strict=True)]
     assert any(moved)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["variable_selection", "window_norm", "encoder", "graph"])
 def test_a_phase_computes_what_a_network_built_without_the_part_computes(
     part: str, make_batch: Callable[..., DayBatch]
 ) -> None:
     phased, batch = task(), make_batch()
     (phase,) = schedule(phased, Phase("p", 1, parts={part: False})).plan
     apply_phase(phase, phased, phased.build_optimizer(1)[0])
-    switched: dict[str, Any] = {part: False}
-    without = ATFTGATFAN(replace(NetworkOptions(**SIZES), **switched), n_features=5)
+    without = small_atft(**SIZES)
+    without.set_parts(**{part: False})
     without.load_state_dict(phased.network.state_dict())
     ours, theirs = phased.network(batch).score, without(batch).score
     assert torch.equal(ours, theirs)
@@ -102,15 +102,16 @@ COMPILED = """
 import sys
 import torch
 from atft.batch import DayBatch
-from atft.nn.network import ATFTGATFAN, NetworkOptions
+from atft.network import NetworkInputs
+from atft.nn.atft_gat_fan import ATFTGATFAN
 
 torch.manual_seed(0)
 batch = DayBatch(*torch.load(sys.argv[1]))
-options = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], dropout=0.0, gat_dropout=0.0)
-network = ATFTGATFAN(options, n_features=5)
+inputs = NetworkInputs(tuple("abcde"), (1, 5))
+network = ATFTGATFAN(inputs, hidden_size=8, gat_layers=1, dropout=0.0, gat_dropout=0.0)
 compiled = torch.compile(network, backend="aot_eager")
 seen = []
-for switches in ({"graph": False}, {"graph": True, "fan": False}, {"fan": True}):
+for switches in ({"graph": False}, {"graph": True, "window_norm": False}, {"window_norm": True}):
     network.set_parts(**switches)
     trained = [p for p in network.parameters() if p.requires_grad]
     scores = [compiled(batch).score, network(batch).score]
@@ -144,12 +145,12 @@ def test_a_phase_sets_everything_and_its_step_moves_exactly_what_trains(
         "lr_factor": {"graph": 0.5},
         "terms": {"rank_ic": 0.3},
     }
-    (phase,) = schedule(phased, Phase("p", 1, parts={"fan": False}, **options)).plan
+    (phase,) = schedule(phased, Phase("p", 1, parts={"window_norm": False}, **options)).plan
     stepping = phased.build_optimizer(1)[0]
     apply_phase(phase, phased, stepping)
-    assert phased.network.switches == {
+    assert phased.network.parts == {
         "variable_selection": True,
-        "fan": False,
+        "window_norm": False,
         "encoder": True,
         "graph": True,
     }
@@ -230,7 +231,7 @@ def test_a_run_prints_its_plan_and_each_change(phased: Any) -> None:
             < text.index("phase 2/2 Graph   epochs: 2-3")
             < text.index("epoch   2/3")
         )
-    assert "parts on: variable_selection, fan, encoder, graph" in log and "trains: all x0.9" in log
+    assert "parts on: variable_selection, window_norm, encoder, graph" in log and "trains: all x0.9" in log
     assert "best checkpoint: epoch 1, phase Baseline (parts on: variable_selection, encoder)" in log
 
 
@@ -258,7 +259,7 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
     assert checkpoint["epoch"] == 0
     assert checkpoint["atft"]["parts"] == {
         "variable_selection": True,
-        "fan": False,
+        "window_norm": False,
         "encoder": True,
         "graph": False,
     }
@@ -271,7 +272,7 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
 
     assert validated(best) == pytest.approx(measured, abs=1e-4)
     # The control: without its switches the same weights are another model.
-    checkpoint["atft"]["parts"] = checkpoint["atft"]["parts_asked"]
+    checkpoint["atft"]["parts"] = dict.fromkeys(checkpoint["atft"]["parts"], True)
     torch.save(checkpoint, tmp_path / "forgetful.ckpt")
     assert abs(validated(tmp_path / "forgetful.ckpt") - measured) > 1e-3
     again = tmp_path / "again.parquet"

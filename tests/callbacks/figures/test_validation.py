@@ -15,7 +15,7 @@ from atft.batch import DayBatch, Forecast
 from atft.callbacks.figures.validation import ValidationFigures, block_sums, explanation_sums
 from atft.cross_section import rank_normal
 from atft.errors import InputError
-from atft.nn.network import ATFTGATFAN, NetworkOptions
+from networks import small_atft
 
 RANKING = ("return_by_decile", "rank_ic_by_day", "cumulative_spread", "distributions")
 NETWORK = ("selection_weights", "attention_over_lookback", "graph")
@@ -38,7 +38,7 @@ def test_the_sums_of_parts_are_the_sums_of_the_whole(make_batch: Callable[..., D
 
 def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch]) -> None:
     batch = make_batch()
-    network = ATFTGATFAN(NetworkOptions(hidden_size=8, horizons=[1, 5]), batch.features.shape[-1]).eval()
+    network = small_atft(batch.features.shape[-1]).eval()
     parts = {"selection": "variable_selection", "attention": "encoder", "neighbour_weights": "graph"}
     assert set(parts) < set(explanation_sums(network.explain(batch), batch))
     for name, block in parts.items():
@@ -94,7 +94,7 @@ def test_the_first_validation_of_so_many_epochs_is_drawn(
 def test_a_run_draws_in_the_epochs_that_were_asked_for_what_its_network_has(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    asked = ["--trainer.max_epochs", "3", "--validation_figures.every", "2", "--model.network.graph", "false"]
+    asked = ["--trainer.max_epochs", "3", "--validation_figures.every", "2", "--model.network.graph", "none"]
     assert atft("fit", "--config", tiny_run.config, *asked, "--trainer.default_root_dir", tmp_path).code == 0
     events = EventAccumulator(str(tmp_path / "tiny" / "version_0")).Reload()
     drawn = {f"figures/{name}" for name in RANKING} | {f"network/{name}" for name in NETWORK[:2]}

@@ -15,8 +15,8 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
-from atft.nn.network import ATFTGATFAN, NetworkOptions
 from atft.tasks.ranking import RankingTask
+from networks import small_atft
 
 NAN = math.nan
 
@@ -40,11 +40,10 @@ def test_scores_that_are_not_finite_are_a_collapse() -> None:
 
 
 def test_twenty_healthy_seeds_give_no_warning(make_batch: Callable[..., DayBatch]) -> None:
-    options = NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5])
     warnings = []
     for seed in range(20):
         torch.manual_seed(seed)
-        network = ATFTGATFAN(options, n_features=5)
+        network = small_atft()
         objective = DayObjective(ObjectiveOptions(), [1, 5])
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
         guard, batch = CollapseGuard(), make_batch(seed=seed)

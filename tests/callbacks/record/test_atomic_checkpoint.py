@@ -169,11 +169,6 @@ def test_an_entry_of_the_tasks_own_of_another_kind_is_named(key: str) -> None:
             check_content(small_checkpoint(atft={key: value}), "a.ckpt")
 
 
-def test_blocks_say_what_is_on_and_what_was_asked() -> None:
-    with pytest.raises(InputError, match="name different parts"):
-        check_content(small_checkpoint(atft={"parts": {"fan": True}}), "a.ckpt")
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_weights_that_are_not_finite_are_named_the_first_one(value: float, dtype: torch.dtype) -> None:

@@ -12,16 +12,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from atft.batch import DayBatch
 from atft.callbacks.record.gradient_monitor import GradientMonitor, gradient_health, gradient_parts
 from atft.errors import InputError
-from atft.nn.network import ATFTGATFAN, NetworkOptions
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from networks import small_atft
 
-PARTS = {"variable_selection", "fan", "encoder", "graph", "heads", "input"}
+PARTS = {"variable_selection", "window_norm", "encoder", "graph", "heads", "input"}
 
 
 def stepped(batch: DayBatch, **switches: bool) -> ATFTGATFAN:
     torch.manual_seed(0)
-    network = ATFTGATFAN(
-        NetworkOptions(hidden_size=8, gat_layers=1, horizons=[1, 5], **switches), n_features=5
-    )
+    network = small_atft()
+    network.set_parts(**switches)
     network(batch).score.square().sum().backward()
     return network
 
@@ -35,7 +35,10 @@ def test_every_gradient_belongs_to_exactly_one_block(make_batch: Callable[..., D
 
 
 def test_a_block_that_is_off_has_no_norm(make_batch: Callable[..., DayBatch]) -> None:
-    assert set(gradient_parts(stepped(make_batch(), graph=False, fan=False))) == PARTS - {"graph", "fan"}
+    assert set(gradient_parts(stepped(make_batch(), graph=False, window_norm=False))) == PARTS - {
+        "graph",
+        "window_norm",
+    }
 
 
 def test_norms_are_those_of_the_blocks_and_add_up_to_the_whole() -> None:

@@ -98,7 +98,7 @@ def test_a_run_tells_its_settings_beside_the_metrics_of_its_best_epoch(
         (point,) = events.Scalars(f"best/{name}")
         assert point.value == pytest.approx(best[f"val/{name}"])
     asked = plugin_data(events, "_hparams_/session_start_info").session_start_info.hparams
-    assert asked["model.network.hidden_size"].number_value == 8
+    assert asked["model.network.init_args.hidden_size"].number_value == 8
     assert asked["model.optimizer.class_path"].string_value == "torch.optim.AdamW"
     assert "hp_metric" not in events.Tags()["scalars"]
 
@@ -119,20 +119,20 @@ def test_the_dashboard_shows_first_what_two_runs_differ_by(
     experiment = shown.experiment_from_metadata(context, "", True, content, [])
     differ = {info.name for info in experiment.hparam_infos if info.differs}
     assert [info.name for info in experiment.hparam_infos[: len(differ)]] == sorted(differ)
-    assert "model.optimizer.init_args.lr" in differ and "model.network.hidden_size" not in differ
+    assert "model.optimizer.init_args.lr" in differ and "model.network.init_args.hidden_size" not in differ
     assert [m.name.tag for m in experiment.metric_infos[:5]] == sorted(f"best/{name}" for name in FINAL)
 
 
 def test_settings_are_flat_and_leave_out_what_runs_do_not_differ_by() -> None:
     text = "name: a\nseed_everything: 3\ntrainer: {precision: 32-true, devices: 1}\n"
-    text += "model: {features: [x], gradient_clip: null, network: {horizons: [1, 5], fan: true}}\n"
+    text += "model: {features: [x], gradient_clip: null, horizons: [1, 5], network: {class_path: a.B}}\n"
     text += "data: {panel: {path: p}, loader: {lookback: 6}}\n"
     assert compared_settings(text) == {
         "seed_everything": 3,
         "trainer.precision": "32-true",
         "model.gradient_clip": "None",
-        "model.network.horizons": "[1, 5]",
-        "model.network.fan": True,
+        "model.horizons": "[1, 5]",
+        "model.network.class_path": "a.B",
         "data.loader.lookback": 6,
     }
 
@@ -168,7 +168,7 @@ def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_ev
     assert {n: events.Scalars(n)[-1].value for n in expected} == expected
     (final,) = [values for _, values in recorder.calls if "best/rank_ic" in values]
     assert final == expected and recorder.calls[-1] == (cli.trainer.global_step, final)
-    assert recorder.settings["model.network.hidden_size"] == 8
+    assert recorder.settings["model.network.init_args.hidden_size"] == 8
     asked = plugin_data(events, "_hparams_/session_start_info").session_start_info.hparams
     assert set(asked) == set(recorder.settings)
     assert yaml.safe_load((tmp_path / "own" / "hparams.yaml").read_text()) == recorder.settings

@@ -33,9 +33,11 @@ def base(make_panel: Callable[..., Path], tiny_config: Callable[..., Path], tmp_
 
 
 def test_the_point_replaces_the_fixed_values_and_those_the_base(base: Path, make_sweep: MakeSweep) -> None:
-    sweep = make_sweep(fixed={"model.network.dropout": 0.35, "model.network.gat_layers": 2})
-    config = trial_config(sweep, {LR: 0.05, "model.network.hidden_size": 12})
-    network = config["model"]["network"]
+    sweep = make_sweep(
+        fixed={"model.network.init_args.dropout": 0.35, "model.network.init_args.gat_layers": 2}
+    )
+    config = trial_config(sweep, {LR: 0.05, "model.network.init_args.hidden_size": 12})
+    network = config["model"]["network"]["init_args"]
     assert (network["dropout"], network["gat_layers"], network["hidden_size"]) == (0.35, 2, 12)
     assert config["model"]["optimizer"] == {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.05}}
     assert config["data"] == yaml.safe_load(base.read_text())["data"]
@@ -51,7 +53,7 @@ def test_epochs_root_and_selected_metric_are_the_sweeps_own(base: Path, make_swe
 def test_a_trial_config_builds_what_it_says(base: Path, make_sweep: MakeSweep) -> None:
     settings = resolved(trial_config(make_sweep(), {LR: 0.05, "data.loader.batch_size": 60}))
     assert settings[LR] == 0.05 and settings["data.loader.batch_size"] == 60
-    assert settings["model.network.hidden_size"] == 8  # the point leaves it to the base
+    assert settings["model.network.init_args.hidden_size"] == 8  # the point leaves it to the base
 
 
 def test_a_block_is_set_before_what_lies_in_it(base: Path, make_sweep: MakeSweep) -> None:

@@ -27,6 +27,7 @@ from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.workers.supervisor import Supervisor
 
 Make = Callable[..., SweepOptions]
+NETWORK = "model.network.init_args"
 LR = "model.optimizer.init_args.lr"
 SPACE = {LR: {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}}
 
@@ -97,7 +98,10 @@ SEEN: dict[str, tuple[dict[str, Any], str]] = {
     "the direction": ({"metric": "train/loss"}, "direction: 'maximize' -> 'minimize'"),
     "the folds": ({"folds": 3}, "folds: None -> 3"),
     "the epochs": ({"limits": {"epochs": 5}}, "config: trainer.max_epochs: 2 -> 5"),
-    "a fixed value": ({"fixed": {"model.network.dropout": 0.4}}, "config: model.network.dropout: 0.1 -> 0.4"),
+    "a fixed value": (
+        {"fixed": {f"{NETWORK}.dropout": 0.4}},
+        f"config: {NETWORK}.dropout: 0.1 -> 0.4",
+    ),
     "a base value": (
         {"base_change": ("model.objective.terms.huber", 0.2)},
         "config: model.objective.terms.huber: 0.1 -> 0.2",

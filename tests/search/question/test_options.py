@@ -28,10 +28,10 @@ def test_a_sweep_reads_with_its_defaults(make_sweep: MakeSweep) -> None:
 def test_the_command_line_changes_a_sweep_before_it_is_checked(write_sweep: Callable[..., Path]) -> None:
     path = write_sweep(n_trials=0, workers=None)
     changes = {"n_trials": "7", "workers": 3, "limits.minutes": "2", "pruner.name": "none", "study": "2024"}
-    sweep = read_sweep(path, changes | {"fixed.model.network.dropout": "0.3"})
+    sweep = read_sweep(path, changes | {"fixed.model.network.init_args.dropout": "0.3"})
     assert (sweep.n_trials, sweep.workers, sweep.limits.minutes, sweep.limits.epochs) == (7, 3, 2.0, 2)
     assert (sweep.pruner.name, sweep.study) == ("none", "2024")
-    assert sweep.fixed == {"model.network.dropout": 0.3}
+    assert sweep.fixed == {"model.network.init_args.dropout": 0.3}
 
 
 def test_words_that_read_as_numbers_stay_words_in_space_and_fixed(make_sweep: MakeSweep) -> None:

@@ -11,6 +11,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.question.preflight import preflight
 
 MakeSweep = Callable[..., SweepOptions]
+NETWORK = "model.network.init_args"
 LR = "model.optimizer.init_args.lr"
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
 DROPOUT = {"type": "float", "low": 0.1, "high": 0.4}
@@ -47,8 +48,11 @@ def test_what_time_does_not_allow_is_counted(make_sweep: MakeSweep) -> None:
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "a key of a block that is off": (
-        {"space": {LR: RATE, "model.network.gat_dropout": DROPOUT}, "fixed": {"model.network.graph": False}},
-        "space: model.network.gat_dropout changes nothing that is built or trained, whatever its value "
+        {
+            "space": {LR: RATE, f"{NETWORK}.gat_dropout": DROPOUT},
+            "fixed": {f"{NETWORK}.graph": "none"},
+        },
+        "space: model.network.init_args.gat_dropout changes nothing that is built or trained, whatever its value "
         "(compared: 0.1, 0.4); take it out, or switch on what it belongs to",
     ),
     "a key that only moves the speed": (
@@ -58,7 +62,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "a key that the base does not have": (
         {"space": {"model.network.hiden_size": {"type": "int", "low": 4, "high": 8}}},
         "a point cannot be trained (model.network.hiden_size=4): unknown key 'model.network.hiden_size'; did you "
-        "mean 'model.network.hidden_size'?",
+        "mean 'model.network.init_args.hidden_size'?",
     ),
     "a fixed key that the base does not have": (
         {"space": {LR: RATE}, "fixed": {"trainer.precison": "bf16-mixed"}},
@@ -77,8 +81,8 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "metric: no epoch logs 'val/rank_icc'; did you mean 'val/rank_ic'?",
     ),
     "a corner that does not build": (
-        {"space": {"model.network.gat_layers": {"type": "int", "low": 1, "high": 9}}},
-        "a point cannot be trained (model.network.gat_layers=9): ",
+        {"space": {"model.network.init_args.gat_layers": {"type": "int", "low": 1, "high": 9}}},
+        "a point cannot be trained (model.network.init_args.gat_layers=9): ",
     ),
     "a corner whose schedule does not fit": (
         {"space": {"model.scheduler.init_args.epochs": {"type": "float", "low": 0.2, "high": 4.0}}},

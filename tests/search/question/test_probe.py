@@ -16,7 +16,7 @@ from atft.search.question.probe import evidence, noise_batch, one_step, rebuild
 
 @pytest.fixture(scope="module")
 def built(tiny_run: Any) -> Callable[..., Any]:
-    """Build the small config with some keys changed: ``built(**{"model.network.fan": False})``."""
+    """Build the small config with some keys changed: ``built(**{"data.graph": None})``."""
     from atft.commands.train import build
 
     plain = {"study": "small", "base": str(tiny_run.config), "root": str(tiny_run.folder / "probed")}
@@ -51,7 +51,7 @@ def test_noise_has_the_shape_of_the_networks_blocks(built: Callable[..., Any]) -
     source, end = batch.edge_index
     assert batch.edge_index.shape == (2, 3 * 64) and bool((source // 32 == end // 32).all())
     assert bool((source != end).all())
-    no_graph = noise_batch(built(**{"data.graph": None, "model.network.graph": False}))
+    no_graph = noise_batch(built(**{"data.graph": None, "model.network.init_args.graph": "none"}))
     assert no_graph.edge_index.shape == (2, 0)
 
 
@@ -75,8 +75,8 @@ def test_a_loss_that_is_not_finite_is_an_error(built: Callable[..., Any]) -> Non
 def test_another_configuration_is_built_beside_the_first_and_leaves_no_file(
     built: Callable[..., Any], tiny_run: Any
 ) -> None:
-    one, other = built(), built(**{"model.network.hidden_size": 12})
-    sizes = [c.model.network.options.hidden_size for c in (one, other)]
+    one, other = built(), built(**{"model.network.init_args.hidden_size": 12})
+    sizes = [c.model.network.heads.score.in_features for c in (one, other)]
     assert sizes == [8, 12] and one.trainer is not other.trainer
     assert not (tiny_run.folder / "probed").exists()
     with pytest.raises(InputError, match="hidden_sise"):
@@ -87,7 +87,7 @@ def test_the_evidence_of_one_configuration_is_the_same_each_time(built: Callable
     assert evidence(built()) == evidence(built())
 
 
-OFF = {"model.network.graph": False, "data.graph": None}
+OFF = {"model.network.init_args.graph": "none", "data.graph": None}
 ALIVE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "learning rate": ("model.optimizer.init_args.lr", 0.02, {}),
     "weight decay": ("model.optimizer.init_args.weight_decay", 0.5, {}),
@@ -96,12 +96,12 @@ ALIVE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "end of the schedule": ("model.scheduler.init_args.eta_min_ratio", 0.3, {}),
     "warm-up": ("model.scheduler.init_args.warmup_epochs", 1.0, {}),
     "clip": ("model.gradient_clip", 0.1, {}),
-    "width": ("model.network.hidden_size", 16, {}),
-    "depth": ("model.network.gat_layers", 3, {}),
-    "edges dropped": ("model.network.gat_dropout", 0.4, {}),
-    "dropout": ("model.network.dropout", 0.4, {}),
-    "window norm": ("model.network.window_norm", "revin", {}),
-    "a block": ("model.network.variable_selection", False, {}),
+    "width": ("model.network.init_args.hidden_size", 16, {}),
+    "depth": ("model.network.init_args.gat_layers", 3, {}),
+    "edges dropped": ("model.network.init_args.gat_dropout", 0.4, {}),
+    "dropout": ("model.network.init_args.dropout", 0.4, {}),
+    "window norm": ("model.network.init_args.window_norm", "revin", {}),
+    "a block": ("model.network.init_args.variable_selection", "none", {}),
     "weight of a term": ("model.objective.terms.sharpe", 0.3, {}),
     "horizon weights": ("model.objective.horizon_weights", [1.0, 3.0], {}),
     "half-life of days": ("model.objective.recency_half_life_days", 20.0, {}),
@@ -118,10 +118,9 @@ IDLE: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "processes that read ahead": ("data.loader.num_workers", 2, {}),
     "a monitor that only watches": ("gradient_monitor.every", 7, {}),
     "the cache's place": ("data.cache.dir", "elsewhere", {}),
-    "the depth of a graph that is off": ("model.network.gat_layers", 3, OFF),
-    "edges dropped of a graph that is off": ("model.network.gat_dropout", 0.4, OFF),
-    "neighbours that no block reads": ("data.graph.k", 5, {"model.network.graph": False}),
-    "the window of a block that is off": ("model.network.window_norm", "revin", {"model.network.fan": False}),
+    "the depth of a graph that is off": ("model.network.init_args.gat_layers", 3, OFF),
+    "edges dropped of a graph that is off": ("model.network.init_args.gat_dropout", 0.4, OFF),
+    "neighbours that no block reads": ("data.graph.k", 5, {"model.network.init_args.graph": "none"}),
 }
 
 

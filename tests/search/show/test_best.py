@@ -48,7 +48,7 @@ def test_the_written_config_trains_with_the_best_point(
     assert run(["--config", str(sweep_file(values=[0.01, 0.03, 0.02])), "--out", str(out)]) == 0
     config = yaml.safe_load(out.read_text())
     assert config["model"]["optimizer"]["init_args"]["lr"] == pytest.approx(0.002)
-    assert config["model"]["network"]["hidden_size"] == 8
+    assert config["model"]["network"]["init_args"]["hidden_size"] == 8
     assert config["data"]["loader"]["batch_size"] == 60
     assert config["trainer"]["max_epochs"] == 2
     assert config["name"] == "small-best"
@@ -83,7 +83,7 @@ def test_without_a_file_the_config_is_printed(
 ) -> None:
     assert run(["--config", str(sweep_file(values=[0.01]))]) == 0
     shown = capsys.readouterr().out
-    assert yaml.safe_load(shown)["model"]["network"]["hidden_size"] == 4
+    assert yaml.safe_load(shown)["model"]["network"]["init_args"]["hidden_size"] == 4
     assert "says nothing about how much" in shown
 
 

@@ -53,7 +53,7 @@ def test_a_sampler_learns_from_trials_and_stays_inside_the_space(name: str, make
         trial = study.ask()
         point = suggest(trial, sweep.space)
         check_point(sweep.space, point, "point")
-        study.tell(trial, -abs(float(point["model.network.gat_dropout"] or 0) - 0.3))
+        study.tell(trial, -abs(float(point["model.network.init_args.gat_dropout"] or 0) - 0.3))
 
 
 def test_a_grid_tries_each_point_once_and_a_failed_one_again(make_sweep: MakeSweep) -> None:

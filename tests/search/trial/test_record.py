@@ -75,7 +75,7 @@ def test_an_end_that_a_sweep_knows_passes_through_as_it_is(
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (InputError("model.network.hidden_size: too small"), "config"),
+        (InputError("model.network.init_args.hidden_size: too small"), "config"),
         (NonFiniteLoss("epoch 1: the loss is nan"), "config"),
         (MemoryError(), "memory"),
         (KeyError("neighbour"), "code"),

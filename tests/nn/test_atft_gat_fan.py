@@ -1,7 +1,6 @@
 """The network as a whole: nothing dies silently, no day knows the next, no stock's place matters."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,18 +9,19 @@ import torch
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.nn.network import ATFTGATFAN, PARTS, NetworkOptions
-from atft.nn.options import PARAMETER_GROUPS
+from atft.network import Scaling, check_network
+from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.window_norm import MEMBERS
+from networks import inputs_of
 
+PARTS = ("variable_selection", "window_norm", "encoder", "graph")
 MakeBatch = Callable[..., DayBatch]
 SWITCHES = [dict(zip(PARTS, on, strict=True)) for on in product((True, False), repeat=len(PARTS))]
 
 
 def build(features: int = 5, **options: Any) -> ATFTGATFAN:
     torch.manual_seed(0)
-    given = {"hidden_size": 16, "horizons": [1, 5], **options}
-    return ATFTGATFAN(NetworkOptions(**given), features)
+    return ATFTGATFAN(inputs_of(features), **{"hidden_size": 16, **options})
 
 
 def scores(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
@@ -40,11 +40,12 @@ def loss_of(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
 @pytest.mark.parametrize(
     "switches", SWITCHES, ids=lambda s: "+".join(n for n, on in s.items() if on) or "none"
 )
-@pytest.mark.parametrize("window_norm", [*MEMBERS, "none"])
+@pytest.mark.parametrize("window_norm", MEMBERS)
 def test_every_parameter_that_asks_for_a_gradient_gets_one_and_scores_differ(
     make_batch: MakeBatch, window_norm: str, switches: dict[str, bool]
 ) -> None:
-    network = build(**switches, window_norm=window_norm, quantiles=[0.1, 0.5, 0.9])
+    network = build(window_norm=window_norm, quantiles=[0.1, 0.5, 0.9])
+    network.set_parts(**switches)
     batch = make_batch(stocks=30)
     spread = scores(network, batch).std(1)
     assert (spread > 0.02).all() and (spread < 3).all()
@@ -68,24 +69,43 @@ def test_each_part_changes_the_scores(make_batch: MakeBatch, part: str) -> None:
     assert torch.equal(before, scores(network, batch))
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_none_is_not_built_and_scores_like_one_that_is_off(
+    make_batch: MakeBatch, part: str
+) -> None:
+    network, batch = build(), make_batch()
+    network.set_parts(**{part: False})
+    without = build(**{part: "none"})
+    assert part not in without.parts and part not in without.parameter_groups()
+    kept = {n: v for n, v in network.state_dict().items() if n in without.state_dict()}
+    assert len(kept) < len(network.state_dict())
+    without.load_state_dict(kept)
+    assert torch.equal(scores(without, batch), scores(network, batch))
+    loss_of(without, batch).backward()
+    assert all(p.grad is not None for p in without.parameters())
+    with pytest.raises(InputError, match=f"no part '{part}'"):
+        without.set_parts(**{part: True})
+
+
+def test_an_encoder_may_have_no_attention_to_show(make_batch: MakeBatch) -> None:
+    class LastRow(torch.nn.Module):
+        def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return window[-1], None
+
+    network, batch = build(), make_batch()
+    network.encoder = LastRow()
+    assert scores(network, batch).shape == batch.target.shape
+    assert network.explain(batch).attention is None
+
+
 @pytest.mark.parametrize("name", MEMBERS)
 def test_each_window_normalisation_changes_the_scores_where_its_block_is_on(
     make_batch: MakeBatch, name: str
 ) -> None:
     network, batch = build(window_norm=name), make_batch()
     before = scores(network, batch)
-    network.set_parts(fan=False)
+    network.set_parts(window_norm=False)
     assert not torch.allclose(before, scores(network, batch), atol=1e-4)
-
-
-def test_with_no_window_normalisation_nothing_is_built_and_its_switch_does_nothing(
-    make_batch: MakeBatch,
-) -> None:
-    network, batch = build(window_norm="none"), make_batch()
-    assert network.window_norm is None and not network.parameter_groups()["fan"]
-    before = scores(network, batch)
-    network.set_parts(fan=False)
-    assert torch.equal(before, scores(network, batch))
 
 
 def test_switching_a_block_off_freezes_its_parameters_only() -> None:
@@ -155,11 +175,11 @@ def test_a_day_is_scored_without_the_days_after_it(
 
 
 @pytest.mark.parametrize("window_norm", MEMBERS)
-@pytest.mark.parametrize("encoder", [True, False])
+@pytest.mark.parametrize("encoder", ["lstm", "none"])
 def test_a_score_depends_on_every_day_of_its_window(
-    make_batch: MakeBatch, window_norm: str, encoder: bool
+    make_batch: MakeBatch, window_norm: str, encoder: str
 ) -> None:
-    network = build(encoder=encoder, graph=False, window_norm=window_norm).eval()
+    network = build(encoder=encoder, graph="none", window_norm=window_norm).eval()
     batch = make_batch(days=1, missing=0.0)
     features = batch.features.requires_grad_()
     network(batch._replace(features=features)).score.sum().backward()
@@ -175,7 +195,7 @@ def test_a_score_depends_on_every_day_of_its_window(
 
 
 def test_without_history_blocks_a_score_reads_the_last_day_only(make_batch: MakeBatch) -> None:
-    network, batch = build(encoder=False, fan=False), make_batch(days=1)
+    network, batch = build(encoder="none", window_norm="none"), make_batch(days=1)
     moved = batch.features.clone()
     moved[:-1] = 7.0
     assert torch.equal(scores(network, batch), scores(network, batch._replace(features=moved)))
@@ -248,7 +268,8 @@ def test_float16_features_from_a_cache_are_taken(make_batch: MakeBatch) -> None:
 
 def test_a_checkpoint_carries_the_scaling(make_batch: MakeBatch) -> None:
     network, batch = build(), make_batch()
-    network.set_scaling(torch.arange(5.0), torch.full((5,), 2.0))
+    none = torch.zeros(0)
+    network.set_scaling(Scaling(torch.arange(5.0), torch.full((5,), 2.0), none, none))
     copy = build()
     copy.load_state_dict(network.state_dict())
     assert torch.equal(scores(network, batch), scores(copy, batch))
@@ -296,13 +317,8 @@ def test_two_networks_of_one_seed_are_equal(make_batch: MakeBatch) -> None:
     assert torch.equal(scores(build(), batch), scores(build(), batch))
 
 
-def test_options_are_replaced_not_changed() -> None:
-    assert replace(NetworkOptions(), hidden_size=32).hidden_size == 32
-
-
 def test_every_parameter_lies_in_exactly_one_group() -> None:
-    network = ATFTGATFAN(NetworkOptions(hidden_size=8, quantiles=[0.1, 0.9]), n_features=5)
+    network = build(quantiles=[0.1, 0.9])
     groups = network.parameter_groups()
-    assert tuple(groups) == PARAMETER_GROUPS and all(groups.values())
-    grouped = [id(p) for group in groups.values() for p in group]
-    assert sorted(grouped) == sorted(id(p) for p in network.parameters())
+    assert tuple(groups) == (*PARTS, "input", "heads") and all(groups.values())
+    check_network(network, inputs_of())

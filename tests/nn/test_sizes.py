@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.nn.options import NetworkOptions, check_network, head_count
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.sizes import head_count
+from networks import inputs_of
 
 
 @pytest.mark.parametrize(
@@ -17,26 +19,24 @@ from atft.nn.options import NetworkOptions, check_network, head_count
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"gat_dropout": -0.1}, "gat_dropout"),
         ({"dropout": float("nan")}, "dropout"),
-        ({"horizons": []}, "horizons"),
-        ({"horizons": [5, 1]}, "ascending"),
-        ({"horizons": [0, 1]}, "horizons"),
         ({"quantiles": [0.9, 0.1]}, "quantiles must ascend"),
         ({"quantiles": [0.0, 0.5]}, "quantiles"),
     ],
 )
 def test_a_size_out_of_range_is_an_error_of_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        check_network(NetworkOptions(**options), n_features=3)
+        ATFTGATFAN(inputs_of(3), **options)
     assert "\n" not in str(error.value)
 
 
-def test_a_panel_without_features_is_an_error() -> None:
-    with pytest.raises(InputError, match="0 features"):
-        check_network(NetworkOptions(), n_features=0)
+@pytest.mark.parametrize("horizons", [(), (5, 1), (0, 1), (1, 1)])
+def test_horizons_out_of_order_are_an_error(horizons: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"model\.horizons must be ascending trading days >= 1, got"):
+        ATFTGATFAN(inputs_of(3, horizons))
 
 
-def test_the_defaults_are_in_range() -> None:
-    check_network(NetworkOptions(), n_features=1)
+def test_the_defaults_are_in_range_for_one_feature() -> None:
+    ATFTGATFAN(inputs_of(1))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""What a task, its curriculum and its figures need of a network: the seam between a model and everything else.
+
+Any `torch.nn.Module` that has the members of `Network` trains, sweeps and predicts with the same commands. Named by
+``model.network.class_path`` it is built from `NetworkInputs` and its own ``init_args``.
+`atft.nn.ranking_network.RankingNetwork` has every member but ``forward``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import InputError, one_line
+
+NetworkFactory = Callable[["NetworkInputs"], nn.Module]
+"""The class of a network with its own arguments set: ``functools.partial(ATFTGATFAN, hidden_size=32)``."""
+OPTIONAL_INPUTS = ("graph", "regime", "sector", "exposure")
+"""Inputs of a `DayBatch` that a panel or config may lack, as ``reads`` names them."""
+
+
+class NetworkInputs(NamedTuple):
+    """What a network is built for, in the order of its inputs' and scores' last axes."""
+
+    features: tuple[str, ...]
+    """Columns that differ by stock: ``DayBatch.features``."""
+    horizons: tuple[int, ...]
+    """Trading days ahead, ascending; one score each."""
+    regimes: tuple[str, ...] = ()
+    """Market-wide columns: ``DayBatch.regime``."""
+
+
+class Scaling(NamedTuple):
+    """Location and scale of the inputs over the training days, in each column's unit."""
+
+    median: Float[Tensor, " features"]
+    iqr: Float[Tensor, " features"]
+    """75 % minus 25 % quantile; 0 for a flag that hardly ever changes."""
+    regime_median: Float[Tensor, " regimes"]
+    regime_iqr: Float[Tensor, " regimes"]
+
+
+class Explanation(NamedTuple):
+    """What a network looks at; a field is None where it has no such part, or the part is off."""
+
+    selection: Float[Tensor, "span stocks features"] | None = None
+    """Weight of each feature of each row, summing to 1."""
+    attention: Float[Tensor, "days stocks heads lookback"] | None = None
+    """Weight of each day of the window, oldest first, summing to 1."""
+    neighbours: Float[Tensor, "layers edges heads"] | None = None
+    """Weight of each edge of the block's graph, summing to 1 over the edges that end in a stock."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """Scores the stocks of each day of a block. Also an `nn.Module`."""
+
+    horizons: Sequence[int]
+    """Those of `NetworkInputs`."""
+    quantiles: Sequence[float]
+    """Levels in (0, 1), ascending, of its quantile heads; empty without."""
+    parts: Mapping[str, bool]
+    """Parts that a phase of a curriculum can switch, and whether each is on; empty without."""
+    reads: Mapping[str, str]
+    """Parameter group -> which of :data:`OPTIONAL_INPUTS` it reads. A group that is on without its input is an
+    error before the first step."""
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        """Score every stock-day; outside the universe a score is finite and means nothing.
+
+        A day's scores may depend on its own window and cross-section only. In ``eval`` mode they are
+        deterministic. Features come raw, NaN where unknown.
+        """
+        ...
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        """Keep the training days' location and scale as buffers, which a checkpoint then carries."""
+        ...
+
+    def set_parts(self, **on: bool) -> None:
+        """Turn parts on or off; the parameters of a part that is off ask for no gradient.
+
+        Raises:
+            InputError: no part of that name.
+        """
+        ...
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Sort every parameter into exactly one group, which trains, is frozen and reports its gradient apart.
+
+        A part is the group of its name: the parameters that only it uses.
+        """
+        ...
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A network that can say what it looks at; one without is trained and measured all the same."""
+
+    def explain(self, batch: DayBatch) -> Explanation:
+        """Return what the network looks at in a block; costs about a forward pass."""
+        ...
+
+
+def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:
+    """Build a network, and check that it is one.
+
+    Raises:
+        InputError: its arguments are out of range, or it has not what a `Network` has.
+    """
+    try:
+        network = factory(inputs)
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise InputError(f"model.network: {one_line(error)}") from error
+    check_network(network, inputs)
+    return network
+
+
+def check_network(network: object, inputs: NetworkInputs) -> None:
+    """Check what no type can say of a network that somebody else has written.
+
+    Raises:
+        InputError: a member is missing, or members contradict each other; the line names the class and member.
+    """
+    where = f"model.network: {type(network).__module__}.{type(network).__qualname__}"
+    members = [
+        *Network.__annotations__,
+        *(n for n, m in vars(Network).items() if callable(m) and n[0] != "_"),
+    ]
+    missing = [name for name in members if not hasattr(network, name)]
+    if missing or not isinstance(network, Network) or not isinstance(network, nn.Module):
+        lacks = f"has no {', '.join(missing)}" if missing else "is no torch.nn.Module"
+        raise InputError(f"{where} {lacks}; derive it from atft.nn.ranking_network.RankingNetwork")
+    if tuple(network.horizons) != tuple(inputs.horizons):
+        raise InputError(
+            f"{where}: horizons {list(network.horizons)} are not model.horizons {list(inputs.horizons)}; take "
+            f"those it is built with"
+        )
+    groups = network.parameter_groups()
+    for kind, names in (("part", network.parts), ("reads", network.reads)):
+        for name in names:
+            if name not in groups:
+                raise InputError(f"{where}: {kind} {name!r} is no group of parameter_groups; name it there")
+    for name in network.reads.values():
+        if name not in OPTIONAL_INPUTS:
+            raise InputError(f"{where}: reads names {name!r}; it must be one of {', '.join(OPTIONAL_INPUTS)}")
+    # A parameter without a group would never train; one in two groups is an error of torch's optimisers.
+    grouped = sorted(id(parameter) for group in groups.values() for parameter in group)
+    if grouped != sorted(id(parameter) for parameter in network.parameters()):
+        raise InputError(f"{where}: parameter_groups must have each parameter in exactly one group")

@@ -1,0 +1,144 @@
+"""The ATFT-GAT-FAN network: from a block of days to one score per stock, day and horizon.
+
+    features [span, stocks, F]
+      -> RobustInput            scaled rows, 0 where nothing is known
+      -> VariableSelection      rows [span, stocks, hidden], once per span
+      -> windows                views, one per stock-day; WindowNorm's (FAN's) residuals are added to them
+      -> TemporalEncoder        the last day's state
+      -> + WindowNorm's statistics (FAN's level, amplitude and phase), over a skip path
+      -> GraphAttention         the day's stocks
+      -> Heads
+
+From the last day's row to the score runs a path without a nonlinearity, so that the network starts as a ridge
+regression does and the parts add to it. A part whose choice is ``none`` is not built; a phase of a curriculum
+switches those that are.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atft.batch import DayBatch, Forecast
+from atft.network import Explanation, NetworkInputs
+from atft.nn.graph_attention import GraphAttention
+from atft.nn.heads import Heads
+from atft.nn.ranking_network import RankingNetwork
+from atft.nn.sizes import check_shares, check_sizes
+from atft.nn.temporal_encoder import TemporalEncoder
+from atft.nn.variable_selection import VariableSelection
+from atft.nn.window_norm import WindowNorm, windows
+
+
+class ATFTGATFAN(RankingNetwork):
+    """Adaptive temporal fusion transformer with graph attention and frequency adaptive normalisation.
+
+    Args:
+        inputs: names of the columns that it reads, and horizons.
+        hidden_size: width of every state; attention heads are derived from it.
+        gat_layers: graph attention layers, 1 to 4; a layer reaches one step further in the graph.
+        gat_dropout: share of a day's edges that a graph attention layer ignores in training.
+        dropout: share of hidden values that are dropped in training, in the gated residuals and the heads.
+        variable_selection: softmax weighs the features of each row by what the row says; none: all alike.
+        window_norm: normalise each feature's window and add the result as a view: fan (two dominant cycles taken
+            out), revin (mean and deviation), dish_ts (a learned level and the deviation from it), san (mean and
+            deviation of each quarter of the window), or none. EXPERIMENTS.md compares them.
+        encoder: lstm reads the window with an LSTM and attention; none: the last day's row only.
+        graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
+        quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
+
+    Raises:
+        InputError: a size is out of range.
+    """
+
+    def __init__(
+        self,
+        inputs: NetworkInputs,
+        hidden_size: int = 64,
+        gat_layers: int = 2,
+        gat_dropout: float = 0.2,
+        dropout: float = 0.1,
+        variable_selection: Literal["softmax", "none"] = "softmax",
+        window_norm: Literal["fan", "revin", "dish_ts", "san", "none"] = "fan",
+        encoder: Literal["lstm", "none"] = "lstm",
+        graph: Literal["gat", "none"] = "gat",
+        quantiles: list[float] | None = None,
+    ) -> None:
+        super().__init__(inputs, quantiles or [])
+        check_sizes(4, 4096, hidden_size=hidden_size)
+        check_sizes(1, 4, gat_layers=gat_layers)
+        check_shares(dropout=dropout, gat_dropout=gat_dropout)
+        chosen = {
+            "variable_selection": variable_selection,
+            "window_norm": window_norm,
+            "encoder": encoder,
+            "graph": graph,
+        }
+        self.parts = {name: True for name, choice in chosen.items() if choice != "none"}
+        self.reads = {"graph": "graph"} if "graph" in self.parts else {}
+        features = len(inputs.features)
+        self.selection = VariableSelection(features, hidden_size, dropout, variable_selection != "none")
+        self.window_norm = None if window_norm == "none" else WindowNorm(window_norm, features, hidden_size)
+        self.encoder: nn.Module | None = None if encoder == "none" else TemporalEncoder(hidden_size, dropout)
+        self.graph = None if graph == "none" else GraphAttention(hidden_size, gat_layers, gat_dropout)
+        self.heads = Heads(hidden_size, len(self.horizons), len(self.quantiles), dropout)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Sort every parameter into its part, ``input`` (the projection of a row's features) or ``heads``."""
+        selection = self.selection
+        groups = {"input": [selection.value, *selection.refine.parameters()]}
+        if selection.weigher is not None and selection.level is not None:
+            groups["variable_selection"] = [*selection.weigher.parameters(), selection.level]
+        for name in ("window_norm", "encoder", "graph", "heads"):
+            module = getattr(self, name)
+            groups |= {} if module is None else {name: list(module.parameters())}
+        return {name: groups[name] for name in (*self.parts, "input", "heads")}
+
+    def _is_on(self, part: str) -> bool:
+        return self.parts.get(part, False)
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
+        state, _ = self._encode(batch)
+        days, stocks, _ = state.shape
+        if self.graph is not None and self._is_on("graph"):
+            linked, _ = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+            state = linked.unflatten(0, (days, stocks))
+        score, quantiles = self.heads(state)
+        return Forecast(score.float(), None if quantiles is None else quantiles.float())
+
+    def explain(self, batch: DayBatch) -> Explanation:
+        """Return what the network looks at in a block; costs a forward pass."""
+        scaled = self.scaling(batch.features, batch.observed)
+        selection = self.selection.weights(scaled) if self._is_on("variable_selection") else None
+        state, attention = self._encode(batch)
+        neighbours = None
+        if self.graph is not None and self._is_on("graph"):
+            _, layers = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+            neighbours = torch.stack(layers)
+        return Explanation(selection, attention, neighbours)
+
+    def _encode(
+        self, batch: DayBatch
+    ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks heads lookback"] | None]:
+        """The last day's state of each stock-day before the graph, and the encoder's attention."""
+        days, stocks = batch.universe.shape
+        scaled = self.scaling(batch.features, batch.observed)
+        rows = self.selection(scaled, self._is_on("variable_selection"))
+        # A day without a row is an empty input to the encoder, whatever the biases would make of it.
+        rows = rows * batch.observed[..., None]
+        window = windows(rows, days)
+        encoder = self.encoder if self._is_on("encoder") else None
+        if encoder is None:
+            window = window[-1:]
+        statistics = None
+        if self.window_norm is not None and self._is_on("window_norm"):
+            window, statistics = self.window_norm(window, scaled, batch.observed)
+        state, attention = window[-1], None
+        if encoder is not None:
+            # torch.compile (2.13) gets the gradient of overlapping rows wrong; the LSTM copies anyway.
+            flat, weight = encoder(window.flatten(1, 2).contiguous())
+            state = flat.unflatten(0, (days, stocks))
+            attention = None if weight is None else weight.unflatten(0, (days, stocks))
+        return (state if statistics is None else state + statistics), attention

@@ -1,0 +1,54 @@
+"""Bounds of a network's sizes, and what is derived from them, so that any point of a search space builds."""
+
+from collections.abc import Sequence
+
+from atft.errors import InputError
+
+
+def check_sizes(low: int, high: int, **sizes: int) -> None:
+    """Check that sizes, by the names of their options, are ``low`` to ``high``.
+
+    Raises:
+        InputError: the first that is not.
+    """
+    for name, value in sizes.items():
+        if not low <= value <= high:
+            raise InputError(
+                f"network: {name} must be {low} to {high}, got {value}; change model.network.init_args.{name}"
+            )
+
+
+def check_shares(**shares: float) -> None:
+    """Check that shares, by the names of their options, are at least 0 and below 1.
+
+    Raises:
+        InputError: the first that is not.
+    """
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise InputError(f"network: {name} must be at least 0 and below 1, got {value}")
+
+
+def check_horizons(horizons: Sequence[int]) -> None:
+    """Check that horizons are ascending trading days.
+
+    Raises:
+        InputError: they are not, or there is none.
+    """
+    if not horizons or min(horizons) < 1 or sorted(set(horizons)) != list(horizons):
+        raise InputError(f"model.horizons must be ascending trading days >= 1, got {list(horizons)}")
+
+
+def check_levels(quantiles: Sequence[float]) -> None:
+    """Check the levels of quantile heads; none is fine.
+
+    Raises:
+        InputError: they do not ascend, or leave (0, 1).
+    """
+    if sorted(set(quantiles)) != list(quantiles) or not all(0 < level < 1 for level in quantiles):
+        raise InputError(f"network: quantiles must ascend strictly inside (0, 1), got {list(quantiles)}")
+
+
+def head_count(hidden_size: int) -> int:
+    """Derive a width's attention heads: the most of 8, 4, 2, 1 that have 16 channels or more each."""
+    return next((heads for heads in (8, 4, 2) if hidden_size % heads == 0 and hidden_size // heads >= 16), 1)

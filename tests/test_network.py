@@ -1,0 +1,85 @@
+"""The seam between a network and everything else: what is built, and what is missing or contradicts itself."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import InputError
+from atft.network import Explainable, Network, NetworkInputs, build_network
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.ranking_network import RankingNetwork
+from networks import inputs_of, small_atft
+
+
+class Plain(RankingNetwork):
+    """The least that a network needs: one linear map of the last day's row."""
+
+    def __init__(self, inputs: NetworkInputs, gain: float = 1.0) -> None:
+        super().__init__(inputs)
+        self.gain = gain
+        self.score = nn.Linear(len(inputs.features), len(inputs.horizons))
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        rows = self.scaling(batch.features, batch.observed)[batch.lookback - 1 :]
+        return Forecast(self.gain * self.score(rows) + self.shift)
+
+
+def test_a_network_of_one_layer_is_a_network(make_batch: Callable[..., DayBatch]) -> None:
+    network = build_network(partial(Plain, gain=2.0), inputs_of())
+    assert isinstance(network, Network) and not isinstance(network, Explainable)
+    assert network(make_batch()).score.shape == make_batch().target.shape
+    assert isinstance(small_atft(), Network) and isinstance(small_atft(), Explainable)
+
+
+def changed(**members: Any) -> Callable[[NetworkInputs], nn.Module]:
+    def build(inputs: NetworkInputs) -> nn.Module:
+        network = Plain(inputs)
+        for name, value in members.items():
+            setattr(network, name, value)
+        return network
+
+    return build
+
+
+class Nothing(nn.Module):
+    """A module that knows nothing of days."""
+
+
+def one_group(network: nn.Module) -> dict[str, list[nn.Parameter]]:
+    return {"score": list(network.parameters())[:1]}
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (
+            lambda _: Nothing(),
+            "has no horizons, quantiles, parts, reads, set_scaling, set_parts, parameter_groups",
+        ),
+        (lambda _: "text", "model.network: builtins.str has no horizons"),
+        (changed(horizons=[5]), "horizons [5] are not model.horizons [1, 5]; take those it is built with"),
+        (changed(parts={"scores": True}), "part 'scores' is no group of parameter_groups; name it there"),
+        (changed(reads={"graph": "graph"}), "reads 'graph' is no group of parameter_groups"),
+        (changed(reads={"score": "volume"}), "reads names 'volume'; it must be one of graph, regime, sector"),
+        (changed(parameter_groups=dict), "must have each parameter in exactly one group"),
+        (partial(Plain, gian=2.0), "model.network: "),
+        (partial(ATFTGATFAN, hidden_size=1), "hidden_size must be 4 to 4096, got 1"),
+    ],
+)
+def test_a_network_that_is_none_is_an_error_of_one_line(factory: Any, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        build_network(factory, inputs_of())
+    assert message in str(raised.value) and len(str(raised.value)) < 200
+
+
+def test_a_parameter_in_two_groups_is_an_error() -> None:
+    network = Plain(inputs_of())
+    twice = {name: list(network.parameters()) for name in ("a", "b")}
+    with pytest.raises(InputError, match="exactly one group"):
+        build_network(changed(parameter_groups=lambda: twice), inputs_of())
