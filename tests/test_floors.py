@@ -18,6 +18,7 @@ VOCABULARY = {
     "network",
     "cross_section",
     "yaml_text",
+    "own_functions",
 }
 VOCABULARY |= {"termination", "trading_days", "cells", "dates", "parquet", "digest", "day_statistics"}
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.

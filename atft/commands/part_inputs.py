@@ -51,24 +51,29 @@ def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Pha
         InputError: the first that is on without what it needs, and what to do.
     """
     check_network_inputs(task, data, phases)
-    network, terms, schema = task.network, task.objective.options.terms, data.panel.schema
+    network, terms, schema = task.network, task.objective.terms, data.panel.schema
+    readers = {tensor: name for name, term in terms.items() for tensor in term.reads}
     # A head without a term would keep its first weights, and write quantiles that mean nothing.
-    if network.quantiles and "pinball" not in terms:
+    if network.quantiles and "quantiles" not in readers:
         raise InputError(
             "model.network.quantiles is set and no term trains them; add pinball to model.objective.terms, or set "
             "it to []"
         )
-    if "turnover" in terms and data.loader_options.block_days < 2:
+    if "previous" in readers and data.loader_options.block_days < 2:
         raise InputError(
-            "model.objective.terms: turnover compares a day with the one before in its block; set "
-            "data.loader.block_days to at least 2"
+            f"model.objective.terms: {readers['previous']} compares a day with the one before in its block; set "
+            f"data.loader.block_days to at least 2"
         )
     names = column_names(data.panel)
-    if "exposure" in terms and not match(schema.exposures, names) and schema.sector not in names:
-        raise InputError(
-            "model.objective.terms: exposure has no column to read; name some in data.panel.schema.exposures or "
-            "sector, or leave the term out"
-        )
+    columns = {"exposure": bool(match(schema.exposures, names)), "sector": schema.sector in names}
+    for name, term in terms.items():
+        needed = [column for column in columns if column in term.reads]
+        if needed and not any(columns[column] for column in needed):
+            keys = " or ".join({"exposure": "exposures"}.get(column, column) for column in needed)
+            raise InputError(
+                f"model.objective.terms: {name} has no column to read; name some in data.panel.schema.{keys}, or "
+                f"leave the term out"
+            )
     regimes = match(schema.regime, names)
     for name in task.objective.options.regime_weights:
         if name not in regimes:

@@ -19,13 +19,14 @@ class DeadTerms:
 
     def __init__(self, terms: Mapping[str, float]) -> None:
         self._terms = terms
+        self._hinges = {name for name in terms if find_term(name).hinge}
         self._alive: set[str] = set()
         self._measured = False
 
     @property
     def watched(self) -> tuple[str, ...]:
         """Terms that must have a gradient, in the order of the options."""
-        return tuple(n for n, weight in self._terms.items() if weight and not find_term(n).hinge)
+        return tuple(n for n, weight in self._terms.items() if weight and n not in self._hinges)
 
     @property
     def pending(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_sh
 from atft.losses.portfolio import book_return
 from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.targets import target_transform
+from atft.losses.term_check import check_on_noise
 from atft.losses.terms import BY_HORIZON, TERMS, find_term, options_of
 
 RANKABLE_STOCKS = 2
@@ -49,7 +50,8 @@ class DayObjective(nn.Module):
         quantiles: levels of the network's quantile heads; empty without.
 
     Raises:
-        InputError: ``horizon_weights`` does not fit the horizons, or a term reads quantiles and there are none.
+        InputError: ``horizon_weights`` does not fit the horizons, a term reads quantiles and there are none, or a
+            term of the user's own does not give a finite value and gradient on noise.
     """
 
     horizon_weights: Tensor
@@ -63,9 +65,10 @@ class DayObjective(nn.Module):
         self.horizons = tuple(horizons)
         self.term_weights = options.weights
         """Each term's present weight; :meth:`set_weights` and :meth:`balance` change it in place."""
-        self._reads = {tensor for name in options.terms for tensor in find_term(name).reads}
-        if "quantiles" in self._reads and not quantiles:
-            names = [n for n in options.terms if "quantiles" in find_term(n).reads]
+        self.terms = {name: find_term(name) for name in options.terms}
+        self._reads = {tensor for term in self.terms.values() for tensor in term.reads}
+        if self._reads & {"quantiles", "levels"} and not quantiles:
+            names = [n for n, term in self.terms.items() if {"quantiles", "levels"} & set(term.reads)]
             raise InputError(
                 f"objective.terms: {', '.join(names)} reads quantiles and the network has none; set "
                 f"model.network.init_args.quantiles, for instance [0.1, 0.5, 0.9]"
@@ -78,6 +81,9 @@ class DayObjective(nn.Module):
         half_life = {**TERMS["sharpe"].kept, **self._term_options.get("sharpe", {})}["half_life_days"]
         self.moments = RunningMoments(len(self.horizons), half_life)
         self._transform = target_transform(options.target)
+        for name, term in self.terms.items():
+            if term.own:
+                check_on_noise(name, term, self._term_options[name], len(self.horizons), quantiles)
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
         """Compute the loss of each day of a block from its forecast."""
@@ -153,15 +159,15 @@ class DayObjective(nn.Module):
             "earned": earned,
             **self.moments.before(block_moments(earned)),
         }
-        if "quantiles" in self._reads:
+        if self._reads & {"quantiles", "levels"}:
             if forecast.quantiles is None:
                 raise InputError("objective.terms: a term reads quantiles and the forecast has none")
             inputs["quantiles"] = forecast.quantiles.to(score.dtype).permute(0, 2, 3, 1)
             inputs["levels"] = self.levels.to(score.dtype)
-        if "previous" in self._reads:
+        if self._reads & {"previous", "previous_valid"}:
             # Yesterday's book is given: only today's is chosen, and a block's first day is free.
             inputs |= {"previous": _day_before(score.detach()), "previous_valid": _day_before(valid)}
-        if "exposure" in self._reads:
+        if self._reads & {"exposure", "sector"}:
             each = len(self.horizons)
             exposure = batch.exposure.to(score.dtype).movedim(-1, 1)
             inputs["exposure"] = exposure[:, None].expand(-1, each, -1, -1)
@@ -178,7 +184,7 @@ class DayObjective(nn.Module):
 
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
         """One term's value ``[days]``, horizons weighed."""
-        row = find_term(name)
+        row = self.terms[name]
         options = {option: self._term_options[name][option] for option in row.arguments}
         value = row.function(*(inputs[r] for r in row.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS

@@ -17,6 +17,7 @@ class ObjectiveOptions:
     Args:
         terms: weight of each term of the loss, by name, or its weight and options:
             ``{ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``. A weight of 0 reports the term and trains nothing.
+            A name with dots is a function of your own, ``{mypkg.loss.tail: 0.2}``.
         gradient_shares: share of the gradient at the network's output that each named term is to have; only ratios
             matter. The weights of these terms then start from ``terms`` and adapt whenever shares are measured;
             empty keeps all weights. Unmeasured.

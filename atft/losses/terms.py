@@ -2,7 +2,8 @@
 
 Adding a term is one pure function ``[*batch, stocks] -> [*batch]`` and one row here. Its positional arguments are
 the tensors that it reads, by their names in ``READABLE``; its keyword arguments are its options, set beside its
-weight: ``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``.
+weight: ``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``. A name with a dot is a function of the user's
+own, of the same form: ``terms: {mypkg.loss.tail: 0.2}``.
 
 Only the four terms of the shipped configs have been measured, and only together (EXPERIMENTS.md). The others say
 "unmeasured": tests show what they compute, not that they help.
@@ -12,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from inspect import Parameter, signature
+from inspect import signature
 
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from atft.losses.portfolio import sharpe_loss, turnover
 from atft.losses.ranking import listnet, ndcg, ranknet
 from atft.losses.risk import exposure_share
 from atft.losses.scale_floor import scale_floor
+from atft.own_functions import find_function, tensor_names
 
 READABLE = {
     "score": "network output, [days, horizons, stocks]",
@@ -55,19 +57,20 @@ class Term:
     """Options of what the objective keeps between blocks for the term, with their defaults."""
     hinge: bool = False
     """The term is 0, without a gradient, as long as the scores are in bounds: it is never dead."""
+    own: bool = False
+    """The user's own; its options may be any numbers."""
 
     @cached_property
     def reads(self) -> tuple[str, ...]:
         """Keys of ``READABLE``, in the order of the function's arguments."""
-        return tuple(
-            n for n, p in signature(self.function).parameters.items() if p.default is Parameter.empty
-        )
+        return tensor_names(self.function)
 
     @cached_property
     def arguments(self) -> dict[str, float]:
-        """The function's options with their defaults."""
-        parameters = signature(self.function).parameters
-        return {n: p.default for n, p in parameters.items() if n not in self.reads}
+        """The function's options with their defaults; a default of int takes whole numbers."""
+        options = {n: p for n, p in signature(self.function).parameters.items() if n not in self.reads}
+        floats = (float, "float")  # the word, where annotations are not evaluated
+        return {n: float(p.default) if p.annotation in floats else p.default for n, p in options.items()}
 
 
 TERMS: dict[str, Term] = {
@@ -88,11 +91,17 @@ TERMS: dict[str, Term] = {
 
 
 def find_term(name: str) -> Term:
-    """Find a term by its name in the YAML.
+    """Find a term by its name in the YAML; one with a dot is imported.
+
+    A function of the user's own is a hinge where it has an attribute ``hinge`` that is True.
 
     Raises:
-        InputError: there is none of that name; the message names the nearest, or some that there are.
+        InputError: there is none of that name (the message names the nearest, or some that there are), or the
+            user's function is none that `find_function` accepts.
     """
+    if "." in name:
+        function = find_function("objective.terms", name, READABLE)
+        return Term(function, hinge=getattr(function, "hinge", False) is True, own=True)
     if name not in TERMS:
         raise InputError(f"objective.terms has no term {name!r:.60}{nearest(name, TERMS)}")
     return TERMS[name]
@@ -104,6 +113,11 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
     Raises:
         InputError: the term is unknown, its weight is missing, or an option is unknown or out of range.
     """
+    if name not in TERMS and "." not in name and isinstance(setting, Mapping) and "weight" not in setting:
+        raise InputError(
+            f"objective.terms has no term {name!r:.60}; one of your own is one key, with its dots: "
+            f"--model.objective.terms '{{{name:.30}.{next(iter(setting), 'function')!s:.30}: 0.2}}'"
+        )
     row = find_term(name)
     options = {**row.arguments, **row.kept}
     changes = dict(setting) if isinstance(setting, Mapping) else {"weight": setting}
@@ -117,7 +131,9 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
         if whole and value % 1:
             raise InputError(f"{key} must be a whole number, got {value}")
         least, most = BOUNDS.get(option, (0, math.inf))
-        if not (math.isfinite(value) and value > 0 and least <= value <= most):
+        if row.own and not math.isfinite(value):
+            raise InputError(f"{key} must be a finite number, got {value}")
+        if not row.own and not (math.isfinite(value) and value > 0 and least <= value <= most):
             limits = f"above {least}" if least == 0 else f"at least {least}"
             limits += f" and at most {most}" if most < math.inf else ""
             raise InputError(f"{key} must be {limits}, got {value}")

@@ -3,7 +3,9 @@ network.
 """
 
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,8 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import spearman
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
-from atft.losses.terms import BOUNDS, READABLE, TERMS, find_term
+from atft.losses.terms import BOUNDS, READABLE, TERMS, find_term, options_of
+from own_package import forget_package, write_package
 
 HORIZONS = [1, 5]
 LEVELS = [0.2, 0.5, 0.8]
@@ -187,3 +190,47 @@ def test_a_two_layer_network_trained_on_this_term_alone_learns_to_rank(
             objective(forecast(network(features[first : first + 8])), batch).loss.mean().backward()
             optimizer.step()
     assert rank_ic() > max(before + 0.1, 0.35)
+
+
+# -- terms of the user's own
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    write_package(tmp_path, "toypkg", monkeypatch)
+    yield
+    forget_package("toypkg")
+
+
+def test_a_name_with_a_dot_is_a_function_of_the_users_own(package: None) -> None:
+    term = find_term("toypkg.loss.tail")
+    assert term.own and not term.hinge and term.reads == ("score", "target", "valid")
+    assert find_term("toypkg.loss.cap").hinge
+    with pytest.raises(InputError, match=r"^objective.terms: toypkg.loss.misspelt takes 'taget'"):
+        find_term("toypkg.loss.misspelt")
+
+
+@pytest.mark.parametrize("level", [-1.5, 0, 3])
+def test_its_options_may_be_any_numbers(package: None, level: float) -> None:
+    assert options_of("toypkg.loss.tail", {"weight": 1.0, "level": level}) == {"level": float(level)}
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        (
+            {"toypkg.loss.tail": {"weight": 1.0, "levle": 1.0}},
+            r"tail.levle: .* option; did you mean 'level'\?",
+        ),
+        ({"toypkg.loss.tail": {"weight": 1.0, "level": math.nan}}, "level must be a finite number, got nan"),
+        ({"toypkg.loss.tail": {"level": 1.0}}, "toypkg.loss.tail needs a weight beside level"),
+        ({"toypkg.loss.tail": -1.0}, "toypkg.loss.tail must be a number >= 0"),
+        (
+            {"toypkg": {"loss.tail": 0.2}},
+            r"no term 'toypkg'; one of your own is one key, .* '\{toypkg.loss.tail: 0.2\}'",
+        ),
+    ],
+)
+def test_options_that_it_does_not_take_are_errors(package: None, terms: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ObjectiveOptions(terms=terms)

@@ -103,6 +103,12 @@ KEYS: dict[str, tuple[str, Any]] = {
     "width planted": ("model.network.init_args.hidden_size", _named(f"{PLANTED}.Anything")),
     "horizons planted": ("model.horizons", [_named(f"{PLANTED}.Anything")]),
     "objective planted": ("model.objective", _named(f"{PLANTED}.Anything")),
+    "term planted": ("model.objective.terms", {f"{PLANTED}.term": 1.0}),
+    "term of a function": ("model.objective.terms", {"os.abort": 1.0}),
+    "terms of a phase planted": (
+        "curriculum.phases",
+        [{"name": "a", "epochs": 1, "terms": {f"{PLANTED}.term": 1.0}}],
+    ),
     "target planted": ("model.objective.target", _named(f"{PLANTED}.Anything")),
     "model planted": ("model", _named(f"{PLANTED}.Anything")),
     "model by name": ("model", f"{PLANTED}.Anything"),

@@ -15,7 +15,9 @@ from atft.commands.shipped_configs import shipped_configs
 from atft.errors import InputError, listed
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, setting
-from atft.yaml_text import read_mapping
+from atft.yaml_text import is_inside, read_mapping
+
+TERMS_KEY = "model.objective.terms"
 
 
 def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
 
 def _set(config: dict[str, Any], key: str, value: Any) -> None:
     section: Any = config
-    *parents, last = key.split(".")
+    *parents, last = _parts(config, key)
     for depth, parent in enumerate(parents, start=1):
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
@@ -68,3 +70,20 @@ def _set(config: dict[str, Any], key: str, value: Any) -> None:
         accepted = inspect.signature(find_class(".".join(parents), str(value))).parameters
         section["init_args"] = {k: v for k, v in section["init_args"].items() if k in accepted}
     section[last] = value
+
+
+def _parts(config: Mapping[str, Any], key: str) -> list[str]:
+    """The keys that a dotted one leads through; the name of a term of the user's own is one key with its dots."""
+    name = key.removeprefix(f"{TERMS_KEY}.")
+    if name == key:
+        return key.split(".")
+    from atft.losses.terms import TERMS
+
+    terms: Any = config
+    for section in TERMS_KEY.split("."):
+        terms = terms.get(section) if isinstance(terms, Mapping) else None
+    written = [term for term in terms or () if is_inside(name, (term,))]
+    first = name.partition(".")[0]
+    term = first if first in TERMS else max(written, key=len, default=name)
+    options = name[len(term) + 1 :]
+    return [*TERMS_KEY.split("."), term, *(options.split(".") if options else ())]

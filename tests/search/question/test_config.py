@@ -108,3 +108,32 @@ def test_a_base_config_with_phases_is_an_error(base: Path, make_sweep: MakeSweep
 def test_a_missing_base_config_is_named(make_sweep: MakeSweep) -> None:
     with pytest.raises(InputError, match=r"base: no file .*tiny.yaml; name one, relative to the sweep's"):
         trial_config(make_sweep(), {})
+
+
+@pytest.mark.parametrize(
+    ("written", "settings", "terms"),
+    [
+        ({"ic": 0.3}, {"mypkg.loss.tail": 0.2}, {"ic": 0.3, "mypkg.loss.tail": 0.2}),
+        ({"mypkg.loss.tail": 0.1}, {"mypkg.loss.tail": 0.2}, {"mypkg.loss.tail": 0.2}),
+        (
+            {"mypkg.loss.tail": {"weight": 0.1, "level": 0.5}},
+            {"mypkg.loss.tail.level": 0.2},
+            {"mypkg.loss.tail": {"weight": 0.1, "level": 0.2}},
+        ),
+        ({"a.b": {"weight": 1.0}, "a.b.c": 0.5}, {"a.b.c": 0.2}, {"a.b": {"weight": 1.0}, "a.b.c": 0.2}),
+        ({"ic": 0.3}, {"ndcg.weight": 0.1, "ndcg.top": 2}, {"ic": 0.3, "ndcg": {"weight": 0.1, "top": 2}}),
+        (None, {"mypkg.loss.tail": 0.2, "ic": 0.3}, {"mypkg.loss.tail": 0.2, "ic": 0.3}),
+    ],
+)
+def test_the_name_of_a_term_of_the_users_own_is_one_key_with_its_dots(
+    written: dict[str, Any] | None,
+    settings: dict[str, Any],
+    terms: dict[str, Any],
+    tmp_path: Path,
+    make_sweep: MakeSweep,
+) -> None:
+    objective = {} if written is None else {"terms": written}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"model": {"objective": objective}}))
+    fixed = {f"model.objective.terms.{key}": value for key, value in settings.items()}
+    config = trial_config(make_sweep(fixed=fixed), {})
+    assert config["model"]["objective"]["terms"] == terms

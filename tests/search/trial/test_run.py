@@ -21,6 +21,7 @@ from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.run import run_trial
 from atft.tasks.ranking import RankingTask
+from own_package import forget_package, write_package
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning"),
@@ -117,6 +118,21 @@ def test_a_base_config_that_is_edited_between_two_trials_changes_neither(
     assert first == second and first["model"]["gradient_clip"] == 1.0
     with pytest.raises(TrialFailed, match=r"tiny.yaml: edited since study small was made"):
         made.run()  # a worker that read the file itself
+
+
+def test_a_trial_searches_the_weight_of_a_term_of_the_users_own(
+    small: Callable[..., Small], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_package(tmp_path, "sweptpkg", monkeypatch)
+    key = "model.objective.terms.sweptpkg.loss.tail"
+    space = {key: {"type": "float", "low": 0.1, "high": 0.5}}
+    made = small(limits={"epochs": 1}, space=space)
+    made.run(params={key: 0.25})
+    config = yaml.safe_load((made.trial(0) / "config.yaml").read_text())
+    (epoch,) = json.loads((made.trial(0) / "metrics.json").read_text())["epochs"]
+    assert config["model"]["objective"]["terms"]["sweptpkg.loss.tail"] == 0.25
+    assert epoch["train/term/sweptpkg.loss.tail"] > 0
+    forget_package("sweptpkg")
 
 
 def after(epochs: int) -> Callable[[], bool]:

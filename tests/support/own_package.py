@@ -1,0 +1,187 @@
+"""A package of the user's own, written to a folder: loss terms and metrics, good ones and ones with a mistake."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+LOSS = '''
+import torch
+
+
+def tail(score, target, valid, level: float = 0.0):
+    """Mean distance of scores and targets beyond a level."""
+    distance = torch.where(valid, (score - target).abs() - level, 0).clamp_min(0)
+    return distance.sum(-1) / valid.sum(-1).clamp_min(1)
+
+
+def drawn(score, valid):
+    return torch.where(valid, score * torch.rand_like(score), 0).sum(-1)
+
+
+def by_quantile(quantiles, levels, valid):
+    return torch.where(valid[:, :, None], levels[:, None] * quantiles, 0).sum((-1, -2))
+
+
+def by_sector(score, sector, valid):
+    return torch.where(valid & (sector >= 0), score, 0).sum(-1)
+
+
+def cap(score, valid):
+    return torch.where(valid, (score - 100).clamp_min(0), 0).sum(-1)
+
+
+cap.hinge = True
+number = 3
+
+
+class Term:
+    pass
+
+
+def misspelt(score, taget):
+    pass
+
+
+def anything(*tensors):
+    pass
+
+
+def named(score, **options):
+    pass
+
+
+def of_a_word(score, kind="hinge"):
+    pass
+
+
+def of_a_weight(score, weight=1.0):
+    pass
+
+
+def with_a_default(score, valid=None):
+    pass
+
+
+def after_a_star(score, *, valid):
+    pass
+
+
+def of_nothing(level=1.0):
+    pass
+
+
+def per_stock(score, target, valid):
+    return score
+
+
+def a_number(score):
+    return 3.0
+
+
+def counts(score, valid):
+    return valid.sum(-1)
+
+
+def detached(score, valid):
+    return torch.where(valid, score.detach(), 0).sum(-1)
+
+
+def flat(score, valid):
+    return torch.where(valid, 0 * score, 0).sum(-1)
+
+
+def unmasked(score, target):
+    return (score - target).abs().mean(-1)
+
+
+def mean_of_valid(score, valid):
+    return torch.where(valid, score, 0).sum(-1) / valid.sum(-1)
+
+
+def logarithm(score, valid):
+    return torch.where(valid, score.log(), 0).sum(-1)
+
+
+def square_root(score, valid):
+    return torch.where(valid, score, 0).square().sum(-1).clamp_min(0).sqrt() + (0 * score).sum(-1).sqrt()
+
+
+def raises(score, target, valid):
+    return score @ target
+
+
+def failed(score, valid):
+    raise OSError("of the machine, not of the function")
+'''
+METRICS = '''
+import torch
+
+
+def top_hit(score, target, valid):
+    """Share of the five best that rise."""
+    best = torch.where(valid, score, -torch.inf).topk(min(5, score.shape[-1]), dim=-1).indices
+    return (target.gather(-1, best) > 0).float().mean(-1)
+
+
+def other_order(valid, target, score, scale: float = 2.0):
+    return scale * (torch.where(valid, target, 0) * score.sign()).sum(-1)
+
+
+def pearson(score, target, valid):
+    return score.sum(-1)
+
+
+def loss(score, target, valid):
+    return score.sum(-1)
+
+
+def hit_5d(score, target, valid):
+    return score.sum(-1)
+
+
+def per_stock(score, target, valid):
+    return score
+
+
+def counts_all(score, target, valid):
+    return score.mean(-1)
+
+
+def nothing(score, target, valid):
+    return score.sum(-1) * torch.nan
+
+
+def of_three_axes(score, target, valid):
+    days, horizons, stocks = score.shape
+    return torch.where(valid, score, 0).sum(-1)
+
+
+def of_a_sector(score, sector):
+    pass
+'''
+BROKEN = {
+    "syntax": "def tail(:\n    pass\n",
+    "division": "import torch\n\nhalf = 1 / 0\n",
+    "absent": "\nimport no_such_package\n",
+}
+
+
+def write_package(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a package on ``sys.path`` for a test; a name of its own, for Python imports each name once."""
+    package = folder / name
+    package.mkdir()
+    files = {"__init__": "", "loss": LOSS, "metrics": METRICS, **BROKEN}
+    for module, text in files.items():
+        (package / f"{module}.py").write_text(text)
+    (package / "other").mkdir()
+    (package / "other" / "__init__.py").write_text(
+        "def top_hit(score, target, valid):\n    return score.sum(-1)\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def forget_package(name: str) -> None:
+    """Let the next test import its own."""
+    for module in [m for m in sys.modules if m.partition(".")[0] == name]:
+        del sys.modules[module]

@@ -1,0 +1,120 @@
+"""Terms of a package of the user's own train, are reported and evaluated by the same commands as ours."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from own_package import forget_package, write_package
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
+PACKAGE = "trainedpkg"
+TAIL, DRAWN = f"{PACKAGE}.loss.tail", f"{PACKAGE}.loss.drawn"
+PHASES = [
+    {"name": "first", "epochs": 1},
+    {
+        "name": "second",
+        "epochs": 1,
+        "terms": {TAIL: 0.5, DRAWN: 0.1},
+        "criterion": f"train/term/{TAIL} < 100",
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("package")
+    with pytest.MonkeyPatch.context() as patch:
+        write_package(folder, PACKAGE, patch)
+        yield folder
+    forget_package(PACKAGE)
+
+
+@pytest.fixture(scope="module")
+def run(
+    tiny_run: Any, package: Path, atft: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run of two phases; the second weighs a term that the objective does not name."""
+    folder = tmp_path_factory.mktemp("own")
+    config = yaml.safe_load(tiny_run.config.read_text())
+    del config["trainer"]["max_epochs"]
+    config["trainer"] |= {"default_root_dir": str(folder), "log_every_n_steps": 1}
+    config["model"]["objective"]["terms"] = {"ic": 0.3, TAIL: {"weight": 0.2, "level": 0.1}}
+    config["curriculum"] = {"phases": PHASES}
+    (folder / "own.yaml").write_text(yaml.safe_dump(config))
+    printed = atft("fit", "--config", folder / "own.yaml")
+    assert printed.code == 0, printed
+    return folder / "tiny" / "version_0"
+
+
+def test_the_value_of_a_term_is_in_every_epochs_metrics(run: Path) -> None:
+    epochs = json.loads((run / "metrics.json").read_text())["epochs"]
+    assert len(epochs) == 2
+    assert all(epoch[f"train/term/{name}"] != 0 for epoch in epochs for name in ("ic", TAIL, DRAWN))
+
+
+def test_its_share_of_the_gradient_is_in_tensorboard_and_in_the_csv_file(run: Path) -> None:
+    events = EventAccumulator(str(run)).Reload()
+    with (run / "metrics.csv").open() as file:
+        columns = csv.DictReader(file).fieldnames or ()
+    for tag in (f"train/gradient_share/{TAIL}", f"train/step/term/{TAIL}", f"train/term/{TAIL}"):
+        assert tag in events.Tags()["scalars"] and tag in columns
+    (measured,) = events.Scalars(f"train/gradient_share/{TAIL}")
+    assert 0 < measured.value < 1
+
+
+def test_the_runs_configuration_is_one_that_trains_it_again(run: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["objective"]["terms"] == {
+        "ic": 0.3,
+        TAIL: {"weight": 0.2, "level": 0.1},
+        DRAWN: 0.0,
+    }
+
+
+def test_a_checkpoint_is_evaluated_without_the_package(
+    run: Path, tiny_run: Any, atft: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = [m for m in sys.modules if m.partition(".")[0] == PACKAGE]
+    for module in package:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if not (Path(p) / PACKAGE).is_dir()])
+    checkpoint = ("--ckpt_path", run / "best_model.ckpt")
+    outcome = atft("validate", *checkpoint, "--data.cache.dir", tiny_run.folder / "cache")
+    assert outcome.code == 0 and "val/rank_ic" in outcome.out
+    assert PACKAGE not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("terms", f"{{{PACKAGE}.loss.tial: 1.0}}"),
+            "is no function of trainedpkg.loss; did you mean 'tail'?",
+        ),
+        (("terms", f"{{{PACKAGE}.loss.detached: 1.0}}"), "has no gradient; compute it from score"),
+        (("terms", f"{{{PACKAGE}.loss.tail: {{weight: 1.0, levle: 1}}}}"), "did you mean 'level'?"),
+        ((f"terms.{PACKAGE}.loss.tail", "0.2"), f"--model.objective.terms '{{{PACKAGE}.loss.tail: 0.2}}'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_made(
+    words: tuple[str, str],
+    message: str,
+    package: Path,
+    tiny_run: Any,
+    atft: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    key, value = words
+    outcome = atft(
+        *("fit", "--config", tiny_run.config, f"--model.objective.{key}", value),
+        *("--trainer.default_root_dir", tmp_path),
+    )
+    assert message in outcome.refusal and len(outcome.refusal) < 200
+    assert list(tmp_path.iterdir()) == []
