@@ -14,10 +14,10 @@ from jsonargparse._link_arguments import ActionLink
 from atft.commands import flat
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
-from atft.commands.train import silence_third_parties
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.market.options import MarketOptions
+from atft.runs.third_parties import silence_third_parties
 from atft.search import cli as sweep
 from atft.search.show.arguments import OPTIONS, add_study_arguments
 from atft.search.workers.start import add_run_arguments

@@ -111,7 +111,8 @@ def train(
     import torch
 
     from atft.callbacks.record.run_checkpoint import find_checkpoint
-    from atft.commands.train import build, silence_third_parties
+    from atft.commands.train import build
+    from atft.runs.third_parties import silence_third_parties
 
     silence_third_parties()
     cli = build(

@@ -49,8 +49,8 @@ def keys_of(kind: type, seen: set[type]) -> list[str]:
 def own_keys() -> dict[str, list[str]]:
     """Configuration keys by the section or command that has them."""
     from atft.callbacks.curriculum.phase import Phase
-    from atft.commands.run_callbacks import MONITORS
     from atft.features.options import FeatureOptions
+    from atft.runs.run_callbacks import MONITORS
     from atft.search.question.options import SweepOptions
     from atft.tasks.day_data import DayData
     from atft.tasks.ranking import RankingTask

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "atft"
 SHELVES = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith("__")}
-UPPER = ("tasks", "callbacks", "commands", "search")
+UPPER = ("tasks", "callbacks", "runs", "commands", "search")
 VOCABULARY = {
     "errors",
     "threads",
@@ -20,10 +20,20 @@ VOCABULARY = {
     "yaml_text",
     "own_functions",
 }
-VOCABULARY |= {"termination", "trading_days", "cells", "dates", "parquet", "digest", "day_statistics"}
+VOCABULARY |= {
+    "checkpoint_file",
+    "termination",
+    "trading_days",
+    "cells",
+    "dates",
+    "parquet",
+    "digest",
+    "day_statistics",
+}
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)
-FLOOR |= {"tasks": 2, "callbacks": 2, "commands": 3, "search": 4, "completion": 5, "cli": 5, "__main__": 6}
+FLOOR |= {"tasks": 2, "callbacks": 2, "runs": 3, "commands": 4, "search": 5}
+FLOOR |= {"completion": 6, "cli": 6, "__main__": 7}
 # The rooms inside a folder, from the lowest to the highest: a file imports from its own room and from lower ones.
 ROOMS = {
     "callbacks": ("record", "figures", "guards", "curriculum"),

@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 
 from atft.baselines.random_scores import random_band
-from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.checkpoint_file import AtomicCheckpointIO
 from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.predictions import read_horizon

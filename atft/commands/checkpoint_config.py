@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import find_class
 from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError

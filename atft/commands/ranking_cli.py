@@ -13,23 +13,23 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.guards.non_finite import NonFiniteGuard
-from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
 from atft.callbacks.record.epoch_progress import EpochProgress
 from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
+from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
 from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
-from atft.commands.part_inputs import check_network_inputs, check_training_inputs
-from atft.commands.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
-from atft.commands.run_directory import make_version, next_version
-from atft.commands.run_keys import TRAINER_DEFAULTS, add_run_keys, settle_curriculum
-from atft.commands.run_trainer import RunTrainer
-from atft.commands.trainer_options import check_seed, check_start, check_trainer_options
+from atft.commands.run_keys import add_run_keys, settle_curriculum
 from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
+from atft.runs.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
+from atft.runs.run_directory import make_version, next_version
+from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer
+from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
 from atft.tasks.day_data import DayData
+from atft.tasks.part_inputs import check_network_inputs, check_training_inputs
 from atft.tasks.ranking import RankingTask
 
 
@@ -165,7 +165,7 @@ class RankingCLI(LightningCLI):
         self.model.build_optimizer(trainer.max_epochs or 1)  # its errors come before anything is made
         plan = resolve_phases(self.phases, self.model.network, self.model.objective.options)
         check_plan(plan, trainer, metrics)
-        check_training_inputs(self.model, self.datamodule, self.phases)
+        check_training_inputs(self.model, self.datamodule, [phase.parts for phase in self.phases])
         # A phase is set, and its criterion checked, before the record of an epoch is published.
         callbacks[:0] = [
             *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),

@@ -5,46 +5,27 @@
 ``data`` its horizons, so that neither is written twice.
 """
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser
 
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
-from atft.commands.run_callbacks import MONITORS
-from atft.commands.trainer_options import read_whole_numbers_as_such
+from atft.commands.key_tree import alternatives
 from atft.errors import InputError
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema, match
+from atft.runs.run_callbacks import CHECKPOINT_DEFAULTS, EARLY_STOPPING_DEFAULTS, MONITORS
 from atft.tasks.panel_source import PanelOptions, column_names, panel_features
-
-TRAINER_DEFAULTS = {
-    "logger": True,
-    "accelerator": "auto",
-    "devices": 1,
-    "use_distributed_sampler": False,  # our sampler divides whole blocks among the ranks
-    "enable_progress_bar": False,  # EpochProgress shows one
-    "enable_model_summary": False,
-    "num_sanity_val_steps": 0,
-    "log_every_n_steps": 10,
-}
 
 DEFAULTS: dict[str, Any] = {
     "model.network": {"class_path": "atft.nn.atft_gat_fan.ATFTGATFAN"},
-    "checkpoint.monitor": "val/rank_ic",
-    "checkpoint.mode": "max",
-    "checkpoint.filename": "best_model",
-    "checkpoint.save_last": True,
-    "checkpoint.save_top_k": 1,
-    "checkpoint.save_on_train_epoch_end": True,  # a resume then starts with the next epoch
-    "checkpoint.auto_insert_metric_name": False,
-    "checkpoint.enable_version_counter": False,
-    "early_stopping.monitor": "val/rank_ic",
-    "early_stopping.mode": "max",
-    "early_stopping.patience": 10,
-    "early_stopping.check_finite": False,  # a NaN metric is reported by the receipt, with its reason
+    **{f"checkpoint.{name}": value for name, value in CHECKPOINT_DEFAULTS.items()},
+    **{f"early_stopping.{name}": value for name, value in EARLY_STOPPING_DEFAULTS.items()},
 }
 """The network of a config that names none, and of Lightning's own callbacks what differs from its defaults."""
 
@@ -83,6 +64,19 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     )
     parser.link_arguments("data.panel", "model.features", compute_fn=_features)
     parser.link_arguments("data.panel", "model.regimes", compute_fn=_regimes)
+
+
+def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
+    """Let ``3`` be 3 where an option takes whole numbers and fractions, and not 3.0.
+
+    ``Union[int, float]`` and ``Union[float, int]`` are one entry in Python's cache of types: which order the parser
+    tries depends on what was imported first, and ``limit_train_batches 1`` would be all batches, not one.
+    """
+    for action in parser._actions:
+        kinds = alternatives(getattr(action, "_typehint", None))
+        if int in kinds and float in kinds:
+            others = [kind for kind in kinds if kind not in (int, float)]
+            action._typehint = reduce(or_, [int, float, *others])  # type: ignore[attr-defined]
 
 
 def settle_curriculum(config: Any) -> list[Phase]:

@@ -5,35 +5,18 @@ and is compared with the baselines on unseen days. Checkpoints carry the resolve
 ``--ckpt_path`` alone is enough for every command but fit.
 """
 
-import logging
-import warnings
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.commands.parser_errors import parser_errors
-from atft.commands.run_directory import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
+from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
 from atft.errors import InputError
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
-IGNORED_WARNINGS = (
-    ".*LeafSpec.*",
-    ".*does not have many workers.*",  # in-process loading is the measured best on small machines
-    ".*Trying to infer the `batch_size`.*",
-    ".*`weights_only` was not set.*",
-    ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
-    ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
-    ".*have no `val_dataloader`.*",
-    ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
-    ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
-    ".*no pre-optimization state was saved.*",  # a checkpoint holds the weights after its step
-    ".*smaller than the logging interval.*",  # an epoch's values are logged however short it is
-    ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
-)
-"""Messages of third parties that would only disturb our lines, each with its reason."""
 NETWORK_KEYS = ("--model.network", "--model.network.class_path")
 """Words that name the network's class."""
 
@@ -66,6 +49,8 @@ def build(
     Raises:
         InputError: a key or value that is not accepted; the message names the nearest known key.
     """
+    from atft.runs.third_parties import silence_third_parties
+
     silence_third_parties()
     from atft.commands.ranking_cli import RankingCLI
 
@@ -170,16 +155,3 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
         word.split("=", 1)[1] for word in words if word.startswith(tuple(f"{k}=" for k in NETWORK_KEYS))
     ]
     return ["--config", checkpoint_config(Path(paths[0]), named[-1] if named else None), *words]
-
-
-def silence_third_parties() -> None:
-    """Keep the messages of third parties from standing between our lines."""
-    import lightning.pytorch  # noqa: F401  (resets its loggers on import)
-    from jsonargparse._deprecated import JsonargparseDeprecationWarning
-
-    # Lightning 2.6 calls jsonargparse functions that only version 5 removes; the bound in pyproject is below 5.
-    warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    for message in IGNORED_WARNINGS:
-        warnings.filterwarnings("ignore", message=message)

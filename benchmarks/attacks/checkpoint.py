@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
+from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
 from benchmarks.attacks.config import base_config
 from benchmarks.attacks.damage import damaged
 from benchmarks.attacks.verdict import Result, command, observe

@@ -36,7 +36,7 @@ class Theirs(Callback):
 def parser() -> Any:
     """The parser of ``fit``, built once."""
     from atft.commands.ranking_cli import RankingCLI
-    from atft.commands.train import silence_third_parties
+    from atft.runs.third_parties import silence_third_parties
 
     silence_third_parties()
     found = []

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonargparse import ArgumentParser
+
+from atft.commands.run_keys import read_whole_numbers_as_such
 
 TWO = [{"name": "a", "epochs": 2}, {"name": "b", "epochs": 3, "terms": {"ranknet": 0.2}}]
 
@@ -72,3 +75,14 @@ def test_a_wrong_phase_is_an_error_in_one_line(
     words = asked(tiny_run, [{"name": "a", "epochs": 2, **phase}, TWO[1]], "--trainer.max_epochs", "null")
     outcome = atft(*words)
     assert message in outcome.refusal and outcome.code == 2
+
+
+@pytest.mark.parametrize("kind", [float | int | None, int | float | None, float | int | str])
+def test_a_whole_number_is_one_in_whatever_order_a_library_named_the_types(kind: Any) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--limit", type=kind)
+    parser.add_argument("--share", type=float)
+    read_whole_numbers_as_such(parser)
+    given = parser.parse_args(["--limit", "1", "--share", "1"])
+    assert (type(given.limit), type(given.share)) == (int, float)
+    assert type(parser.parse_args(["--limit", "1.0"]).limit) is float

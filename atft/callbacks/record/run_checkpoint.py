@@ -23,7 +23,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+from atft.checkpoint_file import read_checkpoint
 from atft.errors import InputError
 from atft.publish import published
 

@@ -59,7 +59,7 @@ def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRu
     path = directory / LAST
     if not path.exists():
         return None  # it ended within its first epoch
-    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+    from atft.checkpoint_file import read_checkpoint
 
     metrics = read_json(directory / "metrics.json") or {}
     try:

@@ -78,7 +78,7 @@ def _train_one(sweep: SweepOptions) -> FrozenTrial:
 
 
 def _check(trial: FrozenTrial, directory: Path, metric: str) -> None:
-    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+    from atft.checkpoint_file import read_checkpoint
     from atft.search.study.outcome import reason_of
 
     if trial.state.name == "FAIL":

@@ -12,8 +12,8 @@ from lightning.pytorch.plugins import MixedPrecision
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.guards import non_finite
 from atft.callbacks.guards.non_finite import NonFiniteGuard
-from atft.callbacks.record.atomic_checkpoint import read_checkpoint
 from atft.callbacks.record.receipt import read_receipt
+from atft.checkpoint_file import read_checkpoint
 from atft.errors import LossScaleCollapse, NonFiniteLoss
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.tasks.ranking import RankingTask

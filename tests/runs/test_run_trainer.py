@@ -9,7 +9,7 @@ import pytest
 
 from atft.batch import DayBatch
 from atft.callbacks.record.run_end import outcome
-from atft.commands.run_trainer import RunTrainer
+from atft.runs.run_trainer import RunTrainer
 from tests.support.small_task import IN_MEMORY, fit, small_task
 
 

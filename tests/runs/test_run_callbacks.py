@@ -17,14 +17,14 @@ from lightning.pytorch.callbacks import (
 from atft.batch import DayBatch
 from atft.callbacks.late_average import LateAverage
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
-from atft.commands.run_callbacks import (
+from atft.errors import InputError
+from atft.runs.run_callbacks import (
     FITTING,
     MONITORS,
     check_averages,
     check_metrics,
     check_scores_are_current,
 )
-from atft.errors import InputError
 from small_task import IN_MEMORY, fit, small_task
 
 pytestmark = IN_MEMORY

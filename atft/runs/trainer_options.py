@@ -6,15 +6,11 @@ would do about it by itself contradicts that, or is ignored. A line names the ke
 
 import math
 from collections.abc import Mapping
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import lightning.pytorch as pl
-from jsonargparse import ArgumentParser
 
-from atft.callbacks.record.atomic_checkpoint import read_checkpoint
-from atft.commands.key_tree import alternatives
+from atft.checkpoint_file import read_checkpoint
 from atft.errors import InputError, clip
 from atft.tasks.day_data import DayData
 
@@ -48,19 +44,6 @@ LEAST: dict[str, tuple[int, str]] = {
     "log_every_n_steps": (1, "set a number of steps, at least 1"),
 }
 """Key of ``trainer`` -> the least whole number that can be served, and what to do instead of a smaller one."""
-
-
-def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
-    """Let ``3`` be 3 where an option takes whole numbers and fractions, and not 3.0.
-
-    ``Union[int, float]`` and ``Union[float, int]`` are one entry in Python's cache of types: which order the parser
-    tries depends on what was imported first, and ``limit_train_batches 1`` would be all batches, not one.
-    """
-    for action in parser._actions:
-        kinds = alternatives(getattr(action, "_typehint", None))
-        if int in kinds and float in kinds:
-            others = [kind for kind in kinds if kind not in (int, float)]
-            action._typehint = reduce(or_, [int, float, *others])  # type: ignore[attr-defined]
 
 
 def check_trainer_options(trainer: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ score: each is an error before anything is made.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import (
@@ -31,6 +32,23 @@ MONITORS: dict[str, type[pl.Callback]] = {
     "validation_figures": ValidationFigures,
 }
 """Guards and monitors of every fit that have options, by their key."""
+
+CHECKPOINT_DEFAULTS: dict[str, Any] = {
+    "monitor": "val/rank_ic",
+    "mode": "max",
+    "filename": "best_model",
+    "save_last": True,
+    "save_top_k": 1,
+    "save_on_train_epoch_end": True,  # a resume then starts with the next epoch
+    "auto_insert_metric_name": False,
+    "enable_version_counter": False,
+}
+EARLY_STOPPING_DEFAULTS: dict[str, Any] = {
+    "monitor": "val/rank_ic",
+    "mode": "max",
+    "patience": 10,
+    "check_finite": False,  # a NaN metric is reported by the receipt, with its reason
+}
 
 FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 """Callbacks that mean something only while a network trains."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from atft.commands.run_directory import make_version, next_version
 from atft.errors import InputError
+from atft.runs.run_directory import make_version, next_version
 
 
 def test_the_next_version_comes_after_all_that_are_there(tmp_path: Path) -> None:

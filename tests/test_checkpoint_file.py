@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from atft.callbacks.record.atomic_checkpoint import (
+from atft.checkpoint_file import (
     ENTRIES,
     OWN_ENTRIES,
     TRAILER_BYTES,

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonargparse import ArgumentParser
 
-from atft.commands.trainer_options import (
+from atft.errors import InputError
+from atft.runs.trainer_options import (
     ALLOWED,
     LEAST,
     check_seed,
     check_start,
     check_trainer_options,
-    read_whole_numbers_as_such,
 )
-from atft.errors import InputError
 
 DEFAULTS = {
     "accumulate_grad_batches": 1,
@@ -104,7 +102,7 @@ def test_steps_that_reach_the_end_of_the_first_epoch_are_served(tiny_run: Any) -
 def test_training_does_not_go_on_from_weights_alone(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    from atft.callbacks.record.atomic_checkpoint import AtomicCheckpointIO, read_checkpoint
+    from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
 
     whole = read_checkpoint(tiny_run.directory / "last.ckpt")
     kept = {k: v for k, v in whole.items() if k not in ("optimizer_states", "lr_schedulers")}
@@ -121,14 +119,3 @@ def test_a_seed_is_what_every_generator_takes() -> None:
     for seed in (-1, 2**32):
         with pytest.raises(InputError, match=f"seed_everything must be 0 to 4294967295, got {seed}"):
             check_seed(seed)
-
-
-@pytest.mark.parametrize("kind", [float | int | None, int | float | None, float | int | str])
-def test_a_whole_number_is_one_in_whatever_order_a_library_named_the_types(kind: Any) -> None:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--limit", type=kind)
-    parser.add_argument("--share", type=float)
-    read_whole_numbers_as_such(parser)
-    given = parser.parse_args(["--limit", "1", "--share", "1"])
-    assert (type(given.limit), type(given.share)) == (int, float)
-    assert type(parser.parse_args(["--limit", "1.0"]).limit) is float

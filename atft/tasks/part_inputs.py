@@ -4,10 +4,9 @@ A part of the network, a term or a weight without its input would train on nothi
 attention on no edges is a second head, a term without its columns a constant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 
-from atft.callbacks.curriculum.phase import Phase
 from atft.errors import InputError, nearest
 from atft.panel import match
 from atft.tasks.day_data import DayData
@@ -23,8 +22,11 @@ MISSING = {
 """Optional input of a network -> that it is missing, and what to do."""
 
 
-def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
+def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapping[str, bool]] = ()) -> None:
     """Check that what the network reads is there, where it or a phase of a curriculum has the reader on.
+
+    Args:
+        phases: of each phase the parts that it switches, and whether to on.
 
     Raises:
         InputError: the panel or the config lacks it.
@@ -37,15 +39,19 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Phas
         "exposure": bool(match(schema.exposures, names)),
     }
     for group, name in task.network.reads.items():
-        on = any(phase.parts.get(group, True) for phase in phases) if phases else True
+        on = any(parts.get(group, True) for parts in phases) if phases else True
         if on and not there[name]:
             kind = type(task.network)
             without = f", or set model.network.{group} to none" if group in signature(kind).parameters else ""
             raise InputError(f"model.network: {group} of {kind.__name__} reads {MISSING[name]}{without}")
 
 
-def check_training_inputs(task: RankingTask, data: DayData, phases: Sequence[Phase] = ()) -> None:
+def check_training_inputs(
+    task: RankingTask, data: DayData, phases: Sequence[Mapping[str, bool]] = ()
+) -> None:
     """Check that what trains has its input: the network's parts, quantiles, terms, day weights.
+
+    Arguments are those of `check_network_inputs`.
 
     Raises:
         InputError: the first that is on without what it needs, and what to do.

@@ -12,6 +12,17 @@ import lightning.pytorch as pl
 
 from atft.tasks.ranking import RankingTask
 
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "logger": True,
+    "accelerator": "auto",
+    "devices": 1,
+    "use_distributed_sampler": False,  # our sampler divides whole blocks among the ranks
+    "enable_progress_bar": False,  # EpochProgress shows one
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 10,
+}
+
 
 class RunTrainer(pl.Trainer):
     """The trainer of every run."""

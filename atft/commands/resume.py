@@ -1,8 +1,4 @@
-"""Directories of the runs of a name, and the checkpoint from which one goes on.
-
-The free version is known when a run is built, and made when it starts to train: in between, minutes may pass and
-another run of the same name may begin. So it is made by one system call that only one of several runs can win.
-"""
+"""The checkpoint from which a run of a name goes on, and what is left to do after it."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,32 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.errors import InputError
-from atft.publish import disk_errors, published, remove_abandoned
+from atft.publish import published
 from atft.termination import how_stopped
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
 LAST = "last.ckpt"
-
-
-def next_version(root: Path) -> Path:
-    """The first ``version_N`` under ``root`` after all that are there; nothing is made."""
-    versions = [p.name.removeprefix("version_") for p in root.glob("version_*")]
-    return root / f"version_{max((int(n) for n in versions if n.isdigit()), default=-1) + 1}"
-
-
-def make_version(directory: Path) -> Path:
-    """Make a version's directory, or the next free one where another run was faster; return the one made."""
-    with disk_errors(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(directory.parent)
-        while True:
-            try:
-                directory.mkdir()
-                return directory
-            except FileExistsError:
-                directory = next_version(directory.parent)
 
 
 def newest_checkpoint(root: Path) -> Path | None:
@@ -62,7 +39,7 @@ def only_concludes(cli: "RankingCLI", checkpoint: str) -> bool:
         InputError: the checkpoint does not match the model or the curriculum; or training was over, and all is
             written.
     """
-    from atft.callbacks.record.atomic_checkpoint import read_checkpoint
+    from atft.checkpoint_file import read_checkpoint
     from atft.tasks.checkpoint_match import check_resume, check_shapes
 
     content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs

@@ -1,0 +1,55 @@
+"""Messages of Lightning and torch that would only disturb our lines, kept back."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+IGNORED_WARNINGS = (
+    ".*LeafSpec.*",
+    ".*does not have many workers.*",  # in-process loading is the measured best on small machines
+    ".*Trying to infer the `batch_size`.*",
+    ".*`weights_only` was not set.*",
+    ".*Checkpoint directory .* exists and is not empty.*",  # last.ckpt and config.yaml share the run's folder
+    ".*Experiment logs directory .* exists and is not empty.*",  # the TensorBoard logger made it
+    ".*have no `val_dataloader`.*",
+    ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged is the same on all ranks
+    ".*Grad strides do not match bucket view strides.*",  # costs a copy of a weight of hidden size squared
+    ".*no pre-optimization state was saved.*",  # a checkpoint holds the weights after its step
+    ".*smaller than the logging interval.*",  # an epoch's values are logged however short it is
+    ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
+)
+"""Messages of third parties that would only disturb our lines, each with its reason."""
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
+
+
+def silence_third_parties() -> None:
+    """Keep these messages back for the rest of the process, as a command does."""
+    import lightning.pytorch  # noqa: F401  (resets its loggers on import)
+    from jsonargparse._deprecated import JsonargparseDeprecationWarning
+
+    # Lightning 2.6 calls jsonargparse functions that only version 5 removes; the bound in pyproject is below 5.
+    warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in IGNORED_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+
+
+@contextmanager
+def third_parties_silenced() -> Iterator[None]:
+    """Keep these messages back inside the block, and leave the caller's filters and loggers as they were."""
+    import lightning.pytorch  # noqa: F401  (resets its loggers on import)
+
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in IGNORED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
