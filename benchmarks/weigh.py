@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 NAMED_BY_THE_COMMAND_LINE = ["name", "threads"]
-FILLED_BY_LINKS = {"model": {"features"}, "data": {"horizons", "seed"}}
+FILLED_BY_LINKS = {"model": {"features", "regimes"}, "data": {"horizons", "seed"}}
 """Constructor arguments that other keys fill: users do not write them."""
 
 

@@ -20,7 +20,7 @@ from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
-from atft.progress import progress_bar
+from atft.progress import Progress
 from benchmarks.attacks.verdict import BAD, GOOD, Result
 from benchmarks.attacks.workers import attack_once, run_all
 
@@ -76,15 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
         orders += [(module_of(kind), n, module.LIMIT_SECONDS) for n in numbers if (kind, n) not in results]
     results = {place: found for place, found in results.items() if place in asked}
     began = time.monotonic()
-    with progress_bar() as bar, tempfile.TemporaryDirectory() as folder:
-        task = bar.add_task("attacks", total=len(orders))
+    with Progress("attacks", total=len(orders)) as bar, tempfile.TemporaryDirectory() as folder:
         for module_name, number, found in run_all(orders, given.workers, given.seed, Path(folder)):
             kind = module_name.rpartition(".")[2]
             results[kind, number] = found
             if given.results:
                 with given.results.open("a") as file:
                     file.write(json.dumps([given.seed, kind, number, *found]) + "\n")
-            bar.advance(task)
+            bar.advance()
     faults = sorted((place, found) for place, found in results.items() if found.verdict in BAD)
     for (kind, number), found in faults[:SHOWN]:
         print(f"{found.verdict}: {kind} --number {number}: {found.what}: {found.said[:300]}")

@@ -40,7 +40,8 @@ def base_config(folder: Path) -> dict[str, Any]:
             ],
         },
         "model": {
-            "network": {"hidden_size": 8, "gat_layers": 1, "horizons": [1, 5]},
+            "horizons": [1, 5],
+            "network": {"init_args": {"hidden_size": 8, "gat_layers": 1}},
             "objective": {"terms": {"huber": 0.1, "ic": 0.3}},
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01}},
             "scheduler": {
@@ -113,7 +114,7 @@ def _small(resolved: dict[str, Any]) -> bool:
         and trainer["accelerator"] in ("cpu", "auto")
         and 0 <= (trainer["max_epochs"] or 1000) <= 20
         and loader["num_workers"] == 0
-        and resolved["model"]["network"]["hidden_size"] <= 64
+        and resolved["model"]["network"]["init_args"]["hidden_size"] <= 64
     )
 
 

@@ -138,7 +138,7 @@ def honoured(given: Any, resolved: Any, place: str = "") -> str:
     return "" if same else f"{place} is {str(resolved)[:80]!r}, given {str(given)[:80]!r}"
 
 
-LINKED = (".data.horizons", ".data.seed", ".model.features")
+LINKED = (".data.horizons", ".data.seed", ".model.features", ".model.regimes")
 """Keys that one part of the config takes from another."""
 
 
