@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint ladder clean
+.PHONY: demo test test-slow lint ladder docs clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/runtime
@@ -21,7 +21,11 @@ lint: .venv/dev
 	$(BIN)/python -m pytest -q tests/test_language.py tests/test_floors.py
 
 ladder: .venv/dev
-	$(BIN)/python benchmarks/ladder.py --out benchmarks/ladder.png
+	$(BIN)/python benchmarks/ladder.py --out docs/pictures/ladder.png
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "the site is in site/; to read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "atft needs Python >= 3.11; run: make PYTHON=python3.11"; exit 1; }
@@ -35,5 +39,9 @@ ladder: .venv/dev
 	$(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
 	@touch $@ .venv/runtime
 
+.venv/docs: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -e '.[docs]' -c constraints.txt
+	@touch $@ .venv/runtime
+
 clean:
-	rm -rf .venv cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv site cache .pytest_cache .mypy_cache .ruff_cache

@@ -57,7 +57,8 @@ def fit_ridge(
     Args:
         days: for each day the raw features ``[stocks, features]``, the raw forward returns
             ``[stocks, horizons]`` and which of them to count (True), same shape.
-        median, iqr: ``[features]`` of the training days; 0 and 1 for features scaled before.
+        median: ``[features]`` of the training days; 0 for features scaled before.
+        iqr: ``[features]`` of the training days; 1 for features scaled before.
         penalty: ``lambda``, per row: 1 halves the coefficient of a feature of unit variance.
 
     Raises InputError where no day has two valid stocks at some horizon.
