@@ -59,16 +59,17 @@ class Progress:
         self,
         description: str,
         total: int | None = None,
-        line: Callable[[], str] | None = None,
+        line: "Callable[[Progress], str] | None" = None,
         transient: bool = False,
         timer: LineTimer = OF_PROCESS,
     ) -> None:
         self.description, self.total, self.done = description, total, 0
-        self._line, self._transient, self._timer = line or self._default_line, transient, timer
+        self._line, self._transient, self._timer = line or _default_line, transient, timer
         self._started = timer.clock()
         self._bar: Bar | None = None
         self._task: Any = None
         self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._print_lines, daemon=True)
 
     @property
     def seconds(self) -> float:
@@ -81,7 +82,7 @@ class Progress:
         self._timer.running.append(self)
         console = Console(stderr=True)
         if not console.is_terminal:
-            threading.Thread(target=self._print_lines, daemon=True).start()
+            self._thread.start()
         elif self.total is not None:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -100,6 +101,8 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._timer.running.remove(self)
+        if self._thread.is_alive():
+            self._thread.join()
         if self._bar is not None:
             self._bar.stop()
 
@@ -112,19 +115,20 @@ class Progress:
     def print_if_due(self) -> None:
         """Print the line, if it is time for one and no work within this one prints its own."""
         if self._timer.running[-1:] == [self] and self._timer.due():
-            print(self._line(), file=sys.stderr, flush=True)  # noqa: T201
+            print(self._line(self), file=sys.stderr, flush=True)  # noqa: T201
 
     def _print_lines(self) -> None:
         while not self._ended.wait(WAKE_SECONDS):
             self.print_if_due()
 
-    def _default_line(self) -> str:
-        if self.total is None:
-            return f"{self.description}, {_duration(self.seconds)} so far"
-        text = f"{self.description}: {self.done:,} of {self.total:,}"
-        if not self.done:
-            return text
-        return f"{text}, about {_duration(self.seconds / self.done * (self.total - self.done))} left"
+
+def _default_line(work: Progress) -> str:
+    if work.total is None:
+        return f"{work.description}, {_duration(work.seconds)} so far"
+    text = f"{work.description}: {work.done:,} of {work.total:,}"
+    if not work.done:
+        return text
+    return f"{text}, about {_duration(work.seconds / work.done * (work.total - work.done))} left"
 
 
 def _duration(seconds: float) -> str:

@@ -37,9 +37,8 @@ class EpochProgress(pl.Callback):
         self._losses: tuple[Tensor | float, int] = 0.0, 0
         self._evaluated: tuple[int, int] | None = None
 
-    def line(self) -> str:
+    def line(self, work: Progress) -> str:
         """The epoch so far."""
-        assert self._work is not None
         parts = [self._position]
         done, (losses, steps) = self._blocks[: self._done], self._losses
         if self._evaluated is not None:
@@ -51,8 +50,8 @@ class EpochProgress(pl.Callback):
             parts.append(f"loss {float(losses) / steps * self._devices:.4f}")
         if self._evaluated is None and self._first >= 0:
             rows = self._devices * sum(b.rows for b in done[self._first :])
-            parts.append(f"{rows / max(self._work.seconds, 1e-9):,.0f} stock-days/s")
-        return "   ".join([*parts, str(timedelta(seconds=round(self._work.seconds)))])
+            parts.append(f"{rows / max(work.seconds, 1e-9):,.0f} stock-days/s")
+        return "   ".join([*parts, str(timedelta(seconds=round(work.seconds)))])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # Lightning calls none when one is resumed midway

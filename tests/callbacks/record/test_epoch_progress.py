@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from atft.callbacks.record import epoch_progress
 from atft.callbacks.record.epoch_progress import EpochProgress
-from atft.progress import LineTimer
+from atft.progress import LineTimer, Progress
 
 SECONDS_A_BLOCK = 12.0
 
@@ -79,10 +78,10 @@ def test_the_speed_is_that_of_the_blocks_that_this_process_trained() -> None:
     plan = BlockSampler(list(range(20)), [50] * 20, block_days=2, batch_size=200).plan()
     progress = SlowBlocks()
     progress._blocks, progress._first, progress._done = plan, 2, 6
-    progress._work = epoch_progress.Progress("epoch", timer=progress._timer)
+    work = Progress("epoch", timer=progress._timer)
     progress.now += 10
     speed = sum(block.rows for block in plan[2:6]) / 10
-    assert f"   {speed:,.0f} stock-days/s   0:00:10" in progress.line()
+    assert f"   {speed:,.0f} stock-days/s   0:00:10" in progress.line(work)
 
 
 def test_nothing_is_printed_after_the_last_epoch(slow_run: Callable[..., list[str]]) -> None:
