@@ -4,19 +4,24 @@ All keys are listed when the script is made, so that pressing Tab imports nothin
 then; and after an upgrade it is made again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse._link_arguments import ActionLink
 
+import atft.nn
 from atft.commands import flat
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.market.options import MarketOptions
+from atft.network import NetworkInputs
+from atft.nn.ranking_network import RankingNetwork
 from atft.runs.third_parties import silence_third_parties
 from atft.search import cli as sweep
 from atft.search.show.arguments import OPTIONS, add_study_arguments
@@ -78,6 +83,7 @@ def completion_script() -> str:
         keys = KeysOnly(name, []).parser
         # Keys that are taken from others are no options.
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
+        _offer_our_networks(keys)
         keys.add_argument("--help-all", action="store_true")
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
@@ -100,6 +106,14 @@ def completion_script() -> str:
     parser.add_argument("shell", choices=[SHELL])
     commands.add_subcommand("completion", parser)
     return str(root.get_completion_script(f"shtab-{SHELL}"))
+
+
+def _offer_our_networks(keys: ArgumentParser) -> None:
+    """Offer the networks that atft ships, with their arguments, in place of every module that torch has."""
+    for module in iter_modules(atft.nn.__path__):
+        import_module(f"atft.nn.{module.name}")
+    (action,) = (action for action in keys._actions if action.dest == "model.network")
+    action._typehint = Callable[[NetworkInputs], RankingNetwork]  # type: ignore[attr-defined]
 
 
 def _with_debug(parser: ArgumentParser) -> ArgumentParser:
