@@ -1,4 +1,7 @@
-"""The network as a whole: nothing dies silently, no day knows the next, no stock's place matters."""
+"""The network as a whole: every part learns, changes the scores and can be left out.
+
+What holds for every network is in test_every_network.py.
+"""
 
 from collections.abc import Callable
 from itertools import product
@@ -9,7 +12,7 @@ import torch
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.network import Scaling, check_network
+from atft.network import check_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.window_norm import MEMBERS
 from networks import inputs_of
@@ -121,59 +124,6 @@ def test_an_unknown_block_lists_the_nearest() -> None:
         build().set_parts(encodr=False)
 
 
-def test_permuting_the_stocks_permutes_the_scores(make_batch: MakeBatch) -> None:
-    network, batch = build(), make_batch()
-    stocks = len(batch.stock)
-    order = torch.randperm(stocks)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(stocks)
-    day, stock = batch.edge_index // stocks, batch.edge_index % stocks
-    moved = batch._replace(
-        features=batch.features[:, order],
-        observed=batch.observed[:, order],
-        universe=batch.universe[:, order],
-        edge_index=day * stocks + place[stock],
-    )
-    torch.testing.assert_close(scores(network, moved), scores(network, batch)[:, order], atol=1e-5, rtol=1e-4)
-
-
-def single_days(batch: DayBatch) -> list[DayBatch]:
-    days, stocks = batch.universe.shape
-    node_day = batch.edge_index[0] // stocks if batch.edge_index.numel() else batch.edge_index[0]
-    return [
-        batch._replace(
-            features=batch.features[i : i + batch.lookback],
-            observed=batch.observed[i : i + batch.lookback],
-            universe=batch.universe[i : i + 1],
-            target=batch.target[i : i + 1],
-            valid=batch.valid[i : i + 1],
-            edge_index=batch.edge_index[:, node_day == i] - i * stocks,
-            edge_attr=batch.edge_attr[node_day == i],
-        )
-        for i in range(days)
-    ]
-
-
-def test_a_block_scores_its_days_as_single_days(make_batch: MakeBatch) -> None:
-    network, batch = build(), make_batch()
-    alone = torch.cat([scores(network, day) for day in single_days(batch)])
-    torch.testing.assert_close(scores(network, batch), alone, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("window_norm", MEMBERS)
-@pytest.mark.parametrize("later", [float("nan"), 0.0, 1e9])
-def test_a_day_is_scored_without_the_days_after_it(
-    make_batch: MakeBatch, window_norm: str, later: float
-) -> None:
-    network, batch = build(window_norm=window_norm), make_batch()
-    before = scores(network, batch)
-    for day in range(2):
-        features = batch.features.clone()
-        features[batch.lookback + day :] = later
-        after = scores(network, batch._replace(features=features))
-        assert torch.equal(after[: day + 1], before[: day + 1])
-
-
 @pytest.mark.parametrize("window_norm", MEMBERS)
 @pytest.mark.parametrize("encoder", ["lstm", "none"])
 def test_a_score_depends_on_every_day_of_its_window(
@@ -202,53 +152,6 @@ def test_without_history_blocks_a_score_reads_the_last_day_only(make_batch: Make
 
 
 @pytest.mark.parametrize("window_norm", MEMBERS)
-def test_what_stands_in_unobserved_rows_never_matters(make_batch: MakeBatch, window_norm: str) -> None:
-    network, batch = build(window_norm=window_norm), make_batch(missing=0.3)
-    for value in (1e9, float("inf"), -3.0):
-        filled = torch.where(batch.observed[..., None], batch.features, value)
-        assert torch.equal(scores(network, batch), scores(network, batch._replace(features=filled)))
-
-
-@pytest.mark.parametrize("window_norm", MEMBERS)
-def test_scores_and_gradients_are_finite_whatever_is_unknown(make_batch: MakeBatch, window_norm: str) -> None:
-    batch = make_batch(missing=0.5)
-    features = batch.features.clone()
-    features[:, 0] = float("nan")
-    features[:, 1] = float("inf")
-    features[..., 2] = 3.0
-    observed = batch.observed.clone()
-    observed[:, 2] = False
-    network = build(window_norm=window_norm)
-    holed = batch._replace(features=features, observed=observed)
-    assert scores(network, holed).isfinite().all()
-    loss_of(network, holed).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-
-
-def test_an_all_invalid_block_steps_like_any_other(make_batch: MakeBatch) -> None:
-    batch = make_batch()
-    empty = batch._replace(
-        features=torch.full_like(batch.features, torch.nan),
-        observed=torch.zeros_like(batch.observed),
-        universe=torch.zeros_like(batch.universe),
-        valid=torch.zeros_like(batch.valid),
-        edge_index=batch.edge_index[:, :0],
-        edge_attr=batch.edge_attr[:0],
-    )
-    network = build()
-    loss_of(network, empty).backward()
-    assert scores(network, empty).isfinite().all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
-
-
-def test_predicting_twice_gives_the_same_bits(make_batch: MakeBatch) -> None:
-    network, batch = build(dropout=0.5, gat_dropout=0.5), make_batch()
-    assert torch.equal(scores(network, batch), scores(network, batch))
-    network.train()
-    assert not torch.equal(network(batch).score, network(batch).score)
-
-
-@pytest.mark.parametrize("window_norm", MEMBERS)
 def test_bfloat16_autocast_ranks_like_full_precision(make_batch: MakeBatch, window_norm: str) -> None:
     network, batch = build(quantiles=[0.5], window_norm=window_norm), make_batch(stocks=40)
     with torch.autocast("cpu", torch.bfloat16):
@@ -258,21 +161,6 @@ def test_bfloat16_autocast_ranks_like_full_precision(make_batch: MakeBatch, wind
     assert rounded.dtype == torch.float32
     assert torch.corrcoef(torch.stack((rounded.flatten(), scores(network, batch).flatten())))[0, 1] > 0.99
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-
-
-def test_float16_features_from_a_cache_are_taken(make_batch: MakeBatch) -> None:
-    network, batch = build(), make_batch()
-    half = batch._replace(features=batch.features.half())
-    torch.testing.assert_close(scores(network, half), scores(network, batch), atol=1e-2, rtol=1e-2)
-
-
-def test_a_checkpoint_carries_the_scaling(make_batch: MakeBatch) -> None:
-    network, batch = build(), make_batch()
-    none = torch.zeros(0)
-    network.set_scaling(Scaling(torch.arange(5.0), torch.full((5,), 2.0), none, none))
-    copy = build()
-    copy.load_state_dict(network.state_dict())
-    assert torch.equal(scores(network, batch), scores(copy, batch))
 
 
 def test_quantiles_come_for_every_horizon_and_level(make_batch: MakeBatch) -> None:
@@ -296,12 +184,6 @@ def test_explain_tells_weights_that_sum_to_one(make_batch: MakeBatch) -> None:
     assert network.explain(batch) == (None, None, None)
 
 
-@pytest.mark.parametrize("window_norm", MEMBERS)
-@pytest.mark.parametrize("lookback", [1, 2, 3, 20])
-def test_any_lookback_is_scored(make_batch: MakeBatch, window_norm: str, lookback: int) -> None:
-    assert scores(build(window_norm=window_norm), make_batch(lookback=lookback)).isfinite().all()
-
-
 @pytest.mark.parametrize("hidden", [4, 10, 37, 64])
 @pytest.mark.parametrize("layers", [1, 4])
 def test_every_size_of_the_search_space_builds_and_steps(
@@ -310,11 +192,6 @@ def test_every_size_of_the_search_space_builds_and_steps(
     network, batch = build(hidden_size=hidden, gat_layers=layers), make_batch(stocks=9)
     loss_of(network, batch).backward()
     assert scores(network, batch).isfinite().all()
-
-
-def test_two_networks_of_one_seed_are_equal(make_batch: MakeBatch) -> None:
-    batch = make_batch()
-    assert torch.equal(scores(build(), batch), scores(build(), batch))
 
 
 def test_every_parameter_lies_in_exactly_one_group() -> None:

@@ -1,9 +1,24 @@
 """Networks of a few weights on features ``x_0``, ``x_1``, ..."""
 
+from functools import partial
 from typing import Any
 
-from atft.network import NetworkInputs
+import torch
+
+from atft.network import NetworkFactory, NetworkInputs
 from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.master import MASTER
+from atft.nn.tabm import TabM
+from atft.nn.window_norm import MEMBERS
+
+NETWORKS: dict[str, NetworkFactory] = {
+    **{f"ATFTGATFAN-{m}": partial(ATFTGATFAN, hidden_size=16, window_norm=m) for m in MEMBERS},
+    "TabM": partial(TabM, k=3, hidden_size=16),
+    "TabM-1": partial(TabM, k=1, hidden_size=16),
+    "MASTER": partial(MASTER, hidden_size=16),
+    "MASTER-no-gate": partial(MASTER, hidden_size=16, gate="none"),
+}
+"""Every network, small, with its variants that read a window differently; one more network is one more row."""
 
 
 def inputs_of(
@@ -11,6 +26,12 @@ def inputs_of(
 ) -> NetworkInputs:
     """What a network of a test is built for."""
     return NetworkInputs(tuple(f"x_{i}" for i in range(features)), horizons, regimes)
+
+
+def small_network(name: str, **options: Any) -> Any:
+    """A network of ``NETWORKS`` for the blocks of ``make_batch``, the same at each call."""
+    torch.manual_seed(0)
+    return NETWORKS[name](inputs_of(regimes=("regime_0", "regime_1")), **options)
 
 
 def small_atft(features: int = 5, horizons: tuple[int, ...] = (1, 5), **options: Any) -> ATFTGATFAN:

@@ -1,0 +1,220 @@
+"""MASTER: attention along each stock's window, then across the day's stocks, of features that the market weighs.
+
+    features [lookback, stocks, F] of one day
+      -> MarketGate               F * softmax((W m + b) / temperature), m the day's regime columns
+      -> rows + positions         [lookback, stocks, hidden]
+      -> AttentionLayer           intra-stock: each day of a stock's window reads its other days
+      -> AttentionLayer           inter-stock: each stock reads the day's stocks at the same step of the window
+      -> WindowSummary            the last day asks the window
+      -> Heads                    linear
+
+Li, Liu, Shen, Wang, Chen and Huang, "MASTER: Market-Guided Stock Transformer for Stock Price Forecasting", AAAI
+2024. The paper's panel has no holes; here nothing attends to a day on which the stock has no row, nor to a stock
+outside the day's universe. Dropout is on what attention gives, not on its weights: those are never stored.
+
+Each day is computed by itself, since its gate changes every row of its window. Attention across 4,000 stocks has 16
+million weights for each step and head; torch's fused kernels never store them.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from atft.batch import DayBatch, Forecast
+from atft.cross_section import MASKED_LOGIT
+from atft.errors import InputError
+from atft.network import Explanation, NetworkInputs, Scaling
+from atft.nn.heads import Heads
+from atft.nn.ranking_network import RankingNetwork
+from atft.nn.robust_input import RobustInput
+from atft.nn.sizes import check_shares, check_sizes, head_count
+from atft.nn.window_norm import windows
+
+
+class MarketGate(nn.Module):
+    """Weigh the features by the state of the market, mean 1: ``F * softmax((W m + b) / temperature)``.
+
+    ``m`` are the day's regime columns, scaled robustly and 0 where unknown.
+    """
+
+    def __init__(self, regimes: int, features: int, temperature: float) -> None:
+        super().__init__()
+        self.scaling = RobustInput(regimes)
+        self.temperature = temperature
+        # All features alike at first: what the market says of them is learned, not drawn.
+        self.weight = nn.Parameter(torch.zeros(features, regimes))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, regime: Float[Tensor, "days regimes"]) -> Float[Tensor, "days features"]:
+        known = torch.ones_like(regime[:, None, 0], dtype=torch.bool)
+        market = self.scaling(regime[:, None], known)[:, 0]
+        logits = nn.functional.linear(market, self.weight, self.bias) / self.temperature
+        return len(self.bias) * logits.softmax(-1)
+
+
+class AttentionLayer(nn.Module):
+    """A transformer layer over the second axis: ``y = Norm(x)``, ``z = Norm(y + Attention(y))``, ``z + MLP(z)``."""
+
+    def __init__(self, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = head_count(hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.query_key_value = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_sum = nn.LayerNorm(hidden_size)
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden_size, hidden_size),
+            nn.Dropout(dropout),
+        )
+
+    def forward(
+        self, x: Float[Tensor, "rows steps hidden"], readable: Bool[Tensor, "rows steps"]
+    ) -> Float[Tensor, "rows steps hidden"]:
+        """Let each step of a row read the row's readable steps."""
+        y = self.norm(x)
+        query, key, value = self.query_key_value(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        # Where a row has nothing to read its result is read by none: any keys will do, and no key is NaN.
+        allowed = readable | ~readable.any(-1, keepdim=True)
+        mask = allowed[:, None, None]
+        answer = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        z = self.norm_sum(y + self.dropout(answer.transpose(1, 2).flatten(2)))
+        changed: Tensor = z + self.mlp(z)
+        return changed
+
+
+class WindowSummary(nn.Module):
+    """Mean of a window's states, weighed by what the last asks: ``softmax(z_l W z_last)`` over its days ``l``."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(hidden_size, hidden_size, bias=False)
+
+    def forward(
+        self, states: Float[Tensor, "stocks lookback hidden"], observed: Bool[Tensor, "stocks lookback"]
+    ) -> tuple[Float[Tensor, "stocks hidden"], Float[Tensor, "stocks lookback"]]:
+        """Summarise each stock's window; also return the weights, 0 for a day without a row and summing to 1."""
+        logits = (states @ self.query(states[:, -1])[..., None]).squeeze(-1)
+        weight = logits.float().masked_fill(~observed, MASKED_LOGIT).softmax(-1)
+        return torch.einsum("sl,slh->sh", weight.to(states.dtype), states), weight
+
+
+class MASTER(RankingNetwork):
+    """Market-guided stock transformer: gated features, attention over each window, then across the day's stocks.
+
+    Args:
+        inputs: names of the columns that it reads, and horizons.
+        hidden_size: width of every state; attention heads are derived from it.
+        dropout: share of values that are dropped in training, in the layers and the heads.
+        gate: regime weighs the features by the panel's regime columns; none: all alike.
+        gate_temperature: above 0; the lower, the fewer features the market selects.
+        quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
+
+    Raises:
+        InputError: a size is out of range.
+    """
+
+    def __init__(
+        self,
+        inputs: NetworkInputs,
+        hidden_size: int = 64,
+        dropout: float = 0.3,
+        gate: Literal["regime", "none"] = "regime",
+        gate_temperature: float = 5.0,
+        quantiles: list[float] | None = None,
+    ) -> None:
+        super().__init__(inputs, quantiles or [])
+        check_sizes(4, 4096, hidden_size=hidden_size)
+        check_shares(dropout=dropout)
+        if not gate_temperature > 0:
+            raise InputError(f"network: gate_temperature must be above 0, got {gate_temperature}")
+        features = len(inputs.features)
+        self.gate = None
+        if gate != "none":
+            self.gate = MarketGate(len(inputs.regimes), features, gate_temperature)
+            self.parts, self.reads = {"gate": True}, {"gate": "regime"}
+        self.embedding = nn.Linear(features, hidden_size)
+        self.intra_stock = AttentionLayer(hidden_size, dropout)
+        self.inter_stock = AttentionLayer(hidden_size, dropout)
+        self.summary = WindowSummary(hidden_size)
+        self.heads = Heads(hidden_size, len(self.horizons), len(self.quantiles), dropout)
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        """Set the training days' median and IQR of the features, and of the regime columns for the gate."""
+        super().set_scaling(scaling)
+        if self.gate is not None:
+            self.gate.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
+        state, _ = self._encode(batch, self._gates(batch))
+        score, quantiles = self.heads(state)
+        return Forecast(score.float(), None if quantiles is None else quantiles.float())
+
+    def explain(self, batch: DayBatch) -> Explanation:
+        """Return the gate's weights and those of the window's days; costs a forward pass.
+
+        A row of features stands in the windows of several days, each with its own gate: its weights are their mean.
+        """
+        gates = self._gates(batch)
+        _, attention = self._encode(batch, gates)
+        if gates is None:
+            return Explanation(attention=attention[:, :, None])
+        row = torch.arange(len(batch.features), device=gates.device)[:, None]
+        day = torch.arange(len(gates), device=gates.device)
+        reads = ((row >= day) & (row < day + batch.lookback)).float()
+        by_row = reads @ gates / (gates.shape[1] * reads.sum(1, keepdim=True))
+        selection = by_row[:, None].expand(batch.features.shape)
+        return Explanation(selection, attention[:, :, None])
+
+    def _gates(self, batch: DayBatch) -> Float[Tensor, "days features"] | None:
+        """How much each feature counts on each day, mean 1; None where no gate is on."""
+        if self.gate is None or not self.parts["gate"]:
+            return None
+        gates: Tensor = self.gate(batch.regime)
+        return gates
+
+    def _encode(
+        self, batch: DayBatch, gates: Float[Tensor, "days features"] | None
+    ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks lookback"]]:
+        """The summary of each stock-day's window, and the weights of the window's days in it."""
+        days = len(batch.universe)
+        scaled = windows(self.scaling(batch.features, batch.observed), days)
+        observed = windows(batch.observed[..., None], days)[..., 0]
+        states, weights = [], []
+        for day in range(days):
+            rows = scaled[:, day] if gates is None else scaled[:, day] * gates[day]
+            state, weight = self._encode_day(rows, observed[:, day], batch.universe[day])
+            states.append(state)
+            weights.append(weight)
+        return torch.stack(states), torch.stack(weights)
+
+    def _encode_day(
+        self,
+        rows: Float[Tensor, "lookback stocks features"],
+        observed: Bool[Tensor, "lookback stocks"],
+        universe: Bool[Tensor, " stocks"],
+    ) -> tuple[Float[Tensor, "stocks hidden"], Float[Tensor, "stocks lookback"]]:
+        """One day of a block."""
+        embedded = self.embedding(rows)
+        place = positions(len(rows), embedded.shape[-1], rows.device)
+        embedded = embedded + place[:, None]
+        by_stock = self.intra_stock(embedded.transpose(0, 1), observed.T)
+        by_step = self.inter_stock(by_stock.transpose(0, 1), observed & universe)
+        summary: tuple[Tensor, Tensor] = self.summary(by_step.transpose(0, 1), observed.T)
+        return summary
+
+
+def positions(lookback: int, hidden_size: int, device: torch.device) -> Float[Tensor, "lookback hidden"]:
+    """Sines and cosines of a day's place in the window, in turns, of periods from 2 pi to 10,000 times that.
+
+    Vaswani et al. 2017, "Attention Is All You Need", section 3.5.
+    """
+    channel = torch.arange(hidden_size, device=device)
+    rate = 10_000.0 ** (-(channel - channel % 2) / hidden_size)
+    angle = torch.arange(lookback, device=device)[:, None] * rate
+    return torch.where(channel % 2 == 0, angle.sin(), angle.cos())

@@ -1,0 +1,146 @@
+"""TabM: a perceptron on the last day's row that is an ensemble at little more than the cost of one.
+
+The members share each layer's matrix and differ by rank-one adapters around it, ``s_k * ((r_k * x) W) + b_k``, and
+by their heads; each has its own loss. Gorishniy, Kotelnikov and Babenko, "TabM: Advancing Tabular Deep Learning
+with Parameter-Efficient Ensembling", ICLR 2025, section 3.3.
+
+Adapters are folded into one matrix per member, ``diag(r_k) W diag(s_k)``: a layer is then one batched product. To
+scale states instead, a layer would make and keep two more tensors of the size of all members' states.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from atft.batch import DayBatch, Forecast
+from atft.cross_section import average_ranks, deviation, zscore
+from atft.network import Explanation, NetworkInputs
+from atft.nn.ranking_network import RankingNetwork
+from atft.nn.sizes import check_shares, check_sizes
+
+
+class SharedLinear(nn.Module):
+    """A linear layer whose members share the matrix; adapters ``r``, ``s`` and biases are each member's own.
+
+    A single member has no adapters.
+
+    Args:
+        inputs: width of what it reads.
+        outputs: width of what it gives.
+        members: number of members.
+        random_signs: new members differ by random signs ``r``; without, their adapters are all 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, members: int, random_signs: bool) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.matrix = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(1, outputs).uniform_(-bound, bound).repeat(members, 1))
+        self.r, self.s = None, None
+        if members > 1:
+            signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
+            self.r = nn.Parameter(signs if random_signs else torch.ones(members, inputs))
+            self.s = nn.Parameter(torch.ones(members, outputs))
+
+    def matrices(self) -> Float[Tensor, "members inputs outputs"]:
+        """The matrix of each member, its adapters folded in."""
+        if self.r is None or self.s is None:
+            return self.matrix[None]
+        return self.r[:, :, None] * self.matrix * self.s[:, None]
+
+    def forward(self, x: Float[Tensor, "members rows inputs"]) -> Float[Tensor, "members rows outputs"]:
+        return torch.baddbmm(self.bias[:, None], x, self.matrices())
+
+
+class MemberHeads(nn.Module):
+    """A linear head for each member, shared by none."""
+
+    def __init__(self, inputs: int, horizons: int, members: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.matrices = nn.Parameter(torch.empty(members, inputs, horizons).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(members, horizons).uniform_(-bound, bound))
+
+    def forward(self, x: Float[Tensor, "members rows inputs"]) -> Float[Tensor, "members rows horizons"]:
+        return torch.baddbmm(self.bias[:, None], x, self.matrices)
+
+
+class TabM(RankingNetwork):
+    """A perceptron on the last day's features, k members by rank-one adapters, each with its own loss.
+
+    Args:
+        inputs: names of the columns that it reads, and horizons.
+        k: members of the ensemble; 1 is a plain perceptron.
+        hidden_size: width of every layer.
+        layers: hidden layers, each linear, ReLU, dropout.
+        dropout: share of hidden values that are dropped in training, drawn for each member.
+
+    Raises:
+        InputError: a size is out of range.
+    """
+
+    def __init__(
+        self,
+        inputs: NetworkInputs,
+        k: int = 32,
+        hidden_size: int = 256,
+        layers: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(inputs)
+        check_sizes(1, 1024, k=k)
+        check_sizes(4, 4096, hidden_size=hidden_size)
+        check_sizes(1, 16, layers=layers)
+        check_shares(dropout=dropout)
+        self.members = k
+        widths = [len(inputs.features), *[hidden_size] * layers]
+        # Only the first adapter differs between new members: signs in every layer would make the shared matrices
+        # useless to all of them (section 3.3 of the paper).
+        self.hidden = nn.ModuleList(
+            SharedLinear(width, hidden_size, k, random_signs=layer == 0)
+            for layer, width in enumerate(widths[:-1])
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.heads = MemberHeads(hidden_size, len(self.horizons), k)
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        """Score every stock-day from its last row; outside the universe a score is finite and means nothing.
+
+        In training ``score`` is the members' mean, which costs nothing; evaluated it is :func:`mean_of_ranks`.
+        """
+        days, stocks = batch.universe.shape
+        rows = self.scaling(batch.features[-days:], batch.observed[-days:]).flatten(0, 1)
+        state = rows.expand(self.members, -1, -1)
+        for layer in self.hidden:
+            state = self.dropout(layer(state).relu())
+        members = self.heads(state).float().unflatten(1, (days, stocks)).permute(1, 2, 3, 0)
+        score = members.mean(-1) if self.training else mean_of_ranks(members, batch.universe)
+        return Forecast(score, members=members)
+
+    def explain(self, batch: DayBatch) -> Explanation:
+        """Return how much of what enters the first layer is each feature's.
+
+        ``|x_f| * |W_f|``, where ``W_f`` are the first layer's weights of the feature in all members, over its sum;
+        equal shares for a row of nothing but medians. It does not say what later layers make of it, nor the sign.
+        """
+        scaled = self.scaling(batch.features, batch.observed)
+        first: SharedLinear = self.hidden[0]  # type: ignore[assignment]
+        size = scaled.abs() * first.matrices().norm(dim=(0, 2))
+        total = size.sum(-1, keepdim=True)
+        return Explanation(selection=torch.where(total > 0, size / total, 1 / size.shape[-1]))
+
+
+def mean_of_ranks(
+    members: Float[Tensor, "days stocks horizons members"], universe: Bool[Tensor, "days stocks"]
+) -> Float[Tensor, "days stocks horizons"]:
+    """Order each day's stocks by the mean of the members' ranks, in the unit of the members' scores.
+
+    Each member has one vote whatever the scale of its scores. The mean rank is brought to mean 0 and the mean of
+    the members' standard deviations, so that ``val/scale`` shows members whose scores collapse. 0 outside the
+    universe.
+    """
+    by_member = members.permute(3, 0, 2, 1)
+    ranked = universe[:, None].expand(by_member.shape)
+    order = zscore(average_ranks(by_member, ranked).mean(0), ranked[0])
+    scale = deviation(by_member, ranked).mean(0).nan_to_num(nan=0.0)
+    return (order * scale[..., None]).movedim(1, -1)
