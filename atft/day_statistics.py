@@ -86,9 +86,9 @@ RANKING_METRICS = {
 """The columns of the comparison table are in this order."""
 
 
-def day_statistics() -> dict[str, Statistic]:
-    """The functions that the metrics are made of, by their names."""
-    return {metric.statistic.__name__: metric.statistic for metric in RANKING_METRICS.values()}
+def day_statistics(metrics: Mapping[str, RankingMetric] = RANKING_METRICS) -> dict[str, Statistic]:
+    """The functions that metrics are made of, by their names."""
+    return {metric.statistic.__name__: metric.statistic for metric in metrics.values()}
 
 
 class MeasuredDays(NamedTuple):

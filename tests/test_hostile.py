@@ -148,15 +148,16 @@ def test_a_config_never_calls_what_is_no_class_of_the_keys_kind(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_config_names_as_a_term_no_function_but_one_of_our_tensors(
-    function: str, tiny_run: Any, mark: Path
+@pytest.mark.parametrize("key", ["objective.terms", "metrics"])
+def test_a_config_names_as_a_term_or_metric_no_function_but_one_of_our_tensors(
+    key: str, function: str, tiny_run: Any, mark: Path
 ) -> None:
     from atft.commands.train import build
     from atft.errors import InputError
 
     config = yaml.safe_load(tiny_run.config.read_text())
-    config["model"]["objective"]["terms"] = {function: 1.0}
-    with pytest.raises(InputError, match=f"^objective.terms: {function}") as caught:
+    set_at(config, f"model.{key}", [function] if key == "metrics" else {function: 1.0})
+    with pytest.raises(InputError, match=f"^(model.)?{key}: {function}") as caught:
         build("fit", config)
     assert len(str(caught.value)) < 200
     if function.startswith(PLANTED):

@@ -16,7 +16,6 @@ from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.checkpoint_file import AtomicCheckpointIO
-from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions, summarise_scorers
@@ -43,7 +42,8 @@ def conclude(cli: "RankingCLI") -> int:
     publish_text(cli.directory / "comparison.txt", text + "\n")
     final = named_metrics(rows, split)
     if split == "test":
-        final |= named_metrics(summarise_predictions(path, "val", cli.datamodule.split.min_stocks), "val")
+        min_stocks, metrics = cli.datamodule.split.min_stocks, cli.model.metrics
+        final |= named_metrics(summarise_predictions(path, "val", min_stocks, metrics), "val")
     cli.record.finish(final)
     console.print(f"\n{ending(cli)}", soft_wrap=True)
     append_log(cli.directory, f"{text}\n\n{ending(cli)}")
@@ -86,18 +86,18 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     bands, min_stocks = {}, cli.datamodule.split.min_stocks
     for horizon in cache.manifest.horizons:
         table = read_horizon(path, horizon, split)
-        rows += summarise_scorers(baseline_scorers(ridge, cache, table), table, min_stocks)
+        rows += summarise_scorers(baseline_scorers(ridge, cache, table), table, min_stocks, cli.model.metrics)
         target = table.columns["target"]
         bands[horizon] = random_band(target, table.present, horizon, min_stocks=min_stocks)
     first, last = getattr(cli.datamodule.split_options, split)
     title = f"\n{split} days {first} to {last}, mean ± standard error"
-    return table_text(comparison_table(rows, bands, title, min_stocks)), rows
+    return table_text(comparison_table(rows, bands, title, min_stocks, cli.model.metrics)), rows
 
 
 def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:
     """The network's figures by their names (``test/rank_ic_5d``), means over horizons included."""
     metrics = {}
-    for name in RANKING_METRICS:
+    for name in rows[0].figures if rows else ():
         for lag, suffix in ((0, ""), (1, "_lag1")):
             network = [r for r in rows if r.scorer == "network" and r.lag == lag]
             for row in network:

@@ -22,6 +22,7 @@ from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
 from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
 from atft.commands.run_keys import add_run_keys, settle_curriculum
+from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
 from atft.runs.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
@@ -173,7 +174,9 @@ class RankingCLI(LightningCLI):
             *([] if self.quiet else [EpochProgress()]),  # its bar ends before the epoch's line
             EpochLine(self.quiet),
             NonFiniteGuard(),
-            TensorBoardLayout(self.config_text),
+            TensorBoardLayout(
+                self.config_text, [name for name in self.model.metrics if name not in RANKING_METRICS]
+            ),
         ]
         self._without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.dirpath is None]
         self._use_directory(trainer, directory)

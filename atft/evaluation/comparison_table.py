@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
-from atft.evaluation.summary import SummaryRow
+from atft.evaluation.summary import Metrics, SummaryRow
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 RANDOM = "random 95 %"
 ORDER = ("network", "ridge", "reversal", RANDOM, "oracle")
 """Rows of a horizon from top to bottom; scorers of other names come after the network."""
-WIDTH = 150
+WIDTH, MAX_WIDTH = 150, 1000
 
 Band = Mapping[str, tuple[float, float]]
 """Metric -> the lowest and highest that random scores usually reach."""
 
 
 def comparison_table(
-    rows: Sequence[SummaryRow], bands: Mapping[int, Band] | None = None, title: str = "", min_stocks: int = 2
+    rows: Sequence[SummaryRow],
+    bands: Mapping[int, Band] | None = None,
+    title: str = "",
+    min_stocks: int = 2,
+    metrics: Metrics = RANKING_METRICS,
 ) -> "Table":
     """Put scorers side by side, horizon by horizon, with the band of random scores; lag 1 is a column beside lag 0.
 
@@ -49,7 +53,7 @@ def comparison_table(
     for heading in ("scorer", "horizon"):
         table.add_column(heading, no_wrap=True)
     # The lagged RankIC stands beside the RankIC, which is the table's first metric.
-    shown = [(metric.heading, name, 0) for name, metric in RANKING_METRICS.items() if metric.heading]
+    shown = [(metric.heading, name, 0) for name, metric in metrics.items() if metric.heading]
     shown.insert(1, ("RankIC lag 1", "rank_ic", 1))
     for heading in ("days", *(heading for heading, _, _ in shown)):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -62,7 +66,10 @@ def comparison_table(
         for scorer in sorted(scorers, key=lambda name: (rank.get(name, 0.5), name)):
             row, band = by_key.get((scorer, horizon, 0)), bands.get(horizon, {})
             if row is not None:
-                cells = [_estimate(by_key.get((scorer, horizon, lag)), name) for _, name, lag in shown]
+                cells = [
+                    _estimate(by_key.get((scorer, horizon, lag)), name, metrics[name].digits)
+                    for _, name, lag in shown
+                ]
                 table.add_row(scorer, f"{horizon}d", str(row.days), *cells)
             elif scorer == RANDOM and band:
                 cells = ["" if lag else _range(band, name) for _, name, lag in shown]
@@ -74,19 +81,20 @@ def table_text(table: "Table") -> str:
     """Write a table as plain text, without colours, one line per row."""
     from rich.console import Console
 
+    # Columns that do not wrap are shown whole: metrics of the user's own are further ones.
+    width = MAX_WIDTH if all(column.no_wrap for column in table.columns) else WIDTH
     console = Console(
-        file=StringIO(), width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+        file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
     )
     console.print(table)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
-def _estimate(row: SummaryRow | None, name: str) -> str:
+def _estimate(row: SummaryRow | None, name: str, digits: int) -> str:
     if row is None:
         return ""
     value, error = row.figures[name]
-    digits = RANKING_METRICS[name].digits
     return f"{value:+.{digits}f} ± {error:.{digits}f}" if isfinite(value) else "nan"
 
 

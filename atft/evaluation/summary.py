@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from atft.day_statistics import (
     RANKING_METRICS,
     MeasuredDays,
+    RankingMetric,
     Series,
     day_statistics,
     mean,
@@ -29,6 +30,8 @@ from atft.evaluation.predictions import HorizonScores, prediction_horizons, read
 DAYS_AT_ONCE = 64
 Scores = Float[np.ndarray, "days stocks"]
 """Any unit, higher is better."""
+Metrics = Mapping[str, RankingMetric]
+"""By name: ours, or a run's with those of the user's own."""
 ERRORS: dict[Callable[[Series], float], Callable[[Series, int], float]] = {
     mean: mean_error,
     mean_over_std: ratio_error,
@@ -55,11 +58,15 @@ class SummaryRow:
     thin_days: int
     """Days left out, since too few stocks had a known target."""
     figures: dict[str, Estimate]
-    """By the names of `atft.day_statistics.RANKING_METRICS`."""
+    """By the names of the metrics: `atft.day_statistics.RANKING_METRICS`, and those of the user's own."""
 
 
 def score_days(
-    score: Scores, target: Scores, valid: Bool[np.ndarray, "days stocks"], min_stocks: int = 2
+    score: Scores,
+    target: Scores,
+    valid: Bool[np.ndarray, "days stocks"],
+    min_stocks: int = 2,
+    metrics: Metrics = RANKING_METRICS,
 ) -> tuple[MeasuredDays, int]:
     """Measure each day's cross-section, and count the days left out, since too few targets are known.
 
@@ -69,7 +76,7 @@ def score_days(
     count = known.sum(axis=1)
     thin = (count > 0) & (count < min_stocks)
     known &= ~thin[:, None]
-    statistics = day_statistics()
+    statistics = day_statistics(metrics)
     parts = []
     for first in range(0, max(len(score), 1), DAYS_AT_ONCE):
         days = slice(first, first + DAYS_AT_ONCE)
@@ -84,7 +91,10 @@ def score_days(
 
 
 def summarise_scorers(
-    scorers: Mapping[str, Scores], table: HorizonScores, min_stocks: int = 2
+    scorers: Mapping[str, Scores],
+    table: HorizonScores,
+    min_stocks: int = 2,
+    metrics: Metrics = RANKING_METRICS,
 ) -> list[SummaryRow]:
     """Measure several scorers on the rows of one horizon with a trade at the day's close, then one a close later.
 
@@ -95,15 +105,18 @@ def summarise_scorers(
     for scorer, score in scorers.items():
         for lag, target in enumerate(("target", "target_lag1")):
             if target in table.columns:
-                days, thin = score_days(score, table.columns[target], table.present, min_stocks)
+                days, thin = score_days(score, table.columns[target], table.present, min_stocks, metrics)
                 ranked = int((days.rankable & ~days.lost).sum())
-                figures = _estimates(days.counted(), table.horizon)
+                figures = _estimates(days.counted(), table.horizon, metrics)
                 rows.append(SummaryRow(scorer, table.horizon, lag, ranked, thin, figures))
     return rows
 
 
 def summarise_predictions(
-    path: str | Path, split: str | None = None, min_stocks: int = 2
+    path: str | Path,
+    split: str | None = None,
+    min_stocks: int = 2,
+    metrics: Metrics = RANKING_METRICS,
 ) -> list[SummaryRow]:
     """Measure a predictions file, or one split of it: the network, and the oracle of a simulated market."""
     rows = []
@@ -112,13 +125,13 @@ def summarise_predictions(
         scorers = {"network": table.columns["score"]}
         if "oracle" in table.columns:
             scorers["oracle"] = table.columns["oracle"]
-        rows += summarise_scorers(scorers, table, min_stocks)
+        rows += summarise_scorers(scorers, table, min_stocks, metrics)
     return rows
 
 
-def _estimates(days: Mapping[str, Series], horizon: int) -> dict[str, Estimate]:
+def _estimates(days: Mapping[str, Series], horizon: int, metrics: Metrics) -> dict[str, Estimate]:
     figures = {}
-    for name, metric in RANKING_METRICS.items():
+    for name, metric in metrics.items():
         error = ERRORS[metric.over_days](days[metric.statistic.__name__], horizon - 1)
         figures[name] = Estimate(metric.value(days, horizon), error * metric.factor(horizon))
     return figures

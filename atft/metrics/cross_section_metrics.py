@@ -4,7 +4,7 @@ A state is one short row per day and horizon, gathered from all ranks; a day tha
 counts once. Cost: a few sorts per day, 8 numbers kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -17,6 +17,7 @@ from atft.cross_section import rank_normal, scale
 from atft.day_statistics import (
     RANKING_METRICS,
     MeasuredDays,
+    RankingMetric,
     Statistic,
     day_statistics,
     mean,
@@ -24,9 +25,9 @@ from atft.day_statistics import (
 )
 
 
-def metric_names() -> list[str]:
+def metric_names(metrics: Mapping[str, RankingMetric] = RANKING_METRICS) -> list[str]:
     """What a run has; each also per horizon, as in ``rank_ic_5d``."""
-    return [*RANKING_METRICS, "scale"]
+    return [*metrics, "scale"]
 
 
 class CrossSectionMetrics(Metric):
@@ -40,6 +41,7 @@ class CrossSectionMetrics(Metric):
         horizons: trading days ahead, in the order of the last axis of scores and targets.
         transform: what the targets go through before ``scale`` compares with them, ``(target, valid)`` of
             ``[*batch, stocks]``; the objective's own target transform.
+        metrics: what is measured, by its name.
     """
 
     full_state_update = False
@@ -48,12 +50,19 @@ class CrossSectionMetrics(Metric):
     day: list[Tensor]
 
     def __init__(
-        self, horizons: Sequence[int], transform: Callable[[Tensor, Tensor], Tensor] = rank_normal
+        self,
+        horizons: Sequence[int],
+        transform: Callable[[Tensor, Tensor], Tensor] = rank_normal,
+        metrics: Mapping[str, RankingMetric] = RANKING_METRICS,
     ) -> None:
         super().__init__()
         self.horizons = tuple(horizons)
         self.transform = transform
-        self.statistics: dict[str, Statistic] = {**day_statistics(), "scale": partial(_scale, transform)}
+        self.metrics = metrics
+        self.statistics: dict[str, Statistic] = {
+            **day_statistics(metrics),
+            "scale": partial(_scale, transform),
+        }
         self.add_state("table", default=[], dist_reduce_fx="cat")
         self.add_state("day", default=[], dist_reduce_fx="cat")
 
@@ -83,10 +92,10 @@ class CrossSectionMetrics(Metric):
         for i, horizon in enumerate(self.horizons):
             of_days = {n: values[:, i] for n, values in zip(self.statistics, statistics, strict=True)}
             days = MeasuredDays(of_days, rankable[:, i] > 0, lost[:, i] > 0).counted()
-            figures = {name: metric.value(days, horizon) for name, metric in RANKING_METRICS.items()}
+            figures = {name: metric.value(days, horizon) for name, metric in self.metrics.items()}
             by_horizon.append(figures | {"scale": mean(of_days["scale"].double().numpy())})
         out = {}
-        for name in metric_names():
+        for name in metric_names(self.metrics):
             values = torch.tensor([figures[name] for figures in by_horizon], dtype=torch.float64)
             for horizon, value in zip(self.horizons, values, strict=True):
                 out[f"{name}_{horizon}d"] = value.float().to(self.device)

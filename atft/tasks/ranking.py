@@ -20,12 +20,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from atft.batch import DayBatch, Forecast
 from atft.data.block_plan import block_seed
 from atft.data.loader import BlockLoader
+from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
+from atft.metrics.own_metrics import own_metrics
 from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
 from atft.optim.schedules import Schedule
@@ -58,9 +60,11 @@ class RankingTask(pl.LightningModule):
         gradient_clip: largest norm of a step's gradient; null does not clip.
         features: ordered names of the features the network reads; taken from the panel's footer.
         regimes: ordered names of the market-wide columns, which a network may read; taken from the panel's footer.
+        metrics: functions of your own that measure a day's ranking beside ours, by their dotted paths, for instance
+            mypkg.metrics.top_hit, a function of score, target and valid.
 
     Raises:
-        InputError: the network cannot be built, or is no `Network`.
+        InputError: the network cannot be built, or is no `Network`; or a metric cannot be used.
     """
 
     retry_device = "cuda"
@@ -76,6 +80,7 @@ class RankingTask(pl.LightningModule):
         gradient_clip: float | None = 1.0,
         features: list[str] | None = None,
         regimes: list[str] | None = None,
+        metrics: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.config_text = ""  # the resolved configuration as YAML, set by the command line
@@ -94,9 +99,10 @@ class RankingTask(pl.LightningModule):
         self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)
-        self.train_metrics = CrossSectionMetrics(horizons, transform)
-        self.val_metrics = CrossSectionMetrics(horizons, transform)
-        self.test_metrics = CrossSectionMetrics(horizons, transform)
+        self.metrics = RANKING_METRICS | own_metrics(metrics or ())
+        self.train_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
+        self.val_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
+        self.test_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.step_log = StepLog()
         self.step = Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
@@ -220,7 +226,9 @@ class RankingTask(pl.LightningModule):
     def logged_names(self) -> set[str]:
         """Names of the metrics that a finished epoch has logged."""
         horizons = self.network.horizons
-        ranked = {m for name in metric_names() for m in (name, *(f"{name}_{h}d" for h in horizons))}
+        ranked = {
+            m for name in metric_names(self.metrics) for m in (name, *(f"{name}_{h}d" for h in horizons))
+        }
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
         ranked = {f"{split}/{m}" for split in ("train", "val") for m in ranked}
         return ranked | terms | {"train/loss", "train/learning_rate"}

@@ -109,6 +109,7 @@ KEYS: dict[str, tuple[str, Any]] = {
         "curriculum.phases",
         [{"name": "a", "epochs": 1, "terms": {f"{PLANTED}.term": 1.0}}],
     ),
+    "metric planted": ("model.metrics", [f"{PLANTED}.metric"]),
     "target planted": ("model.objective.target", _named(f"{PLANTED}.Anything")),
     "model planted": ("model", _named(f"{PLANTED}.Anything")),
     "model by name": ("model", f"{PLANTED}.Anything"),

@@ -6,6 +6,7 @@ differ, as long as no run describes the experiment: hence only a part of torch's
 Other loggers (MLflow, W&B, CSV) get the same settings and metrics.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -73,13 +74,21 @@ FINAL = ("rank_ic", "ic", "rank_icir", "sharpe_annual", "scale")
 
 
 class TensorBoardLayout(pl.Callback):
-    """Write the charts' layout and the settings when training starts, the final metrics when it ends."""
+    """Write the charts' layout and the settings when training starts, the final metrics when it ends.
 
-    def __init__(self, config_text: str) -> None:
+    Args:
+        config_text: the configuration as YAML.
+        own_metrics: names of the user's own metrics, which get a chart each.
+    """
+
+    def __init__(self, config_text: str, own_metrics: Iterable[str] = ()) -> None:
         self.settings = compared_settings(config_text)
+        self.charts = {**LAYOUT, "ranking": LAYOUT["ranking"] | _charts_of(own_metrics)}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        layout = {g: {c: ["Multiline", tags] for c, tags in charts.items()} for g, charts in LAYOUT.items()}
+        layout = {
+            g: {c: ["Multiline", tags] for c, tags in charts.items()} for g, charts in self.charts.items()
+        }
         for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_custom_scalars(layout)
@@ -116,6 +125,10 @@ def compared_settings(config_text: str) -> dict[str, Any]:
     flat = _flatten(yaml.safe_load(config_text))
     flat.pop("model.features", None)  # taken from the panel
     return {key: value for key, value in flat.items() if key.startswith(COMPARED)}
+
+
+def _charts_of(metrics: Iterable[str]) -> dict[str, list[str]]:
+    return {f"{name}, training and validation": [f"train/{name}$", f"val/{name}$"] for name in metrics}
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, Any]:

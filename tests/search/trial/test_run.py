@@ -120,18 +120,19 @@ def test_a_base_config_that_is_edited_between_two_trials_changes_neither(
         made.run()  # a worker that read the file itself
 
 
-def test_a_trial_searches_the_weight_of_a_term_of_the_users_own(
+def test_a_trial_searches_the_weight_of_a_term_by_a_metric_of_the_users_own(
     small: Callable[..., Small], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_package(tmp_path, "sweptpkg", monkeypatch)
     key = "model.objective.terms.sweptpkg.loss.tail"
     space = {key: {"type": "float", "low": 0.1, "high": 0.5}}
-    made = small(limits={"epochs": 1}, space=space)
-    made.run(params={key: 0.25})
+    own = {"fixed": {"model.metrics": ["sweptpkg.metrics.top_hit"]}, "metric": "val/top_hit_5d"}
+    made = small(limits={"epochs": 1}, space=space, **own)
+    value = made.run(params={key: 0.25})
     config = yaml.safe_load((made.trial(0) / "config.yaml").read_text())
     (epoch,) = json.loads((made.trial(0) / "metrics.json").read_text())["epochs"]
     assert config["model"]["objective"]["terms"]["sweptpkg.loss.tail"] == 0.25
-    assert epoch["train/term/sweptpkg.loss.tail"] > 0
+    assert epoch["train/term/sweptpkg.loss.tail"] > 0 and epoch["val/top_hit_5d"] == value
     forget_package("sweptpkg")
 
 

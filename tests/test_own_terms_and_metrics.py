@@ -1,12 +1,14 @@
-"""Terms of a package of the user's own train, are reported and evaluated by the same commands as ours."""
+"""Terms and metrics of a package of the user's own train, select and are reported as ours."""
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -15,6 +17,7 @@ from own_package import forget_package, write_package
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 PACKAGE = "trainedpkg"
+TOP_HIT = f"{PACKAGE}.metrics.top_hit"
 TAIL, DRAWN = f"{PACKAGE}.loss.tail", f"{PACKAGE}.loss.drawn"
 PHASES = [
     {"name": "first", "epochs": 1},
@@ -22,7 +25,7 @@ PHASES = [
         "name": "second",
         "epochs": 1,
         "terms": {TAIL: 0.5, DRAWN: 0.1},
-        "criterion": f"train/term/{TAIL} < 100",
+        "criterion": "val/top_hit > -1",
     },
 ]
 
@@ -40,12 +43,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def run(
     tiny_run: Any, package: Path, atft: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A run of two phases; the second weighs a term that the objective does not name."""
+    """A run of two phases: the second weighs a term that the objective does not name; a metric selects."""
     folder = tmp_path_factory.mktemp("own")
     config = yaml.safe_load(tiny_run.config.read_text())
     del config["trainer"]["max_epochs"]
     config["trainer"] |= {"default_root_dir": str(folder), "log_every_n_steps": 1}
     config["model"]["objective"]["terms"] = {"ic": 0.3, TAIL: {"weight": 0.2, "level": 0.1}}
+    config["model"]["metrics"] = [TOP_HIT]
+    config["checkpoint"], config["early_stopping"] = {"monitor": "val/top_hit"}, {"monitor": "val/top_hit_5d"}
     config["curriculum"] = {"phases": PHASES}
     (folder / "own.yaml").write_text(yaml.safe_dump(config))
     printed = atft("fit", "--config", folder / "own.yaml")
@@ -76,6 +81,44 @@ def test_the_runs_configuration_is_one_that_trains_it_again(run: Path) -> None:
         TAIL: {"weight": 0.2, "level": 0.1},
         DRAWN: 0.0,
     }
+    assert config["model"]["metrics"] == [TOP_HIT]
+
+
+def test_a_metric_is_logged_by_split_and_horizon_and_selects_the_checkpoint(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    for epoch in metrics["epochs"]:
+        assert all(0 <= epoch[f"{s}/top_hit{h}"] <= 1 for s in ("train", "val") for h in ("", "_1d", "_5d"))
+    best = max(metrics["epochs"], key=lambda epoch: epoch["val/top_hit"])
+    assert metrics["selected_step"] == best["step"]
+    events = EventAccumulator(str(run)).Reload()
+    assert [e.value for e in events.Scalars("val/top_hit")] == pytest.approx(
+        [epoch["val/top_hit"] for epoch in metrics["epochs"]]
+    )
+    (written,) = events.Tensors("custom_scalars__config__")
+    assert b"val/top_hit$" in written.tensor_proto.string_val[0]
+
+
+def test_its_final_figures_are_those_of_the_predictions_beside_the_baselines(run: Path) -> None:
+    final = json.loads((run / "metrics.json").read_text())["final"]
+    frame = pl.read_parquet(run / "predictions.parquet").filter(
+        (pl.col("split") == "test") & (pl.col("horizon") == 5) & pl.col("target").is_not_null()
+    )
+    best = frame.sort("score", descending=True).group_by("date").head(5)
+    hits = best.group_by("date").agg((pl.col("target") > 0).mean())["target"]
+    assert final["test/top_hit_5d"] == pytest.approx(hits.mean(), abs=1e-6)
+    assert final["test/top_hit_5d_error"] > 0
+    assert final["val/top_hit"] == pytest.approx((final["val/top_hit_1d"] + final["val/top_hit_5d"]) / 2)
+    lines = (run / "comparison.txt").read_text().splitlines()
+    assert any(line.endswith("top_hit") for line in lines)
+    assert f"{final['test/top_hit_5d']:+.4f} ± " in next(x for x in lines if re.match("network +5d", x))
+
+
+def test_an_evaluation_measures_it_where_the_user_names_it(
+    run: Path, tiny_run: Any, atft: Callable[..., Any]
+) -> None:
+    words = ("test", "--ckpt_path", run / "best_model.ckpt", "--data.cache.dir", tiny_run.folder / "cache")
+    assert "top_hit" not in atft(*words).out
+    assert "test/top_hit_5d" in atft(*words, "--model.metrics", f"[{TOP_HIT}]").out
 
 
 def test_a_checkpoint_is_evaluated_without_the_package(
@@ -94,13 +137,17 @@ def test_a_checkpoint_is_evaluated_without_the_package(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("metrics", f"[{PACKAGE}.metrics.loss]"), "has a name that a run logs already, 'loss'; rename it"),
         (
-            ("terms", f"{{{PACKAGE}.loss.tial: 1.0}}"),
+            ("objective.terms", f"{{{PACKAGE}.loss.tial: 1.0}}"),
             "is no function of trainedpkg.loss; did you mean 'tail'?",
         ),
-        (("terms", f"{{{PACKAGE}.loss.detached: 1.0}}"), "has no gradient; compute it from score"),
-        (("terms", f"{{{PACKAGE}.loss.tail: {{weight: 1.0, levle: 1}}}}"), "did you mean 'level'?"),
-        ((f"terms.{PACKAGE}.loss.tail", "0.2"), f"--model.objective.terms '{{{PACKAGE}.loss.tail: 0.2}}'"),
+        (("objective.terms", f"{{{PACKAGE}.loss.detached: 1.0}}"), "has no gradient; compute it from score"),
+        (("objective.terms", f"{{{PACKAGE}.loss.tail: {{weight: 1.0, levle: 1}}}}"), "did you mean 'level'?"),
+        (
+            (f"objective.terms.{PACKAGE}.loss.tail", "0.2"),
+            f"--model.objective.terms '{{{PACKAGE}.loss.tail: 0.2}}'",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_made(
@@ -113,7 +160,7 @@ def test_a_mistake_is_one_line_and_nothing_is_made(
 ) -> None:
     key, value = words
     outcome = atft(
-        *("fit", "--config", tiny_run.config, f"--model.objective.{key}", value),
+        *("fit", "--config", tiny_run.config, f"--model.{key}", value),
         *("--trainer.default_root_dir", tmp_path),
     )
     assert message in outcome.refusal and len(outcome.refusal) < 200

@@ -1,0 +1,81 @@
+"""Metrics of the user's own: functions of a day's scores, returns and valid stocks, measured and logged as ours.
+
+``model.metrics: [mypkg.metrics.top_hit]`` logs ``val/top_hit`` and ``val/top_hit_5d``, the mean over days.
+Selection and sweeps look for the highest value, so a metric of which less is better returns minus itself.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from atft.day_statistics import RANKING_METRICS, RankingMetric, Statistic, day_statistics
+from atft.errors import InputError
+from atft.own_functions import NOISE_SHAPE, call, find_function, noise, tensor_names
+
+KEY = "model.metrics"
+READABLE = ("score", "target", "valid")
+"""Scores, raw forward returns and the stocks to count, ``[*batch, stocks]`` each."""
+LOGGED_BESIDE = ("scale", "day", "loss", "learning_rate", "quantile_crossing")
+"""Names that a run or a figure gives to something else."""
+HORIZONS = 2
+
+
+def own_metrics(paths: Sequence[str]) -> dict[str, RankingMetric]:
+    """Import metrics by their dotted paths; each is called by the last part of its path.
+
+    Raises:
+        InputError: a path names no function of ``score``, ``target`` and ``valid`` that measures noise, or a name
+            is taken by one of ours or by another one.
+    """
+    taken = {*RANKING_METRICS, *day_statistics(), *LOGGED_BESIDE}
+    metrics: dict[str, RankingMetric] = {}
+    for path in paths:
+        name = path.rpartition(".")[2]
+        if name == path:
+            raise InputError(
+                f"{KEY}: {path!r:.60} is no dotted path; write one such as mypkg.metrics.top_hit"
+            )
+        statistic = _statistic(path, name)
+        if name in taken or re.search(r"_(\d+d|lag1|error)$", name):
+            raise InputError(f"{KEY}: {path:.80} has a name that a run logs already, {name!r:.40}; rename it")
+        _check_on_noise(f"{KEY}: {path:.60}", statistic)
+        metrics[name] = RankingMetric(statistic, heading=name)
+        taken.add(name)
+    return metrics
+
+
+def _statistic(path: str, name: str) -> Statistic:
+    function = find_function(KEY, path, READABLE)
+    reads, where = tensor_names(function), f"{KEY}: {path:.60}"
+
+    def statistic(score: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        given = {"score": score, "target": target, "valid": valid}
+        value = call(where, function, *(given[tensor] for tensor in reads))
+        if value.shape != score.shape[:-1]:
+            axes = ("stocks", "days, stocks", "days, horizons, stocks")[min(score.ndim, 3) - 1]
+            raise InputError(
+                f"{where} returns {list(value.shape)} from [{axes}] {list(score.shape)}, it must be "
+                f"{list(score.shape[:-1])}; reduce the last axis only"
+            )
+        return value
+
+    statistic.__name__ = name  # by which the days' values are kept
+    return statistic
+
+
+def _check_on_noise(where: str, statistic: Statistic) -> None:
+    """Check what it measures while training, ``[days, horizons, stocks]``, and afterwards, ``[days, stocks]``."""
+    days, stocks = NOISE_SHAPE
+    given = noise(days, HORIZONS, stocks)
+    score, target, valid = (given[tensor] for tensor in READABLE)
+    statistic(score[:, 0], target[:, 0], valid[:, 0])
+    measured = statistic(score, target, valid)[:-1]  # a day without valid stocks is not measured
+    if not measured.isfinite().any():
+        raise InputError(f"{where} is {float(measured.flatten()[0])} on noise; return a number for each day")
+    others = statistic(torch.where(valid, score, -3.0), target, valid)[:-1]
+    if not torch.equal(measured.nan_to_num(), others.nan_to_num()):
+        raise InputError(
+            f"{where} counts stocks that are not valid; take the argument valid and use torch.where(valid, x, 0)"
+        )

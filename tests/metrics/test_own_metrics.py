@@ -1,0 +1,101 @@
+"""A metric of the user's own is measured as ours; a fault of its function or its name is one line."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.day_statistics import RANKING_METRICS
+from atft.errors import InputError
+from atft.evaluation.comparison_table import comparison_table, table_text
+from atft.evaluation.summary import summarise_scorers
+from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
+from atft.metrics.own_metrics import own_metrics
+from own_package import forget_package, write_package
+from small_scores import table_of
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    write_package(tmp_path, "toypkg", monkeypatch)
+    yield
+    forget_package("toypkg")
+
+
+def test_it_is_the_mean_over_days_of_what_its_function_returns(make_batch: Callable[..., DayBatch]) -> None:
+    batch = make_batch(days=6, stocks=30)
+    score = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(0))
+    metrics = RANKING_METRICS | own_metrics(["toypkg.metrics.top_hit", "toypkg.metrics.other_order"])
+    measured = CrossSectionMetrics((1, 5), metrics=metrics)
+    measured.update(score, batch.target, batch.valid, batch.day)
+    values = measured.compute()
+    assert set(values) == {n + s for n in metric_names(metrics) for s in ("", "_1d", "_5d")}
+    for i, horizon in enumerate((1, 5)):
+        hits, sums = [], []
+        for day in range(6):
+            valid = batch.valid[day, :, i]
+            scores, returns = score[day, valid, i], batch.target[day, valid, i]
+            hits.append((returns[scores.argsort(descending=True)[:5]] > 0).float().mean())
+            sums.append(2 * (returns * scores.sign()).sum())
+        assert values[f"top_hit_{horizon}d"].item() == pytest.approx(np.mean(hits), abs=1e-6)
+        assert values[f"other_order_{horizon}d"].item() == pytest.approx(np.mean(sums), abs=1e-6)
+    plain = CrossSectionMetrics((1, 5))
+    plain.update(score, batch.target, batch.valid, batch.day)
+    assert all(torch.equal(value, values[name]) for name, value in plain.compute().items())
+
+
+def test_it_is_a_column_of_the_comparison_table_which_becomes_as_wide_as_it_needs() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.standard_normal((20, 30)).astype(np.float32)
+    score = target + rng.standard_normal((20, 30)).astype(np.float32)
+    best = np.take_along_axis(target, (-score).argsort(axis=1)[:, :5], axis=1)
+    metrics = RANKING_METRICS | own_metrics(["toypkg.metrics.top_hit", "toypkg.metrics.other_order"])
+    rows = summarise_scorers({"network": score}, table_of(5, target), metrics=metrics)
+    assert rows[0].figures["top_hit"].value == pytest.approx((best > 0).mean(), abs=1e-6)
+    bands = {5: {"rank_ic": (-0.1, 0.1)}}
+    heading, *lines = table_text(comparison_table(rows, bands, metrics=metrics)).splitlines()
+    assert heading.split()[-2:] == ["top_hit", "other_order"] and "annualised Sharpe" in heading
+    assert f"{(best > 0).mean():+.4f} ± " in lines[-2] and "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pearson", "has a name that a run logs already, 'pearson'; rename it"),
+        ("loss", "has a name that a run logs already, 'loss'"),
+        ("hit_5d", "has a name that a run logs already, 'hit_5d'"),
+        (
+            "per_stock",
+            r"returns \[3, 32\] from \[days, stocks\] \[3, 32\], it must be \[3\]; reduce the last axis",
+        ),
+        ("counts_all", "counts stocks that are not valid; take the argument valid"),
+        ("nothing", "is nan on noise; return a number for each day"),
+        ("of_three_axes", r"raises ValueError at metrics.py line \d+: not enough values to unpack"),
+        ("of_a_sector", "takes 'sector', which is no tensor; did you mean 'score'"),
+        ("top_hti", "is no function of toypkg.metrics; did you mean 'top_hit'"),
+    ],
+)
+def test_a_function_that_measures_no_day_is_an_error(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"^model.metrics: toypkg.metrics.{name} {message}") as caught:
+        own_metrics([f"toypkg.metrics.{name}"])
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["top_hit"], "'top_hit' is no dotted path; write one such as mypkg.metrics.top_hit"),
+        (["toypkg.metrics.top_hit"] * 2, "toypkg.metrics.top_hit has a name that a run logs already"),
+        (
+            ["toypkg.metrics.top_hit", "toypkg.other.top_hit"],
+            "toypkg.other.top_hit has a name that a run logs",
+        ),
+        (["os.abort"], "os.abort takes no tensor; known: score, target, valid"),
+    ],
+)
+def test_names_that_clash_or_name_nothing_are_errors(paths: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=f"^model.metrics: {message}"):
+        own_metrics(paths)
