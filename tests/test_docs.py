@@ -14,6 +14,9 @@ import polars as pl
 import pytest
 import yaml
 
+from atft.losses.objective import DayObjective
+from atft.losses.options import ObjectiveOptions
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TRAINING = ("fit", "validate", "test", "predict", "cache")
@@ -203,6 +206,9 @@ def test_a_yaml_sample_has_keys_and_classes_that_exist(sample: Sample, own_packa
         assert read_sweep(path).study == config["study"]
     else:
         training_keys("fit").follow(config, f"{sample}: ")
+        objective = config.get("model", {}).get("objective", {})
+        if any("." in name for name in objective.get("terms", {})):
+            DayObjective(ObjectiveOptions(**objective), [1, 5])  # tries the user's functions
 
 
 def panel_of_the_readme(path: Path, stocks: int = 25) -> None:
