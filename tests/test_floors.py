@@ -22,6 +22,7 @@ VOCABULARY = {
 }
 VOCABULARY |= {
     "checkpoint_file",
+    "frames",
     "termination",
     "trading_days",
     "cells",

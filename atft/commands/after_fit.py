@@ -7,20 +7,17 @@ the validation days, and the table's title says which. The numbers also go to me
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lightning.pytorch as pl
 import numpy as np
 from rich.console import Console
 
-from atft.baselines.random_scores import random_band
 from atft.callbacks.record.messages import append_log
-from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.checkpoint_file import AtomicCheckpointIO
 from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.predictions import read_horizon
-from atft.evaluation.summary import SummaryRow, summarise_predictions, summarise_scorers
+from atft.evaluation.summary import SummaryRow, summarise_predictions
 from atft.publish import publish_text
-from atft.tasks.baseline_scores import baseline_scorers, fit_baseline
+from atft.runs.comparison import compare_scorers
+from atft.runs.scores import write_scores
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -59,39 +56,21 @@ def ending(cli: "RankingCLI") -> str:
 
 def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path:
     """Score every day to predict with a checkpoint and write the file."""
-    data = cli.datamodule
     digests = {"config": cli.record.receipt.digests["config"], "run": str(cli.config.name)}
-    levels = cli.model.network.quantiles
-    writer = PredictionWriter(path, data.open_cache(), data.split_of, digests, levels)
-    trainer = pl.Trainer(
-        accelerator=cli.config.trainer.accelerator,
-        devices=1,  # one file, days in order: also after training on several devices
-        precision=cli.config.trainer.precision,
-        callbacks=[writer],
-        plugins=[AtomicCheckpointIO()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+    trainer = cli.config.trainer
+    return write_scores(
+        cli.model, cli.datamodule, path, checkpoint, digests, trainer.accelerator, trainer.precision
     )
-    trainer.predict(cli.model, datamodule=data, ckpt_path=checkpoint, return_predictions=False)
-    return path
 
 
 def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[SummaryRow]]:
     """The end-of-fit table as text, and its rows."""
-    cache = cli.datamodule.open_cache()
-    ridge = fit_baseline(cli.datamodule)
-    rows: list[SummaryRow] = []
-    bands, min_stocks = {}, cli.datamodule.split.min_stocks
-    for horizon in cache.manifest.horizons:
-        table = read_horizon(path, horizon, split)
-        rows += summarise_scorers(baseline_scorers(ridge, cache, table), table, min_stocks, cli.model.metrics)
-        target = table.columns["target"]
-        bands[horizon] = random_band(target, table.present, horizon, min_stocks=min_stocks)
-    first, last = getattr(cli.datamodule.split_options, split)
+    data, metrics = cli.datamodule, cli.model.metrics
+    tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
+    rows, bands = compare_scorers(tables, data, data.split.min_stocks, metrics)
+    first, last = getattr(data.split_options, split)
     title = f"\n{split} days {first} to {last}, mean ± standard error"
-    return table_text(comparison_table(rows, bands, title, min_stocks, cli.model.metrics)), rows
+    return table_text(comparison_table(rows, bands, title, data.split.min_stocks, metrics)), rows
 
 
 def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from atft.checkpoint_file import read_checkpoint
-from atft.commands.class_paths import find_class
 from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
+from atft.tasks.checkpoint_task import find_own_network
 from atft.yaml_text import mapping_of
 
 SECTIONS = (
@@ -94,10 +94,7 @@ def _check_classes(where: str, chosen: dict[str, Any], named: str | None) -> Non
     if class_path is None:
         return
     network["class_path"] = class_path
-    of_ours = isinstance(class_path, str) and class_path.startswith("atft.nn.")
-    if class_path == named or (
-        of_ours and find_class("model.network", class_path).__module__.startswith("atft.nn.")
-    ):
+    if class_path == named or find_own_network(class_path) is not None:
         return
     raise InputError(
         f"{where} names the network {class_path!r:.60}, which a checkpoint may not import; if you trust it, add "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FORMATS = (".parquet", ".csv")
 
 
-def predict(cli: "RankingCLI", checkpoint: str) -> int:
+def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
     """Score the days asked for, print which of them lack history, and write the file.
 
     Raises:

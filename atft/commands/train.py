@@ -28,7 +28,7 @@ def run(command: str, arguments: list[str]) -> int:
     from atft.progress import Progress
 
     with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
-        action = {"fit": fit, "cache": verify}.get(command, evaluate)
+        action = {"fit": fit, "cache": verify}.get(command, evaluate_checkpoint)
         return action(cli)
 
 
@@ -93,7 +93,7 @@ def fit(cli: "RankingCLI") -> int:
         return conclude(cli)
 
 
-def evaluate(cli: "RankingCLI") -> int:
+def evaluate_checkpoint(cli: "RankingCLI") -> int:
     """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
     from rich.console import Console
 
@@ -102,9 +102,9 @@ def evaluate(cli: "RankingCLI") -> int:
     if path is None:
         raise InputError(f"{command} needs --ckpt_path FILE (or last): an untrained network measures nothing")
     if command == "predict":
-        from atft.commands.predict import predict
+        from atft.commands.predict import predict_to_file
 
-        return predict(cli, path)
+        return predict_to_file(cli, path)
     metrics = getattr(cli.trainer, command)(
         cli.model, datamodule=cli.datamodule, ckpt_path=path, verbose=False
     )

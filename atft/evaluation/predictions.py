@@ -102,13 +102,17 @@ def check_predictions(path: str | Path) -> dict[str, str]:
         raise InputError(f"{path}: no such predictions file; `python -m atft predict` writes one")
     check_file(path)
     with open_parquet(path) as file:
-        types = {field.name: str(field.type) for field in file.schema_arrow}
+        return _checked_types(file.schema_arrow, path, "this predictions file")
+
+
+def _checked_types(schema: Any, where: str | Path, what: str) -> dict[str, str]:
+    types = {field.name: str(field.type) for field in schema}
     for name in REQUIRED:
         if name not in types:
-            raise InputError(f"{path}: no column {name!r} in this predictions file{nearest(name, types)}")
+            raise InputError(f"{where}: no column {name!r} in {what}{nearest(name, types)}")
     for name, kind in (REQUIRED | OPTIONAL).items():
         if name in types and types[name] not in ACCEPTED_TYPES.get(kind, {kind}):
-            raise InputError(f"{path}: column {name!r} must be {kind}, it is {types[name]}")
+            raise InputError(f"{where}: column {name!r} must be {kind}, it is {types[name]}")
     return types
 
 
@@ -126,17 +130,55 @@ def read_horizon(
     Raises InputError where the file cannot be used, nothing matches, a score is missing, or a stock has two rows on
     one day.
     """
-    from atft.cells import sorted_texts
-
     types = check_predictions(path)
     if split is not None and "split" not in types:
         raise InputError(f"{path}: no column 'split' to find {split!r} in")
     filters = [("horizon", "==", horizon), *([("split", "==", split)] if split is not None else [])]
-    names = [c for c in columns if c in types]
-    table = _read(path, ["date", "code", *names], filters)
+    table = _read(path, ["date", "code", *(c for c in columns if c in types)], filters)
     if not len(table):
         within = f" of split {split!r}" if split is not None else ""
         raise InputError(f"{path}: no rows of horizon {horizon}{within}; it has {prediction_horizons(path)}")
+    return _dense(table, horizon, path)
+
+
+def horizons_of(table: Any, split: str | None, where: str) -> list[int]:
+    """Horizons of a table of predictions in memory, or of one split of it, ascending; `table_horizon` reads one.
+
+    Raises InputError where it lacks a column, has one of another type, or has no row of the split.
+    """
+    import pyarrow.compute as pc
+
+    types = _checked_types(table.schema, where, "it")
+    for name in ("date", "code", "horizon"):
+        if table[name].null_count:
+            raise InputError(
+                f"{where}: column {name!r} has {table[name].null_count:,} nulls; drop these rows"
+            )
+    if split is not None and "split" not in types:
+        raise InputError(f"{where}: no column 'split' to find {split!r} in")
+    rows = table if split is None else table.filter(pc.equal(table["split"], split))
+    if not len(rows):
+        named = [] if split is None else sorted(filter(None, table["split"].unique().to_pylist()))
+        raise InputError(f"{where}: no rows" + (f" of split {split!r}; it has {named}" if named else ""))
+    return sorted(rows["horizon"].unique().to_pylist())
+
+
+def table_horizon(table: Any, horizon: int, split: str | None, where: str) -> HorizonScores:
+    """The same as `read_horizon`, of a table in memory whose columns `horizons_of` has checked."""
+    import pyarrow.compute as pc
+
+    rows = pc.equal(table["horizon"], horizon)
+    if split is not None:
+        rows = pc.and_(rows, pc.equal(table["split"], split))
+    names = [name for name in ("date", "code", *ARRAYS) if name in table.column_names]
+    return _dense(table.select(names).filter(rows).combine_chunks(), horizon, where)
+
+
+def _dense(table: Any, horizon: int, path: str | Path) -> HorizonScores:
+    """Rows of one horizon as dense arrays over their own days and stocks."""
+    from atft.cells import sorted_texts
+
+    names = [name for name in table.column_names if name not in ("date", "code")]
     dates, day = np.unique(table["date"].to_numpy(), return_inverse=True)
     codes, stock = sorted_texts(table["code"])
     # Rows are placed by their number in the flattened [days, stocks]: one scatter a column, whatever their order.

@@ -52,9 +52,13 @@ def ridge_scores(ridge: Ridge, cache: DayCache, table: HorizonScores) -> NDArray
     return scores
 
 
-def baseline_scorers(ridge: Ridge, cache: DayCache, table: HorizonScores) -> dict[str, NDArray[np.float32]]:
-    """Every scorer of the end-of-fit table by its name, ``[days, stocks]`` each."""
-    scorers = {"network": table.columns["score"], "ridge": ridge_scores(ridge, cache, table)}
+def baseline_scorers(
+    table: HorizonScores, ridge: Ridge | None = None, cache: DayCache | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Every scorer of one horizon's table by its name, ``[days, stocks]`` each; ridge where it is fitted."""
+    scorers = {"network": table.columns["score"]}
+    if ridge is not None and cache is not None:
+        scorers["ridge"] = ridge_scores(ridge, cache, table)
     if "return_1d" in table.columns:
         scorers["reversal"] = reversal_scores(table.columns["return_1d"])
     if "oracle" in table.columns:

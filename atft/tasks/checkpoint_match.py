@@ -55,6 +55,19 @@ def check_regimes(network: Network, trained_on: Sequence[str], names: Sequence[s
         )
 
 
+def check_horizons_agree(of_network: Sequence[int], of_data: Sequence[int]) -> None:
+    """Check that the data has a target for each score.
+
+    Raises:
+        InputError: the horizons, or their order, differ.
+    """
+    if list(of_network) != list(of_data):
+        raise InputError(
+            f"model.horizons are {list(of_network)}, the data's {list(of_data)}; build the task with "
+            f"RankingTask.for_data, or give DayData the same horizons"
+        )
+
+
 def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Check that weights are of a network of the same sizes; a checkpoint without weights passes.
 

@@ -5,7 +5,8 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import cast
+from pathlib import Path
+from typing import Any, Self, cast
 
 import lightning.pytorch as pl
 import numpy as np
@@ -26,7 +27,8 @@ from atft.data.scaling import regime_statistics, robust_statistics
 from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
 from atft.errors import InputError
 from atft.network import Scaling
-from atft.tasks.panel_source import PanelOptions, panel_path
+from atft.panel import PanelSchema, feature_names, match
+from atft.tasks.panel_source import PanelOptions, column_names, panel_path
 
 
 class InOrder:
@@ -72,6 +74,56 @@ class DayData(pl.LightningDataModule):
         self.seed = seed
         self._cache: DayCache | None = None
         self._split: Split | None = None
+
+    @classmethod
+    def from_cache(
+        cls, folder: str | Path, split: SplitOptions, loader: LoaderOptions, **options: Any
+    ) -> Self:
+        """Open the day data of a cache that is there, without its panel.
+
+        Args:
+            folder: of the cache, as ``data.open_cache().path`` or ``python -m atft cache`` names it.
+            split: as for the class.
+            loader: as for the class.
+            options: ``predict`` and ``seed``.
+
+        Raises:
+            InputError: there is no cache, or it is damaged.
+        """
+        cache = DayCache(Path(folder).resolve()).open()
+        manifest = cache.manifest
+        data = cls(
+            PanelOptions(schema=PanelSchema(**manifest.schema)),
+            split,
+            loader,
+            CacheOptions(**{**manifest.options, "dir": str(cache.path.parent)}),
+            None if manifest.graph is None else GraphOptions(**manifest.graph),
+            horizons=list(manifest.horizons),
+            **options,
+        )
+        data._cache = cache
+        return data
+
+    # -- columns
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the panel's columns, from its footer; of a cache without a panel, those that it was made of."""
+        if self._cache is None or self.panel.path is not None or self.panel.simulate is not None:
+            return column_names(self.panel)
+        m = self._cache.manifest
+        sector = [str(self.panel.schema.sector)] if m.sectors else []
+        return (*m.features, *m.exposures, *m.regimes, *m.context, *sector)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features that a network reads, in the panel's order."""
+        schema = self.panel.schema
+        return list(feature_names(schema, self.columns(), self.panel.path or "panel"))
+
+    @property
+    def regimes(self) -> list[str]:
+        """Names of the market-wide columns, in the panel's order."""
+        return list(match(self.panel.schema.regime, self.columns()))
 
     # -- files
 

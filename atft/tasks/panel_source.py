@@ -5,8 +5,10 @@ Parsing a config builds nothing: feature names come from the Parquet footer, or 
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 from atft.errors import InputError
+from atft.frames import write_frame
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
 from atft.panel import PanelSchema, feature_names, footer_names
@@ -25,6 +27,20 @@ class PanelOptions:
     path: str | None = None
     simulate: MarketOptions | None = None
     schema: PanelSchema = field(default_factory=PanelSchema)
+
+    @classmethod
+    def from_frame(cls, frame: Any, schema: PanelSchema | None = None, folder: str | Path = "cache") -> Self:
+        """Write a frame to a panel file in ``folder`` that its content names; the same frame is written once.
+
+        Args:
+            frame: Polars (eager or lazy), pandas (the named levels of its index are columns) or Arrow.
+            schema: which column plays which role; None: the default names.
+            folder: where the file goes; that of the caches by default.
+
+        Raises:
+            InputError: it is no frame, or the file cannot be written.
+        """
+        return cls(str(write_frame(frame, folder)), None, schema or PanelSchema())
 
 
 def panel_features(panel: PanelOptions) -> list[str]:

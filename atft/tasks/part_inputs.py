@@ -10,7 +10,6 @@ from inspect import signature
 from atft.errors import InputError, nearest
 from atft.panel import match
 from atft.tasks.day_data import DayData
-from atft.tasks.panel_source import column_names
 from atft.tasks.ranking import RankingTask
 
 MISSING = {
@@ -31,7 +30,7 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapp
     Raises:
         InputError: the panel or the config lacks it.
     """
-    names, schema = column_names(data.panel), data.panel.schema
+    names, schema = data.columns(), data.panel.schema
     there = {
         "graph": data.graph_options is not None,
         "regime": bool(match(schema.regime, names)),
@@ -70,7 +69,7 @@ def check_training_inputs(
             f"model.objective.terms: {readers['previous']} compares a day with the one before in its block; set "
             f"data.loader.block_days to at least 2"
         )
-    names = column_names(data.panel)
+    names = data.columns()
     columns = {"exposure": bool(match(schema.exposures, names)), "sector": schema.sector in names}
     for name, term in terms.items():
         needed = [column for column in columns if column in term.reads]

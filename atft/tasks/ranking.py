@@ -6,13 +6,11 @@ applied by hand after the block that closes a step, and Trainer's fixed ``accumu
 One evaluation path: ``eval()`` mode, no dropout, float32 scores.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Self, cast
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -29,26 +27,20 @@ from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.metrics.own_metrics import own_metrics
 from atft.network import NetworkFactory, NetworkInputs, build_network
-from atft.optim.phase_rates import largest_rate, named_groups, phase_rates
+from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
+from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
-from atft.tasks.checkpoint_match import (
-    check_loops,
-    check_regimes,
-    check_resume,
-    check_shapes,
-    feature_order,
-)
+from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
+from atft.tasks.saved_task import SavedTask
 from atft.tasks.step import Step
 from atft.tasks.step_log import StepLog, count_optimiser_steps
+from atft.tasks.task_config import class_config
 from atft.tasks.term_shares import TermShares
 
-OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
-
-class RankingTask(pl.LightningModule):
+class RankingTask(SavedTask):
     """Train, evaluate and run a network on day batches.
 
     Args:
@@ -83,7 +75,8 @@ class RankingTask(pl.LightningModule):
         metrics: list[str] | None = None,
     ) -> None:
         super().__init__()
-        self.config_text = ""  # the resolved configuration as YAML, set by the command line
+        built = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
+        self.classes = {name: class_config(factory) for name, factory in built.items()}
         if not features:
             raise InputError("model.features is empty; it is taken from the panel, give data.panel.path")
         self.automatic_optimization = False
@@ -99,7 +92,8 @@ class RankingTask(pl.LightningModule):
         self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)
-        self.metrics = RANKING_METRICS | own_metrics(metrics or ())
+        self.metric_paths = list(metrics or ())
+        self.metrics = RANKING_METRICS | own_metrics(self.metric_paths)
         self.train_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.val_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.test_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
@@ -109,6 +103,17 @@ class RankingTask(pl.LightningModule):
         self.skipped_steps: dict[str, int] = {}  # steps that a guard did not apply, by reason
         self.training_chunks = DayChunks("train", self.memory_retries, self.retry_device)
         self.evaluation_chunks = DayChunks("evaluation", self.memory_retries, self.retry_device)
+
+    @classmethod
+    def for_data(
+        cls, data: DayData, network: NetworkFactory, objective: ObjectiveOptions | None = None, **options: Any
+    ) -> Self:
+        """Build a task with the horizons, features and market-wide columns of ``data``.
+
+        The other arguments are those of the class, for instance ``optimizer=partial(torch.optim.AdamW, lr=1e-3)``.
+        """
+        options |= {"horizons": data.horizons, "features": data.features, "regimes": data.regimes}
+        return cls(network, objective or ObjectiveOptions(), **options)
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score a block; float32 whatever the precision inside the network."""
@@ -124,8 +129,13 @@ class RankingTask(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if stage == "fit" and isinstance(data, DayData):
+        data = self._data()
+        if data is None:
+            return
+        check_horizons_agree(self.network.horizons, data.horizons)
+        check_regimes(self.network, self.regimes, data.regimes)
+        self._order = feature_order(self.trained_on, data.features)
+        if stage == "fit":
             self.network.set_scaling(data.scaling())
             self.objective.day_weights.fit(*data.training_days())
 
@@ -139,8 +149,8 @@ class RankingTask(pl.LightningModule):
         self.step.sums = {}  # of a step that a limit ended midway
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        seed = data.seed if isinstance(data, DayData) else 0
+        data = self._data()
+        seed = 0 if data is None else data.seed
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
         torch.manual_seed(block_seed(seed, self.current_epoch, batch.position))
         self.step.begin(batch, self)
@@ -208,20 +218,8 @@ class RankingTask(pl.LightningModule):
         Raises:
             InputError: there is no optimiser, or one of their numbers is out of range.
         """
-        if self.optimizer_factory is None:
-            raise InputError(
-                "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
-            )
-        try:
-            optimizer = self.optimizer_factory(named_groups(self.network.parameter_groups()))
-            scheduler = self.scheduler_factory(optimizer) if self.scheduler_factory is not None else None
-        except InputError:
-            raise
-        except (ValueError, TypeError) as error:
-            raise InputError(f"model.optimizer or model.scheduler: {error}") from error
-        if isinstance(scheduler, Schedule):
-            scheduler.bind(max_epochs)
-        return optimizer, scheduler
+        groups = self.network.parameter_groups()
+        return build_stepping(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
 
     def logged_names(self) -> set[str]:
         """Names of the metrics that a finished epoch has logged."""
@@ -259,35 +257,6 @@ class RankingTask(pl.LightningModule):
     def _evaluate(self, batch: DayBatch) -> Forecast:
         chunks = self.evaluation_chunks
         return chunks.run(lambda block: forecast_in_chunks(self, block, chunks.days), batch, self)
-
-    # -- what a checkpoint carries
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.step.rewind(checkpoint)
-        metrics = {} if self._trainer is None else self.trainer.callback_metrics
-        checkpoint["atft"] = {
-            "features": self.trained_on,
-            "config": self.config_text,
-            "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
-            "regimes": self.regimes,
-            "parts": dict(self.network.parts),
-            "balanced": self.term_shares.balanced(),
-            "measured": {name: float(value) for name, value in metrics.items()},
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        content = checkpoint.get("atft", {})
-        self.trained_on = list(content.get("features", self.features))
-        self._order = feature_order(self.trained_on, self.features)
-        self.term_shares.restore(content.get("balanced", {}))
-        check_regimes(self.network, content.get("regimes", self.regimes), self.regimes)
-        check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
-        if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
-            self.network.set_parts(**content.get("parts", {}))
-            if self._trainer is not None:
-                check_loops(checkpoint, self.trainer)
-        else:
-            check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
 
 
 def _prefixed(split: str, values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ def scored(tiny_run: Any) -> Any:
     data = build("fit", ["--config", str(tiny_run.config)]).datamodule
     table = read_horizon(tiny_run.directory / "predictions.parquet", 1, "test")
     ridge = fit_baseline(data)
-    return data, table, ridge, baseline_scorers(ridge, data.open_cache(), table)
+    return data, table, ridge, baseline_scorers(table, ridge, data.open_cache())
 
 
 def test_every_scorer_has_a_score_where_the_file_has_a_row_and_nowhere_else(scored: Any) -> None:

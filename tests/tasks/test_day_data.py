@@ -123,3 +123,22 @@ def test_a_simulated_market_is_written_once(make_data: Callable[..., DayData], t
     make_data(panel=market).prepare_data()
     assert written.stat().st_mtime_ns == before
     assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_cache_is_opened_by_its_folder_without_its_panel(make_data: Callable[..., DayData]) -> None:
+    data = make_data()
+    folder = data.open_cache().path
+    Path(str(data.panel.path)).unlink()
+    opened = DayData.from_cache(folder, SPLIT, data.loader_options, predict=["2015-04-23", "2015-04-24"])
+    assert opened.digest == data.digest and opened.horizons == [1, 5]
+    assert opened.features == [f"x_{i}" for i in range(6)] and opened.regimes == ["regime_volatility"]
+    assert opened.graph_options == data.graph_options
+    ours, theirs = next(iter(opened.val_dataloader())), next(iter(data.val_dataloader()))
+    torch.testing.assert_close(ours.features, theirs.features, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(ours.day, theirs.day) and torch.equal(ours.edge_index, theirs.edge_index)
+    assert opened.predict_days().tolist() == [78, 79]
+
+
+def test_a_folder_without_a_cache_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        DayData.from_cache(tmp_path, SPLIT, LoaderOptions())

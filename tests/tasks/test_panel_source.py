@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import polars
 import pytest
 
 from atft.errors import InputError
@@ -27,3 +28,12 @@ def test_a_panel_is_a_path_or_a_simulation_and_not_both(panel: PanelOptions) -> 
 def test_features_that_match_no_column_are_errors(make_panel: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=r"no column matches the features \['y_\*'\]"):
         panel_features(PanelOptions(path=str(make_panel()), schema=PanelSchema(features=["y_*"])))
+
+
+def test_the_same_frame_is_the_same_panel(make_panel: Callable[..., Path], tmp_path: Path) -> None:
+    frame = polars.read_parquet(make_panel())
+    panel = PanelOptions.from_frame(frame, folder=tmp_path / "cache")
+    assert panel == PanelOptions.from_frame(frame.lazy(), folder=tmp_path / "cache")
+    assert panel_features(panel) == [f"x_{i}" for i in range(6)]
+    other = frame.with_columns(x_0=polars.col("x_0") + 1)
+    assert PanelOptions.from_frame(other, folder=tmp_path / "cache").path != panel.path

@@ -1,0 +1,87 @@
+"""Frames of Polars, pandas and Arrow as tables and as Parquet files that their content names.
+
+Neither library is imported to recognise a frame of it. A file's name is a digest of the frame's values, types and
+column names: the same frame finds its file, and the cache made of it, again; another frame never does.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from atft.errors import InputError, one_line
+from atft.parquet import table_file
+
+DIGEST_DIGITS = 32
+"""Hexadecimal digits of a digest that a file's name has."""
+
+
+def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
+    """Return a frame as an Arrow table; of pandas the named levels of the index become columns.
+
+    Args:
+        frame: a Polars `DataFrame` or `LazyFrame`, a pandas `DataFrame`, or anything with an Arrow stream.
+        what: the frame is, for messages.
+
+    Raises:
+        InputError: it is no frame, two columns have one name, or a column has values of several types.
+    """
+    library = type(frame).__module__.partition(".")[0]
+    try:
+        if library == "pandas" and hasattr(frame, "reset_index"):
+            named = [name for name in frame.index.names if name is not None]
+            table = pa.Table.from_pandas(frame.reset_index() if named else frame, preserve_index=False)
+        elif library == "polars" and hasattr(frame, "lazy"):
+            table = frame.lazy().collect().to_arrow()
+        elif hasattr(frame, "__arrow_c_stream__"):
+            table = pa.table(frame)
+        else:
+            raise InputError(f"{what}: {type(frame).__name__} is no frame; give a Polars or pandas DataFrame")
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{what}: cannot be read as a table ({one_line(error)})") from error
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise InputError(f"{what}: two columns are named {twice[0]!r}; rename one")
+    return table.replace_schema_metadata(None)
+
+
+def frame_digest(table: pa.Table) -> str:
+    """SHA-256 of a table's names, types and values; how its columns are divided into chunks does not matter."""
+    digest = hashlib.sha256()
+    for field in table.schema:
+        column = table[field.name]
+        digest.update(f"{field.name}\0{field.type}\0{len(column)}\0".encode())
+        # Memory under a null may hold anything: which are known, then the known values alone.
+        for part in (column.is_valid(), column.drop_null()):
+            digest.update(_plain_bytes(part))
+    return digest.hexdigest()
+
+
+def write_frame(frame: Any, folder: str | Path) -> Path:
+    """Write a frame to ``folder`` as a panel file, where it is not there yet, and return its path.
+
+    Raises:
+        InputError: it is no frame, or the file cannot be written.
+    """
+    table = arrow_table(frame, "panel frame")
+    path = Path(folder) / f"frame-{frame_digest(table)[:DIGEST_DIGITS]}.parquet"
+    if not path.exists():
+        with table_file(path, compression="zstd") as append:
+            append(table, None)
+    return path
+
+
+def _plain_bytes(column: pa.ChunkedArray) -> memoryview:
+    """A column without nulls as bytes that its values alone decide."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_boolean(column.type):  # the last byte of a bitmap may have bits of other rows
+        column = column.cast(pa.uint8())
+    batch = pa.record_batch([pa.array(column.combine_chunks())], names=["column"])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return memoryview(sink.getvalue())

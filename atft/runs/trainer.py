@@ -1,0 +1,174 @@
+"""A Lightning trainer for Python, with the defaults, guards, checkpoints and record of ``python -m atft fit``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from atft.callbacks.guards.non_finite import NonFiniteGuard
+from atft.callbacks.record.epoch_progress import EpochProgress
+from atft.callbacks.record.messages import EpochLine
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_record import RunRecord
+from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
+from atft.checkpoint_file import AtomicCheckpointIO
+from atft.data.loader import lost_workers
+from atft.day_statistics import RANKING_METRICS
+from atft.errors import InputError
+from atft.runs.run_callbacks import (
+    CHECKPOINT_DEFAULTS,
+    EARLY_STOPPING_DEFAULTS,
+    MONITORS,
+    check_averages,
+    check_metrics,
+    check_scores_are_current,
+)
+from atft.runs.run_directory import make_version, next_version
+from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer
+from atft.runs.third_parties import third_parties_silenced
+from atft.runs.trainer_options import check_start, check_trainer_options
+from atft.tasks.day_data import DayData
+from atft.tasks.part_inputs import check_training_inputs
+from atft.tasks.ranking import RankingTask
+from atft.tasks.task_config import task_config
+
+
+class Trainer(RunTrainer):
+    """Train a `RankingTask` on its `DayData` once, and keep the run in a directory of its own.
+
+    ``trainer.fit(task, data)`` makes the next free ``version_N`` in ``directory``. Afterwards ``trainer.directory``
+    has receipt.json, config.yaml, metrics.json, run.log, TensorBoard's files, best_model.ckpt (the best epoch's
+    weights) and last.ckpt; `atft.runs.run_files.read_run` reads it. The task itself has the last epoch's weights.
+
+    Args:
+        directory: folder of the runs of one name.
+        max_epochs: epochs, if nothing stops it before.
+        monitor: metric of an epoch that chooses the best one and stops early.
+        mode: max or min, what is better.
+        patience: epochs without a better one before training stops; None never stops early.
+        callbacks: added to the guards and monitors that every run has.
+        quiet: print nothing; run.log has the lines.
+        options: of Lightning's trainer, for instance ``accelerator``, ``precision`` or ``max_time``.
+
+    Raises:
+        InputError: an option that a run cannot serve.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        max_epochs: int,
+        *,
+        monitor: str = "val/rank_ic",
+        mode: str = "max",
+        patience: int | None = 10,
+        callbacks: Iterable[pl.Callback] = (),
+        quiet: bool = False,
+        **options: Any,
+    ) -> None:
+        check_trainer_options({"max_epochs": max_epochs, **options})
+        self._root, self._quiet = Path(directory).absolute(), quiet
+        self._own_loggers = options.get("logger") in (None, True)
+        self.record: RunRecord | None = None
+        """Receipt and metrics of the run; None before `fit`."""
+        watched: dict[str, Any] = {"monitor": monitor, "mode": mode}
+        own: list[pl.Callback] = [RunCheckpoint(**{**CHECKPOINT_DEFAULTS, **watched})]
+        if patience is not None:
+            own.append(EarlyStopping(**{**EARLY_STOPPING_DEFAULTS, **watched, "patience": patience}))
+        own += [kind() for kind in MONITORS.values()]
+        plugins = options.pop("plugins", None) or []
+        plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+        if self._own_loggers:
+            options["logger"] = False  # they follow, in the run's directory
+        with third_parties_silenced():
+            super().__init__(
+                max_epochs=max_epochs,
+                callbacks=[*callbacks, *own],
+                plugins=plugins,
+                **{**TRAINER_DEFAULTS, **options},
+            )
+
+    @property
+    def directory(self) -> Path:
+        """The run's directory; InputError before `fit` has made it."""
+        if self.record is None:
+            raise InputError("the run has no directory yet; call trainer.fit(task, data)")
+        return self.record.directory
+
+    def fit(
+        self,
+        model: pl.LightningModule,
+        train_dataloaders: Any = None,
+        val_dataloaders: Any = None,
+        datamodule: pl.LightningDataModule | None = None,
+        ckpt_path: Any = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Check task and data, make the run's directory, and train: ``trainer.fit(task, data)``.
+
+        Args:
+            model: a `RankingTask`.
+            train_dataloaders: a `DayData`, or None where ``datamodule`` is one.
+            val_dataloaders: None.
+            datamodule: a `DayData`.
+            ckpt_path: ``last.ckpt`` of a run that goes on here.
+            weights_only: ignored: a checkpoint is always read as plain data.
+
+        Raises:
+            InputError: task, data, options or checkpoint cannot train; nothing is made then.
+            RunFailed: a guard has ended the run.
+        """
+        data = train_dataloaders if datamodule is None else datamodule
+        if not isinstance(model, RankingTask) or not isinstance(data, DayData) or val_dataloaders is not None:
+            raise InputError("atft.Trainer trains a RankingTask on a DayData: trainer.fit(task, data)")
+        if self.record is not None:
+            raise InputError(f"this trainer has trained ({self.directory}); make another one")
+        resumed = None if ckpt_path is None else str(ckpt_path)
+        self._check(model, data, resumed)
+        self._begin(model, data, resumed)
+        try:
+            with third_parties_silenced(), lost_workers():
+                super().fit(model, datamodule=data, ckpt_path=resumed)
+        except (
+            SystemExit
+        ) as ended:  # what Lightning makes of an interrupt, which would end the notebook's kernel
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt(*ended.__context__.args) from None
+            raise
+
+    def _check(self, task: RankingTask, data: DayData, resumed: str | None) -> None:
+        callbacks: list[pl.Callback] = self.callbacks  # type: ignore[attr-defined]
+        check_metrics(callbacks, task.logged_names())
+        check_averages(callbacks, self.max_epochs or 1)
+        check_scores_are_current(self)
+        task.build_optimizer(self.max_epochs or 1)
+        check_training_inputs(task, data)
+        data.prepare_training()
+        check_start(self, data, resumed)
+
+    def _begin(self, task: RankingTask, data: DayData, resumed: str | None) -> None:
+        """Make the directory, and the callbacks that write into it."""
+        text = task_config(task, data)
+        directory = make_version(next_version(self._root))
+        self.record = RunRecord(text, directory)
+        self.record.to_write = ()  # scores and comparison are the caller's
+        self.record.receipt.resumed_from = resumed
+        callbacks: list[pl.Callback] = self.callbacks  # type: ignore[attr-defined]
+        for callback in callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                ours = isinstance(callback, RunCheckpoint)
+                callback.dirpath = str(directory if ours else directory / "checkpoints")
+        callbacks[:0] = [
+            self.record,
+            *([] if self._quiet else [EpochProgress()]),
+            EpochLine(self._quiet),
+            NonFiniteGuard(),
+            TensorBoardLayout(text, [name for name in task.metrics if name not in RANKING_METRICS]),
+        ]
+        if self._own_loggers:
+            location: dict[str, Any] = {"save_dir": directory.parents[1], "name": directory.parent.name}
+            location["version"] = directory.name
+            self.loggers = [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]

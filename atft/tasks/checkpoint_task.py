@@ -1,0 +1,102 @@
+"""What `RankingTask` was built from, read from the configuration of its checkpoint without running what it names.
+
+A checkpoint may come from anywhere. Only the networks of `atft.nn` and the terms of `atft.losses.terms` are looked
+up; any other has to be given by the caller, who has imported it. Everything else of the configuration is plain data
+that constructors check, or is left out (optimiser, schedule, trainer, paths).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from importlib.util import find_spec
+from pkgutil import resolve_name
+from typing import Any
+
+from atft.errors import InputError, one_line
+from atft.losses.options import ObjectiveOptions
+from atft.losses.terms import TERMS
+from atft.network import NetworkFactory
+from atft.yaml_text import mapping_of
+
+OWN_NETWORK = re.compile(r"atft\.nn\.[a-z_]+\.[A-Za-z]\w*")
+
+
+def find_own_network(class_path: Any) -> type | None:
+    """The network of `atft.nn` of that name; None where there is none. Nothing else is imported."""
+    if not isinstance(class_path, str) or not OWN_NETWORK.fullmatch(class_path):
+        return None
+    module, _, name = class_path.rpartition(".")
+    if find_spec(module) is None:
+        return None
+    kind = getattr(resolve_name(module), name, None)
+    return kind if isinstance(kind, type) and kind.__module__ == module else None
+
+
+def task_arguments(
+    content: Mapping[str, Any],
+    file: str,
+    network: NetworkFactory | None = None,
+    objective: ObjectiveOptions | None = None,
+) -> dict[str, Any]:
+    """Arguments of `RankingTask` for a checkpoint.
+
+    Args:
+        content: of the checkpoint, checked by `atft.checkpoint_file.read_checkpoint`.
+        file: its name, for messages.
+        network: used in place of the checkpoint's.
+        objective: the same.
+
+    Raises:
+        InputError: it carries no configuration, or one that names a class or a term that is not atft's own.
+    """
+    entries, where = content["atft"], f"{file}: its configuration"
+    if not entries.get("config") or "features" not in entries:
+        raise InputError(f"{file}: not a checkpoint of atft, it carries no configuration; name another one")
+    model = mapping_of(entries["config"], where).get("model")
+    if not isinstance(model, Mapping):
+        raise InputError(f"{where} has no section model; name another checkpoint")
+    return {
+        "network": network or _network(model.get("network"), where),
+        "objective": objective or _objective(model.get("objective") or {}, where),
+        "horizons": _horizons(model.get("horizons"), where),
+        "features": entries["features"],
+        "regimes": entries.get("regimes", []),
+    }
+
+
+def _network(config: Any, where: str) -> NetworkFactory:
+    class_path = config.get("class_path") if isinstance(config, Mapping) else None
+    kind = find_own_network(class_path)
+    if kind is None:
+        named = (
+            f"names the network {class_path!r:.60}, which a checkpoint may not import" if class_path else ""
+        )
+        raise InputError(
+            f"{where} {named or 'names no network'}; give network=, for instance partial(MyNetwork, size=8)"
+        )
+    arguments = config.get("init_args") or {}
+    if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+        raise InputError(f"{where} has {arguments!r:.60} at model.network.init_args; give network=")
+    return partial(kind, **arguments)
+
+
+def _objective(config: Any, where: str) -> ObjectiveOptions:
+    if not isinstance(config, Mapping) or not isinstance(config.get("terms") or {}, Mapping):
+        raise InputError(f"{where} has {config!r:.60} at model.objective; give objective=")
+    others = [name for name in config.get("terms") or {} if name not in TERMS]
+    if others:
+        raise InputError(
+            f"{where} names the term {others[0]!r:.60}, which a checkpoint may not import; give objective="
+        )
+    names = {field.name for field in fields(ObjectiveOptions)}
+    try:
+        return ObjectiveOptions(**{str(n): value for n, value in config.items() if n in names})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: model.objective: {one_line(error)}; give objective=") from error
+
+
+def _horizons(value: Any, where: str) -> list[int]:
+    if not isinstance(value, list) or not value or not all(type(days) is int for days in value):
+        raise InputError(f"{where} has {value!r:.60} at model.horizons, it must be a list of days")
+    return value

@@ -1,0 +1,100 @@
+"""What a checkpoint carries of a task, and how a task comes back from one.
+
+A checkpoint may come from anywhere: it is read as plain data, and nothing that it names is imported or run.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import lightning.pytorch as pl
+from lightning.pytorch.trainer.states import TrainerFn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from atft.checkpoint_file import read_checkpoint
+from atft.losses.options import ObjectiveOptions
+from atft.network import NetworkFactory
+from atft.tasks.checkpoint_match import check_loops, check_regimes, check_resume, check_shapes, feature_order
+from atft.tasks.checkpoint_task import task_arguments
+from atft.tasks.day_data import DayData
+from atft.tasks.step import Step
+from atft.tasks.task_config import task_config
+from atft.tasks.term_shares import TermShares
+
+
+class SavedTask(pl.LightningModule):
+    """The part of `atft.tasks.ranking.RankingTask` that checkpoints are made of and made into."""
+
+    config_text = ""
+    """The resolved configuration as YAML, set by the command line; empty for a task made in Python."""
+    network: Any
+    features: list[str]
+    trained_on: list[str]
+    """Names and order of the features of the weights; ``features`` are the panel's."""
+    regimes: list[str]
+    step: Step
+    term_shares: TermShares
+    _order: Sequence[int]
+
+    def build_optimizer(self, max_epochs: int) -> tuple[Optimizer, LRScheduler | None]:
+        """Build the optimiser and its schedule for a run of ``max_epochs``."""
+        raise NotImplementedError
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        *,
+        network: NetworkFactory | None = None,
+        objective: ObjectiveOptions | None = None,
+        **options: Any,
+    ) -> Self:
+        """Rebuild the task of a checkpoint, with its weights; nothing that the file names is imported or run.
+
+        Args:
+            checkpoint_path: a file of ``fit``, of a sweep's trial or of a trainer.
+            network: in place of the checkpoint's; needed where that is no network of `atft.nn`.
+            objective: the same; needed where a term is the user's own.
+            options: the class's others: ``optimizer`` and ``scheduler`` are needed to train again.
+
+        Raises:
+            InputError: the file is damaged or no checkpoint, names what is not atft's own, or has weights of
+                another network.
+        """
+        content = read_checkpoint(checkpoint_path)
+        task = cls(**task_arguments(content, str(checkpoint_path), network, objective), **options)
+        task.on_load_checkpoint(content)
+        task.load_state_dict(content["state_dict"])
+        return task
+
+    def _data(self) -> DayData | None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data if isinstance(data, DayData) else None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.step.rewind(checkpoint)
+        metrics = {} if self._trainer is None else self.trainer.callback_metrics
+        checkpoint["atft"] = {
+            "features": self.trained_on,
+            "config": self.config_text or task_config(self, None if self._trainer is None else self._data()),
+            "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
+            "regimes": self.regimes,
+            "parts": dict(self.network.parts),
+            "balanced": self.term_shares.balanced(),
+            "measured": {name: float(value) for name, value in metrics.items()},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        content = checkpoint.get("atft", {})
+        self.trained_on = list(content.get("features", self.features))
+        self._order = feature_order(self.trained_on, self.features)
+        self.term_shares.restore(content.get("balanced", {}))
+        check_regimes(self.network, content.get("regimes", self.regimes), self.regimes)
+        check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
+        if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:
+            self.network.set_parts(**content.get("parts", {}))
+            if self._trainer is not None:
+                check_loops(checkpoint, self.trainer)
+        else:
+            check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))

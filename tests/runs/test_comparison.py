@@ -1,0 +1,94 @@
+"""Any frame of scores is measured as the table that ends a fit."""
+
+import re
+from typing import Any
+
+import polars
+import pytest
+
+from atft.day_statistics import RANKING_METRICS
+from atft.errors import InputError
+from atft.evaluation.summary import summarise_predictions
+from atft.runs.comparison import BAND_ROWS, evaluate
+
+
+@pytest.fixture(scope="module")
+def scores(tiny_run: Any) -> polars.DataFrame:
+    return polars.read_parquet(tiny_run.directory / "predictions.parquet")
+
+
+def row_of(table: polars.DataFrame, scorer: str, horizon: int, lag: int = 0) -> dict[str, Any]:
+    (row,) = table.filter(scorer=scorer, horizon=horizon, lag=lag).to_dicts()
+    return row
+
+
+def test_the_frame_has_the_figures_of_the_printed_table(
+    scores: polars.DataFrame, tiny_run: Any, python_run: Any
+) -> None:
+    table = evaluate(scores, "test", python_run.data)
+    printed = (tiny_run.directory / "comparison.txt").read_text()
+    for scorer in ("network", "ridge", "reversal"):
+        for horizon in (1, 5):
+            row = row_of(table, scorer, horizon)
+            cell = f"{row['rank_ic']:+.4f} ± {row['rank_ic_error']:.4f}"
+            (line,) = re.findall(rf"^{scorer} +{horizon}d .*$", printed, re.M)
+            assert cell in line and f" {row['days']} " in line
+    low, high = (row_of(table, name, 5)["rank_ic"] for name in BAND_ROWS)
+    assert f"{low:+.4f} .. {high:+.4f}" in printed
+
+
+def test_without_data_the_figures_are_those_of_the_file(scores: polars.DataFrame, tiny_run: Any) -> None:
+    table = evaluate(scores)
+    assert table.filter(scorer="ridge").is_empty()
+    for row in summarise_predictions(tiny_run.directory / "predictions.parquet"):
+        found = row_of(table, row.scorer, row.horizon, row.lag)
+        assert found["days"] == row.days
+        for name, estimate in row.figures.items():
+            assert (found[name], found[f"{name}_error"]) == pytest.approx(tuple(estimate), nan_ok=True)
+    assert set(RANKING_METRICS) < set(table.columns)
+
+
+def test_five_columns_are_enough_whatever_their_widths(scores: polars.DataFrame) -> None:
+    five = scores.select("date", "code", "horizon", "score", "target")
+    wide = five.with_columns(
+        polars.col("date").cast(polars.Datetime("ns")),
+        polars.col("code").cast(polars.Categorical),
+        polars.col("horizon").cast(polars.Int64),
+        polars.col("score", "target").cast(polars.Float64),
+    )
+    table = evaluate(five.sample(fraction=1.0, shuffle=True, seed=0))
+    assert table.equals(evaluate(wide)) and set(table["scorer"]) == {"network", *BAND_ROWS}
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    assert isinstance(five.to_pandas(), pandas.DataFrame)
+    assert evaluate(five.to_pandas().set_index(["date", "code"])).equals(table)
+
+
+@pytest.mark.parametrize(
+    ("change", "split", "message"),
+    [
+        ("drop", None, r"predictions frame: no column 'score' in it; did you mean"),
+        ("text", None, "column 'score' must be float, it is"),
+        ("null", None, "column 'code' has .* nulls; drop these rows"),
+        ("nan", None, "scores of horizon 1 are missing or NaN"),
+        ("twice", None, "has 2 rows of horizon 1 on"),
+        ("hours", None, "column 'date' has times of day"),
+        ("", "tests", r"no rows of split 'tests'; it has \['gap', 'test', 'val'\]"),
+        ("no split", "test", "no column 'split' to find 'test' in"),
+    ],
+)
+def test_a_frame_that_cannot_be_measured_is_an_error_of_one_line(
+    change: str, split: str | None, message: str, scores: polars.DataFrame
+) -> None:
+    changed = {
+        "": scores,
+        "drop": scores.rename({"score": "scores"}),
+        "text": scores.with_columns(score=polars.lit("1")),
+        "null": scores.with_columns(code=polars.when(polars.col("horizon") > 1).then("code")),
+        "nan": scores.with_columns(score=polars.lit(float("nan"))),
+        "twice": polars.concat([scores, scores]),
+        "hours": scores.with_columns(polars.col("date").cast(polars.Datetime) + polars.duration(hours=1)),
+        "no split": scores.drop("split"),
+    }[change]
+    with pytest.raises(InputError, match=message) as raised:
+        evaluate(changed, split)
+    assert len(str(raised.value)) < 200

@@ -1,0 +1,72 @@
+"""Scores in a frame are those of the command, bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import polars
+import pytest
+
+from atft.errors import InputError
+from atft.panel import PanelSchema
+from atft.runs.scores import predict
+from atft.tasks.panel_source import PanelOptions
+from atft.tasks.ranking import RankingTask
+from tests.runs.conftest import python_data
+
+
+@pytest.fixture(scope="module")
+def of_command(tiny_run: Any) -> polars.DataFrame:
+    return polars.read_parquet(tiny_run.directory / "predictions.parquet")
+
+
+@pytest.fixture(scope="module")
+def task(tiny_run: Any) -> RankingTask:
+    return RankingTask.load_from_checkpoint(tiny_run.directory / "best_model.ckpt")
+
+
+def test_a_loaded_task_scores_as_the_command_does_bit_for_bit(
+    task: RankingTask, of_command: polars.DataFrame, tiny_run: Any, tmp_path: Path
+) -> None:
+    data = python_data(tmp_path, polars.read_parquet(tiny_run.panel))
+    assert predict(task, data, accelerator="cpu").equals(of_command)
+    days = ["2015-04-20", "2015-04-24"]
+    some = predict(task, data, days, accelerator="cpu")
+    first, last = (polars.Series([day]).str.to_date()[0] for day in days)
+    assert some.equals(of_command.filter(polars.col("date").is_between(first, last)))
+    assert data.predict_dates is None
+
+
+def test_features_in_another_order_give_the_same_scores(
+    task: RankingTask, of_command: polars.DataFrame, tiny_run: Any, tmp_path: Path
+) -> None:
+    frame = polars.read_parquet(tiny_run.panel)
+    turned = frame.select(sorted(frame.columns, reverse=True))
+    scores = predict(task, python_data(tmp_path, turned), accelerator="cpu")
+    assert scores["score"].equals(of_command["score"])
+
+
+def test_a_panel_without_what_the_network_reads_is_an_error(
+    task: RankingTask, tiny_run: Any, tmp_path: Path
+) -> None:
+    frame = polars.read_parquet(tiny_run.panel)
+    with pytest.raises(InputError, match=r"missing \['x_0'\]"):
+        predict(task, python_data(tmp_path, frame.drop("x_0")), accelerator="cpu")
+    with pytest.raises(InputError, match=r"data\.graph is null"):
+        predict(task, python_data(tmp_path, frame, graph=None), accelerator="cpu")
+
+
+def test_a_frame_of_pandas_with_an_index_scores_the_same(
+    task: RankingTask, of_command: polars.DataFrame, tiny_run: Any, tmp_path: Path
+) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.read_parquet(tiny_run.panel)
+    frame["date"] = pandas.to_datetime(frame["date"])
+    data = python_data(tmp_path, frame.set_index(["date", "code"]))
+    assert predict(task, data, accelerator="cpu")["score"].equals(of_command["score"])
+
+
+def test_the_schema_of_a_frame_is_the_callers(tiny_run: Any, tmp_path: Path) -> None:
+    frame = polars.read_parquet(tiny_run.panel).rename({"date": "Date", "code": "Code"})
+    schema = PanelSchema(date="Date", code="Code", features=["x_0", "x_2"])
+    panel = PanelOptions.from_frame(frame, schema, tmp_path)
+    assert panel.schema == schema and Path(str(panel.path)).parent == tmp_path

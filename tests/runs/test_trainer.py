@@ -1,0 +1,138 @@
+"""A trainer for Python: the guards, files and errors of ``fit``."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import polars
+import pytest
+import torch
+
+from atft.callbacks.guards.collapse import CollapseGuard
+from atft.callbacks.guards.non_finite import NonFiniteGuard
+from atft.callbacks.record.receipt import read_receipt
+from atft.checkpoint_file import read_checkpoint
+from atft.errors import InputError, NonFiniteLoss
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.runs.run_callbacks import MONITORS
+from atft.runs.trainer import Trainer
+from atft.tasks.ranking import RankingTask
+from tests.runs.conftest import python_data, python_task
+
+
+def test_a_run_leaves_the_files_of_fit_but_for_the_scores(python_run: Any, tiny_run: Any) -> None:
+    directory = python_run.trainer.directory
+    names = {p.name.split(".tfevents")[0] for p in directory.iterdir()}
+    of_fit = {p.name.split(".tfevents")[0] for p in tiny_run.directory.iterdir()}
+    assert directory.name == "version_0"
+    assert of_fit - names == {"predictions.parquet", "comparison.txt"} and names <= of_fit
+    receipt = read_receipt(directory)
+    assert (receipt.status, receipt.epochs, receipt.optimizer) == ("completed", 2, "AdamW")
+    assert receipt.missing == [] and receipt.days["train"].seen == receipt.days["train"].planned > 0
+    assert len((directory / "run.log").read_text().splitlines()) == 2
+
+
+def test_every_guard_and_monitor_of_fit_is_there(python_run: Any) -> None:
+    kinds = {type(callback) for callback in python_run.trainer.callbacks}
+    assert {*MONITORS.values(), NonFiniteGuard} <= kinds
+
+
+def test_the_command_line_goes_on_with_a_checkpoint_of_python(
+    python_run: Any, atft: Any, tmp_path: Path
+) -> None:
+    checkpoint = python_run.trainer.directory / "best_model.ckpt"
+    out = tmp_path / "scores.parquet"
+    where = ["--data.cache.dir", python_run.data.cache_options.dir, "--trainer.accelerator", "cpu"]
+    outcome = atft("predict", "--ckpt_path", checkpoint, "--out", out, *where)
+    assert outcome.code == 0, outcome
+    assert len(polars.read_parquet(out)) > 0
+
+
+def test_a_run_of_python_goes_on_where_it_stopped(python_run: Any, tmp_path: Path) -> None:
+    trainer = Trainer(tmp_path, max_epochs=3, accelerator="cpu", quiet=True)
+    last = python_run.trainer.directory / "last.ckpt"
+    trainer.fit(python_task(python_run.data), python_run.data, ckpt_path=last)
+    receipt = read_receipt(trainer.directory)
+    assert (receipt.epochs, receipt.resumed_from) == (3, str(last))
+    epochs = json.loads((trainer.directory / "metrics.json").read_text())["epochs"]
+    assert [row["epoch"] for row in epochs] == [0, 1, 2]
+    assert read_checkpoint(trainer.directory / "last.ckpt")["epoch"] == 2
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(python_run: Any, tmp_path: Path) -> None:
+    broken = python_task(python_run.data)
+    torch.nn.init.constant_(next(broken.network.heads.parameters()), torch.nan)
+    trainer = Trainer(tmp_path, max_epochs=1, accelerator="cpu", quiet=True)
+    with pytest.raises(NonFiniteLoss):
+        trainer.fit(broken, python_run.data)
+    assert read_receipt(trainer.directory).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"accumulate_grad_batches": 2}, r"trainer\.accumulate_grad_batches is 2: steps are made by data"),
+        ({"max_epochs": -7}, r"trainer\.max_epochs is -7: set a number of epochs"),
+        ({"mode": "best"}, "mode"),
+    ],
+)
+def test_an_option_that_no_run_can_serve_is_an_error(options: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        Trainer(tmp_path, **{"max_epochs": 1, **options})
+
+
+def test_what_cannot_train_leaves_no_directory(python_run: Any, tiny_run: Any, tmp_path: Path) -> None:
+    data = python_run.data
+    frame = polars.read_parquet(tiny_run.panel)
+    cases: list[tuple[Any, Any, str, dict[str, Any]]] = [
+        (python_task(data), frame, r"trainer\.fit\(task, data\)", {}),
+        (pl.LightningModule(), data, r"trainer\.fit\(task, data\)", {}),
+        (python_task(data), data, "no metric 'val/rankic'; did you mean", {"monitor": "val/rankic"}),
+        (python_task(data, optimizer=None), data, r"model\.optimizer is missing", {}),
+        (python_task(data), python_data(tmp_path, frame, graph=None), r"data\.graph is null", {}),
+    ]
+    for task, panel, message, options in cases:
+        trainer = Trainer(tmp_path / "runs", **{"max_epochs": 1, "accelerator": "cpu", **options})
+        with pytest.raises(InputError, match=message):
+            trainer.fit(task, panel)
+        with pytest.raises(InputError, match="no directory yet"):
+            _ = trainer.directory
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_trainer_trains_once(python_run: Any) -> None:
+    with pytest.raises(InputError, match=r"this trainer has trained \(.*version_0\); make another one"):
+        python_run.trainer.fit(python_run.task, python_run.data)
+
+
+def test_a_plain_trainer_of_lightning_trains_the_same_task(python_run: Any, tmp_path: Path) -> None:
+    task = python_task(python_run.data)
+    plain = pl.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_progress_bar=False
+    )
+    with pytest.warns(Warning):  # Lightning's own, which `Trainer` keeps back
+        plain.fit(task, python_run.data)
+    assert not any(isinstance(callback, CollapseGuard) for callback in plain.callbacks)
+    (path,) = (tmp_path / "checkpoints").glob("*.ckpt")
+    back = RankingTask.load_from_checkpoint(path)
+    assert all(torch.equal(a, b) for a, b in zip(task.parameters(), back.parameters(), strict=True))
+
+
+def test_callbacks_of_the_user_are_called(python_run: Any, tmp_path: Path) -> None:
+    class Counts(pl.Callback):
+        epochs = 0
+
+        def on_train_epoch_end(self, *_: Any) -> None:
+            self.epochs += 1
+
+    counts = Counts()
+    network = partial(ATFTGATFAN, hidden_size=8, graph="none", encoder="none", window_norm="none")
+    optimizer = partial(torch.optim.AdamW, lr=0.01)
+    task = RankingTask.for_data(python_run.data, network, optimizer=optimizer)
+    trainer = Trainer(
+        tmp_path, max_epochs=1, patience=None, callbacks=[counts], accelerator="cpu", quiet=True
+    )
+    trainer.fit(task, python_run.data)
+    assert counts.epochs == 1

@@ -1,0 +1,98 @@
+"""From a checkpoint's configuration to the arguments of a task, without running what it names."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from atft.errors import InputError
+from atft.losses.options import ObjectiveOptions
+from atft.network import NetworkInputs
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.tasks.checkpoint_task import find_own_network, task_arguments
+
+NETWORK = {"class_path": "atft.nn.atft_gat_fan.ATFTGATFAN", "init_args": {"hidden_size": 8}}
+
+
+def content(**model: Any) -> dict[str, Any]:
+    """What a checkpoint carries, with a changed configuration."""
+    config = {"model": {"network": NETWORK, "horizons": [1, 5], "objective": {"terms": {"ic": 1.0}}, **model}}
+    return {"atft": {"config": yaml.safe_dump(config), "features": ["x_0", "x_1"], "regimes": ["r"]}}
+
+
+def test_network_objective_horizons_and_columns_are_those_of_the_checkpoint() -> None:
+    arguments = task_arguments(content(), "best.ckpt")
+    network = arguments.pop("network")(NetworkInputs(("x_0", "x_1"), (1, 5)))
+    assert isinstance(network, ATFTGATFAN)
+    assert network.heads.score.in_features == 8
+    assert arguments == {
+        "objective": ObjectiveOptions(terms={"ic": 1.0}),
+        "horizons": [1, 5],
+        "features": ["x_0", "x_1"],
+        "regimes": ["r"],
+    }
+
+
+@pytest.mark.parametrize(
+    "class_path",
+    [
+        "os.system",
+        "evil.Network",
+        "atft.nn.evil.Network",
+        "atft.nn.window_norm.Tensor",
+        "atft.nn.atft_gat_fan.torch",
+        "atft.nn..ATFTGATFAN",
+        "atft.nn.__init__.X",
+        "atft.cli.main",
+        "",
+        None,
+        7,
+        ["atft.nn.atft_gat_fan.ATFTGATFAN"],
+    ],
+)
+def test_only_a_network_of_atft_is_looked_up(class_path: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_own_network(class_path) is None
+    with pytest.raises(InputError, match="give network="):
+        task_arguments(content(network={"class_path": class_path}), "best.ckpt")
+    assert "evil" not in sys.modules
+
+
+def test_a_network_and_an_objective_of_the_caller_stand_in_for_those_of_the_file() -> None:
+    hostile = content(network={"class_path": "evil.Network"}, objective={"terms": {"evil.loss": 1.0}})
+    objective = ObjectiveOptions(terms={"mse": 1.0})
+    arguments = task_arguments(hostile, "best.ckpt", ATFTGATFAN, objective)
+    assert (arguments["network"], arguments["objective"]) == (ATFTGATFAN, objective)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objective": {"terms": {"evil.loss": 1.0}}},
+            "names the term 'evil.loss', which a checkpoint may not",
+        ),
+        ({"objective": {"terms": ["ic"]}}, r"at model\.objective; give objective="),
+        ({"objective": "x"}, r"at model\.objective; give objective="),
+        ({"objective": {"terms": {"ic": "x"}}}, r"model\.objective: .*; give objective="),
+        ({"objective": {"regime_weights": "x"}}, r"model\.objective: .*; give objective="),
+        ({"horizons": "1"}, r"at model\.horizons, it must be a list of days"),
+        ({"horizons": [True]}, r"at model\.horizons"),
+        ({"network": {**NETWORK, "init_args": [1]}}, r"at model\.network\.init_args; give network="),
+        ({"network": None}, "names no network; give network="),
+    ],
+)
+def test_a_configuration_of_another_kind_is_an_error_of_one_line(changes: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        task_arguments(content(**changes), "best.ckpt")
+    assert len(str(raised.value)) < 200 and str(raised.value).startswith("best.ckpt: ")
+
+
+def test_a_file_without_a_configuration_is_an_error() -> None:
+    with pytest.raises(InputError, match="carries no configuration"):
+        task_arguments({"atft": {"features": ["x_0"]}}, "best.ckpt")
+    with pytest.raises(InputError, match="has no section model"):
+        task_arguments({"atft": {"features": ["x_0"], "config": "data: {}"}}, "best.ckpt")

@@ -1,0 +1,96 @@
+"""A frame finds its file again, another frame never does, and what is no frame is an error of one line."""
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from atft.errors import InputError
+from atft.frames import arrow_table, frame_digest, write_frame
+from atft.parquet import check_file
+
+DAYS = [date(2020, 1, 1), date(2020, 1, 1), date(2020, 1, 2)]
+
+
+def frame(**changes: Any) -> pl.DataFrame:
+    columns: dict[str, Any] = {
+        "date": DAYS,
+        "code": ["a", "b", "a"],
+        "x_0": [1.0, None, 3.0],
+        "universe": [True, False, None],
+        "sector": pl.Series(["s", "t", "s"], dtype=pl.Categorical),
+    }
+    return pl.DataFrame({**columns, **changes})
+
+
+def digest_of(rows: Any) -> str:
+    return frame_digest(arrow_table(rows))
+
+
+def test_the_same_values_have_one_digest_however_they_are_stored() -> None:
+    whole = frame()
+    parts = pl.concat([whole.head(1), whole.slice(1)], rechunk=False)
+    garbage_under_the_null = whole.with_columns(x_0=pl.when(pl.col("x_0") > 0).then(pl.col("x_0")))
+    for same in (frame(), parts, whole.lazy(), whole.to_arrow(), garbage_under_the_null):
+        assert digest_of(same) == digest_of(whole)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"x_0": [1.0, 3.0, None]},
+        {"x_0": [1.0, None, 3.0000001]},
+        {"x_0": [1.0, 0.0, 3.0]},
+        {"code": ["a", "ba", ""]},
+        {"universe": [True, None, False]},
+        {"x_1": [1.0, None, 3.0]},
+        {"x_0": [1, None, 3]},
+    ],
+)
+def test_another_frame_has_another_digest(changes: dict[str, Any]) -> None:
+    assert digest_of(frame(**changes)) != digest_of(frame())
+
+
+def test_a_frame_is_written_once_and_whole(tmp_path: Path) -> None:
+    path = write_frame(frame(), tmp_path / "cache")
+    check_file(path)
+    written = path.stat().st_mtime_ns
+    assert write_frame(frame().lazy(), tmp_path / "cache") == path
+    assert path.stat().st_mtime_ns == written
+    assert pl.read_parquet(path)["x_0"].to_list() == [1.0, None, 3.0]
+    assert write_frame(frame(x_0=[1.0, 2.0, 3.0]), tmp_path / "cache") != path
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_the_named_levels_of_a_pandas_index_are_columns() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    rows = pandas.DataFrame({"date": DAYS, "code": ["a", "b", "a"], "x_0": [1.0, 2.0, 3.0]})
+    assert arrow_table(rows).column_names == ["date", "code", "x_0"]
+    assert arrow_table(rows.set_index(["date", "code"])) == arrow_table(rows)
+    with pytest.raises(InputError, match="already exists"):
+        arrow_table(rows.set_index("date", drop=False))
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        arrow_table(rows.assign(code=[1, "b", None]))
+
+
+def test_neither_library_is_imported_with_the_module() -> None:
+    program = "import sys, atft.frames; print({'polars', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.parametrize("no_frame", [None, [1, 2], {"date": DAYS}, "panel.parquet", pl.Series([1.0])])
+def test_what_is_no_frame_is_an_error_of_one_line(no_frame: Any) -> None:
+    with pytest.raises(InputError, match=r"panel frame: .*"):
+        arrow_table(no_frame, "panel frame")
+
+
+def test_two_columns_of_one_name_are_an_error() -> None:
+    column = pa.array([1.0])
+    with pytest.raises(InputError, match="two columns are named 'x_0'"):
+        arrow_table(pa.Table.from_arrays([column, column], names=["x_0", "x_0"]))
