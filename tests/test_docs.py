@@ -259,6 +259,19 @@ def test_the_readmes_config_trains_on_a_panel_as_its_table_of_roles_says(
     assert (tmp_path / "lightning_logs" / "mine" / "version_0" / "predictions.parquet").exists()
 
 
+def test_the_samples_of_the_python_page_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "panels").mkdir()
+    panel_of_the_readme(tmp_path / "panels" / "mine.parquet")
+    names: dict[str, Any] = {}
+    for sample in samples("python"):
+        if sample.page.name == "python.md":
+            exec(compile(sample.text, str(sample), "exec"), names)
+    assert {"network", "ridge", "reversal"} <= set(names["table"]["scorer"])
+
+
 def test_every_page_is_reached_from_the_navigation_of_the_site() -> None:
     names = set(re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text().split("nav:")[1]))
     assert names == {str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")}
