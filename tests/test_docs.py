@@ -263,8 +263,6 @@ def test_the_samples_of_the_python_page_run_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "panels").mkdir()
-    panel_of_the_readme(tmp_path / "panels" / "mine.parquet")
     names: dict[str, Any] = {}
     for sample in samples("python"):
         if sample.page.name == "python.md":
