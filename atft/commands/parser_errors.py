@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from atft.commands.key_tree import Option, Tree, alternatives, inside_of, node_at
-from atft.errors import InputError, clip, listed
+from atft.errors import InputError, clip, listed, printable
 
 MAX_LINE = 170
 """Characters of a line, without what opens it on the terminal."""
@@ -42,7 +42,12 @@ def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
         if cause is not None:
             raise InputError(str(cause)) from error
         if not isinstance(error, ArgumentError):
-            raise
+            reason = error.__cause__
+            # A class of a list (a logger, a callback) answered with an error of its package's own kind.
+            if reason is None or type(reason).__module__.partition(".")[0] in ("builtins", "atft"):
+                raise
+            text = clip(printable(" ".join(str(reason).split())), MAX_LINE)
+            raise InputError(f"{type(reason).__name__}: {text}") from error
         raise InputError(f"{command}: {shorten(str(error), tree or {})}") from error
 
 

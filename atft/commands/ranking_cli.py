@@ -92,6 +92,13 @@ class RankingCLI(LightningCLI):
         check_trainer_options(self.config.trainer.as_dict())
         self.phases = settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
+        if self.command != "fit":
+            self.config.trainer.logger = False  # an evaluation prints; packages of loggers may be absent
+        for key in ("callbacks", "logger"):
+            if isinstance(self.config.trainer[key], Namespace):
+                self.config.trainer[key] = [
+                    self.config.trainer[key]
+                ]  # its error is then the one that is named
         checkpoint = self.config.get("ckpt_path")
         if self.command != "fit" and checkpoint not in (None, "last"):
             self._keep_features(read_checkpoint(checkpoint)["atft"].get("features", []))
@@ -130,12 +137,13 @@ class RankingCLI(LightningCLI):
         self.record.receipt.run = str(directory)
         for callback in self._without_folder:
             # Another callback's files may have the names of ours.
-            ours = isinstance(callback, RunCheckpoint)
-            callback.dirpath = str(directory if ours else directory / "checkpoints")
+            of_the_run = isinstance(callback, RunCheckpoint)
+            callback.dirpath = str(directory if of_the_run else directory / "checkpoints")
         if self._logs_there:
             location: dict[str, Any] = {"save_dir": directory.parents[1], "name": directory.parent.name}
             location["version"] = directory.name
-            trainer.loggers = [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
+            ours = [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
+            trainer.loggers = [*ours, *self._own_loggers]
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the checkpoint writer, and for training the loggers and callbacks that every run has."""
@@ -144,13 +152,14 @@ class RankingCLI(LightningCLI):
         plugins = options.get("plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         extra: dict[str, Any] = {"plugins": [*plugins, AtomicCheckpointIO()], **kwargs}
-        self._logs_there = trains and options.get("logger") in (True, None)
+        self._logs_there = trains and options.get("logger") is not False
         if options.get("logger") in (True, None):
-            extra["logger"] = False  # the loggers follow, in the run's directory
+            extra["logger"] = False  # ours follow, in the run's directory
         try:
             trainer = super().instantiate_trainer(**extra)
         except CONSTRUCTION_ERRORS as error:
             raise InputError(f"trainer: {one_line(error)}; change that key of trainer") from error
+        self._own_loggers = list(trainer.loggers)
         directory = self._given_directory or next_version(self.run_root)
         self.record = RunRecord(self.config_text, directory)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.loggers import Logger
 
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
@@ -33,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
 def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     """Add the keys of a run to the parser of a command, and link those that model and data share."""
     read_whole_numbers_as_such(parser)
+    _read_lists_of_loggers(parser)
     keys: list[tuple[str, Any, Any, str]] = [
         ("name", str, "run", "Folder of the run: lightning_logs/<name>."),
         ("threads", int | None, None, "Cap of each numerical pool."),
@@ -77,6 +79,12 @@ def read_whole_numbers_as_such(parser: ArgumentParser) -> None:
         if int in kinds and float in kinds:
             others = [kind for kind in kinds if kind not in (int, float)]
             action._typehint = reduce(or_, [int, float, *others])  # type: ignore[attr-defined]
+
+
+def _read_lists_of_loggers(parser: LightningArgumentParser) -> None:
+    """Let the parser try a list first: of the errors of a union's types it keeps the first as the cause."""
+    (action,) = (action for action in parser._actions if action.dest == "trainer.logger")
+    action._typehint = list[Logger] | Logger | bool | None  # type: ignore[attr-defined]
 
 
 def settle_curriculum(config: Any) -> list[Phase]:

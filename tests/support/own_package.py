@@ -1,4 +1,4 @@
-"""A package of the user's own, written to a folder: loss terms and metrics, good ones and ones with a mistake."""
+"""A package of the user's own, written to a folder: terms, metrics and loggers, good and faulty ones."""
 
 import sys
 from pathlib import Path
@@ -160,6 +160,49 @@ def of_three_axes(score, target, valid):
 def of_a_sector(score, sector):
     pass
 '''
+LOGGERS = """
+import json
+from pathlib import Path
+
+from lightning.pytorch.loggers import Logger
+
+
+class JsonLogger(Logger):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.kept = {"settings": {}, "metrics": [], "status": ""}
+
+    name = "json"
+    version = 0
+
+    def log_hyperparams(self, params, *arguments, **options):
+        self.kept["settings"] |= dict(params)
+
+    def log_metrics(self, metrics, step=None):
+        self.kept["metrics"].append([step, {name: float(value) for name, value in metrics.items()}])
+
+    def finalize(self, status):
+        self.kept["status"] = status
+        self.path.write_text(json.dumps(self.kept))
+
+
+class Refusing(Logger):
+    name, version = "refusing", 0
+
+    def __init__(self) -> None:
+        raise ServerIsAway("the server " + 60 * "long " + "is away; call its administrator")
+
+    def log_hyperparams(self, params):
+        pass
+
+    def log_metrics(self, metrics, step=None):
+        pass
+
+
+class ServerIsAway(Exception):
+    pass
+"""
 BROKEN = {
     "syntax": "def tail(:\n    pass\n",
     "division": "import torch\n\nhalf = 1 / 0\n",
@@ -171,7 +214,7 @@ def write_package(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> N
     """Put a package on ``sys.path`` for a test; a name of its own, for Python imports each name once."""
     package = folder / name
     package.mkdir()
-    files = {"__init__": "", "loss": LOSS, "metrics": METRICS, **BROKEN}
+    files = {"__init__": "", "loss": LOSS, "metrics": METRICS, "loggers": LOGGERS, **BROKEN}
     for module, text in files.items():
         (package / f"{module}.py").write_text(text)
     (package / "other").mkdir()

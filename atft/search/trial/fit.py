@@ -77,6 +77,7 @@ def fit(
         with run.concluding():
             value = _conclude(cli, metric)
     finally:
+        _end_wandb_runs(cli)
         release_run(cli)
     # Only now: a pruned run is a whole one, with the figures of its selected epoch in the receipt.
     if receipt.outcome == Outcome.PRUNED:
@@ -158,6 +159,15 @@ def freeze_gc() -> None:
 
     gc.collect()
     gc.freeze()
+
+
+def _end_wandb_runs(cli: "RankingCLI") -> None:
+    """A process has one run of W&B at a time: the next trial's logger would go on in this trial's."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    for logger in cli.trainer.loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger._experiment.finish()
 
 
 def release_run(cli: "RankingCLI") -> None:
