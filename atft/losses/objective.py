@@ -70,8 +70,8 @@ class DayObjective(nn.Module):
         if self._reads & {"quantiles", "levels"} and not quantiles:
             names = [n for n, term in self.terms.items() if {"quantiles", "levels"} & set(term.reads)]
             raise InputError(
-                f"objective.terms: {', '.join(names)} reads quantiles and the network has none; set "
-                f"model.network.init_args.quantiles, for instance [0.1, 0.5, 0.9]"
+                f"objective.terms: {', '.join(names)} reads quantiles and the network has none; leave the term "
+                f"out, or take a network with quantile heads: model.network.init_args.quantiles: [0.1, 0.5, 0.9]"
             )
         self.day_weights = DayWeights(options.recency_half_life_days, options.regime_weights)
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)

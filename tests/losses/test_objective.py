@@ -218,7 +218,7 @@ def test_quantiles_are_asked_for_in_one_line_and_their_gradient_is_measured_at_t
     batch = make_batch(days=4, stocks=60)
     options = ObjectiveOptions(terms={"pinball": 1.0, "ic": 1.0})
     with pytest.raises(
-        InputError, match=r"pinball reads quantiles and the network has none; set model.network"
+        InputError, match=r"pinball reads quantiles and the network has none; leave the term out, or"
     ):
         DayObjective(options, [1, 5])
     objective = DayObjective(options, [1, 5], [0.1, 0.9])
