@@ -48,10 +48,8 @@ trainer.fit(task, data)
 run = atft.read_run(trainer.directory)
 best = atft.RankingTask.load_from_checkpoint(run.checkpoint)  # the best epoch's weights
 scores = atft.predict(best, data)
-print(scores.tail(3))
-print(
-    atft.evaluate(scores, split="test", data=data).select(
-        "horizon", "scorer", "lag", "rank_ic", "rank_ic_error"
-    )
-)
+print(scores.select("date", "code", "horizon", "score", "target").tail(3))
+table = atft.evaluate(scores, split="test", data=data)
+with polars.Config(tbl_rows=-1, float_precision=4):
+    print(table.select("horizon", "scorer", "lag", "days", "rank_ic", "rank_ic_error"))
 print(f"everything about the run: {run.directory}")

@@ -1,0 +1,61 @@
+"""The examples run as they stand, in a folder of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = ROOT / "examples" / "first_look.ipynb"
+IMAGE = "image/png"
+
+
+def run_in(folder: Path, program: str | Path) -> str:
+    """Run a program in a process of its own, and return what it printed."""
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, str(program)] if isinstance(program, Path) else [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=folder, env=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def cells() -> list[dict[str, Any]]:
+    """The notebook's cells of code."""
+    return [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the examples write: the second finds the frame and the cache of the first."""
+    return tmp_path_factory.mktemp("examples")
+
+
+def test_the_script_trains_on_a_frame_and_beats_a_ridge(folder: Path) -> None:
+    printed = run_in(folder, ROOT / "examples" / "train_on_your_frame.py")
+    figures = {
+        scorer: float(re.findall(rf"│ 1 +┆ {scorer} +┆ 0 +┆ \d+ +┆ (-?\d\.\d+)", printed)[0])
+        for scorer in ("network", "ridge", "oracle")
+    }
+    assert 0.07 < figures["ridge"] < figures["network"] < figures["oracle"]
+    assert (folder / "lightning_logs" / "frame" / "version_0" / "best_model.ckpt").is_file()
+
+
+def test_the_notebooks_cells_run_one_after_the_other(folder: Path) -> None:
+    code = ["display = print", *("".join(cell["source"]) for cell in cells())]
+    run_in(folder, "\n\n".join(code))
+    assert (folder / "lightning_logs" / "first_look" / "version_0" / "receipt.json").is_file()
+
+
+def test_the_notebook_is_saved_as_it_ran_with_its_pictures() -> None:
+    ran = cells()
+    assert [cell["execution_count"] for cell in ran] == list(range(1, len(ran) + 1))
+    outputs = [output for cell in ran for output in cell["outputs"]]
+    assert sum(IMAGE in output.get("data", {}) for output in outputs) == 3
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert "/tmp/" not in NOTEBOOK.read_text() and str(Path.home()) not in json.dumps(outputs)
+    assert NOTEBOOK.stat().st_size < 300_000
