@@ -8,7 +8,6 @@ import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
@@ -27,7 +26,7 @@ from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
 from atft.runs.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
 from atft.runs.run_directory import make_version, next_version
-from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer
+from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
 from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs, check_training_inputs
@@ -137,13 +136,10 @@ class RankingCLI(LightningCLI):
         self.record.receipt.run = str(directory)
         for callback in self._without_folder:
             # Another callback's files may have the names of ours.
-            of_the_run = isinstance(callback, RunCheckpoint)
-            callback.dirpath = str(directory if of_the_run else directory / "checkpoints")
+            ours = isinstance(callback, RunCheckpoint)
+            callback.dirpath = str(directory if ours else directory / "checkpoints")
         if self._logs_there:
-            location: dict[str, Any] = {"save_dir": directory.parents[1], "name": directory.parent.name}
-            location["version"] = directory.name
-            ours = [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
-            trainer.loggers = [*ours, *self._own_loggers]
+            trainer.loggers = [*run_loggers(directory), *self._own_loggers]
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the checkpoint writer, and for training the loggers and callbacks that every run has."""

@@ -5,10 +5,12 @@ blocks have added up would be lost, so the trainer goes on until that step is cl
 """
 
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from atft.tasks.ranking import RankingTask
 
@@ -58,3 +60,10 @@ def _asking() -> Any:
             return owner
         frame = frame.f_back
     return None
+
+
+def run_loggers(directory: Path) -> list[Logger]:
+    """The loggers of every run: TensorBoard's files and metrics.csv in its directory."""
+    location: dict[str, Any] = {"save_dir": directory.parents[1], "name": directory.parent.name}
+    location["version"] = directory.name
+    return [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]

@@ -6,7 +6,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.epoch_progress import EpochProgress
@@ -27,7 +26,7 @@ from atft.runs.run_callbacks import (
     check_scores_are_current,
 )
 from atft.runs.run_directory import make_version, next_version
-from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer
+from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
 from atft.runs.third_parties import third_parties_silenced
 from atft.runs.trainer_options import check_start, check_trainer_options
 from atft.tasks.day_data import DayData
@@ -51,7 +50,8 @@ class Trainer(RunTrainer):
         patience: epochs without a better one before training stops; None never stops early.
         callbacks: added to the guards and monitors that every run has.
         quiet: print nothing; run.log has the lines.
-        options: of Lightning's trainer, for instance ``accelerator``, ``precision`` or ``max_time``.
+        options: of Lightning's trainer, for instance ``accelerator``, ``precision`` or ``max_time``; a ``logger``,
+            or a list of them, is added to TensorBoard and metrics.csv, False writes none.
 
     Raises:
         InputError: an option that a run cannot serve.
@@ -71,7 +71,7 @@ class Trainer(RunTrainer):
     ) -> None:
         check_trainer_options({"max_epochs": max_epochs, **options})
         self._root, self._quiet = Path(directory).absolute(), quiet
-        self._own_loggers = options.get("logger") in (None, True)
+        self._logs_there = options.get("logger") is not False
         self.record: RunRecord | None = None
         """Receipt and metrics of the run; None before `fit`."""
         watched: dict[str, Any] = {"monitor": monitor, "mode": mode}
@@ -81,8 +81,8 @@ class Trainer(RunTrainer):
         own += [kind() for kind in MONITORS.values()]
         plugins = options.pop("plugins", None) or []
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        if self._own_loggers:
-            options["logger"] = False  # they follow, in the run's directory
+        if options.get("logger") in (None, True):
+            options["logger"] = False  # ours follow, in the run's directory
         with third_parties_silenced():
             super().__init__(
                 max_epochs=max_epochs,
@@ -90,6 +90,7 @@ class Trainer(RunTrainer):
                 plugins=plugins,
                 **{**TRAINER_DEFAULTS, **options},
             )
+        self._own_loggers = list(self.loggers)
 
     @property
     def directory(self) -> Path:
@@ -168,7 +169,5 @@ class Trainer(RunTrainer):
             NonFiniteGuard(),
             TensorBoardLayout(text, [name for name in task.metrics if name not in RANKING_METRICS]),
         ]
-        if self._own_loggers:
-            location: dict[str, Any] = {"save_dir": directory.parents[1], "name": directory.parent.name}
-            location["version"] = directory.name
-            self.loggers = [TensorBoardLogger(default_hp_metric=False, **location), CSVLogger(**location)]
+        if self._logs_there:
+            self.loggers = [*run_loggers(directory), *self._own_loggers]

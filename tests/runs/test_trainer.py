@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import polars
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.non_finite import NonFiniteGuard
@@ -59,6 +60,19 @@ def test_a_run_of_python_goes_on_where_it_stopped(python_run: Any, tmp_path: Pat
     epochs = json.loads((trainer.directory / "metrics.json").read_text())["epochs"]
     assert [row["epoch"] for row in epochs] == [0, 1, 2]
     assert read_checkpoint(trainer.directory / "last.ckpt")["epoch"] == 2
+
+
+@pytest.mark.parametrize("named", [False, True, "own"])
+def test_a_logger_is_added_to_those_of_a_run_and_false_is_none(
+    named: Any, python_run: Any, tmp_path: Path
+) -> None:
+    logger = CSVLogger(tmp_path / "elsewhere") if named == "own" else named
+    trainer = Trainer(tmp_path / "runs", max_epochs=1, accelerator="cpu", quiet=True, logger=logger)
+    trainer.fit(python_task(python_run.data), python_run.data)
+    ours = [TensorBoardLogger, CSVLogger] if named else []
+    assert [type(made) for made in trainer.loggers] == [*ours, *([CSVLogger] if named == "own" else [])]
+    assert (trainer.directory / "metrics.csv").is_file() == bool(named)
+    assert len(list(tmp_path.glob("elsewhere/*/*/metrics.csv"))) == (named == "own")
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(python_run: Any, tmp_path: Path) -> None:
