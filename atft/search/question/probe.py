@@ -43,8 +43,10 @@ ACTING = (
 def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
     """Build another configuration with the parser that is there: a third of the time of a new command line."""
     again = copy(cli)
+    # Nothing is logged, and a logger of the user's own may open a database.
+    unlogged = {**config, "trainer": {**config.get("trainer", {}), "logger": False}}
     with parser_errors("fit"):
-        again.parse_arguments(cli.parser, config)
+        again.parse_arguments(cli.parser, unlogged)
         again.instantiate_classes()
     return again
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,11 @@ def test_noise_has_the_shape_of_the_networks_blocks(built: Callable[..., Any]) -
     assert bool((source != end).all())
     no_graph = noise_batch(built(**{"data.graph": None, "model.network.init_args.graph": "none"}))
     assert no_graph.edge_index.shape == (2, 0)
+
+
+def test_a_point_is_tried_without_loggers(built: Callable[..., Any], tmp_path: Path) -> None:
+    logger = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": str(tmp_path)}}
+    assert built(**{"trainer.logger": logger}).trainer.loggers == []
 
 
 def test_a_step_moves_the_weights_as_training_would(built: Callable[..., Any]) -> None:

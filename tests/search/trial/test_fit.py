@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 import yaml
+from lightning.pytorch.loggers import WandbLogger
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.callbacks.record.run_checkpoint import Measured, measured_of
@@ -15,7 +17,7 @@ from atft.data.cache import shared_cache
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
 from atft.search.trial.failures import TrialFailed
-from atft.search.trial.fit import fit, receipt_metrics, value_of
+from atft.search.trial.fit import _end_wandb_runs, fit, receipt_metrics, value_of
 from atft.search.trial.record import TrialRecord
 from atft.tasks.ranking import RankingTask
 
@@ -48,6 +50,16 @@ def test_a_value_that_is_missing_or_no_number_fails(
     with pytest.raises(TrialFailed, match=f"val/ic of the selected epoch {said}"):
         value_of(Measured(8, 1, metrics), "val/ic", tmp_path)
     assert value_of(Measured(8, 1, {"val/ic": 0.0}), "val/ic", tmp_path) == 0.0
+
+
+def test_a_trial_ends_its_run_of_wandb_for_the_next_one_of_the_process() -> None:
+    ended: list[str] = []
+    logger = WandbLogger.__new__(WandbLogger)
+    logger._experiment = SimpleNamespace(finish=lambda: ended.append("run"))  # type: ignore[assignment]
+    unused = WandbLogger.__new__(WandbLogger)
+    unused._experiment = None
+    _end_wandb_runs(SimpleNamespace(trainer=SimpleNamespace(loggers=[unused, logger])))  # type: ignore[arg-type]
+    assert ended == ["run"]
 
 
 @pytest.mark.parametrize("options", [{}, {"save_top_k": 3}, {"filename": "mine"}], ids=str)
