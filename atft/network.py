@@ -6,7 +6,9 @@ Any `torch.nn.Module` that has the members of `Network` trains, sweeps and predi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from functools import partial
+from inspect import signature
+from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -109,6 +111,7 @@ def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:
     Raises:
         InputError: its arguments are out of range, or it has not what a `Network` has.
     """
+    _check_choices(factory)
     try:
         network = factory(inputs)
     except InputError:
@@ -117,6 +120,18 @@ def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:
         raise InputError(f"model.network: {one_line(error)}") from error
     check_network(network, inputs)
     return network
+
+
+def _check_choices(factory: NetworkFactory) -> None:
+    """Raise where an argument is none of the words that the network's signature lists for it."""
+    if not isinstance(factory, partial):
+        return
+    parameters = signature(factory.func).parameters
+    for name, value in factory.keywords.items():
+        hint = parameters[name].annotation if name in parameters else None
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            known = ", ".join(map(str, get_args(hint)))
+            raise InputError(f"model.network: {name} must be one of {known}, got {value!r:.40}")
 
 
 def check_network(network: object, inputs: NetworkInputs) -> None:

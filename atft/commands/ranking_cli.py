@@ -11,21 +11,21 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
-from atft.callbacks.guards.non_finite import NonFiniteGuard
-from atft.callbacks.record.epoch_progress import EpochProgress
-from atft.callbacks.record.messages import EpochLine
-from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
 from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
 from atft.commands.run_keys import add_run_keys, settle_curriculum
-from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
-from atft.runs.run_callbacks import FITTING, check_averages, check_metrics, check_scores_are_current
-from atft.runs.run_directory import make_version, next_version
+from atft.runs.run_callbacks import (
+    FITTING,
+    check_averages,
+    check_metrics,
+    check_scores_are_current,
+    first_callbacks,
+)
+from atft.runs.run_directory import keep_in, make_version, next_version
 from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
 from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
 from atft.tasks.day_data import DayData
@@ -134,10 +134,7 @@ class RankingCLI(LightningCLI):
         """Let everything that the run writes go to a directory, which may not be made yet."""
         self.directory = self.record.directory = directory
         self.record.receipt.run = str(directory)
-        for callback in self._without_folder:
-            # Another callback's files may have the names of ours.
-            ours = isinstance(callback, RunCheckpoint)
-            callback.dirpath = str(directory if ours else directory / "checkpoints")
+        keep_in(directory, self._without_folder)
         if self._logs_there:
             trainer.loggers = [*run_loggers(directory), *self._own_loggers]
 
@@ -175,13 +172,7 @@ class RankingCLI(LightningCLI):
         # A phase is set, and its criterion checked, before the record of an epoch is published.
         callbacks[:0] = [
             *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),
-            self.record,
-            *([] if self.quiet else [EpochProgress()]),  # its bar ends before the epoch's line
-            EpochLine(self.quiet),
-            NonFiniteGuard(),
-            TensorBoardLayout(
-                self.config_text, [name for name in self.model.metrics if name not in RANKING_METRICS]
-            ),
+            *first_callbacks(self.record, self.model.metrics, self.quiet),
         ]
         self._without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.dirpath is None]
         self._use_directory(trainer, directory)

@@ -19,9 +19,15 @@ from lightning.pytorch.callbacks import (
 from atft.callbacks.figures.validation import ValidationFigures
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
+from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.record.epoch_progress import EpochProgress
 from atft.callbacks.record.gradient_monitor import GradientMonitor
+from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_record import RunRecord
+from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
+from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, nearest
 
 MONITORS: dict[str, type[pl.Callback]] = {
@@ -52,6 +58,23 @@ EARLY_STOPPING_DEFAULTS: dict[str, Any] = {
 
 FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 """Callbacks that mean something only while a network trains."""
+
+
+def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> list[pl.Callback]:
+    """The callbacks of every fit that come before all others, but for the phases of a curriculum.
+
+    Args:
+        record: the run's.
+        metrics: names of those of the task.
+        quiet: print no line after an epoch.
+    """
+    return [
+        record,
+        *([] if quiet else [EpochProgress()]),  # its bar ends before the epoch's line
+        EpochLine(quiet),
+        NonFiniteGuard(),
+        TensorBoardLayout(record.config_text, [name for name in metrics if name not in RANKING_METRICS]),
+    ]
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:

@@ -7,15 +7,10 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-from atft.callbacks.guards.non_finite import NonFiniteGuard
-from atft.callbacks.record.epoch_progress import EpochProgress
-from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.checkpoint_file import AtomicCheckpointIO
 from atft.data.loader import lost_workers
-from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.runs.run_callbacks import (
     CHECKPOINT_DEFAULTS,
@@ -24,8 +19,9 @@ from atft.runs.run_callbacks import (
     check_averages,
     check_metrics,
     check_scores_are_current,
+    first_callbacks,
 )
-from atft.runs.run_directory import make_version, next_version
+from atft.runs.run_directory import keep_in, make_version, next_version
 from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
 from atft.runs.third_parties import third_parties_silenced
 from atft.runs.trainer_options import check_start, check_trainer_options
@@ -158,16 +154,8 @@ class Trainer(RunTrainer):
         self.record.to_write = ()  # scores and comparison are the caller's
         self.record.receipt.resumed_from = resumed
         callbacks: list[pl.Callback] = self.callbacks  # type: ignore[attr-defined]
-        for callback in callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                ours = isinstance(callback, RunCheckpoint)
-                callback.dirpath = str(directory if ours else directory / "checkpoints")
-        callbacks[:0] = [
-            self.record,
-            *([] if self._quiet else [EpochProgress()]),
-            EpochLine(self._quiet),
-            NonFiniteGuard(),
-            TensorBoardLayout(text, [name for name in task.metrics if name not in RANKING_METRICS]),
-        ]
+        without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.dirpath is None]
+        keep_in(directory, without_folder)
+        callbacks[:0] = first_callbacks(self.record, task.metrics, self._quiet)
         if self._logs_there:
             self.loggers = [*run_loggers(directory), *self._own_loggers]

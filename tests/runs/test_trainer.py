@@ -18,6 +18,7 @@ from atft.checkpoint_file import read_checkpoint
 from atft.errors import InputError, NonFiniteLoss
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.runs.run_callbacks import MONITORS
+from atft.runs.scores import predict
 from atft.runs.trainer import Trainer
 from atft.tasks.ranking import RankingTask
 from tests.runs.conftest import python_data, python_task
@@ -48,7 +49,8 @@ def test_the_command_line_goes_on_with_a_checkpoint_of_python(
     where = ["--data.cache.dir", python_run.data.cache_options.dir, "--trainer.accelerator", "cpu"]
     outcome = atft("predict", "--ckpt_path", checkpoint, "--out", out, *where)
     assert outcome.code == 0, outcome
-    assert len(polars.read_parquet(out)) > 0
+    best = RankingTask.load_from_checkpoint(checkpoint)
+    assert polars.read_parquet(out).equals(predict(best, python_run.data, accelerator="cpu"))
 
 
 def test_a_run_of_python_goes_on_where_it_stopped(python_run: Any, tmp_path: Path) -> None:
@@ -150,3 +152,22 @@ def test_callbacks_of_the_user_are_called(python_run: Any, tmp_path: Path) -> No
     )
     trainer.fit(task, python_run.data)
     assert counts.epochs == 1
+
+
+def test_an_interrupt_is_an_interrupt_and_does_not_end_the_process(python_run: Any, tmp_path: Path) -> None:
+    class Interrupts(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    logger = CSVLogger(tmp_path / "own")
+    options: dict[str, Any] = {"accelerator": "cpu", "quiet": True, "logger": logger}
+    trainer = Trainer(tmp_path / "runs", max_epochs=1, callbacks=[Interrupts()], **options)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(python_task(python_run.data), python_run.data)
+    assert read_receipt(trainer.directory).status == "stopped"
+    assert [type(each).__name__ for each in trainer.loggers] == [
+        "TensorBoardLogger",
+        "CSVLogger",
+        "CSVLogger",
+    ]
+    assert trainer.loggers[-1] is logger
