@@ -211,6 +211,28 @@ def test_a_yaml_sample_has_keys_and_classes_that_exist(sample: Sample, own_packa
             DayObjective(ObjectiveOptions(**objective), [1, 5])  # tries the user's functions
 
 
+def test_the_samples_of_the_extending_page_train_together(
+    own_package: Path,
+    make_panel: Callable[..., Path],
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+) -> None:
+    words: list[Any] = ["--config", tiny_config(own_package, make_panel())]
+    for number, sample in enumerate(samples("yaml")):
+        if sample.page.name == "extending.md" and "WandbLogger" not in sample.text:  # not installed here
+            path = own_package / f"{number}.yaml"
+            path.write_text(sample.text)
+            words += ["--config", path]
+    outcome = atft("fit", *words)
+    assert outcome.code == 0, outcome
+    (run,) = own_package.glob("logs/*/version_0")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["network"]["class_path"] == "mypkg.nets.TwoLayers"
+    logged = (own_package / "lines.jsonl").read_text()
+    for name in ("train/term/mypkg.loss.tail", "val/top_hit", "health/largest_weight"):
+        assert name in logged, name
+
+
 def panel_of_the_readme(path: Path, stocks: int = 25) -> None:
     """Write a panel with the columns that the table of roles in the README shows."""
     days = np.arange(np.datetime64("2015-01-05"), np.datetime64("2015-08-01"))
