@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TRAINING = ("fit", "validate", "test", "predict", "cache")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-FILE = re.compile(r"(?<![\w./-])(?:atft|benchmarks|configs|docs|hpo|tests)/[\w./-]*\w")
+FILE = re.compile(r"(?<![\w./-])(?:atft|benchmarks|configs|docs|examples|hpo|tests)/[\w./-]*\w")
 
 
 class Sample(NamedTuple):
