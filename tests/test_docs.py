@@ -6,16 +6,20 @@ import shlex
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 
+from atft.batch import DayBatch
 from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
+from tests.support.networks import inputs_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -209,6 +213,29 @@ def test_a_yaml_sample_has_keys_and_classes_that_exist(sample: Sample, own_packa
         objective = config.get("model", {}).get("objective", {})
         if any("." in name for name in objective.get("terms", {})):
             DayObjective(ObjectiveOptions(**objective), [1, 5])  # tries the user's functions
+
+
+def test_the_network_of_the_extending_page_that_reads_history_reads_the_rows_of_its_window(
+    own_package: Path, make_batch: Callable[..., DayBatch]
+) -> None:
+    network = import_module("mypkg.history").RecentMean(inputs_of(), rows=2)
+    batch = make_batch()
+    score, lookback = network(batch).score, batch.lookback
+    assert score.shape == batch.target.shape
+    for day in range(len(batch.day)):
+        read = slice(day + lookback - 2, day + lookback)
+        noise = torch.randn_like(batch.features)
+        noise[read] = batch.features[read]
+        assert torch.equal(network(batch._replace(features=noise)).score[day], score[day])
+
+
+def test_the_metric_of_the_extending_page_has_no_value_on_a_day_of_four_valid_stocks(
+    own_package: Path,
+) -> None:
+    top_hit = import_module("mypkg.metrics").top_hit
+    score, target = torch.arange(8.0).expand(2, 8), torch.ones(2, 8)
+    valid = torch.arange(8) < torch.tensor([[4], [5]])
+    assert top_hit(score, target, valid).nan_to_num(-1).tolist() == [-1, 1]
 
 
 def test_the_samples_of_the_extending_page_train_together(
