@@ -110,7 +110,8 @@ def measure_days(
     score: PerStock, target: PerStock, valid: StockMask, statistics: Mapping[str, Statistic]
 ) -> MeasuredDays:
     """Measure each day's cross-section of scores and raw forward returns; see `PerStock` and `StockMask`."""
-    target = torch.where(valid, target, 0)
+    # Elsewhere an epoch has the network's scores and the predictions NaN: a statistic is the same for both.
+    score, target = (torch.where(valid, x, 0) for x in (score, target))
     rankable = ~is_constant(target, valid)
     lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
     values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}

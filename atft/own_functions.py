@@ -8,7 +8,7 @@ import importlib
 import inspect
 import math
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, cast
@@ -144,3 +144,14 @@ def noise(days: int, horizons: int, stocks: int) -> dict[str, Tensor]:
     valid[-1] = False
     score, target = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
     return {"score": torch.where(valid, score, 3.0), "target": torch.where(valid, target, 0), "valid": valid}
+
+
+def day_alone(inputs: Mapping[str, Tensor], by_day: Collection[str], day: int) -> dict[str, Tensor]:
+    """Inputs in which every day is a copy of one: its own values must not change.
+
+    Args:
+        inputs: of `noise`, and others.
+        by_day: names of those whose first axis is the days; one of length 1 is the same for all.
+        day: index of the day to copy.
+    """
+    return {n: x[day].expand_as(x) if n in by_day and len(x) > 1 else x for n, x in inputs.items()}

@@ -67,6 +67,16 @@ def test_a_day_is_lost_when_its_scores_have_no_order_and_it_could_be_ranked() ->
     assert days.statistics["first"].isnan().tolist() == [False, False, False, True, False]
 
 
+def test_scores_and_returns_of_stocks_that_are_not_valid_change_no_statistic() -> None:
+    score, target = torch.arange(6.0).reshape(2, 3), torch.ones(2, 3).cumsum(-1)
+    valid = torch.tensor([True, True, False])
+    sums = {"sum": lambda score, target, valid: (score * target).sum(-1)}
+    unknown = (torch.where(valid, x, torch.nan) for x in (score, target))
+    for scores, targets in ((score, target), tuple(unknown)):
+        values = measure_days(scores, targets, valid.expand(2, 3), sums).statistics["sum"]
+        assert values.tolist() == [2.0, 11.0]
+
+
 def test_means_and_ratios_leave_out_unknown_days_and_need_enough_of_them() -> None:
     series = np.array([np.nan, 1.0, 2.0, np.nan, 4.0])
     assert mean(series) == pytest.approx(7 / 3)

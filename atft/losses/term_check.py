@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from atft.errors import InputError
-from atft.losses.terms import Term
-from atft.own_functions import NOISE_SHAPE, call, noise
+from atft.losses.terms import BY_HORIZON, Term
+from atft.own_functions import NOISE_SHAPE, call, day_alone, noise
 
 EXPOSURES, SECTORS = 2, 4
 
@@ -29,15 +29,21 @@ def check_on_noise(
         levels: of the network's quantiles, empty without.
 
     Raises:
-        InputError: it raises, its value has another shape or is not finite, or its gradient is 0, not finite, or
-            not 0 for stocks that are not valid.
+        InputError: it raises, its value has another shape, is not finite or changes with other days, or its
+            gradient is 0, not finite, or not 0 for stocks that are not valid.
     """
     where = f"objective.terms: {name}"
     inputs = noise_inputs(horizons, levels)
     outputs = [inputs[output].requires_grad_() for output in ("score", "quantiles")]
     with torch.enable_grad():
-        value = call(where, term.function, *(inputs[read] for read in term.reads), **options)
+        value = _value(where, term, inputs, options)
     _check_value(where, value, (NOISE_SHAPE[0], horizons))
+    for day in range(NOISE_SHAPE[0]):
+        alone = _value(where, term, day_alone(inputs, BY_HORIZON, day), options)
+        if not torch.allclose(value[day], alone[day], rtol=1e-4, atol=1e-6):
+            raise InputError(
+                f"{where} mixes days, a day's value changes with the others; reduce the last axis, the stocks, only"
+            )
     if not value.requires_grad:
         raise InputError(
             f"{where} has no gradient; compute it from score by torch functions, without detach or argsort"
@@ -62,6 +68,12 @@ def check_on_noise(
         raise InputError(
             f"{where} counts stocks that are not valid; take the argument valid and use torch.where(valid, x, 0)"
         )
+
+
+def _value(where: str, term: Term, inputs: Mapping[str, Tensor], options: Mapping[str, float]) -> Tensor:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # a term may draw; each call draws the same
+        return call(where, term.function, *(inputs[read] for read in term.reads), **options)
 
 
 def _check_value(where: str, value: Tensor, shape: tuple[int, int]) -> None:

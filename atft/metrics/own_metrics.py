@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atft.day_statistics import RANKING_METRICS, RankingMetric, Statistic, day_statistics
 from atft.errors import InputError
-from atft.own_functions import NOISE_SHAPE, call, find_function, noise, tensor_names
+from atft.own_functions import NOISE_SHAPE, call, day_alone, find_function, noise, tensor_names
 
 KEY = "model.metrics"
 READABLE = ("score", "target", "valid")
@@ -74,8 +74,17 @@ def _check_on_noise(where: str, statistic: Statistic) -> None:
     measured = statistic(score, target, valid)[:-1]  # a day without valid stocks is not measured
     if not measured.isfinite().any():
         raise InputError(f"{where} is {float(measured.flatten()[0])} on noise; return a number for each day")
-    others = statistic(torch.where(valid, score, -3.0), target, valid)[:-1]
-    if not torch.equal(measured.nan_to_num(), others.nan_to_num()):
-        raise InputError(
-            f"{where} counts stocks that are not valid; take the argument valid and use torch.where(valid, x, 0)"
-        )
+    for fill in (-3.0, torch.nan):  # scores and returns of stocks that are not valid
+        scores, targets = (torch.where(valid, x, fill) for x in (score, target))
+        if not torch.allclose(measured, statistic(scores, targets, valid)[:-1], equal_nan=True):
+            raise InputError(
+                f"{where} counts stocks that are not valid; take the argument valid and use "
+                f"torch.where(valid, x, 0)"
+            )
+    for day in range(days - 1):
+        copies = day_alone(given, READABLE, day)
+        alone = statistic(*(copies[tensor] for tensor in READABLE))
+        if not torch.allclose(measured[day], alone[day], rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise InputError(
+                f"{where} mixes days, a day's value changes with the others; reduce the last axis, the stocks, only"
+            )

@@ -29,7 +29,7 @@ def objective_of(name: str, **options: float) -> DayObjective:
     return DayObjective(ObjectiveOptions(terms=terms), (1, 5), LEVELS)
 
 
-@pytest.mark.parametrize("name", ["tail", "drawn", "by_quantile", "by_sector", "cap"])
+@pytest.mark.parametrize("name", ["tail", "drawn", "moved", "by_quantile", "by_sector", "cap"])
 def test_a_term_with_a_value_and_a_gradient_trains_on_a_block(
     name: str, make_batch: Callable[..., DayBatch]
 ) -> None:
@@ -77,6 +77,12 @@ def test_its_value_and_share_of_the_gradient_are_those_of_the_same_function_amon
         ),
         ("logarithm", "is not finite on noise; divide by what cannot be 0"),
         ("square_root", "has a gradient that is not finite; inside of sqrt, log and divisions replace"),
+        (
+            "of_all_days",
+            "mixes days, a day's value changes with the others; reduce the last axis, the stocks, only",
+        ),
+        ("of_the_days_returns", "mixes days"),
+        ("of_the_day_before", "mixes days"),
         ("raises", r"raises RuntimeError at loss.py line \d+: Expected size"),
     ],
 )

@@ -107,6 +107,25 @@ def square_root(score, valid):
     return torch.where(valid, score, 0).square().sum(-1).clamp_min(0).sqrt() + (0 * score).sum(-1).sqrt()
 
 
+def of_all_days(score, valid):
+    score = torch.where(valid, score, 0)
+    return (score - score.mean((0, 2), keepdim=True)).abs().mean(-1)
+
+
+def of_the_days_returns(score, target, valid):
+    distance = score - torch.where(valid, target, 0).mean((0, 2), keepdim=True)
+    return torch.where(valid, distance, 0).square().sum(-1)
+
+
+def of_the_day_before(score, valid):
+    before = torch.cat((score[:1], score[:-1])).detach()
+    return torch.where(valid, score - before, 0).abs().sum(-1)
+
+
+def moved(score, valid, previous, previous_valid):
+    return torch.where(valid & previous_valid, (score - previous).abs(), 0).sum(-1)
+
+
 def raises(score, target, valid):
     return score @ target
 
@@ -125,7 +144,7 @@ def top_hit(score, target, valid):
 
 
 def other_order(valid, target, score, scale: float = 2.0):
-    return scale * (torch.where(valid, target, 0) * score.sign()).sum(-1)
+    return scale * torch.where(valid, target * score.sign(), 0).sum(-1)
 
 
 def pearson(score, target, valid):
@@ -146,6 +165,19 @@ def per_stock(score, target, valid):
 
 def counts_all(score, target, valid):
     return score.mean(-1)
+
+
+def product(score, target):
+    return (score * target).mean(-1)
+
+
+def by_zero(score, target, valid):
+    return (score * target * valid).sum(-1)
+
+
+def of_all_days(score, target, valid):
+    hits = torch.where(valid, score * target, 0)
+    return hits.sum(-1) / hits.abs().sum((0, -1))
 
 
 def nothing(score, target, valid):
