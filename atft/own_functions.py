@@ -40,6 +40,24 @@ NOISE_SHAPE = (3, 32)
 """Days and stocks of the noise on which a function is tried."""
 
 
+def check_name(key: str, name: object) -> None:
+    """Check that a function is named by its dotted path; the function itself cannot be written to a config.
+
+    Raises:
+        InputError: it is the function, or anything else that is no text.
+    """
+    if isinstance(name, str):
+        return
+    path = f"{getattr(name, '__module__', '')}.{getattr(name, '__qualname__', '')}"
+    importable = callable(name) and "<" not in path and not path.startswith("__main__.")
+    advice = (
+        f"write its dotted name, {path!r:.80}"
+        if importable
+        else "write a dotted name such as 'mypkg.loss.tail'"
+    )
+    raise InputError(f"{key} has {'a function' if callable(name) else f'{name!r:.40}'}; {advice}")
+
+
 def find_function(key: str, path: str, readable: Collection[str]) -> Callable[..., Any]:
     """Import the function at a dotted path and check its signature; it is not called.
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atft.errors import InputError
-from atft.own_functions import call, find_function, noise, tensor_names
+from atft.own_functions import call, check_name, find_function, noise, tensor_names
 from own_package import forget_package, write_package
 
 READABLE = ("score", "target", "valid", "levels")
@@ -19,6 +19,19 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     write_package(tmp_path, "toypkg", monkeypatch)
     yield
     forget_package("toypkg")
+
+
+def test_a_function_is_named_by_its_dotted_path() -> None:
+    function = find_function(KEY, "toypkg.loss.tail", READABLE)
+    cases = {
+        function: "has a function; write its dotted name, 'toypkg.loss.tail'",
+        (lambda score: score): "has a function; write a dotted name such as 'mypkg.loss.tail'",
+        3: "has 3; write a dotted name such as",
+    }
+    check_name(KEY, "toypkg.loss.tail")
+    for name, message in cases.items():
+        with pytest.raises(InputError, match=f"^objective.terms {message}"):
+            check_name(KEY, name)
 
 
 def test_a_function_is_found_by_its_dotted_path_and_its_tensors_by_their_names() -> None:

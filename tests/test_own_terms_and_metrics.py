@@ -13,6 +13,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from atft.tasks.ranking import RankingTask
 from own_package import forget_package, write_package
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
@@ -131,6 +132,8 @@ def test_a_checkpoint_is_evaluated_without_the_package(
     checkpoint = ("--ckpt_path", run / "best_model.ckpt")
     outcome = atft("validate", *checkpoint, "--data.cache.dir", tiny_run.folder / "cache")
     assert outcome.code == 0 and "val/rank_ic" in outcome.out
+    task = RankingTask.load_from_checkpoint(run / "best_model.ckpt")
+    assert task.objective.options.terms == {"ic": 0.3}
     assert PACKAGE not in sys.modules
 
 

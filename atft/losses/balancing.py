@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from atft.errors import InputError, nearest
 from atft.losses.terms import find_term
+from atft.own_functions import check_name
 
 RATE = 0.5
 """Part of the way, on the log scale, that one measurement moves a weight."""
@@ -28,6 +29,7 @@ def check_requested(requested: Mapping[str, float], terms: Mapping[str, float]) 
     """
     key = "objective.gradient_shares"
     for name, share in requested.items():
+        check_name(key, name)
         if name not in terms:
             raise InputError(f"{key}: {name!r} is no term of objective.terms{nearest(name, terms)}")
         if find_term(name).hinge:

@@ -24,7 +24,7 @@ from atft.losses.portfolio import sharpe_loss, turnover
 from atft.losses.ranking import listnet, ndcg, ranknet
 from atft.losses.risk import exposure_share
 from atft.losses.scale_floor import scale_floor
-from atft.own_functions import find_function, tensor_names
+from atft.own_functions import check_name, find_function, tensor_names
 
 READABLE = {
     "score": "network output, [days, horizons, stocks]",
@@ -111,8 +111,9 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
     """All options of a term, defaults filled in; ``setting`` is its weight, or its weight and options by name.
 
     Raises:
-        InputError: the term is unknown, its weight is missing, or an option is unknown or out of range.
+        InputError: the term is unknown or no name, its weight is missing, or an option is unknown or out of range.
     """
+    check_name("objective.terms", name)
     if name not in TERMS and "." not in name and isinstance(setting, Mapping) and "weight" not in setting:
         raise InputError(
             f"objective.terms has no term {name!r:.60}; one of your own is one key, with its dots: "

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atft.day_statistics import RANKING_METRICS, RankingMetric, Statistic, day_statistics
 from atft.errors import InputError
-from atft.own_functions import NOISE_SHAPE, call, day_alone, find_function, noise, tensor_names
+from atft.own_functions import NOISE_SHAPE, call, check_name, day_alone, find_function, noise, tensor_names
 
 KEY = "model.metrics"
 READABLE = ("score", "target", "valid")
@@ -32,6 +32,7 @@ def own_metrics(paths: Sequence[str]) -> dict[str, RankingMetric]:
     taken = {*RANKING_METRICS, *day_statistics(), *LOGGED_BESIDE}
     metrics: dict[str, RankingMetric] = {}
     for path in paths:
+        check_name(KEY, path)
         name = path.rpartition(".")[2]
         if name == path:
             raise InputError(

@@ -1,12 +1,13 @@
 """What `RankingTask` was built from, read from the configuration of its checkpoint without running what it names.
 
 A checkpoint may come from anywhere. Only the networks of `atft.nn` and the terms of `atft.losses.terms` are looked
-up; any other has to be given by the caller, who has imported it. Everything else of the configuration is plain data
-that constructors check, or is left out (optimiser, schedule, trainer, paths).
+up; any other network has to be given by the caller, who has imported it, and any other term is left out, for scores
+need none. Everything else of the configuration is plain data that constructors check, or is left out (optimiser,
+schedule, trainer, paths).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from functools import partial
 from importlib.util import find_spec
@@ -38,6 +39,7 @@ def task_arguments(
     file: str,
     network: NetworkFactory | None = None,
     objective: ObjectiveOptions | None = None,
+    trains: bool = False,
 ) -> dict[str, Any]:
     """Arguments of `RankingTask` for a checkpoint.
 
@@ -46,9 +48,11 @@ def task_arguments(
         file: its name, for messages.
         network: used in place of the checkpoint's.
         objective: the same.
+        trains: whether the task is to train, which needs every term of its objective.
 
     Raises:
-        InputError: it carries no configuration, or one that names a class or a term that is not atft's own.
+        InputError: it carries no configuration, or one that names a class, or to train a term, that is not atft's
+            own.
     """
     entries, where = content["atft"], f"{file}: its configuration"
     if not entries.get("config") or "features" not in entries:
@@ -58,7 +62,7 @@ def task_arguments(
         raise InputError(f"{where} has no section model; name another checkpoint")
     return {
         "network": network or _network(model.get("network"), where),
-        "objective": objective or _objective(model.get("objective") or {}, where),
+        "objective": objective or _objective(model.get("objective") or {}, where, trains),
         "horizons": _horizons(model.get("horizons"), where),
         "features": entries["features"],
         "regimes": entries.get("regimes", []),
@@ -81,19 +85,32 @@ def _network(config: Any, where: str) -> NetworkFactory:
     return partial(kind, **arguments)
 
 
-def _objective(config: Any, where: str) -> ObjectiveOptions:
+def _objective(config: Any, where: str, trains: bool) -> ObjectiveOptions:
     if not isinstance(config, Mapping) or not isinstance(config.get("terms") or {}, Mapping):
         raise InputError(f"{where} has {config!r:.60} at model.objective; give objective=")
     others = [name for name in config.get("terms") or {} if name not in TERMS]
-    if others:
+    if others and trains:
         raise InputError(
-            f"{where} names the term {others[0]!r:.60}, which a checkpoint may not import; give objective="
+            f"{where} names the term {others[0]!r:.60}, which a checkpoint may not import; give objective=, for "
+            f"instance ObjectiveOptions(terms={{...}})"
         )
+    if others:
+        config = _without_terms(config, others)
     names = {field.name for field in fields(ObjectiveOptions)}
     try:
         return ObjectiveOptions(**{str(n): value for n, value in config.items() if n in names})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: model.objective: {one_line(error)}; give objective=") from error
+
+
+def _without_terms(config: Mapping[str, Any], names: Collection[Any]) -> dict[str, Any]:
+    """An objective of the other terms, with their own weights; of the default ones where none is left to train."""
+    terms = {name: setting for name, setting in config["terms"].items() if name not in names}
+    left = {name: value for name, value in config.items() if name not in ("terms", "gradient_shares")}
+    weights = [
+        setting.get("weight") if isinstance(setting, Mapping) else setting for setting in terms.values()
+    ]
+    return {**left, "terms": terms} if any(weights) else left
 
 
 def _horizons(value: Any, where: str) -> list[int]:

@@ -52,10 +52,13 @@ class SavedTask(pl.LightningModule):
     ) -> Self:
         """Rebuild the task of a checkpoint, with its weights; nothing that the file names is imported or run.
 
+        Scores need no loss. Where a term is the user's own, the objective of a task without ``optimizer`` leaves it
+        out, and the shares of the gradient, unless ``objective`` is given.
+
         Args:
             checkpoint_path: a file of ``fit``, of a sweep's trial or of a trainer.
             network: in place of the checkpoint's; needed where that is no network of `atft.nn`.
-            objective: the same; needed where a term is the user's own.
+            objective: the same; needed to train again where a term is the user's own.
             options: the class's others: ``optimizer`` and ``scheduler`` are needed to train again.
 
         Raises:
@@ -63,7 +66,8 @@ class SavedTask(pl.LightningModule):
                 another network.
         """
         content = read_checkpoint(checkpoint_path)
-        task = cls(**task_arguments(content, str(checkpoint_path), network, objective), **options)
+        trains = options.get("optimizer") is not None
+        task = cls(**task_arguments(content, str(checkpoint_path), network, objective, trains), **options)
         task.on_load_checkpoint(content)
         task.load_state_dict(content["state_dict"])
         return task

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +91,13 @@ def test_a_fault_is_found_before_the_first_step(name: str, message: str) -> None
     with pytest.raises(InputError, match=f"^objective.terms: toypkg.loss.{name} {message}") as caught:
         objective_of(name)
     assert len(str(caught.value)) < 200
+
+
+def test_a_function_itself_is_an_error_that_says_its_name() -> None:
+    function: Any = find_term("toypkg.loss.tail").function
+    for terms, shares in (({"ic": 0.5, function: 0.2}, {}), ({"ic": 0.5}, {"ic": 1.0, function: 1.0})):
+        with pytest.raises(InputError, match=r"has a function; write its dotted name, 'toypkg\.loss\.tail'"):
+            ObjectiveOptions(terms=terms, gradient_shares=shares)
 
 
 def test_a_quantile_term_needs_quantiles() -> None:

@@ -1,7 +1,9 @@
 """A metric of the user's own is measured as ours; a fault of its function or its name is one line."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +87,12 @@ def test_a_function_that_measures_no_day_is_an_error(name: str, message: str) ->
     with pytest.raises(InputError, match=f"^model.metrics: toypkg.metrics.{name} {message}") as caught:
         own_metrics([f"toypkg.metrics.{name}"])
     assert len(str(caught.value)) < 200
+
+
+def test_a_function_itself_is_an_error_that_says_its_name() -> None:
+    function: Any = importlib.import_module("toypkg.metrics").top_hit
+    with pytest.raises(InputError, match=r"^model.metrics has a function; .*, 'toypkg\.metrics\.top_hit'"):
+        own_metrics([function])
 
 
 @pytest.mark.parametrize(

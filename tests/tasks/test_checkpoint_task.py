@@ -71,10 +71,6 @@ def test_a_network_and_an_objective_of_the_caller_stand_in_for_those_of_the_file
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"objective": {"terms": {"evil.loss": 1.0}}},
-            "names the term 'evil.loss', which a checkpoint may not",
-        ),
         ({"objective": {"terms": ["ic"]}}, r"at model\.objective; give objective="),
         ({"objective": "x"}, r"at model\.objective; give objective="),
         ({"objective": {"terms": {"ic": "x"}}}, r"model\.objective: .*; give objective="),
@@ -89,6 +85,38 @@ def test_a_configuration_of_another_kind_is_an_error_of_one_line(changes: Any, m
     with pytest.raises(InputError, match=message) as raised:
         task_arguments(content(**changes), "best.ckpt")
     assert len(str(raised.value)) < 200 and str(raised.value).startswith("best.ckpt: ")
+
+
+@pytest.mark.parametrize(
+    ("objective", "rest"),
+    [
+        ({"terms": {"evil.loss": 1.0, "ic": 0.5}}, {"terms": {"ic": 0.5}}),
+        (
+            {"terms": {"evil.loss": {"weight": 1.0, "level": 2}, "ic": {"weight": 0.0}}, "target": "raw"},
+            {"target": "raw"},
+        ),
+        (
+            {"terms": {"ic": 0.5, "evil.loss": 1.0}, "gradient_shares": {"ic": 1, "evil.loss": 1}},
+            {"terms": {"ic": 0.5}},
+        ),
+        ({"terms": {"of_another_version": 1.0}}, {}),
+    ],
+)
+def test_to_score_a_term_of_the_users_own_is_left_out_and_to_train_the_caller_gives_the_objective(
+    objective: dict[str, Any], rest: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    saved = content(objective=objective)
+    assert task_arguments(saved, "best.ckpt")["objective"] == ObjectiveOptions(**rest)
+    with pytest.raises(
+        InputError, match=r"names the term .*, which a checkpoint may not import; give objective="
+    ) as caught:
+        task_arguments(saved, "best.ckpt", trains=True)
+    assert len(str(caught.value)) < 200
+    other = ObjectiveOptions(terms={"mse": 1.0})
+    assert task_arguments(saved, "best.ckpt", objective=other, trains=True)["objective"] == other
+    assert "evil" not in sys.modules
 
 
 def test_a_file_without_a_configuration_is_an_error() -> None:

@@ -1,5 +1,6 @@
 """A task comes back from its checkpoint: the same scores, and nothing that the file names is run."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -84,12 +85,18 @@ def test_nothing_that_the_file_names_is_imported(tiny_run: Any, tmp_path: Path, 
     monkeypatch.syspath_prepend(str(tmp_path))
     content = read_checkpoint(tiny_run.directory / "best_model.ckpt")
     text = content["atft"]["config"]
-    for place, name in (("atft.nn.atft_gat_fan.ATFTGATFAN", "planted.Net"), ("huber:", "planted.loss:")):
+    trains: dict[str, Any] = {"optimizer": torch.optim.SGD}
+    for place, name, options in (
+        ("atft.nn.atft_gat_fan.ATFTGATFAN", "planted.Net", {}),
+        ("huber:", "planted.loss:", trains),
+    ):
         content["atft"]["config"] = text.replace(place, name)
         assert content["atft"]["config"] != text
         AtomicCheckpointIO().save_checkpoint(content, tmp_path / "hostile.ckpt")
         with pytest.raises(InputError, match=r"planted.* which a checkpoint may not import"):
-            RankingTask.load_from_checkpoint(tmp_path / "hostile.ckpt")
+            RankingTask.load_from_checkpoint(tmp_path / "hostile.ckpt", **options)
+    task = RankingTask.load_from_checkpoint(tmp_path / "hostile.ckpt")  # to score
+    assert "planted.loss" not in task.objective.options.terms and "planted" not in sys.modules
 
 
 def test_a_checkpoint_with_code_in_it_is_an_error(tmp_path: Path) -> None:
