@@ -77,7 +77,7 @@ def find_function(key: str, path: str, readable: Collection[str]) -> Callable[..
     except USERS_ERRORS as error:
         absent = isinstance(error, ModuleNotFoundError) and is_inside(module_name, (str(error.name),))
         advice = "; install its package, or run python -m atft in the folder that has it" if absent else ""
-        raise InputError(f"{where} cannot be imported, {_reason(error)}{advice}") from error
+        raise InputError(f"{where} cannot be imported, {error_text(error)}{advice}") from error
     function: Any = getattr(module, name, None)
     if not callable(function) or inspect.isclass(function):
         functions = [n for n, member in vars(module).items() if inspect.isfunction(member)]
@@ -128,14 +128,14 @@ def call(where: str, function: Callable[..., Any], *tensors: Tensor, **options: 
     except InputError:
         raise
     except USERS_ERRORS as error:
-        raise InputError(f"{where} raises {_reason(error, function)}") from error
+        raise InputError(f"{where} raises {error_text(error, function)}") from error
     if not isinstance(value, Tensor) or not value.is_floating_point():
         kind = f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise InputError(f"{where} returns {kind}; return a floating-point tensor, one number for each day")
     return value
 
 
-def _reason(error: BaseException, function: Callable[..., Any] | None = None) -> str:
+def error_text(error: BaseException, function: Callable[..., Any] | None = None) -> str:
     """Kind, place and text of an error: the innermost line of the function's file, or of an imported one."""
     frames = traceback.extract_tb(error.__traceback__)
     if function is not None:

@@ -29,6 +29,7 @@ from atft.runs.run_directory import keep_in, make_version, next_version
 from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
 from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
 from atft.tasks.day_data import DayData
+from atft.tasks.network_check import check_network_on_noise
 from atft.tasks.part_inputs import check_network_inputs, check_training_inputs
 from atft.tasks.ranking import RankingTask
 
@@ -169,6 +170,7 @@ class RankingCLI(LightningCLI):
         plan = resolve_phases(self.phases, self.model.network, self.model.objective.options)
         check_plan(plan, trainer, metrics)
         check_training_inputs(self.model, self.datamodule, [phase.parts for phase in self.phases])
+        check_network_on_noise(self.model, self.datamodule)
         # A phase is set, and its criterion checked, before the record of an epoch is published.
         callbacks[:0] = [
             *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),

@@ -26,6 +26,7 @@ from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
 from atft.runs.third_parties import third_parties_silenced
 from atft.runs.trainer_options import check_start, check_trainer_options
 from atft.tasks.day_data import DayData
+from atft.tasks.network_check import check_network_on_noise
 from atft.tasks.part_inputs import check_training_inputs
 from atft.tasks.ranking import RankingTask
 from atft.tasks.task_config import task_config
@@ -143,6 +144,7 @@ class Trainer(RunTrainer):
         check_scores_are_current(self)
         task.build_optimizer(self.max_epochs or 1)
         check_training_inputs(task, data)
+        check_network_on_noise(task, data)
         data.prepare_training()
         check_start(self, data, resumed)
 

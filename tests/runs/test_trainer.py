@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import polars
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.callbacks.guards.collapse import CollapseGuard
@@ -78,12 +79,22 @@ def test_a_logger_is_added_to_those_of_a_run_and_false_is_none(
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(python_run: Any, tmp_path: Path) -> None:
-    broken = python_task(python_run.data)
-    torch.nn.init.constant_(next(broken.network.heads.parameters()), torch.nan)
-    trainer = Trainer(tmp_path, max_epochs=1, accelerator="cpu", quiet=True)
+    task = python_task(python_run.data)
+    breaks = LambdaCallback(
+        on_fit_start=lambda *_: torch.nn.init.constant_(next(task.network.heads.parameters()), torch.nan)
+    )
+    trainer = Trainer(tmp_path, max_epochs=1, accelerator="cpu", quiet=True, callbacks=[breaks])
     with pytest.raises(NonFiniteLoss):
-        trainer.fit(broken, python_run.data)
+        trainer.fit(task, python_run.data)
     assert read_receipt(trainer.directory).status == "failed"
+
+
+def test_a_network_that_looks_ahead_is_an_error_before_the_run(python_run: Any, tmp_path: Path) -> None:
+    task = python_task(python_run.data)
+    task.network.heads.register_forward_hook(lambda _, __, out: (out[0] + out[0][-1:], out[1]))
+    with pytest.raises(InputError, match=r"ATFTGATFAN: scores of a day change with rows of later days"):
+        Trainer(tmp_path, max_epochs=1, accelerator="cpu", quiet=True).fit(task, python_run.data)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

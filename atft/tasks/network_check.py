@@ -1,0 +1,231 @@
+"""Try a network on noise before the first step: one that somebody else wrote may not run, or may look ahead.
+
+What a type cannot say of ``forward`` is measured on a copy of the network, with a few stocks and days. Nothing of
+the run changes: not its weights, not its buffers, not the state of the random generator. A network that cannot be
+copied is not tried.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from atft.batch import EDGE_FEATURES, DayBatch, Forecast
+from atft.errors import InputError, clip
+from atft.network import NetworkInputs, Scaling
+from atft.own_functions import USERS_ERRORS, error_text
+from atft.panel import match
+from atft.tasks.day_data import DayData
+from atft.tasks.ranking import RankingTask
+
+DAYS, STOCKS = 3, 12
+MISSING_SHARE = 0.1
+TOLERANCE = 1e-5
+"""By how much a day's scores may differ when later days change: the order of a sum, no more."""
+ZERO_INIT_NOISE = 0.02
+"""Standard deviation that replaces parameters of nothing but zeros, behind which a look-ahead would not show."""
+UNKNOWN = {
+    "features": "use self.scaling(batch.features, batch.observed)",
+    "regime": "use batch.regime.nan_to_num()",
+    "exposure": "use batch.exposure.nan_to_num()",
+}
+"""Inputs that hold NaN where a value is unknown, and what a network does about it."""
+
+
+class Trial(NamedTuple):
+    """A copy of the network, and how messages name it."""
+
+    where: str
+    network: Any
+
+    def call(self, verb: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the user's code; InputError with the line of the user's file where it raises."""
+        try:
+            return function(*arguments)
+        except InputError:
+            raise
+        except USERS_ERRORS as error:
+            raise self.fault(f"{verb} raises {error_text(error, self.network.forward)}") from error
+
+    def fault(self, text: str) -> InputError:
+        """The error of one line that opens with the network's class."""
+        return InputError(f"{self.where}: {text}")
+
+    def forecast(self, batch: DayBatch) -> Forecast:
+        """What ``forward`` returns; InputError where that is no forecast of the block."""
+        forecast = self.call("forward", self.network, batch)
+        if not isinstance(forecast, Forecast) or not isinstance(forecast.score, Tensor):
+            raise self.fault(
+                f"forward returns a {type(forecast).__name__}; return atft.batch.Forecast(score), a tensor"
+            )
+        if forecast.score.shape != batch.target.shape:
+            raise self.fault(
+                f"scores are {list(forecast.score.shape)}, they must be [days, stocks, horizons], here "
+                f"{list(batch.target.shape)}"
+            )
+        return forecast
+
+    def scores(self, batch: DayBatch) -> Tensor:
+        """Scores as an evaluation has them."""
+        with torch.no_grad():
+            return self.forecast(batch).score.float()
+
+
+def check_network_on_noise(task: RankingTask, data: DayData) -> None:
+    """Try a task's network on noise of the shapes that its data has, but for days and stocks; see `try_network`."""
+    inputs = NetworkInputs(tuple(task.features), tuple(task.network.horizons), tuple(task.regimes))
+    exposures = len(match(data.panel.schema.exposures, data.columns()))
+    try_network(task.network, inputs, data.loader_options.lookback, exposures)
+
+
+def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, exposures: int = 2) -> None:
+    """Score and differentiate noise with a copy of a network, and check what comes out.
+
+    Args:
+        network: as built, on any device.
+        inputs: what it was built for.
+        lookback: days of a window, for which a network may have been sized.
+        exposures: number of the block's exposures.
+
+    Raises:
+        InputError: ``forward`` is missing, raises, or returns no forecast; scores are not finite, depend on later
+            days or on the targets; or a parameter has no part in them. One line that names the class.
+    """
+    kind = type(network)
+    where = f"model.network: {clip(f'{kind.__module__}.{kind.__qualname__}', 50)}"
+    if getattr(network.forward, "__func__", None) is nn.Module.forward:
+        raise InputError(f"{where}: has no forward; add forward(self, batch), which returns Forecast(score)")
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.default_generator.manual_seed(0)  # torch.manual_seed would seed the GPUs' too
+        try:
+            trial = Trial(where, deepcopy(network).cpu())
+        except (RuntimeError, TypeError):
+            return
+        for parameter in trial.network.parameters():
+            if not parameter.any():
+                nn.init.normal_(parameter, std=ZERO_INIT_NOISE)
+        unit = [
+            torch.full((len(names),), x) for names in (inputs.features, inputs.regimes) for x in (0.0, 1.0)
+        ]
+        trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
+        batch = _noise(inputs, lookback, exposures)
+        _check_scores(trial, batch)
+        _check_gradients(trial, batch)
+
+
+def _check_scores(trial: Trial, batch: DayBatch) -> None:
+    trial.network.eval()
+    scores = trial.scores(batch)
+    if not scores[batch.universe].isfinite().all():
+        raise trial.fault(_why_not_finite(trial, batch))
+    today = batch.universe[0]
+    labelled = _other_targets(batch)
+    if _differs(trial.scores(_other_future(labelled)), scores, today):
+        if _differs(trial.scores(labelled), scores, today):
+            raise trial.fault(
+                "scores change with batch.target or batch.valid, which hold the future; do not read them"
+            )
+        raise trial.fault(
+            "scores of a day change with rows of later days; let day i read rows i to i + batch.lookback - 1 only"
+        )
+
+
+def _why_not_finite(trial: Trial, batch: DayBatch) -> str:
+    known = {name: getattr(batch, name).nan_to_num() for name in UNKNOWN}
+    if trial.scores(batch._replace(**known))[batch.universe].isfinite().all():
+        for name, advice in UNKNOWN.items():
+            holed = batch._replace(**known | {name: getattr(batch, name)})
+            if not trial.scores(holed)[batch.universe].isfinite().all():
+                return f"scores are not finite where batch.{name} is unknown (NaN); {advice}"
+    return "scores are not finite on noise; look for a logarithm, a root or a division by 0"
+
+
+def _differs(scores: Tensor, others: Tensor, today: Tensor) -> bool:
+    """Whether the first day's scores are others."""
+    return not torch.allclose(scores[0][today], others[0][today], rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def _check_gradients(trial: Trial, batch: DayBatch) -> None:
+    asking = {n: p for n, p in trial.network.named_parameters() if p.requires_grad}
+    # A layer that training skips at random is used in evaluation.
+    for mode in (True, False):
+        trial.network.train(mode)
+        total = sum(x.float().sum() for x in trial.forecast(batch) if x is not None)
+        if isinstance(total, Tensor) and total.requires_grad:
+            trial.call("the gradient of forward", total.backward)
+        if all(p.grad is not None for p in asking.values()):
+            return
+    unused = [name for name, p in asking.items() if p.grad is None]
+    if len(unused) == len(asking):
+        raise trial.fault("scores have no gradient; take detach, no_grad or a rounding out of forward")
+    more = f" (and {len(unused) - 1} more)" if len(unused) > 1 else ""
+    raise trial.fault(
+        f"parameter {clip(unused[0], 40)}{more} is used by nothing; remove it, or use it in forward"
+    )
+
+
+def _noise(inputs: NetworkInputs, lookback: int, exposures: int) -> DayBatch:
+    """A block with what real ones have: unknown values, absent rows, stocks outside the universe, no sector."""
+    span = lookback + DAYS - 1
+
+    def missing(*shape: int) -> Tensor:
+        return torch.rand(*shape) < MISSING_SHARE
+
+    def with_gaps(*shape: int) -> Tensor:
+        values = torch.randn(*shape)
+        values.flatten()[:: int(1 / MISSING_SHARE)] = torch.nan
+        return values
+
+    observed = ~missing(span, STOCKS)
+    observed[lookback - 1 :, : STOCKS - 2] = True
+    universe = observed[lookback - 1 :].clone()
+    universe[:, -1] = False
+    features = with_gaps(span, STOCKS, len(inputs.features)).masked_fill(~observed[..., None], torch.nan)
+    target = with_gaps(DAYS, STOCKS, len(inputs.horizons))
+    # Stocks of the universe only, as in the data's graphs.
+    ring = torch.arange(STOCKS - 2)
+    nodes = (STOCKS * torch.arange(DAYS)[:, None] + torch.stack((ring, ring.roll(1)))[:, None]).flatten(1)
+    return DayBatch(
+        features=features,
+        observed=observed,
+        universe=universe,
+        target=target,
+        valid=universe[..., None] & target.isfinite(),
+        edge_index=nodes,
+        edge_attr=torch.rand(nodes.shape[1], len(EDGE_FEATURES)),
+        stock=torch.arange(STOCKS),
+        day=torch.arange(span - DAYS, span),
+        sector=torch.arange(DAYS * STOCKS).reshape(DAYS, STOCKS) % 3 - 1,
+        exposure=with_gaps(DAYS, STOCKS, exposures),
+        regime=with_gaps(DAYS, len(inputs.regimes)),
+        weight=torch.full((DAYS,), 1 / DAYS),
+        closes_step=True,
+    )
+
+
+def _other_targets(batch: DayBatch) -> DayBatch:
+    return batch._replace(target=1 - batch.target, valid=batch.universe[..., None] & ~batch.valid)
+
+
+def _other_future(batch: DayBatch) -> DayBatch:
+    """The block with all that belongs to the days after its first one changed."""
+    later, first = slice(batch.lookback, None), batch.edge_index[1] < STOCKS
+    features, observed = batch.features.clone(), batch.observed.clone()
+    observed[later, : STOCKS // 2] = False
+    features[later] = (2 + torch.randn_like(features[later])).masked_fill(
+        ~observed[later, :, None], torch.nan
+    )
+    changed = {n: getattr(batch, n).clone() for n in ("universe", "sector", "exposure", "regime")}
+    changed["universe"][1:] = observed[later]
+    changed["sector"][1:] = -1
+    for name in ("exposure", "regime"):
+        changed[name][1:] = 2 + torch.randn_like(changed[name][1:])
+    return batch._replace(
+        features=features,
+        observed=observed,
+        edge_index=batch.edge_index[:, first],
+        edge_attr=batch.edge_attr[first],
+        **changed,
+    )

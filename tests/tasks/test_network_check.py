@@ -1,0 +1,224 @@
+"""A network is tried on noise: what does not run, looks ahead or uses nothing is one line before the first step."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from atft.batch import DayBatch, Forecast
+from atft.errors import InputError
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.ranking_network import RankingNetwork
+from atft.tasks.network_check import try_network
+from networks import NETWORKS, inputs_of, small_network
+
+INPUTS = inputs_of(regimes=("regime_0", "regime_1"))
+
+
+class Own(RankingNetwork):
+    """A linear map of the last day's row, whose ``forward`` a test replaces."""
+
+    def __init__(self, inputs: Any = INPUTS) -> None:
+        super().__init__(inputs)
+        self.score = nn.Linear(len(inputs.features), len(inputs.horizons))
+
+    def rows(self, batch: DayBatch) -> Tensor:
+        return self.scaling(batch.features, batch.observed)
+
+    def last(self, batch: DayBatch) -> Tensor:
+        return self.rows(batch)[batch.lookback - 1 :]
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        return Forecast(self.score(self.last(batch)))
+
+
+class NoForward(RankingNetwork):
+    """A network without ``forward``."""
+
+
+class Unused(Own):
+    """A layer that nothing calls."""
+
+    def __init__(self, inputs: Any = INPUTS) -> None:
+        super().__init__(inputs)
+        self.extra = nn.Linear(3, 3)
+
+
+class Normalised(Own):
+    """A network with running statistics and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(5)
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        rows = self.last(batch)
+        return Forecast(
+            self.score(
+                nn.functional.dropout(self.norm(rows.flatten(0, 1)), 0.5, self.training).reshape(rows.shape)
+            )
+        )
+
+
+class ZeroInit(Own):
+    """A look-ahead behind a weight that starts at zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        return Forecast(self.score(self.last(batch)) + self.gain * self.score(self.rows(batch).mean(0)))
+
+
+def with_forward(forward: Callable[[Own, DayBatch], Any]) -> type[Own]:
+    return type("Replaced", (Own,), {"forward": forward})
+
+
+def raises(self: Own, batch: DayBatch) -> Forecast:
+    return Forecast(self.score(self.rows(batch)[..., :2]))
+
+
+RAISES = raises.__code__.co_firstlineno + 1
+
+
+def next_row(self: Own, batch: DayBatch) -> Forecast:
+    rows = self.rows(batch)
+    return Forecast(self.score(torch.cat((rows[batch.lookback :], rows[-1:]))))
+
+
+def later_universe(self: Own, batch: DayBatch) -> Forecast:
+    return Forecast(self.score(self.last(batch)) + batch.universe.float().mean())
+
+
+def answer(self: Own, batch: DayBatch) -> Forecast:
+    return Forecast(self.score(self.last(batch)) + batch.target.nan_to_num())
+
+
+def skipped(self: Own, batch: DayBatch) -> Forecast:
+    rows = self.last(batch)
+    return Forecast(0 * rows[..., :2] if self.training else self.score(rows))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (NoForward, "has no forward; add forward(self, batch)"),
+        (
+            with_forward(raises),
+            f"forward raises RuntimeError at test_network_check.py line {RAISES}: mat1 and mat2",
+        ),
+        (
+            with_forward(lambda self, b: self.score(self.last(b))),
+            "forward returns a Tensor; return atft.batch",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b))[..., 0])),
+            "scores are [3, 12], they",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(b.features[b.lookback - 1 :]))),
+            "where batch.features is unknown (NaN); use self.scaling(batch.features, batch.observed)",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b)) + b.regime[:, :1, None])),
+            "where batch.regime is unknown (NaN); use batch.regime.nan_to_num()",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b)) / 0)),
+            "scores are not finite on noise",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b) + self.rows(b).mean(0)))),
+            "scores of a day change with rows of later days",
+        ),
+        (with_forward(next_row), "scores of a day change with rows of later days"),
+        (with_forward(later_universe), "scores of a day change with rows of later days"),
+        (ZeroInit, "scores of a day change with rows of later days"),
+        (with_forward(answer), "scores change with batch.target"),
+        (Unused, "parameter extra.weight (and 1 more) is used by nothing; remove it"),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b)).detach())),
+            "scores have no gradient",
+        ),
+    ],
+)
+def test_a_fault_of_a_network_is_one_line_with_its_class(kind: type[Any], message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        try_network(kind(INPUTS) if kind is NoForward else kind(), INPUTS)
+    line = str(raised.value)
+    assert line.startswith(f"model.network: {__name__}.{kind.__qualname__}: "), line
+    assert message in line and len(line) < 200, line
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("lookback", [1, 5])
+def test_the_networks_of_the_package_pass(name: str, lookback: int) -> None:
+    network = small_network(name)
+    try_network(network, INPUTS, lookback, exposures=0)
+    for part in list(network.parts):
+        network.set_parts(**{part: False})
+        try_network(network, INPUTS, lookback)
+
+
+def test_a_network_with_no_part_and_one_with_quantiles_pass() -> None:
+    none = dict.fromkeys(("variable_selection", "window_norm", "encoder", "graph"), "none")
+    for options in (none, {"quantiles": [0.1, 0.9]}):
+        try_network(ATFTGATFAN(INPUTS, hidden_size=8, **options), INPUTS)  # type: ignore[arg-type]
+
+
+def test_a_layer_that_only_evaluation_uses_is_used() -> None:
+    try_network(with_forward(skipped)(), INPUTS)
+
+
+def test_a_network_that_cannot_be_copied_is_not_tried() -> None:
+    network = Unused()
+    network.lock = threading.Lock()  # type: ignore[assignment]
+    try_network(network, INPUTS)
+
+
+def test_nothing_of_the_run_changes() -> None:
+    network = Normalised().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    try_network(network, INPUTS)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert network.training and all(p.grad is None for p in network.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_training_is_the_same_bits_with_and_without_the_check(
+    tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yaml
+
+    from atft.commands.train import build
+
+    def trained(folder: str) -> dict[str, Tensor]:
+        config = yaml.safe_load(tiny_run.config.read_text())
+        config["trainer"] |= {"default_root_dir": str(tmp_path / folder), "max_epochs": 1}
+        cli = build("fit", config, quiet=True)
+        cli.make_directory()
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+        return cli.model.network.state_dict()
+
+    checked = trained("checked")
+    monkeypatch.setattr("atft.commands.ranking_cli.check_network_on_noise", lambda *_: None)
+    plain = trained("plain")
+    assert all(torch.equal(value, plain[name]) for name, value in checked.items())
+
+
+def test_fit_checks_before_anything_is_made_and_an_evaluation_does_not(
+    tiny_run: Any, tmp_path: Path, atft: Callable[..., Any]
+) -> None:
+    network = ["--model.network", f"{__name__}.Unused", "--trainer.default_root_dir", tmp_path / "logs"]
+    line = atft("fit", "--config", tiny_run.config, *network).refusal
+    assert line.startswith(f"model.network: {__name__}.Unused: parameter extra.weight")
+    assert not (tmp_path / "logs").exists()
+    checkpoint = ["--ckpt_path", tiny_run.directory / "best_model.ckpt"]
+    line = atft("validate", "--config", tiny_run.config, *network, *checkpoint).refusal
+    assert "is used by nothing" not in line
