@@ -120,6 +120,7 @@ def test_an_evaluation_measures_it_where_the_user_names_it(
     words = ("test", "--ckpt_path", run / "best_model.ckpt", "--data.cache.dir", tiny_run.folder / "cache")
     assert "top_hit" not in atft(*words).out
     assert "test/top_hit_5d" in atft(*words, "--model.metrics", f"[{TOP_HIT}]").out
+    assert "test/top_hit_5d" in atft(*words, "--model.metrics", TOP_HIT).out
 
 
 def test_a_checkpoint_is_evaluated_without_the_package(
@@ -140,7 +141,15 @@ def test_a_checkpoint_is_evaluated_without_the_package(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("metrics", f"[{PACKAGE}.metrics.loss]"), "has a name that a run logs already, 'loss'; rename it"),
+        (("metrics", f"{PACKAGE}.metrics.loss"), "has a name that a run logs already, 'loss'; rename it"),
+        (
+            ("metrics", f"[{{{TOP_HIT}: {{share: 0.2}}}}]"),
+            "model.metrics[0] takes a dotted name; a metric's options are its function's defaults",
+        ),
+        (
+            ("metrics", f"{{{TOP_HIT}: {{share: 0.2}}}}"),
+            "model.metrics takes a dotted name; a metric's options are its function's defaults",
+        ),
         (
             ("objective.terms", f"{{{PACKAGE}.loss.tial: 1.0}}"),
             "is no function of trainedpkg.loss; did you mean 'tail'?",

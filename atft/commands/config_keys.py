@@ -193,6 +193,10 @@ class KeyWalk:
         elif inside.item is not None and not inside.free:
             self._option(inside.item, value, path)
         elif not inside.free:
+            if path.partition("[")[0] == "model.metrics":
+                raise InputError(
+                    f"{path} takes a dotted name; a metric's options are its function's defaults"
+                )
             raise InputError(f"{path} takes a value, not a section of keys")
 
     def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> None:

@@ -5,13 +5,14 @@ Selection and sweeps look for the highest value, so a metric of which less is be
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from atft.day_statistics import RANKING_METRICS, RankingMetric, Statistic, day_statistics
-from atft.errors import InputError
+from atft.errors import InputError, nearest
 from atft.own_functions import NOISE_SHAPE, call, check_name, day_alone, find_function, noise, tensor_names
 
 KEY = "model.metrics"
@@ -22,7 +23,20 @@ LOGGED_BESIDE = ("scale", "day", "loss", "learning_rate", "quantile_crossing")
 HORIZONS = 2
 
 
-def own_metrics(paths: Sequence[str]) -> dict[str, RankingMetric]:
+def metric_paths(metrics: Sequence[str] | str | None) -> list[str]:
+    """The list of dotted paths; one path may stand alone."""
+    if metrics is None:
+        return []
+    return list(metrics) if isinstance(metrics, list | tuple) else [cast(str, metrics)]
+
+
+def nearest_metric(name: str, known: Iterable[str]) -> str:
+    """End a message on a metric that no epoch logs: what was probably meant, or what is missing."""
+    meant = nearest(name, known)
+    return f"{meant}{'' if meant.endswith('?') else '.'} If it is your own, add its function to {KEY}"
+
+
+def own_metrics(metrics: Sequence[str] | str | None) -> dict[str, RankingMetric]:
     """Import metrics by their dotted paths; each is called by the last part of its path.
 
     Raises:
@@ -30,8 +44,8 @@ def own_metrics(paths: Sequence[str]) -> dict[str, RankingMetric]:
             is taken by one of ours or by another one.
     """
     taken = {*RANKING_METRICS, *day_statistics(), *LOGGED_BESIDE}
-    metrics: dict[str, RankingMetric] = {}
-    for path in paths:
+    measured: dict[str, RankingMetric] = {}
+    for path in metric_paths(metrics):
         check_name(KEY, path)
         name = path.rpartition(".")[2]
         if name == path:
@@ -42,9 +56,9 @@ def own_metrics(paths: Sequence[str]) -> dict[str, RankingMetric]:
         if name in taken or re.search(r"_(\d+d|lag1|error)$", name):
             raise InputError(f"{KEY}: {path:.80} has a name that a run logs already, {name!r:.40}; rename it")
         _check_on_noise(f"{KEY}: {path:.60}", statistic)
-        metrics[name] = RankingMetric(statistic, heading=name)
+        measured[name] = RankingMetric(statistic, heading=name)
         taken.add(name)
-    return metrics
+    return measured
 
 
 def _statistic(path: str, name: str) -> Statistic:

@@ -51,7 +51,7 @@ def evaluate(
     split: str | None = None,
     data: DayData | None = None,
     min_stocks: int | None = None,
-    metrics: Sequence[str] = (),
+    metrics: Sequence[str] | str = (),
 ) -> "polars.DataFrame":
     """Measure scores as the table that ends a fit does.
 

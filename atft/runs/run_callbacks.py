@@ -28,7 +28,8 @@ from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.day_statistics import RANKING_METRICS
-from atft.errors import InputError, nearest
+from atft.errors import InputError
+from atft.metrics.own_metrics import nearest_metric
 
 MONITORS: dict[str, type[pl.Callback]] = {
     "gradient_monitor": GradientMonitor,
@@ -83,7 +84,7 @@ def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
         for callback in callbacks:
             monitor = getattr(callback, "monitor", None)
             if isinstance(callback, kind) and monitor is not None and monitor not in known:
-                raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest(monitor, known)}")
+                raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest_metric(monitor, known)}")
 
 
 def check_scores_are_current(trainer: pl.Trainer) -> None:

@@ -25,7 +25,7 @@ from atft.losses.options import ObjectiveOptions
 from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
-from atft.metrics.own_metrics import own_metrics
+from atft.metrics.own_metrics import metric_paths, own_metrics
 from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
 from atft.optim.phase_rates import largest_rate, phase_rates
@@ -72,7 +72,7 @@ class RankingTask(SavedTask):
         gradient_clip: float | None = 1.0,
         features: list[str] | None = None,
         regimes: list[str] | None = None,
-        metrics: list[str] | None = None,
+        metrics: list[str] | str | None = None,
     ) -> None:
         super().__init__()
         built = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
@@ -92,7 +92,7 @@ class RankingTask(SavedTask):
         self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)
-        self.metric_paths = list(metrics or ())
+        self.metric_paths = metric_paths(metrics)
         self.metrics = RANKING_METRICS | own_metrics(self.metric_paths)
         self.train_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.val_metrics = CrossSectionMetrics(horizons, transform, self.metrics)

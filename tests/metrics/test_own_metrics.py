@@ -15,7 +15,7 @@ from atft.errors import InputError
 from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.summary import summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
-from atft.metrics.own_metrics import own_metrics
+from atft.metrics.own_metrics import metric_paths, nearest_metric, own_metrics
 from own_package import forget_package, write_package
 from small_scores import table_of
 
@@ -89,10 +89,24 @@ def test_a_function_that_measures_no_day_is_an_error(name: str, message: str) ->
     assert len(str(caught.value)) < 200
 
 
+def test_one_path_may_stand_alone() -> None:
+    path = "toypkg.metrics.top_hit"
+    assert metric_paths(path) == metric_paths([path]) == metric_paths((path,)) == [path]
+    assert metric_paths(None) == metric_paths([]) == [] and list(own_metrics(path)) == ["top_hit"]
+
+
+def test_a_metric_that_no_epoch_logs_may_be_one_that_is_not_named_yet() -> None:
+    own = "If it is your own, add its function to model.metrics"
+    assert nearest_metric("val/rank_icc", ["val/rank_ic"]) == f"; did you mean 'val/rank_ic'? {own}"
+    assert nearest_metric("top", ["val/ic"]) == f"; known: val/ic. {own}"
+
+
 def test_a_function_itself_is_an_error_that_says_its_name() -> None:
     function: Any = importlib.import_module("toypkg.metrics").top_hit
     with pytest.raises(InputError, match=r"^model.metrics has a function; .*, 'toypkg\.metrics\.top_hit'"):
         own_metrics([function])
+    with pytest.raises(InputError, match="has a function"):
+        own_metrics(function)
 
 
 @pytest.mark.parametrize(

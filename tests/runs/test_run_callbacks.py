@@ -38,7 +38,9 @@ def test_a_metric_that_nothing_logs_is_an_error_with_the_nearest() -> None:
     known = {"val/rank_ic", "train/loss"}
     check_metrics([EarlyStopping("val/rank_ic"), ModelCheckpoint()], known)
     with pytest.raises(
-        InputError, match=r"early_stopping\.monitor: no metric 'val/rankic'; did you mean 'val/rank_ic'"
+        InputError,
+        match=r"early_stopping\.monitor: no metric 'val/rankic'; did you mean 'val/rank_ic'\? "
+        "If it is your own, add its function to model.metrics$",
     ):
         check_metrics([EarlyStopping("val/rankic")], known)
     with pytest.raises(InputError, match=r"checkpoint\.monitor: no metric 'loss'"):

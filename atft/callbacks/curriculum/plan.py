@@ -11,6 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from atft.callbacks.curriculum.phase import Phase
 from atft.errors import InputError, nearest
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
+from atft.metrics.own_metrics import nearest_metric
 from atft.network import Network
 
 
@@ -108,7 +109,9 @@ def check_plan(plan: Sequence[Phase], trainer: pl.Trainer, metrics: set[str]) ->
             continue
         where = f"criterion of phase {phase.name}"
         if criterion.metric not in metrics:
-            raise InputError(f"{where}: no metric {criterion.metric!r}{nearest(criterion.metric, metrics)}")
+            raise InputError(
+                f"{where}: no metric {criterion.metric!r}{nearest_metric(criterion.metric, metrics)}"
+            )
         if criterion.metric.startswith("val/") and end % every:
             raise InputError(
                 f"{where}: epoch {end} is not validated (trainer.check_val_every_n_epoch is {every}); change the "

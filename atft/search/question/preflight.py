@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from atft.errors import InputError, nearest, one_line
+from atft.errors import InputError, one_line
 from atft.progress import track
 from atft.search.question.config import trial_config
 from atft.search.question.options import SweepOptions
@@ -29,12 +29,13 @@ def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> str:
     epoch logs, or a point that does not build or step. What ``seconds`` do not allow is left out.
     """
     from atft.commands.train import build
+    from atft.metrics.own_metrics import nearest_metric
 
     start = time.monotonic()
     reference = build("fit", {**trial_config(sweep, {}), "checkpoint": {}})
     logged = reference.model.logged_names()
     if sweep.metric not in logged:
-        raise InputError(f"metric: no epoch logs {sweep.metric!r}{nearest(sweep.metric, logged)}")
+        raise InputError(f"metric: no epoch logs {sweep.metric!r}{nearest_metric(sweep.metric, logged)}")
     check_effects(sweep, reference)
     edges, inside = corners(sweep.space, MAX_CORNERS), random_points(sweep.space, RANDOM_POINTS)
     points = [*sweep.enqueue, *edges, *inside]

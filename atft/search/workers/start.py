@@ -42,10 +42,10 @@ def run(arguments: Sequence[str]) -> int:
 
         return dry_run(sweep)
 
-    print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
     failed = subprocess.run(child_command("start", sweep), check=False).returncode
     if failed:
         return failed  # it has printed why
+    print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
     command = child_command("worker", frozen(sweep))
     with while_storage_answers(sweep):
         return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()

@@ -65,6 +65,16 @@ def test_an_invalid_sweep_is_one_line_of_the_other_process_and_its_exit_status(m
     assert line.startswith("atft: error: ") and "tiny.yaml" in line
 
 
+def test_an_invalid_sweep_does_not_say_that_it_starts(
+    write_sweep: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = subprocess.CompletedProcess[str]([], 2)
+    monkeypatch.setattr("atft.search.workers.start.cap_threads", lambda threads: None)
+    monkeypatch.setattr("atft.search.workers.start.subprocess.run", lambda *words, **options: ended)
+    assert run(["--config", str(write_sweep())]) == 2
+    assert capsys.readouterr().err == ""
+
+
 def test_options_become_changes_of_the_sweeps_file() -> None:
     words = ["--config", "a.yaml", "--n-trials", "5", "--storage", "grpc://h:1"]
     words += ["--set", "limits.epochs=3", "--set", "x=a=b"]
@@ -117,7 +127,7 @@ def test_one_command_runs_a_sweep_and_the_same_command_again_only_tells_of_it(
     assert "small: 1 of 1 trials finished, 1 complete, 0 pruned" in first.stderr
     folder = Path(read.root) / "small"
     start, watch = f"small: 1 trials, 1 at a time, in {folder}", f"sweep status --config {path} --watch 30"
-    assert first.stderr.startswith(f"{start}; to watch it: python -m atft {watch}\n")
+    assert f"{start}; to watch it: python -m atft {watch}\n" in first.stderr
     best = json.loads((folder / "best_params.json").read_text())
     assert best["study_id"] == open_study(read, create=False).user_attrs["study_id"]
     assert (folder / "trial_0" / "best_model.ckpt").is_file()
