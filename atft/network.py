@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
-from atft.errors import InputError, one_line
+from atft.errors import InputError, clip, one_line
 
 NetworkFactory = Callable[["NetworkInputs"], nn.Module]
 """The class of a network with its own arguments set: ``functools.partial(ATFTGATFAN, hidden_size=32)``."""
@@ -116,10 +116,31 @@ def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:
         network = factory(inputs)
     except InputError:
         raise
-    except (ValueError, TypeError) as error:
-        raise InputError(f"model.network: {one_line(error)}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        kind = factory.func if isinstance(factory, partial) else factory
+        fault = constructor_fault(kind, error)
+        if fault is None and isinstance(error, AttributeError):
+            raise
+        raise InputError(fault or f"model.network: {one_line(error)}") from error
     check_network(network, inputs)
     return network
+
+
+def constructor_fault(kind: object, error: BaseException) -> str | None:
+    """Say what the constructor of a network must do, where not doing it is what raised; None for another fault."""
+    if not isinstance(kind, type) or not issubclass(kind, nn.Module):
+        return None
+    where = f"model.network: {clip(f'{kind.__module__}.{kind.__qualname__}', 60)}"
+    if "before Module.__init__() call" in str(error):
+        return f"{where}: __init__ sets a member too early; call super().__init__(inputs) first"
+    if not isinstance(error, TypeError) or "positional argument" not in str(error):
+        return None
+    first = next(iter(signature(kind).parameters.values()), None)
+    if first is None or (first.name != "inputs" and first.annotation not in (NetworkInputs, "NetworkInputs")):
+        return f"{where}: __init__ must take inputs as its first argument, and call super().__init__(inputs)"
+    if "'inputs'" in str(error):
+        return f"{where}: __init__ must pass its inputs on; call super().__init__(inputs) first"
+    return None
 
 
 def _check_choices(factory: NetworkFactory) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from atft.batch import DayBatch, Forecast
+from atft.commands.class_paths import construct
 from atft.errors import InputError
 from atft.network import Explainable, Network, NetworkInputs, build_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
@@ -76,6 +77,42 @@ def test_a_network_that_is_none_is_an_error_of_one_line(factory: Any, message: s
     with pytest.raises(InputError) as raised:
         build_network(factory, inputs_of())
     assert message in str(raised.value) and len(str(raised.value)) < 200
+
+
+class NoSuper(RankingNetwork):
+    """A constructor that sets a layer without its base's."""
+
+    def __init__(self, inputs: NetworkInputs) -> None:
+        self.layer = nn.Linear(2, 2)
+
+
+class NoInputs(RankingNetwork):
+    """A constructor without inputs."""
+
+    def __init__(self, hidden_size: int = 8) -> None:
+        super().__init__()  # type: ignore[call-arg]
+
+
+class KeepsInputs(RankingNetwork):
+    """A constructor that does not pass its inputs on."""
+
+    def __init__(self, inputs: NetworkInputs) -> None:
+        super().__init__()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (NoSuper, "NoSuper: __init__ sets a member too early; call super().__init__(inputs) first"),
+        (NoInputs, "NoInputs: __init__ must take inputs as its first argument"),
+        (KeepsInputs, "KeepsInputs: __init__ must pass its inputs on; call super().__init__(inputs) first"),
+    ],
+)
+def test_a_constructor_without_its_convention_says_what_to_write(kind: type[Any], message: str) -> None:
+    for factory in (kind, partial(kind), partial(construct, kind)):
+        with pytest.raises(InputError) as raised:
+            build_network(factory, inputs_of())
+        assert str(raised.value).startswith(f"model.network: {__name__}.") and message in str(raised.value)
 
 
 def test_a_parameter_in_two_groups_is_an_error() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.checkpoint_file import read_checkpoint
+from atft.commands.class_paths import DOTTED
 from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
 from atft.tasks.checkpoint_task import find_own_network
@@ -94,8 +95,18 @@ def _check_classes(where: str, chosen: dict[str, Any], named: str | None) -> Non
     if class_path is None:
         return
     network["class_path"] = class_path
-    if class_path == named or find_own_network(class_path) is not None:
+    if class_path == named:
         return
+    # A word that is no path of a class is the parser's: a short name, a file, a mapping.
+    other = named is not None and DOTTED.fullmatch(named) and not named.endswith((".yaml", ".yml", ".json"))
+    same_name = str(class_path).rpartition(".")[2] == str(named).rpartition(".")[2]
+    if find_own_network(class_path) is not None and (not other or same_name):
+        return
+    if other:
+        raise InputError(
+            f"{where} names the network {class_path!s:.60}, and --model.network names {named!s:.60}; name the "
+            f"checkpoint's"
+        )
     raise InputError(
         f"{where} names the network {class_path!r:.60}, which a checkpoint may not import; if you trust it, add "
         f"--model.network {class_path!s:.60}"

@@ -9,14 +9,18 @@ import inspect
 import re
 from argparse import Namespace
 from collections.abc import Mapping
+from importlib import import_module
 from os import PathLike
-from pkgutil import resolve_name
+from pkgutil import iter_modules, resolve_name
 from typing import Any
 
 from jsonargparse._typehints import is_subclass_or_implements_protocol
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from atft.errors import InputError, one_line
+from atft.errors import InputError, clip, nearest, one_line
+from atft.network import constructor_fault
+from atft.own_functions import USERS_ERRORS, error_text
+from atft.yaml_text import is_inside
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
@@ -61,15 +65,38 @@ def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
         raise InputError(f"{key}: {class_path!r:.80} is no dotted path of a class{advice}")
     try:
         kind = resolve_name(class_path)
-    except (ImportError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{key}: no class {class_path!r:.80} ({reason:.80}){advice}") from error
+    except USERS_ERRORS as error:
+        raise InputError(f"{key}: {_why_absent(class_path, bases, advice)}") from error
     if not inspect.isclass(kind):
         raise InputError(f"{key}: {class_path} is a {type(kind).__name__}, not a class{advice}")
-    if bases and not any(is_subclass_or_implements_protocol(kind, base) for base in bases):
+    if bases and not _is_of(kind, bases):
         names = " or ".join(base.__name__ for base in bases)
         raise InputError(f"{key}: {class_path} is no {names}{advice}")
     return kind
+
+
+def _is_of(kind: type, bases: tuple[Any, ...]) -> bool:
+    return any(is_subclass_or_implements_protocol(kind, base) for base in bases)
+
+
+def _why_absent(class_path: str, bases: tuple[Any, ...], advice: str) -> str:
+    """Say what of a dotted path is not there, and what to do; its module is imported again for its own error."""
+    module_name, _, name = class_path.rpartition(".")
+    what = f"no class {class_path!r:.80}"
+    try:
+        module = import_module(module_name)
+    except USERS_ERRORS as error:
+        absent = str(getattr(error, "name", None))
+        if not isinstance(error, ModuleNotFoundError) or not is_inside(module_name, (absent,)):
+            return f"{what}: {clip(module_name, 40)} cannot be imported, {error_text(error)}"
+        if absent == module_name.partition(".")[0]:
+            return f"{what}: no module {absent!r:.30}; install its package into this environment"
+        parent, _, last = absent.rpartition(".")
+        inside = [m.name for m in iter_modules(getattr(import_module(parent), "__path__", ()))]
+        return f"{what}: no module {last!r:.30} in {clip(parent, 30)}{nearest(last, inside)}"
+    kinds = [k for k in vars(module).values() if inspect.isclass(k) and k.__module__.startswith(module_name)]
+    fitting = [k.__name__ for k in kinds if not bases or _is_of(k, bases)]
+    return f"{what}{nearest(name, fitting) if fitting else advice}"
 
 
 def check_classes(value: Any, key: str = "") -> None:
@@ -95,6 +122,9 @@ def construct(kind: type, *arguments: Any, **options: Any) -> Any:
         ours = kind.__module__.partition(".")[0] == "atft"
         if isinstance(error, InputError) or (ours and not isinstance(error, ERRORS_OF_OURS)):
             raise
+        fault = constructor_fault(kind, error)
+        if fault is not None:
+            raise InputError(fault) from error
         absent = isinstance(error, ImportError)
         remedy = f"install it, or leave {kind.__name__} out" if absent else "change its arguments"
         raise InputError(f"{kind.__name__}: {one_line(error)}; {remedy}") from error

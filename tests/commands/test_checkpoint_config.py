@@ -13,6 +13,7 @@ from tests.support.hostile_payloads import set_at
 
 LEFT = (
     "model.objective",
+    "model.metrics",
     "model.optimizer",
     "model.scheduler",
     "model.gradient_clip",
@@ -88,6 +89,22 @@ def test_a_network_that_is_not_ours_is_imported_only_if_the_user_names_it(edited
     with pytest.raises(InputError, match=r"names the network .*, which a checkpoint may not import; if you"):
         checkpoint_config(file)
     assert checkpoint_config(file, network=path)["model"]["network"]["class_path"] == path
+
+
+@pytest.mark.parametrize("trained", ["atft.nn.atft_gat_fan.ATFTGATFAN", "user.Net"])
+def test_another_network_than_the_checkpoints_is_named_with_it(edited: Any, trained: str) -> None:
+    file = edited("model.network.class_path", trained)
+    with pytest.raises(InputError) as raised:
+        checkpoint_config(file, network="mylab.bad.Plain")
+    assert f"names the network {trained}, and --model.network names mylab.bad.Plain;" in str(raised.value)
+
+
+@pytest.mark.parametrize("named", ["ATFTGATFAN", "atft.ATFTGATFAN", "network.yaml", '{"hidden_size": 8}'])
+def test_a_word_that_may_stand_for_the_checkpoints_network_is_left_to_the_parser(
+    tiny_run: Any, named: str
+) -> None:
+    taken = checkpoint_config(tiny_run.directory / "best_model.ckpt", network=named)
+    assert taken["model"]["network"]["class_path"] == "atft.nn.atft_gat_fan.ATFTGATFAN"
 
 
 def test_what_is_left_may_be_anything(edited: Any) -> None:

@@ -21,8 +21,6 @@ from atft.errors import InputError
         ("os.system", "is a builtin_function_or_method, not a class"),
         ("subprocess.getoutput", "is a function, not a class"),
         ("collections.Counter", "is no Optimizer"),
-        ("torch.optim.Adamm", "no class 'torch.optim.Adamm'"),
-        ("no_such_module.Class", "no class 'no_such_module.Class'"),
         ("../evil.py", "is no dotted path of a class"),
         (3, "3 is no dotted path of a class"),
     ],
@@ -33,6 +31,36 @@ def test_what_is_no_class_of_the_kind_raises_with_the_key_and_an_example(path: A
     message = str(caught.value)
     assert message.startswith("model.optimizer: ") and said in message and len(message) < 200
     assert message.endswith("name a class such as torch.optim.AdamW")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("torch.optim.Adamm", "no class 'torch.optim.Adamm'; did you mean 'Adam'?"),
+        (f"{__name__}.Liner", f"no class '{__name__}.Liner'; did you mean 'Linear'?"),
+        ("no_such_lab.nets.Net", "no module 'no_such_lab'; install its package into this environment"),
+        ("atft.nn.mastr.MASTER", "no module 'mastr' in atft.nn; did you mean 'master'?"),
+        ("broken_lab.Net", "broken_lab cannot be imported, NameError at broken_lab.py line 2: name 'nn'"),
+        ("needing_lab.Net", "cannot be imported, ModuleNotFoundError at needing_lab.py line 1: No module"),
+    ],
+)
+def test_a_class_that_is_not_there_says_what_is_missing(
+    path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_lab.py").write_text("\nclass Net(nn.Module): ...\n")
+    (tmp_path / "needing_lab.py").write_text("import no_such_package_of_mine\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError) as raised:
+        find_class("model.network", path)
+    line = str(raised.value)
+    assert line.startswith("model.network: ") and message in line and len(line) < 200, line
+
+
+def test_a_class_of_another_kind_is_not_proposed() -> None:
+    with pytest.raises(
+        InputError, match=r"no class 'collections.Countr'; name a class such as torch.optim.AdamW"
+    ):
+        find_class("model.optimizer", "collections.Countr", (Optimizer,))
 
 
 class Scores(Protocol):
