@@ -65,7 +65,7 @@ COMMANDS = {
 
 def list_commands() -> str:
     """The text of ``python -m atft --help``."""
-    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join([USAGE, "commands:", *lines, FOOTER])
 
 

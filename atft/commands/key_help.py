@@ -5,6 +5,10 @@ The defaults are those of the parser, which a test compares; ``--help-all`` asks
 
 from typing import NamedTuple
 
+FIT, PREDICT = ("fit",), ("predict",)
+MEASURING = ("fit", "validate", "test")
+EVERY = (*MEASURING, "predict")
+
 
 class Key(NamedTuple):
     """A key of a config: its default as a config writes it, one sentence, and the commands that it matters to."""
@@ -12,21 +16,22 @@ class Key(NamedTuple):
     name: str
     default: str
     sentence: str
-    evaluation: bool = False
-    """Whether it matters to validate, test and predict too."""
+    commands: tuple[str, ...] = FIT
 
 
 REQUIRED = "none, give one"
-OF_CHECKPOINT = ("data.panel.", "data.split.")
+OF_CHECKPOINT = ("model.network", "data.panel.", "data.split.")
 """How keys begin that an evaluation takes from the checkpoint where they are not given."""
 KEYS = (
-    Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", True),
+    Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", EVERY),
     Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks"),
-    Key("ckpt_path", "null", "checkpoint to go on from or to evaluate, or last", True),
+    Key("ckpt_path", "null", "checkpoint to go on from or to evaluate, or last", EVERY),
     Key("trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum"),
-    Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", True),
-    Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", True),
-    Key("model.network", "atft.nn.atft_gat_fan.ATFTGATFAN", "class_path and init_args of the network"),
+    Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", EVERY),
+    Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", EVERY),
+    Key(
+        "model.network", "atft.nn.atft_gat_fan.ATFTGATFAN", "class of the network, atft's or your own", EVERY
+    ),
     Key("model.network.hidden_size", "64", "width of every state; likewise each argument of the class"),
     Key("model.network.dropout", "0.1", "share of hidden values dropped in training"),
     Key("model.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each"),
@@ -38,24 +43,27 @@ KEYS = (
     Key(
         "model.objective.target", "rank_normal", "target of a return: rank_normal, raw, winsorised or zscore"
     ),
+    Key("model.metrics", "null", "functions of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
     Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr"),
     Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule"),
-    Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", True),
-    Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", True),
+    Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", EVERY),
+    Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", EVERY),
     Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]"),
-    Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", True),
-    Key("data.split.test", "null", "first and last test day, which nothing selects on", True),
-    Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", True),
+    Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", EVERY),
+    Key("data.split.test", "null", "first and last test day, which nothing selects on", EVERY),
+    Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
+    Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", EVERY),
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph"),
     Key("data.loader.lookback", "60", "days of history that a score reads"),
     Key("data.loader.batch_size", "8192", "stock-days of an optimiser step"),
+    Key("out", "null", "file to write, .parquet or .csv; null: beside the checkpoint", PREDICT),
     Key("early_stopping.patience", "10", "validations without a better score before training stops"),
 )
 GROUPS = {
     "data": ("data.",),
     "model": ("model.",),
     "training": ("trainer.", "early_stopping.", "seed_everything"),
-    "run": ("name", "ckpt_path"),
+    "run": ("name", "ckpt_path", "out"),
 }
 """Heading -> how the names of its keys begin."""
 
@@ -67,6 +75,15 @@ class Command(NamedTuple):
     examples: dict[str, str]
 
 
+OPTIONS = (
+    "  --config FILE    YAML of keys, or the name of a shipped config; of several files the later ones win",
+    "  --any.key VALUE  any key of a config, over all files",
+    "  --threads N      most threads of each numerical library; default: the cores",
+    "  --debug          show the traceback of an error",
+    "",
+    "A network, loss term or metric of your own is named with dots, mypkg.nets.TwoLayers: docs/extending.md",
+)
+"""The lines between what a command does and its keys."""
 BEST = "lightning_logs/NAME/version_0/best_model.ckpt"
 COMMANDS = {
     "fit": Command(
@@ -93,6 +110,7 @@ COMMANDS = {
             f"--ckpt_path {BEST}": "from the first validation day to the end",
             "--ckpt_path best_model.ckpt --data.predict '[2026-11-02, 2026-11-25]' --out scores.csv": "these days",
             "--ckpt_path best_model.ckpt --data.panel.path panels/new_days.parquet": "of a newer panel",
+            "--ckpt_path best_model.ckpt --model.network mypkg.nets.TwoLayers": "of a network of your own",
         },
     ),
 }
@@ -108,15 +126,9 @@ NEXT = {
 def short_help(command: str) -> str:
     """The text of ``python -m atft COMMAND --help``."""
     program, (purpose, examples) = f"python -m atft {command}", COMMANDS[command]
-    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, ""]
-    lines += [
-        "  --config FILE    YAML of keys, or the name of a shipped config; of several files the later ones win",
-        "  --any.key VALUE  any key of a config, over all files",
-        "  --threads N      most threads of each numerical library; default: the cores",
-        "  --debug          show the traceback of an error",
-    ]
+    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, "", *OPTIONS]
     for heading, starts in GROUPS.items():
-        keys = [k for k in KEYS if k.name.startswith(starts) and (command == "fit" or k.evaluation)]
+        keys = [k for k in KEYS if k.name.startswith(starts) and command in k.commands]
         if keys:
             lines += ["", heading, *(_line(key, command) for key in keys)]
     lines += ["", "examples"]

@@ -26,7 +26,7 @@ SECTIONS = {"cache": CacheOptions()}
 def test_the_defaults_are_those_of_the_parser(tiny_run: Any) -> None:
     cli = build("fit", ["--config", str(tiny_run.config)])
     defaults = cli.parser.get_defaults(skip_validation=True)
-    for key in KEYS:
+    for key in (k for k in KEYS if "fit" in k.commands):
         value: Any = defaults
         for part in key.name.split("."):
             value = getattr(value, "init_args", value)  # a class stands for its arguments
@@ -54,7 +54,8 @@ def test_help_has_a_sentence_a_key_an_example_and_the_way_to_the_rest(command: s
 def test_every_key_is_in_one_group_and_what_a_checkpoint_gives_is_not_asked_for() -> None:
     for key in KEYS:
         assert sum(key.name.startswith(starts) for starts in GROUPS.values()) == 1, key.name
-        assert f"  --{key.name} " in short_help("fit")
+        for command in COMMANDS:
+            assert (f"  --{key.name} " in short_help(command)) == (command in key.commands), key.name
     required = [line for line in short_help("fit").splitlines() if line.endswith("; required")]
     assert [line.split()[0] for line in required] == [
         "--data.split.train",
@@ -62,8 +63,11 @@ def test_every_key_is_in_one_group_and_what_a_checkpoint_gives_is_not_asked_for(
         "--model.optimizer",
     ]
     evaluation = short_help("predict")
-    assert evaluation.count("default: the checkpoint's") == 4 and evaluation.count("; required") == 1
-    assert all(k.name.startswith(OF_CHECKPOINT) == is_inside(k.name, TAKEN) for k in KEYS if k.evaluation)
+    assert evaluation.count("default: the checkpoint's") == 5 and evaluation.count("; required") == 1
+    taken = {key.name for key in KEYS if key.commands[1:] and is_inside(key.name, TAKEN)}
+    assert taken == {key.name for key in KEYS if key.commands[1:] and key.name.startswith(OF_CHECKPOINT)}
+    assert {"--out", "--data.predict", "--model.network"} < set(evaluation.split())
+    assert "--model.metrics" in short_help("test") and "--model.metrics" not in evaluation
 
 
 def test_the_examples_of_help_are_accepted_and_the_commands_that_come_next_exist(
