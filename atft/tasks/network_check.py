@@ -6,6 +6,7 @@ copied is not tried.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ class Trial(NamedTuple):
         """Call the user's code; InputError with the line of the user's file where it raises."""
         try:
             return function(*arguments)
-        except InputError:
+        except (InputError, torch.OutOfMemoryError):
             raise
         except USERS_ERRORS as error:
             raise self.fault(f"{verb} raises {error_text(error, self.network.forward)}") from error
@@ -111,8 +112,9 @@ def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, ex
         ]
         trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
         batch = _noise(inputs, lookback, exposures)
-        _check_scores(trial, batch)
-        _check_gradients(trial, batch)
+        with suppress(torch.OutOfMemoryError):  # the training has a remedy, fewer days at a time
+            _check_scores(trial, batch)
+            _check_gradients(trial, batch)
 
 
 def _check_scores(trial: Trial, batch: DayBatch) -> None:

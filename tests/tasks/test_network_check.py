@@ -181,6 +181,13 @@ def test_a_network_that_cannot_be_copied_is_not_tried() -> None:
     try_network(network, INPUTS)
 
 
+def test_memory_that_runs_out_is_left_to_the_training() -> None:
+    def forward(self: Own, batch: DayBatch) -> Forecast:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    try_network(with_forward(forward)(), INPUTS)
+
+
 def test_nothing_of_the_run_changes() -> None:
     network = Normalised().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
