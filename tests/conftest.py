@@ -287,6 +287,8 @@ class TinyRun(NamedTuple):
     config: Path
     directory: Path
     printed: Outcome
+    cache: Path
+    """Its own; other tests add theirs beside it."""
 
 
 @pytest.fixture(scope="session")
@@ -297,4 +299,5 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     config = _tiny_config(folder, panel, trainer__max_epochs=2)
     printed = run_command("fit", "--config", config)
     assert printed.code == 0, printed
-    return TinyRun(folder, panel, config, folder / "logs" / "tiny" / "version_0", printed)
+    (cache,) = (folder / "cache").iterdir()
+    return TinyRun(folder, panel, config, folder / "logs" / "tiny" / "version_0", printed, cache)

@@ -240,7 +240,7 @@ def test_a_damaged_cache_is_refused_in_one_line(
 ) -> None:
     import shutil
 
-    shutil.copytree(tiny_run.folder / "cache", tmp_path / "cache")
+    shutil.copytree(tiny_run.cache, tmp_path / "cache" / tiny_run.cache.name)
     (found,) = (tmp_path / "cache").glob(f"*/{name}")
     damage(found)
     outcome = atft("fit", "--config", tiny_config(tmp_path, tiny_run.panel))
@@ -258,10 +258,10 @@ def test_a_cache_of_another_panel_is_refused(
     config = tiny_config(tmp_path, make_panel(seed=9))
     assert atft("cache", "--config", config).code == 0
     (own,) = (tmp_path / "cache").iterdir()
-    (other,) = (tiny_run.folder / "cache").iterdir()
-    (own / "manifest.json").write_bytes((other / "manifest.json").read_bytes())
+    (own / "manifest.json").write_bytes((tiny_run.cache / "manifest.json").read_bytes())
     assert (
-        f"the manifest of cache {other.name}, not of this folder" in atft("fit", "--config", config).refusal
+        f"the manifest of cache {tiny_run.cache.name}, not of this folder"
+        in atft("fit", "--config", config).refusal
     )
 
 

@@ -62,7 +62,8 @@ def test_bash_completes_values_classes_and_files(complete: Complete) -> None:
     optimizers = complete("atft", "fit", "--model.optimizer", "")
     assert {"torch.optim.AdamW", "atft.optim.adabelief.AdaBelief"} < optimizers
     networks = complete("atft", "fit", "--model.network", "")
-    assert "atft.nn.atft_gat_fan.ATFTGATFAN" in networks and all(n.startswith("atft.nn.") for n in networks)
+    assert {"atft.nn.atft_gat_fan.ATFTGATFAN", "atft.nn.tabm.TabM", "atft.nn.master.MASTER"} < networks
+    assert not any(n.startswith("torch.") for n in networks)
     assert complete("atft", "fit", "--model.network.hidden") == {"--model.network.hidden_size"}
     assert complete("atft", "fit", "--config", "") == {"atft.bash"}  # the one file of the folder
 

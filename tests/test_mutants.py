@@ -83,7 +83,7 @@ class Workshop:
 
     def block(self) -> tuple[DayCache, DayBatch]:
         """The panel's last four days, whose 5-day returns are not known yet."""
-        cache = DayCache(next((self.tiny_run.folder / "cache").iterdir()))
+        cache = DayCache(self.tiny_run.cache)
         first = len(cache.manifest.dates) - 4
         return cache, DayBlocks(cache, 6)[PlannedBlock(first, 4, 1, (0.25,) * 4, True)]
 

@@ -43,7 +43,7 @@ def slow_run(
 
     def run(*words: object) -> list[str]:
         monkeypatch.setattr("atft.progress.WAKE_SECONDS", 1e6)
-        monkeypatch.setattr("atft.commands.ranking_cli.EpochProgress", SlowBlocks)
+        monkeypatch.setattr("atft.runs.run_callbacks.EpochProgress", SlowBlocks)
         outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, *words)
         assert outcome.code == 0, outcome
         return list(outcome.err.splitlines())

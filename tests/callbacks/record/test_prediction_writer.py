@@ -28,7 +28,7 @@ def test_the_schema_is_the_one_that_reports_read(tiny_run: Any) -> None:
     assert list(types) == wanted
     assert prediction_horizons(path) == (1, 5)
     metadata = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
-    assert metadata["atft.data"] == next((tiny_run.folder / "cache").iterdir()).name
+    assert metadata["atft.data"] == tiny_run.cache.name
     assert metadata["atft.run"] == "tiny" and len(metadata["atft.config"]) == 16
 
 
