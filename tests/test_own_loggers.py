@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from atft.commands.train import build
 from atft.errors import InputError
-from own_package import forget_package, write_package
+from own_package import importable_package
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 PACKAGE = "loggedpkg"
@@ -27,11 +27,8 @@ OURS = [TensorBoardLogger, CSVLogger]
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("package")
-    with pytest.MonkeyPatch.context() as patch:
-        write_package(folder, PACKAGE, patch)
+    with importable_package(tmp_path_factory.mktemp("package"), PACKAGE) as folder:
         yield folder
-    forget_package(PACKAGE)
 
 
 def own_logger(path: Path) -> dict[str, Any]:

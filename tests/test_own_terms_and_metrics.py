@@ -14,7 +14,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atft.tasks.ranking import RankingTask
-from own_package import forget_package, write_package
+from own_package import importable_package
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 PACKAGE = "trainedpkg"
@@ -33,11 +33,8 @@ PHASES = [
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("package")
-    with pytest.MonkeyPatch.context() as patch:
-        write_package(folder, PACKAGE, patch)
+    with importable_package(tmp_path_factory.mktemp("package"), PACKAGE) as folder:
         yield folder
-    forget_package(PACKAGE)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 A checkpoint may come from anywhere: it is read as plain data, and nothing that it names is imported or run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,11 +35,9 @@ class SavedTask(pl.LightningModule):
     regimes: list[str]
     step: Step
     term_shares: TermShares
+    build_optimizer: Callable[[int], tuple[Optimizer, LRScheduler | None]]
+    """Builds the optimiser and its schedule for a run of so many epochs."""
     _order: Sequence[int]
-
-    def build_optimizer(self, max_epochs: int) -> tuple[Optimizer, LRScheduler | None]:
-        """Build the optimiser and its schedule for a run of ``max_epochs``."""
-        raise NotImplementedError
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

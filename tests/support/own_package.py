@@ -1,6 +1,8 @@
 """A package of the user's own, written to a folder: terms, metrics and loggers, good and faulty ones."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -260,3 +262,12 @@ def forget_package(name: str) -> None:
     """Let the next test import its own."""
     for module in [m for m in sys.modules if m.partition(".")[0] == name]:
         del sys.modules[module]
+
+
+@contextmanager
+def importable_package(folder: Path, name: str) -> Iterator[Path]:
+    """The package, importable under a name while the context lasts; the folder that it is in."""
+    with pytest.MonkeyPatch.context() as patch:
+        write_package(folder, name, patch)
+        yield folder
+    forget_package(name)
