@@ -18,6 +18,8 @@ MAX_LINE = 170
 KEY = re.compile(r'Parser key "([^"]+)"')
 VALUE = re.compile(r"(?:Got|Given) value: (.*?)(?= Expected an? | Given value | Subclass types |$)")
 
+IN_CLASS = re.compile(r"Expected an? (.+?)\. Got value: (.*?)\. Got value: Namespace")
+
 KINDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -58,6 +60,12 @@ def shorten(message: str, tree: Tree) -> str:
     named = list(KEY.finditer(text))  # a key, and those inside of its value
     path = ".".join(match[1] for match in named)
     option = node_at(tree, path)
+    argument = IN_CLASS.search(text, named[-1].end()) if len(named) == 2 else None
+    if argument is not None:  # of a class, whose arguments the tree does not have
+        wanted = argument[1].removeprefix("typing.")
+        words = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
+        key = f"{named[0][1]}.init_args.{named[1][1]}"
+        return clip(f"{key} takes {words.get(wanted, wanted)}, got {clip(repr(argument[2]), 50)}", MAX_LINE)
     if not isinstance(option, Option) or inside_of(option.hint).bases:  # a class says more than its kind
         return clip(text, MAX_LINE)
     value = VALUE.search(text, named[-1].end())

@@ -74,3 +74,14 @@ def test_a_bug_keeps_its_own_error() -> None:
 def test_types_in_words() -> None:
     assert kinds_of(int | None) == "a whole number or null"
     assert kinds_of(list[int] | dict[str, int] | str) == "a list or a mapping or a word"
+
+
+def test_a_wrong_value_of_an_argument_of_a_class_names_its_key_and_what_it_takes(
+    tiny_run: Any, atft: Any
+) -> None:
+    for name, value, takes in (
+        ("hidden_size", "wide", "a whole number, got 'wide'"),
+        ("graph", "false", "Literal['gat', 'none'], got 'false'"),
+    ):
+        outcome = atft("fit", "--config", tiny_run.config, f"--model.network.{name}", value)
+        assert outcome.refusal == f"fit: model.network.init_args.{name} takes {takes}"
