@@ -32,7 +32,7 @@ docs: .venv/docs
 	$(PYTHON) -m venv .venv
 
 .venv/runtime: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install -q -e . -c constraints.txt
+	$(BIN)/python -m pip install -q -e '.[baselines]' -c constraints.txt
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt

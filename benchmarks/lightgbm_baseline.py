@@ -1,6 +1,6 @@
 """LightGBM on the features, rows and days of a config, beside ridge and yesterday's reversal, in one table.
 
-    pip install 'atft[lightgbm]'
+    pip install 'atft[baselines]'
     python benchmarks/lightgbm_baseline.py                                        configs/nasdaq.yaml
     python benchmarks/lightgbm_baseline.py --config mine.yaml --model.horizons '[5]'
 

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "atft"
 SHELVES = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith("__")}
-UPPER = ("tasks", "callbacks", "runs", "commands", "search")
+UPPER = ("tasks", "callbacks", "tear_sheet", "runs", "probes", "commands", "search", "crossval")
 VOCABULARY = {
     "errors",
     "threads",
@@ -30,10 +30,13 @@ VOCABULARY |= {
     "parquet",
     "digest",
     "day_statistics",
+    "palette",
+    "page",
 }
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)
-FLOOR |= {"tasks": 2, "callbacks": 2, "runs": 3, "commands": 4, "search": 5}
+FLOOR |= {"tasks": 2, "callbacks": 2, "tear_sheet": 2, "runs": 3, "probes": 3}
+FLOOR |= {"commands": 4, "search": 5, "crossval": 5}
 FLOOR |= {"completion": 6, "cli": 6, "__main__": 7}
 # The rooms inside a folder, from the lowest to the highest: a file imports from its own room and from lower ones.
 ROOMS = {
