@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from atft.cross_section import (
@@ -25,30 +25,12 @@ from atft.cross_section import (
     pearson,
     spearman,
 )
+from atft.day_series import TRADING_DAYS_PER_YEAR, Series, mean, mean_over_std
 
-TRADING_DAYS_PER_YEAR = 252
 MAX_LOST_SHARE = 0.05
 
-Series = Float[np.ndarray, " days"]
 Statistic = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Function of score, target and valid, ``[*batch, stocks]`` each, to one number per cross-section."""
-
-
-def mean(series: Series) -> float:
-    """Mean of the days that are not NaN; NaN without any."""
-    known = series[np.isfinite(series)]
-    return float(known.mean()) if len(known) else math.nan
-
-
-def mean_over_std(series: Series) -> float:
-    """Mean over sample standard deviation of the days that are not NaN: ICIR of ICs, Sharpe ratio of spreads.
-
-    NaN with fewer than two days or where all are equal.
-    """
-    known = series[np.isfinite(series)]
-    if len(known) < 2 or known.std() == 0:
-        return math.nan
-    return float(known.mean() / known.std(ddof=1))
 
 
 class RankingMetric(NamedTuple):

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from atft.day_series import mean
 from atft.day_statistics import (
     RANKING_METRICS,
     MeasuredDays,
     RankingMetric,
-    mean,
-    mean_over_std,
     measure_days,
 )
 from atft.evaluation.comparison_table import comparison_table, table_text
@@ -75,15 +74,6 @@ def test_scores_and_returns_of_stocks_that_are_not_valid_change_no_statistic() -
     for scores, targets in ((score, target), tuple(unknown)):
         values = measure_days(scores, targets, valid.expand(2, 3), sums).statistics["sum"]
         assert values.tolist() == [2.0, 11.0]
-
-
-def test_means_and_ratios_leave_out_unknown_days_and_need_enough_of_them() -> None:
-    series = np.array([np.nan, 1.0, 2.0, np.nan, 4.0])
-    assert mean(series) == pytest.approx(7 / 3)
-    assert mean_over_std(series) == pytest.approx(7 / 3 / np.std([1, 2, 4], ddof=1))
-    assert math.isnan(mean(np.array([np.nan])))
-    for few in (np.array([1.0, np.nan]), np.ones(5)):
-        assert math.isnan(mean_over_std(few))
 
 
 def test_a_sharpe_ratio_is_annualised_by_the_trades_in_a_year() -> None:

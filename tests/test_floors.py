@@ -29,6 +29,7 @@ VOCABULARY |= {
     "dates",
     "parquet",
     "digest",
+    "day_series",
     "day_statistics",
     "palette",
     "page",

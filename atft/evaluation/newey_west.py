@@ -6,7 +6,7 @@ Forward returns of ``h`` days overlap on neighbouring days, so their daily stati
 
 import numpy as np
 
-from atft.day_statistics import Series, mean_over_std
+from atft.day_series import Series, mean_over_std
 
 
 def mean_error(series: Series, lags: int) -> float:
@@ -40,7 +40,7 @@ def mean_error(series: Series, lags: int) -> float:
 
 
 def ratio_error(series: Series, lags: int) -> float:
-    r"""Newey-West standard error of :func:`~atft.day_statistics.mean_over_std`, by the delta method.
+    r"""Newey-West standard error of :func:`~atft.day_series.mean_over_std`, by the delta method.
 
     A day's influence on :math:`\theta = \mu / \sigma` is
     :math:`z_t - \frac{\theta}{2}(z_t^2 - 1)` with :math:`z_t = (x_t - \mu)/\sigma`; the error is that of the

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from atft.errors import InputError, nearest
@@ -34,6 +35,9 @@ ACCEPTED_TYPES = {
     "int32": {"int8", "int16", "int32", "int64"},
 }
 """Arrow types that may stand for the written one, as other tools save it."""
+Scores = Float[np.ndarray, "days stocks"]
+"""Any unit, higher is better."""
+Mask = Bool[np.ndarray, "days stocks"]
 ARRAYS = ("score", "target", "target_lag1", "oracle", "return_1d")
 
 

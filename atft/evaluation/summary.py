@@ -12,24 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 
+from atft.day_series import Series, mean, mean_over_std
 from atft.day_statistics import (
     RANKING_METRICS,
     MeasuredDays,
     RankingMetric,
-    Series,
     day_statistics,
-    mean,
-    mean_over_std,
     measure_days,
 )
 from atft.evaluation.newey_west import mean_error, ratio_error
-from atft.evaluation.predictions import HorizonScores, prediction_horizons, read_horizon
+from atft.evaluation.predictions import HorizonScores, Mask, Scores, prediction_horizons, read_horizon
 
 DAYS_AT_ONCE = 64
-Scores = Float[np.ndarray, "days stocks"]
-"""Any unit, higher is better."""
 Metrics = Mapping[str, RankingMetric]
 """By name: ours, or a run's with those of the user's own."""
 ERRORS: dict[Callable[[Series], float], Callable[[Series, int], float]] = {
@@ -64,7 +59,7 @@ class SummaryRow:
 def score_days(
     score: Scores,
     target: Scores,
-    valid: Bool[np.ndarray, "days stocks"],
+    valid: Mask,
     min_stocks: int = 2,
     metrics: Metrics = RANKING_METRICS,
 ) -> tuple[MeasuredDays, int]:

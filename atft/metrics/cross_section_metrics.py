@@ -14,13 +14,13 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from atft.cross_section import rank_normal, scale
+from atft.day_series import mean
 from atft.day_statistics import (
     RANKING_METRICS,
     MeasuredDays,
     RankingMetric,
     Statistic,
     day_statistics,
-    mean,
     measure_days,
 )
 

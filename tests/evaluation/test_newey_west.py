@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from atft.day_statistics import mean_over_std
+from atft.day_series import mean_over_std
 from atft.evaluation.newey_west import mean_error, ratio_error
 
 

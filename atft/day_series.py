@@ -1,0 +1,28 @@
+"""Series of one number a trading day, and what a year of them is: needs no torch."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+TRADING_DAYS_PER_YEAR = 252
+
+Series = Float[np.ndarray, " days"]
+"""One number a day, in calendar order; NaN where the day has none."""
+
+
+def mean(series: Series) -> float:
+    """Mean of the days that are not NaN; NaN without any."""
+    known = series[np.isfinite(series)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def mean_over_std(series: Series) -> float:
+    """Mean over sample standard deviation of the days that are not NaN: ICIR of ICs, Sharpe ratio of spreads.
+
+    NaN with fewer than two days or where all are equal.
+    """
+    known = series[np.isfinite(series)]
+    if len(known) < 2 or known.std() == 0:
+        return math.nan
+    return float(known.mean() / known.std(ddof=1))
