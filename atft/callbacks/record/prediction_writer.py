@@ -4,7 +4,7 @@ Rows stream to disk day by day, so memory does not grow with the period. What ev
 (targets, context, exposures, regimes) comes from the cache, not through the network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -59,12 +59,14 @@ class PredictionWriter(pl.Callback):
         forecast: Forecast = outputs
         score, universe = forecast.score.float().cpu().numpy(), batch.universe.cpu().numpy()
         stocks = batch.stock.cpu().numpy()
-        quantiles = None if forecast.quantiles is None else forecast.quantiles.float().cpu().numpy()
+        levels = None if forecast.quantiles is None else forecast.quantiles.float().cpu().numpy()
         for row, day in enumerate(batch.day.tolist()):
             ranked = universe[row]
             if ranked.any():
-                levels = None if quantiles is None else quantiles[row, ranked]
-                self._append(self._day_rows(day, stocks[ranked], score[row, ranked], levels))
+                quantiles = {} if levels is None else self._quantiles(levels[row, ranked])
+                of_day = {"split": self.split_of(self.cache.manifest.dates[day]), "fold": 0}
+                scores = score[row, ranked]
+                self._append(day_rows(self.cache, day, stocks[ranked], scores, quantiles, **of_day))
                 self._advance()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -73,26 +75,45 @@ class PredictionWriter(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._open.__exit__(type(exception), exception, exception.__traceback__)
 
-    def _day_rows(self, day: int, stocks: Any, score: Any, quantiles: Any) -> Any:
-        """The day's table; ``stocks`` are ascending indices of the cache."""
-        manifest, view = self.cache.manifest, self.cache.day(day)
-        by_horizon = {"score": score, "target": view.target[stocks]}
-        if manifest.delayed:
-            by_horizon["target_lag1"] = view.delayed_target[stocks]
-        if manifest.oracle:
-            by_horizon["oracle"] = view.oracle[stocks]
-        for i, level in enumerate(self.levels):
-            by_horizon[f"q{round(100 * level):02d}"] = quantiles[..., i]
-        sector = [manifest.sectors[s] if s >= 0 else None for s in view.sector[stocks].tolist()]
-        by_stock: dict[str, Any] = {"split": self.split_of(manifest.dates[day]), "fold": 0, "sector": sector}
-        if manifest.returns:
-            by_stock["return_1d"] = view.return_1d[stocks]
-        for names, values in (
-            (manifest.context, view.context[stocks].T),
-            (manifest.exposures, view.exposure[stocks].T),
-            (manifest.regimes, self.cache.regime[day].tolist()),
-        ):
-            for name, value in zip(names, values, strict=True):
-                by_stock.setdefault(name, value)
-        codes = [manifest.codes[s] for s in stocks]
-        return prediction_rows(manifest.dates[day], codes, manifest.horizons, by_horizon, **by_stock)
+    def _quantiles(self, values: Any) -> dict[str, Any]:
+        """Columns of the quantiles ``[stocks, horizons, levels]``."""
+        return {f"q{round(100 * level):02d}": values[..., i] for i, level in enumerate(self.levels)}
+
+
+def day_rows(
+    cache: DayCache,
+    day: int,
+    stocks: Any,
+    score: Any,
+    quantiles: Mapping[str, Any] | None = None,
+    **of_day: Any,
+) -> Any:
+    """Lay out a scored day as rows of a predictions file, with the targets and the context that its cache has.
+
+    Args:
+        day: its index in the cache.
+        stocks: int ``[stocks]``, ascending indices of the cache.
+        score: ``[stocks, horizons]``; higher is better.
+        quantiles: by their columns' names, the same shape.
+        of_day: one value for all rows, by column: split, fold.
+    """
+    manifest, view = cache.manifest, cache.day(day)
+    by_horizon = {"score": score, "target": view.target[stocks]}
+    if manifest.delayed:
+        by_horizon["target_lag1"] = view.delayed_target[stocks]
+    if manifest.oracle:
+        by_horizon["oracle"] = view.oracle[stocks]
+    by_horizon |= quantiles or {}
+    sector = [manifest.sectors[s] if s >= 0 else None for s in view.sector[stocks].tolist()]
+    by_stock: dict[str, Any] = {**of_day, "sector": sector}
+    if manifest.returns:
+        by_stock["return_1d"] = view.return_1d[stocks]
+    for names, values in (
+        (manifest.context, view.context[stocks].T),
+        (manifest.exposures, view.exposure[stocks].T),
+        (manifest.regimes, cache.regime[day].tolist()),
+    ):
+        for name, value in zip(names, values, strict=True):
+            by_stock.setdefault(name, value)
+    codes = [manifest.codes[s] for s in stocks]
+    return prediction_rows(manifest.dates[day], codes, manifest.horizons, by_horizon, **by_stock)
