@@ -1,0 +1,119 @@
+"""Ranks of each day's stocks in NumPy: exact under ties, and fast enough for millions of rows.
+
+A float32 is sorted as two 16-bit digits, for which NumPy has a radix sort: five times as fast as its argsort of
+floats. All days of a block are sorted by one call; no loop over stocks.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy.typing import NDArray
+
+from atft.evaluation.predictions import Mask, Scores
+
+DAYS_PER_BLOCK = 32
+"""Some 4,000 stocks of so many days, and what is made of them, stay in the processor's cache."""
+SIGN = np.uint32(1 << 31)
+
+Positions = Int[np.ndarray, "days stocks"]
+Columns = Mapping[str, NDArray[np.generic]]
+"""Name -> ``[days]`` or ``[days, ...]``."""
+
+
+class RankedDays(NamedTuple):
+    """Where each valid stock stands in its day's ascending order; 0 where not valid."""
+
+    first: Positions
+    """Position, from 0, of the first of the stocks that have the same value."""
+    last: Positions
+    """Position of the last of them: the same without ties."""
+    stocks: Int[np.ndarray, "days 1"]
+    """Valid stocks of the day."""
+    valid: Mask
+    constant: Bool[np.ndarray, " days"]
+    """The day has no order: fewer than two valid stocks, or all values equal but for rounding."""
+
+    def centered(self) -> NDArray[np.float64]:
+        """Average ranks minus their mean, times two: whole numbers; 0 where not valid."""
+        return np.where(self.valid, self.first + self.last - (self.stocks - 1), 0).astype(np.float64)
+
+    def shares(self) -> NDArray[np.float64]:
+        """Average rank as a share of the day's stocks: 0 is the lowest, 1 the highest, NaN where not valid."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share: NDArray[np.float64] = (self.first + self.last) / (2.0 * (self.stocks - 1))
+        return np.where(self.valid, share, np.nan)
+
+
+def rank_days(values: Scores, valid: Mask) -> RankedDays:
+    """Rank the valid stocks of each day; a valid NaN ranks above all numbers.
+
+    Args:
+        values: any unit; read as float32.
+        valid: the stocks that count.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    keys = _sortable(values, valid)
+    order = _radix_order(keys)
+    ordered = np.take_along_axis(keys, order, axis=1)
+    count = valid.sum(axis=1, keepdims=True, dtype=np.int32)
+    position = np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape)
+    starts = np.ones(values.shape, dtype=bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=starts[:, 1:])
+    first = last = position
+    # Invalid stocks share one key at the end of the day, which is no tie that matters.
+    if (~starts & (position < count)).any():
+        first = np.maximum.accumulate(np.where(starts, position, 0), axis=1)
+        ends = np.ones(values.shape, dtype=bool)
+        ends[:, :-1] = starts[:, 1:]
+        behind = np.where(ends, position, values.shape[1])[:, ::-1]
+        last = np.minimum.accumulate(behind, axis=1)[:, ::-1]
+    by_stock = []
+    for positions in (first, last):
+        out = np.empty(values.shape, dtype=np.int32)
+        np.put_along_axis(out, order, positions, axis=1)
+        by_stock.append(np.where(valid, out, 0))
+    return RankedDays(by_stock[0], by_stock[1], count, valid, constant_days(values, valid))
+
+
+def constant_days(values: Scores, valid: Mask) -> Bool[np.ndarray, " days"]:
+    """Say which days have no order: fewer than two valid stocks, or a range within four roundings of a float32.
+
+    The same rule as `atft.cross_section.is_constant`.
+    """
+    high = np.max(values, axis=1, where=valid, initial=-np.inf)
+    low = np.min(values, axis=1, where=valid, initial=np.inf)
+    few = valid.sum(axis=1) < 2
+    with np.errstate(invalid="ignore"):
+        size = np.maximum(np.abs(high), np.abs(low))
+        equal = (high == low) | (high - low <= 4 * np.finfo(np.float32).eps * size)
+    return np.asarray(few | equal)
+
+
+def in_blocks(
+    measure: Callable[..., Columns], *tables: NDArray[np.generic]
+) -> dict[str, NDArray[np.generic]]:
+    """Call a function of some days' tables on blocks of days, and join what it returns for each day."""
+    days = len(tables[0])
+    parts = [
+        measure(*(table[first : first + DAYS_PER_BLOCK] for table in tables))
+        for first in range(0, max(days, 1), DAYS_PER_BLOCK)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _sortable(values: Scores, valid: Mask) -> NDArray[np.uint32]:
+    """Whole numbers in the order of the floats, the largest where not valid; -0 is 0."""
+    bits = (values + np.float32(0)).view(np.uint32)
+    # Of negative floats the larger magnitude is the smaller number: all bits are flipped; else the sign alone.
+    keys = np.where(bits & SIGN, ~bits, bits | SIGN)
+    return np.where(valid, keys, np.uint32(0xFFFFFFFF))
+
+
+def _radix_order(keys: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """Stable argsort along the days' stocks, low digit first."""
+    by_low = np.argsort(keys.astype(np.uint16), axis=1, kind="stable")
+    high = np.take_along_axis((keys >> np.uint32(16)).astype(np.uint16), by_low, axis=1)
+    by_high = np.argsort(high, axis=1, kind="stable")
+    return np.take_along_axis(by_low, by_high, axis=1)

@@ -1,0 +1,58 @@
+"""Ranks of days: against scipy, with ties, negative and tiny numbers, and stocks that do not count."""
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from atft.evaluation.day_ranks import constant_days, in_blocks, rank_days
+
+
+def values(seed: int, kind: str) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    table = rng.standard_normal((70, 90))
+    if kind == "ties":
+        table = np.round(table)
+    if kind == "tiny":
+        table *= 1e-40
+    if kind == "zeros":
+        table = np.where(table > 0, 0.0, -0.0)
+    return table.astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["plain", "ties", "tiny", "zeros"])
+def test_average_ranks_equal_those_of_scipy(kind: str) -> None:
+    table = values(0, kind)
+    valid = np.random.default_rng(1).random(table.shape) < 0.8
+    ranked = rank_days(table, valid)
+    for day in range(len(table)):
+        use = valid[day]
+        ranks = (ranked.first[day, use] + ranked.last[day, use]) / 2 + 1
+        np.testing.assert_array_equal(ranks, rankdata(table[day, use]))
+        middle = 2 * rankdata(table[day, use]) - use.sum() - 1
+        np.testing.assert_array_equal(ranked.centered()[day, use], middle)
+        np.testing.assert_array_equal(ranked.shares()[day, use], (ranks - 1) / (use.sum() - 1))
+
+
+def test_stocks_that_do_not_count_change_nothing_and_have_no_rank() -> None:
+    table = values(0, "ties")
+    valid = np.random.default_rng(1).random(table.shape) < 0.5
+    other = np.where(valid, table, np.nan)
+    for one, two in zip(rank_days(table, valid), rank_days(other, valid), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not rank_days(table, valid).centered()[~valid].any()
+    assert np.isnan(rank_days(table, valid).shares()[~valid]).all()
+
+
+def test_a_day_without_an_order_is_constant() -> None:
+    table = np.array([[1, 1, 1], [1, 2, 3], [1, 1 + 1e-7, 1], [np.nan, 1, 1], [5, 2, 2]], np.float32)
+    valid = np.ones(table.shape, dtype=bool)
+    valid[4] = [True, False, False]
+    assert constant_days(table, valid).tolist() == [True, False, True, False, True]
+
+
+def test_blocks_of_days_give_what_all_days_give() -> None:
+    table = values(0, "plain")
+    joined = in_blocks(lambda x: {"sum": x.sum(axis=1), "rows": x}, table)
+    np.testing.assert_array_equal(joined["rows"], table)
+    np.testing.assert_array_equal(joined["sum"], table.sum(axis=1))
+    assert in_blocks(lambda x: {"sum": x.sum(axis=1)}, table[:0])["sum"].shape == (0,)
