@@ -23,6 +23,6 @@ def mean_over_std(series: Series) -> float:
     NaN with fewer than two days or where all are equal.
     """
     known = series[np.isfinite(series)]
-    if len(known) < 2 or known.std() == 0:
+    if len(known) < 2 or known.min() == known.max():
         return math.nan
     return float(known.mean() / known.std(ddof=1))

@@ -19,11 +19,11 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from atft.baselines.random_scores import random_band
 from atft.commands.train import build
 from atft.data.cache import DayCache
 from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.predictions import HorizonScores
+from atft.evaluation.random_scores import random_band
 from atft.evaluation.summary import summarise_scorers
 from atft.tasks.baseline_scores import day_features, fit_baseline, reversal_scores
 

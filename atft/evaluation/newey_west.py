@@ -31,6 +31,8 @@ def mean_error(series: Series, lags: int) -> float:
     days = len(values)
     if days < 2:
         return float("nan")
+    if values.min() == values.max():
+        return 0.0  # the mean's own rounding would leave a rest
     centred = values - values.mean()
     total = float(centred @ centred)
     # Bartlett weights: a nearer day counts more, so that the sum cannot be negative but by rounding.

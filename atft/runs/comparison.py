@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from atft.baselines.random_scores import random_band
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.evaluation.comparison_table import ORDER, Band
 from atft.evaluation.predictions import HorizonScores, horizons_of, table_horizon
+from atft.evaluation.random_scores import random_band
 from atft.evaluation.summary import Metrics, SummaryRow, summarise_scorers
 from atft.frames import arrow_table
 from atft.metrics.own_metrics import own_metrics

@@ -1,0 +1,126 @@
+"""Scores that need no model, on the same days and rows: what a result must beat before it means anything.
+
+Two know nothing (random scores, labels shuffled within the day) and four are the oldest known effects (reversal,
+momentum, low volatility, size). All read the day itself and days before it, never a later one.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from atft.evaluation.predictions import HorizonScores, Mask, Scores
+
+CONTROL_COLUMNS = ("return_1d", "momentum_20d", "exposure_volatility", "exposure_size", "traded_value")
+"""Columns of a predictions file that controls are made of, where the file has them."""
+CONTROLS = ("random", "shuffled labels", "reversal", "momentum", "low volatility", "size")
+"""From what knows nothing to what is known for decades."""
+WINDOW, MIN_RETURNS = 20, 10
+"""Trading days up to today that momentum and volatility read, and known returns among them that they need."""
+SUSPECT_IC = 0.10
+"""Daily IC that no honest score of a real market reaches."""
+
+Band = tuple[float, float]
+
+
+def control_scores(table: HorizonScores, seed: int = 0) -> tuple[dict[str, Scores], dict[str, str]]:
+    """Score the rows of a table by each null control.
+
+    ``random``: a number drawn for each row. ``shuffled labels``: the table's own scores, permuted among the day's
+    stocks with a known target, which gives the statistics that permuted labels would. ``reversal``: minus today's
+    return. ``momentum``: ``momentum_20d``, else the sum of the 20 returns up to today. ``low volatility``: minus
+    ``exposure_volatility``, else minus the standard deviation of these returns. ``size``: ``exposure_size``, else
+    today's traded value; large stocks are high, so a negative IC says that small ones did better.
+
+    Args:
+        table: with ``score``, ``target`` and what it has of `CONTROL_COLUMNS`.
+        seed: of the two that are drawn.
+
+    Returns:
+        Name -> ``[days, stocks]`` scores, NaN where not present or not known; and name -> why it is absent.
+    """
+    rng = np.random.default_rng(seed)
+    scores = {
+        "random": np.where(table.present, rng.random(table.present.shape), np.nan),
+        "shuffled labels": _shuffled(table.columns["score"], table.valid(), rng),
+    }
+    absent = {}
+    # Each control with the columns that it may be made of, in the order in which they are preferred.
+    sources: dict[str, Sequence[tuple[str, Callable[[Scores], Scores]]]] = {
+        "reversal": [("return_1d", np.negative)],
+        "momentum": [("momentum_20d", np.asarray), ("return_1d", _trailing_sum)],
+        "low volatility": [("exposure_volatility", np.negative), ("return_1d", _minus_trailing_deviation)],
+        "size": [("exposure_size", np.asarray), ("traded_value", np.asarray)],
+    }
+    for name, ways in sources.items():
+        known = [(column, made) for column, made in ways if _has_values(table, column)]
+        if known:
+            column, made = known[0]
+            present = np.where(table.present, table.columns[column], np.nan).astype(np.float64)
+            scores[name] = np.where(table.present, made(present), np.nan)
+        else:
+            absent[name] = f"no values in column {' or '.join(column for column, _ in ways)}"
+    return scores, absent
+
+
+def inside_band(value: float, band: Band) -> bool:
+    """Whether random scores reach a figure too: it is inside the band of `random_band`, or not known."""
+    return not (value < band[0] or value > band[1])
+
+
+def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
+    """Say in a sentence each what is wrong with a mean daily IC; nothing where it is neither noise nor suspect.
+
+    Args:
+        rank_ic: mean over days.
+        band: of random scores, for ``rank_ic``.
+        ic: mean over days of the IC, where it is known.
+    """
+    said = []
+    if inside_band(rank_ic, band):
+        said.append(
+            f"RankIC {rank_ic:+.4f} is inside the band of random scores, {band[0]:+.4f} .. {band[1]:+.4f}"
+        )
+    for name, value in (("RankIC", rank_ic), ("IC", ic)):
+        if abs(value) > SUSPECT_IC:
+            said.append(f"{name} {value:+.3f} is above {SUSPECT_IC:.2f} a day: suspect a bug or a leak first")
+            break
+    return said
+
+
+def _has_values(table: HorizonScores, column: str) -> bool:
+    return column in table.columns and bool(np.isfinite(table.columns[column][table.present]).any())
+
+
+def _shuffled(score: Scores, valid: Mask, rng: np.random.Generator) -> Scores:
+    shuffled = np.full(score.shape, np.nan)
+    for day, row in enumerate(valid):
+        stocks = np.flatnonzero(row)
+        shuffled[day, stocks] = score[day, rng.permutation(stocks)]
+    return shuffled
+
+
+def _window_moments(returns: Scores) -> tuple[Scores, Scores]:
+    """Known returns among the last 20 days up to each, and their sum."""
+    count, total = np.zeros(returns.shape), np.zeros(returns.shape)
+    for lag in range(min(WINDOW, len(returns))):
+        before = returns[: len(returns) - lag]
+        known = np.isfinite(before)
+        count[lag:] += known
+        total[lag:] += np.where(known, before, 0)
+    return count, total
+
+
+def _trailing_sum(returns: Scores) -> Scores:
+    count, total = _window_moments(returns)
+    return np.where(count >= MIN_RETURNS, total, np.nan)
+
+
+def _minus_trailing_deviation(returns: Scores) -> Scores:
+    count, total = _window_moments(returns)
+    middle = total / np.maximum(count, 1)
+    squares = np.zeros(returns.shape)
+    # From the window's own mean: the difference of two large sums would lose the digits of a small deviation.
+    for lag in range(min(WINDOW, len(returns))):
+        before = returns[: len(returns) - lag]
+        squares[lag:] += np.where(np.isfinite(before), before - middle[lag:], 0) ** 2
+    return np.where(count >= MIN_RETURNS, -np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
