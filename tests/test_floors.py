@@ -32,6 +32,7 @@ VOCABULARY |= {
     "day_series",
     "day_statistics",
     "palette",
+    "charts",
     "page",
 }
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.

@@ -37,7 +37,7 @@ def selection_figure(sums: Float[Tensor, " sums"], names: list[str]) -> Any:
     axis.tick_params(axis="y", labelsize="small")
     most = order[:3]
     panels.set_title(axis, f"the first {len(most)} of {len(names)} features have {share[most].sum():.0f} %")
-    axis.set_xlabel("mean selection weight, % (dashed: all equal)")
+    axis.set_xlabel(f"mean selection weight, % of {int(sums[-1]):,} rows (dashed: all equal)")
     return figure
 
 
@@ -64,7 +64,10 @@ def attention_figure(sums: Float[Tensor, "heads sums"]) -> Any:
     # The fewest latest days that have half of the weight.
     half = int((mean.flip(0).cumsum(0) < mean.sum() / 2).sum()) + 1
     panels.set_title(axis, f"half of the attention is on the last {half} of {lookback} days")
-    axis.set(xlabel="trading days ago", ylabel="mean weight, % (grey: one head)")
+    axis.set(
+        xlabel="trading days ago (grey: one head)",
+        ylabel=f"mean weight of {int(sums[0, -1]):,} stock-days, %",
+    )
     axis.set_xlim(lookback - 0.5, -0.5)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylim(bottom=0)
@@ -93,12 +96,14 @@ def graph_sums(weights: Float[Tensor, "layers edges heads"], batch: DayBatch) ->
 def graph_figure(
     degrees: Float[Tensor, " degrees"], neighbour_weights: Float[Tensor, "2 correlation_bins"]
 ) -> Any:
-    """Stocks by number of neighbours, and how much a neighbour counts by its correlation."""
+    """Stocks by number of neighbours, and how much a neighbour counts by its correlation; or that there is none."""
+    if not bool(neighbour_weights[1].any()):
+        return panels.message_figure("the graph has no edge on these days")
     figure, (left, right) = panels.panel_grid(2)
     share = 100 * degrees / degrees.sum()
     count = torch.arange(DEGREES, dtype=share.dtype)
     last = int(share.nonzero().max()) if bool((share > 0).any()) else 0
-    left.bar(range(last + 1), share[: last + 1].tolist(), color=panels.FAINT)
+    left.bar(range(last + 1), share[: last + 1].tolist(), color=panels.SCORE)
     panels.set_title(left, f"mean {(share * count).sum() / 100:.1f} neighbours, {share[0]:.0f} % without")
     left.set(xlabel="neighbours of a stock", ylabel="share of stocks, %")
     total, edges = neighbour_weights

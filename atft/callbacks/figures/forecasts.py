@@ -3,8 +3,12 @@
 The return by decile distinguishes a ranking from a lucky top; RankIC by day, and the cumulative spread, a steady
 skill from a good month. Distributions are drawn in standard deviations of the day, where scores and returns can be
 compared. Quantiles are compared with what they are trained on, the objective's transform of the returns.
+
+Error bars and grey bands are of 95 %. Returns over ``h`` days overlap: a series of days has Newey-West errors with
+``h - 1`` lags, of sums over days every ``h``-th day counts.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atft.callbacks.figures import panels
+from atft.charts import use_dates
 from atft.cross_section import average_ranks, center, deviation, is_constant, zscore
+from atft.evaluation.newey_west import mean_error
 
 DECILES = 10
 ROLLING_DAYS = 20
@@ -25,11 +31,14 @@ MAX_DRAWN_Z = 5.0
 
 def decile_sums(
     score: panels.ByHorizon, target: panels.ByHorizon, valid: panels.Valid
-) -> Float[Tensor, "2 horizons deciles"]:
-    """Add up, by score decile of each day, the returns above the day's mean, and count the stocks.
+) -> Float[Tensor, "4 horizons deciles"]:
+    """Add up each day's mean return of a score decile above the day's mean.
 
     Decile 0 has the lowest scores; equal scores share the decile of their mean rank, and a stock whose score is not
-    a number counts nowhere. Float64.
+    a number counts nowhere.
+
+    Returns:
+        Sums over days of the mean and of its square, the days with a stock in the decile, and stocks; float64.
     """
     valid = valid & ~score.isnan()
     ranks = average_ranks(score.float(), valid)
@@ -38,30 +47,50 @@ def decile_sums(
     excess = center(torch.where(valid, target, 0).double(), valid)
     # A product with members, not a scatter: deterministic on every device.
     member = torch.nn.functional.one_hot(decile, DECILES).double() * valid[..., None]
-    return torch.stack([(member * excess[..., None]).sum((0, 2)), member.sum((0, 2))])
+    stocks = member.sum(2)
+    mean = (member * excess[..., None]).sum(2) / stocks.clamp_min(1)
+    return torch.stack([mean.sum(0), mean.square().sum(0), (stocks > 0).double().sum(0), stocks.sum(0)])
 
 
-def decile_figure(sums: Float[Tensor, "2 horizons deciles"], horizons: list[int]) -> Any:
+def decile_figure(sums: Float[Tensor, "4 horizons deciles"], horizons: list[int]) -> Any:
     """A bar per decile and a panel per horizon: a ranking should rise from left to right."""
     figure, axes = panels.panel_grid(len(horizons))
-    for axis, values, horizon in zip(axes, BASIS_POINTS * sums[0] / sums[1], horizons, strict=True):
+    for i, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
+        mean, error = _mean_and_error(sums[0, i], sums[1, i], sums[2, i], horizon)
+        values = BASIS_POINTS * mean
+        bars = panels.ERRORS_OF_BAND * BASIS_POINTS * error
         axis.bar(range(1, DECILES + 1), values.tolist(), color=panels.SCORE)
+        ends = {"fmt": "none", "ecolor": panels.INK, "elinewidth": 1}
+        axis.errorbar(range(1, DECILES + 1), values.tolist(), bars.tolist(), **ends)
+        axis.set_xticks(range(1, DECILES + 1))
         axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
         panels.set_title(axis, f"{horizon} d: top {values[-1]:+.0f}, bottom {values[0]:+.0f} bp")
         axis.set(xlabel="score decile (10 is best)", ylabel="return above mean, bp")
     return figure
 
 
+def _mean_and_error(total: Tensor, squares: Tensor, days: Tensor, horizon: int) -> tuple[Tensor, Tensor]:
+    """Mean over days and its standard error, from sums; only every ``horizon``-th day counts as independent."""
+    mean = total / days
+    variance = (squares / days - mean.square()).clamp_min(0)
+    return mean, (variance * horizon / days).sqrt()
+
+
 def rank_ic_figure(rank_ic: Float[Tensor, "days horizons"], dates: list[Any], horizons: list[int]) -> Any:
-    """RankIC of each day as a dot and its rolling mean as a line, a panel per horizon."""
+    """RankIC of each day as a dot, its rolling mean as a line, and the band of a score without skill."""
     figure, axes = panels.panel_grid(len(horizons))
     for axis, values, horizon in zip(axes, rank_ic.T, horizons, strict=True):
+        error = mean_error(values.double().numpy(), horizon - 1)
+        days = int(values.isfinite().sum())
+        # Of the rolling mean: the whole period's error is of that many times the days.
+        of_window = error * math.sqrt(days / min(ROLLING_DAYS, max(days, 1)))
+        panels.no_skill_band(axis, dates, [of_window] * len(dates))
         axis.plot(dates, values.tolist(), ".", color=panels.FAINT, markersize=4)
         axis.plot(dates, rolling_mean(values, ROLLING_DAYS).tolist(), color=panels.SCORE)
         axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
-        panels.set_title(axis, f"{horizon} d: mean RankIC {values.nanmean():+.3f}")
+        panels.set_title(axis, f"{horizon} d: RankIC {values.nanmean():+.3f} ± {error:.3f}")
         axis.set_ylabel(f"RankIC, mean of {ROLLING_DAYS} days")
-        panels.use_dates(axis)
+        use_dates(axis)
     return figure
 
 
@@ -79,12 +108,20 @@ def spread_figure(spread: Float[Tensor, "days horizons"], dates: list[Any], hori
     figure, axes = panels.panel_grid(len(horizons))
     for axis, values, horizon in zip(axes, spread.T, horizons, strict=True):
         daily = values / horizon
+        error = mean_error(daily.double().numpy(), horizon - 1)
+        # A sum of t days of the n has the error of a mean times t, and is sqrt(n / t) times as uncertain.
+        summed = 100 * error * math.sqrt(int(daily.isfinite().sum()))
+        panels.no_skill_band(axis, dates, [summed * math.sqrt(t + 1) for t in range(len(dates))])
         axis.plot(dates, (100 * daily.nan_to_num().cumsum(0)).tolist(), color=panels.SCORE)
         axis.axhline(0, color=panels.REFERENCE, linewidth=0.8)
-        panels.set_title(axis, f"{horizon} d: {BASIS_POINTS * daily.nanmean():+.1f} bp a day")
+        panels.set_title(
+            axis, f"{horizon} d: {BASIS_POINTS * daily.nanmean():+.1f} ± {BASIS_POINTS * error:.1f} bp a day"
+        )
         axis.set_ylabel("top - bottom decile, summed, %")
-        panels.use_dates(axis)
-    figure.supxlabel("before costs; a book for h days renews 1/h of itself a day", fontsize="small")
+        use_dates(axis)
+    figure.supxlabel(
+        "before costs; a book for h days renews 1/h of itself a day; grey: no skill, 95 %", fontsize="small"
+    )
     return figure
 
 
@@ -136,24 +173,31 @@ def calibration_sums(
     target: panels.ByHorizon,
     valid: panels.Valid,
     transform: Callable[[Tensor, Tensor], Tensor],
-) -> Float[Tensor, "horizons counts"]:
-    """Count the targets, transformed as for training, at or below each quantile; the last count is that of all."""
+) -> Float[Tensor, "2 horizons counts"]:
+    """Add up each day's share of targets, transformed as for training, at or below each quantile, and its square.
+
+    The last count is the days that had a target.
+    """
     transformed = transform(torch.where(valid, target, 0), valid)
-    below = (transformed[:, :, None] <= quantiles) & valid[:, :, None]
-    counts = torch.cat((below.sum((0, 3)), valid.sum((0, 2))[:, None]), dim=1)
-    return counts.double()
+    below = ((transformed[:, :, None] <= quantiles) & valid[:, :, None]).sum(-1)
+    stocks = valid.sum(-1)
+    share = below / stocks.clamp_min(1)[..., None].double()
+    days = (stocks > 0).double().sum(0)[:, None]
+    return torch.stack([torch.cat((power.sum(0), days), dim=1) for power in (share, share.square())])
 
 
 def calibration_figure(
-    counts: Float[Tensor, "horizons counts"], levels: list[float], horizons: list[int]
+    sums: Float[Tensor, "2 horizons counts"], levels: list[float], horizons: list[int]
 ) -> Any:
     """Share of targets below each quantile against its level: calibrated quantiles are on the diagonal."""
     figure, axes = panels.panel_grid(len(horizons))
-    for axis, values, horizon in zip(axes, counts[:, :-1] / counts[:, -1:], horizons, strict=True):
+    for i, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
+        values, error = _mean_and_error(sums[0, i, :-1], sums[1, i, :-1], sums[0, i, -1], horizon)
         off = values - torch.tensor(levels, dtype=values.dtype)
         worst = int(off.abs().nan_to_num().argmax())
         axis.plot([0, 1], [0, 1], "--", color=panels.REFERENCE, linewidth=0.8)
-        axis.plot(levels, values.tolist(), "o-", color=panels.SCORE)
+        bars = panels.ERRORS_OF_BAND * error
+        axis.errorbar(levels, values.tolist(), bars.tolist(), fmt="o-", color=panels.SCORE, markersize=4)
         panels.set_title(axis, f"{horizon} d: furthest off {off[worst]:+.3f}, at {levels[worst]:g}")
         axis.set(xlabel="level of the quantile", ylabel="share of targets below", xlim=(0, 1), ylim=(0, 1))
     return figure

@@ -1,8 +1,9 @@
 """What all figures of a run share: one panel per horizon, at a size that TensorBoard's cards leave readable.
 
-A card is some 400 pixels wide, so no figure is wider than 5.6 inches; a panel's title is its result. Blue is what
-the network predicts, orange what happened, grey what either is compared with. Figures are made without pyplot,
-which would keep them all.
+A card is some 400 pixels wide, so no figure is wider than 5.6 inches, at two pixels for each that a card shows; a
+panel's title is its result, and the figure's caption says of which run, days and epoch. Colours are those of
+`atft.palette`: blue is what the network predicts, orange what happened, grey what either is compared with. Figures
+are made without pyplot, which would keep them all.
 """
 
 from typing import Any
@@ -10,8 +11,14 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-SCORE, REALISED, REFERENCE, FAINT = "tab:blue", "tab:orange", "dimgray", "silver"
+from atft import palette
+
+SCORE, REALISED = palette.SCORE.light, palette.REALISED.light
+REFERENCE, FAINT, INK = palette.MUTED.light, palette.CONTROL.light, palette.INK.light
 COLUMNS = 2
+PIXELS_PER_INCH = 200
+ERRORS_OF_BAND = 1.96
+"""Standard errors to either side of a value that are drawn: 95 %."""
 
 ByHorizon = Float[Tensor, "days horizons stocks"]
 """Scores, or forward returns (fractions; anything where not valid)."""
@@ -25,12 +32,14 @@ def panel_grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any
 
     columns, rows = min(count, COLUMNS), -(-count // COLUMNS)
     size = (width * columns, height * rows) if count > 1 else (1.5 * width, 1.3 * height)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained", dpi=PIXELS_PER_INCH)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[count:]:
         unused.remove()
     for axis in axes[:count]:
         axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["left", "bottom"]].set_color(REFERENCE)
+        axis.tick_params(colors=REFERENCE, labelcolor=palette.INK.light, labelsize=9)
         for side in (axis.xaxis, axis.yaxis):
             side.label.set_size(9)
     return figure, axes[:count]
@@ -38,13 +47,23 @@ def panel_grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any
 
 def set_title(axis: Any, title: str) -> None:
     """Set a panel's title; about 33 characters fit."""
-    axis.set_title(title, fontsize=10)
+    axis.set_title(title, fontsize=9)
 
 
-def use_dates(axis: Any) -> None:
-    """Label the horizontal axis with few and short dates."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+def set_caption(figure: Any, caption: str) -> None:
+    """Say above all panels what the figure is of; a line of the narrowest figure holds about 60 characters."""
+    figure.suptitle(caption, x=0.01, ha="left", fontsize=8, color=REFERENCE, parse_math=False)
 
-    locator = AutoDateLocator(minticks=2, maxticks=5)
-    axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+def message_figure(message: str) -> Any:
+    """A figure that says in words why there is nothing to draw."""
+    figure, (axis,) = panel_grid(1, height=1.0)
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, message, ha="center", va="center", fontsize=11, color=palette.INK.light)
+    return figure
+
+
+def no_skill_band(axis: Any, x: list[Any], width: list[float]) -> None:
+    """Shade where 95 % of the lines of a score without skill would be: ``width`` standard errors around 0."""
+    high = [ERRORS_OF_BAND * w for w in width]
+    axis.fill_between(x, [-h for h in high], high, color=FAINT, alpha=0.25, linewidth=0)

@@ -1,11 +1,12 @@
 """Figures of a validation that no scalar shows, in TensorBoard's IMAGES and TIME SERIES.
 
-``figures/*`` show how good the order is and how scores are distributed, ``network/*`` what the network looks at; a
-part of the network that is off has none. During the validation sums stay on the device and no score is kept. Cost
-of a validation: the sums of each block, one more pass for four of its blocks, and about a tenth of a second to draw
-each figure.
+``figures/*`` show how good the order is and how scores are distributed, ``network/*`` what the network looks at; of
+a part that a phase has switched off the picture says so. During the validation sums stay on the device and no score
+is kept. Cost of a validation: the sums of each block, one more pass for four of its blocks, and about a fifth of a
+second to draw each figure.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,10 +16,17 @@ from torch.utils.hooks import RemovableHandle
 
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.figures import explanation, forecasts
-from atft.errors import InputError
+from atft.callbacks.figures.panels import message_figure, set_caption
+from atft.errors import InputError, clip
 from atft.network import Explainable, Explanation
 
 EXPLAINED_BLOCKS = 4
+PART_OF = {
+    "network/selection_weights": "variable_selection",
+    "network/attention_over_lookback": "encoder",
+    "network/graph": "graph",
+}
+"""The part of the network that each picture is of."""
 
 
 class ValidationFigures(pl.Callback):
@@ -67,9 +75,13 @@ class ValidationFigures(pl.Callback):
         network = pl_module.network
         figures = ranking_figures(sums, self._per_day, dates, list(network.horizons), list(network.quantiles))
         figures |= network_figures(sums, pl_module.trained_on)
+        figures |= switched_off(network.parts, figures)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
+                run = clip(f"{logger.name} {logger.version}", 45)
+                caption = f"{run}, epoch {trainer.current_epoch + 1}\n{period(dates, sums['deciles'])}"
                 for tag, figure in figures.items():
+                    set_caption(figure, caption)
                     logger.experiment.add_figure(tag, figure, trainer.global_step)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
@@ -89,6 +101,14 @@ class ValidationFigures(pl.Callback):
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
+
+
+def period(dates: list[Any], deciles: Tensor) -> str:
+    """The days of a validation and their stocks, in words; ``deciles`` as in `forecasts.decile_sums`."""
+    if not dates:
+        return "no day"
+    days, stocks = float(deciles[2].max()), float(deciles[3, 0].sum())
+    return f"{dates[0]} to {dates[-1]}, {len(dates)} days, {stocks / max(days, 1):.0f} stocks a day"
 
 
 def block_sums(forecast: Forecast, batch: DayBatch, transform: Any) -> dict[str, Tensor]:
@@ -146,3 +166,13 @@ def network_figures(sums: dict[str, Tensor], features: list[str]) -> dict[str, A
     if "degrees" in sums:
         figures["network/graph"] = explanation.graph_figure(sums["degrees"], sums["neighbour_weights"])
     return figures
+
+
+def switched_off(parts: Mapping[str, bool], drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """A picture for each part of ATFT-GAT-FAN that is off and has none: it says so, where TensorBoard would show
+    the last one that was drawn."""
+    return {
+        tag: message_figure(f"{part}: switched off in this validation")
+        for tag, part in PART_OF.items()
+        if parts.get(part) is False and tag not in drawn
+    }

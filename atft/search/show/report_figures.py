@@ -1,141 +1,264 @@
-"""The figures of a sweep's report: what the search found, what mattered, and where pruning cut.
+"""The charts of a sweep's report: what the search found, what mattered, and where pruning cut.
 
-Optuna draws them with matplotlib; here is decided which, in what order, and what each needs: a study with too few
-trials for a figure goes without it rather than with an empty one.
+Blue is a completed trial, grey a pruned one, red a failed one, magenta the best one. A study with too few trials
+for a chart goes without it rather than with an empty one. Nothing is drawn between trials: with some twenty of them
+in four or more dimensions, a surface would show the interpolation and not the sweep.
 """
 
-import io
-import warnings
+import math
 from collections.abc import Callable
-from copy import copy
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-MAX_SLICES = 12
-"""Parameters that the slices show at most, the most important first."""
-WIDTH, HEIGHT = 11.0, 4.5
-"""Of a figure, in inches."""
+from atft import charts, palette
+from atft.page import Drawing, LegendKey, anchor
+from atft.search.show.parameter_scale import ParameterScale, clipped
+from atft.search.study.outcome import Outcome, best_trial, is_surplus, outcome_of
 
-
-class Drawn(NamedTuple):
-    """A figure as SVG."""
-
-    title: str
-    note: str
-    """How to read it, in a sentence."""
-    svg: bytes
-
-
-def figures(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawn]:
-    """Draw every figure that the study has enough trials for; ``step`` is epoch or fold, what values are of."""
-    import optuna.visualization.matplotlib as draw
-
-    study = with_short_names(study)
-    trials = study.get_trials(deepcopy=False)
-    ranked = list(importances(study))
-    shown, best_two = ranked[:MAX_SLICES], ranked[:2]
-    complete = any(t.state is TrialState.COMPLETE for t in trials)
-    reported = any(t.intermediate_values for t in trials)
-    started = any(t.datetime_start for t in trials)
-    # Whether the study has enough for it, title, how to read it, and how to draw it.
-    candidates: list[tuple[object, str, str, Callable[[], Any]]] = [
-        (
-            complete,
-            "Optimisation history",
-            "Each dot a completed trial, the line the best so far: flat at the end, more trials would add little.",
-            lambda: draw.plot_optimization_history(study, target_name=metric),
-        ),
-        (
-            ranked,
-            "Parameter importance",
-            "Share of the success that each parameter decides (PED-ANOVA); a handful of trials says little.",
-            lambda: draw.plot_param_importances(study, params=ranked, target_name=metric),
-        ),
-        (
-            ranked,
-            "Slices",
-            "The objective against one parameter at a time; darker dots are later trials.",
-            lambda: draw.plot_slice(study, params=shown, target_name=metric),
-        ),
-        (
-            ranked,
-            "Parallel coordinates",
-            "Each line a trial, the darker the better: where dark lines meet, a value is good.",
-            lambda: draw.plot_parallel_coordinate(study, params=shown, target_name=metric),
-        ),
-        (
-            len(ranked) >= 2,
-            f"Contour of the two most important: {', '.join(best_two)}",
-            "Where in their plane the objective is high; only near the dots is it more than interpolation.",
-            lambda: draw.plot_contour(study, params=best_two, target_name=metric),
-        ),
-        (
-            reported,
-            "Learning curves and pruning",
-            f"The objective by {step}; a line that ends early was pruned.",
-            lambda: learning_curves(study, metric, step),
-        ),
-        (
-            started,
-            "Timeline",
-            "When each trial ran and how it ended: gaps are time without work, short red bars are failures.",
-            lambda: draw.plot_timeline(study),
-        ),
-    ]
-    return [Drawn(title, note, _svg(make)) for possible, title, note, make in candidates if possible]
+MAX_SLICES = 8
+"""Parameters that are drawn one by one at most, the most important first."""
+MAX_PARALLEL = 6
+MAX_IMPORTANCES = 15
+UNCROWDED = 40
+"""Lines that a chart has room for."""
+MIN_OPACITY = 0.2
+"""Of the trial with the lowest value, where opacity shows values."""
+OUTCOME_ROLES = {
+    Outcome.COMPLETE: "score",
+    Outcome.PRUNED: "control",
+    Outcome.FAILED: "loss",
+    Outcome.RUNNING: "gain",
+    Outcome.INTERRUPTED: "file-4",
+}
+BEST = LegendKey("best", "best", "dot")
+COMPLETE = LegendKey("score", "complete", "dot")
 
 
-def _svg(make: Callable[[], Any]) -> bytes:
-    """Draw a figure without the title, which the page has; the style that Optuna sets for it is undone."""
-    import matplotlib
-    import matplotlib.pyplot as plt
-
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # experimental since 2.2; a legend without an entry, an axis of one value
-        plt.switch_backend("agg")
-        make()
-        figure = plt.gcf()
-        figure.suptitle("")
-        for axes, place in product(figure.axes, ("left", "center")):
-            axes.set_title("", loc=place)
-        figure.set_size_inches(WIDTH, HEIGHT)
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", bbox_inches="tight")
-        plt.close(figure)
-    return file.getvalue()
-
-
-def learning_curves(study: optuna.Study, metric: str, step: str) -> Any:
-    """What each trial reported on its way, counted from 1 as everywhere else."""
-    import optuna.visualization.matplotlib as draw
-
-    axes: Any = draw.plot_intermediate_values(study)
-    for line in axes.lines:
-        line.set_xdata([number + 1 for number in line.get_xdata()])
-    axes.legend([], frameon=False)  # with a row for each trial, it would be longer than the page
-    axes.relim()
-    axes.autoscale_view()
-    axes.set(xlabel=step, ylabel=metric)
-    return axes
-
-
-def with_short_names(study: optuna.Study) -> optuna.Study:
-    """Copy a study into memory, its keys cut to their last part where no two share it: room on the axes."""
-    trials = study.get_trials(deepcopy=False)
+def sweep_drawings(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawing]:
+    """Draw every chart that the study has enough trials for; ``step`` is epoch or fold, what values are of."""
+    trials = [t for t in study.get_trials(deepcopy=False) if not is_surplus(t)]
+    complete = [t for t in trials if t.state is TrialState.COMPLETE]
+    weights = importances(study)
+    ranked = list(weights)
+    best = best_trial(trials, study.direction.name.lower())
     short = short_names(sorted({key for t in trials for key in t.params}))
-    renamed = optuna.create_study(direction=study.direction, study_name=study.study_name)
-    for trial in trials:
-        own = copy(trial)
-        own.params = {}
-        own.distributions = {short[key]: kind for key, kind in trial.distributions.items()}
-        own.params = {short[key]: value for key, value in trial.params.items()}
-        renamed.add_trial(own)
-    return renamed
+    board = _Board(trials, complete, best, metric, step, study.direction.name == "MINIMIZE", short)
+    # Whether the study has enough for it, and how to draw it.
+    candidates: list[tuple[object, Callable[[], Drawing]]] = [
+        (complete, board.history),
+        (any(t.intermediate_values for t in trials), board.learning_curves),
+        (ranked, lambda: board.importance(weights)),
+        (len(ranked) >= 2, lambda: board.plane(ranked[0], ranked[1])),
+        (len(ranked) >= 2, lambda: board.parallel(ranked[:MAX_PARALLEL])),
+        (any(t.datetime_start for t in trials), board.timeline),
+    ]
+    drawings = [draw() for possible, draw in candidates if possible]
+    return drawings + [board.slice(key) for key in ranked[:MAX_SLICES]]
+
+
+class _Board:
+    """The trials of a study, and what each chart reads of them."""
+
+    def __init__(
+        self,
+        trials: list[FrozenTrial],
+        complete: list[FrozenTrial],
+        best: FrozenTrial | None,
+        metric: str,
+        step: str,
+        minimize: bool,
+        short: dict[str, str],
+    ) -> None:
+        self.trials, self.complete, self.best = trials, complete, best
+        self.metric, self.step, self.minimize, self.short = metric, step, minimize, short
+        self.crowd = min(1.0, math.sqrt(UNCROWDED / max(len(trials), 1)))  # of many lines each is fainter
+        # By value, the best last: where marks overlap, the best are in front.
+        self.by_value = sorted(complete, key=lambda t: float(t.value or 0), reverse=minimize)
+
+    def history(self) -> Drawing:
+        figure, axes = charts.new_chart()
+        numbers = [t.number for t in self.complete]
+        values = [float(t.value or 0) for t in self.complete]
+        choose = min if self.minimize else max
+        axes.plot(numbers, values, "o", color=palette.SCORE.light, markersize=6)
+        so_far = [choose(values[: i + 1]) for i in range(len(values))]
+        axes.step(numbers, so_far, where="post", color=palette.INK.light, linewidth=1.4)
+        self._mark_best(axes, lambda t: (t.number, float(t.value or 0)))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        charts.label_axes(axes, "trial", self.metric)
+        note = "Each dot is a completed trial. A line that is flat at the end: more trials would add little."
+        legend = (COMPLETE, LegendKey("ink", "best so far"), BEST)
+        return _drawing("Optimisation history", note, figure, legend)
+
+    def learning_curves(self) -> Drawing:
+        figure, axes = charts.new_chart()
+        reported = [t for t in self.trials if t.intermediate_values]
+        legend = []
+        # The best last, in front of all others.
+        for trial in sorted(reported, key=lambda t: (t is self.best, t.state is TrialState.COMPLETE)):
+            steps = sorted(trial.intermediate_values)
+            values = [trial.intermediate_values[s] for s in steps]
+            is_best = trial is self.best
+            role, text = self._role(trial)
+            legend.append(LegendKey(role, text))
+            axes.plot(
+                [s + 1 for s in steps],
+                values,
+                marker="o" if len(steps) == 1 else None,
+                markersize=4,
+                color=palette.ROLES[role].light,
+                alpha=1 if is_best else 0.7 * self.crowd,
+                linewidth=2.2 if is_best else 1.2,
+            )
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        charts.label_axes(axes, self.step, self.metric)
+        note = f"The objective by {self.step}. A line that ends early was pruned."
+        return _drawing("Learning curves and pruning", note, figure, tuple(dict.fromkeys(legend)))
+
+    def importance(self, weights: dict[str, float]) -> Drawing:
+        shown = list(weights.items())[:MAX_IMPORTANCES][::-1]
+        figure, axes = charts.new_chart(height=64 + 26 * max(len(shown), 4), left=160, right=48)
+        names, shares = [self.short[key] for key, _ in shown], [100 * share for _, share in shown]
+        bars = axes.barh(range(len(names)), shares, color=palette.SCORE.light, height=0.6)
+        axes.set_yticks(range(len(names)), [clipped(name, 24) for name in names])
+        axes.bar_label(
+            bars, [f"{s:.0f} %" for s in shares], padding=4, fontsize=charts.FONT, color=palette.INK.light
+        )
+        axes.grid(visible=False)
+        axes.set_ylim(-0.6, max(len(shown), 4) - 0.4)
+        charts.label_axes(axes, "share of the variation of the objective, %")
+        note = "How much of the success each parameter decides (PED-ANOVA). A handful of trials says little."
+        return _drawing("Parameter importance", note, figure, ())
+
+    def plane(self, x: str, y: str) -> Drawing:
+        names = f"{self.short[x]}, {self.short[y]}"
+        figure, axes = charts.new_chart(left=78)
+        across, up = ParameterScale.of(x, self.trials), ParameterScale.of(y, self.trials)
+        # Pruned trials have no value of the same epoch: they show where the search has been.
+        pruned = [t for t in self.trials if t.state is TrialState.PRUNED and x in t.params and y in t.params]
+        axes.plot(
+            [across.at(t) for t in pruned],
+            [up.at(t) for t in pruned],
+            "o",
+            color=palette.CONTROL.light,
+            markersize=4,
+        )
+        for trial, opacity in zip(self.by_value, self._opacities(), strict=True):
+            axes.plot(
+                across.at(trial), up.at(trial), "o", color=palette.SCORE.light, alpha=opacity, markersize=10
+            )
+        self._mark_best(axes, lambda t: (across.at(t), up.at(t)), size=11)
+        across.label(axes.xaxis)
+        up.label(axes.yaxis)
+        charts.label_axes(axes, self.short[x], self.short[y])
+        legend = (
+            LegendKey("score", "complete, the stronger the better", "dot"),
+            LegendKey("control", "pruned", "dot"),
+            BEST,
+        )
+        note = "Every trial in the plane of the two parameters that matter most. Where no dot is, nothing is known."
+        return _drawing(f"The two most important: {names}", note, figure, legend)
+
+    def parallel(self, keys: list[str]) -> Drawing:
+        figure, axes = charts.new_chart(left=30, right=30, top=26, bottom=64)
+        scales = [ParameterScale.of(key, self.trials) for key in keys]
+        for trial, opacity in zip(self.by_value, self._opacities(), strict=True):
+            is_best = trial is self.best
+            axes.plot(
+                range(len(keys)),
+                [scale.share(trial) for scale in scales],
+                color=(palette.BEST if is_best else palette.SCORE).light,
+                alpha=1 if is_best else opacity * self.crowd,
+                linewidth=2.4 if is_best else 1.3,
+            )
+        axes.grid(visible=False)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        axes.set_yticks([])
+        axes.set_ylim(-0.04, 1.04)
+        small = {"fontsize": 11, "ha": "center", "color": palette.MUTED.light}
+        for i, scale in enumerate(scales):
+            axes.axvline(i, color=palette.LINE.light, linewidth=1)
+            low, high = scale.text(scale.low), scale.text(scale.high)
+            axes.annotate(high, (i, 1.04), (0, 4), textcoords="offset points", va="bottom", **small)
+            axes.annotate(low, (i, -0.04), (0, -4), textcoords="offset points", va="top", **small)
+        # Names of neighbours stand at two heights, so that they never overlap.
+        axes.set_xticks(
+            range(len(keys)),
+            [("\n" if i % 2 else "") + clipped(self.short[k], 18) for i, k in enumerate(keys)],
+        )
+        axes.tick_params(axis="x", length=0, pad=18)
+        axes.set_xlim(-0.25, len(keys) - 0.75)
+        legend = (LegendKey("score", "complete, the stronger the better"), LegendKey("best", "best"))
+        note = "Each line is a trial. Where strong lines meet, a value is good."
+        return _drawing("Parallel coordinates", note, figure, legend)
+
+    def timeline(self) -> Drawing:
+        figure, axes = charts.new_chart(height=170, left=48)
+        started = [t for t in self.trials if t.datetime_start is not None]
+        origin = min(t.datetime_start for t in started if t.datetime_start)
+        last = max(t.datetime_complete or t.datetime_start or origin for t in started)
+        legend, free = [], [0.0]  # the minute from which each row of bars is free
+        for trial in sorted(started, key=lambda t: t.datetime_start or origin):
+            role, text = self._role(trial)
+            legend.append(LegendKey(role, text, "box"))
+            begin = ((trial.datetime_start or origin) - origin).total_seconds() / 60
+            end = ((trial.datetime_complete or last) - origin).total_seconds() / 60
+            row = next((i for i, since in enumerate(free) if since <= begin), len(free))
+            free[row:] = [end, *free[row + 1 :]]
+            colour = palette.ROLES[role].light
+            axes.barh(
+                row + 1, end - begin, left=begin, height=0.7, color=colour, edgecolor=palette.PAPER.light
+            )
+        axes.invert_yaxis()
+        axes.set_yticks(range(1, len(free) + 1))
+        axes.grid(visible=False)
+        charts.label_axes(axes, "minutes since the first trial began", "at once")
+        note = "When each trial ran and how it ended; a row for each that ran at once. Gaps are time without work."
+        return _drawing("Timeline", note, figure, tuple(dict.fromkeys(legend)))
+
+    def slice(self, key: str) -> Drawing:
+        figure, axes = charts.new_chart(height=210)
+        scale = ParameterScale.of(key, self.trials)
+        for trial in self.complete:
+            axes.plot(scale.at(trial), trial.value, "o", color=palette.SCORE.light, alpha=0.75, markersize=6)
+        self._mark_best(axes, lambda t: (scale.at(t), float(t.value or 0)))
+        scale.label(axes.xaxis)
+        charts.label_axes(axes, self.short[key], self.metric)
+        return _drawing(f"Slice: {self.short[key]}", "", figure, ())
+
+    def _role(self, trial: FrozenTrial) -> tuple[str, str]:
+        """The colour of a trial, and what it means."""
+        if trial is self.best:
+            return "best", "best"
+        outcome = outcome_of(trial)
+        return OUTCOME_ROLES.get(outcome, "control"), str(outcome)
+
+    def _opacities(self) -> list[float]:
+        """Of the completed trials by value, the best last."""
+        count = len(self.by_value)
+        return [1 - (1 - MIN_OPACITY) * (count - 1 - i) / count for i in range(count)]
+
+    def _mark_best(
+        self, axes: Any, place: Callable[[FrozenTrial], tuple[float, float]], size: float = 9
+    ) -> None:
+        if self.best is not None:
+            x, y = place(self.best)
+            edge = palette.INK.light
+            axes.plot(
+                x,
+                y,
+                "o",
+                color=palette.BEST.light,
+                markeredgecolor=edge,
+                markeredgewidth=1.2,
+                markersize=size,
+            )
+
+
+def _drawing(title: str, note: str, figure: Any, legend: tuple[LegendKey, ...]) -> Drawing:
+    return Drawing(title, note, charts.inline_svg(figure, anchor(title), f"{title}. {note}"), legend)
 
 
 def short_names(keys: list[str]) -> dict[str, str]:

@@ -90,11 +90,12 @@ def test_a_neighbour_that_takes_all_counts_as_many_times_as_there_are_neighbours
     )
 
 
-def test_a_block_without_edges_and_a_stock_of_many_neighbours_are_drawn(make_batch: MakeBatch) -> None:
+def test_a_block_without_edges_says_so_and_a_stock_of_many_neighbours_is_drawn(make_batch: MakeBatch) -> None:
     batch = make_batch(edges_per_stock=0)
     sums = graph_sums(torch.zeros(1, 0, 1), batch)
-    left, right = graph_figure(sums["degrees"], sums["neighbour_weights"]).axes
-    assert left.get_title() == "mean 0.0 neighbours, 100 % without" and right.get_title() == ""
+    (axis,) = graph_figure(sums["degrees"], sums["neighbour_weights"]).axes
+    assert [text.get_text() for text in axis.texts] == ["the graph has no edge on these days"]
+    assert not axis.patches
     ends = torch.arange(DEGREES + 10) % batch.universe.numel()
     many = batch._replace(
         universe=torch.ones_like(batch.universe),

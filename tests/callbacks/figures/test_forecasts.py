@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 import torch
+from matplotlib.container import ErrorbarContainer
 
 from atft.callbacks.figures.forecasts import (
     BINS,
@@ -22,6 +23,7 @@ from atft.callbacks.figures.forecasts import (
     spread_figure,
 )
 from atft.cross_section import rank_normal
+from atft.evaluation.newey_west import mean_error
 from atft.losses.targets import raw
 
 DATES = [date(2015, 1, 5) + timedelta(days=i) for i in range(4)]
@@ -30,13 +32,14 @@ DATES = [date(2015, 1, 5) + timedelta(days=i) for i in range(4)]
 def test_each_decile_has_the_stocks_that_a_sort_gives_it() -> None:
     rng = np.random.default_rng(0)
     score, target = rng.standard_normal((2, 3, 40)), 0.02 * rng.standard_normal((2, 3, 40))
-    total, count = decile_sums(
+    total, squares, days, stocks = decile_sums(
         torch.tensor(score), torch.tensor(target), torch.ones(2, 3, 40, dtype=torch.bool)
     )
     excess = target - target.mean(-1, keepdims=True)
     by_score = np.take_along_axis(excess, score.argsort(-1), -1).reshape(2, 3, DECILES, 4)
-    np.testing.assert_allclose(total, by_score.sum((0, 3)), atol=1e-12)
-    assert (count == 8).all()
+    np.testing.assert_allclose(total, by_score.mean(3).sum(0), atol=1e-12)
+    np.testing.assert_allclose(squares, (by_score.mean(3) ** 2).sum(0), atol=1e-12)
+    assert (days == 2).all() and (stocks == 8).all()
 
 
 def test_stocks_that_do_not_count_change_nothing() -> None:
@@ -51,10 +54,10 @@ def test_stocks_that_do_not_count_change_nothing() -> None:
 
 
 def test_a_day_of_equal_scores_lies_in_one_decile() -> None:
-    total, count = decile_sums(
+    total, _, days, stocks = decile_sums(
         torch.zeros(1, 1, 20), torch.randn(1, 1, 20), torch.ones(1, 1, 20, dtype=torch.bool)
     )
-    assert int((count > 0).sum()) == 1 and float(total.abs().max()) < 1e-6
+    assert int(days.sum()) == 1 and int(stocks.sum()) == 20 and float(total.abs().max()) < 1e-6
 
 
 def test_the_rolling_mean_looks_back_and_skips_days_without_a_value() -> None:
@@ -63,10 +66,17 @@ def test_the_rolling_mean_looks_back_and_skips_days_without_a_value() -> None:
     assert rolling_mean(values, 2)[0].isnan()
 
 
-def test_the_bars_are_mean_returns_and_the_title_tells_both_ends() -> None:
-    count = torch.full((2, DECILES), 50.0)
-    total = count * torch.linspace(-0.01, 0.01, 20).reshape(2, DECILES)
-    axes = decile_figure(torch.stack((total, count)), [1, 5]).axes
+def test_the_bars_are_mean_returns_with_errors_of_the_days_and_the_title_has_both_ends() -> None:
+    days = torch.full((2, DECILES), 50.0)
+    mean, std = torch.linspace(-0.01, 0.01, 20).reshape(2, DECILES), 0.02
+    sums = torch.stack((days * mean, days * (mean**2 + std**2), days, days))
+    axes = decile_figure(sums, [1, 5]).axes
+    for axis, horizon in zip(axes, [1, 5], strict=True):
+        (bars,) = (c for c in axis.containers if isinstance(c, ErrorbarContainer))
+        (segments,) = (lines.get_segments() for lines in bars[2])
+        half = [(top - bottom) / 2 for (_, bottom), (_, top) in segments]
+        # A fifth of the days is independent where returns are of five days.
+        assert half == pytest.approx([1e4 * 1.96 * std / math.sqrt(50 / horizon)] * DECILES, rel=1e-4)
     assert [a.get_title() for a in axes] == [
         "1 d: top -5, bottom -100 bp",
         "5 d: top +100, bottom +5 bp",
@@ -75,16 +85,35 @@ def test_the_bars_are_mean_returns_and_the_title_tells_both_ends() -> None:
     assert heights[0] == pytest.approx(-100) and heights == sorted(heights) and len(heights) == DECILES
 
 
-def test_rank_ic_is_titled_with_the_mean_of_the_days_that_have_one() -> None:
+def test_rank_ic_is_titled_with_the_mean_and_the_error_of_the_days_that_have_one() -> None:
     values = torch.tensor([[0.1, 0.0], [0.3, 0.0], [math.nan, 0.0], [0.2, -0.04]])
     axes = rank_ic_figure(values, DATES, [1, 5]).axes
-    assert [a.get_title() for a in axes] == ["1 d: mean RankIC +0.200", "5 d: mean RankIC -0.010"]
+    errors = [mean_error(values[:, i].double().numpy(), lags) for i, lags in enumerate((0, 4))]
+    assert [a.get_title() for a in axes] == [
+        f"1 d: RankIC +0.200 ± {errors[0]:.3f}",
+        f"5 d: RankIC -0.010 ± {errors[1]:.3f}",
+    ]
+
+
+def test_the_band_of_no_skill_is_of_the_rolling_mean_and_grows_with_the_days_of_a_sum() -> None:
+    torch.manual_seed(0)
+    values = torch.randn(80, 1).double()
+    dates = [DATES[0] + timedelta(days=i) for i in range(80)]
+    error = mean_error(values[:, 0].numpy(), 0)
+    (rolling,), (summed,) = (
+        figure(values.float(), dates, [1]).axes for figure in (rank_ic_figure, spread_figure)
+    )
+    high = [axis.collections[0].get_paths()[0].vertices[:, 1].max() for axis in (rolling, summed)]
+    assert high[0] == pytest.approx(1.96 * error * math.sqrt(80 / 20), rel=1e-4)
+    # The whole period's sum: 80 days' mean times 80.
+    assert high[1] == pytest.approx(100 * 1.96 * error * 80, rel=1e-4)
 
 
 def test_a_longer_horizon_earns_its_spread_over_its_days_and_a_day_without_one_earns_nothing() -> None:
     spread = torch.tensor([[0.01, 0.05], [math.nan, 0.05], [0.01, 0.05], [0.01, -0.05]])
     axes = spread_figure(spread, DATES, [1, 5]).axes
-    assert [a.get_title() for a in axes] == ["1 d: +100.0 bp a day", "5 d: +50.0 bp a day"]
+    assert [a.get_title().partition(" ±")[0] for a in axes] == ["1 d: +100.0", "5 d: +50.0"]
+    assert all(a.get_title().endswith(" bp a day") for a in axes)
     lines = [a.lines[0].get_ydata() for a in axes]
     np.testing.assert_allclose(lines[0], [1, 1, 2, 3], rtol=1e-5)
     np.testing.assert_allclose(lines[1], [1, 2, 3, 2], rtol=1e-5)
@@ -139,18 +168,20 @@ def test_true_quantiles_have_their_share_of_targets_below() -> None:
     target = 0.02 * torch.randn(4, 1, 5000)
     true = 0.02 * torch.special.ndtri(torch.tensor(levels))
     quantiles = true[None, None, :, None].expand(4, 1, 3, 5000)
-    counts = calibration_sums(quantiles, target, all_of(target), raw)
-    shares = counts[0, :-1] / counts[0, -1]
+    sums = calibration_sums(quantiles, target, all_of(target), raw)
+    shares = sums[0, 0, :-1] / sums[0, 0, -1]
     np.testing.assert_allclose(shares, levels, atol=0.01)
+    by_day = (target[:, 0, None] <= true[:, None]).double().mean(-1)
+    torch.testing.assert_close(sums[1, 0, :-1], by_day.square().sum(0))
     # Quantiles of what the objective learns from are compared with that, not with the raw return.
-    counts = calibration_sums(quantiles / 0.02, target, all_of(target), rank_normal)
-    np.testing.assert_allclose(counts[0, :-1] / counts[0, -1], levels, atol=0.002)
+    sums = calibration_sums(quantiles / 0.02, target, all_of(target), rank_normal)
+    np.testing.assert_allclose(sums[0, 0, :-1] / sums[0, 0, -1], levels, atol=0.002)
 
 
 def test_calibration_counts_valid_stocks_only_and_its_title_names_the_worst_level() -> None:
     target = torch.tensor([[[0.0, 1.0, 2.0, math.nan]]])
-    counts = calibration_sums(torch.full((1, 1, 2, 4), 0.5), target, target.isfinite(), raw)
-    assert counts.tolist() == [[1, 1, 3]]
-    (axis,) = calibration_figure(counts, [0.25, 0.9], [5]).axes
+    sums = calibration_sums(torch.full((1, 1, 2, 4), 0.5), target, target.isfinite(), raw)
+    assert sums[0, 0].tolist() == pytest.approx([1 / 3, 1 / 3, 1])
+    (axis,) = calibration_figure(sums, [0.25, 0.9], [5]).axes
     assert axis.get_title() == "5 d: furthest off -0.567, at 0.9"
     assert list(axis.lines[1].get_ydata()) == pytest.approx([1 / 3, 1 / 3])

@@ -1,6 +1,7 @@
 """Every figure reaches TensorBoard in the epochs that were asked for; what is off draws none."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atft.batch import DayBatch, Forecast
-from atft.callbacks.figures.validation import ValidationFigures, block_sums, explanation_sums
+from atft.callbacks.figures.validation import (
+    ValidationFigures,
+    block_sums,
+    explanation_sums,
+    period,
+    switched_off,
+)
 from atft.cross_section import rank_normal
 from atft.errors import InputError
 from networks import small_atft
@@ -45,6 +52,23 @@ def test_a_block_that_is_off_leaves_no_sums(make_batch: Callable[..., DayBatch])
         network.set_parts(**{block: False})
         assert name not in explanation_sums(network.explain(batch), batch)
         network.set_parts(**{block: True})
+
+
+def test_a_part_that_a_phase_has_switched_off_has_a_picture_that_says_so() -> None:
+    parts = {"graph": False, "encoder": True, "variable_selection": False}
+    pictures = switched_off(parts, drawn={"network/selection_weights": None})
+    assert list(pictures) == ["network/graph"]
+    (axis,) = pictures["network/graph"].axes
+    assert axis.texts[0].get_text() == "graph: switched off in this validation"
+    assert switched_off({}, drawn={}) == {}, "a network without such a part has no picture of it"
+
+
+def test_a_caption_has_the_days_of_the_validation_and_the_stocks_of_one() -> None:
+    deciles = torch.zeros(4, 2, 10)
+    deciles[2], deciles[3] = 40, 40 * 12
+    dates = [date(2015, 1, 5), date(2015, 3, 2)]
+    assert period(dates, deciles) == "2015-01-05 to 2015-03-02, 2 days, 120 stocks a day"
+    assert period([], deciles) == "no day"
 
 
 def test_a_negative_number_of_epochs_is_an_error() -> None:
@@ -101,7 +125,8 @@ def test_a_run_draws_in_the_epochs_that_were_asked_for_what_its_network_has(
     assert set(events.Tags()["images"]) == drawn
     for tag in drawn:
         images = events.Images(tag)
-        assert len(images) == 2 and 400 <= images[0].width <= 560
+        # Two pixels for each of a card's 400 to 560.
+        assert len(images) == 2 and 800 <= images[0].width <= 1120
         # On the axis of the metrics of the same validation.
         assert {i.step for i in images} <= {e.step for e in events.Scalars("val/rank_ic")}
 

@@ -10,7 +10,7 @@ import pytest
 
 from atft.search.question.options import SweepOptions
 from atft.search.show.overview import overview
-from atft.search.show.report import page, run
+from atft.search.show.report import run, sweep_page
 from atft.search.study.storage import open_storage
 
 MakeStudy = Callable[..., optuna.Study]
@@ -31,7 +31,7 @@ class Words(HTMLParser):
         self.tags.append(tag)
         self._silent += tag in ("script", "style")
         self.loads += [v for k, v in attrs if k in ("src", "href") and v]
-        self.pictures += [v for k, v in attrs if k == "alt" and v]
+        self.pictures += [v for k, v in attrs if k == "aria-label" and v]
 
     def handle_endtag(self, tag: str) -> None:
         self._silent -= tag in ("script", "style")
@@ -52,19 +52,19 @@ def test_the_page_says_everything_and_loads_and_runs_nothing(
 ) -> None:
     sweep = make_sweep(n_trials=9)
     study = make_study(values=[0.01, 0.03, 0.02, 0.015, 0.028], pruned=2, failed=1, surplus=1)
-    words = read(page(study, sweep, overview(study, sweep)))
+    words = read(sweep_page(study, sweep, overview(study, sweep)))
     text = "\n".join(words.text)
     for title in (
-        "Optimisation history", "Parameter importance", "Slices", "Parallel coordinates",
-        "Contour of the two most important", "Learning curves and pruning", "Timeline", "Trials",
+        "Optimisation history", "Parameter importance", "Slice: lr", "Parallel coordinates",
+        "The two most important: lr", "Learning curves and pruning", "Timeline", "Trials",
     ):  # fmt: skip
         assert title in text, title
     assert "study small: paused, 7 of 9 trials finished" in text
     assert "best val/rank_ic +0.0300, trial 1; " in text and "by luck alone" in text
     assert "failures by class: 1 config" in text and "sampler " in text
-    assert len(words.pictures) == 7
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in words.loads)
-    assert words.pictures[0].startswith("Optimisation history. Each dot a completed trial")
+    assert len(words.pictures) == 6 + 4, "a slice for each of the four parameters"
+    assert all(source.startswith("#") or source == "data:," for source in words.loads)
+    assert words.pictures[0].startswith("Optimisation history. Each dot is a completed trial")
     assert "script" not in words.tags
     rows = words.tags.count("tr")
     assert rows == 1 + 5 + 2 + 1, "a head and every trial but the surplus one"
@@ -75,7 +75,7 @@ def test_words_of_a_config_are_escaped(
 ) -> None:
     study, sweep = make_study(values=[0.01, 0.02], failed=1), make_sweep()
     study.set_user_attr("data_digest", "<script>alert(1)</script>")
-    text = page(study, sweep, overview(study, sweep))
+    text = sweep_page(study, sweep, overview(study, sweep))
     assert "<script>alert(1)" not in text
     assert "config: a &amp; &lt;b&gt;" in text
 
@@ -87,7 +87,7 @@ def test_a_study_with_few_trials_has_a_page_too(
     make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, trials: dict[str, Any]
 ) -> None:
     study, sweep = make_study(**trials), make_sweep()
-    assert "<h2>Trials</h2>" in page(study, sweep, overview(study, sweep))
+    assert "<h2>Trials</h2>" in sweep_page(study, sweep, overview(study, sweep))
 
 
 def test_the_command_writes_the_page_into_the_studys_directory(

@@ -1,0 +1,105 @@
+"""Charts for a page: matplotlib draws them, the page's style colours them.
+
+A chart is 480 units wide, a unit is a pixel on a laptop and 0.8 of one on a phone. Its SVG stands inside of the
+page: text stays text in the page's font, each colour is the variable of its role (`atft.palette`), so that one
+drawing serves light, dark and print, and no two charts share an id. The same data gives the same bytes.
+"""
+
+import re
+from io import StringIO
+from typing import Any
+
+from atft import palette
+from atft.page import Html, escaped
+
+WIDTH = 480
+FONT = 13
+"""Of a chart, in units: 480 of them are the chart's width."""
+ROLE_OF = {colour.light: role for role, colour in palette.ROLES.items()}
+
+
+def new_chart(
+    height: int = 250, left: int = 70, right: int = 14, top: int = 12, bottom: int = 48
+) -> tuple[Any, Any]:
+    """Make a figure of ``WIDTH`` x ``height`` units and its axes, which leave these margins; no pyplot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none")
+    axes = figure.add_axes(
+        (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - top - bottom) / height),
+        facecolor="none",
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(palette.LINE.light)
+    axes.tick_params(colors=palette.LINE.light, labelcolor=palette.MUTED.light, labelsize=FONT, length=3)
+    axes.grid(axis="y", color=palette.LINE.light, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.04)
+    return figure, axes
+
+
+def label_axes(axes: Any, x: str = "", y: str = "") -> None:
+    """Name the axes, units included."""
+    axes.set_xlabel(x, fontsize=FONT, color=palette.MUTED.light, labelpad=8)
+    axes.set_ylabel(y, fontsize=FONT, color=palette.MUTED.light, labelpad=8)
+
+
+def reference_line(axes: Any, y: float = 0.0) -> None:
+    """Draw a horizontal line that values are read against."""
+    axes.axhline(y, color=palette.MUTED.light, linewidth=0.9)
+
+
+def use_dates(axes: Any) -> None:
+    """Label the horizontal axis with few and short dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=2, maxticks=5)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+
+
+def inline_svg(figure: Any, name: str, label: str) -> Html:
+    """The figure as an ``<svg>`` element for a page.
+
+    Args:
+        figure: drawn with the light colours of `atft.palette` only; another colour raises ValueError.
+        name: unique on the page, letters, digits and ``-``; the ids inside the element open with it.
+        label: what a screen reader says.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.text import Text
+
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # a name with two dollar signs is no formula
+    file = StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "atft", "path.simplify_threshold": 0.3}):
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+    text = file.getvalue()
+    body = text[text.index("</defs>") + len("</defs>") : text.rindex("</svg>")]  # without style and metadata
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.S)
+    body = re.sub(r"<[^>]+>", lambda tag: _short_tag(tag[0]), body)
+    used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', body))
+    body = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
+    body = re.sub(r'(url\(|href=")#', rf"\1#{name}-", body)
+    body = re.sub(r"#[0-9a-f]{6}\b", lambda m: f"var(--{_role(m[0])})", body)
+    body = re.sub(r"\n\s*", "\n", body)
+    width, height = (round(72 * inches) for inches in figure.get_size_inches())
+    return Html(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escaped(label)}">{body}</svg>')
+
+
+def _short_tag(tag: str) -> str:
+    """A tag with numbers of two decimals and the page's own font."""
+    tag = re.sub(r"(\.\d\d)\d+", r"\1", tag)
+    tag = tag.replace("xlink:href", "href")
+    return re.sub(r"font: (?:(\d+|bold) )?([\d.]+px) [^;\"]*", _font, tag)
+
+
+def _font(match: re.Match[str]) -> str:
+    return f"font-size: {match[2]}" + (f"; font-weight: {match[1]}" if match[1] else "")
+
+
+def _role(colour: str) -> str:
+    if colour not in ROLE_OF:
+        raise ValueError(f"a chart has the colour {colour}, which is no role of the palette")
+    return ROLE_OF[colour]

@@ -1,0 +1,78 @@
+"""Where a trial's value of a parameter is on an axis: a number, its logarithm, or its place among the choices."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+MAX_TICKS = 6
+
+
+class ParameterScale:
+    """The axis of one parameter of a study."""
+
+    def __init__(self, key: str, log: bool, choices: Sequence[Any], values: Sequence[float] = ()) -> None:
+        self.key, self.log, self.choices = key, log, list(choices)
+        self.low, self.high = (min(values), max(values)) if values else (0.0, 1.0)
+
+    @classmethod
+    def of(cls, key: str, trials: Sequence[FrozenTrial]) -> "ParameterScale":
+        """The axis that has room for the values of these trials; at least one of them has the parameter."""
+        kind = next(t.distributions[key] for t in trials if key in t.distributions)
+        log, choices = bool(getattr(kind, "log", False)), getattr(kind, "choices", ())
+        at = cls(key, log, choices).at
+        return cls(key, log, choices, [at(t) for t in trials if key in t.params])
+
+    def at(self, trial: FrozenTrial) -> float:
+        """The coordinate of a trial; NaN where it has no such parameter."""
+        if self.key not in trial.params:
+            return math.nan
+        value = trial.params[self.key]
+        if self.choices:
+            return float(self.choices.index(value))
+        return math.log10(value) if self.log else float(value)
+
+    def share(self, trial: FrozenTrial) -> float:
+        """The coordinate from 0, the lowest of all trials, to 1; 0.5 where all have one value."""
+        return (self.at(trial) - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+    def text(self, at: float) -> str:
+        """The value of a coordinate."""
+        if self.choices:
+            return clipped(short_value(self.choices[round(at)]), 12)
+        return f"{10**at if self.log else at:.2g}"
+
+    def label(self, axis: Any) -> None:
+        """Write values at the ticks of a matplotlib axis that has coordinates."""
+        from matplotlib.ticker import MaxNLocator
+
+        if self.choices:
+            places = range(len(self.choices))
+            axis.set_ticks(places, [self.text(i) for i in places])
+        elif self.log:
+            places_log = self._log_ticks()
+            axis.set_ticks(places_log, [f"{10**at:.2g}" for at in places_log])
+        else:
+            axis.set_major_locator(MaxNLocator(MAX_TICKS - 1))
+
+    def _log_ticks(self) -> list[float]:
+        """Coordinates of 1, 2 and 5 in each decade; of 1 and 3, 1 only, or some decades where that is too many."""
+        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+        choices = [(1, (1, 2, 5)), (1, (1, 3)), *((step, (1,)) for step in range(1, len(decades) + 1))]
+        for step, digits in choices:
+            ticks = [k + math.log10(digit) for k in decades[::step] for digit in digits]
+            inside = [at for at in ticks if self.low - 0.1 <= at <= self.high + 0.1]
+            if len(inside) <= MAX_TICKS:
+                break
+        return inside
+
+
+def short_value(value: object) -> str:
+    """A parameter's value in few characters: four digits, a class without its module."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).rpartition(".")[2]
+
+
+def clipped(text: str, most: int) -> str:
+    """The beginning of a text, with an ellipsis where it is longer than ``most`` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
