@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atft.data.build import CacheOptions
     from atft.data.cache import DayCache
+    from atft.data.folds import FoldOptions
     from atft.data.graph import GraphOptions
     from atft.data.loader import LoaderOptions
     from atft.data.split import SplitOptions
@@ -29,6 +30,7 @@ _MODULES = {
     "CacheOptions": "atft.data.build",
     "DayCache": "atft.data.cache",
     "DayData": "atft.tasks.day_data",
+    "FoldOptions": "atft.data.folds",
     "GraphOptions": "atft.data.graph",
     "InputError": "atft.errors",
     "LoaderOptions": "atft.data.loader",
@@ -50,6 +52,7 @@ __all__ = [
     "CacheOptions",
     "DayCache",
     "DayData",
+    "FoldOptions",
     "GraphOptions",
     "InputError",
     "LoaderOptions",

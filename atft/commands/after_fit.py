@@ -18,6 +18,7 @@ from atft.evaluation.summary import SummaryRow, summarise_predictions
 from atft.publish import publish_text
 from atft.runs.comparison import compare_scorers
 from atft.runs.scores import write_scores
+from atft.tasks.day_data import DayData
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -31,9 +32,11 @@ def conclude(cli: "RankingCLI") -> int:
         cli.record.finish({})
         console.print(f"no checkpoint was kept, nothing to compare; {ending(cli)}", soft_wrap=True)
         return 0 if cli.record.receipt.status == "limited" else 1
-    cli.datamodule.predict_dates = None  # every day from validation on, whatever `predict` is to score
+    cli.datamodule.predict_dates = (
+        None  # every day from validation on, or of the fold, whatever `predict` scores
+    )
     path = write_predictions_of(cli, checkpoint.best_model_path, cli.directory / "predictions.parquet")
-    split = "test" if cli.datamodule.split_options.test else "val"
+    split = "test" if len(cli.datamodule.split.test) else "val"
     text, rows = compare(cli, path, split)
     console.print(text, soft_wrap=True)
     publish_text(cli.directory / "comparison.txt", text + "\n")
@@ -68,9 +71,17 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     data, metrics = cli.datamodule, cli.model.metrics
     tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
     rows, bands = compare_scorers(tables, data, data.split.min_stocks, metrics)
-    first, last = getattr(data.split_options, split)
-    title = f"\n{split} days {first} to {last}, mean ± standard error"
+    title = f"\n{days_title(data, split)}, mean ± standard error"
     return table_text(comparison_table(rows, bands, title, data.split.min_stocks, metrics)), rows
+
+
+def days_title(data: DayData, split: str) -> str:
+    """The dates of test or val in words; of a fold with its number, and a warning where it is not causal."""
+    if data.split_options.fold is None:
+        first, last = getattr(data.split_options, split)
+        return f"{split} days {first} to {last}"
+    dates, days = data.open_cache().manifest.dates, getattr(data.split, split)
+    return f"{split} days {dates[days[0]]} to {dates[days[-1]]}, {data.split.fold}"
 
 
 def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:

@@ -29,6 +29,7 @@ SECTIONS = (
 
 TAKEN = (
     *SECTIONS,
+    "seed_everything",
     "model.horizons",
     "model.objective.target",
     "data.panel.path",

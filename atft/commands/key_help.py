@@ -51,6 +51,7 @@ KEYS = (
     Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]"),
     Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", EVERY),
     Key("data.split.test", "null", "first and last test day, which nothing selects on", EVERY),
+    Key("data.split.fold", "null", "which fold of data.split.folds trains, from 0: docs/splits.md"),
     Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
     Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", EVERY),
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def start_lines(cli: "RankingCLI") -> list[str]:
-    """One line each of panel, days, training, directory and the command that watches it; the cache is built."""
+    """One line each of panel, days, fold, training, directory and command that watches it; the cache is built."""
     data, trainer = cli.datamodule, cli.trainer
     manifest = data.open_cache().manifest
     days = []
@@ -28,6 +28,7 @@ def start_lines(cli: "RankingCLI") -> list[str]:
         "panel": f"{_source(data.panel.path, data.panel.simulate)}, {len(manifest.codes):,} stocks, "
         f"{manifest.dates[0]} to {manifest.dates[-1]}, {len(cli.model.features)} features",
         "days": ", ".join(days),
+        "fold": data.split.fold.removeprefix("fold "),
         "training": f"{epochs} of about {steps} steps on {_device(cli)}, {trainer.precision}",
         "from": cli.record.receipt.resumed_from,
         "run": str(cli.directory),

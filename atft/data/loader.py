@@ -174,3 +174,13 @@ class BlockLoader(DataLoader[DayBatch]):
         # Offsets are drawn each epoch, so their number changes. A trainer that believed the first epoch's
         # would silently drop the last blocks of a longer one; without a length it reads to the end.
         raise TypeError("blocks differ from epoch to epoch; len(loader.plan) counts those of the current one")
+
+
+class InOrder:
+    """A loader as a plain iterable, since Lightning rebuilds any DataLoader that it predicts with."""
+
+    def __init__(self, loader: BlockLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[DayBatch]:
+        return iter(self.loader)

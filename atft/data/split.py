@@ -4,14 +4,15 @@ Day t's label ends ``longest horizon + lag`` trading days later. Each period the
 ``embargo_days`` more, before the next one starts; the days in between belong to no period.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atft.data.folds import FoldOptions, check_folds, fold_count, fold_days, is_causal
 from atft.errors import InputError
 from atft.panel import day_index
 
@@ -30,6 +31,8 @@ class SplitOptions:
         embargo_days: trading days left out before validation and test, on top of those that labels reach.
         min_stocks: stocks below which a day neither trains nor is averaged: its ranks are noise that would count in
             full. Half of the usual day's stocks where that is fewer.
+        fold: number of the fold that trains, from 0, of those that ``folds`` makes; null for the dates above.
+        folds: how folds divide the days; null for none.
     """
 
     train: list[str]
@@ -37,17 +40,28 @@ class SplitOptions:
     test: list[str] | None = None
     embargo_days: int = 20
     min_stocks: int = 20
+    fold: int | None = None
+    folds: FoldOptions | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """Days of each period; ``test`` may be empty. Days of too few stocks are left out."""
+    """Days of each period, ascending; ``test`` may be empty. Days of too few stocks are left out.
+
+    Those of a fold may have holes, and training days on both sides of the days that validate or test.
+    """
 
     train: Days
     val: Days
     test: Days
     min_stocks: int = 2
     """Stocks below which a day is left out, and below which a day's known targets do not count."""
+    causal: bool = True
+    """Every training day is before every validation day, and those before every test day."""
+    whole: Mapping[str, Days] = field(default_factory=dict)
+    """Days of train, val and test, those of too few stocks included."""
+    fold: str = ""
+    """Which fold it is, of how many, and that it is not causal where it is not; empty for the plain split."""
 
 
 def resolve_split(
@@ -68,8 +82,50 @@ def resolve_split(
     for name, least in (("embargo_days", 0), ("min_stocks", 2)):
         if getattr(options, name) < least:
             raise InputError(f"split.{name} must be at least {least}, got {getattr(options, name)}")
+    whole = period_days(calendar, options, longest_label_days, lookback)
+    days = dict(whole)
+    rows = np.asarray(rows_per_day)
+    min_stocks = stock_floor(rows[np.concatenate(list(days.values()))], options.min_stocks)
+    for name, index in days.items():
+        days[name] = index[rows[index] >= min_stocks]
+        if len(index) and not len(days[name]):
+            raise InputError(
+                f"split.{name}: none of its {len(index)} days has {min_stocks} stocks in the universe; "
+                f"move its dates, widen the universe, or lower split.min_stocks"
+            )
+    causal, fold = is_causal(whole), ""
+    if options.fold is not None and options.folds is not None:
+        count = count_folds(calendar, options, longest_label_days, lookback)
+        fold = f"fold {options.fold} of {count} ({options.folds.scheme})"
+        fold += "" if causal else ", causal: false (trains or selects on days after those it scores)"
+    return Split(days["train"], days["val"], days["test"], min_stocks, causal, whole, fold)
+
+
+def period_days(
+    calendar: Sequence[date], options: SplitOptions, longest_label_days: int, lookback: int
+) -> dict[str, Days]:
+    """Days of train, val and test (may be empty), purged and embargoed, those of too few stocks included.
+
+    The arguments, and the errors raised, are those of `resolve_split`.
+    """
     gap = longest_label_days + options.embargo_days
-    days: dict[str, Days] = {}
+    if options.fold is None:
+        days = _dated_days(calendar, options, gap, lookback)
+    else:
+        usable, scored = fold_ranges(calendar, options, gap, lookback)
+        days = fold_days(options.fold, _folds_of(options), usable, scored, gap)
+    # Whatever made them, no label of a period reaches a day of another one, on either side.
+    period = np.full(len(calendar), -1)
+    for number, index in enumerate(days.values()):
+        period[index] = number
+    used = np.flatnonzero(period >= 0)
+    changes = np.diff(period[used]) != 0
+    assert (np.diff(used)[changes] > longest_label_days).all(), "a label reaches into another period"
+    return days
+
+
+def _dated_days(calendar: Sequence[date], options: SplitOptions, gap: int, lookback: int) -> dict[str, Days]:
+    days: dict[str, Days] = {"test": np.arange(0, dtype=np.int64)}
     # From the last period to the first: each one ends where the labels would reach the next one's first day.
     following = len(calendar) + gap
     for name, (start, stop) in reversed(periods(options).items()):
@@ -84,18 +140,72 @@ def resolve_split(
             )
         days[name] = np.arange(first, end + 1, dtype=np.int64)
         following = first
-    assert days["train"][-1] + longest_label_days < days["val"][0], "a training label reaches into validation"
-    assert "test" not in days or days["val"][-1] + longest_label_days < days["test"][0]
-    rows = np.asarray(rows_per_day)
-    min_stocks = stock_floor(rows[np.concatenate(list(days.values()))], options.min_stocks)
-    for name, index in days.items():
-        days[name] = index[rows[index] >= min_stocks]
-        if not len(days[name]):
-            raise InputError(
-                f"split.{name}: none of its {len(index)} days has {min_stocks} stocks in the universe; "
-                f"move its dates, widen the universe, or lower split.min_stocks"
-            )
-    return Split(days["train"], days["val"], days.get("test", np.arange(0, dtype=np.int64)), min_stocks)
+    return {name: days[name] for name in ("train", "val", "test")}
+
+
+def _folds_of(options: SplitOptions) -> FoldOptions:
+    if options.folds is None:
+        raise InputError(
+            "data.split.fold needs data.split.folds, for instance {every: 252}: a new fold each 252 trading days"
+        )
+    check_folds(options.folds)
+    return options.folds
+
+
+def fold_ranges(
+    calendar: Sequence[date], options: SplitOptions, gap: int, lookback: int
+) -> tuple[range, range]:
+    """Days that folds may use, and those among them that folds score; test days after these are in neither.
+
+    ``gap`` is the longest label plus the embargo, which also keeps them from the test days.
+
+    Raises:
+        InputError: no folds, a malformed period, or one without a usable day.
+    """
+    folds, ranges = _folds_of(options), periods(options)
+    if folds.period is None and "test" not in ranges:
+        raise InputError(
+            "data.split.folds.period is null and there is no data.split.test to take its place; set one of them"
+        )
+    period = ranges["test"] if folds.period is None else parse_period("data.split.folds.period", folds.period)
+    first = max(day_index(calendar, ranges["train"][0], "from"), lookback - 1)
+    last, end = (day_index(calendar, d, "to") for d in (max(period[1], ranges["val"][1]), period[1]))
+    reach = ""
+    if "test" in ranges and ranges["test"][0] > period[1]:
+        unseen = day_index(calendar, ranges["test"][0], "from") - gap - 1
+        reach = f" and {gap} days of labels and embargo before test" if unseen < end else ""
+        last, end = min(last, unseen), min(end, unseen)
+    start = max(day_index(calendar, period[0], "from"), first)
+    if end < start:
+        raise InputError(
+            f"data.split.folds.period [{period[0]}, {period[1]}] has no usable day: the calendar runs "
+            f"{calendar[0]} to {calendar[-1]}, a day needs {lookback} days of history{reach}; widen it"
+        )
+    return range(first, last + 1), range(start, end + 1)
+
+
+def count_folds(
+    calendar: Sequence[date], options: SplitOptions, longest_label_days: int, lookback: int
+) -> int:
+    """Count the folds that ``options.folds`` makes of a calendar.
+
+    Raises:
+        InputError: there are no folds, or their options or period cannot be used.
+    """
+    _, scored = fold_ranges(calendar, options, longest_label_days + options.embargo_days, lookback)
+    return fold_count(_folds_of(options), len(scored))
+
+
+def period_at(calendar: Sequence[date], days: Mapping[str, Days], day: date) -> str:
+    """Name the period of a date as `period_name` does, by the ``days`` of a fold: train, val, test, gap or live."""
+    index = day_index(calendar, day, "from")
+    if index == len(calendar) or calendar[index] != day:
+        return "live"
+    for name, of_period in days.items():
+        if index in of_period:
+            return name
+    used = np.concatenate(list(days.values()))
+    return "gap" if used.min() < index < used.max() else "live"
 
 
 def stock_floor(stocks: NDArray[np.integer], most: int) -> int:

@@ -22,6 +22,8 @@ OPTIONAL = {
     "target_lag1": "float",
     "split": "string",
     "fold": "int32",
+    "seed": "int64",
+    "causal": "bool",
     "sector": "string",
     "oracle": "float",
     "return_1d": "float",
@@ -33,6 +35,7 @@ ACCEPTED_TYPES = {
     "string": {"string", "large_string"},
     "float": {"float", "double"},
     "int32": {"int8", "int16", "int32", "int64"},
+    "int64": {"int8", "int16", "int32", "int64", "uint32"},
 }
 """Arrow types that may stand for the written one, as other tools save it."""
 Scores = Float[np.ndarray, "days stocks"]
@@ -71,10 +74,11 @@ def prediction_rows(
         by_horizon: name -> ``[stocks, horizons]`` floats: score, target, target_lag1, oracle, q05 ...; NaN
             becomes null.
         by_stock: name -> ``[stocks]`` values that all horizons share (sector, context, exposures), or one
-            value for all rows (split, fold, regimes).
+            value for all rows (split, fold, seed, causal, regimes).
     """
     import pyarrow as pa
 
+    kinds = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
     stocks, repeats = len(codes), len(horizons)
     columns: dict[str, Any] = {
         "date": pa.array([date] * (stocks * repeats), pa.date32()),
@@ -90,7 +94,7 @@ def prediction_rows(
             columns[name] = pa.array(np.tile(of_stocks, repeats), from_pandas=True)
         else:
             listed = [values] * stocks if isinstance(values, str | int) else list(values)
-            columns[name] = pa.array(listed * repeats, pa.string() if kind == "string" else pa.int32())
+            columns[name] = pa.array(listed * repeats, kinds[kind])
     return pa.table(columns)
 
 

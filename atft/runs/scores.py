@@ -34,7 +34,9 @@ def write_scores(
         digests: strings kept in the file's footer.
     """
     levels = list(task.network.quantiles)
-    writer = PredictionWriter(path, data.open_cache(), data.split_of, dict(digests or {}), levels)
+    writer = PredictionWriter(
+        path, data.open_cache(), data.split_of, data.run_columns(), dict(digests or {}), levels
+    )
     trainer = pl.Trainer(
         accelerator=accelerator,
         devices=1,  # one file, days in order: also after training on several devices

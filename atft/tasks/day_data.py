@@ -3,7 +3,6 @@
 ``prepare_data`` (once a machine) simulates a market where the config asks for one and builds the cache.
 """
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, Self, cast
@@ -15,30 +14,27 @@ from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, shared_cache
 from atft.data.day_checks import check_training_days, days_to_score, history_lines
 from atft.data.graph import GraphOptions
-from atft.data.loader import BlockLoader, LoaderOptions
+from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.scaling import regime_statistics, robust_statistics
-from atft.data.split import Days, Split, SplitOptions, period_name, resolve_split
+from atft.data.split import (
+    Days,
+    Split,
+    SplitOptions,
+    count_folds,
+    period_at,
+    period_name,
+    resolve_split,
+)
 from atft.errors import InputError
 from atft.network import Scaling
 from atft.panel import PanelSchema, feature_names, match
 from atft.tasks.panel_source import PanelOptions, column_names, panel_path
-
-
-class InOrder:
-    """A loader as a plain iterable, since Lightning rebuilds any DataLoader that it predicts with."""
-
-    def __init__(self, loader: BlockLoader) -> None:
-        self.loader = loader
-
-    def __iter__(self) -> Iterator[DayBatch]:
-        return iter(self.loader)
 
 
 class DayData(pl.LightningDataModule):
@@ -46,11 +42,12 @@ class DayData(pl.LightningDataModule):
 
     Args:
         panel: where the panel comes from and which column plays which role.
-        split: dates of training, validation and test, and the embargo between them.
+        split: dates of training, validation and test, the embargo between them, and folds.
         cache: folder of the memory-mapped cache, and which features it holds ranked or z-scored.
         graph: how a day's neighbours are chosen; null for no graph.
         loader: lookback, blocks and worker processes.
-        predict: dates [from, to] that ``predict`` scores; null: from the first validation day to the end.
+        predict: dates [from, to] that ``predict`` scores; null: from the first validation day to the end, or the
+            validation and test days of the fold.
         horizons: trading days ahead; taken from ``model.horizons``.
         seed: of the order of the blocks; taken from ``seed_everything``.
     """
@@ -168,21 +165,29 @@ class DayData(pl.LightningDataModule):
     # -- days
 
     @property
+    def _day_axis(self) -> tuple[tuple[date, ...], SplitOptions, int, int]:
+        """What decides the days of a split: calendar, options, longest label and lookback."""
+        manifest = self.open_cache().manifest
+        return manifest.dates, self.split_options, manifest.longest_label_days, self.loader_options.lookback
+
+    @property
     def split(self) -> Split:
-        """Day indices of training, validation and test, purged and embargoed."""
+        """Day indices of training, validation and test, purged and embargoed, of the fold where there is one."""
         if self._split is None:
-            manifest = self.open_cache().manifest
-            self._split = resolve_split(
-                manifest.dates,
-                self.split_options,
-                manifest.longest_label_days,
-                self.loader_options.lookback,
-                manifest.universe_rows,
-            )
+            self._split = resolve_split(*self._day_axis, self.open_cache().manifest.universe_rows)
         return self._split
 
+    def fold_count(self) -> int:
+        """Count the folds that ``data.split.folds`` makes of the panel's days; 0 without it.
+
+        Raises:
+            InputError: the options of the folds, or their period, cannot be used.
+        """
+        return 0 if self.split_options.folds is None else count_folds(*self._day_axis)
+
     def predict_days(self) -> Days:
-        """Days that ``predict`` scores: those asked for, else from the first validation date to the end.
+        """Days that ``predict`` scores: those asked for, else those of the fold's validation and test, or from the
+        first validation date to the end.
 
         Raises:
             InputError: no day of the panel in that period has enough history.
@@ -201,14 +206,26 @@ class DayData(pl.LightningDataModule):
         return [*cache.manifest.calendar, *history_lines(cache, days, short, self.loader_options.lookback)]
 
     def _to_predict(self) -> tuple[Days, Days]:
-        first, last = self.split_options.val[0], self.open_cache().manifest.dates[-1].isoformat()
-        asked = self.predict_dates or [first, max(first, last)]
-        return days_to_score(self.open_cache(), "data.predict", asked, self.loader_options.lookback)
+        dates, options, _, lookback = self._day_axis
+        of_fold = None
+        asked = self.predict_dates or [options.val[0], max(options.val[0], dates[-1].isoformat())]
+        if self.predict_dates is None and options.fold is not None:
+            of_fold = np.concatenate([self.split.whole["val"], self.split.whole["test"]])
+            asked = [dates[of_fold.min()].isoformat(), dates[of_fold.max()].isoformat()]
+        days, short = days_to_score(self.open_cache(), "data.predict", asked, lookback)
+        return (days, short) if of_fold is None else (days[np.isin(days, of_fold)], short)
 
     def split_of(self, day: date) -> str:
-        """Name of the period that a date is in; see `atft.data.split.period_name`."""
-        manifest = self.open_cache().manifest
-        return period_name(manifest.dates, self.split_options, manifest.longest_label_days, day)
+        """Name of the period that a date is in; see `atft.data.split.period_name` and `period_at`."""
+        dates, options, longest_label_days, _ = self._day_axis
+        if options.fold is not None:
+            return period_at(dates, self.split.whole, day)
+        return period_name(dates, options, longest_label_days, day)
+
+    def run_columns(self) -> dict[str, int | bool]:
+        """Columns of a predictions file that have one value: fold (0 without folds), seed and causal."""
+        fold = self.split_options.fold
+        return {"fold": fold or 0, "seed": self.seed, "causal": fold is None or self.split.causal}
 
     def planned(self) -> dict[str, tuple[int, int]]:
         """Days and rows of one epoch, per split."""
@@ -247,7 +264,7 @@ class DayData(pl.LightningDataModule):
             raise InputError("test needs data.split.test: [from, to]")
         return self._loader(self.split.test, self.split.min_stocks)
 
-    def predict_dataloader(self) -> "InOrder":
+    def predict_dataloader(self) -> InOrder:
         """Every day to score once, in order, in a block of its own.
 
         In a block of several days it would be rounded in another way: scores would depend on the first day.

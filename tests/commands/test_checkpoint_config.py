@@ -62,7 +62,7 @@ def test_what_is_taken_is_what_the_run_was_configured_with_and_nothing_else(tiny
         "objective": {"target": "rank_normal"},
     }
     assert taken["data"]["panel"] == config["data"]["panel"] and taken["data"]["loader"] == {"lookback": 6}
-    assert set(taken) == {"model", "data"} and "dir" not in taken["data"]["cache"]
+    assert set(taken) == {"seed_everything", "model", "data"} and "dir" not in taken["data"]["cache"]
 
 
 @pytest.mark.parametrize("key", ["model.network", "data.panel.schema", "data.graph", "data.split"])

@@ -5,10 +5,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from atft.data.build import CacheOptions
+from atft.data.folds import FoldOptions
 from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
@@ -101,7 +103,6 @@ def test_a_config_without_test_days_says_so_when_asked(make_data: Callable[..., 
 
 
 def test_scaling_statistics_come_from_training_days_only(make_data: Callable[..., DayData]) -> None:
-    import numpy as np
     import polars as pl
 
     data = make_data()
@@ -142,3 +143,47 @@ def test_a_cache_is_opened_by_its_folder_without_its_panel(make_data: Callable[.
 def test_a_folder_without_a_cache_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"manifest\.json"):
         DayData.from_cache(tmp_path, SPLIT, LoaderOptions())
+
+
+def of_fold(fold: int, **folds: Any) -> SplitOptions:
+    """Three folds of 15 days each over days 35 to 79 of the small panel, with 10 days of labels and embargo."""
+    plain = {"scheme": "k_fold", "n": 3, "val_days": 6, "period": ["2015-02-23", "2015-04-24"]}
+    dates: dict[str, Any] = {"train": SPLIT.train, "val": SPLIT.val, "embargo_days": 5}
+    return SplitOptions(**dates, fold=fold, folds=FoldOptions(**{**plain, **folds}))
+
+
+def test_a_fold_trains_on_both_sides_in_blocks_that_do_not_reach_across_the_days_between(
+    make_data: Callable[..., DayData],
+) -> None:
+    data = make_data(split=of_fold(1))
+    assert data.fold_count() == 3 and make_data().fold_count() == 0
+    assert data.split.test.tolist() == list(range(50, 65)) and data.split.val.tolist() == list(range(34, 40))
+    assert data.split.train.tolist() == [*range(5, 24), *range(75, 80)]
+    blocks = [batch.day.tolist() for batch in data.train_dataloader()]
+    assert sorted(day for block in blocks for day in block) == data.split.train.tolist()
+    assert all(np.diff(block).tolist() == [1] * (len(block) - 1) for block in blocks)
+    assert [d for batch in data.test_dataloader() for d in batch.day.tolist()] == data.split.test.tolist()
+    data.prepare_training()
+
+
+def test_a_fold_scores_its_own_validation_and_test_days_unless_others_are_asked_for(
+    make_data: Callable[..., DayData],
+) -> None:
+    data = make_data(split=of_fold(1))
+    assert data.predict_days().tolist() == [*range(34, 40), *range(50, 65)]
+    dates = data.open_cache().manifest.dates
+    names = [data.split_of(dates[day]) for day in (0, 23, 24, 34, 45, 50, 64, 74, 75)]
+    assert names == ["live", "train", "gap", "val", "gap", "test", "test", "gap", "train"]
+    assert data.split_of(date(2031, 1, 1)) == "live"
+    asked = make_data(split=of_fold(1), predict=["2015-04-23", "2015-04-24"])
+    assert asked.predict_days().tolist() == [78, 79]
+
+
+def test_what_a_fold_is_stands_in_its_columns_and_its_line(make_data: Callable[..., DayData]) -> None:
+    data = make_data(split=of_fold(1), seed=7)
+    assert data.run_columns() == {"fold": 1, "seed": 7, "causal": False}
+    assert data.split.fold.startswith("fold 1 of 3 (k_fold), causal: false (")
+    walk = make_data(split=of_fold(0, scheme="walk_forward", n=5, every=30, val_days=3))
+    assert walk.run_columns() == {"fold": 0, "seed": 0, "causal": True}
+    assert walk.split.fold == "fold 0 of 2 (walk_forward)"
+    assert make_data().run_columns() == {"fold": 0, "seed": 0, "causal": True} and not make_data().split.fold

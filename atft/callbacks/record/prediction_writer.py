@@ -27,6 +27,7 @@ class PredictionWriter(pl.Callback):
         path: its suffix decides the format: ``.csv`` is CSV without a footer, anything else Parquet.
         cache: where targets, context and codes of the scored days come from.
         split_of: the split that a date is in.
+        run: columns with one value in the whole file: fold, seed, causal.
         digests: strings kept in the file's footer.
         levels: of the quantile heads, empty without.
     """
@@ -36,10 +37,12 @@ class PredictionWriter(pl.Callback):
         path: Path,
         cache: DayCache,
         split_of: Callable[[date], str],
+        run: Mapping[str, Any],
         digests: dict[str, str],
         levels: list[float],
     ) -> None:
         self.path, self.cache, self.split_of, self.levels = path, cache, split_of, levels
+        self.run = dict(run)
         self.metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}
         self._open = ExitStack()
         self._append: Callable[[Any], None]
@@ -64,7 +67,7 @@ class PredictionWriter(pl.Callback):
             ranked = universe[row]
             if ranked.any():
                 quantiles = {} if levels is None else self._quantiles(levels[row, ranked])
-                of_day = {"split": self.split_of(self.cache.manifest.dates[day]), "fold": 0}
+                of_day = {"split": self.split_of(self.cache.manifest.dates[day]), **self.run}
                 scores = score[row, ranked]
                 self._append(day_rows(self.cache, day, stocks[ranked], scores, quantiles, **of_day))
                 self._advance()
@@ -95,7 +98,7 @@ def day_rows(
         stocks: int ``[stocks]``, ascending indices of the cache.
         score: ``[stocks, horizons]``; higher is better.
         quantiles: by their columns' names, the same shape.
-        of_day: one value for all rows, by column: split, fold.
+        of_day: one value for all rows, by column: split, fold, seed, causal.
     """
     manifest, view = cache.manifest, cache.day(day)
     by_horizon = {"score": score, "target": view.target[stocks]}

@@ -14,9 +14,9 @@ import atft
 from atft.digest import text_digest
 from atft.publish import publish_text
 
-VERSION = 4
-READABLE = (1, 2, 3, 4)
-"""Version 1 had no ``phases``, version 2 no ``selected_step`` and ``last_epoch``, version 3 no ``outcome``."""
+VERSION = 5
+READABLE = (1, 2, 3, 4, 5)
+"""Version 1 had no ``phases``, 2 no ``selected_step`` and ``last_epoch``, 3 no ``outcome``, 4 no ``fold``."""
 
 
 @dataclass
@@ -49,6 +49,10 @@ class Receipt:
     scheduler: str = ""
     epochs: int = 0
     steps: int = 0
+    fold: int | None = None
+    """Number of the fold that trained; null for the plain split."""
+    causal: bool = True
+    """False where days after those that validate or test trained or selected: it could not have been traded."""
     days: dict[str, Coverage] = field(default_factory=dict)
     rows: dict[str, Coverage] = field(default_factory=dict)
     terms: dict[str, dict[str, float | None]] = field(default_factory=dict)

@@ -70,6 +70,7 @@ class RunRecord(pl.Callback):
         self._started = self._epoch_started = self._idle_since = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
         self.receipt.digests["data"] = data.digest
+        self.receipt.fold, self.receipt.causal = data.split_options.fold, data.split.causal
         self.receipt.missing = list(self.to_write)
         if self.over:
             trainer.should_stop = True

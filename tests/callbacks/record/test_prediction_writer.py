@@ -23,8 +23,8 @@ def frame(tiny_run: Any) -> pl.DataFrame:
 def test_the_schema_is_the_one_that_reports_read(tiny_run: Any) -> None:
     path = tiny_run.directory / "predictions.parquet"
     types = check_predictions(path)
-    wanted = ["date", "code", "horizon", "score", "target", "split", "fold", "sector", "return_1d"]
-    wanted += ["momentum_20d", "traded_value", "exposure_size", "regime_volatility"]
+    wanted = ["date", "code", "horizon", "score", "target", "split", "fold", "seed", "causal", "sector"]
+    wanted += ["return_1d", "momentum_20d", "traded_value", "exposure_size", "regime_volatility"]
     assert list(types) == wanted
     assert prediction_horizons(path) == (1, 5)
     metadata = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
