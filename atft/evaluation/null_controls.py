@@ -82,7 +82,7 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
         )
     for name, value in (("RankIC", rank_ic), ("IC", ic)):
         if abs(value) > SUSPECT_IC:
-            said.append(f"{name} {value:+.3f} is above {SUSPECT_IC:.2f} a day: suspect a bug or a leak first")
+            said.append(f"{name} {value:+.4f} is above {SUSPECT_IC:.2f} a day: suspect a bug or a leak first")
             break
     return said
 

@@ -45,20 +45,21 @@ def paired_differences(
     draws: int = 1000,
     seed: int = 0,
 ) -> list[PairedDifference]:
-    """Compare each scorer with the first, then each that is no baseline with the best baseline.
+    """Compare each scorer with the first, and each that is no baseline with the best baseline.
 
     Args:
         series: scorer -> one value per day, the same days for all; all differences are of the same drawn days.
-        baselines: names among them of which `best_baseline` chooses; without one, or where it is the first, all are
-            compared with the first only.
+        baselines: names among them, of which `best_baseline` chooses. Where the first is none, the difference
+            between these two is that of the first minus the best.
     """
     names = list(series)
     if len(names) < 2:
         return []
     first, best = names[0], best_baseline(series, baselines)
-    pairs = [(name, first) for name in names[1:]]
+    challenged = best is not None and first not in baselines
+    pairs = [(name, first) for name in names[1:] if not (challenged and name == best)]
     if best is not None and best != first:
-        pairs += [(name, best) for name in names[1:] if name not in baselines]
+        pairs += [(name, best) for name in names if name not in baselines]
     differences = {f"{a}\0{b}": _difference(series[a], series[b]) for a, b in pairs}
     found = intervals(differences, lags, draws, seed)
     return [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from atft.evaluation.day_ranks import Columns, in_blocks, rank_days
 from atft.evaluation.predictions import Mask, Scores
 
 
@@ -19,7 +20,8 @@ def mean_rank(scores: Sequence[Scores], present: Mask) -> Scores:
     of a mean over fewer. A scorer whose scores are all equal adds the same 1/2 to all and changes no order.
 
     Args:
-        scores: ``[days, stocks]`` each, any unit, higher is better; not finite where a scorer has none.
+        scores: ``[days, stocks]`` each, any unit, read as float32, higher is better; not finite where a scorer has
+            none.
         present: the rows to rank.
 
     Returns:
@@ -32,15 +34,13 @@ def mean_rank(scores: Sequence[Scores], present: Mask) -> Scores:
     total, count = np.zeros(present.shape), np.zeros(present.shape, dtype=np.int64)
     for score in scores:
         known = present & np.isfinite(score)
-        total += np.where(known, rank_shares(score, known), 0)
+        total += np.asarray(in_blocks(_rank_shares, score, known)["share"], dtype=np.float64)
         count += known
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def rank_shares(score: Scores, known: Mask) -> Scores:
-    """Average rank of the day as a share of its known stocks, in (0, 1); NaN where not known."""
-    from scipy.stats import rankdata
-
-    # Stocks that are not known are put last, where they change no rank of the others.
-    ranks = rankdata(np.where(known, score, np.inf), axis=-1) if score.size else np.zeros(score.shape)
-    return np.where(known, (ranks - 0.5) / np.maximum(known.sum(axis=-1, keepdims=True), 1), np.nan)
+def _rank_shares(score: Scores, known: Mask) -> Columns:
+    """Average rank of the day as a share of its known stocks, in (0, 1); 0 where not known."""
+    ranked = rank_days(score, known)
+    share = (ranked.first + ranked.last + 1) / (2.0 * np.maximum(ranked.stocks, 1))
+    return {"share": np.where(known, share, 0.0)}

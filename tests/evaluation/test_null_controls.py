@@ -125,6 +125,6 @@ def test_a_figure_inside_the_band_and_an_ic_above_a_tenth_are_said() -> None:
     assert not inside_band(0.0021, band) and not inside_band(-0.01, band)
     assert verdicts(0.04, band, 0.05) == []
     assert verdicts(0.001, band) == ["RankIC +0.0010 is inside the band of random scores, -0.0020 .. +0.0020"]
-    suspect = "RankIC -0.169 is above 0.10 a day: suspect a bug or a leak first"
+    suspect = "RankIC -0.1690 is above 0.10 a day: suspect a bug or a leak first"
     assert verdicts(-0.169, band, 0.2) == [suspect]
-    assert verdicts(0.09, band, 0.12) == ["IC +0.120 is above 0.10 a day: suspect a bug or a leak first"]
+    assert verdicts(0.09, band, 0.12) == ["IC +0.1200 is above 0.10 a day: suspect a bug or a leak first"]

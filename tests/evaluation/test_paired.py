@@ -52,10 +52,10 @@ def test_all_are_compared_with_the_first_and_others_with_the_best_baseline() -> 
     assert [(p.scorer, p.against) for p in pairs] == [
         ("other", "network"),
         ("ridge", "network"),
-        ("trees", "network"),
+        ("network", "trees"),
         ("other", "trees"),
     ]
-    assert pairs[2].difference.value == pytest.approx(-0.1) and pairs[2].days == 200
+    assert pairs[2].difference.value == pytest.approx(0.1) and pairs[2].days == 200
     assert pairs[1].difference[:3] == pytest.approx((-0.3, -0.3, -0.3))
     assert paired_differences({"network": common}, 0) == []
     first = paired_differences({"ridge": common, "network": common + 0.3}, 0, baselines=["ridge"])

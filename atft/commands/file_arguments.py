@@ -1,0 +1,79 @@
+"""Commands that read files and train nothing: files as words, then the options of one dataclass. No torch.
+
+The parser that follows configs through classes imports torch and Lightning, which costs seconds; these commands
+start in half of one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from atft.errors import InputError, nearest
+
+
+class FileCommand(NamedTuple):
+    """What a command that reads files takes."""
+
+    name: str
+    files: str
+    """What a file is called in the help: ``FILE``, or ``RUN_OR_FILE``."""
+    description: str
+    options: type
+    """A dataclass; the sentences of its ``Args:`` are the help."""
+
+
+def file_parser(command: FileCommand) -> Any:
+    """The parser of a command: its files, ``--out``, ``--threads`` and its options."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog=f"python -m atft {command.name}",
+        description=command.description,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="*", type=str, metavar=command.files, help="one or several")
+    parser.add_argument("--out", type=str | None, default=None, help="File to write.")
+    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_class_arguments(command.options, None)
+    return parser
+
+
+def parse_file_arguments(
+    command: FileCommand, arguments: Sequence[str], formats: Sequence[str]
+) -> tuple[list[str], Any, Path | None]:
+    """Read a command's files, its options and the file to write, None without.
+
+    Args:
+        formats: suffixes that ``--out`` may have.
+
+    Raises InputError where there is no file, an option is unknown or does not take its value, or ``--out`` names no
+    format.
+    """
+    from atft.commands.key_tree import tree_of
+    from atft.commands.parser_errors import parser_errors
+
+    parser = file_parser(command)
+    known = {name for action in parser._actions for name in action.option_strings}
+    # Files may stand before, between and after the options, each of which takes one value.
+    files, words, rest = [], [], list(arguments)
+    while rest:
+        name, equals, _ = (word := rest.pop(0)).partition("=")
+        if name.startswith("--") and name not in known:
+            raise InputError(f"{command.name} has no option {name!r}{nearest(name, known)}")
+        if not word.startswith("-"):
+            files.append(word)
+            continue
+        words.append(word)
+        if not equals and rest and not rest[0].startswith("--"):
+            words.append(rest.pop(0))
+    with parser_errors(command.name, tree_of(parser)):
+        values = parser.parse_args([*files, *words]).as_dict()
+    if not values["files"]:
+        raise InputError(f"{command.name} needs a {command.files}; python -m atft {command.name} --help")
+    options = command.options(**{field.name: values[field.name] for field in fields(command.options)})
+    out = None if values["out"] is None else Path(values["out"])
+    if out is not None and out.suffix not in formats:
+        raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(formats)}")
+    return values["files"], options, out
