@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 TRADING_DAYS_PER_YEAR = 252
+MAX_LOST_SHARE = 0.05
+"""Of the days that can be ranked, those whose scores cannot: of more, no figure is shown."""
 
 Series = Float[np.ndarray, " days"]
 """One number a day, in calendar order; NaN where the day has none."""

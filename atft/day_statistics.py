@@ -25,9 +25,7 @@ from atft.cross_section import (
     pearson,
     spearman,
 )
-from atft.day_series import TRADING_DAYS_PER_YEAR, Series, mean, mean_over_std
-
-MAX_LOST_SHARE = 0.05
+from atft.day_series import MAX_LOST_SHARE, TRADING_DAYS_PER_YEAR, Series, mean, mean_over_std
 
 Statistic = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Function of score, target and valid, ``[*batch, stocks]`` each, to one number per cross-section."""

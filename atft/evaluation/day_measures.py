@@ -5,7 +5,7 @@ ranked is NaN, never 0. Stocks that tie share the positions that their group tak
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -41,7 +41,7 @@ class DayMeasures(NamedTuple):
 
 ALL = (
     *("rank_ic", "ic", "spread", "hit_rate", "precision", "precision_chance", "ndcg"),
-    *("competition_spread", "chance_variance", "deciles"),
+    *("competition_spread", "deciles"),
 )
 
 
@@ -63,9 +63,6 @@ def measure_table(
     - ``competition_spread``: weighted mean target of the 200 highest scores, with weights that fall linearly from
       2 to 1, minus that of the 200 lowest; half of the stocks where a day has fewer than 400. Its mean over its
       standard deviation is the score of the JPX Tokyo Stock Exchange Prediction competition (2022).
-    - ``chance_variance``: variance of ``rank_ic`` and ``ic`` of random scores, :math:`1 / (n - 1)`, exact for any
-      targets (the permutation variance of a correlation); ``spread_chance_variance``: that of the spread,
-      :math:`2 s^2 / m` with the targets' sample variance and m stocks a side.
 
     Args:
         score: any unit, higher is better.
@@ -93,7 +90,7 @@ def _measure_block(score: Scores, target: Scores, valid: Mask, k: int, names: Co
     rankable = ~by_target.constant
     lost = rankable & (by_score.constant | (use & np.isnan(score)).any(axis=1))
     defined = rankable & ~lost
-    columns: dict[str, NDArray[np.generic]] = {}
+    columns: dict[str, NDArray[Any]] = {}
     if "rank_ic" in names:
         columns["rank_ic"] = row_correlation(by_score.centered(), by_target.centered())
     if "ic" in names:
@@ -114,8 +111,6 @@ def _measure_block(score: Scores, target: Scores, valid: Mask, k: int, names: Co
         columns["ndcg"] = np.where(enough, _discounted_gain(by_score, by_target, k), np.nan)
     if "competition_spread" in names:
         columns["competition_spread"] = (_competition_weights(by_score) * returns).sum(axis=1)
-    if "chance_variance" in names:
-        columns |= _chance_variances(by_score.stocks[:, 0], _centered(target, use))
     if "deciles" in names:
         columns["deciles"] = _decile_means(by_score, returns)
     columns = {
@@ -206,13 +201,6 @@ def _competition_weights(ranked: RankedDays) -> Values:
     bottom = cumulative(ranked.last + 1) - cumulative(ranked.first)
     total = np.maximum(cumulative(size), 1)
     return np.where(ranked.valid, (top - bottom) / (group * total), 0)
-
-
-def _chance_variances(count: Int[np.ndarray, " days"], centered: Values) -> dict[str, NDArray[np.generic]]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = _square_sum(centered) / (count - 1)
-        side = np.maximum((np.float32(SPREAD_SHARE) * count).astype(np.int32), 1)
-        return {"chance_variance": 1 / (count - 1), "spread_chance_variance": 2 * variance / side}
 
 
 def decile_numbers(ranked: RankedDays) -> NDArray[np.int32]:

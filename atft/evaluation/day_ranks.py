@@ -5,7 +5,7 @@ floats. All days of a block are sorted by one call; no loop over stocks.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -18,7 +18,7 @@ DAYS_PER_BLOCK = 32
 SIGN = np.uint32(1 << 31)
 
 Positions = Int[np.ndarray, "days stocks"]
-Columns = Mapping[str, NDArray[np.generic]]
+Columns = Mapping[str, NDArray[Any]]
 """Name -> ``[days]`` or ``[days, ...]``."""
 
 
@@ -58,23 +58,42 @@ def rank_days(values: Scores, valid: Mask) -> RankedDays:
     order = _radix_order(keys)
     ordered = np.take_along_axis(keys, order, axis=1)
     count = valid.sum(axis=1, keepdims=True, dtype=np.int32)
+    starts = _changes(ordered)
     position = np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape)
-    starts = np.ones(values.shape, dtype=bool)
-    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=starts[:, 1:])
-    first = last = position
     # Invalid stocks share one key at the end of the day, which is no tie that matters.
-    if (~starts & (position < count)).any():
-        first = np.maximum.accumulate(np.where(starts, position, 0), axis=1)
-        ends = np.ones(values.shape, dtype=bool)
-        ends[:, :-1] = starts[:, 1:]
-        behind = np.where(ends, position, values.shape[1])[:, ::-1]
-        last = np.minimum.accumulate(behind, axis=1)[:, ::-1]
+    ties = (~starts & (position < count)).any()
+    first, last = _tie_bounds(starts) if ties else (position, position)
     by_stock = []
     for positions in (first, last):
         out = np.empty(values.shape, dtype=np.int32)
         np.put_along_axis(out, order, positions, axis=1)
         by_stock.append(np.where(valid, out, 0))
     return RankedDays(by_stock[0], by_stock[1], count, valid, constant_days(values, valid))
+
+
+def ranks_in_groups(
+    values: Scores, valid: Mask, label: Int[np.ndarray, "days stocks"], groups: int
+) -> NDArray[np.float64]:
+    """Average ranks among the valid stocks of one day and label, minus their mean, times two; 0 where not valid.
+
+    Args:
+        label: in [0, groups) where valid.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    keys = _sortable(values, valid)
+    # A third digit, sorted last: the day's stocks by group, within it by value.
+    digits = np.where(valid, label, groups).astype(np.uint16)
+    by_value = _radix_order(keys)
+    by_group = np.argsort(np.take_along_axis(digits, by_value, axis=1), axis=1, kind="stable")
+    order = np.take_along_axis(by_value, by_group, axis=1)
+    ordered, group = (np.take_along_axis(table, order, axis=1) for table in (keys, digits))
+    opens = np.ones(values.shape, dtype=bool)
+    np.not_equal(group[:, 1:], group[:, :-1], out=opens[:, 1:])
+    first, last = _tie_bounds(opens | _changes(ordered))
+    lowest, highest = _tie_bounds(opens)
+    centered = np.empty(values.shape, dtype=np.float64)
+    np.put_along_axis(centered, order, (first + last - lowest - highest).astype(np.float64), axis=1)
+    return np.where(valid, centered, 0)
 
 
 def constant_days(values: Scores, valid: Mask) -> Bool[np.ndarray, " days"]:
@@ -91,9 +110,7 @@ def constant_days(values: Scores, valid: Mask) -> Bool[np.ndarray, " days"]:
     return np.asarray(few | equal)
 
 
-def in_blocks(
-    measure: Callable[..., Columns], *tables: NDArray[np.generic]
-) -> dict[str, NDArray[np.generic]]:
+def in_blocks(measure: Callable[..., Columns], *tables: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Call a function of some days' tables on blocks of days, and join what it returns for each day."""
     days = len(tables[0])
     parts = [
@@ -109,6 +126,23 @@ def _sortable(values: Scores, valid: Mask) -> NDArray[np.uint32]:
     # Of negative floats the larger magnitude is the smaller number: all bits are flipped; else the sign alone.
     keys = np.where(bits & SIGN, ~bits, bits | SIGN)
     return np.where(valid, keys, np.uint32(0xFFFFFFFF))
+
+
+def _changes(ordered: NDArray[np.generic]) -> Mask:
+    """Where a sorted row's value differs from the one before; True at the first."""
+    changes = np.ones(ordered.shape, dtype=bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=changes[:, 1:])
+    return changes
+
+
+def _tie_bounds(starts: Mask) -> tuple[Positions, Positions]:
+    """First and last position of the run that each position is in; a run begins where ``starts``."""
+    position = np.broadcast_to(np.arange(starts.shape[1], dtype=np.int32), starts.shape)
+    first = np.maximum.accumulate(np.where(starts, position, 0), axis=1)
+    ends = np.ones(starts.shape, dtype=bool)
+    ends[:, :-1] = starts[:, 1:]
+    behind = np.where(ends, position, starts.shape[1])[:, ::-1]
+    return first, np.minimum.accumulate(behind, axis=1)[:, ::-1]
 
 
 def _radix_order(keys: NDArray[np.uint32]) -> NDArray[np.intp]:

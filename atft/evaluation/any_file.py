@@ -1,0 +1,253 @@
+"""Read a table of stocks and days that any program wrote: Parquet, CSV (gzip too) or JSON lines.
+
+A column is found by its role: by our name for it, in any case, or by a usual alias of other tools. Dates, codes
+and numbers are read by the rules of prices and panels (`atft.dates`, `atft.cells`), and dates also as YYYYMMDD.
+Only columns that have a role are read; a batch at a time becomes arrays, so that texts never fill the memory.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from atft.cells import CellRange, decoded, is_text, read_codes, read_names, read_numbers, sorted_texts
+from atft.dates import DayReader
+from atft.errors import InputError, listed, one_line
+from atft.parquet import check_file, open_parquet, stream_columns
+
+ALIASES = {
+    "date": ("datetime", "day", "timestamp", "time", "trade_date", "trading_date", "as_of"),
+    "code": ("symbol", "ticker", "instrument", "asset", "stock", "sid", "permno", "securitiescode", "isin"),
+    "score": ("prediction", "predictions", "pred", "y_pred", "yhat", "forecast", "signal", "alpha", "factor"),
+    "target": ("label", "return", "ret", "y_true", "y", "forward_return", "fwd_return", "future_return"),
+    "target_lag1": ("label_lag1", "return_lag1"),
+    "horizon": ("horizon_days",),
+    "split": ("set", "subset"),
+    "fold": (),
+    "seed": (),
+    "causal": (),
+    "sector": ("industry", "gics_sector", "sector33", "sector_name"),
+    "return_1d": ("ret_1d", "returns_1d", "daily_return"),
+    "momentum_20d": (),
+    "traded_value": ("turnover_value", "dollar_volume", "amount"),
+    "exposure_size": ("size", "market_cap", "marketcap", "log_market_cap"),
+    "exposure_beta": ("beta",),
+    "exposure_volatility": ("volatility",),
+}
+"""Role of a column, which is our name for it -> names that other programs give it."""
+NUMBER_PREFIXES = ("exposure_", "regime_")
+"""Further columns of numbers, whose roles are their own names."""
+TEXTS, DATES = ("sector", "split"), ("date",)
+KEYS = ("date", "code")
+BATCH_ROWS = 1_048_576
+CSV_SUFFIXES, JSON_SUFFIXES = (".csv", ".txt", ".tsv"), (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The columns of a file that have a role, in file order."""
+
+    path: Path
+    day: NDArray[np.int32]
+    """Index of each row's date among ``dates``."""
+    stock: NDArray[np.int32]
+    """Index of each row's code among ``codes``."""
+    dates: NDArray[Any]
+    """datetime64[D], ascending."""
+    codes: list[str]
+    """Ascending."""
+    numbers: dict[str, NDArray[np.float32]]
+    """By role; NaN where null."""
+    texts: dict[str, tuple[list[str], NDArray[np.int32]]]
+    """By role: the distinct texts, ascending, and each row's index among them, -1 for null."""
+    names: dict[str, str]
+    """Role -> the file's own name of its column."""
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+
+def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] = tuple(ALIASES)) -> FileRows:
+    """Read the columns of a file that have a role.
+
+    Args:
+        path: a Parquet, CSV or JSON-lines file.
+        required: roles that it must have beside date and code.
+        wanted: roles to read where they are there; with ``exposure_size`` all exposures and regimes are.
+
+    Raises:
+        InputError: the file cannot be read, a role is missing or two columns have it, or a cell is not what its
+            role asks for.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a Parquet, CSV or JSON-lines file")
+    days, first_row = DayReader(), 0
+    columns: dict[str, list[Any]] = {}
+    roles: Mapping[str, str] = {}
+    for batch, roles in _batches(path, (*KEYS, *required), wanted):
+        for role, name in roles.items():
+            cells = CellRange(path, name, first_row)
+            columns.setdefault(role, []).append(_values(batch.column(name), role, days, cells))
+        first_row += len(batch)
+    if not first_row:
+        raise InputError(f"{path}: no rows; give a file with at least one day of scores")
+    codes, stock = sorted_texts(pa.chunked_array(columns.pop("code")))
+    texts = {role: sorted_texts(pa.chunked_array(columns.pop(role))) for role in TEXTS if role in columns}
+    every_day = np.concatenate(columns.pop("date"))
+    # Days are few: a table over their range is faster than a sort of the rows.
+    first = int(every_day.min())
+    occurs = np.bincount(every_day - first) > 0
+    numbers = {role: np.concatenate(columns.pop(role)) for role in list(columns)}
+    return FileRows(
+        path=path,
+        day=(np.cumsum(occurs) - 1).astype(np.int32)[every_day - first],
+        stock=stock,
+        dates=(np.flatnonzero(occurs) + first).astype("datetime64[D]"),
+        codes=codes,
+        numbers=numbers,
+        texts=texts,
+        names=dict(roles),
+    )
+
+
+def column_roles(
+    names: Sequence[str], path: Path, required: Sequence[str], wanted: Sequence[str]
+) -> dict[str, str]:
+    """Find the column of each role: role -> the file's own name of it.
+
+    Our name for it comes before an alias, and matches in any case.
+
+    Raises InputError where a required role has no column, or two columns could be it.
+    """
+    roles = {}
+    for role in dict.fromkeys((*required, *wanted)):
+        for names_of_role in ((role,), ALIASES.get(role, ())):
+            found = [name for name in names if _plain(name) in names_of_role]
+            if len(found) > 1:
+                raise InputError(
+                    f"{path}: columns {found[0]!r} and {found[1]!r} could both be the {role}; "
+                    f"rename the right one to {role!r}"
+                )
+            if found:
+                roles[role] = found[0]
+                break
+        if role in required and role not in roles:
+            aliases = ", ".join(ALIASES.get(role, ())[:4])
+            raise InputError(
+                f"{path}: no column {role!r}, and none of its aliases ({aliases}, ...); it has {listed(names)}"
+            )
+    if "exposure_size" in wanted:
+        taken = set(roles.values())
+        roles |= {_plain(n): n for n in names if _plain(n).startswith(NUMBER_PREFIXES) and n not in taken}
+    return roles
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
+
+
+def _values(column: pa.Array, role: str, days: DayReader, cells: CellRange) -> Any:
+    if role == "date":
+        return days.read(_plain_dates(column, cells), cells)
+    if role == "code":
+        return read_codes(column, cells).dictionary_encode()
+    if role in TEXTS:
+        return read_names(column, cells).dictionary_encode()
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    return read_numbers(column, cells).to_numpy(zero_copy_only=False)
+
+
+def _plain_dates(column: pa.Array, cells: CellRange) -> pa.Array:
+    """Write dates such as 20240131, numbers or texts, as 2024-01-31; leave others as they are."""
+    column = decoded(column)
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        try:
+            column = column.cast(pa.int64()).cast(pa.string())
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{cells} must hold dates; write numbers as YYYYMMDD") from error
+    if not is_text(column.type):
+        return column
+    encoded = column.dictionary_encode()
+    texts = encoded.dictionary.cast(pa.string())
+    pattern = r"^\s*(\d{4})(\d{2})(\d{2})(\.0)?\s*$"
+    return pc.replace_substring_regex(texts, pattern, r"\1-\2-\3").take(encoded.indices)
+
+
+def _batches(
+    path: Path, required: Sequence[str], wanted: Sequence[str]
+) -> Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]:
+    """Some rows at a time, with the role of each column that is needed."""
+    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in CSV_SUFFIXES:
+        yield from _csv_batches(path, required, wanted, "\t" if suffix == ".tsv" else ",")
+    elif suffix in JSON_SUFFIXES:
+        yield from _json_batches(path, required, wanted)
+    else:
+        check_file(path)
+        with open_parquet(path) as file:
+            roles = column_roles(file.schema_arrow.names, path, required, wanted)
+            for batch in stream_columns(path, file, list(roles.values()), BATCH_ROWS):
+                yield batch, roles
+
+
+def _csv_batches(
+    path: Path, required: Sequence[str], wanted: Sequence[str], delimiter: str
+) -> Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]:
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            header = stream.read(1 << 20).partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        _check_names(names, path)
+        roles = column_roles(names, path, required, wanted)
+        # Dates and codes stay text until they are read as such, so that "0050" keeps its zeros.
+        texts = {*DATES, *TEXTS, "code"}
+        types = {n: pa.string() if role in texts else pa.float64() for role, n in roles.items()}
+        types |= {roles["causal"]: pa.bool_()} if "causal" in roles else {}
+        options = ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False)
+        with open_csv(
+            pa.input_stream(str(path), compression="detect"),
+            read_options=ReadOptions(block_size=1 << 24),
+            parse_options=ParseOptions(delimiter=delimiter),
+            convert_options=options,
+        ) as batches:
+            for batch in batches:
+                yield batch, roles
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text; write it again") from error
+    except (pa.ArrowException, OSError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as CSV ({one_line(error)}); write it again") from error
+
+
+def _json_batches(
+    path: Path, required: Sequence[str], wanted: Sequence[str]
+) -> Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]:
+    from pyarrow.json import ReadOptions, read_json
+
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            table = read_json(stream, read_options=ReadOptions(block_size=1 << 24))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path}: not readable as JSON lines ({one_line(error)}); write one object a line"
+        ) from error
+    _check_names(table.column_names, path)
+    roles = column_roles(table.column_names, path, required, wanted)
+    for batch in table.select(list(roles.values())).to_batches(BATCH_ROWS):
+        yield batch, roles
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")

@@ -1,0 +1,143 @@
+r"""The scores as a portfolio: the decile spread, h staggered books, costs on what is traded, drawdown, capacity.
+
+The book is long 1 and short 1. At a horizon of h days, targets of neighbouring days overlap, so the book is h
+books, one opened each day with 1/h of the money and kept for h days: :math:`W_t = \frac{1}{h} \sum_{j<h} w_{t-j}`
+with the weights w of the decile spread. So :math:`W_t - W_{t-1} = (w_t - w_{t-h}) / h`: each day 1/h of the book is
+renewed (Jegadeesh and Titman 1993). Weights do not drift with the stocks' returns; profits are not reinvested.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft.day_series import Series
+from atft.evaluation.day_measures import spread_positions
+from atft.evaluation.day_ranks import in_blocks, rank_days
+from atft.evaluation.predictions import HorizonScores, Mask, Scores
+
+GROSS_VALUE = 2.0
+"""Long and short side together."""
+BPS = 1e-4
+CAPACITY_SHARE = 0.9
+"""Share of the day's trading, by value, that must stay within the participation."""
+HORIZON_ONE, RETURN_1D, SPREAD_OVER = "target of 1 day", "return_1d", "target over h days"
+
+
+class Books(NamedTuple):
+    """A portfolio day by day; NaN on the first h days, when it is still being bought, and where unknown."""
+
+    gross: Series
+    """Return of each day before costs, a fraction of the long side's value."""
+    net: Series
+    """After costs on what was traded."""
+    turnover: Series
+    """Value of the day's trades over that of trades that replace every position: 0 unchanged, 1 replaced."""
+    capacity: Series
+    """Largest long side with which 90 % of the day's trades stay within the participation, in the unit of
+    ``traded_value``; NaN where that is not known."""
+    returns_from: str
+    """What the returns are made of: ``target of 1 day``, ``return_1d``, or ``target over h days``."""
+
+
+def staggered_books(
+    table: HorizonScores,
+    returns: Scores | None,
+    returns_from: str,
+    spread: Series,
+    cost_bps: float,
+    participation: float,
+) -> Books:
+    """Trade the scores of a horizon.
+
+    Args:
+        table: with the score of every stock of the universe, and ``traded_value`` for the capacity.
+        returns: ``[days, stocks]`` return from the day's close to the next one, see `next_day_returns`; None: the
+            spread of each day's score, over h days, is booked as 1/h of it on the day of the score.
+        returns_from: what they are.
+        spread: decile spread of each day.
+        cost_bps: cost of a trade in basis points of its value: of each side, so a replaced position costs it twice.
+        participation: share of a stock's traded value of the day that may be ours.
+    """
+    horizon = table.horizon
+    score, present = table.columns["score"], table.present
+    weights = in_blocks(
+        lambda s, p: {"weights": spread_positions(rank_days(s, p)).astype(np.float32)}, score, present
+    )["weights"]
+    days = len(weights)
+    trades = np.full(weights.shape, np.nan, dtype=np.float32)
+    trades[horizon:] = (weights[horizon:] - weights[:-horizon]) / horizon
+    traded = np.abs(trades).sum(axis=1, dtype=np.float64)
+    if returns is None:
+        gross = spread / horizon
+    else:
+        gross = np.full(days, np.nan)
+        # The sum of the last h days' weights is a difference of cumulative sums.
+        cumulative = np.cumsum(weights, axis=0, dtype=np.float64)
+        book = cumulative
+        book[horizon:] = cumulative[horizon:] - cumulative[:-horizon].copy()
+        known = np.isfinite(returns)
+        gross = np.einsum("ij,ij->i", book, np.where(known, returns, 0).astype(np.float64)) / horizon
+        gross[~known.any(axis=1)] = np.nan
+        gross[: horizon - 1] = np.nan
+    value = table.columns.get("traded_value")
+    capacity = np.full(days, np.nan)
+    if value is not None:
+        for day in range(horizon, days):
+            capacity[day] = _capacity(np.abs(trades[day]), value[day], participation)
+    net = gross - cost_bps * BPS * traded
+    return Books(gross, net, traded / (2 * GROSS_VALUE), capacity, returns_from)
+
+
+def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tuple[Scores | None, str]:
+    """Return from each day's close to the next one, on a table's days and stocks, and what it was read from.
+
+    Args:
+        table: whose ``return_1d`` of the next day is taken where there is no other source.
+        one_day: the same file's horizon of 1 day, whose target it is.
+    """
+    if one_day is not None:
+        if table.horizon == 1:
+            return table.columns["target"], HORIZON_ONE
+        return aligned(one_day, "target", table), HORIZON_ONE
+    today = table.columns.get("return_1d")
+    if today is None or not np.isfinite(today).any():
+        return None, SPREAD_OVER
+    ahead = np.full(today.shape, np.nan, dtype=np.float32)
+    ahead[:-1] = today[1:]
+    return ahead, RETURN_1D
+
+
+def aligned(source: HorizonScores, name: str, table: HorizonScores) -> Scores:
+    """A column of one horizon on the days and stocks of another; NaN where it has none."""
+    day, day_known = _found(source.dates, table.dates)
+    stock, stock_known = _found(np.asarray(source.codes), np.asarray(table.codes))
+    values = source.columns[name][np.ix_(day, stock)]
+    return np.where(day_known[:, None] & stock_known, values, np.float32(np.nan))
+
+
+def max_drawdown(returns: Series) -> float:
+    """Largest fall of the sum of returns from a former peak, at least 0; NaN without a known day."""
+    known = returns[np.isfinite(returns)]
+    if not len(known):
+        return float("nan")
+    value = np.concatenate([[0.0], known.cumsum()])
+    return float((np.maximum.accumulate(value) - value).max())
+
+
+def _capacity(trades: Series, value: Series, participation: float) -> float:
+    """Largest long side of a day; NaN where no trade's stock has a known traded value."""
+    use = (trades > 0) & np.isfinite(value)
+    if not use.any():
+        return float("nan")
+    trade = trades[use].astype(np.float64)
+    # The long side at which this stock's trade is exactly the participation.
+    limit = participation * value[use] / trade
+    order = np.argsort(limit)
+    share = trade[order].cumsum() / trade.sum()
+    return float(limit[order][np.searchsorted(share, 1 - CAPACITY_SHARE, side="right")])
+
+
+def _found(source: NDArray[np.generic], wanted: NDArray[np.generic]) -> tuple[NDArray[np.intp], Mask]:
+    place = np.minimum(np.searchsorted(source, wanted), len(source) - 1)
+    return place, np.asarray(source[place] == wanted)

@@ -1,0 +1,86 @@
+"""How long a score stays good, and how much of it changes from day to day."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft.day_series import Series
+from atft.evaluation.day_measures import decile_numbers, measure_table, row_correlation
+from atft.evaluation.day_ranks import in_blocks, rank_days
+from atft.evaluation.predictions import HorizonScores, Mask, Scores
+
+LAGS = (1, 2, 3, 5, 10, 20)
+"""Trading days between the score and the day from whose close the return counts."""
+
+
+def lagged_targets(table: HorizonScores, lag: int) -> Scores:
+    """Target of the day ``lag`` days later, of the same stock; NaN where the file does not have it.
+
+    Days are those of the file. At lag 1 ``target_lag1`` is taken where the file has it, which also knows stocks
+    that left the universe overnight.
+    """
+    if lag == 1 and "target_lag1" in table.columns:
+        return table.columns["target_lag1"]
+    target = table.columns["target"]
+    later = np.full(target.shape, np.nan, dtype=np.float32)
+    later[: max(len(target) - lag, 0)] = target[lag:]
+    return later
+
+
+def decayed_rank_ics(table: HorizonScores, counts: Mask) -> dict[int, Series]:
+    """RankIC of each day's score with the target of a later day, by lag; lags beyond the file's days are left out.
+
+    Args:
+        counts: the rows that may count; of them those whose later target is known do.
+    """
+    score, days = table.columns["score"], len(table.dates)
+    return {
+        lag: measure_table(score, lagged_targets(table, lag), counts, names=("rank_ic",)).series["rank_ic"]
+        for lag in LAGS
+        if lag < days
+    }
+
+
+def rank_autocorrelation(score: Scores, present: Mask) -> Series:
+    """Correlation of each day's ranks with those of the day before, over the stocks that both have.
+
+    1: the order stays; 0: it is drawn again. Ranks are those among all stocks of each day, as alphalens has them.
+    The first day is NaN.
+    """
+    shares = in_blocks(lambda s, p: {"shares": rank_days(s, p).shares().astype(np.float32)}, score, present)[
+        "shares"
+    ]
+    before = np.full(shares.shape, np.nan, dtype=np.float32)
+    before[1:] = shares[:-1]
+
+    def correlated(today: Scores, yesterday: Scores) -> dict[str, Series]:
+        both = np.isfinite(today) & np.isfinite(yesterday)
+        n = np.maximum(both.sum(axis=1, keepdims=True), 1)
+        pair = (np.where(both, values, 0).astype(np.float64) for values in (today, yesterday))
+        left, right = (np.where(both, v - v.sum(axis=1, keepdims=True) / n, 0) for v in pair)
+        return {"correlation": row_correlation(left, right)}
+
+    return np.asarray(in_blocks(correlated, shares, before)["correlation"])
+
+
+def new_names(score: Scores, present: Mask, period: int = 1) -> dict[str, Series]:
+    """Share of the highest (``top``) and the lowest tenth's stocks that were not in it ``period`` days before.
+
+    0: the same names; 1: all new. The tenths are those of `decile_numbers`, the share that of alphalens. The first
+    ``period`` days are NaN.
+    """
+
+    def extremes(scores: Scores, use: Mask) -> dict[str, NDArray[Any]]:
+        ranked = rank_days(scores, use)
+        tenth = decile_numbers(ranked)
+        return {"top": use & (tenth == tenth.max(initial=0)), "bottom": use & (tenth == 0)}
+
+    shares = {}
+    for name, chosen in in_blocks(extremes, score, present).items():
+        share = np.full(len(score), np.nan)
+        new = (chosen[period:] & ~chosen[:-period]).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            share[period:] = new / chosen[period:].sum(axis=1)
+        shares[name] = share
+    return shares

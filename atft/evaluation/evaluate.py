@@ -1,0 +1,192 @@
+"""Predictions files to an `Evaluation`: read, measure each horizon, compare the files day by day.
+
+No torch: a file is measured in seconds wherever it was made. One horizon at a time is dense.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atft.errors import InputError
+from atft.evaluation.any_file import FileRows
+from atft.evaluation.books import SPREAD_OVER
+from atft.evaluation.horizon import MeasureOptions, measure_horizon
+from atft.evaluation.intervals import Interval
+from atft.evaluation.paired import paired_difference
+from atft.evaluation.predictions import HorizonScores
+from atft.evaluation.result import (
+    Difference,
+    Evaluation,
+    FileCoverage,
+    FileEvaluation,
+    HorizonEvaluation,
+    Settings,
+)
+from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
+from atft.progress import Progress
+
+PAIRED = ("rank_ic", "spread")
+"""Figures whose differences between files are shown."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(MeasureOptions):
+    """What of a file is measured, and how.
+
+    Args:
+        split: rows of this split; None: of ``test`` where the file has it, else all rows.
+        horizon: trading days ahead of a file that has no column for it; None is 1.
+        context: file with further columns by date and code, such as a panel.
+    """
+
+    split: str | None = None
+    horizon: int | None = None
+    context: str | None = None
+
+
+def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None = None) -> Evaluation:
+    """Measure predictions files, and how each differs from the first.
+
+    Args:
+        paths: Parquet, CSV or JSON-lines files with date, code, score and target; see
+            `atft.evaluation.any_file.read_rows`.
+        options: what to measure, and how.
+
+    Raises:
+        InputError: a file cannot be read, or no day of it can be ranked.
+    """
+    options = options or EvaluateOptions()
+    context = None if options.context is None else read_context(options.context)
+    files = [
+        _evaluate_file(Path(path), name, context, options)
+        for path, name in zip(paths, file_names([Path(p) for p in paths]), strict=True)
+    ]
+    settings = Settings(
+        split=options.split,
+        k=options.k,
+        cost_bps=options.cost_bps,
+        participation=options.participation,
+        min_stocks=options.min_stocks,
+        draws=options.draws,
+        seed=options.seed,
+    )
+    return Evaluation(settings, files, _differences(files, options))
+
+
+def file_names(paths: Sequence[Path]) -> list[str]:
+    """Name files so that no two have one name: the stem, or the run's folder of a ``predictions`` file."""
+    names: list[str] = []
+    for path in paths:
+        parts = path.resolve().parts
+        name = "/".join(parts[-3:-1]) if path.stem == "predictions" and len(parts) > 3 else path.stem
+        if name in names:
+            name = "/".join(parts[-3:])
+        names.append(name if name not in names else f"{name} ({len(names) + 1})")
+    return names
+
+
+def _evaluate_file(
+    path: Path, name: str, context: FileRows | None, options: EvaluateOptions
+) -> FileEvaluation:
+    scores = read_scores(path, options.split, options.horizon)
+    horizons: dict[int, HorizonEvaluation] = {}
+    one_day: HorizonScores | None = None
+    with Progress(f"evaluate {name}", total=len(scores.horizons)) as progress:
+        for horizon in scores.horizons:
+            dense = dense_horizon(scores, horizon, context)
+            if horizon == 1:
+                table = dense.table
+                target = {"target": table.columns["target"]}
+                one_day = HorizonScores(1, table.dates, table.codes, table.present, target)
+            horizons[horizon] = measure_horizon(dense, one_day, options)
+            progress.advance()
+    if not any(measured.days for measured in horizons.values()):
+        raise InputError(_nothing_ranked(path, horizons, options.min_stocks))
+    return FileEvaluation(
+        name=name,
+        path=str(path),
+        coverage=_coverage(scores, horizons),
+        notes=[*scores.notes, *_horizon_notes(horizons)],
+        horizons=horizons,
+        causal=scores.causal,
+        receipt=_receipt(path),
+    )
+
+
+def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> FileCoverage:
+    first = horizons[min(horizons)]
+    dropped = dict(scores.dropped)
+    for measured in horizons.values():
+        for reason, rows in measured.dropped_rows.items():
+            dropped[reason] = dropped.get(reason, 0) + rows
+    ranked = [m.dates[np.isfinite(m.series["rank_ic"])] for m in horizons.values()]
+    dates = np.unique(np.concatenate(ranked))
+    rows = len(scores.rows) + sum(scores.dropped.values())
+    return FileCoverage(
+        rows=rows,
+        measured_rows=rows - sum(dropped.values()),
+        dropped=dropped,
+        first=str(dates[0]) if len(dates) else "",
+        last=str(dates[-1]) if len(dates) else "",
+        days=len(np.unique(scores.rows.day)),
+        codes=len(np.unique(scores.rows.stock)),
+        stocks_per_day=first.stocks,
+    )
+
+
+def _horizon_notes(horizons: dict[int, HorizonEvaluation]) -> list[str]:
+    notes = []
+    for horizon, measured in horizons.items():
+        if horizon == 1:
+            continue
+        text = f"{horizon} days overlap: the book is {horizon} staggered books, 1/{horizon} of it renewed each day"
+        if measured.books.returns_from == SPREAD_OVER:
+            text += "; without daily returns each day's spread is booked on the day of its score"
+        else:
+            text += f"; its daily returns are from the {measured.books.returns_from}"
+        notes.append(text)
+    return notes
+
+
+def _nothing_ranked(path: Path, horizons: dict[int, HorizonEvaluation], min_stocks: int) -> str:
+    days: dict[str, int] = {}
+    for measured in horizons.values():
+        for reason, count in measured.dropped_days.items():
+            days[reason] = days.get(reason, 0) + count
+    why = ", ".join(f"{count:,} {reason}" for reason, count in days.items())
+    advice = f"; lower --min_stocks, now {min_stocks}" if "thin" in days else ""
+    return f"{path}: no day can be ranked (days: {why}){advice}"
+
+
+def _receipt(path: Path) -> dict[str, Any]:
+    file = path.with_name("receipt.json")
+    if not file.is_file():
+        return {}
+    try:
+        receipt = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # it is shown, never relied on
+    return receipt if isinstance(receipt, dict) else {}
+
+
+def _differences(files: Sequence[FileEvaluation], options: EvaluateOptions) -> list[Difference]:
+    """Each further file minus the first, on the days that both have."""
+    differences = []
+    for file in files[1:]:
+        for horizon in sorted(set(file.horizons) & set(files[0].horizons)):
+            one, two = file.horizons[horizon], files[0].horizons[horizon]
+            _, mine, other = np.intersect1d(one.dates, two.dates, return_indices=True)
+            for figure in PAIRED:
+                a, b = one.series[figure][mine], two.series[figure][other]
+                days = int((np.isfinite(a) & np.isfinite(b)).sum())
+                if days:
+                    interval: Interval = paired_difference(
+                        a, b, horizon - 1, draws=options.draws, seed=options.seed
+                    )
+                    row = Difference(file.name, files[0].name, horizon, figure, days, interval)
+                    differences.append(row)
+    return differences

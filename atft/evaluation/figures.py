@@ -1,0 +1,121 @@
+"""Headline figures of an evaluation: what each is called, its unit, and how days become one number.
+
+All tables, files and pages read `FIGURES`: a figure is a row here and a line in `headline_figures`.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from atft.day_series import TRADING_DAYS_PER_YEAR, Series
+from atft.evaluation.books import SPREAD_OVER, Books, max_drawdown
+from atft.evaluation.intervals import Interval, intervals, ratio_intervals
+
+PER_TRADE, PER_YEAR = "of the long side, over h days", "of the long side, a year"
+
+
+class FigureKind(NamedTuple):
+    """How a figure is shown."""
+
+    heading: str
+    unit: str
+    """Empty for a plain number; ``%`` and ``bps`` are shown as such, values are fractions."""
+    digits: int
+    """Decimals, in that unit."""
+    meaning: str
+
+
+FIGURES = {
+    "rank_ic": FigureKind("RankIC", "", 4, "mean over days of the Spearman correlation of score and target"),
+    "rank_ic_lag1": FigureKind("RankIC lag 1", "", 4, "the same for a trade one close later"),
+    "ic": FigureKind("IC", "", 4, "mean over days of the Pearson correlation of score and target"),
+    "rank_icir": FigureKind("RankICIR", "", 3, "RankIC over its standard deviation over days"),
+    "icir": FigureKind("ICIR", "", 3, "IC over its standard deviation over days"),
+    "neutral_rank_ic": FigureKind(
+        "RankIC neutral", "", 4, "RankIC of what the exposures do not explain of the score's ranks"
+    ),
+    "hit_rate": FigureKind(
+        "hit rate", "%", 2, "share of stocks on the same side of both medians; 50 % is chance"
+    ),
+    "precision": FigureKind("precision@k", "%", 2, "share of the k highest scores that rise"),
+    "precision_chance": FigureKind("chance of it", "%", 2, "share of all stocks that rise"),
+    "ndcg": FigureKind("NDCG@k", "", 4, "discounted gain of the k highest scores; about 0.5 is chance"),
+    "spread": FigureKind("spread", "bps", 1, f"top minus bottom tenth, {PER_TRADE}"),
+    "sharpe_annual": FigureKind("annualised Sharpe", "", 2, "spread over its standard deviation, a year"),
+    "gross_annual": FigureKind("gross a year", "%", 2, f"h staggered books before costs, {PER_YEAR}"),
+    "net_annual": FigureKind("net a year", "%", 2, f"h staggered books after costs, {PER_YEAR}"),
+    "book_sharpe": FigureKind("Sharpe gross", "", 2, "of the staggered books, annualised"),
+    "book_sharpe_net": FigureKind("Sharpe net", "", 2, "of the staggered books after costs, annualised"),
+    "drawdown": FigureKind("drawdown", "%", 2, "largest fall of the summed net returns from a peak"),
+    "turnover": FigureKind("turnover", "%", 2, "share of the book that is replaced each day"),
+    "rank_autocorrelation": FigureKind(
+        "rank autocorr.", "", 3, "correlation of the scores' ranks with those of the day before"
+    ),
+    "capacity": FigureKind(
+        "capacity",
+        "",
+        0,
+        "median long side that trades within the participation, in the unit of traded_value",
+    ),
+    "competition_sharpe": FigureKind(
+        "JPX Sharpe", "", 3, "Tokyo competition: weighted top minus bottom 200, mean over standard deviation"
+    ),
+}
+"""By name, in the order of the table."""
+MEANS = (
+    *(
+        "rank_ic",
+        "rank_ic_lag1",
+        "ic",
+        "neutral_rank_ic",
+        "hit_rate",
+        "precision",
+        "precision_chance",
+        "ndcg",
+    ),
+    "spread",
+)
+RATIOS = {"rank_icir": "rank_ic", "icir": "ic", "competition_sharpe": "competition_spread"}
+TRADING = ("turnover", "rank_autocorrelation")
+"""They change slowly: their own blocks of days are longer than those of returns."""
+
+
+def headline_figures(
+    series: Mapping[str, Series], books: Books, horizon: int, draws: int, seed: int
+) -> dict[str, Interval]:
+    """Make the headline figures of the days' measures; those whose series is absent are absent.
+
+    Fractions stay fractions, and a year has 252 trading days. Newey-West lags are ``horizon - 1``. ``drawdown`` and
+    ``capacity`` have a value only.
+
+    Args:
+        series: by the names of `atft.evaluation.day_measures.measure_table`, and rank_ic_lag1, neutral_rank_ic,
+            turnover and rank_autocorrelation.
+        books: the portfolio.
+    """
+    lags, span = horizon - 1, {"draws": draws, "seed": seed}
+    overlapping = books.returns_from == SPREAD_OVER and horizon > 1
+    found = intervals({name: series[name] for name in MEANS if name in series}, lags, **span)
+    found |= intervals({name: series[name] for name in TRADING if name in series}, lags, **span)
+    ratios = {name: series[of] for name, of in RATIOS.items() if of in series}
+    found |= ratio_intervals(ratios | {"sharpe_annual": series["spread"]}, lags, **span)
+    trades_a_year = TRADING_DAYS_PER_YEAR / horizon
+    found["sharpe_annual"] = found["sharpe_annual"].scaled(math.sqrt(trades_a_year))
+    # Returns of the books themselves do not overlap: their Sharpe is that of days, unless each is a trade's.
+    book, book_lags = {"gross": books.gross, "net": books.net}, lags if overlapping else 0
+    means, sharpes = (f(book, book_lags, **span) for f in (intervals, ratio_intervals))
+    periods = trades_a_year if overlapping else TRADING_DAYS_PER_YEAR
+    for side, suffix in (("gross", ""), ("net", "_net")):
+        found[f"{side}_annual"] = means[side].scaled(TRADING_DAYS_PER_YEAR)
+        found[f"book_sharpe{suffix}"] = sharpes[side].scaled(math.sqrt(periods))
+    found["drawdown"] = _value_only(max_drawdown(books.net))
+    capacity = books.capacity[np.isfinite(books.capacity)]
+    if len(capacity):
+        found["capacity"] = _value_only(float(np.median(capacity)))
+    return {name: found[name] for name in FIGURES if name in found}
+
+
+def _value_only(value: float) -> Interval:
+    return Interval(value, math.nan, math.nan, math.nan, math.nan)

@@ -1,0 +1,261 @@
+"""All figures of one horizon of one file: what is measured on which rows, in which order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft.day_series import MAX_LOST_SHARE, Series
+from atft.evaluation.books import next_day_returns, staggered_books
+from atft.evaluation.day_measures import DECILES, DayMeasures, measure_table
+from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
+from atft.evaluation.exposures import PREFIX, exposure_series
+from atft.evaluation.figures import headline_figures
+from atft.evaluation.groups import (
+    TERCILES,
+    day_terciles,
+    grouped_rank_ics,
+    regime_of_days,
+    tercile_labels,
+)
+from atft.evaluation.intervals import intervals, ratio_intervals
+from atft.evaluation.null_controls import control_scores, verdicts
+from atft.evaluation.predictions import HorizonScores, Mask
+from atft.evaluation.random_scores import random_band
+from atft.evaluation.result import (
+    Control,
+    DecayRow,
+    Decile,
+    ExtremeDay,
+    GroupRow,
+    HorizonEvaluation,
+)
+from atft.evaluation.score_rows import DenseHorizon
+
+CONTROL_MEASURES = ("rank_ic", "ic", "spread")
+EXTREME_DAYS, EXTREME_NAMES = 5, 5
+REGIME_PREFIX = "regime_"
+THIN, CONSTANT_TARGET, NO_TARGET, CONSTANT_SCORE = "thin", "constant target", "no target", "constant score"
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How scores are measured.
+
+    Args:
+        k: highest scores that precision@k and NDCG@k look at.
+        cost_bps: cost of each trade in basis points of its value, a side.
+        participation: share of a stock's traded value of the day that the book may trade, for its capacity.
+        min_stocks: known targets below which a day does not count.
+        draws: of the bootstrap.
+        seed: of the bootstrap and of the random controls.
+    """
+
+    k: int = 10
+    cost_bps: float = 10.0
+    participation: float = 0.01
+    min_stocks: int = 20
+    draws: int = 1000
+    seed: int = 0
+
+
+def measure_horizon(
+    dense: DenseHorizon, one_day: HorizonScores | None, options: MeasureOptions
+) -> HorizonEvaluation:
+    """Measure one horizon.
+
+    Args:
+        dense: the horizon's tables.
+        one_day: the file's horizon of 1 day, where it has one: the returns of the staggered books.
+    """
+    table = dense.table
+    score, target = table.columns["score"], table.columns["target"]
+    known = table.valid()
+    number = known.sum(axis=1)
+    counts = known & (number >= options.min_stocks)[:, None]
+    measured = measure_table(score, target, counts, options.k)
+    series = dict(measured.series)
+    if "target_lag1" in table.columns:
+        lag1 = table.columns["target_lag1"]
+        series["rank_ic_lag1"] = measure_table(score, lag1, counts, names=("rank_ic",)).series["rank_ic"]
+    exposures = _exposures(table, counts, series)
+    returns, returns_from = next_day_returns(table, one_day)
+    books = staggered_books(
+        table, returns, returns_from, series["spread"], options.cost_bps, options.participation
+    )
+    series |= {"turnover": books.turnover, "rank_autocorrelation": rank_autocorrelation(score, table.present)}
+    series |= {f"new_{side}_names": share for side, share in new_names(score, table.present).items()}
+    lost = int(measured.lost.sum())
+    ranked = int((measured.rankable & ~measured.lost).sum())
+    warnings = []
+    if lost > MAX_LOST_SHARE * int(measured.rankable.sum()):
+        warnings.append(
+            f"{lost:,} days have constant scores: their mean would flatter, so no figure is shown"
+        )
+        series = {name: np.full_like(values, np.nan) for name, values in series.items()}
+    lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
+    figures = headline_figures(series, books, table.horizon, **span)
+    # Thin days are out of ``counts``: the band is of the days that count.
+    band = random_band(target, counts, table.horizon)
+    if ranked and not warnings:
+        warnings += verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value)
+    deciles, monotonicity = _deciles(measured, lags, options)
+    decay = intervals({str(k): s for k, s in decayed_rank_ics(table, counts).items()}, lags, **span)
+    controls, absent = _controls(table, counts, options)
+    best, worst = _extremes(table, series, counts)
+    return HorizonEvaluation(
+        horizon=table.horizon,
+        dates=table.dates,
+        series=series,
+        figures=figures,
+        days=ranked,
+        stocks=measured.stocks,
+        dropped_days={
+            reason: int(days.sum())
+            for reason, days in {
+                NO_TARGET: number == 0,
+                THIN: (number > 0) & (number < options.min_stocks),
+                CONSTANT_TARGET: counts.any(axis=1) & ~measured.rankable,
+                CONSTANT_SCORE: measured.lost,
+            }.items()
+            if days.any()
+        },
+        dropped_rows={
+            reason: int(rows)
+            for reason, rows in {
+                NO_TARGET: (table.present & ~known).sum(),
+                THIN: known.sum() - counts.sum(),
+                CONSTANT_TARGET: measured.stocks[~measured.rankable].sum(),
+                CONSTANT_SCORE: measured.stocks[measured.lost].sum(),
+            }.items()
+            if rows
+        },
+        deciles=deciles,
+        monotonicity=monotonicity,
+        books=books,
+        decay=[DecayRow(int(lag), interval) for lag, interval in decay.items()],
+        groups=_groups(dense, counts, series, options),
+        exposures=intervals(exposures, lags, **span),
+        controls=controls,
+        absent_controls=absent,
+        band=band,
+        best_days=best,
+        worst_days=worst,
+        warnings=warnings,
+    )
+
+
+def _exposures(table: HorizonScores, counts: Mask, series: dict[str, Series]) -> dict[str, Series]:
+    """Rank correlations with the exposures; adds the neutral RankIC to the series."""
+    columns = {
+        n: c for n, c in table.columns.items() if n.startswith(PREFIX) and np.isfinite(c[counts]).any()
+    }
+    if not columns:
+        return {}
+    score, target = table.columns["score"], table.columns["target"]
+    found, series["neutral_rank_ic"], _ = exposure_series(score, target, counts, columns)
+    return {name.removeprefix(PREFIX): values for name, values in found.items()}
+
+
+def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple[list[Decile], float]:
+    from scipy.stats import spearmanr
+
+    by_number = {str(i + 1): measured.deciles[:, i] for i in range(DECILES)}
+    found = intervals(by_number, lags, draws=options.draws, seed=options.seed)
+    means = [interval.value for interval in found.values()]
+    monotonicity = float("nan")
+    if np.isfinite(means).all() and len(set(means)) > 1:
+        monotonicity = float(spearmanr(range(DECILES), means).statistic)
+    return [Decile(int(number), interval) for number, interval in found.items()], monotonicity
+
+
+def _controls(
+    table: HorizonScores, counts: Mask, options: MeasureOptions
+) -> tuple[list[Control], dict[str, str]]:
+    scores, absent = control_scores(table, options.seed)
+    series: dict[str, dict[str, Series]] = {}
+    for name in list(scores):
+        score = np.asarray(scores.pop(name), dtype=np.float32)
+        use = counts & np.isfinite(score)
+        measured = measure_table(score, table.columns["target"], use, names=CONTROL_MEASURES)
+        series[name] = measured.series
+    lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
+    flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}
+    keyed = {f"{name}\0{of}": values for (name, of), values in flat.items()}
+    found = intervals(keyed, lags, **span)
+    annual = np.sqrt(252 / table.horizon)
+    sharpes = ratio_intervals({name: of["spread"] for name, of in series.items()}, lags, **span)
+    controls = []
+    for name, measures in series.items():
+        figures = {of: found[f"{name}\0{of}"] for of in measures}
+        figures["sharpe_annual"] = sharpes[name].scaled(float(annual))
+        controls.append(Control(name, figures, measures))
+    return controls, absent
+
+
+def _groups(
+    dense: DenseHorizon, counts: Mask, series: Mapping[str, Series], options: MeasureOptions
+) -> dict[str, list[GroupRow]]:
+    """RankIC by year, regime, sector and size: all of them on the same drawn days."""
+    table = dense.table
+    parts: dict[tuple[str, str], Series] = {}
+    stocks: dict[tuple[str, str], Series] = {}
+    number = counts.sum(axis=1).astype(np.float64)
+
+    def of_days(kind: str, group: str, days: NDArray[np.bool_]) -> None:
+        parts[kind, group] = np.where(days, series["rank_ic"], np.nan)
+        stocks[kind, group] = number
+
+    years = table.dates.astype("datetime64[Y]")
+    for year in np.unique(years):
+        of_days("year", str(year), years == year)
+    for name in sorted(n for n in table.columns if n.startswith(REGIME_PREFIX)):
+        third = day_terciles(regime_of_days(table.columns[name], table.present))
+        for i, tercile in enumerate(TERCILES):
+            of_days(name.removeprefix(REGIME_PREFIX), tercile, third == i)
+
+    def of_stocks(kind: str, names: list[str], label: NDArray[np.int16]) -> None:
+        score, target = table.columns["score"], table.columns["target"]
+        rank_ic, members = grouped_rank_ics(score, target, counts, label, len(names))
+        for i, name in enumerate(names):
+            parts[kind, name], stocks[kind, name] = rank_ic[:, i], members[:, i]
+
+    if dense.sector is not None:
+        of_stocks("sector", dense.sectors, dense.sector)
+    for size in ("exposure_size", "traded_value"):
+        if size in table.columns and np.isfinite(table.columns[size][counts]).any():
+            of_stocks("size", list(TERCILES), tercile_labels(table.columns[size], counts))
+            break
+    # Names of the interval's series are texts: kind and group in one.
+    keyed = {"\0".join(key): values for key, values in parts.items()}
+    found = intervals(keyed, table.horizon - 1, draws=options.draws, seed=options.seed)
+    groups: dict[str, list[GroupRow]] = {}
+    for (kind, group), values in parts.items():
+        days = np.isfinite(values)
+        if days.any():
+            mean_stocks = float(stocks[kind, group][days].mean())
+            row = GroupRow(group, int(days.sum()), mean_stocks, found[f"{kind}\0{group}"])
+            groups.setdefault(kind, []).append(row)
+    return groups
+
+
+def _extremes(
+    table: HorizonScores, series: Mapping[str, Series], counts: Mask
+) -> tuple[list[ExtremeDay], list[ExtremeDay]]:
+    """The days with the highest and the lowest RankIC, each with the ends of its ranking."""
+    ranked = np.flatnonzero(np.isfinite(series["rank_ic"]))
+    order = ranked[np.argsort(series["rank_ic"][ranked], kind="stable")]
+
+    def day_of(day: int) -> ExtremeDay:
+        stocks = np.flatnonzero(counts[day])
+        stocks = stocks[np.argsort(table.columns["score"][day, stocks], kind="stable")]
+        ends = [
+            [(table.codes[i], float(table.columns["target"][day, i])) for i in end]
+            for end in (stocks[::-1][:EXTREME_NAMES], stocks[:EXTREME_NAMES])
+        ]
+        values = float(series["rank_ic"][day]), float(series["spread"][day])
+        return ExtremeDay(str(table.dates[day]), *values, *ends)
+
+    best, worst = order[::-1][:EXTREME_DAYS], order[:EXTREME_DAYS]
+    return [day_of(day) for day in best], [day_of(day) for day in worst]

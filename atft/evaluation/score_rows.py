@@ -1,0 +1,275 @@
+"""The rows of a predictions file that are measured: one split, one score a stock, day and horizon.
+
+Rows stay long, 4 bytes a value; a horizon becomes dense when it is measured, so that memory is that of the file and
+of one horizon. What is left out is counted by reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft.cells import check_codes
+from atft.errors import InputError, listed
+from atft.evaluation.any_file import FileRows, read_rows
+from atft.evaluation.predictions import HorizonScores, Mask
+from atft.evaluation.rank_blend import mean_rank
+
+IDENTITY = ("horizon", "fold", "seed", "causal", "score")
+"""Numbers that say which row it is, and are no context."""
+
+
+@dataclass(frozen=True)
+class ScoreRows:
+    """Rows of one split that have a score."""
+
+    rows: FileRows
+    horizon: NDArray[np.int16]
+    """Trading days ahead, of each row."""
+    member: NDArray[np.int16]
+    """Which of the scores that its date has, several with several seeds or overlapping folds."""
+    dropped: dict[str, int]
+    """Reason -> rows left out."""
+    notes: list[str]
+    """What was decided for the reader, a sentence each."""
+    split: str | None
+    causal: bool | None
+    """False where a row says that its fold was trained after its day; None where the file does not say."""
+
+    @property
+    def horizons(self) -> list[int]:
+        """Ascending."""
+        return [int(horizon) for horizon in np.unique(self.horizon)]
+
+
+@dataclass(frozen=True)
+class DenseHorizon:
+    """One horizon as dense tables."""
+
+    table: HorizonScores
+    sector: NDArray[np.int16] | None
+    """``[days, stocks]`` index into ``sectors``, -1 for none."""
+    sectors: list[str]
+
+
+def read_scores(path: str | Path, split: str | None = None, horizon: int | None = None) -> ScoreRows:
+    """Read a predictions file, ours or any other, and choose the rows to measure.
+
+    Args:
+        path: see `atft.evaluation.any_file.read_rows`; with date, code, score and target.
+        split: rows of this split; None: of ``test`` where the file has it, else all.
+        horizon: of a file without that column; None is 1.
+
+    Raises:
+        InputError: the file cannot be read, has no row of the split, or has two rows of one stock, day and horizon.
+    """
+    rows = read_rows(path, ("score", "target"))
+    where, notes, dropped = rows.path, _alias_notes(rows), {}
+    keep = np.ones(len(rows), dtype=bool)
+    names, index = rows.texts.get("split", ([], np.empty(0, np.int32)))
+    if split is None and "test" in names:
+        split = "test"
+        notes.append("rows of the split 'test' were measured; --split names another one")
+    if split is not None:
+        if split not in names:
+            raise InputError(f"{where}: no rows of split {split!r}; it has {listed(names)}")
+        keep = index == names.index(split)
+        dropped["other split"] = int((~keep).sum())
+    # An infinite score orders stocks no better than a missing one.
+    scored = np.isfinite(rows.numbers["score"])
+    dropped["no score"] = int((keep & ~scored).sum())
+    keep &= scored
+    if not keep.any():
+        raise InputError(f"{where}: no row has a score")
+    horizons = _horizons(rows, horizon, notes)
+    chosen = _chosen_rows(rows, keep)
+    member, causal = _members(chosen, notes), chosen.numbers.get("causal")
+    return ScoreRows(
+        rows=chosen,
+        horizon=horizons[keep],
+        member=member,
+        dropped={reason: count for reason, count in dropped.items() if count},
+        notes=notes,
+        split=split,
+        causal=None if causal is None else bool((causal != 0).all()),
+    )
+
+
+def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = None) -> DenseHorizon:
+    """Lay one horizon out as ``[days, stocks]`` tables over its own days and stocks.
+
+    Args:
+        context: a file of further columns by (date, code), for those that the predictions lack.
+
+    Raises InputError where a stock has two rows on one day.
+    """
+    rows = scores.rows
+    chosen = np.flatnonzero(scores.horizon == horizon)
+    day_index, stock_index = _places(rows.day[chosen]), _places(rows.stock[chosen])
+    dates, codes = rows.dates[day_index[0]], [rows.codes[i] for i in stock_index[0]]
+    shape = len(dates), len(codes)
+    check_codes(rows.path, len(codes), len(dates), len(chosen))
+    cell = day_index[1][rows.day[chosen]].astype(np.int64) * len(codes) + stock_index[1][rows.stock[chosen]]
+    member = scores.member[chosen]
+    members = []
+    for number in range(int(member.max()) + 1):
+        of_member = cell if not member.any() else cell[member == number]
+        counts = np.bincount(of_member, minlength=shape[0] * shape[1])
+        # Two members may have one cell each; one member may not have it twice.
+        if counts.max() > 1:
+            raise _repeated(rows, int(counts.argmax()), dates, codes, horizon)
+        members.append(of_member)
+    present = np.zeros(shape, dtype=bool)
+    present.ravel()[cell] = True
+
+    def laid_out(values: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+        table = np.full(shape, np.nan, dtype=np.float32)
+        table.ravel()[places] = values
+        return table
+
+    score = rows.numbers["score"][chosen]
+    if len(members) == 1:
+        dense_score = laid_out(score, cell)
+    else:
+        each = [laid_out(score[member == number], places) for number, places in enumerate(members)]
+        dense_score = mean_rank(each, present).astype(np.float32)
+    columns = {"score": dense_score}
+    for name, values in rows.numbers.items():
+        if name not in IDENTITY:
+            columns[name] = laid_out(values[chosen], cell)
+    sector, sectors = _laid_out_sector(rows, chosen, cell, shape)
+    if context is not None:
+        joined = _joined(context, dates, codes)
+        columns = joined.table.columns | columns
+        if sector is None:
+            sector, sectors = joined.sector, joined.sectors
+    return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors)
+
+
+def read_context(path: str | Path) -> FileRows:
+    """Read what a file such as a panel knows of each stock and day beside scores: sector, exposures, regimes, ...
+
+    Raises InputError where it has none of these columns, or two rows of one stock and day.
+    """
+    from atft.evaluation.any_file import ALIASES, KEYS
+
+    rows = read_rows(path, (), [n for n in ALIASES if n not in (*IDENTITY, "target", "target_lag1", "split")])
+    if not rows.numbers and "sector" not in rows.texts:
+        raise InputError(
+            f"{rows.path}: no column of context; it may have sector, return_1d, traded_value, exposure_*, regime_*"
+        )
+    cell = rows.day.astype(np.int64) * len(rows.codes) + rows.stock
+    if len(np.unique(cell)) < len(cell):
+        raise InputError(f"{rows.path}: rows repeat a {' and '.join(KEYS)}; give one row a stock and day")
+    return rows
+
+
+def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> DenseHorizon:
+    """Columns of the context on some dates and codes; NaN where it has no row."""
+    day_of = _matched(context.dates, dates)
+    of_code = {code: i for i, code in enumerate(codes)}
+    stock_of = np.array([of_code.get(code, -1) for code in context.codes], dtype=np.int64)
+    day, stock = day_of[context.day], stock_of[context.stock]
+    known = np.flatnonzero((day >= 0) & (stock >= 0))
+    cell, shape = day[known] * len(codes) + stock[known], (len(dates), len(codes))
+    columns = {}
+    for name, values in context.numbers.items():
+        columns[name] = np.full(shape, np.nan, dtype=np.float32)
+        columns[name].ravel()[cell] = values[known]
+    sector, sectors = _laid_out_sector(context, known, cell, shape)
+    present: Mask = np.ones(shape, dtype=bool)
+    return DenseHorizon(HorizonScores(0, dates, list(codes), present, columns), sector, sectors)
+
+
+def _laid_out_sector(
+    rows: FileRows, chosen: NDArray[np.intp], cell: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int16] | None, list[str]]:
+    if "sector" not in rows.texts:
+        return None, []
+    sectors, index = rows.texts["sector"]
+    table = np.full(shape, -1, dtype=np.int16)
+    table.ravel()[cell] = index[chosen]
+    return table, sectors
+
+
+def _places(index: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The indices that occur, ascending, and the place of each index among them."""
+    occurs = np.bincount(index) > 0
+    return np.flatnonzero(occurs), np.cumsum(occurs) - 1
+
+
+def _matched(of: NDArray[Any], among: NDArray[Any]) -> NDArray[np.int64]:
+    """Place of each date among others, which are ascending; -1 where it is not there."""
+    place = np.searchsorted(among, of)
+    equal = among[np.minimum(place, len(among) - 1)] == of
+    return np.where(equal, place, -1)
+
+
+def _chosen_rows(rows: FileRows, keep: Mask) -> FileRows:
+    if keep.all():
+        return rows
+    return FileRows(
+        path=rows.path,
+        day=rows.day[keep],
+        stock=rows.stock[keep],
+        dates=rows.dates,
+        codes=rows.codes,
+        numbers={name: values[keep] for name, values in rows.numbers.items()},
+        texts={name: (texts, index[keep]) for name, (texts, index) in rows.texts.items()},
+        names=rows.names,
+    )
+
+
+def _horizons(rows: FileRows, horizon: int | None, notes: list[str]) -> NDArray[np.int16]:
+    values = rows.numbers.get("horizon")
+    if values is None:
+        if horizon is None:
+            notes.append(
+                "the file has no column 'horizon': 1 trading day was assumed; --horizon names another"
+            )
+        return np.full(len(rows), horizon or 1, dtype=np.int16)
+    wrong = ~((values >= 1) & (values <= 10_000) & (values == np.floor(values)))
+    if wrong.any():
+        row, name = int(wrong.argmax()), rows.names["horizon"]
+        raise InputError(
+            f"{rows.path}: column {name!r}, row {row + 1:,}: {values[row]:g} is no number of trading days"
+        )
+    return values.astype(np.int16)
+
+
+def _alias_notes(rows: FileRows) -> list[str]:
+    others = {role: name for role, name in rows.names.items() if name.lower() != role}
+    named = ", ".join(f"{role} is column {name!r}" for role, name in others.items())
+    return [named] if named else []
+
+
+def _members(rows: FileRows, notes: list[str]) -> NDArray[np.int16]:
+    """Number the scores that a date has by their (fold, seed), from 0."""
+    keys = [rows.numbers[name] for name in ("fold", "seed") if name in rows.numbers]
+    if not keys:
+        return np.zeros(len(rows), dtype=np.int16)
+    number = np.zeros(len(rows), dtype=np.int64)
+    for key in keys:
+        distinct, index = np.unique(np.nan_to_num(key, nan=-1), return_inverse=True)
+        number = number * len(distinct) + index
+    distinct, pair = np.unique(number, return_inverse=True)
+    # A date of one fold has the first score, whatever the fold's number is.
+    occurs = np.zeros((len(distinct), len(rows.dates)), dtype=bool)
+    occurs[pair, rows.day] = True
+    member: NDArray[np.int16] = (occurs.cumsum(axis=0) - 1)[pair, rows.day].astype(np.int16)
+    most = int(member.max()) + 1
+    if most > 1:
+        notes.append(f"the score is the mean rank of up to {most} scores (fold, seed) that a day has")
+    return member
+
+
+def _repeated(
+    rows: FileRows, cell: int, dates: NDArray[Any], codes: Sequence[str], horizon: int
+) -> InputError:
+    day, stock = divmod(cell, len(codes))
+    return InputError(
+        f"{rows.path}: {codes[stock]} has two rows on {dates[day]} at horizon {horizon}; keep one row"
+    )

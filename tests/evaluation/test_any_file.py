@@ -1,0 +1,135 @@
+"""Any file of stocks and days: formats, names, dates, codes, and the one line about what cannot be read."""
+
+import gzip
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from atft.errors import InputError
+from atft.evaluation.any_file import ALIASES, FileRows, column_roles, read_rows
+from foreign_file import foreign_frame, write_foreign
+
+NEEDED = ("score", "target")
+
+
+def rows_of(tmp_path: Path, table: dict[str, Any] | pa.Table, required: tuple[str, ...] = NEEDED) -> FileRows:
+    pq.write_table(table if isinstance(table, pa.Table) else pa.table(table), tmp_path / "f.parquet")
+    return read_rows(tmp_path / "f.parquet", required)
+
+
+def small(**columns: Any) -> dict[str, Any]:
+    table = {
+        "date": [date(2020, 1, 2), date(2020, 1, 3)],
+        "code": ["0050", "1301"],
+        "score": [0.5, -0.5],
+        "target": [0.01, None],
+    }
+    return {name: values for name, values in (table | columns).items() if values is not None}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl"])
+def test_all_formats_give_the_same_rows(tmp_path: Path, suffix: str) -> None:
+    frame = foreign_frame(days=12).with_columns(pl.col("code").str.slice(1))
+    reference = read_rows(write_foreign(tmp_path / "a.parquet", frame), NEEDED)
+    path = write_foreign(tmp_path / f"a{suffix.removesuffix('.gz')}", frame)
+    if suffix.endswith(".gz"):
+        path = tmp_path / "b.csv.gz"
+        path.write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    rows = read_rows(path, NEEDED)
+    assert rows.codes == reference.codes and rows.codes[0] == "000"
+    np.testing.assert_array_equal(rows.dates, reference.dates)
+    np.testing.assert_array_equal(rows.day, reference.day)
+    np.testing.assert_array_equal(rows.stock, reference.stock)
+    assert set(rows.numbers) == set(reference.numbers)
+    for name, values in reference.numbers.items():
+        np.testing.assert_array_equal(rows.numbers[name], values, err_msg=name)
+    for name, (texts, index) in reference.texts.items():
+        assert rows.texts[name][0] == texts
+        np.testing.assert_array_equal(rows.texts[name][1], index)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2020-01-02", "2020-01-03"],
+        ["20200102", "20200103"],
+        [20200102, 20200103],
+        [20200102.0, 20200103.0],
+        [datetime(2020, 1, 2), datetime(2020, 1, 3)],
+        pa.array(["2020-01-02", "2020-01-03"]).dictionary_encode(),
+        pa.array(["2020-01-02", "2020-01-03"], pa.large_string()),
+    ],
+    ids=["iso", "text", "number", "float", "timestamp", "category", "large_string"],
+)
+def test_dates_are_read_as_other_programs_write_them(tmp_path: Path, dates: Any) -> None:
+    rows = rows_of(tmp_path, small(date=dates))
+    assert [str(day) for day in rows.dates] == ["2020-01-02", "2020-01-03"]
+
+
+def test_names_match_in_any_case_and_by_alias(tmp_path: Path) -> None:
+    table = small(date=None, code=None, score=None, target=None) | {
+        "DateTime": [date(2020, 1, 2), date(2020, 1, 3)],
+        "Instrument": pa.array([1301, 50]),
+        "Pred": pa.array([1, 2], pa.int64()),
+        "LABEL": pa.array([0.1, 0.2], pa.float64()),
+        "exposure_x": [1.0, 2.0],
+        "ignored": ["a", "b"],
+    }
+    rows = rows_of(tmp_path, table)
+    assert rows.codes == ["1301", "50"]
+    assert rows.names["score"] == "Pred" and set(rows.numbers) == {"score", "target", "exposure_x"}
+    np.testing.assert_array_equal(rows.numbers["score"], np.float32([1, 2]))
+
+
+def test_our_name_comes_before_an_alias(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, small(pred=[7.0, 7.0]))
+    assert rows.numbers["score"].tolist() == [0.5, -0.5]
+    roles = column_roles(["DATE", "ticker", "score", "pred"], Path("f"), ("date", "code"), tuple(ALIASES))
+    assert roles == {"date": "DATE", "code": "ticker", "score": "score"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"score": None},
+            r"no column 'score', and none of its aliases \(prediction, .*\); it has code, date",
+        ),
+        (
+            {"score": None, "pred": [1.0, 2.0], "y_pred": [1.0, 2.0]},
+            "'pred' and 'y_pred' could both be the score",
+        ),
+        ({"score": ["a", "b"]}, "column 'score', row 1: 'a' is not a number"),
+        ({"date": ["2020-01-02", "yesterday"]}, "column 'date', row 2: 'yesterday' is not an ISO date"),
+        ({"date": [20200102.5, 1.0]}, "column 'date' must hold dates; write numbers as YYYYMMDD"),
+        ({"date": [1, 2]}, "column 'date', row 1: '1' is not an ISO date"),
+        ({"code": ["a", None]}, "column 'code', row 2: no code"),
+        ({"code": [1.5, 2.0]}, "must be a whole number"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_the_place(tmp_path: Path, columns: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        rows_of(tmp_path, small(**columns))
+    assert "\n" not in str(caught.value) and "f.parquet" in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_files_that_are_no_table_raise(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_rows(tmp_path / "none.parquet", NEEDED)
+    for name, text, message in (
+        ("a.parquet", "text", "not a readable Parquet file"),
+        ("a.csv", "date,code,score,target\n2020-01-01,a,x,1\n", "not readable as CSV"),
+        ("b.csv", "date,code,score,score,target\n", "two columns are named 'score'"),
+        ("c.csv", "date,code,score,target\n", "no rows"),
+        ("a.jsonl", "[1, 2", "not readable as JSON lines"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_rows(tmp_path / name, NEEDED)

@@ -1,0 +1,106 @@
+"""The scores as a portfolio, against a slow book that is kept stock by stock."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from atft.evaluation.books import max_drawdown, next_day_returns, staggered_books
+from atft.evaluation.day_measures import measure_table
+from atft.evaluation.predictions import HorizonScores
+from small_scores import table_of
+
+
+def tables(horizon: int, days: int = 30, stocks: int = 40) -> tuple[HorizonScores, np.ndarray]:
+    """A table whose targets are sums of the daily returns, and those of the next day."""
+    rng = np.random.default_rng(0)
+    returns = 0.02 * rng.standard_normal((days, stocks))
+    target = np.full_like(returns, np.nan)
+    for day in range(days - horizon + 1):
+        target[day] = returns[day : day + horizon].sum(axis=0)
+    table = replace(table_of(horizon, target), codes=[f"s{i:02d}" for i in range(stocks)])
+    table.columns["score"] = rng.standard_normal(target.shape).astype(np.float32)
+    table.columns["traded_value"] = np.exp(rng.standard_normal(target.shape)).astype(np.float32)
+    return table, returns.astype(np.float32)
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_books_equal_a_portfolio_that_is_kept_stock_by_stock(horizon: int) -> None:
+    table, returns = tables(horizon)
+    spread = measure_table(table.columns["score"], table.columns["target"], table.present).series["spread"]
+    books = staggered_books(table, returns, "target of 1 day", spread, 10, 0.01)
+    days, stocks = returns.shape
+    weights = np.zeros((days, stocks))
+    for day in range(days):
+        order = np.argsort(table.columns["score"][day])
+        weights[day, order[-4:]], weights[day, order[:4]] = 0.25, -0.25
+    book = np.zeros(stocks)
+    for day in range(days):
+        before = book
+        book = weights[max(0, day - horizon + 1) : day + 1].sum(axis=0) / horizon
+        if day < horizon:
+            continue
+        traded = np.abs(book - before).sum()
+        assert books.gross[day] == pytest.approx(book @ returns[day], abs=1e-7)
+        assert books.turnover[day] == pytest.approx(traded / 4, abs=1e-7)
+        assert books.net[day] == pytest.approx(book @ returns[day] - 10e-4 * traded, abs=1e-7)
+    assert np.isnan(books.net[:horizon]).all()
+
+
+def test_the_books_earn_the_spread_however_returns_are_known() -> None:
+    table, returns = tables(5)
+    spread = measure_table(table.columns["score"], table.columns["target"], table.present).series["spread"]
+    daily = staggered_books(table, returns, "return_1d", spread, 0, 0.01)
+    booked = staggered_books(table, None, "target over h days", spread, 0, 0.01)
+    np.testing.assert_allclose(booked.gross, spread / 5)
+    # Each book's profit is spread over its five days, or stands on the first: the same in total but for the ends.
+    whole = slice(4, len(spread) - 4)
+    smoothed = np.convolve(spread / 5, np.full(5, 0.2), "valid")
+    assert abs(daily.gross[whole].mean() - np.nanmean(smoothed)) < 0.003
+
+
+def test_an_unchanged_score_trades_nothing_and_a_reversed_one_everything() -> None:
+    table, returns = tables(1)
+    score = table.columns["score"]
+    score[:] = score[0]
+    spread = np.zeros(len(score))
+    assert not staggered_books(table, returns, "", spread, 10, 0.01).turnover[1:].any()
+    score[::2] *= -1
+    np.testing.assert_allclose(staggered_books(table, returns, "", spread, 10, 0.01).turnover[1:], 1)
+
+
+def test_next_day_returns_are_the_target_of_a_day_or_tomorrow_s_return() -> None:
+    table, returns = tables(5)
+    assert next_day_returns(table, None) == (None, "target over h days")
+    yesterday = np.vstack([np.full((1, returns.shape[1]), np.nan), returns[:-1]]).astype(np.float32)
+    table.columns["return_1d"] = yesterday
+    found, source = next_day_returns(table, None)
+    assert source == "return_1d" and found is not None
+    np.testing.assert_array_equal(found[:-1], returns[:-1])
+    one_day = HorizonScores(1, table.dates[2:], table.codes[3:], table.present, {"target": returns[2:, 3:]})
+    found, source = next_day_returns(table, one_day)
+    assert source == "target of 1 day" and found is not None
+    np.testing.assert_array_equal(found[2:, 3:], returns[2:, 3:])
+    assert np.isnan(found[:2]).all() and np.isnan(found[:, :3]).all()
+
+
+def test_capacity_is_the_long_side_that_trades_a_hundredth_of_what_is_traded() -> None:
+    table, returns = tables(1, days=2)
+    table.columns["score"][:] = np.arange(40)
+    table.columns["score"][1] = -np.arange(40)
+    value = table.columns["traded_value"]
+    value[:] = 1000
+    spread = np.zeros(2)
+    # All trades are of 1/2 (from +1/4 to -1/4): 1 % of 1000 is reached by a long side of 20.
+    assert staggered_books(table, returns, "", spread, 10, 0.01).capacity[1] == pytest.approx(20)
+    value[1, 0] = 1  # one of eight trades: more than a tenth, so it decides
+    assert staggered_books(table, returns, "", spread, 10, 0.01).capacity[1] == pytest.approx(0.02)
+    value[:] = np.nan
+    assert np.isnan(staggered_books(table, returns, "", spread, 10, 0.01).capacity).all()
+
+
+def test_a_drawdown_is_the_largest_fall_from_a_peak() -> None:
+    assert max_drawdown(np.array([np.nan, 0.1, -0.3, 0.1, -0.2, 0.5])) == pytest.approx(0.4)
+    assert max_drawdown(np.array([0.1, 0.2])) == 0
+    assert max_drawdown(np.array([-0.1, 0.2])) == pytest.approx(0.1)
+    assert np.isnan(max_drawdown(np.array([np.nan])))

@@ -1,0 +1,68 @@
+"""Files to an evaluation: coverage, notes, names, differences."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.errors import InputError
+from atft.evaluation.evaluate import EvaluateOptions, evaluate_files, file_names
+from foreign_file import foreign_frame, write_foreign
+
+OPTIONS = EvaluateOptions(min_stocks=10, draws=50)
+
+
+def test_a_file_has_its_coverage_and_says_what_was_decided(tmp_path: Path) -> None:
+    frame = foreign_frame().rename({"score": "pred"})
+    path = write_foreign(tmp_path / "mine.parquet", frame)
+    (tmp_path / "receipt.json").write_text(json.dumps({"name": "mine"}))
+    evaluation = evaluate_files([path], OPTIONS)
+    (file,) = evaluation.files
+    coverage = file.coverage
+    unknown = frame.filter(pl.col("target").is_null(), split="test")
+    assert coverage.rows == len(frame)
+    assert coverage.dropped == {"other split": len(frame.filter(split="val")), "no target": len(unknown)}
+    assert coverage.measured_rows == coverage.rows - sum(coverage.dropped.values())
+    assert (coverage.days, coverage.codes) == (50, 40)
+    assert list(file.horizons) == [1, 5] and file.name == "mine" and file.receipt == {"name": "mine"}
+    text = "\n".join(file.notes)
+    assert "score is column 'pred'" in text and "split 'test'" in text
+    assert "the book is 5 staggered books, 1/5 of it renewed each day" in text and "target of 1 day" in text
+    assert file.horizons[5].books.returns_from == "target of 1 day"
+    assert evaluation.differences == []
+
+
+def test_files_differ_day_by_day_from_the_first(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    noisy = frame.with_columns(
+        score=pl.col("score") + pl.Series(np.random.default_rng(1).normal(size=len(frame)))
+    )
+    paths = [write_foreign(tmp_path / "a.parquet", frame), write_foreign(tmp_path / "b.parquet", noisy[500:])]
+    evaluation = evaluate_files(paths, OPTIONS)
+    assert [(d.name, d.against, d.horizon, d.figure) for d in evaluation.differences] == [
+        ("b", "a", horizon, figure) for horizon in (1, 5) for figure in ("rank_ic", "spread")
+    ]
+    one, two = (file.horizons[1] for file in evaluation.files)
+    _, mine, other = np.intersect1d(two.dates, one.dates, return_indices=True)
+    paired = two.series["rank_ic"][mine] - one.series["rank_ic"][other]
+    assert evaluation.differences[0].difference.value == pytest.approx(np.nanmean(paired))
+    assert evaluation.differences[0].days == np.isfinite(paired).sum()
+
+
+def test_files_have_names_of_their_own() -> None:
+    paths = [
+        "runs/a/version_0/predictions.parquet",
+        "runs/a/version_1/predictions.parquet",
+        "x/m.csv",
+        "y/m.csv",
+    ]
+    assert file_names([Path("/w") / p for p in paths]) == ["a/version_0", "a/version_1", "m", "w/y/m.csv"]
+    assert len(set(file_names([Path("a/b/m.csv")] * 3))) == 3
+
+
+def test_a_file_without_a_day_to_rank_says_why(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "a.parquet", foreign_frame(days=20))
+    with pytest.raises(InputError, match=r"no day can be ranked \(days: .*thin.*lower --min_stocks, now 50"):
+        evaluate_files([path], EvaluateOptions(min_stocks=50))

@@ -1,0 +1,71 @@
+"""One horizon's figures: which rows and days count, and what stands beside them."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.evaluation.horizon import MeasureOptions, measure_horizon
+from atft.evaluation.result import HorizonEvaluation
+from atft.evaluation.score_rows import dense_horizon, read_scores
+from foreign_file import foreign_frame, write_foreign
+
+OPTIONS = MeasureOptions(min_stocks=10, draws=50)
+
+
+def measured(path: Path, frame: pl.DataFrame, horizon: int = 1) -> HorizonEvaluation:
+    scores = read_scores(write_foreign(path / "a.parquet", frame))
+    return measure_horizon(dense_horizon(scores, horizon), None, OPTIONS)
+
+
+def test_every_part_is_there(tmp_path: Path) -> None:
+    found = measured(tmp_path, foreign_frame(days=80), 5)
+    assert found.days == 65 and found.dropped_days == {"no target": 5}
+    assert found.figures["rank_ic"].value == pytest.approx(np.nanmean(found.series["rank_ic"]))
+    assert list(found.groups) == ["year", "volatility", "sector", "size"]
+    assert [row.group for row in found.groups["sector"]] == ["Banks", "Fish"]
+    assert [row.group for row in found.groups["size"]] == ["low", "middle", "high"]
+    assert [row.group for row in found.groups["year"]] == ["2020", "2021"]
+    assert sum(row.days for row in found.groups["year"]) == found.days
+    assert set(found.exposures) == {"size"} and "neutral_rank_ic" in found.figures
+    assert [decile.number for decile in found.deciles] == list(range(1, 11))
+    assert sum(decile.mean.value for decile in found.deciles) == pytest.approx(0, abs=1e-3)
+    assert found.monotonicity > 0.5
+    assert {control.name for control in found.controls} >= {"random", "shuffled labels", "reversal", "size"}
+    assert len(found.best_days) == len(found.worst_days) == 5
+    best = found.best_days[0]
+    assert best.rank_ic == np.nanmax(found.series["rank_ic"]) and len(best.top) == len(best.bottom) == 5
+    assert found.books.returns_from == "return_1d"
+
+
+def test_a_score_like_chance_and_one_too_good_are_said_to_be(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    noise = frame.with_columns(score=pl.Series(np.random.default_rng(2).standard_normal(len(frame))))
+    assert any("inside the band of random scores" in text for text in measured(tmp_path, noise).warnings)
+    perfect = frame.with_columns(score=pl.col("target").fill_null(0))
+    assert any("suspect a bug or a leak first" in text for text in measured(tmp_path, perfect).warnings)
+
+
+def test_days_that_cannot_be_ranked_are_left_out_and_counted(tmp_path: Path) -> None:
+    frame = foreign_frame().filter(horizon=1)
+    dates = frame.filter(split="test")["date"].unique().sort()
+    thin = (pl.col("date") == dates[3]) & (pl.col("code") > "S005")
+    frame = frame.filter(~thin).with_columns(
+        target=pl.when(pl.col("date") == dates[5]).then(0.01).otherwise(pl.col("target")),
+        score=pl.when(pl.col("date") == dates[7]).then(1.0).otherwise(pl.col("score")),
+    )
+    found = measured(tmp_path, frame)
+    assert found.dropped_days == {"no target": 1, "thin": 1, "constant target": 1, "constant score": 1}
+    for reason, day in (("thin", 3), ("constant target", 5), ("constant score", 7), ("no target", -1)):
+        assert found.dropped_rows[reason] == len(frame.filter(date=dates[day]))
+        assert np.isnan(found.series["rank_ic"][day])
+    assert found.days == len(dates) - 4
+
+
+def test_many_days_of_constant_scores_leave_no_figure(tmp_path: Path) -> None:
+    early = pl.col("date") < pl.col("date").median()
+    frame = foreign_frame().with_columns(score=pl.when(early).then(0.0).otherwise(pl.col("score")))
+    found = measured(tmp_path, frame)
+    assert np.isnan(found.figures["rank_ic"].value)
+    assert any("constant scores" in text for text in found.warnings)

@@ -1,0 +1,124 @@
+"""Which rows are measured, and the tables they become."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.errors import InputError
+from atft.evaluation.rank_blend import mean_rank
+from atft.evaluation.score_rows import dense_horizon, read_context, read_scores
+from foreign_file import foreign_frame, write_foreign
+
+
+def test_the_test_split_is_the_default_where_there_is_one(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    path = write_foreign(tmp_path / "a.parquet", frame)
+    scores = read_scores(path)
+    tested = frame.filter(pl.col("split") == "test")
+    assert scores.split == "test" and len(scores.rows) == len(tested)
+    assert scores.dropped == {"other split": len(frame) - len(tested)}
+    assert any("split 'test'" in note for note in scores.notes)
+    assert len(read_scores(path, "val").rows) == len(frame) - len(tested)
+    with pytest.raises(InputError, match="no rows of split 'tets'; it has test, val"):
+        read_scores(path, "tets")
+    unsplit = write_foreign(tmp_path / "b.parquet", frame.drop("split"))
+    assert len(read_scores(unsplit).rows) == len(frame) and read_scores(unsplit).split is None
+
+
+def test_a_file_without_horizons_has_one_day_unless_it_is_named(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "a.csv", foreign_frame().filter(horizon=5).drop("horizon"))
+    assumed = read_scores(path)
+    assert assumed.horizons == [1] and any("1 trading day was assumed" in note for note in assumed.notes)
+    named = read_scores(path, horizon=5)
+    assert named.horizons == [5] and not any("assumed" in note for note in named.notes)
+
+
+def test_a_horizon_becomes_tables_of_its_days_and_stocks(tmp_path: Path) -> None:
+    frame = foreign_frame().sample(fraction=1.0, shuffle=True, seed=0)
+    dense = dense_horizon(read_scores(write_foreign(tmp_path / "a.parquet", frame)), 5)
+    table = dense.table
+    for row in frame.filter(split="test", horizon=5).sample(50, seed=1).iter_rows(named=True):
+        day = table.dates.tolist().index(row["date"])
+        stock = table.codes.index(row["code"])
+        assert table.present[day, stock]
+        for name in ("score", "target", "return_1d", "exposure_size"):
+            value = np.float32(np.nan if row[name] is None else row[name])
+            np.testing.assert_equal(table.columns[name][day, stock], value)
+        sector = dense.sector[day, stock]
+        assert (dense.sectors[sector] if sector >= 0 else None) == row["sector"]
+    assert table.present.sum() == len(frame.filter(split="test", horizon=5))
+    assert np.isnan(table.columns["score"][~table.present]).all()
+
+
+def test_rows_without_a_score_are_left_out_and_counted(tmp_path: Path) -> None:
+    frame = foreign_frame().with_columns(
+        score=pl.when(pl.col("code") == "S001").then(None).otherwise(pl.col("score"))
+    )
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", frame))
+    missing = len(frame.filter(code="S001", split="test"))
+    assert scores.dropped["no score"] == missing and "S001" not in dense_horizon(scores, 1).table.codes
+
+
+def test_two_rows_of_a_stock_and_day_raise_and_name_it(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    row = frame.filter(split="test", horizon=5)[100]
+    path = write_foreign(tmp_path / "a.parquet", pl.concat([frame, row]))
+    with pytest.raises(InputError, match=rf"{row['code'][0]} has two rows on {row['date'][0]} at horizon 5"):
+        dense_horizon(read_scores(path), 5)
+
+
+def test_several_seeds_become_their_mean_rank_and_folds_their_days(tmp_path: Path) -> None:
+    frame = foreign_frame().filter(horizon=1)
+    rng = np.random.default_rng(0)
+    fold = pl.when(pl.col("date") < pl.col("date").median()).then(3).otherwise(4)
+    one, two = (
+        frame.with_columns(seed=pl.lit(seed), fold=fold, score=pl.Series(rng.standard_normal(len(frame))))
+        for seed in (1, 2)
+    )
+    scores = read_scores(write_foreign(tmp_path / "both.parquet", pl.concat([one, two])))
+    assert any("mean rank of up to 2 scores" in note for note in scores.notes)
+    joined = dense_horizon(scores, 1).table
+    single = [
+        dense_horizon(read_scores(write_foreign(tmp_path / "one.parquet", part)), 1).table
+        for part in (one, two)
+    ]
+    expected = mean_rank([t.columns["score"] for t in single], joined.present)
+    np.testing.assert_allclose(joined.columns["score"], expected, rtol=1e-6)
+    np.testing.assert_array_equal(joined.columns["target"], single[0].columns["target"])
+    assert not read_scores(tmp_path / "one.parquet").member.any()
+
+
+def test_a_fold_that_trained_after_its_days_is_not_causal(tmp_path: Path) -> None:
+    frame = foreign_frame(days=12)
+    assert read_scores(write_foreign(tmp_path / "a.parquet", frame)).causal is None
+    for causal in (True, False):
+        path = write_foreign(tmp_path / "a.parquet", frame.with_columns(causal=pl.lit(causal)))
+        assert read_scores(path).causal is causal
+
+
+def test_context_joins_by_date_and_code(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    names = ["sector", "return_1d", "traded_value", "exposure_size", "regime_volatility"]
+    whole = dense_horizon(read_scores(write_foreign(tmp_path / "whole.parquet", frame)), 5)
+    scores = read_scores(write_foreign(tmp_path / "bare.parquet", frame.drop(names)))
+    panel = frame.filter(horizon=1).select("date", pl.col("code").alias("ticker"), *names)
+    extra = panel.with_columns(ticker=pl.lit("other") + pl.col("ticker"))
+    context = read_context(write_foreign(tmp_path / "panel.csv", pl.concat([extra, panel]).reverse()))
+    joined = dense_horizon(scores, 5, context)
+    for name in names[1:]:
+        np.testing.assert_array_equal(joined.table.columns[name], whole.table.columns[name], err_msg=name)
+    np.testing.assert_array_equal(joined.sector, whole.sector)
+    assert joined.sectors == whole.sectors and set(dense_horizon(scores, 5).table.columns) == {
+        "score",
+        "target",
+    }
+
+
+def test_context_that_repeats_or_has_nothing_raises(tmp_path: Path) -> None:
+    frame = foreign_frame(days=12)
+    with pytest.raises(InputError, match="rows repeat a date and code"):
+        read_context(write_foreign(tmp_path / "a.parquet", frame.drop("score", "target")))
+    with pytest.raises(InputError, match="no column of context"):
+        read_context(write_foreign(tmp_path / "a.parquet", frame.select("date", "code", "target")))
