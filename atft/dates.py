@@ -72,6 +72,16 @@ class DayReader:
             self._check_offset(None, 0, cells)
         return days.astype(np.int32)
 
+    def read_known(self, column: pa.Array, cells: CellRange) -> np.ndarray:
+        """Return the day of each row as float32, NaN where it is null; raises as `read` does but for nulls."""
+        column = decoded(column)
+        known = column.drop_null()
+        if not len(known):
+            return np.full(len(column), np.nan, dtype=np.float32)
+        days = self.read(column.fill_null(known[0]), cells)
+        empty = column.is_null().to_numpy(zero_copy_only=False)
+        return np.where(empty, np.float32(np.nan), days.astype(np.float32))
+
     def _from_timestamps(self, column: pa.Array, cells: CellRange) -> np.ndarray:
         zone, second = column.type.tz, _TICKS[column.type.unit]
         instants: np.ndarray = column.cast(pa.int64()).to_numpy()

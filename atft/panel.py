@@ -28,6 +28,8 @@ class PanelSchema:
         targets: name of the forward return of horizon ``{h}`` trading days, a fraction.
         delayed_targets: the same for a trade that waits one more close; never trained on, only evaluated.
             Used where the panel has it.
+        label_end: date on which the target of horizon ``{h}`` is known, where that is later than the calendar says:
+            a halted stock's. Null cells mean the calendar. Used where the panel has it.
         lag: trading days between the score and the trade that ``targets`` assumes (0: this day's close).
         sector: column of the sector; null where there is none.
         universe: boolean column, True where the stock may be ranked; null: every row may.
@@ -45,6 +47,7 @@ class PanelSchema:
     exclude: list[str] = field(default_factory=list)
     targets: str = "target_{h}d"
     delayed_targets: str | None = "target_{h}d_lag1"
+    label_end: str | None = "label_end_{h}d"
     lag: int = 0
     sector: str | None = "sector"
     universe: str | None = "universe"
@@ -67,6 +70,8 @@ class PanelColumns:
     """Target of ``horizons[i]`` at place ``i``."""
     delayed_targets: tuple[str, ...]
     """Empty where the panel has none for some horizon."""
+    label_ends: tuple[str, ...]
+    """Date on which each target is known; empty where the calendar alone says so."""
     oracle: tuple[str, ...]
     """Empty where the market is real."""
     sector: str | None
@@ -86,7 +91,7 @@ class PanelColumns:
     def all(self) -> tuple[str, ...]:
         """Every column that is read, once each."""
         single = [self.date, self.code, *(c for c in (self.sector, self.universe, self.return_1d) if c)]
-        groups = (self.features, self.targets, self.delayed_targets, self.oracle)
+        groups = (self.features, self.targets, self.delayed_targets, self.oracle, self.label_ends)
         more = (self.exposures, self.regime, self.context)
         return tuple(dict.fromkeys([*single, *(c for g in (*groups, *more) for c in g)]))
 
@@ -148,7 +153,9 @@ def resolve_columns(
                 need(pattern, role)
         return match(patterns, names)
 
-    delayed, oracle = by_horizon("delayed_targets"), by_horizon("oracle")
+    delayed, oracle, ends = (by_horizon(role) for role in ("delayed_targets", "oracle", "label_end"))
+    if have.isdisjoint(ends) and schema.label_end == usual.label_end:
+        ends = ()
     columns = PanelColumns(
         date=need(schema.date, "date"),
         code=need(schema.code, "code"),
@@ -159,6 +166,7 @@ def resolve_columns(
             for column, h in zip(by_horizon("targets"), horizons, strict=True)
         ),
         delayed_targets=delayed if have.issuperset(delayed) else (),
+        label_ends=tuple(need(c, f"label_end of horizon {h}") for c, h in zip(ends, horizons, strict=False)),
         oracle=oracle if have.issuperset(oracle) else (),
         sector=optional("sector"),
         universe=optional("universe"),
@@ -168,7 +176,8 @@ def resolve_columns(
         return_1d=optional("return_1d"),
         lag=schema.lag,
     )
-    patterns = [p.replace("{h}", "*") for p in (schema.targets, schema.delayed_targets, schema.oracle) if p]
+    by_day = (schema.targets, schema.delayed_targets, schema.oracle, schema.label_end)
+    patterns = [p.replace("{h}", "*") for p in by_day if p]
     _check_roles(columns, match(patterns, names), where)
     return columns
 

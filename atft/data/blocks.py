@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.data.block_plan import PlannedBlock
 from atft.data.cache import DayCache
+from atft.data.purge import RowPurge, valid_labels
 from atft.data.records import Array
 from atft.errors import InputError
 
@@ -20,11 +21,13 @@ from atft.errors import InputError
 class DayBlocks(Dataset[DayBatch]):
     """Blocks of a cache, whose days read ``lookback`` days of history, themselves included.
 
-    None of a day's targets of a horizon is valid where fewer than ``min_stocks`` are known.
+    None of a day's targets of a horizon is valid where fewer than ``min_stocks`` are known and not purged.
     """
 
-    def __init__(self, cache: DayCache, lookback: int, min_stocks: int = 0) -> None:
-        self.cache, self.lookback, self.min_stocks = cache, lookback, min_stocks
+    def __init__(
+        self, cache: DayCache, lookback: int, min_stocks: int = 0, purge: RowPurge | None = None
+    ) -> None:
+        self.cache, self.lookback, self.min_stocks, self.purge = cache, lookback, min_stocks, purge
 
     def __getitem__(self, block: PlannedBlock) -> DayBatch:
         """Read one block.
@@ -62,13 +65,18 @@ class DayBlocks(Dataset[DayBatch]):
         )
         edge_index, edge_attr = self._edges(block, stocks, universe)
         days = np.arange(first, first + block.days)
-        enough = cache.known_labels[days] >= self.min_stocks
+        if self.purge is None:
+            enough = cache.known_labels[days] >= self.min_stocks
+            valid = universe[..., None] & np.isfinite(target) & enough[:, None]
+        else:
+            counting = [valid_labels(cache, int(day), self.min_stocks, self.purge)[stocks] for day in days]
+            valid = universe[..., None] & np.stack(counting)
         return DayBatch(
             features=features,
             observed=torch.from_numpy(np.stack([v.observed[stocks] for v in span])),
             universe=torch.from_numpy(universe),
             target=torch.from_numpy(target),
-            valid=torch.from_numpy(universe[..., None] & np.isfinite(target) & enough[:, None]),
+            valid=torch.from_numpy(valid),
             edge_index=edge_index,
             edge_attr=edge_attr,
             stock=torch.from_numpy(stocks.astype(np.int64)),

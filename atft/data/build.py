@@ -93,7 +93,8 @@ def build_cache(
     stored["calendar"] = day_rules(options.calendar, CALENDAR_KEY)
     min_date = _parse_date(options.min_date)
     source = source_fingerprint(files)
-    panel_digest = json_digest([FORMAT, source, asdict(schema), list(horizons), stored])
+    roles = {k: v for k, v in asdict(schema).items() if k != "label_end" or columns.label_ends}
+    panel_digest = json_digest([FORMAT, source, roles, list(horizons), stored])
     graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"
@@ -117,7 +118,7 @@ def build_cache(
                 format=FORMAT,
                 digest=final.name,
                 source=source,
-                schema=asdict(schema),
+                schema=roles,
                 options=stored,
                 graph=None,
                 dates=index.dates,

@@ -88,6 +88,7 @@ class RowChecks:
     ) -> None:
         self.numbers, self.infinite_as_missing = tuple(numbers), infinite_as_missing
         self.labels = (*columns.targets, *columns.delayed_targets)
+        self._ends = [numbers.index(name) for name in columns.label_ends]
         self.infinite: dict[str, int] = {}
         """Infinite cells that were made missing, per column."""
         self._places = [numbers.index(name) for name in self.labels]
@@ -97,7 +98,7 @@ class RowChecks:
     def check_rows(
         self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]
     ) -> None:
-        """Check that no cell is infinite, or make it NaN in place, and that each label is a forward return."""
+        """Check that no cell is infinite, or make it NaN in place; that labels are forward returns with an end."""
         infinite = np.isinf(numbers)
         for i in np.flatnonzero(infinite.any(axis=1)):
             name, cells = self.numbers[i], infinite[i]
@@ -114,6 +115,13 @@ class RowChecks:
                 raise InputError(
                     f"column {name!r} is {values[absurd][0]:g} on {_day(days, absurd)}; a forward return is a "
                     f"fraction such as 0.01: correct it, or make it null"
+                )
+        for end in self._ends:
+            early = numbers[end] <= days
+            if early.any():
+                raise InputError(
+                    f"column {self.numbers[end]!r} is {EPOCH + timedelta(days=int(numbers[end, early][0]))} on "
+                    f"{_day(days, early)}; a label is known after its day: correct it, or make it null"
                 )
         self._compare_orders(numbers[:, :: max(1, len(days) // SAMPLED_ROWS)])
 

@@ -46,6 +46,7 @@ class DayEncoder:
             "target": columns.targets,
             "delayed_target": columns.delayed_targets,
             "oracle": columns.oracle,
+            "label_end": columns.label_ends,
             "exposure": columns.exposures,
             "context": columns.context,
             "regime": columns.regime,
@@ -172,6 +173,10 @@ class DayEncoder:
         }
         for group in ("delayed_target", "oracle", "context"):
             arrays[group] = by_stock(numbers[self.indices[group]])
+        ends = numbers[self.indices["label_end"]]
+        # A holiday, or a day that the calendar leaves out, is the trading day after it.
+        index_of = np.searchsorted(self.index.calendar, ends).astype(np.float32)
+        arrays["label_end"] = by_stock(np.where(np.isnan(ends), ends, index_of))
         in_sector = (sector[universe] >= 0).sum()
         return encode_day(arrays), {
             "observed_rows": len(stock),

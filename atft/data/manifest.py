@@ -35,6 +35,7 @@ class Manifest:
     source: str
     """Fingerprint of the panel's files."""
     schema: dict[str, Any]
+    """Roles of the panel's columns; without ``label_end`` where the panel has no such column."""
     options: dict[str, Any]
     graph: dict[str, Any] | None
     """Options of the graph; None where there is none."""

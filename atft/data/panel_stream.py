@@ -1,7 +1,8 @@
 """Read a panel twice: first its days and stocks, then its rows as a stream of batches of whole days.
 
 Whatever the user's writer chose (datetimes, ISO strings, categories, float64), everything downstream sees
-``date`` as date32, codes and sectors as strings, the universe as booleans and every number as float32.
+``date`` as date32, codes and sectors as strings, the universe as booleans, every number as float32 and the ends of
+labels as float32 too: days since 1970, NaN where null.
 
 The first pass reads date, code, universe and what says that a row is known (seconds at nine million rows). A stock
 has a row in the cache if it is ever in the universe, in the order of the codes: whatever days a panel holds, the
@@ -161,9 +162,11 @@ def read_batches(
         InputError: a file is unreadable or lacks a column, or a cell cannot be read as its column's role asks.
     """
     rows = max(4096, bytes_per_batch // (4 * len(names)))
-    days = DayReader()
+    days, ends = DayReader(), DayReader()
     readers = {columns.code: read_codes, columns.sector: read_names, columns.universe: read_flags}
     readers[columns.date] = lambda column, cells: pa.array(days.read(column, cells)).cast(pa.date32())
+    for name in columns.label_ends:
+        readers[name] = lambda column, cells: pa.array(ends.read_known(column, cells))
     for path in files:
         with open_parquet(path) as file:
             have = file.schema_arrow.names

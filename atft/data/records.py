@@ -25,7 +25,7 @@ from atft.errors import InputError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-WIDE = ("features", "half_features", "target", "delayed_target", "oracle", "exposure", "context")
+WIDE = ("features", "half_features", "target", "delayed_target", "oracle", "exposure", "context", "label_end")
 """Columns of several numbers a stock."""
 FLAT = {"observed": pa.uint8(), "universe": pa.uint8(), "sector": pa.int16(), "return_1d": pa.float32()}
 
@@ -51,6 +51,9 @@ class DayView:
     """Index into the manifest's sectors, -1 for none."""
     exposure: Float32[np.ndarray, "stocks exposures"]
     context: Float32[np.ndarray, "stocks context"]
+    label_end: Float32[np.ndarray, "stocks ends"]
+    """Calendar index of the day on which the target of each horizon is known; NaN where the calendar alone says so,
+    no column where the panel has none."""
     return_1d: Float32[np.ndarray, " stocks"]
     """The day's own return, NaN where unknown or where the panel has none."""
 

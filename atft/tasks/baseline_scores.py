@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atft.baselines.ridge import Ridge, fit_ridge
 from atft.data.cache import DayCache
+from atft.data.purge import valid_labels
 from atft.evaluation.predictions import HorizonScores
 from atft.progress import track
 from atft.tasks.day_data import DayData
@@ -30,9 +31,8 @@ def fit_baseline(data: DayData) -> Ridge:
         for day in track(data.split.train.tolist(), "ridge baseline"):
             view = cache.day(day)
             stocks = np.flatnonzero(view.universe)
-            target = view.target[stocks]
-            enough = cache.known_labels[day] >= data.split.min_stocks
-            yield day_features(cache, day, stocks), target, np.isfinite(target) & enough
+            valid = valid_labels(cache, day, data.split.min_stocks, data.row_purge)
+            yield day_features(cache, day, stocks), view.target[stocks], valid[stocks]
 
     return fit_ridge(days(), median, iqr)
 

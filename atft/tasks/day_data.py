@@ -4,6 +4,7 @@
 """
 
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -21,6 +22,7 @@ from atft.data.cache import DayCache, shared_cache
 from atft.data.day_checks import check_training_days, days_to_score, history_lines
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
+from atft.data.purge import RowPurge, row_purge
 from atft.data.scaling import regime_statistics, robust_statistics
 from atft.data.split import (
     Days,
@@ -101,8 +103,6 @@ class DayData(pl.LightningDataModule):
         data._cache = cache
         return data
 
-    # -- columns
-
     def columns(self) -> tuple[str, ...]:
         """Names of the panel's columns, from its footer; of a cache without a panel, those that it was made of."""
         if self._cache is None or self.panel.path is not None or self.panel.simulate is not None:
@@ -177,6 +177,11 @@ class DayData(pl.LightningDataModule):
             self._split = resolve_split(*self._day_axis, self.open_cache().manifest.universe_rows)
         return self._split
 
+    @cached_property
+    def row_purge(self) -> RowPurge | None:
+        """Labels that do not count by their own ends; None where the panel has no role ``label_end``."""
+        return row_purge(self.open_cache(), self.split, self.split_options.embargo_days)
+
     def fold_count(self) -> int:
         """Count the folds that ``data.split.folds`` makes of the panel's days; 0 without it.
 
@@ -207,13 +212,12 @@ class DayData(pl.LightningDataModule):
 
     def _to_predict(self) -> tuple[Days, Days]:
         dates, options, _, lookback = self._day_axis
-        of_fold = None
-        asked = self.predict_dates or [options.val[0], max(options.val[0], dates[-1].isoformat())]
         if self.predict_dates is None and options.fold is not None:
-            of_fold = np.concatenate([self.split.whole["val"], self.split.whole["test"]])
-            asked = [dates[of_fold.min()].isoformat(), dates[of_fold.max()].isoformat()]
-        days, short = days_to_score(self.open_cache(), "data.predict", asked, lookback)
-        return (days, short) if of_fold is None else (days[np.isin(days, of_fold)], short)
+            days = np.sort(np.concatenate([self.split.whole["val"], self.split.whole["test"]]))
+            ranked = np.array(self.open_cache().manifest.universe_rows)[days] > 0
+            return days[ranked], np.empty(0, dtype=np.int64)
+        asked = self.predict_dates or [options.val[0], max(options.val[0], dates[-1].isoformat())]
+        return days_to_score(self.open_cache(), "data.predict", asked, lookback)
 
     def split_of(self, day: date) -> str:
         """Name of the period that a date is in; see `atft.data.split.period_name` and `period_at`."""
@@ -248,11 +252,11 @@ class DayData(pl.LightningDataModule):
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of training days in a new order each epoch, grouped into optimiser steps."""
-        return self._loader(self.split.train, self.split.min_stocks, train=True)
+        return self._loader(self.split.train, train=True)
 
     def val_dataloader(self) -> BlockLoader:
         """Every validation day once, in order."""
-        return self._loader(self.split.val, self.split.min_stocks)
+        return self._loader(self.split.val)
 
     def test_dataloader(self) -> BlockLoader:
         """Every test day once, in order.
@@ -262,7 +266,7 @@ class DayData(pl.LightningDataModule):
         """
         if not len(self.split.test):
             raise InputError("test needs data.split.test: [from, to]")
-        return self._loader(self.split.test, self.split.min_stocks)
+        return self._loader(self.split.test)
 
     def predict_dataloader(self) -> InOrder:
         """Every day to score once, in order, in a block of its own.
@@ -271,9 +275,9 @@ class DayData(pl.LightningDataModule):
         """
         return InOrder(self._loader(self.predict_days(), block_days=1))
 
-    def _loader(
-        self, days: Days, min_stocks: int = 0, train: bool = False, block_days: int | None = None
-    ) -> BlockLoader:
+    def _loader(self, days: Days, train: bool = False, block_days: int | None = None) -> BlockLoader:
+        # Labels are not asked for where days are predicted, one in a block.
+        min_stocks, purge = (0, None) if block_days else (self.split.min_stocks, self.row_purge)
         trainer, options = self.trainer, self.loader_options
         limit = trainer.limit_train_batches if train and trainer is not None else None
         sampler = BlockSampler(
@@ -291,6 +295,5 @@ class DayData(pl.LightningDataModule):
         if train and trainer is not None:
             # Lightning reads the first block before it sets the epoch, which is not 0 in a resumed run.
             sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
-        return BlockLoader(
-            DayBlocks(self.open_cache(), options.lookback, min_stocks), sampler, options.num_workers
-        )
+        blocks = DayBlocks(self.open_cache(), options.lookback, min_stocks, purge)
+        return BlockLoader(blocks, sampler, options.num_workers)
