@@ -14,7 +14,8 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse._link_arguments import ActionLink
 
 import atft.nn
-from atft.commands import flat
+from atft.commands import compare, flat
+from atft.commands.file_arguments import file_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.errors import InputError
@@ -88,6 +89,7 @@ def completion_script() -> str:
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))
+    commands.add_subcommand("compare", _with_debug(file_parser(compare.COMMAND)))
     parser = ArgumentParser()
     add_run_arguments(parser)
     commands.add_subcommand("sweep", _with_debug(parser))

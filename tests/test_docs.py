@@ -86,7 +86,8 @@ def training_parser(command: str) -> Any:
 @cache
 def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
-    from atft.commands import flat
+    from atft.commands import compare, flat
+    from atft.commands.file_arguments import file_parser
     from atft.features.options import FeatureOptions
     from atft.market.options import MarketOptions
     from atft.search.show.arguments import OPTIONS, add_study_arguments
@@ -98,6 +99,8 @@ def option_names(command: str) -> set[str]:
         parser = training_parser(first)
     elif first in ("features", "simulate"):
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
+    elif first == "compare":
+        parser = file_parser(compare.COMMAND)
     elif part in OPTIONS:
         add_study_arguments(parser, part)
     elif first == "sweep":

@@ -36,7 +36,8 @@ def mean_rank(scores: Sequence[Scores], present: Mask) -> Scores:
         known = present & np.isfinite(score)
         total += np.asarray(in_blocks(_rank_shares, score, known)["share"], dtype=np.float64)
         count += known
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    # Sums of the same ranks in another order differ in their last digits: rounded, they stay ties.
+    return np.where(count > 0, np.round(total / np.maximum(count, 1), 12), np.nan)
 
 
 def _rank_shares(score: Scores, known: Mask) -> Columns:

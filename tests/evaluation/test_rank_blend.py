@@ -19,14 +19,22 @@ def test_it_is_the_mean_of_average_ranks_as_shares_of_the_days_stocks() -> None:
     assert np.isnan(blend[~present]).all()
     for day, row in enumerate(present):
         shares = [(rankdata(s[day, row]) - 0.5) / row.sum() for s in scores]
-        np.testing.assert_allclose(blend[day, row], np.mean(shares, axis=0), rtol=1e-14)
+        np.testing.assert_allclose(blend[day, row], np.mean(shares, axis=0), atol=1e-12)
 
 
 def test_units_of_a_scorer_and_the_order_of_scorers_change_nothing() -> None:
     scores, present = scorers()
     stretched = [1e6 * scores[0] - 3, np.exp(scores[1]), scores[2]]
     np.testing.assert_array_equal(mean_rank(scores, present), mean_rank(stretched, present))
-    np.testing.assert_allclose(mean_rank(scores, present), mean_rank(scores[::-1], present), rtol=1e-14)
+    np.testing.assert_allclose(mean_rank(scores, present), mean_rank(scores[::-1], present), atol=1e-12)
+
+
+def test_equal_sums_of_ranks_are_ties_whatever_their_order() -> None:
+    ranks = np.random.default_rng(0).permuted(np.arange(30.0) % 10, axis=0)
+    scores = [ranks[None, :], ranks[None, ::-1].copy(), np.roll(ranks, 7)[None, :]]
+    present = np.ones((1, 30), dtype=bool)
+    exact = sum(2 * rankdata(s[0]) for s in scores)
+    assert len(np.unique(mean_rank(scores, present))) == len(np.unique(exact))
 
 
 def test_a_stock_that_some_scorers_lack_gets_the_mean_over_the_others() -> None:

@@ -1,0 +1,225 @@
+"""Files side by side as text, as rows of a CSV file and as JSON."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atft.evaluation.intervals import Interval
+from atft.evaluation.null_controls import CONTROLS
+from atft.evaluation.side_by_side import BLEND, ComparedHorizon, ComparedScorer, SideBySide
+from atft.publish import published
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 1000
+RANDOM = "random 95 %"
+RESERVED = (BLEND, *CONTROLS, RANDOM)
+"""Names of rows that are no file."""
+BPS = 1e4
+FORMATS = (".csv", ".json")
+COLUMNS = ("horizon", "lag", "scorer", "minus", "figure", "days", "value", "low", "high", "error", "t")
+
+
+def side_by_side_lines(result: SideBySide) -> list[str]:
+    """The lines that `python -m atft compare` prints: scorers, differences, and what was left out."""
+    lines = _table_lines(_scorer_table(result))
+    lines += ["", *_table_lines(_difference_table(result))]
+    for compared in result.horizons:
+        lines += [f"{compared.horizon}d: {warning}" for warning in compared.warnings]
+    lines += [*_left_out(result), *result.notes]
+    return lines
+
+
+def write_side_by_side(result: SideBySide, out: Path) -> None:
+    """Write all figures to a CSV or JSON file, as its suffix says; see `figure_rows` for the rows of the first."""
+    with published(out) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        if out.suffix == ".csv":
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(figure_rows(result))
+        else:
+            json.dump(_known(_as_json(result)), file, indent=1, allow_nan=False)
+
+
+def figure_rows(result: SideBySide) -> Iterator[dict[str, Any]]:
+    """One row for each figure: of a scorer, or of a scorer ``minus`` another; what is NaN is None.
+
+    The band of random scores is a scorer of its own, with its ends as ``low`` and ``high``.
+    """
+    for compared in result.horizons:
+        for scorer in compared.scorers:
+            key = {
+                "horizon": compared.horizon,
+                "lag": scorer.lag,
+                "scorer": scorer.scorer,
+                "days": scorer.days,
+            }
+            for figure, interval in scorer.figures.items():
+                yield key | {"figure": figure} | _known(interval._asdict())
+        for lag, band in compared.bands.items():
+            for figure, (low, high) in band.items():
+                ends = {"figure": figure} | _known({"low": low, "high": high})
+                yield {"horizon": compared.horizon, "lag": lag, "scorer": RANDOM} | ends
+        for (lag, figure), pairs in compared.differences.items():
+            for pair in pairs:
+                key = {"horizon": compared.horizon, "lag": lag, "scorer": pair.scorer, "minus": pair.against}
+                yield key | {"figure": figure, "days": pair.days} | _known(pair.difference._asdict())
+
+
+def _as_json(result: SideBySide) -> dict[str, Any]:
+    horizons = []
+    for compared in result.horizons:
+        plain = asdict(compared)
+        plain["scorers"] = [
+            {"scorer": s.scorer, "lag": s.lag, "days": s.days}
+            | {n: i._asdict() for n, i in s.figures.items()}
+            for s in compared.scorers
+        ]
+        plain["bands"] = [{"lag": lag} | band for lag, band in compared.bands.items()]
+        plain["differences"] = [
+            {"lag": lag, "figure": figure, "scorer": p.scorer, "minus": p.against, "days": p.days}
+            | p.difference._asdict()
+            for (lag, figure), pairs in compared.differences.items()
+            for p in pairs
+        ]
+        plain["dropped"] = {name: {"rows": r, "days": d} for name, (r, d) in compared.dropped.items()}
+        horizons.append(plain)
+    return {
+        "files": result.files,
+        "options": asdict(result.options),
+        "horizons": horizons,
+        "notes": result.notes,
+    }
+
+
+def _known(value: Any) -> Any:
+    """A value without NaN, which JSON has not: None instead."""
+    if isinstance(value, dict):
+        return {name: _known(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _scorer_table(result: SideBySide) -> "Table":
+    first, last = (f(getattr(h, end) for h in result.horizons) for f, end in ((min, "first"), (max, "last")))
+    table = _new_table(f"rows that all files have, {first} to {last}; 95 % intervals by stationary bootstrap")
+    for heading in ("scorer", "horizon"):
+        table.add_column(heading, no_wrap=True)
+    headings = ("days", "RankIC", "95 %", "t", "lag 1", "95 %", "IC", "RankICIR", "spread, bps")
+    for heading in (*headings, "annualised Sharpe", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, compared in enumerate(result.horizons):
+        if i:
+            table.add_section()
+        # Lag 1 has no row of its own: its RankIC stands beside that of lag 0.
+        later = {scorer.scorer: scorer for scorer in compared.scorers if scorer.lag == 1}
+        for scorer in compared.scorers:
+            if scorer.lag == 0:
+                cells = _scorer_cells(scorer, later.get(scorer.scorer))
+                table.add_row(scorer.scorer, f"{compared.horizon}d", *cells)
+        _add_band(table, compared)
+    return table
+
+
+def _scorer_cells(scorer: ComparedScorer, later: ComparedScorer | None) -> list[str]:
+    figures = scorer.figures
+    rank_ic, sharpe = figures["rank_ic"], figures["sharpe_annual"]
+    lag1 = later.figures["rank_ic"] if later else None
+    return [
+        str(scorer.days),
+        *(_number(rank_ic.value), _range(rank_ic), _number(rank_ic.t, 1)),
+        *((_number(lag1.value), _range(lag1)) if lag1 else ("", "")),
+        _number(figures["ic"].value),
+        _number(figures["rank_icir"].value, 2),
+        _number(BPS * figures["spread"].value, 1),
+        *(_number(sharpe.value, 2), _range(sharpe, 2)),
+    ]
+
+
+def _add_band(table: "Table", compared: ComparedHorizon) -> None:
+    """The row of what random scores reach: an interval under each figure's own, no values."""
+    band, later = compared.bands[0], compared.bands.get(1)
+    ends = [f"± {band[name][1]:.{digits}f}" for name, digits in (("rank_ic", 4), ("ic", 4), ("rank_icir", 2))]
+    spread, sharpe = f"± {BPS * band['spread'][1]:.1f}", f"± {band['sharpe_annual'][1]:.2f}"
+    lag1 = f"± {later['rank_ic'][1]:.4f}" if later else ""
+    cells = ("", ends[0], "", "", lag1, "", ends[1], ends[2], spread, sharpe, "")
+    table.add_row(RANDOM, f"{compared.horizon}d", *cells)
+
+
+def _difference_table(result: SideBySide) -> "Table":
+    table = _new_table("paired differences, over the days that both have")
+    for heading in ("scorer", "minus", "horizon"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("days", "RankIC", "95 %", "t", "lag 1", "95 %", "t", "spread, bps", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, compared in enumerate(result.horizons):
+        if i:
+            table.add_section()
+        later = {(p.scorer, p.against): p.difference for p in compared.differences.get((1, "rank_ic"), [])}
+        spreads = {(p.scorer, p.against): p.difference for p in compared.differences[0, "spread"]}
+        for pair in compared.differences[0, "rank_ic"]:
+            key = pair.scorer, pair.against
+            lag1, spread = later.get(key), spreads.get(key)
+            table.add_row(
+                *key,
+                f"{compared.horizon}d",
+                str(pair.days),
+                _number(pair.difference.value),
+                _range(pair.difference),
+                _number(pair.difference.t, 1),
+                *((_number(lag1.value), _range(lag1), _number(lag1.t, 1)) if lag1 else ("", "", "")),
+                *((_number(BPS * spread.value, 1), _range(spread.scaled(BPS), 1)) if spread else ("", "")),
+            )
+    return table
+
+
+def _left_out(result: SideBySide) -> Iterator[str]:
+    names = list(result.files)
+    if any(scorer.scorer == BLEND for scorer in result.horizons[0].scorers):
+        yield f"{BLEND}: mean of the day's ranks of {', '.join(names)}"
+    for compared in result.horizons:
+        where = f"{compared.horizon}d"
+        for name, (rows, days) in compared.dropped.items():
+            if rows:
+                whole = f", {days:,} whole days among them" if days else ""
+                yield f"{where}: {rows:,} rows of {name} are not in all files and are left out{whole}"
+        if compared.thin_days:
+            least = result.options.min_stocks
+            yield f"{where}: {compared.thin_days:,} days with fewer than {least} known targets are left out"
+        yield from (f"{where}: {note}" for note in compared.notes)
+    for control, why in result.horizons[0].absent.items():
+        yield f"no row {control}: {why}"
+
+
+def _new_table(title: str) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
+
+
+def _table_lines(table: "Table") -> list[str]:
+    from rich.console import Console
+
+    text = StringIO()
+    Console(file=text, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False).print(
+        table
+    )
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def _number(value: float, digits: int = 4) -> str:
+    return f"{value:+.{digits}f}" if math.isfinite(value) else "nan"
+
+
+def _range(interval: Interval, digits: int = 4) -> str:
+    if not math.isfinite(interval.low):
+        return ""
+    return f"{interval.low:+.{digits}f} .. {interval.high:+.{digits}f}"
