@@ -11,7 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from atft.data.folds import FoldOptions, fold_count, fold_days, scored_stretches, validation_stretch
-from atft.data.split import Split, SplitOptions, count_folds, period_at, period_days, resolve_split
+from atft.data.split import (
+    Split,
+    SplitOptions,
+    count_folds,
+    period_at,
+    period_days,
+    resolve_split,
+)
 from atft.errors import InputError
 
 

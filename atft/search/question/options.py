@@ -85,7 +85,8 @@ class SweepOptions:
             file in the study's folder.
         metric: what is optimised: the value of the selected checkpoint. Losses and their terms are minimised,
             everything else is maximised.
-        folds: null trains once; k trains on k purged folds, and the value is their mean.
+        folds: null trains once; k trains on k purged folds, and the value is their mean: those of data.split.folds,
+            or k that walk forward to the validation days, each of as many days.
         n_trials: trials to finish, completed or pruned; failed ones do not count.
         workers: processes on this machine, each running one trial at a time.
         sampler: how the next point is chosen.

@@ -1,13 +1,15 @@
 """One trial of a study: a point is drawn, trained, and becomes a number, or a failure with its class and reason.
 
 The objective is the metric at the epoch that the run selected by that metric, or the mean of that over purged
-folds. A trial whose wall clock (``limits.minutes``) runs out ends with its epoch and counts with what it has; one
-without a value by then, or with folds still to train, fails for time. The clock starts again with each retry.
+folds; the running mean is reported after each fold, so the pruner compares trials over the same folds. A trial
+whose wall clock (``limits.minutes``) runs out ends with its epoch and counts with what it has; one without a value
+by then, or with folds still to train, fails for time. The clock starts again with each retry.
 """
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ import optuna
 
 from atft.callbacks.record.receipt import Receipt, publish_json, write_receipt
 from atft.data.loader import LoaderOptions
+from atft.data.split import period_days
+from atft.data.tuning_folds import tuning_folds
 from atft.publish import publish_text
 from atft.search.question.config import trial_config
-from atft.search.question.folds import fold_splits
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, suggest
@@ -87,18 +90,24 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: P
     cli = build("fit", config, directory)
     publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
     data = cli.datamodule
-    splits = fold_splits(data.open_cache().manifest.dates, data.split, data.split_options, sweep.folds or 1)
+    manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
+    reach = manifest.longest_label_days
+    splits = tuning_folds(manifest.dates, data.split_options, reach, lookback, sweep.folds or 1)
     values: list[float] = []
+    trained: list[dict[str, Any]] = []
     for fold, split in enumerate(splits):
         fold_directory = directory / f"fold_{fold}"
         fold_directory.mkdir()
         record.heartbeat.fold = fold
         previous = retried_from / fold_directory.name if retried_from is not None else None
         previous = previous if previous is not None and previous.is_dir() else None
-        fold_config = {**config, "data": {**config["data"], "split": split}}
+        fold_config = {**config, "data": {**config["data"], "split": asdict(split)}}
         values.append(fit(record, fold_config, fold_directory, previous, is_fold=True))
         mean = math.fsum(values) / len(values)
-        _publish_folds(record, mean, values, splits, retried_from)
+        val = period_days(manifest.dates, split, reach, lookback)["val"][[0, -1]]
+        dates = [manifest.dates[day].isoformat() for day in val]
+        trained.append({"fold": fold, "val": dates, sweep.metric: values[-1]})
+        _publish_folds(record, mean, trained, retried_from)
         trial.report(mean, step=fold)
         if fold + 1 == len(splits):
             break
@@ -114,16 +123,11 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: P
 
 
 def _publish_folds(
-    record: TrialRecord,
-    mean: float,
-    values: list[float],
-    splits: list[dict[str, Any]],
-    retried_from: Path | None,
+    record: TrialRecord, mean: float, trained: list[dict[str, Any]], retried_from: Path | None
 ) -> None:
     """Write the folds that are trained into the trial's own metrics and receipt."""
     metric, digests = record.sweep.metric, receipt_digests(record.labels)
-    folds = [{"fold": i, "split": splits[i], metric: v} for i, v in enumerate(values)]
-    metrics = {"final": {metric: mean}, "folds": folds, "digests": digests}
+    metrics = {"final": {metric: mean}, "folds": trained, "digests": digests}
     publish_json(record.directory / "metrics.json", metrics)
     receipt = Receipt(run=str(record.directory), digests=digests, metrics={metric: mean})
     receipt.retried_from = str(retried_from) if retried_from is not None else None
