@@ -53,6 +53,10 @@ COMMANDS = {
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
     "cache": ("atft.commands.train", "build or verify the memory-mapped cache of a panel"),
+    "evaluate": (
+        "atft.commands.evaluate",
+        "measure predictions of any program: intervals, costs, null controls; needs no torch",
+    ),
     "sweep": (
         "atft.search.cli",
         "search hyperparameters: many runs of fit, in a study that survives anything",

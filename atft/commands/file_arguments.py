@@ -46,7 +46,7 @@ def parse_file_arguments(
     """Read a command's files, its options and the file to write, None without.
 
     Args:
-        formats: suffixes that ``--out`` may have.
+        formats: suffixes that ``--out`` may have; none: it is a folder.
 
     Raises InputError where there is no file, an option is unknown or does not take its value, or ``--out`` names no
     format.
@@ -74,6 +74,6 @@ def parse_file_arguments(
         raise InputError(f"{command.name} needs a {command.files}; python -m atft {command.name} --help")
     options = command.options(**{field.name: values[field.name] for field in fields(command.options)})
     out = None if values["out"] is None else Path(values["out"])
-    if out is not None and out.suffix not in formats:
+    if out is not None and formats and out.suffix not in formats:
         raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(formats)}")
     return values["files"], options, out

@@ -4,20 +4,19 @@ Each row is one line of plain text, so that a log can be searched for ``network 
 """
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
+from atft.evaluation.plain_table import RANDOM
+from atft.evaluation.plain_table import table_text as table_text
 from atft.evaluation.summary import Metrics, SummaryRow
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-RANDOM = "random 95 %"
 ORDER = ("network", "ridge", "reversal", RANDOM, "oracle")
 """Rows of a horizon from top to bottom; scorers of other names come after the network."""
-WIDTH, MAX_WIDTH = 150, 1000
 
 Band = Mapping[str, tuple[float, float]]
 """Metric -> the lowest and highest that random scores usually reach."""
@@ -75,20 +74,6 @@ def comparison_table(
                 cells = ["" if lag else _range(band, name) for _, name, lag in shown]
                 table.add_row(scorer, f"{horizon}d", "", *cells)
     return table
-
-
-def table_text(table: "Table") -> str:
-    """Write a table as plain text, without colours, one line per row."""
-    from rich.console import Console
-
-    # Columns that do not wrap are shown whole: metrics of the user's own are further ones.
-    width = MAX_WIDTH if all(column.no_wrap for column in table.columns) else WIDTH
-    console = Console(
-        file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
-    )
-    console.print(table)
-    assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
 def _estimate(row: SummaryRow | None, name: str, digits: int) -> str:

@@ -39,7 +39,7 @@ class EvaluateOptions(MeasureOptions):
 
     Args:
         split: rows of this split; None: of ``test`` where the file has it, else all rows.
-        horizon: trading days ahead of a file that has no column for it; None is 1.
+        horizon: trading days ahead: the rows to measure; of a file without that column what they are, None is 1.
         context: file with further columns by date and code, such as a panel.
     """
 

@@ -25,6 +25,8 @@ class FigureKind(NamedTuple):
     digits: int
     """Decimals, in that unit."""
     meaning: str
+    zero_is_chance: bool = True
+    """Random scores reach 0, so a t of it means something."""
 
 
 FIGURES = {
@@ -37,27 +39,30 @@ FIGURES = {
         "RankIC neutral", "", 4, "RankIC of what the exposures do not explain of the score's ranks"
     ),
     "hit_rate": FigureKind(
-        "hit rate", "%", 2, "share of stocks on the same side of both medians; 50 % is chance"
+        "hit rate", "%", 2, "share of stocks on the same side of both medians; 50 % is chance", False
     ),
-    "precision": FigureKind("precision@k", "%", 2, "share of the k highest scores that rise"),
-    "precision_chance": FigureKind("chance of it", "%", 2, "share of all stocks that rise"),
-    "ndcg": FigureKind("NDCG@k", "", 4, "discounted gain of the k highest scores; about 0.5 is chance"),
+    "precision": FigureKind("precision@k", "%", 2, "share of the k highest scores that rise", False),
+    "precision_chance": FigureKind("chance of it", "%", 2, "share of all stocks that rise", False),
+    "ndcg": FigureKind(
+        "NDCG@k", "", 4, "discounted gain of the k highest scores; about 0.5 is chance", False
+    ),
     "spread": FigureKind("spread", "bps", 1, f"top minus bottom tenth, {PER_TRADE}"),
     "sharpe_annual": FigureKind("annualised Sharpe", "", 2, "spread over its standard deviation, a year"),
     "gross_annual": FigureKind("gross a year", "%", 2, f"h staggered books before costs, {PER_YEAR}"),
     "net_annual": FigureKind("net a year", "%", 2, f"h staggered books after costs, {PER_YEAR}"),
     "book_sharpe": FigureKind("Sharpe gross", "", 2, "of the staggered books, annualised"),
     "book_sharpe_net": FigureKind("Sharpe net", "", 2, "of the staggered books after costs, annualised"),
-    "drawdown": FigureKind("drawdown", "%", 2, "largest fall of the summed net returns from a peak"),
-    "turnover": FigureKind("turnover", "%", 2, "share of the book that is replaced each day"),
+    "drawdown": FigureKind("drawdown", "%", 2, "largest fall of the summed net returns from a peak", False),
+    "turnover": FigureKind("turnover", "%", 2, "share of the book that is replaced each day", False),
     "rank_autocorrelation": FigureKind(
-        "rank autocorr.", "", 3, "correlation of the scores' ranks with those of the day before"
+        "rank autocorr.", "", 3, "correlation of the scores' ranks with those of the day before", False
     ),
     "capacity": FigureKind(
         "capacity",
         "",
         0,
         "median long side that trades within the participation, in the unit of traded_value",
+        False,
     ),
     "competition_sharpe": FigureKind(
         "JPX Sharpe", "", 3, "Tokyo competition: weighted top minus bottom 200, mean over standard deviation"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import MAX_LOST_SHARE, Series
+from atft.errors import InputError
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.day_measures import DECILES, DayMeasures, measure_table
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
@@ -58,6 +59,13 @@ class MeasureOptions:
     min_stocks: int = 20
     draws: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("k", 1), ("cost_bps", 0), ("min_stocks", 2), ("draws", 2), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name):g}")
+        if not 0 < self.participation <= 1:
+            raise InputError(f"participation must be in (0, 1], got {self.participation:g}")
 
 
 def measure_horizon(

@@ -61,7 +61,8 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     Args:
         path: see `atft.evaluation.any_file.read_rows`; with date, code, score and target.
         split: rows of this split; None: of ``test`` where the file has it, else all.
-        horizon: of a file without that column; None is 1.
+        horizon: trading days ahead: the rows to measure, or what the rows are of a file without that column, where
+            None is 1.
 
     Raises:
         InputError: the file cannot be read, has no row of the split, or has two rows of one stock, day and horizon.
@@ -85,6 +86,13 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     if not keep.any():
         raise InputError(f"{where}: no row has a score")
     horizons = _horizons(rows, horizon, notes)
+    if horizon is not None:
+        other = keep & (horizons != horizon)
+        dropped["other horizon"] = int(other.sum())
+        if not (keep & ~other).any():
+            known = ", ".join(map(str, np.unique(horizons[keep])))
+            raise InputError(f"{where}: no rows of horizon {horizon}; it has {known}")
+        keep &= ~other
     chosen = _chosen_rows(rows, keep)
     member, causal = _members(chosen, notes), chosen.numbers.get("causal")
     return ScoreRows(

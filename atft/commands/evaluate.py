@@ -1,0 +1,69 @@
+"""evaluate: measure predictions files of any program. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from atft.commands.file_arguments import FileCommand, parse_file_arguments
+from atft.errors import InputError
+from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.progress import Progress
+
+PREDICTIONS = "--predictions"
+
+
+@dataclass(frozen=True)
+class EvaluateCommand(EvaluateOptions):
+    """Options of the command.
+
+    Args:
+        split: rows of this split; without it those of ``test`` where the file has it, else all rows.
+        horizon: trading days ahead: the rows to measure, or what the rows are of a file without that column.
+        context: file with further columns by date and code, such as a panel: sector, return_1d, exposure_*,
+            traded_value, regime_*.
+        k: highest scores that precision@k and NDCG@k look at.
+        cost_bps: cost of each trade in basis points of its value, a side.
+        participation: share of a stock's traded value of the day that the book may trade, for its capacity.
+        min_stocks: known targets below which a day does not count.
+        draws: of the bootstrap.
+        seed: of the bootstrap and of the random controls.
+        format: what is printed.
+        alphalens: Parquet file to write, which alphalens reads as its factor_data; of one predictions file.
+    """
+
+    format: Literal["text", "json"] = "text"
+    alphalens: str | None = None
+
+
+COMMAND = FileCommand(
+    "evaluate",
+    "FILE",
+    "Measure predictions: Parquet, CSV or JSON lines with date, code, score and target (a forward return).",
+    EvaluateCommand,
+)
+
+
+def run(_: str, arguments: Sequence[str]) -> int:
+    """Measure the files, print the tables or JSON, and write what was asked for."""
+    from atft.evaluation.evaluation_files import evaluation_json, write_evaluation
+    from atft.evaluation.evaluation_tables import evaluation_text
+
+    # Files stand after --predictions, or alone.
+    words = [word.removeprefix(f"{PREDICTIONS}=") for word in arguments if word != PREDICTIONS]
+    paths, options, out = parse_file_arguments(COMMAND, words, ())
+    if options.alphalens is not None and len(paths) > 1:
+        raise InputError("--alphalens writes the scores of one predictions file; name one")
+    with Progress("evaluate"):
+        evaluation = evaluate_files(paths, options)
+        if out is not None:
+            write_evaluation(evaluation, out)
+        if options.alphalens is not None:
+            from atft.evaluation.alphalens_export import write_factor_data
+
+            write_factor_data(paths[0], Path(options.alphalens), options)
+    is_json = options.format == "json"
+    print(evaluation_json(evaluation).rstrip() if is_json else evaluation_text(evaluation))  # noqa: T201
+    if out is not None and not is_json:
+        print(f"\nevaluation.json, days.csv and summary.csv in {out}")  # noqa: T201
+    return 0

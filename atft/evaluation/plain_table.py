@@ -1,0 +1,48 @@
+"""Tables as plain text, without torch: one line per row, so that a log can be searched."""
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RANDOM = "random 95 %"
+"""Name of the row with the band of random scores."""
+WIDTH, MAX_WIDTH = 150, 1000
+
+
+def plain_table(title: str, left: Sequence[str], right: Sequence[str], last: Sequence[str] = ()) -> "Table":
+    """Start a table of columns that do not wrap: names to the left, numbers right-aligned, remarks last."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(
+        title=title or None,
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+        show_edge=False,
+    )
+    for heading in left:
+        table.add_column(heading, no_wrap=True)
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in last:
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def table_text(table: "Table") -> str:
+    """Write a table as plain text, without colours, one line per row."""
+    from rich.console import Console
+
+    # Columns that do not wrap are shown whole: metrics of the user's own are further ones.
+    width = MAX_WIDTH if all(column.no_wrap for column in table.columns) else WIDTH
+    console = Console(
+        file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
+    )
+    console.print(table)
+    assert isinstance(console.file, StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())

@@ -1,0 +1,17 @@
+"""Tables as lines of text."""
+
+from atft.evaluation.plain_table import plain_table, table_text
+
+
+def test_a_row_is_a_line_without_colours_however_wide() -> None:
+    table = plain_table("a title", ["name"], [f"{i}d" for i in range(30)], ["remark"])
+    table.add_row("score", *["+0.0123 [-0.01, +0.02]"] * 30, "inside")
+    lines = table_text(table).splitlines()
+    assert lines[0] == "a title" and lines[1].split() == ["name", *(f"{i}d" for i in range(30)), "remark"]
+    assert lines[-1].startswith("score") and lines[-1].endswith("inside") and "\x1b" not in lines[-1]
+
+
+def test_numbers_stand_to_the_right() -> None:
+    table = plain_table("", ["name"], ["value"])
+    table.add_row("a", "1")
+    assert table_text(table).splitlines()[-1] == "a          1"
