@@ -1,6 +1,7 @@
 """compare: runs, baselines and files of any origin side by side, on the rows that all of them have. No torch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from atft.commands.file_arguments import FileCommand, parse_file_arguments
@@ -9,6 +10,8 @@ from atft.evaluation.side_by_side import CompareOptions, compare_files
 from atft.evaluation.side_by_side_text import FORMATS, RESERVED, side_by_side_lines, write_side_by_side
 
 PREDICTIONS = "predictions.parquet"
+BASELINE = "baseline.json"
+"""Beside the predictions of `python -m atft baseline`."""
 COMMAND = FileCommand(
     "compare",
     "RUN_OR_FILE",
@@ -30,6 +33,9 @@ def run(_: str, arguments: Sequence[str]) -> int:
 
     words, options, out = parse_file_arguments(COMMAND, arguments, FORMATS)
     paths = named_files(words)
+    # The directory of a baseline says that it is one; a file of another program is named by the user.
+    known = [name for name, path in paths.items() if path.with_name(BASELINE).is_file()]
+    options = replace(options, baselines=list(dict.fromkeys((*options.baselines, *known))))
     with Progress("compare"):
         result = compare_files(paths, options)
     print("\n".join(side_by_side_lines(result)))  # noqa: T201

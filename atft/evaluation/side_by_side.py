@@ -7,13 +7,13 @@ days. One horizon at a time is dense.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from atft.day_series import TRADING_DAYS_PER_YEAR, Series
-from atft.errors import InputError, listed
+from atft.day_series import MAX_LOST_SHARE, TRADING_DAYS_PER_YEAR, Series
+from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_table
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
@@ -31,8 +31,6 @@ LAGS = {0: "target", 1: "target_lag1"}
 """Closes between a score and the trade -> the column with that trade's return."""
 MEANS = ("rank_ic", "ic", "spread")
 PAIRED = ("rank_ic", "spread")
-MAX_LOST_SHARE = 0.05
-"""Of the days that can be ranked, those whose scores are constant; of more, a scorer has no figure."""
 Measured = dict[tuple[str, int], dict[str, Series]]
 """(scorer, lag) -> measure -> one value a day."""
 
@@ -45,6 +43,7 @@ class CompareOptions:
         split: rows of this split; None: of ``test`` where a file has it, else all rows.
         horizon: trading days ahead of a file that has no column for it; None is 1.
         blend: add the mean rank of all files as a scorer.
+        baselines: names, as the tables show them, of files that are baselines: a list such as [ridge, trees].
         min_stocks: known targets below which a day does not count.
         draws: of the bootstrap.
         seed: of the bootstrap and of the random controls.
@@ -53,9 +52,16 @@ class CompareOptions:
     split: str | None = None
     horizon: int | None = None
     blend: bool = True
+    baselines: list[str] = field(default_factory=list)
     min_stocks: int = 20
     draws: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("min_stocks", 2), ("draws", 1), ("seed", 0), ("horizon", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -109,21 +115,22 @@ class SideBySide:
     """What was decided for the reader, a sentence each."""
 
 
-def compare_files(
-    paths: Mapping[str, Path], options: CompareOptions | None = None, baselines: Sequence[str] = ()
-) -> SideBySide:
+def compare_files(paths: Mapping[str, Path], options: CompareOptions | None = None) -> SideBySide:
     """Measure files on the rows that all of them have, horizon by horizon.
 
     Args:
         paths: name -> a file that `atft.evaluation.score_rows.read_scores` reads, with several seeds or overlapping
             folds as their mean rank; the first is what the others are compared with.
         options: what to compare.
-        baselines: names among them that a network must beat.
 
     Raises:
-        InputError: a file cannot be read, or there is no horizon, or no row, that all files have.
+        InputError: a file cannot be read, none has the name of a baseline, or there is no horizon, or no row, that
+            all files have.
     """
     options = options or CompareOptions()
+    for name in options.baselines:
+        if name not in paths:
+            raise InputError(f"baselines: no file is called {name!r}{nearest(name, paths)}")
     read = {name: read_scores(path, options.split, options.horizon) for name, path in paths.items()}
     notes = [f"{name}: {note}" for name, scores in read.items() for note in scores.notes]
     notes += [
@@ -141,13 +148,11 @@ def compare_files(
             notes.append(
                 f"{name}: horizons {listed(map(str, further))} are not in all files and are left out"
             )
-    horizons = [_compare_horizon(read, horizon, options, baselines) for horizon in shared]
+    horizons = [_compare_horizon(read, horizon, options) for horizon in shared]
     return SideBySide({name: str(path) for name, path in paths.items()}, options, horizons, notes)
 
 
-def _compare_horizon(
-    read: Mapping[str, ScoreRows], horizon: int, options: CompareOptions, baselines: Sequence[str]
-) -> ComparedHorizon:
+def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: CompareOptions) -> ComparedHorizon:
     table, scores, dropped, notes = common_rows(
         {name: dense_horizon(rows, horizon).table for name, rows in read.items()}
     )
@@ -169,7 +174,7 @@ def _compare_horizon(
             f"{name}: {sentence}"
             for sentence in verdicts(measured["rank_ic"].value, bands[0]["rank_ic"], measured["ic"].value)
         ]
-    baselines = [name for name in (*baselines, *EFFECTS) if (name, 0) in series]
+    baselines = [name for name in (*options.baselines, *EFFECTS) if (name, 0) in series]
     best = best_baseline({name: series[name, 0]["rank_ic"] for name in baselines}, baselines)
     # One baseline for all figures of the horizon: the best by RankIC.
     compared = list(dict.fromkeys((*own, *([best] if best else []))))

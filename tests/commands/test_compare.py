@@ -37,14 +37,29 @@ def test_a_directory_of_predictions_and_a_file_of_another_program_are_compared(
 ) -> None:
     run = write_scores(tmp_path / "logs" / "mine" / "version_0" / "predictions.parquet", 1).parent
     theirs, out = write_scores(tmp_path / "theirs.csv", 2), tmp_path / "out.json"
-    words = ["compare", str(run), f"trees={theirs}", "--draws", "30", "--out", str(out)]
+    ridge = write_scores(tmp_path / "logs" / "mine_ridge" / "version_0" / "predictions.parquet", 3).parent
+    (ridge / "baseline.json").write_text("{}")
+    words = [
+        "compare",
+        str(run),
+        f"trees={theirs}",
+        f"ridge={ridge}",
+        "--baselines",
+        "[trees]",
+        "--draws",
+        "30",
+    ]
+    words += ["--out", str(out)]
     assert main(words) == 0
     printed = capsys.readouterr().out
     lines = printed.splitlines()
     assert any(line.startswith("mine/version_0") for line in lines)
-    assert any(line.split()[:3] == ["trees", "mine/version_0", "1d"] for line in lines)
+    pairs = [line.split()[:3] for line in lines]
+    best = "trees" if ["mine/version_0", "trees", "1d"] in pairs else "ridge"
+    assert ["mine/version_0", best, "1d"] in pairs and ["blend", best, "1d"] in pairs
     assert any(line.startswith("blend") for line in lines) and f"figures in {out}" in lines
-    assert list(json.loads(out.read_text())["files"]) == ["mine/version_0", "trees"]
+    assert list(json.loads(out.read_text())["files"]) == ["mine/version_0", "trees", "ridge"]
+    assert json.loads(out.read_text())["options"]["baselines"] == ["trees", "ridge"]
 
 
 @pytest.mark.parametrize(

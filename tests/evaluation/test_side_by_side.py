@@ -13,7 +13,6 @@ from atft.errors import InputError
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.side_by_side import BLEND, ComparedHorizon, CompareOptions, SideBySide, compare_files
 
-FAST = CompareOptions(draws=50)
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -98,7 +97,7 @@ def test_differences_are_from_the_first_and_from_the_best_baseline(
         "trees": other(),
         "ridge": other("ridge", lambda f: f.with_columns(-pl.col("score"))),
     }
-    result = compare_files(paths, FAST, baselines=["trees", "ridge"])
+    result = compare(paths, baselines=["trees", "ridge"])
     for compared in result.horizons:
         pairs = {(p.scorer, p.against): p.difference for p in compared.differences[0, "rank_ic"]}
         assert list(pairs) == [
@@ -122,6 +121,15 @@ def test_equal_files_differ_by_exactly_nothing(predictions: Path) -> None:
                 p for p in compared.differences[lag, "rank_ic"] if p.scorer == "b" and p.against == "a"
             )
             assert pair.difference[:4] == (0, 0, 0, 0)
+
+
+def test_options_that_mean_nothing_are_an_error(predictions: Path) -> None:
+    with pytest.raises(InputError, match="no file is called 'tree'; did you mean 'trees'"):
+        compare({"net": predictions, "trees": predictions}, baselines=["tree"])
+    for wrong in ({"draws": 0}, {"min_stocks": 1}, {"seed": -1}, {"horizon": 0}):
+        (name,) = wrong
+        with pytest.raises(InputError, match=f"{name} must be at least"):
+            CompareOptions(**wrong)
 
 
 def test_the_same_seed_gives_the_same_bits(predictions: Path, other: Callable[..., Path]) -> None:
