@@ -5,20 +5,18 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import CONTROLS
+from atft.evaluation.plain_table import RANDOM, plain_table, table_text
 from atft.evaluation.side_by_side import BLEND, ComparedHorizon, ComparedScorer, SideBySide
 from atft.publish import published
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-WIDTH = 1000
-RANDOM = "random 95 %"
 RESERVED = (BLEND, *CONTROLS, RANDOM)
 """Names of rows that are no file."""
 BPS = 1e4
@@ -28,8 +26,8 @@ COLUMNS = ("horizon", "lag", "scorer", "minus", "figure", "days", "value", "low"
 
 def side_by_side_lines(result: SideBySide) -> list[str]:
     """The lines that `python -m atft compare` prints: scorers, differences, and what was left out."""
-    lines = _table_lines(_scorer_table(result))
-    lines += ["", *_table_lines(_difference_table(result))]
+    lines = table_text(_scorer_table(result)).splitlines()
+    lines += ["", *table_text(_difference_table(result)).splitlines()]
     for compared in result.horizons:
         lines += [f"{compared.horizon}d: {warning}" for warning in compared.warnings]
     lines += [*_left_out(result), *result.notes]
@@ -109,12 +107,12 @@ def _known(value: Any) -> Any:
 
 def _scorer_table(result: SideBySide) -> "Table":
     first, last = (f(getattr(h, end) for h in result.horizons) for f, end in ((min, "first"), (max, "last")))
-    table = _new_table(f"rows that all files have, {first} to {last}; 95 % intervals by stationary bootstrap")
-    for heading in ("scorer", "horizon"):
-        table.add_column(heading, no_wrap=True)
     headings = ("days", "RankIC", "95 %", "t", "lag 1", "95 %", "IC", "RankICIR", "spread, bps")
-    for heading in (*headings, "annualised Sharpe", "95 %"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = plain_table(
+        f"rows that all files have, {first} to {last}; 95 % intervals by stationary bootstrap",
+        ("scorer", "horizon"),
+        (*headings, "annualised Sharpe", "95 %"),
+    )
     for i, compared in enumerate(result.horizons):
         if i:
             table.add_section()
@@ -154,11 +152,11 @@ def _add_band(table: "Table", compared: ComparedHorizon) -> None:
 
 
 def _difference_table(result: SideBySide) -> "Table":
-    table = _new_table("paired differences, over the days that both have")
-    for heading in ("scorer", "minus", "horizon"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("days", "RankIC", "95 %", "t", "lag 1", "95 %", "t", "spread, bps", "95 %"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = plain_table(
+        "paired differences, over the days that both have",
+        ("scorer", "minus", "horizon"),
+        ("days", "RankIC", "95 %", "t", "lag 1", "95 %", "t", "spread, bps", "95 %"),
+    )
     for i, compared in enumerate(result.horizons):
         if i:
             table.add_section()
@@ -196,23 +194,6 @@ def _left_out(result: SideBySide) -> Iterator[str]:
         yield from (f"{where}: {note}" for note in compared.notes)
     for control, why in result.horizons[0].absent.items():
         yield f"no row {control}: {why}"
-
-
-def _new_table(title: str) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    return Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
-
-
-def _table_lines(table: "Table") -> list[str]:
-    from rich.console import Console
-
-    text = StringIO()
-    Console(file=text, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False).print(
-        table
-    )
-    return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
 def _number(value: float, digits: int = 4) -> str:
