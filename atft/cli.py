@@ -44,6 +44,10 @@ MAX_SEARCHED = 1 << 20
 
 COMMANDS = {
     "fit": ("atft.commands.train", "train, then compare with baselines on unseen days"),
+    "crossval": (
+        "atft.crossval.command",
+        "fit of every fold and seed, in processes; one out-of-sample predictions file",
+    ),
     "validate": ("atft.commands.train", "metrics of a checkpoint on the validation days"),
     "test": ("atft.commands.train", "metrics of a checkpoint on the test days"),
     "predict": (
@@ -100,7 +104,8 @@ def _dispatch(name: str, rest: list[str]) -> int:
         return 0
     if name != "sweep":  # it divides the cores among its workers
         cap_threads(thread_cap(rest))
-    run: Callable[[str, list[str]], int] = import_module(COMMANDS[name][0]).run
+    many = name == "fit" and any(word.partition("=")[0] == "--seeds" for word in rest)
+    run: Callable[[str, list[str]], int] = import_module(COMMANDS["crossval" if many else name][0]).run
     return run(name, rest)
 
 

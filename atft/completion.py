@@ -18,6 +18,7 @@ from atft.commands import compare, flat
 from atft.commands.file_arguments import file_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
+from atft.crossval.options import add_crossval_arguments
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.market.options import MarketOptions
@@ -86,10 +87,17 @@ def completion_script() -> str:
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
         _offer_our_networks(keys)
         keys.add_argument("--help-all", action="store_true")
+        if name == "fit":
+            keys.add_argument("--seeds")  # the dispatcher takes it, no key of a config
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))
     commands.add_subcommand("compare", _with_debug(file_parser(compare.COMMAND)))
+    parser = ArgumentParser()
+    for option in ("--config", "--threads"):
+        parser.add_argument(option)
+    add_crossval_arguments(parser)
+    commands.add_subcommand("crossval", _with_debug(parser))
     parser = ArgumentParser()
     add_run_arguments(parser)
     commands.add_subcommand("sweep", _with_debug(parser))

@@ -1,9 +1,11 @@
 """SIGTERM ends a command as Ctrl-C does: half-written files are removed, and a run's receipt says that it was
-stopped."""
+stopped. A child process notices the end of its parent."""
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,3 +45,14 @@ def terminable() -> Iterator[None]:
 def _raise(number: int, frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
+
+
+def on_parent_exit(parent: int, action: Callable[[], None]) -> None:
+    """Call ``action`` from a thread within a second after this process's parent has ended, perhaps already."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        action()
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -88,6 +88,7 @@ def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
     from atft.commands import compare, flat
     from atft.commands.file_arguments import file_parser
+    from atft.crossval.options import add_crossval_arguments
     from atft.features.options import FeatureOptions
     from atft.market.options import MarketOptions
     from atft.search.show.arguments import OPTIONS, add_study_arguments
@@ -101,11 +102,17 @@ def option_names(command: str) -> set[str]:
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
     elif first == "compare":
         parser = file_parser(compare.COMMAND)
+    elif first == "crossval":
+        parser = training_parser("fit")
     elif part in OPTIONS:
         add_study_arguments(parser, part)
     elif first == "sweep":
         add_run_arguments(parser)
     names = {name for action in parser._actions for name in action.option_strings}
+    if first in ("fit", "crossval"):
+        own = ArgumentParser()
+        add_crossval_arguments(own)
+        names |= {name for action in own._actions for name in action.option_strings}
     return names | {"--help", "--help-all", "--debug", "--version"}
 
 
@@ -135,7 +142,9 @@ def check_command(words: list[str]) -> None:
             command = f"sweep {part}"
         for word, value in zip(rest, [*rest[1:], None], strict=True):
             name = word.partition("=")[0]
-            if command in TRAINING and name.startswith("--") and name not in option_names(command):
+            if command == "crossval" and name.startswith("--") and name not in option_names(command):
+                training_keys("fit").follow_word(name, value)
+            elif command in TRAINING and name.startswith("--") and name not in option_names(command):
                 training_keys(command).follow_word(name, value)
             elif name.startswith("--"):
                 assert name in option_names(command), (name, words)

@@ -81,6 +81,7 @@ OPTIONS = (
     "  --any.key VALUE  any key of a config, over all files",
     "  --threads N      most threads of each numerical library; default: the cores",
     "  --debug          show the traceback of an error",
+    "  --seeds N        of fit: train N seeds in processes, and take the mean of their ranks: crossval --help",
     "",
     "A network, loss term or metric of your own is named with dots, mypkg.nets.TwoLayers: docs/extending.md",
 )

@@ -1,8 +1,8 @@
 """The keys of a run beside those of trainer, model and data, their defaults, and the links between model and data.
 
-``name`` (the run's folder), ``threads``, ``ckpt_path``, ``checkpoint.*``, ``early_stopping.*``,
-``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its features, the model gives
-``data`` its horizons, so that neither is written twice.
+``name`` (the run's folder), ``threads``, ``ckpt_path``, ``initial_weights``, ``checkpoint.*``,
+``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its
+features, the model gives ``data`` its horizons, so that neither is written twice.
 """
 
 from functools import reduce
@@ -39,6 +39,12 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         ("name", str, "run", "Folder of the run: lightning_logs/<name>."),
         ("threads", int | None, None, "Cap of each numerical pool."),
         ("ckpt_path", str | None, None, "Checkpoint to go on from or to evaluate, or 'last'."),
+        (
+            "initial_weights",
+            str | None,
+            None,
+            "Checkpoint whose weights training begins with; optimiser and epochs are new. Null for random weights.",
+        ),
         (
             "curriculum.phases",
             list[Phase] | None,

@@ -70,10 +70,13 @@ def fit(cli: "RankingCLI") -> int:
     from atft.callbacks.record.messages import append_log
     from atft.commands.after_fit import conclude
     from atft.commands.start_lines import start_lines
+    from atft.tasks.initial_weights import load_initial_weights
 
     resumed = resume_path(cli)
     if resumed is not None:
         cli.record.over = only_concludes(cli, resumed)
+    elif cli.config.initial_weights is not None:
+        load_initial_weights(cli.model, cli.config.initial_weights)
     cli.record.receipt.resumed_from = resumed
     cli.make_directory()
     if cli.trainer.is_global_zero:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ORDER = ("network", "ridge", "reversal", RANDOM, "oracle")
-"""Rows of a horizon from top to bottom; scorers of other names come after the network."""
+"""Rows of a horizon from top to bottom; scorers of other names come after the network, in their own order."""
 
 Band = Mapping[str, tuple[float, float]]
 """Metric -> the lowest and highest that random scores usually reach."""
@@ -58,11 +58,11 @@ def comparison_table(
         table.add_column(heading, justify="right", no_wrap=True)
     by_key = {(r.scorer, r.horizon, r.lag): r for r in rows}
     rank = {name: i for i, name in enumerate(ORDER)}
-    scorers = {r.scorer for r in rows} | ({RANDOM} if bands else set())
+    scorers = dict.fromkeys([*(r.scorer for r in rows), *([RANDOM] if bands else [])])
     for i, horizon in enumerate(sorted({r.horizon for r in rows})):
         if i:
             table.add_section()
-        for scorer in sorted(scorers, key=lambda name: (rank.get(name, 0.5), name)):
+        for scorer in sorted(scorers, key=lambda name: rank.get(name, 0.5)):
             row, band = by_key.get((scorer, horizon, 0)), bands.get(horizon, {})
             if row is not None:
                 cells = [

@@ -102,7 +102,7 @@ def summarise_scorers(
             if target in table.columns:
                 days, thin = score_days(score, table.columns[target], table.present, min_stocks, metrics)
                 ranked = int((days.rankable & ~days.lost).sum())
-                figures = _estimates(days.counted(), table.horizon, metrics)
+                figures = estimate_figures(days.counted(), table.horizon, metrics)
                 rows.append(SummaryRow(scorer, table.horizon, lag, ranked, thin, figures))
     return rows
 
@@ -124,7 +124,10 @@ def summarise_predictions(
     return rows
 
 
-def _estimates(days: Mapping[str, Series], horizon: int, metrics: Metrics) -> dict[str, Estimate]:
+def estimate_figures(
+    days: Mapping[str, Series], horizon: int, metrics: Metrics = RANKING_METRICS
+) -> dict[str, Estimate]:
+    """Make the figures of a run of each day's statistics, by the names of the metrics; NaN without a known day."""
     figures = {}
     for name, metric in metrics.items():
         error = ERRORS[metric.over_days](days[metric.statistic.__name__], horizon - 1)

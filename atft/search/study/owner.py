@@ -7,9 +7,6 @@ two) tell where the id is valid. Processes elsewhere are not visible: that is wh
 
 import os
 import socket
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +56,6 @@ def is_orphaned(owner: Owner) -> bool:
     """Whether the parent of a living process of this machine has ended; False without /proc."""
     fields = _stat(int(owner["pid"]))
     return bool(fields) and int(fields[1]) != owner.get("parent")
-
-
-def on_parent_exit(parent: int, action: Callable[[], None]) -> None:
-    """Call ``action`` from a thread within a second after this process's parent has ended, perhaps already."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        action()
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def start_ticks(pid: int) -> int | None:

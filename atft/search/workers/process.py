@@ -11,7 +11,7 @@ from pathlib import Path
 
 from atft.errors import InputError, RunFailed
 from atft.search.question.options import SweepOptions, sweep_of
-from atft.search.study.owner import on_parent_exit
+from atft.termination import on_parent_exit
 
 MAX_PAUSE_SECONDS = 30.0
 

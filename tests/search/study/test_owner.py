@@ -1,11 +1,9 @@
 import os
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
-from atft.search.study.owner import is_gone, is_orphaned, on_parent_exit, start_ticks, this_process
+from atft.search.study.owner import is_gone, is_orphaned, start_ticks, this_process
 
 
 def test_a_living_process_is_not_gone() -> None:
@@ -44,25 +42,3 @@ def test_a_process_is_orphaned_when_its_parent_is_another_than_the_one_that_star
     assert not is_orphaned(this_process())
     assert is_orphaned({**this_process(), "parent": 2**22 + 1})
     assert not is_orphaned({**this_process(), "pid": 2**22 + 1})
-
-
-def test_a_process_notices_the_end_of_the_one_that_started_it(tmp_path: Path) -> None:
-    child = (
-        "import os, sys, time; from pathlib import Path; from atft.search.study.owner import on_parent_exit\n"
-        "on_parent_exit(os.getppid(), lambda: (Path(sys.argv[1], 'ended').touch(), os._exit(0)))\n"
-        "Path(sys.argv[1], 'ready').touch(); time.sleep(600)"
-    )
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}, sys.argv[1]])"
-    with subprocess.Popen([sys.executable, "-c", parent, tmp_path]) as process:
-        while not (tmp_path / "ready").exists():
-            time.sleep(0.01)
-        assert not (tmp_path / "ended").exists()
-        process.kill()
-    while not (tmp_path / "ended").exists():  # the test's own limit of time is what fails here
-        time.sleep(0.01)
-
-
-def test_a_parent_that_had_ended_before_counts_at_once() -> None:
-    ended = threading.Event()
-    on_parent_exit(2**22 + 1, ended.set)
-    assert ended.wait(60)

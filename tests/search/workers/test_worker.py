@@ -133,7 +133,7 @@ def test_a_worker_that_is_asked_to_leave_begins_no_other_trial(
 def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
     code = (
         "import os, subprocess, sys, time\n"
-        "from atft.search.study.owner import on_parent_exit\n"
+        "from atft.termination import on_parent_exit\n"
         "from atft.search.workers.worker import Stop\n"
         "if sys.argv[1:]:\n"
         "    stop = Stop()\n"

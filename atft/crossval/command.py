@@ -1,0 +1,165 @@
+"""crossval, and fit --seeds: plan the runs, bring them to their end in processes, join and measure what they leave.
+
+This process builds the network and the cache once, so that a mistake in the configuration or in a fold costs no
+training, and trains nothing. Memory at the end: the scores of one fold and horizon, of all seeds.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atft.crossval.options import HELP, CrossvalOptions, split_arguments
+from atft.errors import InputError, RunFailed
+from atft.termination import how_stopped
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.crossval.plan import FoldRun
+    from atft.crossval.run_pool import RunPool
+    from atft.crossval.run_state import RunState
+    from atft.data.split import Split
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run ``crossval``, or ``fit`` with ``--seeds``; 0 once the result is written.
+
+    Raises:
+        InputError: a mistake in the options, the configuration or a fold.
+        RunFailed: a run failed twice.
+    """
+    from atft.crossval.child import child_program
+
+    if {"-h", "--help"} & set(arguments):
+        print(HELP, end="")  # noqa: T201
+        return 0
+    options, words = split_arguments(arguments)
+    cross_validate(command == "fit", options, words, child_program())
+    return 0
+
+
+def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], program: Sequence[str]) -> Path:
+    """Train every fold and seed that is not finished, and write the result of all; the directory.
+
+    Args:
+        plain: train the plain split, not its folds; a directory that is resumed says so itself.
+        options: of the command.
+        words: of ``fit``.
+        program: the command line of ``python -m atft`` in a child process.
+
+    Raises:
+        InputError: a mistake in the configuration or in a fold, or another one than the directory began with.
+        RunFailed: a run failed twice; all others are finished.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, saying how to go on.
+    """
+    from atft.callbacks.record.messages import append_log
+    from atft.commands.train import build
+    from atft.crossval.child_run import LOCK, take_lock
+    from atft.crossval.directory import CONFIG, check_same, read_record, write_record
+    from atft.crossval.plan import planned_runs
+    from atft.crossval.request import (
+        asked_record,
+        check_many_runs,
+        every_split,
+        fit_words,
+        plan_lines,
+        threads_of_each,
+    )
+    from atft.crossval.run_pool import RunPool
+    from atft.runs.run_directory import make_version, next_version
+
+    former = None if options.resume is None else read_record(options.resume)
+    if options.resume is not None and not any(w.startswith(("-c", "--config")) for w in words):
+        words = ["--config", str(options.resume / CONFIG), *words]
+    cli = build("fit", words, quiet=True)
+    check_many_runs(cli)
+    plain = plain if former is None else former.folds is None
+    splits = every_split(cli.datamodule, plain)
+    record = asked_record(cli, options, former, None if plain else len(splits))
+    if options.resume is None:
+        root = cli.run_root.with_name(f"{cli.run_root.name}_{'seeds' if plain else 'crossval'}")
+        directory = make_version(next_version(root))
+    else:
+        directory = options.resume
+        check_same(directory, record, cli.config_text)
+
+    def report(line: str) -> None:
+        print(line)  # noqa: T201
+        append_log(directory, line)
+
+    lock = take_lock(directory / LOCK)
+    if lock is None:
+        raise InputError(f"{directory}: another process works in it now; wait for its end")
+    with lock:
+        write_record(directory, record, cli.config_text)
+        threads = threads_of_each(cli, options.workers)
+        for line in plan_lines(record, splits, options.workers, threads, directory):
+            report(line)
+
+        def command(run: "FoldRun", state: "RunState", before: "RunState | None") -> list[str]:
+            return [*program, *fit_words(directory, threads, run, state, before)]
+
+        runs = planned_runs(record.folds, record.seeds)
+        pool = RunPool(directory, runs, command, options.workers, record.warm_start, report)
+        states = finish_runs(pool, directory)
+        report(conclude_runs(cli, directory, splits, states))
+    return directory
+
+
+def finish_runs(pool: "RunPool", directory: Path) -> "dict[FoldRun, RunState]":
+    """Bring all runs to their end; an error or a stop says how to go on."""
+    goes_on = f"python -m atft crossval --resume {directory}"
+    try:
+        return pool.finish()
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"{how_stopped(stop)}; {goes_on} goes on") from None
+    except RunFailed as error:
+        raise RunFailed(f"{error}; finished runs are kept, {goes_on} tries again") from error
+
+
+def conclude_runs(
+    cli: "RankingCLI",
+    directory: Path,
+    splits: "Mapping[int | None, Split]",
+    states: "Mapping[FoldRun, RunState]",
+) -> str:
+    """Join the predictions of finished runs, measure them, and write the results; the table as text."""
+    from atft.crossval.figures import measure_runs
+    from atft.crossval.join import join_folds, join_seeds
+    from atft.crossval.results import table_rows, write_results
+    from atft.crossval.run_state import PREDICTIONS
+    from atft.digest import text_digest
+    from atft.evaluation.comparison_table import Band, comparison_table, table_text
+    from atft.evaluation.predictions import read_horizon
+    from atft.progress import Progress
+    from atft.publish import publish_text
+    from atft.runs.comparison import compare_scorers
+
+    files = {run: state.directory / PREDICTIONS for run, state in states.items() if state.directory}
+    causal = {fold: split.causal for fold, split in splits.items() if fold is not None}
+    min_stocks = {fold: split.min_stocks for fold, split in splits.items()}
+    name = "test" if all(len(split.test) for split in splits.values()) else "val"
+    out, metrics, data = directory / PREDICTIONS, cli.model.metrics, cli.datamodule
+    metadata = {"config": text_digest(cli.config_text), "run": str(cli.config.name), "data": data.digest}
+    metadata = {f"atft.{key}": value for key, value in metadata.items()}
+    with Progress("joining the runs"):
+        if causal:
+            join_folds(files, causal, out, metadata)
+        else:
+            join_seeds(files, out, metadata)
+    with Progress("measuring the runs"):
+        measured = measure_runs(files, name, min_stocks, metrics)
+        rows, least = table_rows(measured, causal, metrics), max(min_stocks.values())
+        bands: dict[int, Band] = {}
+        if not causal:  # the baselines of the plain split, beside the seeds
+            tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
+            others, bands = compare_scorers(tables, data, least, metrics)
+            rows += [row for row in others if row.scorer != "network"]
+    write_results(directory, measured, states, causal, metrics)
+    first, last = min(part.dates[0] for part in measured), max(part.dates[-1] for part in measured)
+    title = f"\n{name} days {first} to {last}, mean ± standard error"
+    text = table_text(comparison_table(rows, bands, title, least, metrics))
+    publish_text(directory / "comparison.txt", text + "\n")
+    ending = (
+        f"everything: {directory}; intervals, controls, costs: python -m atft evaluate --predictions {out}"
+    )
+    return f"{text}\n\n{ending}"

@@ -1,0 +1,90 @@
+"""The directory of a cross-validation: the configuration and the data that all its runs share, fixed at its start.
+
+Runs of one directory are averaged, so they must train one question. What only says where and how fast may change
+between two starts, and the number of seeds.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from atft.callbacks.record.receipt import publish_json
+from atft.errors import InputError, clip
+from atft.publish import publish_text
+from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
+
+RECORD, CONFIG = "crossval.json", "config.yaml"
+VERSION = 1
+PLACES = (
+    *("name", "threads", "trainer.default_root_dir", "trainer.accelerator", "trainer.devices"),
+    *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
+    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.cache.dir"),
+)
+"""Keys of a configuration, and blocks of them, that say where and how fast, not what."""
+MAX_QUOTED = 40
+
+
+@dataclass(frozen=True)
+class CrossvalRecord:
+    """What the runs of a directory are, beside their configuration."""
+
+    folds: int | None
+    """None for the plain split."""
+    seeds: list[int]
+    warm_start: bool
+    data: str
+    """Digest of the cache."""
+    version: int = VERSION
+
+
+def write_record(directory: Path, record: CrossvalRecord, config_text: str) -> None:
+    """Write the configuration and the record; the record last, so that where it is, the other is too."""
+    publish_text(directory / CONFIG, config_text)
+    publish_json(directory / RECORD, asdict(record))
+
+
+def read_record(directory: Path) -> CrossvalRecord:
+    """Read the record back.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = directory / RECORD
+    if not path.is_file():
+        raise InputError(
+            f"{directory}: no {RECORD} there; --resume names a directory of crossval or fit --seeds, .../version_N"
+        )
+    try:
+        record = CrossvalRecord(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read; start again without --resume") from error
+    if record.version != VERSION:
+        raise InputError(
+            f"{path}: of version {record.version}, this is {VERSION}; start again without --resume"
+        )
+    return record
+
+
+def check_same(directory: Path, record: CrossvalRecord, config_text: str) -> None:
+    """Check that a directory's runs can go on with a record and a configuration of now; seeds may differ.
+
+    Raises:
+        InputError: a key, the folds, the warm start or the data differ; the line names the first.
+    """
+    was, now = read_record(directory), replace(record, seeds=[])
+    before = flat_keys(read_mapping(directory / CONFIG))
+    after = flat_keys(mapping_of(config_text, "the configuration"))
+    for key in {**before, **after}:
+        if not is_inside(key, PLACES) and before.get(key) != after.get(key):
+            values = [clip(repr(keys.get(key)), MAX_QUOTED) for keys in (before, after)]
+            raise InputError(_differs(directory, key, *values))
+    for key in ("folds", "warm_start", "data"):
+        if getattr(was, key) != getattr(now, key):
+            name = "the panel's digest" if key == "data" else key
+            raise InputError(_differs(directory, name, str(getattr(was, key)), str(getattr(now, key))))
+
+
+def _differs(directory: Path, key: str, before: str, after: str) -> str:
+    return (
+        f"{directory}: began with {key} {before}, now {after}; put it back, or start again without --resume"
+    )

@@ -1,0 +1,98 @@
+"""A directory goes on only with what it began with; the line names the key that differs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from atft.crossval.directory import CONFIG, RECORD, CrossvalRecord, check_same, read_record, write_record
+from atft.errors import InputError
+
+RECORDED = CrossvalRecord(3, [1, 2], False, "0123456789abcdef")
+SETTINGS = {
+    "name": "a",
+    "threads": 2,
+    "model": {"network": {"init_args": {"hidden_size": 8}}},
+    "data": {"cache": {"dir": "cache"}},
+}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    write_record(tmp_path, RECORDED, yaml.safe_dump(SETTINGS))
+    return tmp_path
+
+
+def test_the_record_is_read_back(directory: Path) -> None:
+    assert read_record(directory) == RECORDED
+    check_same(directory, RECORDED, yaml.safe_dump(SETTINGS))
+
+
+def test_places_speed_and_the_seeds_may_change(directory: Path) -> None:
+    moved = {**SETTINGS, "name": "b", "threads": 4, "data": {"cache": {"dir": "elsewhere"}}}
+    check_same(directory, replace(RECORDED, seeds=[1, 2, 3, 4]), yaml.safe_dump(moved))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model": {"network": {"init_args": {"hidden_size": 16}}}},
+            "model.network.init_args.hidden_size 8, now 16",
+        ),
+        ({"model": None}, "model.network.init_args.hidden_size 8, now None"),
+        ({"extra": "x"}, "extra None, now 'x'"),
+    ],
+)
+def test_another_configuration_is_an_error_that_names_the_key(
+    changes: dict[str, object], message: str, directory: Path
+) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        check_same(directory, RECORDED, yaml.safe_dump(SETTINGS | changes))
+    assert "put it back, or start again without --resume" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folds": 4}, "began with folds 3, now 4"),
+        ({"warm_start": True}, "began with warm_start False, now True"),
+        ({"data": "f" * 16}, "began with the panel's digest 0123456789abcdef, now ffff"),
+    ],
+)
+def test_other_folds_weights_or_data_are_an_error(
+    changes: dict[str, object], message: str, directory: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        check_same(directory, replace(RECORDED, **changes), yaml.safe_dump(SETTINGS))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"folds": 1}', '{"folds": 1, "other": 2}', "null"])
+def test_a_damaged_record_is_an_error(content: str, directory: Path) -> None:
+    (directory / RECORD).write_text(content)
+    with pytest.raises(InputError, match=r"crossval.json: cannot be read; start again without --resume"):
+        read_record(directory)
+
+
+def test_a_record_of_another_version_is_an_error(directory: Path) -> None:
+    write_record(directory, replace(RECORDED, version=99), "a: 1\n")
+    with pytest.raises(InputError, match="of version 99, this is 1"):
+        read_record(directory)
+
+
+def test_a_directory_without_a_record_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no crossval.json there; --resume names a directory of crossval"):
+        read_record(tmp_path / "version_7")
+
+
+def test_the_configuration_is_there_before_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr("atft.crossval.directory.publish_json", full)
+    with pytest.raises(InputError, match="full"):
+        write_record(tmp_path, RECORDED, "a: 1\n")
+    assert (tmp_path / CONFIG).exists() and not (tmp_path / RECORD).exists()

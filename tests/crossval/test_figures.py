@@ -1,0 +1,105 @@
+"""Figures of runs are those that evaluation gives the same days; a day of several folds counts once."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.crossval.figures import (
+    MEAN_RANK,
+    RunDays,
+    mean_row,
+    measure_runs,
+    over_folds,
+    row_between_seeds,
+    row_over_folds,
+    standard_error,
+)
+from atft.crossval.join import join_seeds
+from atft.crossval.plan import FoldRun
+from atft.day_statistics import RANKING_METRICS
+from atft.errors import InputError
+from atft.evaluation.summary import Estimate, SummaryRow, summarise_predictions
+from crossval_files import write_predictions
+
+
+def files_of(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> dict[FoldRun, Path]:
+    return {FoldRun(None, seed): write_predictions(folder / f"{seed}.parquet", seed) for seed in seeds}
+
+
+def days(fold: int, dates: list[str], values: list[float]) -> RunDays:
+    series = {"spearman": np.array(values)}
+    return RunDays(fold, 1, 5, 0, np.array(dates, "datetime64[D]"), series, thin_days=fold)
+
+
+def row(value: float, error: float = 0.1, scorer: str = "a") -> SummaryRow:
+    return SummaryRow(scorer, 5, 0, 10, 1, {"rank_ic": Estimate(value, error)})
+
+
+def test_a_seed_has_the_figures_that_its_file_has_by_itself(tmp_path: Path) -> None:
+    files = files_of(tmp_path)
+    measured = measure_runs(files, "test", {None: 3}, RANKING_METRICS)
+    for run, path in files.items():
+        own = [row for row in summarise_predictions(path, "test", 3) if row.scorer == "network"]
+        found = [part.row("network") for part in measured if part.seed == run.seed]
+        assert [(r.horizon, r.lag, r.days, r.figures) for r in found] == [
+            (r.horizon, r.lag, r.days, r.figures) for r in own
+        ]
+
+
+def test_the_mean_rank_has_the_figures_of_the_joined_file(tmp_path: Path) -> None:
+    files = files_of(tmp_path)
+    measured = measure_runs(files, "test", {None: 3}, RANKING_METRICS)
+    join_seeds(files, tmp_path / "out.parquet", {})
+    own = [
+        row for row in summarise_predictions(tmp_path / "out.parquet", "test", 3) if row.scorer == "network"
+    ]
+    found = [part.row("network") for part in measured if part.seed == MEAN_RANK]
+    for ours, theirs in zip(found, own, strict=True):
+        assert (ours.horizon, ours.lag, ours.days) == (theirs.horizon, theirs.lag, theirs.days)
+        assert ours.figures["rank_ic"].value == pytest.approx(theirs.figures["rank_ic"].value, abs=1e-6)
+    single = measure_runs(dict([next(iter(files.items()))]), "test", {None: 3}, RANKING_METRICS)
+    assert {part.seed for part in single} == {1}
+
+
+def test_seeds_of_other_stocks_are_an_error(tmp_path: Path) -> None:
+    files = files_of(tmp_path, (1, 2))
+    frame = pl.read_parquet(files[FoldRun(None, 2)])
+    frame.filter(pl.col("code") != "s03").write_parquet(files[FoldRun(None, 2)])
+    with pytest.raises(InputError, match=r"2.parquet: other rows than the fold's first seed"):
+        measure_runs(files, "test", {None: 3}, RANKING_METRICS)
+
+
+def test_a_day_that_several_folds_test_counts_once_as_their_mean() -> None:
+    nan = float("nan")
+    first = days(0, ["2020-01-01", "2020-01-02", "2020-01-06"], [0.1, 0.3, nan])
+    second = days(1, ["2020-01-02", "2020-01-03", "2020-01-06"], [0.5, nan, 0.2])
+    whole = over_folds([second, first])
+    assert whole.dates.astype(str).tolist() == ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-06"]
+    assert whole.days["spearman"] == pytest.approx([0.1, 0.4, nan, 0.2], nan_ok=True)
+    assert whole.fold is None and whole.thin_days == 1
+
+
+def test_the_mean_over_folds_has_the_standard_error_of_a_mean() -> None:
+    values = np.array([0.01, 0.03, 0.05, 0.02])
+    found = row_over_folds("mean", [row(value) for value in values])
+    assert found.figures["rank_ic"].value == pytest.approx(values.mean())
+    assert found.figures["rank_ic"].error == pytest.approx(np.std(values, ddof=1) / 2)
+    assert found.days == 40
+    assert np.isnan(row_over_folds("mean", [row(0.1)]).figures["rank_ic"].error)
+    assert np.isnan(standard_error(np.array([0.1])))
+
+
+def test_the_line_between_seeds_is_their_standard_deviation_with_its_own_error() -> None:
+    values = np.array([0.01, 0.03, 0.05])
+    value, error = row_between_seeds("between", [row(value) for value in values]).figures["rank_ic"]
+    assert value == pytest.approx(np.std(values, ddof=1)) and error == pytest.approx(value / 2)
+    # The error is that of a standard deviation of normal draws.
+    draws = np.random.default_rng(0).standard_normal((20_000, 10)).std(axis=1, ddof=1)
+    assert draws.std() == pytest.approx(1 / np.sqrt(2 * 9), rel=0.05)
+
+
+def test_a_fold_has_what_one_of_its_seeds_has() -> None:
+    found = mean_row("fold 0", [row(0.01, 0.1), row(0.03, 0.3)])
+    assert found.figures["rank_ic"] == pytest.approx((0.02, 0.2)) and found.days == 10
