@@ -112,6 +112,7 @@ OWN_ENTRIES: dict[str, tuple[Check, str]] = {
     "regimes": (is_list_of(str), "a list of names"),
     "balanced": (is_mapping_of(int, float), "a mapping of numbers"),
     "measured": (is_mapping_of(int, float), "a mapping of numbers"),
+    "fold": (is_mapping_of(str), "a mapping of words"),
 }
 """What `RankingTask` adds, under ``atft``."""
 

@@ -16,6 +16,7 @@ from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
 from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
 from atft.commands.run_keys import add_run_keys, settle_curriculum
+from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
 from atft.runs.run_callbacks import (
@@ -48,6 +49,7 @@ class RankingCLI(LightningCLI):
         quiet: bool = False,
     ) -> None:
         self.command, self.quiet, self._given_directory = command, quiet, directory
+        self._fold: FoldDates | None = None
         # Behind `check_classes`: modules that run what they are given, and mappings where any value may stand.
         set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
         super().__init__(
@@ -101,7 +103,9 @@ class RankingCLI(LightningCLI):
                 ]  # its error is then the one that is named
         checkpoint = self.config.get("ckpt_path")
         if self.command != "fit" and checkpoint not in (None, "last"):
-            self._keep_features(read_checkpoint(checkpoint)["atft"].get("features", []))
+            entries = read_checkpoint(checkpoint)["atft"]
+            self._keep_features(entries.get("features", []))
+            self._keep_fold(checkpoint, entries.get("fold"))
 
     def _keep_features(self, trained_on: list[str]) -> None:
         """Leave out the features that the panel has gained since a checkpoint was trained."""
@@ -113,6 +117,13 @@ class RankingCLI(LightningCLI):
                 panel.schema["features"], panel.schema["exclude"] = list(trained_on), []
             else:  # the default one
                 panel.schema = replace(panel.schema, features=list(trained_on), exclude=[])
+
+    def _keep_fold(self, checkpoint: str, texts: dict[str, str] | None) -> None:
+        """Keep the dates of the fold that a checkpoint was trained on."""
+        try:
+            self._fold = None if texts is None else read_fold_dates(texts)
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{checkpoint}: atft.fold is no fold's dates ({one_line(error)})") from error
 
     @property
     def run_root(self) -> Path:
@@ -159,6 +170,7 @@ class RankingCLI(LightningCLI):
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
+            self.datamodule.trained_fold = self._fold
             if self.command != "cache":
                 check_network_inputs(self.model, self.datamodule)
             return trainer

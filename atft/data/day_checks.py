@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 
 from atft.data.cache import DayCache
+from atft.data.fold_dates import FoldDates
 from atft.data.manifest import SECTOR
 from atft.data.split import Days, Split, parse_period
 from atft.errors import InputError
@@ -111,6 +112,20 @@ def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int
         raise InputError(
             f"predict: no day from {first} to {last} with {lookback} days of history; the panel runs "
             f"{manifest.dates[0]} to {manifest.dates[-1]} ({len(manifest.dates)} days); set data.predict"
+        )
+    return scored, days[days < lookback - 1]
+
+
+def fold_days_to_score(cache: DayCache, fold: FoldDates, lookback: int) -> tuple[Days, Days]:
+    """Find the days that a fold validates and tests on, as `days_to_score` does those of a period."""
+    manifest = cache.manifest
+    days = fold.scored(manifest.dates)
+    days = days[np.array(manifest.universe_rows, dtype=np.int64)[days] > 0]
+    scored = days[days >= lookback - 1]
+    if not len(scored):
+        raise InputError(
+            f"predict: no day that fold {fold.fold} validates or tests on has {lookback} days of history; the "
+            f"panel runs {manifest.dates[0]} to {manifest.dates[-1]}; set data.predict"
         )
     return scored, days[days < lookback - 1]
 

@@ -97,7 +97,7 @@ def resolve_split(
     if options.fold is not None and options.folds is not None:
         count = count_folds(calendar, options, longest_label_days, lookback)
         fold = f"fold {options.fold} of {count} ({options.folds.scheme})"
-        fold += "" if causal else ", causal: false (trains or selects on days after those it scores)"
+        fold += "" if causal else ", causal: false (trains on later days)"
     return Split(days["train"], days["val"], days["test"], min_stocks, causal, whole, fold)
 
 
@@ -194,18 +194,6 @@ def count_folds(
     """
     _, scored = fold_ranges(calendar, options, longest_label_days + options.embargo_days, lookback)
     return fold_count(_folds_of(options), len(scored))
-
-
-def period_at(calendar: Sequence[date], days: Mapping[str, Days], day: date) -> str:
-    """Name the period of a date as `period_name` does, by the ``days`` of a fold: train, val, test, gap or live."""
-    index = day_index(calendar, day, "from")
-    if index == len(calendar) or calendar[index] != day:
-        return "live"
-    for name, of_period in days.items():
-        if index in of_period:
-            return name
-    used = np.concatenate(list(days.values()))
-    return "gap" if used.min() < index < used.max() else "live"
 
 
 def stock_floor(stocks: NDArray[np.integer], most: int) -> int:

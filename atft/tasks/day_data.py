@@ -19,7 +19,8 @@ from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, shared_cache
-from atft.data.day_checks import check_training_days, days_to_score, history_lines
+from atft.data.day_checks import check_training_days, days_to_score, fold_days_to_score, history_lines
+from atft.data.fold_dates import FoldDates
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
@@ -29,7 +30,6 @@ from atft.data.split import (
     Split,
     SplitOptions,
     count_folds,
-    period_at,
     period_name,
     resolve_split,
 )
@@ -71,6 +71,7 @@ class DayData(pl.LightningDataModule):
         self.graph_options, self.predict_dates = graph, predict
         self.horizons = list(horizons or [1, 5, 10, 20])
         self.seed = seed
+        self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
         self._split: Split | None = None
 
@@ -122,8 +123,6 @@ class DayData(pl.LightningDataModule):
         """Names of the market-wide columns, in the panel's order."""
         return list(match(self.panel.schema.regime, self.columns()))
 
-    # -- files
-
     def prepare_data(self) -> None:
         """Simulate the market and build the cache where they are missing.
 
@@ -161,8 +160,6 @@ class DayData(pl.LightningDataModule):
     def digest(self) -> str:
         """The cache's digest: everything that the batches depend on."""
         return self.open_cache().manifest.digest
-
-    # -- days
 
     @property
     def _day_axis(self) -> tuple[tuple[date, ...], SplitOptions, int, int]:
@@ -210,26 +207,32 @@ class DayData(pl.LightningDataModule):
         cache = self.open_cache()
         return [*cache.manifest.calendar, *history_lines(cache, days, short, self.loader_options.lookback)]
 
+    @property
+    def fold_dates(self) -> FoldDates | None:
+        """Dates of the fold that trained: of the checkpoint that scores, else of this split; None without one."""
+        if self.trained_fold is None and self.split_options.fold is not None:
+            return FoldDates.of_days(self.split_options.fold, self.split.whole, self._day_axis[0])
+        return self.trained_fold
+
     def _to_predict(self) -> tuple[Days, Days]:
-        dates, options, _, lookback = self._day_axis
-        if self.predict_dates is None and options.fold is not None:
-            days = np.sort(np.concatenate([self.split.whole["val"], self.split.whole["test"]]))
-            ranked = np.array(self.open_cache().manifest.universe_rows)[days] > 0
-            return days[ranked], np.empty(0, dtype=np.int64)
-        asked = self.predict_dates or [options.val[0], max(options.val[0], dates[-1].isoformat())]
-        return days_to_score(self.open_cache(), "data.predict", asked, lookback)
+        cache, lookback = self.open_cache(), self.loader_options.lookback
+        if self.predict_dates is None and (fold := self.fold_dates) is not None:
+            return fold_days_to_score(cache, fold, lookback)
+        first, last = self.split_options.val[0], cache.manifest.dates[-1].isoformat()
+        asked = self.predict_dates or [first, max(first, last)]
+        return days_to_score(cache, "data.predict", asked, lookback)
 
     def split_of(self, day: date) -> str:
-        """Name of the period that a date is in; see `atft.data.split.period_name` and `period_at`."""
+        """Name of the period that a date is in; see `atft.data.split.period_name`."""
+        if (fold := self.fold_dates) is not None:
+            return fold.period_of(day)
         dates, options, longest_label_days, _ = self._day_axis
-        if options.fold is not None:
-            return period_at(dates, self.split.whole, day)
         return period_name(dates, options, longest_label_days, day)
 
     def run_columns(self) -> dict[str, int | bool]:
         """Columns of a predictions file that have one value: fold (0 without folds), seed and causal."""
-        fold = self.split_options.fold
-        return {"fold": fold or 0, "seed": self.seed, "causal": fold is None or self.split.causal}
+        fold = self.fold_dates
+        return {"fold": fold.fold if fold else 0, "seed": self.seed, "causal": fold is None or fold.causal}
 
     def planned(self) -> dict[str, tuple[int, int]]:
         """Days and rows of one epoch, per split."""
@@ -247,8 +250,6 @@ class DayData(pl.LightningDataModule):
         """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""
         cache, days = self.open_cache(), self.split.train
         return torch.from_numpy(days), torch.from_numpy(cache.regime[days]), cache.manifest.regimes
-
-    # -- loaders
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of training days in a new order each epoch, grouped into optimiser steps."""

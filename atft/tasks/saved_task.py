@@ -86,6 +86,9 @@ class SavedTask(pl.LightningModule):
             "balanced": self.term_shares.balanced(),
             "measured": {name: float(value) for name, value in metrics.items()},
         }
+        fold = None if self._trainer is None or (data := self._data()) is None else data.fold_dates
+        if fold is not None:
+            checkpoint["atft"]["fold"] = fold.texts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         content = checkpoint.get("atft", {})

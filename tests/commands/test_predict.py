@@ -7,9 +7,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 
+from atft.checkpoint_file import AtomicCheckpointIO
+from atft.commands.after_fit import days_title
 from atft.commands.predict import check_out
+from atft.commands.start_lines import start_lines
+from atft.commands.train import build
 from atft.errors import InputError
+from tests.conftest import trading_days
 
 LATE = date(2015, 4, 6)
 """The slice begins there: after validation, in the middle of the test days."""
@@ -113,3 +119,49 @@ def test_validating_on_days_whose_graph_saw_less_than_its_window_says_so(
     assert outcome.code == 0, outcome
     said = "graph of fewer days than its window of 20 (16 to 16) on 5 days (2015-01-26 to 2015-01-30)"
     assert said in outcome.out and "val/rank_ic_5d" in outcome.out
+
+
+FOLD = ["--data.split.folds", "{scheme: k_fold, n: 3, val_days: 6, period: [2015-02-23, 2015-04-24]}"]
+
+
+def test_scores_of_a_fold_name_it_and_are_of_its_own_days_whatever_the_panel(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    checkpoint = torch.load(tiny_run.directory / "best_model.ckpt", weights_only=True)
+    days = {"train": "2015-01-12 2015-02-05", "val": "2015-02-20 2015-02-27", "test": "2015-03-16 2015-04-03"}
+    checkpoint["atft"]["fold"] = {"fold": "1", **days, "train": f"{days['train']} 2015-04-20 2015-04-24"}
+    path = tmp_path / "of_fold.ckpt"
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    where = ["--data.panel.path", tiny_run.panel, "--data.cache.dir", tiny_run.folder / "cache"]
+    outcome = atft("predict", "--ckpt_path", path, *where, "--out", tmp_path / "own.parquet")
+    assert outcome.code == 0, outcome
+    own = pl.read_parquet(tmp_path / "own.parquet")
+    names = own.select("split", "fold", "seed", "causal").unique().sort("split").rows()
+    assert names == [("test", 1, 3, False), ("val", 1, 3, False)]
+    assert own.filter(pl.col("split") == "test")["date"].unique().sort().to_list() == trading_days(65)[50:]
+    # Of a panel that begins after the fold: the days asked for, named as the fold used them.
+    pl.read_parquet(tiny_run.panel).filter(pl.col("date") >= date(2015, 4, 6)).write_parquet(
+        tmp_path / "p.parquet"
+    )
+    where = ["--data.panel.path", tmp_path / "p.parquet", "--data.cache.dir", tmp_path / "cache"]
+    recent = ["predict", "--ckpt_path", path, *where, "--out", tmp_path / "recent.parquet"]
+    assert "no day that fold 1 validates or tests on has 6 days" in atft(*recent).refusal
+    outcome = atft(*recent, "--data.predict", "[2015-04-16, 2015-04-24]")
+    assert outcome.code == 0, outcome
+    found = dict(pl.read_parquet(tmp_path / "recent.parquet").select("date", "split").unique().rows())
+    assert found[date(2015, 4, 17)] == "gap" and found[date(2015, 4, 20)] == "train"
+    checkpoint["atft"]["fold"] = {"fold": "1", **days, "val": "soon"}
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    assert "atft.fold is no fold's dates" in atft(*recent).refusal
+
+
+def test_a_run_says_at_its_start_and_in_its_tables_title_which_fold_it_is(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    words = ["--config", tiny_run.config, *FOLD, "--data.split.fold", "1", "--data.split.test", "null"]
+    words += ["--data.cache.dir", tiny_run.folder / "cache", "--trainer.default_root_dir", tmp_path]
+    cli = build("fit", [str(word) for word in words])
+    assert "fold      1 of 3 (k_fold), causal: false (trains on later days)" in start_lines(cli)
+    title = "test days 2015-03-16 to 2015-04-03, fold 1 of 3 (k_fold), causal: false (trains on later days)"
+    assert days_title(cli.datamodule, "test") == title
+    assert not list(tmp_path.iterdir())

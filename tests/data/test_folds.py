@@ -15,7 +15,6 @@ from atft.data.split import (
     Split,
     SplitOptions,
     count_folds,
-    period_at,
     period_days,
     resolve_split,
 )
@@ -117,14 +116,6 @@ def test_validation_goes_between_scored_stretches_where_there_is_room_only_there
     assert validation_stretch(test, range(50), 3, 10) == range(27, 37)
     assert validation_stretch(test, range(50), 3, 25) is None
     assert validation_stretch(test, range(90), 3, 25) == range(53, 78)
-
-
-def test_a_day_is_named_by_the_fold_that_uses_it() -> None:
-    asked = options(1, scheme="k_fold", n=4, val_days=20, period=iso(200, 399))
-    days = period_days(CALENDAR, asked, LABEL, LOOKBACK)
-    names = [period_at(CALENDAR, days, CALENDAR[n]) for n in (0, 9, 220, 222, 245, 250, 300, 308)]
-    assert names == ["live", "train", "gap", "val", "gap", "test", "gap", "train"]
-    assert period_at(CALENDAR, days, date(2031, 1, 1)) == "live"
 
 
 # -- over all pairs of days
