@@ -10,8 +10,6 @@ from atft.errors import InputError
 from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
 from atft.progress import Progress
 
-PREDICTIONS = "--predictions"
-
 
 @dataclass(frozen=True)
 class EvaluateCommand(EvaluateOptions):
@@ -41,6 +39,7 @@ COMMAND = FileCommand(
     "FILE",
     "Measure predictions: Parquet, CSV or JSON lines with date, code, score and target (a forward return).",
     EvaluateCommand,
+    "--predictions",
 )
 
 
@@ -49,9 +48,7 @@ def run(_: str, arguments: Sequence[str]) -> int:
     from atft.evaluation.evaluation_files import evaluation_json, write_evaluation
     from atft.evaluation.evaluation_tables import evaluation_text
 
-    # Files stand after --predictions, or alone.
-    words = [word.removeprefix(f"{PREDICTIONS}=") for word in arguments if word != PREDICTIONS]
-    paths, options, out = parse_file_arguments(COMMAND, words, ())
+    paths, options, out = parse_file_arguments(COMMAND, arguments, ())
     if options.alphalens is not None and len(paths) > 1:
         raise InputError("--alphalens writes the scores of one predictions file; name one")
     with Progress("evaluate"):

@@ -21,6 +21,8 @@ class FileCommand(NamedTuple):
     description: str
     options: type
     """A dataclass; the sentences of its ``Args:`` are the help."""
+    option: str | None = None
+    """An option after which files may stand too: ``--predictions``."""
 
 
 def file_parser(command: FileCommand) -> Any:
@@ -34,6 +36,8 @@ def file_parser(command: FileCommand) -> Any:
         allow_abbrev=False,
     )
     parser.add_argument("files", nargs="*", type=str, metavar=command.files, help="one or several")
+    if command.option is not None:
+        parser.add_argument(command.option, nargs="*", type=str, metavar=command.files, help="the same files")
     parser.add_argument("--out", type=str | None, default=None, help="File to write.")
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     parser.add_class_arguments(command.options, None)
@@ -59,7 +63,10 @@ def parse_file_arguments(
     # Files may stand before, between and after the options, each of which takes one value.
     files, words, rest = [], [], list(arguments)
     while rest:
-        name, equals, _ = (word := rest.pop(0)).partition("=")
+        name, equals, value = (word := rest.pop(0)).partition("=")
+        if name == command.option:
+            files += [value] if equals else []
+            continue
         if name.startswith("--") and name not in known:
             raise InputError(f"{command.name} has no option {name!r}{nearest(name, known)}")
         if not word.startswith("-"):
