@@ -156,7 +156,8 @@ def conclude_runs(
             rows += [row for row in others if row.scorer != "network"]
     write_results(directory, measured, states, causal, metrics)
     first, last = min(part.dates[0] for part in measured), max(part.dates[-1] for part in measured)
-    title = f"\n{name} days {first} to {last}, mean ± standard error"
+    seen = "" if all(split.causal for split in splits.values()) else ", causal: false"
+    title = f"\n{name} days {first} to {last}{seen}, mean ± standard error"
     text = table_text(comparison_table(rows, bands, title, least, metrics))
     publish_text(directory / "comparison.txt", text + "\n")
     ending = (

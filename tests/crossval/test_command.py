@@ -111,6 +111,22 @@ def test_folds_end_with_one_out_of_sample_file(
         cross_validate(False, *split_arguments(["--resume", str(directory)]), as_trained.program)
 
 
+def test_folds_that_know_later_days_say_so_in_the_title_the_lines_and_the_rows(
+    as_trained: Any, asked: list[str]
+) -> None:
+    folds = FOLDS.replace("every: 11", "scheme: k_fold, n: 2")
+    options, words = split_arguments([*asked, "--data.split.folds", folds])
+    directory = cross_validate(False, options, words, as_trained.program)
+    title, *lines = (directory / "comparison.txt").read_text().strip().splitlines()
+    assert ", causal: false, mean" in title
+    frame = pl.read_parquet(directory / "predictions.parquet")
+    late = set(frame.filter(~pl.col("causal"))["fold"])
+    assert (
+        late
+        and {fold for fold in (0, 1) if any(f"fold {fold}" in x and "not causal" in x for x in lines)} == late
+    )
+
+
 def test_a_run_that_fails_says_how_to_go_on(as_trained: Any, asked: list[str], tmp_path: Path) -> None:
     as_trained.end(seed_3=["failed", "failed"])
     options, words = split_arguments([*asked, "--seeds", "1"])

@@ -157,6 +157,25 @@ def test_a_signal_stops_the_children_so_that_they_go_on(
     assert len(make_pool(runs).finish()) == 3
 
 
+def test_a_second_signal_kills_the_children_which_go_on_too(
+    make_pool: Callable[..., RunPool], stub: Any, tmp_path: Path
+) -> None:
+    stub.end(seed_1=["ignores"])
+    (run,) = planned_runs(None, [1])
+    pool = make_pool([run])
+    tick = pool._tick
+
+    def stop_twice() -> bool:
+        if len(pool._signals) < 2 and (tmp_path / "pool" / run.name / "waits").exists():
+            os.kill(os.getpid(), signal.SIGINT)
+        return tick()
+
+    pool._tick = stop_twice  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        pool.finish()
+    assert read_state(tmp_path / "pool" / run.name).checkpoint is not None
+
+
 def test_a_run_that_a_killed_start_left_at_work_is_waited_for_and_not_trained_twice(
     make_pool: Callable[..., RunPool], stub: Any, starts: Starts, tmp_path: Path
 ) -> None:

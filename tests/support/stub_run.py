@@ -50,8 +50,8 @@ def main(templates: Path, words: list[str]) -> int:
     if ending == "failed":
         write(status="failed", missing=MISSING, reason="VarianceCollapse: one score for all")
         return 1
-    if ending == "waits":
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if ending in ("waits", "ignores"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if ending == "ignores" else lambda *_: sys.exit(143))
         (folder / "waits").touch()
         while not (folder / "go").exists():
             time.sleep(0.01)
