@@ -14,6 +14,12 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
+def pool_threads() -> int:
+    """Threads that a pool of our own may use: the cap, or the cores where there is none."""
+    cap = os.environ.get(POOLS[0], "")
+    return int(cap) if cap.isdecimal() and int(cap) > 0 else core_count()
+
+
 def cap_threads(count: int) -> None:
     """Let every numerical pool of this process and its children use at most ``count`` threads.
 

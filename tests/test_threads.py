@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from atft.threads import POOLS, cap_threads, core_count
+from atft.threads import POOLS, cap_threads, core_count, pool_threads
 
 SCRIPT = """
 import sys
@@ -37,6 +37,12 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
 def test_fewer_than_one_thread_raises() -> None:
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         cap_threads(0)
+
+
+def test_a_pool_of_our_own_has_as_many_threads_as_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cap, threads in (("3", 3), ("", core_count()), ("0", core_count()), ("many", core_count())):
+        monkeypatch.setenv("OMP_NUM_THREADS", cap)
+        assert pool_threads() == threads
 
 
 def test_the_cores_counted_are_those_that_this_process_may_use() -> None:

@@ -5,6 +5,7 @@ floats. All days of a block are sorted by one call; no loop over stocks.
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from atft.evaluation.predictions import Mask, Scores
+from atft.threads import pool_threads
 
 DAYS_PER_BLOCK = 32
 """Some 4,000 stocks of so many days, and what is made of them, stay in the processor's cache."""
@@ -111,12 +113,22 @@ def constant_days(values: Scores, valid: Mask) -> Bool[np.ndarray, " days"]:
 
 
 def in_blocks(measure: Callable[..., Columns], *tables: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Call a function of some days' tables on blocks of days, and join what it returns for each day."""
-    days = len(tables[0])
-    parts = [
-        measure(*(table[first : first + DAYS_PER_BLOCK] for table in tables))
-        for first in range(0, max(days, 1), DAYS_PER_BLOCK)
-    ]
+    """Call a function of some days' tables on blocks of days, and join what it returns for each day.
+
+    Blocks are measured at the same time by as many threads as `atft.threads.pool_threads` says.
+    """
+
+    def part(first: int) -> Columns:
+        return measure(*(table[first : first + DAYS_PER_BLOCK] for table in tables))
+
+    starts = range(0, max(len(tables[0]), 1), DAYS_PER_BLOCK)
+    threads = min(pool_threads(), len(starts))
+    if threads == 1:
+        parts = [part(first) for first in starts]
+    else:
+        # NumPy lets other threads run while it sorts and adds.
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(part, starts))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -50,7 +50,9 @@ def test_a_day_without_an_order_is_constant() -> None:
     assert constant_days(table, valid).tolist() == [True, False, True, False, True]
 
 
-def test_blocks_of_days_give_what_all_days_give() -> None:
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_blocks_of_days_give_what_all_days_give(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     table = values(0, "plain")
     joined = in_blocks(lambda x: {"sum": x.sum(axis=1), "rows": x}, table)
     np.testing.assert_array_equal(joined["rows"], table)
