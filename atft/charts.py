@@ -19,7 +19,7 @@ ROLE_OF = {colour.light: role for role, colour in palette.ROLES.items()}
 
 
 def new_chart(
-    height: int = 250, left: int = 70, right: int = 14, top: int = 12, bottom: int = 48
+    height: int = 250, left: int = 78, right: int = 14, top: int = 12, bottom: int = 48
 ) -> tuple[Any, Any]:
     """Make a figure of ``WIDTH`` x ``height`` units and its axes, which leave these margins; no pyplot."""
     from matplotlib.figure import Figure
@@ -41,7 +41,10 @@ def new_chart(
 def label_axes(axes: Any, x: str = "", y: str = "") -> None:
     """Name the axes, units included."""
     axes.set_xlabel(x, fontsize=FONT, color=palette.MUTED.light, labelpad=8)
-    axes.set_ylabel(y, fontsize=FONT, color=palette.MUTED.light, labelpad=8)
+    axes.set_ylabel(y, fontsize=FONT, color=palette.MUTED.light)
+    # At the edge of the figure, where tick labels of any width leave room.
+    middle = axes.get_position().y0 + axes.get_position().height / 2
+    axes.yaxis.set_label_coords((FONT + 2) / WIDTH, middle, transform=axes.figure.transFigure)
 
 
 def reference_line(axes: Any, y: float = 0.0) -> None:

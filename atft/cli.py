@@ -65,6 +65,7 @@ COMMANDS = {
         "atft.search.cli",
         "search hyperparameters: many runs of fit, in a study that survives anything",
     ),
+    "report": ("atft.commands.report", "a tear sheet of predictions: one HTML page that loads nothing"),
     "compare": ("atft.commands.compare", "runs, baselines and files side by side, with paired differences"),
     "completion": ("atft.completion", "print a script that completes the commands and keys in bash"),
     "configs": ("atft.commands.shipped_configs", "list the configs that atft ships, or print one"),

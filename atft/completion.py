@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse._link_arguments import ActionLink
 
 import atft.nn
-from atft.commands import compare, evaluate, flat
+from atft.commands import compare, evaluate, flat, report
 from atft.commands.file_arguments import file_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
@@ -92,7 +92,7 @@ def completion_script() -> str:
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))
-    for command in (compare.COMMAND, evaluate.COMMAND):
+    for command in (compare.COMMAND, evaluate.COMMAND, report.COMMAND):
         commands.add_subcommand(command.name, _with_debug(file_parser(command)))
     parser = ArgumentParser()
     for option in ("--config", "--threads"):

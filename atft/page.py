@@ -24,7 +24,7 @@ h3{font-size:15px;margin:0 0 2px;overflow-wrap:anywhere}
 p{margin:0 0 10px;overflow-wrap:anywhere}
 a{color:var(--score)}
 ul{margin:8px 0;padding-left:20px} li{overflow-wrap:anywhere}
-.note,figcaption{color:var(--muted);font-size:13px;line-height:1.45;max-width:80ch}
+.note,figcaption{color:var(--muted);font-size:13px;line-height:1.45;max-width:90ch}
 nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:16px 0 0;font-size:13px}
 .grid{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:28px 32px;margin-top:14px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,240px),1fr));gap:12px;margin-top:14px}
@@ -48,6 +48,10 @@ th,td{padding:4px 12px 4px 0;text-align:right;white-space:nowrap;vertical-align:
 th,td{border-bottom:1px solid var(--line)}
 th{font-weight:600;color:var(--muted)}
 .word{text-align:left} td.long{white-space:normal;min-width:18em;max-width:40em;overflow-wrap:anywhere}
+td small{display:block;color:var(--muted);font-size:11px;font-weight:400}
+td .note{display:inline-block;white-space:normal;width:24em}
+.names{white-space:normal;width:27em} .name{display:inline-block;white-space:nowrap;margin-right:12px}
+h3+.wide,.grid+.wide{margin-top:18px} section>h3{margin-top:24px}
 tr.strong td{font-weight:600}
 tr.best td{font-weight:600;color:var(--best)}
 tr.failed td{color:var(--loss)}

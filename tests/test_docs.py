@@ -86,7 +86,7 @@ def training_parser(command: str) -> Any:
 @cache
 def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
-    from atft.commands import compare, evaluate, flat
+    from atft.commands import compare, evaluate, flat, report
     from atft.commands.file_arguments import file_parser
     from atft.crossval.options import add_crossval_arguments
     from atft.features.options import FeatureOptions
@@ -100,8 +100,8 @@ def option_names(command: str) -> set[str]:
         parser = training_parser(first)
     elif first in ("features", "simulate"):
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
-    elif first in ("compare", "evaluate"):
-        parser = file_parser({"compare": compare, "evaluate": evaluate}[first].COMMAND)
+    elif first in ("compare", "evaluate", "report"):
+        parser = file_parser({"compare": compare, "evaluate": evaluate, "report": report}[first].COMMAND)
     elif first == "crossval":
         parser = training_parser("fit")
     elif part in OPTIONS:

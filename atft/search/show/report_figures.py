@@ -134,7 +134,7 @@ class _Board:
 
     def plane(self, x: str, y: str) -> Drawing:
         names = f"{self.short[x]}, {self.short[y]}"
-        figure, axes = charts.new_chart(left=78)
+        figure, axes = charts.new_chart()
         across, up = ParameterScale.of(x, self.trials), ParameterScale.of(y, self.trials)
         # Pruned trials have no value of the same epoch: they show where the search has been.
         pruned = [t for t in self.trials if t.state is TrialState.PRUNED and x in t.params and y in t.params]

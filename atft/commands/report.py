@@ -1,0 +1,36 @@
+"""report: predictions files to one HTML page. No torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from atft.commands.file_arguments import FileCommand, parse_file_arguments
+from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.progress import Progress
+from atft.publish import publish_text
+
+COMMAND = FileCommand(
+    "report",
+    "FILE",
+    "Write a tear sheet of predictions: one HTML page that loads and runs nothing, report.html beside the "
+    "first file, or --out. Several files are drawn over each other; the others minus the first are paired by "
+    "day. Files and options are those of evaluate.",
+    EvaluateOptions,
+    "--predictions",
+)
+
+
+def run(_: str, arguments: Sequence[str]) -> int:
+    """Measure the files, write the page and print its path.
+
+    Raises:
+        InputError: a file or an option cannot be used, or there are more files than colours.
+    """
+    from atft.tear_sheet.sheet import check_file_count, tear_sheet
+
+    paths, options, out = parse_file_arguments(COMMAND, arguments, (".html",))
+    check_file_count(len(paths))
+    path = out or Path(paths[0]).with_name("report.html")
+    with Progress("report"):
+        publish_text(path, tear_sheet(evaluate_files(paths, options)))
+    print(f"{path}")  # noqa: T201
+    return 0

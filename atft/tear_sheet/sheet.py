@@ -1,0 +1,277 @@
+"""An evaluation as one page that stands alone: what a sceptic asks first stands first.
+
+Headline figures with intervals and controls, what differs between files, then where the result comes from: deciles,
+the book, days, months, years, lags, turnover, parts of the market, exposures, regimes, single days, and last what
+was measured and how. A section without data says which column would give it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from atft.errors import InputError
+from atft.evaluation.result import Evaluation, GroupRow
+from atft.page import Drawing, anchor, chart_grid, element, html_page, section
+from atft.tear_sheet.day_charts import (
+    month_chart,
+    rank_ic_chart,
+    spread_chart,
+    stocks_chart,
+    turnover_chart,
+)
+from atft.tear_sheet.entries import (
+    MAX_FILES,
+    Entry,
+    all_horizons,
+    entries_of,
+    figure_text,
+    legend_of,
+)
+from atft.tear_sheet.heading import sheet_heading
+from atft.tear_sheet.interval_charts import Dot, decay_chart, decile_chart, dot_rows
+from atft.tear_sheet.tables import (
+    control_name,
+    coverage_table,
+    differences_table,
+    dropped_days_table,
+    extreme_days_table,
+    figures_table,
+    horizon_title,
+    receipt_table,
+    scored_table,
+    settings_table,
+)
+
+MAX_GROUPS = 20
+"""Groups of stocks that are drawn at most, those with the most stocks."""
+INTERVAL_NOTE = "95 % intervals by stationary block bootstrap, Newey-West t."
+
+
+def tear_sheet(evaluation: Evaluation) -> str:
+    """The page as HTML.
+
+    Raises:
+        InputError: more files than there are colours.
+    """
+    check_file_count(len(evaluation.files))
+    by_horizon = {horizon: entries_of(evaluation, horizon) for horizon in all_horizons(evaluation)}
+    made = [make(evaluation, by_horizon) for make in SECTIONS]
+    parts = [(title, *content) for title, *content in made if content]
+    names = [file.name for file in evaluation.files]
+    title = f"Evaluation of {', '.join(names)}"
+    sections = [section(str(part[0]), *part[2:], note=str(part[1])) for part in parts]
+    return html_page(title, sheet_heading(evaluation), sections, [str(part[0]) for part in parts])
+
+
+def check_file_count(files: int) -> None:
+    """Check that each file can have a colour of its own."""
+    if files > MAX_FILES:
+        raise InputError(f"a report has at most {MAX_FILES} files, got {files}; name fewer")
+
+
+Entries = Mapping[int, list[Entry]]
+"""By horizon."""
+Part = tuple[object, ...]
+"""Title, note and content of a section; the title alone where there is nothing to show."""
+
+
+def _headline(evaluation: Evaluation, by_horizon: Entries) -> Part:
+    drawings = []
+    for horizon, entries in by_horizon.items():
+        rows = [(e.name, [Dot(e.role, e.measured.figures["rank_ic"])]) for e in entries]
+        first = entries[0].measured
+        rows += [
+            (control_name(c.name, entries), [Dot("control", c.figures["rank_ic"])]) for c in first.controls
+        ]
+        drawing = dot_rows(
+            f"controls-{horizon}", horizon_title(horizon), rows, "RankIC", band=first.band["rank_ic"]
+        )
+        drawings.append(drawing)
+    tables = [scored_table(entries, horizon) for horizon, entries in by_horizon.items()]
+    note = f"Each score beside null controls on the same days and rows. {INTERVAL_NOTE}"
+    everything = [figures_table(file) for file in evaluation.files]
+    return "Headline figures", note, chart_grid(drawings), *tables, element("h3", "All figures"), *everything
+
+
+def _differences(evaluation: Evaluation, _: Entries) -> Part:
+    if not evaluation.differences:
+        return ("Differences",)
+    role = {e.name: e.role for horizon in all_horizons(evaluation) for e in entries_of(evaluation, horizon)}
+    rows = [
+        (f"{d.name}, {horizon_title(d.horizon)}", [Dot(role[d.name], d.difference)])
+        for d in evaluation.differences
+        if d.figure == "rank_ic"
+    ]
+    drawing = dot_rows("differences", "RankIC", rows, f"RankIC minus that of {evaluation.files[0].name}")
+    note = f"Paired by day. {INTERVAL_NOTE}"
+    return "Differences", note, chart_grid([drawing]), differences_table(evaluation.differences)
+
+
+def _per_horizon(
+    title: str, note: str, prefix: str, draw: Callable[[str, list[Entry], str], Drawing]
+) -> Callable[[Evaluation, Entries], Part]:
+    """A section of one chart a horizon."""
+
+    def make(_: Evaluation, by_horizon: Entries) -> Part:
+        drawings = [draw(f"{prefix}-{h}", entries, horizon_title(h)) for h, entries in by_horizon.items()]
+        return title, note, chart_grid(drawings)
+
+    return make
+
+
+def _spread(evaluation: Evaluation, by_horizon: Entries) -> Part:
+    cost = evaluation.settings.cost_bps
+    drawings = [
+        spread_chart(f"spread-{h}", entries, horizon_title(h), cost) for h, entries in by_horizon.items()
+    ]
+    note = "Sum of daily returns of h staggered books, per unit of the long side; profits are not reinvested."
+    return "Cumulative spread", note, chart_grid(drawings)
+
+
+def _months(_: Evaluation, by_horizon: Entries) -> Part:
+    drawings = [
+        month_chart(
+            f"month-{h}-{entry.role}",
+            entry,
+            horizon_title(h) + (f": {entry.name}" if len(entries) > 1 else ""),
+        )
+        for h, entries in by_horizon.items()
+        for entry in entries
+        if entry.measured.days
+    ]
+    return "RankIC by month", "Mean RankIC of the month's days, in hundredths.", chart_grid(drawings)
+
+
+def _groups(
+    title: str, note: str, kinds: Callable[[str], bool], missing: str
+) -> Callable[[Evaluation, Entries], Part]:
+    """A section of RankIC by parts: a chart for each kind of part and horizon."""
+
+    def make(_: Evaluation, by_horizon: Entries) -> Part:
+        drawings = []
+        measured = [e.measured for entries in by_horizon.values() for e in entries]
+        found = list(dict.fromkeys(kind for m in measured for kind in m.groups if kinds(kind)))
+        for i, kind in enumerate(found):
+            for horizon, entries in by_horizon.items():
+                rows, more = _group_rows(entries, kind)
+                name = f"{anchor(title)}-{i}-{horizon}"
+                heading = horizon_title(horizon) if kind == "year" else f"{kind}, {horizon_title(horizon)}"
+                drawings.append(
+                    dot_rows(name, heading, rows, "RankIC", more, legend=legend_of(entries, "dot"))
+                )
+        return title, note, chart_grid(drawings) if drawings else element("p", missing, class_="note")
+
+    return make
+
+
+def _group_rows(entries: Sequence[Entry], kind: str) -> tuple[list[tuple[str, list[Dot]]], str]:
+    """Rows of a chart, and what it leaves out."""
+    stocks: dict[str, float] = {}
+    found: dict[tuple[str, str], GroupRow] = {}
+    for entry in entries:
+        for row in entry.measured.groups.get(kind, []):
+            stocks.setdefault(row.group, row.stocks)
+            found[row.group, entry.name] = row
+    names = list(stocks)
+    if len(names) > MAX_GROUPS:
+        largest = set(sorted(names, key=lambda n: -stocks[n])[:MAX_GROUPS])
+        names = [n for n in names if n in largest]
+    rows = [
+        (n, [Dot(e.role, found[n, e.name].rank_ic) for e in entries if (n, e.name) in found]) for n in names
+    ]
+    left = len(stocks) - len(names)
+    return rows, f"The {MAX_GROUPS} of {len(stocks)} with the most stocks." if left else ""
+
+
+def _exposures(_: Evaluation, by_horizon: Entries) -> Part:
+    drawings = []
+    for horizon, entries in by_horizon.items():
+        names = list(dict.fromkeys(n for e in entries for n in e.measured.exposures))
+        if names:
+            rows = [
+                (n, [Dot(e.role, e.measured.exposures[n]) for e in entries if n in e.measured.exposures])
+                for n in names
+            ]
+            neutral = [
+                figure_text("neutral_rank_ic", e.measured.figures["neutral_rank_ic"].value)
+                for e in entries
+                if "neutral_rank_ic" in e.measured.figures
+            ]
+            note = f"RankIC of what is left of the score without them: {', '.join(neutral)}."
+            title = horizon_title(horizon)
+            keys = legend_of(entries, "dot")
+            drawings.append(
+                dot_rows(
+                    f"exposures-{horizon}", title, rows, "rank correlation with the score", note, legend=keys
+                )
+            )
+    missing = "The file has no column exposure_size, exposure_beta, exposure_volatility or another exposure."
+    shown = chart_grid(drawings) if drawings else element("p", missing, class_="note")
+    return "Exposures", "Mean over days of the rank correlation of the score with known risk factors.", shown
+
+
+def _days(evaluation: Evaluation, by_horizon: Entries) -> Part:
+    tables = []
+    for horizon, entries in by_horizon.items():
+        for entry in entries:
+            where = horizon_title(horizon) + (f", {entry.name}" if len(entries) > 1 else "")
+            tables.append(extreme_days_table(entry.measured.best_days, f"Best days, {where}"))
+            tables.append(extreme_days_table(entry.measured.worst_days, f"Worst days, {where}"))
+    note = "By RankIC. Each name with its return over the horizon."
+    return "Best and worst days", note, *tables
+
+
+def _coverage(evaluation: Evaluation, by_horizon: Entries) -> Part:
+    files = []
+    for file in evaluation.files:
+        entry = next(e for e in by_horizon[min(file.horizons)] if e.name == file.name)
+        files.append((entry, file.coverage))
+    drawing = stocks_chart("stocks", "Stocks with a known target, by day", files)
+    tables = (coverage_table(evaluation.files), dropped_days_table(evaluation.files) or "")
+    return "Coverage", "", chart_grid([drawing]), *tables
+
+
+def _receipts(evaluation: Evaluation, _: Entries) -> Part:
+    receipts = [receipt_table(file) for file in evaluation.files]
+    missing = "No receipt.json beside the file: it was not written by a run of atft."
+    shown = [table or element("p", missing, class_="note") for table in receipts]
+    return "Receipt", "", settings_table(evaluation), *shown
+
+
+NOT_REGIMES = ("year", "sector", "size")
+NO_SECTOR = "The file has neither a column sector nor exposure_size or traded_value."
+SECTIONS: tuple[Callable[[Evaluation, Entries], Part], ...] = (
+    _headline,
+    _differences,
+    _per_horizon(
+        "Returns by decile",
+        "Mean return above the day's mean; bars are 95 % intervals.",
+        "deciles",
+        decile_chart,
+    ),
+    _spread,
+    _per_horizon("RankIC by day", "", "days", rank_ic_chart),
+    _months,
+    _groups("RankIC by year", INTERVAL_NOTE, lambda kind: kind == "year", ""),
+    _per_horizon(
+        "Decay",
+        "RankIC of the score with the return from the close so many days later.",
+        "decay",
+        decay_chart,
+    ),
+    _per_horizon("Turnover", "Share of the book that is replaced each day.", "turnover", turnover_chart),
+    _groups(
+        "Sector and size",
+        "RankIC among the stocks of each part of a day.",
+        lambda kind: kind in ("sector", "size"),
+        NO_SECTOR,
+    ),
+    _exposures,
+    _groups(
+        "Regimes",
+        "RankIC on the days of each third of the period by the regime's value.",
+        lambda kind: kind not in NOT_REGIMES,
+        "The file has no column regime_*.",
+    ),
+    _days,
+    _coverage,
+    _receipts,
+)
