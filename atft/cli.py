@@ -61,6 +61,7 @@ COMMANDS = {
         "atft.commands.evaluate",
         "measure predictions of any program: intervals, costs, null controls; needs no torch",
     ),
+    "probe": ("atft.commands.probe", "find leaks in a panel, in predictions, or in the pipeline of a config"),
     "sweep": (
         "atft.search.cli",
         "search hyperparameters: many runs of fit, in a study that survives anything",

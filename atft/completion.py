@@ -16,6 +16,7 @@ from jsonargparse._link_arguments import ActionLink
 import atft.nn
 from atft.commands import compare, evaluate, flat, report
 from atft.commands.file_arguments import file_parser
+from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.crossval.options import add_crossval_arguments
@@ -99,6 +100,7 @@ def completion_script() -> str:
         parser.add_argument(option)
     add_crossval_arguments(parser)
     commands.add_subcommand("crossval", _with_debug(parser))
+    commands.add_subcommand("probe", _with_debug(probe_parser()))
     parser = ArgumentParser()
     add_run_arguments(parser)
     commands.add_subcommand("sweep", _with_debug(parser))

@@ -40,7 +40,14 @@ UNSHAPED = (
     "test_configs",
     "test_hostile",
 )
-UNSHAPED += ("test_lookahead", "test_panel_start", "test_reproducible")
+UNSHAPED += (
+    "probes/test_later",
+    "probes/test_pipeline",
+    "probes/test_training",
+    "test_lookahead",
+    "test_panel_start",
+    "test_reproducible",
+)
 """Tests of whole runs: they train what others train with shapes checked, which takes a third of a run's time."""
 # No example fails for its time: a busy machine is no fault.
 settings.register_profile("any machine", deadline=None)

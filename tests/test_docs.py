@@ -88,6 +88,7 @@ def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
     from atft.commands import compare, evaluate, flat, report
     from atft.commands.file_arguments import file_parser
+    from atft.commands.probe import probe_parser
     from atft.crossval.options import add_crossval_arguments
     from atft.features.options import FeatureOptions
     from atft.market.options import MarketOptions
@@ -98,6 +99,8 @@ def option_names(command: str) -> set[str]:
     parser = ArgumentParser()
     if first in TRAINING:
         parser = training_parser(first)
+    elif first == "probe":
+        parser = probe_parser()
     elif first in ("features", "simulate"):
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
     elif first in ("compare", "evaluate", "report"):

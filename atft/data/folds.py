@@ -148,7 +148,7 @@ def fold_days(
     Args:
         fold: from 0 to `fold_count` - 1.
         options: checked by `check_folds`.
-        usable: days that may train or validate; scored days after them are scored only.
+        usable: days that may train; the scored ones are among them.
         scored: days that all folds together score.
         gap: days that are between any two days of different use: the longest label plus the embargo.
 

@@ -155,7 +155,7 @@ def _folds_of(options: SplitOptions) -> FoldOptions:
 def fold_ranges(
     calendar: Sequence[date], options: SplitOptions, gap: int, lookback: int
 ) -> tuple[range, range]:
-    """Days that may train or validate, and those that folds score; test days after these are in neither.
+    """Days that folds may use, and those among them that folds score; test days after these are in neither.
 
     ``gap`` is the longest label plus the embargo, which also keeps them from the test days.
 
@@ -175,8 +175,6 @@ def fold_ranges(
         unseen = day_index(calendar, ranges["test"][0], "from") - gap - 1
         reach = f" and {gap} days of labels and embargo before test" if unseen < end else ""
         last, end = min(last, unseen), min(end, unseen)
-    # The labels of the panel's last days are unknown: they are scored, but train nothing.
-    last = min(last, len(calendar) - 1 - (gap - options.embargo_days))
     start = max(day_index(calendar, period[0], "from"), first)
     if end < start:
         raise InputError(

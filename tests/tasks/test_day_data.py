@@ -146,9 +146,9 @@ def test_a_folder_without_a_cache_is_an_error(tmp_path: Path) -> None:
 
 
 def of_fold(fold: int, **folds: Any) -> SplitOptions:
-    """Three folds of 15 days each over days 35 to 79 of the small panel, with 7 days of labels and embargo."""
+    """Three folds of 15 days each over days 35 to 79 of the small panel, with 10 days of labels and embargo."""
     plain = {"scheme": "k_fold", "n": 3, "val_days": 6, "period": ["2015-02-23", "2015-04-24"]}
-    dates: dict[str, Any] = {"train": SPLIT.train, "val": SPLIT.val, "embargo_days": 2}
+    dates: dict[str, Any] = {"train": SPLIT.train, "val": SPLIT.val, "embargo_days": 5}
     return SplitOptions(**dates, fold=fold, folds=FoldOptions(**{**plain, **folds}))
 
 
@@ -157,11 +157,8 @@ def test_a_fold_trains_on_both_sides_in_blocks_that_do_not_reach_across_the_days
 ) -> None:
     data = make_data(split=of_fold(1))
     assert data.fold_count() == 3 and make_data().fold_count() == 0
-    assert data.split.test.tolist() == list(range(50, 65)) and data.split.val.tolist() == list(range(37, 43))
-    assert data.split.train.tolist() == [
-        *range(5, 30),
-        *range(72, 75),
-    ]  # the longest label of day 75 is unknown
+    assert data.split.test.tolist() == list(range(50, 65)) and data.split.val.tolist() == list(range(34, 40))
+    assert data.split.train.tolist() == [*range(5, 24), *range(75, 80)]
     blocks = [batch.day.tolist() for batch in data.train_dataloader()]
     assert sorted(day for block in blocks for day in block) == data.split.train.tolist()
     assert all(np.diff(block).tolist() == [1] * (len(block) - 1) for block in blocks)
@@ -173,9 +170,9 @@ def test_a_fold_scores_its_own_validation_and_test_days_unless_others_are_asked_
     make_data: Callable[..., DayData],
 ) -> None:
     data = make_data(split=of_fold(1))
-    assert data.predict_days().tolist() == [*range(37, 43), *range(50, 65)]
+    assert data.predict_days().tolist() == [*range(34, 40), *range(50, 65)]
     dates = data.open_cache().manifest.dates
-    names = [data.split_of(dates[day]) for day in (0, 29, 30, 37, 45, 50, 64, 71, 72)]
+    names = [data.split_of(dates[day]) for day in (0, 23, 24, 34, 45, 50, 64, 74, 75)]
     assert names == ["live", "train", "gap", "val", "gap", "test", "test", "gap", "train"]
     assert data.split_of(date(2031, 1, 1)) == "live"
     asked = make_data(split=of_fold(1), predict=["2015-04-23", "2015-04-24"])

@@ -432,8 +432,6 @@ def test_the_value_over_folds_is_their_mean_reported_once_a_fold(small: Callable
     held = json.loads((place / "metrics.json").read_text())
     assert held["final"] == {"val/rank_ic": value}
     assert [f["val/rank_ic"] for f in held["folds"]] == each
-    receipts = [read_receipt(place / f"fold_{i}") for i in range(2)]
-    assert [(r.fold, r.causal) for r in receipts] == [(0, True), (1, True)]
     first, second = (f["val"] for f in held["folds"])
     assert first[0] < first[1] < second[0] < second[1]
     assert held["digests"]["study_id"] == study_labels(sweep.study)["study_id"]

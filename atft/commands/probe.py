@@ -1,0 +1,162 @@
+"""probe: find leaks in a panel, in a predictions file, or in what a config makes of its panel."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atft.errors import InputError
+from atft.panel import PanelSchema
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+    from atft.probes.finding import Finding
+
+HELP = """\
+usage: python -m atft probe --panel FILE | --predictions FILE | --config FILE [options]
+
+Find leaks by machine: does anything know what comes after its day? Exit status 1 where a leak was found.
+
+  python -m atft probe --panel panels/mine.parquet                  columns, labels, universe and rows of a panel
+  python -m atft probe --panel new.parquet --earlier old.parquet    and whether rows of the past have changed
+  python -m atft probe --predictions scores.parquet --panel FILE    scores, and the rows that are missing
+  python -m atft probe --config quickstart                          panel, cache, scaling, batches, scores and purge
+
+  --panel FILE        a Parquet file, a folder of them, or a glob
+  --predictions FILE  Parquet or CSV with date, code, score, target and, of several, horizon
+  --config FILE       a config of fit, or the name of a shipped one; beside --panel it names the panel's columns.
+                      Any key of fit may follow: --data.panel.path FILE
+  --earlier FILE      the same panel made from data up to an earlier day: what changed since is a leak
+  --prices FILE       daily prices: features made from them must not change when later prices do
+  --horizons LIST     trading days ahead of the targets, [1, 5]; default: all that the panel has
+  --json FILE         write the findings there too
+  --KEY VALUE         a role of a panel's columns: date, code, features, exclude, targets, delayed_targets, lag,
+                      sector, universe, exposures, regime, context, return_1d
+
+What each probe looks for, and how often it is wrong: docs/probes.md
+"""
+FILES = ("panel", "predictions", "earlier", "prices", "json")
+FLAGS = ("--json", "--prices")
+"""Options of this command that may stand between the keys of a config."""
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run the probes that the arguments ask for, print their findings, and write them where asked to.
+
+    Raises:
+        InputError: an input cannot be read, or nothing is named that could be probed.
+    """
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HELP, end="")  # noqa: T201
+        return 0
+    from atft.probes.finding import finding_lines, leaks, summary_line, write_findings
+
+    named = {word.partition("=")[0] for word in arguments}
+    if named & {"--panel", "--predictions"}:
+        findings, out = _probe_files(command, arguments)
+    elif named & {"--config", "-c"}:
+        findings, out = _probe_config(arguments)
+    else:
+        raise InputError("probe needs --panel FILE, --predictions FILE or --config FILE")
+    print("\n".join([*finding_lines(findings), "", summary_line(findings)]))  # noqa: T201
+    if out is not None:
+        write_findings(out, findings)
+    return 1 if leaks(findings) else 0
+
+
+def probe_parser() -> "ArgumentParser":
+    """The parser of a panel's or a predictions file's probes."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="python -m atft probe", exit_on_error=False, allow_abbrev=False)
+    parser.add_argument(
+        "--config", type=str | None, default=None, help="Config that names the panel's columns."
+    )
+    for name in FILES:
+        parser.add_argument(f"--{name}", type=str | None, default=None)
+    parser.add_argument("--horizons", type=list[int], default=[])
+    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_class_arguments(PanelSchema, None)
+    return parser
+
+
+def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], Path | None]:
+    from atft.commands.config_keys import parse
+    from atft.probes.panel_probes import panel_findings
+    from atft.probes.prediction_probes import prediction_findings
+    from atft.probes.price_probes import earlier_panel_finding, price_finding
+    from atft.progress import Progress
+
+    taken, words = take_options(arguments, ("--config", "-c"))
+    config = taken.get("--config") or taken.get("-c")
+    values = parse(probe_parser(), [*(_panel_words(config) if config else []), *words], command).as_dict()
+    schema = PanelSchema(**{field.name: values[field.name] for field in fields(PanelSchema)})
+    panel, predictions, earlier = values["panel"], values["predictions"], values["earlier"]
+    if earlier is not None and panel is None:
+        raise InputError("--earlier FILE needs --panel FILE, which it is compared with")
+    findings: list[Finding] = []
+    with Progress("probe"):
+        if predictions is not None:
+            findings += prediction_findings(Path(predictions), panel, schema)
+        else:
+            findings += panel_findings(panel, schema, values["horizons"])
+        if earlier is not None:
+            findings.append(earlier_panel_finding(earlier, panel, schema))
+        if values["prices"] is not None:
+            findings.append(price_finding(Path(values["prices"])))
+    return findings, None if values["json"] is None else Path(values["json"])
+
+
+def _probe_config(arguments: list[str]) -> tuple[list["Finding"], Path | None]:
+    from atft.commands.train import build
+    from atft.probes.panel_probes import panel_findings
+    from atft.probes.pipeline_probes import pipeline_findings
+    from atft.probes.price_probes import price_finding
+    from atft.progress import Progress
+    from atft.tasks.panel_source import panel_path
+
+    taken, words = take_options(arguments, FLAGS)
+    cli = build("fit", words, quiet=True)
+    data = cli.datamodule
+    with Progress("probe"):
+        findings = pipeline_findings(cli.model, data)
+        path = panel_path(data.panel, data.cache_options.dir)
+        findings += panel_findings(path, data.panel.schema, data.horizons)
+        if "--prices" in taken:
+            findings.append(price_finding(Path(taken["--prices"])))
+    return findings, Path(taken["--json"]) if "--json" in taken else None
+
+
+def take_options(arguments: list[str], names: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+    """Take some options with their values out of the words of a command line; what is left, in its order.
+
+    Raises:
+        InputError: one of them has no value.
+    """
+    taken: dict[str, str] = {}
+    rest: list[str] = []
+    words = list(arguments)
+    while words:
+        name, equals, value = words.pop(0).partition("=")
+        if name not in names:
+            rest.append(name + equals + value)
+        elif equals:
+            taken[name] = value
+        elif words and not words[0].startswith("--"):
+            taken[name] = words.pop(0)
+        else:
+            raise InputError(f"{name} needs a value, the name of a file")
+    return taken, rest
+
+
+def _panel_words(config: str) -> list[str]:
+    """The columns' roles and the horizons of a training config, as words of this command."""
+    from atft.commands.shipped_configs import config_path
+    from atft.yaml_text import read_mapping
+
+    whole: Any = read_mapping(config_path(config))
+    data, model = whole.get("data") or {}, whole.get("model") or {}
+    schema = (data.get("panel") or {}).get("schema") or {}
+    words = [f"--{name}={json.dumps(value)}" for name, value in schema.items()]
+    return words + ([f"--horizons={json.dumps(model['horizons'])}"] if model.get("horizons") else [])

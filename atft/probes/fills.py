@@ -1,0 +1,142 @@
+"""Were gaps filled with the value that comes after them?
+
+A value that was carried forward repeats the one before it, a back-filled one repeats the one after it. Both leave a
+run of equal values. Three traces of the second kind: stocks that begin with a run (the warm-up of a window, filled
+backwards), runs that are nearer to what follows than to what came before, and repeated values that know the next
+day's return.
+"""
+
+import numpy as np
+
+from atft.probes.finding import FALSE_ALARM, Suspect
+from atft.probes.panel_grid import Cells, Marks
+from atft.probes.rank_correlations import plausible_ic
+
+MIN_RUNS = 30
+MAX_REPEATS = 0.2
+"""Share of days on which a stock's value is yesterday's, above which repeats are the column's nature."""
+MIN_WARM_UP = 3
+"""Days of equal values at a stock's beginning that count as a filled warm-up."""
+
+
+def fill_suspect(name: str, values: Cells, next_ranks: Cells, present: Marks, columns: int) -> Suspect | None:
+    """Accuse a column whose gaps were filled backwards.
+
+    Args:
+        name: of the column.
+        values: NaN where unknown.
+        next_ranks: ranks of the next day's return among the day's stocks.
+        present: cells that have a row.
+        columns: columns that are probed, by which the level is divided.
+    """
+    # Rows of a stock in turn, without the days on which it has none.
+    rows = _rows_in_turn(values, present)
+    repeats = rows[1:] == rows[:-1]
+    pairs = int((np.isfinite(rows[1:]) & np.isfinite(rows[:-1])).sum())
+    if not pairs:
+        return None
+    text = _warm_up(rows, repeats, pairs, columns)
+    if text is None and 0 < repeats.sum() <= MAX_REPEATS * pairs:
+        text = _asymmetry(rows, repeats, columns) or _knows_next(values, next_ranks, columns)
+    return Suspect(name, text) if text else None
+
+
+def _rows_in_turn(values: Cells, present: Marks) -> Cells:
+    """Values of each stock's rows, moved up over the days on which it has none; NaN at the end."""
+    order = np.argsort(~present, axis=0, kind="stable")
+    moved = np.take_along_axis(values, order, axis=0)
+    return np.where(np.take_along_axis(present, order, axis=0), moved, np.nan)
+
+
+def _warm_up(rows: Cells, repeats: Marks, pairs: int, columns: int) -> str | None:
+    """Stocks that begin with a run of equal values, which elsewhere are rare, and differ between stocks."""
+    from scipy.special import bdtrc
+
+    unbroken = np.cumprod(repeats, axis=0).sum(axis=0) + 1
+    known = np.isfinite(rows[0])
+    begins = known & (unbroken >= MIN_WARM_UP) & (unbroken < np.isfinite(rows).sum(axis=0) // 2)
+    # A run that all stocks share is a fill with a constant, which knows nothing.
+    starts = rows[0, begins]
+    if begins.sum() < 10 or len(np.unique(starts)) < 0.5 * len(starts):
+        return None
+    length = int(np.median(unbroken[begins]))
+    inside = int(repeats.sum() - (unbroken - 1)[known].sum())
+    rate = max(inside, 1) / max(pairs, 1)
+    chance = min(1.0, rate ** (MIN_WARM_UP - 1))
+    if rate > MAX_REPEATS or bdtrc(int(begins.sum()) - 1, int(known.sum()), chance) > FALSE_ALARM / columns:
+        return None
+    return (
+        f"{begins.sum()} of {known.sum()} stocks begin with {length} equal values, which later hardly repeat: "
+        f"the first values were filled backwards"
+    )
+
+
+def _runs(repeats: Marks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Stock, first and last row of each run of equal values."""
+    padded = np.zeros((repeats.shape[0] + 2, repeats.shape[1]), dtype=np.int8)
+    padded[1:-1] = repeats
+    change = np.diff(padded, axis=0).T
+    stock, first = np.nonzero(change == 1)
+    _, last = np.nonzero(change == -1)
+    return stock, first, last
+
+
+def _asymmetry(rows: Cells, repeats: Marks, columns: int) -> str | None:
+    """Runs whose value is nearer to the value after than to the value before, more often than chance allows."""
+    from scipy.special import bdtrc
+
+    stock, first, last = _runs(repeats)
+    inner = (first > 0) & (last + 1 < len(rows))
+    stock, first, last = stock[inner], first[inner], last[inner]
+    value = rows[first, stock]
+    alone = _alone(rows, repeats)[first, stock]
+    before = np.abs(value - rows[first - 1, stock])[alone]
+    after = np.abs(rows[last + 1, stock] - value)[alone]
+    judged = np.isfinite(before) & np.isfinite(after) & (before != after)
+    runs, nearer_after = int(judged.sum()), int((before > after)[judged].sum())
+    if runs < MIN_RUNS or bdtrc(nearer_after - 1, runs, 0.5) > FALSE_ALARM / columns:
+        return None
+    return (
+        f"{nearer_after} of {runs} runs of equal values are nearer to the value after them than to the one before: "
+        f"gaps were filled backwards"
+    )
+
+
+def _alone(values: Cells, repeated: Marks) -> Marks:
+    """Cells of repeated values that no other run has: a bound, a cap or a filled constant is shared by many."""
+    first = repeated.copy()
+    first[1:] &= ~repeated[:-1]
+    runs, times = np.unique(values[: len(repeated)][first], return_counts=True)
+    if not len(runs):
+        return np.zeros(repeated.shape, dtype=bool)
+    place = np.minimum(np.searchsorted(runs, values[: len(repeated)]), len(runs) - 1)
+    alone: Marks = (runs[place] == values[: len(repeated)]) & (times[place] == 1) & repeated
+    return alone
+
+
+def _knows_next(values: Cells, next_ranks: Cells, columns: int) -> str | None:
+    """Repeated values, the last of each run left out, that rank with the next return as no honest column does."""
+    from scipy.special import ndtri
+
+    repeated = np.zeros(values.shape, dtype=bool)
+    repeated[:-1] = values[:-1] == values[1:]
+    # Where values agree by chance, they agree as often two days apart, and agreement itself tells of the next day.
+    by_chance = (values[:-2] == values[2:]) & ~repeated[:-2]
+    if repeated.sum() < MIN_RUNS + 5 * by_chance.sum():
+        return None
+    repeated &= _alone(values, repeated)
+    use = repeated & (next_ranks != 0)
+    if use.sum() < MIN_RUNS:
+        return None
+    x = np.argsort(np.argsort(values[use])).astype(np.float64)
+    y = next_ranks[use]
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    correlation = float(np.corrcoef(x, y)[0, 1])
+    least = abs(correlation) - float(ndtri(1 - FALSE_ALARM / (2 * columns))) / use.sum() ** 0.5
+    if least <= plausible_ic(60):
+        return None
+    return (
+        f"{use.sum():,} values equal the next day's, and rank with the next day's return ({correlation:+.2f}): "
+        f"gaps were filled backwards"
+    )

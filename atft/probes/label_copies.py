@@ -1,0 +1,125 @@
+"""Is a column a label: the same, a monotone function of it, or an older one that is not old enough?
+
+The target of day t - s covers the days up to t - s + horizon + lag. It may stand in a feature of day t once that
+day is over: s >= horizon + lag. A column that ranks each day's stocks as a younger one does is a label, whatever
+function was applied to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from atft.probes.finding import Suspect
+from atft.probes.future import Futures, Label
+from atft.probes.panel_grid import Cells, Marks
+from atft.probes.rank_correlations import MIN_STOCKS, scaled_ranks, shift_days
+
+COPY_CORRELATION = 0.9999
+"""Of ranks; the same as when a cache is built."""
+CANDIDATE_CORRELATION = 0.9
+"""Above this the ranks are compared again over the cells that both know."""
+LEADS = 5
+"""Days by which a column may run ahead of a label."""
+SAMPLED_DAYS = 24
+MIN_COPIED_SHARE = 0.9
+"""Of the sampled days, the share on which the ranks agree."""
+
+
+@dataclass(frozen=True)
+class LabelSample:
+    """Ranks of all labels, at all shifts that look ahead, on a few days."""
+
+    days: np.ndarray
+    """Int [sampled days]."""
+    text: tuple[str, ...]
+    """[labels]; what a copy of it is."""
+    values: np.ndarray
+    """float32 [labels, sampled days, stocks]; ranks, 0 where unknown."""
+
+
+def sample_labels(futures: Futures, targets: int) -> LabelSample:
+    """Take the first ``targets`` labels, which are the panel's columns, at every shift that is not over at t."""
+    total = len(futures.universe)
+    usable = np.flatnonzero([(label != 0).any() for label in futures.next_return] if total else [])
+    if not len(usable):
+        usable = np.arange(total)
+    days = np.unique(usable[np.linspace(0, len(usable) - 1, SAMPLED_DAYS).round().astype(int)])
+    text, values = [], []
+    for label in futures.labels[:targets]:
+        for shift in range(-LEADS, label.days):
+            text.append(_copy_text(label, shift))
+            values.append(shift_days(label.ranks, -shift)[days].astype(np.float32))
+    return LabelSample(days, tuple(text), np.array(values, dtype=np.float32))
+
+
+def _copy_text(label: Label, shift: int) -> str:
+    if shift == 0:
+        return f"it ranks stocks exactly as {label.text} of the same day"
+    if shift < 0:
+        return f"it ranks stocks exactly as {label.text} of {-shift} days later"
+    days = "day" if shift == 1 else "days"
+    return f"it ranks stocks exactly as {label.text} of {shift} {days} before, known after {label.days} days only"
+
+
+def copy_suspect(name: str, ranks: Cells, sample: LabelSample) -> Suspect | None:
+    """Accuse a column that ranks the stocks as a label does, on `MIN_COPIED_SHARE` of the sampled days or more."""
+    x = ranks[sample.days].astype(np.float32)
+    if not len(sample.text):
+        return None
+    power = np.einsum("lds,lds->ld", sample.values, sample.values) * np.einsum("ds,ds->d", x, x)
+    product = np.einsum("lds,ds->ld", sample.values, x)
+    measured = power > 0
+    rough = np.abs(product) / np.sqrt(np.where(measured, power, 1))
+    share = (rough > CANDIDATE_CORRELATION).sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
+    for label in np.flatnonzero((share >= MIN_COPIED_SHARE) & (measured.sum(axis=1) >= 3)):
+        exact = exact_correlations(x, sample.values[label])
+        exact = exact[np.isfinite(exact)]
+        copied = np.abs(exact) >= COPY_CORRELATION
+        if len(exact) >= 3 and copied.mean() >= MIN_COPIED_SHARE:
+            return Suspect(name, f"{sample.text[label]} ({copied.sum()} of {len(exact)} sampled days)")
+    return None
+
+
+def exact_correlations(a: Cells, b: Cells) -> np.ndarray:
+    """Spearman's correlation on each day, ranked again over the cells that both know; NaN where they are few."""
+    both = (a != 0) & (b != 0)
+    x, y = (scaled_ranks(v.astype(np.float64), both) for v in (a, b))
+    size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation: np.ndarray = (x * y).sum(axis=1) / size
+    return np.where(both.sum(axis=1) >= MIN_STOCKS, correlation, np.nan)
+
+
+def label_reach(
+    labels: Sequence[Label], returns: Cells, universe: Marks, lags: Mapping[str, int]
+) -> list[Suspect]:
+    """Accuse a target that depends on days which its name and the lag do not say.
+
+    A target of ``h`` days with lag ``l`` is the return from the close of t + l to that of t + l + h: it must not
+    depend on the return of day t + l or before, nor on one after t + l + h, or the purge would end too early.
+
+    Args:
+        labels: the panel's targets.
+        returns: ranks of the return of day t at t.
+        universe: the stocks that are compared.
+        lags: of each target by its name, in days.
+    """
+    from atft.probes.rank_correlations import daily_correlation, least_mean, plausible_ic
+
+    suspects, outside = [], 2 * LEADS
+    for label in labels:
+        first, last = lags[label.text] + 1, label.days
+        for day in [*range(first - LEADS, first), *range(last + 1, last + LEADS + 1)]:
+            daily = daily_correlation(label.ranks, np.where(universe, shift_days(returns, day), 0.0))
+            bound = least_mean(daily, label.days, outside * len(labels))
+            if bound.least > plausible_ic(1):
+                suspects.append(
+                    Suspect(
+                        label.text,
+                        f"depends on the return of day t{day:+d} (rank correlation {bound.mean:+.2f}), while it "
+                        f"should cover t{first:+d} to t{last:+d}",
+                    )
+                )
+                break
+    return suspects

@@ -1,0 +1,165 @@
+"""A panel as dense arrays of days and stocks, read a few columns at a time.
+
+Nothing is corrected here: rows are taken as they stand in the file, on whatever dates it has. A large panel is read
+for some of its stocks only, spread over the alphabet, which bounds time and memory; days are never left out, since
+what a probe compares are neighbouring days.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float, Int
+
+from atft.cells import sorted_texts
+from atft.data.panel_stream import day_numbers, read_batches
+from atft.errors import InputError
+from atft.panel import PanelColumns, PanelSchema, footer_names, panel_files, resolve_columns
+
+MAX_STOCKS = 400
+"""Stocks that are read of a larger panel."""
+COLUMNS_AT_ONCE = 16
+
+Cells = Float[np.ndarray, "days stocks"]
+Marks = Bool[np.ndarray, "days stocks"]
+Daily = Float[np.ndarray, " days"]
+
+
+@dataclass(frozen=True)
+class PanelGrid:
+    """The rows of some stocks of a panel, with a place on the grid for each."""
+
+    files: tuple[Path, ...]
+    columns: PanelColumns
+    dates: np.ndarray
+    """datetime64[D] [days], ascending."""
+    codes: tuple[str, ...]
+    """[stocks], ascending."""
+    stocks_in_file: int
+    rows: Int[np.ndarray, " rows"]
+    """Numbers of the rows in the file, in its order."""
+    cell: Int[np.ndarray, " rows"]
+    """Day times stocks plus stock, of each of these rows."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Days and stocks."""
+        return len(self.dates), len(self.codes)
+
+    def scatter(self, values: np.ndarray, empty: float | bool) -> np.ndarray:
+        """Lay values of the rows out as ``[days, stocks]``; of two rows in one place the later one stays."""
+        out = np.full(self.shape, empty, dtype=values.dtype)
+        out.reshape(-1)[self.cell] = values
+        return out
+
+    @cached_property
+    def present(self) -> Marks:
+        """Cells that have a row."""
+        return self.scatter(np.ones(len(self.cell), dtype=bool), False)
+
+    @cached_property
+    def universe(self) -> Marks:
+        """Cells whose stock may be ranked: every row where the panel has no such column."""
+        name = self.columns.universe
+        if name is None:
+            return self.present
+        return self.scatter(self._column(name).to_numpy(zero_copy_only=False), False)
+
+    @cached_property
+    def sector(self) -> np.ndarray:
+        """Int [days, stocks]; number of the sector, -1 where unknown."""
+        if self.columns.sector is None:
+            return np.full(self.shape, -1, dtype=np.int32)
+        _, index = sorted_texts(pa.chunked_array([self._column(self.columns.sector)]))
+        return self.scatter(index, -1)
+
+    @cached_property
+    def place(self) -> Cells:
+        """Place of each row among those of its day, in the order of the file; NaN where there is no row."""
+        return self.scatter(self.rows.astype(np.float64), np.nan)
+
+    def numbers(self, names: Sequence[str]) -> Iterator[tuple[str, Cells]]:
+        """Yield columns as float32 ``[days, stocks]``, NaN where unknown."""
+        for first in range(0, len(names), COLUMNS_AT_ONCE):
+            some = list(names[first : first + COLUMNS_AT_ONCE])
+            for name, column in zip(some, self._read(some), strict=True):
+                yield name, self.scatter(column.to_numpy(zero_copy_only=False), np.nan)
+
+    def number(self, name: str) -> Cells:
+        """One column as float32 ``[days, stocks]``."""
+        return next(self.numbers([name]))[1]
+
+    def _column(self, name: str) -> pa.Array:
+        return self._read([name])[0]
+
+    def _read(self, names: Sequence[str]) -> list[pa.Array]:
+        parts: list[list[pa.Array]] = [[] for _ in names]
+        start = 0
+        for batch in read_batches(self.files, self.columns, names):
+            low, high = np.searchsorted(self.rows, [start, start + len(batch)])
+            wanted = pa.array(self.rows[low:high] - start)
+            for part, column in zip(parts, batch.columns, strict=True):
+                part.append(column.take(wanted))
+            start += len(batch)
+        return [pa.concat_arrays(part) for part in parts]
+
+
+def read_grid(
+    path: str | Path, schema: PanelSchema, horizons: Sequence[int] = (), only: Sequence[str] = ()
+) -> PanelGrid:
+    """Open a panel (a Parquet file, a folder of them, or a glob) for its probes.
+
+    Args:
+        path: of the panel.
+        schema: which column plays which role.
+        horizons: trading days ahead of the targets; all that the panel has, where none is named.
+        only: codes to read, ascending; none: a share of all where they are many.
+
+    Raises:
+        InputError: the panel cannot be read, or lacks a column that the schema needs.
+    """
+    files, names = panel_files(path), footer_names(path)
+    columns = resolve_columns(schema, names, horizons or target_horizons(schema, names, path), str(path))
+    read = [columns.date, columns.code]
+    batches = list(read_batches(files, columns, read))
+    days = np.concatenate([day_numbers(batch, columns.date) for batch in batches] or [np.empty(0, np.int32)])
+    if not len(days):
+        raise InputError(f"{path}: the panel has no row")
+    codes, stock = sorted_texts(pa.chunked_array([batch.column(columns.code) for batch in batches]))
+    # Every k-th stock of the alphabet, all of them where they are few.
+    count = min(len(codes), MAX_STOCKS)
+    chosen = np.unique(np.linspace(0, len(codes) - 1, count).round().astype(np.int64))
+    if only:
+        chosen = np.flatnonzero(np.isin(codes, list(only)))
+    number = np.full(len(codes), -1, dtype=np.int64)
+    number[chosen] = np.arange(len(chosen))
+    rows = np.flatnonzero(number[stock] >= 0)
+    calendar, day = np.unique(days, return_inverse=True)
+    return PanelGrid(
+        files=tuple(files),
+        columns=columns,
+        dates=calendar.astype("datetime64[D]"),
+        codes=tuple(codes[i] for i in chosen),
+        stocks_in_file=len(codes),
+        rows=rows,
+        cell=day[rows].astype(np.int64) * len(chosen) + number[stock[rows]],
+    )
+
+
+def target_horizons(schema: PanelSchema, names: Sequence[str], where: str | Path) -> list[int]:
+    """Horizons for which a panel has a target, ascending.
+
+    Raises:
+        InputError: it has none.
+    """
+    pattern = re.escape(schema.targets).replace(re.escape("{h}"), r"(\d{1,4})")
+    found = sorted({int(match[1]) for name in names if (match := re.fullmatch(pattern, name)) and match[1]})
+    if not found:
+        raise InputError(
+            f"{where}: no column matches the targets {schema.targets!r}; name them: --targets 'y_{{h}}d'"
+        )
+    return found

@@ -1,0 +1,219 @@
+"""The probes of a panel, of which each column is read once.
+
+A column that is constant within each day is compared with the market's next return, every other one stock by stock.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from atft.panel import PanelSchema
+from atft.probes.duplicates import MIN_COLUMNS, RowDigests, duplicate_suspect
+from atft.probes.fills import fill_suspect
+from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
+from atft.probes.future import (
+    Futures,
+    future_suspect,
+    futures_of,
+    market_suspect,
+    neighbour_suspect,
+    trailing_return,
+)
+from atft.probes.label_copies import copy_suspect, label_reach, sample_labels
+from atft.probes.panel_grid import Cells, PanelGrid, read_grid
+from atft.probes.rank_correlations import MIN_DAYS, scaled_ranks
+from atft.probes.universe import (
+    MIN_STOCKS,
+    dropped_suspect,
+    is_static,
+    last_day_suspect,
+    leavers,
+    survivor_suspect,
+)
+from atft.probes.whole_period import has_unit_range, range_suspect, scaling_suspect
+from atft.progress import track
+
+COLUMN_PROBES = {
+    "future": "compute the column from rows up to its day; leave it out until then (exclude)",
+    "label in a column": "add the column to exclude, or lag it by the label's horizon and lag",
+    "neighbours' future": "average the neighbours' returns up to the day only",
+    "market-wide future": "compute the column from rows up to its day",
+    "whole-period scaling": "scale with past days only, or per day; atft does that in the cache and the network",
+    "back-filled gaps": "carry values forward, or leave them null",
+}
+"""Name of a probe of columns -> what to do about a leak."""
+
+
+def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int] = ()) -> list[Finding]:
+    """Probe a panel for columns, labels, rows and a universe that know the future.
+
+    Args:
+        path: a Parquet file, a folder of them, or a glob.
+        schema: which column plays which role.
+        horizons: of the targets; all that the panel has, where none is named.
+
+    Returns:
+        A finding for each probe, in a fixed order.
+
+    Raises:
+        InputError: the panel cannot be read, or lacks a column that the schema needs.
+    """
+    grid = read_grid(path, schema, horizons)
+    log_return = trailing_return(grid)
+    futures = futures_of(grid, log_return)
+    digests = RowDigests(grid.shape)
+    columns = [
+        *_column_findings(grid, futures, log_return, digests),
+        _reach_finding(grid, futures),
+    ]
+    return [*columns, *_universe_findings(grid, log_return), _copies(grid, digests), _order(grid, futures)]
+
+
+def probed_columns(grid: PanelGrid) -> list[str]:
+    """Columns that must be known on their day: features, exposures, context, today's return, market-wide ones."""
+    columns = grid.columns
+    today = [columns.return_1d] if columns.return_1d else []
+    names = (*columns.features, *today, *columns.exposures, *columns.context, *columns.regime)
+    return list(dict.fromkeys(names))
+
+
+def _column_findings(
+    grid: PanelGrid, futures: Futures, log_return: Cells, digests: RowDigests
+) -> list[Finding]:
+    names = probed_columns(grid)
+    looked = f"{len(names)} columns, {len(grid.dates):,} days, {len(grid.codes):,} stocks"
+    if len(grid.codes) < grid.stocks_in_file:
+        looked += f" of {grid.stocks_in_file:,}"
+    if len(grid.dates) < 2 * MIN_DAYS:
+        return [cannot_tell(p, f"only {len(grid.dates)} days") for p in COLUMN_PROBES]
+    suspects: dict[str, list[Suspect]] = {probe: [] for probe in COLUMN_PROBES}
+    sample = sample_labels(futures, len(grid.columns.targets) + len(grid.columns.delayed_targets))
+    count, features = len(names), set(grid.columns.features)
+    ranged: list[str] = []
+    for name, values in track(grid.numbers(names), "probing columns", total=count):
+        ranks = scaled_ranks(values, futures.universe)
+        if name in features:
+            digests.add(values)
+            ranged += [name] if has_unit_range(values) else []
+        if not ranks.any():
+            found = {"market-wide future": market_suspect(name, values, log_return, futures.universe, count)}
+        else:
+            found = {
+                "future": future_suspect(name, ranks, futures, count),
+                "label in a column": copy_suspect(name, ranks, sample),
+                "neighbours' future": neighbour_suspect(name, ranks, futures, count),
+                "whole-period scaling": scaling_suspect(name, values, grid.present, count),
+                "back-filled gaps": fill_suspect(name, values, futures.next_return, grid.present, count),
+            }
+        for probe, suspect in found.items():
+            suspects[probe] += [suspect] if suspect else []
+    scaled = range_suspect(ranged, len(features))
+    suspects["whole-period scaling"] += [scaled] if scaled else []
+    findings = [conclude_probe(p, suspects[p], looked, remedy) for p, remedy in COLUMN_PROBES.items()]
+    if np.isfinite(log_return).any():
+        return findings
+    blind = (
+        "no return_1d and no target of one day, from which returns could be taken; name the column return_1d"
+    )
+    return [
+        cannot_tell(f.probe, blind) if f.verdict == "ok" and f.probe in ("neighbours' future",) else f
+        for f in findings
+    ]
+
+
+def _reach_finding(grid: PanelGrid, futures: Futures) -> Finding:
+    columns = grid.columns
+    labels = futures.labels[: len(columns.targets) + len(columns.delayed_targets)]
+    lags = dict.fromkeys(columns.targets, columns.lag) | dict.fromkeys(columns.delayed_targets, 1)
+    if not futures.returns.any():
+        return cannot_tell("label's days", "no trailing one-day return to compare the targets with")
+    names = ", ".join(label.text for label in labels)
+    return conclude_probe(
+        "label's days",
+        label_reach(labels, futures.returns, futures.universe, lags),
+        f"{names} cover the days that their names and the lag say",
+        "correct the target, or name its horizon and lag in trading days: the purge counts on them",
+    )
+
+
+def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
+    columns, present, universe = grid.columns, grid.present, grid.universe
+    probe = "universe"
+    remedy = "decide membership with rows up to the day; keep the rows of stocks that leave"
+    gone = int(leavers(present).sum())
+    survivors = (
+        cannot_tell("survivors", _no_leavers(grid, gone))
+        if gone < MIN_STOCKS
+        else conclude_probe("survivors", [], f"{gone} stocks leave the file before its end", "")
+    )
+    if columns.universe is None:
+        return [cannot_tell(probe, "the panel has no universe column"), survivors]
+    sizes_of = (*columns.context, *columns.exposures)
+    size = next((name for name in ("traded_value", "exposure_size") if name in sizes_of), None)
+    sizes = grid.number(size) if size else np.full(grid.shape, np.nan, dtype=np.float32)
+    # The flag as a column among all rows, members or not.
+    everyone = futures_of_rows(grid, log_return)
+    flag = scaled_ranks(universe.astype(np.float64), present)
+    suspects = [
+        survivor_suspect(present, universe, sizes),
+        future_suspect("", flag, everyone, 1),
+        dropped_suspect(
+            present, universe, grid.number(columns.targets[0]), columns.horizons[0] + columns.lag
+        ),
+    ]
+    static = is_static(present, universe)
+    if static:
+        # Sizes and the like decide most lists, so they have half of the level for themselves.
+        others = tuple(name for name in columns.features if name not in sizes_of)
+        suspects += [
+            last_day_suspect(present, universe, grid.numbers(names), 2 * len(names))
+            for names in (sizes_of, others)
+        ]
+    accused = [s for s in suspects if s is not None]
+    if static and not accused:
+        reason = (
+            f"no stock ever joins or leaves the universe in {len(grid.dates):,} days; if it is a later list, "
+        )
+        return [cannot_tell(probe, reason + "it knows the survivors", remedy), survivors]
+    return [
+        conclude_probe(probe, accused, "membership changes, by nothing that comes later", remedy),
+        survivors,
+    ]
+
+
+def futures_of_rows(grid: PanelGrid, log_return: Cells) -> Futures:
+    """What follows each day, ranked among all rows of the day instead of the universe's."""
+    from dataclasses import replace
+
+    return futures_of(replace(grid, columns=replace(grid.columns, universe=None)), log_return)
+
+
+def _no_leavers(grid: PanelGrid, gone: int) -> str:
+    years = (grid.dates[-1] - grid.dates[0]).astype(int) / 365.25
+    return (
+        f"{gone or 'no'} stocks of {len(grid.codes):,} leave the file before its end in {years:.1f} years: if its "
+        f"stocks are a later list, levels are optimistic"
+    )
+
+
+def _copies(grid: PanelGrid, digests: RowDigests) -> Finding:
+    suspect = duplicate_suspect(grid, digests)
+    if suspect is None and digests.columns < MIN_COLUMNS:
+        return cannot_tell("copied rows", f"fewer than {MIN_COLUMNS} features differ between most rows")
+    return conclude_probe(
+        "copied rows",
+        [suspect] if suspect else [],
+        f"no row stands under two dates or codes ({len(grid.cell):,} rows)",
+        "keep each row once, under its date and code",
+    )
+
+
+def _order(grid: PanelGrid, futures: Futures) -> Finding:
+    suspect = future_suspect("", scaled_ranks(grid.place, futures.universe), futures, 1)
+    return conclude_probe(
+        "order of the rows",
+        [suspect] if suspect else [],
+        "the place of a row within its day says nothing of the future",
+        "sort rows by date and code before anything counts them",
+    )

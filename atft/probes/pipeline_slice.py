@@ -1,0 +1,153 @@
+"""A small part of a run's panel around its first validation day, and copies of it whose later rows are changed.
+
+Everything that the program makes of a panel (cache, graph, scaling, batches) is made again from each copy, by the
+run's own data module and options.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atft.panel import PanelColumns, footer_names, panel_files, resolve_columns
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions, panel_path
+
+if TYPE_CHECKING:
+    import polars
+
+MAX_STOCKS = 120
+TRAINING_DAYS = 80
+"""Days of the slice that train, on top of those that the lookback, the graph and the purge take."""
+LATER_DAYS = 40
+"""Days of the slice from the first validation day on."""
+BLOW_UP = 1e6
+
+Change = Callable[["polars.DataFrame", PanelColumns, int], "polars.DataFrame"]
+"""What is done to the rows after a day; the number is a seed."""
+
+
+def slice_panel(data: DayData, folder: Path) -> DayData:
+    """Write the slice and open it with the run's own options, split at the same first validation day.
+
+    Args:
+        data: of the run; its panel must be there.
+        folder: for the slice and its caches.
+
+    Raises:
+        InputError: the panel or the slice cannot be used.
+    """
+    import polars
+
+    manifest = data.open_cache().manifest
+    split = data.split_options
+    first_val, reach = int(data.split.val[0]), manifest.longest_label_days + split.embargo_days
+    window = int(manifest.graph["window"]) if manifest.graph else 0
+    before = data.loader_options.lookback + window + reach + TRAINING_DAYS
+    days = manifest.dates[max(0, first_val - before) : first_val + LATER_DAYS]
+    chosen = np.unique(
+        np.linspace(0, len(manifest.codes) - 1, min(len(manifest.codes), MAX_STOCKS)).astype(int)
+    )
+    codes = [manifest.codes[i] for i in chosen]
+    path = panel_path(data.panel, data.cache_options.dir)
+    date, code = data.panel.schema.date, data.panel.schema.code
+    rows = polars.scan_parquet([str(file) for file in panel_files(path)])
+    # Dates that are text compare as text.
+    is_text = rows.collect_schema()[date] == polars.String
+    low, high = (day.isoformat() if is_text else day for day in (days[0], days[-1]))
+    frame = rows.filter(
+        polars.col(date).is_between(low, high) & polars.col(code).cast(polars.String).is_in(codes)
+    ).collect()
+    first = max(split.train[0], days[0].isoformat())
+    last = min(split.val[1], days[-1].isoformat())
+    options = replace(
+        split,
+        train=[first, split.train[1]],
+        val=[manifest.dates[first_val].isoformat(), last],
+        test=None,
+        fold=None,
+        folds=None,
+    )
+    return open_slice(data, frame, folder, "slice", split=options)
+
+
+def open_slice(
+    data: DayData, frame: "polars.DataFrame", folder: Path, name: str, **changes: object
+) -> DayData:
+    """Write rows to a panel file and open them as a run's data, with its options but for ``changes``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.parquet"
+    frame.write_parquet(path)
+    arguments = {
+        "panel": PanelOptions(str(path), None, data.panel.schema),
+        "split": data.split_options,
+        "loader": replace(data.loader_options, num_workers=0),
+        "cache": replace(data.cache_options, dir=str(folder / "cache")),
+        "graph": data.graph_options,
+        "horizons": data.horizons,
+        "seed": data.seed,
+    }
+    return type(data)(**{**arguments, **changes})  # type: ignore[arg-type]
+
+
+def slice_columns(data: DayData) -> PanelColumns:
+    """The roles of a slice's columns."""
+    path = str(data.panel.path)
+    return resolve_columns(data.panel.schema, footer_names(path), data.horizons, path)
+
+
+def change_after(data: DayData, day: int, change: Change, folder: Path, name: str, seed: int = 0) -> DayData:
+    """The slice with a change of all rows after a day of its calendar."""
+    import polars
+
+    frame = polars.read_parquet(str(data.panel.path))
+    columns, cut = slice_columns(data), data.open_cache().manifest.dates[day]
+    date = frame[columns.date]
+    later = (date.str.to_date() if date.dtype == polars.String else date.cast(polars.Date)) > cut
+    changed = change(frame.filter(later), columns, seed)
+    whole = polars.concat([frame.filter(~later), changed.cast(frame.schema)])
+    return open_slice(data, whole, folder, name)
+
+
+def deleted_rows(later: "polars.DataFrame", columns: PanelColumns, seed: int) -> "polars.DataFrame":
+    """Nothing is left: the panel ends on the day."""
+    return later.head(0)
+
+
+def scrambled_rows(later: "polars.DataFrame", columns: PanelColumns, seed: int) -> "polars.DataFrame":
+    """Every column keeps its values on other rows; stocks join and leave the universe."""
+    import polars
+
+    rng = np.random.default_rng(seed)
+    keep = {columns.date, columns.code, columns.sector, columns.universe, *columns.regime}
+    mixed = [
+        polars.Series(name, later[name].gather(rng.permutation(len(later))))
+        for name in columns.all
+        if name not in keep
+    ]
+    out = later.with_columns(mixed)
+    if columns.universe is not None:
+        out = out.with_columns(polars.Series(columns.universe, rng.random(len(later)) < 0.5))
+    return out
+
+
+def blown_up_rows(later: "polars.DataFrame", columns: PanelColumns, seed: int) -> "polars.DataFrame":
+    """Every number that is no label is a million times itself."""
+    import polars
+
+    labels = {*columns.targets, *columns.delayed_targets, *columns.oracle}
+    large = [
+        name
+        for name in columns.all
+        if name not in labels and later.schema[name] in (polars.Float32, polars.Float64)
+    ]
+    return later.with_columns(polars.col(name) * BLOW_UP for name in large)
+
+
+CHANGES: dict[str, Change] = {
+    "scrambled": scrambled_rows,
+    "deleted": deleted_rows,
+    "blown up": blown_up_rows,
+}

@@ -1,0 +1,184 @@
+"""Do features of a day change when later prices do? Made again from changed prices they must be the same bits.
+
+The same comparison for a panel of one's own: made once from all prices and once from those up to a day, its rows up
+to that day must be the same. Whatever program made it, and however little a leak predicts, that finds it.
+"""
+
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from atft.features.build import build_panel
+from atft.features.options import FeatureOptions
+from atft.panel import PanelSchema, footer_names
+from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
+from atft.probes.panel_grid import PanelGrid, read_grid
+
+PRICE_CHANGES = ("deleted", "disturbed")
+MAX_PRICED_STOCKS = 60
+SLICE_DAYS = 700
+"""Days of prices that are read: features reach back 260 days."""
+KEPT_DAYS = 60
+"""Days after the cut, which are changed."""
+COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelSchema) -> Finding:
+    """Compare a panel with what it was when it ended earlier.
+
+    Labels that the earlier panel could not know are left out, as is what only one of the two has a column for.
+
+    Args:
+        earlier: the panel made from data up to some day.
+        panel: the same panel made from all data.
+        schema: of both.
+
+    Raises:
+        InputError: a panel cannot be read.
+    """
+    before = read_grid(earlier, schema)
+    after = read_grid(panel, schema, only=before.codes)
+    days = int(np.searchsorted(before.dates, after.dates[-1], side="right"))
+    suspects = changed_columns(before, after, days)
+    return conclude_probe(
+        "earlier panel",
+        suspects,
+        f"rows up to {before.dates[days - 1]} are the same in both panels",
+        "compute each row from data up to its day; corrected data is a leak too where it is used for the past",
+    )
+
+
+def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Suspect]:
+    """Columns of the first ``days`` days of a panel that another one has otherwise, or has other rows for.
+
+    Labels are compared where both know them.
+    """
+    columns = before.columns
+    places = np.searchsorted(after.dates, before.dates[:days]).clip(max=len(after.dates) - 1)
+    codes = sorted(set(before.codes) & set(after.codes))
+    mine, other = (np.searchsorted(np.array(g.codes), codes) for g in (before, after))
+    same_days = after.dates[places] == before.dates[:days]
+    rows, later = before.present[:days][:, mine], after.present[places][:, other] & same_days[:, None]
+    suspects = []
+    lost = int((rows != later).sum() + before.present[:days].sum() - rows.sum())
+    if lost:
+        suspects.append(Suspect("rows", f"{lost:,} rows are in one of the two panels only"))
+    both = rows & later
+    for role in ("universe", "sector"):
+        a, b = getattr(before, role)[:days][:, mine], getattr(after, role)[places][:, other]
+        if role == "universe" and (differs := (a != b) & both).any():
+            suspects.append(Suspect(role, _count(before, differs, mine, codes)))
+    labels = {*columns.targets, *columns.delayed_targets, *columns.oracle}
+    known_names = set(footer_names(after.files[0]))
+    names = [
+        name
+        for name in columns.all
+        if name in known_names and name not in (columns.date, columns.code, columns.sector, columns.universe)
+    ]
+    for name, table in before.numbers(names):
+        a, b = table[:days][:, mine], after.number(name)[places][:, other]
+        unknown = np.isnan(a) if name in labels else np.isnan(a) & np.isnan(b)
+        differs = both & ~unknown & (a != b)
+        if differs.any():
+            suspects.append(Suspect(name, _count(before, differs, mine, codes)))
+    return suspects
+
+
+def _count(grid: PanelGrid, differs: np.ndarray, stocks: np.ndarray, codes: list[str]) -> str:
+    day, stock = (int(i[0]) for i in np.nonzero(differs))
+    return f"{differs.sum():,} values differ, the first on {grid.dates[day]} for {codes[stock]}"
+
+
+def price_finding(prices: Path, options: FeatureOptions | None = None) -> Finding:
+    """Make features from a slice of a price file, and again with later prices deleted and disturbed.
+
+    Args:
+        prices: file of daily prices, as `features` takes it.
+        options: of `features`.
+
+    Raises:
+        InputError: the prices cannot be used.
+    """
+    probe, suspects = "later prices", []
+    options = options or FeatureOptions()
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        table, cut = price_slice(prices)
+        texts = {"whole": table} | {name: changed_prices(table, cut, name) for name in PRICE_CHANGES}
+        grids = {}
+        for name, rows in texts.items():
+            source, out = where / f"{name}-prices.parquet", where / f"{name}.parquet"
+            _write(source, rows)
+            build_panel(source, out, options)
+            grids[name] = read_grid(out, PanelSchema(lag=options.lag), options.horizons)
+        whole = grids["whole"]
+        days = int(np.searchsorted(whole.dates, np.datetime64(cut), side="right"))
+        if not days:
+            return cannot_tell(probe, "no day of the slice passes the checks of prices")
+        for name in PRICE_CHANGES:
+            # Labels reach past the cut, so those of the cut panel are the ones that are known in it.
+            changed = (
+                changed_columns(grids[name], whole, days)
+                if name == "deleted"
+                else _features(grids[name], whole, days)
+            )
+            suspects += [Suspect(f"{s.name} with later prices {name}", s.evidence) for s in changed]
+    columns = len(whole.columns.features)
+    return conclude_probe(
+        probe,
+        suspects,
+        f"{columns} features are the same bits up to {cut} with later prices deleted and disturbed",
+        "compute features from prices up to their day",
+    )
+
+
+def _features(changed: PanelGrid, whole: PanelGrid, days: int) -> list[Suspect]:
+    """As `changed_columns`, without the labels, which know later prices by their nature."""
+    labels = {*whole.columns.targets, *whole.columns.delayed_targets}
+    return [s for s in changed_columns(changed, whole, days) if s.name not in labels]
+
+
+def price_slice(prices: Path) -> tuple[pa.Table, date]:
+    """Some stocks and the last `SLICE_DAYS` days of a price file, and the date after which prices are changed."""
+    from atft.features.prices import read_prices
+
+    grid = read_prices(prices, FeatureOptions(duplicates="exclude"))
+    days = slice(max(0, len(grid.calendar) - SLICE_DAYS), None)
+    seen = np.isfinite(grid.close[days])
+    order = np.argsort(-seen.sum(axis=0), kind="stable")[:MAX_PRICED_STOCKS]
+    stocks = np.sort(order)
+    calendar = grid.calendar[days]
+    day, stock = np.nonzero(seen[:, stocks])
+    columns = {
+        "date": pa.array(calendar, pa.date32()).take(pa.array(day)),
+        "code": pa.array([grid.codes[i] for i in stocks]).take(pa.array(stock)),
+    }
+    for name in COLUMNS:
+        values = getattr(grid, name)[days][:, stocks][day, stock]
+        columns[name] = pa.array(values, mask=~np.isfinite(values))
+    return pa.table(columns), calendar[max(0, len(calendar) - KEPT_DAYS - 1)]
+
+
+def changed_prices(table: pa.Table, cut: date, change: str) -> pa.Table:
+    """Prices with those after a date deleted, or raised and lowered from one day to the next."""
+    import pyarrow.compute as pc
+
+    later = pc.greater(table["date"], pa.scalar(cut, pa.date32()))
+    if change == "deleted":
+        return table.filter(pc.invert(later))
+    day = table["date"].cast(pa.int32()).to_numpy()
+    factor = np.where(later.to_numpy(zero_copy_only=False), np.where(day % 2 == 0, 1.7, 0.8), 1.0)
+    for name in COLUMNS:
+        values = table[name].to_numpy() * factor.astype(np.float32)
+        index = table.column_names.index(name)
+        table = table.set_column(index, name, pa.array(values, mask=~np.isfinite(values)))
+    return table
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path)

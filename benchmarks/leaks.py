@@ -1,0 +1,410 @@
+"""Twenty planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
+
+    python -m benchmarks.leaks [--prices FILE] [--real] [--only NAME ...]
+
+Four are published ones: prices over their maximum of the whole period (RSR, StockMixer), a normaliser fitted before
+the split, rows ordered by their label (the sampler that trebled an IC), test rows chosen by their label and padded
+with stale ones. Clean are a simulated market, its noise twin, a market whose stocks leave, features made from a
+slice of ``--prices`` (left out without the file), scores of a ridge, and the pipeline on the first two. Prints what
+found each leak, and both counts; exits 1 unless all are found and nothing clean is accused. About two minutes on
+one core. ``--real`` plants the leaks of panels in the features made from prices as well.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from atft.data.build import CacheOptions
+from atft.data.cache import DayCache
+from atft.data.graph import GraphOptions
+from atft.data.loader import LoaderOptions
+from atft.data.scaling import regime_statistics, robust_statistics
+from atft.data.split import Split, SplitOptions
+from atft.market.options import MarketOptions
+from atft.market.write import write_market
+from atft.network import Scaling
+from atft.panel import PanelSchema
+from atft.probes.finding import Finding, leaks
+from atft.probes.panel_probes import panel_findings
+from atft.probes.pipeline_probes import pipeline_findings
+from atft.probes.prediction_probes import prediction_findings
+from atft.progress import Progress
+from atft.tasks.baseline_scores import day_features, fit_baseline
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
+
+PRICES = Path(__file__).parents[1] / "../shared/data/nasdaq_prices.parquet"
+MARKET = MarketOptions(stocks=150, days=340, features=17)
+FEATURE, RETURN = "x_volatility_20d", "return_1d"
+"""A column that varies slowly, and the day's return: in the simulated panel and in the one made from prices."""
+Plant = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+# -- panels. Frames come sorted by (code, date); a plant returns its rows in the order of the file.
+
+
+def in_file_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows by date and code."""
+    return frame.sort("date", "code")
+
+
+def with_column(expression: pl.Expr) -> Plant:
+    """Add a feature, ``x_planted``, computed over each stock's history."""
+    return lambda frame: in_file_order(frame.with_columns(x_planted=expression))
+
+
+def of_stock(column: str, function: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+    """A function of a stock's column over all days."""
+    return function(pl.col(column)).over("code", order_by="date")
+
+
+def price() -> pl.Expr:
+    """A stock's close, but for a factor."""
+    return pl.col(RETURN).fill_null(0).log1p().cum_sum().over("code", order_by="date").exp()
+
+
+def tomorrow_of_another(frame: pl.DataFrame) -> pl.DataFrame:
+    """The next day's return of the stock that follows in the alphabet."""
+    codes = sorted(frame["code"].unique())
+    following = dict(zip(codes, codes[1:] + codes[:1], strict=True))
+    other = frame.select("date", other=pl.col("code"), x_planted=pl.col("target_1d"))
+    paired = frame.with_columns(other=pl.col("code").replace_strict(following))
+    return in_file_order(paired.join(other, on=["date", "other"], how="left").drop("other"))
+
+
+def back_filled(frame: pl.DataFrame) -> pl.DataFrame:
+    """A sixth of the values is lost and filled with the next one that is known."""
+    lost = pl.Series(np.random.default_rng(1).random(len(frame)) < 1 / 6)
+    holes = frame.with_columns(x_planted=pl.when(lost).then(None).otherwise(pl.col(FEATURE)))
+    return in_file_order(holes.with_columns(x_planted=of_stock("x_planted", lambda x: x.backward_fill())))
+
+
+def universe_of_today(frame: pl.DataFrame) -> pl.DataFrame:
+    """The half of the stocks with the largest turnover on the last day, on all days."""
+    last = frame.filter(pl.col("date") == frame["date"].max()).sort("traded_value")
+    chosen = last["code"].tail(len(last) // 2).implode()
+    return in_file_order(frame.with_columns(universe=pl.col("code").is_in(chosen)))
+
+
+def leaving(frame: pl.DataFrame) -> pl.DataFrame:
+    """A fifth of the stocks leave on some day of the second half."""
+    rng, codes = np.random.default_rng(2), sorted(frame["code"].unique())
+    days = frame["date"].n_unique()
+    gone = rng.choice(codes, len(codes) // 5, replace=False)
+    last = dict(zip(gone.tolist(), rng.integers(days // 2, days - 20, len(gone)).tolist(), strict=True))
+    numbered = frame.with_columns(
+        day=pl.col("date").rank("dense"), last=pl.col("code").replace_strict(last, default=days + 1)
+    )
+    return numbered.filter(pl.col("day") <= pl.col("last")).drop("day")
+
+
+def survivors(frame: pl.DataFrame) -> pl.DataFrame:
+    """Stocks leave, and only those that stay are ever in the universe."""
+    stays = pl.col("last") == pl.col("last").max()
+    return in_file_order(leaving(frame).with_columns(universe=pl.col("universe") & stays).drop("last"))
+
+
+def rows_of_training_in_test(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of three days stand under three later dates as well."""
+    days = frame["date"].unique().sort()
+    half = len(days) // 2
+    later = dict(zip(days[half - 3 : half], days[-43:-40], strict=True))
+    kept = frame.filter(~pl.col("date").is_in(days[-43:-40].implode()))
+    copies = frame.filter(pl.col("date").is_in(days[half - 3 : half].implode()))
+    return in_file_order(pl.concat([kept, copies.with_columns(pl.col("date").replace_strict(later))]))
+
+
+PANELS: dict[str, tuple[str, Plant]] = {
+    "close over its maximum of the whole period (RSR, StockMixer)": (
+        "whole-period scaling",
+        with_column(price() / price().max().over("code")),
+    ),
+    "normaliser fitted before the split": (
+        "whole-period scaling",
+        with_column(of_stock("traded_value", lambda x: (x.log() - x.log().mean()) / x.log().std())),
+    ),
+    "z-score over the whole file": (
+        "whole-period scaling",
+        with_column(((pl.col(FEATURE) - pl.col(FEATURE).mean()) / pl.col(FEATURE).std()).cast(pl.Float32)),
+    ),
+    "rank over all dates": (
+        "whole-period scaling",
+        with_column((pl.col(FEATURE).rank() / pl.col(FEATURE).count()).cast(pl.Float32)),
+    ),
+    "rows ordered by their label (a sampler)": ("order of the rows", lambda f: f.sort("date", "target_1d")),
+    "shift -1": ("future", with_column(of_stock(RETURN, lambda x: x.shift(-1)))),
+    "centred rolling mean": (
+        "future",
+        with_column(of_stock(RETURN, lambda x: x.rolling_mean(21, center=True, min_samples=11))),
+    ),
+    "back-filled gaps": ("back-filled gaps", back_filled),
+    "neighbour's future": ("neighbours' future", tomorrow_of_another),
+    "target among the features": (
+        "label in a column",
+        with_column(pl.col("target_5d").sign() * pl.col("target_5d").abs().sqrt()),
+    ),
+    "label lagged by three days of five": (
+        "label in a column",
+        with_column(of_stock("target_5d", lambda x: x.shift(3))),
+    ),
+    "today's universe in the past": ("universe", universe_of_today),
+    "universe of the survivors": ("universe", survivors),
+    "duplicated rows across the split": ("copied rows", rows_of_training_in_test),
+}
+"""Name -> the probe that must find it, and the plant."""
+
+
+# -- predictions
+
+
+def ridge_predictions(data: DayData) -> pl.DataFrame:
+    """Scores of a ridge on the validation and test days, with the panel's labels."""
+    ridge, cache = fit_baseline(data), data.open_cache()
+    manifest = cache.manifest
+    tables = []
+    for day in np.concatenate([data.split.val, data.split.test]).tolist():
+        view = cache.day(day)
+        stocks = np.flatnonzero(view.universe)
+        score = ridge.score(day_features(cache, day, stocks))
+        codes = [manifest.codes[i] for i in stocks]
+        for column, horizon in enumerate(manifest.horizons):
+            tables.append(
+                pl.DataFrame(
+                    {
+                        "date": [manifest.dates[day]] * len(stocks),
+                        "code": codes,
+                        "horizon": [horizon] * len(stocks),
+                        "score": score[:, column].astype(np.float64),
+                        "target": view.target[stocks, column].astype(np.float64),
+                    }
+                )
+            )
+    return pl.concat(tables).with_columns(pl.col("target").fill_nan(None)).sort("date", "horizon", "code")
+
+
+def chosen_by_label(scores: pl.DataFrame) -> pl.DataFrame:
+    """Rows without a label, and the day's most extreme labels, are left out."""
+    place = pl.col("target").rank().over("date", "horizon") / pl.col("target").count().over("date", "horizon")
+    return scores.filter(place.is_between(0.025, 0.975))
+
+
+def padded(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row in ten is the stock's row of the day before."""
+    rng = np.random.default_rng(3)
+    before = scores.sort("code", "horizon", "date").with_columns(
+        pl.col("score", "target").shift(1).over("code", "horizon").name.suffix("_before")
+    )
+    stale = pl.Series(rng.random(len(before)) < 0.1) & before["score_before"].is_not_null()
+    copied = [
+        pl.when(stale).then(pl.col(f"{n}_before")).otherwise(pl.col(n)).alias(n) for n in ("score", "target")
+    ]
+    return before.with_columns(copied).select(scores.columns).sort("date", "horizon", "code")
+
+
+def stale(scores: pl.DataFrame) -> pl.DataFrame:
+    """Every fifth day has the scores of the day before."""
+    day = pl.col("date").rank("dense")
+    before = pl.col("score").shift(1).over("code", "horizon", order_by="date")
+    return scores.with_columns(
+        score=pl.when(day % 5 == 0).then(before.fill_null(pl.col("score"))).otherwise("score")
+    )
+
+
+PREDICTIONS: dict[str, tuple[str, Plant]] = {
+    "test rows chosen by their label": ("rows chosen by label", chosen_by_label),
+    "padded with stale rows": ("stale rows", padded),
+    "scores of the day before": ("stale scores", stale),
+}
+
+
+# -- pipelines
+
+
+class PurgedByCalendarDays(DayData):
+    """Purges as many calendar days as a label has trading days."""
+
+    @property
+    def split(self) -> Split:
+        """The training days up to then."""
+        whole, manifest = super().split, self.open_cache().manifest
+        last = manifest.dates[int(whole.val[0])] - timedelta(days=manifest.longest_label_days + 1)
+        train = np.array(
+            [i for i in range(int(whole.train[0]), int(whole.val[0])) if manifest.dates[i] <= last]
+        )
+        return replace(whole, train=train)
+
+
+class ScaledWithValidation(DayData):
+    """Takes medians and interquartile ranges of validation days too."""
+
+    def scaling(self) -> Scaling:
+        """Of training and validation."""
+        import torch
+
+        cache, days = self.open_cache(), np.concatenate([self.split.train, self.split.val])
+        statistics = (*robust_statistics(cache, days), *regime_statistics(cache.regime[days]))
+        return Scaling(*(torch.from_numpy(values) for values in statistics))
+
+
+class RankedOverAllDates(DayData):
+    """Ranks each feature over all rows of the panel before the cache is built."""
+
+    def open_cache(self) -> DayCache:
+        """Of the ranked panel."""
+        if self._cache is None:
+            path = Path(str(self.panel.path))
+            frame = pl.read_parquet(path)
+            names = [name for name in frame.columns if name.startswith("x_")]
+            ranked = frame.with_columns(
+                (pl.col(n).rank() / pl.col(n).count()).cast(pl.Float32) for n in names
+            )
+            out = path.with_name(f"{path.stem}-ranked.parquet")
+            ranked.write_parquet(out)
+            self.panel = replace(self.panel, path=str(out))
+        return super().open_cache()
+
+
+PIPELINES: dict[str, tuple[str, type[DayData]]] = {
+    "purge in calendar days": ("purge", PurgedByCalendarDays),
+    "scaler fitted on validation rows": ("scaling", ScaledWithValidation),
+    "features ranked over all dates in the pipeline": ("later days", RankedOverAllDates),
+}
+
+
+def open_data(panel: Path, folder: Path, kind: type[DayData] = DayData) -> DayData:
+    """A panel of the simulated market as the quickstart reads it, with a shorter history."""
+    return kind(
+        PanelOptions(str(panel), None, PanelSchema()),
+        SplitOptions(
+            ["2015-01-05", "2015-11-27"], ["2015-11-30", "2016-02-26"], ["2016-02-29", "2016-12-31"], 0
+        ),
+        LoaderOptions(lookback=10, block_days=4, batch_size=768),
+        CacheOptions(dir=str(folder / "cache")),
+        GraphOptions(k=5, window=40, min_observations=20, refresh_days=5, sector_k=0),
+        horizons=[1, 5],
+    )
+
+
+def probe_pipeline(panel: Path, folder: Path, kind: type[DayData] = DayData) -> list[Finding]:
+    """The findings of a small network on the panel."""
+    from atft.nn.atft_gat_fan import ATFTGATFAN
+    from atft.tasks.ranking import RankingTask
+
+    data = open_data(panel, folder, kind)
+    network: Any = partial(ATFTGATFAN, hidden_size=8, gat_layers=1)
+    return pipeline_findings(RankingTask.for_data(data, network), data)
+
+
+# -- what is run
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Something to probe."""
+
+    name: str
+    probe: str | None
+    """That must find a leak; None: nothing may."""
+    run: Callable[[], list[Finding]]
+
+
+def make_real_panel(prices: Path, out: Path, stocks: int = 100) -> None:
+    """Features of some liquid stocks over four years, as ``python -m atft features`` makes them."""
+    from atft.features.build import build_panel
+    from atft.features.options import FeatureOptions
+
+    years = pl.col("date").is_between(pl.date(2010, 1, 1), pl.date(2013, 12, 31))
+    rows = pl.scan_parquet(prices).filter(years).collect()
+    value = (pl.col("close") * pl.col("volume")).median()
+    liquid = rows.group_by("code").agg(value=value).filter(pl.col("value") > 1e6).sort("code")["code"]
+    chosen = liquid.gather_every(max(1, len(liquid) // stocks))[:stocks]
+    source = out.with_name("prices.parquet")
+    rows.filter(pl.col("code").is_in(chosen.implode())).write_parquet(source)
+    build_panel(source, out, FeatureOptions())
+
+
+def trials(folder: Path, prices: Path, real: bool) -> Iterator[Trial]:
+    """Clean data first, then the planted leaks."""
+    panels = {"simulated market": folder / "market.parquet", "noise twin": folder / "noise.parquet"}
+    for (_, path), noise in zip(panels.items(), (False, True), strict=True):
+        write_market(path, replace(MARKET, noise_only=noise))
+    market = panels["simulated market"]
+    frame = pl.read_parquet(market).sort("code", "date")
+    gone = folder / "leaving.parquet"
+    in_file_order(leaving(frame).drop("last")).write_parquet(gone)
+    clean = panels | {"market whose stocks leave": gone}
+    if prices.exists():
+        clean["features from prices"] = folder / "real.parquet"
+        make_real_panel(prices, clean["features from prices"])
+    for name, path in clean.items():
+        yield Trial(f"panel: {name}", None, partial(panel_findings, path, PanelSchema()))
+    for name, path in panels.items():
+        yield Trial(f"pipeline: {name}", None, partial(probe_pipeline, path, folder))
+        scores = folder / f"{name}-scores.parquet"
+        ridge_predictions(open_data(path, folder)).write_parquet(scores)
+        yield Trial(f"predictions: {name}", None, partial(prediction_findings, scores, path))
+
+    planted = folder / "planted.parquet"
+
+    def probe_planted(source: pl.DataFrame, plant: Plant) -> list[Finding]:
+        plant(source).write_parquet(planted)
+        return panel_findings(planted, PanelSchema())
+
+    def probe_scores(plant: Plant) -> list[Finding]:
+        plant(pl.read_parquet(folder / "simulated market-scores.parquet")).write_parquet(planted)
+        return prediction_findings(planted, market)
+
+    for name, (probe, plant) in PANELS.items():
+        yield Trial(name, probe, partial(probe_planted, frame, plant))
+    for name, (probe, plant) in PREDICTIONS.items():
+        yield Trial(name, probe, partial(probe_scores, plant))
+    for name, (probe, kind) in PIPELINES.items():
+        yield Trial(name, probe, partial(probe_pipeline, market, folder, kind))
+    if real and prices.exists():
+        source = pl.read_parquet(folder / "real.parquet").sort("code", "date")
+        for name, (probe, plant) in PANELS.items():
+            yield Trial(f"{name}, in features from prices", probe, partial(probe_planted, source, plant))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the trials and print the counts; 0 where all leaks are found and nothing clean is accused."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prices", type=Path, default=PRICES, help="daily prices for the clean real panel")
+    parser.add_argument("--real", action="store_true", help="plant leaks in the panel made from prices too")
+    parser.add_argument("--only", nargs="*", default=[], help="trials whose name has one of these words")
+    options = parser.parse_args(arguments)
+    found, planted, alarms, clean, start = 0, 0, 0, 0, time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, Progress("leaks"):
+        for trial in trials(Path(folder), options.prices, options.real):
+            if options.only and not any(word in trial.name for word in options.only):
+                continue
+            accused = leaks(trial.run())
+            if trial.probe is None:
+                clean += 1
+                alarms += len(accused)
+                verdict = "; ".join(f"ALARM {f.probe}: {f.evidence}" for f in accused) or "no alarm"
+            else:
+                planted += 1
+                hits = [f for f in accused if f.probe == trial.probe]
+                found += bool(hits)
+                verdict = f"found by {hits[0].probe}: {hits[0].evidence}" if hits else "NOT FOUND"
+            print(f"{trial.name:<62} {verdict}", flush=True)
+    print(f"\n{found} of {planted} planted leaks found")
+    print(f"{alarms} alarms on {clean} clean inputs ({time.perf_counter() - start:.0f} s)")
+    return 0 if found == planted and not alarms else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""probe: exit status, table, JSON, and one line for what cannot be used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from atft.commands.probe import HELP, take_options
+from atft.errors import InputError
+from atft.market.options import MarketOptions
+from atft.market.write import write_market
+from atft.probes.pipeline_slice import blown_up_rows
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("probe") / "market.parquet"
+    write_market(path, MarketOptions(stocks=40, days=120, features=17))
+    return path
+
+
+def test_a_clean_panel_ends_with_0_and_one_with_a_leak_with_1(
+    panel: Path, tmp_path: Path, atft: Callable[..., Any]
+) -> None:
+    out = tmp_path / "findings.json"
+    clean = atft("probe", "--panel", panel, "--features", "[x_flow, x_move]", "--json", out)
+    assert clean.code == 0 and "no leak in 11 probes" in clean.out
+    assert json.loads(out.read_text())["leaks"] == 0
+    pl.read_parquet(panel).with_columns(x_planted="target_5d").write_parquet(tmp_path / "p.parquet")
+    config = tmp_path / "mine.yaml"
+    config.write_text('data: {panel: {schema: {features: ["x_p*", x_flow]}}}\nmodel: {horizons: [5]}\n')
+    planted = atft("probe", "--config", config, "--panel", tmp_path / "p.parquet")
+    assert planted.code == 1 and "x_planted: it ranks stocks exactly as target_5d" in " ".join(
+        planted.out.split()
+    )
+
+
+def test_scores_are_probed_with_their_panel(panel: Path, tmp_path: Path, atft: Callable[..., Any]) -> None:
+    members = pl.read_parquet(panel).filter("universe")
+    scores = members.select("date", "code", score=pl.col("x_flow").fill_null(0.0), target="target_1d")
+    scores.write_parquet(tmp_path / "s.parquet")
+    done = atft("probe", "--predictions", tmp_path / "s.parquet", "--panel", panel)
+    assert done.code == 0 and "no leak in 8 probes" in done.out, done
+
+
+def test_a_config_is_probed_with_its_panel(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.probes.later_days.CHANGES", {"blown up": blown_up_rows})
+    done = atft("probe", "--config", tiny_run.config, "--json", tmp_path / "f.json")
+    findings = {f["probe"]: f for f in json.loads((tmp_path / "f.json").read_text())["findings"]}
+    assert findings["purge"]["verdict"] == findings["later days"]["verdict"] == "ok", findings
+    # The feature that the small panel's next return is planted in.
+    assert done.code == 1 and findings["future"]["evidence"].startswith("x_0: RankIC")
+
+
+def test_what_cannot_be_used_is_one_line(panel: Path, atft: Callable[..., Any], tmp_path: Path) -> None:
+    assert atft("probe").out == HELP == atft("probe", "--help").out
+    for words, text in {
+        ("--json", "f.json"): "probe needs --panel FILE, --predictions FILE or --config FILE",
+        ("--panel", tmp_path / "none.parquet"): "no Parquet file there",
+        ("--panel", panel, "--feature", "x"): "unknown key 'feature'; did you mean 'features'",
+        ("--panel", panel, "--targets", "y_{h}"): "no column matches the targets 'y_{h}'",
+        ("--predictions", panel): "no column 'score' in this predictions file",
+        ("--predictions", panel, "--earlier", panel): "--earlier FILE needs --panel FILE",
+    }.items():
+        assert text in atft("probe", *words).refusal
+    with pytest.raises(InputError, match="--json needs a value"):
+        take_options(["--json", "--config"], ("--json",))
+    assert take_options(["--a", "1", "--json=x", "--b"], ("--json",)) == (
+        {"--json": "x"},
+        ["--a", "1", "--b"],
+    )

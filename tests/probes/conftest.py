@@ -1,0 +1,56 @@
+"""A small simulated market, with its rows as a frame: what the probes of panels are tried on."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from atft.data.build import CacheOptions
+from atft.data.graph import GraphOptions
+from atft.data.loader import LoaderOptions
+from atft.data.split import SplitOptions
+from atft.market.options import MarketOptions
+from atft.market.write import write_market
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("market") / "market.parquet"
+    write_market(path, MarketOptions(stocks=60, days=160, features=17))
+    return path
+
+
+@pytest.fixture(scope="session")
+def market_rows(market: Path) -> pl.DataFrame:
+    return pl.read_parquet(market).sort("code", "date")
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Any:
+    """Write rows, with one feature ``x_planted`` where an expression is given, and return the file."""
+
+    def write(rows: pl.DataFrame, expression: pl.Expr | None = None, name: str = "planted") -> Path:
+        frame = rows if expression is None else rows.with_columns(x_planted=expression)
+        path = tmp_path / f"{name}.parquet"
+        frame.sort("date", "code").write_parquet(path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def market_data(market: Path, tmp_path_factory: pytest.TempPathFactory) -> DayData:
+    """The small market split into training, validation and test days."""
+    return DayData(
+        PanelOptions(str(market)),
+        SplitOptions(
+            ["2015-01-05", "2015-06-12"], ["2015-06-15", "2015-07-31"], ["2015-08-03", "2015-12-31"], 0
+        ),
+        LoaderOptions(lookback=5, block_days=3, batch_size=200),
+        CacheOptions(dir=str(tmp_path_factory.mktemp("cache"))),
+        GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=0),
+        horizons=[1, 5],
+    )

@@ -1,0 +1,54 @@
+"""A monotone function of a label is a label; an old enough one is a feature."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atft.panel import PanelSchema
+from atft.probes.future import Futures, futures_of, trailing_return
+from atft.probes.label_copies import copy_suspect, label_reach, sample_labels
+from atft.probes.panel_grid import PanelGrid, read_grid
+from atft.probes.rank_correlations import scaled_ranks, shift_days
+
+
+@pytest.fixture(scope="module")
+def grid(market: Path) -> PanelGrid:
+    return read_grid(market, PanelSchema())
+
+
+@pytest.fixture(scope="module")
+def futures(grid: PanelGrid) -> Futures:
+    return futures_of(grid, trailing_return(grid))
+
+
+@pytest.mark.parametrize(
+    ("shift", "text"),
+    [
+        (0, "of the same day"),
+        (-3, "of 3 days before, known after 5 days only"),
+        (2, "of 2 days later"),
+        (-5, ""),
+    ],
+)
+def test_a_label_is_a_leak_until_its_last_day_is_over(
+    shift: int, text: str, grid: PanelGrid, futures: Futures
+) -> None:
+    values = np.cbrt(shift_days(grid.number("target_5d"), shift, np.nan))
+    suspect = copy_suspect("x", scaled_ranks(-values, grid.universe), sample_labels(futures, 4))
+    assert (suspect is None) == (text == "")
+    assert suspect is None or (text in suspect.evidence and "target_5d" in suspect.evidence)
+
+
+def test_a_target_that_reaches_further_than_its_name_says_is_accused(
+    grid: PanelGrid, futures: Futures
+) -> None:
+    labels = futures.labels[:2]
+    lags = {"target_1d": 0, "target_5d": 0}
+    assert label_reach(labels, futures.returns, futures.universe, lags) == []
+    longer = replace(labels[1], days=3)
+    (suspect,) = label_reach([longer], futures.returns, futures.universe, lags)
+    assert suspect.name == "target_5d" and "t+4" in suspect.evidence
+    (early,) = label_reach([labels[0]], futures.returns, futures.universe, {"target_1d": 1})
+    assert "t+1" in early.evidence

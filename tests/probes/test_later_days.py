@@ -1,0 +1,46 @@
+"""Batches and scores keep their bits; a module that looks ahead is named with what it changed."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from atft.data.cache import DayCache
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.probes import later_days
+from atft.probes.later_days import later_day_suspects
+from atft.probes.pipeline_slice import deleted_rows
+from atft.tasks.day_data import DayData
+from atft.tasks.ranking import RankingTask
+
+
+class CentredFeatures(DayData):
+    """Smooths a feature over the days before and after."""
+
+    def open_cache(self) -> DayCache:
+        if self._cache is None:
+            frame, path = pl.read_parquet(str(self.panel.path)), Path(f"{self.panel.path}-centred.parquet")
+            centred = pl.col("x_flow").rolling_mean(5, center=True, min_samples=1)
+            frame.with_columns(centred.over("code", order_by="date").cast(pl.Float32)).write_parquet(path)
+            self.panel = replace(self.panel, path=str(path))
+        return super().open_cache()
+
+
+def test_data_that_look_ahead_are_accused_with_the_feature(
+    market_data: DayData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later_days, "CHANGES", {"deleted": deleted_rows})
+    data = CentredFeatures(
+        market_data.panel,
+        market_data.split_options,
+        market_data.loader_options,
+        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
+        market_data.graph_options,
+        horizons=market_data.horizons,
+    )
+    task = RankingTask.for_data(market_data, partial(ATFTGATFAN, hidden_size=4, gat_layers=1))
+    suspects = later_day_suspects(task, data, tmp_path)
+    assert len(suspects) == 2  # one change after each of two days
+    assert all("features differ: x_flow" in suspect.evidence for suspect in suspects)

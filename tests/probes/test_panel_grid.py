@@ -1,0 +1,44 @@
+"""A panel's rows on a grid of days and stocks."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.errors import InputError
+from atft.panel import PanelSchema
+from atft.probes import panel_grid
+from atft.probes.panel_grid import read_grid, target_horizons
+
+
+def test_each_row_has_its_cell_and_other_cells_are_unknown(market: Path, market_rows: pl.DataFrame) -> None:
+    grid = read_grid(market, PanelSchema())
+    assert grid.columns.horizons == (1, 5) and grid.shape == (160, 60)
+    assert int(grid.present.sum()) == len(market_rows) == len(grid.cell)
+    values = grid.number("x_flow")
+    row = market_rows.filter(pl.col("x_flow").is_not_null()).row(777, named=True)
+    day = int(np.flatnonzero(grid.dates == np.datetime64(row["date"]))[0])
+    assert values[day, grid.codes.index(row["code"])] == np.float32(row["x_flow"])
+    assert np.isnan(values[~grid.present]).all()
+    assert grid.universe.sum() == market_rows["universe"].sum()
+    assert grid.place[0, np.flatnonzero(grid.present[0])].tolist() == list(range(int(grid.present[0].sum())))
+
+
+def test_of_a_large_panel_some_stocks_are_read_on_all_days(
+    market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_grid(market, PanelSchema())
+    monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
+    grid = read_grid(market, PanelSchema())
+    assert grid.shape == (160, 7) and grid.stocks_in_file == 60
+    some = [whole.codes.index(code) for code in grid.codes]
+    assert np.array_equal(grid.number("x_flow"), whole.number("x_flow")[:, some], equal_nan=True)
+    assert np.array_equal(grid.sector >= 0, whole.sector[:, some] >= 0)
+
+
+def test_horizons_come_from_the_names_of_targets() -> None:
+    schema = PanelSchema(targets="y{h}")
+    assert target_horizons(schema, ["y20", "y5", "y5_late", "yx"], "p") == [5, 20]
+    with pytest.raises(InputError, match=r"p: no column matches the targets 'y\{h\}'; name them: --targets"):
+        target_horizons(schema, ["x"], "p")

@@ -1,0 +1,73 @@
+"""Features keep their bits when later prices change; a panel of the past that has changed is accused."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.features.options import FeatureOptions
+from atft.panel import PanelSchema
+from atft.probes import price_probes
+from atft.probes.price_probes import changed_prices, earlier_panel_finding, price_finding
+
+
+def prices(days: int = 320, stocks: int = 12) -> pl.DataFrame:
+    rng, first = np.random.default_rng(0), date(2015, 1, 5)
+    calendar = [day for i in range(2 * days) if (day := first + timedelta(i)).weekday() < 5][:days]
+    close = 50 * np.exp(np.cumsum(0.02 * rng.standard_normal((days, stocks)), axis=0)).astype(np.float32)
+    table: dict[str, Any] = {
+        "date": [day for day in calendar for _ in range(stocks)],
+        "code": [f"s{i:02d}" for i in range(stocks)] * days,
+    }
+    wide = 1 + 0.02 * rng.random((3, days * stocks)).astype(np.float32)
+    table |= {"high": close.ravel() * wide[0] * 1.01, "low": close.ravel() / wide[1] / 1.01}
+    table |= {"open": close.ravel() * wide[2] / 1.01}
+    table |= {"close": close.ravel(), "volume": rng.uniform(1e5, 1e6, days * stocks).astype(np.float32)}
+    return pl.DataFrame(table)
+
+
+def test_features_from_prices_do_not_change_with_later_prices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price_probes, "KEPT_DAYS", 15)
+    prices().write_parquet(tmp_path / "prices.parquet")
+    options = FeatureOptions(min_history_days=5, min_traded_value=0, horizons=[1, 5])
+    finding = price_finding(tmp_path / "prices.parquet", options)
+    assert finding.verdict == "ok", finding
+    assert "176 features are the same bits" in finding.evidence
+
+
+def test_later_prices_are_deleted_or_disturbed_and_earlier_ones_kept() -> None:
+    table, cut = prices(60).to_arrow(), date(2015, 2, 27)
+    whole = pl.from_arrow(table)
+    for change in price_probes.PRICE_CHANGES:
+        changed: Any = pl.from_arrow(changed_prices(table, cut, change))
+        earlier = pl.col("date") <= cut
+        assert whole.filter(earlier).equals(changed.filter(earlier))  # type: ignore[union-attr]
+        assert not whole.equals(changed)  # type: ignore[arg-type]
+
+
+def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, planted: Any) -> None:
+    days = market_rows["date"].unique().sort()
+    earlier = market_rows.filter(pl.col("date") <= days[99])
+    unknown = pl.col("date") > days[98]
+    old = planted(
+        earlier.with_columns(target_1d=pl.when(unknown).then(None).otherwise("target_1d")), name="old"
+    )
+    schema = PanelSchema(features=["x_flow", "x_planted"])
+    scaled = pl.col("x_flow") / pl.col("x_flow").max().over("code")
+    ok = earlier_panel_finding(old, planted(market_rows, name="new"), schema)
+    assert (ok.verdict, ok.evidence) == ("ok", f"rows up to {days[99]} are the same in both panels")
+    before, after = planted(earlier, scaled, "before"), planted(market_rows, scaled, "after")
+    leak = earlier_panel_finding(before, after, schema)
+    assert (
+        leak.verdict == "LEAK"
+        and leak.evidence.startswith("x_planted: ")
+        and "values differ" in leak.evidence
+    )
+    gone = planted(market_rows.filter(pl.col("code") != "S0007"), name="gone")
+    missing = earlier_panel_finding(old, gone, schema)
+    assert missing.verdict == "LEAK" and missing.evidence.startswith("rows: ")

@@ -1,0 +1,56 @@
+"""A predictions file of any program is read in parts of one horizon, fold and seed."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.errors import InputError
+from atft.probes.scored_rows import read_scored_rows
+
+ROWS = pl.DataFrame(
+    {
+        "date": [date(2020, 1, 2), date(2020, 1, 1), date(2020, 1, 1), date(2020, 1, 1)],
+        "code": ["b", "b", "a", "a"],
+        "score": [1.0, 2.0, 3.0, 4.0],
+        "target": [0.1, None, 0.3, 0.4],
+        "horizon": [5, 5, 5, 1],
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_rows_are_placed_by_date_and_code_for_each_horizon(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"p.{suffix}"
+    ROWS.write_csv(path) if suffix == "csv" else ROWS.write_parquet(path)
+    parts = {part.horizon: part for part in read_scored_rows(path)}
+    assert set(parts) == {1, 5}
+    five = parts[5]
+    assert five.codes == ("a", "b") and five.dates.astype(str).tolist() == ["2020-01-01", "2020-01-02"]
+    assert np.array_equal(five.numbers["score"], [[3, 2], [np.nan, 1]], equal_nan=True)
+    assert np.isnan(five.numbers["target"][0, 1]) and five.present.sum() == 3 and five.repeated == 0
+    assert five.numbers["place"][0].tolist() == [2, 1]
+
+
+def test_without_a_horizon_it_is_one_day_and_repeated_rows_are_counted(tmp_path: Path) -> None:
+    pl.concat([ROWS, ROWS]).drop("horizon").write_parquet(tmp_path / "p.parquet")
+    (part,) = read_scored_rows(tmp_path / "p.parquet")
+    assert part.horizon == 1 and part.repeated == 5
+
+
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    ROWS.rename({"score": "scores"}).write_parquet(tmp_path / "a.parquet")
+    ROWS.with_columns(date=pl.lit("yesterday")).write_csv(tmp_path / "b.csv")
+    ROWS.head(0).write_parquet(tmp_path / "c.parquet")
+    (tmp_path / "d.parquet").write_bytes(b"PAR1")
+    for name, text in {
+        "a.parquet": "no column 'score' in this predictions file; did you mean 'scores'",
+        "b.csv": "dates, scores and targets must be dates and numbers",
+        "c.parquet": "no row with a date and a code",
+        "d.parquet": "not a readable Parquet or CSV file",
+        "e.parquet": "no such predictions file",
+    }.items():
+        with pytest.raises(InputError, match=text):
+            read_scored_rows(tmp_path / name)
