@@ -1,6 +1,6 @@
 """Twenty planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
 
-    python -m benchmarks.leaks [--prices FILE] [--real] [--only NAME ...]
+    python benchmarks/leaks.py [--prices FILE] [--real] [--only NAME ...]
 
 Four are published ones: prices over their maximum of the whole period (RSR, StockMixer), a normaliser fitted before
 the split, rows ordered by their label (the sampler that trebled an IC), test rows chosen by their label and padded

@@ -180,6 +180,7 @@ def neighbour_suspect(name: str, ranks: Cells, futures: Futures, columns: int) -
             f"than {limit:.2f}",
         )
     some = np.unique(np.linspace(0, ranks.shape[1] - 1, min(ranks.shape[1], MAX_PAIRED_STOCKS)).astype(int))
+    # All pairs at once: one product of matrices, each pair over the days that both know.
     x, y = ranks[:, some].astype(np.float32), futures.next_return[:, some].astype(np.float32)
     days = (x != 0).astype(np.float32).T @ (y != 0).astype(np.float32)
     power = (x**2).T @ (y != 0).astype(np.float32) * ((x != 0).astype(np.float32).T @ (y**2))

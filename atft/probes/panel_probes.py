@@ -96,6 +96,7 @@ def _column_findings(
         if name in features:
             digests.add(values)
             ranged += [name] if has_unit_range(values) else []
+        # No order on any day: the column is market-wide.
         if not ranks.any():
             found = {"market-wide future": market_suspect(name, values, log_return, futures.universe, count)}
         else:

@@ -64,6 +64,7 @@ def _slice_findings(task: RankingTask, part: DayData, where: Path, size: str) ->
             return cannot_tell(probe, str(error))
         return conclude_probe(probe, suspects, evidence, remedy)
 
+    # A probe that the panel's own checks stop has no verdict, and the others still run.
     changes = ", ".join(CHANGES)
     return [
         attempt(

@@ -75,6 +75,7 @@ def prediction_findings(
         ),
         finding("order of the rows", row_order, "sort rows by date and code, never by the label"),
     ]
+    # A score of the month is the same on most days, which copies of single days are not.
     rarely = [part for part in parts if _stale_share(part)[1] > STALE_SHARE]
     if rarely and findings[1].verdict == "ok":
         findings[1] = cannot_tell(

@@ -66,6 +66,7 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
     lost = int((rows != later).sum() + before.present[:days].sum() - rows.sum())
     if lost:
         suspects.append(Suspect("rows", f"{lost:,} rows are in one of the two panels only"))
+    # Values are compared bit by bit where both have the row; unknown equals unknown.
     both = rows & later
     for role in ("universe", "sector"):
         a, b = getattr(before, role)[:days][:, mine], getattr(after, role)[places][:, other]

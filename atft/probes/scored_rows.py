@@ -1,4 +1,4 @@
-"""A predictions file as dense arrays of days and stocks, one horizon at a time, whoever wrote it.
+"""A predictions file as dense arrays of days and stocks, one horizon at a time, of any program.
 
 Needed are date, code, score and target; horizon, split, oracle, fold and seed are used where they are there.
 """
@@ -68,6 +68,7 @@ def read_scored_rows(path: Path) -> list[ScoredRows]:
         raise InputError(
             f"{path}: dates, scores and targets must be dates and numbers ({one_line(error)})"
         ) from error
+    # What has no place on the grid cannot be probed.
     frame = frame.drop_nulls(["date", "code"])
     if not len(frame):
         raise InputError(f"{path}: no row with a date and a code")
