@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from math import ceil, isfinite, nan
+from math import isfinite, nan
 from pathlib import Path
 
 from atft.callbacks.record.receipt import Receipt
@@ -80,9 +80,8 @@ class RunPool:
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             self._keep_finished()
-            with Progress(f"runs in {self.directory}", len(self.runs)) as self._progress:
-                for _ in self._finished:
-                    self._progress.advance()
+            left = len(self.runs) - len(self._finished)
+            with Progress("runs", left, line=lambda _: self.standing()) as self._progress:
                 while self._tick():
                     time.sleep(TICK_SECONDS)
         finally:
@@ -182,15 +181,20 @@ class RunPool:
         self._finished[run] = state
         assert state.receipt is not None and self._progress is not None
         self._progress.advance()
-        done, total = len(self._finished), len(self.runs)
-        left = f"{done} of {total} runs{self._time_left(total - done)}"
-        self._report(f"{run.name:<18}{state.receipt.status:<10} {receipt_figures(state.receipt)}   {left}")
+        figures = receipt_figures(state.receipt)
+        self._report(f"{run.name:<18}{state.receipt.status:<10} {figures}   {self.standing()}")
 
-    def _time_left(self, runs: int) -> str:
-        if not self._seconds or not runs:
-            return ""
-        seconds = sum(self._seconds) / len(self._seconds) * ceil(runs / self.workers)
-        return f", about {timedelta(seconds=round(seconds))} left"
+    def standing(self) -> str:
+        """How many runs are finished, and the time left once this start has finished one: ``3 of 15 runs, ...``."""
+        done, total = len(self._finished), len(self.runs)
+        text = f"{done} of {total} runs"
+        if not self._seconds or done == total:
+            return text
+        mean = sum(self._seconds) / len(self._seconds)
+        # The runs at work (a copy: a thread asks) have trained for a while; one beyond the mean ends at any time.
+        spent = sum(min(self._clock() - self._began[run], mean) for run in list(self._children))
+        seconds = max(mean * (total - done) - spent, 0) / min(self.workers, total - done)
+        return f"{text}, about {timedelta(seconds=round(seconds))} left"
 
     def _leave(self) -> bool:
         """Ask the children to stop at the first signal, kill them at the second; False once all have ended."""

@@ -60,6 +60,20 @@ def test_every_run_is_finished_once_and_then_kept(
     assert lines == ["4 of 4 runs are finished and kept, 0 go on from a checkpoint"]
 
 
+def test_the_time_left_shrinks_while_runs_are_at_work(make_pool: Callable[..., RunPool]) -> None:
+    now = 0.0
+    runs = planned_runs(None, range(6))
+    pool = make_pool(runs, workers=2, clock=lambda: now)
+    assert pool.standing() == "0 of 6 runs"
+    pool._finished, pool._seconds = dict.fromkeys(runs[:1], RunState()), [100.0]
+    assert pool.standing() == "1 of 6 runs, about 0:04:10 left"
+    pool._children, pool._began = dict.fromkeys(runs[1:3]), dict.fromkeys(runs[1:3], 0.0)  # type: ignore[assignment]
+    now = 30.0
+    assert pool.standing() == "1 of 6 runs, about 0:03:40 left"
+    now = 9000.0
+    assert pool.standing() == "1 of 6 runs, about 0:02:30 left"
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
     make_pool: Callable[..., RunPool], stub: Any, starts: Starts, tmp_path: Path
 ) -> None:
