@@ -226,7 +226,7 @@ def _csv_batches(
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text; write it again") from error
     except (pa.ArrowException, OSError, csv.Error) as error:
-        raise InputError(f"{path}: not readable as CSV ({one_line(error)}); write it again") from error
+        raise InputError(f"{path}: not readable as CSV ({one_line(error)}); correct it") from error
 
 
 def _json_batches(

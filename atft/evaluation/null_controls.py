@@ -75,16 +75,15 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
         band: of random scores, for ``rank_ic``.
         ic: mean over days of the IC, where it is known.
     """
-    said = []
     if inside_band(rank_ic, band):
-        said.append(
+        # On few days or stocks chance is large too: then a large value is no suspect.
+        return [
             f"RankIC {rank_ic:+.4f} is inside the band of random scores, {band[0]:+.4f} .. {band[1]:+.4f}"
-        )
+        ]
     for name, value in (("RankIC", rank_ic), ("IC", ic)):
         if abs(value) > SUSPECT_IC:
-            said.append(f"{name} {value:+.4f} is above {SUSPECT_IC:.2f} a day: suspect a bug or a leak first")
-            break
-    return said
+            return [f"{name} {value:+.4f} is above {SUSPECT_IC:.2f} a day: suspect a bug or a leak first"]
+    return []
 
 
 def _has_values(table: HorizonScores, column: str) -> bool:

@@ -127,4 +127,5 @@ def test_a_figure_inside_the_band_and_an_ic_above_a_tenth_are_said() -> None:
     assert verdicts(0.001, band) == ["RankIC +0.0010 is inside the band of random scores, -0.0020 .. +0.0020"]
     suspect = "RankIC -0.1690 is above 0.10 a day: suspect a bug or a leak first"
     assert verdicts(-0.169, band, 0.2) == [suspect]
+    assert len(verdicts(0.15, (-0.3, 0.3), 0.2)) == 1, "so much is chance on few stocks"
     assert verdicts(0.09, band, 0.12) == ["IC +0.1200 is above 0.10 a day: suspect a bug or a leak first"]
