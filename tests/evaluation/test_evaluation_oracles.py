@@ -12,6 +12,7 @@ import pytest
 
 from atft.evaluation.alphalens_export import factor_data
 from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.intervals import intervals
 from atft.evaluation.result import Evaluation
 from atft.evaluation.score_rows import dense_horizon, read_scores
 
@@ -107,11 +108,17 @@ def test_correlations_and_gains_equal_scipy_and_scikit_learn(evaluation: Evaluat
         assert of_days(evaluation, "ndcg")[day] == pytest.approx(ndcg_score([gain], [score], k=10), abs=1e-6)
 
 
-def test_newey_west_errors_equal_statsmodels(evaluation: Evaluation) -> None:
+@pytest.mark.parametrize("lags", [0, 4])
+def test_newey_west_errors_equal_statsmodels(evaluation: Evaluation, lags: int) -> None:
     from statsmodels.api import OLS
 
     days = of_days(evaluation, "rank_ic")
-    fit = OLS(days, np.ones(len(days))).fit(cov_type="HAC", cov_kwds={"maxlags": 0, "use_correction": True})
-    interval = evaluation.files[0].horizons[1].figures["rank_ic"]
+    options = {"maxlags": lags, "use_correction": True}
+    fit = OLS(days, np.ones(len(days))).fit(cov_type="HAC", cov_kwds=options)
+    interval = intervals({"rank_ic": evaluation.files[0].horizons[1].series["rank_ic"]}, lags, draws=2)[
+        "rank_ic"
+    ]
     assert interval.error == pytest.approx(fit.bse[0], abs=1e-6)
-    assert interval.t == pytest.approx(fit.tvalues[0], abs=1e-3)
+    assert interval.t == pytest.approx(fit.tvalues[0], abs=1e-6)
+    if lags == 0:
+        assert evaluation.files[0].horizons[1].figures["rank_ic"].error == interval.error
