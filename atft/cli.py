@@ -54,6 +54,10 @@ COMMANDS = {
         "atft.commands.train",
         "write a checkpoint's scores to a file, days with unknown returns included",
     ),
+    "baseline": (
+        "atft.commands.baseline",
+        "fit ridge, LightGBM or a perceptron on the rows of a config, and compare",
+    ),
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
     "cache": ("atft.commands.train", "build or verify the memory-mapped cache of a panel"),

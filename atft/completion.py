@@ -39,7 +39,7 @@ Print a script that completes the commands and keys of `atft`; it needs: pip ins
 """
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""
-TRAINING = ("fit", "validate", "test", "predict", "cache")
+TRAINING = ("fit", "validate", "test", "predict", "cache", "baseline")
 
 
 class KeysOnly(RankingCLI):
@@ -88,8 +88,8 @@ def completion_script() -> str:
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
         _offer_our_networks(keys)
         keys.add_argument("--help-all", action="store_true")
-        if name == "fit":
-            keys.add_argument("--seeds")  # the dispatcher takes it, no key of a config
+        if name in ("fit", "baseline"):
+            keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))

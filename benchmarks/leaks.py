@@ -169,7 +169,7 @@ PANELS: dict[str, tuple[str, Plant]] = {
 
 def ridge_predictions(data: DayData) -> pl.DataFrame:
     """Scores of a ridge on the validation and test days, with the panel's labels."""
-    ridge, cache = fit_baseline(data), data.open_cache()
+    ridge, cache = fit_baseline("ridge", data), data.open_cache()
     manifest = cache.manifest
     tables = []
     for day in np.concatenate([data.split.val, data.split.test]).tolist():

@@ -23,7 +23,7 @@ from tests.support.networks import inputs_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TRAINING = ("fit", "validate", "test", "predict", "cache")
+TRAINING = ("fit", "validate", "test", "predict", "cache", "baseline")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 FILE = re.compile(r"(?<![\w./-])(?:atft|benchmarks|configs|docs|examples|hpo|tests)/[\w./-]*\w")
 
@@ -116,6 +116,8 @@ def option_names(command: str) -> set[str]:
         own = ArgumentParser()
         add_crossval_arguments(own)
         names |= {name for action in own._actions for name in action.option_strings}
+    if first == "baseline":
+        names |= {"--model", "--seeds"}
     return names | {"--help", "--help-all", "--debug", "--version"}
 
 
@@ -311,6 +313,8 @@ def test_the_readmes_config_trains_on_a_panel_as_its_table_of_roles_says(
     split = [word for name, ends in dates.items() for word in (f"--data.split.{name}", f"[{ends}]")]
     small = ["--model.network.hidden_size", "8", "--trainer.max_epochs", "1", "--data.loader.lookback", "6"]
     small += [
+        "--baselines",
+        "[ridge]",
         "--data.graph.window",
         "20",
         "--data.graph.min_observations",

@@ -7,6 +7,7 @@ day and set of valid stocks; 8.9 M rows x 112 are about 0.2 TFLOP.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,10 +31,17 @@ class Ridge:
     iqr: NDArray[np.float32]
     """``[features]``; divided by then."""
 
-    def score(self, features: ArrayLike) -> NDArray[np.float32]:
-        """Score stocks from one day's raw features, ``[*, features] -> [*, horizons]``."""
+    penalty: float = 1e-3
+    """Per row: 1 halves the coefficient of a feature of unit variance."""
+
+    def score(self, features: ArrayLike, columns: slice = slice(None)) -> NDArray[np.float32]:
+        """Score stocks from one day's raw features, ``[*, features]``, one column for each horizon."""
         scaled = scale_features(features, self.median, self.iqr)
-        return (scaled @ self.coefficients.astype(np.float32)).astype(np.float32)
+        return (scaled @ self.coefficients.astype(np.float32)).astype(np.float32)[..., columns]
+
+    def facts(self) -> dict[str, Any]:
+        """The penalty."""
+        return {"settings": {"penalty": self.penalty, "clip": CLIP}}
 
 
 def scale_features(
@@ -93,7 +101,7 @@ def fit_ridge(
         np.linalg.solve(gram[h] + penalty * rows[h] * np.eye(len(middle)), moment[h])
         for h in range(len(rows))
     ]
-    return Ridge(np.stack(solved, axis=1), middle, width)
+    return Ridge(np.stack(solved, axis=1), middle, width, penalty)
 
 
 def _rank_normal(target: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

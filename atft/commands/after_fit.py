@@ -12,11 +12,10 @@ from rich.console import Console
 
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.evaluation.comparison_table import comparison_table, table_text
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions
 from atft.publish import publish_text
-from atft.runs.comparison import compare_scorers
+from atft.runs.comparison import compare_scorers, comparison_text
 from atft.runs.scores import write_scores
 from atft.tasks.day_data import DayData
 
@@ -70,9 +69,8 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     """The end-of-fit table as text, and its rows."""
     data, metrics = cli.datamodule, cli.model.metrics
     tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
-    rows, bands = compare_scorers(tables, data, data.split.min_stocks, metrics)
-    title = f"\n{days_title(data, split)}, mean ± standard error"
-    return table_text(comparison_table(rows, bands, title, data.split.min_stocks, metrics)), rows
+    found = compare_scorers(tables, data, data.split.min_stocks, metrics, cli.config.baselines)
+    return comparison_text(found, days_title(data, split), data.split.min_stocks, metrics), found.rows
 
 
 def days_title(data: DayData, split: str) -> str:
@@ -84,15 +82,15 @@ def days_title(data: DayData, split: str) -> str:
     return f"{split} days {dates[days[0]]} to {dates[days[-1]]}, {data.split.fold}"
 
 
-def named_metrics(rows: list[SummaryRow], split: str) -> dict[str, float]:
-    """The network's figures by their names (``test/rank_ic_5d``), means over horizons included."""
+def named_metrics(rows: list[SummaryRow], split: str, scorer: str = "network") -> dict[str, float]:
+    """A scorer's figures by their names (``test/rank_ic_5d``), means over horizons included."""
     metrics = {}
     for name in rows[0].figures if rows else ():
         for lag, suffix in ((0, ""), (1, "_lag1")):
-            network = [r for r in rows if r.scorer == "network" and r.lag == lag]
-            for row in network:
+            measured = [r for r in rows if r.scorer == scorer and r.lag == lag]
+            for row in measured:
                 full_name = f"{split}/{name}_{row.horizon}d{suffix}"
                 metrics[full_name], metrics[f"{full_name}_error"] = row.figures[name]
-            if network:
-                metrics[f"{split}/{name}{suffix}"] = float(np.mean([r.figures[name].value for r in network]))
+            if measured:
+                metrics[f"{split}/{name}{suffix}"] = float(np.mean([r.figures[name].value for r in measured]))
     return metrics

@@ -8,6 +8,8 @@ from typing import NamedTuple
 FIT, PREDICT = ("fit",), ("predict",)
 MEASURING = ("fit", "validate", "test")
 EVERY = (*MEASURING, "predict")
+TRAINED = ("fit", "baseline")
+SHARED = (*EVERY, "baseline")
 
 
 class Key(NamedTuple):
@@ -23,8 +25,8 @@ REQUIRED = "none, give one"
 OF_CHECKPOINT = ("model.network", "data.panel.", "data.split.")
 """How keys begin that an evaluation takes from the checkpoint where they are not given."""
 KEYS = (
-    Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", EVERY),
-    Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks"),
+    Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", SHARED),
+    Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks", TRAINED),
     Key("ckpt_path", "null", "checkpoint to go on from or to evaluate, or last", EVERY),
     Key("trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum"),
     Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", EVERY),
@@ -34,7 +36,7 @@ KEYS = (
     ),
     Key("model.network.hidden_size", "64", "width of every state; likewise each argument of the class"),
     Key("model.network.dropout", "0.1", "share of hidden values dropped in training"),
-    Key("model.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each"),
+    Key("model.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each", TRAINED),
     Key(
         "model.objective.terms",
         "{huber: 0.1, ic: 0.3, rank_ic: 0.5, sharpe: 0.1}",
@@ -46,25 +48,30 @@ KEYS = (
     Key("model.metrics", "null", "functions of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
     Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr"),
     Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule"),
-    Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", EVERY),
-    Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", EVERY),
-    Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]"),
-    Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", EVERY),
-    Key("data.split.test", "null", "first and last test day, which nothing selects on", EVERY),
-    Key("data.split.fold", "null", "which fold of data.split.folds trains, from 0: docs/splits.md"),
+    Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", SHARED),
+    Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", SHARED),
+    Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]", TRAINED),
+    Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", SHARED),
+    Key("data.split.test", "null", "first and last test day, which nothing selects on", SHARED),
+    Key("data.split.fold", "null", "which fold of data.split.folds trains, from 0: docs/splits.md", TRAINED),
     Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
-    Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", EVERY),
+    Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", SHARED),
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph"),
-    Key("data.loader.lookback", "60", "days of history that a score reads"),
+    Key("data.loader.lookback", "60", "days of history that a score reads", TRAINED),
     Key("data.loader.batch_size", "8192", "stock-days of an optimiser step"),
     Key("out", "null", "file to write, .parquet or .csv; null: beside the checkpoint", PREDICT),
+    Key(
+        "baselines",
+        "[ridge, lightgbm]",
+        "rows of the last table; [ridge] is fast, [] has none",
+    ),
     Key("early_stopping.patience", "10", "validations without a better score before training stops"),
 )
 GROUPS = {
     "data": ("data.",),
     "model": ("model.",),
     "training": ("trainer.", "early_stopping.", "seed_everything"),
-    "run": ("name", "ckpt_path", "out"),
+    "run": ("name", "baselines", "ckpt_path", "out"),
 }
 """Heading -> how the names of its keys begin."""
 
@@ -74,6 +81,8 @@ class Command(NamedTuple):
 
     purpose: str
     examples: dict[str, str]
+    options: tuple[str, ...] = ()
+    """Lines on options that are no keys."""
 
 
 OPTIONS = (
@@ -115,6 +124,20 @@ COMMANDS = {
             "--ckpt_path best_model.ckpt --model.network mypkg.nets.TwoLayers": "of a network of your own",
         },
     ),
+    "baseline": Command(
+        "Fit ridge, LightGBM or a perceptron on the rows, features and days that the network would train on,\n"
+        "one model a horizon. Score the later days in lightning_logs/<name>_<model>/version_N, and compare.\n"
+        "Training stops by the validation days. lightgbm and mlp need: pip install 'atft[baselines]'",
+        {
+            "--model lightgbm --config nasdaq": "the panel, split and horizons of a config of fit",
+            "--model mlp --config mine.yaml --seeds 5": "five seeds in one file, from seed_everything on",
+            f"--model ridge --ckpt_path {BEST}": "the data of a run",
+        },
+        (
+            "  --model NAME     ridge, lightgbm or mlp",
+            "  --seeds N        models of each horizon, of as many seeds; default 1",
+        ),
+    ),
 }
 NEXT = {
     "a config to start from": "configs quickstart > mine.yaml",
@@ -127,8 +150,8 @@ NEXT = {
 
 def short_help(command: str) -> str:
     """The text of ``python -m atft COMMAND --help``."""
-    program, (purpose, examples) = f"python -m atft {command}", COMMANDS[command]
-    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, "", *OPTIONS]
+    program, (purpose, examples, extra) = f"python -m atft {command}", COMMANDS[command]
+    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, "", *extra, *OPTIONS]
     for heading, starts in GROUPS.items():
         keys = [k for k in KEYS if k.name.startswith(starts) and command in k.commands]
         if keys:
@@ -149,7 +172,7 @@ def short_help(command: str) -> str:
 
 def _line(key: Key, command: str) -> str:
     default = "required" if key.default == REQUIRED else f"default {key.default}"
-    if command != "fit" and key.name.startswith(OF_CHECKPOINT):
+    if command not in TRAINED and key.name.startswith(OF_CHECKPOINT):
         default = "default: the checkpoint's"
     if command != "fit" and key.name == "ckpt_path":
         default = "required"

@@ -171,7 +171,7 @@ class RankingCLI(LightningCLI):
         if not trains:
             callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
             self.datamodule.trained_fold = self._fold
-            if self.command != "cache":
+            if self.command not in ("cache", "baseline"):  # these run no network
                 check_network_inputs(self.model, self.datamodule)
             return trainer
         metrics = self.model.logged_names()

@@ -1,6 +1,6 @@
 """The keys of a run beside those of trainer, model and data, their defaults, and the links between model and data.
 
-``name`` (the run's folder), ``threads``, ``ckpt_path``, ``initial_weights``, ``checkpoint.*``,
+``name`` (the run's folder), ``threads``, ``ckpt_path``, ``initial_weights``, ``baselines``, ``checkpoint.*``,
 ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its
 features, the model gives ``data`` its horizons, so that neither is written twice.
 """
@@ -21,6 +21,7 @@ from atft.errors import InputError
 from atft.market.options import MarketOptions
 from atft.panel import PanelSchema, match
 from atft.runs.run_callbacks import CHECKPOINT_DEFAULTS, EARLY_STOPPING_DEFAULTS, MONITORS
+from atft.tasks.baseline_scores import IN_THE_TABLE, BaselineName
 from atft.tasks.panel_source import PanelOptions, column_names, panel_features
 
 DEFAULTS: dict[str, Any] = {
@@ -44,6 +45,12 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
             str | None,
             None,
             "Checkpoint whose weights training begins with; optimiser and epochs are new. Null for random weights.",
+        ),
+        (
+            "baselines",
+            list[BaselineName],
+            list(IN_THE_TABLE),
+            "Baselines fitted when training is over, for the table: ridge, lightgbm, mlp; [] for none.",
         ),
         (
             "curriculum.phases",

@@ -152,8 +152,9 @@ def conclude_runs(
         bands: dict[int, Band] = {}
         if not causal:  # the baselines of the plain split, beside the seeds
             tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
-            others, bands = compare_scorers(tables, data, least, metrics)
-            rows += [row for row in others if row.scorer != "network"]
+            found = compare_scorers(tables, data, least, metrics, cli.config.baselines)
+            bands = found.bands
+            rows += [row for row in found.rows if row.scorer != "network"]
     write_results(directory, measured, states, causal, metrics)
     first, last = min(part.dates[0] for part in measured), max(part.dates[-1] for part in measured)
     seen = "" if all(split.causal for split in splits.values()) else ", causal: false"

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
+from atft.evaluation.paired import PairedDifference
 from atft.evaluation.plain_table import RANDOM
 from atft.evaluation.plain_table import table_text as table_text
 from atft.evaluation.summary import Metrics, SummaryRow
@@ -15,7 +16,7 @@ from atft.evaluation.summary import Metrics, SummaryRow
 if TYPE_CHECKING:
     from rich.table import Table
 
-ORDER = ("network", "ridge", "reversal", RANDOM, "oracle")
+ORDER = ("network", "lightgbm", "blend", "mlp", "ridge", "reversal", RANDOM, "oracle")
 """Rows of a horizon from top to bottom; scorers of other names come after the network, in their own order."""
 
 Band = Mapping[str, tuple[float, float]]
@@ -74,6 +75,17 @@ def comparison_table(
                 cells = ["" if lag else _range(band, name) for _, name, lag in shown]
                 table.add_row(scorer, f"{horizon}d", "", *cells)
     return table
+
+
+def paired_lines(differences: Mapping[int, PairedDifference]) -> list[str]:
+    """One line a horizon on a paired difference of RankIC: value, Newey-West error and 95 % interval."""
+    lines = []
+    for horizon, (scorer, against, days, found) in differences.items():
+        interval = "too few days for an interval"
+        if isfinite(found.low):
+            interval = f"± {found.error:.4f}, 95 % {found.low:+.4f} .. {found.high:+.4f}"
+        lines.append(f"{scorer} - {against} {horizon}d: RankIC {found.value:+.4f} {interval}, {days} days")
+    return lines
 
 
 def _estimate(row: SummaryRow | None, name: str, digits: int) -> str:

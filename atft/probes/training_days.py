@@ -88,7 +88,7 @@ def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple
     from scipy.special import ndtri
 
     shuffled = shuffle_labels(data, folder / "shuffled", seed)
-    ridge, cache = fit_baseline(shuffled), shuffled.open_cache()
+    ridge, cache = fit_baseline("ridge", shuffled), shuffled.open_cache()
     suspects, texts = [], []
     for column, horizon in enumerate(shuffled.horizons):
         series, variance = _ridge_series(shuffled, ridge.score, column, cache.manifest.codes)

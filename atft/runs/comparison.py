@@ -1,19 +1,37 @@
 """Compare scores with the baselines and with chance, on the same rows: of a run that ends, or of any frame."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from atft.baselines.optional import why_absent
+from atft.baselines.stock_days import Baseline
 from atft.day_statistics import RANKING_METRICS
-from atft.errors import InputError
-from atft.evaluation.comparison_table import ORDER, Band
-from atft.evaluation.predictions import HorizonScores, horizons_of, table_horizon
+from atft.errors import InputError, listed, nearest
+from atft.evaluation.comparison_table import ORDER, Band, comparison_table, paired_lines, table_text
+from atft.evaluation.paired import PairedDifference, paired_differences
+from atft.evaluation.plain_table import RANDOM
+from atft.evaluation.predictions import HorizonScores, Scores, horizons_of, table_horizon
 from atft.evaluation.random_scores import random_band
-from atft.evaluation.summary import Metrics, SummaryRow, summarise_scorers
+from atft.evaluation.rank_blend import mean_rank
+from atft.evaluation.summary import Metrics, SummaryRow, score_days, summarise_scorers
 from atft.frames import arrow_table
 from atft.metrics.own_metrics import own_metrics
-from atft.tasks.baseline_scores import baseline_scorers, fit_baseline
+from atft.tasks.baseline_scores import (
+    BASELINES,
+    IN_THE_TABLE,
+    PACKAGES,
+    BaselineName,
+    file_scorers,
+    fit_baseline,
+    fitted_scores,
+)
 from atft.tasks.day_data import DayData
 
 if TYPE_CHECKING:
@@ -21,7 +39,20 @@ if TYPE_CHECKING:
 
 BAND_ROWS = ("random 2.5 %", "random 97.5 %")
 """Scorers of the lowest and the highest value that random scores usually reach."""
+PAIR = "network - lightgbm"
 FRAME = "predictions frame"
+
+
+class Comparison(NamedTuple):
+    """Figures of scorers on the same rows."""
+
+    rows: list[SummaryRow]
+    bands: dict[int, Band]
+    """Horizon -> what random scores reach."""
+    differences: dict[int, PairedDifference]
+    """Horizon -> the network's RankIC minus LightGBM's, day by day; empty without LightGBM."""
+    absent: list[str]
+    """Why a baseline is left out, a line each."""
 
 
 def compare_scorers(
@@ -29,21 +60,85 @@ def compare_scorers(
     data: DayData | None,
     min_stocks: int,
     metrics: Metrics = RANKING_METRICS,
-) -> tuple[list[SummaryRow], dict[int, Band]]:
+    baselines: Sequence[str] = IN_THE_TABLE,
+    scorer: str = "network",
+) -> Comparison:
     """Measure the scores of each horizon, the baselines and the oracle that are known, and the band of chance.
 
+    With LightGBM among the baselines, ``blend`` is the rank mean of it and the scorer.
+
     Args:
-        data: what the ridge baseline is fitted on; None leaves it out.
+        data: what the baselines are fitted on; None leaves them out.
+        baselines: names of `atft.tasks.baseline_scores.BaselineName`; one whose package is not installed is left
+            out.
+        scorer: whose scores the tables have.
     """
-    ridge = None if data is None else fit_baseline(data)
+    # Fitted once for all horizons: what costs time is reading the training days.
+    fitted: dict[str, Baseline] = {}
+    absent = []
+    for name in baselines if data is not None else ():
+        reason = why_absent(PACKAGES[name]) if name in PACKAGES else ""
+        if reason:
+            absent.append(reason)
+        elif data is not None:
+            fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed)
     rows: list[SummaryRow] = []
     bands: dict[int, Band] = {}
+    differences: dict[int, PairedDifference] = {}
     for table in tables:
-        scorers = baseline_scorers(table, ridge, None if data is None else data.open_cache())
-        rows += summarise_scorers(scorers, table, min_stocks, metrics)
+        scorers = {scorer: table.columns["score"]}
+        if data is not None:
+            scorers |= fitted_scores(fitted, data.open_cache(), table)
+        if "lightgbm" in fitted:
+            scorers["blend"] = mean_rank([scorers[scorer], scorers["lightgbm"]], table.present)
+            differences[table.horizon] = _minus_lightgbm(scorer, scorers, table, min_stocks)
+        rows += summarise_scorers(scorers | file_scorers(table), table, min_stocks, metrics)
         target = table.columns["target"]
         bands[table.horizon] = random_band(target, table.present, table.horizon, min_stocks=min_stocks)
-    return rows, bands
+    return Comparison(rows, bands, differences, absent)
+
+
+def _minus_lightgbm(
+    scorer: str, scorers: Mapping[str, Scores], table: HorizonScores, min_stocks: int
+) -> PairedDifference:
+    rank_ic = {"rank_ic": RANKING_METRICS["rank_ic"]}
+    days = {}
+    for name in ("lightgbm", scorer):
+        measured, _ = score_days(scorers[name], table.columns["target"], table.present, min_stocks, rank_ic)
+        days[name] = measured.counted()["spearman"]
+    (found,) = paired_differences(days, table.horizon - 1)
+    return found
+
+
+def measure_baseline(
+    path: Path, split: str, model: str, seeds: Sequence[int], data: DayData, metrics: Metrics
+) -> Comparison:
+    """Measure a baseline's predictions file, the rank mean of its seeds, and each of several, beside ridge."""
+    pages, single = pq.read_table(path, page_checksum_verification=True), []
+    tables = []
+    for horizon in data.horizons:
+        of_seed = {
+            seed: table_horizon(pages.filter(pc.equal(pages["seed"], seed)), horizon, split, str(path))
+            for seed in seeds
+        }
+        table = next(iter(of_seed.values()))
+        scores = {f"seed {seed}": one.columns["score"] for seed, one in of_seed.items()}
+        if len(seeds) > 1:
+            single += summarise_scorers(scores, table, data.split.min_stocks, metrics)
+            blend = mean_rank(list(scores.values()), table.present).astype(np.float32)
+            table = replace(table, columns={**table.columns, "score": blend})
+        tables.append(table)
+    beside = () if model == "ridge" else ("ridge",)
+    found = compare_scorers(tables, data, data.split.min_stocks, metrics, beside, model)
+    return found._replace(rows=found.rows + single)
+
+
+def comparison_text(compared: Comparison, days: str, min_stocks: int, metrics: Metrics) -> str:
+    """The table under the words for its ``days``, and below it the paired differences and what is left out."""
+    title = f"\n{days}, mean ± standard error"
+    table = table_text(comparison_table(compared.rows, compared.bands, title, min_stocks, metrics))
+    below = paired_lines(compared.differences) + [f"not in the table: {reason}" for reason in compared.absent]
+    return "\n".join([table, "", *below] if below else [table])
 
 
 def evaluate(
@@ -52,6 +147,7 @@ def evaluate(
     data: DayData | None = None,
     min_stocks: int | None = None,
     metrics: Sequence[str] | str = (),
+    baselines: Sequence[str] = IN_THE_TABLE,
 ) -> "polars.DataFrame":
     """Measure scores as the table that ends a fit does.
 
@@ -60,33 +156,48 @@ def evaluate(
             a fraction, null while unknown. With ``return_1d`` yesterday's reversal is a row, with ``oracle`` the
             best possible score, with ``target_lag1`` a trade one close later (lag 1).
         split: measure the rows of that ``split`` only, for instance "test"; None measures all.
-        data: what the scores were trained on: a ridge regression fitted on its training days is a row then.
+        data: what the scores were trained on: ``baselines`` fitted on its training days are rows then.
         min_stocks: known targets below which a day does not count; None: that of ``data``, or 2.
         metrics: dotted paths of functions of your own that measure a day's ranking beside ours.
+        baselines: ridge, lightgbm, mlp; fitted at each call, LightGBM in minutes on a million rows. One whose
+            package is not installed is left out. With lightgbm ``blend`` is the rank mean of it and the scores.
 
     Returns:
         One row per horizon, scorer and lag: days that count, then each figure of
         `atft.day_statistics.RANKING_METRICS` and ``metrics`` with its Newey-West standard error. The 95 % band of
-        random scores is two rows, without an error.
+        random scores is two rows, without an error; the scores' RankIC minus LightGBM's, day by day, is one, named
+        ``network - lightgbm``.
 
     Raises:
-        InputError: a column is missing or of another type, a score is NaN, or a stock has two rows on one day.
+        InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, or a
+            baseline has no such name.
     """
     import polars
+
+    unknown = [name for name in baselines if name not in BASELINES]
+    if unknown:
+        raise InputError(
+            f"baselines takes {listed(BASELINES)}, got {unknown[0]!r}{nearest(unknown[0], BASELINES)}"
+        )
 
     table = _plain_columns(arrow_table(frame, FRAME))
     tables = [table_horizon(table, horizon, split, FRAME) for horizon in horizons_of(table, split, FRAME)]
     if min_stocks is None:
         min_stocks = 2 if data is None else data.split.min_stocks
     measured = RANKING_METRICS | own_metrics(metrics)
-    rows, bands = compare_scorers(tables, data, min_stocks, measured)
-    found = [_figures(row) for row in rows]
-    for horizon, band in bands.items():
+    # Scorers, the pair and the band become rows of one frame, in the order of the printed table.
+    compared = compare_scorers(tables, data, min_stocks, measured, baselines)
+    found = [_figures(row) for row in compared.rows]
+    for horizon, pair in compared.differences.items():
+        figures = {"rank_ic": pair.difference.value, "rank_ic_error": pair.difference.error}
+        found.append({"horizon": horizon, "scorer": PAIR, "lag": 0, "days": pair.days, **figures})
+    for horizon, band in compared.bands.items():
         for end, scorer in enumerate(BAND_ROWS):
             limits = {name: limit[end] for name, limit in band.items()}
             found.append({"horizon": horizon, "scorer": scorer, "lag": 0, "days": None, **limits})
     names = ("horizon", "scorer", "lag", "days", *(n for m in measured for n in (m, f"{m}_error")))
-    rank = {name: i for i, name in enumerate((*ORDER[:3], *BAND_ROWS, "oracle"))}
+    before, after = ORDER[: ORDER.index(RANDOM)], ORDER[ORDER.index(RANDOM) + 1 :]
+    rank = {name: i for i, name in enumerate((*before, *BAND_ROWS, *after, PAIR))}
     found.sort(key=lambda row: (row["horizon"], rank[row["scorer"]], row["lag"]))
     return polars.DataFrame([{name: row.get(name) for name in names} for row in found])
 

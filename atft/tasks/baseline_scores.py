@@ -1,64 +1,99 @@
-"""Scores of the baselines on the days and stocks of a predictions file, in its ``[days, stocks]`` layout.
+"""Fit the baselines on the network's training days, and score the days and stocks of a predictions file.
 
-Ridge is fitted on the network's training days, from the cache; reversal is computed from the file. Every scorer is
-measured on the same rows.
+All read the cache: the features of a stock's last day, ranked where the network gets them ranked, on the rows and
+days of its split. Every scorer is measured on the same rows.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
-from atft.baselines.ridge import Ridge, fit_ridge
+from atft.baselines.lightgbm import fit_trees
+from atft.baselines.perceptron import fit_perceptrons
+from atft.baselines.ridge import fit_ridge
+from atft.baselines.stock_days import Baseline, StockDays
 from atft.data.cache import DayCache
 from atft.data.purge import valid_labels
+from atft.data.split import Days
 from atft.evaluation.predictions import HorizonScores
 from atft.progress import track
 from atft.tasks.day_data import DayData
 
+BaselineName = Literal["ridge", "lightgbm", "mlp"]
+BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
+PACKAGES = {"lightgbm": "lightgbm", "mlp": "sklearn.neural_network"}
+"""Baseline -> the package that it needs."""
+IN_THE_TABLE: tuple[BaselineName, ...] = ("ridge", "lightgbm")
+"""Baselines beside the network where nothing else is asked for."""
 
-def fit_baseline(data: DayData) -> Ridge:
-    """Fit ridge on the last day's features of the training days.
+
+def fit_baseline(name: BaselineName, data: DayData, seed: int = 1) -> Baseline:
+    """Fit a baseline on the last day's features of the training days; all but ridge stop by the validation days.
+
+    Args:
+        name: ridge, lightgbm or mlp.
+        data: panel, split and horizons; features come as its cache has them.
+        seed: of lightgbm and mlp; ridge has nothing random.
 
     Raises:
-        InputError: no training day has two stocks with known targets.
+        InputError: a package is not installed, or a period has no known target at some horizon.
     """
     median, iqr = (part.numpy() for part in data.scaling()[:2])
-    cache = data.open_cache()
-
-    def days() -> Iterator[tuple[Any, Any, Any]]:
-        for day in track(data.split.train.tolist(), "ridge baseline"):
-            view = cache.day(day)
-            stocks = np.flatnonzero(view.universe)
-            valid = valid_labels(cache, day, data.split.min_stocks, data.row_purge)
-            yield day_features(cache, day, stocks), view.target[stocks], valid[stocks]
-
-    return fit_ridge(days(), median, iqr)
+    train = stock_days(data, data.split.train)
+    if name == "ridge":
+        return fit_ridge(_ridge_days(train), median, iqr)
+    val = stock_days(data, data.split.val)
+    if name == "mlp":
+        return fit_perceptrons(train, val, median, iqr, seed)
+    return fit_trees(train, val, torch.get_num_threads(), seed)
 
 
-def ridge_scores(ridge: Ridge, cache: DayCache, table: HorizonScores) -> NDArray[np.float32]:
-    """Score the rows of one horizon's table, ``[days, stocks]``; NaN where the file has no row."""
+def stock_days(data: DayData, days: Days) -> StockDays:
+    """The universe of some training or validation days; the targets that count are those of the network's."""
+    cache, targets, sizes = data.open_cache(), [], []
+    for day in days.tolist():
+        view = cache.day(day)
+        valid = valid_labels(cache, day, data.split.min_stocks, data.row_purge)
+        target = np.where(valid, view.target, np.nan)[view.universe]
+        targets.append(target)
+        sizes.append(len(target))
+
+    def read(place: int) -> NDArray[np.float32]:
+        day = int(days[place])
+        return day_features(cache, day, np.flatnonzero(cache.day(day).universe))
+
+    return StockDays(np.array(sizes, dtype=np.int64), np.concatenate(targets).astype(np.float32), read)
+
+
+def _ridge_days(days: StockDays) -> Iterator[tuple[Any, Any, Any]]:
+    for features, target in track(days, "ridge baseline", len(days.sizes)):
+        yield features, target, np.isfinite(target)
+
+
+def fitted_scores(
+    fitted: Mapping[str, Baseline], cache: DayCache, table: HorizonScores
+) -> dict[str, NDArray[np.float32]]:
+    """Score the rows of one horizon's table by fitted baselines, ``[days, stocks]``; NaN where it has no row."""
     manifest = cache.manifest
     calendar = {d: i for i, d in enumerate(manifest.dates)}
     stock_of = {code: i for i, code in enumerate(manifest.codes)}
     stocks = np.array([stock_of[code] for code in table.codes])
     column = manifest.horizons.index(table.horizon)
-    scores = np.full(table.present.shape, np.nan, dtype=np.float32)
-    for row, day in enumerate(table.dates.tolist()):
+    scores = {name: np.full(table.present.shape, np.nan, dtype=np.float32) for name in fitted}
+    for row, day in enumerate(table.dates.tolist() if fitted else ()):
         present = table.present[row]
         features = day_features(cache, calendar[day], stocks[present])
-        scores[row, present] = ridge.score(features)[:, column]
+        for name, baseline in fitted.items():
+            scores[name][row, present] = baseline.score(features, slice(column, column + 1))[:, 0]
     return scores
 
 
-def baseline_scorers(
-    table: HorizonScores, ridge: Ridge | None = None, cache: DayCache | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """Every scorer of one horizon's table by its name, ``[days, stocks]`` each; ridge where it is fitted."""
-    scorers = {"network": table.columns["score"]}
-    if ridge is not None and cache is not None:
-        scorers["ridge"] = ridge_scores(ridge, cache, table)
+def file_scorers(table: HorizonScores) -> dict[str, NDArray[np.float32]]:
+    """Scorers that a predictions file has in itself, by name: reversal and the oracle of a simulated market."""
+    scorers = {}
     if "return_1d" in table.columns:
         scorers["reversal"] = reversal_scores(table.columns["return_1d"])
     if "oracle" in table.columns:

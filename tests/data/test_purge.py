@@ -114,7 +114,7 @@ def test_the_baseline_trains_on_the_labels_that_the_network_trains_on(
     other = tmp_path / "other.parquet"
     frame.write_parquet(other)
     plain = make_cache(other, graph=None)
-    ours, theirs = (fit_baseline(data_of(cache)) for cache in (known, plain))
+    ours, theirs = (fit_baseline("ridge", data_of(cache)) for cache in (known, plain))
     np.testing.assert_array_equal(ours.coefficients, theirs.coefficients)
 
 

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from atft.evaluation.comparison_table import comparison_table, table_text
+from atft.evaluation.comparison_table import comparison_table, paired_lines, table_text
+from atft.evaluation.paired import paired_differences
 from atft.evaluation.summary import SummaryRow, summarise_scorers
 from small_scores import table_of
 
@@ -78,3 +79,18 @@ def test_a_scorer_without_a_value_says_nan() -> None:
     target = np.random.default_rng(0).standard_normal((10, 8))
     flat = summarise_scorers({"network": np.zeros_like(target)}, table_of(1, target))
     assert re.search(r"network +1d +0 +nan +nan +nan", table_text(comparison_table(flat)))
+
+
+def test_a_paired_difference_is_a_line_with_its_error_and_interval() -> None:
+    rng = np.random.default_rng(0)
+    days = {"lightgbm": rng.standard_normal(40), "network": rng.standard_normal(40)}
+    (pair,) = paired_differences(days, 0)
+    few = pair._replace(difference=pair.difference._replace(low=np.nan, high=np.nan))
+    first, second = paired_lines({1: pair, 5: few})
+    number = r"[+-]\d\.\d{4}"
+    assert re.fullmatch(
+        rf"network - lightgbm 1d: RankIC {number} ± 0\.\d{{4}}, 95 % {number} \.\. {number}, 40 days", first
+    )
+    assert re.fullmatch(
+        rf"network - lightgbm 5d: RankIC {number} too few days for an interval, 40 days", second
+    )

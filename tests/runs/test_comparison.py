@@ -8,8 +8,9 @@ import pytest
 
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
+from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import summarise_predictions
-from atft.runs.comparison import BAND_ROWS, evaluate
+from atft.runs.comparison import BAND_ROWS, PAIR, compare_scorers, comparison_text, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def row_of(table: polars.DataFrame, scorer: str, horizon: int, lag: int = 0) -> 
 def test_the_frame_has_the_figures_of_the_printed_table(
     scores: polars.DataFrame, tiny_run: Any, python_run: Any
 ) -> None:
-    table = evaluate(scores, "test", python_run.data)
+    table = evaluate(scores, "test", python_run.data, baselines=["ridge"])
     printed = (tiny_run.directory / "comparison.txt").read_text()
     for scorer in ("network", "ridge", "reversal"):
         for horizon in (1, 5):
@@ -35,6 +36,38 @@ def test_the_frame_has_the_figures_of_the_printed_table(
             assert cell in line and f" {row['days']} " in line
     low, high = (row_of(table, name, 5)["rank_ic"] for name in BAND_ROWS)
     assert f"{low:+.4f} .. {high:+.4f}" in printed
+
+
+def test_lightgbm_has_a_row_a_blend_and_a_paired_difference_where_it_is_installed(
+    scores: polars.DataFrame, python_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    monkeypatch.setattr("atft.baselines.lightgbm.MAX_TREES", 5)
+    table = evaluate(scores, "test", python_run.data)
+    names = ["network", "lightgbm", "blend", "ridge", "reversal", *BAND_ROWS, PAIR]
+    for horizon in (1, 5):
+        rows = table.filter(horizon=horizon)["scorer"].to_list()
+        assert list(dict.fromkeys(rows)) == names
+        pair, network, lightgbm = (row_of(table, name, horizon) for name in (PAIR, "network", "lightgbm"))
+        assert pair["days"] == network["days"] == lightgbm["days"]
+        assert pair["rank_ic"] == pytest.approx(network["rank_ic"] - lightgbm["rank_ic"], abs=1e-6)
+        assert pair["ic"] is None and row_of(table, "blend", horizon)["rank_ic"] is not None
+
+
+def test_a_baseline_that_is_not_installed_is_a_line_below_the_table_and_no_row(
+    tiny_run: Any, python_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.runs.comparison.why_absent", lambda name: f"{name} is not installed")
+    table = read_horizon(tiny_run.directory / "predictions.parquet", 5, "test")
+    found = compare_scorers([table], python_run.data, 2, baselines=["lightgbm"])
+    assert {row.scorer for row in found.rows} == {"network", "reversal"} and not found.differences
+    text = comparison_text(found, "test days", 2, RANKING_METRICS)
+    assert text.endswith("\n\nnot in the table: lightgbm is not installed")
+
+
+def test_a_baseline_of_no_known_name_is_an_error(scores: polars.DataFrame) -> None:
+    with pytest.raises(InputError, match="baselines takes lightgbm, mlp, ridge, got 'forest'"):
+        evaluate(scores, baselines=["forest"])
 
 
 def test_without_data_the_figures_are_those_of_the_file(scores: polars.DataFrame, tiny_run: Any) -> None:

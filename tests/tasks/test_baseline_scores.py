@@ -1,5 +1,6 @@
 """Baselines are scored on the very rows of the predictions file."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 from atft.commands.train import build
 from atft.cross_section import spearman
 from atft.evaluation.predictions import read_horizon
-from atft.tasks.baseline_scores import baseline_scorers, day_features, fit_baseline, reversal_scores
+from atft.tasks.baseline_scores import (
+    day_features,
+    file_scorers,
+    fit_baseline,
+    fitted_scores,
+    reversal_scores,
+    stock_days,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 
@@ -17,13 +25,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::Deprecat
 def scored(tiny_run: Any) -> Any:
     data = build("fit", ["--config", str(tiny_run.config)]).datamodule
     table = read_horizon(tiny_run.directory / "predictions.parquet", 1, "test")
-    ridge = fit_baseline(data)
-    return data, table, ridge, baseline_scorers(table, ridge, data.open_cache())
+    ridge = fit_baseline("ridge", data)
+    scorers = fitted_scores({"ridge": ridge}, data.open_cache(), table) | file_scorers(table)
+    return data, table, ridge, scorers
 
 
 def test_every_scorer_has_a_score_where_the_file_has_a_row_and_nowhere_else(scored: Any) -> None:
     _, table, _, scorers = scored
-    assert list(scorers) == ["network", "ridge", "reversal"]
+    assert list(scorers) == ["ridge", "reversal"]
     assert np.array_equal(np.isfinite(scorers["ridge"]), table.present)
     assert np.isfinite(scorers["reversal"][table.present]).all()
 
@@ -62,3 +71,58 @@ def test_features_of_a_day_are_the_panels_rows_in_the_order_asked_for(scored: An
         of_stock = frame.filter(pl.col("code") == codes[stock]).select(pl.col("^x_.*$"))
         wanted = of_stock.to_numpy()[0] if len(of_stock) else np.full(6, np.nan)
         np.testing.assert_array_equal(row[i], wanted)
+
+
+def test_rows_to_fit_on_are_the_universe_of_the_days_with_the_targets_that_training_counts(
+    scored: Any,
+) -> None:
+    data = scored[0]
+    cache, days = data.open_cache(), data.split.train
+    rows = stock_days(data, days)
+    assert rows.sizes.tolist() == [cache.manifest.universe_rows[day] for day in days]
+    for place, (features, target) in enumerate(rows):
+        stocks = np.flatnonzero(cache.day(days[place]).universe)
+        np.testing.assert_array_equal(features, day_features(cache, days[place], stocks))
+        np.testing.assert_array_equal(target, cache.day(days[place]).target[stocks])
+    strict = stock_days(_with_min_stocks(data, 1000), days)
+    assert np.isnan(strict.target).all()
+
+
+def _with_min_stocks(data: Any, min_stocks: int) -> Any:
+    from copy import copy
+    from dataclasses import replace
+
+    other = copy(data)
+    other._split = replace(data.split, min_stocks=min_stocks)
+    return other
+
+
+@pytest.fixture(scope="module")
+def few_trees() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atft.baselines.lightgbm.MAX_TREES", 5)
+        yield
+
+
+@pytest.mark.parametrize("name", ["ridge", "lightgbm"])
+def test_days_after_validation_change_no_fitted_model(
+    name: Any, scored: Any, few_trees: None, tiny_run: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip(name if name != "ridge" else "numpy", reason=f"{name} is not installed")
+    import polars as pl
+
+    data = scored[0]
+    last = data.open_cache().manifest.dates[data.split.val[-1]]
+    panel = pl.read_parquet(data.panel.path)
+    # A label of the last validation day is known at most so many days later, which are changed too.
+    changed = panel.with_columns(
+        pl.when(pl.col("date") <= last).then(pl.col(column)).otherwise(-7 * pl.col(column) + 1)
+        for column in panel.columns
+        if column.startswith(("x_", "target"))
+    )
+    changed.write_parquet(tmp_path / "changed.parquet")
+    words = ["--config", str(tiny_run.config), "--data.panel.path", str(tmp_path / "changed.parquet")]
+    other = build("fit", [*words, "--data.cache.dir", str(tmp_path / "cache")]).datamodule
+    features = day_features(data.open_cache(), 20, np.arange(10))
+    first, second = (fit_baseline(name, d).score(features) for d in (data, other))
+    np.testing.assert_array_equal(first, second)

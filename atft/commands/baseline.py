@@ -1,0 +1,129 @@
+"""baseline: fit ridge, LightGBM or a perceptron on the panel, days and features of a config; score its later days.
+
+The file it writes is the one that ``fit`` writes, so whatever reads a run's scores reads these. Rows, ranked
+features, splits and folds are the network's, from one cache; training stops by the same validation days.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atft.commands.train import build
+from atft.errors import InputError, clip, listed, nearest
+from atft.progress import track
+
+if TYPE_CHECKING:
+    from atft.baselines.stock_days import Baseline
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.tasks.day_data import DayData
+
+MAX_SEEDS = 1000
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Fit one model a horizon and seed, write the files of the run, and print the table of the test days."""
+    from atft.tasks.baseline_scores import BASELINES
+
+    words, rest = take_words(arguments, ("--model", "--seeds"))
+    if "--help-all" in rest:
+        build(command, rest)  # prints it and ends
+    model = words.get("--model", "")
+    if model not in BASELINES:
+        came = f"got {clip(model, 40)!r}{nearest(model, BASELINES)}" if model else "and has no default"
+        raise InputError(f"--model takes {listed(BASELINES)}, {came}")
+    count = words.get("--seeds", "1")
+    if not (count.isdecimal() and 1 <= int(count) <= MAX_SEEDS):
+        raise InputError(f"--seeds must be a whole number from 1 to {MAX_SEEDS}, got {clip(count, 40)!r}")
+    if model == "ridge" and int(count) > 1:
+        raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
+    cli = build(command, rest, quiet=True)
+    first = cli.datamodule.seed
+    return fit_and_compare(cli, model, list(range(first, first + int(count))))
+
+
+def take_words(arguments: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Take ``--name value`` and ``--name=value`` of some names out of a command line; the last one wins."""
+    values: dict[str, str] = {}
+    rest: list[str] = []
+    words: Iterator[str] = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in names:
+            values[name] = value if equals else next(words, "")
+        else:
+            rest.append(word)
+    return values, rest
+
+
+def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
+    """Fit, write predictions.parquet, config.yaml, comparison.txt and baseline.json in a new version, and print."""
+    from atft.baselines.optional import load_optional
+    from atft.callbacks.record.receipt import code_digest, library_versions, publish_json
+    from atft.commands.after_fit import days_title, named_metrics
+    from atft.digest import text_digest
+    from atft.publish import publish_text
+    from atft.runs.comparison import comparison_text, measure_baseline
+    from atft.runs.run_directory import make_version, next_version
+    from atft.tasks.baseline_scores import PACKAGES, fit_baseline
+
+    versions = library_versions()
+    if model in PACKAGES:
+        package = load_optional(PACKAGES[model].partition(".")[0])
+        versions[package.__name__] = package.__version__
+    data, started = cli.datamodule, time.perf_counter()
+    data.predict_dates = None  # every day from validation on, or of the fold
+    data.prepare_training()
+    directory = make_version(next_version(cli.run_root.with_name(f"{cli.config.name}_{model}")))
+    publish_text(directory / "config.yaml", cli.config_text)
+    for line in data.lines_of("train"):
+        print(line)  # noqa: T201
+    fitted = {}
+    for seed in seeds:
+        fitted[seed] = fit_baseline(model, data, seed)
+    fitting = time.perf_counter() - started
+    digests = {"config": text_digest(cli.config_text), "run": directory.parent.name}
+    path = write_baseline(directory / "predictions.parquet", data, fitted, digests)
+    split = "test" if len(data.split.test) else "val"
+    compared = measure_baseline(path, split, model, seeds, data, cli.model.metrics)
+    text = comparison_text(compared, days_title(data, split), data.split.min_stocks, cli.model.metrics)
+    print(text)  # noqa: T201
+    publish_text(directory / "comparison.txt", text + "\n")
+    facts = {
+        "model": model,
+        "horizons": data.horizons,
+        "fits": {str(seed): baseline.facts() for seed, baseline in fitted.items()},
+        "fold": data.split_options.fold,
+        "metrics": named_metrics(compared.rows, split, model),
+        "seconds": {"fitting": round(fitting, 3), "total": round(time.perf_counter() - started, 3)},
+        "digests": {**digests, "data": data.digest, "code": code_digest()},
+        "versions": versions,
+    }
+    publish_json(directory / "baseline.json", facts)
+    print(f"\neverything about the baseline: {directory}")  # noqa: T201
+    return 0
+
+
+def write_baseline(
+    path: Path, data: "DayData", fitted: dict[int, "Baseline"], digests: dict[str, str]
+) -> Path:
+    """Score the days that a run of ``fit`` scores, with each seed's model, into one predictions file."""
+    import numpy as np
+
+    from atft.callbacks.record.prediction_writer import day_rows
+    from atft.parquet import table_file
+    from atft.tasks.baseline_scores import day_features
+
+    cache = data.open_cache()
+    metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}
+    with table_file(path, compression="zstd") as append:
+        for day in track(data.predict_days().tolist(), "scoring days"):
+            stocks = np.flatnonzero(cache.day(day).universe)
+            if not len(stocks):
+                continue
+            features, split = day_features(cache, day, stocks), data.split_of(cache.manifest.dates[day])
+            for seed, baseline in fitted.items():
+                of_day: dict[str, Any] = {"split": split, **data.run_columns(), "seed": seed}
+                rows = day_rows(cache, day, stocks, baseline.score(features), **of_day)
+                append(rows.replace_schema_metadata(metadata), None)
+    return path

@@ -1,0 +1,94 @@
+"""A baseline writes the file that a fit writes, on its rows, and prints its table."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+
+from atft.commands.baseline import take_words
+from atft.evaluation.predictions import check_predictions
+
+pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+
+
+class Fitted(NamedTuple):
+    """A finished baseline of two seeds on the small panel, which tests read and do not change."""
+
+    directory: Path
+    printed: Any
+
+
+@pytest.fixture(scope="module")
+def fitted(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    folder = tmp_path_factory.mktemp("baseline")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atft.baselines.lightgbm.MAX_TREES", 10)
+        words = ["--config", tiny_run.config, "--trainer.default_root_dir", folder, "--seeds", "2"]
+        printed = atft("baseline", "--model", "lightgbm", *words)
+    assert printed.code == 0, printed
+    return Fitted(folder / "tiny_lightgbm" / "version_0", printed)
+
+
+def test_each_seed_has_the_rows_columns_and_splits_of_a_fit_on_the_same_config(
+    fitted: Fitted, tiny_run: Any
+) -> None:
+    path = fitted.directory / "predictions.parquet"
+    network = pl.read_parquet(tiny_run.directory / "predictions.parquet")
+    assert check_predictions(path) == check_predictions(tiny_run.directory / "predictions.parquet")
+    every = pl.read_parquet(path)
+    assert every["seed"].unique().sort().to_list() == [3, 4]
+    scores = []
+    for seed in (3, 4):
+        rows = every.filter(seed=seed)
+        assert rows.drop("score", "seed").equals(network.drop("score", "seed"))
+        assert rows["score"].is_finite().all()
+        scores.append(rows["score"].to_numpy())
+    assert not np.array_equal(*scores)
+
+
+def test_the_table_has_the_rank_mean_of_the_seeds_each_seed_and_ridge(fitted: Fitted) -> None:
+    for scorer in ("lightgbm", "seed 3", "seed 4", "ridge", "reversal", "random 95 %"):
+        assert len(re.findall(rf"^{scorer} +\dd ", fitted.printed.out, re.M)) == 2, scorer
+    assert (fitted.directory / "comparison.txt").read_text().strip() in fitted.printed.out
+
+
+def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_run(
+    fitted: Fitted, tiny_run: Any
+) -> None:
+    receipt = json.loads((fitted.directory / "baseline.json").read_text())
+    assert list(receipt["fits"]) == ["3", "4"] and receipt["fits"]["3"]["settings"]["num_leaves"] == 63
+    assert len(receipt["fits"]["4"]["trees"]) == 2 and receipt["seconds"]["total"] > 0
+    assert receipt["digests"]["data"] == tiny_run.cache.name
+    assert {"lightgbm", "torch", "atft"} <= set(receipt["versions"])
+    assert "test/rank_ic_5d" in receipt["metrics"]
+    assert (fitted.directory / "config.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--model takes lightgbm, mlp, ridge, and has no default"),
+        (
+            ("--model", "lightgmb"),
+            "--model takes lightgbm, mlp, ridge, got 'lightgmb'; did you mean 'lightgbm'?",
+        ),
+        (("--model", "mlp", "--seeds", "0"), "--seeds must be a whole number from 1 to 1000, got '0'"),
+        (("--model=ridge", "--seeds=2"), "all seeds would be alike; leave --seeds out"),
+        (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
+    ],
+)
+def test_wrong_words_are_one_line(words: tuple[str, ...], message: str, atft: Callable[..., Any]) -> None:
+    assert message in atft("baseline", *words).refusal
+
+
+def test_the_words_of_the_command_are_taken_out_of_the_keys() -> None:
+    words = ["--model", "ridge", "--model.horizons", "[5]", "--seeds=3"]
+    assert take_words(words, ("--model", "--seeds")) == (
+        {"--model": "ridge", "--seeds": "3"},
+        ["--model.horizons", "[5]"],
+    )
