@@ -27,7 +27,7 @@ ul{margin:8px 0;padding-left:20px} li{overflow-wrap:anywhere}
 .note,figcaption{color:var(--muted);font-size:13px;line-height:1.45;max-width:90ch}
 nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:16px 0 0;font-size:13px}
 .grid{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:28px 32px;margin-top:14px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,240px),1fr));gap:12px;margin-top:14px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,200px),1fr));gap:12px;margin-top:14px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
 .tile b{display:block;font-size:24px;line-height:1.3;font-weight:600;font-variant-numeric:tabular-nums}
 .warning{border-left:4px solid var(--loss);background:var(--card);padding:8px 12px;margin:12px 0}
@@ -56,10 +56,12 @@ tr.strong td{font-weight:600}
 tr.best td{font-weight:600;color:var(--best)}
 tr.failed td{color:var(--loss)}
 tr.control td{color:var(--muted)}
-@media (max-width:760px){main{padding:18px 16px 32px}.grid{grid-template-columns:minmax(0,1fr);gap:24px}
-h1{font-size:22px}}
+@media screen and (max-width:760px){main{padding:18px 16px 32px}
+.grid{grid-template-columns:minmax(0,1fr);gap:24px} h1{font-size:22px} .names{width:14em} td .note{width:18em}}
 @media print{@page{margin:14mm}main{max-width:none;padding:0}nav{display:none}h2{break-after:avoid}
-.wide{overflow:visible}tr{break-inside:avoid}body{font-size:11px}table,.note,figcaption{font-size:10px}}
+.wide{overflow:visible}tr{break-inside:avoid}body{font-size:11px}h3,.keys{font-size:11px}
+table,.note,figcaption{font-size:9px}td small{font-size:8px}th,td{padding-right:8px}
+.names{width:23em} td .note{width:20em} .tile b{font-size:17px}}
 """
 
 
