@@ -6,8 +6,8 @@ Four are published ones: prices over their maximum of the whole period (RSR, Sto
 the split, rows ordered by their label (the sampler that trebled an IC), test rows chosen by their label and padded
 with stale ones. Clean are a simulated market, its noise twin, a market whose stocks leave, features made from a
 slice of ``--prices`` (left out without the file), scores of a ridge, and the pipeline on the first two. Prints what
-found each leak, and both counts; exits 1 unless all are found and nothing clean is accused. About two minutes on
-one core. ``--real`` plants the leaks of panels in the features made from prices as well.
+found each leak, and both counts; exits 1 unless all are found and nothing clean is accused. Two to three minutes
+on one core. ``--real`` plants the leaks of panels in the features made from prices as well.
 """
 
 import argparse
