@@ -70,7 +70,7 @@ def month_chart(name: str, entry: Entry, title: str) -> Drawing:
         for weights in (values[known], None)
     )
     years = sorted({1970 + int(month) // 12 for month in months})
-    figure, axes = charts.new_chart(height=40 + 26 * max(len(years), 2), left=44, top=6, bottom=26)
+    figure, axes = charts.new_chart(height=40 + 26 * len(years), left=44, top=6, bottom=26)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = total / number
     # A month's opacity is its share of the strongest one's mean, whatever its sign.
@@ -88,7 +88,7 @@ def month_chart(name: str, entry: Entry, title: str) -> Drawing:
     axes.set_xticks(range(12), MONTHS)
     axes.set_yticks(range(len(years)), [str(year) for year in years])
     axes.set_xlim(-0.5, 11.5)
-    axes.set_ylim(max(len(years), 2) - 0.5, -0.5)
+    axes.set_ylim(len(years) - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

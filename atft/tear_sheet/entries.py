@@ -32,17 +32,17 @@ class Entry(NamedTuple):
 
 
 def entries_of(evaluation: Evaluation, horizon: int) -> list[Entry]:
-    """The files that have a horizon, in their order."""
+    """The files that have a ranked day of a horizon, in their order."""
     return [
         Entry(file.name, FILES[i % MAX_FILES], file.horizons[horizon])
         for i, file in enumerate(evaluation.files)
-        if horizon in file.horizons
+        if horizon in file.horizons and file.horizons[horizon].days
     ]
 
 
 def all_horizons(evaluation: Evaluation) -> list[int]:
-    """Horizons that a file has, ascending."""
-    return sorted({horizon for file in evaluation.files for horizon in file.horizons})
+    """Horizons of which a file has a ranked day, ascending."""
+    return sorted({h for file in evaluation.files for h, measured in file.horizons.items() if measured.days})
 
 
 def legend_of(entries: list[Entry], shape: str = "line") -> tuple[LegendKey, ...]:

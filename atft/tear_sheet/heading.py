@@ -26,12 +26,19 @@ def sheet_heading(evaluation: Evaluation) -> Html:
             for horizon, measured in file.horizons.items()
             for warning in measured.warnings
         ]
+        warnings += [
+            f"{name}{horizon_title(horizon)}: no day could be ranked, see Coverage"
+            for horizon, measured in file.horizons.items()
+            if not measured.days
+        ]
         if file.causal is False:
             warnings.append(f"{name}not causal: some folds were trained on days after those they score")
+    # Before any figure: a reader who sees one first believes it.
     lines += [element("p", warning, class_="warning") for warning in warnings]
     if len(evaluation.files) == 1:
-        horizons = evaluation.files[0].horizons.items()
-        lines.append(element("div", *(_tile(h, m.figures, m.band) for h, m in horizons), class_="tiles"))
+        ranked = {h: m for h, m in evaluation.files[0].horizons.items() if m.days}
+        tiles = [_tile(horizon, measured.figures, measured.band) for horizon, measured in ranked.items()]
+        lines.append(element("div", *tiles, class_="tiles"))
     notes = [element("li", note) for note in dict.fromkeys(n for f in evaluation.files for n in f.notes)]
     return joined((title, *lines, element("ul", *notes, class_="note") if notes else ""))
 

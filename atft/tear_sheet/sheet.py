@@ -135,7 +135,6 @@ def _months(_: Evaluation, by_horizon: Entries) -> Part:
         )
         for h, entries in by_horizon.items()
         for entry in entries
-        if entry.measured.days
     ]
     return "RankIC by month", "Mean RankIC of the month's days, in hundredths.", chart_grid(drawings)
 
@@ -222,8 +221,9 @@ def _days(evaluation: Evaluation, by_horizon: Entries) -> Part:
 def _coverage(evaluation: Evaluation, by_horizon: Entries) -> Part:
     files = []
     for file in evaluation.files:
-        entry = next(e for e in by_horizon[min(file.horizons)] if e.name == file.name)
-        files.append((entry, file.coverage))
+        ranked = [e for entries in by_horizon.values() for e in entries if e.name == file.name]
+        first = ranked[0]._replace(measured=file.horizons[min(file.horizons)])
+        files.append((first, file.coverage))
     drawing = stocks_chart("stocks", "Stocks with a known target, by day", files)
     tables = (coverage_table(evaluation.files), dropped_days_table(evaluation.files) or "")
     return "Coverage", "", chart_grid([drawing]), *tables

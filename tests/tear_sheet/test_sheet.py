@@ -82,6 +82,16 @@ def test_a_file_without_context_has_a_page_that_says_which_columns_are_missing(
         assert words in alone
 
 
+def test_a_horizon_without_a_ranked_day_has_a_warning_and_no_empty_chart(evaluation: Evaluation) -> None:
+    file = evaluation.files[0]
+    horizons = {1: file.horizons[1], 5: dataclasses.replace(file.horizons[5], days=0)}
+    alone = tear_sheet(
+        dataclasses.replace(one_file(evaluation), files=[dataclasses.replace(file, horizons=horizons)])
+    )
+    assert "5 days: no day could be ranked, see Coverage" in alone
+    assert "<h3>1 day</h3>" in alone and "<h3>5 days</h3>" not in alone
+
+
 def test_more_files_than_colours_are_an_error(evaluation: Evaluation) -> None:
     with pytest.raises(InputError, match="at most 5 files, got 6; name fewer"):
         tear_sheet(dataclasses.replace(evaluation, files=evaluation.files * 3))
