@@ -58,8 +58,8 @@ def figure_text(name: str, value: float) -> str:
     scaled = value * UNIT_FACTORS[kind.unit]
     if abs(scaled) >= 1e6:
         return f"{scaled / 1e6:,.2f} M"
-    plain = name in ("hit_rate", "precision", "precision_chance", "turnover", "drawdown", "capacity", "ndcg")
-    return f"{scaled:,.{kind.digits}f}" if plain else f"{scaled:+,.{kind.digits}f}"
+    sign = "+" if kind.zero_is_chance else ""
+    return f"{scaled:{sign},.{kind.digits}f}"
 
 
 def interval_text(name: str, interval: Interval) -> str:
