@@ -4,8 +4,8 @@ One model a horizon: regression on the target's rank of the day. Trees are added
 validation days has not improved for 50. It is measured natively after each tree, and is smoother than the RankIC
 of the same days, whose maximum is one of a thousand noisy values. Settings are one usual set, not tuned.
 
-Cost: features are read once and kept binned, a byte each, for all horizons; 1.4 M rows x 170 features take about
-two minutes a horizon on 2 quiet cores, and 1.5 GB.
+Cost: features are read once and kept binned, a byte each, for all horizons. 2.6 M rows x 170 features (and 0.65 M
+to stop on) take 2.5 GB, and a minute to read and bin on one thread. Trees take longer: see docs/training.md.
 """
 
 from collections.abc import Sequence

@@ -159,7 +159,7 @@ def evaluate(
         data: what the scores were trained on: ``baselines`` fitted on its training days are rows then.
         min_stocks: known targets below which a day does not count; None: that of ``data``, or 2.
         metrics: dotted paths of functions of your own that measure a day's ranking beside ours.
-        baselines: ridge, lightgbm, mlp; fitted at each call, LightGBM in minutes on a million rows. One whose
+        baselines: ridge, lightgbm, mlp; fitted at each call, slow for LightGBM on a million rows. One whose
             package is not installed is left out. With lightgbm ``blend`` is the rank mean of it and the scores.
 
     Returns:
