@@ -45,6 +45,7 @@ def test_the_script_trains_on_a_frame_and_beats_a_ridge(folder: Path) -> None:
     assert (folder / "lightning_logs" / "frame" / "version_0" / "best_model.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_the_notebooks_cells_run_one_after_the_other(folder: Path) -> None:
     code = ["display = print", *("".join(cell["source"]) for cell in cells())]
     run_in(folder, "\n\n".join(code))

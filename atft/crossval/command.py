@@ -128,11 +128,10 @@ def conclude_runs(
     from atft.crossval.results import table_rows, write_results
     from atft.crossval.run_state import PREDICTIONS
     from atft.digest import text_digest
-    from atft.evaluation.comparison_table import Band, comparison_table, table_text
     from atft.evaluation.predictions import read_horizon
     from atft.progress import Progress
     from atft.publish import publish_text
-    from atft.runs.comparison import compare_scorers
+    from atft.runs.comparison import Comparison, compare_scorers, comparison_text
 
     files = {run: state.directory / PREDICTIONS for run, state in states.items() if state.directory}
     causal = {fold: split.causal for fold, split in splits.items() if fold is not None}
@@ -149,17 +148,16 @@ def conclude_runs(
     with Progress("measuring the runs"):
         measured = measure_runs(files, name, min_stocks, metrics)
         rows, least = table_rows(measured, causal, metrics), max(min_stocks.values())
-        bands: dict[int, Band] = {}
+        found = Comparison([], {}, {}, [])
         if not causal:  # the baselines of the plain split, beside the seeds
             tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
             found = compare_scorers(tables, data, least, metrics, cli.config.baselines)
-            bands = found.bands
             rows += [row for row in found.rows if row.scorer != "network"]
     write_results(directory, measured, states, causal, metrics)
     first, last = min(part.dates[0] for part in measured), max(part.dates[-1] for part in measured)
     seen = "" if all(split.causal for split in splits.values()) else ", causal: false"
-    title = f"\n{name} days {first} to {last}{seen}, mean ± standard error"
-    text = table_text(comparison_table(rows, bands, title, least, metrics))
+    compared = found._replace(rows=rows)
+    text = comparison_text(compared, f"{name} days {first} to {last}{seen}", least, metrics)
     publish_text(directory / "comparison.txt", text + "\n")
     ending = (
         f"everything: {directory}; intervals, controls, costs: python -m atft evaluate --predictions {out}"

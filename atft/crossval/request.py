@@ -129,6 +129,7 @@ def fit_words(
     """
     words = ["fit", "--config", str(directory / CONFIG), "--trainer.default_root_dir", str(directory)]
     words += ["--name", run.name, "--seed_everything", str(run.seed), "--threads", str(threads)]
+    words += ["--baselines", "[]"]  # once for all runs: by this command, or by ``baseline``
     if run.fold is not None:
         words += ["--data.split.fold", str(run.fold)]
     if state.checkpoint is not None:

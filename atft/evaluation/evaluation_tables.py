@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 INSIDE = "inside the random band"
+SHOWN_GROUPS = ("year", "sector", "size")
+"""Groups that are printed; a panel may have dozens of regimes, which the files and the tear sheet have."""
 SCORED = ("rank_ic", "ic", "spread", "sharpe_annual")
 """Figures of the table of controls; the band of random scores is known for each."""
 UNITS = {"%": 100.0, "bps": 1e4, "": 1.0}
@@ -88,11 +90,14 @@ def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
     yield table_text(_by_horizon(file, "decay: RankIC with the target of a later day", "lag", _decay))
     if any(m.exposures for m in file.horizons.values()):
         yield table_text(_by_horizon(file, "exposure of the score: mean rank correlation", "", _exposed))
-    kinds = dict.fromkeys(kind for m in file.horizons.values() for kind in m.groups)
-    for kind in kinds:
+    kinds = list(dict.fromkeys(kind for m in file.horizons.values() for kind in m.groups))
+    for kind in (k for k in kinds if k in SHOWN_GROUPS):
         yield table_text(
             _by_horizon(file, f"RankIC by {kind} ± error (days x stocks a day)", "", partial(_grouped, kind))
         )
+    regimes = [k for k in kinds if k not in SHOWN_GROUPS]
+    if regimes:
+        yield f"also by {len(regimes)} regimes of the market: in the files of --out, and in python -m atft report"
 
 
 def _controls_table(file: FileEvaluation) -> "Table":

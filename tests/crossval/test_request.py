@@ -34,7 +34,8 @@ def test_a_run_is_told_its_fold_seed_and_folder(tmp_path: Path) -> None:
     words = fit_words(tmp_path, 2, FoldRun(3, 7), RunState(), None)
     assert words == [
         *("fit", "--config", str(tmp_path / "config.yaml"), "--trainer.default_root_dir", str(tmp_path)),
-        *("--name", "fold_3_seed_7", "--seed_everything", "7", "--threads", "2", "--data.split.fold", "3"),
+        *("--name", "fold_3_seed_7", "--seed_everything", "7", "--threads", "2"),
+        *("--baselines", "[]", "--data.split.fold", "3"),
     ]
     assert "--data.split.fold" not in fit_words(tmp_path, 2, FoldRun(None, 7), RunState(), None)
 

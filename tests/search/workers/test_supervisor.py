@@ -186,7 +186,7 @@ def test_a_trial_whose_worker_died_goes_on_from_its_last_checkpoint(
     assert min(second.intermediate_values) >= 2  # not again from the start
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
     toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise, times: int
 ) -> None:
