@@ -32,15 +32,15 @@ docs: .venv/docs
 	$(PYTHON) -m venv .venv
 
 .venv/runtime: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install -q -e '.[baselines]' -c constraints.txt
+	$(BIN)/python -m pip install -q --no-compile -e '.[baselines]' -c constraints.txt
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
+	$(BIN)/python -m pip install -q --no-compile -e '.[dev]' -c constraints.txt
 	@touch $@ .venv/runtime
 
 .venv/docs: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install -q -e '.[docs]' -c constraints.txt
+	$(BIN)/python -m pip install -q --no-compile -e '.[docs]' -c constraints.txt
 	@touch $@ .venv/runtime
 
 clean:

@@ -14,7 +14,8 @@ schema and any config with test days after 2014 will do.
 traded at the end, lookback 16, 756 / 252 / 237 days, next-day returns. It is scaled by the past alone. Published
 figures stand below the table, and what their leak gives by itself: prices over the maximum of the whole period.
 
-The steps are commands that can be typed, and are printed; what is there is not made again.
+The steps are commands that can be typed, and are printed; what is there is not made again. Further keys go to the
+network and to the baselines: ``--trainer.max_epochs 2``.
 """
 
 import argparse
@@ -77,7 +78,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--test", action="store_true", help="score the test years, and write the look down")
     parser.add_argument("--tickers", type=Path, help="stocks of the older protocol, one a line")
     parser.add_argument("--embargo", type=int, default=20, help="trading days between the periods of a fold")
-    return parser.parse_args()
+    options, options.keys = parser.parse_known_args()
+    return options
 
 
 def chosen_prices(options: argparse.Namespace, folder: Path) -> Path:
@@ -117,13 +119,12 @@ def run_keys(options: argparse.Namespace, folder: Path, panel: Path) -> list[Any
     if options.tickers is not None:
         keys += ["--model.horizons", "[1]", "--data.loader.lookback", 16]
         keys += [word for name, value in FENG.items() for word in (f"--data.split.{name}", str(value))]
-        return keys
-    if options.scale == "small":
+    elif options.scale == "small":
         keys += SMALL["keys"]
-    if not options.test:
+    if options.tickers is None and not options.test:
         period = SMALL["period"] if options.scale == "small" else DEVELOPMENT
         keys += ["--data.split.folds.period", str(period), "--data.split.embargo_days", options.embargo]
-    return keys
+    return keys + options.keys
 
 
 def train_network(options: argparse.Namespace, folder: Path, keys: list[Any], folds: bool) -> Path:

@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("examples")
 
 
+@pytest.mark.slow
 def test_the_script_trains_on_a_frame_and_beats_a_ridge(folder: Path) -> None:
     printed = run_in(folder, ROOT / "examples" / "train_on_your_frame.py")
     figures = {

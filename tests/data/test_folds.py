@@ -181,8 +181,13 @@ def test_over_all_pairs_no_label_window_of_one_use_meets_a_day_or_label_of_anoth
             earlier, later = np.minimum.outer(a, b), np.maximum.outer(a, b)
             assert (earlier + label + asked.embargo_days < later).all()
         assert min(map(int, np.concatenate(list(uses.values())))) >= lookback - 1
-        of_past = [split.train[-1] < split.val[0], not len(split.test) or split.val[-1] < split.test[0]]
-        assert split.causal == all(of_past)
+        # Causal or not is said of all days of a fold, those of too few stocks included.
+        of_past = [
+            used["train"][-1] < used["val"][0]
+            and (not len(used["test"]) or used["val"][-1] < used["test"][0])
+            for used in (split.whole, uses)
+        ]
+        assert split.causal == of_past[0] and split.causal <= of_past[1]
         assert split.causal or folds.scheme != "walk_forward"
         assert len(np.unique(split.train)) == len(split.train) and (np.diff(split.train) > 0).all()
         if folds.train_days:

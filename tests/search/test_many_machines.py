@@ -178,6 +178,7 @@ def test_two_machines_share_a_budget_over_postgresql(
     search_with_two_machines(sweep, toy_study(sweep), toy_command(sweep, 0), kill=True)
 
 
+@pytest.mark.slow
 def test_two_machines_share_a_budget_over_the_grpc_proxy(
     proxy_url: str, toy_sweep: Make, toy_study: Open, toy_command: CommandOf
 ) -> None:

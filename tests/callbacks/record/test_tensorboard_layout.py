@@ -77,7 +77,7 @@ def test_every_figure_is_there_each_epoch_and_readable(events: EventAccumulator)
     for tag in expected:
         images = events.Images(tag)
         assert len(images) == 3 and images[-1].encoded_image_string[:4] == b"\x89PNG"
-        assert 400 <= images[-1].width <= 560 and images[-1].height >= 200
+        assert 800 <= images[-1].width <= 1120 and images[-1].height >= 400
 
 
 def test_a_chart_of_a_metric_draws_no_other_metric(events: EventAccumulator) -> None:

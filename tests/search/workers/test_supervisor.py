@@ -100,6 +100,7 @@ def test_a_trial_without_progress_is_ended_and_tried_again(
     assert [t.state.name for t in trials_of(sweep)] == ["FAIL", "COMPLETE"]
 
 
+@pytest.mark.slow
 def test_workers_that_die_without_progress_end_the_sweep_with_their_last_words(
     toy_sweep: Make, supervise: Supervise
 ) -> None:
@@ -222,6 +223,7 @@ def test_workers_leave_when_their_supervisor_is_killed_and_the_next_one_goes_on(
     assert this_process()["pid"] not in owners
 
 
+@pytest.mark.slow
 def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
     toy_sweep: Make,
     toy_study: Open,
