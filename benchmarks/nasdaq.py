@@ -142,16 +142,19 @@ def train_baseline(
 ) -> Path:
     """One model on each fold, or on the plain split where there are none: the file of its test rows."""
     path, files = folder / f"{model}.parquet", []
+    if path.exists():
+        return path
     seeds = [] if model == "ridge" else ["--seeds", options.seeds]
     for fold in range(folds) if folds else [None]:
         name = "plain" if fold is None else f"fold_{fold}"
-        files.append(folder / f"{name}_{model}" / "version_0" / "predictions.parquet")
-        if not path.exists() and not files[-1].exists():
+        # A version without predictions was interrupted: the next call makes another one.
+        whole = f"{name}_{model}/version_*/predictions.parquet"
+        if not list(folder.glob(whole)):
             of_fold = [] if fold is None else ["--data.split.fold", fold]
             run_atft("baseline", "--model", model, *keys, *of_fold, "--name", name, *seeds)
-    if not path.exists():
-        rows = pl.concat([pl.scan_parquet(file).filter(pl.col("split") == "test") for file in files])
-        rows.sort("date", "horizon", "code").sink_parquet(path)
+        files += sorted(folder.glob(whole))[-1:]
+    rows = pl.concat([pl.scan_parquet(file).filter(pl.col("split") == "test") for file in files])
+    rows.sort("date", "horizon", "code").sink_parquet(path)
     return path
 
 
@@ -210,7 +213,7 @@ def main() -> None:
     if not plain:
         folds = pl.scan_parquet(predictions).select(pl.col("fold").n_unique()).collect().item()
     files = [train_baseline(model, options, folder, keys, folds) for model in MODELS]
-    run_atft("compare", network, *files, "--out", folder / "comparison.csv")
+    run_atft("compare", f"network={network}", *files, "--out", folder / "comparison.csv")
     run_atft("evaluate", "--predictions", predictions, *files)
     if options.tickers is not None:
         print("\nthe leak alone, beside them:")

@@ -14,7 +14,8 @@ from atft.day_statistics import (
     RankingMetric,
     measure_days,
 )
-from atft.evaluation.comparison_table import comparison_table, table_text
+from atft.evaluation.comparison_table import comparison_table
+from atft.evaluation.plain_table import table_text
 from atft.evaluation.summary import summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics
 from small_scores import table_of

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.paired import PairedDifference
 from atft.evaluation.plain_table import RANDOM
-from atft.evaluation.plain_table import table_text as table_text
 from atft.evaluation.summary import Metrics, SummaryRow
 
 if TYPE_CHECKING:

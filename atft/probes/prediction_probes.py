@@ -55,7 +55,9 @@ def prediction_findings(
     """
     parts = read_scored_rows(path)
     rows = sum(int(part.present.sum()) for part in parts)
-    looked = f"{rows:,} scores of {sum(len(part.dates) for part in parts):,} days"
+    days = len(np.unique(np.concatenate([part.dates for part in parts])))
+    looked = f"{rows:,} scores of {days:,} days"
+    looked += f", {len(parts)} horizons, folds or seeds" if len(parts) > 1 else ""
 
     def finding(
         probe: str, look: Callable[[ScoredRows], list[Suspect]], remedy: str, ok: str = looked

@@ -14,9 +14,9 @@ from atft.baselines.optional import why_absent
 from atft.baselines.stock_days import Baseline
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
-from atft.evaluation.comparison_table import ORDER, Band, comparison_table, paired_lines, table_text
+from atft.evaluation.comparison_table import ORDER, Band, comparison_table, paired_lines
 from atft.evaluation.paired import PairedDifference, paired_differences
-from atft.evaluation.plain_table import RANDOM
+from atft.evaluation.plain_table import RANDOM, table_text
 from atft.evaluation.predictions import HorizonScores, Scores, horizons_of, table_horizon
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank

@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
-from atft.evaluation.comparison_table import comparison_table, paired_lines, table_text
+from atft.evaluation.comparison_table import comparison_table, paired_lines
 from atft.evaluation.paired import paired_differences
+from atft.evaluation.plain_table import table_text
 from atft.evaluation.summary import SummaryRow, summarise_scorers
 from small_scores import table_of
 

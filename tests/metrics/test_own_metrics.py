@@ -12,7 +12,8 @@ import torch
 from atft.batch import DayBatch
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
-from atft.evaluation.comparison_table import comparison_table, table_text
+from atft.evaluation.comparison_table import comparison_table
+from atft.evaluation.plain_table import table_text
 from atft.evaluation.summary import summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.metrics.own_metrics import metric_paths, nearest_metric, own_metrics

@@ -46,11 +46,11 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     ROWS.head(0).write_parquet(tmp_path / "c.parquet")
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
     for name, text in {
-        "a.parquet": "no column 'score' in this predictions file; did you mean 'scores'",
-        "b.csv": "dates, scores and targets must be dates and numbers",
-        "c.parquet": "no row with a date and a code",
-        "d.parquet": "not a readable Parquet or CSV file",
-        "e.parquet": "no such predictions file",
+        "a.parquet": "no column 'score', and none of its aliases",
+        "b.csv": "date",
+        "c.parquet": "no rows; give a file with at least one day of scores",
+        "d.parquet": "d.parquet: ",
+        "e.parquet": "no such file",
     }.items():
         with pytest.raises(InputError, match=text):
             read_scored_rows(tmp_path / name)

@@ -171,6 +171,7 @@ def search_with_two_machines(
     assert len({t.user_attrs["owner"]["pid"] for t in trials if not is_surplus(t)}) >= 2
 
 
+@pytest.mark.slow
 def test_two_machines_share_a_budget_over_postgresql(
     postgres: Postgres, toy_sweep: Make, toy_study: Open, toy_command: CommandOf
 ) -> None:

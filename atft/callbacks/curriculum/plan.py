@@ -141,7 +141,7 @@ def plan_table(plan: Sequence[Phase]) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from atft.evaluation.comparison_table import table_text
+    from atft.evaluation.plain_table import table_text
 
     title = "curriculum (x: multiple of the schedule's learning rate)"
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)

@@ -80,6 +80,7 @@ def test_a_log_gets_the_live_line_at_least_every_30_seconds(
     assert len(lines) >= sum(ticks) // 5 and all(" · " in line or line == "0/1" for line in lines)
 
 
+@pytest.mark.slow
 def test_a_spent_budget_costs_nothing_the_second_time_and_can_be_raised(
     toy_sweep: Make, supervise: Supervise
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_spent_budget_costs_nothing_the_second_time_and_can_be_raised(
     assert len(finished(trials_of(toy_sweep()))) == 3
 
 
+@pytest.mark.slow
 def test_a_trial_without_progress_is_ended_and_tried_again(
     toy_sweep: Make, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +209,7 @@ def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
     assert all(min(t.intermediate_values) > 0 for t in finished(trials_of(sweep)))
 
 
+@pytest.mark.slow
 def test_workers_leave_when_their_supervisor_is_killed_and_the_next_one_goes_on(
     toy_sweep: Make, toy_study: Open, toy_command: CommandOf, supervise: Supervise
 ) -> None:
