@@ -64,7 +64,7 @@ def test_what_cannot_be_used_is_one_line(panel: Path, atft: Callable[..., Any], 
         ("--panel", tmp_path / "none.parquet"): "no Parquet file there",
         ("--panel", panel, "--feature", "x"): "unknown key 'feature'; did you mean 'features'",
         ("--panel", panel, "--targets", "y_{h}"): "no column matches the targets 'y_{h}'",
-        ("--predictions", panel): "no column 'score' in this predictions file",
+        ("--predictions", panel): "no column 'score', and none of its aliases",
         ("--predictions", panel, "--earlier", panel): "--earlier FILE needs --panel FILE",
     }.items():
         assert text in atft("probe", *words).refusal
