@@ -4,7 +4,7 @@ The definitions are those of `atft.cross_section`, which training uses; a test c
 ranked is NaN, never 0. Stocks that tie share the positions that their group takes: row order decides nothing.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,11 +82,44 @@ def measure_table(
     return DayMeasures({n: np.asarray(c) for n, c in columns.items()}, deciles, stocks, rankable, lost)
 
 
-def _measure_block(score: Scores, target: Scores, valid: Mask, k: int, names: Collection[str]) -> Columns:
+def measure_scores(
+    scores: Mapping[str, Scores], target: Scores, valid: Mask, names: Collection[str], k: int = 10
+) -> dict[str, dict[str, Series]]:
+    """Measure several scores as `measure_table` does, each on the stocks whose score is known too.
+
+    The target is ranked once for all scores that know the same stocks of a block of days.
+
+    Returns:
+        Series by name of the score, and by name of the measure.
+    """
+
+    def measured(targets: Scores, counts: Mask, *tables: Scores) -> Columns:
+        known, columns = counts & np.isfinite(targets), {}
+        by_target = rank_days(targets, known)
+        for name, table in zip(scores, tables, strict=True):
+            score = np.asarray(table, dtype=np.float32)
+            use = known & np.isfinite(score)
+            ranked = by_target if np.array_equal(use, known) else None
+            for measure, values in _measure_block(score, targets, use, k, names, ranked).items():
+                columns[f"{name}\0{measure}"] = values
+        return columns
+
+    columns = in_blocks(measured, target, valid, *scores.values())
+    return {name: {of: np.asarray(columns[f"{name}\0{of}"]) for of in names} for name in scores}
+
+
+def _measure_block(
+    score: Scores,
+    target: Scores,
+    valid: Mask,
+    k: int,
+    names: Collection[str],
+    ranked_target: RankedDays | None = None,
+) -> Columns:
     use = valid & np.isfinite(target)
     # An unknown target adds nothing to any weighted sum below.
     returns = np.where(use, target, 0).astype(np.float64)
-    by_score, by_target = rank_days(score, use), rank_days(target, use)
+    by_score, by_target = rank_days(score, use), ranked_target or rank_days(target, use)
     rankable = ~by_target.constant
     lost = rankable & (by_score.constant | (use & np.isnan(score)).any(axis=1))
     defined = rankable & ~lost

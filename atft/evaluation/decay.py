@@ -1,5 +1,6 @@
 """How long a score stays good, and how much of it changes from day to day."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,18 +29,22 @@ def lagged_targets(table: HorizonScores, lag: int) -> Scores:
     return later
 
 
-def decayed_rank_ics(table: HorizonScores, counts: Mask) -> dict[int, Series]:
+def decayed_rank_ics(
+    table: HorizonScores, counts: Mask, measured: Mapping[int, Series] | None = None
+) -> dict[int, Series]:
     """RankIC of each day's score with the target of a later day, by lag; lags beyond the file's days are left out.
 
     Args:
         counts: the rows that may count; of them those whose later target is known do.
+        measured: series of lags that are known already.
     """
     score, days = table.columns["score"], len(table.dates)
-    return {
-        lag: measure_table(score, lagged_targets(table, lag), counts, names=("rank_ic",)).series["rank_ic"]
-        for lag in LAGS
-        if lag < days
-    }
+    series = dict(measured or {})
+    for lag in LAGS:
+        if lag < days and lag not in series:
+            measures = measure_table(score, lagged_targets(table, lag), counts, names=("rank_ic",))
+            series[lag] = measures.series["rank_ic"]
+    return {lag: series[lag] for lag in LAGS if lag < days}
 
 
 def rank_autocorrelation(score: Scores, present: Mask) -> Series:

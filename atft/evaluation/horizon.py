@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from atft.day_series import MAX_LOST_SHARE, Series
 from atft.errors import InputError
 from atft.evaluation.books import next_day_returns, staggered_books
-from atft.evaluation.day_measures import DECILES, DayMeasures, measure_table
+from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, measure_table
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
 from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
@@ -87,6 +87,8 @@ def measure_horizon(
     if "target_lag1" in table.columns:
         lag1 = table.columns["target_lag1"]
         series["rank_ic_lag1"] = measure_table(score, lag1, counts, names=("rank_ic",)).series["rank_ic"]
+    # Of a file without the delayed target, lag 1 is yet to be measured, with the next day's.
+    by_lag = {1: series["rank_ic_lag1"]} if "rank_ic_lag1" in series else {}
     exposures = _exposures(table, counts, series)
     returns, returns_from = next_day_returns(table, one_day)
     books = staggered_books(
@@ -109,7 +111,7 @@ def measure_horizon(
     if ranked and not warnings:
         warnings += verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value)
     deciles, monotonicity = _deciles(measured, lags, options)
-    decay = intervals({str(k): s for k, s in decayed_rank_ics(table, counts).items()}, lags, **span)
+    decay = intervals({str(k): s for k, s in decayed_rank_ics(table, counts, by_lag).items()}, lags, **span)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)
     return HorizonEvaluation(
@@ -182,12 +184,7 @@ def _controls(
     table: HorizonScores, counts: Mask, options: MeasureOptions
 ) -> tuple[list[Control], dict[str, str]]:
     scores, absent = control_scores(table, options.seed)
-    series: dict[str, dict[str, Series]] = {}
-    for name in list(scores):
-        score = np.asarray(scores.pop(name), dtype=np.float32)
-        use = counts & np.isfinite(score)
-        measured = measure_table(score, table.columns["target"], use, names=CONTROL_MEASURES)
-        series[name] = measured.series
+    series = measure_scores(scores, table.columns["target"], counts, CONTROL_MEASURES)
     lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
     flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}
     keyed = {f"{name}\0{of}": values for (name, of), values in flat.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atft.evaluation.day_measures import ALL, measure_table
+from atft.evaluation.day_measures import ALL, measure_scores, measure_table
 
 
 def tables(ties: bool = False, days: int = 40, stocks: int = 90) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,3 +117,18 @@ def test_only_the_measures_asked_for_are_taken() -> None:
     few = measure_table(score, target, present, names=("rank_ic",))
     assert list(few.series) == ["rank_ic"] and np.isnan(few.deciles).all()
     np.testing.assert_array_equal(few.series["rank_ic"], every.series["rank_ic"])
+
+
+def test_several_scores_are_measured_as_one_by_one_whatever_each_of_them_knows() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(40, 30)).astype(np.float32)
+    target[rng.random(target.shape) < 0.1] = np.nan
+    whole, part = rng.normal(size=(2, 40, 30)).astype(np.float32)
+    part[rng.random(part.shape) < 0.2] = np.nan
+    valid = rng.random(target.shape) < 0.9
+    names = ("rank_ic", "ic", "spread")
+    together = measure_scores({"whole": whole, "part": part}, target, valid, names)
+    for name, score in (("whole", whole), ("part", part)):
+        alone = measure_table(score, target, valid & np.isfinite(score), names=names).series
+        assert all(np.array_equal(together[name][of], alone[of], equal_nan=True) for of in names)
+        assert np.isfinite(together[name]["rank_ic"]).all()
