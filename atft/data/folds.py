@@ -177,9 +177,8 @@ def fold_days(
 
 def _validation(fold: int, options: FoldOptions, test: list[range], usable: range, gap: int) -> range:
     val_days = options.val_days or 0
-    if (
-        options.scheme == "walk_forward"
-    ):  # where it would begin before the first day, no day is left to train on
+    if options.scheme == "walk_forward":
+        # Where it would begin before the first day, no day is left to train on.
         return range(test[0].start - gap - val_days, test[0].start - gap)
     stretch = validation_stretch(test, usable, gap, val_days)
     if stretch is None:

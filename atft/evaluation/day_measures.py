@@ -75,37 +75,39 @@ def measure_table(
     def measured(scores: Scores, targets: Scores, use: Mask) -> Columns:
         return _measure_block(scores, targets, use, k, names)
 
-    columns = in_blocks(measured, score, target, valid)
-    days = len(score)
-    stocks, rankable, lost = (columns.pop(name) for name in ("stocks", "rankable", "lost"))
-    deciles = columns.pop("deciles", np.full((days, DECILES), np.nan))
-    return DayMeasures({n: np.asarray(c) for n, c in columns.items()}, deciles, stocks, rankable, lost)
+    return _day_measures(in_blocks(measured, score, target, valid))
 
 
 def measure_scores(
     scores: Mapping[str, Scores], target: Scores, valid: Mask, names: Collection[str], k: int = 10
-) -> dict[str, dict[str, Series]]:
+) -> dict[str, DayMeasures]:
     """Measure several scores as `measure_table` does, each on the stocks whose score is known too.
 
     The target is ranked once for all scores that know the same stocks of a block of days.
-
-    Returns:
-        Series by name of the score, and by name of the measure.
     """
 
     def measured(targets: Scores, counts: Mask, *tables: Scores) -> Columns:
         known, columns = counts & np.isfinite(targets), {}
         by_target = rank_days(targets, known)
-        for name, table in zip(scores, tables, strict=True):
-            score = np.asarray(table, dtype=np.float32)
+        for name, score in zip(scores, tables, strict=True):
             use = known & np.isfinite(score)
             ranked = by_target if np.array_equal(use, known) else None
             for measure, values in _measure_block(score, targets, use, k, names, ranked).items():
                 columns[f"{name}\0{measure}"] = values
         return columns
 
-    columns = in_blocks(measured, target, valid, *scores.values())
-    return {name: {of: np.asarray(columns[f"{name}\0{of}"]) for of in names} for name in scores}
+    parts: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in scores}
+    for key, column in in_blocks(measured, target, valid, *scores.values()).items():
+        name, _, measure = key.rpartition("\0")
+        parts[name][measure] = column
+    return {name: _day_measures(columns) for name, columns in parts.items()}
+
+
+def _day_measures(columns: dict[str, NDArray[Any]]) -> DayMeasures:
+    """Columns of all days as what is known of each day; they are taken out of the dictionary."""
+    stocks, rankable, lost = (columns.pop(name) for name in ("stocks", "rankable", "lost"))
+    deciles = columns.pop("deciles", np.full((len(stocks), DECILES), np.nan))
+    return DayMeasures({n: np.asarray(c) for n, c in columns.items()}, deciles, stocks, rankable, lost)
 
 
 def _measure_block(

@@ -184,7 +184,9 @@ def _controls(
     table: HorizonScores, counts: Mask, options: MeasureOptions
 ) -> tuple[list[Control], dict[str, str]]:
     scores, absent = control_scores(table, options.seed)
-    series = measure_scores(scores, table.columns["target"], counts, CONTROL_MEASURES)
+    scores = {name: score.astype(np.float32) for name, score in scores.items()}
+    measured = measure_scores(scores, table.columns["target"], counts, CONTROL_MEASURES)
+    series = {name: days.series for name, days in measured.items()}
     lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
     flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}
     keyed = {f"{name}\0{of}": values for (name, of), values in flat.items()}

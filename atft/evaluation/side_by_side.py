@@ -15,7 +15,7 @@ import numpy as np
 from atft.day_series import MAX_LOST_SHARE, TRADING_DAYS_PER_YEAR, Series
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
-from atft.evaluation.day_measures import measure_table
+from atft.evaluation.day_measures import measure_scores, measure_table
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
 from atft.evaluation.null_controls import CONTROLS, Band, control_scores, verdicts
 from atft.evaluation.paired import PairedDifference, best_baseline, paired_differences
@@ -219,14 +219,14 @@ def _measure_all(
         thin = max(thin, int(((number > 0) & (number < min_stocks)).sum()))
         counts = known & (number >= min_stocks)[:, None]
         bands[lag] = random_band(table.columns[column], counts, table.horizon)
-        for name, score in (*scores.items(), *controls.items()):
-            # A file scores every row; a control that reads history is measured where it has one.
-            use = counts if name in scores else counts & np.isfinite(score)
-            days = measure_table(score, table.columns[column], use, names=MEANS)
+        target = table.columns[column]
+        # A file scores every row; a control that reads history is measured where it has one.
+        measured = {n: measure_table(score, target, counts, names=MEANS) for n, score in scores.items()}
+        for name, days in (measured | measure_scores(controls, target, counts, MEANS)).items():
             lost = int(days.lost.sum())
             series[name, lag] = {measure: days.series[measure] for measure in MEANS}
             if lost > MAX_LOST_SHARE * int(days.rankable.sum()):
-                series[name, lag] = {m: np.full(len(use), np.nan) for m in MEANS}
+                series[name, lag] = {m: np.full(len(counts), np.nan) for m in MEANS}
                 warnings.append(
                     f"{name}, lag {lag}: scores are constant on {lost:,} days, so no figure is shown"
                 )

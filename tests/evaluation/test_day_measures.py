@@ -130,5 +130,5 @@ def test_several_scores_are_measured_as_one_by_one_whatever_each_of_them_knows()
     together = measure_scores({"whole": whole, "part": part}, target, valid, names)
     for name, score in (("whole", whole), ("part", part)):
         alone = measure_table(score, target, valid & np.isfinite(score), names=names).series
-        assert all(np.array_equal(together[name][of], alone[of], equal_nan=True) for of in names)
-        assert np.isfinite(together[name]["rank_ic"]).all()
+        assert all(np.array_equal(together[name].series[of], alone[of], equal_nan=True) for of in names)
+        assert np.isfinite(together[name].series["rank_ic"]).all()
