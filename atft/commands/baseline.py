@@ -4,11 +4,13 @@ The file it writes is the one that ``fit`` writes, so whatever reads a run's sco
 features, splits and folds are the network's, from one cache; training stops by the same validation days.
 """
 
+import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.commands.counts import read_count
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
 from atft.progress import track
@@ -18,42 +20,26 @@ if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
     from atft.tasks.day_data import DayData
 
-MAX_SEEDS = 1000
-
 
 def run(command: str, arguments: list[str]) -> int:
     """Fit one model a horizon and seed, write the files of the run, and print the table of the test days."""
     from atft.tasks.baseline_scores import BASELINES
 
-    words, rest = take_words(arguments, ("--model", "--seeds"))
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--seeds", default="1")
+    options, rest = parser.parse_known_args(arguments)
     if "--help-all" in rest:
         build(command, rest)  # prints it and ends
-    model = words.get("--model", "")
+    model, count = options.model, read_count("--seeds", options.seeds)
     if model not in BASELINES:
         came = f"got {clip(model, 40)!r}{nearest(model, BASELINES)}" if model else "and has no default"
         raise InputError(f"--model takes {listed(BASELINES)}, {came}")
-    count = words.get("--seeds", "1")
-    if not (count.isdecimal() and 1 <= int(count) <= MAX_SEEDS):
-        raise InputError(f"--seeds must be a whole number from 1 to {MAX_SEEDS}, got {clip(count, 40)!r}")
-    if model == "ridge" and int(count) > 1:
+    if model == "ridge" and count > 1:
         raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
     cli = build(command, rest, quiet=True)
     first = cli.datamodule.seed
-    return fit_and_compare(cli, model, list(range(first, first + int(count))))
-
-
-def take_words(arguments: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Take ``--name value`` and ``--name=value`` of some names out of a command line; the last one wins."""
-    values: dict[str, str] = {}
-    rest: list[str] = []
-    words: Iterator[str] = iter(arguments)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name in names:
-            values[name] = value if equals else next(words, "")
-        else:
-            rest.append(word)
-    return values, rest
+    return fit_and_compare(cli, model, list(range(first, first + count)))
 
 
 def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atft.commands.counts import read_count
 from atft.errors import InputError, clip
-
-MAX_SEEDS = 1000
 
 HELP = """\
 usage: python -m atft crossval [--config FILE ...] [options] [--any.key VALUE ...]
@@ -63,8 +62,8 @@ def split_arguments(arguments: Sequence[str]) -> tuple[CrossvalOptions, list[str
         raise InputError(f"--warm_start takes true or false, got {clip(options.warm_start, 40)!r}")
     return (
         CrossvalOptions(
-            None if options.seeds is None else _whole_number("--seeds", options.seeds),
-            1 if options.workers is None else _whole_number("--workers", options.workers),
+            None if options.seeds is None else read_count("--seeds", options.seeds),
+            1 if options.workers is None else read_count("--workers", options.workers),
             None if options.warm_start is None else options.warm_start == "true",
             None if options.resume is None else Path(options.resume),
         ),
@@ -77,9 +76,3 @@ def add_crossval_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("--seeds", "--workers", "--resume"):
         parser.add_argument(name)
     parser.add_argument("--warm_start", nargs="?", const="true")
-
-
-def _whole_number(name: str, text: str) -> int:
-    if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MAX_SEEDS):
-        raise InputError(f"{name} takes a whole number from 1 to {MAX_SEEDS}, got {clip(text, 40)!r}")
-    return int(text)

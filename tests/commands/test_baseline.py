@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.commands.baseline import take_words
 from atft.evaluation.predictions import check_predictions
 
 pytest.importorskip("lightgbm", reason="lightgbm is not installed")
@@ -77,18 +76,12 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
             ("--model", "lightgmb"),
             "--model takes lightgbm, mlp, ridge, got 'lightgmb'; did you mean 'lightgbm'?",
         ),
-        (("--model", "mlp", "--seeds", "0"), "--seeds must be a whole number from 1 to 1000, got '0'"),
+        (("--model", "mlp", "--seeds", "0"), "--seeds takes a whole number from 1 to 1000, got '0'"),
         (("--model=ridge", "--seeds=2"), "all seeds would be alike; leave --seeds out"),
         (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
+        (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),
+        (("--model", "ridge", "--model.horizon", "[5]", "--config", "quickstart"), "'model.horizons'"),
     ],
 )
 def test_wrong_words_are_one_line(words: tuple[str, ...], message: str, atft: Callable[..., Any]) -> None:
     assert message in atft("baseline", *words).refusal
-
-
-def test_the_words_of_the_command_are_taken_out_of_the_keys() -> None:
-    words = ["--model", "ridge", "--model.horizons", "[5]", "--seeds=3"]
-    assert take_words(words, ("--model", "--seeds")) == (
-        {"--model": "ridge", "--seeds": "3"},
-        ["--model.horizons", "[5]"],
-    )
