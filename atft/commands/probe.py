@@ -24,7 +24,7 @@ Find leaks by machine: does anything know what comes after its day? Exit status 
   python -m atft probe --config quickstart                          panel, cache, scaling, batches, scores and purge
 
   --panel FILE        a Parquet file, a folder of them, or a glob
-  --predictions FILE  Parquet or CSV with date, code, score, target and, of several, horizon
+  --predictions FILE  as for evaluate: date, code, score, target and, of several, horizon
   --config FILE       a config of fit, or the name of a shipped one; beside --panel it names the panel's columns.
                       Any key of fit may follow: --data.panel.path FILE
   --earlier FILE      the same panel made from data up to an earlier day: what changed since is a leak
