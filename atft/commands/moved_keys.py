@@ -33,6 +33,7 @@ MOVED = {
         for fault, way in (("rare_weekdays", "exclude"), ("thin_days", "exclude"), ("gaps", "keep"))
     },
     "data.cache.infinite": "data.cache.infinite_as_missing: true",
+    "initial_weights": "init_from: the path of a checkpoint",
     "curriculum.phases.blocks": "curriculum.phases: [{parts: {graph: false}}]",
     "model.network.horizons": "model.horizons: [1, 5]",
     "model.network.fan": "model.network.init_args.window_norm: fan, or none",
@@ -102,6 +103,7 @@ REMOVED: dict[str, Any] = {
     "memory_retries": None,
     "throughput": None,
     "tensorboard_layout": None,
+    "initial_weights": None,
 }
 """Former key -> the value that it always has now, None where it had none. Keys are written as in `MOVED`. A config
 file or checkpoint with that value is still read, also where the key has moved: a run's own config runs again."""

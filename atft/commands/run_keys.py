@@ -1,6 +1,6 @@
 """The keys of a run beside those of trainer, model and data, their defaults, and the links between model and data.
 
-``name`` (the run's folder), ``threads``, ``ckpt_path``, ``initial_weights``, ``baselines``, ``checkpoint.*``,
+``name`` (the run's folder), ``threads``, ``ckpt_path``, ``init_from``, ``baselines``, ``checkpoint.*``,
 ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its
 features, the model gives ``data`` its horizons, so that neither is written twice.
 """
@@ -41,7 +41,7 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         ("threads", int | None, None, "Cap of each numerical pool."),
         ("ckpt_path", str | None, None, "Checkpoint to go on from or to evaluate, or 'last'."),
         (
-            "initial_weights",
+            "init_from",
             str | None,
             None,
             "Checkpoint whose weights training begins with; optimiser and epochs are new. Null for random weights.",

@@ -30,7 +30,7 @@ def start_lines(cli: "RankingCLI") -> list[str]:
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
         "training": f"{epochs} of about {steps} steps on {_device(cli)}, {trainer.precision}",
-        "from": cli.record.receipt.resumed_from or cli.config.initial_weights,
+        "from": cli.record.receipt.resumed_from or cli.config.init_from,
         "run": str(cli.directory),
         "watch": _watch(cli),
     }

@@ -75,8 +75,8 @@ def fit(cli: "RankingCLI") -> int:
     resumed = resume_path(cli)
     if resumed is not None:
         cli.record.over = only_concludes(cli, resumed)
-    elif cli.config.initial_weights is not None:
-        load_initial_weights(cli.model, cli.config.initial_weights)
+    elif cli.config.init_from is not None:
+        load_initial_weights(cli.model, cli.config.init_from)
     cli.record.receipt.resumed_from = resumed
     cli.make_directory()
     if cli.trainer.is_global_zero:

@@ -135,5 +135,5 @@ def fit_words(
     if state.checkpoint is not None:
         words += ["--ckpt_path", str(state.checkpoint)]
     elif before is not None and before.directory is not None:
-        words += ["--initial_weights", str(before.directory / BEST)]
+        words += ["--init_from", str(before.directory / BEST)]
     return words

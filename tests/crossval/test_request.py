@@ -44,12 +44,12 @@ def test_an_interrupted_run_goes_on_and_takes_no_other_weights(tmp_path: Path) -
     before = RunState(tmp_path / "fold_0_seed_7" / "version_1", None, Receipt("completed"))
     new = fit_words(tmp_path, 1, FoldRun(1, 7), RunState(), before)
     assert new[-2:] == [
-        "--initial_weights",
+        "--init_from",
         str(tmp_path / "fold_0_seed_7" / "version_1" / "best_model.ckpt"),
     ]
     going_on = fit_words(tmp_path, 1, FoldRun(1, 7), RunState(None, tmp_path / "last.ckpt"), before)
     assert going_on[-2:] == ["--ckpt_path", str(tmp_path / "last.ckpt")]
-    assert "--initial_weights" not in going_on
+    assert "--init_from" not in going_on
 
 
 def test_cores_are_divided_among_the_workers(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

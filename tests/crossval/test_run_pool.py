@@ -129,7 +129,7 @@ def test_a_warm_start_takes_the_weights_of_the_fold_before_of_the_same_seed(
         fold, seed = re.findall(r"\d", start["name"])
         before = f"fold_{int(fold) - 1}_seed_{seed}"
         weights = tmp_path / "pool" / before / "version_0" / "best_model.ckpt"
-        assert start.get("--initial_weights") == (None if fold == "0" else str(weights))
+        assert start.get("--init_from") == (None if fold == "0" else str(weights))
         assert fold == "0" or begun[before] < number
 
 

@@ -43,5 +43,5 @@ def test_a_file_that_is_not_there_is_an_error_before_a_run_has_a_directory(
     tiny_run: Any, tmp_path: Path, atft: Any
 ) -> None:
     words = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
-    outcome = atft("fit", *words, "--initial_weights", tmp_path / "no.ckpt")
+    outcome = atft("fit", *words, "--init_from", tmp_path / "no.ckpt")
     assert outcome.refusal.endswith("no.ckpt: no such file") and not list(tmp_path.iterdir())
