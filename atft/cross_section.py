@@ -74,6 +74,15 @@ def average_ranks(x: PerStock, valid: StockMask) -> PerStock:
     return torch.where(valid, torch.where(x.detach().isnan(), math.nan, ranks), 0)
 
 
+def rank_uniform(x: PerStock, valid: StockMask) -> PerStock:
+    r"""Replace each value by its average rank as a share of the day, :math:`(rank - 1/2) / n - 1/2`.
+
+    Within (-0.5, 0.5), mean 0; the standard deviation approaches :math:`1/\sqrt{12}` = 0.289 from below as stocks
+    are added. 0 where invalid or where all values are equal (they share the middle rank).
+    """
+    return torch.where(valid, _rank_share(x, valid) - 0.5, 0)
+
+
 def rank_normal(x: PerStock, valid: StockMask) -> PerStock:
     r"""Replace each value by the normal quantile of its average rank, :math:`\Phi^{-1}((rank - 1/2) / n)`.
 

@@ -151,7 +151,7 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "an unknown class": (["--model.optimizer", "atft.optim.adabelief.AdaBelieve"], "AdaBelieve"),
     "an unknown class of torch": (["--model.optimizer", "torch.optim.Adamm"], "Adamm"),
     "an unknown term": (["--model.objective.terms", "{sharp: 1.0}"], "did you mean 'sharpe'"),
-    "an unknown target transform": (["--model.objective.target", "rank"], "rank_normal"),
+    "an unknown target transform": (["--model.objective.target", "rank_norm"], "did you mean 'rank_normal'"),
     "a word where a number belongs": (["--model.network.hidden_size", "wide"], "hidden_size"),
     "a width of nothing": (["--model.network.hidden_size", "0"], "hidden_size must be 4 to 4096, got 0"),
     "too many layers": (["--model.network.gat_layers", "9"], "gat_layers must be 1 to 4, got 9"),

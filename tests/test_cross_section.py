@@ -88,7 +88,7 @@ def test_invalid_places_may_hold_anything() -> None:
     wild = torch.where(valid, target, torch.tensor(1e30, dtype=torch.float64))
     for statistic in (cs.pearson, cs.spearman, cs.decile_spread, cs.hit_rate, cs.scale):
         assert torch.equal(statistic(score, target, valid), statistic(other, wild, valid))
-    for vector in (cs.center, cs.zscore, cs.average_ranks, cs.rank_normal, cs.winsorise):
+    for vector in (cs.center, cs.zscore, cs.average_ranks, cs.rank_uniform, cs.rank_normal, cs.winsorise):
         assert torch.equal(vector(score, valid), vector(other, valid))
         assert vector(score, valid)[~valid].eq(0).all()
 
@@ -100,6 +100,8 @@ def test_per_day_transforms_equal_scipy() -> None:
         np.testing.assert_allclose(z[i][valid[i]].numpy(), scipy.stats.zscore(s), atol=1e-12)
         share = (scipy.stats.rankdata(s) - 0.5) / len(s)
         np.testing.assert_allclose(normal[i][valid[i]].numpy(), scipy.stats.norm.ppf(share), atol=1e-12)
+        uniform = cs.rank_uniform(score, valid)[i][valid[i]]
+        np.testing.assert_allclose(uniform.numpy(), share - 0.5, atol=1e-12)
         oracle = scipy.stats.mstats.winsorize(s, limits=(0.05, 0.05)).data
         np.testing.assert_array_equal(cut[i][valid[i]].numpy(), oracle)
         assert cs.deviation(score, valid)[i].item() == pytest.approx(s.std(), rel=1e-12)
@@ -111,6 +113,15 @@ def test_normal_ranks_have_mean_zero_and_unit_deviation_nearly() -> None:
     x = cs.rank_normal(score, valid)
     torch.testing.assert_close(x.sum(-1), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
     assert (cs.deviation(x, valid) - 1).abs().max() < 0.01
+
+
+def test_uniform_ranks_have_mean_zero_and_the_deviation_of_a_uniform_variable() -> None:
+    score, _, valid = day(stocks=2000)
+    tied = torch.where(score > 1, score.new_tensor(1), score)
+    for x in (cs.rank_uniform(score, valid), cs.rank_uniform(tied, valid)):
+        torch.testing.assert_close(x.sum(-1), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
+        assert x.abs().max() < 0.5
+    assert (cs.deviation(cs.rank_uniform(score, valid), valid) * math.sqrt(12) - 1).abs().max() < 1e-5
 
 
 def test_the_spread_is_the_top_decile_minus_the_bottom_decile() -> None:
@@ -162,6 +173,7 @@ def test_a_constant_score_is_nan_and_never_a_number(value: float) -> None:
     assert cs.is_constant(score, valid).all()
     assert cs.deviation(score, valid).eq(0).all() and cs.scale(score, target, valid).eq(0).all()
     assert cs.zscore(score, valid).eq(0).all() and cs.rank_normal(score, valid).eq(0).all()
+    assert cs.rank_uniform(score, valid).eq(0).all()
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -171,7 +183,7 @@ def test_a_day_of_fewer_than_two_stocks_cannot_be_ranked(count: int) -> None:
     for statistic in (cs.pearson, cs.spearman, cs.decile_spread, cs.hit_rate, cs.scale):
         assert statistic(score, target, valid).isnan().all()
     assert cs.deviation(score, valid).isnan().all()
-    for vector in (cs.center, cs.zscore, cs.rank_normal):
+    for vector in (cs.center, cs.zscore, cs.rank_uniform, cs.rank_normal):
         assert vector(score, valid).eq(0).all()
 
 

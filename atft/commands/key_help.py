@@ -43,7 +43,9 @@ KEYS = (
         "weight of each loss term",
     ),
     Key(
-        "model.objective.target", "rank_normal", "target of a return: rank_normal, raw, winsorised or zscore"
+        "model.objective.target",
+        "rank_normal",
+        "target of a return: rank_normal, rank, raw, winsorised or zscore",
     ),
     Key("model.metrics", "null", "functions of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
     Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr"),

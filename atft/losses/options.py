@@ -28,8 +28,8 @@ class ObjectiveOptions:
         regime_weights: how a day's market-wide columns weigh it, as a mapping from a regime column to an
             exponent: a day one standard deviation above the training days' mean counts e^exponent times a usual
             one; empty weighs all regimes alike. Unmeasured.
-        target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore or
-            rank_normal.
+        target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore, rank
+            (even steps from -0.5 to 0.5) or rank_normal.
     """
 
     terms: dict[str, float | dict[str, float]] = field(

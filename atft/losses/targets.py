@@ -1,14 +1,15 @@
 """What the scores are compared with: the day's forward returns, transformed across its valid stocks.
 
 Raw returns have fat tails, so a few stocks of a day decide the loss; ``rank_normal``, the default, gives every
-stock the same influence and every day the same scale. Portfolio terms read raw returns whatever is chosen here.
+stock the same influence and every day the same scale; ``rank`` does too, and weighs the tails less than
+``rank_normal``. Portfolio terms read raw returns whatever is chosen here.
 """
 
 from collections.abc import Callable
 
 from torch import Tensor, where
 
-from atft.cross_section import rank_normal, winsorise, zscore
+from atft.cross_section import rank_normal, rank_uniform, winsorise, zscore
 from atft.errors import InputError, nearest
 
 
@@ -26,6 +27,7 @@ TARGETS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "raw": raw,
     "winsorised": winsorised,
     "zscore": zscore,
+    "rank": rank_uniform,
     "rank_normal": rank_normal,
 }
 """Transform by its name in the YAML, each ``[*batch, stocks] -> [*batch, stocks]`` with 0 where invalid."""

@@ -15,7 +15,7 @@ from atft.losses.terms import options_of
         ({"terms": {"ic": float("nan")}}, r"objective.terms.ic must be a number >= 0, got nan"),
         ({"terms": {"ic": 0.0}}, r"at least one term a weight above 0"),
         ({"terms": {}}, r"at least one term a weight above 0"),
-        ({"target": "rank"}, r"objective.target 'rank' is not known"),
+        ({"target": "ranks"}, r"objective.target 'ranks' is not known"),
         (
             {"terms": {"ndcg": {"weight": 1.0, "temperature": 0.0}}},
             r"terms.ndcg.temperature must be above 0, got 0.0",

@@ -34,6 +34,17 @@ def test_every_day_gets_the_same_scale(name: str, make_day: Callable[..., Any]) 
     assert (spread - 1).abs().max() < 0.02
 
 
+def test_ranks_have_the_same_steps_on_every_day_whatever_the_size_of_its_returns(
+    make_day: Callable[..., Any],
+) -> None:
+    _, target, valid = make_day(stocks=300)
+    ranks = target_transform("rank")(target * torch.tensor([[1e-3], [1.0], [50.0]]), valid)
+    for day, counted in zip(ranks, valid, strict=True):
+        stocks = int(counted.sum())
+        steps = (torch.arange(stocks, dtype=torch.float64) + 0.5) / stocks - 0.5
+        torch.testing.assert_close(day[counted].sort().values, steps, rtol=0, atol=1e-12)
+
+
 def test_raw_leaves_the_returns(make_day: Callable[..., Any]) -> None:
     _, target, valid = make_day()
     assert torch.equal(target_transform("raw")(target, valid)[valid], target[valid])
