@@ -105,6 +105,19 @@ class Explainable(Protocol):
         ...
 
 
+@runtime_checkable
+class Pretrainable(Protocol):
+    """A network whose states can be trained before its heads are; one without is an error of ``pretrain`` only."""
+
+    def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks width"]:
+        """Return the state of every stock-day that the heads read: its row, its history and its neighbours.
+
+        It uses the parameters of every group but those of the heads. What holds of ``forward`` holds of it: a day
+        reads its own window and cross-section only, and features come raw, NaN where unknown.
+        """
+        ...
+
+
 def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:
     """Build a network, and check that it is one.
 

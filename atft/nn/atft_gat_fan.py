@@ -100,13 +100,17 @@ class ATFTGATFAN(RankingNetwork):
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
+        score, quantiles = self.heads(self.encode(batch))
+        return Forecast(score.float(), None if quantiles is None else quantiles.float())
+
+    def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks hidden"]:
+        """Return the state of each stock-day that the heads read."""
         state, _ = self._encode(batch)
         days, stocks, _ = state.shape
         if self.graph is not None and self._is_on("graph"):
             linked, _ = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
             state = linked.unflatten(0, (days, stocks))
-        score, quantiles = self.heads(state)
-        return Forecast(score.float(), None if quantiles is None else quantiles.float())
+        return state
 
     def explain(self, batch: DayBatch) -> Explanation:
         """Return what the network looks at in a block; costs a forward pass."""

@@ -151,9 +151,12 @@ class MASTER(RankingNetwork):
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
-        state, _ = self._encode(batch, self._gates(batch))
-        score, quantiles = self.heads(state)
+        score, quantiles = self.heads(self.encode(batch))
         return Forecast(score.float(), None if quantiles is None else quantiles.float())
+
+    def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks hidden"]:
+        """Return the state of each stock-day that the heads read."""
+        return self._encode(batch, self._gates(batch))[0]
 
     def explain(self, batch: DayBatch) -> Explanation:
         """Return the gate's weights and those of the window's days; costs a forward pass.

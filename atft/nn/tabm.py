@@ -109,13 +109,22 @@ class TabM(RankingNetwork):
         In training ``score`` is the members' mean, which costs nothing; evaluated it is :func:`mean_of_ranks`.
         """
         days, stocks = batch.universe.shape
-        rows = self.scaling(batch.features[-days:], batch.observed[-days:]).flatten(0, 1)
-        state = rows.expand(self.members, -1, -1)
-        for layer in self.hidden:
-            state = self.dropout(layer(state).relu())
-        members = self.heads(state).float().unflatten(1, (days, stocks)).permute(1, 2, 3, 0)
+        members = self.heads(self._states(batch)).float().unflatten(1, (days, stocks)).permute(1, 2, 3, 0)
         score = members.mean(-1) if self.training else mean_of_ranks(members, batch.universe)
         return Forecast(score, members=members)
+
+    def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks width"]:
+        """Return the state of each stock-day that the heads read, those of all members in a row."""
+        days, stocks = batch.universe.shape
+        return self._states(batch).transpose(0, 1).reshape(days, stocks, -1)
+
+    def _states(self, batch: DayBatch) -> Float[Tensor, "members rows hidden"]:
+        days = len(batch.universe)
+        rows = self.scaling(batch.features[-days:], batch.observed[-days:]).flatten(0, 1)
+        state: Tensor = rows.expand(self.members, -1, -1)
+        for layer in self.hidden:
+            state = self.dropout(layer(state).relu())
+        return state
 
     def explain(self, batch: DayBatch) -> Explanation:
         """Return how much of what enters the first layer is each feature's.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.network import Explainable, Scaling, build_network
+from atft.network import Explainable, Pretrainable, Scaling, build_network
 from networks import NETWORKS, inputs_of, small_network
 
 MakeBatch = Callable[..., DayBatch]
@@ -212,3 +212,20 @@ def test_explanations_are_weights_that_sum_to_one(build: Callable[..., Any], mak
             torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
     if attention is not None:
         assert attention.shape[-1] == batch.lookback
+
+
+def test_its_states_use_every_parameter_but_the_heads(
+    build: Callable[..., Any], make_batch: MakeBatch
+) -> None:
+    network, batch = build().train(), make_batch()
+    assert isinstance(network, Pretrainable)
+    states = network.encode(batch)
+    assert states.shape[:2] == batch.universe.shape and states.isfinite().all()
+    (states * torch.arange(1, states.numel() + 1).reshape(states.shape).cos()).sum().backward()
+    unused = {
+        group
+        for group, parameters in network.parameter_groups().items()
+        for parameter in parameters
+        if parameter.grad is None
+    }
+    assert unused == {"heads"}
