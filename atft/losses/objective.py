@@ -15,6 +15,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, nearest
 from atft.losses.balancing import rebalanced
 from atft.losses.day_weights import DayWeights
+from atft.losses.neutral_targets import NeutralTargets
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
 from atft.losses.portfolio import book_return
 from atft.losses.running_moments import RunningMoments, block_moments
@@ -80,6 +81,7 @@ class DayObjective(nn.Module):
         self._term_options = {name: options_of(name, setting) for name, setting in options.terms.items()}
         half_life = {**TERMS["sharpe"].kept, **self._term_options.get("sharpe", {})}["half_life_days"]
         self.moments = RunningMoments(len(self.horizons), half_life)
+        self.neutral_targets = NeutralTargets(options.neutral_to)
         self._transform = target_transform(options.target)
         for name, term in self.terms.items():
             if term.own:
@@ -102,6 +104,11 @@ class DayObjective(nn.Module):
             if self.day_weights.active:
                 loss = loss * self.day_weights(batch.day, batch.regime).to(loss.dtype)
         return ObjectiveValue(loss, {n: v.detach() for n, v in values.items()})
+
+    def targets(self, realised: Tensor, valid: Tensor, batch: DayBatch) -> Tensor:
+        """Transform raw returns ``[days, horizons, stocks]`` to what scores are compared with; 0 where invalid."""
+        neutral = self.neutral_targets(realised, valid, batch.sector, batch.exposure)
+        return self._transform(neutral, valid)
 
     def set_weights(
         self,
@@ -153,7 +160,7 @@ class DayObjective(nn.Module):
             earned = book_return(score, realised, valid)
         inputs = {
             "score": score,
-            "target": self._transform(realised, valid),
+            "target": self.targets(realised, valid, batch),
             "realised": realised,
             "valid": valid,
             "earned": earned,

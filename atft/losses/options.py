@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from atft.errors import InputError
 from atft.losses.balancing import check_requested
+from atft.losses.neutral_targets import check_neutral_to
 from atft.losses.targets import target_transform
 from atft.losses.terms import options_of
 
@@ -30,6 +31,9 @@ class ObjectiveOptions:
             one; empty weighs all regimes alike. Unmeasured.
         target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore, rank
             (even steps from -0.5 to 0.5) or rank_normal.
+        neutral_to: what each day's returns are made neutral to before that: ``sector`` subtracts the mean of the
+            stock's sector, and the name of an exposure column, for instance of betas, what that explains; empty
+            subtracts nothing. Unmeasured.
     """
 
     terms: dict[str, float | dict[str, float]] = field(
@@ -40,6 +44,7 @@ class ObjectiveOptions:
     recency_half_life_days: float | None = None
     regime_weights: dict[str, float] = field(default_factory=dict)
     target: str = "rank_normal"
+    neutral_to: list[str] = field(default_factory=list)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -53,6 +58,7 @@ class ObjectiveOptions:
         check_term_weights(self.weights)
         check_requested(self.gradient_shares, self.weights)
         target_transform(self.target)
+        check_neutral_to(self.neutral_to)
         if "rank_ic" in self.terms and "spearman" in self.terms:
             raise InputError("objective.terms: spearman is another name of rank_ic; keep one of them")
         half_life = self.recency_half_life_days or 0

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from inspect import signature
 
 from atft.errors import InputError, nearest
+from atft.losses.neutral_targets import SECTOR
 from atft.panel import match
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
@@ -78,6 +79,14 @@ def check_training_inputs(
             raise InputError(
                 f"model.objective.terms: {name} has no column to read; name some in data.panel.schema.{keys}, or "
                 f"leave the term out"
+            )
+    exposures = match(schema.exposures, names)
+    for name in task.objective.options.neutral_to:
+        if name == SECTOR and not columns["sector"]:
+            raise InputError(f"model.objective.neutral_to: sector reads {MISSING['sector']}, or leave it out")
+        if name != SECTOR and name not in exposures:
+            raise InputError(
+                f"model.objective.neutral_to: no exposure {name!r}{nearest(name, [SECTOR, *exposures])}"
             )
     regimes = match(schema.regime, names)
     for name in task.objective.options.regime_weights:

@@ -135,6 +135,8 @@ class RankingTask(SavedTask):
         check_horizons_agree(self.network.horizons, data.horizons)
         check_regimes(self.network, self.regimes, data.regimes)
         self._order = feature_order(self.trained_on, data.features)
+        if stage in ("fit", "validate"):
+            self.objective.neutral_targets.set_columns(data.open_cache().manifest.exposures)
         if stage == "fit":
             self.network.set_scaling(data.scaling())
             self.objective.day_weights.fit(*data.training_days())

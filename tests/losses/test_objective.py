@@ -3,12 +3,14 @@ checkpoint.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from atft.batch import DayBatch, Forecast
+from atft.cross_section import pearson, rank_uniform
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
 from atft.losses.portfolio import book_return, turnover
@@ -118,6 +120,25 @@ def test_a_phase_and_the_balance_cannot_both_weigh_the_terms() -> None:
     with pytest.raises(InputError, match=r"gradient_shares adapts .* and a phase sets them; leave out one"):
         objective.set_weights({"ic": 0.5})
     assert objective.term_weights == options.terms
+
+
+def test_neutral_targets_change_what_scores_are_compared_with_and_not_what_the_book_earns(
+    make_batch: MakeBatch,
+) -> None:
+    batch, names = make_batch(days=4, stocks=60), ["exposure_a", "exposure_b"]
+    options = ObjectiveOptions(terms={"ic": 1.0, "sharpe": 0.1}, target="rank", neutral_to=["sector", *names])
+    plain, neutral = DayObjective(replace(options, neutral_to=[]), [1, 5]), DayObjective(options, [1, 5])
+    neutral.neutral_targets.set_columns(names)
+    assert neutral.state_dict().keys() == plain.state_dict().keys()
+    scores = forecast(batch)
+    before, after = plain.eval()(scores, batch), neutral.eval()(scores, batch)
+    assert torch.equal(before.terms["sharpe"], after.terms["sharpe"])
+    assert not torch.isclose(before.terms["ic"], after.terms["ic"]).any()
+    valid = batch.valid.movedim(-1, 1)
+    left = neutral.neutral_targets(batch.target.movedim(-1, 1), valid, batch.sector, batch.exposure)
+    score = scores.score.detach().movedim(-1, 1)
+    ic = 1 - pearson(score, rank_uniform(left, valid), valid).mean(-1)
+    torch.testing.assert_close(after.terms["ic"], ic)
 
 
 def test_days_without_labels_have_loss_zero_and_no_gradient(make_batch: MakeBatch) -> None:

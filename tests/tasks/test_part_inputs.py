@@ -85,6 +85,14 @@ def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> No
             },
             "exposure has no column to read; name some in data.panel.schema.exposures or sector",
         ),
+        (
+            {"model.objective.neutral_to": ["sector"], "data.panel.schema": {"sector": None}},
+            "neutral_to: sector reads sectors and the panel has none; name their column in data.panel.schema",
+        ),
+        (
+            {"model.objective.neutral_to": ["exposure_siz"]},
+            "no exposure 'exposure_siz'; did you mean 'exposure_",
+        ),
         ({"model.objective.regime_weights": {"regime_volatilty": 1.0}}, "did you mean 'regime_volatility'"),
         (
             {
@@ -110,5 +118,6 @@ def test_what_has_its_input_is_built(built: Any) -> None:
             f"{NETWORK}.quantiles": [0.1, 0.9],
             "model.objective.terms": terms,
             "model.objective.regime_weights": weights,
+            "model.objective.neutral_to": ["sector", "exposure_size"],
         }
     )

@@ -7,6 +7,7 @@ second to draw each figure.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -44,7 +45,7 @@ class ValidationFigures(pl.Callback):
         self._per_day: dict[str, Tensor] = {}
         self._blocks = 0
         self._stride = 1  # blocks from one that is explained to the next
-        self._transform: Any = None
+        self._targets: Any = None
         self._hook: RemovableHandle | None = None
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -54,7 +55,7 @@ class ValidationFigures(pl.Callback):
         if drawn and due and not trainer.sanity_checking:
             self._sums, self._blocks = {}, 0
             self._stride = max(1, len(trainer.val_dataloaders.plan) // EXPLAINED_BLOCKS)  # type: ignore[union-attr]
-            self._transform = pl_module.val_metrics.transform
+            self._targets = pl_module.objective.targets
             # A hook, not the end of a batch: it sees the batch as the network does, features in its own order.
             self._hook = pl_module.network.register_forward_hook(self._observe)
 
@@ -89,7 +90,7 @@ class ValidationFigures(pl.Callback):
 
     def _observe(self, network: Any, arguments: Any, forecast: Forecast) -> None:
         (batch,) = arguments
-        sums = block_sums(forecast, batch, self._transform)
+        sums = block_sums(forecast, batch, partial(self._targets, batch=batch))
         if self._blocks % self._stride == 0:
             weights = network.explain(batch) if isinstance(network, Explainable) else Explanation()
             sums |= explanation_sums(weights, batch)

@@ -104,7 +104,7 @@ def test_the_first_validation_of_so_many_epochs_is_drawn(
     every: int, validated_every: int, drawn: list[int], tmp_path: Path
 ) -> None:
     callback = ValidationFigures(every)
-    module = SimpleNamespace(network=torch.nn.Identity(), val_metrics=SimpleNamespace(transform=None))
+    module = SimpleNamespace(network=torch.nn.Identity(), objective=SimpleNamespace(targets=None))
     seen = []
     for epoch in range(validated_every - 1, 6, validated_every):
         trainer = Running(loggers=[TensorBoardLogger(tmp_path)], current_epoch=epoch)
