@@ -154,7 +154,9 @@ def check_command(words: list[str]) -> None:
             elif name.startswith("--"):
                 assert name in option_names(command), (name, words)
     elif words[1] == "-m":
-        assert (ROOT / words[2].replace(".", "/")).exists() or words[2] in ("http.server", "pytest"), words
+        place = ROOT / words[2].replace(".", "/")
+        there = place.exists() or place.with_suffix(".py").exists()
+        assert there or words[2] in ("http.server", "pytest"), words
     elif words[1].endswith(".py"):
         source = (ROOT / words[1]).read_text()
         for name in words[2:]:
