@@ -113,6 +113,7 @@ OWN_ENTRIES: dict[str, tuple[Check, str]] = {
     "balanced": (is_mapping_of(int, float), "a mapping of numbers"),
     "measured": (is_mapping_of(int, float), "a mapping of numbers"),
     "fold": (is_mapping_of(str), "a mapping of words"),
+    "pretrained": (is_mapping_of(str), "a mapping of words"),
 }
 """What `RankingTask` adds, under ``atft``."""
 

@@ -48,6 +48,10 @@ COMMANDS = {
         "atft.crossval.command",
         "fit of every fold and seed, in processes; one out-of-sample predictions file",
     ),
+    "pretrain": (
+        "atft.commands.pretrain",
+        "train a network to predict hidden features, for the weights that fit --init_from begins with",
+    ),
     "validate": ("atft.commands.train", "metrics of a checkpoint on the validation days"),
     "test": ("atft.commands.train", "metrics of a checkpoint on the test days"),
     "predict": (

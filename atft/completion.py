@@ -39,7 +39,7 @@ Print a script that completes the commands and keys of `atft`; it needs: pip ins
 """
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""
-TRAINING = ("fit", "validate", "test", "predict", "cache", "baseline")
+TRAINING = ("fit", "pretrain", "validate", "test", "predict", "cache", "baseline")
 
 
 class KeysOnly(RankingCLI):

@@ -14,6 +14,7 @@ from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import DOTTED
 from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
+from atft.tasks.checkpoint_match import check_heads_trained
 from atft.tasks.checkpoint_task import find_own_network
 from atft.yaml_text import mapping_of
 
@@ -55,7 +56,9 @@ def checkpoint_config(path: Path, network: str | None = None) -> dict[str, Any]:
     Raises:
         InputError: no checkpoint of atft, no YAML in it, or a key with another kind of value.
     """
-    text = read_checkpoint(path)["atft"].get("config")
+    entries = read_checkpoint(path)["atft"]
+    check_heads_trained(entries, str(path))
+    text = entries.get("config")
     if not text:
         raise InputError(f"{path}: not a checkpoint of atft, it carries no configuration; give --config FILE")
     where = f"{path}: its configuration"

@@ -5,11 +5,13 @@ The defaults are those of the parser, which a test compares; ``--help-all`` asks
 
 from typing import NamedTuple
 
-FIT, PREDICT = ("fit",), ("predict",)
+FIT, PREDICT, PRETRAIN = ("fit",), ("predict",), ("pretrain",)
 MEASURING = ("fit", "validate", "test")
 EVERY = (*MEASURING, "predict")
-TRAINED = ("fit", "baseline")
-SHARED = (*EVERY, "baseline")
+STEPPED = ("fit", "pretrain")
+TRAINED = (*STEPPED, "baseline")
+NETWORK = (*EVERY, "pretrain")
+SHARED = (*NETWORK, "baseline")
 
 
 class Key(NamedTuple):
@@ -28,11 +30,17 @@ KEYS = (
     Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", SHARED),
     Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks", TRAINED),
     Key("ckpt_path", "null", "checkpoint to go on from or to evaluate, or last", EVERY),
-    Key("trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum"),
-    Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", EVERY),
-    Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", EVERY),
+    Key("init_from", "null", "checkpoint whose weights training begins with, of fit or pretrain", STEPPED),
     Key(
-        "model.network", "atft.nn.atft_gat_fan.ATFTGATFAN", "class of the network, atft's or your own", EVERY
+        "trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum", STEPPED
+    ),
+    Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", NETWORK),
+    Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", NETWORK),
+    Key(
+        "model.network",
+        "atft.nn.atft_gat_fan.ATFTGATFAN",
+        "class of the network, atft's or your own",
+        NETWORK,
     ),
     Key("model.network.hidden_size", "64", "width of every state; likewise each argument of the class"),
     Key("model.network.dropout", "0.1", "share of hidden values dropped in training"),
@@ -47,9 +55,11 @@ KEYS = (
         "rank_normal",
         "target of a return: rank_normal, rank, raw, winsorised or zscore",
     ),
+    Key("model.hide_features", "0.3", "share of the values of a stock-day that are hidden", PRETRAIN),
+    Key("model.hide_days", "0.1", "share of stock-days whose whole row is hidden", PRETRAIN),
     Key("model.metrics", "null", "functions of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
-    Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr"),
-    Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule"),
+    Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr", STEPPED),
+    Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule", STEPPED),
     Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", SHARED),
     Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", SHARED),
     Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]", TRAINED),
@@ -58,9 +68,9 @@ KEYS = (
     Key("data.split.fold", "null", "which fold of data.split.folds trains, from 0: docs/splits.md", TRAINED),
     Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
     Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", SHARED),
-    Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph"),
+    Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph", STEPPED),
     Key("data.loader.lookback", "60", "days of history that a score reads", TRAINED),
-    Key("data.loader.batch_size", "8192", "stock-days of an optimiser step"),
+    Key("data.loader.batch_size", "8192", "stock-days of an optimiser step", STEPPED),
     Key("out", "null", "file to write, .parquet or .csv; null: beside the checkpoint", PREDICT),
     Key(
         "baselines",
@@ -73,7 +83,7 @@ GROUPS = {
     "data": ("data.",),
     "model": ("model.",),
     "training": ("trainer.", "early_stopping.", "seed_everything"),
-    "run": ("name", "baselines", "ckpt_path", "out"),
+    "run": ("name", "baselines", "ckpt_path", "init_from", "out"),
 }
 """Heading -> how the names of its keys begin."""
 
@@ -107,6 +117,15 @@ COMMANDS = {
             "--config mine.yaml --data.panel.path panels/mine.parquet": "your own panel and config",
             "--config mine.yaml --data.split.val '[2013-01-01, 2014-12-31]'": "lists and mappings are quoted",
             "--config mine.yaml --trainer.max_epochs 20 --ckpt_path last": "go on after an interruption, or longer",
+        },
+    ),
+    "pretrain": Command(
+        "Train a network to predict hidden features of a day from the rest of its row, history and neighbours, on\n"
+        "the days up to the last training day. The weights are kept in lightning_logs/<name>_pretrain/version_N;\n"
+        "fit begins with them by --init_from, with new heads.",
+        {
+            "--config nasdaq --trainer.max_epochs 5": "the network, panel and split of a config of fit",
+            "--config nasdaq --data.split.fold 2 --trainer.max_epochs 5": "for a fold of data.split.folds",
         },
     ),
     "validate": Command(

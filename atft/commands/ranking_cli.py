@@ -19,6 +19,7 @@ from atft.commands.run_keys import add_run_keys, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
 from atft.publish import check_folder_name
+from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callbacks
 from atft.runs.run_callbacks import (
     FITTING,
     check_averages,
@@ -32,7 +33,12 @@ from atft.runs.trainer_options import check_seed, check_start, check_trainer_opt
 from atft.tasks.day_data import DayData
 from atft.tasks.network_check import check_network_on_noise
 from atft.tasks.part_inputs import check_network_inputs, check_training_inputs
+from atft.tasks.pretraining import Pretraining
+from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
+
+TRAINING = ("fit", "pretrain")
+"""Commands that train, and so have loggers, callbacks and a directory of the run."""
 
 
 class RankingCLI(LightningCLI):
@@ -53,8 +59,8 @@ class RankingCLI(LightningCLI):
         # Behind `check_classes`: modules that run what they are given, and mappings where any value may stand.
         set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
         super().__init__(
-            RankingTask,
-            DayData,
+            Pretraining if command == "pretrain" else RankingTask,
+            PretrainingDays if command == "pretrain" else DayData,
             trainer_class=RunTrainer,
             run=False,
             args=arguments,
@@ -94,7 +100,7 @@ class RankingCLI(LightningCLI):
         check_trainer_options(self.config.trainer.as_dict())
         self.phases = settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
-        if self.command != "fit":
+        if self.command not in TRAINING:
             self.config.trainer.logger = False  # an evaluation prints; packages of loggers may be absent
         for key in ("callbacks", "logger"):
             if isinstance(self.config.trainer[key], Namespace):
@@ -102,7 +108,7 @@ class RankingCLI(LightningCLI):
                     self.config.trainer[key]
                 ]  # its error is then the one that is named
         checkpoint = self.config.get("ckpt_path")
-        if self.command != "fit" and checkpoint not in (None, "last"):
+        if self.command not in TRAINING and checkpoint not in (None, "last"):
             entries = read_checkpoint(checkpoint)["atft"]
             self._keep_features(entries.get("features", []))
             self._keep_fold(checkpoint, entries.get("fold"))
@@ -129,7 +135,8 @@ class RankingCLI(LightningCLI):
     def run_root(self) -> Path:
         """The folder of all versions of this run's name."""
         root = self.config.trainer.default_root_dir or "lightning_logs"
-        return Path(root) / str(self.config.name)
+        suffix = "_pretrain" if self.command == "pretrain" else ""
+        return Path(root) / f"{self.config.name}{suffix}"
 
     def make_directory(self) -> None:
         """Make the run's directory, a later version where another run was faster since this one was built.
@@ -153,7 +160,7 @@ class RankingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the checkpoint writer, and for training the loggers and callbacks that every run has."""
         self.model.config_text = self.config_text
-        trains, options = self.command == "fit", self._get(self.config_init, "trainer")
+        trains, options = self.command in TRAINING, self._get(self.config_init, "trainer")
         plugins = options.get("plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         extra: dict[str, Any] = {"plugins": [*plugins, AtomicCheckpointIO()], **kwargs}
@@ -173,6 +180,16 @@ class RankingCLI(LightningCLI):
             self.datamodule.trained_fold = self._fold
             if self.command not in ("cache", "baseline"):  # these run no network
                 check_network_inputs(self.model, self.datamodule)
+            return trainer
+        if isinstance(self.model, Pretraining):
+            check_pretraining(trainer, self.phases, self.config.ckpt_path)
+            check_network_inputs(self.model, self.datamodule)
+            check_network_on_noise(self.model, self.datamodule)
+            self.model.add_decoder(self.datamodule)
+            self.model.build_optimizer(trainer.max_epochs or 1)
+            callbacks[:] = pretraining_callbacks(callbacks, self.record, self.quiet)
+            self._without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint)]
+            self._use_directory(trainer, directory)
             return trainer
         metrics = self.model.logged_names()
         check_metrics(callbacks, metrics)

@@ -40,9 +40,10 @@ def only_concludes(cli: "RankingCLI", checkpoint: str) -> bool:
             written.
     """
     from atft.checkpoint_file import read_checkpoint
-    from atft.tasks.checkpoint_match import check_resume, check_shapes
+    from atft.tasks.checkpoint_match import check_heads_trained, check_resume, check_shapes
 
     content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
+    check_heads_trained(content["atft"], checkpoint)
     if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
         check_shapes(content["state_dict"], cli.model.state_dict())
         stepping = None if cli.phases else cli.model.build_optimizer(max_epochs or 1)

@@ -44,7 +44,8 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
             "init_from",
             str | None,
             None,
-            "Checkpoint whose weights training begins with; optimiser and epochs are new. Null for random weights.",
+            "Checkpoint of fit or pretrain whose weights training begins with, {fold} in it is the fold's number; "
+            "optimiser and epochs are new. Null for random weights.",
         ),
         (
             "baselines",

@@ -1,5 +1,6 @@
 """What a training run prints when it starts: data, length, device, where it writes and how to watch it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -8,15 +9,22 @@ from atft.market.options import MarketOptions
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
+    from atft.data.split import Days
 
 
-def start_lines(cli: "RankingCLI") -> list[str]:
-    """One line each of panel, days, fold, training, directory and command that watches it; the cache is built."""
+def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) -> list[str]:
+    """One line each of panel, days, fold, training, directory and command that watches it; the cache is built.
+
+    Args:
+        cli: of the run.
+        periods: days that the run reads, by the name of their use; None for those of the split.
+    """
     data, trainer = cli.datamodule, cli.trainer
     manifest = data.open_cache().manifest
     days = []
-    for name in ("train", "val", "test"):
-        period = getattr(data.split, name)
+    if periods is None:
+        periods = {name: getattr(data.split, name) for name in ("train", "val", "test")}
+    for name, period in periods.items():
         if len(period):
             days.append(
                 f"{name} {len(period):,} ({sum(manifest.universe_rows[d] for d in period):,} stock-days)"

@@ -41,7 +41,7 @@ def build(
     """Parse the arguments and build trainer, model and data, without running anything.
 
     Args:
-        command: fit, validate, test, predict or cache.
+        command: fit, pretrain, validate, test, predict or cache.
         arguments: what follows the command, as words or as a nested mapping of keys.
         directory: of the run, made by the caller; None for the next version of its name.
         quiet: print no line after an epoch; run.log keeps them.
@@ -76,7 +76,7 @@ def fit(cli: "RankingCLI") -> int:
     if resumed is not None:
         cli.record.over = only_concludes(cli, resumed)
     elif cli.config.init_from is not None:
-        load_initial_weights(cli.model, cli.config.init_from)
+        load_initial_weights(cli.model, cli.config.init_from, cli.datamodule)
     cli.record.receipt.resumed_from = resumed
     cli.make_directory()
     if cli.trainer.is_global_zero:
@@ -145,10 +145,9 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
         return words
     paths = [after for word, after in pairwise(words) if word == "--ckpt_path"]
     paths += [word.split("=", 1)[1] for word in words if word.startswith("--ckpt_path=")]
-    if command == "fit" or not paths:
-        raise InputError(
-            f"{command} needs --config FILE" + ("" if command == "fit" else " or --ckpt_path FILE")
-        )
+    if command in ("fit", "pretrain") or not paths:
+        other = "" if command in ("fit", "pretrain") else " or --ckpt_path FILE"
+        raise InputError(f"{command} needs --config FILE{other}")
     if paths[0] == "last":
         raise InputError("--ckpt_path=last needs --config FILE, which gives the run's name")
     from atft.commands.checkpoint_config import checkpoint_config

@@ -68,6 +68,22 @@ def check_horizons_agree(of_network: Sequence[int], of_data: Sequence[int]) -> N
         )
 
 
+def check_heads_trained(entries: Mapping[str, Any], file: str = "checkpoint") -> None:
+    """Check that a checkpoint is of a network that scores.
+
+    Args:
+        entries: its part ``atft``.
+        file: its name, for the message.
+
+    Raises:
+        InputError: ``pretrain`` wrote it, whose networks have no heads.
+    """
+    if "pretrained" in entries:
+        raise InputError(
+            f"{file}: pretrained only, its heads were not trained; train with fit --init_from it"
+        )
+
+
 def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Check that weights are of a network of the same sizes; a checkpoint without weights passes.
 

@@ -18,6 +18,7 @@ from atft.errors import InputError, one_line
 from atft.losses.options import ObjectiveOptions
 from atft.losses.terms import TERMS
 from atft.network import NetworkFactory
+from atft.tasks.checkpoint_match import check_heads_trained
 from atft.yaml_text import mapping_of
 
 OWN_NETWORK = re.compile(r"atft\.nn\.[a-z_]+\.[A-Za-z]\w*")
@@ -55,6 +56,7 @@ def task_arguments(
             own.
     """
     entries, where = content["atft"], f"{file}: its configuration"
+    check_heads_trained(entries, file)
     if not entries.get("config") or "features" not in entries:
         raise InputError(f"{file}: not a checkpoint of atft, it carries no configuration; name another one")
     model = mapping_of(entries["config"], where).get("model")

@@ -3,24 +3,37 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from atft.checkpoint_file import read_checkpoint
 from atft.errors import InputError
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 
 if TYPE_CHECKING:
+    from atft.tasks.day_data import DayData
     from atft.tasks.ranking import RankingTask
 
 NETWORK = "network."
 """How the names of the network's weights begin in a checkpoint; others are the loss's and the metrics'."""
 
 
-def load_initial_weights(task: "RankingTask", path: str | Path) -> None:
+def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData | None" = None) -> None:
     """Give the network of a task the weights of a checkpoint, whose scaling the training days then replace.
+
+    Those of a pretrained network have no heads: the task keeps its own, new ones.
+
+    Args:
+        task: as built.
+        path: of the checkpoint; ``{fold}`` in it stands for the number of the fold that trains.
+        data: what the run trains on: pretraining must have ended before the days that it scores. None checks
+            nothing.
 
     Raises:
         InputError: the file is damaged or no checkpoint, or is of a network of other sizes, features or
-            market-wide columns.
+            market-wide columns; or its pretraining has seen days that the run scores.
     """
+    if data is not None:
+        path = str(path).replace("{fold}", str(data.split_options.fold))
     content = read_checkpoint(path)
     entries = content["atft"]
     trained_on = list(entries.get("features", task.features))
@@ -35,5 +48,27 @@ def load_initial_weights(task: "RankingTask", path: str | Path) -> None:
         for name, weight in content["state_dict"].items()
         if name.startswith(NETWORK)
     }
+    if "pretrained" in entries:
+        _check_ended(entries["pretrained"].get("until", ""), path, data)
+        weights |= _new_heads(task, entries["pretrained"].get("heads", ""))
     check_shapes(weights, task.network.state_dict())
     task.network.load_state_dict(weights)
+
+
+def _check_ended(until: str, path: str | Path, data: "DayData | None") -> None:
+    """Raise where pretraining has seen days that a run scores; folds that train on later days score none as new."""
+    if data is None or not data.split.causal:
+        return
+    first = data.open_cache().manifest.dates[data.split.whole["val"][0]].isoformat()
+    if until >= first:  # ISO dates compare as words
+        raise InputError(
+            f"{path}: pretrained on days to {until}, this run scores days from {first}; pretrain with its "
+            f"data.split, and its fold"
+        )
+
+
+def _new_heads(task: "RankingTask", heads: str) -> dict[str, Tensor]:
+    """The task's own weights of the parameter groups that pretraining does not train, their names in one text."""
+    groups = task.network.parameter_groups()
+    own = {id(parameter) for name in heads.split() for parameter in groups.get(name, ())}
+    return {name: p.detach().clone() for name, p in task.network.named_parameters() if id(p) in own}

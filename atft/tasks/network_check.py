@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from atft.batch import EDGE_FEATURES, DayBatch, Forecast
-from atft.errors import InputError, clip
-from atft.network import NetworkInputs, Scaling
+from atft.errors import InputError, clip, one_line
+from atft.network import NetworkInputs, Pretrainable, Scaling
 from atft.own_functions import USERS_ERRORS, error_text
 from atft.panel import match
 from atft.tasks.day_data import DayData
@@ -94,27 +94,76 @@ def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, ex
         InputError: ``forward`` is missing, raises, or returns no forecast; scores are not finite, depend on later
             days or on the targets; or a parameter has no part in them. One line that names the class.
     """
-    kind = type(network)
-    where = f"model.network: {clip(f'{kind.__module__}.{kind.__qualname__}', 50)}"
+    where = _where(network)
     if getattr(network.forward, "__func__", None) is nn.Module.forward:
         raise InputError(f"{where}: has no forward; add forward(self, batch), which returns Forecast(score)")
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.default_generator.manual_seed(0)  # torch.manual_seed would seed the GPUs' too
         try:
-            trial = Trial(where, deepcopy(network).cpu())
+            trial = _trial(where, network, inputs)
         except (RuntimeError, TypeError):
             return
-        for parameter in trial.network.parameters():
-            if not parameter.any():
-                nn.init.normal_(parameter, std=ZERO_INIT_NOISE)
-        unit = [
-            torch.full((len(names),), x) for names in (inputs.features, inputs.regimes) for x in (0.0, 1.0)
-        ]
-        trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
         batch = _noise(inputs, lookback, exposures)
         with suppress(torch.OutOfMemoryError):  # the training has a remedy, fewer days at a time
             _check_scores(trial, batch)
             _check_gradients(trial, batch)
+
+
+def try_states(
+    network: nn.Module, inputs: NetworkInputs, lookback: int = 5, exposures: int = 2
+) -> tuple[int, list[str]]:
+    """Encode noise with a copy of a network, as `try_network` scores it.
+
+    Returns:
+        The width of its states, and the parameter groups that they do not use: those of the heads.
+
+    Raises:
+        InputError: it has no ``encode``, or that raises or returns no state of each stock-day; or it cannot be
+            copied.
+    """
+    where = _where(network)
+    if not isinstance(network, Pretrainable):
+        raise InputError(
+            f"{where}: has no encode, so pretrain has no state to train; add encode(self, batch), which returns "
+            f"[days, stocks, width]"
+        )
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.default_generator.manual_seed(0)
+        try:
+            trial = _trial(where, network, inputs)
+        except (RuntimeError, TypeError) as error:
+            raise InputError(
+                f"{where}: cannot be copied ({one_line(error)}); keep plain members only"
+            ) from error
+        batch = _noise(inputs, lookback, exposures)
+        # In training a layer may be skipped at random, and would look unused.
+        states = trial.call("encode", trial.network.eval().encode, batch)
+        shape = list(states.shape) if isinstance(states, Tensor) else type(states).__name__
+        if not isinstance(states, Tensor) or states.dim() != 3 or states.shape[:2] != batch.universe.shape:
+            raise trial.fault(
+                f"encode returns {shape}; return [days, stocks, width], here [{DAYS}, {STOCKS}, width]"
+            )
+        if not states.requires_grad:
+            raise trial.fault("states have no gradient; take detach and no_grad out of encode")
+        trial.call("the gradient of encode", states.float().sum().backward)
+        groups = trial.network.parameter_groups()
+    return states.shape[-1], [name for name, group in groups.items() if all(p.grad is None for p in group)]
+
+
+def _where(network: nn.Module) -> str:
+    kind = type(network)
+    return f"model.network: {clip(f'{kind.__module__}.{kind.__qualname__}', 50)}"
+
+
+def _trial(where: str, network: nn.Module, inputs: NetworkInputs) -> Trial:
+    """A copy of a network on the CPU, its inputs scaled by nothing and no parameter all zero."""
+    trial = Trial(where, deepcopy(network).cpu())
+    for parameter in trial.network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=ZERO_INIT_NOISE)
+    unit = [torch.full((len(names),), x) for names in (inputs.features, inputs.regimes) for x in (0.0, 1.0)]
+    trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
+    return trial
 
 
 def _check_scores(trial: Trial, batch: DayBatch) -> None:

@@ -15,7 +15,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from atft.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
 from atft.network import NetworkFactory
-from atft.tasks.checkpoint_match import check_loops, check_regimes, check_resume, check_shapes, feature_order
+from atft.tasks.checkpoint_match import (
+    check_heads_trained,
+    check_loops,
+    check_regimes,
+    check_resume,
+    check_shapes,
+    feature_order,
+)
 from atft.tasks.checkpoint_task import task_arguments
 from atft.tasks.day_data import DayData
 from atft.tasks.step import Step
@@ -92,6 +99,7 @@ class SavedTask(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         content = checkpoint.get("atft", {})
+        check_heads_trained(content)
         self.trained_on = list(content.get("features", self.features))
         self._order = feature_order(self.trained_on, self.features)
         self.term_shares.restore(content.get("balanced", {}))

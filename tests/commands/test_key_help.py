@@ -91,7 +91,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "--help-all" in out and not {"'torch'", "'lightning'", "'numpy'"} & set(out.split(", "))
 
 
-@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict", "cache", "baseline"])
+@pytest.mark.parametrize("command", ["fit", "pretrain", "validate", "test", "predict", "cache", "baseline"])
 def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     command: str, atft: Callable[..., Any]
 ) -> None:

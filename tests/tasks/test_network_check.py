@@ -13,7 +13,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.ranking_network import RankingNetwork
-from atft.tasks.network_check import try_network
+from atft.tasks.network_check import try_network, try_states
 from networks import NETWORKS, inputs_of, small_network
 
 INPUTS = inputs_of(regimes=("regime_0", "regime_1"))
@@ -229,3 +229,55 @@ def test_fit_checks_before_anything_is_made_and_an_evaluation_does_not(
     checkpoint = ["--ckpt_path", tiny_run.directory / "best_model.ckpt"]
     line = atft("validate", "--config", tiny_run.config, *network, *checkpoint).refusal
     assert "is used by nothing" not in line
+
+
+def with_encode(encode: Callable[[Own, DayBatch], Any]) -> Own:
+    return type("Replaced", (Own,), {"encode": encode})()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_states_of_every_network_have_a_width_and_leave_out_the_heads(name: str) -> None:
+    network = small_network(name)
+    width, heads = try_states(network, INPUTS, lookback=1, exposures=0)
+    assert width == 16 * getattr(network, "members", 1) and heads == ["heads"]
+
+
+def test_a_network_of_ones_own_is_asked_for_its_states_and_keeps_its_weights() -> None:
+    network = with_encode(lambda self, batch: self.last(batch) @ self.score.weight.T)
+    before, state = network.score.weight.clone(), torch.get_rng_state()
+    assert try_states(network, INPUTS) == (2, [])
+    assert torch.equal(network.score.weight, before) and network.score.weight.grad is None
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("encode", "line"),
+    [
+        (
+            lambda self, batch: self.score(self.rows(batch)),
+            r"encode returns \[7, 12, 2\]; return \[days, stocks",
+        ),
+        (
+            lambda self, batch: None,
+            r"encode returns NoneType; return \[days, stocks, width\], here \[3, 12, width",
+        ),
+        (
+            lambda self, batch: self.last(batch),
+            "states have no gradient; take detach and no_grad out of encode",
+        ),
+        (lambda self, batch: self.nothing(batch), "encode raises .*nothing"),
+    ],
+)
+def test_states_of_another_shape_without_a_gradient_or_that_raise_are_one_line(
+    encode: Callable[[Own, DayBatch], Any], line: str
+) -> None:
+    with pytest.raises(InputError, match=line) as error:
+        try_states(with_encode(encode), INPUTS)
+    assert "\n" not in str(error.value) and "Replaced" in str(error.value)
+
+
+def test_a_network_without_states_is_one_line() -> None:
+    with pytest.raises(
+        InputError, match=r"Own: has no encode, so pretrain has no state to train; add encode"
+    ):
+        try_states(Own(), INPUTS)

@@ -89,7 +89,8 @@ class EpochLine(pl.Callback):
         parts = [epoch_of(trainer)]
         if "train/loss" in metrics:
             parts.append(f"loss {float(metrics['train/loss']):.4f}")
-        parts += [f"{n} {float(metrics[n]):+.4f}" for n in ("val/rank_ic", "val/ic") if n in metrics]
+        shown = ("train/explained", "train/explained_rows", "val/rank_ic", "val/ic")
+        parts += [f"{n} {float(metrics[n]):+.4f}" for n in shown if n in metrics]
         if "val/scale" in metrics:
             parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
         if "speed/stock_days_per_second" in metrics:

@@ -1,0 +1,51 @@
+"""pretrain: train a network's states to predict hidden features of their day, on no day that anything scores.
+
+Its keys are those of ``fit``, whose config it takes; ``fit --init_from`` takes the weights.
+"""
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from atft.commands.resume import stops_say_how_to_go_on
+from atft.commands.train import build
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run the command with the arguments of ``fit``."""
+    cli = build(command, arguments)
+    from atft.data.loader import lost_workers
+    from atft.progress import Progress
+
+    with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
+        return pretrain(cli)
+
+
+def pretrain(cli: "RankingCLI") -> int:
+    """Train, print where the weights are, and write the receipt; the exit status."""
+    from atft.callbacks.record.messages import append_log
+    from atft.commands.after_fit import ending
+    from atft.commands.start_lines import start_lines
+    from atft.runs.pretraining_callbacks import PRETRAINED
+    from atft.tasks.initial_weights import load_initial_weights
+
+    data = cli.datamodule
+    if cli.config.init_from is not None:
+        load_initial_weights(cli.model, cli.config.init_from, data)
+    cli.make_directory()
+    if cli.trainer.is_global_zero:
+        for line in start_lines(cli, {"pretrain": data.pretraining_days()}):
+            print(line)  # noqa: T201
+            append_log(cli.directory, line)
+    with stops_say_how_to_go_on(cli):
+        cli.trainer.fit(cli.model, datamodule=data)
+    if not cli.trainer.is_global_zero:
+        return 0
+    cli.record.finish({n: v for n, v in cli.record.history[-1].items() if n.startswith("train/explained")})
+    lines = [ending(cli), f"fit --init_from {cli.directory / PRETRAINED} begins with these weights"]
+    for line in lines:
+        print(line)  # noqa: T201
+        append_log(cli.directory, line)
+    return 1 if cli.record.receipt.status == "failed" else 0

@@ -1,0 +1,61 @@
+"""The callbacks of a pretraining: record, progress, guards and one file of weights; none reads a validation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+
+from atft.callbacks.guards.coverage import CoverageGuard
+from atft.callbacks.guards.non_finite import NonFiniteGuard
+from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.record.epoch_progress import EpochProgress
+from atft.callbacks.record.gradient_monitor import GradientMonitor
+from atft.callbacks.record.messages import EpochLine
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.callbacks.record.run_record import RunRecord
+from atft.errors import InputError
+
+PRETRAINED = "pretrained.ckpt"
+KEPT = (GradientMonitor, SpikeGuard, CoverageGuard)
+"""Of the callbacks of a fit, those with options that watch training alone."""
+
+
+class PretrainedCheckpoint(RunCheckpoint):
+    """Write the weights of the latest epoch to ``pretrained.ckpt``, without optimiser and heads."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            filename=PRETRAINED.removesuffix(".ckpt"), save_weights_only=True, enable_version_counter=False
+        )
+
+    def _publish_best(self) -> None:
+        """No validation selects an epoch: there is one file."""
+
+
+def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet: bool) -> list[pl.Callback]:
+    """The callbacks of a pretraining, in their order.
+
+    Args:
+        built: those of a fit; guards and monitors of training keep their options, the others are left out.
+        record: the run's.
+        quiet: print no line after an epoch.
+    """
+    record.to_write = ()  # nothing follows training
+    first = [record, *([] if quiet else [EpochProgress()]), EpochLine(quiet), NonFiniteGuard()]
+    return [*first, *(callback for callback in built if isinstance(callback, KEPT)), PretrainedCheckpoint()]
+
+
+def check_pretraining(trainer: pl.Trainer, phases: Sequence[Any], checkpoint: str | None) -> None:
+    """Check the keys of a fit that a pretraining cannot serve.
+
+    Raises:
+        InputError: there are phases, a checkpoint to go on from, or no number of epochs.
+    """
+    if phases:
+        raise InputError("pretrain has no phases; add --curriculum.phases null, and set trainer.max_epochs")
+    if checkpoint is not None:
+        raise InputError(
+            "pretrain does not resume; leave ckpt_path out, or begin with weights by --init_from"
+        )
+    if (trainer.max_epochs or 0) < 1:
+        raise InputError("pretrain stops after trainer.max_epochs; set a number of epochs, at least 1")
