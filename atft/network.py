@@ -41,6 +41,8 @@ class Scaling(NamedTuple):
     """75 % minus 25 % quantile; 0 for a flag that hardly ever changes."""
     regime_median: Float[Tensor, " regimes"]
     regime_iqr: Float[Tensor, " regimes"]
+    quantiles: Float[Tensor, "features levels"] | None = None
+    """Of the features, at equally spaced levels from 0 (the minimum) to 1; None where a network needs none."""
 
 
 class Explanation(NamedTuple):

@@ -28,7 +28,7 @@ from atft.data.build import CacheOptions
 from atft.data.cache import DayCache
 from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
-from atft.data.scaling import regime_statistics, robust_statistics
+from atft.data.scaling import training_statistics
 from atft.data.split import Split, SplitOptions
 from atft.market.options import MarketOptions
 from atft.market.write import write_market
@@ -252,8 +252,7 @@ class ScaledWithValidation(DayData):
         import torch
 
         cache, days = self.open_cache(), np.concatenate([self.split.train, self.split.val])
-        statistics = (*robust_statistics(cache, days), *regime_statistics(cache.regime[days]))
-        return Scaling(*(torch.from_numpy(values) for values in statistics))
+        return Scaling(*map(torch.from_numpy, training_statistics(cache, days)))
 
 
 class RankedOverAllDates(DayData):

@@ -35,7 +35,7 @@ class Case(NamedTuple):
 NETWORKS = {
     "tabm": Case(
         "atft.nn.tabm.TabM",
-        {"k": 3, "hidden_size": 8},
+        {"k": 3, "hidden_size": 8, "encoding": "piecewise_linear", "bins": 6},
         {"graph": None, "loader__lookback": 1},
         {SHOWN_WEIGHTS},
     ),

@@ -2,6 +2,7 @@
 
     features [span, stocks, F]
       -> RobustInput            scaled rows, 0 where nothing is known
+      -> FeatureEncoding        each feature as several numbers: bins
       -> VariableSelection      rows [span, stocks, hidden], once per span
       -> windows                views, one per stock-day; WindowNorm's (FAN's) residuals are added to them
       -> TemporalEncoder        the last day's state
@@ -9,9 +10,9 @@
       -> GraphAttention         the day's stocks
       -> Heads
 
-From the last day's row to the score runs a path without a nonlinearity, so that the network starts as a ridge
-regression does and the parts add to it. A part whose choice is ``none`` is not built; a phase of a curriculum
-switches those that are.
+From the encoded row of the last day to the score runs a path without a nonlinearity, so that the network starts as
+a ridge regression does and the parts add to it. A part whose choice is ``none`` is not built; a phase of a
+curriculum switches those that are.
 """
 
 from typing import Literal
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.network import Explanation, NetworkInputs
+from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
 from atft.nn.ranking_network import RankingNetwork
@@ -46,6 +48,11 @@ class ATFTGATFAN(RankingNetwork):
             deviation of each quarter of the window), or none. EXPERIMENTS.md compares them.
         encoder: lstm reads the window with an LSTM and attention; none: the last day's row only.
         graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
+        encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
+            periodic (learned frequencies), or none (linearly).
+        bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
+        encoding_dropout: share of the features of each row that are hidden in training.
+        encoding_sigma: standard deviation of the new frequencies of encoding periodic.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
 
     Raises:
@@ -63,6 +70,10 @@ class ATFTGATFAN(RankingNetwork):
         window_norm: Literal["fan", "revin", "dish_ts", "san", "none"] = "fan",
         encoder: Literal["lstm", "none"] = "lstm",
         graph: Literal["gat", "none"] = "gat",
+        encoding: Encoding = "none",
+        bins: int = 12,
+        encoding_dropout: float = 0.0,
+        encoding_sigma: float = 0.1,
         quantiles: list[float] | None = None,
     ) -> None:
         super().__init__(inputs, quantiles or [])
@@ -78,7 +89,8 @@ class ATFTGATFAN(RankingNetwork):
         self.parts = {name: True for name, choice in chosen.items() if choice != "none"}
         self.reads = {"graph": "graph"} if "graph" in self.parts else {}
         features = len(inputs.features)
-        self.selection = VariableSelection(features, hidden_size, dropout, variable_selection != "none")
+        encoded = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)
+        self.selection = VariableSelection(encoded, hidden_size, dropout, variable_selection != "none")
         self.window_norm = None if window_norm == "none" else WindowNorm(window_norm, features, hidden_size)
         self.encoder: nn.Module | None = None if encoder == "none" else TemporalEncoder(hidden_size, dropout)
         self.graph = None if graph == "none" else GraphAttention(hidden_size, gat_layers, gat_dropout)
@@ -87,7 +99,8 @@ class ATFTGATFAN(RankingNetwork):
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Sort every parameter into its part, ``input`` (the projection of a row's features) or ``heads``."""
         selection = self.selection
-        groups = {"input": [selection.value, *selection.refine.parameters()]}
+        entry = [selection.value, *selection.encoding.parameters(), *selection.refine.parameters()]
+        groups = {"input": entry}
         if selection.weigher is not None and selection.level is not None:
             groups["variable_selection"] = [*selection.weigher.parameters(), selection.level]
         for name in ("window_norm", "encoder", "graph", "heads"):

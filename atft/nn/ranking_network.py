@@ -6,6 +6,7 @@ from torch import nn
 
 from atft.errors import InputError, nearest
 from atft.network import NetworkInputs, Scaling
+from atft.nn.feature_encoding import FeatureEncoding
 from atft.nn.robust_input import RobustInput
 from atft.nn.sizes import check_horizons, check_levels
 
@@ -34,8 +35,14 @@ class RankingNetwork(nn.Module):
         self.scaling = RobustInput(len(inputs.features))
 
     def set_scaling(self, scaling: Scaling) -> None:
-        """Set the training days' median and IQR per feature; see :meth:`RobustInput.set_scaling`."""
+        """Set the training days' median and IQR per feature, and the edges of the bins that encode them.
+
+        See :meth:`RobustInput.set_scaling`, and :meth:`FeatureEncoding.set_scaling` for networks that have one.
+        """
         self.scaling.set_scaling(scaling.median, scaling.iqr)
+        for module in self.modules():
+            if isinstance(module, FeatureEncoding):
+                module.set_scaling(scaling)
 
     def set_parts(self, **on: bool) -> None:
         """Turn parts on or off; the parameters of a part that is off ask for no gradient.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, deviation, zscore
 from atft.network import Explanation, NetworkInputs
+from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
 
@@ -30,16 +31,17 @@ class SharedLinear(nn.Module):
         outputs: width of what it gives.
         members: number of members.
         random_signs: new members differ by random signs ``r``; without, their adapters are all 1.
+        repeat: how often one sign stands in ``r``, for all numbers of a feature.
     """
 
-    def __init__(self, inputs: int, outputs: int, members: int, random_signs: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, members: int, random_signs: bool, repeat: int = 1) -> None:
         super().__init__()
         bound = inputs**-0.5
         self.matrix = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(1, outputs).uniform_(-bound, bound).repeat(members, 1))
         self.r, self.s = None, None
         if members > 1:
-            signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
+            signs = (torch.randint(0, 2, (members, inputs // repeat)).float() * 2 - 1).repeat(1, repeat)
             self.r = nn.Parameter(signs if random_signs else torch.ones(members, inputs))
             self.s = nn.Parameter(torch.ones(members, outputs))
 
@@ -75,6 +77,11 @@ class TabM(RankingNetwork):
         hidden_size: width of every layer.
         layers: hidden layers, each linear, ReLU, dropout.
         dropout: share of hidden values that are dropped in training, drawn for each member.
+        encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
+            periodic (learned frequencies), or none (linearly).
+        bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
+        encoding_dropout: share of the features of each row that are hidden in training, from all members.
+        encoding_sigma: standard deviation of the new frequencies of encoding periodic.
 
     Raises:
         InputError: a size is out of range.
@@ -87,6 +94,10 @@ class TabM(RankingNetwork):
         hidden_size: int = 256,
         layers: int = 2,
         dropout: float = 0.1,
+        encoding: Encoding = "none",
+        bins: int = 12,
+        encoding_dropout: float = 0.0,
+        encoding_sigma: float = 0.1,
     ) -> None:
         super().__init__(inputs)
         check_sizes(1, 1024, k=k)
@@ -94,10 +105,13 @@ class TabM(RankingNetwork):
         check_sizes(1, 16, layers=layers)
         check_shares(dropout=dropout)
         self.members = k
-        widths = [len(inputs.features), *[hidden_size] * layers]
+        features = len(inputs.features)
+        self.encoding = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)
+        size = self.encoding.size
+        widths = [features * size, *[hidden_size] * layers]
         # The paper's initialisation: new members differ by the signs of what they read, and by their heads.
         self.hidden = nn.ModuleList(
-            SharedLinear(width, hidden_size, k, random_signs=layer == 0)
+            SharedLinear(width, hidden_size, k, random_signs=layer == 0, repeat=1 if layer else size)
             for layer, width in enumerate(widths[:-1])
         )
         self.dropout = nn.Dropout(dropout)
@@ -121,20 +135,27 @@ class TabM(RankingNetwork):
     def _states(self, batch: DayBatch) -> Float[Tensor, "members rows hidden"]:
         days = len(batch.universe)
         rows = self.scaling(batch.features[-days:], batch.observed[-days:]).flatten(0, 1)
-        state: Tensor = rows.expand(self.members, -1, -1)
-        for layer in self.hidden:
+        first: SharedLinear = self.hidden[0]  # type: ignore[assignment]
+        # One product with the members' matrices side by side, each row encoded once.
+        beside = first.matrices().movedim(0, 1).flatten(1)
+        wide = self.encoding.product(rows, beside).view(len(rows), self.members, -1)
+        state: Tensor = self.dropout((wide + first.bias).relu()).transpose(0, 1)
+        for layer in self.hidden[1:]:
             state = self.dropout(layer(state).relu())
         return state
 
     def explain(self, batch: DayBatch) -> Explanation:
         """Return how much of what enters the first layer is each feature's.
 
-        ``|x_f| * |W_f|``, where ``W_f`` are the first layer's weights of the feature in all members, over its sum;
-        equal shares for a row of nothing but medians. It does not say what later layers make of it, nor the sign.
+        ``|e(x_f) W_f|``, where ``W_f`` are the first layer's weights of the feature's encoding ``e`` in all
+        members, over its sum; equal shares for a row of nothing but medians. It does not say what later layers make
+        of it, nor the sign.
         """
-        scaled = self.scaling(batch.features, batch.observed)
+        encoded = self.encoding(self.scaling(batch.features, batch.observed))
         first: SharedLinear = self.hidden[0]  # type: ignore[assignment]
-        size = scaled.abs() * first.matrices().norm(dim=(0, 2))
+        weights = first.matrices().movedim(1, 0).reshape(*encoded.shape[-2:], -1)
+        squares = torch.einsum("bfo,cfo->bcf", weights, weights)
+        size = torch.einsum("...bf,bcf,...cf->...f", encoded, squares, encoded).clamp_min(0).sqrt()
         total = size.sum(-1, keepdim=True)
         return Explanation(selection=torch.where(total > 0, size / total, 1 / size.shape[-1]))
 

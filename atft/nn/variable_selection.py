@@ -1,25 +1,30 @@
-"""Weigh a row's features by the row itself, and embed them.
+"""Weigh a row's features by the row itself, and embed what encodes them.
 
 The usual way embeds each feature in ``hidden`` numbers first, a tensor [rows, features, hidden] of 30 kB a
-row at 112 features and hidden 64. Here the weighted features go through one matrix, ``(F w * x) A + w B``:
+row at 112 features and hidden 64. Here the weighted features go through one matrix, ``(F w * e(x)) A + w B``:
 the same weights as a product of [rows, features] and [features, hidden], paid once per row of the span and
-not per window.
+not per window. A feature's weight multiplies the whole of its encoding ``e(x)``, in which the result is linear.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from atft.nn.feature_encoding import FeatureEncoding
 from atft.nn.gated_residual import GatedResidual
 
 
 class VariableSelection(nn.Module):
-    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w * x) A + w B)``, or ``GRN(x A)``."""
+    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w e(x)) A + w B)``, or ``GRN(e(x) A)``."""
 
-    def __init__(self, n_features: int, hidden_size: int, dropout: float, select: bool = True) -> None:
+    def __init__(
+        self, encoding: FeatureEncoding, hidden_size: int, dropout: float, select: bool = True
+    ) -> None:
         super().__init__()
+        n_features, variance = encoding.features, encoding.features * encoding.variance
+        self.encoding = encoding
         self.weigher = _weigher(n_features, hidden_size) if select else None
-        self.value = nn.Parameter(torch.randn(n_features, hidden_size) / n_features**0.5)
+        self.value = nn.Parameter(torch.randn(n_features * encoding.size, hidden_size) / variance**0.5)
         self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size)) if select else None
         self.refine = GatedResidual(hidden_size, dropout)
 
@@ -36,9 +41,9 @@ class VariableSelection(nn.Module):
         """Embed each row; with ``select`` off all features weigh alike."""
         if select and self.level is not None:
             weight = self.weights(x)
-            embedded = (weight * x * x.shape[-1]) @ self.value + weight @ self.level
+            embedded = self.encoding.product(x, self.value, x.shape[-1] * weight) + weight @ self.level
         else:
-            embedded = x @ self.value
+            embedded = self.encoding.product(x, self.value)
         refined: Tensor = self.refine(embedded)
         return refined
 

@@ -55,12 +55,15 @@ def scaler_suspects(data: DayData, folder: Path) -> list[Suspect]:
         folder: for the changed panel.
     """
     changed = change_after(data, int(data.split.val[0]) - 1, blown_up_rows, folder / "scaler", "panel")
-    names = (data.features, data.features, data.regimes, data.regimes)
+    names = (data.features, data.features, data.regimes, data.regimes, data.features)
     suspects = []
     for field, columns, before, after in zip(
         Scaling._fields, names, data.scaling(), changed.scaling(), strict=True
     ):
-        moved = [n for n, same in zip(columns, (before == after).tolist(), strict=True) if not same]
+        if before is None or after is None:
+            continue
+        same_rows = (before == after).flatten(1).all(1) if before.ndim > 1 else before == after
+        moved = [n for n, same in zip(columns, same_rows.tolist(), strict=True) if not same]
         if moved:
             suspects.append(
                 Suspect(

@@ -92,6 +92,11 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     """
     other = [n for n in expected if n not in weights or weights[n].shape != expected[n].shape]
     other += [n for n in weights if n not in expected]
+    if weights and any(name.endswith("encoding.edges") and name not in weights for name in expected):
+        raise InputError(
+            "checkpoint: its network does not encode features in bins, this one does; set "
+            "model.network.init_args.encoding to its own, none where its config has none"
+        )
     if weights and other:
         raise InputError(
             f"checkpoint: its network has other sizes ({len(other)} tensors differ, the first is "

@@ -24,7 +24,7 @@ from atft.data.fold_dates import FoldDates
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
-from atft.data.scaling import regime_statistics, robust_statistics
+from atft.data.scaling import training_statistics
 from atft.data.split import (
     Days,
     Split,
@@ -241,10 +241,8 @@ class DayData(pl.LightningDataModule):
         return {name: (len(index), int(rows[index].sum())) for name, index in days.items()}
 
     def scaling(self) -> Scaling:
-        """Median and interquartile range of the training days; 0 and 1 for features that the cache scaled."""
-        cache, days = self.open_cache(), self.split.train
-        statistics = (*robust_statistics(cache, days), *regime_statistics(cache.regime[days]))
-        return Scaling(*(torch.from_numpy(values) for values in statistics))
+        """Median, interquartile range (0 and 1 where the cache scaled) and quantiles of the training days."""
+        return Scaling(*map(torch.from_numpy, training_statistics(self.open_cache(), self.split.train)))
 
     def training_days(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""

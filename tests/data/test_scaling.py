@@ -12,7 +12,14 @@ from sklearn.preprocessing import RobustScaler
 
 from atft.data import scaling
 from atft.data.cache import DayCache
-from atft.data.scaling import MAX_ZSCORE, robust_statistics, universe_ranks, universe_zscores
+from atft.data.scaling import (
+    LEVELS,
+    MAX_ZSCORE,
+    feature_quantiles,
+    robust_statistics,
+    universe_ranks,
+    universe_zscores,
+)
 from atft.errors import InputError
 
 Make = Callable[..., DayCache]
@@ -144,8 +151,35 @@ def test_scaled_features_are_left_alone(make_cache: Make, dtype: str) -> None:
     np.testing.assert_array_equal(iqr[[0, 2, 5]], raw[1][[0, 2, 5]])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_quantiles_are_numpys_of_what_the_cache_holds_and_equally_spaced_for_ranks(
+    make_cache: Make, dtype: str
+) -> None:
+    cache, days = make_cache(rank=["x_1", "x_3"], zscore=["x_4"], dtype=dtype), np.arange(10, 60)
+    quantiles, levels = feature_quantiles(cache, days), np.arange(LEVELS + 1) / LEVELS
+    rows = _training_rows(cache, days.tolist())
+    for feature in (0, 2, 4, 5):
+        expected = np.nanquantile(rows[:, feature], levels)
+        np.testing.assert_allclose(quantiles[feature], expected, rtol=1e-5, atol=1e-6)
+    for feature in (1, 3):
+        np.testing.assert_allclose(quantiles[feature], math.sqrt(12) * (levels - 0.5), rtol=1e-6)
+    median, iqr = robust_statistics(cache, days)
+    np.testing.assert_array_equal(quantiles[[0, 2, 5], LEVELS // 2], median[[0, 2, 5]])
+    assert (np.diff(quantiles, axis=1) >= 0).all() and (iqr > 0).all()
+
+
+def test_quantiles_of_a_feature_that_is_never_known_are_zeros(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    panel = make_panel()
+    pl.read_parquet(panel).with_columns(x_2=pl.lit(None, pl.Float64)).write_parquet(panel)
+    quantiles = feature_quantiles(make_cache(panel), np.arange(10, 60))
+    assert (quantiles[2] == 0).all() and np.isfinite(quantiles).all()
+
+
 def test_days_outside_training_change_nothing(make_panel: Callable[..., Path], make_cache: Make) -> None:
-    before = robust_statistics(make_cache(), np.arange(10, 40))
+    days = np.arange(10, 40)
+    before = (*robust_statistics(make_cache(), days), feature_quantiles(make_cache(), days))
     cache = make_cache()
     panel = make_panel("other.parquet")
     frame = pl.read_parquet(panel)
@@ -153,8 +187,9 @@ def test_days_outside_training_change_nothing(make_panel: Callable[..., Path], m
     frame.with_columns(
         pl.when(late).then(1e9).otherwise(pl.col(f"x_{i}")).alias(f"x_{i}") for i in range(5)
     ).write_parquet(panel)
-    after = robust_statistics(make_cache(panel), np.arange(10, 40))
-    np.testing.assert_array_equal(before, after)
+    after = (*robust_statistics(make_cache(panel), days), feature_quantiles(make_cache(panel), days))
+    for early, late_ones in zip(before, after, strict=True):
+        np.testing.assert_array_equal(early, late_ones)
 
 
 def test_at_most_250_evenly_spaced_days_are_read(make_cache: Make, monkeypatch: pytest.MonkeyPatch) -> None:

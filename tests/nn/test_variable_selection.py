@@ -2,12 +2,13 @@
 
 import torch
 
+from atft.nn.feature_encoding import FeatureEncoding
 from atft.nn.variable_selection import VariableSelection
 
 
 def build(features: int = 6, hidden: int = 16) -> VariableSelection:
     torch.manual_seed(0)
-    return VariableSelection(features, hidden, dropout=0.0)
+    return VariableSelection(FeatureEncoding(features, "none"), hidden, dropout=0.0)
 
 
 def test_weights_are_positive_and_sum_to_one() -> None:

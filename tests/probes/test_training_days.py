@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from atft.data.scaling import regime_statistics, robust_statistics
+from atft.data.scaling import training_statistics
 from atft.network import Scaling
 from atft.probes.training_days import (
     order_suspects,
@@ -25,8 +25,7 @@ class ScaledWithValidation(DayData):
         import torch
 
         cache, days = self.open_cache(), np.concatenate([self.split.train, self.split.val])
-        statistics = (*robust_statistics(cache, days), *regime_statistics(cache.regime[days]))
-        return Scaling(*(torch.from_numpy(values) for values in statistics))
+        return Scaling(*map(torch.from_numpy, training_statistics(cache, days)))
 
 
 def test_the_purge_agrees_with_all_pairs_of_days(market_data: DayData) -> None:
@@ -51,7 +50,7 @@ def test_a_scaler_that_reads_validation_rows_is_accused(market_data: DayData, tm
         *arguments, market_data.cache_options, market_data.graph_options, horizons=market_data.horizons
     )
     suspects = scaler_suspects(other, tmp_path)
-    assert {"median", "iqr"} <= {suspect.name for suspect in suspects}
+    assert {"median", "iqr", "quantiles"} <= {suspect.name for suspect in suspects}
 
 
 def test_shuffled_labels_keep_each_days_values_and_cannot_be_learned(

@@ -162,6 +162,12 @@ def test_other_shapes_are_counted_and_the_first_is_named() -> None:
         check_shapes({"weight": torch.ones(3)}, own)
 
 
+def test_weights_without_bins_are_an_error_that_names_the_encoding() -> None:
+    with pytest.raises(InputError, match=r"does not encode features in bins.*encoding to its own") as error:
+        check_shapes({"value": torch.ones(2)}, {"value": torch.ones(8), "encoding.edges": torch.ones(2, 5)})
+    assert "\n" not in str(error.value)
+
+
 def test_another_class_or_other_groups_of_the_optimiser_are_errors() -> None:
     weight = torch.nn.Parameter(torch.zeros(2))
     own = torch.optim.SGD([{"name": "heads", "params": [weight]}], lr=0.1)
