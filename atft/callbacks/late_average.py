@@ -1,20 +1,19 @@
 """Stochastic weight averaging over the last epochs of a run.
 
-Validation measures the average, checkpoints contain it and a resumed run continues it, all by Lightning's
-`WeightAveraging`. A mean from the first step on would include the untrained weights, so the average follows the
-network until its first epoch. Cost: a second copy of the weights, and a pass over them after each step.
+A mean from the first step on would include weights that are hardly trained, so the average follows the network
+until its first epoch.
 """
 
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import WeightAveraging
 
+from atft.callbacks.weight_average import WeightAverage
 from atft.errors import InputError
 
 
-class LateAverage(WeightAveraging):
+class LateAverage(WeightAverage):
     """Average the weights of all steps from one epoch on, each alike.
 
     Args:
@@ -26,7 +25,7 @@ class LateAverage(WeightAveraging):
     def __init__(self, from_epoch: int) -> None:
         if from_epoch < 1:
             raise InputError(f"LateAverage.from_epoch must be at least 1, got {from_epoch}")
-        super().__init__(device=None, use_buffers=True)
+        super().__init__()
         self.from_epoch = from_epoch
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *hooked: Any) -> None:

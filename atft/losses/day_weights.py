@@ -42,9 +42,18 @@ class DayWeights(nn.Module):
         self.half_life_days = half_life_days or math.inf
         self.exponents = dict(exponents)
         self.active = math.isfinite(self.half_life_days) or bool(self.exponents)
-        # Derived from the run's own training days each time, so no checkpoint carries them.
-        for name in ("newest", "columns", "mean", "deviation", "level"):
-            self.register_buffer(name, torch.zeros(0), persistent=False)
+        # Derived from the run's own training days each time, so no checkpoint carries them; of their final shapes,
+        # since averages of the weights copy the task before it has them.
+        self._fitted = False
+        count = len(self.exponents)
+        for name, shape, kind in (
+            ("newest", (), torch.int64),
+            ("columns", (count,), torch.int64),
+            ("mean", (count,), torch.float64),
+            ("deviation", (count,), torch.float64),
+            ("level", (), torch.float64),
+        ):
+            self.register_buffer(name, torch.zeros(shape, dtype=kind), persistent=False)
         values = torch.tensor(list(self.exponents.values()), dtype=torch.float64)
         self.register_buffer("exponent", values, persistent=False)
 
@@ -78,12 +87,14 @@ class DayWeights(nn.Module):
                 raise InputError(
                     f"objective.regime_weights: {name} does not vary over the training days; leave it out"
                 )
-        device = self.newest.device
-        self.newest, self.columns = day.max().to(device), columns.to(device)
-        self.mean, self.deviation = mean.to(device), deviation.to(device)
+        self.newest.copy_(day.max())
+        self.columns.copy_(columns)
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
         # The mean weight is measured with a level of 1, then divided out of all later weights.
-        self.level = torch.ones((), dtype=torch.float64, device=device)
-        self.level = self(day.to(device), regime.to(device)).mean()
+        self._fitted = True
+        self.level.fill_(1)
+        self.level.copy_(self(day.to(self.level.device), regime.to(self.level.device)).mean())
 
     def forward(
         self, day: Int[Tensor, " days"], regime: Float[Tensor, "days regimes"]
@@ -95,7 +106,7 @@ class DayWeights(nn.Module):
         """
         if not self.active:
             return torch.ones(day.shape, dtype=torch.float64, device=day.device)
-        if not self.level.numel():
+        if not self._fitted:
             raise RuntimeError("day weights need the training days: call fit before the first step")
         age = (self.newest - day).clamp_min(0).double()
         z = (regime[:, self.columns].double() - self.mean) / self.deviation

@@ -46,8 +46,10 @@ class NeutralTargets(nn.Module):
         self.names = tuple(names)
         self.by_sector = SECTOR in names
         self.exposures = [name for name in names if name != SECTOR]
+        self._known = False
         # Places among the panel's columns: found again for each panel, so no checkpoint carries them.
-        self.register_buffer("columns", torch.zeros(0, dtype=torch.int64), persistent=False)
+        places = torch.zeros(len(self.exposures), dtype=torch.int64)
+        self.register_buffer("columns", places, persistent=False)
 
     def set_columns(self, exposures: Sequence[str]) -> None:
         """Find the named columns among the ``exposures`` of the batches, in their order.
@@ -61,7 +63,8 @@ class NeutralTargets(nn.Module):
                     f"objective.neutral_to: the panel has no exposure {name!r}{nearest(name, [SECTOR, *exposures])}"
                 )
         places = [list(exposures).index(name) for name in self.exposures]
-        self.columns = torch.tensor(places, dtype=torch.int64, device=self.columns.device)
+        self.columns.copy_(torch.tensor(places, dtype=torch.int64))
+        self._known = True
 
     @torch.no_grad()
     def forward(
@@ -83,7 +86,7 @@ class NeutralTargets(nn.Module):
         """
         if not self.names:
             return target
-        if len(self.columns) != len(self.exposures):
+        if self.exposures and not self._known:
             raise RuntimeError(
                 "neutral targets need the exposures' names: call set_columns before the first step"
             )

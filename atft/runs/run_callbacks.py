@@ -127,12 +127,10 @@ def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
         if isinstance(callback, StochasticWeightAveraging):
             problem = (
                 "sets its average after the last validation, no checkpoint would hold it; use "
-                "atft.callbacks.late_average.LateAverage, or lightning's EMAWeightAveraging"
+                "atft.callbacks.late_average.LateAverage"
             )
         elif not isinstance(callback, WeightAveraging):
             continue
-        elif not callback._use_buffers:
-            problem = "with use_buffers false would never learn the features' scaling; leave use_buffers out"
         elif not callback.should_update(step_idx=0):
             problem = (
                 "starts late, validation would measure the untrained network until then; leave the start out, or "

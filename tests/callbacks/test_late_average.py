@@ -14,7 +14,10 @@ from atft.callbacks.late_average import LateAverage
 from atft.errors import InputError
 
 AVERAGES = {
-    "EMA": {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.9}},
+    "exponential": {
+        "class_path": "atft.callbacks.exponential_average.ExponentialAverage",
+        "init_args": {"decay": 0.9},
+    },
     "late": {"class_path": "atft.callbacks.late_average.LateAverage", "init_args": {"from_epoch": 2}},
 }
 
@@ -79,5 +82,5 @@ def test_the_selected_checkpoint_holds_the_weights_that_validation_measured(
     assert atft("fit", "--config", config, "--trainer.max_epochs", "1").code == 0
     assert atft("fit", "--config", config, "--ckpt_path=last").code == 0
     resumed = torch.load(tmp_path / "logs" / "tiny" / "version_1" / "last.ckpt")
-    for part in ("state_dict", "current_model_state"):
+    for part in ("state_dict", "current_model_state", "averaging_state"):
         assert all(torch.equal(v, resumed[part][n]) for n, v in last[part].items()), part

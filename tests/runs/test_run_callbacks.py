@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import (
 )
 
 from atft.batch import DayBatch
+from atft.callbacks.exponential_average import ExponentialAverage
 from atft.callbacks.late_average import LateAverage
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.errors import InputError
@@ -54,7 +55,6 @@ def test_a_metric_that_nothing_logs_is_an_error_with_the_nearest() -> None:
             StochasticWeightAveraging(0.1),
             "sets its average after the last validation, no checkpoint would hold it",
         ),
-        (EMAWeightAveraging(use_buffers=False), "would never learn the features' scaling"),
         (EMAWeightAveraging(update_starting_at_step=9), "validation would measure the untrained network"),
         (EMAWeightAveraging(update_starting_at_epoch=2), "would hold other weights than were measured"),
     ],
@@ -107,4 +107,5 @@ def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
 
 
 def test_averages_from_the_first_step_on_are_taken() -> None:
-    check_averages([EMAWeightAveraging(), WeightAveraging(), LateAverage(3)], 5)
+    ours = [ExponentialAverage(), LateAverage(3)]
+    check_averages([*ours, EMAWeightAveraging(), EMAWeightAveraging(use_buffers=False), WeightAveraging()], 5)
