@@ -1,6 +1,7 @@
 """MASTER: attention along each stock's window, then across the day's stocks, of features that the market weighs.
 
     features [lookback, stocks, F] of one day
+      -> FeatureEncoding          each feature as several numbers: bins
       -> MarketGate               F * softmax((W m + b) / temperature), m the day's regime columns
       -> rows + positions         [lookback, stocks, hidden]
       -> AttentionLayer           intra-stock: each day of a stock's window reads its other days
@@ -26,6 +27,7 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import MASKED_LOGIT
 from atft.errors import InputError
 from atft.network import Explanation, NetworkInputs, Scaling
+from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.heads import Heads
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.robust_input import RobustInput
@@ -113,6 +115,11 @@ class MASTER(RankingNetwork):
         gate: regime weighs the features by the panel's regime columns; none: all alike.
         gate_temperature: above 0; the lower, the fewer features the market selects.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
+        encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
+            periodic (learned frequencies), or none (linearly).
+        bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
+        encoding_dropout: share of the features of each row that are hidden in training.
+        encoding_sigma: standard deviation of the new frequencies of encoding periodic.
 
     Raises:
         InputError: a size is out of range.
@@ -126,6 +133,10 @@ class MASTER(RankingNetwork):
         gate: Literal["regime", "none"] = "regime",
         gate_temperature: float = 5.0,
         quantiles: list[float] | None = None,
+        encoding: Encoding = "none",
+        bins: int = 12,
+        encoding_dropout: float = 0.0,
+        encoding_sigma: float = 0.1,
     ) -> None:
         super().__init__(inputs, quantiles or [])
         check_sizes(4, 4096, hidden_size=hidden_size)
@@ -137,7 +148,8 @@ class MASTER(RankingNetwork):
         if gate != "none":
             self.gate = MarketGate(len(inputs.regimes), features, gate_temperature)
             self.parts, self.reads = {"gate": True}, {"gate": "regime"}
-        self.embedding = nn.Linear(features, hidden_size)
+        self.encoding = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)
+        self.embedding = nn.Linear(features * self.encoding.size, hidden_size)
         self.intra_stock = AttentionLayer(hidden_size, dropout)
         self.inter_stock = AttentionLayer(hidden_size, dropout)
         self.summary = WindowSummary(hidden_size)
@@ -186,25 +198,35 @@ class MASTER(RankingNetwork):
     ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks lookback"]]:
         """The summary of each stock-day's window, and the weights of the window's days in it."""
         days = len(batch.universe)
-        scaled = windows(self.scaling(batch.features, batch.observed), days)
+        scaled = self.scaling(batch.features, batch.observed)
+        rows = windows(scaled if gates is not None else self._embed(scaled), days)
         observed = windows(batch.observed[..., None], days)[..., 0]
         states, weights = [], []
         for day in range(days):
-            rows = scaled[:, day] if gates is None else scaled[:, day] * gates[day]
-            state, weight = self._encode_day(rows, observed[:, day], batch.universe[day])
+            embedded = rows[:, day] if gates is None else self._embed(rows[:, day], gates[day])
+            state, weight = self._encode_day(embedded, observed[:, day], batch.universe[day])
             states.append(state)
             weights.append(weight)
         return torch.stack(states), torch.stack(weights)
 
+    def _embed(
+        self, rows: Float[Tensor, "*rows features"], gate: Float[Tensor, " features"] | None = None
+    ) -> Float[Tensor, "*rows hidden"]:
+        """Encode and project rows, each feature weighed by the gate."""
+        matrix = self.embedding.weight
+        if gate is not None:
+            # The gate weighs its feature's columns of the matrix: cheaper than all rows of the window.
+            matrix = matrix * gate.repeat(self.encoding.size)
+        return self.encoding.product(rows, matrix.T) + self.embedding.bias
+
     def _encode_day(
         self,
-        rows: Float[Tensor, "lookback stocks features"],
+        embedded: Float[Tensor, "lookback stocks hidden"],
         observed: Bool[Tensor, "lookback stocks"],
         universe: Bool[Tensor, " stocks"],
     ) -> tuple[Float[Tensor, "stocks hidden"], Float[Tensor, "stocks lookback"]]:
         """One day of a block."""
-        embedded = self.embedding(rows)
-        place = positions(len(rows), embedded.shape[-1], rows.device)
+        place = positions(len(embedded), embedded.shape[-1], embedded.device)
         embedded = embedded + place[:, None]
         by_stock = self.intra_stock(embedded.transpose(0, 1), observed.T)
         by_step = self.inter_stock(by_stock.transpose(0, 1), observed & universe)

@@ -237,7 +237,9 @@ def test_quantiles_of_another_panel_are_an_error_of_one_line() -> None:
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["ATFTGATFAN-piecewise-linear", "TabM-piecewise-linear"])
+@pytest.mark.parametrize(
+    "name", ["ATFTGATFAN-piecewise-linear", "TabM-piecewise-linear", "MASTER-piecewise-linear"]
+)
 def test_a_network_passes_the_quantiles_on_and_its_checkpoint_carries_the_edges(name: str) -> None:
     network: nn.Module = small_network(name)
     scaling = scaling_of(*skewed(features=5))._replace(regime_median=torch.zeros(2), regime_iqr=torch.ones(2))

@@ -64,12 +64,12 @@ def slow_layer(
 def slow_day(network: MASTER, batch: DayBatch) -> dict[int, tuple[torch.Tensor, list[float]]]:
     """Score and window weights of each stock of a block's only day, one stock and one step at a time."""
     lookback, stocks = batch.observed.shape
-    scaled = network.scaling(batch.features, batch.observed)
+    encoded = network.encoding(network.scaling(batch.features, batch.observed))
     logits = (network.gate.weight @ batch.regime[0] + network.gate.bias) / network.gate.temperature
     gate = 5 * torch.tensor(softmax(logits.tolist()))
     place = positions(lookback, 32, torch.device("cpu"))
     seen = [(t, s) for t in range(lookback) for s in range(stocks) if batch.observed[t, s]]
-    rows = {(t, s): network.embedding(gate * scaled[t, s]) + place[t] for t, s in seen}
+    rows = {(t, s): network.embedding((gate * encoded[t, s]).flatten()) + place[t] for t, s in seen}
     rows = slow_layer(network.intra_stock, rows, {p: [q for q in seen if q[1] == p[1]] for p in seen})
     ranked = [(t, s) for t, s in seen if batch.universe[0, s]]
     rows = {p: rows[p] for p in ranked}
@@ -83,8 +83,9 @@ def slow_day(network: MASTER, batch: DayBatch) -> dict[int, tuple[torch.Tensor, 
     return result
 
 
-def test_a_day_is_scored_as_by_plain_loops(make_batch: MakeBatch) -> None:
-    network, batch = build(), make_batch(days=1, stocks=9, missing=0.3)
+@pytest.mark.parametrize("encoding", ["none", "piecewise_linear"])
+def test_a_day_is_scored_as_by_plain_loops(make_batch: MakeBatch, encoding: str) -> None:
+    network, batch = build(encoding=encoding), make_batch(days=1, stocks=9, missing=0.3)
     assert network.intra_stock.heads == 2
     slow = slow_day(network, batch)
     score, attention = scores(network, batch), network.explain(batch).attention

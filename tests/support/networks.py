@@ -19,6 +19,7 @@ NETWORKS: dict[str, NetworkFactory] = {
     "TabM-piecewise-linear": partial(TabM, k=3, hidden_size=16, encoding="piecewise_linear"),
     "TabM-1": partial(TabM, k=1, hidden_size=16),
     "MASTER": partial(MASTER, hidden_size=16),
+    "MASTER-piecewise-linear": partial(MASTER, hidden_size=16, encoding="piecewise_linear"),
     "MASTER-no-gate": partial(MASTER, hidden_size=16, gate="none"),
 }
 """Every network, small, with its variants that read a window differently; one more network is one more row."""
