@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from atft.shared_results import shared_result
+
 PerStock = Float[Tensor, "*batch stocks"]
 """A number for each stock of each cross-section (one day, or one day and horizon)."""
 StockMask = Bool[Tensor, "*batch stocks"]
@@ -29,6 +31,7 @@ def center(x: PerStock, valid: StockMask) -> PerStock:
     return torch.where(valid, filled - filled.sum(-1, keepdim=True) / count, 0)
 
 
+@shared_result
 def is_constant(x: PerStock, valid: StockMask) -> Bool[Tensor, "*batch"]:
     """Say which cross-sections have no order: fewer than two valid stocks, or all values equal.
 
@@ -200,12 +203,14 @@ def _unit_size(centred: PerStock) -> tuple[Tensor, Tensor]:
     return centred / size, size
 
 
+@shared_result
 def _sorted(x: PerStock, valid: StockMask) -> tuple[Tensor, Tensor]:
     """Sort ascending with the invalid stocks last (torch sorts NaN after everything), and the order taken."""
     values, order = torch.where(valid, x, math.nan).sort(-1)
     return values, order
 
 
+@shared_result
 def _tie_bounds(x: PerStock, valid: StockMask) -> tuple[StockIndex, StockIndex]:
     """First and last position, from 0, that each stock's group of equal values takes in ascending order."""
     values, order = _sorted(x, valid)

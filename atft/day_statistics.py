@@ -26,6 +26,7 @@ from atft.cross_section import (
     spearman,
 )
 from atft.day_series import MAX_LOST_SHARE, TRADING_DAYS_PER_YEAR, Series, mean, mean_over_std
+from atft.shared_results import sharing_results
 
 Statistic = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Function of score, target and valid, ``[*batch, stocks]`` each, to one number per cross-section."""
@@ -91,8 +92,9 @@ def measure_days(
 ) -> MeasuredDays:
     """Measure each day's cross-section of scores and raw forward returns; see `PerStock` and `StockMask`."""
     # Elsewhere an epoch has the network's scores and the predictions NaN: a statistic is the same for both.
-    score, target = (torch.where(valid, x, 0) for x in (score, target))
-    rankable = ~is_constant(target, valid)
-    lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
-    values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}
+    score, target = (torch.where(valid, x, 0).contiguous() for x in (score, target))
+    with sharing_results():
+        rankable = ~is_constant(target, valid)
+        lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
+        values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}
     return MeasuredDays({n: torch.where(rankable, v, torch.nan) for n, v in values.items()}, rankable, lost)

@@ -31,6 +31,7 @@ VOCABULARY |= {
     "digest",
     "day_series",
     "day_statistics",
+    "shared_results",
     "palette",
     "charts",
     "page",

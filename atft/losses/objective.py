@@ -22,6 +22,7 @@ from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.targets import target_transform
 from atft.losses.term_check import check_on_noise
 from atft.losses.terms import BY_HORIZON, TERMS, find_term, options_of
+from atft.shared_results import sharing_results
 
 RANKABLE_STOCKS = 2
 
@@ -89,7 +90,7 @@ class DayObjective(nn.Module):
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
         """Compute the loss of each day of a block from its forecast."""
-        with torch.autocast(forecast.score.device.type, enabled=False):
+        with torch.autocast(forecast.score.device.type, enabled=False), sharing_results():
             inputs = self._inputs(forecast, batch)
             if self.training:
                 # The blocks of all ranks, before they enter the moments that later blocks are measured against.
@@ -153,9 +154,9 @@ class DayObjective(nn.Module):
     def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
         """Everything that a term may read, stocks last (see ``READABLE``), and the book's return ``earned``."""
         score = forecast.score if forecast.score.dtype == torch.float64 else forecast.score.float()
-        valid = batch.valid.movedim(-1, 1)
-        realised = torch.where(valid, batch.target.movedim(-1, 1).to(score.dtype), 0)
-        score = score.movedim(-1, 1)
+        # Stocks side by side in memory: sums and sorts over a day are several times faster.
+        score, valid = score.movedim(-1, 1).contiguous(), batch.valid.movedim(-1, 1).contiguous()
+        realised = torch.where(valid, batch.target.movedim(-1, 1).to(score.dtype), 0).contiguous()
         with torch.no_grad():
             earned = book_return(score, realised, valid)
         inputs = {
@@ -185,7 +186,7 @@ class DayObjective(nn.Module):
         """The inputs of an ensemble's members, each horizon followed by those of its members as if it were many."""
         # Folded into the horizons: one pass over all members, and days stay neighbours for terms that look back.
         each = {n: x.repeat_interleave(members.shape[-1], 1) for n, x in inputs.items() if n in BY_HORIZON}
-        score = members.to(inputs["score"].dtype).permute(0, 2, 3, 1).flatten(1, 2)
+        score = members.to(inputs["score"].dtype).permute(0, 2, 3, 1).flatten(1, 2).contiguous()
         previous = {"previous": _day_before(score.detach())} if "previous" in inputs else {}
         return {**inputs, **each, "score": score, **previous}
 
@@ -217,7 +218,7 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
     forecast = forecast.map(lambda output: output.detach().requires_grad_())
     outputs = [output for output in forecast if output is not None]
     norms = {}
-    with torch.enable_grad(), torch.autocast(forecast.score.device.type, enabled=False):
+    with torch.enable_grad(), torch.autocast(forecast.score.device.type, enabled=False), sharing_results():
         inputs = objective._inputs(forecast, batch)
         if forecast.members is not None:
             inputs = objective._by_member(inputs, forecast.members)

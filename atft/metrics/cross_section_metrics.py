@@ -78,7 +78,7 @@ class CrossSectionMetrics(Metric):
         A day that comes again counts once, the fullest of its cross-sections. Stocks that are not valid may have
         any score and target.
         """
-        known = valid.movedim(-1, 1)
+        known = valid.movedim(-1, 1).contiguous()  # a day's stocks side by side
         scores, targets = score.detach().float().movedim(-1, 1), target.float().movedim(-1, 1)
         measured = measure_days(scores, targets, known, self.statistics)
         columns = [*measured.statistics.values(), measured.rankable, measured.lost, known.sum(-1)]

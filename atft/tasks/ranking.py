@@ -152,9 +152,12 @@ class RankingTask(SavedTask):
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         data = self._data()
-        seed = 0 if data is None else data.seed
+        seed = block_seed(0 if data is None else data.seed, self.current_epoch, batch.position)
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
-        torch.manual_seed(block_seed(seed, self.current_epoch, batch.position))
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed spends 0.6 ms on absent devices
+        else:
+            torch.manual_seed(seed)
         self.step.begin(batch, self)
         forecast = self.training_chunks.run(self._add_gradient, batch, self)
         self.term_shares.take(self, forecast, batch)
