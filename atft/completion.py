@@ -78,6 +78,7 @@ def completion_script() -> str:
     # Classes that are offered must have been imported.
     import atft.callbacks.late_average
     import atft.optim.adabelief  # noqa: F401
+    from atft.baselines.tree_options import TreeOptions
 
     silence_third_parties()
     root = ArgumentParser(prog="atft", description="Rank a day's stocks with ATFT-GAT-FAN.")
@@ -90,6 +91,8 @@ def completion_script() -> str:
         keys.add_argument("--help-all", action="store_true")
         if name in ("fit", "baseline"):
             keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
+        if name == "baseline":
+            keys.add_class_arguments(TreeOptions, "lightgbm")
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))

@@ -8,8 +8,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import nan, sqrt
-from statistics import mean, stdev
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from atft.errors import InputError
 from atft.evaluation.newey_west import mean_error
 from benchmarks.ladder_rungs import Ladder
-from benchmarks.ladder_scores import LAGS, LadderDays
+from benchmarks.ladder_scores import LadderDays
 
 MEAN, ALL = "mean", "all"
 
@@ -65,7 +64,7 @@ def ladder_figures(ladder: Ladder, days: LadderDays) -> list[Figure]:
             found += [
                 _figure(ladder, days, rung, horizon, lag, fold, of_fold)
                 for horizon in (MEAN, *map(str, days.horizons))
-                for lag in LAGS
+                for lag in days.lags
             ]
     return found
 
@@ -95,8 +94,8 @@ def _figure(
         difference_error=error,
         t=_mean(difference) / error if error > 0 else nan,
         seeds=max(1, len(singles)),
-        single=mean(singles) if singles else nan,
-        between_seeds=stdev(singles) if len(singles) > 1 else nan,
+        single=float(np.mean(singles)) if singles else nan,
+        between_seeds=float(np.std(singles, ddof=1)) if len(singles) > 1 else nan,
     )
 
 
@@ -113,7 +112,7 @@ def figures_text(figures: Sequence[Figure], ladder: Ladder, days: LadderDays) ->
     width = max(16, *(len(name) + 2 for name in ladder.rungs))
     mean_of = "/".join(map(str, ladder.mean))
     head = [f"{'rung':<{width}}"]
-    for lag in LAGS:
+    for lag in days.lags:
         names = [f"{h}d" if h != MEAN else f"mean {mean_of}" for h in horizons]
         names[0] = f"lag 1: {names[0]}" if lag else names[0]
         head.append("".join(f"{name:>13}" for name in names))
@@ -123,21 +122,21 @@ def figures_text(figures: Sequence[Figure], ladder: Ladder, days: LadderDays) ->
         "".join(head) + f"{'one seed':>22}",
     ]
     for rung in ladder.rungs:
-        cells = [f"{of[rung, h, lag, ALL].rank_ic:+13.4f}" for lag in LAGS for h in horizons]
+        cells = [f"{of[rung, h, lag, ALL].rank_ic:+13.4f}" for lag in days.lags for h in horizons]
         whole = of[rung, MEAN, 0, ALL]
         seeds = f"{whole.single:+.4f} sd {whole.between_seeds:.4f} n {whole.seeds}" if whole.seeds > 1 else ""
         lines.append(f"{rung:<{width}}{''.join(cells)}{seeds:>26}")
     lines += ["", f"minus {ladder.reference}, paired over days: difference ± Newey-West error (t)"]
-    names = [*(f"{h}d" for h in horizons[:-1]), f"mean {mean_of}", f"mean {mean_of}, lag 1"]
+    keys = [*((h, 0) for h in horizons), *((MEAN, lag) for lag in days.lags[1:])]
+    names = [f"{h}d" if h != MEAN else f"mean {mean_of}" + (", lag 1" if lag else "") for h, lag in keys]
     lines.append(f"{'rung':<{width}}" + "".join(f"{name:>25}" for name in names))
     others = [rung for rung in ladder.rungs if rung != ladder.reference]
     for rung in others:
-        keys = [*((h, 0) for h in horizons), (MEAN, 1)]
         cells = [f"{_difference(of[rung, h, lag, ALL], with_t=True):>25}" for h, lag in keys]
         lines.append(f"{rung:<{width}}{''.join(cells)}")
     if folds:
         lines += ["", f"minus {ladder.reference} by fold, mean of {mean_of}; worst: the least t of a fold"]
-        for lag in LAGS:
+        for lag in days.lags:
             starts = {fold: days.dates[days.fold == int(fold)][0] for fold in folds}
             titles = [f"{fold} from {starts[fold]}" for fold in folds]
             title = f"{'rung, lag ' + str(lag):<{width}}"
@@ -148,7 +147,7 @@ def figures_text(figures: Sequence[Figure], ladder: Ladder, days: LadderDays) ->
                 parts = [of[rung, MEAN, lag, fold] for fold in folds]
                 cells = [f"{_difference(part):>20}" for part in parts]
                 values = [part.difference for part in parts]
-                over = f"{mean(values):+.4f} ± {stdev(values) / sqrt(len(values)):.4f}"
+                over = f"{np.mean(values):+.4f} ± {np.std(values, ddof=1) / len(values) ** 0.5:.4f}"
                 worst = min((part.t for part in parts if np.isfinite(part.t)), default=nan)
                 lines.append(f"{rung:<{width}}{''.join(cells)}{over:>20}{worst:>+8.1f}")
     lines += [

@@ -37,18 +37,16 @@ def ladder_picture(figures: Sequence[Figure], ladder: Ladder, title: str) -> str
     places = [len(names) - 1 - i for i in range(len(names))]
     colours = [_colour(name, ladder) for name in names]
     _bars(panels[0], places, [of[name, 0] for name in names], colours)
-    panels[0].plot(
-        [of[name, 1].rank_ic for name in names],
-        places,
-        "|",
-        color=palette.INK.light,
-        markersize=11,
-        markeredgewidth=1.6,
-    )
+    later = [
+        (of[name, 1].rank_ic, place) for name, place in zip(names, places, strict=True) if (name, 1) in of
+    ]
+    if later:
+        style = {"color": palette.INK.light, "markersize": 11, "markeredgewidth": 1.6}
+        panels[0].plot(*zip(*later, strict=True), "|", **style)
     _differences(panels[1], places, [of[name, 0] for name in names], colours, ladder.reference)
     mean = " / ".join(map(str, ladder.mean))
     labels = (
-        f"RankIC, mean of {mean} days; mark: one close later",
+        f"RankIC, mean of {mean} days" + ("; mark: one close later" if later else ""),
         f"minus {ladder.reference}, with 95 % errors",
     )
     for axes, label in zip(panels, labels, strict=True):

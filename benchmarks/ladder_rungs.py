@@ -25,6 +25,8 @@ from atft.yaml_text import is_inside, read_mapping
 LADDER_KEYS = ("config", "keys", "seeds", "reference", "mean", "rungs")
 RUNG_KEYS = ("config", "keys", "seeds", "model", "file", "blend", "stack")
 KINDS = ("model", "file", "blend", "stack")
+RUN_FILE = re.compile(r"fold_(\d+)_seed_(\d+)\.parquet")
+"""Of `benchmarks/lightgbm_sweep.py`."""
 RECORD, PREDICTIONS, FOLDS = "rung.json", "predictions.parquet", "folds.json"
 
 
@@ -253,7 +255,7 @@ class Maker(NamedTuple):
 
 
 def file_parts(path: Path) -> list[Part]:
-    """The files of a directory of ``crossval``, each of one fold and seed, or a predictions file as it is.
+    """The files of a directory of ``crossval`` or of a sweep's setting, or a predictions file as it is.
 
     Raises InputError where there is none.
     """
@@ -265,6 +267,11 @@ def file_parts(path: Path) -> list[Part]:
                 for r in runs
                 if r["directory"]
             ]
+    of_runs = [
+        (match, file) for file in sorted(path.glob("*.parquet")) if (match := RUN_FILE.fullmatch(file.name))
+    ]
+    if of_runs:
+        return [Part(int(match[1]), int(match[2]), file) for match, file in of_runs]
     file = path / PREDICTIONS if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"{path}: no such predictions file or directory of a run")

@@ -64,6 +64,11 @@ class LadderDays:
     weights: dict[str, list[list[float]]]
     """Stack -> the weights of its members, means over horizons, of each fold."""
 
+    @property
+    def lags(self) -> list[int]:
+        """Lags whose returns the reference knows: 0, and 1 where it has them."""
+        return [lag for lag in LAGS if any(np.isfinite(of[lag]).any() for of in self.rank_ic.values())]
+
 
 def ladder_days(ladder: Ladder, parts: Mapping[str, Sequence[Part]], folds: Sequence[int] = ()) -> LadderDays:
     """Measure every rung on the days of all folds.

@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 
+from atft.baselines.tree_options import TreeOptions
 from atft.batch import DayBatch
 from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
@@ -117,7 +118,7 @@ def option_names(command: str) -> set[str]:
         add_crossval_arguments(own)
         names |= {name for action in own._actions for name in action.option_strings}
     if first == "baseline":
-        names |= {"--model", "--seeds"}
+        names |= {"--model", "--seeds", *(f"--lightgbm.{name}" for name in TreeOptions.__dataclass_fields__)}
     return names | {"--help", "--help-all", "--debug", "--version"}
 
 

@@ -1,14 +1,15 @@
 """LightGBM on the last day's features: gradient-boosted trees, the baseline that most users would pick.
 
-One model a horizon: regression on the target's rank of the day. Trees are added until the squared error on the
-validation days has not improved for 50. It is measured natively after each tree, and is smoother than the RankIC
-of the same days, whose maximum is one of a thousand noisy values. Settings are one usual set, not tuned.
+One model a horizon: by default regression on the target's rank of the day. Trees are added until the objective's
+own error on the validation days has not improved for 50. It is measured natively after each tree, and is smoother
+than the RankIC of the same days, whose maximum is one of a thousand noisy values. `atft.baselines.tree_options` has
+the settings.
 
 Cost: features are read once and kept binned, a byte each, for all horizons. 2.6 M rows x 170 features (and 0.65 M
 to stop on) take 2.5 GB, and a minute to read and bin on one thread. Trees take longer: see docs/training.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,23 +20,19 @@ from numpy.typing import NDArray
 
 from atft.baselines.optional import load_optional
 from atft.baselines.stock_days import StockDays, check_targets
+from atft.baselines.tree_options import TreeOptions
 from atft.progress import Progress
 
-SETTINGS: dict[str, Any] = {
-    "objective": "regression",
-    "num_leaves": 63,
-    "learning_rate": 0.05,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.5,
-    "bagging_freq": 1,
+FIXED: dict[str, Any] = {
     "verbose": -1,
     # The same bits for the same seed, whatever the number of threads.
     "deterministic": True,
     "force_row_wise": True,
 }
-MAX_TREES, PATIENCE = 1000, 50
-MAX_LEAF_ROWS, MIN_LEAVES = 2000, 100
-"""A leaf has at least 2,000 training rows, on little data a hundredth of them."""
+MAX_TREES, PATIENCE, USUAL_RATE = 1000, 50, 0.05
+"""Trees, and trees without an improvement, at the usual rate; at half of it twice as many."""
+MIN_LEAVES = 100
+"""A leaf has at least ``min_data_in_leaf`` training rows, on little data a hundredth of them."""
 ROWS_PER_THREAD = 100_000
 """On fewer training rows a further thread waits more than it works."""
 
@@ -51,7 +48,7 @@ class Trees:
     def score(
         self, features: Float32[np.ndarray, "stocks features"], columns: slice = slice(None)
     ) -> Float32[np.ndarray, "stocks columns"]:
-        """Expected rank of the day, about -0.5 to 0.5, one column for each horizon in ``columns``."""
+        """Expected label, by default the day's rank, -0.5 to 0.5; one column for each horizon in ``columns``."""
         scores = [b.predict(features, num_threads=self.threads) for b in self.boosters[columns]]
         return np.stack(scores, axis=1).astype(np.float32)
 
@@ -60,48 +57,107 @@ class Trees:
         return {"settings": self.settings, "trees": [b.best_iteration for b in self.boosters]}
 
 
-def fit_trees(train: StockDays, val: StockDays, threads: int = 1, seed: int = 1) -> Trees:
+@dataclass(frozen=True)
+class BinnedDays:
+    """Training and validation rows with their features in bins, a byte each; read once for any number of fits."""
+
+    train: StockDays
+    val: StockDays
+    datasets: tuple[Any, Any]
+
+
+def fit_trees(
+    train: StockDays, val: StockDays, threads: int = 1, seed: int = 1, options: TreeOptions | None = None
+) -> Trees:
     """Fit LightGBM on the ranks of the training days, one model a horizon.
 
     Args:
         train: rows to fit on; features in any unit, as trees only read their order.
-        val: rows whose squared error decides how many trees are kept.
+        val: rows whose error decides how many trees are kept.
         threads: most threads of LightGBM; the result is the same for any number.
         seed: of the rows and features that each tree draws.
+        options: settings; by default those of `TreeOptions`.
+
+    Raises:
+        InputError: LightGBM is not installed, or a horizon has no known target.
+    """
+    options = options or TreeOptions()
+    settings = tree_settings(options, len(train.target), seed)
+    return fit_binned(bin_days(train, val, settings, threads), options, threads, seed)
+
+
+def tree_settings(options: TreeOptions, rows: int, seed: int) -> dict[str, Any]:
+    """What LightGBM is called with, but the threads, on this number of training rows."""
+    settings = {**options.parameters(), **FIXED, "seed": seed}
+    settings["min_data_in_leaf"] = min(options.min_data_in_leaf, max(1, rows // MIN_LEAVES))
+    return settings
+
+
+def bin_days(train: StockDays, val: StockDays, settings: Mapping[str, Any], threads: int = 1) -> BinnedDays:
+    """Read all features and put each into at most 255 bins, those of the training days.
+
+    Args:
+        train: rows to fit on.
+        val: rows to stop on.
+        settings: of `tree_settings`; with ``feature_pre_filter`` False, leaves of any size can be fitted.
+        threads: most threads of LightGBM.
 
     Raises:
         InputError: LightGBM is not installed, or a horizon has no known target.
     """
     lightgbm = load_optional("lightgbm")
     check_targets(train, val)
-    leaf_rows = min(MAX_LEAF_ROWS, max(1, len(train.target) // MIN_LEAVES))
-    settings = {**SETTINGS, "min_data_in_leaf": leaf_rows, "seed": seed}
-    workers = min(threads, max(1, len(train.target) // ROWS_PER_THREAD))
-    running = {**settings, "num_threads": workers}
-    binned: list[tuple[Any, NDArray[np.float32]]] = []
+    running = {**settings, "num_threads": _workers(train, threads)}
+    binned: list[Any] = []
     for days in (train, val):
-        reference = binned[0][0] if binned else None
-        data = lightgbm.Dataset(_sequences(days), reference=reference, params=running)
+        data = lightgbm.Dataset(
+            _sequences(days), reference=binned[0] if binned else None, params=dict(running)
+        )
         with Progress(f"lightgbm: reading {len(days.sizes):,} days"):
-            binned.append((data.construct(), days.ranks()))
+            binned.append(data.construct())
+    return BinnedDays(train, val, (binned[0], binned[1]))
+
+
+def fit_binned(binned: BinnedDays, options: TreeOptions, threads: int = 1, seed: int = 1) -> Trees:
+    """Fit one model a horizon on binned rows; arguments are those of `fit_trees`."""
+    lightgbm = load_optional("lightgbm")
+    horizons = binned.train.target.shape[1]
+    settings = tree_settings(options, len(binned.train.target), seed)
+    running = {**settings, "num_threads": _workers(binned.train, threads)}
+    slower = USUAL_RATE / options.learning_rate
+    both = list(zip(binned.datasets, (binned.train, binned.val), strict=True))
+    labels = [options.labels(days.ranks()) for days in (binned.train, binned.val)]
     boosters = []
-    for column in range(train.target.shape[1]):
-        fitted, stopped = (_known_rows(data, ranks[:, column]) for data, ranks in binned)
+    for column in range(horizons):
+        fitted, stopped = (
+            _known_rows(data, label[:, column], days if options.ranks_days else None)
+            for (data, days), label in zip(both, labels, strict=True)
+        )
         with Progress("lightgbm", line=lambda work: f"{work.description}: {work.done} trees") as work:
-            work.description = f"lightgbm, horizon {column + 1} of {train.target.shape[1]}"
+            work.description = f"lightgbm, horizon {column + 1} of {horizons}"
             callbacks = [
-                lightgbm.early_stopping(PATIENCE, verbose=False),
+                lightgbm.early_stopping(max(1, round(PATIENCE * slower)), verbose=False),
                 lambda _, work=work: work.advance(),
             ]
-            booster = lightgbm.train(running, fitted, MAX_TREES, [stopped], callbacks=callbacks)
+            trees = max(1, round(MAX_TREES * slower))
+            booster = lightgbm.train(dict(running), fitted, trees, [stopped], callbacks=callbacks)
         boosters.append(booster)
-    return Trees(boosters, settings, workers)
+    return Trees(boosters, settings, running["num_threads"])
 
 
-def _known_rows(data: Any, ranks: NDArray[np.float32]) -> Any:
-    """The rows whose rank is known, with their label; they share the bins of all rows."""
-    data.set_label(np.nan_to_num(ranks))
-    return data.subset(np.flatnonzero(np.isfinite(ranks)).tolist())
+def _workers(train: StockDays, threads: int) -> int:
+    return min(threads, max(1, len(train.target) // ROWS_PER_THREAD))
+
+
+def _known_rows(data: Any, labels: NDArray[np.float32], days: StockDays | None) -> Any:
+    """The rows whose label is known; they share the bins of all rows. With ``days``, each day is a query."""
+    known = np.isfinite(labels)
+    data.set_label(np.nan_to_num(labels))
+    rows = data.subset(np.flatnonzero(known).tolist())
+    if days is not None:
+        sizes = np.diff(np.concatenate([[0], np.cumsum(known)])[days.bounds])
+        rows.construct().set_group(sizes[sizes > 0])
+    return rows
 
 
 def _sequences(days: StockDays) -> list[Any]:

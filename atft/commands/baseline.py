@@ -17,8 +17,12 @@ from atft.progress import track
 
 if TYPE_CHECKING:
     from atft.baselines.stock_days import Baseline
+    from atft.baselines.tree_options import TreeOptions
     from atft.commands.ranking_cli import RankingCLI
     from atft.tasks.day_data import DayData
+
+
+PREFIX = "--lightgbm."
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -29,6 +33,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--model", default="")
     parser.add_argument("--seeds", default="1")
     options, rest = parser.parse_known_args(arguments)
+    of_trees, rest = tree_words(rest)
     if "--help-all" in rest:
         build(command, rest)  # prints it and ends
     model, count = options.model, read_count("--seeds", options.seeds)
@@ -37,12 +42,46 @@ def run(command: str, arguments: list[str]) -> int:
         raise InputError(f"--model takes {listed(BASELINES)}, {came}")
     if model == "ridge" and count > 1:
         raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
+    if of_trees and model != "lightgbm":
+        raise InputError(f"{of_trees[0]} is of --model lightgbm, got --model {model}")
+    trees = read_tree_options(of_trees)
     cli = build(command, rest, quiet=True)
     first = cli.datamodule.seed
-    return fit_and_compare(cli, model, list(range(first, first + count)))
+    return fit_and_compare(cli, model, list(range(first, first + count)), trees)
 
 
-def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
+def tree_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words ``--lightgbm.NAME VALUE``, or ``--lightgbm.NAME=VALUE``, and all others."""
+    found: list[str] = []
+    others: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith(PREFIX):
+            others.append(word)
+            continue
+        found.append(word)
+        if "=" not in word and rest:
+            found.append(rest.pop(0))
+    return found, others
+
+
+def read_tree_options(words: Sequence[str]) -> "TreeOptions":
+    """The settings of LightGBM that some words name; raises InputError where one is unknown or out of range."""
+    from atft.baselines.tree_options import TreeOptions
+
+    if not words:
+        return TreeOptions()
+    from jsonargparse import ArgumentParser
+
+    from atft.commands.config_keys import parse
+
+    parser = ArgumentParser(prog="python -m atft baseline", exit_on_error=False, allow_abbrev=False)
+    parser.add_class_arguments(TreeOptions, "lightgbm")
+    return TreeOptions(**parse(parser, words, "baseline").lightgbm.as_dict())
+
+
+def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: "TreeOptions") -> int:
     """Fit, write predictions.parquet, config.yaml, comparison.txt and baseline.json in a new version, and print."""
     from atft.baselines.optional import load_optional
     from atft.callbacks.record.receipt import code_digest, library_versions, publish_json
@@ -66,7 +105,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
         print(line)  # noqa: T201
     fitted = {}
     for seed in seeds:
-        fitted[seed] = fit_baseline(model, data, seed)
+        fitted[seed] = fit_baseline(model, data, seed, trees)
     fitting = time.perf_counter() - started
     digests = {"config": text_digest(cli.config_text), "run": directory.parent.name}
     path = write_baseline(directory / "predictions.parquet", data, fitted, digests)

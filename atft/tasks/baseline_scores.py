@@ -15,6 +15,7 @@ from atft.baselines.lightgbm import fit_trees
 from atft.baselines.perceptron import fit_perceptrons
 from atft.baselines.ridge import fit_ridge
 from atft.baselines.stock_days import Baseline, StockDays
+from atft.baselines.tree_options import TreeOptions
 from atft.data.cache import DayCache
 from atft.data.purge import valid_labels
 from atft.data.split import Days
@@ -30,13 +31,16 @@ IN_THE_TABLE: tuple[BaselineName, ...] = ("ridge", "lightgbm")
 """Baselines beside the network where nothing else is asked for."""
 
 
-def fit_baseline(name: BaselineName, data: DayData, seed: int = 1) -> Baseline:
+def fit_baseline(
+    name: BaselineName, data: DayData, seed: int = 1, options: TreeOptions | None = None
+) -> Baseline:
     """Fit a baseline on the last day's features of the training days; all but ridge stop by the validation days.
 
     Args:
         name: ridge, lightgbm or mlp.
         data: panel, split and horizons; features come as its cache has them.
         seed: of lightgbm and mlp; ridge has nothing random.
+        options: of lightgbm.
 
     Raises:
         InputError: a package is not installed, or a period has no known target at some horizon.
@@ -48,7 +52,7 @@ def fit_baseline(name: BaselineName, data: DayData, seed: int = 1) -> Baseline:
     val = stock_days(data, data.split.val)
     if name == "mlp":
         return fit_perceptrons(train, val, median, iqr, seed)
-    return fit_trees(train, val, torch.get_num_threads(), seed)
+    return fit_trees(train, val, torch.get_num_threads(), seed, options)
 
 
 def stock_days(data: DayData, days: Days) -> StockDays:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from atft.baselines import lightgbm as module
-from atft.baselines.lightgbm import PATIENCE, Trees, fit_trees
+from atft.baselines.lightgbm import FIXED, PATIENCE, Trees, bin_days, fit_binned, fit_trees
+from atft.baselines.stock_days import StockDays
+from atft.baselines.tree_options import RANKING, TreeOptions
 from tests.support.stock_days import matrix, planted_days
 
 
@@ -61,3 +63,32 @@ def test_it_finds_a_line_and_a_product_on_unseen_days(trees: Trees) -> None:
     unseen = planted_days(days=10, seed=5)
     rank_ic = unseen.rank_ic(trees.score(matrix(unseen)))
     assert rank_ic[0] > 0.4 and rank_ic[1] > 0.2
+
+
+def test_bins_that_are_read_once_give_the_bits_of_a_fit_with_each_setting(trees: Trees) -> None:
+    days, unseen = (planted_days(), planted_days(days=10, seed=1)), matrix(planted_days(days=3, seed=2))
+    binned = bin_days(*days, {**FIXED, "seed": 3, "feature_pre_filter": False})
+    for options in (TreeOptions(num_leaves=7, lambda_l2=5.0, min_data_in_leaf=4), TreeOptions()):
+        direct = fit_trees(*days, seed=3, options=options).score(unseen)
+        np.testing.assert_array_equal(fit_binned(binned, options, seed=3).score(unseen), direct)
+    np.testing.assert_array_equal(direct, trees.score(unseen))
+
+
+@pytest.mark.parametrize("objective", RANKING)
+def test_a_ranking_objective_orders_days_some_of_which_are_empty_or_unknown(objective: str) -> None:
+    full = planted_days()
+    sizes = np.array([0, *full.sizes[:10], 0, *full.sizes[10:], 0])
+    target = full.target.copy()
+    target[full.rows(4)] = np.nan
+    kept = np.flatnonzero(sizes)
+    days = StockDays(sizes, target, lambda place: full.read(int(np.searchsorted(kept, place))))
+    options = TreeOptions(objective=objective)  # type: ignore[arg-type]
+    fitted, unseen = fit_trees(days, days, options=options), planted_days(days=10, seed=5)
+    assert unseen.rank_ic(fitted.score(matrix(unseen)))[0] > 0.4
+    assert fitted.facts()["settings"]["objective"] == objective
+
+
+def test_a_smaller_rate_has_as_many_more_trees() -> None:
+    days = planted_days(), planted_days(days=10, seed=1)
+    slow = fit_trees(*days, options=TreeOptions(learning_rate=0.025))
+    assert 60 < max(slow.facts()["trees"]) <= 120

@@ -28,6 +28,7 @@ def fitted(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.Tem
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("atft.baselines.lightgbm.MAX_TREES", 10)
         words = ["--config", tiny_run.config, "--trainer.default_root_dir", folder, "--seeds", "2"]
+        words += ["--lightgbm.lambda_l2=2", "--lightgbm.num_leaves", "31"]
         printed = atft("baseline", "--model", "lightgbm", *words)
     assert printed.code == 0, printed
     return Fitted(folder / "tiny_lightgbm" / "version_0", printed)
@@ -60,7 +61,9 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
     fitted: Fitted, tiny_run: Any
 ) -> None:
     receipt = json.loads((fitted.directory / "baseline.json").read_text())
-    assert list(receipt["fits"]) == ["3", "4"] and receipt["fits"]["3"]["settings"]["num_leaves"] == 63
+    settings = receipt["fits"]["3"]["settings"]
+    assert list(receipt["fits"]) == ["3", "4"] and settings["learning_rate"] == 0.05
+    assert settings["num_leaves"] == 31 and settings["lambda_l2"] == 2
     assert len(receipt["fits"]["4"]["trees"]) == 2 and receipt["seconds"]["total"] > 0
     assert receipt["digests"]["data"] == tiny_run.cache.name
     assert {"lightgbm", "torch", "atft"} <= set(receipt["versions"])
@@ -78,6 +81,12 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
         ),
         (("--model", "mlp", "--seeds", "0"), "--seeds takes a whole number from 1 to 1000, got '0'"),
         (("--model=ridge", "--seeds=2"), "all seeds would be alike; leave --seeds out"),
+        (
+            ("--model=lightgbm", "--lightgbm.num_leafs", "3"),
+            "'lightgbm.num_leafs'; did you mean 'lightgbm.num_leaves'?",
+        ),
+        (("--model=lightgbm", "--lightgbm.num_leaves", "1"), "lightgbm.num_leaves is out of range, got 1"),
+        (("--model=mlp", "--lightgbm.num_leaves=3"), "--lightgbm.num_leaves=3 is of --model lightgbm, got"),
         (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
         (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),
         (("--model", "ridge", "--model.horizon", "[5]", "--config", "quickstart"), "'model.horizons'"),
