@@ -111,7 +111,7 @@ class FeatureEncoding(nn.Module):
             return x[..., None, :]
         if self.kind == "piecewise_linear":
             return _encode(x, self._lines())
-        return self._waves(x) - self._waves(torch.zeros_like(x[:1]))
+        return (self._curves(x) - self._curves(torch.zeros_like(self.frequency[:, 0]))).mT
 
     def product(
         self,
@@ -135,14 +135,16 @@ class FeatureEncoding(nn.Module):
             device, dtype = x.device.type, matrix.dtype
             if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
                 dtype = torch.get_autocast_dtype(device)
-            flat = None if weight is None else weight.flatten(0, -2).to(x.dtype)
-            arguments = (x.flatten(0, -2), flat, matrix.to(dtype), self._lines())
+            flat = None if weight is None else weight.reshape(-1, self.features).to(x.dtype)
+            arguments = (x.reshape(-1, self.features), flat, matrix.to(dtype), self._lines())
             rows: Tensor = _EncodedProduct.apply(*arguments)  # type: ignore[no-untyped-call]
             return rows.view(*x.shape[:-1], matrix.shape[1])
         encoded = self(x)
         if weight is not None:
             encoded = encoded * weight[..., None, :]
-        embedded: Tensor = encoded.flatten(-2) @ matrix
+        # In the order in which the curves are computed, features first: the matrix is smaller than all rows.
+        by_feature = matrix.view(self.size, self.features, -1).transpose(0, 1).flatten(0, 1)
+        embedded: Tensor = encoded.mT.flatten(-2) @ by_feature
         return embedded
 
     def _lines(self) -> Float[Tensor, "4 bins features"]:
@@ -155,11 +157,12 @@ class FeatureEncoding(nn.Module):
         at_median = offset.clamp(0, 1)
         return torch.stack((slope, offset - at_median, -at_median, wide.to(slope.dtype) - at_median))
 
-    def _waves(self, x: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows size features"]:
-        angle = 2 * pi * self.frequency * x[..., None]
-        waves = torch.cat((angle.sin(), angle.cos()), dim=-1).flatten(0, -3)
-        curves = torch.baddbmm(self.bias, waves.transpose(0, 1), self.matrix).relu()
-        return curves.permute(1, 2, 0).reshape(*x.shape[:-1], self.size, self.features)
+    def _curves(self, x: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows features size"]:
+        """A linear layer and ReLU on each feature's own waves."""
+        angle = (2 * pi * self.frequency)[:, None] * x.reshape(-1, self.features).T[..., None]
+        of_sine, of_cosine = self.matrix.chunk(2, dim=1)
+        curves = torch.baddbmm(torch.baddbmm(self.bias, angle.sin(), of_sine), angle.cos(), of_cosine)
+        return curves.relu().transpose(0, 1).reshape(*x.shape, self.size)
 
 
 def _equal_edges(features: int, bins: int) -> Float[Tensor, "features edges"]:
