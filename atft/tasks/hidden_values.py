@@ -22,9 +22,9 @@ class HiddenBlock(NamedTuple):
     batch: DayBatch
     """The same block; a hidden value is NaN, a hidden row is not observed."""
     values: Bool[Tensor, "days stocks features"]
-    """Known values of the universe that are hidden, in rows of which others are left."""
-    rows: Bool[Tensor, "days stocks features"]
-    """Known values of the universe whose whole row is hidden."""
+    """Known values of the universe that are hidden, those of whole rows included."""
+    rows: Bool[Tensor, "days stocks"]
+    """Stock-days whose whole row is hidden."""
 
 
 def hide_values(batch: DayBatch, feature_share: float, day_share: float) -> HiddenBlock:
@@ -38,18 +38,22 @@ def hide_values(batch: DayBatch, feature_share: float, day_share: float) -> Hidd
         day_share: share of the stock-days whose whole row is hidden; none where there is no history to predict it
             from (lookback 1).
     """
-    values = torch.empty_like(batch.features, dtype=torch.bool).bernoulli_(feature_share)
-    rows = torch.zeros_like(batch.observed)
-    if batch.lookback > 1:
-        rows.bernoulli_(day_share)
+    rows = _drawn(batch.observed, day_share if batch.lookback > 1 else 0)
+    values = _drawn(batch.features, feature_share) | rows[..., None]
     hidden = batch._replace(
-        features=batch.features.masked_fill(values | rows[..., None], torch.nan),
-        observed=batch.observed & ~rows,
+        features=batch.features.masked_fill(values, torch.nan), observed=batch.observed & ~rows
     )
     last = slice(batch.lookback - 1, None)
     known = batch.universe[..., None] & ~batch.features[last].isnan()
-    by_row = rows[last, :, None]
-    return HiddenBlock(hidden, known & values[last] & ~by_row, known & by_row)
+    return HiddenBlock(hidden, known & values[last], rows[last])
+
+
+def _drawn(like: Tensor, share: float) -> Tensor:
+    """A mask of the shape of a tensor, each place True with a probability, to 1 in 65,536."""
+    # Four places of each 64 random bits: on a CPU drawing is what costs time here.
+    words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
+    draws = words.view(torch.int16)[: like.numel()].view(like.shape)
+    return draws < round(65536 * share) - 32768
 
 
 def day_ranks(batch: DayBatch, scaling: Sequence[str]) -> Float[Tensor, "days stocks features"]:

@@ -32,6 +32,8 @@ from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
 from atft.tasks.step_log import count_optimiser_steps
 
+INIT_DECODER_STD = 0.01
+
 
 class Pretraining(RankingTask):
     """Train the states of a network to predict the hidden values of their day.
@@ -77,6 +79,9 @@ class Pretraining(RankingTask):
             for parameter in self.network.parameter_groups()[name]:
                 parameter.requires_grad_(False)
         self.decoder = nn.Linear(width, len(self.features))
+        # Nearly the day's median at first: a new decoder's own noise would be the loss of the first hundred steps.
+        nn.init.normal_(self.decoder.weight, std=INIT_DECODER_STD)
+        nn.init.zeros_(self.decoder.bias)
 
     # As if it were not defined: no day after the last training day is read.
     validation_step = pl.LightningModule.validation_step  # type: ignore[assignment]
@@ -118,17 +123,16 @@ class Pretraining(RankingTask):
         """Predict a block's hidden values, and add the gradient of their squared error to the step's."""
         batch = hidden.batch
         predicted = forecast_in_chunks(self._reconstruct, batch, self.training_chunks.days).score.float()
-        counted = hidden.values | hidden.rows
-        error = torch.where(counted, predicted - torch.where(counted, ranks, 0), 0).square()
-        loss = error.sum((1, 2)) / counted.sum((1, 2)).clamp_min(1)
+        target = ranks.masked_fill(~hidden.values, 0)
+        difference = (predicted - target).masked_fill(~hidden.values, 0)
+        error, square = (torch.linalg.vecdot(x, x) for x in (difference, target))  # of each stock-day
+        loss = error.sum(1) / hidden.values.sum((1, 2)).clamp_min(1)
         with no_retry_under_ddp(self.trainer.world_size):
             self.step.set_value(ObjectiveValue(loss, {}), batch)
             self.manual_backward((batch.weight * loss).sum() * self.trainer.world_size)
-        error = error.detach()
-        square = torch.where(counted, ranks, 0).square()
-        for place, which in enumerate((hidden.values, hidden.rows)):
-            for kind, amount in enumerate((error, square)):
-                self._errors[place, kind] += torch.where(which, amount, 0).sum()
+        both = torch.stack((error.detach(), square)).double()
+        whole = (both * hidden.rows).sum((1, 2))
+        self._errors += torch.stack((both.sum((1, 2)) - whole, whole))
 
     def _reconstruct(self, batch: DayBatch) -> Forecast:
         """Ranks [days, stocks, features] that the states of a block predict, in the place of scores."""

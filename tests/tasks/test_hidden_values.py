@@ -8,7 +8,7 @@ import torch
 
 from atft.batch import DayBatch
 from atft.data.scaling import universe_ranks
-from atft.tasks.hidden_values import day_ranks, hide_values
+from atft.tasks.hidden_values import _drawn, day_ranks, hide_values
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -31,17 +31,26 @@ def test_hidden_values_are_unknown_and_hidden_rows_not_observed(make_batch: Make
             assert getattr(hidden.batch, name) is value, name
 
 
-def test_known_values_of_the_universe_are_counted_once_as_value_or_as_part_of_a_row(
-    make_batch: MakeBatch,
-) -> None:
+def test_known_values_of_the_universe_are_what_is_predicted(make_batch: MakeBatch) -> None:
     batch = make_batch(stocks=40, missing=0.2)
     hidden = hide_values(batch, 0.5, 0.3)
     last = slice(batch.lookback - 1, None)
     known = batch.universe[..., None] & ~batch.features[last].isnan()
     unseen = hidden.batch.features[last].isnan()
-    assert torch.equal(hidden.values | hidden.rows, known & unseen)
-    assert not (hidden.values & hidden.rows).any() and hidden.values.any() and hidden.rows.any()
-    assert torch.equal(hidden.rows.any(-1), hidden.rows.any(-1) & ~hidden.batch.observed[last])
+    assert torch.equal(hidden.values, known & unseen)
+    assert hidden.rows.any() and not hidden.batch.observed[last][hidden.rows].any()
+    assert torch.equal(hidden.values[hidden.rows], known[hidden.rows])
+    assert hidden.values[~hidden.rows].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 1 / 65536, 0.013, 0.3, 0.99])
+def test_each_place_is_drawn_with_its_share_and_by_itself(share: float) -> None:
+    torch.manual_seed(0)
+    drawn = _drawn(torch.empty(1000, 999), share).double()
+    assert drawn.mean() == pytest.approx(share, abs=5 * (share / drawn.numel()) ** 0.5)
+    for lag in (1, 2, 3, 4, 999):  # places of one word, of the next, of the next row
+        other = drawn.flatten()[lag:] * drawn.flatten()[:-lag]
+        assert other.mean() == pytest.approx(share**2, abs=5 * share / other.numel() ** 0.5)
 
 
 def test_no_row_is_hidden_where_there_is_no_history(make_batch: MakeBatch) -> None:

@@ -53,11 +53,14 @@ def test_the_loss_is_the_squared_error_of_the_hidden_ranks_and_explained_its_sha
         predicted = task.decoder(task.network.train().encode(hidden.batch)).numpy()
     loss = 0.0
     for day, weight in enumerate(batch.weight.tolist()):
-        counted = (hidden.values | hidden.rows)[day].numpy()
+        counted = hidden.values[day].numpy()
         loss += weight * np.mean((predicted[day][counted] - ranks[day][counted]) ** 2)
     explained = [
         1 - np.sum((predicted - ranks)[which] ** 2) / np.sum(ranks[which] ** 2)
-        for which in (hidden.values.numpy(), hidden.rows.numpy())
+        for which in (
+            (hidden.values & ~hidden.rows[..., None]).numpy(),
+            (hidden.values & hidden.rows[..., None]).numpy(),
+        )
     ]
     metrics = {name: float(value) for name, value in run.callback_metrics.items()}
     assert metrics["train/loss"] == pytest.approx(loss, rel=1e-5)
