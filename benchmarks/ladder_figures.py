@@ -129,10 +129,10 @@ def figures_text(figures: Sequence[Figure], ladder: Ladder, days: LadderDays) ->
     lines += ["", f"minus {ladder.reference}, paired over days: difference ± Newey-West error (t)"]
     keys = [*((h, 0) for h in horizons), *((MEAN, lag) for lag in days.lags[1:])]
     names = [f"{h}d" if h != MEAN else f"mean {mean_of}" + (", lag 1" if lag else "") for h, lag in keys]
-    lines.append(f"{'rung':<{width}}" + "".join(f"{name:>25}" for name in names))
+    lines.append(f"{'rung':<{width}}" + "".join(f"{name:>27}" for name in names))
     others = [rung for rung in ladder.rungs if rung != ladder.reference]
     for rung in others:
-        cells = [f"{_difference(of[rung, h, lag, ALL], with_t=True):>25}" for h, lag in keys]
+        cells = [f"{_difference(of[rung, h, lag, ALL], with_t=True):>27}" for h, lag in keys]
         lines.append(f"{rung:<{width}}{''.join(cells)}")
     if folds:
         lines += ["", f"minus {ladder.reference} by fold, mean of {mean_of}; worst: the least t of a fold"]

@@ -167,8 +167,8 @@ class Maker(NamedTuple):
             return
         self._take_folder(rung)
         if rung.model is None:
-            version = self._of(rung) / "run_crossval" / "version_0"
-            resume = ["--resume", version] if (version / "crossval.json").exists() else []
+            version = self._crossval(rung)
+            resume = [] if version is None else ["--resume", version]
             words = ["--name", "run", "--seeds", rung.seeds, "--workers", self.workers, *resume]
             run_atft("crossval", *self._words(rung), *words)
             return
@@ -195,7 +195,9 @@ class Maker(NamedTuple):
                 (fold, seed, _baseline_file(self._of(rung), rung.model, fold, seed)) for fold, seed in runs
             ]
             return [Part(fold, seed, path) for fold, seed, path in files if path is not None]
-        parts = file_parts(self._of(rung) / "run_crossval" / "version_0")
+        version = self._crossval(rung)
+        assert version is not None, "parts of a rung that is not there"
+        parts = file_parts(version)
         seeds = sorted({part.seed for part in parts if part.seed is not None})[: rung.seeds]
         return [part for part in parts if part.seed in seeds]
 
@@ -203,13 +205,19 @@ class Maker(NamedTuple):
         """Whether every fold and seed of a trained rung is there; of a file, whether it is there."""
         if rung.file is not None:
             return rung.file.exists()
-        marker = "whole.json" if rung.model is not None else f"run_crossval/version_0/{FOLDS}"
-        if not (self._of(rung) / marker).exists() or self._record(rung) != self._recorded(rung):
+        version = self._of(rung) if rung.model is not None else self._crossval(rung)
+        marker = "whole.json" if rung.model is not None else FOLDS
+        if version is None or not (version / marker).exists() or self._record(rung) != self._recorded(rung):
             return False
         return len({part.seed for part in self.parts(rung)}) >= rung.seeds
 
     def _of(self, rung: Rung) -> Path:
         return self.folder / "rungs" / rung.folder_name
+
+    def _crossval(self, rung: Rung) -> Path | None:
+        """The directory of its ``crossval``; one that ended before it had begun has no record."""
+        records = sorted(self._of(rung).glob("run_crossval/version_*/crossval.json"))
+        return records[-1].parent if records else None
 
     def _words(self, rung: Rung) -> list[Any]:
         words: list[Any] = [word for config in rung.config for word in ("--config", config)]
@@ -298,7 +306,7 @@ def made_rungs(maker: Maker, ladder: Ladder, train: bool) -> Iterator[tuple[str,
         if absent:
             reason = f"{absent[0]} is not there"
         elif not rung.members and not maker.is_whole(rung):
-            reason = reason or "it has not been made"
+            reason = reason or "it has not been made with these keys and seeds"
         if reason:
             missing.add(name)
             yield name, reason
