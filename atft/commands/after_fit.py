@@ -4,6 +4,8 @@ The comparison is on the test days where the config has them (they were never us
 the validation days, and the table's title says which. The numbers also go to metrics.json and the receipt.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from atft.callbacks.record.messages import append_log
-from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.callbacks.record.run_checkpoint import RunCheckpoint, find_checkpoint
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions
 from atft.publish import publish_text
@@ -37,6 +39,7 @@ def conclude(cli: "RankingCLI") -> int:
     path = write_predictions_of(cli, checkpoint.best_model_path, cli.directory / "predictions.parquet")
     split = "test" if len(cli.datamodule.split.test) else "val"
     text, rows = compare(cli, path, split)
+    text = f"{text}\n{weights_line(checkpoint, cli.record.history)}"
     console.print(text, soft_wrap=True)
     publish_text(cli.directory / "comparison.txt", text + "\n")
     final = named_metrics(rows, split)
@@ -47,6 +50,30 @@ def conclude(cli: "RankingCLI") -> int:
     console.print(f"\n{ending(cli)}", soft_wrap=True)
     append_log(cli.directory, f"{text}\n\n{ending(cli)}")
     return 1 if cli.record.receipt.status == "failed" else 0
+
+
+def weights_line(checkpoint: RunCheckpoint, history: Sequence[Mapping[str, float]]) -> str:
+    """Which epoch's weights were scored, of how many, and why; where it is the last one, the best one too.
+
+    Args:
+        checkpoint: it has selected an epoch.
+        history: metrics of each epoch by name, and ``epoch``, from 0.
+    """
+    monitor, selected = checkpoint.monitor, checkpoint.selected
+    assert selected is not None
+    line = f"weights of epoch {selected.epoch + 1} of {len(history)}"
+    if checkpoint.select == "best" and monitor is not None:
+        return f"{line}, the best by {monitor}"
+    line += ", the last" if selected.epoch + 1 == len(history) else ", the last that was validated"
+    scores = {} if monitor is None else {int(row["epoch"]): row.get(monitor, math.nan) for row in history}
+    scores = {epoch: score for epoch, score in scores.items() if math.isfinite(score)}
+    if selected.epoch not in scores:
+        return line
+    best = (max if checkpoint.mode == "max" else min)(scores, key=lambda epoch: scores[epoch])
+    if best == selected.epoch:
+        return f"{line}, and the best by {monitor}"
+    values = f"{scores[best]:+.4f} against {scores[selected.epoch]:+.4f}"
+    return f"{line}; the best by {monitor} was epoch {best + 1}, {values}"
 
 
 def ending(cli: "RankingCLI") -> str:

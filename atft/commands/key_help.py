@@ -77,12 +77,13 @@ KEYS = (
         "[ridge, lightgbm]",
         "rows of the last table; [ridge] is fast, [] has none",
     ),
+    Key("checkpoint.select", "best", "epoch whose weights are scored: the best validated one, or the last"),
     Key("early_stopping.patience", "10", "validations without a better score before training stops"),
 )
 GROUPS = {
     "data": ("data.",),
     "model": ("model.",),
-    "training": ("trainer.", "early_stopping.", "seed_everything"),
+    "training": ("trainer.", "checkpoint.", "early_stopping.", "seed_everything"),
     "run": ("name", "baselines", "ckpt_path", "init_from", "out"),
 }
 """Heading -> how the names of its keys begin."""

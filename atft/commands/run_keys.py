@@ -10,11 +10,11 @@ from operator import or_
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
 
 from atft.callbacks.curriculum.phase import Phase
+from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.commands.key_tree import alternatives
 from atft.errors import InputError

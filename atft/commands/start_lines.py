@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from atft.callbacks.guards.early_stopping import EarlyStopping
+from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.market.options import MarketOptions
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
         "training": f"{epochs} of about {steps} steps on {_device(cli)}, {trainer.precision}",
+        "weights": _weights(cli),
         "from": cli.record.receipt.resumed_from or cli.config.init_from,
         "run": str(cli.directory),
         "watch": _watch(cli),
@@ -47,6 +50,20 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
 
 def _source(path: str | None, market: MarketOptions | None) -> str:
     return str(path) if market is None else f"simulated market (seed {market.seed})"
+
+
+def _weights(cli: "RankingCLI") -> str:
+    """Which weights are scored and what ends training early, where they are the last epoch's."""
+    checkpoint = find_checkpoint(cli.trainer)
+    if checkpoint is None or checkpoint.select == "best":
+        return ""
+    rules = [
+        f"training stops early only where {callback.monitor} is worse than its best by over half of it for "
+        f"{callback.patience} epochs"
+        for callback in cli.trainer.callbacks  # type: ignore[attr-defined]
+        if isinstance(callback, EarlyStopping)
+    ]
+    return "; ".join(["the last epoch's are scored", *rules])
 
 
 def _device(cli: "RankingCLI") -> str:

@@ -41,6 +41,7 @@ MONITORS: dict[str, type[pl.Callback]] = {
 """Guards and monitors of every fit that have options, by their key."""
 
 CHECKPOINT_DEFAULTS: dict[str, Any] = {
+    "select": "best",
     "monitor": "val/rank_ic",
     "mode": "max",
     "filename": "best_model",

@@ -51,7 +51,7 @@ class Run:
 
     @property
     def checkpoint(self) -> Path | None:
-        """The best epoch's weights; None where no epoch was finished."""
+        """The selected epoch's weights; None where no epoch was finished."""
         path = self.directory / BEST
         return path if path.is_file() else None
 

@@ -59,7 +59,7 @@ def predict(
     accelerator: str = "auto",
     precision: str = "32-true",
 ) -> "polars.DataFrame":
-    """Score days with a task's present weights; those of the best epoch are in the run's checkpoint.
+    """Score days with a task's present weights; those of the selected epoch are in the run's checkpoint.
 
     Args:
         task: trained, or loaded by `RankingTask.load_from_checkpoint`.

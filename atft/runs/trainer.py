@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 
+from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import AtomicCheckpointIO
@@ -36,8 +37,9 @@ class Trainer(RunTrainer):
     """Train a `RankingTask` on its `DayData` once, and keep the run in a directory of its own.
 
     ``trainer.fit(task, data)`` makes the next free ``version_N`` in ``directory``. Afterwards ``trainer.directory``
-    has receipt.json, config.yaml, metrics.json, run.log, TensorBoard's files, best_model.ckpt (the best epoch's
-    weights) and last.ckpt; `atft.runs.run_files.read_run` reads it. The task itself has the last epoch's weights.
+    has receipt.json, config.yaml, metrics.json, run.log, TensorBoard's files, best_model.ckpt (the selected
+    epoch's weights) and last.ckpt; `atft.runs.run_files.read_run` reads it. The task itself has the last epoch's
+    weights.
 
     Args:
         directory: folder of the runs of one name.
@@ -45,6 +47,8 @@ class Trainer(RunTrainer):
         monitor: metric of an epoch that chooses the best one and stops early.
         mode: max or min, what is better.
         patience: epochs without a better one before training stops; None never stops early.
+        select: best keeps the best epoch's weights in best_model.ckpt; last keeps the last epoch's, and training
+            stops early only where the metric is worse than its best by over half of it for ``patience`` epochs.
         callbacks: added to the guards and monitors that every run has.
         quiet: print nothing; run.log has the lines.
         options: of Lightning's trainer, for instance ``accelerator``, ``precision`` or ``max_time``; a ``logger``,
@@ -62,6 +66,7 @@ class Trainer(RunTrainer):
         monitor: str = "val/rank_ic",
         mode: str = "max",
         patience: int | None = 10,
+        select: Literal["best", "last"] = CHECKPOINT_DEFAULTS["select"],
         callbacks: Iterable[pl.Callback] = (),
         quiet: bool = False,
         **options: Any,
@@ -72,7 +77,7 @@ class Trainer(RunTrainer):
         self.record: RunRecord | None = None
         """Receipt and metrics of the run; None before `fit`."""
         watched: dict[str, Any] = {"monitor": monitor, "mode": mode}
-        own: list[pl.Callback] = [RunCheckpoint(**{**CHECKPOINT_DEFAULTS, **watched})]
+        own: list[pl.Callback] = [RunCheckpoint(**{**CHECKPOINT_DEFAULTS, **watched, "select": select})]
         if patience is not None:
             own.append(EarlyStopping(**{**EARLY_STOPPING_DEFAULTS, **watched, "patience": patience}))
         own += [kind() for kind in MONITORS.values()]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from atft.callbacks.late_average import LateAverage
+from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
 
 AVERAGES = {
@@ -53,9 +54,10 @@ def test_an_epoch_below_1_is_an_error() -> None:
         LateAverage(0)
 
 
-@pytest.mark.parametrize("name", AVERAGES)
+@pytest.mark.parametrize(("name", "select"), [("exponential", "last"), ("late", "best")])
 def test_the_selected_checkpoint_holds_the_weights_that_validation_measured(
     name: str,
+    select: str,
     tiny_run: Any,
     tiny_config: Callable[..., Path],
     atft: Callable[..., Any],
@@ -68,11 +70,18 @@ def test_the_selected_checkpoint_holds_the_weights_that_validation_measured(
         trainer__max_epochs=3,
         trainer__callbacks=[AVERAGES[name]],
         data__cache=cache,
+        checkpoint={"select": select},
     )
     assert atft("fit", "--config", config, "--name", "whole").code == 0
     whole = tmp_path / "logs" / "whole" / "version_0"
     best, last = (torch.load(whole / f"{n}.ckpt") for n in ("best_model", "last"))
     epochs = json.loads((whole / "metrics.json").read_text())["epochs"]
+    if select == "last":
+        assert best["epoch"] == 2 and read_receipt(whole).select == "last"
+        assert "weights of epoch 3 of 3, the last" in (whole / "comparison.txt").read_text()
+        assert (
+            "the last epoch's are scored; training stops early only where" in (whole / "run.log").read_text()
+        )
     outcome = atft("validate", "--ckpt_path", whole / "best_model.ckpt")
     said = dict(line.split() for line in outcome.out.splitlines())
     assert float(said["val/rank_ic"]) == pytest.approx(epochs[best["epoch"]]["val/rank_ic"], abs=1e-4)

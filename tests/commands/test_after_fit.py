@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from atft.callbacks.record.receipt import read_receipt
-from atft.commands.after_fit import named_metrics
+from atft.callbacks.record.run_checkpoint import Measured, RunCheckpoint
+from atft.commands.after_fit import named_metrics, weights_line
 from atft.evaluation.summary import summarise_predictions
 
 NUMBER = r"[+-]\d+\.\d+"
@@ -87,3 +88,34 @@ def test_predict_dates_of_the_config_do_not_shorten_the_comparison(
     live = ["--data.predict", "[2015-04-20, 2015-04-24]", "--trainer.default_root_dir", tmp_path]
     outcome = atft("fit", "--config", tiny_run.config, *live, "--trainer.max_epochs", "1")
     assert outcome.code == 0 and re.search(r"^network +1d +21 ", outcome.out, re.M)
+
+
+@pytest.mark.parametrize(
+    ("options", "epoch", "line"),
+    [
+        ({}, 1, "weights of epoch 2 of 3, the best by val/rank_ic"),
+        ({"monitor": None}, 2, "weights of epoch 3 of 3, the last"),
+        (
+            {"select": "last"},
+            2,
+            "weights of epoch 3 of 3, the last; the best by val/rank_ic was epoch 2, +0.0500 against +0.0400",
+        ),
+        (
+            {"select": "last", "mode": "min"},
+            0,
+            "weights of epoch 1 of 3, the last that was validated, and the best by",
+        ),
+        ({"select": "last", "monitor": "val/ic"}, 2, "weights of epoch 3 of 3, the last"),
+    ],
+)
+def test_the_line_below_the_table_says_whose_weights_were_scored(
+    options: dict[str, Any], epoch: int, line: str
+) -> None:
+    checkpoint = RunCheckpoint(**{"monitor": "val/rank_ic", "mode": "max", **options})
+    checkpoint.selected = Measured(3 * epoch, epoch, {})
+    history = [{"epoch": e, "val/rank_ic": score} for e, score in enumerate((0.03, 0.05, 0.04))]
+    assert weights_line(checkpoint, history).startswith(line)
+
+
+def test_the_table_of_a_run_names_its_weights(tiny_run: Any) -> None:
+    assert re.search(r"^weights of epoch [12] of 2, the best by val/rank_ic$", tiny_run.printed.out, re.M)

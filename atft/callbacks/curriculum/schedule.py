@@ -105,12 +105,12 @@ class PhaseSchedule(pl.Callback):
             self._check(self.plan[index], criterion, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log in which phase the best checkpoint was selected: it is scored with that phase's parts."""
+        """Log in which phase the checkpoint was selected: it is scored with that phase's parts."""
         selected = selected_epoch(trainer)
         if selected is not None:
             phase = self.plan[phase_at(self.plan, selected.epoch)]
             parts = ", ".join(phase.parts_on) or "none"
-            text = f"best checkpoint: epoch {selected.epoch + 1}, phase {phase.name} (parts on: {parts})"
+            text = f"selected checkpoint: epoch {selected.epoch + 1}, phase {phase.name} (parts on: {parts})"
             log(trainer, text, self.quiet)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -66,7 +66,7 @@ class EpochLine(pl.Callback):
             warn(
                 trainer,
                 f"{checkpoint.lost}: the previous run's best checkpoint is missing, also beside the one resumed "
-                f"from; the best is selected without it",
+                f"from; an epoch is selected without it",
             )
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:

@@ -14,9 +14,10 @@ import atft
 from atft.digest import text_digest
 from atft.publish import publish_text
 
-VERSION = 5
-READABLE = (1, 2, 3, 4, 5)
-"""Version 1 had no ``phases``, 2 no ``selected_step`` and ``last_epoch``, 3 no ``outcome``, 4 no ``fold``."""
+VERSION = 6
+READABLE = (1, 2, 3, 4, 5, 6)
+"""Version 1 had no ``phases``, 2 no ``selected_step`` and ``last_epoch``, 3 no ``outcome``, 4 no
+``fold``, 5 no ``select``."""
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Receipt:
     terms: dict[str, dict[str, float | None]] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
     """Of the selected checkpoint: its epoch's validation, and what was evaluated with it after training."""
+    select: str = "best"
+    """Epoch that was selected: the best by ``checkpoint.monitor``, or the last, ``last``."""
     selected_step: int | None = None
     """Optimiser step of the selected checkpoint; the epoch with that ``step`` in metrics.json."""
     last_epoch: dict[str, float | None] = field(default_factory=dict)

@@ -1,19 +1,22 @@
-"""Keep the best epoch's weights in ``best_model.ckpt`` and every finished epoch's in ``last.ckpt``.
+"""Keep the selected epoch's weights in ``best_model.ckpt`` and every finished epoch's in ``last.ckpt``.
 
-Both are written when an epoch is over, its validation included: resuming from one starts the next epoch exactly as
-if nothing had happened. Where several epochs are kept, or a file name is set, ``best_model.ckpt`` is a link to the
+The selected epoch is the best one by a metric, or the last one that was validated: one noisy validation year says
+little about which of two epochs is better, and averaged weights of the last epoch need no choice. Both files are
+written when an epoch is over, its validation included: resuming from one starts the next epoch exactly as if
+nothing had happened. Where several epochs are kept, or a file name is set, ``best_model.ckpt`` is a link to the
 best of those files. Cost: two writes an epoch.
 
 Metrics belong to the weights that they were measured with. `RankingTask` clears ``trainer.callback_metrics`` when
 an epoch starts and validates only at an epoch's end, so that a checkpoint never carries metrics of other weights.
 """
 
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -63,14 +66,19 @@ def measured_of(checkpoint: Path) -> Measured:
 class RunCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint callback, which selects among whole epochs and continues a previous run's selection.
 
-    ``every_n_train_steps`` writes ``last.ckpt`` between epochs too; the best is selected at their ends.
+    ``every_n_train_steps`` writes ``last.ckpt`` between epochs too; an epoch is selected at its end.
+
+    Args:
+        select: epoch whose weights are scored on the days after training, and kept in best_model.ckpt: ``best`` by
+            ``monitor``, or ``last``, the last one that was validated.
+        options: of Lightning's class.
 
     Raises:
         InputError: an option under which a file would not hold what its name says.
     """
 
-    def __init__(self, **options: Any) -> None:
-        for fault in _option_faults(options):
+    def __init__(self, select: Literal["best", "last"] = "best", **options: Any) -> None:
+        for fault in _option_faults(select, options):
             raise InputError(f"checkpoint.{fault}")
         try:
             super().__init__(**options)
@@ -78,17 +86,18 @@ class RunCheckpoint(ModelCheckpoint):
             raise InputError(f"checkpoint: {' '.join(str(error).split())}") from error
         if self.save_top_k != 1 and self.filename == Path(BEST).stem:
             self.filename = STEP_NAME
+        self.select = select
         self._save_on_train_epoch_end = True
         self._every_n_epochs = self._every_n_epochs or 1
         self.selected: Measured | None = None
         """Metrics of the weights in ``best_model_path``; None before the first selection."""
         self.lost = ""
         """The previous run's best checkpoint, where a resumed run cannot find it."""
-        self._resumed_in = Path()
+        self._resumed = Path()
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Remember the previous run's present folder, for :meth:`load_state_dict`."""
-        self._resumed_in = Path(trainer.ckpt_path or "").parent
+        """Remember the file that is resumed and so its folder, for :meth:`load_state_dict`."""
+        self._resumed = Path(trainer.ckpt_path or "")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
@@ -99,7 +108,7 @@ class RunCheckpoint(ModelCheckpoint):
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save ``last.ckpt``, and the epoch as the best where its metric says so."""
+        """Save ``last.ckpt``, and the epoch as the selected one where its metric, or ``select``, says so."""
         if self.monitor is None or self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
         # Lightning writes last.ckpt in the best epochs only; a resume would repeat the others.
@@ -115,7 +124,10 @@ class RunCheckpoint(ModelCheckpoint):
         )
 
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        super()._save_topk_checkpoint(trainer, monitor_candidates)
+        if self.select == "last":
+            self._save_none_monitor_checkpoint(trainer, monitor_candidates)
+        else:
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
         saved = self._last_global_step_saved == trainer.global_step
         if saved and self._last_checkpoint_saved == self.best_model_path:
             self.selected = measured_now(trainer)
@@ -124,9 +136,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the files that the previous run selected, with their scores."""
-        folder = Path(self.dirpath or "")
-        single = {state_dict.get("best_model_path", ""): torch.tensor(torch.nan)}  # where no metric selects
-        scores = dict(state_dict.get("best_k_models") or single)
+        folder, scores = Path(self.dirpath or ""), self._former_scores(state_dict)
         sign = 1 if self.mode == "max" else -1
         ranked = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
         for path in ranked[: None if self.save_top_k == -1 else self.save_top_k]:
@@ -134,24 +144,35 @@ class RunCheckpoint(ModelCheckpoint):
             if previous is None:
                 self.lost = path if path == ranked[0] else self.lost
                 continue
-            step_name = f"{STEP_NAME.format(step=measured_of(previous).step)}.ckpt"
-            copy = folder / (BEST if self.save_top_k == 1 else step_name)
+            measured = measured_of(previous)
+            copy = folder / (BEST if self.save_top_k == 1 else f"{STEP_NAME.format(step=measured.step)}.ckpt")
             link_or_copy(previous, copy)
-            self.best_k_models[str(copy)] = self.kth_value = scores[path]
-            self.kth_best_model_path = str(copy)
-        if not self.best_k_models:
-            return
-        self.best_model_path = next(iter(self.best_k_models))
-        self.best_model_score = self.best_k_models[self.best_model_path]
-        self.selected = measured_of(Path(self.best_model_path))
-        self._publish_best()
+            self.best_model_path = self.best_model_path or str(copy)
+            if self.select == "best":
+                score = scores[path]
+                if score.isnan():  # of a run that selected its last epoch
+                    score = torch.tensor(measured.metrics.get(self.monitor or "", torch.nan))
+                self.best_k_models[str(copy)] = self.kth_value = score
+                self.kth_best_model_path = str(copy)
+        if self.best_model_path:
+            self.best_model_score = self.best_k_models.get(self.best_model_path)
+            self.selected = measured_of(Path(self.best_model_path))
+            self._publish_best()
+
+    def _former_scores(self, state_dict: dict[str, Any]) -> dict[str, Tensor]:
+        """Files that the previous run selected, with their scores: not a number where no score selected."""
+        unscored = torch.tensor(torch.nan)
+        resumed = self._resumed
+        if self.select == "last" and resumed.is_file() and validation_of(measured_of(resumed).metrics):
+            return {str(resumed): unscored}
+        return dict(state_dict.get("best_k_models") or {state_dict.get("best_model_path", ""): unscored})
 
     def _find(self, path: Path, score: float) -> Path | None:
         """The previous run's file, which may have been moved; not another run's that is now at its path."""
-        for candidate in (self._resumed_in / path.name, path):
+        for candidate in (self._resumed.parent / path.name, path):
             if candidate.is_file():
-                metrics = measured_of(candidate).metrics
-                if self.monitor is None or metrics.get(self.monitor, score) == score:
+                known = measured_of(candidate).metrics.get(self.monitor or "", score)
+                if known == score or math.isnan(score):
                     return candidate
         return None
 
@@ -161,10 +182,14 @@ class RunCheckpoint(ModelCheckpoint):
             link_or_copy(best, best.with_name(BEST))
 
 
-def _option_faults(options: dict[str, Any]) -> Iterator[str]:
+def _option_faults(select: str, options: dict[str, Any]) -> Iterator[str]:
     """Options that would put other weights into a file than its name says, and what to use instead."""
     k, name = options.get("save_top_k", 1), options.get("filename")
     within = "add lightning.pytorch.callbacks.ModelCheckpoint to trainer.callbacks"
+    if select not in ("best", "last"):
+        yield f"select: must be best or last, got {select!r:.40}"
+    if select == "last" and k != 1:
+        yield f"save_top_k: {k} keeps the best epochs, and checkpoint.select last keeps the last one; leave it out"
     if k == 0:
         yield "save_top_k: 0 keeps nothing to score the unseen days with; 1 keeps the best epoch"
     if options.get("save_last") == "link":

@@ -53,6 +53,11 @@ def stop_reason(trainer: Any) -> str:
     if isinstance(asking, EarlyStopping):
         if asking.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED:
             best = float(asking.best_score)
+            if getattr(asking, "waits_for_divergence", False):
+                return (
+                    f"{asking.monitor} was worse than its best, {best:.4f}, by over half of it for "
+                    f"{asking.patience} epochs"
+                )
             return f"no better {asking.monitor} than {best:.4f} for {asking.patience} epochs"
         return str(asking.stopping_reason_message).removesuffix(" Signaling Trainer to stop.")
     return f"{type(asking).__name__} set trainer.should_stop" if asking is not None else ""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, library_versions, write_receipt
-from atft.callbacks.record.run_checkpoint import measured_now, selected_epoch, validation_of
+from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, selected_epoch, validation_of
 from atft.callbacks.record.run_end import outcome
 from atft.digest import text_digest
 from atft.errors import InputError
@@ -223,6 +223,9 @@ class RunRecord(pl.Callback):
         self.receipt.skipped_steps = dict(task.skipped_steps)
         if self.history:  # of the resumed run, where this one has trained no further
             self.receipt.last_epoch = dict(validation_of(self.history[-1]))
+        checkpoint = find_checkpoint(trainer)
+        if checkpoint is not None:
+            self.receipt.select = checkpoint.select
         selected = selected_epoch(trainer)
         if selected is not None:
             self.receipt.selected_step = selected.step

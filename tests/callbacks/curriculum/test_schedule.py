@@ -232,7 +232,7 @@ def test_a_run_prints_its_plan_and_each_change(phased: Any) -> None:
             < text.index("epoch   2/3")
         )
     assert "parts on: variable_selection, window_norm, encoder, graph" in log and "trains: all x0.9" in log
-    assert "best checkpoint: epoch 1, phase Baseline (parts on: variable_selection, encoder)" in log
+    assert "selected checkpoint: epoch 1, phase Baseline (parts on: variable_selection, encoder)" in log
 
 
 def test_the_receipt_tells_the_phases_as_they_ran(phased: Any) -> None:

@@ -113,6 +113,10 @@ def holds(path: Path, weights: dict[str, torch.Tensor]) -> bool:
         ({"mode": "min", "save_top_k": 2}, 1, {BEST, "step_3.ckpt", "step_9.ckpt"}),
         ({"monitor": "train/learning_rate", "mode": "min"}, 1, {BEST}),
         ({"monitor": None}, 5, {BEST}),
+        ({"select": "last"}, 5, {BEST}),
+        ({"select": "last", "monitor": None}, 5, {BEST}),
+        ({"select": "last", "filename": "at_{epoch}"}, 5, {BEST, "at_4.ckpt"}),
+        ({"select": "last", "check_val_every_n_epoch": 2}, 4, {BEST}),
         ({"every_n_epochs": 2}, 2, {BEST}),
         ({"every_n_epochs": 3}, 3, {BEST}),
         ({"every_n_train_steps": 2}, 2, {BEST}),
@@ -255,9 +259,34 @@ def test_without_a_metric_the_last_epoch_is_selected_over_a_resume_too(
     assert checkpoint.selected.epoch == 4 and holds(tmp_path / "after" / BEST, weights.epochs[-1])
 
 
+@pytest.mark.parametrize(("before", "after"), [("last", "last"), ("best", "last"), ("last", "best")])
+def test_a_resumed_run_goes_on_with_its_own_choice_of_the_epoch(
+    before: str, after: str, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, first = train(folder="before", select=before, max_epochs=4)
+    former = tmp_path / "before" / "last.ckpt"
+    over, weights = train(folder="over", select=after, max_epochs=4, ckpt_path=former)
+    assert (
+        over.selected.epoch == 3 and holds(tmp_path / "over" / BEST, first.epochs[3]) and not weights.epochs
+    )
+    assert not over.lost
+    checkpoint, weights = train(folder="after", select=after, ckpt_path=former)
+    # Of the two that are left, the fourth epoch's .35 is better than the fifth's .30.
+    epoch = 4 if after == "last" else 3
+    assert checkpoint.selected.epoch == epoch and checkpoint.selected == measured_of(
+        tmp_path / "after" / BEST
+    )
+    assert holds(tmp_path / "after" / BEST, ([*first.epochs, *weights.epochs])[epoch])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"select": "first"}, r"checkpoint\.select: must be best or last, got 'first'$"),
+        (
+            {"select": "last", "save_top_k": 3},
+            r"checkpoint\.save_top_k: 3 keeps the best epochs, .* leave it out",
+        ),
         ({"save_top_k": 0}, r"checkpoint\.save_top_k: 0 keeps nothing .* 1 keeps the best epoch"),
         ({"save_top_k": -2}, r"checkpoint: Invalid value for save_top_k=-2"),
         ({"save_top_k": 3, "monitor": None}, r"checkpoint: ModelCheckpoint\(save_top_k=3, monitor=None\)"),
