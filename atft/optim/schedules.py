@@ -58,9 +58,7 @@ class WarmupCosine(Schedule):
         epochs: float | None = None,
         eta_min_ratio: float = 0.0,
     ) -> None:
-        if warmup_epochs < 0:
-            raise InputError(f"WarmupCosine.warmup_epochs must be at least 0, got {warmup_epochs}")
-        self.warmup_epochs = float(warmup_epochs)
+        self.warmup_epochs = _checked_warmup("WarmupCosine", warmup_epochs)
         self.eta_min_ratio = _checked_ratio("WarmupCosine", eta_min_ratio)
         self.epochs = epochs if epochs is None else self._length(epochs, "epochs")
         self.epoch = 0.0
@@ -91,10 +89,10 @@ class WarmupCosine(Schedule):
         Raises:
             InputError: the length is not known yet: neither ``epochs`` nor ``bind``.
         """
-        if epoch < self.warmup_epochs:
-            return FIRST_FACTOR + (1 - FIRST_FACTOR) * epoch / self.warmup_epochs
-        if epoch == self.warmup_epochs:
-            return 1.0  # torch asks before the length is known; without a warm-up that is here
+        if (
+            epoch <= self.warmup_epochs
+        ):  # torch asks before the length is known; without a warm-up that is at 0
+            return _warmup_factor(epoch, self.warmup_epochs)
         if self.epochs is None:
             raise InputError("WarmupCosine does not know the run's length; set epochs or trainer.max_epochs")
         done = min((epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), 1.0)
@@ -111,6 +109,34 @@ class WarmupCosine(Schedule):
                 "lengthen the run or shorten the warm-up"
             )
         return float(epochs)
+
+
+class WarmupConstant(Schedule):
+    r"""Rise linearly over the first epochs, then keep the rate, for weights that are averaged. Unmeasured.
+
+    Factor :math:`0.01 + 0.99\,e/w` until epoch :math:`w`, then 1, whatever the run's length. Without a warm-up
+    ``model.scheduler: null`` is the same.
+
+    Args:
+        optimizer: its groups' learning rates are those after the warm-up.
+        warmup_epochs: epochs of rising, ``w``; 0 for none.
+
+    Raises:
+        InputError: the warm-up is negative.
+    """
+
+    def __init__(self, optimizer: Optimizer, warmup_epochs: float = 1.0) -> None:
+        self.warmup_epochs = _checked_warmup("WarmupConstant", warmup_epochs)
+        self.epoch = 0.0
+        super().__init__(optimizer)
+
+    def advance(self, epoch: float) -> None:
+        self.epoch = float(epoch)
+        super().advance(epoch)
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        """Learning rate of each group at the current epoch; torch asks once at construction."""
+        return [float(base) * _warmup_factor(self.epoch, self.warmup_epochs) for base in self.base_lrs]
 
 
 class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
@@ -153,6 +179,19 @@ class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
         """Learning rate of each group at this point of its cycle; torch asks once at construction."""
         factor = _half_cosine(math.pi * self.T_cur / self.T_i, self.ratio)
         return [float(base) * factor for base in self.base_lrs]
+
+
+def _checked_warmup(name: str, epochs: float) -> float:
+    if not epochs >= 0:
+        raise InputError(f"{name}.warmup_epochs must be at least 0, got {epochs}")
+    return float(epochs)
+
+
+def _warmup_factor(epoch: float, warmup_epochs: float) -> float:
+    """Rise from `FIRST_FACTOR` at 0 to 1 at the end of the warm-up, and stay there."""
+    if epoch >= warmup_epochs:
+        return 1.0
+    return FIRST_FACTOR + (1 - FIRST_FACTOR) * epoch / warmup_epochs
 
 
 def _checked_ratio(name: str, ratio: float) -> float:

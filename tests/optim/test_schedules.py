@@ -10,9 +10,9 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LRScheduler
 
 from atft.errors import InputError
-from atft.optim.schedules import Schedule, WarmRestarts, WarmupCosine
+from atft.optim.schedules import Schedule, WarmRestarts, WarmupConstant, WarmupCosine
 
-MAKERS: list[Callable[[Optimizer], WarmupCosine | WarmRestarts]] = [WarmupCosine, WarmRestarts]
+MAKERS: list[Callable[[Optimizer], Schedule]] = [WarmupCosine, WarmRestarts, WarmupConstant]
 
 
 def optimizer(lr: float = 0.1, second: float = 0.02) -> SGD:
@@ -28,7 +28,7 @@ def rate(schedule: LRScheduler) -> float:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_schedule_is_torchs_and_ours(make: Callable[..., WarmupCosine | WarmRestarts]) -> None:
+def test_a_schedule_is_torchs_and_ours(make: Callable[..., Schedule]) -> None:
     schedule = make(optimizer())
     assert isinstance(schedule, LRScheduler) and isinstance(schedule, Schedule)
 
@@ -43,6 +43,32 @@ def test_warm_up_rises_to_the_peak_and_the_cosine_falls_to_the_floor() -> None:
         rates[epoch] = rate(schedule)
     assert rates == pytest.approx({1: 0.0505, 2: 0.1, 6: 0.055, 10: 0.01, 11: 0.01})
     assert schedule.get_last_lr() == [pytest.approx(0.01), pytest.approx(0.002)]
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.1])
+def test_the_last_step_of_a_run_has_the_least_rate_and_what_follows_it_the_floor_to_the_bit(
+    floor: float,
+) -> None:
+    schedule, steps, epochs = WarmupCosine(optimizer(), warmup_epochs=0.5, eta_min_ratio=floor), 100, 4
+    schedule.bind(epochs)
+    rates = []
+    for step in range(steps * epochs):
+        rates.append(rate(schedule))  # of the step that is taken now
+        schedule.advance((step + 1) / steps)
+    assert rates.index(max(rates)) == 50 and rates[50:] == sorted(rates[50:], reverse=True)
+    assert rate(schedule) == floor * 0.1
+    assert rates[-1] - floor * 0.1 == pytest.approx(0.1 * (1 - floor) * (math.pi / 2 / 350) ** 2, rel=1e-3)
+
+
+def test_a_constant_rate_rises_over_the_warm_up_and_stays_whatever_the_length() -> None:
+    schedule = WarmupConstant(optimizer(), warmup_epochs=2)
+    rates = {0: rate(schedule)}
+    schedule.bind(3)
+    for epoch in (1, 2, 3, 30):
+        schedule.advance(epoch)
+        rates[epoch] = rate(schedule)
+    assert rates == pytest.approx({0: 0.001, 1: 0.0505, 2: 0.1, 3: 0.1, 30: 0.1})
+    assert rate(WarmupConstant(optimizer(), warmup_epochs=0)) == 0.1
 
 
 def test_without_a_warm_up_the_first_step_has_the_full_rate() -> None:
@@ -70,8 +96,10 @@ def test_warm_restarts_equal_torchs_at_any_fraction_of_an_epoch() -> None:
         assert rate(ours) == 0.1
 
 
-@pytest.mark.parametrize("make", [WarmupCosine, lambda o: WarmRestarts(o, eta_min_ratio=0.01)])
-def test_groups_keep_their_ratio(make: Callable[[Optimizer], WarmupCosine | WarmRestarts]) -> None:
+@pytest.mark.parametrize(
+    "make", [WarmupCosine, WarmupConstant, lambda o: WarmRestarts(o, eta_min_ratio=0.01)]
+)
+def test_groups_keep_their_ratio(make: Callable[[Optimizer], Schedule]) -> None:
     schedule = make(optimizer())
     schedule.bind(10)
     for i in range(101):
@@ -87,7 +115,7 @@ def test_warm_restarts_fall_to_a_share_of_the_rate() -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_resumed_schedule_continues_exactly(make: Callable[[Optimizer], WarmupCosine]) -> None:
+def test_a_resumed_schedule_continues_exactly(make: Callable[[Optimizer], Schedule]) -> None:
     whole, first = make(optimizer()), make(optimizer())
     for schedule in (whole, first):
         schedule.bind(10)
@@ -132,6 +160,10 @@ def test_a_state_dict_holds_plain_numbers() -> None:
         ),
         (lambda o: WarmRestarts(o, T_0=0), r"T_0 >= 1 and T_mult >= 1, got T_0=0"),
         (lambda o: WarmupCosine(o, warmup_epochs=-1), r"warmup_epochs must be at least 0"),
+        (
+            lambda o: WarmupConstant(o, warmup_epochs=-1),
+            r"WarmupConstant.warmup_epochs must be at least 0, got -1",
+        ),
         (lambda o: WarmupCosine(o, warmup_epochs=3, epochs=3), r"epochs above warmup_epochs \(3\), got 3"),
         (lambda o: WarmupCosine(o, eta_min_ratio=1.5), r"eta_min_ratio must be at least 0 and below 1"),
         (lambda o: WarmupCosine(o).bind(-1), r"trainer.max_epochs above warmup_epochs \(1\), got -1"),
