@@ -42,6 +42,7 @@ def fit(
     Raises what `atft.search.trial.run.run_trial` does, and InputError or RunFailed for a fault in the training run.
     """
     from atft.commands.train import build
+    from atft.tasks.initial_weights import load_initial_weights
 
     freeze_gc()
     sweep, metric = record.sweep, record.sweep.metric
@@ -65,6 +66,8 @@ def fit(
             report_again(record.trial, previous.history, metric)
         if previous.over:
             return take_over(previous, directory, metric)
+    elif cli.config.init_from is not None:
+        load_initial_weights(cli.model, cli.config.init_from, cli.datamodule)
     callbacks: list[Any] = [record.heartbeat]
     if not is_fold:  # folds are compared by their mean, so none is pruned by itself
         callbacks.append(TrialPruning(record.trial, metric, sweep.pruner.name, run))

@@ -8,12 +8,16 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 import yaml
 from lightning.pytorch.loggers import WandbLogger
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.callbacks.record.run_checkpoint import Measured, measured_of
+from atft.checkpoint_file import read_checkpoint
 from atft.data.cache import shared_cache
+from atft.errors import InputError
+from atft.runs.run_trainer import RunTrainer
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
 from atft.search.trial.failures import TrialFailed
@@ -81,6 +85,26 @@ def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
     trial = a_trial(make_sweep())
     assert fit(trial, config, trial.directory) == pytest.approx(0.3)
     assert measured_of(trial.directory / "best_model.ckpt").epoch == 1
+
+
+def test_a_trial_begins_with_the_weights_that_its_config_names(
+    tiny_run: Any, make_sweep: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[torch.Tensor] = []
+
+    def stop(trainer: Any, task: RankingTask, **_: Any) -> None:
+        begun.append(task.network.heads.score.weight.detach().clone())
+        raise InputError("seen")
+
+    monkeypatch.setattr(RunTrainer, "fit", stop)
+    best = tiny_run.directory / "best_model.ckpt"
+    config = yaml.safe_load(tiny_run.config.read_text()) | {"init_from": str(best), "seed_everything": 9}
+    trial = a_trial(make_sweep())
+    with pytest.raises(InputError, match="seen"):
+        fit(trial, config, trial.directory)
+    assert torch.equal(begun[0], read_checkpoint(best)["state_dict"]["network.heads.score.weight"])
+    with pytest.raises(InputError, match="no such file"):
+        fit(trial, config | {"init_from": "absent.ckpt"}, trial.directory)
 
 
 def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, make_sweep: Make) -> None:
