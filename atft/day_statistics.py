@@ -22,6 +22,7 @@ from atft.cross_section import (
     decile_spread,
     hit_rate,
     is_constant,
+    known_values,
     pearson,
     spearman,
 )
@@ -91,9 +92,9 @@ def measure_days(
     score: PerStock, target: PerStock, valid: StockMask, statistics: Mapping[str, Statistic]
 ) -> MeasuredDays:
     """Measure each day's cross-section of scores and raw forward returns; see `PerStock` and `StockMask`."""
-    # Elsewhere an epoch has the network's scores and the predictions NaN: a statistic is the same for both.
-    score, target = (torch.where(valid, x, 0).contiguous() for x in (score, target))
     with sharing_results():
+        # Elsewhere an epoch has the network's scores and the predictions NaN: a statistic is the same for both.
+        score, target = known_values(score, valid), known_values(target, valid)
         rankable = ~is_constant(target, valid)
         lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
         values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}

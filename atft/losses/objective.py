@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
+from atft.cross_section import known_values, stocks_last
 from atft.errors import InputError, nearest
 from atft.losses.balancing import rebalanced
 from atft.losses.day_weights import DayWeights
@@ -154,9 +155,8 @@ class DayObjective(nn.Module):
     def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
         """Everything that a term may read, stocks last (see ``READABLE``), and the book's return ``earned``."""
         score = forecast.score if forecast.score.dtype == torch.float64 else forecast.score.float()
-        # Stocks side by side in memory: sums and sorts over a day are several times faster.
-        score, valid = score.movedim(-1, 1).contiguous(), batch.valid.movedim(-1, 1).contiguous()
-        realised = torch.where(valid, batch.target.movedim(-1, 1).to(score.dtype), 0).contiguous()
+        score, valid = score.movedim(-1, 1).contiguous(), stocks_last(batch.valid)
+        realised = known_values(stocks_last(batch.target.to(score.dtype)), valid)
         with torch.no_grad():
             earned = book_return(score, realised, valid)
         inputs = {

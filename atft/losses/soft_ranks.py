@@ -15,7 +15,7 @@ from torch import Tensor
 from atft.cross_section import MASKED_LOGIT, PerStock, StockMask, zscore
 
 # Elements of a slice of [rows, stocks, anchors]: fits a CPU's cache; a GPU wants fewer, larger kernels.
-CPU_SLICE, DEVICE_SLICE = 2**20, 2**26
+CPU_SLICE, DEVICE_SLICE = 2**19, 2**26
 
 
 def soft_ranks(score: PerStock, valid: StockMask, anchors: int, temperature: float) -> PerStock:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from atft.cross_section import rank_normal, scale
+from atft.cross_section import rank_normal, scale, stocks_last
 from atft.day_series import mean
 from atft.day_statistics import (
     RANKING_METRICS,
@@ -78,8 +78,7 @@ class CrossSectionMetrics(Metric):
         A day that comes again counts once, the fullest of its cross-sections. Stocks that are not valid may have
         any score and target.
         """
-        known = valid.movedim(-1, 1).contiguous()  # a day's stocks side by side
-        scores, targets = score.detach().float().movedim(-1, 1), target.float().movedim(-1, 1)
+        known, scores, targets = stocks_last(valid), stocks_last(score.float()), stocks_last(target.float())
         measured = measure_days(scores, targets, known, self.statistics)
         columns = [*measured.statistics.values(), measured.rankable, measured.lost, known.sum(-1)]
         self.table.append(torch.stack([c.float() for c in columns], dim=-1))

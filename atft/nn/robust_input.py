@@ -52,6 +52,8 @@ class RobustInput(nn.Module):
         observed: Bool[Tensor, "span stocks"],
     ) -> Float[Tensor, "span stocks features"]:
         """Scale one span. Infinite values end at the clip, NaN and rows that were not observed are 0."""
-        scaled = ((features.to(self.median.dtype) - self.median) / self.iqr).clamp(-MAX_SCALED, MAX_SCALED)
+        # In place from here on: one tensor of the span is written, not five.
+        scaled = features.to(self.median.dtype) - self.median
+        scaled.div_(self.iqr).clamp_(-MAX_SCALED, MAX_SCALED)
         # After scaling: a raw 0 would be an arbitrary value, the scaled 0 is the median.
-        return scaled.nan_to_num(nan=0.0).masked_fill(~observed[..., None], 0.0)
+        return scaled.nan_to_num_(nan=0.0).masked_fill_(~observed[..., None], 0.0)

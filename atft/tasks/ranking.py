@@ -30,6 +30,7 @@ from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
+from atft.shared_results import sharing_results
 from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
@@ -159,9 +160,10 @@ class RankingTask(SavedTask):
         else:
             torch.manual_seed(seed)
         self.step.begin(batch, self)
-        forecast = self.training_chunks.run(self._add_gradient, batch, self)
-        self.term_shares.take(self, forecast, batch)
-        self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
+        with sharing_results():  # the order of the day's returns
+            forecast = self.training_chunks.run(self._add_gradient, batch, self)
+            self.term_shares.take(self, forecast, batch)
+            self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients(batch.position)
 
