@@ -199,11 +199,12 @@ def write_scores(
 ) -> None:
     """Score the days, and write the columns of a predictions file that a comparison reads."""
     from atft.callbacks.record.prediction_writer import day_rows
+    from atft.evaluation.predictions import FILE_FORMAT
     from atft.parquet import table_file
 
     cache = data.open_cache()
     place.predictions.parent.mkdir(parents=True, exist_ok=True)
-    with table_file(place.predictions, compression="zstd") as append:
+    with table_file(place.predictions, **FILE_FORMAT) as append:
         for day, (stocks, of_day) in features.items():
             said: dict[str, Any] = {"split": data.split_of(cache.manifest.dates[day]), **data.run_columns()}
             rows = day_rows(cache, day, stocks, trees.score(of_day), **(said | {"seed": place.seed}))

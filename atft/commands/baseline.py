@@ -136,12 +136,13 @@ def write_baseline(
     import numpy as np
 
     from atft.callbacks.record.prediction_writer import day_rows
+    from atft.evaluation.predictions import FILE_FORMAT
     from atft.parquet import table_file
     from atft.tasks.baseline_scores import day_features
 
     cache = data.open_cache()
     metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}
-    with table_file(path, compression="zstd") as append:
+    with table_file(path, **FILE_FORMAT) as append:
         for day in track(data.predict_days().tolist(), "scoring days"):
             stocks = np.flatnonzero(cache.day(day).universe)
             if not len(stocks):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from atft.crossval.plan import FoldRun
 from atft.errors import InputError
+from atft.evaluation.predictions import FILE_FORMAT
 from atft.evaluation.rank_blend import mean_rank
 from atft.parquet import open_parquet, stream_columns, table_file
 
@@ -45,7 +46,7 @@ def join_folds(
     """
     streams = [_test_days(run, path, causal) for run, path in files.items()]
     order = [(name, "ascending") for name in ("horizon", "code", "fold", "seed")]
-    with table_file(out, compression="zstd") as append:
+    with table_file(out, **FILE_FORMAT) as append:
         for _, pieces in groupby(merge(*streams, key=itemgetter(0)), itemgetter(0)):
             rows = pa.concat_tables([table for _, table in pieces]).sort_by(order)
             append(rows.replace_schema_metadata(dict(metadata)), None)
@@ -79,7 +80,7 @@ def join_seeds(files: Mapping[FoldRun, Path], out: Path, metadata: Mapping[str, 
         InputError: a file cannot be read, is not sorted by date, or has other rows than the first.
     """
     paths = list(files.values())
-    with table_file(out, compression="zstd") as append:
+    with table_file(out, **FILE_FORMAT) as append:
         for days in zip_longest(*(days_of(path) for path in paths)):
             first, *others = (None if day is None else day[1].select(KEYS) for day in days)
             for path, keys in zip(paths[1:], others, strict=True):

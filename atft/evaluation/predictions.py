@@ -38,6 +38,12 @@ ACCEPTED_TYPES = {
     "int64": {"int8", "int16", "int32", "int64", "uint32"},
 }
 """Arrow types that may stand for the written one, as other tools save it."""
+FILE_FORMAT: dict[str, Any] = {
+    "compression": "zstd",
+    # Numbers hardly repeat within a day: dictionaries of them take two fifths of the time and make larger files.
+    "use_dictionary": [name for name, kind in (REQUIRED | OPTIONAL).items() if kind == "string"],
+}
+"""Options of `atft.parquet.table_file` for a predictions file that is written day by day."""
 Scores = Float[np.ndarray, "days stocks"]
 """Any unit, higher is better."""
 Mask = Bool[np.ndarray, "days stocks"]
@@ -80,21 +86,31 @@ def prediction_rows(
 
     kinds = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
     stocks, repeats = len(codes), len(horizons)
+
+    def constant(value: Any, kind: Any) -> Any:
+        # Through an array: a scalar of NaN would stay NaN where rows of NaN are null.
+        return pa.repeat(pa.array([value], kind, from_pandas=True)[0], stocks * repeats)
+
+    def of_stocks(values: Any, kind: Any) -> Any:
+        once = values if isinstance(values, pa.Array) else pa.array(values, kind, from_pandas=True)
+        return pa.concat_arrays([once] * repeats)
+
     columns: dict[str, Any] = {
-        "date": pa.array([date] * (stocks * repeats), pa.date32()),
-        "code": pa.array(list(codes) * repeats, pa.string()),
+        "date": constant(date, pa.date32()),
+        "code": of_stocks(codes, pa.string()),
         "horizon": pa.array(np.repeat(np.asarray(horizons, np.int32), stocks)),
     }
     for name, values in by_horizon.items():
         columns[name] = pa.array(np.asarray(values, np.float32).T.ravel(), from_pandas=True)
     for name, values in by_stock.items():
         kind = OPTIONAL.get(name, "float")
-        if kind == "float":
-            of_stocks = np.broadcast_to(np.asarray(values, np.float32), stocks)
-            columns[name] = pa.array(np.tile(of_stocks, repeats), from_pandas=True)
+        if kind != "float":
+            fill = constant if isinstance(values, str | int) else of_stocks
+            columns[name] = fill(values, kinds[kind])
+        elif np.ndim(values) == 0:
+            columns[name] = constant(float(values), pa.float32())
         else:
-            listed = [values] * stocks if isinstance(values, str | int) else list(values)
-            columns[name] = pa.array(listed * repeats, kinds[kind])
+            columns[name] = of_stocks(np.ascontiguousarray(values, np.float32), pa.float32())
     return pa.table(columns)
 
 

@@ -1,6 +1,7 @@
 """The predictions file: what is written is read back, what cannot be used raises in one line."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from atft.errors import InputError
-from atft.evaluation.predictions import check_predictions, prediction_horizons, read_horizon
+from atft.evaluation.predictions import check_predictions, prediction_horizons, prediction_rows, read_horizon
 
 
 def test_what_was_written_is_read_back(predictions: Path, make_rows: Callable[..., list[Any]]) -> None:
@@ -85,3 +86,15 @@ def test_a_missing_or_broken_file_raises_in_one_line(tmp_path: Path, predictions
     predictions.write_bytes(predictions.read_bytes()[:-10])
     with pytest.raises(InputError, match=r"not a readable Parquet file"):
         check_predictions(predictions)
+
+
+def test_one_value_for_all_rows_is_the_same_as_one_for_each_stock() -> None:
+    scores = {"score": np.ones((3, 2)), "target": np.full((3, 2), np.nan)}
+    codes = ["A", "B", "C"]
+    each = {"split": ["test"] * 3, "fold": [2] * 3, "causal": [True] * 3, "regime": np.full(3, 0.5)}
+    each |= {"unknown": np.full(3, np.nan), "sector": [None, "x", None]}
+    once = {"split": "test", "fold": 2, "causal": True, "regime": 0.5, "unknown": float("nan")}
+    rows = prediction_rows(date(2020, 1, 1), codes, [1, 5], scores, **each)
+    assert prediction_rows(date(2020, 1, 1), codes, [1, 5], scores, **(each | once)).equals(rows)
+    assert rows["target"].null_count == rows["unknown"].null_count == 6  # NaN is unknown
+    assert rows["sector"].to_pylist() == [None, "x", None] * 2

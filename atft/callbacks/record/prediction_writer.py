@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 from atft.batch import DayBatch, Forecast
 from atft.data.cache import DayCache
 from atft.errors import InputError
-from atft.evaluation.predictions import prediction_rows
+from atft.evaluation.predictions import FILE_FORMAT, prediction_rows
 from atft.parquet import table_file
 from atft.progress import Progress
 
@@ -51,7 +51,7 @@ class PredictionWriter(pl.Callback):
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
             raise InputError("predict writes one file from one device; set trainer.devices to 1")
-        append = self._open.enter_context(table_file(self.path, compression="zstd"))
+        append = self._open.enter_context(table_file(self.path, **FILE_FORMAT))
         days = len(trainer.datamodule.predict_days())  # type: ignore[attr-defined]
         self._advance = self._open.enter_context(Progress("scoring days", days)).advance
         self._append = lambda table: append(table.replace_schema_metadata(self.metadata), None)
