@@ -73,6 +73,10 @@ def test_two_spawned_workers_train_the_same_weights_as_none(
     assert same(weights(tmp_path / "tiny" / "version_0"), weights(tiny_run.directory))
 
 
+AVERAGE = {
+    "class_path": "atft.callbacks.exponential_average.ExponentialAverage",
+    "init_args": {"decay": 0.9},
+}
 PHASES = [
     {"name": "first", "epochs": 1, "parts": {"window_norm": False, "graph": False}},
     {"name": "second", "epochs": 1, "train": ["graph", "heads"], "lr_factor": 0.5},
@@ -86,9 +90,16 @@ def interrupted(
     atft: Callable[..., Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A run in phases, with dropout, that left a checkpoint after each step and after each block inside a step."""
+    """A run in phases, with dropout and averaged weights, that left a checkpoint after each step and after each
+    block inside a step."""
     folder = tmp_path_factory.mktemp("interrupted")
-    config = tiny_config(folder, tiny_run.panel, trainer__max_epochs=2, curriculum={"phases": PHASES})
+    config = tiny_config(
+        folder,
+        tiny_run.panel,
+        trainer__max_epochs=2,
+        trainer__callbacks=[AVERAGE],
+        curriculum={"phases": PHASES},
+    )
 
     ends = RankingTask.on_train_batch_end
 
@@ -128,5 +139,6 @@ def test_a_run_that_goes_on_from_the_middle_of_an_epoch_equals_the_uninterrupted
     whole, run = interrupted / "logs" / "whole" / "version_0", tmp_path / "tiny" / "version_0"
     assert same(weights(whole), weights(run))
     one, other = torch.load(whole / "last.ckpt"), torch.load(run / "last.ckpt")
+    assert same(one["current_model_state"], other["current_model_state"])
     assert one["global_step"] == other["global_step"]
     assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]

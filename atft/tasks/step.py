@@ -69,7 +69,9 @@ class Step:
         """Make Lightning's checkpoint resume at the open step's first block; between two steps nothing changes."""
         if self._first is None:
             return
-        weights, fit = checkpoint["state_dict"], checkpoint["loops"]["fit_loop"]
+        # Where weights are averaged, those that step are beside the average, which moves between steps only.
+        weights = checkpoint.get("current_model_state", checkpoint["state_dict"])
+        fit = checkpoint["loops"]["fit_loop"]
         weights |= {name: buffer for name, buffer in self._buffers.items() if name in weights}
         # Lightning's counts include the blocks of the open step: set them back to its first one.
         progress = fit["epoch_loop.batch_progress"]
