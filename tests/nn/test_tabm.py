@@ -14,6 +14,7 @@ from atft.nn.tabm import SharedLinear, TabM, mean_of_ranks
 from networks import inputs_of
 
 MakeBatch = Callable[..., DayBatch]
+ENCODINGS = pytest.mark.parametrize("encoding", ["none", "piecewise_linear"])
 
 
 def build(features: int = 5, **options: Any) -> TabM:
@@ -22,7 +23,8 @@ def build(features: int = 5, **options: Any) -> TabM:
 
 
 def last_rows(network: TabM, batch: DayBatch) -> torch.Tensor:
-    return network.scaling(batch.features, batch.observed)[batch.lookback - 1 :]
+    scaled = network.scaling(batch.features, batch.observed)[batch.lookback - 1 :]
+    return network.encoding(scaled).flatten(-2)
 
 
 @torch.no_grad()
@@ -33,8 +35,11 @@ def shake(network: TabM) -> TabM:
     return network
 
 
-def test_each_member_is_a_perceptron_with_its_own_adapters_and_head(make_batch: MakeBatch) -> None:
-    network, batch = shake(build(layers=3)), make_batch()
+@ENCODINGS
+def test_each_member_is_a_perceptron_with_its_own_adapters_and_head(
+    make_batch: MakeBatch, encoding: str
+) -> None:
+    network, batch = shake(build(layers=3, encoding=encoding)), make_batch()
     members = network(batch).members
     assert members.shape == (*batch.target.shape, 4)
     for k in range(4):
@@ -45,9 +50,10 @@ def test_each_member_is_a_perceptron_with_its_own_adapters_and_head(make_batch: 
         torch.testing.assert_close(members[..., k], score, atol=1e-5, rtol=1e-4)
 
 
+@ENCODINGS
 @pytest.mark.parametrize("layers", [1, 3])
-def test_one_member_is_a_plain_perceptron(make_batch: MakeBatch, layers: int) -> None:
-    network, batch = build(k=1, layers=layers), make_batch()
+def test_one_member_is_a_plain_perceptron(make_batch: MakeBatch, layers: int, encoding: str) -> None:
+    network, batch = build(k=1, layers=layers, encoding=encoding), make_batch()
     plain = nn.Sequential()
     for layer in network.hidden:
         plain.extend((nn.Linear(*layer.matrix.shape), nn.ReLU()))
@@ -64,9 +70,11 @@ def test_one_member_is_a_plain_perceptron(make_batch: MakeBatch, layers: int) ->
 
 
 def test_new_members_differ_by_the_first_layers_signs_and_the_heads_only() -> None:
-    network = build(k=64, layers=3)
+    network = build(k=64, layers=3, encoding="piecewise_linear", bins=6)
     first, *later = network.hidden
     assert set(first.r.flatten().tolist()) == {-1.0, 1.0} and abs(first.r.mean()) < 0.2
+    of_features = first.r.view(64, 6, 5)
+    assert (of_features == of_features[:, :1]).all()  # all numbers of a feature have its sign
     for layer in later:
         assert (layer.r == 1).all()
     for layer in network.hidden:
@@ -151,19 +159,22 @@ def test_a_day_without_stocks_scores_zero() -> None:
     assert (mean_of_ranks(members, universe) == 0).all()
 
 
-def test_explain_weighs_the_features_of_each_row_by_the_first_layer(make_batch: MakeBatch) -> None:
-    network, batch = shake(build()), make_batch(missing=0.3)
+@ENCODINGS
+def test_explain_weighs_the_features_of_each_row_by_the_first_layer(
+    make_batch: MakeBatch, encoding: str
+) -> None:
+    network, batch = shake(build(encoding=encoding)), make_batch(missing=0.3)
     selection, attention, neighbours = network.explain(batch)
     assert attention is None and neighbours is None and selection.shape == batch.features.shape
     torch.testing.assert_close(selection.sum(-1), torch.ones(selection.shape[:-1]))
     layer = network.hidden[0]
-    norm = [
-        sum((layer.r[k, f] * layer.matrix[f] * layer.s[k]).square().sum() for k in range(4)).sqrt()
-        for f in range(5)
-    ]
-    scaled = network.scaling(batch.features, batch.observed)
+    encoded = network.encoding(network.scaling(batch.features, batch.observed))
     t, s = (int(i) for i in batch.observed.nonzero()[7])
-    size = scaled[t, s].abs() * torch.stack(norm)
+    squares = torch.zeros(5)
+    for k in range(4):
+        weights = (layer.r[k, :, None] * layer.matrix * layer.s[k]).reshape(*encoded.shape[-2:], -1)
+        squares += (encoded[t, s][..., None] * weights).sum(0).square().sum(-1)
+    size = squares.sqrt()
     torch.testing.assert_close(selection[t, s], size / size.sum())
     assert torch.allclose(selection[~batch.observed], torch.tensor(0.2))
 

@@ -12,13 +12,16 @@ from atft.nn.tabm import TabM
 from atft.nn.window_norm import MEMBERS
 
 NETWORKS: dict[str, NetworkFactory] = {
-    **{f"ATFTGATFAN-{m}": partial(ATFTGATFAN, hidden_size=16, window_norm=m) for m in MEMBERS},
+    **{
+        f"ATFTGATFAN-{m}": partial(ATFTGATFAN, hidden_size=16, window_norm=m, encoding="none")
+        for m in MEMBERS
+    },
     "ATFTGATFAN-piecewise-linear": partial(ATFTGATFAN, hidden_size=16, encoding="piecewise_linear", bins=5),
     "ATFTGATFAN-periodic": partial(ATFTGATFAN, hidden_size=16, encoding="periodic", bins=4),
-    "TabM": partial(TabM, k=3, hidden_size=16),
+    "TabM": partial(TabM, k=3, hidden_size=16, encoding="none"),
     "TabM-piecewise-linear": partial(TabM, k=3, hidden_size=16, encoding="piecewise_linear"),
-    "TabM-1": partial(TabM, k=1, hidden_size=16),
-    "MASTER": partial(MASTER, hidden_size=16),
+    "TabM-1": partial(TabM, k=1, hidden_size=16, encoding="none"),
+    "MASTER": partial(MASTER, hidden_size=16, encoding="none"),
     "MASTER-piecewise-linear": partial(MASTER, hidden_size=16, encoding="piecewise_linear"),
     "MASTER-no-gate": partial(MASTER, hidden_size=16, gate="none"),
 }
