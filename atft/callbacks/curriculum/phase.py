@@ -43,7 +43,7 @@ class Phase:
         terms: weights of terms that differ from model.objective.terms.
         horizon_weights: as model.objective.horizon_weights.
         criterion: what the phase must reach by its end, for instance val/rank_ic > 0.01 or train/loss < 1.
-        otherwise: what follows where it does not: stop ends the run and compares its best checkpoint, fail ends
+        otherwise: what follows where it does not: stop ends the run and compares its selected checkpoint, fail ends
             it as an error, continue warns.
     """
 
