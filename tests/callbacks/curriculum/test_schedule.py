@@ -205,7 +205,7 @@ def phased(tmp_path_factory: pytest.TempPathFactory, tiny_config: Any, tiny_run:
         tiny_run.panel,
         trainer__max_epochs=None,
         curriculum={"phases": PHASES},
-        checkpoint={"mode": "min", "monitor": "train/learning_rate"},
+        checkpoint={"mode": "min", "monitor": "train/learning_rate", "select": "best"},
         model__scheduler={
             "class_path": "atft.optim.schedules.WarmupCosine",
             "init_args": {"warmup_epochs": 3.0, "epochs": 4},

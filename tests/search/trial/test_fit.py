@@ -66,9 +66,14 @@ def test_a_trial_ends_its_run_of_wandb_for_the_next_one_of_the_process() -> None
     assert ended == ["run"]
 
 
-@pytest.mark.parametrize("options", [{}, {"save_top_k": 3}, {"filename": "mine"}], ids=str)
-def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
+@pytest.mark.parametrize(
+    ("options", "epoch"),
+    [({}, 1), ({"save_top_k": 3}, 1), ({"filename": "mine"}, 1), ({"select": "last"}, 2)],
+    ids=str,
+)
+def test_the_value_is_the_selected_epochs_whatever_the_checkpoint_keeps(
     options: dict[str, Any],
+    epoch: int,
     tiny_run: Any,
     make_sweep: Make,
     monkeypatch: pytest.MonkeyPatch,
@@ -81,10 +86,10 @@ def test_the_value_is_the_best_epochs_whatever_the_checkpoint_keeps(
 
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
     config = yaml.safe_load(tiny_run.config.read_text())
-    config["trainer"]["max_epochs"], config["checkpoint"] = 3, options
+    config["trainer"]["max_epochs"], config["checkpoint"] = 3, {"select": "best", **options}
     trial = a_trial(make_sweep())
-    assert fit(trial, config, trial.directory) == pytest.approx(0.3)
-    assert measured_of(trial.directory / "best_model.ckpt").epoch == 1
+    assert fit(trial, config, trial.directory) == pytest.approx(planted[epoch])
+    assert measured_of(trial.directory / "best_model.ckpt").epoch == epoch
 
 
 def test_a_trial_begins_with_the_weights_that_its_config_names(
