@@ -7,6 +7,7 @@
       -> windows                views, one per stock-day; WindowNorm's (FAN's) residuals are added to them
       -> TemporalEncoder        the last day's state
       -> + WindowNorm's statistics (FAN's level, amplitude and phase), over a skip path
+      -> MarketModulation       each unit scaled and shifted by the day's market
       -> GraphAttention         the day's stocks
       -> Heads
 
@@ -26,6 +27,7 @@ from atft.network import Explanation, NetworkInputs
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
+from atft.nn.market_modulation import MarketModulation
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
 from atft.nn.temporal_encoder import TemporalEncoder
@@ -53,6 +55,8 @@ class ATFTGATFAN(RankingNetwork):
         bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
         encoding_dropout: share of the features of each row that are hidden in training.
         encoding_sigma: standard deviation of the new frequencies of encoding periodic.
+        modulation: film lets the panel's regime columns scale and shift each unit of the state before the graph;
+            none: every market alike.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
 
     Raises:
@@ -74,6 +78,7 @@ class ATFTGATFAN(RankingNetwork):
         bins: int = 12,
         encoding_dropout: float = 0.0,
         encoding_sigma: float = 0.1,
+        modulation: Literal["film", "none"] = "none",
         quantiles: list[float] | None = None,
     ) -> None:
         super().__init__(inputs, quantiles or [])
@@ -84,15 +89,20 @@ class ATFTGATFAN(RankingNetwork):
             "variable_selection": variable_selection,
             "window_norm": window_norm,
             "encoder": encoder,
+            "modulation": modulation,
             "graph": graph,
         }
         self.parts = {name: True for name, choice in chosen.items() if choice != "none"}
-        self.reads = {"graph": "graph"} if "graph" in self.parts else {}
+        needs = {"graph": "graph", "modulation": "regime"}
+        self.reads = {name: needs[name] for name in self.parts if name in needs}
         features = len(inputs.features)
         encoded = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)
         self.selection = VariableSelection(encoded, hidden_size, dropout, variable_selection != "none")
         self.window_norm = None if window_norm == "none" else WindowNorm(window_norm, features, hidden_size)
         self.encoder: nn.Module | None = None if encoder == "none" else TemporalEncoder(hidden_size, dropout)
+        self.modulation: nn.Module | None = None
+        if modulation != "none":
+            self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
         self.graph = None if graph == "none" else GraphAttention(hidden_size, gat_layers, gat_dropout)
         self.heads = Heads(hidden_size, len(self.horizons), len(self.quantiles), dropout)
 
@@ -103,7 +113,7 @@ class ATFTGATFAN(RankingNetwork):
         groups = {"input": entry}
         if selection.weigher is not None and selection.level is not None:
             groups["variable_selection"] = [*selection.weigher.parameters(), selection.level]
-        for name in ("window_norm", "encoder", "graph", "heads"):
+        for name in ("window_norm", "encoder", "modulation", "graph", "heads"):
             module = getattr(self, name)
             groups |= {} if module is None else {name: list(module.parameters())}
         return {name: groups[name] for name in (*self.parts, "input", "heads")}
@@ -158,4 +168,8 @@ class ATFTGATFAN(RankingNetwork):
             flat, weight = encoder(window.flatten(1, 2).contiguous())
             state = flat.unflatten(0, (days, stocks))
             attention = None if weight is None else weight.unflatten(0, (days, stocks))
-        return (state if statistics is None else state + statistics), attention
+        if statistics is not None:
+            state = state + statistics
+        if self.modulation is not None and self._is_on("modulation"):
+            state = self.modulation(state, batch.regime)
+        return state, attention

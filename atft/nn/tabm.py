@@ -9,6 +9,8 @@ makes and keeps no scaled copies of all members' states. Forward and backward of
 the time.
 """
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, deviation, zscore
 from atft.network import Explanation, NetworkInputs
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
+from atft.nn.market_modulation import MarketModulation
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
 
@@ -82,6 +85,8 @@ class TabM(RankingNetwork):
         bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
         encoding_dropout: share of the features of each row that are hidden in training, from all members.
         encoding_sigma: standard deviation of the new frequencies of encoding periodic.
+        modulation: film lets the panel's regime columns scale and shift each unit of the first layer, before its
+            ReLU; none: every market alike.
 
     Raises:
         InputError: a size is out of range.
@@ -98,6 +103,7 @@ class TabM(RankingNetwork):
         bins: int = 12,
         encoding_dropout: float = 0.0,
         encoding_sigma: float = 0.1,
+        modulation: Literal["film", "none"] = "none",
     ) -> None:
         super().__init__(inputs)
         check_sizes(1, 1024, k=k)
@@ -114,6 +120,10 @@ class TabM(RankingNetwork):
             SharedLinear(width, hidden_size, k, random_signs=layer == 0, repeat=1 if layer else size)
             for layer, width in enumerate(widths[:-1])
         )
+        self.modulation: MarketModulation | None = None
+        if modulation != "none":
+            self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
+            self.parts, self.reads = {"modulation": True}, {"modulation": "regime"}
         self.dropout = nn.Dropout(dropout)
         self.heads = MemberHeads(hidden_size, len(self.horizons), k)
 
@@ -139,7 +149,11 @@ class TabM(RankingNetwork):
         # One product with the members' matrices side by side, each row encoded once.
         beside = first.matrices().movedim(0, 1).flatten(1)
         wide = self.encoding.product(rows, beside).view(len(rows), self.members, -1)
-        state: Tensor = self.dropout((wide + first.bias).relu()).transpose(0, 1)
+        state = wide.transpose(0, 1) + first.bias[:, None]
+        if self.modulation is not None and self.parts["modulation"]:
+            by_day = state.unflatten(1, (days, -1))
+            state = self.modulation(by_day, batch.regime).flatten(1, 2)
+        state = self.dropout(state.relu())
         for layer in self.hidden[1:]:
             state = self.dropout(layer(state).relu())
         return state

@@ -1,0 +1,49 @@
+"""Let the state of the market change what a network makes of each stock.
+
+Market-wide columns are the same for all stocks of a day: added to the features they could not change the order of
+the scores, but what a feature is worth changes with them (reversal pays in a volatile market, momentum in a calm
+one). Feature-wise linear modulation lets them scale and shift each hidden unit: Perez, Strub, de Vries, Dumoulin
+and Courville, "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018. Both are bounded here, since a
+market of the test days may be more extreme than any of the training days.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atft.network import Scaling
+from atft.nn.robust_input import RobustInput
+
+MAX_REGIME = 2.0
+"""Scaled market-wide columns are clipped here: two interquartile ranges, 2.7 standard deviations."""
+
+
+class MarketModulation(nn.Module):
+    """Scale and shift each hidden unit by the day's market: ``state * (1 + tanh(A m)) + tanh(B m)``.
+
+    ``m`` are the regime columns, scaled robustly and 0 where unknown. A new one leaves the state as it is.
+    `RankingNetwork.set_scaling` sets that of a network's own.
+
+    Args:
+        regimes: number of market-wide columns.
+        hidden_size: width of the state.
+    """
+
+    def __init__(self, regimes: int, hidden_size: int) -> None:
+        super().__init__()
+        self.scaling = RobustInput(regimes)
+        self.scale = nn.Parameter(torch.zeros(regimes, hidden_size))
+        self.shift = nn.Parameter(torch.zeros(regimes, hidden_size))
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        """Set the training days' median and IQR of the market-wide columns."""
+        self.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
+
+    def forward(
+        self, state: Float[Tensor, "*members days stocks hidden"], regime: Float[Tensor, "days regimes"]
+    ) -> Float[Tensor, "*members days stocks hidden"]:
+        """Modulate the states of each day's stocks by that day's market."""
+        known = torch.ones_like(regime[:, None, 0], dtype=torch.bool)
+        market = self.scaling(regime[:, None], known).clamp(-MAX_REGIME, MAX_REGIME)
+        scale, shift = (market @ self.scale).tanh(), (market @ self.shift).tanh()
+        return torch.addcmul(shift.to(state.dtype), state, 1 + scale.to(state.dtype))

@@ -1,0 +1,67 @@
+"""Regime columns change what a stock's features are worth, and a new network knows nothing of them."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.network import Scaling
+from atft.nn.market_modulation import MAX_REGIME, MarketModulation
+from networks import small_network
+
+NETWORKS = ("TabM-modulated", "ATFTGATFAN-modulated")
+
+
+def moved() -> MarketModulation:
+    """A modulation of 3 units by 2 columns that has learned something."""
+    torch.manual_seed(0)
+    modulation = MarketModulation(2, 3)
+    with torch.no_grad():
+        modulation.scale.normal_()
+        modulation.shift.normal_()
+    none = torch.zeros(0)
+    modulation.set_scaling(Scaling(none, none, torch.tensor([1.0, -1.0]), torch.tensor([2.0, 0.5])))
+    return modulation
+
+
+def test_a_unit_is_scaled_and_shifted_as_by_plain_arithmetic() -> None:
+    modulation, state = moved(), torch.randn(2, 4, 3)
+    regime = torch.tensor([[2.0, -1.25], [0.0, -0.75]])
+    found = modulation(state, regime)
+    for day, market in enumerate(([0.5, -0.5], [-0.5, 0.5])):
+        for unit in range(3):
+            scale = sum(m * modulation.scale[i, unit].item() for i, m in enumerate(market))
+            shift = sum(m * modulation.shift[i, unit].item() for i, m in enumerate(market))
+            expected = state[day, :, unit] * (1 + torch.tensor(scale).tanh()) + torch.tensor(shift).tanh()
+            torch.testing.assert_close(found[day, :, unit], expected)
+
+
+def test_an_unknown_column_is_its_median_and_an_extreme_market_the_most_extreme_known_one() -> None:
+    modulation, state = moved(), torch.randn(4, 5, 3)
+    inf = float("inf")
+    regime = torch.tensor([[float("nan"), -1.0], [1.0, -1.0], [inf, -1.0], [1 + 2 * MAX_REGIME, -1.0]])
+    found = modulation(state[:1].expand(4, -1, -1), regime)
+    assert torch.equal(found[0], found[1])
+    torch.testing.assert_close(found[2], found[3])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_new_network_scores_every_market_alike(name: str, make_batch: Callable[..., DayBatch]) -> None:
+    batch = make_batch()
+    network = small_network(name).eval()
+    other = batch._replace(regime=batch.regime + 1)
+    assert torch.equal(network(batch).score, network(other).score)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_a_market_teaches_can_be_switched_off(name: str, make_batch: Callable[..., DayBatch]) -> None:
+    batch = make_batch()
+    network = small_network(name).eval()
+    plain = network(batch).score
+    with torch.no_grad():
+        network.modulation.scale.normal_()
+    assert not torch.allclose(network(batch).score, plain)
+    network.set_parts(modulation=False)
+    assert torch.equal(network(batch).score, plain)
+    assert network.reads["modulation"] == "regime"
