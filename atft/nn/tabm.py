@@ -149,9 +149,9 @@ class TabM(RankingNetwork):
         # One product with the members' matrices side by side, each row encoded once.
         beside = first.matrices().movedim(0, 1).flatten(1)
         wide = self.encoding.product(rows, beside).view(len(rows), self.members, -1)
-        state = wide.transpose(0, 1) + first.bias[:, None]
+        state: Tensor = wide.transpose(0, 1) + first.bias[:, None]
         if self.modulation is not None and self.parts["modulation"]:
-            by_day = state.unflatten(1, (days, -1))
+            by_day = state.view(self.members, days, -1, state.shape[-1])
             state = self.modulation(by_day, batch.regime).flatten(1, 2)
         state = self.dropout(state.relu())
         for layer in self.hidden[1:]:
