@@ -32,8 +32,6 @@ from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
 from atft.tasks.step_log import count_optimiser_steps
 
-INIT_DECODER_STD = 0.01
-
 
 class Pretraining(RankingTask):
     """Train the states of a network to predict the hidden values of their day.
@@ -79,8 +77,8 @@ class Pretraining(RankingTask):
             for parameter in self.network.parameter_groups()[name]:
                 parameter.requires_grad_(False)
         self.decoder = nn.Linear(width, len(self.features))
-        # Nearly the day's median at first: a new decoder's own noise would be the loss of the first hundred steps.
-        nn.init.normal_(self.decoder.weight, std=INIT_DECODER_STD)
+        # Not smaller weights, for a loss of 1 at the start: states would grow instead, ten times as large as heads
+        # expect, which then learn that much slower.
         nn.init.zeros_(self.decoder.bias)
 
     # As if it were not defined: no day after the last training day is read.
