@@ -1,11 +1,13 @@
 """Thread caps: the one file that writes the environment, called before any heavy import.
 
 Polars, OpenMP and MKL read these once, when they are loaded, and spawned loader workers inherit them.
-Two pools of as many threads as there are cores make each other several times slower.
+Two pools of as many threads as there are cores make each other several times slower. So do the threads of one
+OpenMP pool that wait for the last of them: by default they spin on cores that another program needs.
 """
 
 import os
 
+WAIT_POLICY = "OMP_WAIT_POLICY"
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -21,7 +23,9 @@ def pool_threads() -> int:
 
 
 def cap_threads(count: int) -> None:
-    """Let every numerical pool of this process and its children use at most ``count`` threads.
+    """Let every numerical pool of this process and its children use at most ``count`` threads, and sleep idle.
+
+    A wait policy that the environment has already is left alone.
 
     Raises:
         ValueError: ``count`` is below 1.
@@ -29,3 +33,4 @@ def cap_threads(count: int) -> None:
     if count < 1:
         raise ValueError(f"threads must be at least 1, got {count}")
     os.environ.update(dict.fromkeys(POOLS, str(count)))
+    os.environ.setdefault(WAIT_POLICY, "PASSIVE")

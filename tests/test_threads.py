@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from atft.threads import POOLS, cap_threads, core_count, pool_threads
+from atft.threads import POOLS, WAIT_POLICY, cap_threads, core_count, pool_threads
 
 SCRIPT = """
 import sys
@@ -32,6 +32,17 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1", "1", "1"]
+
+
+def test_idle_threads_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in POOLS:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv(WAIT_POLICY, "ACTIVE")
+    cap_threads(1)
+    assert os.environ[WAIT_POLICY] == "ACTIVE"
+    monkeypatch.delenv(WAIT_POLICY)
+    cap_threads(1)
+    assert os.environ[WAIT_POLICY] == "PASSIVE"
 
 
 def test_fewer_than_one_thread_raises() -> None:
