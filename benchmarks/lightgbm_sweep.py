@@ -155,11 +155,13 @@ def fit_fold(
     data.prepare_training()
     # Without the filter, bins are those of leaves of any size.
     of_bins = {**FIXED, "seed": data.seed, "feature_pre_filter": False}
-    binned: BinnedDays = bin_days(
-        stock_days(data, data.split.train), stock_days(data, data.split.val), of_bins, threads
-    )
-    features = scored_features(data)
-    for place in places:
+    market = None
+    for place in sorted(places, key=lambda place: grid[place.name].market_columns):
+        if market != grid[place.name].market_columns:
+            market = grid[place.name].market_columns
+            train, val = (stock_days(data, days, market) for days in (data.split.train, data.split.val))
+            binned: BinnedDays = bin_days(train, val, of_bins, threads)
+            features = scored_features(data, market)
         started = time.perf_counter()
         trees = fit_binned(binned, grid[place.name], threads, place.seed)
         fitting = time.perf_counter() - started
@@ -180,7 +182,7 @@ def fit_fold(
     gc.collect()
 
 
-def scored_features(data: "DayData") -> "dict[int, tuple[Any, Any]]":
+def scored_features(data: "DayData", market_columns: bool) -> "dict[int, tuple[Any, Any]]":
     """Day -> its stocks, and their features ``[stocks, features]``, of the validation and test days."""
     import numpy as np
 
@@ -190,7 +192,7 @@ def scored_features(data: "DayData") -> "dict[int, tuple[Any, Any]]":
     for day in data.predict_days().tolist():
         stocks = np.flatnonzero(cache.day(day).universe)
         if len(stocks):
-            found[day] = stocks, day_features(cache, day, stocks)
+            found[day] = stocks, day_features(cache, day, stocks, market_columns)
     return found
 
 

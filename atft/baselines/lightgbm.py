@@ -44,6 +44,7 @@ class Trees:
     boosters: Sequence[Any]
     settings: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
+    market_columns: bool = False
 
     def score(
         self, features: Float32[np.ndarray, "stocks features"], columns: slice = slice(None)
@@ -142,7 +143,7 @@ def fit_binned(binned: BinnedDays, options: TreeOptions, threads: int = 1, seed:
             trees = max(1, round(MAX_TREES * slower))
             booster = lightgbm.train(dict(running), fitted, trees, [stopped], callbacks=callbacks)
         boosters.append(booster)
-    return Trees(boosters, settings, running["num_threads"])
+    return Trees(boosters, settings, running["num_threads"], binned.train.market_columns)
 
 
 def _workers(train: StockDays, threads: int) -> int:

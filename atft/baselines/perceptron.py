@@ -11,7 +11,7 @@ Cost: one thread; on 2.6 M rows x 170 features 20 s an epoch and horizon, in 0.8
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -38,6 +38,8 @@ RANK_WIDTH = math.sqrt(12)
 @dataclass(frozen=True)
 class Perceptrons:
     """Fitted networks, one a horizon."""
+
+    market_columns: ClassVar[bool] = False
 
     networks: Sequence[Any]
     median: NDArray[np.float32]

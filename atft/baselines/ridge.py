@@ -7,7 +7,7 @@ day and set of valid stocks; 8.9 M rows x 112 are about 0.2 TFLOP.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ CLIP = 5.0
 @dataclass(frozen=True)
 class Ridge:
     """A fitted baseline: one linear score per horizon."""
+
+    market_columns: ClassVar[bool] = False
+    """The same for all stocks of a day, they would change no rank."""
 
     coefficients: NDArray[np.float64]
     """``[features, horizons]``, on scaled features."""

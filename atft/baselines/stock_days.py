@@ -20,6 +20,10 @@ from atft.errors import InputError
 class Baseline(Protocol):
     """A fitted model that scores each stock by its last day's features."""
 
+    @property
+    def market_columns(self) -> bool:
+        """Whether the day's market-wide columns follow the features that it reads."""
+
     def score(
         self, features: Float32[np.ndarray, "stocks features"], columns: slice = ...
     ) -> Float32[np.ndarray, "stocks columns"]:
@@ -39,6 +43,8 @@ class StockDays:
     """Forward returns, as fractions; NaN where a row is not to count."""
     read: Callable[[int], NDArray[np.float32]]
     """Features ``[stocks, features]`` of a day, by its place among the days; NaN where unknown."""
+    market_columns: bool = False
+    """Whether the day's market-wide columns are the last of the features, the same for all its stocks."""
 
     @cached_property
     def bounds(self) -> NDArray[np.int64]:

@@ -147,7 +147,8 @@ def write_baseline(
             stocks = np.flatnonzero(cache.day(day).universe)
             if not len(stocks):
                 continue
-            features, split = day_features(cache, day, stocks), data.split_of(cache.manifest.dates[day])
+            split = data.split_of(cache.manifest.dates[day])
+            features = day_features(cache, day, stocks, next(iter(fitted.values())).market_columns)
             for seed, baseline in fitted.items():
                 of_day: dict[str, Any] = {"split": split, **data.run_columns(), "seed": seed}
                 rows = day_rows(cache, day, stocks, baseline.score(features), **of_day)

@@ -52,11 +52,16 @@ def fit_baseline(
     val = stock_days(data, data.split.val)
     if name == "mlp":
         return fit_perceptrons(train, val, median, iqr, seed)
+    options = options or TreeOptions()
+    train, val = (stock_days(data, days, options.market_columns) for days in (data.split.train, data.split.val))
     return fit_trees(train, val, torch.get_num_threads(), seed, options)
 
 
-def stock_days(data: DayData, days: Days) -> StockDays:
-    """The universe of some training or validation days; the targets that count are those of the network's."""
+def stock_days(data: DayData, days: Days, market_columns: bool = False) -> StockDays:
+    """The universe of some training or validation days; the targets that count are those of the network's.
+
+    With ``market_columns`` those of the day follow each stock's features.
+    """
     cache, targets, sizes = data.open_cache(), [], []
     for day in days.tolist():
         view = cache.day(day)
@@ -67,9 +72,10 @@ def stock_days(data: DayData, days: Days) -> StockDays:
 
     def read(place: int) -> NDArray[np.float32]:
         day = int(days[place])
-        return day_features(cache, day, np.flatnonzero(cache.day(day).universe))
+        return day_features(cache, day, np.flatnonzero(cache.day(day).universe), market_columns)
 
-    return StockDays(np.array(sizes, dtype=np.int64), np.concatenate(targets).astype(np.float32), read)
+    counted = np.concatenate(targets).astype(np.float32)
+    return StockDays(np.array(sizes, dtype=np.int64), counted, read, market_columns)
 
 
 def _ridge_days(days: StockDays) -> Iterator[tuple[Any, Any, Any]]:
@@ -89,9 +95,10 @@ def fitted_scores(
     scores = {name: np.full(table.present.shape, np.nan, dtype=np.float32) for name in fitted}
     for row, day in enumerate(table.dates.tolist() if fitted else ()):
         present = table.present[row]
-        features = day_features(cache, calendar[day], stocks[present])
+        features = day_features(cache, calendar[day], stocks[present], market_columns=True)
         for name, baseline in fitted.items():
-            scores[name][row, present] = baseline.score(features, slice(column, column + 1))[:, 0]
+            read = features if baseline.market_columns else features[:, : len(manifest.features)]
+            scores[name][row, present] = baseline.score(read, slice(column, column + 1))[:, 0]
     return scores
 
 
@@ -113,8 +120,15 @@ def reversal_scores(return_1d: ArrayLike) -> NDArray[np.float32]:
     return -np.nan_to_num(np.asarray(return_1d, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def day_features(cache: DayCache, day: int, stocks: NDArray[Any]) -> NDArray[np.float32]:
-    """Features of some stocks on one day, ``[stocks, features]``, in the manifest's order."""
+def day_features(
+    cache: DayCache, day: int, stocks: NDArray[Any], market_columns: bool = False
+) -> NDArray[np.float32]:
+    """Features of some stocks on one day, ``[stocks, features]``, in the manifest's order.
+
+    With ``market_columns`` those of the day follow, the same for all stocks.
+    """
     out = np.empty((len(stocks), len(cache.manifest.features)), dtype=np.float32)
     cache.read_features(day, stocks, out)
-    return out
+    if not market_columns:
+        return out
+    return np.hstack([out, np.broadcast_to(cache.regime[day], (len(stocks), cache.regime.shape[1]))])

@@ -84,6 +84,11 @@ def test_rows_to_fit_on_are_the_universe_of_the_days_with_the_targets_that_train
         stocks = np.flatnonzero(cache.day(days[place]).universe)
         np.testing.assert_array_equal(features, day_features(cache, days[place], stocks))
         np.testing.assert_array_equal(target, cache.day(days[place]).target[stocks])
+    wide = stock_days(data, days, market_columns=True)
+    with_market = wide.read(3)
+    np.testing.assert_array_equal(with_market[:, :6], rows.read(3))
+    market = np.broadcast_to(cache.regime[days[3]], with_market[:, 6:].shape)
+    np.testing.assert_array_equal(with_market[:, 6:], market)
     strict = stock_days(_with_min_stocks(data, 1000), days)
     assert np.isnan(strict.target).all()
 
@@ -123,6 +128,6 @@ def test_days_after_validation_change_no_fitted_model(
     changed.write_parquet(tmp_path / "changed.parquet")
     words = ["--config", str(tiny_run.config), "--data.panel.path", str(tmp_path / "changed.parquet")]
     other = build("fit", [*words, "--data.cache.dir", str(tmp_path / "cache")]).datamodule
-    features = day_features(data.open_cache(), 20, np.arange(10))
-    first, second = (fit_baseline(name, d).score(features) for d in (data, other))
-    np.testing.assert_array_equal(first, second)
+    first, second = (fit_baseline(name, d) for d in (data, other))
+    features = day_features(data.open_cache(), 20, np.arange(10), first.market_columns)
+    np.testing.assert_array_equal(first.score(features), second.score(features))
