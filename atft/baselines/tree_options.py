@@ -36,8 +36,8 @@ class TreeOptions:
         lambda_l2: penalty on the values of leaves.
         feature_fraction: share of the features that a tree reads.
         bagging_fraction: share of the rows that a tree reads.
-        market_columns: also read the panel's market-wide columns, as a network with modulation does; a tree may then
-            cut a stock's features in another way in another market.
+        market_columns: also read the panel's market-wide columns, as a network with modulation does; a tree may
+            then cut a stock's features in another way in another market.
 
     Raises InputError where a value is out of range, or the objective does not read the label.
     """

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from atft.batch import DayBatch, Forecast
 from atft.network import Explanation, NetworkInputs
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
+from atft.nn.gated_residual import GatedResidual
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
 from atft.nn.market_modulation import MarketModulation
@@ -57,6 +58,8 @@ class ATFTGATFAN(RankingNetwork):
         encoding_sigma: standard deviation of the new frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the state before the graph;
             none: every market alike.
+        linear_path: let a path without a nonlinearity run from a row to the score. Without one the state goes
+            through ReLU, dropout and a gated residual, after the market has modulated it.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
 
     Raises:
@@ -79,6 +82,7 @@ class ATFTGATFAN(RankingNetwork):
         encoding_dropout: float = 0.0,
         encoding_sigma: float = 0.1,
         modulation: Literal["film", "none"] = "none",
+        linear_path: bool = True,
         quantiles: list[float] | None = None,
     ) -> None:
         super().__init__(inputs, quantiles or [])
@@ -97,12 +101,18 @@ class ATFTGATFAN(RankingNetwork):
         self.reads = {name: needs[name] for name in self.parts if name in needs}
         features = len(inputs.features)
         encoded = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)
-        self.selection = VariableSelection(encoded, hidden_size, dropout, variable_selection != "none")
+        self.selection = VariableSelection(
+            encoded, hidden_size, dropout, variable_selection != "none", linear_path
+        )
         self.window_norm = None if window_norm == "none" else WindowNorm(window_norm, features, hidden_size)
         self.encoder: nn.Module | None = None if encoder == "none" else TemporalEncoder(hidden_size, dropout)
         self.modulation: nn.Module | None = None
         if modulation != "none":
             self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
+        self.activation: nn.Module | None = None
+        if not linear_path:
+            refine = GatedResidual(hidden_size, dropout)
+            self.activation = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), refine)
         self.graph = None if graph == "none" else GraphAttention(hidden_size, gat_layers, gat_dropout)
         self.heads = Heads(hidden_size, len(self.horizons), len(self.quantiles), dropout)
 
@@ -113,6 +123,8 @@ class ATFTGATFAN(RankingNetwork):
         groups = {"input": entry}
         if selection.weigher is not None and selection.level is not None:
             groups["variable_selection"] = [*selection.weigher.parameters(), selection.level]
+        if self.activation is not None:
+            entry += self.activation.parameters()
         for name in ("window_norm", "encoder", "modulation", "graph", "heads"):
             module = getattr(self, name)
             groups |= {} if module is None else {name: list(module.parameters())}
@@ -172,4 +184,6 @@ class ATFTGATFAN(RankingNetwork):
             state = state + statistics
         if self.modulation is not None and self._is_on("modulation"):
             state = self.modulation(state, batch.regime)
+        if self.activation is not None:
+            state = self.activation(state)
         return state, attention

@@ -15,10 +15,18 @@ from atft.nn.gated_residual import GatedResidual
 
 
 class VariableSelection(nn.Module):
-    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w e(x)) A + w B)``, or ``GRN(e(x) A)``."""
+    """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w e(x)) A + w B)``, or ``GRN(e(x) A)``.
+
+    With ``refine`` off there is a bias instead of the GRN.
+    """
 
     def __init__(
-        self, encoding: FeatureEncoding, hidden_size: int, dropout: float, select: bool = True
+        self,
+        encoding: FeatureEncoding,
+        hidden_size: int,
+        dropout: float,
+        select: bool = True,
+        refine: bool = True,
     ) -> None:
         super().__init__()
         n_features, variance = encoding.features, encoding.features * encoding.variance
@@ -26,7 +34,7 @@ class VariableSelection(nn.Module):
         self.weigher = _weigher(n_features, hidden_size) if select else None
         self.value = nn.Parameter(torch.randn(n_features * encoding.size, hidden_size) / variance**0.5)
         self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size)) if select else None
-        self.refine = GatedResidual(hidden_size, dropout)
+        self.refine: nn.Module = GatedResidual(hidden_size, dropout) if refine else Bias(hidden_size)
 
     def weights(self, x: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows features"]:
         """Weigh each row's features: positive, summing to 1; all alike where nothing weighs them."""
@@ -46,6 +54,17 @@ class VariableSelection(nn.Module):
             embedded = self.encoding.product(x, self.value)
         refined: Tensor = self.refine(embedded)
         return refined
+
+
+class Bias(nn.Module):
+    """Add a learned number to each hidden unit."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(hidden_size))
+
+    def forward(self, x: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
+        return x + self.bias
 
 
 def _weigher(n_features: int, hidden_size: int) -> nn.Module:

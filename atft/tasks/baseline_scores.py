@@ -53,7 +53,9 @@ def fit_baseline(
     if name == "mlp":
         return fit_perceptrons(train, val, median, iqr, seed)
     options = options or TreeOptions()
-    train, val = (stock_days(data, days, options.market_columns) for days in (data.split.train, data.split.val))
+    train, val = (
+        stock_days(data, days, options.market_columns) for days in (data.split.train, data.split.val)
+    )
     return fit_trees(train, val, torch.get_num_threads(), seed, options)
 
 

@@ -43,6 +43,16 @@ def test_each_feature_moves_the_output_with_and_without_selection() -> None:
         assert (slope.abs().amax(0) > 1e-4).all()
 
 
+def test_without_a_gated_residual_the_embedding_is_linear_in_the_encoding_and_has_a_bias() -> None:
+    torch.manual_seed(0)
+    encoding = FeatureEncoding(6, "piecewise_linear", 4)
+    block, x = VariableSelection(encoding, 16, dropout=0.5, select=False, refine=False), torch.randn(9, 6)
+    with torch.no_grad():
+        block.refine.bias.normal_()
+    expected = encoding(x).flatten(-2) @ block.value + block.refine.bias
+    torch.testing.assert_close(block(x), expected)
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     block = build()
     block(torch.randn(20, 6)).square().sum().backward()

@@ -23,6 +23,7 @@ NETWORKS: dict[str, NetworkFactory] = {
     "TabM-1": partial(TabM, k=1, hidden_size=16, encoding="none"),
     "MASTER": partial(MASTER, hidden_size=16, encoding="none"),
     "TabM-modulated": partial(TabM, k=3, hidden_size=16, encoding="none", modulation="film"),
+    "ATFTGATFAN-nonlinear": partial(ATFTGATFAN, hidden_size=16, linear_path=False),
     "ATFTGATFAN-modulated": partial(ATFTGATFAN, hidden_size=16, modulation="film"),
     "MASTER-piecewise-linear": partial(MASTER, hidden_size=16, encoding="piecewise_linear"),
     "MASTER-no-gate": partial(MASTER, hidden_size=16, gate="none"),
