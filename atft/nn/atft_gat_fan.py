@@ -100,6 +100,7 @@ class ATFTGATFAN(RankingNetwork):
         needs = {"graph": "graph", "modulation": "regime"}
         self.reads = {name: needs[name] for name in self.parts if name in needs}
         features = len(inputs.features)
+        # Modules in the order in which a block passes them; a part that is none is not built.
         encoded = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)
         self.selection = VariableSelection(
             encoded, hidden_size, dropout, variable_selection != "none", linear_path
