@@ -8,14 +8,15 @@ from atft.errors import InputError
 
 
 class ExponentialAverage(WeightAverage):
-    r"""Average the weights after all steps, each step counting ``decay`` times as much as the next.
+    r"""Average the weights after all steps, over a window that grows with the run up to ``1 / (1 - decay)`` steps.
 
-    :math:`\bar w_n = \sum_{i=1}^n d^{n-i} w_i / \sum_{i=1}^n d^{n-i}`: the mean of all steps at first, then of
-    about the last :math:`1 / (1 - d)`, 200 for 0.995. The initial weights never count, unlike in an average that
-    starts from them and still has 37 % of them after 200 steps. A decay of 0 is the present weights.
+    After step n: :math:`\bar w_n = d_n \bar w_{n-1} + (1 - d_n) w_n` with
+    :math:`d_n = \min(d, (1 + n) / (10 + n))`: about the last ninth of the steps so far, at most 200 for 0.995,
+    which is reached after 1,800 steps. So a short run is not averaged with its own beginning. The initial weights
+    never count. A decay of 0 is the present weights.
 
     Args:
-        decay: how much less a step counts than the next one, at least 0 and below 1.
+        decay: largest weight of the average so far, at least 0 and below 1.
 
     Paper: Polyak and Juditsky (1992), Acceleration of Stochastic Approximation by Averaging.
     """
@@ -27,5 +28,5 @@ class ExponentialAverage(WeightAverage):
         self.decay = decay
 
     def _update(self, averaged: list[Tensor], present: list[Tensor], earlier: Tensor) -> None:
-        share = (1 - self.decay) / (1 - self.decay ** (int(earlier) + 1))
-        torch._foreach_lerp_(averaged, present, share)
+        step = int(earlier) + 1
+        torch._foreach_lerp_(averaged, present, 1 - min(self.decay, (1 + step) / (10 + step)))

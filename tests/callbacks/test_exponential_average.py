@@ -10,13 +10,15 @@ from tests.support.stepped_weights import stepped
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.995])
 @pytest.mark.parametrize("steps", [1, 2, 40])
-def test_each_step_counts_decay_times_as_much_as_the_next_and_the_initial_weights_never(
+def test_the_window_grows_with_the_run_up_to_the_decay_and_the_initial_weights_never_count(
     decay: float, steps: int
 ) -> None:
     values = np.random.default_rng(0).normal(size=steps)
     _, averaged = stepped(ExponentialAverage(decay), values.tolist())
-    weights = decay ** np.arange(steps - 1, -1, -1.0)
-    expected = float((weights * values).sum() / weights.sum())
+    expected = values[0]
+    for step in range(2, steps + 1):
+        old = min(decay, (1 + step) / (10 + step))
+        expected = old * expected + (1 - old) * values[step - 1]
     assert averaged.first.tolist() == pytest.approx([expected, expected], abs=1e-6)
     assert averaged.second.item() == pytest.approx(-expected, abs=1e-6)
 
@@ -24,7 +26,7 @@ def test_each_step_counts_decay_times_as_much_as_the_next_and_the_initial_weight
 def test_a_long_average_reaches_back_as_far_as_its_decay_says() -> None:
     steps = np.arange(800.0)
     _, averaged = stepped(ExponentialAverage(0.98), steps.tolist())
-    assert 799 - averaged.first[0].item() == pytest.approx(0.98 / 0.02, rel=1e-3)
+    assert 799 - averaged.first[0].item() == pytest.approx(0.98 / 0.02, rel=1e-2)
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])
