@@ -44,7 +44,7 @@ class TreeOptions:
 
     objective: Objective = "regression"
     label: Label = "rank"
-    num_leaves: int = 63
+    num_leaves: int = 31
     learning_rate: float = 0.05
     min_data_in_leaf: int = 2000
     lambda_l2: float = 0.0

@@ -28,7 +28,7 @@ def fitted(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.Tem
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("atft.baselines.lightgbm.MAX_TREES", 10)
         words = ["--config", tiny_run.config, "--trainer.default_root_dir", folder, "--seeds", "2"]
-        words += ["--lightgbm.lambda_l2=2", "--lightgbm.num_leaves", "31"]
+        words += ["--lightgbm.lambda_l2=2", "--lightgbm.num_leaves", "15"]
         printed = atft("baseline", "--model", "lightgbm", *words)
     assert printed.code == 0, printed
     return Fitted(folder / "tiny_lightgbm" / "version_0", printed)
@@ -63,7 +63,7 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
     receipt = json.loads((fitted.directory / "baseline.json").read_text())
     settings = receipt["fits"]["3"]["settings"]
     assert list(receipt["fits"]) == ["3", "4"] and settings["learning_rate"] == 0.05
-    assert settings["num_leaves"] == 31 and settings["lambda_l2"] == 2
+    assert settings["num_leaves"] == 15 and settings["lambda_l2"] == 2
     assert len(receipt["fits"]["4"]["trees"]) == 2 and receipt["seconds"]["total"] > 0
     assert receipt["digests"]["data"] == tiny_run.cache.name
     assert {"lightgbm", "torch", "atft"} <= set(receipt["versions"])
