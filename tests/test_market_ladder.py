@@ -244,4 +244,4 @@ def test_what_is_missing_is_made_once_and_other_keys_are_an_error(
 def test_the_ladder_that_comes_with_it_can_be_read() -> None:
     ladder = read_ladder(RUNGS, seeds=3)
     assert ladder.rungs["network"].seeds == 3 and ladder.rungs["ridge"].seeds == 1
-    assert list(ladder.only(["stack"]).rungs) == ["lightgbm", "network", "stack"]
+    assert list(ladder.only(["stack"]).rungs) == ["LightGBM", "network", "stack"]
