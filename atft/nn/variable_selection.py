@@ -32,7 +32,12 @@ class VariableSelection(nn.Module):
         n_features, variance = encoding.features, encoding.features * encoding.variance
         self.encoding = encoding
         self.weigher = _weigher(n_features, hidden_size) if select else None
-        self.value = nn.Parameter(torch.randn(n_features * encoding.size, hidden_size) / variance**0.5)
+        value = torch.randn(n_features * encoding.size, hidden_size) / variance**0.5
+        if not refine:
+            # As a linear layer starts. From states of variance 1 a ReLU network learns its features less: on two seeds
+            # of a NASDAQ fold the mean RankIC was lower by .003.
+            value.uniform_(-(len(value) ** -0.5), len(value) ** -0.5)
+        self.value = nn.Parameter(value)
         self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size)) if select else None
         self.refine: nn.Module = GatedResidual(hidden_size, dropout) if refine else Bias(hidden_size)
 
