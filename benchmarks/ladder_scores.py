@@ -93,6 +93,10 @@ def ladder_days(ladder: Ladder, parts: Mapping[str, Sequence[Part]], folds: Sequ
             raise InputError(
                 f"fold {fold} begins on {axes.dates[0]}, before the one before it ends; use walk_forward"
             )
+        if days and axes.horizons != days[0].horizons:
+            raise InputError(
+                f"fold {fold}: {ladder.reference} has horizons {axes.horizons}, before it {days[0].horizons}"
+            )
         scores, by_seed = _fold_scores(ladder, parts, axes, fold, "test")
         for name, rung in ladder.rungs.items():
             if rung.stack:

@@ -34,8 +34,8 @@ class VariableSelection(nn.Module):
         self.weigher = _weigher(n_features, hidden_size) if select else None
         value = torch.randn(n_features * encoding.size, hidden_size) / variance**0.5
         if not refine:
-            # As a linear layer starts. From states of variance 1 a ReLU network learns its features less: on two seeds
-            # of a NASDAQ fold the mean RankIC was lower by .003.
+            # As a linear layer starts. From states of variance 1 what ReLU reads is learned less: the mean RankIC
+            # of two seeds on a NASDAQ fold was lower by .003.
             value.uniform_(-(len(value) ** -0.5), len(value) ** -0.5)
         self.value = nn.Parameter(value)
         self.level = nn.Parameter(0.1 * torch.randn(n_features, hidden_size)) if select else None
