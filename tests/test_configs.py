@@ -49,6 +49,10 @@ def test_a_config_parses_and_takes_a_step(
     if asked["data"]["panel"].get("schema", {}).get("date") == "Date":
         days = sorted(pl.read_parquet(panel)["date"].unique())
         panel = tokyo_panel(tmp_path / "tokyo.parquet", days)
+    named = asked["model"]["objective"].get("regime_weights", {})
+    if named:  # of the features of prices, which this panel has under other names
+        other = [pl.col("regime_volatility").alias(name) for name in named]
+        pl.read_parquet(panel).with_columns(other).write_parquet(panel)
     where = [
         "--data.panel.path",
         panel,
