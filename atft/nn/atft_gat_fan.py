@@ -13,7 +13,7 @@
 
 From the encoded row of the last day to the score runs a path without a nonlinearity, so that the network starts as
 a ridge regression does and the parts add to it. A part whose choice is ``none`` is not built; a phase of a
-curriculum switches those that are.
+curriculum switches those that are. With ``linear_path`` off a ReLU and a gated residual stand on that path.
 """
 
 from typing import Literal

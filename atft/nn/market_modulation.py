@@ -43,7 +43,6 @@ class MarketModulation(nn.Module):
         self, state: Float[Tensor, "*members days stocks hidden"], regime: Float[Tensor, "days regimes"]
     ) -> Float[Tensor, "*members days stocks hidden"]:
         """Modulate the states of each day's stocks by that day's market."""
-        known = torch.ones_like(regime[:, None, 0], dtype=torch.bool)
-        market = self.scaling(regime[:, None], known).clamp(-MAX_REGIME, MAX_REGIME)
+        market = self.scaling.rows(regime)[:, None].clamp(-MAX_REGIME, MAX_REGIME)
         scale, shift = (market @ self.scale).tanh(), (market @ self.shift).tanh()
         return torch.addcmul(shift.to(state.dtype), state, 1 + scale.to(state.dtype))

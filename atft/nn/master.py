@@ -50,9 +50,7 @@ class MarketGate(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, regime: Float[Tensor, "days regimes"]) -> Float[Tensor, "days features"]:
-        known = torch.ones_like(regime[:, None, 0], dtype=torch.bool)
-        market = self.scaling(regime[:, None], known)[:, 0]
-        logits = nn.functional.linear(market, self.weight, self.bias) / self.temperature
+        logits = nn.functional.linear(self.scaling.rows(regime), self.weight, self.bias) / self.temperature
         return len(self.bias) * logits.softmax(-1)
 
 

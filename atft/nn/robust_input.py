@@ -46,6 +46,11 @@ class RobustInput(nn.Module):
             self.median.copy_(median)
             self.iqr.copy_(torch.where(iqr > 0, iqr, torch.ones_like(iqr)))
 
+    def rows(self, x: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
+        """Scale rows that were all observed, as those of market-wide columns are."""
+        scaled: Tensor = self(x[:, None], torch.ones_like(x[:, :1], dtype=torch.bool))
+        return scaled[:, 0]
+
     def forward(
         self,
         features: Float[Tensor, "span stocks features"],
