@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from atft.errors import InputError
@@ -205,19 +204,12 @@ def _not_readable(path: str | Path, why: str) -> InputError:
     return InputError(f"{path}: not a readable checkpoint ({why}); name another one, or train again")
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, published by rename. Loading never unpickles code (``weights_only``)."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` and its digest to ``path``; until the rename the former file stays."""
-        # Through memory: on a full disk torch's own writer says neither that it is full nor which file.
-        archive = io.BytesIO()
-        torch.save(checkpoint, archive)
-        digest = hashlib.sha256(archive.getbuffer()).hexdigest()
-        with published(Path(path)) as beside, beside.open("wb") as file:
-            file.write(archive.getbuffer())
-            file.write(f"\natft sha256 {digest}\n".encode())
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
-        """Read a checkpoint; see `read_checkpoint`."""
-        return read_checkpoint(path, map_location)
+def write_checkpoint(content: dict[str, Any], path: str | Path) -> None:
+    """Write a checkpoint and its digest to ``path``; until the rename the former file stays."""
+    # Through memory: on a full disk torch's own writer says neither that it is full nor which file.
+    archive = io.BytesIO()
+    torch.save(content, archive)
+    digest = hashlib.sha256(archive.getbuffer()).hexdigest()
+    with published(Path(path)) as beside, beside.open("wb") as file:
+        file.write(archive.getbuffer())
+        file.write(f"\natft sha256 {digest}\n".encode())

@@ -13,9 +13,9 @@ from atft.checkpoint_file import (
     ENTRIES,
     OWN_ENTRIES,
     TRAILER_BYTES,
-    AtomicCheckpointIO,
     check_content,
     read_checkpoint,
+    write_checkpoint,
 )
 from atft.errors import InputError
 from tests.support.checkpoints import damaged, same, small_checkpoint
@@ -28,14 +28,14 @@ STRANGE: tuple[Any, ...] = (
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """A checkpoint that the program wrote."""
-    AtomicCheckpointIO().save_checkpoint(small_checkpoint(), tmp_path / "a.ckpt")
+    write_checkpoint(small_checkpoint(), tmp_path / "a.ckpt")
     return tmp_path / "a.ckpt"
 
 
 def test_a_checkpoint_reads_back_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.ckpt"
-    AtomicCheckpointIO().save_checkpoint(small_checkpoint(), path)
-    assert AtomicCheckpointIO().load_checkpoint(path)["state_dict"]["weight"].tolist() == [0, 1, 2]
+    write_checkpoint(small_checkpoint(), path)
+    assert read_checkpoint(path)["state_dict"]["weight"].tolist() == [0, 1, 2]
     assert [p.name for p in path.parent.iterdir()] == ["a.ckpt"]
 
 
@@ -45,10 +45,9 @@ def test_a_checkpoint_is_still_a_file_of_torch(written: Path) -> None:
 
 
 def test_a_failed_write_keeps_the_former_checkpoint(written: Path) -> None:
-    writer = AtomicCheckpointIO()
     with pytest.raises(AttributeError):
-        writer.save_checkpoint({"epoch": 2, "bad": lambda: 0}, written)  # a local function does not pickle
-    assert writer.load_checkpoint(written)["epoch"] == 0
+        write_checkpoint({"epoch": 2, "bad": lambda: 0}, written)  # a local function does not pickle
+    assert read_checkpoint(written)["epoch"] == 0
     assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
 
 
@@ -59,10 +58,10 @@ def test_a_full_disk_is_one_line_wherever_the_file_is_cut_off(size: int, written
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         with pytest.raises(InputError, match=r"a\.ckpt: the disk is full"):
-            AtomicCheckpointIO().save_checkpoint(content, written)
+            write_checkpoint(content, written)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert AtomicCheckpointIO().load_checkpoint(written)["epoch"] == 0
+    assert read_checkpoint(written)["epoch"] == 0
     assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
 
 
@@ -76,7 +75,7 @@ def test_a_checkpoint_that_carries_code_is_an_error(
 ) -> None:
     torch.save({"payload": _Payload()}, tmp_path / "bad.ckpt")
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        AtomicCheckpointIO().load_checkpoint(tmp_path / "bad.ckpt")
+        read_checkpoint(tmp_path / "bad.ckpt")
     assert "code ran" not in capsys.readouterr().out
 
 

@@ -22,6 +22,7 @@ VOCABULARY = {
 }
 VOCABULARY |= {
     "checkpoint_file",
+    "checkpoint_io",
     "frames",
     "termination",
     "trading_days",

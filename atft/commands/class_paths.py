@@ -19,10 +19,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from atft.errors import InputError, clip, nearest, one_line
 from atft.network import constructor_fault
-from atft.own_functions import USERS_ERRORS, error_text
+from atft.own_functions import DOTTED, USERS_ERRORS, error_text
 from atft.yaml_text import is_inside
-
-DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 EXAMPLES = {
     "model.network": "atft.nn.atft_gat_fan.ATFTGATFAN",

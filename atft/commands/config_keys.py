@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse._typehints import resolve_class_path_by_name
 
-from atft.commands.class_paths import DOTTED, EXAMPLES, find_class
+from atft.commands.class_paths import EXAMPLES, find_class
 from atft.commands.key_tree import (
     Inside,
     Linked,
@@ -33,6 +33,7 @@ from atft.commands.moved_keys import WITH_OWN_KEYS, check_moved, is_settled
 from atft.commands.parser_errors import kinds_of, parser_errors
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
+from atft.own_functions import DOTTED
 from atft.yaml_text import OutOfBounds, load, read_mapping
 
 MAX_QUOTED = 60

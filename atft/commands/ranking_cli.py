@@ -12,7 +12,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.run_record import RunRecord
-from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
+from atft.checkpoint_file import read_checkpoint
+from atft.checkpoint_io import AtomicCheckpointIO
 from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
 from atft.commands.config_keys import parse
 from atft.commands.run_keys import add_run_keys, settle_curriculum

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import lightning.pytorch as pl
 
 from atft.callbacks.record.prediction_writer import PredictionWriter
-from atft.checkpoint_file import AtomicCheckpointIO
+from atft.checkpoint_io import AtomicCheckpointIO
 from atft.runs.third_parties import third_parties_silenced
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs

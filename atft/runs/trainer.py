@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.checkpoint_file import AtomicCheckpointIO
+from atft.checkpoint_io import AtomicCheckpointIO
 from atft.data.loader import lost_workers
 from atft.errors import InputError
 from atft.runs.run_callbacks import (

@@ -7,15 +7,17 @@ keys, values of the same kind, counts that are possible, and an optimiser of the
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as pl
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.errors import InputError
 from atft.network import Network
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 STAGES = ("ready", "started", "processed", "completed")
@@ -105,7 +107,9 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
 
 
 def check_resume(
-    checkpoint: Mapping[str, Any], trainer: pl.Trainer, stepping: tuple[Optimizer, LRScheduler | None] | None
+    checkpoint: Mapping[str, Any],
+    trainer: "pl.Trainer",
+    stepping: tuple[Optimizer, LRScheduler | None] | None,
 ) -> None:
     """Check a checkpoint before anything of it is restored into a run.
 
@@ -134,7 +138,7 @@ def check_resume(
             _check_kind(state, callback.state_dict(), f"callbacks.{type(callback).__name__}")
 
 
-def check_loops(checkpoint: Mapping[str, Any], trainer: pl.Trainer) -> None:
+def check_loops(checkpoint: Mapping[str, Any], trainer: "pl.Trainer") -> None:
     """Check the state of the trainer's loops, which an evaluation restores too.
 
     Raises:

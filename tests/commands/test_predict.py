@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from atft.checkpoint_file import AtomicCheckpointIO
+from atft.checkpoint_io import AtomicCheckpointIO
 from atft.commands.after_fit import days_title
 from atft.commands.predict import check_out
 from atft.commands.start_lines import start_lines

@@ -102,7 +102,8 @@ def test_steps_that_reach_the_end_of_the_first_epoch_are_served(tiny_run: Any) -
 def test_training_does_not_go_on_from_weights_alone(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
+    from atft.checkpoint_file import read_checkpoint
+    from atft.checkpoint_io import AtomicCheckpointIO
 
     whole = read_checkpoint(tiny_run.directory / "last.ckpt")
     kept = {k: v for k, v in whole.items() if k not in ("optimizer_states", "lr_schedulers")}

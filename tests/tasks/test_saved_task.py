@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.checkpoint_file import AtomicCheckpointIO, read_checkpoint
+from atft.checkpoint_file import read_checkpoint
+from atft.checkpoint_io import AtomicCheckpointIO
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
