@@ -1,9 +1,10 @@
 """Read trading days: one rule for prices and panels, CSV and Parquet.
 
-A trading day is a local date of the exchange. Plain dates are it; a timestamp is it where it is midnight as
-written or in its own time zone. Any other time of day raises, because the day it belongs to depends on a zone that
-the file does not name: midnight in Tokyo, stored in UTC, is 15:00 of the day before. UTC offsets of one exchange
-differ by an hour between winter and summer; further apart they are two exchanges, whose days are not one calendar.
+A trading day is a local date of the exchange. Plain dates are it, in ISO form or as YYYYMMDD, text or number; a
+timestamp is it where it is midnight as written or in its own time zone. Any other time of day raises, because the
+day it belongs to depends on a zone that the file does not name: midnight in Tokyo, stored in UTC, is 15:00 the day
+before. UTC offsets of one exchange differ by an hour between winter and summer; further apart they are two
+exchanges, whose days are not one calendar.
 """
 
 import re
@@ -29,6 +30,7 @@ _ISO = re.compile(
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?)?"
     r" ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
+_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0)?")
 # Zones of large exchanges, to name the one in which a column stored in UTC is midnight.
 _EXCHANGES = (
     *("Asia/Tokyo", "America/New_York", "Europe/London", "Asia/Shanghai", "Asia/Kolkata", "Europe/Paris"),
@@ -55,6 +57,11 @@ class DayReader:
                 or a year before 1900 or more than a year from now.
         """
         column = decoded(column)
+        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+            try:
+                column = column.cast(pa.int64()).cast(pa.string())
+            except pa.ArrowInvalid as error:
+                raise InputError(f"{cells} must hold dates; write numbers as YYYYMMDD") from error
         kind = column.type
         if not (is_text(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise InputError(f"{cells} must hold dates, it is {kind}; cast it to a date")
@@ -153,8 +160,9 @@ class DayReader:
 
 
 def _parsed(text: str) -> tuple[int, int, int | None]:
-    """Day, second of the day (rounded up) and UTC offset in minutes of an ISO text, or ValueError."""
-    parts = _ISO.fullmatch(text)
+    """Day, second of the day (rounded up) and UTC offset in minutes of an ISO or compact text, or ValueError."""
+    compact = _COMPACT.fullmatch(text)
+    parts = _ISO.fullmatch("-".join(compact.groups()) if compact else text)
     if parts is None:
         raise ValueError(text)
     day, hour, minute, second, fraction, zone = parts.groups()

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from atft.cells import CellRange, decoded, is_text, read_codes, read_names, read_numbers, sorted_texts
+from atft.cells import CellRange, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader
 from atft.errors import InputError, listed, one_line
 from atft.parquet import check_file, open_parquet, stream_columns
@@ -155,7 +154,7 @@ def _plain(name: str) -> str:
 
 def _values(column: pa.Array, role: str, days: DayReader, cells: CellRange) -> Any:
     if role == "date":
-        return days.read(_plain_dates(column, cells), cells)
+        return days.read(column, cells)
     if role == "code":
         return read_codes(column, cells).dictionary_encode()
     if role in TEXTS:
@@ -163,22 +162,6 @@ def _values(column: pa.Array, role: str, days: DayReader, cells: CellRange) -> A
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
     return read_numbers(column, cells).to_numpy(zero_copy_only=False)
-
-
-def _plain_dates(column: pa.Array, cells: CellRange) -> pa.Array:
-    """Write dates such as 20240131, numbers or texts, as 2024-01-31; leave others as they are."""
-    column = decoded(column)
-    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-        try:
-            column = column.cast(pa.int64()).cast(pa.string())
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{cells} must hold dates; write numbers as YYYYMMDD") from error
-    if not is_text(column.type):
-        return column
-    encoded = column.dictionary_encode()
-    texts = encoded.dictionary.cast(pa.string())
-    pattern = r"^\s*(\d{4})(\d{2})(\d{2})(\.0)?\s*$"
-    return pc.replace_substring_regex(texts, pattern, r"\1-\2-\3").take(encoded.indices)
 
 
 def _batches(

@@ -184,7 +184,7 @@ def test_ends_are_stored_as_days_of_the_calendar_a_holiday_as_the_day_after_it(
     ("extra", "message"),
     [
         ({"label_end_1d": ["soon"] * 1600}, "'soon' is not an ISO date"),
-        ({"label_end_1d": [1.5] * 1600}, "must hold dates, it is double|must hold dates, it is float"),
+        ({"label_end_1d": [1.5] * 1600}, "must hold dates; write numbers as YYYYMMDD"),
         (
             {"label_end_1d": [CALENDAR[0]] * 1600},
             "is 2015-01-05 on 2015-01-05; a label is known after its day",
