@@ -7,7 +7,6 @@ tensors that we pass, by their names, so a function of any other library cannot 
 import importlib
 import inspect
 import math
-import re
 import traceback
 from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter
@@ -20,8 +19,6 @@ from torch import Tensor
 from atft.errors import InputError, clip, nearest, one_line
 from atft.yaml_text import is_inside
 
-DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-"""A dotted path of a class or function."""
 MAX_QUOTED = 60
 """Characters of a dotted path in a message."""
 USERS_ERRORS = (

@@ -14,6 +14,8 @@ import yaml
 
 from atft.errors import InputError
 
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+"""A dotted path of a class or function."""
 MAX_BYTES = 1 << 20
 MAX_NODES = 20_000
 MAX_DEPTH = 50

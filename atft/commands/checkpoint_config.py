@@ -13,10 +13,9 @@ from typing import Any
 from atft.checkpoint_file import read_checkpoint
 from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
-from atft.own_functions import DOTTED
 from atft.tasks.checkpoint_match import check_heads_trained
 from atft.tasks.checkpoint_task import find_own_network
-from atft.yaml_text import mapping_of
+from atft.yaml_text import DOTTED, mapping_of
 
 SECTIONS = (
     "model.network",

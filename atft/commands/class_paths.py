@@ -15,12 +15,9 @@ from pkgutil import iter_modules, resolve_name
 from typing import Any
 
 from jsonargparse._typehints import is_subclass_or_implements_protocol
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from atft.errors import InputError, clip, nearest, one_line
-from atft.network import constructor_fault
-from atft.own_functions import DOTTED, USERS_ERRORS, error_text
-from atft.yaml_text import is_inside
+from atft.yaml_text import DOTTED, is_inside
 
 EXAMPLES = {
     "model.network": "atft.nn.atft_gat_fan.ATFTGATFAN",
@@ -35,20 +32,19 @@ EXAMPLES = {
 }
 """Keys that take a class: an example for messages."""
 
-CONSTRUCTION_ERRORS = (
-    MisconfigurationException,
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""How a library's class answers arguments that it does not accept, or the absence of a package that it needs."""
 
-ERRORS_OF_OURS = (MisconfigurationException, ValueError)
-"""What a class of ours may raise about its arguments, as its base class does; any other error of it is a bug."""
+def construction_errors(ours: bool = False) -> tuple[type[Exception], ...]:
+    """How a library's class answers arguments that it does not accept, or the absence of a package that it needs.
+
+    Args:
+        ours: what a class of ours may raise about its arguments, as its base class does; any other error is a bug.
+    """
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    if ours:
+        return MisconfigurationException, ValueError
+    builtin = ArithmeticError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError
+    return MisconfigurationException, *builtin
 
 
 def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
@@ -57,6 +53,8 @@ def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
     Raises:
         InputError: it is not there, it is no class, or of no base; the message has an example.
     """
+    from atft.own_functions import USERS_ERRORS  # imports torch, which few commands need
+
     example = EXAMPLES.get(re.sub(r"\[\d+\]|\+", "", key))
     advice = f"; name a class such as {example}" if example else "; name a class"
     if not isinstance(class_path, str) or not DOTTED.fullmatch(class_path):
@@ -79,6 +77,8 @@ def _is_of(kind: type, bases: tuple[Any, ...]) -> bool:
 
 def _why_absent(class_path: str, bases: tuple[Any, ...], advice: str) -> str:
     """Say what of a dotted path is not there, and what to do; its module is imported again for its own error."""
+    from atft.own_functions import USERS_ERRORS, error_text
+
     module_name, _, name = class_path.rpartition(".")
     what = f"no class {class_path!r:.80}"
     try:
@@ -116,9 +116,11 @@ def construct(kind: type, *arguments: Any, **options: Any) -> Any:
     """An instance of a class; InputError where it does not accept its arguments, or needs an absent package."""
     try:
         return kind(*arguments, **options)
-    except CONSTRUCTION_ERRORS as error:
+    except construction_errors() as error:
+        from atft.network import constructor_fault
+
         ours = kind.__module__.partition(".")[0] == "atft"
-        if isinstance(error, InputError) or (ours and not isinstance(error, ERRORS_OF_OURS)):
+        if isinstance(error, InputError) or (ours and not isinstance(error, construction_errors(ours))):
             raise
         fault = constructor_fault(kind, error)
         if fault is not None:

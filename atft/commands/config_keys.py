@@ -33,8 +33,7 @@ from atft.commands.moved_keys import WITH_OWN_KEYS, check_moved, is_settled
 from atft.commands.parser_errors import kinds_of, parser_errors
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
-from atft.own_functions import DOTTED
-from atft.yaml_text import OutOfBounds, load, read_mapping
+from atft.yaml_text import DOTTED, OutOfBounds, load, read_mapping
 
 MAX_QUOTED = 60
 """Characters of a user's own text in a message."""

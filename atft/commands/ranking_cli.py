@@ -14,7 +14,7 @@ from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import read_checkpoint
 from atft.checkpoint_io import AtomicCheckpointIO
-from atft.commands.class_paths import CONSTRUCTION_ERRORS, check_classes, construct
+from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
 from atft.commands.run_keys import add_run_keys, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
@@ -170,7 +170,7 @@ class RankingCLI(LightningCLI):
             extra["logger"] = False  # ours follow, in the run's directory
         try:
             trainer = super().instantiate_trainer(**extra)
-        except CONSTRUCTION_ERRORS as error:
+        except construction_errors() as error:
             raise InputError(f"trainer: {one_line(error)}; change that key of trainer") from error
         self._own_loggers = list(trainer.loggers)
         directory = self._given_directory or next_version(self.run_root)

@@ -1,5 +1,7 @@
 """Paths and options of a command that writes a file."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +30,12 @@ def test_what_is_missing_or_unknown_is_one_line() -> None:
         parse("--out", "b")
     with pytest.raises(InputError, match=r"unknown key 'horizon'; did you mean 'horizons'"):
         parse("--out", "b", "--prices", "a", "--horizon", "3")
+
+
+def test_parsing_imports_no_torch() -> None:
+    code = (
+        "import sys; from atft.commands.flat import parse_flat; from atft.features.options import FeatureOptions; "
+        "parse_flat('features', FeatureOptions, ['--prices', 'a', '--out', 'b']); print(*sys.modules)"
+    )
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "lightning"} & set(imported.split())

@@ -33,7 +33,11 @@ def test_every_command_that_is_named_exists() -> None:
 
 def test_no_command_imports_torch_in_the_process_that_lasts() -> None:
     modules = [module for module, _ in COMMANDS.values()]
-    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    sweep = {"study": "a", "base": "b", "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}}
+    code = (
+        f"import sys, {', '.join(modules)}; from atft.search.question.options import sweep_of; "
+        f"sweep_of({sweep}); print(*sys.modules)"
+    )
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "lightning"} & set(imported.split())
 
