@@ -23,6 +23,8 @@ from torch import Tensor
 from atft.errors import InputError
 from atft.publish import published
 
+BEST = "best_model.ckpt"
+"""The selected epoch's weights in the directory of a run."""
 TRAILER = re.compile(rb"\natft sha256 ([0-9a-f]{64})\n\Z")
 TRAILER_BYTES = 78
 ZIP_END_BYTES = 22
@@ -111,6 +113,8 @@ OWN_ENTRIES: dict[str, tuple[Check, str]] = {
     "regimes": (is_list_of(str), "a list of names"),
     "balanced": (is_mapping_of(int, float), "a mapping of numbers"),
     "measured": (is_mapping_of(int, float), "a mapping of numbers"),
+    "ranges": (is_mapping_of(Mapping), "a mapping of mappings"),
+    "days": (is_mapping_of(str), "a mapping of words"),
     "fold": (is_mapping_of(str), "a mapping of words"),
     "pretrained": (is_mapping_of(str), "a mapping of words"),
 }

@@ -37,6 +37,8 @@ Options of every command: --debug shows the traceback of an error, --threads N c
 MAX_ERROR_LINE, MAX_FAILURE_LINE = 280, 1000
 """Characters of the line on an input error, which may quote the input, and on a run that failed, which names files
 to go on from; the beginning and the end are kept."""
+ONE_DAY = ("--last", "--on", "--run", "--registry")
+"""Options of ``predict`` that ask for the list of one day."""
 MAX_THREADS = 4096
 MAX_SEARCHED = 1 << 20
 """Characters of a config that are searched for ``threads:`` before anything heavy is imported."""
@@ -58,6 +60,7 @@ COMMANDS = {
         "atft.commands.train",
         "write a checkpoint's scores to a file, days with unknown returns included",
     ),
+    "update": ("atft.daily.command", "append new days of prices, score the last one and write its list"),
     "baseline": (
         "atft.commands.baseline",
         "fit ridge, LightGBM or a perceptron on the rows of a config, and compare",
@@ -89,7 +92,7 @@ def list_commands() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used."""
+    """Run a command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used, 3 an alarm."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is printed
@@ -109,13 +112,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(name: str, rest: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
-    if name in TRAINING and {"-h", "--help"} & set(rest):
+    of_one_day = name == "predict" and any(word.partition("=")[0] in ONE_DAY for word in rest)
+    if name in TRAINING and not of_one_day and {"-h", "--help"} & set(rest):
         print(short_help(name))  # noqa: T201
         return 0
     if name != "sweep":  # it divides the cores among its workers
         cap_threads(thread_cap(rest))
     many = name == "fit" and any(word.partition("=")[0] == "--seeds" for word in rest)
-    run: Callable[[str, list[str]], int] = import_module(COMMANDS["crossval" if many else name][0]).run
+    served_by = "crossval" if many else "update" if of_one_day else name
+    run: Callable[[str, list[str]], int] = import_module(COMMANDS[served_by][0]).run
     return run(name, rest)
 
 

@@ -20,6 +20,7 @@ from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.crossval.options import add_crossval_arguments
+from atft.daily.options import list_parser
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.market.options import MarketOptions
@@ -39,6 +40,7 @@ Print a script that completes the commands and keys of `atft`; it needs: pip ins
 """
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""
+ONE_DAY = ("--last", "--on", "--run", "--registry")
 TRAINING = ("fit", "pretrain", "validate", "test", "predict", "cache", "baseline")
 
 
@@ -91,11 +93,15 @@ def completion_script() -> str:
         keys.add_argument("--help-all", action="store_true")
         if name in ("fit", "baseline"):
             keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
+        if name == "predict":
+            for option in ONE_DAY:
+                keys.add_argument(option)  # the list of one day has options of its own
         if name == "baseline":
             keys.add_class_arguments(TreeOptions, "lightgbm")
         commands.add_subcommand(name, _with_debug(keys))
     for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))
+    commands.add_subcommand("update", _with_debug(list_parser("update")))
     for command in (compare.COMMAND, evaluate.COMMAND, report.COMMAND):
         commands.add_subcommand(command.name, _with_debug(file_parser(command)))
     parser = ArgumentParser()

@@ -144,7 +144,11 @@ COMMANDS = {
             "--ckpt_path best_model.ckpt --data.predict '[2026-11-02, 2026-11-25]' --out scores.csv": "these days",
             "--ckpt_path best_model.ckpt --data.panel.path panels/new_days.parquet": "of a newer panel",
             "--ckpt_path best_model.ckpt --model.network mypkg.nets.TwoLayers": "of a network of your own",
+            "--last --run lightning_logs/NAME/version_0": "the ranked list of the last day: predict --last --help",
         },
+        (
+            "  --last, --on DATE  list one day's stocks by rank instead; --registry DIR: of that day's checkpoint",
+        ),
     ),
     "baseline": Command(
         "Fit ridge, LightGBM or a perceptron on the rows, features and days that the network would train on,\n"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.callbacks.record.run_checkpoint import BEST
+from atft.checkpoint_file import BEST
 from atft.crossval.directory import CONFIG, CrossvalRecord
 from atft.crossval.options import CrossvalOptions
 from atft.crossval.plan import FoldRun

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.callbacks.record.receipt import Receipt, read_receipt
-from atft.callbacks.record.run_checkpoint import BEST
+from atft.checkpoint_file import BEST
 from atft.errors import InputError, listed, one_line
 from atft.yaml_text import read_mapping
 

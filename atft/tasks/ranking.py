@@ -34,6 +34,7 @@ from atft.shared_results import sharing_results
 from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
+from atft.tasks.learned import learned_from
 from atft.tasks.saved_task import SavedTask
 from atft.tasks.step import Step
 from atft.tasks.step_log import StepLog, count_optimiser_steps
@@ -140,6 +141,7 @@ class RankingTask(SavedTask):
             self.objective.neutral_targets.set_columns(data.open_cache().manifest.exposures)
         if stage == "fit":
             self.network.set_scaling(data.scaling())
+            self.learned = learned_from(data)
             self.objective.day_weights.fit(*data.training_days())
 
     # -- training

@@ -3,8 +3,9 @@
 A checkpoint may come from anywhere: it is read as plain data, and nothing that it names is imported or run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import lightning.pytorch as pl
@@ -40,6 +41,8 @@ class SavedTask(pl.LightningModule):
     trained_on: list[str]
     """Names and order of the features of the weights; ``features`` are the panel's."""
     regimes: list[str]
+    learned: Mapping[str, Any] = MappingProxyType({})
+    """What the checkpoint says of its training days, see `atft.tasks.learned`; empty without day data."""
     step: Step
     term_shares: TermShares
     build_optimizer: Callable[[int], tuple[Optimizer, LRScheduler | None]]
@@ -92,6 +95,7 @@ class SavedTask(pl.LightningModule):
             "parts": dict(self.network.parts),
             "balanced": self.term_shares.balanced(),
             "measured": {name: float(value) for name, value in metrics.items()},
+            **self.learned,
         }
         fold = None if self._trainer is None or (data := self._data()) is None else data.fold_dates
         if fold is not None:

@@ -26,11 +26,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.checkpoint_file import read_checkpoint
+from atft.checkpoint_file import BEST, read_checkpoint
 from atft.errors import InputError
 from atft.publish import published
 
-BEST = "best_model.ckpt"
 STEP_NAME = "step_{step}"
 
 

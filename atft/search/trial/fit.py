@@ -16,7 +16,8 @@ import optuna
 
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import read_receipt, write_receipt
-from atft.callbacks.record.run_checkpoint import BEST, Measured, measured_of, selected_epoch
+from atft.callbacks.record.run_checkpoint import Measured, measured_of, selected_epoch
+from atft.checkpoint_file import BEST
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
 from atft.search.study.files import TRIAL, receipt_digests

@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from atft.batch import DayBatch
 from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import (
-    BEST,
     Measured,
     RunCheckpoint,
     find_checkpoint,
@@ -20,6 +19,7 @@ from atft.callbacks.record.run_checkpoint import (
     measured_of,
     validation_of,
 )
+from atft.checkpoint_file import BEST
 from atft.errors import InputError
 from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, fit, small_task

@@ -1,0 +1,134 @@
+"""What the commands of a new day take: update, predict --last and predict --on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from atft.daily.checks import AlarmOptions
+from atft.errors import InputError, nearest
+
+SCORED_BY = ("run", "ckpt_path", "registry")
+DOTTED_NAMES = {"panel": "data.panel.path", "cache": "data.cache.dir", "network": "model.network"}
+"""Options that are called as in the other commands."""
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """Which checkpoint scores which day, and where the list goes.
+
+    Args:
+        run: directory of a run of fit, .../version_N; its best_model.ckpt scores, its config.yaml names the cache.
+        ckpt_path: a checkpoint, in place of a run.
+        registry: folder of retrain, in place of a run: the newest checkpoint that was known on the day scores.
+        on: ISO date of the day to score; null: the panel's last day.
+        out: list to write, .csv, .parquet or .json; {date} in it is the day; null: list_DATE.csv beside the
+            checkpoint.
+        top: stocks that are printed of each end of the list.
+        rank_by: horizon in days whose scores decide the rank; null: the mean of the ranks of all horizons.
+        alarm: limits beyond which the exit status is 3; the list is written all the same.
+    """
+
+    run: str | None = None
+    ckpt_path: str | None = None
+    registry: str | None = None
+    on: str | None = None
+    out: str | None = None
+    top: int = 10
+    rank_by: int | None = None
+    alarm: AlarmOptions = field(default_factory=AlarmOptions)
+    panel: str | None = None
+    cache: str | None = None
+    network: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in SCORED_BY if getattr(self, name) is not None]
+        if len(given) != 1:
+            came = " and ".join(f"--{name}" for name in given) or "none"
+            raise InputError(f"name one of --run DIR, --ckpt_path FILE and --registry DIR, got {came}")
+        if self.top < 0:
+            raise InputError(f"--top must be at least 0, got {self.top}")
+
+    @property
+    def day(self) -> date | None:
+        """The day to score; None for the panel's last one."""
+        try:
+            return None if self.on is None else date.fromisoformat(self.on)
+        except ValueError as error:
+            raise InputError(f"--on takes an ISO date such as 2017-06-30, got {self.on!r:.40}") from error
+
+
+@dataclass(frozen=True)
+class UpdateOptions:
+    """Options of update beside those of a list.
+
+    Args:
+        prices: daily prices with the new days, in any form that features takes.
+        corrections: rows of past days that differ from the stored prices. error: an error. rebuild: the panel is
+            made again from the first changed day. rescale: a code whose shared days all differ by one factor, a
+            split or dividend since, is put on the stored basis.
+    """
+
+    prices: str = ""
+    corrections: Literal["error", "rebuild", "rescale"] = "error"
+
+
+def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOptions, UpdateOptions]:
+    """Read the options of ``update`` or ``predict``.
+
+    Raises:
+        InputError: an unknown option, a value that it does not take, or no checkpoint is named.
+    """
+    from atft.commands.key_tree import tree_of
+    from atft.commands.parser_errors import parser_errors
+
+    parser = list_parser(command)
+    known = {name for action in parser._actions for name in action.option_strings}
+    words = [word for word in arguments if word != "--last"]
+    if len(words) < len(arguments) and any(word.startswith("--on") for word in words):
+        raise InputError("--last and --on name two days; give one of them")
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            raise InputError(f"{command} of one day has no option {name!r:.60}{nearest(name, known)}")
+    with parser_errors(command, tree_of(parser)):
+        values = parser.parse_args(words).as_dict()
+    chosen = {f.name: values[f.name] for f in fields(ListOptions) if f.name in values}
+    chosen["alarm"] = AlarmOptions(**values["alarm"])
+    for name, dotted in DOTTED_NAMES.items():
+        inside: Any = values
+        for key in dotted.split("."):
+            inside = inside[key]
+        chosen[name] = inside
+    update = {f.name: values[f.name] for f in fields(UpdateOptions) if f.name in values}
+    if command == "update" and not update["prices"]:
+        raise InputError("update needs --prices FILE with the new days; python -m atft update --help")
+    return ListOptions(**chosen), UpdateOptions(**update)
+
+
+def list_parser(command: str) -> Any:
+    """The parser of the options of ``update`` or ``predict``."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog=f"python -m atft {command}", exit_on_error=False, allow_abbrev=False)
+    parser.add_class_arguments(ListOptions, None, skip=set(DOTTED_NAMES))
+    if command == "update":
+        parser.add_class_arguments(UpdateOptions, None)
+    helps = (
+        "Panel in place of the checkpoint's.",
+        "Folder of the caches.",
+        "Class of a network of your own.",
+    )
+    for dotted, sentence in zip(DOTTED_NAMES.values(), helps, strict=True):
+        parser.add_argument(f"--{dotted}", type=str | None, default=None, help=sentence)
+    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    return parser
+
+
+def config_of_run(directory: Path) -> dict[str, Any]:
+    """The resolved configuration of a run of the user's own; empty where the directory has none."""
+    from atft.yaml_text import read_mapping
+
+    path = directory / "config.yaml"
+    return read_mapping(path) if path.is_file() else {}

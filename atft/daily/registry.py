@@ -1,0 +1,67 @@
+"""A registry of checkpoints: a folder with one run a date, the last day whose prices its training read.
+
+The runs themselves say what is there; ``registry.csv`` is a table of them for people and other programs. A
+checkpoint counts as known from its date on, since it read no later price: what it scores that day reads the same
+close. That leaves out the hours that training takes.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from datetime import date
+from math import isfinite
+from pathlib import Path
+
+from atft.checkpoint_file import BEST
+from atft.crossval.run_state import RunState, read_state
+from atft.errors import InputError
+from atft.publish import publish_text
+
+RECORD, CONFIG, TABLE = "registry.json", "config.yaml", "registry.csv"
+
+
+def registry_states(registry: Path) -> dict[date, RunState]:
+    """Where the run of each date of a registry stands, by date, ascending; empty for a folder that is not there."""
+    folders = {}
+    for path in registry.glob("????-??-??"):
+        try:
+            folders[date.fromisoformat(path.name)] = path
+        except ValueError:
+            continue
+    return {day: read_state(folders[day]) for day in sorted(folders)}
+
+
+def known_run(registry: Path, day: date | None) -> Path:
+    """The directory of the newest finished run whose training read no price after ``day``; None: of all.
+
+    Raises:
+        InputError: it is no registry, or no finished run is that old.
+    """
+    if not (registry / RECORD).is_file():
+        raise InputError(
+            f"{registry}: no {RECORD} there, so it is no registry; python -m atft retrain makes one"
+        )
+    finished = [(known, s.directory) for known, s in registry_states(registry).items() if s.directory]
+    known = [directory for ends, directory in finished if day is None or ends <= day]
+    if not known:
+        first = f"; the first that is finished is of {finished[0][0]}" if finished else ": none is finished"
+        raise InputError(f"{registry}: no checkpoint was known on {day or 'any day'}{first}")
+    return known[-1]
+
+
+def write_registry_table(registry: Path, states: Mapping[date, RunState]) -> None:
+    """Write ``registry.csv``: a row for each date, with its checkpoint and the figures of its validation."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["known_on", "status", "checkpoint", "train_days", "val_days", "val_rank_ic", "data"])
+    for day, state in states.items():
+        receipt = state.receipt
+        if receipt is None:
+            table.writerow([day, "missing", *[""] * 5])
+            continue
+        checkpoint = "" if state.directory is None else (state.directory / BEST).relative_to(registry)
+        figure = receipt.metrics.get("val/rank_ic")
+        days = [receipt.days[name].planned if name in receipt.days else "" for name in ("train", "val")]
+        rank_ic = f"{figure:.4f}" if figure is not None and isfinite(figure) else ""
+        table.writerow([day, receipt.status, checkpoint, *days, rank_ic, receipt.digests.get("data", "")])
+    publish_text(registry / TABLE, text.getvalue())

@@ -1,0 +1,54 @@
+"""Options of a new day: one checkpoint, one day, names as in the other commands."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from atft.daily.checks import AlarmOptions
+from atft.daily.options import ListOptions, config_of_run, parse_list_options
+from atft.errors import InputError
+
+
+def test_options_are_read_by_their_names() -> None:
+    words = ["--last", "--run", "r", "--top", "3", "--alarm.coverage", "0.9", "--data.panel.path", "p"]
+    options, _ = parse_list_options("predict", [*words, "--data.cache.dir=c", "--model.network", "a.b.Net"])
+    assert options == ListOptions(
+        run="r", top=3, alarm=AlarmOptions(coverage=0.9), panel="p", cache="c", network="a.b.Net"
+    )
+    assert options.day is None and ListOptions(run="r", on="2017-06-30").day == date(2017, 6, 30)
+    _, update = parse_list_options(
+        "update", ["--prices", "new.csv", "--run", "r", "--corrections", "rebuild"]
+    )
+    assert (update.prices, update.corrections) == ("new.csv", "rebuild")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--last"], "name one of --run DIR, --ckpt_path FILE and --registry DIR, got none"),
+        (["--last", "--run", "r", "--registry", "g"], "got --run and --registry"),
+        (["--last", "--on", "2017-06-30", "--run", "r"], "--last and --on name two days"),
+        (["--last", "--run", "r", "--rnk_by", "5"], "no option '--rnk_by'; did you mean '--rank_by'"),
+        (["--last", "--run", "r", "--top", "-1"], "--top must be at least 0"),
+        (["--last", "--run", "r", "--top", "x"], "top"),
+        (["--last", "--run", "r", "--alarm.coverage", "much"], "alarm.coverage"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_list_options("predict", words)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_update_needs_prices_and_a_day_is_an_iso_date() -> None:
+    with pytest.raises(InputError, match="update needs --prices FILE"):
+        parse_list_options("update", ["--run", "r"])
+    with pytest.raises(InputError, match="--on takes an ISO date"):
+        _ = ListOptions(run="r", on="tomorrow").day
+
+
+def test_a_run_without_a_configuration_names_nothing(tmp_path: Path) -> None:
+    assert config_of_run(tmp_path) == {}
+    (tmp_path / "config.yaml").write_text("data: {cache: {dir: there}}")
+    assert config_of_run(tmp_path)["data"]["cache"]["dir"] == "there"

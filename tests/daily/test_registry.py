@@ -1,0 +1,62 @@
+"""A registry has one run a date; the checkpoint of a day is the newest that was known then."""
+
+import csv
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atft.daily.registry import RECORD, TABLE, known_run, registry_states, write_registry_table
+from atft.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory, tiny_run: Any) -> Path:
+    """Two finished runs and one that was interrupted, beside folders that are no runs."""
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / RECORD).write_text("{}")
+    for day in ("2015-03-30", "2015-04-10", "2015-04-20"):
+        shutil.copytree(tiny_run.directory, folder / day / "version_0")
+    receipt = folder / "2015-04-20" / "version_0" / "receipt.json"
+    receipt.write_text(json.dumps(json.loads(receipt.read_text()) | {"status": "running", "missing": ["x"]}))
+    (folder / "9999-99-99").mkdir()
+    (folder / "lists").mkdir()
+    return folder
+
+
+def test_the_checkpoint_of_a_day_is_the_newest_that_read_no_later_price(registry: Path) -> None:
+    for day, known in {
+        date(2015, 3, 30): "2015-03-30",
+        date(2015, 4, 9): "2015-03-30",
+        date(2015, 4, 10): "2015-04-10",
+        date(2016, 1, 1): "2015-04-10",  # the one after it is not finished
+        None: "2015-04-10",
+    }.items():
+        assert known_run(registry, day) == registry / known / "version_0"
+    with pytest.raises(
+        InputError, match="was known on 2015-03-29; the first that is finished is of 2015-03-30"
+    ):
+        known_run(registry, date(2015, 3, 29))
+
+
+def test_a_folder_that_is_no_registry_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no registry\.json there, so it is no registry"):
+        known_run(tmp_path, None)
+    (tmp_path / RECORD).touch()
+    with pytest.raises(InputError, match="no checkpoint was known on any day: none is finished"):
+        known_run(tmp_path, None)
+    assert registry_states(tmp_path / "absent") == {}
+
+
+def test_the_table_has_a_row_a_date(registry: Path) -> None:
+    write_registry_table(registry, registry_states(registry))
+    rows = list(csv.DictReader((registry / TABLE).read_text().splitlines()))
+    assert [(row["known_on"], row["status"]) for row in rows] == [
+        ("2015-03-30", "completed"), ("2015-04-10", "completed"), ("2015-04-20", "running")
+    ]  # fmt: skip
+    assert rows[0]["checkpoint"] == "2015-03-30/version_0/best_model.ckpt" and rows[2]["checkpoint"] == ""
+    assert (registry / rows[0]["checkpoint"]).is_file() and -1 < float(rows[0]["val_rank_ic"]) < 1
+    assert int(rows[0]["train_days"]) > 0
