@@ -141,14 +141,14 @@ def test_days(cli: "RankingCLI") -> UnseenDays:
 
     data = cli.datamodule
     cache, index = data.open_cache(), [int(day) for day in data.split.test]
-    views = [cache.day(day) for day in index]
+    views, every = [cache.day(day) for day in index], np.arange(cache.stocks)
     market = simulate_market(data.panel.simulate)
     row = np.array([market.dates.index(cache.manifest.dates[day]) for day in index])[:, None]
-    column = np.array([market.codes.index(code) for code in cache.manifest.codes])
+    column = np.array([market.codes.index(code) for code in cache.codes])
     return UnseenDays(
         index=index,
-        universe=np.stack([np.array(v.universe) for v in views]),
-        target=np.stack([np.array(v.target) for v in views]),
+        universe=np.stack([v.of_stocks("universe", every) for v in views]),
+        target=np.stack([v.of_stocks("target", every) for v in views]),
         parts={name: market.parts[part][row, column] for part, name in enumerate(PARTS)},
         oracle=np.stack([market.oracle(h)[row, column] for h in data.horizons], axis=-1),
     )
@@ -178,17 +178,19 @@ def ridge_scores(cli: "RankingCLI", days: UnseenDays) -> "np.ndarray[Any, Any]":
     cache, data = cli.datamodule.open_cache(), cli.datamodule
     median, iqr = (statistic.numpy() for statistic in data.scaling()[:2])
 
+    every = np.arange(cache.stocks)
+
     def features(day: int) -> "np.ndarray[Any, Any]":
-        everything = np.arange(cache.stocks)
         rows = np.empty((cache.stocks, len(median)), np.float32)
-        cache.read_features(day, everything, rows)
+        cache.read_features(day, every, rows)
         return rows
 
     def training() -> "Any":
         for day in data.split.train:
             view = cache.day(int(day))
-            valid = np.array(view.universe)[:, None] & np.isfinite(view.target)
-            yield features(int(day)), np.array(view.target), valid
+            target = view.of_stocks("target", every)
+            valid = view.of_stocks("universe", every)[:, None] & np.isfinite(target)
+            yield features(int(day)), target, valid
 
     ridge = fit_ridge(training(), median, iqr)
     return np.stack([ridge.score(features(day)) for day in days.index])

@@ -174,9 +174,9 @@ def ridge_predictions(data: DayData) -> pl.DataFrame:
     tables = []
     for day in np.concatenate([data.split.val, data.split.test]).tolist():
         view = cache.day(day)
-        stocks = np.flatnonzero(view.universe)
+        stocks = view.ranked
         score = ridge.score(day_features(cache, day, stocks))
-        codes = [manifest.codes[i] for i in stocks]
+        codes = [cache.codes[i] for i in stocks]
         for column, horizon in enumerate(manifest.horizons):
             tables.append(
                 pl.DataFrame(
@@ -185,7 +185,7 @@ def ridge_predictions(data: DayData) -> pl.DataFrame:
                         "code": codes,
                         "horizon": [horizon] * len(stocks),
                         "score": score[:, column].astype(np.float64),
-                        "target": view.target[stocks, column].astype(np.float64),
+                        "target": view.target[view.universe, column].astype(np.float64),
                     }
                 )
             )

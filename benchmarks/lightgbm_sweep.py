@@ -184,13 +184,12 @@ def fit_fold(
 
 def scored_features(data: "DayData", market_columns: bool) -> "dict[int, tuple[Any, Any]]":
     """Day -> its stocks, and their features ``[stocks, features]``, of the validation and test days."""
-    import numpy as np
 
     from atft.tasks.baseline_scores import day_features
 
     cache, found = data.open_cache(), {}
     for day in data.predict_days().tolist():
-        stocks = np.flatnonzero(cache.day(day).universe)
+        stocks = cache.day(day).ranked
         if len(stocks):
             found[day] = stocks, day_features(cache, day, stocks, market_columns)
     return found

@@ -58,7 +58,7 @@ def scores_up_to(last: int, cache: DayCache, task: Any, lookback: int) -> Scores
             batch = blocks[block]
             score = task(batch).score[0]
             for place in batch.universe[0].nonzero()[:, 0].tolist():
-                code = cache.manifest.codes[int(batch.stock[place])]
+                code = cache.codes[int(batch.stock[place])]
                 held[block.first_day, code] = tuple(score[place].tolist())
     return held
 

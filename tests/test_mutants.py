@@ -158,7 +158,7 @@ def a_label_that_is_not_in_the_panel_is_not_valid(shop: Workshop) -> None:
     for d, day in enumerate(batch.day.tolist()):
         rows = panel.filter(polars.col("date") == cache.manifest.dates[day])
         known = {r["code"]: r["target_1d"] is not None for r in rows.iter_rows(named=True) if r["universe"]}
-        codes = [cache.manifest.codes[s] for s in batch.stock.tolist()]
+        codes = [cache.codes[s] for s in batch.stock.tolist()]
         wanted = [known.get(code, False) for code in codes]
         assert batch.valid[d, :, 0].tolist() == wanted, "an unknown label is counted"
         assert not batch.valid[d, :, 1].any(), "an unknown label is counted"
@@ -230,8 +230,8 @@ def each_edge_of_a_block_is_one_of_the_graph(shop: Workshop) -> None:
     source, destination = batch.stock.numpy()[place]
     assert len(source) and (day[0] == day[1]).all()
     for d, a, b in zip(day[0], source, destination, strict=True):
-        neighbours, _ = cache.graph(int(batch.day[d]))
-        assert a in neighbours[b], "an edge points at the wrong stock"
+        neighbours, _ = cache.graph(int(batch.day[d]), np.array([b]))
+        assert a in neighbours[0], "an edge points at the wrong stock"
 
 
 # -- how they are planted

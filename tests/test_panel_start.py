@@ -39,19 +39,22 @@ def test_a_cache_of_a_panel_that_begins_later_holds_the_same_days(
         DayCache(build_cache(p, PanelSchema(), [1, 5], options, GRAPH))
         for p in (panel, cut_panel(panel, tmp_path, cut))
     )
-    codes = later.manifest.codes
-    place = np.array([whole.manifest.codes.index(c) for c in codes])
-    code_of = np.array([*whole.manifest.codes, ""])
+    every, place = np.arange(later.stocks), np.array([whole.codes.index(c) for c in later.codes])
+    code_of = [np.array([*cache.codes, ""]) for cache in (later, whole)]
     compared = 0
     for day in range(len(later)):
         ours, theirs = later.day(day), whole.day(day + cut)
-        for name in ("features", "observed", "universe", "target", "exposure", "return_1d"):
-            np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name)[place], err_msg=name)
+        for name in ("features", "universe", "target", "exposure", "return_1d"):
+            a, b = ours.of_stocks(name, every), theirs.of_stocks(name, place)
+            np.testing.assert_array_equal(a, b, err_msg=name)
         refresh = np.searchsorted(later.refreshes, day, side="right") - 1
         if later.graph_days[refresh] == GRAPH.window:
-            (near, weight), (near_whole, weight_whole) = later.graph(day), whole.graph(day + cut)
-            np.testing.assert_array_equal(np.array([*codes, ""])[near], code_of[near_whole[place]])
-            np.testing.assert_array_equal(weight, weight_whole[place])
+            (near, weight), (near_whole, weight_whole) = (
+                later.graph(day, every),
+                whole.graph(day + cut, place),
+            )
+            np.testing.assert_array_equal(code_of[0][near], code_of[1][near_whole])
+            np.testing.assert_array_equal(weight, weight_whole)
             compared += 1
     assert compared >= len(later) - GRAPH.window - 2 * GRAPH.refresh_days
 

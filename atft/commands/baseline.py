@@ -133,7 +133,6 @@ def write_baseline(
     path: Path, data: "DayData", fitted: dict[int, "Baseline"], digests: dict[str, str]
 ) -> Path:
     """Score the days that a run of ``fit`` scores, with each seed's model, into one predictions file."""
-    import numpy as np
 
     from atft.callbacks.record.prediction_writer import day_rows
     from atft.evaluation.predictions import FILE_FORMAT
@@ -144,7 +143,7 @@ def write_baseline(
     metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}
     with table_file(path, **FILE_FORMAT) as append:
         for day in track(data.predict_days().tolist(), "scoring days"):
-            stocks = np.flatnonzero(cache.day(day).universe)
+            stocks = cache.day(day).ranked
             if not len(stocks):
                 continue
             split = data.split_of(cache.manifest.dates[day])

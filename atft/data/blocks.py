@@ -5,6 +5,8 @@ one tensor. At 1,300 stocks of 3,000, 32 features and a span of 63 days that is 
 is what a spawned worker imports: numpy, pyarrow and torch, nothing heavier.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from atft.batch import EDGE_FEATURES, DayBatch
 from atft.data.block_plan import PlannedBlock
 from atft.data.cache import DayCache
 from atft.data.purge import RowPurge, valid_labels
-from atft.data.records import Array
+from atft.data.records import Array, spread
 from atft.errors import InputError
 
 
@@ -44,8 +46,7 @@ class DayBlocks(Dataset[DayBatch]):
             )
         span = [cache.day(i) for i in range(start, first + block.days)]
         views = span[self.lookback - 1 :]
-        ranked = np.stack([v.universe for v in views])
-        stocks = np.flatnonzero(ranked.any(axis=0))
+        stocks = np.unique(np.concatenate([v.ranked for v in views]))
         if block.parts > 1:
             # Every part draws the same permutation and takes its own stretch of it.
             rng = np.random.default_rng([*block.draw, cache.manifest.dates[first].toordinal()])
@@ -53,15 +54,18 @@ class DayBlocks(Dataset[DayBatch]):
             stocks = stocks[np.sort(np.array_split(order, block.parts)[block.part])]
         if block.empty:
             stocks = stocks[:2]
-            ranked = np.zeros_like(ranked)
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
         features = torch.empty(len(span), len(stocks), len(cache.manifest.features))
-        rows = features.numpy()
-        for i in range(len(span)):
-            cache.read_features(start + i, stocks, rows[i])
-        universe = ranked[:, stocks]
+        values = features.numpy()
+        observed = [cache.read_features(start + i, stocks, values[i]) for i in range(len(span))]
+        rows = [view.rows_of(stocks) for view in views]
+
+        def of_stocks(by_day: Sequence[Array]) -> Array:
+            return np.stack([spread(v, *row) for v, row in zip(by_day, rows, strict=True)])
+
+        universe = of_stocks([v.universe for v in views]) & (not block.empty)
         target, sector, exposure = (
-            np.stack([getattr(v, name)[stocks] for v in views]) for name in ("target", "sector", "exposure")
+            of_stocks([getattr(v, name) for v in views]) for name in ("target", "sector", "exposure")
         )
         edge_index, edge_attr = self._edges(block, stocks, universe)
         days = np.arange(first, first + block.days)
@@ -69,11 +73,11 @@ class DayBlocks(Dataset[DayBatch]):
             enough = cache.known_labels[days] >= self.min_stocks
             valid = universe[..., None] & np.isfinite(target) & enough[:, None]
         else:
-            counting = [valid_labels(cache, int(day), self.min_stocks, self.purge)[stocks] for day in days]
-            valid = universe[..., None] & np.stack(counting)
+            counting = [valid_labels(cache, int(day), self.min_stocks, self.purge) for day in days]
+            valid = universe[..., None] & of_stocks(counting)
         return DayBatch(
             features=features,
-            observed=torch.from_numpy(np.stack([v.observed[stocks] for v in span])),
+            observed=torch.from_numpy(np.stack(observed)),
             universe=torch.from_numpy(universe),
             target=torch.from_numpy(target),
             valid=torch.from_numpy(valid),
@@ -96,13 +100,13 @@ class DayBlocks(Dataset[DayBatch]):
             in_block = np.full(self.cache.stocks + 1, -1, dtype=np.int64)
             in_block[stocks] = np.arange(len(stocks))
             for i in range(block.days):
-                neighbour, weight = self.cache.graph(block.first_day + i)
-                near = in_block[neighbour[stocks]]
+                neighbour, weight = self.cache.graph(block.first_day + i, stocks)
+                near = in_block[neighbour]
                 both = (near >= 0) & universe[i, near] & universe[i, :, None]
                 destination, column = np.nonzero(both)
                 offset = i * len(stocks)
                 ends.append(np.stack([near[destination, column], destination]) + offset)
-                attributes.append(weight[stocks[destination], column])
+                attributes.append(weight[destination, column])
         if not ends:
             return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, len(EDGE_FEATURES))
         return torch.from_numpy(np.concatenate(ends, axis=1)), torch.from_numpy(np.concatenate(attributes))

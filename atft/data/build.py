@@ -17,7 +17,6 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from atft.cells import check_codes
 from atft.data.cache import DayCache
 from atft.data.day_writer import write_days
 from atft.data.graph import GraphOptions
@@ -111,7 +110,6 @@ def build_cache(
             for file in files:
                 check_file(file)
             index = index_panel(files, columns, min_date, stored["calendar"], today)
-            check_codes(files[0], len(index.codes), int((index.rows > 0).sum()), int(index.rows.sum()))
             half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
             written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
             days = Manifest(
@@ -134,7 +132,6 @@ def build_cache(
                 exposures=columns.exposures,
                 regimes=columns.regime,
                 context=columns.context,
-                panel_rows=int(index.rows.sum()),
                 calendar=index.findings,
                 **written,
             )

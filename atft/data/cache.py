@@ -16,7 +16,16 @@ import torch
 
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, read_manifest
-from atft.data.records import Array, DayView, RecordFile, decode_day, wide_view
+from atft.data.records import (
+    Array,
+    DayView,
+    RecordFile,
+    code_order,
+    decode_day,
+    find_sorted,
+    spread,
+    wide_view,
+)
 from atft.data.split import Days
 from atft.errors import InputError
 from atft.progress import track
@@ -65,14 +74,23 @@ class DayCache:
 
     @property
     def stocks(self) -> int:
-        """Stocks that are ever in the universe."""
+        """Codes that ever have a row."""
         return len(self.manifest.codes)
 
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """The codes, ascending: a stock is an index into them."""
+        return tuple(sorted(self.manifest.codes))
+
+    @cached_property
+    def _order(self) -> Array:
+        return code_order(self.manifest.codes)
+
     def day(self, index: int) -> DayView:
-        """Read-only views of a day over all stocks; raises where its bytes are damaged."""
+        """Read-only views of a day's rows; raises where its bytes are damaged."""
         view = self._views.get(index)
         if view is None:
-            view = self._views[index] = decode_day(self._file("days").batch(index))
+            view = self._views[index] = decode_day(self._file("days").batch(index), self._order)
         return view
 
     @cached_property
@@ -101,12 +119,13 @@ class DayCache:
         window = int(manifest.graph["window"]) if manifest.graph else 0
         return days_in_window(manifest.observed_rows, self.refreshes, window)
 
-    def graph(self, index: int) -> tuple[Array, Array]:
-        """Neighbours of every stock on a day: of the latest refresh that is not after it.
+    def graph(self, index: int, stocks: Array) -> tuple[Array, Array]:
+        """Neighbours of some stocks on a day: of the latest refresh that is not after it.
 
         Returns:
             int32 [stocks, k + sector_k], the neighbour or -1, and float32 [stocks, k + sector_k, 2]: shrunk
-            correlation, and 1 where the sector is shared. Raises where there is no graph, or it is damaged.
+            correlation, and 1 where the sector is shared. A stock outside the universe of the refresh has none.
+            Raises where there is no graph, or it is damaged.
         """
         if self.manifest.graph is None:
             raise InputError(
@@ -114,24 +133,41 @@ class DayCache:
             )
         refresh = int(np.searchsorted(self.refreshes, index, side="right")) - 1
         batch = self._file("graph").batch(refresh)
-        neighbour, weight = wide_view(batch.column(0)), wide_view(batch.column(1))
+        row, present = find_sorted(self._order[batch.column(0).to_numpy()], stocks)
+        neighbour = self._order[spread(wide_view(batch.column(1)), row, present)]
+        weight = np.nan_to_num(spread(wide_view(batch.column(2)), row, present))
         return neighbour, weight.reshape(*neighbour.shape, 2)
 
-    def read_features(self, index: int, stocks: Array, out: Array) -> None:
-        """Copy the features of ``stocks`` on a day into ``out``, float32 [len(stocks), features]."""
+    def linked(self, refresh: int) -> bool:
+        """Whether the graph of a refresh has an edge."""
+        return bool((wide_view(self._file("graph").batch(refresh).column(1)) >= 0).any())
+
+    def read_features(self, index: int, stocks: Array, out: Array) -> Array:
+        """Copy the features of ``stocks`` on a day into ``out``, float32 [len(stocks), features].
+
+        Returns:
+            bool [len(stocks)]: the stock has a row that day. The features of the others are NaN.
+        """
         view = self.day(index)
+        row, present = view.rows_of(stocks)
+        if not present.any():
+            out.fill(np.nan)
+            return present
         if view.features.shape[1] == out.shape[1]:
-            # "clip" spares numpy a buffer; the stocks are known to be in range.
-            np.take(view.features, stocks, axis=0, out=out, mode="clip")
-            return
-        # torch turns halves into floats twelve times faster than numpy does.
-        whole = torch.from_numpy(out)
-        full, half = (
-            torch.from_numpy(np.take(v, stocks, axis=0)) for v in (view.features, view.half_features)
-        )
-        for (start, stop, first), stored_half in self._runs:
-            source = half if stored_half else full
-            whole[:, start:stop].copy_(source[:, first : first + stop - start])
+            # "clip" spares numpy a buffer; the rows are known to be in range.
+            np.take(view.features, row, axis=0, out=out, mode="clip")
+        else:
+            # torch turns halves into floats twelve times faster than numpy does.
+            whole = torch.from_numpy(out)
+            full, half = (
+                torch.from_numpy(np.take(v, row, axis=0)) for v in (view.features, view.half_features)
+            )
+            for (start, stop, first), stored_half in self._runs:
+                source = half if stored_half else full
+                whole[:, start:stop].copy_(source[:, first : first + stop - start])
+        if not present.all():
+            out[~present] = np.nan
+        return present
 
     @cached_property
     def _runs(self) -> list[tuple[tuple[int, int, int], bool]]:
@@ -163,9 +199,9 @@ def cache_lines(cache: DayCache) -> list[str]:
     lines = [
         f"cache     {cache.path}",
         f"days      {len(m.dates):,} ({m.dates[0]} to {m.dates[-1]})",
-        f"stocks    {len(m.codes):,} ever in the universe, {ranked / len(m.dates):,.0f} a day; "
+        f"stocks    {len(m.codes):,}, {ranked / len(m.dates):,.0f} in the universe a day; "
         f"{len(m.sectors)} sectors",
-        f"rows      {sum(m.observed_rows):,} kept of {m.panel_rows:,}, {ranked:,} in the universe",
+        f"rows      {sum(m.observed_rows):,}, {ranked:,} in the universe",
         f"features  {len(m.features)} ({ways})",
         f"horizons  {', '.join(map(str, m.horizons))} days, lag {m.lag}"
         f"{', delayed targets' if m.delayed else ''}{', oracle' if m.oracle else ''}",

@@ -54,8 +54,7 @@ def check_training_days(cache: DayCache, split: Split) -> None:
         )
     # Days share the graph of their refresh, so each refresh is read once.
     refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
-    linked = (cache.graph(int(cache.refreshes[i]))[0] >= 0 for i in refreshed if i >= 0)
-    if manifest.graph and not any(neighbours.any() for neighbours in linked):
+    if manifest.graph and not any(cache.linked(int(i)) for i in refreshed if i >= 0):
         raise InputError(
             f"no stock has a neighbour in the graph on any of {where}; lower data.graph.min_observations, or set "
             f"data.graph to null and model.network.init_args.graph to none"

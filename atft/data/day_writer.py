@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float32, Int16, Int64
+from jaxtyping import Bool, Float32, Int16, Int32
 
 from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
 from atft.data.manifest import pack_bits
 from atft.data.panel_stream import PanelIndex, day_numbers, whole_days
-from atft.data.records import Array, RecordWriter, encode_day
+from atft.data.records import Array, RecordWriter, code_order, encode_day
 from atft.data.scaling import universe_ranks, universe_zscores
 from atft.errors import InputError
 from atft.panel import PanelColumns
@@ -58,7 +58,8 @@ class DayEncoder:
         self.indices = {group: [index_of[n] for n in names] for group, names in groups.items()}
         self.scaled = {way: np.array([i for i, s in enumerate(scaling) if s == way], int) for way in SCALERS}
         self.stored_scaled = np.array([s != "raw" for s in scaling])
-        self.stock_of = {code: i for i, code in enumerate(index.codes)}
+        self.number_of = {code: i for i, code in enumerate(index.codes)}
+        self.order = code_order(index.codes)
         self.sector_of: dict[str, int] = {}
         self.checks = RowChecks(columns, self.numbers, infinite_as_missing)
         self.unknown = self._across_gaps()
@@ -91,17 +92,17 @@ class DayEncoder:
         local = codes.indices.to_numpy(zero_copy_only=False)
         names = codes.dictionary.to_pylist()
         check_duplicates(days, local, names)
-        stock = np.array([self.stock_of.get(c, -1) for c in names], dtype=np.int64)[local]
+        number = np.array([self.number_of[c] for c in names], dtype=np.int32)[local]
         numbers = np.empty((len(self.numbers), len(days)), dtype=np.float32)
         for i, name in enumerate(self.numbers):
             numbers[i] = batch.column(name).to_numpy(zero_copy_only=False)
         self.checks.check_rows(numbers, days)
-        universe = stock >= 0
+        universe = np.ones(len(days), dtype=np.bool_)
         if self.columns.universe:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
         sector = self._sectors(batch, rows_by_day)
         return [
-            partial(self.day, day, numbers[:, rows], stock[rows], universe[rows], sector[rows])
+            partial(self.day, day, numbers[:, rows], number[rows], universe[rows], sector[rows])
             for day, rows in enumerate(rows_by_day, first_day)
         ]
 
@@ -125,23 +126,22 @@ class DayEncoder:
         self,
         index: int,
         numbers: Float32[np.ndarray, "columns rows"],
-        stock: Int64[np.ndarray, " rows"],
+        number: Int32[np.ndarray, " rows"],
         universe: Bool[np.ndarray, " rows"],
         sector: Int16[np.ndarray, " rows"],
     ) -> Day:
-        """Scale a day's features and spread everything over the stocks; -1 is one that is never in the universe."""
-        # In the order of the stocks: sums over a day have the same bits in whatever order its rows came.
-        kept = np.argsort(stock, kind="stable")[np.count_nonzero(stock < 0) :]
-        stock = stock[kept]
-        # Of all rows: a stock that is never in the universe may be the only one that knows the market's value.
+        """Scale a day's features and lay its rows out in the order of their codes."""
+        # Sums over a day then have the same bits in whatever order its rows came.
+        by_code = np.argsort(self.order[number])
+        numbers, number = numbers[:, by_code], number[by_code]
+        universe, sector = universe[by_code], sector[by_code]
         market = numbers[self.indices["regime"]]
-        numbers, universe, sector = numbers[:, kept], universe[kept], sector[kept]
         for i, days in self.unknown:
             if days[index]:
                 numbers[i] = np.nan
         features = numbers[: len(self.columns.features)]
         for way, which in self.scaled.items():
-            if len(which) and len(stock):
+            if len(which) and len(number):
                 features[which] = SCALERS[way](features[which], universe)
         known, varies = measure_features(features, universe, self.stored_scaled)
 
@@ -149,37 +149,28 @@ class DayEncoder:
             counted: Array = (~np.isnan(values[:, universe])).sum(axis=1)
             return counted
 
-        def by_stock(values: Array) -> Array:
-            wide = np.full((len(self.index.codes), len(values)), np.nan, dtype=np.float32)
-            wide[stock] = values.T
-            return wide
-
-        flags = np.zeros((2, len(self.index.codes)), dtype=np.bool_)
-        flags[0, stock], flags[1, stock] = True, universe
-        sectors = np.full(len(self.index.codes), -1, dtype=np.int16)
-        sectors[stock] = sector
         target = numbers[self.indices["target"]]
         returns = numbers[self.indices["return_1d"]] if self.indices["return_1d"] else target[:1] * np.nan
         exposures = numbers[self.indices["exposure"]]
-        arrays = {
-            "features": by_stock(features[~self.half]),
-            "half_features": by_stock(features[self.half]).astype(np.float16),
-            "observed": flags[0],
-            "universe": flags[1],
-            "sector": sectors,
-            "return_1d": by_stock(returns)[:, 0],
-            "target": by_stock(target),
-            "exposure": by_stock(exposures),
-        }
-        for group in ("delayed_target", "oracle", "context"):
-            arrays[group] = by_stock(numbers[self.indices[group]])
         ends = numbers[self.indices["label_end"]]
         # A holiday, or a day that the calendar leaves out, is the trading day after it.
         index_of = np.searchsorted(self.index.calendar, ends).astype(np.float32)
-        arrays["label_end"] = by_stock(np.where(np.isnan(ends), ends, index_of))
+        arrays = {
+            "number": number,
+            "features": features[~self.half].T,
+            "half_features": features[self.half].T.astype(np.float16),
+            "universe": universe,
+            "sector": sector,
+            "return_1d": returns[0],
+            "target": target.T,
+            "exposure": exposures.T,
+            "label_end": np.where(np.isnan(ends), ends, index_of).T,
+        }
+        for group in ("delayed_target", "oracle", "context"):
+            arrays[group] = numbers[self.indices[group]].T
         in_sector = (sector[universe] >= 0).sum()
         return encode_day(arrays), {
-            "observed_rows": len(stock),
+            "observed_rows": len(number),
             "universe_rows": int(universe.sum()),
             "known": pack_bits(np.concatenate([known, count(exposures) > 1, [in_sector > 1]])),
             "telling": pack_bits(varies),

@@ -1,4 +1,4 @@
-"""Write the graph of every refresh day into the cache: a mapped ``[refreshes, stocks, k + sector_k]`` table.
+"""Write the graph of every refresh day into the cache: ``[members, k + sector_k]`` neighbours of its universe.
 
 A refresh belongs to the calendar, not to the panel: periods of ``refresh_days`` weekdays are counted from a fixed
 date, so the same days have the same graph whatever row a file begins with. A period is refreshed on its first
@@ -18,7 +18,16 @@ import torch
 
 from atft.data.graph import GraphOptions, nearest_stocks
 from atft.data.manifest import Manifest
-from atft.data.records import Array, FileRecord, RecordFile, RecordWriter, decode_day
+from atft.data.records import (
+    Array,
+    DayView,
+    FileRecord,
+    RecordFile,
+    RecordWriter,
+    code_order,
+    decode_day,
+    fixed_lists,
+)
 from atft.data.split import Days
 from atft.progress import track
 
@@ -55,47 +64,46 @@ def build_graph(
     refreshes = refresh_indices(manifest.dates, manifest.universe_rows, options.refresh_days)
     threads = torch.get_num_threads()
     try:
-        for record in track(_records(days, refreshes, options), "computing the graph", total=len(refreshes)):
+        records = _records(days, code_order(manifest.codes), refreshes, options)
+        for record in track(records, "computing the graph", total=len(refreshes)):
             writer.append(record)
     finally:
         torch.set_num_threads(threads)
     return writer.finish()
 
 
-def refresh(trailing: Array, universe: Array, sector: Array, options: GraphOptions) -> pa.RecordBatch:
-    """Compute one refresh: neighbours of the universe's stocks, as rows of the cache, and their weights.
+def refresh(window: Sequence[DayView], options: GraphOptions) -> pa.RecordBatch:
+    """Compute one refresh: the numbers of the universe's stocks, of their neighbours (-1 for none), and weights.
 
-    ``trailing`` is float32 [up to window, stocks]: one-day returns, the last row is the refresh day's. ``universe``
-    and ``sector`` [stocks] are that day's.
+    The last day of the ``window`` is the refresh's, whose universe and sectors count; of the days before it only
+    the one-day returns do.
     """
-    stocks = len(universe)
-    members = np.flatnonzero(universe)
-    near, weight = nearest_stocks(np.ascontiguousarray(trailing[:, members]), sector[members], options)
-    neighbour = np.full((stocks, options.width), -1, dtype=np.int32)
-    neighbour[members] = np.where(near >= 0, members[near], -1)
-    weights = np.zeros((stocks, options.width, 2), dtype=np.float32)
-    weights[members] = weight
-    lists = [
-        pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), options.width * per_edge)
-        for values, per_edge in ((neighbour, 1), (weights, 2))
+    day = window[-1]
+    members, number = day.ranked, day.number[day.universe]
+    returns = np.stack([view.of_stocks("return_1d", members) for view in window])
+    near, weight = nearest_stocks(returns, day.sector[day.universe], options)
+    neighbour = np.append(number, np.int32(-1))[near]
+    columns = [
+        pa.array(number),
+        fixed_lists(neighbour),
+        fixed_lists(weight.reshape(len(weight), 2 * options.width)),
     ]
-    return pa.RecordBatch.from_arrays(lists, names=["neighbour", "weight"])
+    return pa.RecordBatch.from_arrays(columns, names=["number", "neighbour", "weight"])
 
 
-def _records(days: RecordFile, refreshes: Days, options: GraphOptions) -> Iterator[pa.RecordBatch]:
+def _records(
+    days: RecordFile, order: Array, refreshes: Days, options: GraphOptions
+) -> Iterator[pa.RecordBatch]:
     # Refreshes do not depend on each other: one thread each takes half the processor time of all cores for one.
     workers = pa.cpu_count()
-    trailing: deque[Array] = deque(maxlen=options.window)
+    trailing: deque[DayView] = deque(maxlen=options.window)
     refresh_days = set(refreshes.tolist())
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         pending: deque[Future[pa.RecordBatch]] = deque()
         for day in range(int(refreshes[-1]) + 1):
-            view = decode_day(days.batch(day))
-            trailing.append(view.return_1d)
+            trailing.append(decode_day(days.batch(day), order))
             if day in refresh_days:
-                window = np.stack(trailing)
-                pending.append(pool.submit(refresh, window, view.universe, view.sector, options))
-            # Windows are copies: no more of them than the workers need.
+                pending.append(pool.submit(refresh, tuple(trailing), options))
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
         while pending:

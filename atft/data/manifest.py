@@ -18,7 +18,7 @@ from jaxtyping import Bool
 from atft.data.records import FileRecord
 from atft.errors import InputError
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the files' meaning changes: an older cache is then built again, never misread."""
 NAME = "manifest.json"
 SECTOR = ""
@@ -41,7 +41,7 @@ class Manifest:
     """Options of the graph; None where there is none."""
     dates: tuple[date, ...]
     codes: tuple[str, ...]
-    """Codes of the stocks that are ever in the universe; stock i is row i of each day's record."""
+    """In the order of their first days, those of one day ascending: a later day appends to them."""
     features: tuple[str, ...]
     scaling: tuple[str, ...]
     """``raw``, ``rank`` or ``zscore``, per feature."""
@@ -70,8 +70,6 @@ class Manifest:
     """Bits of the features: they differ between stocks of the universe."""
     known_labels: tuple[tuple[int, ...], ...]
     """[days][horizons]; known targets in the universe."""
-    panel_rows: int
-    """Rows of the panel in the kept dates; those of stocks that are never in the universe are not cached."""
     calendar: tuple[str, ...]
     """What was left out of the calendar, inserted or kept though it looks wrong; a line each."""
     infinite: dict[str, int]

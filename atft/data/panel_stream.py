@@ -4,9 +4,8 @@ Whatever the user's writer chose (datetimes, ISO strings, categories, float64), 
 ``date`` as date32, codes and sectors as strings, the universe as booleans, every number as float32 and the ends of
 labels as float32 too: days since 1970, NaN where null.
 
-The first pass reads date, code, universe and what says that a row is known (seconds at nine million rows). A stock
-has a row in the cache if it is ever in the universe, in the order of the codes: whatever days a panel holds, the
-stocks of one day come in the same order.
+The first pass reads date, code, universe and what says that a row is known (seconds at nine million rows). Every
+row of a trading day is cached: a stock may join the universe later, and the records of past days do not change.
 
 A panel that is sorted by date streams through the second pass with one batch in memory. Any other order (by
 stock, a file per stock) is first divided into temporary files of consecutive days, each small enough to be sorted
@@ -47,7 +46,7 @@ class PanelIndex:
     rows: np.ndarray[tuple[int], np.dtype[np.int64]]
     """Rows of each day, cached or not; 0 on an inserted day."""
     codes: tuple[str, ...]
-    """Stocks that are ever in the universe, ascending."""
+    """Codes in the order of their first days, those of one day ascending."""
     in_order: bool
     """Rows come in the order of their dates, so that one sequential pass sees whole days."""
     findings: tuple[str, ...]
@@ -89,15 +88,15 @@ def index_panel(
     )
     calendar = np.array(days.calendar, dtype="datetime64[D]").astype(np.int32)
     if not np.isin(numbers, calendar).all():
-        # A stock that is in the universe on dates that are no trading days only must get no row.
-        scan.universe = _scan(files, columns, min_date, calendar).universe
-    if not scan.universe:
+        # A code that has rows on dates that are no trading days only is none.
+        scan = _scan(files, columns, min_date, calendar)
+    if not scan.ranked:
         raise InputError(f"{where}: no row is in the universe ({columns.universe!r} is never True)")
     return PanelIndex(
         dates=days.calendar,
         calendar=calendar,
         rows=np.where(days.source < 0, 0, rows[days.source]).astype(np.int64),
-        codes=tuple(sorted(scan.universe)),
+        codes=tuple(sorted(scan.first_day, key=lambda code: (scan.first_day[code], code))),
         in_order=scan.in_order,
         findings=days.findings,
     )
@@ -109,7 +108,10 @@ class _Scan:
 
     days: dict[int, np.ndarray] = field(default_factory=dict)
     """Rows, known rows (of a known trailing return or first target) and traded value of each date."""
-    universe: set[str] = field(default_factory=set)
+    first_day: dict[str, int] = field(default_factory=dict)
+    """Of each code."""
+    ranked: bool = False
+    """A row is in the universe."""
     in_order: bool = True
     negative: bool = False
     """The column of the traded value has values below 0, so it is none."""
@@ -149,7 +151,12 @@ def _scan(
         for day, *count in zip(present.tolist(), *counts, strict=True):
             scan.days[day] = scan.days.get(day, 0) + np.array(count)
         member = kept & column(batch, columns.universe) if columns.universe else kept
-        scan.universe.update(batch.column(columns.code).filter(pa.array(member)).unique().to_pylist())
+        scan.ranked = scan.ranked or bool(member.any())
+        codes = batch.column(columns.code).filter(pa.array(kept)).dictionary_encode()
+        first = np.full(len(codes.dictionary), np.iinfo(np.int32).max)
+        np.minimum.at(first, codes.indices.to_numpy(), days[kept])
+        for code, day in zip(codes.dictionary.to_pylist(), first.tolist(), strict=True):
+            scan.first_day[code] = min(day, scan.first_day.get(code, day))
     return scan
 
 

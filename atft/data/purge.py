@@ -13,7 +13,7 @@ days always count. A panel without the role costs nothing.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int, Int64
 
 from atft.data.cache import DayCache
 from atft.data.split import Split
@@ -35,11 +35,11 @@ class RowPurge:
     """Last day that an earlier label of the stock reaches that this run's labels must not meet; -inf for none."""
 
     def counts(
-        self, day: int, label_end: Float32[np.ndarray, "stocks horizons"]
-    ) -> Bool[np.ndarray, "stocks horizons"]:
+        self, day: int, stock: Int[np.ndarray, " rows"], label_end: Float32[np.ndarray, "rows horizons"]
+    ) -> Bool[np.ndarray, "rows horizons"]:
         """Say which labels of a day count by their ends, calendar indices, NaN where the calendar alone says so."""
         run = int(np.searchsorted(self.run_start, day, side="right")) - 1
-        met = self.open_until[run] + self.embargo_days >= day
+        met = self.open_until[run, stock] + self.embargo_days >= day
         counts: np.ndarray = ~(label_end + self.embargo_days >= self.next_use[day]) & ~met[:, None]
         return counts
 
@@ -70,15 +70,16 @@ def row_purge(cache: DayCache, split: Split, embargo_days: int) -> RowPurge | No
                 open_until[run] = wait
             elif use[start] > rank and start < last:
                 for day in range(start, stop):
-                    ends = cache.day(day).label_end
-                    wait = np.fmax(wait, np.fmax.reduce(ends, axis=1))
+                    view = cache.day(day)
+                    latest = np.fmax.reduce(view.label_end, axis=1)
+                    wait[view.stock] = np.fmax(wait[view.stock], latest)
     return RowPurge(embargo_days, next_use, starts.astype(np.int64), open_until)
 
 
 def valid_labels(
     cache: DayCache, day: int, min_stocks: int, purge: RowPurge | None
-) -> Bool[np.ndarray, "stocks horizons"]:
-    """Say which targets of a day count: in the universe, known, not purged, and those of enough stocks.
+) -> Bool[np.ndarray, "rows horizons"]:
+    """Say which targets of a day's rows count: in the universe, known, not purged, and those of enough stocks.
 
     Args:
         min_stocks: targets of a horizon below which none of the day's counts.
@@ -86,6 +87,6 @@ def valid_labels(
     view = cache.day(day)
     valid: np.ndarray = view.universe[:, None] & np.isfinite(view.target)
     if purge is not None:
-        valid &= purge.counts(day, view.label_end)
+        valid &= purge.counts(day, view.stock, view.label_end)
     valid &= valid.sum(axis=0) >= min_stocks
     return valid

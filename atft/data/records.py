@@ -1,8 +1,13 @@
 """The cache's files: Arrow IPC files of record batches, one for each trading day, every byte under a checksum.
 
-All features of a day are one FixedSizeList column, so a day is one ``[stocks, features]`` view of the mapped file:
+A day's record has the rows that the panel has of that day, so a cache costs by its rows, however many codes there
+ever were. All features of a day are one FixedSizeList column, a ``[rows, features]`` view of the mapped file:
 0.03 ms, where 112 columns of a number each would be stacked in 6 ms. Features stored as float16 (scaled ones only)
-have a second such column. Stocks that the panel has no row for that day have NaN, False and -1.
+have a second such column.
+
+A code's number on disk counts the codes in the order of their first days, so that later days never change the
+record of an earlier one. In memory stocks are numbered by ascending code, and a day's rows are in that order: a sum
+over a day's stocks has the same bits whatever other days the panel has.
 
 The writer notes where each batch is and its CRC-32; the reader checks a batch's bytes before Arrow parses
 them, the first time this process asks for it (about a millisecond per megabyte, once). So a truncated or
@@ -12,14 +17,14 @@ flipped file is named, never read, and opening costs the footer only.
 import errno
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float, Float32, Int16
+from jaxtyping import Bool, Float, Float32, Int16, Int32
 
 from atft.errors import InputError
 
@@ -27,39 +32,89 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WIDE = ("features", "half_features", "target", "delayed_target", "oracle", "exposure", "context", "label_end")
 """Columns of several numbers a stock."""
-FLAT = {"observed": pa.uint8(), "universe": pa.uint8(), "sector": pa.int16(), "return_1d": pa.float32()}
+FLAT = {"number": pa.int32(), "universe": pa.uint8(), "sector": pa.int16(), "return_1d": pa.float32()}
+NO_INDEX = -1
+"""Of a sector or a neighbour that there is not."""
 
 
 @dataclass(frozen=True)
 class DayView:
-    """Read-only views of one day over all stocks."""
+    """Read-only views of one day's rows, ascending by code."""
 
-    features: Float32[np.ndarray, "stocks full"]
-    half_features: Float[np.ndarray, "stocks half"]
+    order: Int32[np.ndarray, " codes"]
+    """Index of each number among the ascending codes; see `code_order`."""
+    number: Int32[np.ndarray, " rows"]
+    """Number of each row's code: its index among the codes in the order of their first days."""
+    features: Float32[np.ndarray, "rows full"]
+    half_features: Float[np.ndarray, "rows half"]
     """The features that are stored as float16."""
-    observed: Bool[np.ndarray, " stocks"]
-    """The stock has a row that day."""
-    universe: Bool[np.ndarray, " stocks"]
+    universe: Bool[np.ndarray, " rows"]
     """The stock may be ranked that day."""
-    target: Float32[np.ndarray, "stocks horizons"]
+    target: Float32[np.ndarray, "rows horizons"]
     """Forward returns, NaN where unknown."""
-    delayed_target: Float32[np.ndarray, "stocks delayed"]
+    delayed_target: Float32[np.ndarray, "rows delayed"]
     """The same of a trade that waits one more close; no column where the panel has none."""
-    oracle: Float32[np.ndarray, "stocks oracle"]
+    oracle: Float32[np.ndarray, "rows oracle"]
     """The best possible score of a simulated market; no column where the market is real."""
-    sector: Int16[np.ndarray, " stocks"]
+    sector: Int16[np.ndarray, " rows"]
     """Index into the manifest's sectors, -1 for none."""
-    exposure: Float32[np.ndarray, "stocks exposures"]
-    context: Float32[np.ndarray, "stocks context"]
-    label_end: Float32[np.ndarray, "stocks ends"]
+    exposure: Float32[np.ndarray, "rows exposures"]
+    context: Float32[np.ndarray, "rows context"]
+    label_end: Float32[np.ndarray, "rows ends"]
     """Calendar index of the day on which the target of each horizon is known; NaN where the calendar alone says so,
     no column where the panel has none."""
-    return_1d: Float32[np.ndarray, " stocks"]
+    return_1d: Float32[np.ndarray, " rows"]
     """The day's own return, NaN where unknown or where the panel has none."""
+
+    @property
+    def stock(self) -> Int32[np.ndarray, " rows"]:
+        """Index of each row's code among the ascending codes; ascending."""
+        stock: Array = self.order[self.number]
+        return stock
+
+    @property
+    def ranked(self) -> Int32[np.ndarray, " ranked"]:
+        """Stocks of the universe, ascending."""
+        stocks: Array = self.stock[self.universe]
+        return stocks
+
+    def rows_of(self, stocks: Array) -> tuple[Array, Bool[np.ndarray, " stocks"]]:
+        """Find the row of each stock, and say which have one; the row of the others is any."""
+        return find_sorted(self.stock, stocks)
+
+    def of_stocks(self, name: str, stocks: Array) -> Array:
+        """A field's values for some stocks, in their order: NaN, -1 or False for a stock without a row."""
+        row, present = self.rows_of(stocks)
+        return spread(getattr(self, name), row, present)
+
+
+def find_sorted(ascending: Array, wanted: Array) -> tuple[Array, Array]:
+    """Find each of the ``wanted`` among ``ascending`` numbers, and say which are there; others get any index."""
+    index = np.searchsorted(ascending, wanted)
+    index[index == len(ascending)] = 0
+    return index, ascending[index] == wanted if len(ascending) else np.zeros(len(index), dtype=np.bool_)
+
+
+def spread(values: Array, row: Array, present: Array) -> Array:
+    """Rows of ``values``, NaN, -1 or False where none is ``present``."""
+    empty = np.nan if values.dtype.kind == "f" else False if values.dtype == np.bool_ else NO_INDEX
+    if not len(values):
+        return np.full((len(row), *values.shape[1:]), empty, dtype=values.dtype)
+    out: Array = values[row]
+    out[~present] = empty
+    return out
+
+
+def code_order(codes: Sequence[str]) -> Int32[np.ndarray, " codes"]:
+    """Index of each code among the ascending codes; -1 at the end, where a number of -1 looks."""
+    order = np.empty(len(codes) + 1, dtype=np.int32)
+    order[sorted(range(len(codes)), key=codes.__getitem__)] = np.arange(len(codes))
+    order[-1] = -1
+    return order
 
 
 def encode_day(arrays: dict[str, Array]) -> pa.RecordBatch:
-    """Pack a day's arrays, one per field of `DayView`; fields of zero width are left out."""
+    """Pack a day's arrays, one per field of `DayView` but ``order``; fields of zero width are left out."""
     names, columns = [], []
     # Flags are bytes: Arrow packs booleans into bits, which numpy cannot view.
     for name in (*FLAT, *WIDE):
@@ -70,25 +125,29 @@ def encode_day(arrays: dict[str, Array]) -> pa.RecordBatch:
             columns.append(pa.array(flat, type=FLAT[name]))
         elif array.shape[1]:
             names.append(name)
-            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1]))
+            columns.append(fixed_lists(array))
     return pa.RecordBatch.from_arrays(columns, names=names)
 
 
-def decode_day(batch: pa.RecordBatch) -> DayView:
-    """Unpack a record batch into views, without a copy."""
+def decode_day(batch: pa.RecordBatch, order: Array) -> DayView:
+    """Unpack a record batch into views, without a copy; ``order`` is that of `code_order`."""
     empty = np.empty((batch.num_rows, 0), dtype=np.float32)
     views: dict[str, Array] = dict.fromkeys(WIDE, empty)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         views[name] = wide_view(column) if name in WIDE else column.to_numpy(zero_copy_only=True)
-    for flag in ("observed", "universe"):
-        views[flag] = views[flag].view(np.bool_)
-    return DayView(**views)
+    views["universe"] = views["universe"].view(np.bool_)
+    return DayView(order, **views)
+
+
+def fixed_lists(array: Array) -> pa.FixedSizeListArray:
+    """A ``[rows, width]`` array as a column of lists."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
 
 
 def wide_view(column: pa.FixedSizeListArray) -> Array:
     """A FixedSizeList column as a ``[rows, width]`` view."""
     values: Array = column.flatten().to_numpy(zero_copy_only=True)
-    return values.reshape(len(column), -1)
+    return values.reshape(len(column), column.type.list_size)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def day_contents(scorer: nn.Module, data: DayData, days: np.ndarray) -> dict[obj
             sector = batch.sector[0].tolist()
             parts = {name: getattr(batch, name) for name in COMPARED} | {"score": scorer(batch).score}
             contents[manifest.dates[block.first_day]] = DayContent(
-                tuple(manifest.codes[i] for i in stocks),
+                tuple(cache.codes[i] for i in stocks),
                 tuple(manifest.sectors[i] if i >= 0 else "" for i in sector),
                 parts,
             )

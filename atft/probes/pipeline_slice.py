@@ -41,16 +41,14 @@ def slice_panel(data: DayData, folder: Path) -> DayData:
     """
     import polars
 
-    manifest = data.open_cache().manifest
-    split = data.split_options
+    cache, split = data.open_cache(), data.split_options
+    manifest = cache.manifest
     first_val, reach = int(data.split.val[0]), manifest.longest_label_days + split.embargo_days
     window = int(manifest.graph["window"]) if manifest.graph else 0
     before = data.loader_options.lookback + window + reach + TRAINING_DAYS
     days = manifest.dates[max(0, first_val - before) : first_val + LATER_DAYS]
-    chosen = np.unique(
-        np.linspace(0, len(manifest.codes) - 1, min(len(manifest.codes), MAX_STOCKS)).astype(int)
-    )
-    codes = [manifest.codes[i] for i in chosen]
+    chosen = np.unique(np.linspace(0, cache.stocks - 1, min(cache.stocks, MAX_STOCKS)).astype(int))
+    codes = [cache.codes[i] for i in chosen]
     path = panel_path(data.panel, data.cache_options.dir)
     date, code = data.panel.schema.date, data.panel.schema.code
     rows = polars.scan_parquet([str(file) for file in panel_files(path)])

@@ -94,7 +94,7 @@ def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple
     ridge, cache = fit_baseline("ridge", shuffled), shuffled.open_cache()
     suspects, texts = [], []
     for column, horizon in enumerate(shuffled.horizons):
-        series, variance = _ridge_series(shuffled, ridge.score, column, cache.manifest.codes)
+        series, variance = _ridge_series(shuffled, ridge.score, column, cache.codes)
         known = np.isfinite(series)
         if known.sum() < 5:
             continue
@@ -114,9 +114,9 @@ def _ridge_series(data: DayData, score: object, column: int, codes: tuple[str, .
     scores, targets = (np.full((len(days), len(codes)), np.nan) for _ in range(2))
     for row, day in enumerate(days.tolist()):
         view = cache.day(day)
-        stocks = np.flatnonzero(view.universe)
+        stocks = view.ranked
         scores[row, stocks] = score(day_features(cache, day, stocks))[:, column]  # type: ignore[operator]
-        targets[row, stocks] = view.target[stocks, column]
+        targets[row, stocks] = view.target[view.universe, column]
     known = np.isfinite(targets)
     series = daily_correlation(scaled_ranks(scores, known), scaled_ranks(targets, known))
     return series, 1 / np.maximum(known.sum(axis=1) - 1.0, 1.0)

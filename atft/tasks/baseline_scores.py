@@ -74,7 +74,7 @@ def stock_days(data: DayData, days: Days, market_columns: bool = False) -> Stock
 
     def read(place: int) -> NDArray[np.float32]:
         day = int(days[place])
-        return day_features(cache, day, np.flatnonzero(cache.day(day).universe), market_columns)
+        return day_features(cache, day, cache.day(day).ranked, market_columns)
 
     counted = np.concatenate(targets).astype(np.float32)
     return StockDays(np.array(sizes, dtype=np.int64), counted, read, market_columns)
@@ -91,7 +91,7 @@ def fitted_scores(
     """Score the rows of one horizon's table by fitted baselines, ``[days, stocks]``; NaN where it has no row."""
     manifest = cache.manifest
     calendar = {d: i for i, d in enumerate(manifest.dates)}
-    stock_of = {code: i for i, code in enumerate(manifest.codes)}
+    stock_of = {code: i for i, code in enumerate(cache.codes)}
     stocks = np.array([stock_of[code] for code in table.codes])
     column = manifest.horizons.index(table.horizon)
     scores = {name: np.full(table.present.shape, np.nan, dtype=np.float32) for name in fitted}

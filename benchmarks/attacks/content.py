@@ -29,7 +29,8 @@ def content_digest(path: Path, of_self: bool = True) -> str:
         day = cache.day(index)
         for field in fields(day):
             _add(digest, getattr(day, field.name))
-        for array in cache.graph(index) if cache.manifest.graph else ():
+        every = np.arange(cache.stocks)
+        for array in cache.graph(index, every) if cache.manifest.graph else ():
             _add(digest, array)
     return digest.hexdigest()
 
@@ -41,23 +42,23 @@ def cells(path: Path) -> pl.DataFrame:
     tables = []
     for index, date in enumerate(manifest.dates):
         day = cache.day(index)
-        stocks = np.flatnonzero(day.observed)
+        stocks = day.stock
         features = np.empty((len(stocks), len(manifest.features)), np.float32)
         cache.read_features(index, stocks, features)
         columns: dict[str, object] = {
             "date": [date] * len(stocks),
-            "code": [manifest.codes[s] for s in stocks],
-            "universe": day.universe[stocks],
-            "sector": [manifest.sectors[s] if s >= 0 else None for s in day.sector[stocks]],
+            "code": [cache.codes[s] for s in stocks],
+            "universe": day.universe,
+            "sector": [manifest.sectors[s] if s >= 0 else None for s in day.sector],
         }
         targets = [f"target_{h}d" for h in manifest.horizons]
         groups = (
             (manifest.features, features),
-            (targets, day.target[stocks]),
-            ([f"{n}_lag1" for n in targets] if manifest.delayed else [], day.delayed_target[stocks]),
-            ([f"oracle_{h}d" for h in manifest.horizons] if manifest.oracle else [], day.oracle[stocks]),
-            (manifest.exposures, day.exposure[stocks]),
-            (manifest.context, day.context[stocks]),
+            (targets, day.target),
+            ([f"{n}_lag1" for n in targets] if manifest.delayed else [], day.delayed_target),
+            ([f"oracle_{h}d" for h in manifest.horizons] if manifest.oracle else [], day.oracle),
+            (manifest.exposures, day.exposure),
+            (manifest.context, day.context),
         )
         for names, values in groups:
             columns |= {n: values[:, i] for i, n in enumerate(names)}

@@ -34,7 +34,7 @@ def test_a_block_is_the_panels_own_rows(
     for i, day in enumerate(range(21, 34)):
         rows = {r["code"]: r for r in frame.filter(pl.col("date") == m.dates[day]).iter_rows(named=True)}
         for j, stock in enumerate(batch.stock.tolist()):
-            row = rows.get(m.codes[stock])
+            row = rows.get(cache.codes[stock])
             assert bool(batch.observed[i, j]) == (row is not None)
             want = (
                 [np.nan] * 6 if row is None else [np.nan if (v := row[f]) is None else v for f in m.features]
@@ -78,8 +78,8 @@ def test_a_day_and_horizon_of_too_few_known_targets_has_no_valid_one(
 def test_the_stocks_are_the_union_of_the_days_universes(make_cache: Make) -> None:
     cache = make_cache()
     batch = DayBlocks(cache, 10)[_block(40, 3)]
-    union = np.logical_or.reduce([cache.day(d).universe for d in (40, 41, 42)])
-    assert batch.stock.tolist() == np.flatnonzero(union).tolist()
+    union = {s for d in (40, 41, 42) for s in cache.day(d).ranked.tolist()}
+    assert batch.stock.tolist() == sorted(union)
     assert bool(batch.universe.any(dim=0).all())
 
 
@@ -113,8 +113,9 @@ def test_edges_are_the_graphs_between_stocks_of_that_days_universe(make_cache: M
     cache = make_cache()
     batch = DayBlocks(cache, 10)[_block(40, 4)]
     for i, day in enumerate(range(40, 44)):
-        neighbour, weight = cache.graph(day)
-        ranked = cache.day(day).universe
+        every = np.arange(cache.stocks)
+        neighbour, weight = cache.graph(day, every)
+        ranked = cache.day(day).of_stocks("universe", every)
         want = {
             (int(n), stock, float(weight[stock, c, 0]), float(weight[stock, c, 1]))
             for stock in np.flatnonzero(ranked)

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,40 @@ MakePanel = Callable[..., Path]
 GRAPH = GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=2)
 
 
-def test_stocks_that_are_never_in_the_universe_get_no_row(make_panel: MakePanel, make_cache: Make) -> None:
+def test_the_past_of_a_stock_that_joins_the_universe_later_is_there_already(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
     panel = make_panel()
     frame = pl.read_parquet(panel)
-    frame.with_columns(universe=pl.col("universe") & (pl.col("code") != "S004")).write_parquet(panel)
-    assert "S004" not in make_cache(panel).manifest.codes
+    never = frame.with_columns(universe=pl.col("universe") & (pl.col("code") != "S004"))
+    never.write_parquet(panel)
+    cache = make_cache(panel)
+    assert sum(cache.manifest.observed_rows) == len(frame)
+    joins = pl.col("universe") | ((pl.col("code") == "S004") & (pl.col("date") == pl.col("date").max()))
+    never.with_columns(universe=joins).write_parquet(panel)
+    later = make_cache(panel)
+    assert later.path != cache.path
+    assert later.manifest.files["days"].crcs[:-1] == cache.manifest.files["days"].crcs[:-1]
+
+
+def test_a_cache_costs_in_proportion_to_its_rows_not_to_days_times_codes(
+    tmp_path: Path, make_cache: Make
+) -> None:
+    rng, rows, days = np.random.default_rng(0), 30, 100
+    panel = pl.DataFrame(
+        {
+            "date": [date(2015, 1, 5) + timedelta(days=7 * d) for d in range(days) for _ in range(rows)],
+            "code": [f"n{i:05d}" for i in range(rows * days)],
+            **{f"x_{i}": rng.standard_normal(rows * days).astype(np.float32) for i in range(8)},
+            "target_1d": rng.standard_normal(rows * days).astype(np.float32) / 100,
+        }
+    )
+    panel.write_parquet(tmp_path / "once.parquet")
+    cache = make_cache(tmp_path / "once.parquet", graph=None, horizons=(1,))
+    size = sum(f.stat().st_size for f in cache.path.iterdir())
+    assert cache.stocks == rows * days
+    # 8 features, a target, a return, a sector, a number and a flag: 47 bytes a row, and what each record adds.
+    assert size < rows * days * 100 + days * 2000
 
 
 def test_without_a_universe_column_every_row_may_be_ranked(make_panel: MakePanel, make_cache: Make) -> None:
@@ -291,14 +321,16 @@ def test_nothing_after_a_day_changes_a_bit_up_to_it(
     # The labels of past days are known later; they are not what is compared.
     pl.concat([past, future]).write_parquet(other)
     after = make_cache(other, rank=["x_[01]"], zscore=["x_2"])
-    # Slots are numbered as stocks join, so the past keeps its numbers.
-    kept = len({*past.filter("universe")["code"]})
+    # Codes are numbered as they appear, so the past keeps its numbers.
+    kept = len({*past["code"]})
     assert after.manifest.codes[:kept] == before.manifest.codes[:kept]
     for day in range(cut + 1):
         a, b = before.day(day), after.day(day)
-        for field in ("features", "observed", "universe", "sector", "exposure", "context", "return_1d"):
-            old, new = getattr(a, field)[:kept], getattr(b, field)[:kept]
-            assert old.tobytes() == new.tobytes(), field
-        for old, new in zip(before.graph(day), after.graph(day), strict=True):
-            assert old[:kept].tobytes() == new[:kept].tobytes()
+        for field in ("number", "features", "universe", "sector", "exposure", "context", "return_1d"):
+            assert getattr(a, field).tobytes() == getattr(b, field).tobytes(), field
+        links = []
+        for cache, stocks in ((before, a.stock), (after, b.stock)):
+            near, weight = cache.graph(day, stocks)
+            links.append((np.array([*cache.codes, ""])[near].tolist(), weight.tobytes()))
+        assert links[0] == links[1]
     assert before.regime[: cut + 1].tobytes() == after.regime[: cut + 1].tobytes()

@@ -32,8 +32,8 @@ def test_a_day_is_a_view_of_the_mapped_file(make_cache: Make) -> None:
     assert pa.total_allocated_bytes() == before
     assert day.features.base is not None
     assert not day.features.flags.writeable
-    assert day.features.shape == (cache.stocks, 6)
-    assert day.observed.dtype == day.universe.dtype == np.bool_
+    assert day.features.shape == (len(day.stock), 6)
+    assert day.universe.dtype == np.bool_
 
 
 def test_a_cache_pickles_to_its_path(make_cache: Make) -> None:
@@ -59,7 +59,7 @@ def test_a_flipped_bit_in_the_graph_is_found(make_cache: Make) -> None:
     record = DayCache(path).manifest.files["graph"]
     _flip(path / "graph.arrow", record.offsets[2] + 500)
     with pytest.raises(InputError, match=r"graph\.arrow: record 2 is damaged"):
-        DayCache(path).graph(10)
+        DayCache(path).graph(10, np.arange(3))
 
 
 def test_a_file_with_another_time_is_checked_whole_once(make_cache: Make) -> None:
@@ -92,13 +92,14 @@ def test_a_missing_truncated_or_damaged_file_is_named_at_open(make_cache: Make, 
 
 def test_the_graph_of_a_day_is_that_of_the_latest_refresh(make_cache: Make) -> None:
     cache = make_cache()
+    every = np.arange(cache.stocks)
     for day in range(30, 35):
-        np.testing.assert_array_equal(cache.graph(day)[0], cache.graph(30)[0])
-    assert (cache.graph(35)[0] != cache.graph(34)[0]).any()
-    neighbour, weight = cache.graph(40)
+        np.testing.assert_array_equal(cache.graph(day, every)[0], cache.graph(30, every)[0])
+    assert (cache.graph(35, every)[0] != cache.graph(34, every)[0]).any()
+    neighbour, weight = cache.graph(40, every)
     assert neighbour.shape == (cache.stocks, 5)
     assert weight.shape == (cache.stocks, 5, 2)
-    ranked = cache.day(40).universe
+    ranked = cache.day(40).of_stocks("universe", every)
     assert (neighbour[~ranked] == -1).all()
     assert ranked[neighbour[neighbour >= 0]].all()
 
@@ -107,7 +108,7 @@ def test_a_cache_without_a_graph_says_so(make_cache: Make) -> None:
     cache = make_cache(graph=None)
     assert cache.manifest.graph is None
     with pytest.raises(InputError, match="built without a graph"):
-        cache.graph(10)
+        cache.graph(10, np.arange(3))
 
 
 def test_a_process_opens_a_cache_once_and_keeps_the_latest(make_cache: Make) -> None:
@@ -124,7 +125,7 @@ def test_a_cache_says_what_it_holds(make_cache: Make) -> None:
     text = "\n".join(cache_lines(cache))
     m = cache.manifest
     assert "80 (2015-01-05 to 2015-04-24)" in text
-    assert "20 ever in the universe" in text
+    assert "stocks    20, " in text
     assert f"{sum(m.universe_rows):,} in the universe" in text
     assert "6 (2 rank, 4 raw)" in text
     assert "1, 5 days, lag 0" in text

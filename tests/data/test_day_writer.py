@@ -18,7 +18,7 @@ def _values(frame: pl.DataFrame, column: str, cache: DayCache) -> np.ndarray:
     m = cache.manifest
     table = np.full((len(m.dates), len(m.codes)), np.nan, dtype=np.float32)
     day = {d: i for i, d in enumerate(m.dates)}
-    stock = {c: i for i, c in enumerate(m.codes)}
+    stock = {c: i for i, c in enumerate(cache.codes)}
     for d, c, v in frame.select("date", "code", column).iter_rows():
         if c in stock and d in day and v is not None:
             table[day[d], stock[c]] = v
@@ -30,7 +30,8 @@ def test_the_cache_holds_the_panels_values(make_panel: MakePanel, make_cache: Ma
     panel = make_panel()
     cache = make_cache(panel)
     at = cache.manifest.features.index(name)
-    got = np.stack([cache.day(i).features[:, at] for i in range(len(cache))])
+    every = np.arange(cache.stocks)
+    got = np.stack([cache.day(i).of_stocks("features", every)[:, at] for i in range(len(cache))])
     np.testing.assert_array_equal(got, _values(pl.read_parquet(panel), name, cache))
 
 
@@ -41,14 +42,16 @@ def test_every_other_column_is_there_too(make_panel: MakePanel, make_cache: Make
     days = [cache.day(i) for i in range(len(cache))]
 
     def stored(field: str, place: int | None = None) -> np.ndarray:
-        return np.stack([getattr(d, field) if place is None else getattr(d, field)[:, place] for d in days])
+        values = np.stack([d.of_stocks(field, np.arange(cache.stocks)) for d in days])
+        return values if place is None else values[..., place]
 
     np.testing.assert_array_equal(stored("target", 1), _values(frame, "target_5d", cache))
     np.testing.assert_array_equal(stored("return_1d"), _values(frame, "return_1d", cache))
     np.testing.assert_array_equal(stored("context", 1), _values(frame, "momentum_20d", cache))
     np.testing.assert_array_equal(stored("exposure", 0), _values(frame, "exposure_size", cache))
-    np.testing.assert_array_equal(stored("observed"), ~np.isnan(_values(frame, "x_0", cache)))
-    assert m.observed_rows == tuple(stored("observed").sum(axis=1).tolist())
+    rows = ~np.isnan(_values(frame, "x_0", cache))
+    np.testing.assert_array_equal(~np.isnan(stored("features", 0)), rows)
+    assert m.observed_rows == tuple(rows.sum(axis=1).tolist()) == tuple(len(d.stock) for d in days)
     assert m.universe_rows == tuple(stored("universe").sum(axis=1).tolist())
     assert sum(m.universe_rows) == int(frame["universe"].sum())
     by_day = frame.group_by("date").agg(pl.col("regime_volatility").first()).sort("date")
@@ -57,7 +60,7 @@ def test_every_other_column_is_there_too(make_panel: MakePanel, make_cache: Make
     sector = stored("sector")
     assert (sector >= 0).sum() == len(want)
     day = {d: i for i, d in enumerate(m.dates)}
-    stock = {c: i for i, c in enumerate(m.codes)}
+    stock = {c: i for i, c in enumerate(cache.codes)}
     assert all(m.sectors[sector[day[d], stock[c]]] == s for d, c, s in want.iter_rows())
 
 
@@ -70,7 +73,7 @@ def test_ranked_features_are_uniform_over_each_days_universe(make_panel: MakePan
         inside = day.features[day.universe]
         np.testing.assert_allclose(inside[:, :4].mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(inside[:, :4].std(axis=0), 1, atol=2e-3)
-        outside = day.observed & ~day.universe
+        outside = ~day.universe
         assert np.isfinite(day.features[outside]).all()
 
 
@@ -108,7 +111,7 @@ def test_infinite_cells_can_be_counted_as_missing(make_panel: MakePanel, make_ca
     cache = make_cache(panel, infinite_as_missing=True)
     rows = frame.filter(pl.col("code") == "S003").height
     assert cache.manifest.infinite == {"x_0": rows}
-    assert np.isnan(cache.day(3).features[cache.manifest.codes.index("S003"), 0])
+    assert np.isnan(cache.day(3).of_stocks("features", np.array([cache.codes.index("S003")]))[0, 0])
 
 
 def test_days_of_a_gap_are_empty_and_what_straddles_it_is_unknown(
@@ -129,9 +132,7 @@ def test_days_of_a_gap_are_empty_and_what_straddles_it_is_unknown(
     first, after = inside[0], inside[-1] + 1
     for day in inside:
         view = cache.day(day)
-        assert not view.observed.any()
-        assert np.isnan(view.features).all()
-        assert np.isnan(view.target).all()
+        assert view.features.shape == (0, len(manifest.features)) and view.target.shape == (0, 2)
         assert manifest.universe_rows[day] == manifest.observed_rows[day] == 0
         assert manifest.regime[day] == (None,)
     for day in set(range(len(cache))) - set(inside):
@@ -158,7 +159,7 @@ def test_a_day_left_out_leaves_the_cache_as_if_it_were_not_in_the_panel(
         assert got.path != want.path
         for key in ("days", "graph"):
             assert got.manifest.files[key].crcs == want.manifest.files[key].crcs
-        assert got.manifest.panel_rows == want.manifest.panel_rows
+        assert got.manifest.observed_rows == want.manifest.observed_rows
         assert "left out, dates on Saturday" in got.manifest.calendar[0]
 
 

@@ -44,9 +44,7 @@ def test_two_spawned_workers_deliver_each_planned_row_once_and_the_tensors_of_no
         want, got = list(alone), list(helped)
         assert len(got) == len(want) == len(helped.plan)
         assert all(_same(a, b) for a, b in zip(want, got, strict=True))
-        planned = Counter(
-            (day, stock) for day in range(20, 70) for stock in cache.day(day).universe.nonzero()[0].tolist()
-        )
+        planned = Counter((day, stock) for day in range(20, 70) for stock in cache.day(day).ranked.tolist())
         assert _rows(got) == planned
         assert sum(planned.values()) == sum(b.rows for b in helped.plan.plan())
 

@@ -150,15 +150,16 @@ def test_the_calendar_and_its_rows_are_the_panels(make_panel: MakePanel) -> None
     assert found.in_order
 
 
-def test_the_codes_are_the_stocks_ever_in_the_universe_in_the_order_of_their_codes(
+def test_codes_are_in_the_order_of_their_first_days_and_those_of_one_day_ascending(
     make_panel: MakePanel,
 ) -> None:
-    panel = make_panel()
+    panel = make_panel(missing=0.0)
     frame = pl.read_parquet(panel)
-    late = pl.col("universe") & ((pl.col("code") != "S000") | (pl.col("date") > date(2015, 3, 2)))
-    changed = frame.with_columns(universe=late & (pl.col("code") != "S007"))
+    late = pl.col("code").is_in(["S000", "S003"]) & (pl.col("date") < date(2015, 3, 2))
+    changed = frame.filter(~late).with_columns(universe=pl.col("universe") & (pl.col("code") != "S007"))
     changed.sample(fraction=1.0, shuffle=True, seed=0).write_parquet(panel)
-    assert list(_index(panel).codes) == [f"S{i:03d}" for i in range(20) if i != 7]
+    first = [f"S{i:03d}" for i in range(20) if i not in (0, 3)]
+    assert list(_index(panel).codes) == [*first, "S000", "S003"]
 
 
 def test_a_panel_that_is_not_in_date_order_is_noticed(make_panel: MakePanel) -> None:
@@ -241,12 +242,11 @@ def test_a_day_that_is_no_session_is_one_line_or_leaves_no_trace(
     assert len(kept.dates) == len(expected) + 1
 
 
-def test_a_stock_that_is_ranked_on_a_day_left_out_only_gets_no_row(make_panel: MakePanel) -> None:
+def test_a_stock_with_rows_on_a_day_left_out_only_is_none(make_panel: MakePanel) -> None:
     panel = make_panel(missing=0.0)
     frame = pl.read_parquet(panel)
-    coin = frame.filter(pl.col("code") == "S001").with_columns(code=pl.lit("COIN"), universe=False)
-    ranked = coin.head(1).with_columns(date=pl.lit(SATURDAY), universe=True)
-    pl.concat([frame, coin, ranked]).write_parquet(panel)
+    coin = frame.head(1).with_columns(code=pl.lit("COIN"), date=pl.lit(SATURDAY))
+    pl.concat([frame, coin]).write_parquet(panel)
     columns = resolve_columns(PanelSchema(), footer_names(panel), [1, 5], str(panel))
     assert "COIN" not in index_panel([panel], columns, None, {"rare_weekdays": "exclude"}).codes
     assert "COIN" in index_panel([panel], columns, None, {"rare_weekdays": "keep"}).codes

@@ -63,7 +63,7 @@ def test_a_training_label_that_is_open_when_validation_begins_does_not_train(
 ) -> None:
     data = data_of(make_cache(halted_panel(make_panel), graph=None))
     assert data.split.train.tolist() == list(range(5, 33))  # 40 - 5 days of label - 2 of embargo
-    stock = data.open_cache().manifest.codes.index("S003")
+    stock = data.open_cache().codes.index("S003")
     seen = 0
     for batch in data.train_dataloader():
         for row, day in enumerate(batch.day.tolist()):
@@ -86,7 +86,7 @@ def test_a_validation_label_that_is_open_when_the_test_days_begin_does_not_selec
     ends[45 * 20 + 3], ends[46 * 20 + 3], ends[47 * 20 + 3] = CALENDAR[57], CALENDAR[58], CALENDAR[60]
     cache = make_cache(halted_panel(make_panel, label_end_5d=ends), graph=None)
     data = data_of(cache)
-    stock = cache.manifest.codes.index("S003")
+    stock = cache.codes.index("S003")
     lost = [
         (day, horizon)
         for batch in data.val_dataloader()
@@ -127,7 +127,7 @@ def test_labels_of_a_stock_wait_for_its_test_labels_in_a_fold_that_trains_after_
     data = data_of(cache, test=None, fold=0, folds=folds)
     assert data.split.test.tolist() == list(range(5, 20)) and data.split.val.tolist() == list(range(27, 32))
     assert data.split.train[0] == 39
-    stock = cache.manifest.codes.index("S003")
+    stock = cache.codes.index("S003")
     counts = {
         day: valid_labels(cache, day, data.split.min_stocks, data.row_purge)
         for day in data.split.train.tolist()
@@ -219,7 +219,7 @@ class Ends(DayCache):
         )
 
     def day(self, index: int) -> Any:
-        return SimpleNamespace(label_end=self.ends[index])
+        return SimpleNamespace(stock=np.arange(5), label_end=self.ends[index])
 
 
 @settings(max_examples=40)
@@ -244,7 +244,7 @@ def test_over_all_pairs_no_label_reaches_a_day_or_a_label_that_takes_precedence(
     for rank, days in enumerate(uses):
         higher = [t for above in uses[rank + 1 :] for t in above]
         for s in days:
-            kept = purge.counts(s, ends[s])
+            kept = purge.counts(s, np.arange(5), ends[s])
             for stock in range(5):
                 open_before = any((last[t, stock] + embargo >= s).any() for t in higher if t < s)
                 for horizon in (0, 1):

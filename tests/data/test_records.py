@@ -4,8 +4,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.data.records import WIDE, FileRecord, RecordFile, RecordWriter, decode_day, encode_day
+from atft.data.records import (
+    WIDE,
+    DayView,
+    FileRecord,
+    RecordFile,
+    RecordWriter,
+    code_order,
+    decode_day,
+    encode_day,
+)
 from atft.errors import InputError
+
+ORDER = code_order("gabcdefh")
 
 
 def _write(folder: Path, batches: int = 3, rows: int = 50) -> tuple[FileRecord, list[pa.RecordBatch]]:
@@ -72,15 +83,48 @@ def test_a_day_reads_back_as_it_was_written_without_a_copy() -> None:
     arrays = {name: rng.standard_normal((7, width)).astype(np.float32) for name, width in widths.items()}
     arrays["half_features"] = arrays["half_features"].astype(np.float16)
     arrays["features"][2] = np.nan
-    arrays["observed"], arrays["universe"] = rng.random(7) < 0.5, rng.random(7) < 0.5
+    arrays["universe"] = rng.random(7) < 0.5
+    arrays["number"] = np.array([6, 0, 3, 1, 2, 5, 4], np.int32)
     arrays["sector"] = rng.integers(-1, 4, 7).astype(np.int16)
     arrays["return_1d"] = rng.standard_normal(7).astype(np.float32)
     record = encode_day(arrays)
     before = pa.total_allocated_bytes()
-    view = decode_day(record)
+    view = decode_day(record, ORDER)
     assert pa.total_allocated_bytes() == before
     for name, array in arrays.items():
         np.testing.assert_array_equal(getattr(view, name), array)
         assert getattr(view, name).dtype == array.dtype
     assert "oracle" not in record.schema.names
     assert view.oracle.shape == (7, 0)
+
+
+def _day(numbers: list[int]) -> DayView:
+    """A day of these codes' numbers, whose features are the numbers and whose sectors are 7."""
+    rows = len(numbers)
+    arrays = {name: np.zeros((rows, 1), np.float32) for name in WIDE}
+    arrays["features"] = np.array(numbers, np.float32)[:, None]
+    arrays["number"] = np.array(numbers, np.int32)
+    arrays["universe"] = np.array(numbers) != 4
+    arrays["sector"], arrays["return_1d"] = np.full(rows, 7, np.int16), np.zeros(rows, np.float32)
+    return decode_day(encode_day(arrays), ORDER)
+
+
+def test_codes_are_numbered_by_appearance_on_disk_and_by_their_order_in_memory() -> None:
+    assert ORDER.tolist() == [6, 0, 1, 2, 3, 4, 5, 7, -1]
+    view = _day([1, 4, 0])
+    assert view.stock.tolist() == [0, 3, 6]
+    assert view.ranked.tolist() == [0, 6]
+
+
+def test_a_stock_without_a_row_reads_as_unknown() -> None:
+    view = _day([1, 4, 0])
+    stocks = np.array([6, 5, 0, 7])
+    np.testing.assert_array_equal(view.of_stocks("features", stocks)[:, 0], [0, np.nan, 1, np.nan])
+    assert view.of_stocks("sector", stocks).tolist() == [7, -1, 7, -1]
+    assert view.of_stocks("universe", stocks).tolist() == [True, False, True, False]
+
+
+def test_a_day_without_rows_knows_no_stock() -> None:
+    view = _day([])
+    assert view.features.shape == (0, 1) and view.ranked.tolist() == []
+    assert np.isnan(view.of_stocks("target", np.array([0, 5]))).all()

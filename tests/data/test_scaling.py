@@ -114,7 +114,7 @@ def test_universe_zscores_are_the_universes() -> None:
 def _training_rows(cache: DayCache, days: list[int]) -> np.ndarray:
     rows = []
     for d in days:
-        stocks = np.flatnonzero(cache.day(d).universe)
+        stocks = cache.day(d).ranked
         out = np.empty((len(stocks), len(cache.manifest.features)), dtype=np.float32)
         cache.read_features(d, stocks, out)
         rows.append(out)

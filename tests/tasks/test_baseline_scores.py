@@ -63,7 +63,7 @@ def test_features_of_a_day_are_the_panels_rows_in_the_order_asked_for(scored: An
 
     data = scored[0]
     cache = data.open_cache()
-    codes = cache.manifest.codes
+    codes = cache.codes
     stocks = np.array([4, 1, 7])
     row = day_features(cache, 50, stocks)
     frame = pl.read_parquet(tiny_run.panel).filter(pl.col("date") == cache.manifest.dates[50])
@@ -81,9 +81,9 @@ def test_rows_to_fit_on_are_the_universe_of_the_days_with_the_targets_that_train
     rows = stock_days(data, days)
     assert rows.sizes.tolist() == [cache.manifest.universe_rows[day] for day in days]
     for place, (features, target) in enumerate(rows):
-        stocks = np.flatnonzero(cache.day(days[place]).universe)
-        np.testing.assert_array_equal(features, day_features(cache, days[place], stocks))
-        np.testing.assert_array_equal(target, cache.day(days[place]).target[stocks])
+        view = cache.day(days[place])
+        np.testing.assert_array_equal(features, day_features(cache, days[place], view.ranked))
+        np.testing.assert_array_equal(target, view.target[view.universe])
     wide = stock_days(data, days, market_columns=True)
     with_market = wide.read(3)
     np.testing.assert_array_equal(with_market[:, :6], rows.read(3))

@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 
 from atft.batch import DayBatch, Forecast
 from atft.data.cache import DayCache
+from atft.data.records import spread
 from atft.errors import InputError
 from atft.evaluation.predictions import FILE_FORMAT, prediction_rows
 from atft.parquet import table_file
@@ -101,22 +102,27 @@ def day_rows(
         of_day: one value for all rows, by column: split, fold, seed, causal.
     """
     manifest, view = cache.manifest, cache.day(day)
-    by_horizon = {"score": score, "target": view.target[stocks]}
+    row, present = view.rows_of(stocks)
+
+    def known(name: str) -> Any:
+        return spread(getattr(view, name), row, present)
+
+    by_horizon = {"score": score, "target": known("target")}
     if manifest.delayed:
-        by_horizon["target_lag1"] = view.delayed_target[stocks]
+        by_horizon["target_lag1"] = known("delayed_target")
     if manifest.oracle:
-        by_horizon["oracle"] = view.oracle[stocks]
+        by_horizon["oracle"] = known("oracle")
     by_horizon |= quantiles or {}
-    sector = [manifest.sectors[s] if s >= 0 else None for s in view.sector[stocks].tolist()]
+    sector = [manifest.sectors[s] if s >= 0 else None for s in known("sector").tolist()]
     by_stock: dict[str, Any] = {**of_day, "sector": sector}
     if manifest.returns:
-        by_stock["return_1d"] = view.return_1d[stocks]
+        by_stock["return_1d"] = known("return_1d")
     for names, values in (
-        (manifest.context, view.context[stocks].T),
-        (manifest.exposures, view.exposure[stocks].T),
+        (manifest.context, known("context").T),
+        (manifest.exposures, known("exposure").T),
         (manifest.regimes, cache.regime[day].tolist()),
     ):
         for name, value in zip(names, values, strict=True):
             by_stock.setdefault(name, value)
-    codes = [manifest.codes[s] for s in stocks]
+    codes = [cache.codes[s] for s in stocks]
     return prediction_rows(manifest.dates[day], codes, manifest.horizons, by_horizon, **by_stock)
