@@ -26,6 +26,7 @@ from atft.features.regime import regime_columns
 from atft.features.relative import beta_features, relative_features
 from atft.features.returns import path_features, return_features
 from atft.features.row_checks import check_rows
+from atft.features.unknown_prices import unknown_features
 from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
@@ -69,13 +70,20 @@ class PanelReport:
         """The report as text, a fact a line. A row is counted once, at the first check that it fails."""
         prices, kept = self.prices, self.prices.kept
         lines = [
+            prices.layout,
             f"{self.out}: {kept.sum():,} rows, {kept.any(axis=1).sum():,} days, {kept.any(axis=0).sum():,} stocks, "
-            f"{len(self.features)} features; {prices.universe.sum():,} rows in the universe"
+            f"{len(self.features)} features; {prices.universe.sum():,} rows in the universe",
         ]
         lines += [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items()]
         lines += prices.notes
-        for what, values in (("open", prices.open), ("volume", prices.volume), ("high and low", prices.high)):
-            lines.append(f"taken as missing, {what}: {(kept & np.isnan(values)).sum():,} rows")
+        if prices.missing:
+            lines.append(f"no {', '.join(prices.missing)}: features made of them are left out")
+        if "volume" in prices.missing:
+            lines.append("no volume: the universe has no least traded value")
+        for what, name in (("open", "open"), ("volume", "volume"), ("high and low", "high")):
+            if name not in prices.missing:
+                unknown = (kept & np.isnan(getattr(prices, name))).sum()
+                lines.append(f"taken as missing, {what}: {unknown:,} rows")
         if self.flat:
             lines.append(f"the same for all stocks on more than 5 % of days: {', '.join(self.flat)}")
         return lines
@@ -89,8 +97,9 @@ def build_panel(
 ) -> PanelReport:
     """Turn daily prices into a panel with features, targets, exposures, regimes and a universe flag.
 
-    Every column but the targets is known at its day's close. Unknown values are null, never NaN or infinite. The
-    file is sorted by (date, code), in row groups of whole consecutive days.
+    The prices are a file, a folder or a glob, of any layout that `atft.features.price_rows` reads. Every column but
+    the targets is known at its day's close. Unknown values are null, never NaN or infinite. The file is sorted by
+    (date, code), in row groups of whole consecutive days.
 
     Raises:
         InputError: the prices cannot be used, the universe is empty, features do not vary across it, or the file
@@ -147,4 +156,13 @@ def _block_features(prices: CheckedPrices, first: int, last: int) -> dict[str, G
     for grid in features.values():
         grid[~np.isfinite(grid)] = np.nan
     sector, sectors = prices.sector[days], len(prices.sectors)
-    return features | relative_features(features, prices.tradable[days], sector, sectors)
+    features |= relative_features(features, prices.tradable[days], sector, sectors)
+    unknown = unknown_features(prices.missing, _every_feature)
+    return {name: values for name, values in features.items() if name not in unknown}
+
+
+def _every_feature(past: History) -> dict[str, Grid]:
+    """All features of stocks without sectors, of which all are tradable."""
+    base = {name: values.astype(np.float32) for name, values in stock_features(past)}
+    stocks = past.close.shape
+    return base | relative_features(base, np.ones(stocks, dtype=bool), np.full(stocks, -1, dtype=np.int32), 0)

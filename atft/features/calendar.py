@@ -6,8 +6,10 @@ from datetime import date
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from atft.features.exchange_sessions import session_line
 from atft.features.options import FeatureOptions
-from atft.features.prices import PRICES, PriceGrid
+from atft.features.price_dialects import PRICES
+from atft.features.prices import PriceGrid
 from atft.trading_days import find_trading_days
 
 
@@ -23,7 +25,7 @@ def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | No
         prices.calendar,
         stocks,
         value,
-        options.calendar,
+        options.day_rules,
         str(prices.path),
         today or date.today(),
         longest_label,
@@ -31,7 +33,10 @@ def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | No
     source, every = days.source, np.arange(len(stocks))
     left_out = np.isfinite(prices.close[np.setdiff1d(every, source)]).sum()
     exclusions = prices.exclusions | {"not a trading day": int(left_out)}
-    prices = replace(prices, exclusions=exclusions, notes=days.findings)
+    notes = list(days.findings)
+    if options.exchange is not None:
+        notes.append(session_line(prices.calendar, options.exchange))
+    prices = replace(prices, exclusions=exclusions, notes=tuple(notes))
     if np.array_equal(source, every):
         return prices
     moved = {name: getattr(prices, name)[source] for name in (*PRICES, "sector")}

@@ -55,8 +55,13 @@ class CheckedPrices(PriceGrid):
 
     @cached_property
     def tradable(self) -> Flags:
-        """Close and mean traded value reach their minimum; a short history counts."""
+        """Close and mean traded value reach their minimum; a short history counts.
+
+        Where no file has volumes, only the close must.
+        """
         rich = self.mean_value >= self.options.min_traded_value
+        if "volume" in self.missing:
+            rich = np.ones_like(self.kept)
         tradable: np.ndarray = self.kept & (self.close >= self.options.min_close) & rich
         return tradable
 

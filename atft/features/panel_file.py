@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from atft.features.checked_prices import CheckedPrices
+from atft.features.unknown_prices import unknown_columns
 from atft.features.windows import Grid
 
 GROUP_ROWS = 131_072
@@ -57,6 +58,8 @@ def panel_columns(
         columns["return_1d"] = rows(prices.return_1d[span])
         columns["momentum_20d"] = np.expm1(columns["x_return_20d"])
         columns["traded_value"] = rows(prices.close[span] * prices.volume[span])
+    for name in unknown_columns(prices.missing):
+        del columns[name]
     return columns, day
 
 

@@ -13,7 +13,8 @@ from atft.errors import InputError
 from atft.features.build import build_panel
 from atft.features.calendar import day_counts, on_trading_days
 from atft.features.options import FeatureOptions
-from atft.features.prices import PRICES, PriceGrid, read_prices
+from atft.features.price_dialects import PRICES
+from atft.features.prices import PriceGrid, read_prices
 
 TODAY = date(2026, 1, 5)
 SATURDAY, HOLIDAY = date(2014, 5, 10), date(2014, 7, 4)
