@@ -61,6 +61,10 @@ COMMANDS = {
         "write a checkpoint's scores to a file, days with unknown returns included",
     ),
     "update": ("atft.daily.command", "append new days of prices, score the last one and write its list"),
+    "retrain": (
+        "atft.daily.retrain",
+        "fit again every so many trading days; a registry of checkpoints by date",
+    ),
     "baseline": (
         "atft.commands.baseline",
         "fit ridge, LightGBM or a perceptron on the rows of a config, and compare",
