@@ -71,7 +71,10 @@ COMMANDS = {
     ),
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
-    "cache": ("atft.commands.train", "build or verify the memory-mapped cache of a panel"),
+    "cache": (
+        "atft.commands.train",
+        "build or verify the memory-mapped cache of a panel; --prune removes what no run needs",
+    ),
     "evaluate": (
         "atft.commands.evaluate",
         "measure predictions of any program: intervals, costs, null controls; needs no torch",

@@ -94,6 +94,9 @@ def completion_script() -> str:
         keys.add_argument("--help-all", action="store_true")
         if name in ("fit", "baseline"):
             keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
+        if name == "cache":
+            for option in ("--prune", "--dry_run", "--runs"):
+                keys.add_argument(option)
         if name == "predict":
             for option in ONE_DAY:
                 keys.add_argument(option)  # the list of one day has options of its own
