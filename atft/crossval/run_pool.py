@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from math import isfinite, nan
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from atft.callbacks.record.receipt import Receipt
 from atft.crossval.child_run import LOCK, OUTPUT, ChildRun, take_lock
-from atft.crossval.plan import PlannedRun
+from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed, clip
 from atft.progress import Progress
@@ -29,12 +28,11 @@ STOP_SECONDS = 60.0
 """What a child has to write its receipt before it is killed."""
 MAX_REASON = 160
 
-R = TypeVar("R", bound=PlannedRun)
-Command = Callable[[R, RunState, RunState | None], Sequence[str]]
+Command = Callable[[FoldRun, RunState, RunState | None], Sequence[str]]
 """The command line of a run, of where it stands, and of where the fold before it stands (with a warm start)."""
 
 
-class RunPool(Generic[R]):
+class RunPool:
     """Bring runs to their end, ``workers`` at a time.
 
     Args:
@@ -50,8 +48,8 @@ class RunPool(Generic[R]):
     def __init__(
         self,
         directory: Path,
-        runs: Sequence[R],
-        command: Command[R],
+        runs: Sequence[FoldRun],
+        command: Command,
         workers: int = 1,
         warm_start: bool = False,
         report: Callable[[str], None] = print,
@@ -60,18 +58,18 @@ class RunPool(Generic[R]):
         self.directory, self.runs, self.command = directory, list(runs), command
         self.workers, self.warm_start = workers, warm_start
         self._report, self._clock = report, clock
-        self._children: dict[R, ChildRun] = {}
-        self._elsewhere: set[R] = set()  # trained by a child of a start that was killed
-        self._finished: dict[R, RunState] = {}
-        self._failed: dict[R, str] = {}
-        self._tries: Counter[R] = Counter()
-        self._began: dict[R, float] = {}
+        self._children: dict[FoldRun, ChildRun] = {}
+        self._elsewhere: set[FoldRun] = set()  # trained by a child of a start that was killed
+        self._finished: dict[FoldRun, RunState] = {}
+        self._failed: dict[FoldRun, str] = {}
+        self._tries: Counter[FoldRun] = Counter()
+        self._began: dict[FoldRun, float] = {}
         self._seconds: list[float] = []  # of the runs that this start has finished
         self._signals: list[int] = []
         self._asked_to_stop = False
         self._progress: Progress | None = None
 
-    def finish(self) -> dict[R, RunState]:
+    def finish(self) -> dict[FoldRun, RunState]:
         """Work until every run is finished; where each stands.
 
         Raises:
@@ -98,7 +96,7 @@ class RunPool(Generic[R]):
             raise RunFailed(f"{run.name} failed{others}: {reason}; its output: {self._folder(run) / OUTPUT}")
         return {run: self._finished[run] for run in self.runs}
 
-    def _folder(self, run: R) -> Path:
+    def _folder(self, run: FoldRun) -> Path:
         return self.directory / run.name
 
     def _on_signal(self, number: int, _: object) -> None:
@@ -139,12 +137,12 @@ class RunPool(Generic[R]):
                 self._start(run)
         return bool(self._children or self._elsewhere)
 
-    def _is_ready(self, run: R) -> bool:
+    def _is_ready(self, run: FoldRun) -> bool:
         if run in self._finished or run in self._failed or run in self._children:
             return False
         return not self.warm_start or run.before is None or run.before in self._finished
 
-    def _start(self, run: R) -> None:
+    def _start(self, run: FoldRun) -> None:
         lock = take_lock(self._folder(run) / LOCK)
         if lock is None:
             self._elsewhere.add(run)
@@ -160,7 +158,7 @@ class RunPool(Generic[R]):
         self._began[run] = self._clock()
         self._children[run] = ChildRun(self.command(run, state, before), self._folder(run), lock)
 
-    def _look_at_ended(self, run: R, child: ChildRun, status: int) -> None:
+    def _look_at_ended(self, run: FoldRun, child: ChildRun, status: int) -> None:
         state = read_state(self._folder(run))
         if state.finished:
             self._seconds.append(self._clock() - self._began[run])
@@ -178,7 +176,7 @@ class RunPool(Generic[R]):
                 self._report(f"{run.name} failed ({reason})")
                 self._failed[run] = reason
 
-    def _close(self, run: R, state: RunState) -> None:
+    def _close(self, run: FoldRun, state: RunState) -> None:
         """Count a run as finished, and print its line."""
         self._finished[run] = state
         assert state.receipt is not None and self._progress is not None
