@@ -61,13 +61,20 @@ COMMANDS = {
         "write a checkpoint's scores to a file, days with unknown returns included",
     ),
     "update": ("atft.daily.command", "append new days of prices, score the last one and write its list"),
+    "retrain": (
+        "atft.daily.retrain",
+        "fit again every so many trading days; a registry of checkpoints by date",
+    ),
     "baseline": (
         "atft.commands.baseline",
         "fit ridge, LightGBM or a perceptron on the rows of a config, and compare",
     ),
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
-    "cache": ("atft.commands.train", "build or verify the memory-mapped cache of a panel"),
+    "cache": (
+        "atft.commands.train",
+        "build or verify the memory-mapped cache of a panel; --prune removes what no run needs",
+    ),
     "evaluate": (
         "atft.commands.evaluate",
         "measure predictions of any program: intervals, costs, null controls; needs no torch",

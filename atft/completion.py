@@ -21,6 +21,7 @@ from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.crossval.options import add_crossval_arguments
 from atft.daily.options import list_parser
+from atft.daily.retrain import add_retrain_arguments
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.market.options import MarketOptions
@@ -93,6 +94,9 @@ def completion_script() -> str:
         keys.add_argument("--help-all", action="store_true")
         if name in ("fit", "baseline"):
             keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
+        if name == "cache":
+            for option in ("--prune", "--dry_run", "--runs"):
+                keys.add_argument(option)
         if name == "predict":
             for option in ONE_DAY:
                 keys.add_argument(option)  # the list of one day has options of its own
@@ -109,6 +113,11 @@ def completion_script() -> str:
         parser.add_argument(option)
     add_crossval_arguments(parser)
     commands.add_subcommand("crossval", _with_debug(parser))
+    parser = ArgumentParser()
+    for option in ("--config", "--threads"):
+        parser.add_argument(option)
+    add_retrain_arguments(parser)
+    commands.add_subcommand("retrain", _with_debug(parser))
     commands.add_subcommand("probe", _with_debug(probe_parser()))
     parser = ArgumentParser()
     add_run_arguments(parser)

@@ -23,6 +23,10 @@ NETWORK_KEYS = ("--model.network", "--model.network.class_path")
 
 def run(command: str, arguments: list[str]) -> int:
     """Run a command with LightningCLI's arguments."""
+    if command == "cache" and "--prune" in arguments:
+        from atft.commands.prune import run_prune
+
+        return run_prune(arguments)
     cli = build(command, arguments)
     from atft.data.loader import lost_workers
     from atft.progress import Progress

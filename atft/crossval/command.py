@@ -6,15 +6,17 @@ training, and trains nothing. Memory at the end: the scores of one fold and hori
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from atft.crossval.options import HELP, CrossvalOptions, split_arguments
 from atft.errors import InputError, RunFailed
 from atft.termination import how_stopped
 
+R = TypeVar("R", bound="PlannedRun")
+
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
-    from atft.crossval.plan import FoldRun
+    from atft.crossval.plan import FoldRun, PlannedRun
     from atft.crossval.run_pool import RunPool
     from atft.crossval.run_state import RunState
     from atft.data.split import Split
@@ -100,14 +102,13 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
 
         runs = planned_runs(record.folds, record.seeds)
         pool = RunPool(directory, runs, command, options.workers, record.warm_start, report)
-        states = finish_runs(pool, directory)
+        states = finish_runs(pool, f"python -m atft crossval --resume {directory}")
         report(conclude_runs(cli, directory, splits, states))
     return directory
 
 
-def finish_runs(pool: "RunPool", directory: Path) -> "dict[FoldRun, RunState]":
-    """Bring all runs to their end; an error or a stop says how to go on."""
-    goes_on = f"python -m atft crossval --resume {directory}"
+def finish_runs(pool: "RunPool[R]", goes_on: str) -> "dict[R, RunState]":
+    """Bring all runs to their end; an error or a stop names the command that ``goes_on``."""
     try:
         return pool.finish()
     except KeyboardInterrupt as stop:

@@ -22,6 +22,7 @@ PLACES = (
 )
 """Keys of a configuration, and blocks of them, that say where and how fast, not what."""
 MAX_QUOTED = 40
+AGAIN = "start again without --resume"
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,31 @@ def check_same(directory: Path, record: CrossvalRecord, config_text: str) -> Non
         InputError: a key, the folds, the warm start or the data differ; the line names the first.
     """
     was, now = read_record(directory), replace(record, seeds=[])
-    before = flat_keys(read_mapping(directory / CONFIG))
-    after = flat_keys(mapping_of(config_text, "the configuration"))
-    for key in {**before, **after}:
-        if not is_inside(key, PLACES) and before.get(key) != after.get(key):
-            values = [clip(repr(keys.get(key)), MAX_QUOTED) for keys in (before, after)]
-            raise InputError(_differs(directory, key, *values))
+    check_same_config(directory, config_text, AGAIN)
     for key in ("folds", "warm_start", "data"):
         if getattr(was, key) != getattr(now, key):
             name = "the panel's digest" if key == "data" else key
             raise InputError(_differs(directory, name, str(getattr(was, key)), str(getattr(now, key))))
 
 
-def _differs(directory: Path, key: str, before: str, after: str) -> str:
-    return (
-        f"{directory}: began with {key} {before}, now {after}; put it back, or start again without --resume"
-    )
+def check_same_config(directory: Path, config_text: str, or_else: str) -> None:
+    """Check that a configuration is the one that a directory keeps, but for `PLACES`.
+
+    Args:
+        directory: has it as ``config.yaml``.
+        config_text: the configuration of now.
+        or_else: what else can be done than to put the key back, for the message.
+
+    Raises:
+        InputError: a key differs; the line names the first.
+    """
+    before = flat_keys(read_mapping(directory / CONFIG))
+    after = flat_keys(mapping_of(config_text, "the configuration"))
+    for key in {**before, **after}:
+        if not is_inside(key, PLACES) and before.get(key) != after.get(key):
+            was, now = (clip(repr(keys.get(key)), MAX_QUOTED) for keys in (before, after))
+            raise InputError(_differs(directory, key, was, now, or_else))
+
+
+def _differs(directory: Path, key: str, before: str, after: str, or_else: str = AGAIN) -> str:
+    return f"{directory}: began with {key} {before}, now {after}; put it back, or {or_else}"

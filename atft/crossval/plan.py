@@ -1,7 +1,21 @@
 """The runs of a cross-validation and their order: one for each fold and seed."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
+
+
+class PlannedRun(Protocol):
+    """One training run of a pool."""
+
+    @property
+    def name(self) -> str:
+        """Folder of the run."""
+        ...
+
+    @property
+    def before(self) -> Self | None:
+        """The run whose weights it starts from with a warm start; None for random weights."""
+        ...
 
 
 class FoldRun(NamedTuple):

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from math import isfinite, nan
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from atft.callbacks.record.receipt import Receipt
 from atft.crossval.child_run import LOCK, OUTPUT, ChildRun, take_lock
-from atft.crossval.plan import FoldRun
+from atft.crossval.plan import PlannedRun
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed, clip
 from atft.progress import Progress
@@ -28,11 +29,12 @@ STOP_SECONDS = 60.0
 """What a child has to write its receipt before it is killed."""
 MAX_REASON = 160
 
-Command = Callable[[FoldRun, RunState, RunState | None], Sequence[str]]
+R = TypeVar("R", bound=PlannedRun)
+Command = Callable[[R, RunState, RunState | None], Sequence[str]]
 """The command line of a run, of where it stands, and of where the fold before it stands (with a warm start)."""
 
 
-class RunPool:
+class RunPool(Generic[R]):
     """Bring runs to their end, ``workers`` at a time.
 
     Args:
@@ -48,8 +50,8 @@ class RunPool:
     def __init__(
         self,
         directory: Path,
-        runs: Sequence[FoldRun],
-        command: Command,
+        runs: Sequence[R],
+        command: Command[R],
         workers: int = 1,
         warm_start: bool = False,
         report: Callable[[str], None] = print,
@@ -58,18 +60,18 @@ class RunPool:
         self.directory, self.runs, self.command = directory, list(runs), command
         self.workers, self.warm_start = workers, warm_start
         self._report, self._clock = report, clock
-        self._children: dict[FoldRun, ChildRun] = {}
-        self._elsewhere: set[FoldRun] = set()  # trained by a child of a start that was killed
-        self._finished: dict[FoldRun, RunState] = {}
-        self._failed: dict[FoldRun, str] = {}
-        self._tries: Counter[FoldRun] = Counter()
-        self._began: dict[FoldRun, float] = {}
+        self._children: dict[R, ChildRun] = {}
+        self._elsewhere: set[R] = set()  # trained by a child of a start that was killed
+        self._finished: dict[R, RunState] = {}
+        self._failed: dict[R, str] = {}
+        self._tries: Counter[R] = Counter()
+        self._began: dict[R, float] = {}
         self._seconds: list[float] = []  # of the runs that this start has finished
         self._signals: list[int] = []
         self._asked_to_stop = False
         self._progress: Progress | None = None
 
-    def finish(self) -> dict[FoldRun, RunState]:
+    def finish(self) -> dict[R, RunState]:
         """Work until every run is finished; where each stands.
 
         Raises:
@@ -96,7 +98,7 @@ class RunPool:
             raise RunFailed(f"{run.name} failed{others}: {reason}; its output: {self._folder(run) / OUTPUT}")
         return {run: self._finished[run] for run in self.runs}
 
-    def _folder(self, run: FoldRun) -> Path:
+    def _folder(self, run: R) -> Path:
         return self.directory / run.name
 
     def _on_signal(self, number: int, _: object) -> None:
@@ -137,12 +139,12 @@ class RunPool:
                 self._start(run)
         return bool(self._children or self._elsewhere)
 
-    def _is_ready(self, run: FoldRun) -> bool:
+    def _is_ready(self, run: R) -> bool:
         if run in self._finished or run in self._failed or run in self._children:
             return False
         return not self.warm_start or run.before is None or run.before in self._finished
 
-    def _start(self, run: FoldRun) -> None:
+    def _start(self, run: R) -> None:
         lock = take_lock(self._folder(run) / LOCK)
         if lock is None:
             self._elsewhere.add(run)
@@ -158,7 +160,7 @@ class RunPool:
         self._began[run] = self._clock()
         self._children[run] = ChildRun(self.command(run, state, before), self._folder(run), lock)
 
-    def _look_at_ended(self, run: FoldRun, child: ChildRun, status: int) -> None:
+    def _look_at_ended(self, run: R, child: ChildRun, status: int) -> None:
         state = read_state(self._folder(run))
         if state.finished:
             self._seconds.append(self._clock() - self._began[run])
@@ -176,7 +178,7 @@ class RunPool:
                 self._report(f"{run.name} failed ({reason})")
                 self._failed[run] = reason
 
-    def _close(self, run: FoldRun, state: RunState) -> None:
+    def _close(self, run: R, state: RunState) -> None:
         """Count a run as finished, and print its line."""
         self._finished[run] = state
         assert state.receipt is not None and self._progress is not None

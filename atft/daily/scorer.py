@@ -111,7 +111,7 @@ def score_day(scorer: Scorer, cache: DayCache, day: int, lookback: int) -> DaySc
     levels = forecast.quantiles
     sector = batch.sector[0].tolist()
     return DayScores(
-        codes=[manifest.codes[stock] for stock in batch.stock.tolist()],
+        codes=[cache.codes[stock] for stock in batch.stock.tolist()],
         sectors=[manifest.sectors[s] if s >= 0 else None for s in sector],
         score=forecast.score[0].float().numpy(),
         quantiles=None if levels is None else levels[0].float().numpy(),

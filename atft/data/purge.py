@@ -7,7 +7,8 @@ tests, or less than the embargo before it; and does not validate if the same is 
 
 In folds that train after the days they score, a stock's later labels do not train either until every label of that
 stock that validates or tests is known and the embargo after it is over: one price decides both. The labels of test
-days always count. A panel without the role costs nothing.
+days always count. Where the split names the last day whose prices may be used (``known_to``), no label that ends
+after it counts. A panel without the role costs nothing.
 """
 
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def row_purge(cache: DayCache, split: Split, embargo_days: int) -> RowPurge | No
         later = np.flatnonzero(use > rank)
         days = np.flatnonzero(use == rank)
         next_use[days] = np.append(later, FOREVER)[np.searchsorted(later, days)]
+    if split.known_to is not None:  # labels may end on that day itself, without an embargo
+        next_use[use >= 0] = np.minimum(next_use[use >= 0], split.known_to + 1 + embargo_days)
     starts = np.flatnonzero(np.diff(use, prepend=-2))
     open_until = np.full((len(starts), cache.stocks), -np.inf, dtype=np.float32)
     for rank in (0, 1):

@@ -33,6 +33,8 @@ class SplitOptions:
             full. Half of the usual day's stocks where that is fewer.
         fold: number of the fold that trains, from 0, of those that ``folds`` makes; null for the dates above.
         folds: how folds divide the days; null for none.
+        known_to: last date whose prices may be used: a label that ends later counts in no period, so that training
+            later gives what training that day gave. Null for the panel's last date.
     """
 
     train: list[str]
@@ -42,6 +44,7 @@ class SplitOptions:
     min_stocks: int = 20
     fold: int | None = None
     folds: FoldOptions | None = None
+    known_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Split:
     """Days of train, val and test, those of too few stocks included."""
     fold: str = ""
     """Which fold it is, of how many, and that it is not causal where it is not; empty for the plain split."""
+    known_to: int | None = None
+    """Index of the last day whose prices may be used; None where there is no such limit."""
 
 
 def resolve_split(
@@ -82,6 +87,7 @@ def resolve_split(
     for name, least in (("embargo_days", 0), ("min_stocks", 2)):
         if getattr(options, name) < least:
             raise InputError(f"split.{name} must be at least {least}, got {getattr(options, name)}")
+    known_to = last_known_day(calendar, options)
     whole = period_days(calendar, options, longest_label_days, lookback)
     days = dict(whole)
     rows = np.asarray(rows_per_day)
@@ -98,7 +104,20 @@ def resolve_split(
         count = count_folds(calendar, options, longest_label_days, lookback)
         fold = f"fold {options.fold} of {count} ({options.folds.scheme})"
         fold += "" if causal else ", causal: false (trains on later days)"
-    return Split(days["train"], days["val"], days["test"], min_stocks, causal, whole, fold)
+    return Split(days["train"], days["val"], days["test"], min_stocks, causal, whole, fold, known_to)
+
+
+def last_known_day(calendar: Sequence[date], options: SplitOptions) -> int | None:
+    """Index of the last day whose prices may be used; None without ``options.known_to``.
+
+    Raises:
+        InputError: it is no date, or stands beside a fold, whose days are not counted from it.
+    """
+    if options.known_to is None:
+        return None
+    if options.fold is not None:
+        raise InputError("data.split.known_to is for the plain split; leave it or data.split.fold out")
+    return day_index(calendar, parse_period("split.known_to", [options.known_to] * 2)[0], "to")
 
 
 def period_days(
@@ -128,6 +147,8 @@ def _dated_days(calendar: Sequence[date], options: SplitOptions, gap: int, lookb
     days: dict[str, Days] = {"test": np.arange(0, dtype=np.int64)}
     # From the last period to the first: each one ends where the labels would reach the next one's first day.
     following = len(calendar) + gap
+    if (known := last_known_day(calendar, options)) is not None:
+        following = known + 1 + options.embargo_days  # the last label ends on that day
     for name, (start, stop) in reversed(periods(options).items()):
         first = max(day_index(calendar, start, "from"), lookback - 1)
         last = day_index(calendar, stop, "to")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from atft.errors import InputError, nearest
+from atft.features.price_dialects import check_columns
 from atft.trading_days import day_rules
 
 CHECKS = {
@@ -42,7 +43,11 @@ class FeatureOptions:
         calendar: what days that look wrong do, by kind. rare_weekdays (rows on weekdays that the market rarely
             trades) and thin_days (less than half of the usual stocks, or 5 % of the usual traded value): error
             (default), exclude (no trading days: their rows are left out) or keep. gaps (no rows for longer than the
-            usual holidays): unknown (default: what straddles them is null), error or keep.
+            usual holidays): unknown (default: what straddles them is null), error or keep. The key exchange, or
+            its code alone (XNYS), compares the dates with the sessions of that exchange, for a line in the report;
+            needs pip install 'atft[calendars]'.
+        columns: what the columns are where no known layout fits, without case: {close: "Adj Close", code: Symbol}.
+            Of date, code, open, high, low, close, volume, adjusted_close and sector.
     """
 
     min_close: float = 2.0
@@ -55,16 +60,29 @@ class FeatureOptions:
     jumps: str = "exclude"
     splits: str = "exclude"
     copies: str = "exclude"
-    calendar: dict[str, str] = field(default_factory=dict)
+    calendar: dict[str, str] | str = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for check, ways in CHECKS.items():
             way = getattr(self, check)
             if way not in ways:
                 raise InputError(f"{check} must be one of {', '.join(ways)}, got {way!r}{nearest(way, ways)}")
-        day_rules(self.calendar, "calendar")
+        day_rules(self.day_rules, "calendar")
+        check_columns(self.columns)
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
             raise InputError(f"horizons must be distinct trading days >= 1, got {self.horizons}")
         for name, least in (("lag", 0), ("min_history_days", 1), ("min_close", 0), ("min_traded_value", 0)):
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+    @property
+    def day_rules(self) -> dict[str, str]:
+        """What days that look wrong do, by kind."""
+        rules = {} if isinstance(self.calendar, str) else self.calendar
+        return {kind: way for kind, way in rules.items() if kind != "exchange"}
+
+    @property
+    def exchange(self) -> str | None:
+        """Code of the exchange whose sessions the dates are compared with."""
+        return self.calendar if isinstance(self.calendar, str) else self.calendar.get("exchange")

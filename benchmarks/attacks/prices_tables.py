@@ -145,7 +145,7 @@ TABLES: dict[str, Case] = {
         lambda f: f.with_columns(sector=pl.col("sector").str.slice(7)),
         sector=pl.col("sector").str.slice(7).cast(pl.Int8),
     ),
-    "no volume": _table(lambda f: f.drop("volume"), none),
+    "no volume": _table(lambda f: f.drop("volume"), lambda f: f.drop("volume")),
     "no date": _table(lambda f: f.drop("date"), none),
     "a column twice": _table(_twice, none),
     "as pandas writes it": _table(_pandas, same),

@@ -7,6 +7,7 @@ import pytest
 from atft.daily.scorer import Scorer, load_scorer
 from atft.daily.source import Source, source_of
 from atft.data.cache import DayCache
+from tests.crossval.conftest import starts, stub  # noqa: F401  (fixtures: runs that are not trained)
 
 
 class Daily(NamedTuple):

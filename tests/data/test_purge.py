@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,6 +205,35 @@ def test_an_end_for_some_horizons_only_is_an_error(make_panel: Callable[..., Pat
     panel = make_panel(extra={"label_end_1d": ends_of_halt(1)})
     with pytest.raises(InputError, match="no column 'label_end_5d' for the role label_end of horizon 5"):
         make_cache(panel, graph=None)
+
+
+def test_a_split_of_an_earlier_date_trains_on_what_was_known_then(
+    make_panel: Callable[..., Path], make_cache: Make, tmp_path: Path
+) -> None:
+    """Batches are those of a panel that ends on that date, with the labels that were known then."""
+    known = 50
+    panel = halted_panel(make_panel)
+    then = pl.read_parquet(panel).filter(pl.col("date") <= CALENDAR[known])
+    for horizon in (1, 5):
+        open_late = pl.col(f"label_end_{horizon}d") > CALENDAR[known]
+        open_late |= pl.col("date") > CALENDAR[known - horizon]
+        then = then.with_columns(
+            pl.when(open_late.fill_null(False)).then(None).otherwise(pl.col(name)).alias(name)
+            for name in (f"target_{horizon}d", f"label_end_{horizon}d")
+        )
+    then.write_parquet(tmp_path / "then.parquet")
+    split = {"test": None, "known_to": CALENDAR[known].isoformat()}
+    now = data_of(make_cache(panel, graph=None), **split)
+    was = data_of(make_cache(tmp_path / "then.parquet", graph=None), **split)
+    assert now.split.val.tolist() == was.split.val.tolist() == list(range(40, known - 5 + 1))
+    late = 0
+    for loader in ("train_dataloader", "val_dataloader"):
+        for one, other in zip(getattr(now, loader)(), getattr(was, loader)(), strict=True):
+            assert one.day.tolist() == other.day.tolist() and one.stock.tolist() == other.stock.tolist()
+            assert torch.equal(one.valid, other.valid) and torch.equal(one.features, other.features)
+            assert torch.equal(one.target[one.valid], other.target[other.valid])
+            late += int((one.target.isfinite() & ~one.valid).sum())
+    assert late > 0  # labels of the halted stock, known later
 
 
 # -- over all pairs of labels

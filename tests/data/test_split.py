@@ -42,6 +42,20 @@ def test_the_last_period_keeps_days_whose_labels_are_unknown() -> None:
     assert _split(SplitOptions(_iso(0, 150), _iso(200, 399))).val[-1] == 399
 
 
+def test_no_label_ends_after_the_last_day_whose_prices_may_be_used() -> None:
+    known_to = CALENDAR[243].isoformat()
+    days = _split(SplitOptions(_iso(0, 150), _iso(200, 249), None, 7, known_to=known_to))
+    assert days.val.tolist() == list(range(200, 239)) and days.known_to == 238 + 5
+    with pytest.raises(InputError, match=r"split\.test .* has no usable day"):
+        _split(SplitOptions(_iso(0, 150), _iso(200, 249), _iso(260, 399), 7, known_to=known_to))
+    beyond = SplitOptions(_iso(0, 150), _iso(200, 399), None, 7, known_to="2050-01-01")
+    assert _split(beyond).val[-1] == 399 - 5
+    with pytest.raises(
+        InputError, match=r"known_to is for the plain split; leave it or data\.split\.fold out"
+    ):
+        _split(SplitOptions(_iso(0, 150), _iso(200, 399), fold=0, known_to="2015-06-01"))
+
+
 def test_days_without_enough_history_are_not_used() -> None:
     assert _split(SplitOptions(_iso(0, 150), _iso(200, 299)), lookback=60).train[0] == 59
 

@@ -254,9 +254,12 @@ def test_the_report_has_a_line_for_each_check() -> None:
     grid = grid_of(np.arange(1.0, 6.0)[:, None] * [[10, 11]])
     grid.open[0, 0] = np.nan
     options = FeatureOptions(min_history_days=1, min_traded_value=0)
-    prices = check_rows(replace(grid, exclusions={"duplicate": 3}, notes=("one gap",)), options)
+    prices = check_rows(
+        replace(grid, exclusions={"duplicate": 3}, layout="p.csv: daily bars", notes=("one gap",)), options
+    )
     report = PanelReport(Path("p.parquet"), prices, ("x_a",), ("x_a",))
     assert report.lines() == [
+        "p.csv: daily bars",
         "p.parquet: 10 rows, 5 days, 2 stocks, 1 features; 0 rows in the universe",
         "left out, duplicate: 3 rows",
         "left out, copy of another code: 0 rows",

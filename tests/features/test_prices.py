@@ -10,7 +10,8 @@ import pytest
 
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
-from atft.features.prices import PRICES, read_prices
+from atft.features.price_dialects import PRICES
+from atft.features.prices import read_prices
 from small_prices import error_of, read, small
 
 
@@ -28,6 +29,13 @@ def test_the_sector_is_optional(tmp_path: Path) -> None:
     grid = read(tmp_path, small().drop("sector"))
     assert grid.sectors == []
     assert (grid.sector == -1).all()
+
+
+def test_names_of_columns_are_matched_without_case(tmp_path: Path) -> None:
+    capital = small().rename({n: n.upper() for n in small().columns})
+    assert np.array_equal(read(tmp_path, capital).close, read(tmp_path, small()).close)
+    both = small().with_columns(CLOSE=pl.lit("x"), Date=pl.lit("x"))
+    assert np.array_equal(read(tmp_path, both, "p.csv").close, read(tmp_path, small()).close)
 
 
 def test_an_open_of_0_is_a_missing_open(tmp_path: Path) -> None:
@@ -150,13 +158,17 @@ def test_prices_of_any_type_are_the_same_float32(tmp_path: Path, kind: pl.DataTy
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (small().rename({"close": "Close"}), "no column 'close'; did you mean 'Close'?"),
+        (
+            small().drop("close"),
+            "no column 'close'; name it, --columns '{close: NAME}'; its columns are code, date",
+        ),
         (small(volume=[True, False, True, True]), "column 'volume' must be numeric, it is bool; cast it"),
         (
             small(date=[1, 2, 3, 4]),
             "column 'date', row 1: '1' is not an ISO date; write dates like 2015-01-31",
         ),
         (small(date=["5.1.2015"] * 4), "row 1: '5.1.2015' is not an ISO date; write dates like 2015-01-31"),
+        (small(date=[date(2015, 1, 5)] * 4, code=["a", "b", "c", "d"]), "only one trading day, 2015-01-05"),
         (small(date=[date(1, 1, 1)] * 4), "row 1: 0001-01-01 is not between 1900-01-01 and"),
         (small().head(0), "no rows; give a file with prices"),
     ],
@@ -184,7 +196,7 @@ def test_a_bad_number_in_a_csv_is_named(tmp_path: Path) -> None:
         (lambda text: text.replace("banks", "b\xe4nks"), "not readable as CSV (In CSV column #7"),
         (lambda text: text.replace("date", "d\xe4te"), "not UTF-8 text; write it again"),
         (lambda text: text.split("\n")[0] + "\n", "no rows; give a file with prices"),
-        (lambda text: "", "no column 'date'"),
+        (lambda text: "", "no rows; give a file with prices"),
         (lambda text: "\x00" * 100, "not UTF-8 text; write it again"),
     ],
 )

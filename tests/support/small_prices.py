@@ -10,7 +10,8 @@ import pytest
 
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
-from atft.features.prices import PRICES, PriceGrid, read_prices
+from atft.features.price_dialects import PRICES
+from atft.features.prices import PriceGrid, read_prices
 
 
 def small(**columns: list[object]) -> pl.DataFrame:

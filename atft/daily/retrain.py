@@ -1,0 +1,226 @@
+"""retrain: keep a registry of checkpoints up to date, one run of ``fit`` each so many trading days, in processes.
+
+It trains what is missing and ends; run again, with a longer panel, it goes on. So one line in a crontab is enough.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
+from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
+from atft.errors import InputError
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.crossval.run_state import RunState
+
+HELP = """\
+usage: python -m atft retrain --config FILE ... --every N [options] [--any.key VALUE ...]
+
+Train the configuration again every N trading days, as if it were that day: prices after it are not used. The runs
+are kept in a registry, one folder a date; predict --on DATE --registry DIR scores with the one that was known then.
+Run again it trains what is new or was interrupted. The days of data.split.val and data.split.train move along.
+
+options
+  --every N          trading days from one run to the next; 63 is a quarter
+  --registry DIR     default lightning_logs/<name>_registry; with a registry that is there, --config may be left out
+  --from DATE        date of the first run; default: the day on which all labels of data.split.val are known
+  --workers N        runs at a time; default 1
+  --threads N        most threads of all runs together; default: the cores
+  --config, --any.key and --debug as in fit: python -m atft fit --help
+
+examples
+  python -m atft retrain --config mine.yaml --every 63
+  python -m atft retrain --registry lightning_logs/mine_registry
+      goes on, for instance once a week from a crontab: docs/daily.md
+"""
+
+
+class RetrainOptions(NamedTuple):
+    """Options of the command."""
+
+    every: int | None
+    """None for that of the registry that is there."""
+    registry: Path | None
+    first: date | None
+    workers: int
+
+
+def run(_: str, arguments: Sequence[str]) -> int:
+    """Run ``retrain``; 0 once no run is due.
+
+    Raises:
+        InputError: a mistake in the options or the configuration, or another one than the registry's.
+        RunFailed: a run failed twice; all others are finished.
+    """
+    from atft.crossval.child import child_program
+
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HELP, end="")  # noqa: T201
+        return 0
+    options, words = split_retrain_arguments(arguments)
+    retrain(options, words, child_program())
+    return 0
+
+
+def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, list[str]]:
+    """Take the options out of the words of a command line; the others are those of ``fit``, in their order.
+
+    Raises:
+        InputError: a value that an option does not take.
+    """
+    from atft.commands.counts import read_count
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_retrain_arguments(parser)
+    found, words = parser.parse_known_args(list(arguments))
+    try:
+        first = None if found.first is None else date.fromisoformat(found.first)
+    except ValueError as error:
+        raise InputError(f"--from takes an ISO date such as 2017-06-30, got {found.first!r:.40}") from error
+    options = RetrainOptions(
+        None if found.every is None else read_count("--every", found.every),
+        None if found.registry is None else Path(found.registry),
+        first,
+        1 if found.workers is None else read_count("--workers", found.workers),
+    )
+    return options, words
+
+
+def add_retrain_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a parser, as text."""
+    for name in ("--every", "--registry", "--workers"):
+        parser.add_argument(name)
+    parser.add_argument("--from", dest="first")
+
+
+def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -> Path:
+    """Train every run of a registry that is due and not finished; the registry's folder.
+
+    Args:
+        options: of the command.
+        words: of ``fit``.
+        program: the command line of ``python -m atft`` in a child process.
+
+    Raises:
+        InputError: a mistake in the options or the configuration, or another one than the registry's.
+        RunFailed: a run failed twice; all others are finished.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, saying how to go on.
+    """
+    from atft.commands.train import build
+    from atft.crossval.child_run import LOCK, take_lock
+    from atft.crossval.command import finish_runs
+    from atft.crossval.request import check_many_runs, threads_of_each
+    from atft.crossval.run_pool import RunPool
+
+    there = options.registry is not None and (options.registry / RECORD).is_file()
+    if there and not any(word.startswith(("-c", "--config")) for word in words):
+        words = ["--config", f"{options.registry}/{CONFIG}", *words]
+    cli = build("fit", words, quiet=True)
+    check_many_runs(cli)
+    registry = options.registry or cli.run_root.with_name(f"{cli.run_root.name}_registry")
+    lock = take_lock(registry / LOCK)
+    if lock is None:
+        raise InputError(f"{registry}: another process works in it now; wait for its end")
+    with lock:
+        plan = registry_plan(cli, registry, options)
+        manifest, split = cli.datamodule.open_cache().manifest, cli.datamodule.split_options
+        days, left = due_dates(manifest.dates, plan, list(registry_states(registry)))
+        reach = manifest.longest_label_days
+        runs = [dated_run(manifest.dates, split, reach, plan, day) for day in days]
+        check_splits(cli, runs)
+        write_plan(registry, plan, cli.config_text)
+        last = f"{len(runs)} runs, {runs[0].name} to {runs[-1].name}"
+        print(f"registry  {registry}: {last}; the next is due in {left} trading days")  # noqa: T201
+        threads = threads_of_each(cli, options.workers)
+
+        def command(run: DatedRun, state: "RunState", _: object) -> list[str]:
+            return [*program, *retrain_words(registry, threads, run, state)]
+
+        try:
+            pool = RunPool(registry, runs, command, options.workers)
+            finish_runs(pool, f"python -m atft retrain --registry {registry}")
+        finally:
+            write_registry_table(registry, registry_states(registry))
+    return registry
+
+
+def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) -> RetrainPlan:
+    """The plan of a registry: its own where it is there, else that of the options.
+
+    Raises:
+        InputError: ``--every`` is missing, or differs from the registry's, as does the configuration.
+    """
+    from atft.crossval.directory import check_same_config
+
+    path = registry / RECORD
+    if not path.is_file():
+        if options.every is None:
+            raise InputError("retrain needs --every N, the trading days from one run to the next")
+        manifest = cli.datamodule.open_cache().manifest
+        split, reach = cli.datamodule.split_options, manifest.longest_label_days
+        return make_plan(manifest.dates, split, reach, options.every, options.first)
+    try:
+        plan = RetrainPlan(**json.loads(path.read_text(encoding="utf-8")))
+        date.fromisoformat(plan.first)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read; name another registry") from error
+    check_same_config(registry, cli.config_text, "name another --registry")
+    for name, asked, kept in (
+        ("--every", options.every, plan.every),
+        ("--from", options.first and options.first.isoformat(), plan.first),
+    ):
+        if asked not in (None, kept):
+            raise InputError(f"{registry}: began with {name} {kept}, now {asked}; name another --registry")
+    return plan
+
+
+def write_plan(registry: Path, plan: RetrainPlan, config_text: str) -> None:
+    """Write the configuration and the plan; the plan last, so that where it is, the other is too."""
+    from atft.callbacks.record.receipt import publish_json
+    from atft.publish import publish_text
+
+    publish_text(registry / CONFIG, config_text)
+    publish_json(registry / RECORD, asdict(plan))
+
+
+def check_splits(cli: "RankingCLI", runs: Sequence[DatedRun]) -> None:
+    """Check that every run has days, before the first one trains.
+
+    Raises:
+        InputError: a run has none; the line names its date.
+    """
+    from atft.data.split import resolve_split
+
+    data = cli.datamodule
+    manifest = data.open_cache().manifest
+    for run in runs:
+        try:
+            resolve_split(
+                manifest.dates,
+                run.split_options(data.split_options),
+                manifest.longest_label_days,
+                data.loader_options.lookback,
+                manifest.universe_rows,
+            )
+        except InputError as error:
+            raise InputError(f"the run of {run.name}: {error}") from error
+
+
+def retrain_words(registry: Path, threads: int, run: DatedRun, state: "RunState") -> list[str]:
+    """The words of the ``fit`` that trains a run, or goes on with it."""
+    words = ["fit", "--config", str(registry / CONFIG), "--trainer.default_root_dir", str(registry)]
+    words += ["--name", run.name, "--threads", str(threads), "--baselines", "[]"]
+    words += [
+        "--data.split.train",
+        json.dumps(run.train),
+        "--data.split.val",
+        json.dumps(run.val),
+    ]
+    words += ["--data.split.test", "null", "--data.split.known_to", run.name]
+    return words if state.checkpoint is None else [*words, "--ckpt_path", str(state.checkpoint)]

@@ -1,0 +1,230 @@
+"""What the columns of a price file mean: the dialects of vendors as data, recognised by their headers without case.
+
+Three shapes: one row a date and code (``DIALECTS``), two header rows of prices and codes, and a wide table of a
+date and a column a code. What a file does not say is never guessed: a header that fits nothing raises.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from atft.errors import InputError, listed, nearest
+
+PRICES = ("open", "high", "low", "close", "volume")
+ADJUSTED = "adjusted_close"
+ROLES = ("date", "code", *PRICES, ADJUSTED, "sector")
+"""What ``columns`` may name."""
+BAR = ("open", "high", "low", "close")
+
+
+class Dialect(NamedTuple):
+    """A vendor's names, in lower case: of each role those that may stand for it, the preferred first."""
+
+    name: str
+    roles: Mapping[str, tuple[str, ...]]
+    needs: tuple[str, ...] = ("date", *BAR, "volume")
+    """Roles without which it is another dialect; a missing code is the file's name."""
+    only: tuple[str, str] | None = None
+    """A column and the one value that its rows may have."""
+
+
+CODES = ("code", "ticker", "symbol", "instrument", "ts_code", "name", "stock", "asset")
+PLAIN: dict[str, tuple[str, ...]] = {
+    "date": ("date", "datetime", "timestamp", "trade_date", "day"),
+    "code": CODES,
+    **{price: (price,) for price in BAR},
+    "volume": ("volume", "vol"),
+    ADJUSTED: ("adj close", "adj_close", "adjclose", "adjusted_close", "adjusted close", "adjustmentclose"),
+    "sector": ("sector",),
+}
+DIALECTS = (
+    Dialect(
+        "Stooq",
+        {"date": ("<date>",), "code": ("<ticker>",), "volume": ("<vol>",)} | {p: (f"<{p}>",) for p in BAR},
+        only=("<per>", "D"),
+    ),
+    Dialect(
+        "Tiingo",
+        {"date": ("date",), "code": ("ticker", "symbol", "code")} | {p: (f"adj{p}",) for p in PRICES},
+    ),
+    Dialect("J-Quants", {"date": ("date",), "code": ("code",)} | {p: (f"adjustment{p}",) for p in PRICES}),
+    Dialect(
+        "J-Quants",
+        {"date": ("date",), "code": ("code",), "volume": ("adjvo",)} | {p: (f"adj{p[0]}",) for p in BAR},
+    ),
+    Dialect(
+        "Qlib",
+        {"date": ("datetime", "date"), "code": ("instrument", "symbol")} | {p: (f"${p}",) for p in PRICES},
+    ),
+    Dialect("yfinance", PLAIN | {ADJUSTED: ("adj close",)}, ("date", *BAR, "volume", ADJUSTED)),
+    Dialect("daily bars", PLAIN, ("date", *BAR)),
+    Dialect("closes", PLAIN, ("date", "close")),
+)
+"""The first one whose needs a header meets is the file's."""
+PRICE_OF = {name: role for role in (*PRICES, ADJUSTED) for name in PLAIN[role]}
+IGNORED = ("dividends", "stock splits", "capital gains", "repaired?", "average")
+"""Of files with two header rows, what is no price."""
+LEVELS = ("", "price", "ticker", "tickers", "symbol", "symbols", "attributes", "code")
+"""What stands at the beginning of a second header row, where a row of prices has its date."""
+MIN_WIDE_CODES = 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column of a file has what."""
+
+    dialect: str
+    date: str
+    code: str | None
+    """Column of the codes; None: they are keys of ``bars``, or the one code is the file's name."""
+    bars: Mapping[str, Mapping[str, str]]
+    """Code -> price (of `PRICES`, or the adjusted close) -> column; one key "" where the codes are elsewhere."""
+    sector: str | None = None
+    only: tuple[str, str] | None = None
+    unused: tuple[str, ...] = ()
+
+    @property
+    def prices(self) -> tuple[str, ...]:
+        """Prices that some code has, in the order of `PRICES`, the adjusted close last."""
+        known = {price for bar in self.bars.values() for price in bar}
+        return tuple(price for price in (*PRICES, ADJUSTED) if price in known)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns to read, each once."""
+        others = [self.date, self.code, self.sector, self.only[0] if self.only else None]
+        prices = [column for bar in self.bars.values() for column in bar.values()]
+        return list(dict.fromkeys(c for c in (*others, *prices) if c is not None))
+
+
+def plain_name(name: str) -> str:
+    """A column's name as the dialects write it: lower case, without spaces around it."""
+    return name.strip().casefold()
+
+
+def check_columns(columns: Mapping[str, str]) -> None:
+    """Check that the option ``columns`` names roles; raises InputError."""
+    for role in columns:
+        if role not in ROLES:
+            raise InputError(f"columns has no {role!r}{nearest(role, ROLES)}")
+
+
+def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: Mapping[str, str]) -> Layout:
+    """Say what the columns of a file mean.
+
+    Args:
+        path: the file; the stem of a wide table's name may say which price it has, ``volume.csv``.
+        names: the header, a name a column.
+        second: what stands under it where the file has two header rows, or has codes and prices in pairs; else
+            empty.
+        columns: role -> column, for what no dialect has; without case.
+
+    Raises:
+        InputError: no dialect fits, or a column that is needed occurs twice.
+    """
+    if second:
+        if columns:
+            raise InputError(f"{path}: its two header rows name its prices; leave columns out")
+        return _of_pairs(path, names, second)
+    by_name = {plain_name(name): name for name in reversed(names)}
+    by_name |= {name: name for name in names if name == plain_name(name)}  # over one of other case
+    chosen = {role: _chosen(path, role, name, by_name) for role, name in columns.items()}
+    if "close" in chosen and plain_name(chosen["close"]) in PLAIN[ADJUSTED] and PRICE_OF["close"] in by_name:
+        chosen[ADJUSTED] = chosen.pop("close")  # the bar's other prices are those of the unadjusted close
+    for dialect in DIALECTS:
+        every = {
+            role: next((by_name[name] for name in synonyms if name in by_name), None)
+            for role, synonyms in dialect.roles.items()
+        }
+        found = {role: column for role, column in (every | chosen).items() if column is not None}
+        if "close" not in found and ADJUSTED in found:
+            found["close"] = found.pop(ADJUSTED)
+        if all(role in found for role in dialect.needs):
+            return _of_rows(path, dialect, found, names)
+    return _wide(path, names, by_name, chosen)
+
+
+def _chosen(path: Path, role: str, name: str, by_name: Mapping[str, str]) -> str:
+    if plain_name(name) not in by_name:
+        raise InputError(f"{path}: no column {name!r} for columns.{role}{nearest(name, by_name.values())}")
+    return by_name[plain_name(name)]
+
+
+def _of_rows(path: Path, dialect: Dialect, found: Mapping[str, str], names: Sequence[str]) -> Layout:
+    bar = [price for price in BAR if price in found]
+    if len(bar) not in (1, len(BAR)):
+        raise _unknown(path, next(price for price in BAR if price not in found), names)
+    twice = [column for column in found.values() if names.count(column) > 1]
+    if twice:
+        raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")
+    only = next(
+        ((n, dialect.only[1]) for n in names if dialect.only and plain_name(n) == dialect.only[0]), None
+    )
+    prices = {price: found[price] for price in (*PRICES, ADJUSTED) if price in found}
+    used = {*found.values(), *(only or ())[:1]}
+    return Layout(
+        dialect.name,
+        found["date"],
+        found.get("code"),
+        {"": prices},
+        found.get("sector"),
+        only,
+        tuple(name for name in names if name not in used and name.strip()),
+    )
+
+
+def _of_pairs(path: Path, names: Sequence[str], second: Sequence[str]) -> Layout:
+    """The layout of columns that have a price and a code each, in either order."""
+    firsts, seconds = ({plain_name(name) for name in row[1:]} for row in (names, second))
+    prices = {*PRICE_OF, *IGNORED}
+    if not (firsts <= prices or seconds <= prices):
+        raise InputError(f"{path}: two header rows, and none has prices only ({listed(firsts)}); write one")
+    bars: dict[str, dict[str, str]] = {}
+    for column, pair in enumerate(zip(names, second, strict=True)):
+        price, code = pair if firsts <= prices else reversed(pair)
+        role = PRICE_OF.get(plain_name(price))
+        if column and role is not None:
+            bar = bars.setdefault(code.strip(), {})
+            if role in bar:
+                raise InputError(f"{path}: two columns are {price} of {code}; rename or drop one")
+            bar[role] = str(column)
+    for bar in bars.values():
+        if ADJUSTED in bar and "close" not in bar:
+            bar["close"] = bar.pop(ADJUSTED)
+    if not any("close" in bar for bar in bars.values()):
+        raise _unknown(path, "close", names)
+    return Layout("yfinance, two header rows", "0", None, bars)
+
+
+def _wide(path: Path, names: Sequence[str], by_name: Mapping[str, str], chosen: Mapping[str, str]) -> Layout:
+    """The layout of a date and a column a code, whose cells are the price that the file's name says, or closes."""
+    day = chosen.get("date") or next((by_name[n] for n in (*PLAIN["date"], "") if n in by_name), None)
+    if day is None:
+        raise _unknown(path, "date", names)
+    codes = [name for name in names if name != day and name.strip()]
+    # A ticker may be LOW or OPEN; a table of which many columns are prices is another one that lacks its close.
+    known = [name for name in codes if plain_name(name) in {*PRICE_OF, *CODES, *PLAIN["sector"]}]
+    if set(chosen) - {"date"} or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
+        raise _unknown(path, "close", names)
+    (repeated, count) = Counter(codes).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{path}: two columns are named {repeated!r}; rename or drop one")
+    price = PRICE_OF.get(plain_name(bare_stem(path)), "close")
+    return Layout("wide table", day, None, {name.strip(): {price: name} for name in codes})
+
+
+def _unknown(path: Path, role: str, names: Sequence[str]) -> InputError:
+    return InputError(
+        f"{path}: no column {role!r}; name it, --columns '{{{role}: NAME}}'; its columns are {listed(names)}"
+    )
+
+
+def bare_stem(path: Path) -> str:
+    """A file's name without the suffixes of its format: AAPL of AAPL.csv.gz, brk.b of brk.b.txt."""
+    name = path.name
+    for suffix in (".gz", ".csv", ".txt", ".tsv", ".parquet", ".pq"):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name

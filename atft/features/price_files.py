@@ -1,0 +1,173 @@
+"""Files of daily prices: which ones a path means, what their headers mean, and their columns in batches.
+
+A file is Parquet where it begins as one or has its suffix, else CSV of commas, semicolons or tabs, gzipped or not.
+"""
+
+import csv
+import gzip
+import zlib
+from ast import literal_eval
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from atft.errors import InputError, one_line
+from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
+from atft.parquet import open_parquet, stream_columns
+
+SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".parquet", ".pq")
+BATCH_CELLS = 2_097_152
+"""Cells of a batch of a Parquet file."""
+BLOCK_BYTES = 1 << 23
+"""Of a CSV file: of a wide table a smaller block has few rows, and each column costs the same in each block."""
+MAX_HEADER_BYTES = 1 << 22
+NO_LAYOUT = Layout("empty file", "", None, {})
+
+
+def price_files(path: Path) -> list[Path]:
+    """Find the files of prices: a file, all CSV and Parquet files below a folder, or the matches of a glob.
+
+    Raises:
+        InputError: there is none.
+    """
+    if path.is_file():
+        return [path]
+    files: list[Path] = []
+    if path.is_dir():
+        files = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES)]
+    elif any(c in str(path) for c in "*?["):
+        anchor = Path(path.anchor or ".")
+        files = list(anchor.glob(str(path.relative_to(anchor)) if path.anchor else str(path)))
+    files = sorted(f for f in files if f.is_file() and not f.name.startswith((".", "_")))
+    if not files:
+        what = "no CSV or Parquet file in it" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}; give the Parquet or CSV file of the prices, a folder or a glob")
+    return files
+
+
+class PriceFile:
+    """A file and its layout. The header is read when the object is made, rows by `batches`.
+
+    Args:
+        path: the file.
+        columns: role -> column, for what no dialect has.
+
+    Raises:
+        InputError: the file cannot be read, or no dialect fits.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            start = file.read(4)
+        self._gzipped = start[:2] == b"\x1f\x8b"
+        self._parquet = start == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
+        self.names: list[str] = []
+        """The header, a name a column; of two header rows the first one."""
+        self._second: list[str] = []
+        self._stored: list[str] = []
+        """The name of each column for Arrow."""
+        self._header_rows, self._delimiter, self._has_rows = 1, ",", True
+        (self._read_parquet_header if self._parquet else self._read_text_header)()
+        self.empty = not self.names or not self._has_rows
+        """There is no row, as in a vendor's files of stocks that never traded."""
+        self.layout = layout_of(path, self.names, self._second, columns) if self.names else NO_LAYOUT
+
+    def label(self, column: str) -> str:
+        """A column of the layout as messages name it."""
+        if not self._second:
+            return column
+        return " ".join((self.names[int(column)], self._second[int(column)])).strip()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The columns of the layout as they are stored, text where the file is text, by the layout's names."""
+        columns = self.layout.columns
+        places = [int(c) if self._second else self.names.index(c) for c in columns]
+        stored = [self._stored[place] for place in places]
+        if self._parquet:
+            with open_parquet(self.path) as file:
+                rows = max(1, BATCH_CELLS // len(columns))
+                for batch in stream_columns(self.path, file, stored, rows):
+                    yield batch.rename_columns(columns)
+        else:
+            yield from (batch.rename_columns(columns) for batch in self._text_batches(stored))
+
+    def _read_parquet_header(self) -> None:
+        with open_parquet(self.path) as file:
+            self.names = self._stored = list(file.schema_arrow.names)
+        # A frame of two levels of columns: pandas writes each name as a pair, and the index behind them.
+        pairs = {name: pair for name in self.names if (pair := _pair(name)) is not None}
+        if pairs:
+            day = [name for name in self.names if name not in pairs][:1]
+            self._stored = [*day, *pairs]
+            self.names = [*(_index_name(name) for name in day), *(first for first, _ in pairs.values())]
+            self._second = [*("" for _ in day), *(second for _, second in pairs.values())]
+
+    def _read_text_header(self) -> None:
+        with self._text() as file:
+            lines = [file.readline(MAX_HEADER_BYTES) for _ in range(4)]
+            if b"\0" in lines[0]:
+                raise InputError(f"{self.path}: not UTF-8 text; write it again")
+            first = lines[0].decode("utf-8-sig").strip("\r\n")
+        second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
+        self._delimiter = max(",;\t", key=first.count)
+        self.names = self._fields(first)
+        under = self._fields(second)
+        self._has_rows = bool(second)
+        if len(under) == len(self.names) > 1 and plain_name(under[0]) in LEVELS:
+            self._second, self._header_rows = under, 2
+            index = self._fields(third)
+            # Under the two rows pandas writes the name of the index alone.
+            self._header_rows += bool(index) and not any(index[1:])
+            self._has_rows = bool(fourth if self._header_rows == 3 else third)
+        self._stored = [str(number) for number in range(len(self.names))]
+
+    def _fields(self, line: str) -> list[str]:
+        return next(csv.reader([line], delimiter=self._delimiter), []) if line.strip() else []
+
+    def _text_batches(self, stored: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+
+        # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
+        as_text = ConvertOptions(
+            column_types=dict.fromkeys(stored, pa.string()), include_columns=list(stored)
+        )
+        how = ReadOptions(skip_rows=self._header_rows, column_names=self._stored, block_size=BLOCK_BYTES)
+        with (
+            self._text() as file,
+            open_csv(file, how, ParseOptions(delimiter=self._delimiter), as_text) as stream,
+        ):
+            yield from stream
+
+    @contextmanager
+    def _text(self) -> Iterator[BinaryIO]:
+        """The file as text, and one line for every way in which it can be broken."""
+        try:
+            with gzip.open(self.path) if self._gzipped else self.path.open("rb") as file:
+                yield cast(BinaryIO, file)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.path}: not UTF-8 text; write it again") from error
+        except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
+            raise InputError(
+                f"{self.path}: not readable as CSV ({one_line(error)}); write it again"
+            ) from error
+
+
+def _index_name(name: str) -> str:
+    """The name of an index that pandas has stored as a column."""
+    return "" if name.startswith("__index_level_") else name
+
+
+def _pair(name: str) -> tuple[str, str] | None:
+    """A price and a code where a column's name is a pair of texts, as pandas writes it: ``('Close', 'AAPL')``."""
+    if not name.startswith("("):
+        return None
+    try:
+        pair = literal_eval(name)
+    except (ValueError, SyntaxError):
+        return None
+    is_pair = isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+    return pair if is_pair else None

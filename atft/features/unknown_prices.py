@@ -1,0 +1,59 @@
+"""Columns that cannot be known where the files have no open, high and low, or no volume.
+
+Features are found by making all of them for a small random market without those prices: no list of names can become
+stale, and no feature is left out because one market happens to leave it unknown.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+
+from atft.features.checked_prices import History
+from atft.features.price_dialects import PRICES
+from atft.features.windows import Grid
+
+DAYS, STOCKS = 260, 6
+"""The longest windows read 250 days."""
+OF_VOLUME = ("exposure_size", "traded_value", "regime_activity_60d")
+"""Columns beside the features that are made of close times volume."""
+
+
+def unknown_columns(missing: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns beside features and targets that are unknown without the ``missing`` prices."""
+    return OF_VOLUME if "volume" in missing else ()
+
+
+@cache
+def unknown_features(
+    missing: tuple[str, ...], features_of: Callable[[History], Mapping[str, Grid]]
+) -> frozenset[str]:
+    """Names of the features that are unknown on every stock and day without some prices.
+
+    Args:
+        missing: of `PRICES`; empty: no feature is.
+        features_of: makes all features of a history.
+    """
+    if not missing:
+        return frozenset()
+    rng = np.random.default_rng(0)
+    close = 50 * np.exp(np.cumsum(0.02 * rng.standard_normal((DAYS, STOCKS)), axis=0))
+    known = {
+        "open": close * (1 + 0.005 * rng.standard_normal(close.shape)),
+        "high": close * 1.02,
+        "low": close * 0.98,
+        "volume": 1e6 * np.exp(0.3 * rng.standard_normal(close.shape)),
+    }
+    prices = {name: np.full_like(close, np.nan) if name in missing else of for name, of in known.items()}
+    assert set(prices) | {"close"} == set(PRICES)
+    market = np.vstack([[np.nan], np.diff(np.log(close), axis=0).mean(axis=1, keepdims=True)])
+    history = History(
+        **prices,
+        close=close,
+        raw_close=close,
+        age=np.tile(np.arange(1.0, DAYS + 1)[:, None], STOCKS),
+        day=np.arange(float(DAYS))[:, None],
+        market=market,
+    )
+    features = features_of(history)
+    return frozenset(name for name, of in features.items() if not np.isfinite(of).any())

@@ -1,0 +1,112 @@
+"""Headers to layouts: what each column means, and what raises where nothing fits."""
+
+from pathlib import Path
+
+import pytest
+
+from atft.errors import InputError
+from atft.features.price_dialects import Layout, bare_stem, check_columns, layout_of
+
+
+def layout(header: str, second: str = "", path: str = "p.csv", **columns: str) -> Layout:
+    return layout_of(Path(path), header.split(","), second.split(",") if second else [], columns)
+
+
+@pytest.mark.parametrize(
+    ("header", "dialect"),
+    [
+        ("<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", "Stooq"),
+        (
+            "date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor",
+            "Tiingo",
+        ),
+        ("Date,Code,O,H,L,C,UL,LL,Vo,Va,AdjFactor,AdjO,AdjH,AdjL,AdjC,AdjVo", "J-Quants"),
+        ("instrument,datetime,$open,$close,$high,$low,$volume,$factor", "Qlib"),
+        ("Date,Open,High,Low,Close,Adj Close,Volume", "yfinance"),
+        ("timestamp,open,high,low,close,adjusted_close,volume", "daily bars"),
+        ("ts_code,trade_date,open,high,low,close,vol", "daily bars"),
+        (" DATE ,OPEN,HIGH,LOW,CLOSE", "daily bars"),
+        ("date,ticker,close,volume", "closes"),
+        ("date,ticker,adj close", "closes"),
+        (",A,MSFT,LOW,O,T", "wide table"),
+    ],
+)
+def test_a_header_is_recognised_without_case(header: str, dialect: str) -> None:
+    assert layout(header).dialect == dialect
+    assert layout(header.lower()).dialect == layout(header.upper()).dialect == dialect
+
+
+def test_a_row_layout_names_a_column_for_each_role_and_what_is_not_used() -> None:
+    found = layout("Date,Ticker,Open,High,Low,Close,Adj Close,Volume,Dividends,")
+    assert (found.date, found.code, found.sector, found.unused) == ("Date", "Ticker", None, ("Dividends",))
+    assert found.bars[""] == {
+        **{p.lower(): p for p in ("Open", "High", "Low", "Close", "Volume")},
+        "adjusted_close": "Adj Close",
+    }
+    assert found.columns == ["Date", "Ticker", "Open", "High", "Low", "Close", "Volume", "Adj Close"]
+
+
+def test_the_name_in_lower_case_wins_over_the_same_in_another_case() -> None:
+    assert layout("Date,Close,close,DATE,date").bars[""] == {"close": "close"}
+
+
+def test_an_adjusted_close_alone_is_the_close() -> None:
+    assert layout("date,code,adj_close").bars[""] == {"close": "adj_close"}
+    pairs = layout("Price,Adj Close,Adj Close", "Ticker,A,B")
+    assert pairs.bars == {"A": {"close": "1"}, "B": {"close": "2"}}
+
+
+def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
+    assert layout("Date,A,B", path="volume.csv").bars == {"A": {"volume": "A"}, "B": {"volume": "B"}}
+    assert layout("Date,A,B", path="Adj Close.csv").prices == ("adjusted_close",)
+    assert layout("Date,A,B", path="spx.csv").prices == ("close",)
+
+
+@pytest.mark.parametrize(
+    ("header", "second", "said"),
+    [
+        (
+            "day,code,last",
+            "",
+            "no column 'close'; name it, --columns '{close: NAME}'; its columns are code, day, last",
+        ),
+        ("when,open,high,low,close", "", "no column 'date'; name it, --columns '{date: NAME}'"),
+        ("date,open,low,close,volume", "", "no column 'high'; name it"),
+        ("date,open,high,close,CLOSE,close", "", "no column 'low'"),
+        ("date,code,close,close", "", "two columns are named 'close'; rename or drop one"),
+        ("date,AAPL,AAPL", "", "two columns are named 'AAPL'; rename or drop one"),
+        ("date,AAPL", "", "no column 'close'"),
+        ("Price,Close,Close", "Ticker,A,A", "two columns are Close of A; rename or drop one"),
+        ("Price,Open,High", "Ticker,A,A", "no column 'close'"),
+        ("Price,Close,x", "Ticker,A,B", "two header rows, and none has prices only"),
+    ],
+)
+def test_a_header_that_fits_nothing_is_one_line(header: str, second: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        layout(header, second)
+    assert (
+        str(caught.value).startswith("p.csv: ") and said in str(caught.value) and len(str(caught.value)) < 200
+    )
+
+
+def test_columns_are_roles_without_case_and_must_be_there() -> None:
+    found = layout("When,Security,Last,Volume", date="WHEN", code="security", close="last")
+    assert (found.date, found.code) == ("When", "Security")
+    assert found.bars[""] == {"close": "Last", "volume": "Volume"}
+    with pytest.raises(InputError, match=r"no column 'Lst' for columns\.close; did you mean 'Last'"):
+        layout("When,Security,Last", close="Lst")
+    with pytest.raises(InputError, match="two header rows name its prices; leave columns out"):
+        layout("Price,Close", "Ticker,A", close="Close")
+    with pytest.raises(InputError, match="columns has no 'clos'; did you mean 'close'"):
+        check_columns({"clos": "Adj Close"})
+
+
+def test_a_stem_is_without_the_suffixes_of_a_format() -> None:
+    stems = {
+        "AAPL.csv": "AAPL",
+        "brk.b.us.TXT": "brk.b.us",
+        "A.csv.gz": "A",
+        "7203.T.parquet": "7203.T",
+        "x": "x",
+    }
+    assert {name: bare_stem(Path(name)) for name in stems} == stems

@@ -1,0 +1,74 @@
+"""Which files a path means, how a file is stored, and which rows of it are headers."""
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from atft.errors import InputError
+from atft.features.price_files import PriceFile, price_files
+
+TEXT = "date,code,close\n2015-03-02,0050,1\n"
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    return [row for batch in PriceFile(path, {}).batches() for row in batch.to_pylist()]
+
+
+def test_a_folder_has_the_csv_and_parquet_files_below_it_and_a_glob_its_matches(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.TXT", "sub/c.csv.gz", "sub/d.parquet", ".hidden.csv", "_meta.csv", "notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [f.name for f in price_files(tmp_path)] == ["a.csv", "b.TXT", "c.csv.gz", "d.parquet"]
+    assert [f.name for f in price_files(tmp_path / "*.csv")] == ["a.csv"]
+    assert price_files(tmp_path / "notes.md") == [tmp_path / "notes.md"]
+
+
+def test_a_path_without_files_raises(tmp_path: Path) -> None:
+    for path, said in ((tmp_path, "no CSV or Parquet file in it"), (tmp_path / "*.csv", "no such file")):
+        with pytest.raises(InputError, match=f"{said}; give the Parquet or CSV file of the prices, a folder"):
+            price_files(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.csv", TEXT.encode()),
+        ("p", TEXT.encode()),
+        ("p.csv", b"\xef\xbb\xbf" + TEXT.encode()),
+        ("p.txt", TEXT.replace(",", ";").encode()),
+        ("p.tsv", TEXT.replace(",", "\t").replace("\n", "\r\n").encode()),
+        ("p.csv.gz", gzip.compress(TEXT.encode())),
+        ("p.csv", gzip.compress(TEXT.encode())),
+    ],
+)
+def test_text_is_read_however_it_is_written_and_stays_text(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert rows(tmp_path / name) == [{"date": "2015-03-02", "code": "0050", "close": "1"}]
+
+
+def test_parquet_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    pl.DataFrame({"date": ["2015-03-02"], "code": [50], "close": [1.0]}).write_parquet(tmp_path / "p.csv")
+    assert rows(tmp_path / "p.csv") == [{"date": "2015-03-02", "code": 50, "close": 1.0}]
+
+
+@pytest.mark.parametrize("index", ["", "Date,,\n"])
+def test_rows_of_a_header_are_no_prices(tmp_path: Path, index: str) -> None:
+    (tmp_path / "p.csv").write_text(f"Price,Close,Close\nTicker,A,B\n{index}2015-03-02,1,2\n")
+    assert rows(tmp_path / "p.csv") == [{"0": "2015-03-02", "1": "1", "2": "2"}]
+    assert PriceFile(tmp_path / "p.csv", {}).label("2") == "Close B"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "date,code,close\n", "Price,Close\nTicker,A\nDate,\n"])
+def test_a_file_without_rows_is_empty(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    assert PriceFile(tmp_path / "p.csv", {}).empty
+
+
+def test_a_damaged_gzip_file_is_one_line(tmp_path: Path) -> None:
+    content = gzip.compress(TEXT.encode() * 1000)
+    for damaged in (content[:40], content[:30] + b"\0" * 30 + content[60:]):
+        (tmp_path / "p.csv.gz").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"p\.csv\.gz: not readable as CSV \(.*\); write it again"):
+            rows(tmp_path / "p.csv.gz")
