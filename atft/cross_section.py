@@ -223,7 +223,8 @@ def _unit_size(centred: PerStock) -> tuple[Tensor, Tensor]:
 @shared_result
 def _sorted(x: PerStock, valid: StockMask) -> tuple[Tensor, Tensor]:
     """Sort ascending with the invalid stocks last (torch sorts NaN after everything), and the order taken."""
-    values, order = torch.where(valid, x, math.nan).sort(-1)
+    last = math.inf if torch.compiler.is_exporting() else math.nan  # other runtimes sort NaN anywhere
+    values, order = torch.where(valid, x, last).sort(-1)
     return values, order
 
 
@@ -235,6 +236,14 @@ def _tie_bounds(x: PerStock, valid: StockMask) -> tuple[StockIndex, StockIndex]:
     # A group starts where the sorted value changes; each position looks back to the last start.
     changes = torch.ones_like(valid)
     changes[..., 1:] = values[..., 1:] != values[..., :-1]
+    if torch.compiler.is_exporting():
+        # ONNX has no running extremes; the sizes of the groups give the same positions.
+        group = changes.long().cumsum(-1) - 1
+        size = torch.zeros_like(order).scatter_add(-1, group, torch.ones_like(order))
+        last = (size.cumsum(-1) - 1).gather(-1, group)
+        first = last - size.gather(-1, group) + 1
+        back = torch.empty_like(order)
+        return back.scatter(-1, order, first), back.scatter(-1, order, last)
     first = torch.where(changes, position, 0).cummax(-1).values
     # The group's last position is one before the next group's first: the same scan from the other end.
     ends = torch.ones_like(valid)

@@ -131,6 +131,8 @@ class FeatureEncoding(nn.Module):
             weight = kept if weight is None else weight * kept
         if self.kind == "none":
             return (x if weight is None else weight * x) @ matrix
+        if self.kind == "piecewise_linear" and torch.compiler.is_exporting():
+            return self._product_by_bins(x, matrix, weight)
         if self.kind == "piecewise_linear":
             device, dtype = x.device.type, matrix.dtype
             if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
@@ -146,6 +148,16 @@ class FeatureEncoding(nn.Module):
         by_feature = matrix.view(self.size, self.features, -1).transpose(0, 1).flatten(0, 1)
         embedded: Tensor = encoded.mT.flatten(-2) @ by_feature
         return embedded
+
+    def _product_by_bins(self, x: Tensor, matrix: Tensor, weight: Tensor | None) -> Tensor:
+        """The same product as a sum over bins: an exported program has neither stripes nor loops over rows."""
+        slope, level, low, high = self._lines()
+        by_bin = matrix.view(self.size, self.features, -1)
+        product = x.new_zeros(())
+        for b in range(self.size):
+            encoded = torch.clamp(torch.addcmul(level[b], x, slope[b]), low[b], high[b])
+            product = product + (encoded if weight is None else weight * encoded) @ by_bin[b]
+        return product
 
     def _lines(self) -> Float[Tensor, "4 bins features"]:
         """Slope, level, low and high of ``clamp(slope * x + level, low, high)``; all 0 for an empty bin."""

@@ -41,7 +41,7 @@ class LastDayAttention(nn.Module):
         self, last: Float[Tensor, "rows hidden"], history: Float[Tensor, "lookback rows hidden"]
     ) -> tuple[Float[Tensor, "rows hidden"], Float[Tensor, "rows heads lookback"]]:
         """Gather from the history what the last day asks for; also return the weights, summing to 1."""
-        rows, lookback = len(last), len(history)
+        rows, lookback = last.shape[0], len(history)
         by_row = history.transpose(0, 1)
         query = self.query(last).reshape(rows, self.heads, -1)
         # The key projection is applied to the one query, not to every day's state; the value's to the pooled state.

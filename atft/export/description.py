@@ -1,0 +1,134 @@
+"""What a runtime needs to feed a program: written beside it as JSON, with a day of a few stocks to try it with.
+
+The example's numbers are those that the program itself gave, so that a runtime elsewhere can compare.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atft.batch import EDGE_FEATURES, DayBatch
+from atft.data.manifest import Manifest
+from atft.export.one_day import EDGES_AXIS, MIN_STOCKS, STOCKS_AXIS
+
+FORMAT = 1
+"""Of the JSON file: raised where a reader of the former one would read something wrong."""
+EXAMPLE_STOCKS = 4
+MEANING = {
+    "features": "rows of the window, oldest first, the day itself last; NaN where unknown, and for a day without a row",
+    "observed": "the stock has a row that day",
+    "universe": "the stock is ranked that day; scores of others mean nothing",
+    "edge_index": "source, then destination: a stock reads the sources of the edges that end in it",
+    "edge_attr": f"of each edge: {', '.join(EDGE_FEATURES)}",
+    "regime": "market-wide columns of the day; NaN where unknown",
+    "sector": "number of the stock's sector, -1 for none",
+    "exposure": "exposures of the stock on the day; NaN where unknown",
+    "score": "higher is better; only the order within the day has meaning",
+    "quantiles": "ascending, in the unit of target_unit",
+}
+PREPARATION = {
+    "raw": "as it is in the panel: median and IQR of the training days are inside of the program",
+    "rank": "sqrt(12) * ((r - 1/2) / n - 1/2), r the average rank among the n known values of the universe of the "
+    "row's day; of a stock outside of it, r - 1/2 is the number below plus half the number equal",
+    "zscore": "(x - mean) / population deviation of the universe of the row's day, cut at -10 and 10; 0 where constant",
+}
+DTYPES = {torch.float32: "float32", torch.bool: "bool", torch.int64: "int64"}
+
+
+def describe(
+    inputs: Mapping[str, Tensor],
+    results: Mapping[str, Tensor],
+    manifest: Manifest,
+    features: Sequence[str],
+    network: Any,
+    **facts: Any,
+) -> dict[str, Any]:
+    """Describe a program.
+
+    Args:
+        inputs: of the program, those of any day.
+        results: that it gave.
+        manifest: of the cache whose rows it was trained on.
+        features: in the network's order.
+        network: the program's.
+        facts: further entries, plain data.
+    """
+    prepared = {
+        name: {"prepared": way, **({"rounded_to": "float16"} if half else {})}
+        for name, way, half in zip(manifest.features, manifest.scaling, manifest.half, strict=True)
+    }
+    ways = sorted({prepared[name]["prepared"] for name in features})
+    description: dict[str, Any] = {
+        "format": FORMAT,
+        **facts,
+        "lookback": inputs["features"].shape[0],
+        "least_stocks": MIN_STOCKS,
+        "horizons": list(network.horizons),
+        "inputs": [_tensor(name, value) for name, value in inputs.items()],
+        "outputs": [_tensor(name, value) for name, value in results.items()],
+        "features": [{"name": name, **prepared[name]} for name in features],
+        "preparation": {way: PREPARATION[way] for way in ways},
+    }
+    named = {"regime": manifest.regimes, "exposure": manifest.exposures, "sector": manifest.sectors}
+    description |= {f"{key}_names": list(names) for key, names in named.items() if key in inputs}
+    if "edge_index" in inputs:
+        description["graph"] = manifest.graph
+    if network.quantiles:
+        description["quantiles"] = list(network.quantiles)
+    return description
+
+
+def _tensor(name: str, value: Tensor) -> dict[str, Any]:
+    """Name, type, shape (a number, or the word for any) and meaning of an input or a result."""
+    shape: list[int | str] = list(value.shape)
+    if name in EDGES_AXIS:
+        shape[EDGES_AXIS[name]] = "edges"
+    else:
+        shape = ["stocks" if axis == STOCKS_AXIS.get(name, 0) else n for axis, n in enumerate(shape)]
+    if name == "regime":
+        shape = list(value.shape)
+    return {"name": name, "type": DTYPES[value.dtype], "shape": shape, "meaning": MEANING[name]}
+
+
+def first_stocks(batch: DayBatch, count: int = EXAMPLE_STOCKS) -> DayBatch:
+    """A day's first stocks with the edges between them: a small day of its own."""
+    inside = (batch.edge_index < count).all(0)
+    by_day = {name: getattr(batch, name)[:, :count] for name in ("universe", "target", "valid", "sector", "exposure")}
+    return batch._replace(
+        features=batch.features[:, :count],
+        observed=batch.observed[:, :count],
+        edge_index=batch.edge_index[:, inside],
+        edge_attr=batch.edge_attr[inside],
+        stock=batch.stock[:count],
+        **by_day,
+    )
+
+
+def plain(value: Tensor) -> Any:
+    """Nested lists of numbers, each with as many digits as its type has; null for what is not finite."""
+    if value.dtype != torch.float32:
+        return value.tolist()
+
+    def short(x: Any) -> Any:
+        if isinstance(x, list):
+            return [short(inside) for inside in x]
+        return float(f"{x:.9g}") if math.isfinite(x) else None
+
+    return short(value.tolist())
+
+
+def json_text(description: Mapping[str, Any], example: Mapping[str, Any]) -> str:
+    """The JSON file: the description for the eye, then the example, an array a line."""
+    head = json.dumps(description, indent=1, allow_nan=False)
+    parts = []
+    for key, value in example.items():
+        if isinstance(value, Mapping):
+            inside = ",\n".join(f"   {json.dumps(n)}: {json.dumps(v, allow_nan=False)}" for n, v in value.items())
+            parts.append(f"  {json.dumps(key)}: {{\n{inside}\n  }}")
+        else:
+            parts.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
+    return head[:-2] + ',\n "example": {\n' + ",\n".join(parts) + "\n }\n}\n"
