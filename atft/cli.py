@@ -65,6 +65,7 @@ COMMANDS = {
         "atft.daily.retrain",
         "fit again every so many trading days; a registry of checkpoints by date",
     ),
+    "export": ("atft.commands.export", "write a checkpoint as a program that torch or ONNX runs elsewhere"),
     "baseline": (
         "atft.commands.baseline",
         "fit ridge, LightGBM or a perceptron on the rows of a config, and compare",

@@ -42,7 +42,7 @@ Print a script that completes the commands and keys of `atft`; it needs: pip ins
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""
 ONE_DAY = ("--last", "--on", "--run", "--registry")
-TRAINING = ("fit", "pretrain", "validate", "test", "predict", "cache", "baseline")
+TRAINING = ("fit", "pretrain", "validate", "test", "predict", "export", "cache", "baseline")
 
 
 class KeysOnly(RankingCLI):

@@ -39,6 +39,7 @@ UNSHAPED = (
     "test_bad_input",
     "test_configs",
     "test_hostile",
+    "export/",
 )
 UNSHAPED += (
     "probes/test_later",

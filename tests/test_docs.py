@@ -24,7 +24,7 @@ from tests.support.networks import inputs_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TRAINING = ("fit", "pretrain", "validate", "test", "predict", "cache", "baseline")
+TRAINING = ("fit", "pretrain", "validate", "test", "predict", "export", "cache", "baseline")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 FILE = re.compile(r"(?<![\w./-])(?:atft|benchmarks|configs|docs|examples|hpo|tests)/[\w./-]*\w")
 

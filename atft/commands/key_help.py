@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 FIT, PREDICT, PRETRAIN = ("fit",), ("predict",), ("pretrain",)
 MEASURING = ("fit", "validate", "test")
-EVERY = (*MEASURING, "predict")
+EXPORT = ("export",)
+EVERY = (*MEASURING, "predict", "export")
 STEPPED = ("fit", "pretrain")
 TRAINED = (*STEPPED, "baseline")
 NETWORK = (*EVERY, "pretrain")
@@ -71,7 +72,13 @@ KEYS = (
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph", STEPPED),
     Key("data.loader.lookback", "60", "days of history that a score reads", TRAINED),
     Key("data.loader.batch_size", "8192", "stock-days of an optimiser step", STEPPED),
-    Key("out", "null", "file to write, .parquet or .csv; null: beside the checkpoint", PREDICT),
+    Key(
+        "out",
+        "null",
+        "file to write; its suffix is the format; null: beside the checkpoint",
+        (*PREDICT, *EXPORT),
+    ),
+    Key("to", "null", "pt2 for torch without atft, onnx for any runtime of ONNX", EXPORT),
     Key(
         "baselines",
         "[ridge, lightgbm]",
@@ -84,7 +91,7 @@ GROUPS = {
     "data": ("data.",),
     "model": ("model.",),
     "training": ("trainer.", "checkpoint.", "early_stopping.", "seed_everything"),
-    "run": ("name", "baselines", "ckpt_path", "init_from", "out"),
+    "run": ("name", "baselines", "ckpt_path", "init_from", "to", "out"),
 }
 """Heading -> how the names of its keys begin."""
 
@@ -149,6 +156,16 @@ COMMANDS = {
         (
             "  --last, --on DATE  list one day's stocks by rank instead; --registry DIR: of that day's checkpoint",
         ),
+    ),
+    "export": Command(
+        "Write the network of a checkpoint as a program that runs without atft, for any number of stocks and\n"
+        "edges, its scaling inside. A JSON file beside it says what to feed it. Its results are compared with\n"
+        "those of the checkpoint on 20 random days first. onnx needs: pip install 'atft[export]'",
+        {
+            f"--ckpt_path {BEST} --to onnx": "writes best_model.onnx and best_model.onnx.json beside it",
+            "--ckpt_path best_model.ckpt --out scorer.pt2": "torch's own format, to this file",
+            "--ckpt_path best_model.ckpt --to pt2 --data.panel.path new_days.parquet": "compare on these days",
+        },
     ),
     "baseline": Command(
         "Fit ridge, LightGBM or a perceptron on the rows, features and days that the network would train on,\n"

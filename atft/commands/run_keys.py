@@ -7,7 +7,7 @@ features, the model gives ``data`` its horizons, so that neither is written twic
 
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
@@ -63,6 +63,16 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     if command == "predict":
         default = "by default beside the checkpoint, its name has the days"
         keys += [("out", str | None, None, f"File to write, .parquet or .csv; {default}.")]
+    if command == "export":
+        keys += [
+            (
+                "to",
+                Literal["pt2", "onnx"] | None,
+                None,
+                "Format of the program; null: that of the suffix of out.",
+            ),
+            ("out", str | None, None, "File to write; by default beside the checkpoint, .pt2 or .onnx."),
+        ]
     for name, kind, value, sentence in keys:
         parser.add_argument(f"--{name}", type=kind, default=value, help=sentence)
     if command == "cache":

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,7 @@ FORMAT = 1
 """Of the JSON file: raised where a reader of the former one would read something wrong."""
 EXAMPLE_STOCKS = 4
 MEANING = {
-    "features": "rows of the window, oldest first, the day itself last; NaN where unknown, and for a day without a row",
+    "features": "rows of the window, oldest first, the day itself last; NaN where unknown or without a row",
     "observed": "the stock has a row that day",
     "universe": "the stock is ranked that day; scores of others mean nothing",
     "edge_index": "source, then destination: a stock reads the sources of the edges that end in it",
@@ -28,13 +29,14 @@ MEANING = {
     "sector": "number of the stock's sector, -1 for none",
     "exposure": "exposures of the stock on the day; NaN where unknown",
     "score": "higher is better; only the order within the day has meaning",
+    "members": "scores of an ensemble, of whose order the score is made",
     "quantiles": "ascending, in the unit of target_unit",
 }
 PREPARATION = {
     "raw": "as it is in the panel: median and IQR of the training days are inside of the program",
     "rank": "sqrt(12) * ((r - 1/2) / n - 1/2), r the average rank among the n known values of the universe of the "
     "row's day; of a stock outside of it, r - 1/2 is the number below plus half the number equal",
-    "zscore": "(x - mean) / population deviation of the universe of the row's day, cut at -10 and 10; 0 where constant",
+    "zscore": "(x - mean) / population deviation of the universe of the row's day, cut at +-10; 0 where constant",
 }
 DTYPES = {torch.float32: "float32", torch.bool: "bool", torch.int64: "int64"}
 
@@ -45,7 +47,6 @@ def describe(
     manifest: Manifest,
     features: Sequence[str],
     network: Any,
-    **facts: Any,
 ) -> dict[str, Any]:
     """Describe a program.
 
@@ -55,7 +56,6 @@ def describe(
         manifest: of the cache whose rows it was trained on.
         features: in the network's order.
         network: the program's.
-        facts: further entries, plain data.
     """
     prepared = {
         name: {"prepared": way, **({"rounded_to": "float16"} if half else {})}
@@ -64,7 +64,6 @@ def describe(
     ways = sorted({prepared[name]["prepared"] for name in features})
     description: dict[str, Any] = {
         "format": FORMAT,
-        **facts,
         "lookback": inputs["features"].shape[0],
         "least_stocks": MIN_STOCKS,
         "horizons": list(network.horizons),
@@ -97,38 +96,45 @@ def _tensor(name: str, value: Tensor) -> dict[str, Any]:
 def first_stocks(batch: DayBatch, count: int = EXAMPLE_STOCKS) -> DayBatch:
     """A day's first stocks with the edges between them: a small day of its own."""
     inside = (batch.edge_index < count).all(0)
-    by_day = {name: getattr(batch, name)[:, :count] for name in ("universe", "target", "valid", "sector", "exposure")}
+    of_day = ("universe", "target", "valid", "sector", "exposure")
     return batch._replace(
         features=batch.features[:, :count],
         observed=batch.observed[:, :count],
         edge_index=batch.edge_index[:, inside],
         edge_attr=batch.edge_attr[inside],
         stock=batch.stock[:count],
-        **by_day,
+        **{name: getattr(batch, name)[:, :count] for name in of_day},
     )
 
 
 def plain(value: Tensor) -> Any:
-    """Nested lists of numbers, each with as many digits as its type has; null for what is not finite."""
+    """Nested lists of numbers, each with the digits that float32 needs; null for what is not finite."""
     if value.dtype != torch.float32:
         return value.tolist()
 
     def short(x: Any) -> Any:
         if isinstance(x, list):
             return [short(inside) for inside in x]
-        return float(f"{x:.9g}") if math.isfinite(x) else None
+        return float(str(np.float32(x))) if math.isfinite(x) else None
 
     return short(value.tolist())
 
 
-def json_text(description: Mapping[str, Any], example: Mapping[str, Any]) -> str:
-    """The JSON file: the description for the eye, then the example, an array a line."""
-    head = json.dumps(description, indent=1, allow_nan=False)
-    parts = []
-    for key, value in example.items():
-        if isinstance(value, Mapping):
-            inside = ",\n".join(f"   {json.dumps(n)}: {json.dumps(v, allow_nan=False)}" for n, v in value.items())
-            parts.append(f"  {json.dumps(key)}: {{\n{inside}\n  }}")
-        else:
-            parts.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
-    return head[:-2] + ',\n "example": {\n' + ",\n".join(parts) + "\n }\n}\n"
+def json_text(content: Mapping[str, Any]) -> str:
+    """A JSON file for the eye: an entry a line, and one more level of lines for lists and mappings in it."""
+    lines = []
+    for key, value in content.items():
+        inside = [json.dumps(value, allow_nan=False)]
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            inside = ["[", *_indented([json.dumps(item, allow_nan=False) for item in value], "  "), " ]"]
+        elif isinstance(value, Mapping):
+            items = [
+                f"{json.dumps(name)}: {json.dumps(item, allow_nan=False)}" for name, item in value.items()
+            ]
+            inside = ["{", *_indented(items, "  "), " }"]
+        lines.append(f"{json.dumps(key)}: " + "\n".join(inside))
+    return "\n".join(["{", *_indented(lines, " "), "}"]) + "\n"
+
+
+def _indented(items: list[str], by: str) -> list[str]:
+    return [f"{by}{item}{',' if i + 1 < len(items) else ''}" for i, item in enumerate(items)]

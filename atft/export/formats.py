@@ -5,7 +5,7 @@ onnxruntime in Python, C, C#, Java or a browser.
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -22,12 +22,13 @@ Run = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 """From a program's inputs to its results, each by name."""
 
 
-def write_program(program: OneDay, inputs: Mapping[str, Tensor], kind: str) -> bytes:
+def write_program(program: OneDay, inputs: Mapping[str, Tensor], results: Sequence[str], kind: str) -> bytes:
     """Trace a program and return the content of its file.
 
     Args:
         program: of one day, in ``eval`` mode.
         inputs: of a day with 3 stocks or more, and two edges or more where it reads edges.
+        results: names of what it returns, in their order.
         kind: pt2 or onnx.
 
     Raises:
@@ -50,7 +51,7 @@ def write_program(program: OneDay, inputs: Mapping[str, Tensor], kind: str) -> b
             dynamo=True,
             external_data=False,
             verbose=False,
-            output_names=program.results(),
+            output_names=list(results),
         )
     assert written is not None
     content: bytes = written.model_proto.SerializeToString()
@@ -82,6 +83,13 @@ def load_program(content: bytes, kind: str) -> Run:
         return dict(zip(names, map(torch.from_numpy, session.run(names, fed)), strict=True))
 
     return run_onnx
+
+
+def runtime_name(kind: str) -> str:
+    """What runs a program here, with its version."""
+    if kind == "pt2":
+        return f"torch {torch.__version__}"
+    return f"onnxruntime {import_module('onnxruntime').__version__}"
 
 
 def check_packages() -> None:

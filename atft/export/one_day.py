@@ -6,7 +6,7 @@ may be built for its length. What a network's scaling has learned from the train
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,15 @@ BY_DAY = ("universe", "regime", "sector", "exposure")
 """Inputs whose axis of days, of one day, a program leaves out."""
 MIN_STOCKS = 3
 """Fewer are other programs: torch traces one for each of the shapes 0, 1 and 2. Absent stocks fill a day up."""
-NO_TRACE = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, AssertionError, KeyError)
+NO_TRACE = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    NotImplementedError,
+    AssertionError,
+    KeyError,
+)
 """What torch raises where it cannot follow a network's ``forward``."""
 
 
@@ -40,12 +48,13 @@ class _ReadFields(DayBatch):
         return super().__getattribute__(name)
 
     def __iter__(self) -> Iterator[Any]:
-        vars(self).setdefault("names", set()).update(DayBatch._fields)
+        # A copy, of which nothing is noted. That it reads targets shows when the program is compared.
+        vars(self).setdefault("names", set()).update((*ALWAYS, *OPTIONAL))
         return super().__iter__()
 
 
 def fields_read(network: nn.Module, batch: DayBatch) -> set[str]:
-    """Names of the fields of a batch that a network's ``forward`` reads; all of them where it copies the batch."""
+    """Names of a batch's fields that ``forward`` reads; all that a program may have where it copies the batch."""
     recorded = _ReadFields(*batch)
     with torch.no_grad():
         network(recorded)
@@ -71,18 +80,42 @@ def input_names(network: nn.Module, batch: DayBatch) -> tuple[str, ...]:
     return names
 
 
-def inputs_of_day(batch: DayBatch, names: tuple[str, ...], order: list[int]) -> dict[str, Tensor]:
-    """The inputs of a program of one day, as a batch of one day has them.
+def inputs_of_day(batch: DayBatch, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """The inputs of a program as a block of one day has them, its features in the network's order."""
+    inputs = {name: getattr(batch, name) for name in names}
+    return {name: value[0] if name in BY_DAY else value for name, value in inputs.items()}
+
+
+def trace_inputs(
+    like: DayBatch, names: tuple[str, ...], stocks: int = 7, edges: int = 11
+) -> dict[str, Tensor]:
+    """Inputs of noise to trace a program with: any number of stocks stays any only where the example has several.
 
     Args:
-        batch: a block of one day.
+        like: a block of one day, which has the other sizes.
         names: the program's inputs.
-        order: indices of the network's features among the batch's; empty where they are the same.
+        stocks: of the day; another number than the lookback is not needed.
+        edges: between them.
     """
-    inputs = {name: getattr(batch, name) for name in names}
-    if order:
-        inputs["features"] = batch.features[..., order]
-    return {name: value[0] if name in BY_DAY else value for name, value in inputs.items()}
+    random = torch.Generator().manual_seed(0)
+    lookback, _, features = like.features.shape
+    inputs = {
+        "features": torch.randn(lookback, stocks, features, generator=random),
+        "observed": torch.ones(lookback, stocks, dtype=torch.bool),
+        "universe": torch.ones(stocks, dtype=torch.bool),
+        "edge_index": torch.randint(stocks, (2, edges), generator=random),
+        "edge_attr": torch.rand(edges, like.edge_attr.shape[1], generator=random),
+        "regime": torch.randn(like.regime.shape[1], generator=random),
+        "sector": torch.zeros(stocks, dtype=torch.int64),
+        "exposure": torch.randn(stocks, like.exposure.shape[2], generator=random),
+    }
+    return {name: inputs[name] for name in names}
+
+
+def results_of(forecast: Forecast) -> dict[str, Tensor]:
+    """What a program returns, of a forecast of one day: its fields that are there, without the axis of days."""
+    fields = forecast._asdict().items()
+    return {name: value[0] for name, value in fields if value is not None}
 
 
 class OneDay(nn.Module):
@@ -96,10 +129,6 @@ class OneDay(nn.Module):
         super().__init__()
         self.network = network
         self.horizons = len(network.horizons)
-
-    def results(self) -> list[str]:
-        """Names of what ``forward`` returns, in its order."""
-        return ["score", *(["quantiles"] if self.network.quantiles else [])]
 
     def forward(
         self,
@@ -135,10 +164,7 @@ class OneDay(nn.Module):
             closes_step=True,
         )
         forecast: Forecast = self.network(batch)
-        result = {"score": forecast.score[0]}
-        if forecast.quantiles is not None:
-            result["quantiles"] = forecast.quantiles[0]
-        return result
+        return results_of(forecast)
 
 
 def dynamic_shapes(names: tuple[str, ...]) -> dict[str, dict[int, Any]]:

@@ -148,7 +148,7 @@ class TabM(RankingNetwork):
         first: SharedLinear = self.hidden[0]  # type: ignore[assignment]
         # One product with the members' matrices side by side, each row encoded once.
         beside = first.matrices().movedim(0, 1).flatten(1)
-        wide = self.encoding.product(rows, beside).unflatten(-1, (self.members, -1))
+        wide = self.encoding.product(rows, beside).view(rows.shape[0], self.members, -1)
         state: Tensor = wide.transpose(0, 1) + first.bias[:, None]
         if self.modulation is not None and self.parts["modulation"]:
             by_day = state.view(self.members, days, -1, state.shape[-1])

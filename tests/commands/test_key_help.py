@@ -91,7 +91,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert "--help-all" in out and not {"'torch'", "'lightning'", "'numpy'"} & set(out.split(", "))
 
 
-@pytest.mark.parametrize("command", ["fit", "pretrain", "validate", "test", "predict", "cache", "baseline"])
+@pytest.mark.parametrize(
+    "command", ["fit", "pretrain", "validate", "test", "predict", "export", "cache", "baseline"]
+)
 def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     command: str, atft: Callable[..., Any]
 ) -> None:
@@ -102,4 +104,4 @@ def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
         and "--data.loader.lookback" in outcome.out
     )
     assert "one score each" in outcome.out
-    assert ("--out" in outcome.out) == (command == "predict")
+    assert ("--out" in outcome.out) == (command in ("predict", "export"))

@@ -1,0 +1,75 @@
+"""export: a checkpoint as a program for other runtimes, with the description of what they need to feed it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atft.commands.train import build
+from atft.errors import InputError, clip
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.export.checked_program import Compared
+
+FORMATS = ("pt2", "onnx")
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Write the program and its description, and print on what the program was compared with the checkpoint."""
+    from atft.progress import Progress
+
+    cli = build(command, arguments)
+    kind, out = target_of(cli)
+    with Progress(command):
+        compared = write(cli, kind, out)
+    print(  # noqa: T201
+        f"{out}: {compared.scores:,} scores of {len(compared.days)} days from {compared.days[0]} to "
+        f"{compared.days[-1]}, the largest difference to the checkpoint's is {compared.largest:.1e}"
+    )
+    if compared.exchanged:
+        print(  # noqa: T201
+            f"{compared.exchanged:,} of them are a step apart: members of the ensemble tie there but for rounding"
+        )
+    print(f"{out}.json: inputs, order of features, horizons and an example")  # noqa: T201
+    return 0
+
+
+def target_of(cli: "RankingCLI") -> tuple[str, Path]:
+    """The format, and the file to write: by default beside the checkpoint.
+
+    Raises:
+        InputError: there is no checkpoint or no format, or the suffix is of another format.
+    """
+    from atft.commands.resume import resume_path
+
+    checkpoint, kind, out = resume_path(cli), cli.config.get("to"), cli.config.get("out")
+    if checkpoint is None:
+        raise InputError("export needs --ckpt_path FILE (or last): an untrained network is no use elsewhere")
+    kind = kind or ("" if out is None else Path(out).suffix[1:])
+    if kind not in FORMATS:
+        raise InputError("export needs --to pt2 or --to onnx" + (f", got {clip(kind, 40)!r}" if kind else ""))
+    path = Path(checkpoint).with_suffix(f".{kind}") if out is None else Path(out)
+    if path.suffix != f".{kind}":
+        raise InputError(f"--out {out}: a program of --to {kind} ends in .{kind}")
+    return kind, path
+
+
+def write(cli: "RankingCLI", kind: str, out: Path) -> "Compared":
+    """Load the checkpoint, export it and write both files; what was compared."""
+    from atft import __version__
+    from atft.checkpoint_file import read_checkpoint
+    from atft.commands.resume import resume_path
+    from atft.digest import text_digest
+    from atft.export.checked_program import export_program
+
+    checkpoint, task = Path(str(resume_path(cli))), cli.model
+    content = read_checkpoint(checkpoint)
+    task.on_load_checkpoint(content)
+    task.load_state_dict(content["state_dict"])
+    facts = {
+        "program": out.name,
+        "written_by": f"atft {__version__}",
+        "checkpoint": {"file": checkpoint.name, "digest": text_digest(checkpoint.read_bytes())},
+        "network": f"{type(task.network).__module__}.{type(task.network).__qualname__}",
+        "target_unit": cli.model.objective.options.target,
+    }
+    return export_program(task, cli.datamodule, kind, out, cli.datamodule.seed, facts)
