@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atft.cells import CellRange, decoded, first_true, is_text
+from atft.cells import CellRange, decoded, first_true, is_text, read_names
 from atft.errors import InputError
 
 EPOCH = date(1970, 1, 1)
@@ -30,6 +30,7 @@ _ISO = re.compile(
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?)?"
     r" ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
+_ERA = re.compile(r"(?:era)?[ _]?([0-9]{1,5})", re.I)
 _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0)?")
 # Zones of large exchanges, to name the one in which a column stored in UTC is midnight.
 _EXCHANGES = (
@@ -41,10 +42,12 @@ _EXCHANGES = (
 class DayReader:
     """Reads the date column of one table, batch by batch, and remembers the UTC offsets it has met.
 
-    Dates more than a year after ``today``, by default the date of this computer, raise.
+    Dates more than a year after ``today``, by default the date of this computer, raise. With ``first_era``, the
+    date of era 1, the column counts weekly eras instead.
     """
 
-    def __init__(self, today: date | None = None) -> None:
+    def __init__(self, today: date | None = None, first_era: date | None = None) -> None:
+        self.first_era = first_era
         self.last = (today or date.today()) + timedelta(days=366)
         self._offsets: tuple[int | None, int, int] | None = None
         """Of the first row, the lowest and the highest, in minutes."""
@@ -57,6 +60,10 @@ class DayReader:
                 or a year before 1900 or more than a year from now.
         """
         column = decoded(column)
+        if self.first_era is not None:
+            days = (self.first_era - EPOCH).days + 7 * (_eras(column, cells) - 1)
+            self._check_years(days, cells)
+            return days.astype(np.int32)
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
             try:
                 column = column.cast(pa.int64()).cast(pa.string())
@@ -157,6 +164,21 @@ class DayReader:
                 f"write plain dates of one exchange",
             )
         self._offsets = first, low, high
+
+
+def _eras(column: pa.Array, cells: CellRange) -> np.ndarray:
+    """Number of the era of each row: 12, "0012", "era12" and "era 12" are 12."""
+    names = read_names(column, cells)
+    if names.null_count:
+        raise cells.fault(first_true(names.is_null()), "no era; fill it in or drop the row")
+    encoded, numbers = names.dictionary_encode(), []
+    for i, text in enumerate(encoded.dictionary.to_pylist()):
+        era = _ERA.fullmatch(text)
+        if era is None:
+            row = first_true(pc.equal(encoded.indices, i))
+            raise cells.fault(row, f"{text[:40]!r} is not the number of an era, such as 12, 0012 or era12")
+        numbers.append(int(era[1]))
+    return np.array(numbers, dtype=np.int64)[encoded.indices.to_numpy()]
 
 
 def _parsed(text: str) -> tuple[int, int, int | None]:

@@ -18,7 +18,9 @@ DIGEST_DIGITS = 32
 
 
 def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
-    """Return a frame as an Arrow table; of pandas the named levels of the index become columns.
+    """Return a frame as an Arrow table.
+
+    Of pandas the named levels of the index become columns, and a column of several levels has the name of its last.
 
     Args:
         frame: a Polars `DataFrame` or `LazyFrame`, a pandas `DataFrame`, or anything with an Arrow stream.
@@ -31,7 +33,10 @@ def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
     try:
         if library == "pandas" and hasattr(frame, "reset_index"):
             named = [name for name in frame.index.names if name is not None]
-            table = pa.Table.from_pandas(frame.reset_index() if named else frame, preserve_index=False)
+            frame = frame.reset_index() if named else frame
+            if frame.columns.nlevels > 1:  # Qlib's ("feature", "KMID"): the last level that says something
+                frame = frame.set_axis([_last_name(name) for name in frame.columns], axis=1)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
         elif library == "polars" and hasattr(frame, "lazy"):
             table = frame.lazy().collect().to_arrow()
         elif hasattr(frame, "__arrow_c_stream__"):
@@ -46,6 +51,10 @@ def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
     if twice:
         raise InputError(f"{what}: two columns are named {twice[0]!r}; rename one")
     return table.replace_schema_metadata(None)
+
+
+def _last_name(levels: tuple[Any, ...]) -> str:
+    return next((str(name) for name in reversed(levels) if str(name)), "")
 
 
 def frame_digest(table: pa.Table) -> str:

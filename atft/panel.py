@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from atft.errors import InputError, nearest
 
@@ -22,10 +23,15 @@ class PanelSchema:
 
     Args:
         date: column of the trading day.
+        first_era: ISO date of era 1, where the date column counts weekly eras (1, "0001" or "era1"), each of which
+            is then a day of the calendar; null: it has dates.
         code: column of the stock's identifier.
         features: names or globs of what the network may read; every match must be numeric.
         exclude: names or globs taken out of ``features``.
-        targets: name of the forward return of horizon ``{h}`` trading days, a fraction.
+        targets: name of the forward return of horizon ``{h}`` trading days, a fraction. Of a single horizon it may
+            do without ``{h}``, or be a glob that one column matches.
+        target_unit: return, a fraction; or score, of any scale (a rank, a z-score, a quantile), for which figures
+            of money mean nothing.
         delayed_targets: the same for a trade that waits one more close; never trained on, only evaluated.
             Used where the panel has it.
         label_end: date on which the target of horizon ``{h}`` is known, where that is later than the calendar says:
@@ -42,10 +48,12 @@ class PanelSchema:
     """
 
     date: str = "date"
+    first_era: str | None = None
     code: str = "code"
     features: list[str] = field(default_factory=lambda: ["x_*"])
     exclude: list[str] = field(default_factory=list)
     targets: str = "target_{h}d"
+    target_unit: Literal["return", "score"] = "return"
     delayed_targets: str | None = "target_{h}d_lag1"
     label_end: str | None = "label_end_{h}d"
     lag: int = 0
@@ -81,6 +89,8 @@ class PanelColumns:
     context: tuple[str, ...]
     return_1d: str | None
     lag: int
+    first_era: date | None = None
+    target_unit: str = "return"
 
     @property
     def longest_label_days(self) -> int:
@@ -135,9 +145,14 @@ def resolve_columns(
         pattern = getattr(schema, role)
         if pattern is None:
             return ()
-        if "{h}" not in pattern:
-            raise InputError(f"{role} must contain {{h}}, the horizon in days, got {pattern!r}")
-        return tuple(pattern.replace("{h}", str(h)) for h in horizons)
+        if "{h}" in pattern:
+            return tuple(pattern.replace("{h}", str(h)) for h in horizons)
+        if len(horizons) > 1:
+            raise InputError(
+                f"{role} must contain {{h}}, the horizon in days, got {pattern!r}; or name one horizon"
+            )
+        matches = match([pattern], names)
+        return matches if len(matches) == 1 else (pattern,)
 
     # A default that the panel lacks is an absent role; a name that the user wrote must be there.
     def optional(role: str) -> str | None:
@@ -175,11 +190,20 @@ def resolve_columns(
         context=several("context"),
         return_1d=optional("return_1d"),
         lag=schema.lag,
+        first_era=_first_era(schema.first_era),
+        target_unit=schema.target_unit,
     )
     by_day = (schema.targets, schema.delayed_targets, schema.oracle, schema.label_end)
-    patterns = [p.replace("{h}", "*") for p in by_day if p]
+    patterns = [*columns.targets, *(p.replace("{h}", "*") for p in by_day if p)]
     _check_roles(columns, match(patterns, names), where)
     return columns
+
+
+def _first_era(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"first_era must be an ISO date such as 2003-01-03, got {text!r}") from error
 
 
 def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> None:

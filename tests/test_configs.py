@@ -17,8 +17,8 @@ SMALL = [
     *("--data.loader.batch_size", "30", "--data.loader.block_days", "2"),
     *("--data.split.train", "[2015-01-05, 2015-03-13]", "--data.split.val", "[2015-03-16, 2015-05-22]"),
     *("--data.split.test", "[2015-05-25, 2015-07-31]", "--data.split.embargo_days", "0"),
-    *("--data.graph.window", "20", "--data.graph.min_observations", "10"),
 ]
+SMALL_GRAPH = ["--data.graph.window", "20", "--data.graph.min_observations", "10"]
 
 
 def tokyo_panel(path: Path, days: list[Any], stocks: int = 12) -> Path:
@@ -40,15 +40,47 @@ def tokyo_panel(path: Path, days: list[Any], stocks: int = 12) -> Path:
     return path
 
 
+def numerai_panel(path: Path, days: list[Any], rows: int = 12) -> Path:
+    """What Numerai gives: ids seen once, eras as text, features from 0 to 4 as bytes, a target from 0 to 1."""
+    rng = np.random.default_rng(0)
+    eras = [f"{n:04d}" for n in range(600, 665) for _ in range(rows)]
+    levels = {f"feature_{i}": rng.integers(0, 5, len(eras)).astype(np.int8) for i in range(8)}
+    ids = pl.Series([f"n{i:015x}" for i in rng.permutation(len(eras))])
+    table = pl.DataFrame({"id": ids, "era": eras, "data_type": "validation", **levels})
+    table.with_columns(target=pl.Series(rng.integers(0, 5, len(eras)) / 4)).write_parquet(path)
+    return path
+
+
+def alpha158_panel(path: Path, days: list[Any], stocks: int = 12) -> Path:
+    """What pandas writes of a frame of Qlib's handlers, whose labels are z-scores."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product(
+        [pd.to_datetime(days), [f"SH6{s:05d}" for s in range(stocks)]], names=["datetime", "instrument"]
+    )
+    names = [("feature", name) for name in ("KMID", "KLEN", "ROC5", "MA60", "VSUMD60")] + [
+        ("label", "LABEL0")
+    ]
+    values = 2 * rng.standard_normal((len(index), len(names)))
+    pd.DataFrame(values, index, pd.MultiIndex.from_tuples(names)).to_parquet(path)
+    return path
+
+
+PANELS = {"Date": tokyo_panel, "era": numerai_panel, "datetime": alpha158_panel}
+"""Column of the date, in a config's schema -> writes what the config's people have."""
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.stem)
 def test_a_config_parses_and_takes_a_step(
     config: Path, make_panel: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     asked = yaml.safe_load(config.read_text())
     panel = make_panel(days=150, horizons=(1, 5, 10, 20))
-    if asked["data"]["panel"].get("schema", {}).get("date") == "Date":
+    write = PANELS.get(asked["data"]["panel"].get("schema", {}).get("date"))
+    if write is not None:
         days = sorted(pl.read_parquet(panel)["date"].unique())
-        panel = tokyo_panel(tmp_path / "tokyo.parquet", days)
+        panel = write(tmp_path / "theirs.parquet", days)
     named = asked["model"]["objective"].get("regime_weights", {})
     if named:  # of the features of prices, which this panel has under other names
         other = [pl.col("regime_volatility").alias(name) for name in named]
@@ -61,7 +93,10 @@ def test_a_config_parses_and_takes_a_step(
         "--data.cache.dir",
         tmp_path / "cache",
     ]
-    outcome = atft("fit", "--config", config, *SMALL, *where, "--trainer.default_root_dir", tmp_path / "logs")
+    graph = SMALL_GRAPH if asked["data"]["graph"] else []
+    outcome = atft(
+        "fit", "--config", config, *SMALL, *graph, *where, "--trainer.default_root_dir", tmp_path / "logs"
+    )
     assert outcome.code == 0, outcome
     (run,) = (tmp_path / "logs").glob("*/version_0")
     receipt = yaml.safe_load((run / "receipt.json").read_text())

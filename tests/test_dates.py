@@ -2,6 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -152,3 +153,25 @@ def test_a_fault_counts_rows_from_the_beginning_of_the_file() -> None:
     cells = CellRange(Path("p.csv"), "date", first_row=1_000_000)
     with pytest.raises(InputError, match="row 1,000,002"):
         DayReader(TODAY).read(pa.array(["2020-01-06", "x"]), cells)
+
+
+@pytest.mark.parametrize(
+    "eras", [["0001", "0574"], ["era1", "era574"], ["Era 1", "ERA_574"], [1, 574], [1.0, 574.0]]
+)
+def test_weekly_eras_are_counted_from_the_date_of_the_first(eras: list[Any]) -> None:
+    days = DayReader(TODAY, first_era=dt.date(2003, 1, 3)).read(pa.array(eras), PLACE)
+    assert [EPOCH + dt.timedelta(days=int(d)) for d in days] == [dt.date(2003, 1, 3), dt.date(2013, 12, 27)]
+
+
+@pytest.mark.parametrize(
+    ("eras", "message"),
+    [
+        (["0001", "eraX"], "row 2: 'eraX' is not the number of an era, such as 12, 0012 or era12"),
+        ([1.5], "row 1: 1.5 must be a whole number below"),
+        ([9000], "row 1: 2175-06-23 is not between 1900-01-01 and"),
+        (["0001", None], "row 2: no era; fill it in"),
+    ],
+)
+def test_what_is_no_era_is_named(eras: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        DayReader(TODAY, first_era=dt.date(2003, 1, 3)).read(pa.array(eras), PLACE)

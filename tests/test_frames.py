@@ -32,6 +32,18 @@ def digest_of(rows: Any) -> str:
     return frame_digest(arrow_table(rows))
 
 
+def test_a_frame_of_qlib_has_the_last_levels_of_its_columns_and_the_levels_of_its_index() -> None:
+    import pandas as pd
+
+    index = pd.MultiIndex.from_product([pd.to_datetime(DAYS[1:]), ["a"]], names=["datetime", "instrument"])
+    names = pd.MultiIndex.from_tuples([("feature", "KMID"), ("label", "LABEL0")])
+    rows = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], index, names)
+    assert arrow_table(rows).column_names == ["datetime", "instrument", "KMID", "LABEL0"]
+    twice = rows.set_axis(pd.MultiIndex.from_tuples([("feature", "KMID"), ("label", "KMID")]), axis=1)
+    with pytest.raises(InputError, match="Duplicate column names"):
+        arrow_table(twice)
+
+
 def test_the_same_values_have_one_digest_however_they_are_stored() -> None:
     whole = frame()
     parts = pl.concat([whole.head(1), whole.slice(1)], rechunk=False)

@@ -95,6 +95,23 @@ def test_a_schema_that_does_not_fit_raises_in_one_line(schema: PanelSchema, mess
     assert "\n" not in str(error.value)
 
 
+def test_the_target_of_a_single_horizon_may_have_a_plain_name_or_a_glob() -> None:
+    for pattern, names in (("target", ["target"]), ("*LABEL0*", ["('label', 'LABEL0')", "KMID"])):
+        schema = PanelSchema(features=["x_0"], targets=pattern)
+        columns = resolve_columns(schema, [*NAMES, *names], [4], "p")
+        assert columns.targets == (names[0],) and columns.longest_label_days == 4
+    with pytest.raises(InputError, match=r"no column '\*_5d' for the role targets of horizon 5"):
+        resolve_columns(PanelSchema(targets="*_5d"), [*NAMES, "other_5d"], [5], "p")
+    with pytest.raises(InputError, match="'target' would be both feature and label"):
+        resolve_columns(PanelSchema(features=["target"], targets="target"), [*NAMES, "target"], [1], "p")
+
+
+def test_the_first_era_is_a_date() -> None:
+    assert resolve_columns(PanelSchema(first_era="2003-01-03"), NAMES, [1], "p").first_era == date(2003, 1, 3)
+    with pytest.raises(InputError, match="first_era must be an ISO date such as 2003-01-03, got 'Friday'"):
+        resolve_columns(PanelSchema(first_era="Friday"), NAMES, [1], "p")
+
+
 def test_the_lag_lengthens_the_labels() -> None:
     assert resolve_columns(PanelSchema(lag=1), NAMES, [1, 5], "p").longest_label_days == 6
 

@@ -88,6 +88,7 @@ class RowChecks:
     ) -> None:
         self.numbers, self.infinite_as_missing = tuple(numbers), infinite_as_missing
         self.labels = (*columns.targets, *columns.delayed_targets)
+        self._are_returns = columns.target_unit == "return"
         self._ends = [numbers.index(name) for name in columns.label_ends]
         self.infinite: dict[str, int] = {}
         """Infinite cells that were made missing, per column."""
@@ -111,10 +112,10 @@ class RowChecks:
             numbers[i, cells] = np.nan
         for name, values in zip(self.labels, numbers[self._places], strict=True):
             absurd = (values < MIN_RETURN) | (values > MAX_RETURN)
-            if absurd.any():
+            if self._are_returns and absurd.any():
                 raise InputError(
                     f"column {name!r} is {values[absurd][0]:g} on {_day(days, absurd)}; a forward return is a "
-                    f"fraction such as 0.01: correct it, or make it null"
+                    f"fraction such as 0.01: correct it, or set data.panel.schema.target_unit to score"
                 )
         for end in self._ends:
             early = numbers[end] <= days

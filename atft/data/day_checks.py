@@ -19,6 +19,8 @@ from atft.data.split import Days, Split, parse_period
 from atft.errors import InputError
 from atft.panel import day_index
 
+MIN_ROWS_PER_CODE = 1.5
+"""Of fewer, most codes appear once and have no past."""
 MAX_CONSTANT_SHARE = 0.95
 """A feature that is the same for all stocks on more than this share of its days is an error."""
 
@@ -134,6 +136,12 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
     manifest, lines = cache.manifest, []
     if len(short):
         lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {lookback} days of history")
+    per_code = sum(manifest.observed_rows) / len(manifest.codes)
+    if lookback > 1 and per_code < MIN_ROWS_PER_CODE:
+        lines.append(
+            f"codes come on {per_code:.1f} days on average, so a lookback of {lookback} days has nothing to look "
+            f"at; set data.loader.lookback to 1"
+        )
     if manifest.graph is not None:
         observed = cache.graph_days[np.searchsorted(cache.refreshes, days, side="right") - 1]
         window = int(manifest.graph["window"])

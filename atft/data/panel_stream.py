@@ -169,7 +169,7 @@ def read_batches(
         InputError: a file is unreadable or lacks a column, or a cell cannot be read as its column's role asks.
     """
     rows = max(4096, bytes_per_batch // (4 * len(names)))
-    days, ends = DayReader(), DayReader()
+    days, ends = DayReader(first_era=columns.first_era), DayReader()
     readers = {columns.code: read_codes, columns.sector: read_names, columns.universe: read_flags}
     readers[columns.date] = lambda column, cells: pa.array(days.read(column, cells)).cast(pa.date32())
     for name in columns.label_ends:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atft.cells import CellRange
+from atft.dates import DayReader
 from atft.panel import PanelColumns, footer_names, panel_files, resolve_columns
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions, panel_path
@@ -52,11 +54,14 @@ def slice_panel(data: DayData, folder: Path) -> DayData:
     path = panel_path(data.panel, data.cache_options.dir)
     date, code = data.panel.schema.date, data.panel.schema.code
     rows = polars.scan_parquet([str(file) for file in panel_files(path)])
-    # Dates that are text compare as text.
-    is_text = rows.collect_schema()[date] == polars.String
-    low, high = (day.isoformat() if is_text else day for day in (days[0], days[-1]))
+    # Dates may be text, timestamps or eras: those as the file has them are compared.
+    dates = rows.select(date).unique().collect()[date]
+    day = _days_of(dates, data)
+    chosen_dates = dates.filter(
+        polars.Series((day >= np.datetime64(days[0])) & (day <= np.datetime64(days[-1])))
+    )
     frame = rows.filter(
-        polars.col(date).is_between(low, high) & polars.col(code).cast(polars.String).is_in(codes)
+        polars.col(date).is_in(chosen_dates.to_list()) & polars.col(code).cast(polars.String).is_in(codes)
     ).collect()
     first = max(split.train[0], days[0].isoformat())
     last = min(split.val[1], days[-1].isoformat())
@@ -102,11 +107,18 @@ def change_after(data: DayData, day: int, change: Change, folder: Path, name: st
 
     frame = polars.read_parquet(str(data.panel.path))
     columns, cut = slice_columns(data), data.open_cache().manifest.dates[day]
-    date = frame[columns.date]
-    later = (date.str.to_date() if date.dtype == polars.String else date.cast(polars.Date)) > cut
+    later = polars.Series(_days_of(frame[columns.date], data) > np.datetime64(cut))
     changed = change(frame.filter(later), columns, seed)
     whole = polars.concat([frame.filter(~later), changed.cast(frame.schema)])
     return open_slice(data, whole, folder, name)
+
+
+def _days_of(dates: "polars.Series", data: DayData) -> np.ndarray:
+    """Days, datetime64[D], of a panel's column of dates."""
+    columns = slice_columns(data)
+    cells = CellRange(Path(str(data.panel.path)), columns.date)
+    days: np.ndarray = DayReader(first_era=columns.first_era).read(dates.to_arrow(), cells)
+    return days.astype("datetime64[D]")
 
 
 def deleted_rows(later: "polars.DataFrame", columns: PanelColumns, seed: int) -> "polars.DataFrame":

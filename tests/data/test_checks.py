@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,8 @@ def test_a_label_that_is_no_return_raises(name: str, value: float) -> None:
     with pytest.raises(InputError) as caught:
         check(numbers)
     assert said in str(caught.value)
+    days = np.arange(16_436, 16_436 + numbers.shape[1], dtype=np.int32)
+    RowChecks(replace(COLUMNS, target_unit="score"), NUMBERS).check_rows(numbers, days)
 
 
 def test_a_loss_of_everything_and_a_feature_of_any_size_pass() -> None:

@@ -165,6 +165,23 @@ def test_days_whose_graph_saw_less_than_its_window_are_named(make_cache: Make) -
     assert history_lines(cache, np.arange(20, 60), NONE, 6) == []
 
 
+def test_codes_that_come_once_have_nothing_to_look_back_at(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    cache = make_cache(graph=None)
+    days = np.arange(30, 40)
+    assert history_lines(cache, days, days[:0], 20) == []
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    frame.with_columns(code=pl.int_range(pl.len()).cast(pl.String)).write_parquet(panel)
+    once = make_cache(panel, graph=None)
+    assert history_lines(once, days, days[:0], 1) == []
+    assert history_lines(once, days, days[:0], 20) == [
+        "codes come on 1.0 days on average, so a lookback of 20 days has nothing to look at; set "
+        "data.loader.lookback to 1"
+    ]
+
+
 def test_a_feature_that_no_scored_day_knows_is_named(
     make_panel: Callable[..., Path], make_cache: Make
 ) -> None:
