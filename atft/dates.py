@@ -178,7 +178,8 @@ def _eras(column: pa.Array, cells: CellRange) -> np.ndarray:
             row = first_true(pc.equal(encoded.indices, i))
             raise cells.fault(row, f"{text[:40]!r} is not the number of an era, such as 12, 0012 or era12")
         numbers.append(int(era[1]))
-    return np.array(numbers, dtype=np.int64)[encoded.indices.to_numpy()]
+    eras: np.ndarray = np.array(numbers, dtype=np.int64)[encoded.indices.to_numpy()]
+    return eras
 
 
 def _parsed(text: str) -> tuple[int, int, int | None]:

@@ -17,6 +17,10 @@ from typing import Literal
 from atft.errors import InputError, nearest
 
 
+CalendarDate = date
+"""A column's role is called date too."""
+
+
 @dataclass(frozen=True)
 class PanelSchema:
     """Which column of the panel plays which role. The defaults fit the panels that atft writes itself.
@@ -89,7 +93,7 @@ class PanelColumns:
     context: tuple[str, ...]
     return_1d: str | None
     lag: int
-    first_era: date | None = None
+    first_era: CalendarDate | None = None
     target_unit: str = "return"
 
     @property
