@@ -16,7 +16,6 @@ from typing import Literal
 
 from atft.errors import InputError, nearest
 
-
 CalendarDate = date
 """A column's role is called date too."""
 
