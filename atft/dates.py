@@ -61,6 +61,7 @@ class DayReader:
         """
         column = decoded(column)
         if self.first_era is not None:
+            # Before numbers are taken for YYYYMMDD: an era is a small one.
             days = (self.first_era - EPOCH).days + 7 * (_eras(column, cells) - 1)
             self._check_years(days, cells)
             return days.astype(np.int32)
