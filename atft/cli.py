@@ -13,6 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
+from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as TRAINING
 from atft.commands.key_help import short_help
 from atft.errors import InputError, RunFailed, clip, nearest, printable
@@ -126,6 +127,10 @@ def _dispatch(name: str, rest: list[str]) -> int:
         return 0
     if name != "sweep":  # it divides the cores among its workers
         cap_threads(thread_cap(rest))
+    if name in FROM_PRICES and any(word.partition("=")[0] == "--prices" for word in rest):
+        from atft.commands.from_prices import words_of_panel
+
+        rest = words_of_panel(rest)
     many = name == "fit" and any(word.partition("=")[0] == "--seeds" for word in rest)
     served_by = "crossval" if many else "update" if of_one_day else name
     run: Callable[[str, list[str]], int] = import_module(COMMANDS[served_by][0]).run

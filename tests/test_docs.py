@@ -87,7 +87,7 @@ def training_parser(command: str) -> Any:
 @cache
 def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
-    from atft.commands import compare, evaluate, flat, report
+    from atft.commands import compare, evaluate, flat, from_prices, report
     from atft.commands.file_arguments import file_parser
     from atft.commands.probe import probe_parser
     from atft.crossval.options import add_crossval_arguments
@@ -117,6 +117,11 @@ def option_names(command: str) -> set[str]:
         own = ArgumentParser()
         add_crossval_arguments(own)
         names |= {name for action in own._actions for name in action.option_strings}
+    if first in from_prices.COMMANDS:
+        names |= {
+            "--prices",
+            *(f"{from_prices.PREFIX}{name}" for name in FeatureOptions.__dataclass_fields__),
+        }
     if first == "baseline":
         names |= {"--model", "--seeds", *(f"--lightgbm.{name}" for name in TreeOptions.__dataclass_fields__)}
     return names | {"--help", "--help-all", "--debug", "--version"}

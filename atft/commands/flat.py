@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "features": (
-        "Turn daily prices (date, code, open, high, low, close, volume, optional sector) into a panel.",
-        {"prices": "Parquet or CSV file of daily prices.", "out": "Parquet file to write."},
+        "Turn daily prices, in the layout of any vendor, into a panel of features and forward returns.",
+        {"prices": "File, folder or glob of daily prices, Parquet or CSV.", "out": "Parquet file to write."},
     ),
     "simulate": (
         "Write a synthetic market as a panel; it prints the best IC that any score can reach.",

@@ -108,6 +108,7 @@ class Command(NamedTuple):
 OPTIONS = (
     "  --config FILE    YAML of keys, or the name of a shipped config; of several files the later ones win",
     "  --any.key VALUE  any key of a config, over all files",
+    "  --prices PATH    daily prices, to train on instead of a panel; --features.KEY VALUE: features --help",
     "  --threads N      most threads of each numerical library; default: the cores",
     "  --debug          show the traceback of an error",
     "  --seeds N        of fit: train N seeds in processes, and take the mean of their ranks: crossval --help",

@@ -236,18 +236,17 @@ def _line(path: Path, files: Sequence[PriceFile], empty: int, codes: int, missin
     facts = [layout.dialect + (f", {len(files):,} files" if several else "")]
     if empty:
         facts[0] += f" ({empty:,} more without rows)"
-    bar = layout.bars.get("")
-    if bar is None:
-        kinds = dict.fromkeys(price for file in files for price in file.layout.prices)
-        facts.append(f"{codes:,} codes of the headers with {', '.join(kinds).replace('_', ' ')}")
-    else:
-        roles = {"date": layout.date, "code": layout.code, **bar, "sector": layout.sector}
+    bar, kinds = layout.bars.get("", {}), dict.fromkeys(p for file in files for p in file.layout.prices)
+    if bar:
+        roles = {"date": layout.date, "code": layout.code, **bar, "sector": layout.sector, ADJUSTED: None}
         named = [f"{role} = {name}" for role, name in roles.items() if name and plain_name(name) != role]
         facts += [", ".join(named)] if named else []
-        if layout.code is None:
-            facts.append("code = the file's name")
-    if any(ADJUSTED in file.layout.prices and "close" in file.layout.prices for file in files):
-        facts.append("open, high, low times adjusted close / close, volume divided by it")
+        facts += ["code = the file's name"] if layout.code is None else []
+    else:
+        facts.append(f"{codes:,} codes of the headers with {', '.join(kinds).replace('_', ' ')}")
+    if {ADJUSTED, "close"} <= set(kinds):
+        names = bar.get(ADJUSTED, "adjusted close"), bar.get("close", "close")
+        facts.append(f"open, high, low times {' / '.join(names)}, volume divided by it")
     if missing:
         facts.append(f"no {', '.join(missing)}")
     if layout.unused:

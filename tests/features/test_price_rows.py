@@ -89,7 +89,7 @@ def test_an_adjusted_close_adjusts_the_whole_bar_and_the_volume_the_other_way(
     others = [i for i in range(len(CODES)) if i != stock]
     for name in PRICES:
         assert np.array_equal(getattr(grid, name)[:, others], getattr(whole, name)[:, others])
-    assert "open, high, low times adjusted close / close, volume divided by it" in grid.layout
+    assert "open, high, low times adj_close / close, volume divided by it" in grid.layout
 
 
 def test_columns_name_what_no_layout_has_and_a_close_that_is_adjusted_adjusts_the_bar(

@@ -12,12 +12,15 @@ CODES = ("AAPL", "BRK-B", "MSFT")
 FIELDS = ("Open", "High", "Low", "Close", "Volume")
 
 
+def weekdays(count: int) -> list[date]:
+    """Weekdays from March 2015 on."""
+    return [d for i in range(2 * count) if (d := date(2015, 3, 2) + timedelta(days=i)).weekday() < 5][:count]
+
+
 def market(days: int = 40, codes: tuple[str, ...] = CODES) -> pl.DataFrame:
     """Rows sorted by (date, code) with prices of two decimals, so that text and Parquet hold the same numbers."""
     rng = np.random.default_rng(7)
-    calendar = [d for i in range(2 * days) if (d := date(2015, 3, 2) + timedelta(days=i)).weekday() < 5][
-        :days
-    ]
+    calendar = weekdays(days)
     close = np.round(50 * np.exp(np.cumsum(0.02 * rng.standard_normal((days, len(codes))), axis=0)), 2)
     opened = np.round(close * (1 + 0.005 * rng.standard_normal(close.shape)), 2)
     rows = {
