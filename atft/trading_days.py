@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from statistics import median
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -176,14 +177,15 @@ def thin_days(
     days in a row, their size is the usual one. A day without any stock is always thin.
     """
     few, idle = np.zeros((2, len(stocks)), dtype=bool)
+    counts, values = stocks.tolist(), value.tolist()
     usual: deque[int] = deque(maxlen=TRAILING_DAYS)
     run: list[int] = []
     for i in np.flatnonzero(session).tolist():
-        before = list(usual)
-        typical = np.median(stocks[before]) if len(before) >= MIN_TRAILING_DAYS else 0.0
+        # A few dozen numbers: ten times faster than NumPy's median, and the calendar is judged at each new day.
+        typical = median(counts[j] for j in usual) if len(usual) >= MIN_TRAILING_DAYS else 0.0
         if typical >= MIN_USUAL_STOCKS:
-            few[i] = stocks[i] < MIN_STOCKS_SHARE * typical
-            idle[i] = not few[i] and value[i] < MIN_VALUE_SHARE * np.median(value[before])
+            few[i] = counts[i] < MIN_STOCKS_SHARE * typical
+            idle[i] = not few[i] and values[i] < MIN_VALUE_SHARE * median(values[j] for j in usual)
         if few[i] or idle[i]:
             run.append(i)
             if len(run) == LASTING_DAYS:

@@ -7,21 +7,34 @@ time stay in the processor's cache. The bits of a feature depend on neither of t
 NumPy on dense grids, not Polars' rolling expressions, because it was measured: see benchmarks/features.py.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int32
 
 from atft.errors import InputError
-from atft.features.calendar import on_trading_days
+from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
 from atft.features.checked_prices import REACH_DAYS, STOCKS_AT_ONCE, CheckedPrices, History, past_of
 from atft.features.levels import average_features, position_features, trend_features
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import panel_columns, panel_file
-from atft.features.prices import read_prices
+from atft.features.panel_folder import (
+    OURS,
+    MonthFiles,
+    is_folder,
+    listed_as,
+    locked,
+    publish_list,
+    read_list,
+)
+from atft.features.panel_state import cut_prices, read_panel_state, state_after, tail_days, write_panel_state
+from atft.features.price_store import write_prices
+from atft.features.prices import PriceGrid, read_prices
 from atft.features.regime import regime_columns
 from atft.features.relative import beta_features, relative_features
 from atft.features.returns import path_features, return_features
@@ -31,6 +44,7 @@ from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
 from atft.features.windows import Grid, Series
+from atft.panel import FOLDER_LIST
 from atft.progress import track
 
 FAMILIES: tuple[Callable[[History], Iterator[tuple[str, Series]]], ...] = (
@@ -98,59 +112,156 @@ def build_panel(
     """Turn daily prices into a panel with features, targets, exposures, regimes and a universe flag.
 
     The prices are a file, a folder or a glob, of any layout that `atft.features.price_rows` reads. Every column but
-    the targets is known at its day's close. Unknown values are null, never NaN or infinite. The file is sorted by
-    (date, code), in row groups of whole consecutive days.
+    the targets is known at its day's close. Unknown values are null, never NaN or infinite. Rows are sorted by
+    (date, code), in row groups of whole consecutive days. ``out`` with a suffix is one file; without one it is a
+    folder of a file a month, to which `append_prices` appends.
 
     Raises:
         InputError: the prices cannot be used, the universe is empty, features do not vary across it, or the file
             cannot be written. Nothing is left behind.
     """
     options = options or FeatureOptions()
-    prices = check_rows(on_trading_days(read_prices(path, options), options, today), options)
+    read = read_prices(path, options)
+    if len(read.calendar) < 2:
+        raise InputError(f"{path}: only one trading day, {read.calendar[0]}; a panel needs at least two")
+    if is_folder(out):
+        return build_folder(read, out, options, today)
+    prices = checked_prices(read, options, today)[0]
+    # Parquet encoding leaves Python's lock: one block is written while the next is made.
+    with panel_file(out) as append:
+        names, variation = write_blocks(prices, append)
+        flat = flat_features(
+            path, names, variation, _ranked(prices), filling_days(prices.inserted, len(prices.calendar))
+        )
+    return PanelReport(out, prices, names, flat)
+
+
+def build_folder(
+    read: PriceGrid,
+    out: Path,
+    options: FeatureOptions,
+    today: date | None = None,
+    unchanged: date | None = None,
+) -> PanelReport:
+    """Build a panel that grows from all of its prices; see `build_panel`.
+
+    With ``unchanged`` the folder has the panel up to that date of the same prices: its months are not made again.
+    """
+    prices, tail, counts = checked_prices(read, options, today)
+    with locked(out):
+        _check_ours(out)
+        months = MonthFiles(out)
+        first, variation, kept = 0, [], []
+        if unchanged is not None:
+            # Checks run over all prices again, in seconds; the features of unchanged months are what takes minutes.
+            listed = read_list(out)
+            month = f"{unchanged:%Y-%m}"
+            kept = [file for file in listed.months if file.month < month]
+            first = sum(f"{day:%Y-%m}" < month for day in prices.calendar)
+            variation = [read_panel_state(out, listed.state).variation[:, :, :first]]
+        names, new = write_blocks(prices, months.append, first)
+        months.finish()
+        every = np.concatenate([*variation, new], axis=2)
+        ranked = _ranked(prices)
+        flat = flat_features(read.path, names, every, ranked, filling_days(prices.inserted, len(ranked)))
+        publish_list(
+            out,
+            listed_as(
+                options,
+                names,
+                (*kept, *months.written),
+                write_prices(out, read),
+                write_panel_state(out, state_after(tail, prices, counts, every, ranked)),
+            ),
+        )
+    return PanelReport(out, prices, names, flat)
+
+
+def checked_prices(
+    read: PriceGrid, options: FeatureOptions, today: date | None
+) -> tuple[CheckedPrices, PriceGrid, DateCounts]:
+    """Put prices on the calendar and check them; with the last days as they were read, and each date's counts."""
+    counts = count_dates(read)
+    placed = move_to_calendar(read, trading_days(counts, options, read.path, today))
+    tail = cut_prices(placed, max(0, len(placed.calendar) - tail_days(options)))
+    # Adjusting rewrites the prices, which are also stored as they were read.
+    prices = check_rows(cut_prices(placed, 0) if options.splits == "adjust" else placed, options)
     if not prices.kept.any():
         raise InputError(
-            f"{path}: no row passes the checks ({prices.exclusions}); correct it or loosen a check"
+            f"{read.path}: no row passes the checks ({prices.exclusions}); correct it or loosen a check"
         )
     if not prices.universe.any():
         raise InputError(
-            f"{path}: no stock is ever in the universe; lower min_close ({options.min_close:g}), "
+            f"{read.path}: no stock is ever in the universe; lower min_close ({options.min_close:g}), "
             f"min_traded_value ({options.min_traded_value:g}) or min_history_days ({options.min_history_days})"
         )
+    return prices, tail, counts
+
+
+def write_blocks(
+    prices: CheckedPrices, append: Callable[[Mapping[str, Any], np.ndarray], None], first: int = 0
+) -> tuple[tuple[str, ...], Bool[np.ndarray, "2 features days"]]:
+    """Make the panel's columns of the days from index ``first`` on, and give them to ``append`` block by block.
+
+    Returns:
+        Names of the features, and where they vary; see `day_variation`.
+    """
     days, stocks = prices.close.shape
     regimes = regime_columns(prices)
-    filling = np.zeros(days, dtype=bool)
-    for gap in prices.inserted:
-        filling[gap : gap + REACH_DAYS] = True
     variation = []
+    names: tuple[str, ...] = ()
     step = max(1, BLOCK_CELLS // stocks)
-    # Parquet encoding leaves Python's lock: one block is written while the next is made.
-    with panel_file(out) as append, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         written: Future[None] | None = None
-        for first in track(range(0, days, step), "features"):
-            last = min(first + step, days)
-            features = _block_features(prices, first, last)
+        for start in track(range(first, days, step), "features"):
+            end = min(start + step, days)
+            features = _block_features(prices, start, end)
             names = tuple(features)
-            variation.append(day_variation(list(features.values()), prices.universe[first:last]))
-            columns, day = panel_columns(prices, features, regimes, first)
+            variation.append(day_variation(list(features.values()), prices.universe[start:end]))
+            columns, day = panel_columns(prices, features, regimes, start)
             if written is not None:
                 written.result()
             written = pool.submit(append, columns, day)
             del features, columns
         if written is not None:
             written.result()
-        flat = flat_features(path, names, np.concatenate(variation, axis=2), prices.universe, filling)
-    return PanelReport(out, prices, names, flat)
+    return names, np.concatenate(variation, axis=2)
+
+
+def filling_days(inserted: Iterable[int], days: int) -> Bool[np.ndarray, " days"]:
+    """Days on which windows fill again after a gap: the ``inserted`` ones and the longest reach after them."""
+    filling = np.zeros(days, dtype=bool)
+    for gap in inserted:
+        filling[gap : gap + REACH_DAYS] = True
+    return filling
+
+
+def _ranked(prices: CheckedPrices) -> Int32[np.ndarray, " days"]:
+    ranked: np.ndarray = prices.universe.sum(axis=1, dtype=np.int32)
+    return ranked
+
+
+def _check_ours(out: Path) -> None:
+    """Check that a folder has no other Parquet files: readers take all that a folder has."""
+    if not (out / FOLDER_LIST).is_file():
+        other = [path.name for path in out.glob("*.parquet") if not OURS.fullmatch(path.name)]
+        if other:
+            raise InputError(
+                f"{out}: has files of another panel, as {other[0]}; name a new folder with --out"
+            )
 
 
 def _block_features(prices: CheckedPrices, first: int, last: int) -> dict[str, Grid]:
     """All features of the days first..last-1, by name, in file order."""
     days, stocks = slice(first, last), len(prices.codes)
     features: dict[str, Grid] = {}
-    for start in range(0, stocks, STOCKS_AT_ONCE):
-        some = slice(start, start + STOCKS_AT_ONCE)
+    # Of stocks with a row: a feature of the others is in no file, and counts in no mean.
+    present = np.flatnonzero(prices.kept[days].any(axis=0))
+    for start in range(0, max(1, len(present)), STOCKS_AT_ONCE):
+        some = present[start : start + STOCKS_AT_ONCE]
         for name, values in stock_features(past_of(prices, first, last, some)):
             if name not in features:
-                features[name] = np.empty((last - first, stocks), dtype=np.float32)
+                features[name] = np.full((last - first, stocks), np.nan, dtype=np.float32)
             with np.errstate(all="ignore"):
                 features[name][:, some] = values[first - last :]
     for grid in features.values():

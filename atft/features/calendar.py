@@ -2,15 +2,30 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 
 from atft.features.exchange_sessions import session_line
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import PriceGrid
-from atft.trading_days import find_trading_days
+from atft.trading_days import TradingDays, find_trading_days
+
+
+class DateCounts(NamedTuple):
+    """What decides the calendar: a few numbers of each date of the prices, session or not."""
+
+    dates: Int32[np.ndarray, " dates"]
+    """Days since 1970, ascending."""
+    stocks: Int64[np.ndarray, " dates"]
+    """Stocks that traded."""
+    value: Float64[np.ndarray, " dates"]
+    """Traded value."""
+    last: Float32[np.ndarray, "prices stocks"]
+    """The last row of each stock, in the order of `PRICES`; NaN before the first."""
 
 
 def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | None = None) -> PriceGrid:
@@ -19,48 +34,69 @@ def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | No
     A day inserted into a gap has no row, so that every return, label and window across it is unknown. Dates after
     ``today``, by default this computer's, raise InputError, as what a check set to "error" finds does.
     """
-    stocks, value = day_counts(prices)
-    longest_label = max(options.horizons) + max(options.lag, 1)
+    counts = count_dates(prices)
+    return move_to_calendar(prices, trading_days(counts, options, prices.path, today))
+
+
+def trading_days(
+    counts: DateCounts, options: FeatureOptions, path: Path, today: date | None = None
+) -> TradingDays:
+    """Decide which dates are trading days; ``path`` is for messages, errors are those of `on_trading_days`."""
+    dates = counts.dates.astype("datetime64[D]").tolist()
     days = find_trading_days(
-        prices.calendar,
-        stocks,
-        value,
+        dates,
+        counts.stocks,
+        counts.value,
         options.day_rules,
-        str(prices.path),
+        str(path),
         today or date.today(),
-        longest_label,
+        max(options.horizons) + max(options.lag, 1),
     )
-    source, every = days.source, np.arange(len(stocks))
+    if options.exchange is None:
+        return days
+    return replace(days, findings=(*days.findings, session_line(dates, options.exchange)))
+
+
+def move_to_calendar(
+    prices: PriceGrid, days: TradingDays, first_date: int = 0, first_day: int = 0
+) -> PriceGrid:
+    """Move prices to the days of the calendar from ``first_day`` on, whose first date is ``first_date``.
+
+    Both are 0 unless the prices are those that come after the first dates of the counts.
+    """
+    source = days.source[first_day:]
+    source = np.where(source < 0, -1, source - first_date)
+    calendar, every = list(days.calendar[first_day:]), np.arange(len(prices.calendar))
     left_out = np.isfinite(prices.close[np.setdiff1d(every, source)]).sum()
     exclusions = prices.exclusions | {"not a trading day": int(left_out)}
-    notes = list(days.findings)
-    if options.exchange is not None:
-        notes.append(session_line(prices.calendar, options.exchange))
-    prices = replace(prices, exclusions=exclusions, notes=tuple(notes))
+    prices = replace(prices, exclusions=exclusions, notes=(*prices.notes, *days.findings))
     if np.array_equal(source, every):
         return prices
     moved = {name: getattr(prices, name)[source] for name in (*PRICES, "sector")}
     for name, values in moved.items():
         values[source < 0] = -1 if name == "sector" else np.nan
     inserted = tuple(np.flatnonzero(source < 0).tolist())
-    return replace(prices, calendar=list(days.calendar), inserted=inserted, **moved)
+    return replace(prices, calendar=calendar, inserted=inserted, **moved)
 
 
-def day_counts(prices: PriceGrid) -> tuple[Int64[np.ndarray, " days"], Float64[np.ndarray, " days"]]:
-    """Count each day's stocks that traded, and sum their traded value.
+def count_dates(prices: PriceGrid, last: Float32[np.ndarray, "prices stocks"] | None = None) -> DateCounts:
+    """Count each date's stocks that traded, and sum their traded value.
 
-    A row with volume that repeats all prices and the volume of the row before was filled in, not traded. A day of
-    such rows only counts as one stock: of a few stocks, all may stand still.
+    A row with volume that repeats all prices and the volume of the row before (``last``, before the first date) was
+    filled in, not traded. A date of such rows only counts as one stock: of a few stocks, all may stand still.
     """
     days, codes = prices.close.shape
     stocks, value = np.zeros(days, dtype=np.int64), np.zeros(days)
-    last = np.full((len(PRICES), codes), np.nan, dtype=np.float32)
+    if last is None:
+        last = np.full((len(PRICES), codes), np.nan, dtype=np.float32)
     for day in range(days):
         rows = np.stack([getattr(prices, name)[day] for name in PRICES])
         close, volume = rows[PRICES.index("close")], rows[PRICES.index("volume")]
         same = ((rows == last) | (np.isnan(rows) & np.isnan(last))).all(axis=0) & (volume > 0)
         known = np.isfinite(close)
         stocks[day] = max(int((known & ~same).sum()), int(known.any()))
-        value[day] = np.nansum(close.astype(np.float64) * volume)
+        # Of the known rows alone: codes that come later must not change the order of the sum.
+        value[day] = np.nansum(close[known].astype(np.float64) * volume[known])
         last = np.where(known, rows, last)
-    return stocks, value
+    dates = np.array(prices.calendar, dtype="datetime64[D]").astype(np.int32)
+    return DateCounts(dates, stocks, value, last)

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int32
 
 from atft.features.options import FeatureOptions
 from atft.features.prices import PriceGrid
+from atft.features.splits import StockSplit
 from atft.features.windows import Flags, Grid, Series, positive, shift, window_means
 
 VALUE_DAYS = 20
@@ -16,6 +18,39 @@ REACH_DAYS = 260
 """The longest reach into the past of any feature: spans of 250 days over returns, and a little for lags."""
 STOCKS_AT_ONCE = 64
 """Some hundred days of 64 stocks in float64 stay in the processor's cache."""
+
+
+class Carried(NamedTuple):
+    """What the checks carry from day to day, a number of each stock, after the last day."""
+
+    close: Float64[np.ndarray, " stocks"]
+    """The last close that was compared; NaN before the first row."""
+    repeats: Int32[np.ndarray, " stocks"]
+    """Rows in a row that repeat that close."""
+    read_close: Float64[np.ndarray, " stocks"]
+    """The last close as it was read, before splits were adjusted."""
+    first_row: Int32[np.ndarray, " stocks"]
+    """Calendar index of the first row, -1 for none."""
+    splits: tuple[StockSplit, ...]
+    """Those found so far; their days count from the calendar's first day."""
+
+
+class CheckedDays(NamedTuple):
+    """What the checks found on days that come again in front of later ones; see `CheckedPrices`."""
+
+    kept: Flags
+    factor: Float64[np.ndarray, "days stocks"]
+    jumps: Int32[np.ndarray, "days stocks"]
+    age: Int32[np.ndarray, "days stocks"]
+    carried: Carried
+
+
+def no_days(stocks: int) -> CheckedDays:
+    """Nothing checked yet."""
+    unknown, none = np.full(stocks, np.nan), np.zeros(stocks, dtype=np.int32)
+    counts = np.zeros((0, stocks), dtype=np.int32)
+    carried = Carried(unknown, none, unknown, none - 1, ())
+    return CheckedDays(np.zeros((0, stocks), dtype=bool), np.ones((0, stocks)), counts, counts, carried)
 
 
 @dataclass(kw_only=True)
@@ -32,6 +67,8 @@ class CheckedPrices(PriceGrid):
     """Excluded jumps and splits up to and including the day."""
     age: Int32[np.ndarray, "days stocks"]
     """Kept rows up to and including the day."""
+    carried: Carried
+    """What the checks need of these days where later ones are checked."""
 
     @cached_property
     def return_1d(self) -> Grid:
@@ -123,7 +160,7 @@ class History:
         """NaN on a day without trades."""
 
 
-def past_of(prices: CheckedPrices, first: int, last: int, stocks: slice) -> History:
+def past_of(prices: CheckedPrices, first: int, last: int, stocks: slice | np.ndarray) -> History:
     """Cut the history that the days first..last-1 of some stocks may read, lead-in included."""
     days = slice(max(0, first - REACH_DAYS), last)
     kept, factor = prices.kept[days, stocks], prices.factor[days, stocks]
@@ -140,7 +177,7 @@ def past_of(prices: CheckedPrices, first: int, last: int, stocks: slice) -> Hist
         volume=cut(prices.volume),
         raw_close=close,
         age=cut(prices.age),
-        day=np.arange(days.start, days.stop, dtype=np.float64)[:, None],
+        day=np.arange(prices.start + days.start, prices.start + days.stop, dtype=np.float64)[:, None],
         market=prices.market[days, None],
     )
 

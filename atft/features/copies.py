@@ -14,28 +14,37 @@ from atft.features.prices import PriceGrid
 
 SHARED_DAYS, WINDOW_DAYS = 60, 66
 """A row is a copy when 60 of the last 66 shared days on which either close moved are equal."""
+MEMORY_DAYS = 250
+"""Moves longer ago are no evidence, so that a day is judged by a year of prices wherever the data begins."""
 
 
 class Copy(NamedTuple):
-    """A stock whose rows repeat those of another that is older, or first by code."""
+    """A stock whose rows repeat those of others that are older, or first by code."""
 
     stock: int
     original: int
+    """The first that it repeats."""
     days: Int[np.ndarray, " days"]
     """Days on which its row is a copy; up to the 60th equal one it is not known to be."""
 
 
-def find_copies(prices: PriceGrid) -> list[Copy]:
+def find_copies(
+    prices: PriceGrid, first: int = 0, first_row: Int[np.ndarray, " stocks"] | None = None
+) -> list[Copy]:
     """Find every stock that follows another one, ascending by stock.
 
     Two closes are equal when they are the same float32 and so are those of the day before; a price that does not
-    move is no evidence. No day depends on later ones.
+    move is no evidence. A day is judged by itself and the `MEMORY_DAYS` before it. Days before ``first`` are not
+    judged; ``first_row`` is the day of each stock's first row where that is before the grid's, else -1.
     """
-    first_row = np.isfinite(prices.close).argmax(axis=0)
-    by_age = np.lexsort((np.arange(len(prices.codes)), first_row))
-    closes = prices.close[:, by_age]
-    pairs = [np.empty(0, dtype=np.int64)]
-    for before, today in pairwise(closes):
+    age = np.isfinite(prices.close).argmax(axis=0) + prices.start
+    if first_row is not None:
+        age = np.where(first_row >= 0, first_row, age)
+    by_age = np.lexsort((np.arange(len(prices.codes)), age))
+    since = max(0, first - MEMORY_DAYS)
+    closes = prices.close[since:, by_age]
+    pairs, days = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for number, (before, today) in enumerate(pairwise(closes), 1):
         moved = np.flatnonzero((before > 0) & (today > 0) & (before != today))
         # The bits of both closes as one number.
         key = before[moved].view(np.int32).astype(np.int64) << 32 | today[moved].view(np.int32)
@@ -44,14 +53,26 @@ def find_copies(prices: PriceGrid) -> list[Copy]:
         oldest = start[group]
         copies = np.flatnonzero((size[group] > 1) & (oldest != np.arange(len(group))))
         pairs.append(moved[copies] * len(by_age) + moved[oldest[copies]])
-    pair, count = np.unique(np.concatenate(pairs), return_counts=True)
-    by_stock: dict[int, Copy] = {}
-    for young, old in (divmod(int(p), len(by_age)) for p in pair[count >= SHARED_DAYS]):
-        days = _copied_days(closes[:, young], closes[:, old])
-        stock = int(by_age[young])
-        if len(days):
-            by_stock.setdefault(stock, Copy(stock, int(by_age[old]), days))
-    return [by_stock[stock] for stock in sorted(by_stock)]
+        days.append(np.full(len(copies), number))
+    pair, day = np.concatenate(pairs), np.concatenate(days)
+    order = np.argsort(pair, kind="stable")
+    names, starts, counts = np.unique(pair[order], return_index=True, return_counts=True)
+    by_stock: dict[int, list[Copy]] = {}
+    for i in np.flatnonzero(counts >= SHARED_DAYS):
+        young, old = divmod(int(names[i]), len(by_age))
+        equal = day[order[starts[i] : starts[i] + counts[i]]]
+        copied = _copied_days(closes[:, young], closes[:, old], equal) + since
+        copied = copied[copied >= first]
+        if len(copied):
+            stock = int(by_age[young])
+            by_stock.setdefault(stock, []).append(Copy(stock, int(by_age[old]), copied))
+    return [_joined(by_stock[stock]) for stock in sorted(by_stock)]
+
+
+def _joined(copies: list[Copy]) -> Copy:
+    """What one stock copies; the original with the earliest day, the oldest of them, gives the name."""
+    earliest = min(copies, key=lambda copy: int(copy.days[0]))
+    return earliest._replace(days=np.unique(np.concatenate([copy.days for copy in copies])))
 
 
 def named_copies(prices: PriceGrid, copies: list[Copy]) -> list[str]:
@@ -60,17 +81,25 @@ def named_copies(prices: PriceGrid, copies: list[Copy]) -> list[str]:
     return [f"{codes[c.stock]} = {codes[c.original]} from {calendar[c.days[0]]}" for c in copies]
 
 
-def _copied_days(young: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Days on which both have a row and at least 60 of the last 66 shared moves were equal."""
+def _copied_days(young: np.ndarray, old: np.ndarray, equal: np.ndarray) -> np.ndarray:
+    """Days on which both have a row, at least 60 of the last 66 shared moves were equal, and 60 made a pair.
+
+    ``equal`` are the days on which ``old`` was the oldest stock with the closes of ``young``: the pair is not known
+    before the sixtieth.
+    """
     known = np.isfinite(young) & np.isfinite(old)
     both = np.flatnonzero(known[1:] & known[:-1]) + 1
     moved = both[(young[both] != young[both - 1]) | (old[both] != old[both - 1])]
     same = (young[moved] == old[moved]) & (young[moved - 1] == old[moved - 1])
-    # Equal moves among the last 66, by differences of running counts.
     counts = np.concatenate([[0], np.cumsum(same)])
-    starts = np.maximum(np.arange(1, len(counts)) - WINDOW_DAYS, 0)
-    copied = np.concatenate([[False], counts[1:] - counts[starts] >= SHARED_DAYS])
-    # A day on which neither moved is what the last move was.
-    last_move = np.searchsorted(moved, np.arange(len(known)), "right")
-    days: np.ndarray = np.flatnonzero(known & copied[last_move])
+    day = np.flatnonzero(known)
+
+    def within_memory(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.searchsorted(days, day - MEMORY_DAYS, "right"), np.searchsorted(days, day, "right")
+
+    # A day on which neither moved is what the last moves were.
+    start, end = within_memory(moved)
+    copied = counts[end] - counts[np.maximum(start, end - WINDOW_DAYS)] >= SHARED_DAYS
+    start, end = within_memory(equal)
+    days: np.ndarray = day[copied & (end - start >= SHARED_DAYS)]
     return days

@@ -18,6 +18,11 @@ from atft.features.windows import Grid
 GROUP_ROWS = 131_072
 NO_FLOATS = ["date", "code", "sector", "universe"]
 """The columns that a dictionary and statistics are worth their bytes for."""
+PARQUET_OPTIONS: dict[str, Any] = {
+    "compression": "lz4",
+    "use_dictionary": NO_FLOATS,
+    "write_statistics": NO_FLOATS,
+}
 
 
 def panel_columns(
@@ -93,25 +98,37 @@ def panel_file(out: Path) -> Iterator[Callable[[Mapping[str, Any], np.ndarray], 
     The function takes the columns of some whole days after all days before, Arrow or NumPy arrays in file order
     (a float that is not finite becomes null, the one way to say unknown), and the day of each row, ascending.
     """
-    import pyarrow as pa
-
     from atft.parquet import table_file
 
-    with table_file(out, compression="lz4", use_dictionary=NO_FLOATS, write_statistics=NO_FLOATS) as append:
+    with table_file(out, **PARQUET_OPTIONS) as append:
 
         def append_days(columns: Mapping[str, Any], day: np.ndarray) -> None:
             if not len(day):
                 return
-            block = pa.table({name: _nullable(values) for name, values in columns.items()})
-            ends = [*(np.flatnonzero(np.diff(day)) + 1).tolist(), len(day)]
-            start = 0
-            for end, after in zip(ends, [*ends[1:], None], strict=True):
-                # A group closes before the day that would make it too large.
-                if after is None or after - start > GROUP_ROWS:
-                    append(block.slice(start, end - start), end - start)
-                    start = end
+            block = panel_table(columns)
+            for start, end in day_groups(day):
+                append(block.slice(start, end - start), end - start)
 
         yield append_days
+
+
+def panel_table(columns: Mapping[str, Any]) -> Any:
+    """Columns of the panel as an Arrow table; what is not finite is null."""
+    import pyarrow as pa
+
+    return pa.table({name: _nullable(values) for name, values in columns.items()})
+
+
+def day_groups(day: np.ndarray) -> list[tuple[int, int]]:
+    """First row of each row group and the row after its last, of rows with an ascending ``day``."""
+    groups, start = [], 0
+    ends = [*(np.flatnonzero(np.diff(day)) + 1).tolist(), len(day)]
+    for end, after in zip(ends, [*ends[1:], None], strict=True):
+        # A group closes before the day that would make it too large.
+        if after is None or after - start > GROUP_ROWS:
+            groups.append((start, end))
+            start = end
+    return groups
 
 
 def _nullable(values: Any) -> Any:

@@ -43,8 +43,10 @@ class PriceGrid:
     sectors: list[str]
     exclusions: dict[str, int]
     """Rows left out so far, by the check that left them out."""
+    start: int = 0
+    """Index of the first day on the panel's calendar; above 0 where only its last days are in memory."""
     inserted: tuple[int, ...] = ()
-    """Calendar indices of the days that stand in for a gap; no stock has a row there."""
+    """Indices of the days that stand in for a gap, the first day here being 0; no stock has a row there."""
     missing: tuple[str, ...] = ()
     """Prices (of `PRICES`) that the files do not have."""
     layout: str = ""
@@ -66,8 +68,6 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
     values: dict[str, Any] = table.prices
     dates = np.unique(table.date)
     calendar = [EPOCH + timedelta(days=int(d)) for d in dates]
-    if len(calendar) < 2:
-        raise InputError(f"{path}: only one trading day, {calendar[0]}; a panel needs at least two")
     codes, stock = table.code
     sectors, sector = table.sector
     # The row's cell of the grid, day by day; one array for both steps, since it is the largest.

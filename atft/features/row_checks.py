@@ -7,11 +7,11 @@ it: no stock is dropped for a bad price that is yet to come.
 import numpy as np
 
 from atft.errors import InputError
-from atft.features.checked_prices import CheckedPrices
+from atft.features.checked_prices import Carried, CheckedDays, CheckedPrices, no_days
 from atft.features.copies import find_copies, named_copies
 from atft.features.options import CHECKS, FeatureOptions
 from atft.features.prices import PriceGrid
-from atft.features.splits import adjust_splits, find_splits, named_splits
+from atft.features.splits import StockSplit, adjust_splits, find_splits, named_splits
 
 FROZEN_ROWS = 10
 """A close is frozen from the tenth row on that repeats the close before."""
@@ -20,22 +20,27 @@ MAX_RETURN = 3.0
 DONE = {"exclude": "left out", "adjust": "adjusted", "keep": "kept"}
 
 
-def check_rows(grid: PriceGrid, options: FeatureOptions) -> CheckedPrices:
+def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | None = None) -> CheckedPrices:
     """Go through the days once and decide which rows stay.
 
     A close is compared with that of the row before, which may be an excluded one: a price that jumps and stays
     there costs one row, one that jumps and returns costs two. A split that was not adjusted is a jump of any
     size; `adjust` rewrites the prices of ``grid`` after it, in place, instead. A row that a check set to "error"
-    finds raises InputError.
+    finds raises InputError. The first days of ``grid`` that were checked ``before`` are not checked again.
     """
-    split, copied, notes = _splits_and_copies(grid, options)
     days, stocks = grid.close.shape
+    before = before or no_days(stocks)
+    first, carried = len(before.kept), before.carried
+    read_close = _last_closes(grid, carried.read_close)
+    split, copied, splits, notes = _splits_and_copies(grid, options, before)
     kept, factors = np.zeros((days, stocks), dtype=bool), np.ones((days, stocks))
     jump_counts, ages = np.zeros((2, days, stocks), dtype=np.int32)
-    last, factor = np.full(stocks, np.nan), np.ones(stocks)
-    repeats, jumps, age = np.zeros((3, stocks), dtype=np.int32)
+    kept[:first], factors[:first], jump_counts[:first], ages[:first] = before[:4]
+    last, repeats = carried.close, carried.repeats
+    # Of the day before the first one; what it is at a panel's first day is what no row changes.
+    factor, jumps, age = factors[first - 1], jump_counts[first - 1], ages[first - 1]
     beyond_cap = frozen_rows = 0
-    for day in range(days):
+    for day in range(first, days):
         close = grid.close[day].astype(np.float64)
         row = ~np.isnan(close)
         repeats = np.where(row, np.where(close == last, repeats + 1, 0), repeats)
@@ -68,7 +73,31 @@ def check_rows(grid: PriceGrid, options: FeatureOptions) -> CheckedPrices:
         "frozen price": frozen_rows,
     }
     complete = vars(grid) | {"exclusions": grid.exclusions | exclusions, "notes": (*grid.notes, *notes)}
-    return CheckedPrices(**complete, options=options, kept=kept, factor=factors, jumps=jump_counts, age=ages)
+    return CheckedPrices(
+        **complete,
+        options=options,
+        kept=kept,
+        factor=factors,
+        jumps=jump_counts,
+        age=ages,
+        carried=Carried(last, repeats, read_close, _first_rows(grid, carried.first_row), splits),
+    )
+
+
+def _last_closes(grid: PriceGrid, before: np.ndarray) -> np.ndarray:
+    """The last close of each stock as it was read, float64; of one without a row here that of ``before``."""
+    known = np.isfinite(grid.close)
+    last = len(known) - 1 - known[::-1].argmax(axis=0)
+    closes: np.ndarray = np.where(known.any(axis=0), grid.close[last, np.arange(len(last))], before)
+    return closes
+
+
+def _first_rows(grid: PriceGrid, before: np.ndarray) -> np.ndarray:
+    """The calendar index of each stock's first row, -1 for none, where it is not known ``before``."""
+    known = np.isfinite(grid.close)
+    first = np.where(known.any(axis=0), known.argmax(axis=0) + grid.start, -1)
+    rows: np.ndarray = np.where(before >= 0, before, first).astype(np.int32)
+    return rows
 
 
 def _check(
@@ -81,9 +110,16 @@ def _check(
         )
 
 
-def _splits_and_copies(grid: PriceGrid, options: FeatureOptions) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows to leave out, bool [days, stocks], as splits and as copies, and the lines that name them."""
-    splits, copies = find_splits(grid), find_copies(grid)
+def _splits_and_copies(
+    grid: PriceGrid, options: FeatureOptions, before: CheckedDays
+) -> tuple[np.ndarray, np.ndarray, tuple[StockSplit, ...], list[str]]:
+    """Rows to leave out, bool [days, stocks], as splits and as copies, all splits, and the lines that name them.
+
+    The days of the splits that come back count from the calendar's first day.
+    """
+    first, carried = len(before.kept), before.carried
+    splits = find_splits(grid, first, carried.read_close)
+    copies = find_copies(grid, first, carried.first_row)
     notes: list[str] = []
     for check, what, found, names in (
         ("splits", "splits that were not adjusted", splits, named_splits(grid, splits)),
@@ -100,11 +136,13 @@ def _splits_and_copies(grid: PriceGrid, options: FeatureOptions) -> tuple[np.nda
             )
         if found:
             notes.append(f"{DONE[way]}, {line}")
+    # Where only the last days are in memory, those split before still are on the basis of the first day.
+    moved = [split._replace(day=split.day + grid.start) for split in splits]
     if options.splits == "adjust":
-        adjust_splits(grid, splits)
+        adjust_splits(grid, [*carried.splits, *moved])
     split, copied = np.zeros((2, *grid.close.shape), dtype=bool)
     for day, stock, _ in splits if options.splits == "exclude" else ():
         split[day, stock] = True
     for copy in copies if options.copies == "exclude" else ():
         copied[copy.days, copy.stock] = True
-    return split, copied, notes
+    return split, copied, (*carried.splits, *moved), notes

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
 from atft.features.prices import PriceGrid
 
@@ -58,12 +59,15 @@ class Suspects(NamedTuple):
     """The market's log return of the day."""
 
 
-def find_splits(prices: PriceGrid) -> list[StockSplit]:
+def find_splits(
+    prices: PriceGrid, first: int = 0, last: Float64[np.ndarray, " stocks"] | None = None
+) -> list[StockSplit]:
     """Look at each return between two successive rows of a stock; ascending by day, then stock.
 
-    A stock's first ten returns are not judged: nothing says what is usual for it.
+    A stock's first ten returns are not judged: nothing says what is usual for it. Days before ``first`` are not
+    looked at, but say what is usual; ``last`` is the last close of each stock before it, NaN for none.
     """
-    suspects = _suspects(prices)
+    suspects = _suspects(prices, first, last)
     splits = []
     for first in range(0, len(suspects.day), SUSPECTS_AT_ONCE):
         some = Suspects(*(column[first : first + SUSPECTS_AT_ONCE] for column in suspects))
@@ -74,8 +78,12 @@ def find_splits(prices: PriceGrid) -> list[StockSplit]:
 
 
 def adjust_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> None:
-    """Put the prices from each split on the basis before it, in place; earlier rows keep their bits."""
+    """Put the prices from each split on the basis before it, in place; earlier rows keep their bits.
+
+    The splits' days count from the calendar's first day, ascending for each stock.
+    """
     for day, stock, ratio in splits:
+        day = max(0, day - prices.start)
         for grid in (prices.open, prices.high, prices.low, prices.close):
             grid[day:, stock] /= float(ratio)
         prices.volume[day:, stock] *= float(ratio)
@@ -92,11 +100,11 @@ def named_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> list[str]:
     ]
 
 
-def _suspects(prices: PriceGrid) -> Suspects:
+def _suspects(prices: PriceGrid, first: int, last: Float64[np.ndarray, " stocks"] | None) -> Suspects:
     days = [Suspects(np.empty(0, np.int64), np.empty(0, np.int64), *np.empty((3, 0)))]
-    last = np.full(prices.close.shape[1], np.nan)
+    last = np.full(prices.close.shape[1], np.nan) if last is None else last
     smallest = np.abs(LOG_RATIOS).min() - NEAR_TOLERANCE
-    for day, row in enumerate(prices.close):
+    for day, row in enumerate(prices.close[first:], first):
         close = row.astype(np.float64)
         with np.errstate(invalid="ignore"):
             move = np.log(close / last)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from atft.errors import InputError
 from atft.features.windows import Flags, Grid
@@ -31,16 +31,16 @@ def flat_features(
     path: Path,
     names: Sequence[str],
     variation: Bool[np.ndarray, "2 features days"],
-    universe: Flags,
+    ranked: Int[np.ndarray, " days"],
     filling: Bool[np.ndarray, " days"],
 ) -> tuple[str, ...]:
-    """Name the features that do not vary on more than 5 % of the days.
+    """Name the features that do not vary on more than 5 % of the days; ``ranked`` counts each day's universe.
 
     Days with fewer than 10 stocks in the universe do not count, nor do a feature's days before the first one on
     which it is known at all, nor those on which it is unknown while windows are ``filling`` again after a gap.
     Raises InputError where more than 5 % of the features are flat.
     """
-    counted = universe.sum(axis=1) >= MIN_STOCKS
+    counted = ranked >= MIN_STOCKS
     if not counted.any():
         return ()
     known, varies = variation[:, :, counted]

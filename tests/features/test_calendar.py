@@ -11,7 +11,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.features.build import build_panel
-from atft.features.calendar import day_counts, on_trading_days
+from atft.features.calendar import count_dates, on_trading_days
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import PriceGrid, read_prices
@@ -169,14 +169,14 @@ def test_a_row_counts_if_its_prices_are_its_own(clean: pl.DataFrame, tmp_path: P
         getattr(prices, name)[10, :5] = getattr(prices, name)[9, :5]
     prices.volume[10, :2] = prices.volume[9, :2] = 0
     prices.close[20, :7] = np.nan
-    stocks, value = day_counts(prices)
+    _, stocks, value, _ = count_dates(prices)
     assert stocks[[9, 10, 20]].tolist() == [80, 77, 73]
     np.testing.assert_allclose(value[9], np.sum(prices.close[9].astype(float) * prices.volume[9]), rtol=1e-6)
     for name in PRICES:
         getattr(prices, name)[:] = getattr(prices, name)[0]
-    assert day_counts(prices)[0][:3].tolist() == [80, 1, 1]
+    assert count_dates(prices).stocks[:3].tolist() == [80, 1, 1]
     prices.close[2] = np.nan
-    assert day_counts(prices)[0][2] == 0
+    assert count_dates(prices).stocks[2] == 0
 
 
 def test_what_straddles_a_missing_summer_is_unknown_and_the_rest_keeps_its_bits(

@@ -168,7 +168,6 @@ def test_prices_of_any_type_are_the_same_float32(tmp_path: Path, kind: pl.DataTy
             "column 'date', row 1: '1' is not an ISO date; write dates like 2015-01-31",
         ),
         (small(date=["5.1.2015"] * 4), "row 1: '5.1.2015' is not an ISO date; write dates like 2015-01-31"),
-        (small(date=[date(2015, 1, 5)] * 4, code=["a", "b", "c", "d"]), "only one trading day, 2015-01-05"),
         (small(date=[date(1, 1, 1)] * 4), "row 1: 0001-01-01 is not between 1900-01-01 and"),
         (small().head(0), "no rows; give a file with prices"),
     ],

@@ -20,7 +20,7 @@ def flat(
         day_variation(list(features[:, some]), universe[some]) for some in (slice(half), slice(half, days))
     ]
     names = [f"x_{i}" for i in range(len(features))]
-    return flat_features(Path("p"), names, np.concatenate(blocks, axis=2), universe, filling)
+    return flat_features(Path("p"), names, np.concatenate(blocks, axis=2), universe.sum(axis=1), filling)
 
 
 def noise(names: int, days: int = 30, dead: int = 0) -> np.ndarray:

@@ -1,0 +1,296 @@
+"""Append new days to a panel that grows: the past keeps its bits, and the result is that of a build of all prices.
+
+What is read is the new prices, the state (`atft.features.panel_state`) and the months whose labels become known,
+those of the last horizons' days. So a day costs about as much after ten years as after two. Labels apart, a new day
+can change one thing in the past: the calendar (a gap that turns out to be usual). That is found, as rows of past
+days that differ from the stored ones are, and is an error or builds the panel again from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atft.errors import InputError, nearest
+from atft.features.build import build_folder, filling_days, write_blocks
+from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
+from atft.features.checked_prices import CheckedPrices
+from atft.features.options import FeatureOptions
+from atft.features.panel_file import forward_returns
+from atft.features.panel_folder import (
+    FolderFile,
+    FolderList,
+    MonthFiles,
+    listed_as,
+    locked,
+    publish_list,
+    read_list,
+    read_table,
+    remove_unlisted,
+)
+from atft.features.panel_state import (
+    PanelState,
+    as_dates,
+    cut_prices,
+    label_days,
+    read_panel_state,
+    state_after,
+    with_codes,
+    write_panel_state,
+)
+from atft.features.price_store import (
+    find_corrections,
+    later_behind,
+    later_rows,
+    merged,
+    on_grid,
+    read_stored,
+    rescaled,
+    with_last_sectors,
+    with_same_columns,
+    write_prices,
+)
+from atft.features.prices import PriceGrid, read_prices
+from atft.features.row_checks import check_rows
+from atft.features.variation import flat_features
+
+CORRECTIONS = ("error", "rebuild", "rescale")
+
+
+@dataclass(frozen=True)
+class AppendReport:
+    """What was appended."""
+
+    out: Path
+    new_days: tuple[date, ...]
+    """Trading days that the panel did not have; empty where the prices have none, and then nothing was written."""
+    rebuilt_from: date | None
+    """The first past day that was made again, labels apart; None where there was none."""
+    rows: int
+    """Rows of the new days."""
+    universe_rows: int
+    """Of those, the ones in the universe."""
+    notes: tuple[str, ...]
+    """What was left out of the new days, or found in them; a line each."""
+
+    def lines(self) -> list[str]:
+        """The report as text, a fact a line."""
+        if not self.new_days and self.rebuilt_from is None:
+            return [f"{self.out}: no new day in the prices; nothing to append", *self.notes]
+        days = self.new_days
+        span = f" ({days[0]}{f' to {days[-1]}' if len(days) > 1 else ''})" if days else ""
+        lines = [
+            f"{self.out}: {len(days):,} new days{span}, {self.rows:,} rows; {self.universe_rows:,} in the universe"
+        ]
+        if self.rebuilt_from is not None:
+            lines.append(f"built again from {self.rebuilt_from} on: prices of past days were corrected")
+        return [*lines, *self.notes]
+
+
+def append_prices(
+    panel: Path, prices: Path, corrections: str = "error", today: date | None = None
+) -> AppendReport:
+    """Append the days after a panel's last one, with the options that it was built with.
+
+    The labels of the last days become known; nothing else of the past changes. Days of the prices that the panel
+    has are compared with the stored prices. Prices without a sector take each code's last one.
+
+    Args:
+        panel: folder that `build_panel` wrote.
+        prices: file of prices that has the new days, or a longer history.
+        corrections: what rows of past days do that differ from the stored ones. ``error`` raises. ``rebuild`` takes
+            them, and makes all days from the first of them on again. ``rescale`` takes codes whose past rows all
+            differ by one factor for adjusted since, puts their new days on the stored basis, and raises for others.
+        today: see `build_panel`.
+
+    Raises:
+        InputError: ``panel`` is no such folder, or is damaged; the prices cannot be used; or there are corrections.
+            The panel is as it was, then and whenever the process is killed.
+    """
+    if corrections not in CORRECTIONS:
+        raise InputError(
+            f"corrections must be one of {', '.join(CORRECTIONS)}, got {corrections!r}"
+            f"{nearest(corrections, CORRECTIONS)}"
+        )
+    read_list(panel)  # of a folder that is no panel nothing is made
+    with locked(panel):
+        listed = read_list(panel)
+        remove_unlisted(panel, listed)
+        options, state = FeatureOptions(**listed.options), read_panel_state(panel, listed.state)
+        new, notes = with_last_sectors(
+            with_same_columns(read_prices(prices, options), state.prices.missing), state.prices
+        )
+        last = as_dates(state.counts.dates)[-1]
+        stored = None
+        if new.calendar[0] <= last:
+            stored = read_stored(panel, listed.prices, new.calendar[0], min(new.calendar[-1], last))
+        if corrections == "rescale":
+            new, lines = rescaled(stored, new, last)
+            notes += lines
+        found = find_corrections(stored, new, last)
+        first_changed = found.first
+        if found.first is not None and corrections != "rebuild":
+            raise InputError(f"{prices}: {found.line}; correct it, or set corrections to rebuild")
+        if first_changed is None:
+            later = later_rows(new, last)
+            if not later.calendar:
+                return AppendReport(panel, (), None, 0, 0, tuple(notes))
+            report, first_changed = _append(panel, listed, state, options, later, notes, today)
+            if report is not None:
+                return report
+            if corrections != "rebuild":
+                raise InputError(
+                    f"{prices}: with these days the calendar of past ones differs from {first_changed} on, as a "
+                    f"gap or a weekday is usual now or no longer; set corrections to rebuild"
+                )
+        assert first_changed is not None
+        everything = merged(_everything(panel, listed), new)
+    return _rebuild(panel, listed, state, options, everything, first_changed, notes, today)
+
+
+def check_options(panel: Path, options: FeatureOptions) -> None:
+    """Check that options are the defaults, or those that the panel was built with: appending keeps them."""
+    built = FeatureOptions(**read_list(panel).options)
+    if options in (FeatureOptions(), built):
+        return
+    name = next(f.name for f in fields(options) if getattr(options, f.name) != getattr(built, f.name))
+    raise InputError(
+        f"{panel}: was built with {name} {getattr(built, name)!r}, not {getattr(options, name)!r}; leave the key "
+        f"out, or build the panel again"
+    )
+
+
+def _append(
+    panel: Path,
+    listed: FolderList,
+    state: PanelState,
+    options: FeatureOptions,
+    later: PriceGrid,
+    notes: Sequence[str],
+    today: date | None,
+) -> tuple[AppendReport | None, date | None]:
+    """Append later prices; where the calendar of past days changes, write nothing and return its first such day."""
+    codes, sectors = (
+        sorted({*getattr(state.prices, name), *getattr(later, name)}) for name in ("codes", "sectors")
+    )
+    state = with_codes(state, codes, sectors)
+    later = on_grid(later, later.calendar, codes, sectors)
+    counts = _joined_counts(state.counts, count_dates(later, state.counts.last))
+    days = trading_days(counts, options, later.path, today)
+    calendar = np.array(days.calendar, dtype="datetime64[D]").astype(np.int32)
+    known = len(state.calendar)
+    same = calendar[:known] == state.calendar[: len(calendar)]
+    if not same.all() or len(calendar) < known:
+        return None, as_dates(state.calendar)[int((~same).argmax()) if not same.all() else len(calendar)]
+    placed = move_to_calendar(later, days, len(state.counts.dates), known)
+    read = later_behind(state.prices, placed)
+    first = len(state.prices.calendar)
+    prices = check_rows(cut_prices(read, 0), options, state.checked)
+    ranked = np.concatenate([state.ranked, prices.universe[first:].sum(axis=1, dtype=np.int32)])
+    if first == len(prices.calendar):  # dates that are no trading days: only their prices are new
+        names, variation, months = listed.features, state.variation, listed.months
+    else:
+        settled, tables = _known_labels(panel, listed, prices, first)
+        written = MonthFiles(panel)
+        for table in tables:
+            written.append_table(table)
+        names, new = write_blocks(prices, written.append, first)
+        written.finish()
+        if names != listed.features:
+            raise InputError(f"{panel}: built by another version of the program; build the panel again")
+        variation, months = np.concatenate([state.variation, new], axis=2), (*settled, *written.written)
+    next_state = state_after(read, prices, counts, variation, ranked, state)
+    filling = filling_days(next_state.inserted.tolist(), len(calendar))
+    flat_features(later.path, names, variation, ranked, filling)
+    publish_list(
+        panel,
+        listed_as(
+            options,
+            names,
+            months,
+            write_prices(panel, later, listed.prices),
+            write_panel_state(panel, next_state),
+        ),
+    )
+    left_out = [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items() if count]
+    rows, universe_rows = int(prices.kept[first:].sum()), int(prices.universe[first:].sum())
+    new_days = tuple(prices.calendar[first:])
+    return AppendReport(panel, new_days, None, rows, universe_rows, (*notes, *left_out, *prices.notes)), None
+
+
+def _rebuild(
+    panel: Path,
+    listed: FolderList,
+    state: PanelState,
+    options: FeatureOptions,
+    everything: PriceGrid,
+    first_changed: date,
+    notes: Sequence[str],
+    today: date | None,
+) -> AppendReport:
+    """Make the months again from that of the first label that the first changed day is in."""
+    past = np.flatnonzero(state.calendar < np.datetime64(first_changed).astype(np.int32))
+    # Labels of the days before read the closes of the changed day.
+    unchanged = len(past) - label_days(options)
+    day = as_dates(state.calendar)[unchanged] if unchanged > 0 else None
+    report = build_folder(everything, panel, options, today, day)
+    prices = report.prices
+    new = np.array([day > as_dates(state.calendar)[-1] for day in prices.calendar])
+    return AppendReport(
+        panel,
+        tuple(np.array(prices.calendar, dtype=object)[new]),
+        first_changed,
+        int(prices.kept[new].sum()),
+        int(prices.universe[new].sum()),
+        (*notes, *prices.notes),
+    )
+
+
+def _joined_counts(past: DateCounts, new: DateCounts) -> DateCounts:
+    dates, stocks, value = (np.concatenate(pair) for pair in zip(past[:3], new[:3], strict=True))
+    return DateCounts(dates, stocks, value, new.last)
+
+
+def _known_labels(
+    panel: Path, listed: FolderList, prices: CheckedPrices, first: int
+) -> tuple[tuple[FolderFile, ...], list[Any]]:
+    """The months that stay, and tables of those after them, with the labels that days from ``first`` on give."""
+    import pyarrow as pa
+
+    options = prices.options
+    changed = max(0, first - label_days(options))
+    cutoff = prices.calendar[changed]
+    # The month that the new days go on with is opened again, whether or not it has a label to fill in.
+    month = f"{min(cutoff, prices.calendar[first - 1]):%Y-%m}"
+    settled = tuple(file for file in listed.months if file.month < month)
+    kept = np.flatnonzero(prices.kept[changed:first])
+    labels = {}
+    for suffix, lag in (("", options.lag), ("_lag1", 1)):
+        for horizon in options.horizons:
+            values = forward_returns(prices, horizon, lag, changed, first).reshape(-1)[kept]
+            labels[f"target_{horizon}d{suffix}"] = pa.array(values, mask=~np.isfinite(values))
+    tables, done = [], 0
+    for file in listed.months[len(settled) :]:
+        table = read_table(panel, file)
+        past = int((table["date"].to_numpy() < np.datetime64(cutoff)).sum())
+        count = len(table) - past
+        for name, values in labels.items():
+            old = table[name].slice(0, past).combine_chunks()
+            column = pa.chunked_array([old, values.slice(done, count)])
+            table = table.set_column(table.column_names.index(name), name, column)
+        done += count
+        tables.append(table)
+    if done != len(kept):
+        raise InputError(
+            f"{panel}: its last months have {done:,} rows where {len(kept):,} were written; build it again"
+        )
+    return settled, tables
+
+
+def _everything(panel: Path, listed: FolderList) -> PriceGrid:
+    stored = read_stored(panel, listed.prices)
+    assert stored is not None  # a panel has rows
+    return stored

@@ -1,0 +1,250 @@
+"""A panel that grows: a folder of one Parquet file a month, and beside them what later days need.
+
+``2017-06-1a2b3c4d.parquet`` are the rows of a month, named by month and content; ``update/`` has the prices as they
+were read (a file a month as well), the state of the checks and windows after the last day, and ``panel.json``,
+which lists the files that count. Files are written under new names, then ``panel.json`` is replaced, then what it
+no longer lists is removed: whatever kills the writer, the folder is the former panel or the next one. The list is
+chained: each month's link covers its bytes and the link of the month before.
+"""
+
+import fcntl
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atft.errors import InputError
+from atft.features.options import FeatureOptions
+from atft.features.panel_file import PARQUET_OPTIONS, day_groups, panel_table
+from atft.panel import FOLDER_LIST
+from atft.parquet import readable, table_file
+from atft.publish import disk_errors, publish_text
+
+FORMAT = 1
+"""Raised whenever the bits of a feature, or the meaning of a file here, change: such a panel is built again."""
+NAME_DIGITS = 8
+OURS = re.compile(
+    rf"(prices-)?\d{{4}}-\d\d-[0-9a-f]{{{NAME_DIGITS}}}\.parquet|state-[0-9a-f]+\.npz|\.?\.new.*"
+)
+"""Names that are written here, unfinished files included; no other file is ever removed."""
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """One file of the folder."""
+
+    name: str
+    """Below the folder."""
+    month: str
+    """Such as 2017-06; empty for the state."""
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FolderList:
+    """What ``panel.json`` says."""
+
+    format: int
+    options: dict[str, Any]
+    """`FeatureOptions` that the panel was built with."""
+    features: tuple[str, ...]
+    months: tuple[FolderFile, ...]
+    """Rows of the panel, ascending."""
+    prices: tuple[FolderFile, ...]
+    """The prices as read, ascending; dates that are no trading days included."""
+    state: FolderFile
+    chain: tuple[str, ...]
+    """The link of each month."""
+
+
+def is_folder(out: Path) -> bool:
+    """Whether ``out`` names a panel that grows: an existing folder, or a name without a suffix."""
+    return out.is_dir() or not out.suffix
+
+
+def link_months(months: tuple[FolderFile, ...]) -> tuple[str, ...]:
+    """The digest of each month's bytes and of the link before it."""
+    links, link = [], ""
+    for month in months:
+        link = hashlib.sha256(f"{link}\0{month.month}\0{month.sha256}".encode()).hexdigest()
+        links.append(link)
+    return tuple(links)
+
+
+def listed_as(
+    options: FeatureOptions,
+    features: tuple[str, ...],
+    months: tuple[FolderFile, ...],
+    prices: tuple[FolderFile, ...],
+    state: FolderFile,
+) -> FolderList:
+    """The list of a panel of these files."""
+    return FolderList(FORMAT, asdict(options), features, months, prices, state, link_months(months))
+
+
+def read_list(folder: Path) -> FolderList:
+    """Read and check the list of a panel that grows.
+
+    Raises:
+        InputError: ``folder`` is none, its list is damaged, or another version of the program wrote it.
+    """
+    path = folder / FOLDER_LIST
+    if not path.is_file():
+        what = "a file" if folder.is_file() else "no panel that grows"
+        raise InputError(
+            f"{folder}: {what}; days are appended to a folder that features made, --out without a suffix"
+        )
+    remedy = "build the panel again, with features without --append"
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        body = whole["panel"]
+        intact = whole["sha256"] == hashlib.sha256(_canonical(body).encode()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: unreadable; {remedy}") from error
+    if not intact:
+        raise InputError(f"{path}: damaged (its digest differs); {remedy}")
+    if body["format"] != FORMAT:
+        raise InputError(f"{path}: format {body['format']}, this program appends to {FORMAT}; {remedy}")
+    # JSON has lists where the panel has tuples, and mappings where it has files.
+    listed = FolderList(
+        **{
+            **body,
+            "features": tuple(body["features"]),
+            "months": tuple(FolderFile(**file) for file in body["months"]),
+            "prices": tuple(FolderFile(**file) for file in body["prices"]),
+            "state": FolderFile(**body["state"]),
+            "chain": tuple(body["chain"]),
+        }
+    )
+    if listed.chain != link_months(listed.months):
+        raise InputError(f"{path}: damaged (the months' digests are not its chain); {remedy}")
+    return listed
+
+
+def publish_list(folder: Path, listed: FolderList) -> None:
+    """Make ``listed`` the panel, and remove what it does not list."""
+    body = json.loads(_canonical(asdict(listed)))
+    whole = {"sha256": hashlib.sha256(_canonical(body).encode()).hexdigest(), "panel": body}
+    publish_text(folder / FOLDER_LIST, json.dumps(whole))
+    remove_unlisted(folder, listed)
+
+
+def remove_unlisted(folder: Path, listed: FolderList) -> None:
+    """Remove what a killed writer left, or what has been replaced."""
+    names = {file.name for file in (*listed.months, *listed.prices, listed.state)}
+    for path in (*folder.iterdir(), *(folder / FOLDER_LIST).parent.iterdir()):
+        if OURS.fullmatch(path.name) and path.relative_to(folder).as_posix() not in names:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other writers out of the folder while the block runs; the system frees it when a process is killed."""
+    update = (folder / FOLDER_LIST).parent
+    with disk_errors(folder):
+        update.mkdir(parents=True, exist_ok=True)
+        lock = (update / "lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{folder}: another process is writing this panel; wait until it ends"
+            ) from error
+        yield
+
+
+def check_listed(folder: Path, file: FolderFile) -> Path:
+    """The path of a listed file whose bytes are those that were written, or raise."""
+    path = folder / file.name
+    remedy = "build the panel again, with features without --append"
+    try:
+        intact = path.stat().st_size == file.size and _sha256(path) == file.sha256
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {remedy}") from error
+    if not intact:
+        raise InputError(f"{path}: damaged, its bytes are not those that were written; {remedy}")
+    return path
+
+
+def read_table(folder: Path, file: FolderFile) -> Any:
+    """Read a month of the panel or of its prices as an Arrow table."""
+    import pyarrow.parquet as pq
+
+    path = check_listed(folder, file)
+    with readable(path):
+        return pq.read_table(path, memory_map=False, partitioning=None)
+
+
+def write_table(
+    folder: Path, kind: str, month: str, table: Any, groups: list[tuple[int, int]], **options: Any
+) -> FolderFile:
+    """Write a month's table, named by its content; ``kind`` is what comes before the month's name."""
+    aside = (folder / f"{kind}{month}").with_name(".new.parquet")
+    with table_file(aside, **options) as append:
+        for start, end in groups:
+            append(table.slice(start, end - start), end - start)
+    return name_by_content(folder, aside, f"{kind}{month}", ".parquet", month)
+
+
+def name_by_content(folder: Path, aside: Path, stem: str, suffix: str, month: str = "") -> FolderFile:
+    """Give a finished file the name of its content."""
+    digest = _sha256(aside)
+    name = f"{stem}-{digest[:NAME_DIGITS]}{suffix}"
+    file = FolderFile(name, month, aside.stat().st_size, digest)
+    aside.replace(folder / name)
+    return file
+
+
+class MonthFiles:
+    """Takes rows of the panel in order and writes each month when it is complete; the files are ``written``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written: list[FolderFile] = []
+        self._month, self._tables = "", list[Any]()
+
+    def append(self, columns: Mapping[str, Any], day: np.ndarray) -> None:
+        """Take the columns of some whole days after all days before; see `panel_file`."""
+        if len(day):
+            self.append_table(panel_table(columns))
+
+    def append_table(self, table: Any) -> None:
+        """The same of a finished table."""
+        months = table["date"].to_numpy().astype("datetime64[M]")
+        starts = [0, *(np.flatnonzero(months[1:] != months[:-1]) + 1).tolist(), len(months)]
+        for start, end in itertools.pairwise(starts):
+            month = str(months[start])
+            if month != self._month:
+                self.finish()
+                self._month = month
+            self._tables.append(table.slice(start, end - start))
+
+    def finish(self) -> None:
+        """Write the month that is open."""
+        import pyarrow as pa
+
+        if not self._tables:
+            return
+        # One chunk a column: the file's bytes are those of its rows, however they came.
+        table = pa.concat_tables(self._tables).combine_chunks()
+        self._tables = []
+        groups = day_groups(table["date"].to_numpy().astype(np.int64))
+        self.written.append(write_table(self.folder, "", self._month, table, groups, **PARQUET_OPTIONS))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _canonical(body: dict[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,299 @@
+"""The prices of a panel that grows, as they were read: a Parquet file a month, and what new prices say of old days.
+
+A correction is a row of a past day that differs from the stored one, or that is not stored. Rows that new prices
+lack are none: a file may hold some of the stocks, or the last days, only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atft.cells import sorted_texts
+from atft.errors import InputError
+from atft.features.panel_folder import FolderFile, read_table, write_table
+from atft.features.panel_state import GRIDS, as_dates
+from atft.features.price_dialects import PRICES
+from atft.features.prices import PriceGrid
+
+MAX_RATIO_ERROR = 1e-3
+"""Prices rounded to cents differ from an exact multiple by less, from a dollar or two on."""
+
+
+def write_prices(
+    folder: Path, prices: PriceGrid, stored: Sequence[FolderFile] = ()
+) -> tuple[FolderFile, ...]:
+    """Store prices on their own dates, a file a month, after what is ``stored``; later rows of a month join it."""
+    months = np.array(prices.calendar, dtype="datetime64[M]")
+    written = []
+    for month in np.unique(months).tolist():
+        name = f"{month:%Y-%m}"
+        table = _table(prices, np.flatnonzero(months == np.datetime64(name)))
+        if not len(table):
+            continue
+        if stored and stored[-1].month == name:
+            table = _joined([read_table(folder, stored[-1]), table])
+            stored = stored[:-1]
+        options: dict[str, Any] = {"compression": "lz4", "use_dictionary": ["code", "sector"]}
+        written.append(write_table(folder, "update/prices-", name, table, [(0, len(table))], **options))
+    return (*stored, *written)
+
+
+def read_stored(
+    folder: Path, stored: Sequence[FolderFile], first: date | None = None, last: date | None = None
+) -> PriceGrid | None:
+    """Read the stored prices of the months of ``first`` to ``last``; None where there is no row."""
+    import pyarrow as pa
+
+    low, high = (f"{day:%Y-%m}" if day else None for day in (first, last))
+    tables = [
+        read_table(folder, file)
+        for file in stored
+        if (low is None or file.month >= low) and (high is None or file.month <= high)
+    ]
+    if not tables:
+        return None
+    # A dense grid again: what `read_prices` made of the file that the rows came from.
+    table = _joined(tables)
+    dates, day = np.unique(table["date"].cast(pa.int32()).to_numpy(), return_inverse=True)
+    codes, stock = sorted_texts(table["code"])
+    sectors, sector = sorted_texts(table["sector"])
+    grids: dict[str, Any] = {
+        name: np.full((len(dates), len(codes)), np.nan, dtype=np.float32) for name in PRICES
+    }
+    for name, grid in grids.items():
+        grid[day, stock] = table[name].to_numpy()
+    sector_grid = np.full((len(dates), len(codes)), -1, dtype=np.int32)
+    sector_grid[day, stock] = sector
+    return PriceGrid(
+        path=folder,
+        calendar=as_dates(dates),
+        codes=codes,
+        sector=sector_grid,
+        sectors=sectors,
+        exclusions={},
+        **grids,
+    )
+
+
+def on_grid(
+    prices: PriceGrid, calendar: Sequence[date], codes: Sequence[str], sectors: Sequence[str]
+) -> PriceGrid:
+    """The same rows on a grid of more dates, codes and sectors, each ascending and a superset of its own."""
+    day = np.searchsorted(np.array(calendar, "datetime64[D]"), np.array(prices.calendar, "datetime64[D]"))
+    stock = np.searchsorted(np.array(codes), np.array(prices.codes))
+    renumbered = np.append(np.searchsorted(np.array(sectors), np.array(prices.sectors)), -1).astype(np.int32)
+    grids: dict[str, Any] = {}
+    for name in GRIDS:
+        values = getattr(prices, name)
+        empty: Any = -1 if name == "sector" else np.nan
+        grids[name] = np.full((len(calendar), len(codes)), empty, dtype=values.dtype)
+        grids[name][np.ix_(day, stock)] = renumbered[values] if name == "sector" else values
+    return replace(prices, calendar=list(calendar), codes=list(codes), sectors=list(sectors), **grids)
+
+
+def merged(stored: PriceGrid, new: PriceGrid) -> PriceGrid:
+    """All rows of both; where both have one it is the new one, with the stored sector if the new one has none."""
+    every = [
+        sorted({*getattr(stored, name), *getattr(new, name)}) for name in ("calendar", "codes", "sectors")
+    ]
+    one, two = on_grid(stored, *every), on_grid(new, *every)
+    known = np.isfinite(two.close)
+    grids: dict[str, Any] = {name: np.where(known, getattr(two, name), getattr(one, name)) for name in PRICES}
+    grids["sector"] = np.where(two.sector >= 0, two.sector, one.sector)
+    return replace(two, **grids)
+
+
+def later_rows(prices: PriceGrid, last: date) -> PriceGrid:
+    """The prices after a date, of the codes that have a row there."""
+    days = np.flatnonzero([day > last for day in prices.calendar])
+    stocks = np.flatnonzero(np.isfinite(prices.close[days]).any(axis=0))
+    grids: dict[str, Any] = {name: getattr(prices, name)[np.ix_(days, stocks)] for name in GRIDS}
+    return replace(
+        prices,
+        calendar=[prices.calendar[day] for day in days],
+        codes=[prices.codes[stock] for stock in stocks],
+        **grids,
+    )
+
+
+def later_behind(past: PriceGrid, later: PriceGrid) -> PriceGrid:
+    """The stored last days and the later ones behind them, on one grid of codes."""
+    inserted = (*past.inserted, *(len(past.calendar) + day for day in later.inserted))
+    grids: dict[str, Any] = {
+        name: np.concatenate([getattr(past, name), getattr(later, name)]) for name in GRIDS
+    }
+    calendar = [*past.calendar, *later.calendar]
+    return replace(later, calendar=calendar, start=past.start, inserted=inserted, **grids)
+
+
+def with_same_columns(new: PriceGrid, missing: tuple[str, ...]) -> PriceGrid:
+    """Leave out prices that the panel was built without (``missing``), or raise where it has more than these."""
+    absent = [name for name in new.missing if name not in missing]
+    if absent:
+        raise InputError(
+            f"{new.path}: no {' and no '.join(absent)}, which the panel was built with; give all its columns"
+        )
+    unknown: dict[str, Any] = {name: np.full_like(getattr(new, name), np.nan) for name in missing}
+    return replace(new, missing=missing, **unknown)
+
+
+def with_last_sectors(new: PriceGrid, past: PriceGrid) -> tuple[PriceGrid, list[str]]:
+    """Give prices without a sector, after the days of ``past``, each code's last one; and a line that says so."""
+    lines = [new.layout] if new.layout else []
+    if new.sectors or not past.sectors:
+        return new, lines
+    known = past.sector >= 0
+    last = past.sector[len(known) - 1 - known[::-1].argmax(axis=0), np.arange(known.shape[1])]
+    of_code = dict(zip(past.codes, last.tolist(), strict=True))
+    number = np.array([of_code.get(code, -1) for code in new.codes], dtype=np.int32)
+    later = np.array([day > past.calendar[-1] for day in new.calendar])[:, None]
+    sector = np.where(later & np.isfinite(new.close), number, -1).astype(np.int32)
+    lines.append("no sector in the prices; each code keeps its last one")
+    return replace(new, sector=sector, sectors=list(past.sectors)), lines
+
+
+class Corrections(NamedTuple):
+    """Rows of past days that differ from the stored ones, or are not stored."""
+
+    rows: int
+    first: date | None
+    """The earliest; None where there is none."""
+    line: str
+    """How many, and what the earliest one is and was."""
+
+
+def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Corrections:
+    """Compare the rows of ``new`` up to the date ``last`` with the ``stored`` ones, cell by cell.
+
+    A sector counts where ``new`` has one.
+    """
+    days = np.flatnonzero([day <= last for day in new.calendar])
+    cells: dict[str, Any] = {name: getattr(new, name)[days] for name in GRIDS}
+    past = replace(new, calendar=[new.calendar[day] for day in days], **cells)
+    if not np.isfinite(past.close).any():
+        return Corrections(0, None, "")
+    before = _stored_like(stored, past)
+    rows = np.isfinite(past.close)
+    differs = np.zeros((len(GRIDS), *rows.shape), dtype=bool)
+    for i, name in enumerate(GRIDS):
+        one, two = getattr(before, name), getattr(past, name)
+        differs[i] = rows & (one != two) & ~(np.isnan(one) & np.isnan(two))
+    differs[-1] &= past.sector >= 0
+    changed = differs.any(axis=0)
+    if not changed.any():
+        return Corrections(0, None, "")
+    day, stock = (int(index[0]) for index in np.nonzero(changed))
+    name = GRIDS[int(differs[:, day, stock].argmax())]
+    is_new = not np.isfinite(before.close[day, stock])
+    was, now = _cell(before, name, day, stock), _cell(past, name, day, stock)
+    what = "which is not stored" if is_new else f"{name} {now} where {was} is stored"
+    where = f"{past.codes[stock]} on {past.calendar[day]}"
+    line = f"{changed.sum():,} rows of past days differ, the first {where}, {what}"
+    return Corrections(int(changed.sum()), past.calendar[day], line)
+
+
+def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[PriceGrid, list[str]]:
+    """Put codes whose past rows all differ by one factor on the stored basis, later rows included.
+
+    That is what adjusting a history for a later split or dividend does. Volumes have a factor of their own.
+
+    Returns:
+        The prices, in which the past rows of those codes are the stored ones, and a line that names the codes.
+    """
+    if stored is None:
+        return new, []
+    before = _stored_like(stored, new)
+    past = np.array([day <= last for day in new.calendar])[:, None]
+    shared = past & np.isfinite(new.close) & np.isfinite(before.close)
+    changed = np.zeros_like(shared)
+    for name in PRICES:
+        one, two = getattr(before, name), getattr(new, name)
+        changed |= shared & (one != two) & ~(np.isnan(one) & np.isnan(two))
+    grids: dict[str, Any] = {name: getattr(new, name).copy() for name in GRIDS}
+    names = []
+    for stock in np.flatnonzero(changed.any(axis=0)):
+        rows = shared[:, stock]
+        factors = _factors(before, new, rows, int(stock))
+        if factors is None:
+            continue  # another correction, which the comparison finds
+        for name, factor in factors.items():
+            values = grids[name][:, stock]
+            values[~past[:, 0]] *= factor
+            values[rows] = getattr(before, name)[rows, stock]
+        names.append(f"{new.codes[stock]} x {factors['close']:.6g}")
+    more = f" and {len(names) - 10:,} more codes" if len(names) > 10 else ""
+    line = f"put on the stored basis, codes whose history was adjusted since: {len(names)}: "
+    return replace(new, **grids), [f"{line}{', '.join(names[:10])}{more}"] if names else []
+
+
+def _factors(before: PriceGrid, new: PriceGrid, rows: np.ndarray, stock: int) -> dict[str, float] | None:
+    """Stored over new price, one number for all prices of a stock, and volume; None where it is not one number."""
+    factors: dict[str, float] = {}
+    for name in ("close", "open", "high", "low", "volume"):
+        one, two = (getattr(of, name)[rows, stock].astype(np.float64) for of in (before, new))
+        with np.errstate(all="ignore"):
+            ratio = one / two
+        ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+        own = name in ("close", "volume")
+        factor = float(np.median(ratio)) if own and len(ratio) else 1.0 if own else factors["close"]
+        if (np.isnan(one) != np.isnan(two)).any() or (np.abs(ratio / factor - 1) > MAX_RATIO_ERROR).any():
+            return None
+        factors[name] = factor
+    return factors
+
+
+def _stored_like(stored: PriceGrid | None, like: PriceGrid) -> PriceGrid:
+    """The stored rows on the dates and codes of other prices, with sectors numbered as theirs, new ones behind."""
+    shape = like.close.shape
+    grids: dict[str, Any] = {name: np.full(shape, np.nan, dtype=np.float32) for name in PRICES}
+    grids["sector"] = np.full(shape, -1, dtype=np.int32)
+    names = list(like.sectors)
+    if stored is not None:
+        _, day, stored_day = np.intersect1d(
+            np.array(like.calendar, "datetime64[D]"),
+            np.array(stored.calendar, "datetime64[D]"),
+            return_indices=True,
+        )
+        _, stock, stored_stock = np.intersect1d(
+            np.array(like.codes), np.array(stored.codes), return_indices=True
+        )
+        names += [name for name in stored.sectors if name not in like.sectors]
+        number = np.array([*(names.index(name) for name in stored.sectors), -1], dtype=np.int32)
+        for name, grid in grids.items():
+            values = getattr(stored, name)[np.ix_(stored_day, stored_stock)]
+            grid[np.ix_(day, stock)] = number[values] if name == "sector" else values
+    return replace(like, sectors=names, **grids)
+
+
+def _cell(prices: PriceGrid, name: str, day: int, stock: int) -> str:
+    value = getattr(prices, name)[day, stock]
+    if name != "sector":
+        return "nothing" if np.isnan(value) else f"{value:.7g}"
+    return prices.sectors[value] if value >= 0 else "nothing"
+
+
+def _joined(tables: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _table(prices: PriceGrid, days: np.ndarray) -> Any:
+    """The rows of some days, sorted by (date, code)."""
+    import pyarrow as pa
+
+    day, stock = np.nonzero(np.isfinite(prices.close[days]))
+    rows = days[day], stock
+    sector = prices.sector[rows]
+    return pa.table(
+        {
+            "date": pa.array([prices.calendar[d] for d in days], pa.date32()).take(pa.array(day)),
+            "code": pa.array(prices.codes, pa.string()).take(pa.array(stock)),
+            "sector": pa.array(prices.sectors, pa.string()).take(pa.array(sector, mask=sector < 0)),
+            **{name: getattr(prices, name)[rows] for name in PRICES},
+        }
+    )

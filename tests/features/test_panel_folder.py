@@ -1,0 +1,80 @@
+"""The folder of a panel that grows: months by content, only its own files removed, one writer at a time."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from atft.errors import InputError
+from atft.features.options import FeatureOptions
+from atft.features.panel_folder import (
+    FolderFile,
+    MonthFiles,
+    is_folder,
+    link_months,
+    listed_as,
+    locked,
+    publish_list,
+    read_list,
+)
+from atft.panel import panel_files
+
+DAYS = [date(2015, 1, 28) + timedelta(days=i) for i in range(40)]
+
+
+def written(folder: Path, cuts: list[int]) -> list[FolderFile]:
+    """Forty days of three rows, given in pieces."""
+    folder.mkdir()
+    months = MonthFiles(folder)
+    for start, end in zip([0, *cuts], [*cuts, len(DAYS)], strict=True):
+        days = pa.array(DAYS[start:end] * 3, pa.date32()).sort()
+        x = np.arange(3 * start, 3 * end, dtype=np.float32)
+        x[x % 7 == 0] = np.nan
+        months.append({"date": days, "x": x}, np.repeat(np.arange(start, end), 3))
+    months.finish()
+    return months.written
+
+
+def test_a_months_file_is_named_and_filled_by_its_rows_however_they_came(tmp_path: Path) -> None:
+    one, two = written(tmp_path / "one", []), written(tmp_path / "two", [1, 17, 33])
+    assert one == two
+    assert [file.month for file in one] == ["2015-01", "2015-02", "2015-03"]
+    assert all(file.name == f"{file.month}-{file.sha256[:8]}.parquet" for file in one)
+
+
+def test_a_link_covers_its_month_and_all_before(tmp_path: Path) -> None:
+    months = tuple(written(tmp_path / "p", []))
+    links = link_months(months)
+    other = FolderFile("n", "2015-02", 1, "0" * 64)
+    changed = link_months((months[0], other, months[2]))
+    assert changed[0] == links[0] and set(changed[1:]).isdisjoint(links)
+
+
+def test_a_published_list_is_the_panel_and_removes_only_files_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    months = tuple(written(folder, []))
+    with locked(folder):
+        (folder / "update" / "state-00000000.npz").touch()
+        (folder / "2015-01-00000000.parquet").touch()
+        (folder / "notes.parquet").touch()
+        listed = listed_as(FeatureOptions(), ("x",), months, (), FolderFile("update/state-1.npz", "", 0, ""))
+        publish_list(folder, listed)
+        with pytest.raises(InputError, match="another process is writing this panel"), locked(folder):
+            pass
+    assert read_list(folder) == listed
+    assert panel_files(folder) == [folder / file.name for file in months]
+    assert sorted(path.name for path in folder.glob("*.parquet")) == sorted(
+        [*(file.name for file in months), "notes.parquet"]
+    )
+    assert not list((folder / "update").glob("*.npz"))
+    (folder / "update" / "panel.json").write_text("{")
+    with pytest.raises(InputError, match=r"panel\.json: unreadable; build the panel again with features"):
+        panel_files(folder)
+
+
+def test_a_name_without_a_suffix_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "p.1").mkdir()
+    assert is_folder(Path("panels/mine")) and is_folder(tmp_path / "p.1")
+    assert not is_folder(Path("panels/mine.parquet"))
