@@ -6,7 +6,6 @@ where a column may go: a feature can never be a label, a label can never be a fe
 """
 
 import hashlib
-import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from atft.errors import InputError, nearest
+from atft.listed_files import files_of_folder
 
 CalendarDate = date
 """A column's role is called date too."""
-FOLDER_LIST = "update/panel.json"
-"""Of a panel that grows (`features --append`): names the files of its folder that count."""
 
 
 @dataclass(frozen=True)
@@ -248,27 +246,13 @@ def panel_files(path: str | Path) -> list[Path]:
         files = sorted(anchor.glob(str(Path(text).relative_to(anchor)) if Path(text).anchor else text))
     else:
         folder = Path(text)
-        files = _files_of(folder) if folder.is_dir() else [folder] if folder.is_file() else []
+        files = files_of_folder(folder) if folder.is_dir() else [folder] if folder.is_file() else []
     if not files:
         start = "" if Path(text).is_absolute() else f" (looked in {Path.cwd()})"
         raise InputError(
             f"panel {text}: no Parquet file there{start}; set data.panel.path to a file, folder or glob"
         )
     return files
-
-
-def _files_of(folder: Path) -> list[Path]:
-    """The Parquet files of a folder; of a panel that grows, those that its list names."""
-    listed = folder / FOLDER_LIST
-    if not listed.is_file():
-        return sorted(folder.glob("*.parquet"))
-    try:
-        return [
-            folder / file["name"]
-            for file in json.loads(listed.read_text(encoding="utf-8"))["panel"]["months"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{listed}: unreadable; build the panel again with features") from error
 
 
 def source_fingerprint(files: Iterable[Path]) -> str:

@@ -30,6 +30,7 @@ VOCABULARY |= {
     "cells",
     "dates",
     "parquet",
+    "listed_files",
     "digest",
     "day_series",
     "day_statistics",

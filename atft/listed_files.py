@@ -1,0 +1,25 @@
+"""Which Parquet files of a folder count: all, or those that a panel that grows lists."""
+
+import json
+from pathlib import Path
+
+from atft.errors import InputError
+
+FOLDER_LIST = "update/panel.json"
+"""Of a panel that grows (`features --append`): names the files of its folder that count."""
+
+
+def files_of_folder(folder: Path) -> list[Path]:
+    """The Parquet files of a folder, ascending by name; of a panel that grows, those that its list names.
+
+    Raises:
+        InputError: the list cannot be read.
+    """
+    listed = folder / FOLDER_LIST
+    if not listed.is_file():
+        return sorted(folder.glob("*.parquet"))
+    try:
+        months = json.loads(listed.read_text(encoding="utf-8"))["panel"]["months"]
+        return [folder / file["name"] for file in months]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{listed}: unreadable; build the panel again with features") from error
