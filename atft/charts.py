@@ -6,6 +6,7 @@ drawing serves light, dark and print, and no two charts share an id. The same da
 """
 
 import re
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -15,6 +16,8 @@ from atft.page import Html, escaped
 WIDTH = 480
 FONT = 13
 """Of a chart, in units: 480 of them are the chart's width."""
+FONTS = "system-ui,-apple-system,Segoe UI,Helvetica,Arial,sans-serif"
+"""Of a chart that is a file of its own, and has no page's font."""
 ROLE_OF = {colour.light: role for role, colour in palette.ROLES.items()}
 
 
@@ -25,17 +28,21 @@ def new_chart(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none")
-    axes = figure.add_axes(
-        (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - top - bottom) / height),
-        facecolor="none",
-    )
+    return figure, add_chart(figure, left, bottom, WIDTH - left - right, height - top - bottom)
+
+
+def add_chart(figure: Any, left: float, bottom: float, width: float, height: float) -> Any:
+    """Add axes in the page's style to a figure, all lengths in units."""
+    whole_width, whole_height = (72 * inches for inches in figure.get_size_inches())
+    place = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+    axes = figure.add_axes(place, facecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(palette.LINE.light)
     axes.tick_params(colors=palette.LINE.light, labelcolor=palette.MUTED.light, labelsize=FONT, length=3)
     axes.grid(axis="y", color=palette.LINE.light, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.04)
-    return figure, axes
+    return axes
 
 
 def label_axes(axes: Any, x: str = "", y: str = "") -> None:
@@ -59,6 +66,43 @@ def use_dates(axes: Any) -> None:
     locator = AutoDateLocator(minticks=2, maxticks=5)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+
+
+def bar_rows(
+    axes: Any, names: Sequence[str], values: Sequence[float], colours: Sequence[str], form: str
+) -> None:
+    """Draw horizontal bars below each other, the first on top, each with its name and its value.
+
+    Args:
+        names: shown whole; two may be equal.
+        colours: of each bar, light ones of the palette.
+        form: of the values, as `format` takes it.
+    """
+    axes.barh(range(len(values)), values, height=0.66, color=colours)
+    low, high = min(0.0, *values), max(0.0, *values)
+    room = 0.22 * ((high - low) or 1.0)
+    axes.set_xlim(low - room if low < 0 else 0, high + room if high > 0 else 0)
+    for row, value in enumerate(values):
+        side = -1 if value < 0 else 1
+        axes.annotate(
+            f"{value:{form}}", (value, row), (4 * side, 0), textcoords="offset points", va="center",
+            ha="left" if side > 0 else "right", fontsize=FONT - 2, color=palette.INK.light,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.axvline(0, color=palette.MUTED.light, linewidth=0.9)
+    axes.grid(visible=False)
+    axes.grid(axis="x", color=palette.LINE.light, linewidth=0.6)
+    axes.xaxis.get_major_locator().set_params(nbins=5)
+
+
+def standalone_svg(svg: str) -> str:
+    """The element of `inline_svg` as a file: with a font, and the palette's colours by the reader's scheme."""
+    opening, body = svg.split(">", 1)
+    style = f"<style>{palette.css_variables()}text{{font-family:{FONTS}}}</style>"
+    paper = '<rect width="100%" height="100%" rx="10" fill="var(--paper)"/>'
+    return f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{paper}{body}\n'
 
 
 def inline_svg(figure: Any, name: str, label: str) -> Html:

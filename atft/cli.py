@@ -86,6 +86,10 @@ COMMANDS = {
         "atft.search.cli",
         "search hyperparameters: many runs of fit, in a study that survives anything",
     ),
+    "explain": (
+        "atft.commands.explain",
+        "why a stock has its score: features, days, neighbours; or of a period",
+    ),
     "report": ("atft.commands.report", "a tear sheet of predictions: one HTML page that loads nothing"),
     "compare": ("atft.commands.compare", "runs, baselines and files side by side, with paired differences"),
     "completion": ("atft.completion", "print a script that completes the commands and keys in bash"),

@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse._link_arguments import ActionLink
 
 import atft.nn
-from atft.commands import compare, evaluate, flat, report
+from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
@@ -119,6 +119,10 @@ def completion_script() -> str:
     add_retrain_arguments(parser)
     commands.add_subcommand("retrain", _with_debug(parser))
     commands.add_subcommand("probe", _with_debug(probe_parser()))
+    parser = ArgumentParser()
+    for option in explain.OPTION_NAMES:
+        parser.add_argument(option)
+    commands.add_subcommand("explain", _with_debug(parser))
     parser = ArgumentParser()
     add_run_arguments(parser)
     commands.add_subcommand("sweep", _with_debug(parser))

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from atft import palette
-from atft.charts import FONT, inline_svg
+from atft.charts import FONT, inline_svg, standalone_svg
 from benchmarks.ladder_figures import ALL, MEAN, Figure
 from benchmarks.ladder_rungs import Ladder
 
 WIDTH, ROW, TOP, BOTTOM, CHARACTER = 860, 30, 40, 52, 7.2
 """Units: of the picture, of a rung's row, of the margins, and of a character of the names."""
-FONTS = "system-ui,-apple-system,Segoe UI,Helvetica,Arial,sans-serif"
 TWO_SIDED = 1.96
 
 
@@ -64,7 +63,7 @@ def ladder_picture(figures: Sequence[Figure], ladder: Ladder, title: str) -> str
     panels[0].set_yticks(places, names, fontsize=FONT, color=palette.INK.light)
     panels[1].set_yticks([])
     canvas.text(14 / WIDTH, 1 - 24 / height, title, fontsize=FONT + 1, color=palette.INK.light)
-    return _standalone(inline_svg(canvas, "ladder", title))
+    return standalone_svg(inline_svg(canvas, "ladder", title))
 
 
 def _colour(name: str, ladder: Ladder) -> str:
@@ -98,11 +97,3 @@ def _differences(
             [figure.difference - reach, figure.difference + reach], [place, place], color=colour, linewidth=2
         )
         axes.plot([figure.difference], [place], "o", color=colour, markersize=7)
-
-
-def _standalone(svg: str) -> str:
-    """The element as a file: namespace, font, and the palette's colours by the reader's scheme."""
-    opening, body = svg.split(">", 1)
-    style = f"<style>{palette.css_variables()}text{{font-family:{FONTS}}}</style>"
-    paper = '<rect width="100%" height="100%" rx="10" fill="var(--paper)"/>'
-    return f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{paper}{body}\n'

@@ -87,7 +87,7 @@ def training_parser(command: str) -> Any:
 @cache
 def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
-    from atft.commands import compare, evaluate, flat, from_prices, report
+    from atft.commands import compare, evaluate, explain, flat, from_prices, report
     from atft.commands.file_arguments import file_parser
     from atft.commands.probe import probe_parser
     from atft.crossval.options import add_crossval_arguments
@@ -102,6 +102,8 @@ def option_names(command: str) -> set[str]:
         parser = training_parser(first)
     elif first == "probe":
         parser = probe_parser()
+    elif first == "explain":
+        return {*explain.OPTION_NAMES, "--help", "--debug", "--data.panel.path"}
     elif first in ("features", "simulate"):
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
     elif first in ("compare", "evaluate", "report"):

@@ -7,7 +7,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "atft"
 SHELVES = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith("__")}
-UPPER = ("tasks", "callbacks", "tear_sheet", "runs", "probes", "export", "commands", "search", "crossval")
+UPPER = (
+    "tasks",
+    "callbacks",
+    "tear_sheet",
+    "runs",
+    "probes",
+    "explain",
+    "export",
+    "commands",
+    "search",
+    "crossval",
+)
 UPPER += ("daily",)
 VOCABULARY = {
     "errors",
@@ -41,7 +52,7 @@ VOCABULARY |= {
 }
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)
-FLOOR |= {"tasks": 2, "callbacks": 2, "tear_sheet": 2, "runs": 3, "probes": 3, "export": 3}
+FLOOR |= {"tasks": 2, "callbacks": 2, "tear_sheet": 2, "runs": 3, "probes": 3, "explain": 3, "export": 3}
 FLOOR |= {"commands": 4, "search": 5, "crossval": 5}
 FLOOR |= {"daily": 6, "completion": 7, "cli": 7, "__main__": 8}
 # The rooms inside a folder, from the lowest to the highest: a file imports from its own room and from lower ones.

@@ -15,6 +15,7 @@ from atft.errors import InputError
 from atft.evaluation.any_file import FileRows
 from atft.evaluation.books import SPREAD_OVER
 from atft.evaluation.horizon import MeasureOptions, measure_horizon
+from atft.evaluation.importance_file import read_importance
 from atft.evaluation.intervals import Interval
 from atft.evaluation.paired import paired_difference
 from atft.evaluation.predictions import HorizonScores
@@ -29,6 +30,8 @@ from atft.evaluation.result import (
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
 
+OF_A_RUN = "predictions.parquet"
+"""Scores that the weights of the run's directory made."""
 PAIRED = ("rank_ic", "spread")
 """Figures whose differences between files are shown."""
 
@@ -114,6 +117,7 @@ def _evaluate_file(
         horizons=horizons,
         causal=scores.causal,
         receipt=_receipt(path),
+        importance=read_importance(path.parent) if path.name == OF_A_RUN else None,
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from atft.day_series import Series
 from atft.evaluation.books import Books
+from atft.evaluation.importance_file import Importance
 from atft.evaluation.intervals import Interval
 
 Dates = NDArray[Any]
@@ -159,6 +160,8 @@ class FileEvaluation:
     """False where a fold trained after the days it scored; None where the file does not say."""
     receipt: Mapping[str, Any] = field(default_factory=dict)
     """`receipt.json` beside the file, where there is one."""
+    importance: Importance | None = None
+    """What `python -m atft explain` found of the features of the run that wrote the file; None without."""
 
 
 class Difference(NamedTuple):

@@ -119,9 +119,7 @@ class RankingTask(SavedTask):
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score a block; float32 whatever the precision inside the network."""
-        if self._order:
-            batch = batch._replace(features=batch.features[..., self._order])
-        forecast: Forecast = self.network(batch)
+        forecast: Forecast = self.network(self.in_trained_order(batch))
         if forecast.score.shape != batch.target.shape:
             raise InputError(
                 f"{type(self.network).__name__}: scores are {list(forecast.score.shape)}, they must be [days, "
@@ -129,14 +127,26 @@ class RankingTask(SavedTask):
             )
         return forecast
 
+    def in_trained_order(self, batch: DayBatch) -> DayBatch:
+        """The block with its features in the order of the weights, as the network reads them."""
+        return batch._replace(features=batch.features[..., self._order]) if self._order else batch
+
+    def match_data(self, data: DayData) -> None:
+        """Let the blocks of ``data`` be scored; ``setup`` does so for those of the trainer.
+
+        Raises:
+            InputError: other horizons, market-wide columns or features than the task's.
+        """
+        check_horizons_agree(self.network.horizons, data.horizons)
+        check_regimes(self.network, self.regimes, data.regimes)
+        self._order = feature_order(self.trained_on, data.features)
+
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
         data = self._data()
         if data is None:
             return
-        check_horizons_agree(self.network.horizons, data.horizons)
-        check_regimes(self.network, self.regimes, data.regimes)
-        self._order = feature_order(self.trained_on, data.features)
+        self.match_data(data)
         if stage in ("fit", "validate"):
             self.objective.neutral_targets.set_columns(data.open_cache().manifest.exposures)
         if stage == "fit":

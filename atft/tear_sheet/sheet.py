@@ -26,6 +26,7 @@ from atft.tear_sheet.entries import (
     legend_of,
 )
 from atft.tear_sheet.heading import sheet_heading
+from atft.tear_sheet.importance_chart import importance_chart, importance_note
 from atft.tear_sheet.interval_charts import Dot, decay_chart, decile_chart, dot_rows
 from atft.tear_sheet.tables import (
     control_name,
@@ -207,6 +208,20 @@ def _exposures(_: Evaluation, by_horizon: Entries) -> Part:
     return "Exposures", "Mean over days of the rank correlation of the score with known risk factors.", shown
 
 
+def _importance(evaluation: Evaluation, _: Entries) -> Part:
+    explained = [(file, file.importance) for file in evaluation.files if file.importance is not None]
+    if not explained:
+        return ("Feature importance",)
+    drawings, notes = [], []
+    for number, (file, importance) in enumerate(explained):
+        of_file = f": {file.name}" if len(evaluation.files) > 1 else ""
+        notes.append(element("p", f"{importance_note(importance)}{of_file}", class_="note"))
+        for horizon, rows in importance.horizons.items():
+            title = horizon_title(horizon) + of_file
+            drawings.append(importance_chart(f"importance-{number}-{horizon}", title, rows))
+    return "Feature importance", "", *notes, chart_grid(drawings)
+
+
 def _days(evaluation: Evaluation, by_horizon: Entries) -> Part:
     tables = []
     for horizon, entries in by_horizon.items():
@@ -271,6 +286,7 @@ SECTIONS: tuple[Callable[[Evaluation, Entries], Part], ...] = (
         lambda kind: kind not in NOT_REGIMES,
         "The file has no column regime_*.",
     ),
+    _importance,
     _days,
     _coverage,
     _receipts,

@@ -1,0 +1,168 @@
+"""explain: why a stock has its score on a day, or which features decide the scores of a period."""
+
+import argparse
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atft.commands.counts import read_count
+from atft.commands.train import build
+from atft.errors import InputError
+from atft.evaluation.importance_file import KIND
+from atft.publish import publish_text
+
+if TYPE_CHECKING:
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.tasks.ranking import RankingTask
+
+HELP = """\
+usage: python -m atft explain --run RUN --code CODE --date DATE [options]
+       python -m atft explain --run RUN --from DATE --to DATE [options]
+
+Why a stock has its score: what each feature adds against the day's median stock (integrated gradients, which sum
+to the difference of the scores), on which days of the window, and what its neighbours weigh. Or which features
+decide the scores of a period. A table, a JSON file and a picture. Needs: pip install 'atft[explain]'
+
+  python -m atft explain --run lightning_logs/mine/version_0 --code AAPL --date 2017-06-30
+  python -m atft explain --run lightning_logs/mine/version_0 --from 2016-01-01 --to 2016-12-31
+
+  --run RUN        directory of a run of fit, or a checkpoint of one
+  --code CODE      the stock
+  --date DATE      the day, on which the stock is in the universe
+  --from, --to     first and last day of a period, of which --days are explained, evenly spaced
+  --days N         of the period; default 20
+  --horizon N      trading days ahead; default: the shortest, of a period all
+  --top N          rows of each table and bars of each picture; default 15
+  --out FILE       .json file to write, the picture beside it; default: explain/CODE_DATE_HORIZON.json of the run,
+                   or its importance.json of a period, which report shows
+  --KEY VALUE      any key of predict, for instance --data.panel.path of a newer panel
+
+How to read it: docs/explain.md
+"""
+OPTIONS = {"run": None, "code": None, "date": None, "from": None, "to": None, "out": None}
+COUNTS = {"days": "20", "horizon": None, "top": "15"}
+"""Options that are texts, and those that are whole numbers, with their defaults."""
+OPTION_NAMES = tuple(f"--{name}" for name in (*OPTIONS, *COUNTS))
+
+
+def run(_: str, arguments: list[str]) -> int:
+    """Explain what the arguments name, print it, and write the JSON file and the picture.
+
+    Raises:
+        InputError: the run, the stock, the day or the period cannot be used, or captum is not installed.
+    """
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HELP, end="")  # noqa: T201
+        return 0
+    parsed, keys = explain_parser().parse_known_args(arguments)
+    options = vars(parsed)
+    of_stock, of_period = ("code", "date"), ("from", "to")
+    named = {name for name in (*of_stock, *of_period) if options[name] is not None}
+    if options["run"] is None or named not in (set(of_stock), set(of_period)):
+        raise InputError("explain needs --run RUN, and --code CODE --date DATE or --from DATE --to DATE")
+    for name, value in options.items():
+        if name in COUNTS and value is not None:
+            options[name] = read_count(f"--{name}", value)
+    from atft.explain.integrated_gradients import load_captum
+    from atft.progress import Progress
+
+    load_captum()  # its absence shows before the panel is read
+    checkpoint = find_checkpoint_of(Path(options["run"]))
+    out = None if options["out"] is None else check_json(Path(options["out"]))
+    cli = build("predict", ["--ckpt_path", str(checkpoint), *keys])
+    load_weights(cli.model, checkpoint)
+    with Progress("explain"):
+        explain = explain_one_stock if "code" in named else explain_a_period
+        print(explain(cli, checkpoint, options, out))  # noqa: T201
+    return 0
+
+
+def explain_one_stock(cli: "RankingCLI", checkpoint: Path, options: dict[str, Any], out: Path | None) -> str:
+    """Explain a stock on a day, write both files, and return the text."""
+    from atft.explain.explain_stock import explain_stock
+    from atft.explain.explanation_text import stock_text
+    from atft.explain.pictures import stock_picture
+
+    found = explain_stock(cli.model, cli.datamodule, options["code"], options["date"], options["horizon"])
+    if out is None:
+        # A code may have any character; a file's name may not.
+        name = re.sub(r"[^\w.-]", "_", f"{found.code}_{found.date}_{found.horizon}d")
+        out = checkpoint.parent / "explain" / f"{name}.json"
+    content = {"checkpoint": str(checkpoint), **asdict(found), "difference": found.difference}
+    text = json.dumps({KIND: "stock", **content}, indent=1, allow_nan=False, default=str)
+    return _written(out, text, stock_picture(found, options["top"]), stock_text(found, options["top"]))
+
+
+def explain_a_period(cli: "RankingCLI", checkpoint: Path, options: dict[str, Any], out: Path | None) -> str:
+    """Find the features that decide a period's scores, write both files, and return the text."""
+    from atft.evaluation.importance_file import NAME, importance_json
+    from atft.explain.explain_period import explain_period
+    from atft.explain.explanation_text import importance_text
+    from atft.explain.pictures import importance_picture
+
+    period = [options["from"], options["to"]]
+    found = explain_period(cli.model, cli.datamodule, period, checkpoint, options["horizon"], options["days"])
+    text, top = importance_json(found), options["top"]
+    out = out or checkpoint.parent / NAME
+    return _written(out, text, importance_picture(found, top), importance_text(found, top))
+
+
+def _written(out: Path, content: str, picture: str, text: str) -> str:
+    publish_text(out, content + "\n")
+    publish_text(out.with_suffix(".svg"), picture)
+    return f"{text}\n\n{out}\n{out.with_suffix('.svg')}"
+
+
+def explain_parser() -> argparse.ArgumentParser:
+    """The parser of the command's own options; all others are keys of ``predict``."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name, default in (OPTIONS | COUNTS).items():
+        parser.add_argument(f"--{name}", default=default)
+    return parser
+
+
+def find_checkpoint_of(run: Path) -> Path:
+    """The checkpoint of a run's directory, or of its file.
+
+    Raises:
+        InputError: there is no run, it is a baseline's, or it has kept no checkpoint.
+    """
+    from atft.runs.run_files import read_run
+
+    if run.is_file():
+        return run
+    if (run / "baseline.json").is_file():
+        raise InputError(f"--run {run}: a baseline has no network to explain; name a run of fit")
+    checkpoint = read_run(run).checkpoint
+    if checkpoint is None:
+        raise InputError(f"--run {run}: the run has kept no checkpoint; name another one")
+    return checkpoint
+
+
+def load_weights(task: "RankingTask", checkpoint: Path) -> None:
+    """Set the weights, parts and scaling of a task to those of a checkpoint."""
+    from atft.checkpoint_file import read_checkpoint
+
+    content = read_checkpoint(checkpoint)
+    task.on_load_checkpoint(content)
+    task.load_state_dict(content["state_dict"])
+
+
+def check_json(out: Path) -> Path:
+    """Check that an explanation may be written to a file that the user names; an earlier one is replaced.
+
+    Raises:
+        InputError: another suffix than .json, or there is a file that is no explanation.
+    """
+    if out.suffix != ".json":
+        raise InputError(f"--out {out}: the suffix must be .json; the picture is written beside it")
+    if out.exists():
+        try:
+            content = json.loads(out.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict) or KIND not in content:
+            raise InputError(f"--out {out}: there is a file that is no explanation; name another one")
+    return out

@@ -1,0 +1,1 @@
+"""Why a stock has its score: features, days and neighbours, of one stock-day or of a period."""

@@ -1,0 +1,113 @@
+"""Which features decide a network's scores over a period: mean absolute attribution over its stock-days.
+
+Days of the period are evenly spaced. On each, all stocks go from the day's median stock to themselves together: one
+path for the whole cross-section. The gradient is that of the sum of the scores, each with a sign drawn at random:
+what a stock's features do to its own score keeps the stock's sign, what they do to other stocks' scores cancels out
+on average. Where stocks do not read each other the parts are those of each stock by itself.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from atft.batch import DayBatch
+from atft.cross_section import spearman
+from atft.data.day_checks import days_to_score
+from atft.evaluation.importance_file import FeatureImportance, Importance, file_digest
+from atft.explain.integrated_gradients import attribute
+from atft.explain.median_stock import median_window
+from atft.explain.one_day import horizon_place, read_day
+from atft.explain.stock_score import differentiable_score, evaluating
+from atft.progress import track
+from atft.tasks.day_data import DayData
+from atft.tasks.part_inputs import check_network_inputs
+from atft.tasks.ranking import RankingTask
+
+STEPS = 8
+"""Points of a day's path: over many stock-days their errors cancel out; what is left is printed."""
+
+
+def explain_period(
+    task: RankingTask,
+    data: DayData,
+    period: Sequence[str],
+    checkpoint: Path,
+    horizon: int | None = None,
+    days: int = 20,
+) -> Importance:
+    """Attribute the scores of the days of a period to the features, and average over stock-days.
+
+    A day costs `STEPS` forward and backward passes over its cross-section, for each horizon.
+
+    Args:
+        task: with the weights of ``checkpoint``.
+        data: whose cache has the days.
+        period: ISO dates [from, to], both included.
+        checkpoint: file that the importance is of.
+        horizon: trading days ahead; None: all.
+        days: explained at most, evenly spaced.
+
+    Raises:
+        InputError: no day of the period can be scored, the network has no such horizon, or captum is not installed.
+    """
+    check_network_inputs(task, data)
+    task.match_data(data)
+    horizons = list(task.network.horizons)
+    places = list(range(len(horizons))) if horizon is None else [horizon_place(task, horizon)]
+    cache = data.open_cache()
+    every, _ = days_to_score(cache, "--from, --to", period, data.loader_options.lookback)
+    chosen = every[torch.linspace(0, len(every) - 1, min(days, len(every))).round().long().numpy()].tolist()
+    sums = torch.zeros(2, len(places), len(data.features), dtype=torch.float64)
+    varying = torch.zeros(len(places), len(data.features), dtype=torch.float64)
+    # Sums over stock-days, in float64: absolute attributions, and the directions of the days that have one.
+    gap, stock_days = 0.0, 0
+    with evaluating(task):
+        for day in track(chosen, "explaining days"):
+            batch = read_day(data, day)
+            stock_days += len(batch.stock)
+            for row, place in enumerate(places):
+                parts, day_gap = _day_parts(task, batch, place)
+                today = batch.features[-1].T
+                direction = spearman(today, parts.T, today.isfinite()).double()
+                sums[0, row] += parts.double().abs().sum(0)
+                sums[1, row] += direction.nan_to_num(nan=0.0)
+                varying[row] += direction.isfinite()
+                gap += day_gap
+    dates, total = cache.manifest.dates, float(sums[0].sum())
+    shares = sums[0] / sums[0].sum(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    directions = sums[1] / varying.clamp_min(1)
+    return Importance(
+        first=dates[chosen[0]].isoformat(),
+        last=dates[chosen[-1]].isoformat(),
+        days=len(chosen),
+        stock_days=stock_days,
+        gap=gap / total if total > 0 else 0.0,
+        checkpoint=file_digest(checkpoint),
+        horizons={
+            horizons[place]: [
+                FeatureImportance(data.features[i], float(shares[row, i]), float(directions[row, i]))
+                for i in shares[row].argsort(descending=True, stable=True).tolist()
+            ]
+            for row, place in enumerate(places)
+        },
+    )
+
+
+def _day_parts(
+    task: RankingTask, batch: DayBatch, horizon: int
+) -> tuple[Float[Tensor, "stocks features"], float]:
+    """Attributions of a day's stocks, summed over the window, and what they leave unattributed."""
+    draw = torch.Generator().manual_seed(int(batch.day[0]))
+    sign = torch.randint(0, 2, (len(batch.stock),), generator=draw).float() * 2 - 1
+
+    def signed_sum(features: Tensor) -> Tensor:
+        (one,) = features
+        score = differentiable_score(task(batch._replace(features=one)))[0, :, horizon]
+        return (sign * score).sum()[None]
+
+    baseline = median_window(batch).expand_as(batch.features)
+    attribution = attribute(signed_sum, batch.features, baseline, (STEPS, STEPS))
+    return sign[:, None] * attribution.parts.sum(0), abs(attribution.gap)

@@ -1,0 +1,160 @@
+"""One stock's score on one day, explained: features, days of the window, neighbours.
+
+The score is compared with that of the day's median stock in the stock's place: same neighbours, same market. What
+the network reads beside the stock's window (market-wide columns, graph, sector) is in both scores.
+"""
+
+import torch
+from torch import Tensor
+
+from atft.batch import DayBatch
+from atft.cross_section import average_ranks
+from atft.explain.integrated_gradients import MIN_STEPS, Attribution, attribute
+from atft.explain.median_stock import median_window, percentiles
+from atft.explain.one_day import find_day, find_stock, horizon_place, read_day
+from atft.explain.stock_explanation import DayPart, FeaturePart, NeighbourPart, StockExplanation
+from atft.explain.stock_score import StockScore, evaluating
+from atft.network import Explainable, Explanation
+from atft.tasks.day_data import DayData
+from atft.tasks.part_inputs import check_network_inputs
+from atft.tasks.ranking import RankingTask
+
+
+def explain_stock(
+    task: RankingTask, data: DayData, code: str, day: str, horizon: int | None = None
+) -> StockExplanation:
+    """Attribute a stock's score to its features, the days of its window, and its neighbours.
+
+    Any network will do: attributions need its gradient with respect to the features only. On the CPU, some seconds
+    where the score depends on a few stocks, minutes where it depends on all.
+
+    Args:
+        task: trained, or loaded by `RankingTask.load_from_checkpoint`; on the CPU.
+        data: whose cache has the day.
+        code: of the stock, in the day's universe.
+        day: ISO date of a trading day.
+        horizon: trading days ahead; None: the shortest.
+
+    Raises:
+        InputError: the stock is not ranked that day, the day is not in the panel or lacks history, or captum is not
+            installed.
+    """
+    check_network_inputs(task, data)
+    task.match_data(data)
+    place_of_horizon = horizon_place(task, horizon)
+    index = find_day(data, day)
+    batch, manifest = read_day(data, index), data.open_cache().manifest
+    names = [manifest.codes[i] for i in batch.stock.tolist()]
+    place = find_stock(code, names, manifest.codes, manifest.dates[index])
+    with evaluating(task):
+        with torch.no_grad():
+            scores = task(batch).score[0, :, place_of_horizon]
+        # From here on in the smallest block in which the stock has its score.
+        score = StockScore(task, batch, place, place_of_horizon)
+        baseline = median_window(batch)[:, 0]
+        steps = (MIN_STEPS, score.max_steps)
+        attribution = attribute(score, score.window, baseline, steps, score.at_once)
+        looks = _looks(task, score.block)
+        left_out: list[str] = []
+        days = _days(data, batch, attribution, looks, score.place, left_out)
+        neighbours = _neighbours(score, place, batch, attribution.score, looks, manifest.codes, left_out)
+    ranks = average_ranks(-scores[None], torch.ones_like(scores[None], dtype=torch.bool))[0]
+    return StockExplanation(
+        code=code,
+        date=manifest.dates[index],
+        horizon=task.network.horizons[place_of_horizon],
+        rank=float(ranks[place]),
+        stocks=len(names),
+        score=attribution.score,
+        median_score=attribution.baseline_score,
+        gap=attribution.gap,
+        is_complete=attribution.is_complete,
+        steps=attribution.steps,
+        features=_features(data.features, batch, place, attribution.parts.sum(0), baseline[-1]),
+        days=days,
+        neighbours=neighbours,
+        left_out=left_out,
+    )
+
+
+def _looks(task: RankingTask, block: DayBatch) -> Explanation:
+    """What the network says it looks at; nothing where it does not say."""
+    if not isinstance(task.network, Explainable):
+        return Explanation()
+    with torch.no_grad():
+        return task.network.explain(task.in_trained_order(block))
+
+
+def _features(
+    names: list[str], batch: DayBatch, place: int, parts: Tensor, median: Tensor
+) -> list[FeaturePart]:
+    values, percentile = batch.features[-1, place], percentiles(batch, torch.tensor([place]))[0]
+    order = parts.abs().argsort(descending=True, stable=True).tolist()
+    return [
+        FeaturePart(names[i], _known(values[i]), _known(median[i]), _known(percentile[i]), float(parts[i]))
+        for i in order
+    ]
+
+
+def _days(
+    data: DayData,
+    batch: DayBatch,
+    attribution: Attribution,
+    looks: Explanation,
+    place: int,
+    left_out: list[str],
+) -> list[DayPart]:
+    by_day = attribution.parts.sum(1)
+    if not attribution.parts[:-1].any():
+        left_out.append("no days of the window: the score depends on the stock's last row only")
+        return []
+    attention = None if looks.attention is None else looks.attention[0, place].mean(0)
+    if attention is None:
+        left_out.append("no attention of days: the network has none")
+    last = int(batch.day[0])
+    dates = data.open_cache().manifest.dates[last - len(by_day) + 1 : last + 1]
+    return [
+        DayPart(day, float(part), None if attention is None else float(attention[i]))
+        for i, (day, part) in enumerate(zip(dates, by_day, strict=True))
+    ]
+
+
+def _neighbours(
+    score: StockScore,
+    place: int,
+    batch: DayBatch,
+    value: float,
+    looks: Explanation,
+    codes: tuple[str, ...],
+    left_out: list[str],
+) -> list[NeighbourPart]:
+    block, arriving = score.block, score.block.edge_index[1] == score.place
+    if not (batch.edge_index[1] == place).any():
+        left_out.append("no neighbours: no edge of a graph ends in the stock on that day")
+        return []
+    weight = None if looks.neighbours is None else looks.neighbours.mean((0, 2))
+    # A network without explain may read the graph all the same: what its edges change shows.
+    if not arriving.any() or abs(score.without_edges(arriving) - value) <= score.tolerance:
+        left_out.append("no neighbours: the score does not depend on the graph")
+        return []
+    if weight is None:
+        left_out.append("no weights of neighbours: the network has no attention over the graph")
+    found = []
+    for edge in arriving.nonzero()[:, 0].tolist():
+        only = torch.zeros_like(arriving)
+        only[edge] = True
+        correlation, same_sector = block.edge_attr[edge].tolist()
+        found.append(
+            NeighbourPart(
+                codes[int(block.stock[block.edge_index[0, edge]])],
+                None if weight is None else float(weight[edge]),
+                value - score.without_edges(only),
+                correlation,
+                bool(same_sector),
+            )
+        )
+    return sorted(found, key=lambda part: -(abs(part.effect) if part.weight is None else part.weight))
+
+
+def _known(value: Tensor) -> float | None:
+    return float(value) if bool(value.isfinite()) else None

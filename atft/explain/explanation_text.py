@@ -1,0 +1,106 @@
+"""Explanations as text for a terminal: one line a row, the largest first."""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from atft.evaluation.importance_file import Importance
+from atft.evaluation.plain_table import plain_table, table_text
+from atft.explain.stock_explanation import StockExplanation
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+UNKNOWN = "–"
+JUMPS = "the score jumps between the median stock and this one"
+
+
+def stock_text(found: StockExplanation, top: int) -> str:
+    """A stock's explanation: its place in the day, then tables of features, days and neighbours.
+
+    Args:
+        top: rows of each table; the others are one row.
+    """
+    gap = 100 * abs(found.gap / found.difference) if found.difference else 0.0
+    lines = [
+        f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank "
+        f"{found.rank:,.4g} of {found.stocks:,} (1 is the highest score)",
+        f"score {found.score:+.4f}, of the day's median stock in its place {found.median_score:+.4f}, difference "
+        f"{found.difference:+.4f}",
+        f"attributions sum to {found.difference - found.gap:+.4f}, unattributed {gap:.2g} %, {found.steps} steps"
+        + ("" if found.is_complete else f": {JUMPS}"),
+    ]
+    parts = [table_text(_feature_table(found, top))]
+    if found.days:
+        parts.append(table_text(_day_table(found, top)))
+    if found.neighbours:
+        parts.append(table_text(_neighbour_table(found, top)))
+    return "\n\n".join(["\n".join(lines), *parts, *(["\n".join(found.left_out)] if found.left_out else [])])
+
+
+def days_ahead(horizon: int) -> str:
+    """A horizon in words."""
+    return f"{horizon} day{'s' if horizon > 1 else ''} ahead"
+
+
+def importance_text(importance: Importance, top: int) -> str:
+    """The features of a period, a column of shares and one of directions a horizon, by the first one's shares."""
+    horizons = list(importance.horizons)
+    columns = [name for h in horizons for name in (f"share {h}d", f"direction {h}d")]
+    title = (
+        f"{importance.days} days, {importance.first} to {importance.last}, {importance.stock_days:,} stock-days; "
+        f"share of the mean absolute attribution, unattributed {100 * importance.gap:.2g} %"
+    )
+    table = plain_table("", ["feature"], columns)
+    by_name = {h: {row.name: row for row in rows} for h, rows in importance.horizons.items()}
+    names = [row.name for row in importance.horizons[horizons[0]]]
+    for name in names[:top]:
+        rows = [by_name[h][name] for h in horizons]
+        table.add_row(
+            name, *(text for r in rows for text in (f"{100 * r.share:.2f} %", f"{r.direction:+.2f}"))
+        )
+    if names[top:]:
+        others = [100 * sum(by_name[h][name].share for name in names[top:]) for h in horizons]
+        table.add_row(f"{len(names) - top} others", *(text for r in others for text in (f"{r:.2f} %", "")))
+    return f"{title}\n\n{table_text(table)}"
+
+
+def _feature_table(found: StockExplanation, top: int) -> "Table":
+    table = plain_table("", ["feature"], ["value", "percentile", "median", "attribution"])
+    for part in found.features[:top]:
+        table.add_row(
+            part.name, _number(part.value), _number(part.percentile, ".0f"), _number(part.median),
+            f"{part.attribution:+.4f}",
+        )  # fmt: skip
+    if found.features[top:]:
+        others = sum(part.attribution for part in found.features[top:])
+        table.add_row(f"{len(found.features) - top} others", "", "", "", f"{others:+.4f}")
+    table.add_row("unattributed", "", "", "", f"{found.gap:+.4f}")
+    table.add_row("difference", "", "", "", f"{found.difference:+.4f}")
+    return table
+
+
+def _day_table(found: StockExplanation, top: int) -> "Table":
+    table = plain_table("", ["day of the window"], ["attribution", "attention"])
+    for part in _largest([abs(p.attribution) for p in found.days], top):
+        day = found.days[part]
+        table.add_row(str(day.date), f"{day.attribution:+.4f}", _number(day.attention, ".3f"))
+    return table
+
+
+def _neighbour_table(found: StockExplanation, top: int) -> "Table":
+    table = plain_table("", ["neighbour"], ["weight", "effect", "correlation"], ["sector"])
+    for part in found.neighbours[:top]:
+        table.add_row(
+            part.code, _number(part.weight, ".3f"), f"{part.effect:+.4f}", f"{part.correlation:+.2f}",
+            "same" if part.same_sector else "",
+        )  # fmt: skip
+    return table
+
+
+def _largest(sizes: Sequence[float], top: int) -> list[int]:
+    return sorted(range(len(sizes)), key=lambda i: -sizes[i])[:top]
+
+
+def _number(value: float | None, form: str = "+.3g") -> str:
+    return UNKNOWN if value is None or not isfinite(value) else f"{value:{form}}"

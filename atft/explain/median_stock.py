@@ -1,0 +1,36 @@
+"""The day's median stock: what a stock is compared with.
+
+Each feature has its median over the day's universe, on each day of the window. It knows what the stock knows: where
+a stock's value is unknown, so is the median stock's in its place, and the feature explains nothing.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atft.batch import DayBatch
+from atft.cross_section import median
+
+
+def median_window(batch: DayBatch) -> Float[Tensor, "lookback 1 features"]:
+    """The median of each feature of a one-day block, on each day of its window; NaN where no stock knows it.
+
+    Of an even number of stocks the mean of the two in the middle.
+    """
+    members = batch.features[:, batch.universe[0]].movedim(1, -1)
+    return median(members, members.isfinite())[:, None]
+
+
+def percentiles(batch: DayBatch, places: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen features"]:
+    """Place of stocks among the known values of the universe on a block's day, from 0 (lowest) to 100; NaN unknown.
+
+    100 x (stocks below + half of the equal ones) / stocks.
+    """
+    today = batch.features[-1]
+    members = today[batch.universe[0]]
+    count = members.isfinite().sum(0)
+    rows = []
+    for value in today[places]:
+        below, equal = (members < value).sum(0), (members == value).sum(0)
+        rows.append(torch.where(value.isfinite(), 100 * (below + equal / 2) / count, torch.nan))
+    return torch.stack(rows)

@@ -1,0 +1,67 @@
+"""The day, the stock and the horizon that are to be explained, found in the cache or raised in one line."""
+
+from datetime import date
+from difflib import get_close_matches
+
+from atft.batch import DayBatch
+from atft.data.block_plan import PlannedBlock
+from atft.data.blocks import DayBlocks
+from atft.errors import InputError
+from atft.panel import day_index
+from atft.tasks.day_data import DayData
+from atft.tasks.ranking import RankingTask
+
+
+def horizon_place(task: RankingTask, horizon: int | None) -> int:
+    """Place of a horizon among the network's; the first where none is named. Raises InputError for another."""
+    horizons = list(task.network.horizons)
+    if horizon is not None and horizon not in horizons:
+        raise InputError(f"--horizon must be one of {', '.join(map(str, horizons))}, got {horizon}")
+    return 0 if horizon is None else horizons.index(horizon)
+
+
+def read_day(data: DayData, index: int) -> DayBatch:
+    """Read the block of one trading day of the cache's calendar, with all stocks of its universe."""
+    cache = data.open_cache()
+    block = PlannedBlock(index, 1, cache.manifest.universe_rows[index], (1.0,), True)
+    return DayBlocks(cache, data.loader_options.lookback)[block]
+
+
+def find_day(data: DayData, text: str) -> int:
+    """Index of a trading day on the cache's calendar.
+
+    Raises:
+        InputError: no ISO date, no day of the panel (the line names the nearest before it), no stock ranked on it,
+            or too little history before it.
+    """
+    manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--date must be an ISO date, 2017-06-30, got {text!r:.40}") from error
+    index = day_index(manifest.dates, day, "to")
+    if index < 0 or manifest.dates[index] != day:
+        near = f"; the trading day before it is {manifest.dates[index]}" if index >= 0 else ""
+        raise InputError(
+            f"--date {day} is no trading day of the panel, which runs {manifest.dates[0]} to "
+            f"{manifest.dates[-1]}{near}"
+        )
+    if index < lookback - 1:
+        raise InputError(
+            f"--date {day} has {index + 1} days of history, the network reads {lookback}; the first day is "
+            f"{manifest.dates[min(lookback, len(manifest.dates)) - 1]}"
+        )
+    if not manifest.universe_rows[index]:
+        raise InputError(f"--date {day}: no stock of the panel is in the universe that day; name another one")
+    return index
+
+
+def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -> int:
+    """Place of a code among those of a block; raises InputError where it is not there."""
+    if code in names:
+        return names.index(code)
+    if code in codes:
+        raise InputError(f"--code {code}: not in the universe of {day}; name another day or stock")
+    near = get_close_matches(code, names, n=1)
+    also = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"--code {code!r:.40}: no stock that the panel ever ranks{also}")

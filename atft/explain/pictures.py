@@ -1,0 +1,118 @@
+"""Explanations as pictures: SVG files whose colours follow the reader's scheme, light or dark."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from atft import charts, palette
+from atft.evaluation.importance_file import Importance
+from atft.explain.explanation_text import days_ahead
+from atft.explain.stock_explanation import StockExplanation
+from atft.tear_sheet.importance_chart import importance_bars
+
+WIDTH, ROW, TOP, BOTTOM, GAP, CHARACTER = 860, 23, 58, 50, 40, 7.3
+"""Units: of the picture, of a bar's row, of the margins, between panels, and of a character of a name."""
+MAX_NAME = 30
+MIN_SIDE = 150
+"""Height of a panel beside the features."""
+
+
+def stock_picture(found: StockExplanation, top: int) -> str:
+    """Draw the largest attributions of features, those of the window's days, and the neighbours' weights; SVG text.
+
+    Args:
+        top: bars at most; the other features are one more.
+    """
+    from matplotlib.figure import Figure
+
+    bars = [(_clipped(p.name, p.percentile), p.attribution) for p in found.features[:top]]
+    if found.features[top:]:
+        others = sum(p.attribution for p in found.features[top:])
+        bars.append((f"{len(found.features) - top} others", others))
+    # Beside the features, below each other, what the network has beside them; without it the features are wider.
+    sides = [draw for draw, rows in ((_days, found.days), (_neighbours, found.neighbours)) if rows]
+    inner = max(ROW * len(bars), (MIN_SIDE + GAP + 12) * len(sides) - GAP - 12)
+    height = TOP + inner + BOTTOM
+    figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none")
+    left = 16 + CHARACTER * max(len(name) for name, _ in bars)
+    right = 0.6 * WIDTH if sides else WIDTH - 20
+    axes = charts.add_chart(figure, left, BOTTOM, right - left, inner)
+    _signed_bars(axes, bars)
+    _name(axes, "attribution (in brackets: percentile of the value that day)")
+    for row, draw in enumerate(sides):
+        room = (inner - (len(sides) - 1) * (GAP + 12)) / len(sides)
+        below = BOTTOM + (len(sides) - 1 - row) * (room + GAP + 12)
+        start = right + 78
+        draw(charts.add_chart(figure, start, below, WIDTH - 20 - start, room), found, int(room // ROW))
+    title = (
+        f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank {found.rank:,.4g} of {found.stocks:,}, "
+        f"score {found.score:+.3f}, median stock {found.median_score:+.3f}"
+    )
+    _title(figure, title)
+    return charts.standalone_svg(charts.inline_svg(figure, "explain", title))
+
+
+def importance_picture(importance: Importance, top: int) -> str:
+    """Draw the shares of the most important features of each horizon, side by side; the SVG's text."""
+    from matplotlib.figure import Figure
+
+    names = [row.name for rows in importance.horizons.values() for row in rows[:top]]
+    left, columns = 16 + CHARACTER * min(max(map(len, names)), MAX_NAME), min(2, len(importance.horizons))
+    lines = -(-len(importance.horizons) // columns)
+    inner = ROW * min(top, len(next(iter(importance.horizons.values()))))
+    height = TOP + lines * (inner + BOTTOM + 26)
+    figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none")
+    width = WIDTH / columns
+    for place, (horizon, rows) in enumerate(importance.horizons.items()):
+        line, column = divmod(place, columns)
+        below = height - TOP - (line + 1) * inner - line * (BOTTOM + 26)
+        axes = charts.add_chart(figure, column * width + left, below, width - left - 20, inner)
+        importance_bars(axes, rows[:top], MAX_NAME)
+        _name(axes, f"share of the mean absolute attribution, %, {days_ahead(horizon)}")
+    title = (
+        f"{importance.days} days, {importance.first} to {importance.last}; green: high values raise the score, "
+        f"red: they lower it"
+    )
+    _title(figure, title)
+    return charts.standalone_svg(charts.inline_svg(figure, "importance", title))
+
+
+def _signed_bars(axes: Any, bars: Sequence[tuple[str, float]]) -> None:
+    colours = [palette.LOSS.light if value < 0 else palette.GAIN.light for _, value in bars]
+    charts.bar_rows(axes, [name for name, _ in bars], [value for _, value in bars], colours, "+.3f")
+
+
+def _days(axes: Any, found: StockExplanation, _: int) -> None:
+    values = [day.attribution for day in found.days]
+    colours = [palette.LOSS.light if value < 0 else palette.GAIN.light for value in values]
+    axes.bar(range(len(values)), values, 0.8, color=colours)
+    charts.reference_line(axes)
+    ends = sorted({0, len(values) // 2, len(values) - 1})
+    axes.set_xticks(ends, [found.days[i].date.isoformat()[5:] for i in ends])
+    axes.yaxis.get_major_locator().set_params(nbins=4)
+    _name(axes, "attribution by day of the window")
+
+
+def _neighbours(axes: Any, found: StockExplanation, rows: int) -> None:
+    shown = found.neighbours[:rows]
+    if shown[0].weight is None:
+        _signed_bars(axes, [(part.code, part.effect) for part in shown])
+        _name(axes, "effect of each neighbour on the score")
+        return
+    weights = [part.weight or 0.0 for part in shown]
+    charts.bar_rows(axes, [part.code for part in shown], weights, [palette.SCORE.light] * len(shown), ".2f")
+    _name(axes, "attention to neighbours")
+
+
+def _name(axes: Any, text: str) -> None:
+    axes.set_xlabel(text, fontsize=charts.FONT - 1, color=palette.MUTED.light, labelpad=6)
+    axes.tick_params(labelsize=charts.FONT - 2)
+
+
+def _title(figure: Any, text: str) -> None:
+    height = 72 * figure.get_size_inches()[1]
+    figure.text(16 / WIDTH, 1 - 30 / height, text, fontsize=charts.FONT + 1, color=palette.INK.light)
+
+
+def _clipped(name: str, percentile: float | None) -> str:
+    short = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
+    return short if percentile is None else f"{short} ({percentile:.0f})"

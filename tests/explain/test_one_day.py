@@ -1,0 +1,53 @@
+"""What cannot be explained is one line that says what can."""
+
+from typing import Any
+
+import pytest
+
+from atft.errors import InputError
+from atft.explain.one_day import find_day, find_stock, horizon_place, read_day
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("soon", "--date must be an ISO date, 2017-06-30, got 'soon'"),
+        (
+            "2015-04-19",
+            "no trading day of the panel, .* to 2015-04-24; the trading day before it is 2015-04-17",
+        ),
+        ("2014-01-06", r"no trading day of the panel, which runs 2015-01-05 to 2015-04-24$"),
+        ("2015-01-07", "has 3 days of history, the network reads 6; the first day is 2015-01-12"),
+    ],
+)
+def test_a_day_that_cannot_be_explained_names_one_that_can(text: str, message: str, tiny: Any) -> None:
+    with pytest.raises(InputError, match=message):
+        find_day(tiny.data, text)
+
+
+def test_a_day_is_read_whole_with_its_history(tiny: Any) -> None:
+    index = find_day(tiny.data, "2015-04-17")
+    batch, manifest = read_day(tiny.data, index), tiny.data.open_cache().manifest
+    assert batch.day.tolist() == [index] and str(manifest.dates[index]) == "2015-04-17"
+    assert batch.universe.all() and batch.rows == manifest.universe_rows[index] and batch.lookback == 6
+
+
+def test_a_stock_outside_the_universe_is_not_an_unknown_one(tiny: Any) -> None:
+    from datetime import date
+
+    day = date(2015, 4, 17)
+    assert find_stock("B", ["A", "B"], ("A", "B", "C"), day) == 1
+    with pytest.raises(
+        InputError, match="--code C: not in the universe of 2015-04-17; name another day or stock"
+    ):
+        find_stock("C", ["A", "B"], ("A", "B", "C"), day)
+    with pytest.raises(InputError, match="'S0': no stock that the panel ever ranks; did you mean 'S01'"):
+        find_stock("S0", ["A", "S01"], ("A", "S01"), day)
+    with pytest.raises(InputError, match=r"'nothing': no stock that the panel ever ranks$"):
+        find_stock("nothing", ["A", "S01"], ("A", "S01"), day)
+
+
+def test_the_horizon_is_one_of_the_networks(tiny: Any) -> None:
+    assert [horizon_place(tiny.task, h) for h in (None, 1, 5)] == [0, 0, 1]
+    with pytest.raises(InputError, match="--horizon must be one of 1, 5, got 3"):
+        horizon_place(tiny.task, 3)
