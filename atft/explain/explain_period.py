@@ -19,7 +19,7 @@ from atft.data.day_checks import days_to_score
 from atft.evaluation.importance_file import FeatureImportance, Importance, file_digest
 from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import horizon_place, read_day
+from atft.explain.one_day import block_of_day, horizon_place
 from atft.explain.stock_score import differentiable_score, evaluating
 from atft.progress import track
 from atft.tasks.day_data import DayData
@@ -66,7 +66,7 @@ def explain_period(
     gap, stock_days = 0.0, 0
     with evaluating(task):
         for day in track(chosen, "explaining days"):
-            batch = read_day(data, day)
+            batch = block_of_day(data, day)
             stock_days += len(batch.stock)
             for row, place in enumerate(places):
                 parts, day_gap = _day_parts(task, batch, place)

@@ -11,7 +11,7 @@ from atft.batch import DayBatch
 from atft.cross_section import average_ranks
 from atft.explain.integrated_gradients import MIN_STEPS, Attribution, attribute
 from atft.explain.median_stock import median_window, percentiles
-from atft.explain.one_day import find_day, find_stock, horizon_place, read_day
+from atft.explain.one_day import block_of_day, day_to_explain, find_stock, horizon_place
 from atft.explain.stock_explanation import DayPart, FeaturePart, NeighbourPart, StockExplanation
 from atft.explain.stock_score import StockScore, evaluating
 from atft.network import Explainable, Explanation
@@ -42,8 +42,8 @@ def explain_stock(
     check_network_inputs(task, data)
     task.match_data(data)
     place_of_horizon = horizon_place(task, horizon)
-    index = find_day(data, day)
-    batch, manifest = read_day(data, index), data.open_cache().manifest
+    index = day_to_explain(data, day)
+    batch, manifest = block_of_day(data, index), data.open_cache().manifest
     names = [manifest.codes[i] for i in batch.stock.tolist()]
     place = find_stock(code, names, manifest.codes, manifest.dates[index])
     with evaluating(task):

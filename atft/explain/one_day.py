@@ -20,14 +20,14 @@ def horizon_place(task: RankingTask, horizon: int | None) -> int:
     return 0 if horizon is None else horizons.index(horizon)
 
 
-def read_day(data: DayData, index: int) -> DayBatch:
+def block_of_day(data: DayData, index: int) -> DayBatch:
     """Read the block of one trading day of the cache's calendar, with all stocks of its universe."""
     cache = data.open_cache()
     block = PlannedBlock(index, 1, cache.manifest.universe_rows[index], (1.0,), True)
     return DayBlocks(cache, data.loader_options.lookback)[block]
 
 
-def find_day(data: DayData, text: str) -> int:
+def day_to_explain(data: DayData, text: str) -> int:
     """Index of a trading day on the cache's calendar.
 
     Raises:

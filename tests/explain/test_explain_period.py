@@ -12,7 +12,7 @@ from atft.errors import InputError
 from atft.evaluation.importance_file import file_digest
 from atft.explain.explain_period import explain_period
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import read_day
+from atft.explain.one_day import block_of_day
 
 PERIOD = ["2015-04-06", "2015-04-17"]
 
@@ -29,7 +29,7 @@ def test_shares_and_directions_of_a_linear_network_are_its_weights(
     chosen = every[np.linspace(0, len(every) - 1, 4).round().astype(int)].tolist()
     sizes, rows = np.zeros(len(data.features)), 0
     for day in chosen:
-        batch = read_day(data, day)
+        batch = block_of_day(data, day)
         parts = task.network.weight * (batch.features[-1] - median_window(batch)[-1])
         sizes += parts.nan_to_num(nan=0.0).abs().sum(0).detach().numpy()
         rows += len(batch.stock)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.explain.one_day import find_day, find_stock, horizon_place, read_day
+from atft.explain.one_day import block_of_day, day_to_explain, find_stock, horizon_place
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from atft.explain.one_day import find_day, find_stock, horizon_place, read_day
 )
 def test_a_day_that_cannot_be_explained_names_one_that_can(text: str, message: str, tiny: Any) -> None:
     with pytest.raises(InputError, match=message):
-        find_day(tiny.data, text)
+        day_to_explain(tiny.data, text)
 
 
 def test_a_day_is_read_whole_with_its_history(tiny: Any) -> None:
-    index = find_day(tiny.data, "2015-04-17")
-    batch, manifest = read_day(tiny.data, index), tiny.data.open_cache().manifest
+    index = day_to_explain(tiny.data, "2015-04-17")
+    batch, manifest = block_of_day(tiny.data, index), tiny.data.open_cache().manifest
     assert batch.day.tolist() == [index] and str(manifest.dates[index]) == "2015-04-17"
     assert batch.universe.all() and batch.rows == manifest.universe_rows[index] and batch.lookback == 6
 
