@@ -112,17 +112,16 @@ class PriceFile:
             if b"\0" in lines[0]:
                 raise InputError(f"{self.path}: not UTF-8 text; write it again")
             first = lines[0].decode("utf-8-sig").strip("\r\n")
-        second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
-        self._delimiter = max(",;\t", key=first.count)
-        self.names = self._fields(first)
-        under = self._fields(second)
+            second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
+            self._delimiter = max(",;\t", key=first.count)
+            self.names, under, index = (self._fields(line) for line in (first, second, third))
         self._has_rows = bool(second)
         if len(under) == len(self.names) > 1 and plain_name(under[0]) in LEVELS:
             self._second, self._header_rows = under, 2
-            index = self._fields(third)
-            # Under the two rows pandas writes the name of the index alone.
-            self._header_rows += bool(index) and not any(index[1:])
-            self._has_rows = bool(fourth if self._header_rows == 3 else third)
+            # Under the two rows pandas writes the name of the index alone; a day without prices has its date.
+            is_name = bool(index) and not any(index[1:]) and not index[0][:1].isdigit()
+            self._header_rows += is_name
+            self._has_rows = bool(fourth if is_name else third)
         self._stored = [str(number) for number in range(len(self.names))]
 
     def _fields(self, line: str) -> list[str]:

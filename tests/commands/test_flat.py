@@ -39,3 +39,17 @@ def test_parsing_imports_no_torch() -> None:
     )
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "lightning"} & set(imported.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "calendar", "columns"),
+    [
+        (["--calendar", "XNYS"], "XNYS", {}),
+        (["--calendar", "{exchange: XNYS, gaps: keep}"], {"exchange": "XNYS", "gaps": "keep"}, {}),
+        (["--calendar.gaps", "keep"], {"gaps": "keep"}, {}),
+        (["--columns", '{close: "Adj Close", code: Symbol}'], {}, {"close": "Adj Close", "code": "Symbol"}),
+    ],
+)
+def test_an_exchange_rules_and_columns_are_read(words: list[str], calendar: Any, columns: Any) -> None:
+    _, options = parse("--prices", "a", "--out", "b", *words)
+    assert (options.calendar, options.columns) == (calendar, columns)

@@ -227,3 +227,12 @@ def test_gaps_can_be_an_error_or_kept_in_prices(clean: pl.DataFrame, tmp_path: P
     hole = [i for i, d in enumerate(unknown.calendar) if date(2014, 6, 1) <= d <= date(2014, 8, 31)]
     assert np.isnan(unknown.close[hole]).all()
     assert (unknown.sector[hole] == -1).all()
+
+
+def test_the_sessions_of_an_exchange_are_one_more_line(clean: pl.DataFrame, tmp_path: Path) -> None:
+    clean.write_parquet(tmp_path / "prices.parquet")
+    prices = read_prices(tmp_path / "prices.parquet", EXCLUDE)
+    found = on_trading_days(prices, FeatureOptions(calendar="XNYS"), TODAY)
+    (line,) = found.notes
+    assert line.startswith("calendar XNYS: ") and "dates that are no session: " in line
+    assert found.close is prices.close

@@ -60,6 +60,17 @@ def test_rows_of_a_header_are_no_prices(tmp_path: Path, index: str) -> None:
     assert PriceFile(tmp_path / "p.csv", {}).label("2") == "Close B"
 
 
+def test_a_first_day_without_prices_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("Price,Close,Close\nTicker,A,B\n2015-03-02,,\n2015-03-03,1,2\n")
+    assert [row["0"] for row in rows(tmp_path / "p.csv")] == ["2015-03-02", "2015-03-03"]
+
+
+def test_lines_that_are_no_csv_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes(TEXT.replace("\n", "\r").encode())
+    with pytest.raises(InputError, match=r"p\.csv: not readable as CSV \(new-line character seen"):
+        PriceFile(tmp_path / "p.csv", {})
+
+
 @pytest.mark.parametrize("text", ["", "\n", "date,code,close\n", "Price,Close\nTicker,A\nDate,\n"])
 def test_a_file_without_rows_is_empty(tmp_path: Path, text: str) -> None:
     (tmp_path / "p.csv").write_text(text)
