@@ -16,6 +16,7 @@ from jsonargparse._link_arguments import ActionLink
 import atft.nn
 from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
+from atft.commands.join import join_parser
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
@@ -119,6 +120,7 @@ def completion_script() -> str:
     add_retrain_arguments(parser)
     commands.add_subcommand("retrain", _with_debug(parser))
     commands.add_subcommand("probe", _with_debug(probe_parser()))
+    commands.add_subcommand("join", _with_debug(join_parser()))
     parser = ArgumentParser()
     for option in explain.OPTION_NAMES:
         parser.add_argument(option)

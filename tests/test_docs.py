@@ -89,6 +89,7 @@ def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
     from atft.commands import compare, evaluate, explain, flat, from_prices, report
     from atft.commands.file_arguments import file_parser
+    from atft.commands.join import join_parser
     from atft.commands.probe import probe_parser
     from atft.crossval.options import add_crossval_arguments
     from atft.features.options import FeatureOptions
@@ -104,6 +105,8 @@ def option_names(command: str) -> set[str]:
         parser = probe_parser()
     elif first == "explain":
         return {*explain.OPTION_NAMES, "--help", "--debug", "--data.panel.path"}
+    elif first == "join":
+        parser = join_parser()
     elif first in ("features", "simulate"):
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
     elif first in ("compare", "evaluate", "report"):
