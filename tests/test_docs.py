@@ -92,6 +92,8 @@ def option_names(command: str) -> set[str]:
     from atft.commands.join import join_parser
     from atft.commands.probe import probe_parser
     from atft.crossval.options import add_crossval_arguments
+    from atft.daily.options import list_parser
+    from atft.daily.retrain import add_retrain_arguments
     from atft.features.options import FeatureOptions
     from atft.market.options import MarketOptions
     from atft.search.show.arguments import OPTIONS, add_study_arguments
@@ -111,22 +113,29 @@ def option_names(command: str) -> set[str]:
         parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
     elif first in ("compare", "evaluate", "report"):
         parser = file_parser({"compare": compare, "evaluate": evaluate, "report": report}[first].COMMAND)
-    elif first == "crossval":
+    elif first in ("crossval", "retrain"):
         parser = training_parser("fit")
+    elif first == "update":
+        parser = list_parser(first)
     elif part in OPTIONS:
         add_study_arguments(parser, part)
     elif first == "sweep":
         add_run_arguments(parser)
     names = {name for action in parser._actions for name in action.option_strings}
-    if first in ("fit", "crossval"):
+    others = {"fit": add_crossval_arguments, "crossval": add_crossval_arguments}
+    if add_others := (others | {"retrain": add_retrain_arguments}).get(first):
         own = ArgumentParser()
-        add_crossval_arguments(own)
+        add_others(own)
         names |= {name for action in own._actions for name in action.option_strings}
     if first in from_prices.COMMANDS:
         names |= {
             "--prices",
             *(f"{from_prices.PREFIX}{name}" for name in FeatureOptions.__dataclass_fields__),
         }
+    if first == "predict":
+        names |= {"--last", *(name for a in list_parser(first)._actions for name in a.option_strings)}
+    if first == "cache":
+        names |= {"--prune", "--dry_run", "--runs"}
     if first == "baseline":
         names |= {"--model", "--seeds", *(f"--lightgbm.{name}" for name in TreeOptions.__dataclass_fields__)}
     return names | {"--help", "--help-all", "--debug", "--version"}
@@ -158,7 +167,11 @@ def check_command(words: list[str]) -> None:
             command = f"sweep {part}"
         for word, value in zip(rest, [*rest[1:], None], strict=True):
             name = word.partition("=")[0]
-            if command == "crossval" and name.startswith("--") and name not in option_names(command):
+            if (
+                command in ("crossval", "retrain")
+                and name.startswith("--")
+                and name not in option_names(command)
+            ):
                 training_keys("fit").follow_word(name, value)
             elif command in TRAINING and name.startswith("--") and name not in option_names(command):
                 training_keys(command).follow_word(name, value)
