@@ -43,9 +43,9 @@ def explain_stock(
     task.match_data(data)
     place_of_horizon = horizon_place(task, horizon)
     index = day_to_explain(data, day)
-    batch, manifest = block_of_day(data, index), data.open_cache().manifest
-    names = [manifest.codes[i] for i in batch.stock.tolist()]
-    place = find_stock(code, names, manifest.codes, manifest.dates[index])
+    batch, cache = block_of_day(data, index), data.open_cache()
+    names = [cache.codes[i] for i in batch.stock.tolist()]
+    place = find_stock(code, names, cache.codes, cache.manifest.dates[index])
     with evaluating(task):
         with torch.no_grad():
             scores = task(batch).score[0, :, place_of_horizon]
@@ -57,11 +57,11 @@ def explain_stock(
         looks = _looks(task, score.block)
         left_out: list[str] = []
         days = _days(data, batch, attribution, looks, score.place, left_out)
-        neighbours = _neighbours(score, place, batch, attribution.score, looks, manifest.codes, left_out)
+        neighbours = _neighbours(score, place, batch, attribution.score, looks, cache.codes, left_out)
     ranks = average_ranks(-scores[None], torch.ones_like(scores[None], dtype=torch.bool))[0]
     return StockExplanation(
         code=code,
-        date=manifest.dates[index],
+        date=cache.manifest.dates[index],
         horizon=task.network.horizons[place_of_horizon],
         rank=float(ranks[place]),
         stocks=len(names),

@@ -64,4 +64,4 @@ def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -
         raise InputError(f"--code {code}: not in the universe of {day}; name another day or stock")
     near = get_close_matches(code, names, n=1)
     also = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"--code {code!r:.40}: no stock that the panel ever ranks{also}")
+    raise InputError(f"--code {code!r:.40}: no stock of the panel{also}")

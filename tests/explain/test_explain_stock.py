@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ DAY = "2015-04-17"
 def found(tiny: Any) -> StockExplanation:
     batch = block_of_day(tiny.data, day_to_explain(tiny.data, DAY))
     first = int(batch.edge_index[1, 0])
-    code = tiny.data.open_cache().manifest.codes[int(batch.stock[first])]
+    code = tiny.data.open_cache().codes[int(batch.stock[first])]
     return explain_stock(tiny.task, tiny.data, code, DAY, 5)
 
 
@@ -35,7 +36,7 @@ def test_features_days_and_the_gap_sum_to_the_difference_of_the_scores(found: St
 def test_rank_and_weights_are_those_of_the_whole_day(found: StockExplanation, tiny: Any) -> None:
     batch, codes = (
         block_of_day(tiny.data, day_to_explain(tiny.data, DAY)),
-        tiny.data.open_cache().manifest.codes,
+        tiny.data.open_cache().codes,
     )
     place = [codes[i] for i in batch.stock.tolist()].index(found.code)
     tiny.task.eval()
@@ -53,13 +54,22 @@ def test_rank_and_weights_are_those_of_the_whole_day(found: StockExplanation, ti
     assert sum(weights.values()) == pytest.approx(1, abs=1e-5) and found.left_out == []
 
 
+def test_the_score_is_that_of_the_runs_predictions(found: StockExplanation, tiny: Any, tiny_run: Any) -> None:
+    rows = pl.read_parquet(tiny_run.directory / "predictions.parquet").filter(
+        pl.col("date") == found.date, pl.col("horizon") == 5
+    )
+    scores = dict(zip(rows["code"], rows["score"], strict=True))
+    assert found.score == pytest.approx(scores[found.code], abs=1e-6)
+    assert len(set(scores.values())) == found.stocks == len(rows)
+
+
 def test_of_a_linear_network_each_part_is_the_weight_times_the_distance_from_the_median(
     weighted: Callable[..., Any],
 ) -> None:
     task, data = weighted()
     batch = block_of_day(data, day_to_explain(data, DAY))
     place = 3
-    found = explain_stock(task, data, data.open_cache().manifest.codes[int(batch.stock[place])], DAY)
+    found = explain_stock(task, data, data.open_cache().codes[int(batch.stock[place])], DAY)
     x, median = batch.features[-1, place], median_window(batch)[-1, 0]
     expected = (task.network.weight * (x - median)).nan_to_num(nan=0.0).tolist()
     assert {p.name: p.attribution for p in found.features} == pytest.approx(
@@ -74,7 +84,7 @@ def test_of_a_linear_network_each_part_is_the_weight_times_the_distance_from_the
 
 def test_what_a_neighbour_does_shows_without_the_networks_own_weights(weighted: Callable[..., Any]) -> None:
     task, data = weighted(social=True)
-    batch, codes = block_of_day(data, day_to_explain(data, DAY)), data.open_cache().manifest.codes
+    batch, codes = block_of_day(data, day_to_explain(data, DAY)), data.open_cache().codes
     place = int(batch.edge_index[1, 0])
     found = explain_stock(task, data, codes[int(batch.stock[place])], DAY)
     own = (batch.features[-1].nan_to_num(nan=0.0) @ task.network.weight).tolist()
