@@ -17,7 +17,7 @@ DIGEST_DIGITS = 32
 """Hexadecimal digits of a digest that a file's name has."""
 
 
-def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
+def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Table:
     """Return a frame as an Arrow table.
 
     Of pandas the named levels of the index become columns, and a column of several levels has the name of its last.
@@ -25,6 +25,7 @@ def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
     Args:
         frame: a Polars `DataFrame` or `LazyFrame`, a pandas `DataFrame`, or anything with an Arrow stream.
         what: the frame is, for messages.
+        pairs: keep the levels of pandas' columns as its Parquet files have them, ``('Close', 'AAPL')``.
 
     Raises:
         InputError: it is no frame, two columns have one name, or a column has values of several types.
@@ -33,10 +34,12 @@ def arrow_table(frame: Any, what: str = "frame") -> pa.Table:
     try:
         if library == "pandas" and hasattr(frame, "reset_index"):
             named = [name for name in frame.index.names if name is not None]
-            frame = frame.reset_index() if named else frame
-            if frame.columns.nlevels > 1:  # Qlib's ("feature", "KMID"): the last level that says something
+            several = frame.columns.nlevels > 1
+            if not (several and pairs):
+                frame = frame.reset_index() if named else frame
+            if several and not pairs:  # Qlib's ("feature", "KMID"): the last level that says something
                 frame = frame.set_axis([_last_name(name) for name in frame.columns], axis=1)
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+            table = pa.Table.from_pandas(frame, preserve_index=several and pairs)
         elif library == "polars" and hasattr(frame, "lazy"):
             table = frame.lazy().collect().to_arrow()
         elif hasattr(frame, "__arrow_c_stream__"):
@@ -69,13 +72,15 @@ def frame_digest(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def write_frame(frame: Any, folder: str | Path) -> Path:
+def write_frame(frame: Any, folder: str | Path, pairs: bool = False) -> Path:
     """Write a frame to ``folder`` as a panel file, where it is not there yet, and return its path.
+
+    ``pairs`` is that of `arrow_table`.
 
     Raises:
         InputError: it is no frame, or the file cannot be written.
     """
-    table = arrow_table(frame, "panel frame")
+    table = arrow_table(frame, "panel frame", pairs)
     path = Path(folder) / f"frame-{frame_digest(table)[:DIGEST_DIGITS]}.parquet"
     if not path.exists():
         with table_file(path, compression="zstd") as append:

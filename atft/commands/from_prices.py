@@ -5,9 +5,8 @@ same prices find it again. Where no config has a split, its dates are shares of 
 They are dates before the run begins, which its checkpoint keeps: a longer panel never moves them.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,35 +123,17 @@ def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tupl
         horizons: of the network, whose targets the panel must have.
     """
     from atft.commands.flat import parse_flat
-    from atft.features.build import build_panel
     from atft.features.options import FeatureOptions
+    from atft.features.prices_panel import panel_of_prices
     from atft.progress import Progress
 
     (path, _), options = parse_flat("features", FeatureOptions, ["--prices", prices, "--out", "-", *words])
     options = replace(options, horizons=sorted({*options.horizons, *horizons}))
-    panel = FOLDER / f"prices-{panel_digest(path, options)}.parquet"
-    if panel.exists():
-        print(f"{panel}: made from these prices before")  # noqa: T201
-    else:
-        with Progress("features"):
-            print("\n".join(build_panel(path, panel, options).lines()))  # noqa: T201
+    with Progress("features"):
+        panel, report = panel_of_prices(path, options, FOLDER)
+        lines = [f"{panel}: made from these prices before"] if report is None else report.lines()
+        print("\n".join(lines))  # noqa: T201
     return panel, options
-
-
-def panel_digest(prices: Path, options: "FeatureOptions") -> str:
-    """16 digits of what decides a panel: the names and bytes of the files, the options, the code of features."""
-    import atft.features
-    from atft.digest import json_digest
-    from atft.features.price_files import price_files
-
-    code = sorted(Path(str(atft.features.__file__)).parent.glob("*.py"))
-    root = prices if prices.is_dir() else prices.parent
-    contents = []
-    for file in [*price_files(prices), *code]:
-        name = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
-        with file.open("rb") as stream:
-            contents.append([name, hashlib.file_digest(stream, "sha256").hexdigest()])
-    return json_digest({"files": contents, "options": asdict(options)})
 
 
 def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str, tuple[date, date]]:

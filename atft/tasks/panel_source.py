@@ -5,13 +5,16 @@ Parsing a config builds nothing: feature names come from the Parquet footer, or 
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from atft.errors import InputError
 from atft.frames import write_frame
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
 from atft.panel import PanelSchema, feature_names, footer_names
+
+if TYPE_CHECKING:
+    from atft.features.options import FeatureOptions
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,29 @@ class PanelOptions:
             InputError: it is no frame, or the file cannot be written.
         """
         return cls(str(write_frame(frame, folder)), None, schema or PanelSchema())
+
+    @classmethod
+    def from_prices(
+        cls, prices: Any, options: "FeatureOptions | None" = None, folder: str | Path = "cache"
+    ) -> Self:
+        """Make the panel of daily prices in ``folder``, named by what it is made of; the same prices find it again.
+
+        Args:
+            prices: what ``features --prices`` takes: a file, a folder or a glob; or a frame of such columns:
+                Polars, pandas (also yfinance's, of prices and tickers) or Arrow.
+            options: how prices become a panel; None: the defaults.
+            folder: where the panel goes; that of the caches by default.
+
+        Raises:
+            InputError: the prices or an option cannot be used.
+        """
+        from atft.features.options import FeatureOptions
+        from atft.features.prices_panel import panel_of_prices
+
+        named = isinstance(prices, str | Path)
+        path = Path(prices) if named else write_frame(prices, folder, pairs=True)
+        panel, _ = panel_of_prices(path, options or FeatureOptions(), folder)
+        return cls(str(panel))
 
 
 def panel_features(panel: PanelOptions) -> list[str]:

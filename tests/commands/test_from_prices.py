@@ -13,14 +13,14 @@ from atft.commands.from_prices import (
     divided_words,
     key_value,
     keys_of_words,
-    panel_digest,
     prices_panel,
     split_by_share,
 )
 from atft.data.split import SplitOptions, resolve_split
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
-from price_layouts import market, plain, weekdays, yfinance_files
+from atft.features.prices_panel import panel_digest
+from price_layouts import market, weekdays, yfinance_files
 
 SMALL = ["--features.min_traded_value", "0", "--model.horizons", "[1]", "--data.split.embargo_days", "0"]
 
@@ -50,20 +50,6 @@ def test_a_folder_of_vendor_files_is_trained_on_in_one_command(
     assert prices_panel("files", ["--min_traded_value", "0"], [1])[0] == panel.relative_to(tmp_path)
     options = FeatureOptions(min_traded_value=1)
     assert panel_digest(Path("files"), options) not in panel.name
-
-
-def test_a_panel_is_named_by_the_bytes_the_names_of_the_files_and_the_options(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    path = plain(market(3), tmp_path / "a")
-    options = FeatureOptions()
-    first = panel_digest(path, options)
-    path.touch()
-    assert panel_digest(path, options) == first == panel_digest(path.rename(tmp_path / "prices.csv"), options)
-    moved = tmp_path / "prices.csv"
-    assert panel_digest(moved, FeatureOptions(min_close=1)) != first
-    assert panel_digest(moved.rename(tmp_path / "other.csv"), options) != first
-    (tmp_path / "other.csv").write_text((tmp_path / "other.csv").read_text().replace("1", "2", 1))
-    assert panel_digest((tmp_path / "other.csv").rename(moved), options) != first
 
 
 @pytest.mark.parametrize(("days", "labels", "embargo"), [(400, 20, 20), (301, 5, 0), (60, 1, 0)])

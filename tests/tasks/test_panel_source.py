@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars
 import pytest
 
@@ -37,3 +38,32 @@ def test_the_same_frame_is_the_same_panel(make_panel: Callable[..., Path], tmp_p
     assert panel_features(panel) == [f"x_{i}" for i in range(6)]
     other = frame.with_columns(x_0=polars.col("x_0") + 1)
     assert PanelOptions.from_frame(other, folder=tmp_path / "cache").path != panel.path
+
+
+def test_a_frame_of_prices_becomes_a_panel_once(tmp_path: Path) -> None:
+    import pandas
+
+    from atft.features.options import FeatureOptions
+
+    rng = np.random.default_rng(0)
+    days = pandas.bdate_range("2020-01-01", periods=300, name="Date")
+    close = 50 * np.exp(np.cumsum(0.02 * rng.standard_normal((300, 3)), axis=0))
+    spread = 1 + 0.01 * rng.random(close.shape)
+    prices = {
+        "Open": close,
+        "High": close * spread,
+        "Low": close / spread,
+        "Close": close,
+        "Volume": 1e6 * spread,
+    }
+    # As yfinance gives it: a column for each price and ticker.
+    names = pandas.MultiIndex.from_product([prices, ["AAPL", "IBM", "MSFT"]], names=["Price", "Ticker"])
+    frame = pandas.DataFrame(np.hstack(list(prices.values())), days, names)
+    options = FeatureOptions(horizons=[1])
+    panel = PanelOptions.from_prices(frame, options, tmp_path)
+    rows = polars.read_parquet(str(panel.path))
+    assert rows["code"].unique().sort().to_list() == ["AAPL", "IBM", "MSFT"] and len(rows) == 900
+    written = Path(str(panel.path)).stat().st_mtime_ns
+    assert PanelOptions.from_prices(frame.copy(), options, tmp_path) == panel
+    assert Path(str(panel.path)).stat().st_mtime_ns == written
+    assert PanelOptions.from_prices(frame, FeatureOptions(horizons=[5]), tmp_path) != panel

@@ -1,0 +1,46 @@
+"""The panel of some prices, named by what it is made of: the same prices find it again.
+
+Its name is a digest of the bytes of the prices, of the options and of atft's code of features.
+"""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import atft.features
+from atft.digest import json_digest
+from atft.features.build import PanelReport, build_panel
+from atft.features.options import FeatureOptions
+from atft.features.price_files import price_files
+
+
+def panel_of_prices(
+    prices: Path, options: FeatureOptions, folder: str | Path
+) -> tuple[Path, PanelReport | None]:
+    """Make the panel of some prices in ``folder`` where it is not there yet.
+
+    Args:
+        prices: file, folder or glob.
+        options: how prices become a panel.
+        folder: of the panels.
+
+    Returns:
+        The panel's file, and the report of its making; None where it was there.
+
+    Raises:
+        InputError: the prices or an option cannot be used.
+    """
+    panel = Path(folder) / f"prices-{panel_digest(prices, options)}.parquet"
+    return panel, None if panel.exists() else build_panel(prices, panel, options)
+
+
+def panel_digest(prices: Path, options: FeatureOptions) -> str:
+    """16 digits of what decides a panel: the names and bytes of the files, the options, the code of features."""
+    code = sorted(Path(str(atft.features.__file__)).parent.glob("*.py"))
+    root = prices if prices.is_dir() else prices.parent
+    contents = []
+    for file in [*price_files(prices), *code]:
+        name = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
+        with file.open("rb") as stream:
+            contents.append([name, hashlib.file_digest(stream, "sha256").hexdigest()])
+    return json_digest({"files": contents, "options": asdict(options)})
