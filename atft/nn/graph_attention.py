@@ -6,21 +6,33 @@ correlations: from equal weights the network first has to learn which of a stock
 through the noise of all; in a simulated market it then found half of the planted component, not four fifths.
 """
 
+import warnings
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atft.batch import EDGE_FEATURES
 from atft.nn.gated_residual import Gate
-from atft.nn.gatv2 import GATv2
 from atft.nn.sizes import head_count
 
 INIT_CORRELATION_LOGIT = 4.0
 """Initial attention logit per unit of edge correlation: +0.3 correlation gives about e^1.2 = 3.3 x the weight."""
 
 
+def _gatv2() -> type[nn.Module]:
+    """Import torch-geometric's layer: a second and a half that only a process that builds a network pays."""
+    with warnings.catch_warnings():
+        # Some of its modules are compiled with torch.jit at import, which torch has begun to give up.
+        warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)
+        from torch_geometric.nn import GATv2Conv
+    layer: type[nn.Module] = GATv2Conv
+    return layer
+
+
 @torch.no_grad()
-def _init_attention_from_edges(message: GATv2) -> None:
+def _init_attention_from_edges(message: Any) -> None:
     """Let a new layer's attention grow with an edge's features, and little with the two states."""
     # In GATv2 a neighbour's logit is att . leaky_relu(W_l z_j + W_r z_i + W_e e): with W_e in the direction of att
     # it grows with e, of which correlation is the first feature.
@@ -41,11 +53,20 @@ class GraphAttention(nn.Module):
     def __init__(self, hidden_size: int, layers: int, dropout: float) -> None:
         super().__init__()
         heads = head_count(hidden_size)
-        widths = (hidden_size, hidden_size // heads, heads, len(EDGE_FEATURES))
-        messages = [GATv2(*widths, dropout) for _ in range(layers)]
-        for message in messages:
+        convolution = _gatv2()
+        self.messages = nn.ModuleList(
+            convolution(
+                hidden_size,
+                hidden_size // heads,
+                heads,
+                edge_dim=len(EDGE_FEATURES),
+                dropout=dropout,
+                add_self_loops=False,
+            )
+            for _ in range(layers)
+        )
+        for message in self.messages:
             _init_attention_from_edges(message)
-        self.messages = nn.ModuleList(messages)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in range(layers))
         self.gates = nn.ModuleList(Gate(hidden_size) for _ in range(layers))
 
@@ -61,7 +82,9 @@ class GraphAttention(nn.Module):
         """
         attention = []
         for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
-            incoming, weight = message(node, edge_index, edge_attr.to(node.dtype))
+            # The layer computes its weights in any case: returning them costs nothing.
+            features = edge_attr.to(node.dtype)
+            incoming, (_, weight) = message(node, edge_index, features, return_attention_weights=True)
             node = node + gate(norm(incoming))
             attention.append(weight)
         return node, attention

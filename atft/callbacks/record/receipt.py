@@ -130,5 +130,5 @@ def library_versions() -> dict[str, str]:
     """Versions of what decides a run's numbers."""
     from importlib.metadata import version
 
-    names = ("torch", "lightning", "torchmetrics", "pyarrow", "adabelief-pytorch")
+    names = ("torch", "lightning", "torch-geometric", "torchmetrics", "pyarrow", "adabelief-pytorch")
     return {"atft": atft.__version__, "python": platform.python_version(), **{n: version(n) for n in names}}
