@@ -199,7 +199,7 @@ def thin_days(
 def missing_weekdays(dates: Sequence[date], usual: Bool[np.ndarray, "7"]) -> Int[np.ndarray, " gaps"]:
     """Count the usual weekdays that lie between each date and the next one."""
     days = np.array(dates, dtype="datetime64[D]")
-    missing: np.ndarray = np.busday_count(days[:-1] + 1, days[1:], usual)
+    missing: np.ndarray = np.busday_count(days[:-1] + np.timedelta64(1, "D"), days[1:], usual)
     return missing
 
 
