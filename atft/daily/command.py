@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.daily.options import ListOptions, config_of_run, parse_list_options
+from atft.daily.options import ListOptions, UpdateOptions, config_of_run, parse_list_options
 from atft.errors import InputError
 
 if TYPE_CHECKING:
+    from atft.daily.scorer import Scorer
+    from atft.daily.source import Source
     from atft.data.cache import DayCache
 
 ALARM_STATUS = 3
@@ -75,35 +77,55 @@ def run(command: str, arguments: Sequence[str]) -> int:
         text = UPDATE_HELP if command == "update" else HELP
         print(text.replace("{options}", OPTIONS).replace("{examples}", EXAMPLES[command]), end="")  # noqa: T201
         return 0
+    from atft.daily.day_list import check_list_file
+    from atft.daily.scorer import load_scorer
+    from atft.daily.source import source_of
     from atft.progress import Progress
 
-    options, _ = parse_list_options(command, arguments)
+    options, update = parse_list_options(command, arguments)
     with Progress(command):
-        return write_day_list(options)
+        checkpoint, cache_dir = scoring_checkpoint(options)
+        scorer = load_scorer(checkpoint, options.network)
+        source = source_of(scorer.config, str(checkpoint), options.panel, options.cache or cache_dir)
+        if options.out is not None:  # before anything is appended
+            inputs = [update.prices] if command == "update" else []
+            check_list_file(Path(options.out), source.panel_path, *inputs)
+        if command == "update":
+            append_days(source, update)
+        return write_day_list(options, scorer, source)
 
 
-def write_day_list(options: ListOptions) -> int:
+def append_days(source: "Source", update: UpdateOptions) -> None:
+    """Append the new days of a prices file to the panel of a checkpoint, and say what was appended.
+
+    Raises:
+        InputError: the panel cannot grow, or the prices do not fit it; nothing is changed then.
+    """
+    from atft.features.append import append_prices
+
+    if source.panel.path is None:
+        raise InputError("update appends to a panel made of prices; this checkpoint's market is simulated")
+    report = append_prices(Path(source.panel.path), Path(update.prices), update.corrections)
+    print("\n".join(report.lines()))  # noqa: T201
+
+
+def write_day_list(options: ListOptions, scorer: "Scorer", source: "Source") -> int:
     """Score the day that is asked for, write its list and its checks, and print them; 3 with an alarm, else 0.
 
     Raises:
-        InputError: the checkpoint, the panel or the cache cannot be used, or the list cannot be written there.
+        InputError: the panel or the cache cannot be used, or the day cannot be scored.
     """
     from atft.daily.checks import check_day, write_checks
-    from atft.daily.day_list import check_list_file, list_table, list_text, write_list
-    from atft.daily.scorer import load_scorer, score_day
-    from atft.daily.source import source_of
+    from atft.daily.day_list import list_table, list_text, write_list
+    from atft.daily.scorer import score_day
 
-    checkpoint, cache_dir = scoring_checkpoint(options)
-    scorer = load_scorer(checkpoint, options.network)
-    source = source_of(scorer.config, str(checkpoint), options.panel, options.cache or cache_dir)
-    if options.out is not None:
-        check_list_file(Path(options.out), source.panel_path)
     cache = source.open_cache()
     day = find_day(cache, options)
     today = cache.manifest.dates[day]
-    out = checkpoint.with_name("list_{date}.csv") if options.out is None else Path(options.out)
+    out = scorer.checkpoint.with_name("list_{date}.csv") if options.out is None else Path(options.out)
     out = out.with_name(out.name.replace("{date}", today.isoformat()))
     scores = score_day(scorer, cache, day, source.lookback)
+    # The day before may have no history or no universe of its own.
     earlier = day >= source.lookback and cache.manifest.universe_rows[day - 1]
     before = score_day(scorer, cache, day - 1, source.lookback) if earlier else None
     network = scorer.network
