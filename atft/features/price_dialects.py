@@ -31,8 +31,10 @@ class Dialect(NamedTuple):
 
 
 CODES = ("code", "ticker", "symbol", "instrument", "ts_code", "name", "stock", "asset")
+INDEX = ("", "__index_level_0__", "unnamed: 0", "index")
+"""Names of an index that has none: a frame's dates, where no column has them."""
 PLAIN: dict[str, tuple[str, ...]] = {
-    "date": ("date", "datetime", "timestamp", "trade_date", "day"),
+    "date": ("date", "datetime", "timestamp", "trade_date", "day", *INDEX),
     "code": CODES,
     **{price: (price,) for price in BAR},
     "volume": ("volume", "vol"),
@@ -200,7 +202,7 @@ def _of_pairs(path: Path, names: Sequence[str], second: Sequence[str]) -> Layout
 
 def _wide(path: Path, names: Sequence[str], by_name: Mapping[str, str], chosen: Mapping[str, str]) -> Layout:
     """The layout of a date and a column a code, whose cells are the price that the file's name says, or closes."""
-    day = chosen.get("date") or next((by_name[n] for n in (*PLAIN["date"], "") if n in by_name), None)
+    day = chosen.get("date") or next((by_name[name] for name in PLAIN["date"] if name in by_name), None)
     if day is None:
         raise _unknown(path, "date", names)
     codes = [name for name in names if name != day and name.strip()]

@@ -157,7 +157,7 @@ def price_slice(prices: Path) -> tuple[pa.Table, date]:
         "date": pa.array(calendar, pa.date32()).take(pa.array(day)),
         "code": pa.array([grid.codes[i] for i in stocks]).take(pa.array(stock)),
     }
-    for name in COLUMNS:
+    for name in (n for n in COLUMNS if n not in grid.missing):
         values = getattr(grid, name)[days][:, stocks][day, stock]
         columns[name] = pa.array(values, mask=~np.isfinite(values))
     return pa.table(columns), calendar[max(0, len(calendar) - KEPT_DAYS - 1)]
@@ -172,7 +172,7 @@ def changed_prices(table: pa.Table, cut: date, change: str) -> pa.Table:
         return table.filter(pc.invert(later))
     day = table["date"].cast(pa.int32()).to_numpy()
     factor = np.where(later.to_numpy(zero_copy_only=False), np.where(day % 2 == 0, 1.7, 0.8), 1.0)
-    for name in COLUMNS:
+    for name in (n for n in COLUMNS if n in table.column_names):
         values = table[name].to_numpy() * factor.astype(np.float32)
         index = table.column_names.index(name)
         table = table.set_column(index, name, pa.array(values, mask=~np.isfinite(values)))

@@ -36,6 +36,19 @@ def test_a_header_is_recognised_without_case(header: str, dialect: str) -> None:
     assert layout(header.lower()).dialect == layout(header.upper()).dialect == dialect
 
 
+@pytest.mark.parametrize(
+    ("header", "day"),
+    [
+        (",Open,High,Low,Close,Volume", ""),
+        (",Date,Open,High,Low,Close,Volume", "Date"),
+        ("A,B,__index_level_0__", "__index_level_0__"),
+    ],
+)
+def test_an_index_without_a_name_is_the_date_where_no_column_is(header: str, day: str) -> None:
+    found = layout(header)
+    assert (found.date, found.unused) == (day, ())
+
+
 def test_a_row_layout_names_a_column_for_each_role_and_what_is_not_used() -> None:
     found = layout("Date,Ticker,Open,High,Low,Close,Adj Close,Volume,Dividends,")
     assert (found.date, found.code, found.sector, found.unused) == ("Date", "Ticker", None, ("Dividends",))

@@ -11,7 +11,7 @@ import pytest
 from atft.features.options import FeatureOptions
 from atft.panel import PanelSchema
 from atft.probes import price_probes
-from atft.probes.price_probes import changed_prices, earlier_panel_finding, price_finding
+from atft.probes.price_probes import changed_prices, earlier_panel_finding, price_finding, price_slice
 
 
 def prices(days: int = 320, stocks: int = 12) -> pl.DataFrame:
@@ -48,6 +48,13 @@ def test_later_prices_are_deleted_or_disturbed_and_earlier_ones_kept() -> None:
         earlier = pl.col("date") <= cut
         assert whole.filter(earlier).equals(changed.filter(earlier))  # type: ignore[union-attr]
         assert not whole.equals(changed)  # type: ignore[arg-type]
+
+
+def test_a_file_of_closes_has_closes_to_disturb(tmp_path: Path) -> None:
+    prices(60).select("date", "code", "close").write_csv(tmp_path / "p.csv")
+    table, cut = price_slice(tmp_path / "p.csv")
+    assert table.column_names == ["date", "code", "close"]
+    assert not changed_prices(table, cut, "disturbed").equals(table)
 
 
 def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, planted: Any) -> None:
