@@ -148,7 +148,7 @@ def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str,
         embargo_days: of the split.
 
     Raises:
-        InputError: fewer than 40 days remain.
+        InputError: fewer than 40 days remain, or no day has two stocks.
     """
     import numpy as np
 
@@ -162,6 +162,10 @@ def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str,
             rows = file.read(["date", "universe"])
         ranked.append(rows["date"].filter(rows["universe"]).to_numpy())
     days, stocks = np.unique(np.concatenate(ranked), return_counts=True)
+    if stocks.max() < 2:
+        raise InputError(
+            f"{panel}: one stock a day, a ranking needs several; give a folder with a file a stock"
+        )
     days = days[stocks >= stock_floor(stocks, 20)]
     gap = label_days + embargo_days
     shared = len(days) - 2 * gap - label_days

@@ -80,6 +80,14 @@ def test_too_few_days_for_a_split_are_one_line(tmp_path: Path) -> None:
         split_by_share(tmp_path / "p.parquet", 20, 20)
 
 
+def test_prices_of_one_stock_are_one_line(tmp_path: Path) -> None:
+    pl.DataFrame({"date": weekdays(300), "universe": [True] * 300}).write_parquet(tmp_path / "p.parquet")
+    with pytest.raises(
+        InputError, match="one stock a day, a ranking needs several; give a folder with a file a stock"
+    ):
+        split_by_share(tmp_path / "p.parquet", 1, 0)
+
+
 def test_words_of_features_are_taken_out_and_the_others_stay() -> None:
     words = [
         "--prices=a.csv",
