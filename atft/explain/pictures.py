@@ -6,12 +6,13 @@ from typing import Any
 from atft import charts, palette
 from atft.evaluation.importance_file import Importance
 from atft.explain.explanation_text import days_ahead
-from atft.explain.stock_explanation import StockExplanation
+from atft.explain.stock_explanation import FeaturePart, StockExplanation
 from atft.tear_sheet.importance_chart import importance_bars
 
 WIDTH, ROW, TOP, BOTTOM, GAP, CHARACTER = 860, 23, 58, 50, 40, 7.3
 """Units: of the picture, of a bar's row, of the margins, between panels, and of a character of a name."""
-MAX_NAME = 30
+MAX_NAME, MAX_CODE = 30, 9
+"""Characters of a feature's name, and of a neighbour's code, that are drawn."""
 MIN_SIDE = 150
 """Height of a panel beside the features."""
 
@@ -24,7 +25,7 @@ def stock_picture(found: StockExplanation, top: int) -> str:
     """
     from matplotlib.figure import Figure
 
-    bars = [(_clipped(p.name, p.percentile), p.attribution) for p in found.features[:top]]
+    bars = [(_with_percentile(p), p.attribution) for p in found.features[:top]]
     if found.features[top:]:
         others = sum(p.attribution for p in found.features[top:])
         bars.append((f"{len(found.features) - top} others", others))
@@ -94,12 +95,19 @@ def _days(axes: Any, found: StockExplanation, _: int) -> None:
 
 def _neighbours(axes: Any, found: StockExplanation, rows: int) -> None:
     shown = found.neighbours[:rows]
+    codes = [_clipped(part.code, MAX_CODE) for part in shown]
     if shown[0].weight is None:
-        _signed_bars(axes, [(part.code, part.effect) for part in shown])
+        _signed_bars(axes, [(code, part.effect) for code, part in zip(codes, shown, strict=True)])
         _name(axes, "effect of each neighbour on the score")
         return
     weights = [part.weight or 0.0 for part in shown]
-    charts.bar_rows(axes, [part.code for part in shown], weights, [palette.SCORE.light] * len(shown), ".2f")
+    charts.bar_rows(
+        axes,
+        [_clipped(part.code, MAX_CODE) for part in shown],
+        weights,
+        [palette.SCORE.light] * len(shown),
+        ".2f",
+    )
     _name(axes, "attention to neighbours")
 
 
@@ -113,6 +121,10 @@ def _title(figure: Any, text: str) -> None:
     figure.text(16 / WIDTH, 1 - 30 / height, text, fontsize=charts.FONT + 1, color=palette.INK.light)
 
 
-def _clipped(name: str, percentile: float | None) -> str:
-    short = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
-    return short if percentile is None else f"{short} ({percentile:.0f})"
+def _with_percentile(part: FeaturePart) -> str:
+    name = _clipped(part.name, MAX_NAME)
+    return name if part.percentile is None else f"{name} ({part.percentile:.0f})"
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
