@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Each process would compile every module that it imports, 8 s with Lightning, where bytecode is not kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow lint ladder docs clean
 .DEFAULT_GOAL := demo
 
@@ -18,7 +21,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_language.py tests/test_floors.py
+	$(BIN)/python -m pytest -q --noconftest tests/test_language.py tests/test_floors.py
 
 ladder: .venv/dev
 	$(BIN)/python benchmarks/ladder.py --out docs/pictures/ladder.png

@@ -284,6 +284,26 @@ def _tiny_config(folder: Path, panel: Path, **changes: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
+def fit_parser() -> Any:
+    """The parser of ``fit``, built once: building it takes most of the time of parsing."""
+    from atft.commands.ranking_cli import RankingCLI
+    from atft.errors import InputError
+    from atft.runs.third_parties import silence_third_parties
+
+    silence_third_parties()
+    built = []
+
+    class Stopped(RankingCLI):
+        def parse_arguments(self, parser: Any, args: Any) -> None:
+            built.append(parser)
+            raise InputError("built")
+
+    with pytest.raises(InputError, match="built"):
+        Stopped("fit", {})
+    return built[0]
+
+
+@pytest.fixture(scope="session")
 def tiny_config() -> Callable[..., Path]:
     """Write a config that trains in a second: ``tiny_config(folder, panel, trainer__max_epochs=2)``."""
     return _tiny_config

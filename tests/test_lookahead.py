@@ -17,7 +17,8 @@ from atft.data.cache import DayCache
 
 FIRST = 40
 """The first day after the training period (2015-03-02), and so the first that is compared."""
-CUTS = range(FIRST, FIRST + 40, 2)
+CUTS = range(FIRST, FIRST + 40, 4)
+"""Four days apart, they meet every day between two refreshes of the graph, five days apart."""
 Change = Callable[[pl.DataFrame, int], pl.DataFrame]
 Scores = dict[tuple[int, str], tuple[float, ...]]
 

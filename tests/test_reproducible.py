@@ -40,7 +40,7 @@ def test_two_runs_with_one_seed_are_equal_to_the_last_bit_and_another_seed_is_no
     assert scores[0].equals(scores[1])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", [pytest.param("AdamW", marks=pytest.mark.slow), "AdaBelief"])
 def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one(
     optimizer: str, tiny_run: Any, tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -63,6 +63,7 @@ def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one(
     assert scores[0].equals(scores[1])
 
 
+@pytest.mark.slow  # a resumed run with one of them is compared below, what two deliver in tests/data/test_loader.py
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 def test_two_spawned_workers_train_the_same_weights_as_none(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
@@ -120,7 +121,7 @@ def interrupted(
 @pytest.mark.parametrize(
     ("where", "workers"),
     [
-        ("after_0_*_False", 0),
+        pytest.param("after_0_*_False", 0, marks=pytest.mark.slow),
         ("after_1_*_False", 1),
         ("inside_1_*", 0),
         ("inside_0_0_*", 0),

@@ -153,6 +153,7 @@ def _build_in_process(panel: str, folder: str) -> None:
     build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=folder), GRAPH)
 
 
+@pytest.mark.slow  # the race that decides, for the last rename, is the next test's
 def test_two_processes_that_build_at_once_both_end_well(tmp_path: Path, make_panel: MakePanel) -> None:
     spawn = multiprocessing.get_context("spawn")
     arguments = (str(make_panel()), str(tmp_path / "cache"))

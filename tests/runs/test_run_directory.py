@@ -3,6 +3,7 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,25 @@ def test_threads_that_want_the_same_version_each_get_their_own(tmp_path: Path) -
     assert sorted(p.name for p in made) == sorted(f"version_{i}" for i in range(64))
 
 
+def test_a_directory_that_another_run_has_just_made_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+
+    def overtaken(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.name == "version_0":
+            make(path)
+        make(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", overtaken)
+    assert make_version(tmp_path / "run" / "version_0").name == "version_1"
+
+
 def _make_ten(root: Path) -> list[str]:
     return [make_version(root / "version_0").name for _ in range(10)]
 
 
+@pytest.mark.slow  # the race itself is the test above
 def test_processes_that_want_the_same_version_each_get_their_own(tmp_path: Path) -> None:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawned) as pool:

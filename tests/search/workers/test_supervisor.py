@@ -80,7 +80,6 @@ def test_a_log_gets_the_live_line_at_least_every_30_seconds(
     assert len(lines) >= sum(ticks) // 5 and all(" · " in line or line == "0/1" for line in lines)
 
 
-@pytest.mark.slow
 def test_a_spent_budget_costs_nothing_the_second_time_and_can_be_raised(
     toy_sweep: Make, supervise: Supervise
 ) -> None:
