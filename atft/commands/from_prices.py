@@ -125,13 +125,17 @@ def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tupl
     from atft.commands.flat import parse_flat
     from atft.features.options import FeatureOptions
     from atft.features.prices_panel import panel_of_prices
+    from atft.panel import panel_files
     from atft.progress import Progress
 
     (path, _), options = parse_flat("features", FeatureOptions, ["--prices", prices, "--out", "-", *words])
     options = replace(options, horizons=sorted({*options.horizons, *horizons}))
     with Progress("features"):
         panel, report = panel_of_prices(path, options, FOLDER)
-        lines = [f"{panel}: made from these prices before"] if report is None else report.lines()
+        # Days may have been appended since; a month's file has its name.
+        until = panel_files(panel)[-1].name[:7]
+        before = f"{panel}: made from these prices before, its days end in {until}"
+        lines = [before] if report is None else report.lines()
         print("\n".join(lines))  # noqa: T201
     return panel, options
 

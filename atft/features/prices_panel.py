@@ -1,6 +1,7 @@
 """The panel of some prices, named by what it is made of: the same prices find it again.
 
-Its name is a digest of the bytes of the prices, of the options and of atft's code of features.
+Its name is a digest of the bytes of the prices, of the options and of atft's code of features. It is a folder, to
+which later days can be appended; it keeps its name then.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from atft.digest import json_digest
 from atft.features.build import PanelReport, build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_files import price_files
+from atft.listed_files import FOLDER_LIST
 
 
 def panel_of_prices(
@@ -25,13 +27,14 @@ def panel_of_prices(
         folder: of the panels.
 
     Returns:
-        The panel's file, and the report of its making; None where it was there.
+        The panel's folder, and the report of its making; None where it was there.
 
     Raises:
         InputError: the prices or an option cannot be used.
     """
-    panel = Path(folder) / f"prices-{panel_digest(prices, options)}.parquet"
-    return panel, None if panel.exists() else build_panel(prices, panel, options)
+    panel = Path(folder) / f"prices-{panel_digest(prices, options)}"
+    # The list of its files is written last: without it a killed process has left a part.
+    return panel, None if (panel / FOLDER_LIST).is_file() else build_panel(prices, panel, options)
 
 
 def panel_digest(prices: Path, options: FeatureOptions) -> str:

@@ -42,7 +42,7 @@ def test_a_folder_of_vendor_files_is_trained_on_in_one_command(
     run = tmp_path / "lightning_logs" / "prices" / "version_0"
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["data"]["panel"]["path"] == str(panel.relative_to(tmp_path))
-    dates = sorted(pl.read_parquet(panel).filter("universe")["date"].unique())
+    dates = sorted(pl.read_parquet(panel / "*.parquet").filter("universe")["date"].unique())
     periods = [config["data"]["split"][name] for name in ("train", "val", "test")]
     assert periods[0][0] == str(dates[0]) and periods[-1][1] == str(dates[-1])
     assert (run / "predictions.parquet").is_file()

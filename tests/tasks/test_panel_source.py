@@ -61,7 +61,7 @@ def test_a_frame_of_prices_becomes_a_panel_once(tmp_path: Path) -> None:
     frame = pandas.DataFrame(np.hstack(list(prices.values())), days, names)
     options = FeatureOptions(horizons=[1])
     panel = PanelOptions.from_prices(frame, options, tmp_path)
-    rows = polars.read_parquet(str(panel.path))
+    rows = polars.read_parquet(f"{panel.path}/*.parquet")
     assert rows["code"].unique().sort().to_list() == ["AAPL", "IBM", "MSFT"] and len(rows) == 900
     written = Path(str(panel.path)).stat().st_mtime_ns
     assert PanelOptions.from_prices(frame.copy(), options, tmp_path) == panel
