@@ -113,6 +113,7 @@ OWN_ENTRIES: dict[str, tuple[Check, str]] = {
     "regimes": (is_list_of(str), "a list of names"),
     "balanced": (is_mapping_of(int, float), "a mapping of numbers"),
     "measured": (is_mapping_of(int, float), "a mapping of numbers"),
+    "interval_widths": (is_mapping_of(list), "a mapping of lists"),
     "ranges": (is_mapping_of(Mapping), "a mapping of mappings"),
     "days": (is_mapping_of(str), "a mapping of words"),
     "fold": (is_mapping_of(str), "a mapping of words"),

@@ -24,8 +24,8 @@ from atft.parquet import open_parquet, stream_columns, table_file
 
 ROWS_AT_ONCE = 1 << 15
 KEYS = ["date", "horizon", "code"]
-QUANTILE = re.compile(r"q\d\d")
-"""Columns of a network's quantiles."""
+QUANTILE = re.compile(r"q\d\d|interval_(low|high)\d\d|interval_target")
+"""Columns of a network's quantiles and of its intervals."""
 
 
 def join_folds(

@@ -6,6 +6,7 @@ Only columns that have a role are read; a batch at a time becomes arrays, so tha
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,10 @@ ALIASES = {
     "exposure_volatility": ("volatility",),
 }
 """Role of a column, which is our name for it -> names that other programs give it."""
-NUMBER_PREFIXES = ("exposure_", "regime_")
+NUMBER_PREFIXES = ("exposure_", "regime_", "interval_")
 """Further columns of numbers, whose roles are their own names."""
+QUANTILE = re.compile(r"q\d\d")
+"""Columns of a network's quantiles, beside what they are compared with."""
 TEXTS, DATES = ("sector", "split"), ("date",)
 KEYS = ("date", "code")
 BATCH_ROWS = 1_048_576
@@ -145,6 +148,8 @@ def column_roles(
     if "exposure_size" in wanted:
         taken = set(roles.values())
         roles |= {_plain(n): n for n in names if _plain(n).startswith(NUMBER_PREFIXES) and n not in taken}
+        if "interval_target" in roles:  # else a q10 is anything
+            roles |= {n: n for n in names if QUANTILE.fullmatch(n)}
     return roles
 
 

@@ -75,6 +75,7 @@ def shown_interval(interval: Interval, kind: FigureKind) -> str:
 
 def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
     yield "\n".join(coverage_lines(file))
+    # Whatever makes the figures doubtful stands before them.
     warnings = [f"WARNING {h}d: {text}" for h, m in file.horizons.items() for text in m.warnings]
     yield "\n".join(warnings)
     yield table_text(_controls_table(file))
@@ -90,6 +91,8 @@ def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
     yield table_text(_by_horizon(file, "decay: RankIC with the target of a later day", "lag", _decay))
     if any(m.exposures for m in file.horizons.values()):
         yield table_text(_by_horizon(file, "exposure of the score: mean rank correlation", "", _exposed))
+    if any(m.covered for m in file.horizons.values()):
+        yield table_text(_by_horizon(file, "share inside the prediction intervals", "", _covered))
     kinds = list(dict.fromkeys(kind for m in file.horizons.values() for kind in m.groups))
     for kind in (k for k in kinds if k in SHOWN_GROUPS):
         yield table_text(
@@ -156,6 +159,16 @@ def _decay(measured: HorizonEvaluation) -> dict[str, str]:
 
 def _exposed(measured: HorizonEvaluation) -> dict[str, str]:
     return {name: shown_interval(i, FIGURES["rank_ic"]) for name, i in measured.exposures.items()}
+
+
+def _covered(measured: HorizonEvaluation) -> dict[str, str]:
+    """Shares inside each interval over all days, and of the widest one in each period."""
+    if not measured.covered:
+        return {}
+    rows = {f"{share.name}, to cover {share.level:.0%}": share.share for share in measured.covered}
+    widest = measured.covered[0]
+    rows |= {f"{widest.name} in {row.period}": row.share for row in widest.periods}
+    return {name: f"{100 * share.value:.1f} % ± {100 * share.error:.1f}" for name, share in rows.items()}
 
 
 def _grouped(kind: str, measured: HorizonEvaluation) -> dict[str, str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from atft.day_series import MAX_LOST_SHARE, Series
 from atft.errors import InputError
 from atft.evaluation.books import next_day_returns, staggered_books
+from atft.evaluation.covered_shares import covered_shares
 from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, measure_table
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
 from atft.evaluation.exposures import PREFIX, exposure_series
@@ -153,6 +154,7 @@ def measure_horizon(
         best_days=best,
         worst_days=worst,
         warnings=warnings,
+        covered=covered_shares(table, **span),
     )
 
 

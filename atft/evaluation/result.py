@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from atft.day_series import Series
 from atft.evaluation.books import Books
+from atft.evaluation.covered_shares import CoveredShare
 from atft.evaluation.importance_file import Importance
 from atft.evaluation.intervals import Interval
 
@@ -143,6 +144,8 @@ class HorizonEvaluation:
     worst_days: list[ExtremeDay]
     warnings: list[str]
     """Sentences that stand first: inside the random band, suspiciously high."""
+    covered: list[CoveredShare] = field(default_factory=list)
+    """What the file's prediction intervals covered; empty without any."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from atft.errors import InputError
 from atft.export.description import describe, first_stocks, json_text, plain
 from atft.export.formats import load_program, runtime_name, write_program
-from atft.export.one_day import OneDay, input_names, inputs_of_day, results_of, trace_inputs
+from atft.export.one_day import OneDay, input_names, inputs_of_day, trace_inputs
 from atft.export.parity import TOLERANCE, days_to_compare, difference_of, read_day
 from atft.publish import publish_text, published
 from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
@@ -65,16 +65,17 @@ def export_program(
     days = days_to_compare(data, COMPARED_DAYS, seed)
     newest = read_day(data, max(days), order)
     was_training = network.training
-    program, names = OneDay(network.eval()), input_names(network, newest)
+    program = OneDay(network.eval(), task.interval_widths)
+    names = input_names(network, newest)
     with torch.no_grad():
-        result_names = list(results_of(network(newest)))
+        result_names = list(program.results(network(newest)))
     content = write_program(program, trace_inputs(newest, names), result_names, kind)
     run = load_program(content, kind)
     differences = []
     for day in days:
         batch = read_day(data, day, order)
         with torch.no_grad():
-            expected = results_of(network(batch))
+            expected = program.results(network(batch))
         differences.append(difference_of(run(inputs_of_day(batch, names)), expected))
         # A difference that is not a number is none that is small enough.
         if not differences[-1].largest <= TOLERANCE:
@@ -95,7 +96,7 @@ def export_program(
     shown = {name: plain(value) for name, value in (example | results).items()}
     description = {
         **(facts or {}),
-        **describe(example, results, data.open_cache().manifest, task.trained_on, network),
+        **describe(example, results, data.open_cache().manifest, task.trained_on, program),
         "compared": {
             "by": runtime_name(kind),
             "days": [str(day) for day in compared.days],

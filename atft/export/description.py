@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.data.manifest import Manifest
-from atft.export.one_day import EDGES_AXIS, MIN_STOCKS, STOCKS_AXIS
+from atft.export.one_day import EDGES_AXIS, MIN_STOCKS, STOCKS_AXIS, OneDay
 
 FORMAT = 1
 """Of the JSON file: raised where a reader of the former one would read something wrong."""
@@ -30,6 +30,7 @@ MEANING = {
     "exposure": "exposures of the stock on the day; NaN where unknown",
     "score": "higher is better; only the order within the day has meaning",
     "members": "scores of an ensemble, of whose order the score is made",
+    "intervals": "low and high end of each of the intervals, the widest first, in the unit of target_unit",
     "quantiles": "ascending, in the unit of target_unit",
 }
 PREPARATION = {
@@ -46,7 +47,7 @@ def describe(
     results: Mapping[str, Tensor],
     manifest: Manifest,
     features: Sequence[str],
-    network: Any,
+    program: OneDay,
 ) -> dict[str, Any]:
     """Describe a program.
 
@@ -55,18 +56,19 @@ def describe(
         results: that it gave.
         manifest: of the cache whose rows it was trained on.
         features: in the network's order.
-        network: the program's.
+        program: what is described.
     """
     prepared = {
         name: {"prepared": way, **({"rounded_to": "float16"} if half else {})}
         for name, way, half in zip(manifest.features, manifest.scaling, manifest.half, strict=True)
     }
+    # Only the formulas that some feature needs.
     ways = sorted({prepared[name]["prepared"] for name in features})
     description: dict[str, Any] = {
         "format": FORMAT,
         "lookback": inputs["features"].shape[0],
         "least_stocks": MIN_STOCKS,
-        "horizons": list(network.horizons),
+        "horizons": list(program.network.horizons),
         "inputs": [_tensor(name, value) for name, value in inputs.items()],
         "outputs": [_tensor(name, value) for name, value in results.items()],
         "features": [{"name": name, **prepared[name]} for name in features],
@@ -76,8 +78,13 @@ def describe(
     description |= {f"{key}_names": list(names) for key, names in named.items() if key in inputs}
     if "edge_index" in inputs:
         description["graph"] = manifest.graph
-    if network.quantiles:
-        description["quantiles"] = list(network.quantiles)
+    if program.network.quantiles:
+        description["quantiles"] = list(program.network.quantiles)
+    if program.widths:
+        description["intervals"] = [
+            {"level": pair.level, "ends": [program.network.quantiles[i] for i in (pair.low, pair.high)]}
+            for pair in program.pairs
+        ]
     return description
 
 

@@ -6,8 +6,9 @@ may be built for its length. What a network's scaling has learned from the train
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, one_line
+from atft.metrics.prediction_intervals import calibrated_intervals, level_pairs
 
 ALWAYS = ("features", "observed", "universe")
 OPTIONAL = ("edge_index", "edge_attr", "regime", "sector", "exposure")
@@ -112,23 +114,22 @@ def trace_inputs(
     return {name: inputs[name] for name in names}
 
 
-def results_of(forecast: Forecast) -> dict[str, Tensor]:
-    """What a program returns, of a forecast of one day: its fields that are there, without the axis of days."""
-    fields = forecast._asdict().items()
-    return {name: value[0] for name, value in fields if value is not None}
-
-
 class OneDay(nn.Module):
     """A network that scores a single day, without an axis of days.
 
     Args:
         network: in ``eval`` mode.
+        widths: of its prediction intervals by horizon, which are results then; empty for none.
     """
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, widths: Mapping[int, Sequence[float]] | None = None) -> None:
         super().__init__()
         self.network = network
         self.horizons = len(network.horizons)
+        self.pairs = level_pairs(network.quantiles)
+        # An interval without an end, of too few validation days, is of no use elsewhere.
+        known = all(isfinite(width) for of_horizon in (widths or {}).values() for width in of_horizon)
+        self.widths = dict(widths or {}) if known and self.pairs else {}
 
     def forward(
         self,
@@ -164,7 +165,15 @@ class OneDay(nn.Module):
             closes_step=True,
         )
         forecast: Forecast = self.network(batch)
-        return results_of(forecast)
+        return self.results(forecast)
+
+    def results(self, forecast: Forecast) -> dict[str, Tensor]:
+        """What a program returns, of a forecast of one day: its fields that are there, and the intervals."""
+        fields = forecast._asdict().items()
+        results = {name: value[0] for name, value in fields if value is not None}
+        if self.widths and forecast.quantiles is not None:
+            results["intervals"] = calibrated_intervals(results["quantiles"], self.widths, self.pairs)
+        return results
 
 
 def dynamic_shapes(names: tuple[str, ...]) -> dict[str, dict[int, Any]]:

@@ -112,6 +112,13 @@ class DayObjective(nn.Module):
         neutral = self.neutral_targets(realised, valid, batch.sector, batch.exposure)
         return self._transform(neutral, valid)
 
+    def compared(self, batch: DayBatch) -> Tensor:
+        """What the quantiles of a block are compared with, ``[days, stocks, horizons]``; NaN where invalid."""
+        valid = stocks_last(batch.valid)
+        realised = known_values(stocks_last(batch.target.float()), valid)
+        targets = self.targets(realised, valid, batch)
+        return torch.where(valid, targets, torch.nan).movedim(1, -1)
+
     def set_weights(
         self,
         terms: Mapping[str, float] | None = None,

@@ -26,6 +26,7 @@ from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.metrics.own_metrics import metric_paths, own_metrics
+from atft.metrics.prediction_intervals import ConformalWidths
 from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
 from atft.optim.phase_rates import largest_rate, phase_rates
@@ -99,6 +100,7 @@ class RankingTask(SavedTask):
         self.train_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.val_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.test_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
+        self.conformal_widths = ConformalWidths(horizons, self.network.quantiles)
         self.step_log = StepLog()
         self.step = Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
@@ -147,7 +149,7 @@ class RankingTask(SavedTask):
         if data is None:
             return
         self.match_data(data)
-        if stage in ("fit", "validate"):
+        if stage in ("fit", "validate") or (stage == "predict" and self.network.quantiles):
             self.objective.neutral_targets.set_columns(data.open_cache().manifest.exposures)
         if stage == "fit":
             self.network.set_scaling(data.scaling())
@@ -159,6 +161,7 @@ class RankingTask(SavedTask):
     def on_train_epoch_start(self) -> None:
         # Metrics belong to the weights that they were measured with, which change now.
         self.trainer.callback_metrics.clear()
+        self.interval_widths = {}
         self.train_metrics.reset()
         self.step_log.begin_epoch()
         self.step.sums = {}  # of a step that a limit ended midway
@@ -258,10 +261,15 @@ class RankingTask(SavedTask):
         if forecast.quantiles is not None:
             crossed = crossing_share(forecast.quantiles, batch.universe)
             self.log("val/quantile_crossing", crossed, batch_size=len(batch.day), sync_dist=True)
+            compared = self.objective.compared(batch)
+            self.conformal_widths.update(forecast.quantiles, compared, batch.valid, batch.day)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(_prefixed("val", self.val_metrics.compute()))
         self.val_metrics.reset()
+        if self.network.quantiles:
+            self.interval_widths = self.conformal_widths.compute()
+            self.conformal_widths.reset()
 
     def test_step(self, batch: DayBatch, batch_index: int) -> None:
         self.test_metrics.update(self._evaluate(batch).score, batch.target, batch.valid, batch.day)

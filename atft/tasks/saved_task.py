@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
+from atft.metrics.prediction_intervals import known_widths
 from atft.network import NetworkFactory
 from atft.tasks.checkpoint_match import (
     check_heads_trained,
@@ -43,6 +44,8 @@ class SavedTask(pl.LightningModule):
     regimes: list[str]
     learned: Mapping[str, Any] = MappingProxyType({})
     """What the checkpoint says of its training days, see `atft.tasks.learned`; empty without day data."""
+    interval_widths: Mapping[int, Sequence[float]] = MappingProxyType({})
+    """Of the prediction intervals, by horizon: those of the last validation of these weights; empty without one."""
     step: Step
     term_shares: TermShares
     build_optimizer: Callable[[int], tuple[Optimizer, LRScheduler | None]]
@@ -95,6 +98,7 @@ class SavedTask(pl.LightningModule):
             "parts": dict(self.network.parts),
             "balanced": self.term_shares.balanced(),
             "measured": {name: float(value) for name, value in metrics.items()},
+            "interval_widths": {str(horizon): list(of) for horizon, of in self.interval_widths.items()},
             **self.learned,
         }
         fold = None if self._trainer is None or (data := self._data()) is None else data.fold_dates
@@ -107,6 +111,8 @@ class SavedTask(pl.LightningModule):
         self.trained_on = list(content.get("features", self.features))
         self._order = feature_order(self.trained_on, self.features)
         self.term_shares.restore(content.get("balanced", {}))
+        widths = content.get("interval_widths", {})
+        self.interval_widths = known_widths(widths, self.network.horizons, self.network.quantiles)
         check_regimes(self.network, content.get("regimes", self.regimes), self.regimes)
         check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:

@@ -31,14 +31,16 @@ def dot_rows(
     note: str = "",
     band: Band | None = None,
     legend: tuple[LegendKey, ...] = (),
+    reference: float = 0.0,
 ) -> Drawing:
-    """Rows of values with their intervals, from top to bottom, against 0.
+    """Rows of values with their intervals, from top to bottom, against a reference.
 
     Args:
         name: unique on the page.
         rows: label and dots, one a file; two rows may have one label.
         axis: what is measured, with its unit.
         band: what random scores reach.
+        reference: where the line is that values are compared with.
     """
     dots = max((len(members) for _, members in rows), default=1)
     labels = [_clipped(label) for label, _ in rows]
@@ -49,7 +51,7 @@ def dot_rows(
     )
     if band is not None and np.isfinite(band).all():
         axes.axvspan(*band, color=palette.CONTROL.light, alpha=0.3, linewidth=0)
-    axes.axvline(0, color=palette.MUTED.light, linewidth=0.9)
+    axes.axvline(reference, color=palette.MUTED.light, linewidth=0.9)
     for row, members in enumerate(members for _, members in rows):
         for i, (role, interval) in enumerate(members):
             # The dots of a row stand below each other, the first file's on top.

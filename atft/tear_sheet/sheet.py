@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from atft.errors import InputError
 from atft.evaluation.result import Evaluation, GroupRow
 from atft.page import Drawing, anchor, chart_grid, element, html_page, section
+from atft.tear_sheet.covered_section import covered_part
 from atft.tear_sheet.day_charts import (
     month_chart,
     rank_ic_chart,
@@ -280,6 +281,7 @@ SECTIONS: tuple[Callable[[Evaluation, Entries], Part], ...] = (
         NO_SECTOR,
     ),
     _exposures,
+    covered_part,
     _groups(
         "Regimes",
         "RankIC on the days of each third of the period by the regime's value.",

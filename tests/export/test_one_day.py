@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.export.formats import load_program, write_program
-from atft.export.one_day import OneDay, input_names, inputs_of_day, results_of, trace_inputs
+from atft.export.one_day import OneDay, input_names, inputs_of_day, trace_inputs
 from networks import NETWORKS, small_network
 
 ROW, EDGES = ("features", "observed", "universe"), ("edge_index", "edge_attr")
@@ -44,7 +44,8 @@ def test_a_program_of_one_day_scores_as_the_network_does(
     network, batch = small_network(name).eval(), make_batch(days=1)
     names = input_names(network, batch)
     with torch.no_grad():
-        ours, theirs = OneDay(network)(**inputs_of_day(batch, names)), results_of(network(batch))
+        program = OneDay(network)
+        ours, theirs = program(**inputs_of_day(batch, names)), program.results(network(batch))
     assert list(ours) == list(theirs) and all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert ours["score"].shape == (17, 2)
 
@@ -100,18 +101,43 @@ def test_an_ensemble_that_ranks_is_exported_for_any_number_of_stocks(
     compare(make_batch, small_network("TabM-piecewise-linear").eval(), "pt2")
 
 
-def compare(make_batch: Callable[..., DayBatch], network: Any, kind: str) -> None:
+def test_intervals_are_results_where_all_their_widths_are_known(make_batch: Callable[..., DayBatch]) -> None:
+    network, batch = small_network("MASTER", quantiles=[0.1, 0.5, 0.9]).eval(), make_batch(days=1)
+    names, widths = input_names(network, batch), {1: [0.25], 5: [-0.125]}
+    with torch.no_grad():
+        results = OneDay(network, widths)(**inputs_of_day(batch, names))
+        assert "intervals" not in OneDay(network, {1: [0.25], 5: [torch.inf]}).results(network(batch))
+    moved = torch.stack((results["quantiles"][..., 0], results["quantiles"][..., 2]), dim=-1)
+    for i, width in enumerate((0.25, -0.125)):
+        by = torch.tensor([-width, width])
+        torch.testing.assert_close(results["intervals"][:, i, 0], moved[:, i] + by)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pt2", "onnx"])
+def test_quantiles_and_intervals_are_exported(make_batch: Callable[..., DayBatch], kind: str) -> None:
+    network = small_network("ATFTGATFAN-modulated", quantiles=[0.05, 0.25, 0.5, 0.75, 0.95]).eval()
+    compare(make_batch, network, kind, {1: [0.2, 0.1], 5: [0.3, -0.1]})
+
+
+def compare(
+    make_batch: Callable[..., DayBatch],
+    network: Any,
+    kind: str,
+    widths: dict[int, list[float]] | None = None,
+) -> None:
     """Export a network and compare it on days of other sizes than the one it was traced with."""
     batch = make_batch(days=1)
     names = input_names(network, batch)
     with torch.no_grad():
-        results = list(results_of(network(batch)))
-    run = load_program(write_program(OneDay(network), trace_inputs(batch, names), results, kind), kind)
+        program = OneDay(network, widths)
+        results = list(program.results(network(batch)))
+    run = load_program(write_program(program, trace_inputs(batch, names), results, kind), kind)
     for stocks, edges in ((3, 0), (3, 2), (8, 4), (60, 20)):
         day = make_batch(days=1, stocks=stocks, edges_per_stock=edges, seed=stocks)
         day.features[-1, 0, 0] = torch.inf
         with torch.no_grad():
-            expected = results_of(network(day))
+            expected = program.results(network(day))
         found = run(inputs_of_day(day, names))
         assert list(found) == list(expected)
         for key, value in expected.items():

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
+from atft.cross_section import zscore
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveOptions
+from atft.metrics.prediction_intervals import conformal_width
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 from small_task import IN_MEMORY, fit
@@ -103,3 +105,33 @@ def test_quantile_heads_are_trained_by_pinball(make_batch: Callable[..., DayBatc
     fit(trained, [make_batch()], tmp_path)
     after = list(trained.network.heads.quantile.parameters())
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_intervals_are_calibrated_on_the_validation_of_the_weights_that_a_checkpoint_holds(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    network = partial(ATFTGATFAN, hidden_size=8, gat_layers=1, quantiles=[0.1, 0.5, 0.9])
+    objective = ObjectiveOptions(terms={"ic": 1.0, "pinball": 1.0}, target="zscore")
+    trained, batch = task(network=network, objective=objective), make_batch(days=8)
+    fit(trained, [make_batch()], tmp_path, val_blocks=[batch])
+    with torch.no_grad():
+        quantiles = trained.network.eval()(batch).quantiles
+    # What the heads predict is the transformed return: an oracle without the task's own layout.
+    score = torch.full(batch.target.shape, torch.nan)
+    for i in range(2):
+        valid = batch.valid[..., i]
+        y = zscore(torch.where(valid, batch.target[..., i], 0), valid)
+        score[..., i] = torch.maximum(quantiles[..., i, 0] - y, y - quantiles[..., i, 2])
+    day = batch.day[:, None].expand(batch.valid.shape[:2])
+    expected = {
+        h: [conformal_width(score[..., i][v := batch.valid[..., i]], day[v], 0.8)]
+        for i, h in enumerate((1, 5))
+    }
+    assert trained.interval_widths == expected
+    checkpoint: dict[str, Any] = {}
+    trained.on_save_checkpoint(checkpoint)
+    checkpoint["state_dict"] = trained.state_dict()
+    again = task(network=network, objective=objective)
+    again.on_load_checkpoint(checkpoint)
+    assert again.interval_widths == expected
+    assert not task().interval_widths

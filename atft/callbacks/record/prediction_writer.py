@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from atft.batch import DayBatch, Forecast
 from atft.data.cache import DayCache
 from atft.data.records import spread
 from atft.errors import InputError
 from atft.evaluation.predictions import FILE_FORMAT, prediction_rows
+from atft.metrics.prediction_intervals import calibrated_intervals, level_pairs
 from atft.parquet import table_file
 from atft.progress import Progress
+
+ENDS = ("low", "high")
+"""Columns of an interval: ``interval_low80`` and ``interval_high80``."""
 
 
 class PredictionWriter(pl.Callback):
@@ -63,11 +68,11 @@ class PredictionWriter(pl.Callback):
         forecast: Forecast = outputs
         score, universe = forecast.score.float().cpu().numpy(), batch.universe.cpu().numpy()
         stocks = batch.stock.cpu().numpy()
-        levels = None if forecast.quantiles is None else forecast.quantiles.float().cpu().numpy()
+        by_level = self._quantiles(forecast, batch, pl_module)
         for row, day in enumerate(batch.day.tolist()):
             ranked = universe[row]
             if ranked.any():
-                quantiles = {} if levels is None else self._quantiles(levels[row, ranked])
+                quantiles = {name: values[row, ranked] for name, values in by_level.items()}
                 of_day = {"split": self.split_of(self.cache.manifest.dates[day]), **self.run}
                 scores = score[row, ranked]
                 self._append(day_rows(self.cache, day, stocks[ranked], scores, quantiles, **of_day))
@@ -79,9 +84,20 @@ class PredictionWriter(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._open.__exit__(type(exception), exception, exception.__traceback__)
 
-    def _quantiles(self, values: Any) -> dict[str, Any]:
-        """Columns of the quantiles ``[stocks, horizons, levels]``."""
-        return {f"q{round(100 * level):02d}": values[..., i] for i, level in enumerate(self.levels)}
+    def _quantiles(self, forecast: Forecast, batch: DayBatch, task: Any) -> dict[str, Any]:
+        """Columns ``[days, stocks, horizons]`` of quantiles, of intervals and of what these are compared with."""
+        if forecast.quantiles is None:
+            return {}
+        quantiles, pairs = forecast.quantiles.float(), level_pairs(self.levels)
+        columns = {f"q{round(100 * level):02d}": quantiles[..., i] for i, level in enumerate(self.levels)}
+        if task.interval_widths and pairs:
+            ends = calibrated_intervals(quantiles, task.interval_widths, pairs)
+            # Too few validation days leave an end unknown, not infinite.
+            ends = ends.where(ends.isfinite(), torch.nan)
+            for i, pair in enumerate(pairs):
+                columns |= {f"interval_{end}{pair.percent}": ends[..., i, j] for j, end in enumerate(ENDS)}
+        columns["interval_target"] = task.objective.compared(batch)
+        return {name: values.cpu().numpy() for name, values in columns.items()}
 
 
 def day_rows(

@@ -1,5 +1,6 @@
 """The predictions file: the design's columns, every day's universe, unknown targets as nulls."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,14 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from atft.batch import DayBatch, Forecast
+from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.errors import InputError
 from atft.evaluation.predictions import check_predictions, prediction_horizons, read_horizon
+from atft.losses.options import ObjectiveOptions
+from small_task import small_task
 
 KEY = ["date", "horizon", "code"]
 
@@ -122,3 +128,26 @@ def test_no_flipped_byte_of_a_run_s_predictions_is_read(tiny_run: Any, tmp_path:
         path.write_bytes(broken)
         with pytest.raises(InputError, match=r"predictions\.parquet: .*write it again"):
             read_horizon(path, 1)
+
+
+def test_quantiles_have_intervals_beside_them_and_what_these_are_compared_with(
+    make_batch: Callable[..., DayBatch],
+) -> None:
+    writer = PredictionWriter.__new__(PredictionWriter)
+    writer.levels = [0.1, 0.5, 0.9]
+    batch, quantiles = make_batch(days=1), torch.arange(3.0).expand(1, 17, 2, 3)
+    forecast = Forecast(torch.zeros(1, 17, 2), quantiles)
+    task = small_task(objective=ObjectiveOptions(terms={"ic": 1.0}, target="raw"))
+    columns = writer._quantiles(forecast, batch, task)
+    assert list(columns) == ["q10", "q50", "q90", "interval_target"]
+    valid = batch.valid[..., :].numpy()
+    np.testing.assert_array_equal(columns["interval_target"][valid], batch.target.numpy()[valid])
+    assert np.isnan(columns["interval_target"][~valid]).all()
+    task.interval_widths = {1: [0.5], 5: [math.inf]}
+    columns = writer._quantiles(forecast, batch, task)
+    assert list(columns)[3:5] == ["interval_low80", "interval_high80"]
+    assert (columns["interval_low80"][..., 0] == -0.5).all() and (
+        columns["interval_high80"][..., 0] == 2.5
+    ).all()
+    assert np.isnan(columns["interval_low80"][..., 1]).all()  # too few validation days
+    assert writer._quantiles(forecast._replace(quantiles=None), batch, task) == {}
