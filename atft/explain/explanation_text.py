@@ -24,7 +24,7 @@ def stock_text(found: StockExplanation, top: int) -> str:
     gap = 100 * abs(found.gap / found.difference) if found.difference else 0.0
     lines = [
         f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank "
-        f"{found.rank:,.4g} of {found.stocks:,} (1 is the highest score)",
+        f"{found.rank:,.6g} of {found.stocks:,} (1 is the highest score)",
         f"score {found.score:+.4f}, of the day's median stock in its place {found.median_score:+.4f}, difference "
         f"{found.difference:+.4f}",
         f"attributions sum to {found.difference - found.gap:+.4f}, unattributed {gap:.2g} %, {found.steps} steps"

@@ -45,7 +45,7 @@ def stock_picture(found: StockExplanation, top: int) -> str:
         start = right + 78
         draw(charts.add_chart(figure, start, below, WIDTH - 20 - start, room), found, int(room // ROW))
     title = (
-        f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank {found.rank:,.4g} of {found.stocks:,}, "
+        f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank {found.rank:,.6g} of {found.stocks:,}, "
         f"score {found.score:+.3f}, median stock {found.median_score:+.3f}"
     )
     _title(figure, title)
@@ -68,10 +68,10 @@ def importance_picture(importance: Importance, top: int) -> str:
         below = height - TOP - (line + 1) * inner - line * (BOTTOM + 26)
         axes = charts.add_chart(figure, column * width + left, below, width - left - 20, inner)
         importance_bars(axes, rows[:top], MAX_NAME)
-        _name(axes, f"share of the mean absolute attribution, %, {days_ahead(horizon)}")
+        _name(axes, f"{days_ahead(horizon)}, %")
     title = (
-        f"{importance.days} days, {importance.first} to {importance.last}; green: high values raise the score, "
-        f"red: they lower it"
+        f"Share of the mean absolute attribution, {importance.days} days {importance.first} to {importance.last}; "
+        f"green raises the score, red lowers it"
     )
     _title(figure, title)
     return charts.standalone_svg(charts.inline_svg(figure, "importance", title))

@@ -38,5 +38,5 @@ def test_a_periods_picture_has_a_chart_a_horizon() -> None:
     shown = texts(
         importance_picture(Importance("2016-01-04", "2016-12-30", 2, 9, 0.0, "", {1: rows, 5: rows}), 9)
     )
-    assert "2 days, 2016-01-04 to 2016-12-30" in shown and "a" * 25 in shown and "…" in shown
+    assert "2 days 2016-01-04 to 2016-12-30" in shown and "a" * 25 in shown and "…" in shown
     assert "1 day ahead" in shown and "5 days ahead" in shown
