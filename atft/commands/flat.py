@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.commands.config_keys import parse
+from atft.commands.from_prices import check_one_path
 from atft.errors import InputError
 from atft.progress import Progress
 
@@ -90,6 +91,7 @@ def flat_parser(command: str, kind: Any) -> "ArgumentParser":
 
 def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path], Any]:
     """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``."""
+    check_one_path(arguments)
     values = parse(flat_parser(command, kind), arguments, command).as_dict()
     options = {field.name: values[field.name] for field in fields(kind)}
     return [Path(values[name]) for name in COMMANDS[command][1]], kind(**options)

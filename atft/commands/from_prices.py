@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.errors import InputError
+from atft.errors import InputError, clip
 
 if TYPE_CHECKING:
     from atft.features.options import FeatureOptions
@@ -52,7 +52,8 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
 
 
 def divided_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
-    """The path after ``--prices``, the words of `features` after it, and all others."""
+    """The path after ``--prices``, the words of `features`, and all others; raises where one has no value."""
+    check_one_path(words)
     prices, options, others, rest = "", [], [], list(words)
     while rest:
         word = rest.pop(0)
@@ -69,6 +70,16 @@ def divided_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
         else:
             options += [f"--{name.removeprefix(PREFIX)}", value]
     return prices, options, others
+
+
+def check_one_path(words: Sequence[str]) -> None:
+    """Check that one word follows ``--prices``: of a glob without quotes the shell makes many."""
+    for word, path, after in zip(words, words[1:], words[2:], strict=False):
+        if word == "--prices" and not after.startswith("-"):
+            raise InputError(
+                f"--prices takes one file, folder or glob, got {clip(path, 60)} and {clip(after, 60)}; "
+                f"a glob needs quotes: --prices 'daily/*.csv'"
+            )
 
 
 def keys_of_words(words: Sequence[str]) -> list[Mapping[str, Any]]:
