@@ -21,6 +21,8 @@ from atft.errors import InputError
 TEXT, FLAG, NUMBER = pa.string(), pa.bool_(), pa.float32()
 # Above these, neighbouring whole numbers are one float: two stocks would share a code.
 _EXACT = {pa.float16(): 2**11, NUMBER: 2**24, pa.float64(): 2**53}
+MIN_ROWS_PER_CODE = 1.5
+"""Of a panel; where codes have fewer, most appear once and have no past."""
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 
 

@@ -12,6 +12,7 @@ from datetime import date
 
 import numpy as np
 
+from atft.cells import MIN_ROWS_PER_CODE
 from atft.data.cache import DayCache
 from atft.data.fold_dates import FoldDates
 from atft.data.manifest import SECTOR
@@ -19,8 +20,6 @@ from atft.data.split import Days, Split, parse_period
 from atft.errors import InputError
 from atft.panel import day_index
 
-MIN_ROWS_PER_CODE = 1.5
-"""Of fewer, most codes appear once and have no past."""
 MAX_CONSTANT_SHARE = 0.95
 """A feature that is the same for all stocks on more than this share of its days is an error."""
 

@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
-from atft.cells import sorted_texts
+from atft.cells import MIN_ROWS_PER_CODE, sorted_texts
 from atft.data.panel_stream import day_numbers, read_batches
 from atft.errors import InputError
 from atft.panel import PanelColumns, PanelSchema, footer_names, panel_files, resolve_columns
 
 MAX_STOCKS = 400
 """Stocks that are read of a larger panel."""
+MAX_CELLS = 1 << 22
+"""Days x codes, where codes come once."""
 COLUMNS_AT_ONCE = 16
 
 Cells = Float[np.ndarray, "days stocks"]
@@ -130,15 +132,18 @@ def read_grid(
     if not len(days):
         raise InputError(f"{path}: the panel has no row")
     codes, stock = sorted_texts(pa.chunked_array([batch.column(columns.code) for batch in batches]))
-    # Every k-th stock of the alphabet, all of them where they are few.
-    count = min(len(codes), MAX_STOCKS)
+    calendar, day = np.unique(days, return_inverse=True)
+    # Every k-th stock of the alphabet, all of them where they are few; more of codes that come once, whose rows are
+    # divided among the days.
+    once = len(days) < MIN_ROWS_PER_CODE * len(codes)
+    most = max(MAX_STOCKS, MAX_CELLS // len(calendar)) if once else MAX_STOCKS
+    count = min(len(codes), most)
     chosen = np.unique(np.linspace(0, len(codes) - 1, count).round().astype(np.int64))
     if only:
         chosen = np.flatnonzero(np.isin(codes, list(only)))
     number = np.full(len(codes), -1, dtype=np.int64)
     number[chosen] = np.arange(len(chosen))
     rows = np.flatnonzero(number[stock] >= 0)
-    calendar, day = np.unique(days, return_inverse=True)
     return PanelGrid(
         files=tuple(files),
         columns=columns,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atft.cells import CellRange
+from atft.cells import MIN_ROWS_PER_CODE, CellRange
 from atft.dates import DayReader
 from atft.panel import PanelColumns, footer_names, panel_files, resolve_columns
 from atft.tasks.day_data import DayData
@@ -60,9 +60,10 @@ def slice_panel(data: DayData, folder: Path) -> DayData:
     chosen_dates = dates.filter(
         polars.Series((day >= np.datetime64(days[0])) & (day <= np.datetime64(days[-1])))
     )
-    frame = rows.filter(
-        polars.col(date).is_in(chosen_dates.to_list()) & polars.col(code).cast(polars.String).is_in(codes)
-    ).collect()
+    # Codes that come once: a share of them would be a share of each day.
+    once = sum(manifest.observed_rows) < MIN_ROWS_PER_CODE * cache.stocks
+    of_codes = polars.lit(once) | polars.col(code).cast(polars.String).is_in(codes)
+    frame = rows.filter(polars.col(date).is_in(chosen_dates.to_list()) & of_codes).collect()
     first = max(split.train[0], days[0].isoformat())
     last = min(split.val[1], days[-1].isoformat())
     options = replace(

@@ -25,6 +25,17 @@ def test_each_row_has_its_cell_and_other_cells_are_unknown(market: Path, market_
     assert grid.place[0, np.flatnonzero(grid.present[0])].tolist() == list(range(int(grid.present[0].sum())))
 
 
+def test_of_codes_that_come_once_as_many_are_read_as_a_grid_has_room_for(
+    market_rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "once.parquet"
+    market_rows.with_columns(code=pl.int_range(pl.len()).cast(pl.String)).write_parquet(path)
+    monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
+    assert read_grid(path, PanelSchema()).shape == (160, len(market_rows))
+    monkeypatch.setattr(panel_grid, "MAX_CELLS", 160 * 50)
+    assert read_grid(path, PanelSchema()).shape == (160, 50)
+
+
 def test_of_a_large_panel_some_stocks_are_read_on_all_days(
     market: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
