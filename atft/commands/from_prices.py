@@ -75,7 +75,7 @@ def divided_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
 def check_one_path(words: Sequence[str]) -> None:
     """Check that one word follows ``--prices``: of a glob without quotes the shell makes many."""
     for word, path, after in zip(words, words[1:], words[2:], strict=False):
-        if word == "--prices" and not after.startswith("-"):
+        if word == "--prices" and not path.startswith("-") and not after.startswith("-"):
             raise InputError(
                 f"--prices takes one file, folder or glob, got {clip(path, 60)} and {clip(after, 60)}; "
                 f"a glob needs quotes: --prices 'daily/*.csv'"
