@@ -154,15 +154,18 @@ def check_json(out: Path) -> Path:
     """Check that an explanation may be written to a file that the user names; an earlier one is replaced.
 
     Raises:
-        InputError: another suffix than .json, or there is a file that is no explanation.
+        InputError: another suffix than .json, or the file or its picture is there and is no explanation.
     """
     if out.suffix != ".json":
         raise InputError(f"--out {out}: the suffix must be .json; the picture is written beside it")
-    if out.exists():
+    picture = out.with_suffix(".svg")
+    if out.exists() or picture.exists():
         try:
             content = json.loads(out.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             content = None
         if not isinstance(content, dict) or KIND not in content:
-            raise InputError(f"--out {out}: there is a file that is no explanation; name another one")
+            raise InputError(
+                f"--out {out}: it or {picture.name} is there and is no explanation; name another one"
+            )
     return out

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.cross_section import spearman
-from atft.data.day_checks import days_to_score
 from atft.evaluation.importance_file import FeatureImportance, Importance, file_digest
 from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import block_of_day, horizon_place
+from atft.explain.one_day import block_of_day, days_to_explain, horizon_place
 from atft.explain.stock_score import differentiable_score, evaluating
 from atft.progress import track
 from atft.tasks.day_data import DayData
@@ -58,8 +57,7 @@ def explain_period(
     horizons = list(task.network.horizons)
     places = list(range(len(horizons))) if horizon is None else [horizon_place(task, horizon)]
     cache = data.open_cache()
-    every, _ = days_to_score(cache, "--from, --to", period, data.loader_options.lookback)
-    chosen = every[torch.linspace(0, len(every) - 1, min(days, len(every))).round().long().numpy()].tolist()
+    chosen = days_to_explain(data, period, days)
     sums = torch.zeros(2, len(places), len(data.features), dtype=torch.float64)
     varying = torch.zeros(len(places), len(data.features), dtype=torch.float64)
     # Sums over stock-days, in float64: absolute attributions, and the directions of the days that have one.

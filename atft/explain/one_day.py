@@ -1,11 +1,15 @@
-"""The day, the stock and the horizon that are to be explained, found in the cache or raised in one line."""
+"""The days, the stock and the horizon to explain, found in the cache; what is not there is an error of one line."""
 
+from collections.abc import Sequence
 from datetime import date
 from difflib import get_close_matches
+
+import numpy as np
 
 from atft.batch import DayBatch
 from atft.data.block_plan import PlannedBlock
 from atft.data.blocks import DayBlocks
+from atft.data.split import parse_period
 from atft.errors import InputError
 from atft.panel import day_index
 from atft.tasks.day_data import DayData
@@ -54,6 +58,25 @@ def day_to_explain(data: DayData, text: str) -> int:
     if not manifest.universe_rows[index]:
         raise InputError(f"--date {day}: no stock of the panel is in the universe that day; name another one")
     return index
+
+
+def days_to_explain(data: DayData, period: Sequence[str], most: int) -> list[int]:
+    """Indices of at most so many days of a period, evenly spaced, the first and the last among them.
+
+    Raises:
+        InputError: no ISO dates in order, or no day of the panel in the period has enough history.
+    """
+    first, last = parse_period("--from and --to", period)
+    manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
+    start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
+    days = [day for day in range(max(start, lookback - 1), stop + 1) if manifest.universe_rows[day]]
+    if not days:
+        raise InputError(
+            f"--from {first} --to {last}: no day with {lookback} days of history; the panel runs "
+            f"{manifest.dates[0]} to {manifest.dates[-1]}"
+        )
+    places = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)
+    return [days[place] for place in places]
 
 
 def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -> int:

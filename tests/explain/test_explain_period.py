@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atft.data.day_checks import days_to_score
-from atft.errors import InputError
 from atft.evaluation.importance_file import file_digest
 from atft.explain.explain_period import explain_period
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import block_of_day
+from atft.explain.one_day import block_of_day, days_to_explain
 
 PERIOD = ["2015-04-06", "2015-04-17"]
 
@@ -25,8 +23,7 @@ def test_shares_and_directions_of_a_linear_network_are_its_weights(
     checkpoint = tmp_path / "weights.ckpt"
     checkpoint.write_bytes(b"weights")
     found = explain_period(task, data, PERIOD, checkpoint, 5, days=4)
-    every, _ = days_to_score(data.open_cache(), "", PERIOD, data.loader_options.lookback)
-    chosen = every[np.linspace(0, len(every) - 1, 4).round().astype(int)].tolist()
+    chosen = days_to_explain(data, PERIOD, 4)
     sizes, rows = np.zeros(len(data.features)), 0
     for day in chosen:
         batch = block_of_day(data, day)
@@ -44,9 +41,3 @@ def test_shares_and_directions_of_a_linear_network_are_its_weights(
         assert row.direction == pytest.approx(exact, abs=0.1 if social else 1e-5)
     assert (found.days, found.stock_days, found.gap) == (4, rows, pytest.approx(0, abs=1e-4))
     assert (found.first, found.last) == tuple(PERIOD) and found.checkpoint == file_digest(checkpoint)
-
-
-def test_a_period_without_a_day_is_an_error(weighted: Callable[..., Any], tmp_path: Path) -> None:
-    task, data = weighted()
-    with pytest.raises(InputError, match=r"--from, --to|no day from 2016-01-01"):
-        explain_period(task, data, ["2016-01-01", "2016-02-01"], tmp_path)

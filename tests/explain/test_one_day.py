@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.explain.one_day import block_of_day, day_to_explain, find_stock, horizon_place
+from atft.explain.one_day import block_of_day, day_to_explain, days_to_explain, find_stock, horizon_place
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,22 @@ def test_a_day_is_read_whole_with_its_history(tiny: Any) -> None:
     batch, manifest = block_of_day(tiny.data, index), tiny.data.open_cache().manifest
     assert batch.day.tolist() == [index] and str(manifest.dates[index]) == "2015-04-17"
     assert batch.universe.all() and batch.rows == manifest.universe_rows[index] and batch.lookback == 6
+
+
+def test_days_of_a_period_are_evenly_spaced_from_its_first_to_its_last(tiny: Any) -> None:
+    dates = tiny.data.open_cache().manifest.dates
+    found = days_to_explain(tiny.data, ["2015-04-04", "2015-04-19"], 4)
+    assert [str(dates[day]) for day in found] == ["2015-04-06", "2015-04-09", "2015-04-14", "2015-04-17"]
+    assert [str(dates[d]) for d in days_to_explain(tiny.data, ["2014-01-01", "2015-01-13"], 9)] == [
+        "2015-01-12",
+        "2015-01-13",
+    ], "days without history are left out"
+    with pytest.raises(
+        InputError, match="--from 2016-01-01 --to 2016-02-01: no day with 6 days of history; the"
+    ):
+        days_to_explain(tiny.data, ["2016-01-01", "2016-02-01"], 9)
+    with pytest.raises(InputError, match="--from and --to must be"):
+        days_to_explain(tiny.data, ["soon", "2016-02-01"], 9)
 
 
 def test_a_stock_outside_the_universe_is_not_an_unknown_one(tiny: Any) -> None:
