@@ -262,14 +262,22 @@ def source_fingerprint(files: Iterable[Path]) -> str:
     size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
     building a cache again is cheaper than training on the wrong rows.
     """
+    return joined_fingerprint(map(file_fingerprint, files))
+
+
+def file_fingerprint(path: Path) -> str:
+    """The same of one file."""
     from atft.parquet import footer_bytes
 
-    digest = hashlib.sha256()
-    for path in files:
-        footer, stat = footer_bytes(path), path.stat()
-        digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-        digest.update(hashlib.sha256(footer).digest())
+    footer, stat = footer_bytes(path), path.stat()
+    digest = hashlib.sha256(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    digest.update(footer)
     return digest.hexdigest()
+
+
+def joined_fingerprint(of_files: Iterable[str]) -> str:
+    """The fingerprint of a panel from those of its files."""
+    return hashlib.sha256("\0".join(of_files).encode()).hexdigest()
 
 
 def footer_names(path: str | Path) -> tuple[str, ...]:

@@ -77,6 +77,11 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         parser.add_argument(f"--{name}", type=kind, default=value, help=sentence)
     if command == "cache":
         parser.add_argument("--verify", action="store_true", help="Read everything, compare every digest.")
+        parser.add_argument(
+            "--append",
+            action="store_true",
+            help="Only append to the cache of an earlier state of the panel; an error where there is none.",
+        )
     # Callbacks of every fit have keys of their own: ``trainer.callbacks`` is the user's, and replaced as a whole.
     parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
     parser.add_lightning_class_args(EarlyStopping, "early_stopping")

@@ -131,7 +131,7 @@ def verify(cli: "RankingCLI") -> int:
     from atft.data.cache import cache_lines, verify_cache
     from atft.data.day_checks import check_features
 
-    cache = cli.datamodule.open_cache()
+    cache = cli.datamodule.open_cache(append_only=cli.config.append)
     everything = np.arange(len(cache), dtype=np.int64)
     check_features(cache, everything, f"the panel's {len(cache)} days")
     for line in cache_lines(cache):

@@ -6,40 +6,38 @@ leaves nothing, and of two processes that build the same one the second to finis
 that differ in the graph alone share their days (a hard link), so a search over graph options costs graphs only.
 """
 
-import errno
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from atft.data.cache import DayCache
+from atft.data.cache_folder import published_folder
 from atft.data.day_writer import write_days
+from atft.data.former import Former, find_former, joined_entries, kept_days, linked_files, unchanged_files
 from atft.data.graph import GraphOptions
-from atft.data.graph_build import build_graph
-from atft.data.manifest import FORMAT, Manifest, write_manifest
-from atft.data.panel_stream import CALENDAR_KEY, index_panel
+from atft.data.graph_build import build_graph, refresh_indices
+from atft.data.manifest import FORMAT, Manifest, first_records, write_manifest
+from atft.data.panel_index import CALENDAR_KEY, index_panel
+from atft.data.panel_stream import PanelIndex
+from atft.data.records import FileRecord
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
 from atft.panel import (
     PanelColumns,
     PanelSchema,
+    file_fingerprint,
     footer_names,
+    joined_fingerprint,
     match,
     panel_files,
     resolve_columns,
-    source_fingerprint,
 )
 from atft.parquet import check_file
-from atft.publish import disk_errors
 from atft.trading_days import day_rules
-
-ABANDONED_SECONDS = 6 * 3600
-"""A builder that lives writes every few seconds."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,13 @@ def build_cache(
     options: CacheOptions,
     graph: GraphOptions | None,
     today: date | None = None,
+    append_only: bool = False,
 ) -> Path:
     """Return the cache of a panel (a Parquet file, a folder of them, or a glob), building it where it is missing.
 
     ``horizons`` are the trading days ahead of each target; dates after ``today`` (null: this computer's) raise.
+    Where the folder of caches has one of an earlier state of the panel, the days of the files that have not changed
+    are taken from it (`atft.data.former`); with ``append_only`` it raises where there is none.
 
     Raises:
         InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.
@@ -91,56 +92,141 @@ def build_cache(
     stored = {k: v for k, v in asdict(options).items() if k != "dir"}
     stored["calendar"] = day_rules(options.calendar, CALENDAR_KEY)
     min_date = _parse_date(options.min_date)
-    source = source_fingerprint(files)
+    fingerprints = [file_fingerprint(file) for file in files]
     roles = {k: v for k, v in asdict(schema).items() if k != "label_end" or columns.label_ends}
-    panel_digest = json_digest([FORMAT, source, roles, list(horizons), stored])
-    graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
+    alike: dict[str, Any] = {
+        "schema": roles,
+        "options": stored,
+        "features": columns.features,
+        "scaling": scaling,
+        "half": tuple(s != "raw" and options.dtype == "float16" for s in scaling),
+        "horizons": columns.horizons,
+        "lag": columns.lag,
+        "delayed": bool(columns.delayed_targets),
+        "oracle": bool(columns.oracle),
+        "returns": columns.return_1d is not None,
+        "exposures": columns.exposures,
+        "regimes": columns.regime,
+        "context": columns.context,
+    }
+    panel_digest = json_digest([FORMAT, joined_fingerprint(fingerprints), roles, list(horizons), stored])
+    graph_options = asdict(graph) if graph else None
+    graph_digest = json_digest(graph_options) if graph else "no-graph"
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"
     if final.exists():
         DayCache(final).open()
         return final
-    with _published(root, final) as folder:
+    former = find_former(root, alike, fingerprints, graph_digest) if len(files) > 1 else None
+    with published_folder(root, final) as folder:
         sibling = next(iter(sorted(root.glob(f"{panel_digest}-*"))), None)
+        written_here: set[str] = set()
         # Caches of one panel part differ in the graph alone.
         if sibling is not None:
-            days = DayCache(sibling).open().manifest
-            _link(sibling / days.files["days"].name, folder / days.files["days"].name)
+            former, days = None, DayCache(sibling).open().manifest
+            days = replace(days, files=linked_files(sibling, days, days.day_records, folder))
         else:
-            for file in files:
-                check_file(file)
-            index = index_panel(files, columns, min_date, stored["calendar"], today)
-            half = tuple(s != "raw" and options.dtype == "float16" for s in scaling)
-            written = write_days(folder, files, columns, index, scaling, half, options.infinite_as_missing)
-            days = Manifest(
-                format=FORMAT,
-                digest=final.name,
-                source=source,
-                schema=roles,
-                options=stored,
-                graph=None,
-                dates=index.dates,
-                codes=index.codes,
-                features=columns.features,
-                scaling=scaling,
-                half=half,
-                horizons=columns.horizons,
-                lag=columns.lag,
-                delayed=bool(columns.delayed_targets),
-                oracle=bool(columns.oracle),
-                returns=columns.return_1d is not None,
-                exposures=columns.exposures,
-                regimes=columns.regime,
-                context=columns.context,
-                calendar=index.findings,
-                **written,
-            )
-        records = {"days": days.files["days"]}
+            index, former = _indexed(files, columns, min_date, stored["calendar"], today, former)
+            if former is None and append_only:
+                raise InputError(
+                    f"{root}: no cache of an earlier state of {panel_path} to append to; build it without append"
+                )
+            days, written_here = _write_days(folder, files, fingerprints, columns, index, alike, former)
+        records: dict[str, FileRecord] = {}
+        graph_records: tuple[tuple[str, int], ...] = ()
         if graph is not None:
-            records["graph"] = build_graph(folder, days, graph, days_written_here=sibling is None)
-        graph_options = asdict(graph) if graph else None
-        write_manifest(folder, replace(days, digest=final.name, graph=graph_options, files=records))
+            done = 0
+            if former is not None and former.manifest.graph == graph_options:
+                refreshes = refresh_indices(days.dates, days.universe_rows, graph.refresh_days)
+                done = int((refreshes < former.days).sum())
+                graph_records = first_records(former.manifest.graph_records, done)
+                records |= linked_files(former.path, former.manifest, graph_records, folder)
+            key = f"graph-{days.dates[former.days]:%Y%m%d}" if former and done else "graph"
+            record = build_graph(folder, days, graph, written_here, key, done)
+            if record is not None:
+                records[key] = record
+                graph_records = (*graph_records, (key, len(record.crcs)))
+        whole = replace(days, graph=graph_options, files=days.files | records, graph_records=graph_records)
+        write_manifest(folder, replace(whole, digest=final.name))
     return final
+
+
+def _write_days(
+    folder: Path,
+    files: Sequence[Path],
+    fingerprints: Sequence[str],
+    columns: PanelColumns,
+    index: PanelIndex,
+    alike: dict[str, Any],
+    former: Former | None,
+) -> tuple[Manifest, set[str]]:
+    """Link the days that a ``former`` cache has, write the others, and describe them all.
+
+    Returns:
+        The manifest, still without a graph and with no digest, and the keys of the files that were written.
+    """
+    kept, first_day = (former.files, former.days) if former else (0, 0)
+    for file in files[kept:]:
+        check_file(file)
+    later: Sequence[Path] = files
+    parts: dict[str, Any] = {"sectors": ()}
+    if former is not None:
+        parts = kept_days(former, folder)
+        # A file of dates that are no trading days has no record.
+        dates = [file.dates for file in index.sources[kept:]]
+        later = [f for f, d in zip(files[kept:], dates, strict=True) if np.isin(d, index.calendar).any()]
+    infinite_as_missing = alike["options"]["infinite_as_missing"]
+    written = write_days(
+        folder,
+        later,
+        columns,
+        index,
+        alike["scaling"],
+        alike["half"],
+        infinite_as_missing,
+        first_day,
+        parts.pop("sectors"),
+    )
+    here = set(written["files"])
+    sources = zip(written.pop("sources"), fingerprints, strict=False)
+    # The count of infinite cells is of all days, and a label's end may be a day that is not on the calendar yet.
+    grows = not written["infinite"] and not columns.label_ends
+    days = Manifest(
+        format=FORMAT,
+        digest="",
+        source=joined_fingerprint(fingerprints),
+        graph=None,
+        dates=index.dates,
+        codes=index.codes,
+        calendar=index.findings,
+        graph_records=(),
+        sources=tuple(replace(file, fingerprint=f) for file, f in sources) if grows else (),
+        **alike,
+        **{n: joined_entries(parts[n], value) if n in parts else value for n, value in written.items()},
+    )
+    return days, here
+
+
+def _indexed(
+    files: Sequence[Path],
+    columns: PanelColumns,
+    min_date: date | None,
+    rules: dict[str, str],
+    today: date | None,
+    former: Former | None,
+) -> tuple[PanelIndex, Former | None]:
+    """Read the days and codes of the files that a ``former`` cache has not counted, and say what of it stays."""
+    while former is not None and former.days:
+        # What turns out to differ, such as a gap that is usual now, leaves fewer files to keep.
+        sources = former.manifest.sources[: former.files]
+        codes = former.manifest.codes[: sources[-1].codes]
+        index = index_panel(files, columns, min_date, rules, today, sources, codes)
+        same = unchanged_files(former, index, columns)
+        later = [file.dates for file in index.sources[former.files :]]
+        if same == former.files and any(later):
+            return index, former
+        former = replace(former, files=same) if same < former.files else None
+    return index_panel(files, columns, min_date, rules, today), None
 
 
 def _parse_date(text: str | None) -> date | None:
@@ -181,44 +267,3 @@ def _check_graph_columns(columns: PanelColumns, graph: GraphOptions, where: str)
             f"{where}: graph.sector_k is {graph.sector_k} and the panel has no sector column; set it to 0, or "
             f"name the column in panel.schema.sector"
         )
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError:  # a file system without hard links
-        shutil.copy2(source, target)
-
-
-def _remove_abandoned(root: Path) -> None:
-    """Remove what killed builders left."""
-
-    def is_old(path: Path) -> bool:
-        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-
-    for folder in root.glob(".*-*-*"):
-        # The folder first: files of a builder that lives may be gone before they are looked at.
-        if folder.is_dir() and is_old(folder) and all(map(is_old, folder.iterdir())):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _published(root: Path, final: Path) -> Iterator[Path]:
-    """A folder beside ``final`` that takes its name on success and is removed otherwise."""
-    folder: Path | None = None
-    try:
-        with disk_errors(root, "set data.cache.dir to another place"):
-            root.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(root)
-            folder = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
-            folder.chmod(0o755)
-            yield folder
-            try:
-                folder.rename(final)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                DayCache(final).open()  # another process was faster; its cache is the same one
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -6,16 +6,18 @@ time is not the manifest's (copied or touched) is compared whole when it is open
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from atft.data.graph_build import days_in_window, refresh_indices
-from atft.data.manifest import Manifest, read_manifest
+from atft.data.manifest import Manifest, locate_record, read_manifest
 from atft.data.records import (
     Array,
     DayView,
@@ -69,6 +71,10 @@ class DayCache:
             self._files[key] = file
         return file
 
+    def _record(self, records: Sequence[tuple[str, int]], index: int) -> pa.RecordBatch:
+        key, place = locate_record(records, index)
+        return self._file(key).batch(place)
+
     def __len__(self) -> int:
         return len(self.manifest.dates)
 
@@ -90,7 +96,9 @@ class DayCache:
         """Read-only views of a day's rows; raises where its bytes are damaged."""
         view = self._views.get(index)
         if view is None:
-            view = self._views[index] = decode_day(self._file("days").batch(index), self._order)
+            view = self._views[index] = decode_day(
+                self._record(self.manifest.day_records, index), self._order
+            )
         return view
 
     @cached_property
@@ -132,7 +140,7 @@ class DayCache:
                 f"{self.path}: this cache was built without a graph; build one with graph options"
             )
         refresh = int(np.searchsorted(self.refreshes, index, side="right")) - 1
-        batch = self._file("graph").batch(refresh)
+        batch = self._record(self.manifest.graph_records, refresh)
         row, present = find_sorted(self._order[batch.column(0).to_numpy()], stocks)
         neighbour = self._order[spread(wide_view(batch.column(1)), row, present)]
         weight = np.nan_to_num(spread(wide_view(batch.column(2)), row, present))
@@ -140,7 +148,7 @@ class DayCache:
 
     def linked(self, refresh: int) -> bool:
         """Whether the graph of a refresh has an edge."""
-        return bool((wide_view(self._file("graph").batch(refresh).column(1)) >= 0).any())
+        return bool((wide_view(self._record(self.manifest.graph_records, refresh).column(1)) >= 0).any())
 
     def read_features(self, index: int, stocks: Array, out: Array) -> Array:
         """Copy the features of ``stocks`` on a day into ``out``, float32 [len(stocks), features].

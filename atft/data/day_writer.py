@@ -4,9 +4,11 @@ Days are independent, so a batch of them is spread over threads (numpy and Arrow
 the next batch is read; the file is written in the order of the days. Memory is two batches and their records.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +19,9 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32, Int16, Int32
 
 from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
-from atft.data.manifest import pack_bits
+from atft.data.manifest import SourceFile, pack_bits
 from atft.data.panel_stream import PanelIndex, day_numbers, whole_days
-from atft.data.records import Array, RecordWriter, code_order, encode_day
+from atft.data.records import Array, FileRecord, RecordWriter, code_order, encode_day
 from atft.data.scaling import universe_ranks, universe_zscores
 from atft.errors import InputError
 from atft.panel import PanelColumns
@@ -40,6 +42,8 @@ class DayEncoder:
         scaling: Sequence[str],
         half: Array,
         infinite_as_missing: bool,
+        first_day: int = 0,
+        sectors: Sequence[str] = (),
     ) -> None:
         self.columns, self.index, self.half = columns, index, half
         groups = {
@@ -60,25 +64,22 @@ class DayEncoder:
         self.stored_scaled = np.array([s != "raw" for s in scaling])
         self.number_of = {code: i for i, code in enumerate(index.codes)}
         self.order = code_order(index.codes)
-        self.sector_of: dict[str, int] = {}
+        self.sector_of: dict[str, int] = {name: i for i, name in enumerate(sectors)}
+        self.sector_days = [-1] * len(sectors)
+        """The first day of each sector, -1 where it is before ``first_day``."""
         self.checks = RowChecks(columns, self.numbers, infinite_as_missing)
         self.unknown = self._across_gaps()
-        self.next_day = 0
+        self.next_day = first_day
 
     def _across_gaps(self) -> list[tuple[int, Array]]:
         """Indices of the targets and the one-day return, each with bool [days]: it straddles a gap there."""
         columns, inserted = self.columns, self.index.rows == 0
         if not inserted.any():
             return []
-        inserted_before = np.concatenate([[0], np.cumsum(inserted)])
-        day = np.arange(len(inserted))
         reaches = {i: columns.lag + h for i, h in zip(self.indices["target"], columns.horizons, strict=True)}
         for i, horizon in zip(self.indices["delayed_target"], columns.horizons, strict=False):
             reaches[i] = columns.lag + 1 + horizon
-        across = [
-            (i, inserted_before[np.minimum(day + n, len(day) - 1) + 1] > inserted_before[day + 1])
-            for i, n in reaches.items()
-        ]
+        across = [(i, days_across(inserted, n)) for i, n in reaches.items()]
         return across + [(i, np.append(False, inserted[:-1])) for i in self.indices["return_1d"]]
 
     def days(self, batch: pa.RecordBatch) -> list[Callable[[], Day]]:
@@ -100,22 +101,24 @@ class DayEncoder:
         universe = np.ones(len(days), dtype=np.bool_)
         if self.columns.universe:
             universe = batch.column(self.columns.universe).to_numpy(zero_copy_only=False)
-        sector = self._sectors(batch, rows_by_day)
+        sector = self._sectors(batch, rows_by_day, first_day)
         return [
             partial(self.day, day, numbers[:, rows], number[rows], universe[rows], sector[rows])
             for day, rows in enumerate(rows_by_day, first_day)
         ]
 
-    def _sectors(self, batch: pa.RecordBatch, rows_by_day: list[slice]) -> Array:
+    def _sectors(self, batch: pa.RecordBatch, rows_by_day: list[slice], first_day: int) -> Array:
         if not self.columns.sector:
             return np.full(batch.num_rows, -1, dtype=np.int16)
         encoded = batch.column(self.columns.sector).dictionary_encode()
         local = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         names = encoded.dictionary.to_pylist()
         # Numbered by the day they first appear on, then by name: a later day never renumbers an earlier one.
-        for rows in rows_by_day:
+        for day, rows in enumerate(rows_by_day, first_day):
             for name in sorted(names[i] for i in np.unique(local[rows]) if i >= 0):
-                self.sector_of.setdefault(name, len(self.sector_of))
+                if name not in self.sector_of:
+                    self.sector_of[name] = len(self.sector_of)
+                    self.sector_days.append(day)
         if len(self.sector_of) > np.iinfo(np.int16).max:
             raise InputError(f"column {self.columns.sector!r} has more than 32,767 sectors; it is no sector")
         number = np.array([*(self.sector_of.get(n, -1) for n in names), -1], dtype=np.int16)
@@ -179,6 +182,16 @@ class DayEncoder:
         }
 
 
+def days_across(inserted: Bool[np.ndarray, " days"], days_ahead: int) -> Bool[np.ndarray, " days"]:
+    """Days from which ``days_ahead`` days of the calendar go over an inserted one."""
+    inserted_before = np.concatenate([[0], np.cumsum(inserted)])
+    day = np.arange(len(inserted))
+    across: np.ndarray = (
+        inserted_before[np.minimum(day + days_ahead, len(day) - 1) + 1] > inserted_before[day + 1]
+    )
+    return across
+
+
 def write_days(
     folder: Path,
     files: Sequence[Path],
@@ -187,30 +200,51 @@ def write_days(
     scaling: Sequence[str],
     half: Sequence[bool],
     infinite_as_missing: bool,
+    first_day: int = 0,
+    sectors: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write ``days.arrow`` into the cache's ``folder``, where temporary files go too.
 
+    From a ``first_day`` above 0 on, the ``files`` are those of later days: each becomes a file of its own, named by
+    its first day, and ``sectors`` are those of the days before.
+
     Returns:
-        The fields of `Manifest` that are then known.
+        The fields of `Manifest` that are then known, of these days.
 
     Raises:
         InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is
             no return, or a feature is a label.
     """
-    encoder = DayEncoder(columns, index, scaling, np.array(half), infinite_as_missing)
-    writer = RecordWriter(folder / "days.arrow")
+    encoder = DayEncoder(columns, index, scaling, np.array(half), infinite_as_missing, first_day, sectors)
     facts: list[dict[str, Any]] = []
-    days = _days(encoder, whole_days(files, columns, index, folder))
-    for record, day_facts in track(days, "building the cache", total=len(index.calendar)):
-        writer.append(record)
-        facts.append(day_facts)
-    encoder.checks.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
+    records: dict[str, FileRecord] = {}
+    for some in [[file] for file in files] if first_day else [files]:
+        key = f"days-{index.dates[encoder.next_day]:%Y%m%d}" if first_day else "days"
+        writer = RecordWriter(folder / f"{key}.arrow")
+        days = _days(encoder, whole_days(some, columns, index, folder))
+        for record, day_facts in track(days, "building the cache", total=len(index.calendar) - first_day):
+            writer.append(record)
+            facts.append(day_facts)
+        records[key] = writer.finish()
+    if not first_day:
+        encoder.checks.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
     return {
         **{name: tuple(day[name] for day in facts) for name in facts[0]},
         "sectors": tuple(encoder.sector_of),
+        "sources": _with_sectors(index, encoder.sector_days),
         "infinite": encoder.checks.infinite,
-        "files": {"days": writer.finish()},
+        "files": records,
+        "day_records": tuple((key, len(record.crcs)) for key, record in records.items()),
     }
+
+
+def _with_sectors(index: PanelIndex, sector_days: Sequence[int]) -> tuple[SourceFile, ...]:
+    """The panel's files with the sectors that were numbered after each."""
+    ends = [np.searchsorted(index.calendar, max(file.dates, default=-1), "right") for file in index.sources]
+    return tuple(
+        file if file.sectors else replace(file, sectors=bisect_left(sector_days, int(end)))
+        for file, end in zip(index.sources, ends, strict=True)
+    )
 
 
 def _days(encoder: DayEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[Day]:

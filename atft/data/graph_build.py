@@ -7,7 +7,7 @@ not after it. Stocks that join the universe between two refreshes have no edge u
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -17,9 +17,8 @@ import pyarrow as pa
 import torch
 
 from atft.data.graph import GraphOptions, nearest_stocks
-from atft.data.manifest import Manifest
+from atft.data.manifest import Manifest, locate_record
 from atft.data.records import (
-    Array,
     DayView,
     FileRecord,
     RecordFile,
@@ -56,15 +55,31 @@ def days_in_window(observed_rows: Sequence[int], refreshes: Days, window: int) -
 
 
 def build_graph(
-    folder: Path, manifest: Manifest, options: GraphOptions, days_written_here: bool
-) -> FileRecord:
-    """Write ``graph.arrow`` from the returns, universes and sectors of ``days.arrow``; see `RecordFile`."""
-    days = RecordFile(folder, manifest.files["days"], days_written_here)
-    writer = RecordWriter(folder / "graph.arrow")
-    refreshes = refresh_indices(manifest.dates, manifest.universe_rows, options.refresh_days)
+    folder: Path,
+    manifest: Manifest,
+    options: GraphOptions,
+    written_here: Container[str],
+    key: str = "graph",
+    first: int = 0,
+) -> FileRecord | None:
+    """Write a file of the refreshes from number ``first`` on, from returns, universes and sectors of the days.
+
+    ``written_here`` are the keys of files of days that this process wrote. Returns None without a refresh.
+    """
+    files = {k: RecordFile(folder, manifest.files[k], k in written_here) for k, _ in manifest.day_records}
+    order = code_order(manifest.codes)
+
+    def day(index: int) -> DayView:
+        key, place = locate_record(manifest.day_records, index)
+        return decode_day(files[key].batch(place), order)
+
+    refreshes = refresh_indices(manifest.dates, manifest.universe_rows, options.refresh_days)[first:]
+    if not len(refreshes):
+        return None
+    writer = RecordWriter(folder / f"{key}.arrow")
     threads = torch.get_num_threads()
     try:
-        records = _records(days, code_order(manifest.codes), refreshes, options)
+        records = _records(day, refreshes, options)
         for record in track(records, "computing the graph", total=len(refreshes)):
             writer.append(record)
     finally:
@@ -92,7 +107,7 @@ def refresh(window: Sequence[DayView], options: GraphOptions) -> pa.RecordBatch:
 
 
 def _records(
-    days: RecordFile, order: Array, refreshes: Days, options: GraphOptions
+    day_view: Callable[[int], DayView], refreshes: Days, options: GraphOptions
 ) -> Iterator[pa.RecordBatch]:
     # Refreshes do not depend on each other: one thread each takes half the processor time of all cores for one.
     workers = pa.cpu_count()
@@ -100,8 +115,8 @@ def _records(
     refresh_days = set(refreshes.tolist())
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         pending: deque[Future[pa.RecordBatch]] = deque()
-        for day in range(int(refreshes[-1]) + 1):
-            trailing.append(decode_day(days.batch(day), order))
+        for day in range(max(0, int(refreshes[0]) + 1 - options.window), int(refreshes[-1]) + 1):
+            trailing.append(day_view(day))
             if day in refresh_days:
                 pending.append(pool.submit(refresh, tuple(trailing), options))
             if len(pending) > 2 * workers:

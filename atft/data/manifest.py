@@ -18,11 +18,46 @@ from jaxtyping import Bool
 from atft.data.records import FileRecord
 from atft.errors import InputError
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever the files' meaning changes: an older cache is then built again, never misread."""
 NAME = "manifest.json"
 SECTOR = ""
 """Name of the sector among the columns of `Manifest.known_days`: no column has an empty name."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a panel: what of its rows decides the calendar, and how far the numbering had come after it."""
+
+    fingerprint: str
+    dates: tuple[int, ...]
+    """Days since 1970 of its rows, from the least date that is kept on."""
+    counts: tuple[tuple[float, ...], ...]
+    """[dates][3]: rows, known rows and traded value."""
+    negative: bool
+    """The column of the traded value has values below 0."""
+    codes: int = 0
+    """Of the codes that the manifest has, those with a row in this file or one before."""
+    sectors: int = 0
+
+
+def locate_record(records: Sequence[tuple[str, int]], index: int) -> tuple[str, int]:
+    """The file that has a record, and the record's place in it."""
+    for key, count in records:
+        if index < count:
+            return key, index
+        index -= count
+    raise IndexError(index)
+
+
+def first_records(records: Sequence[tuple[str, int]], count: int) -> tuple[tuple[str, int], ...]:
+    """The files that have the first ``count`` records, and how many of them each has."""
+    kept = []
+    for key, of_file in records:
+        if count > 0:
+            kept.append((key, min(of_file, count)))
+        count -= of_file
+    return tuple(kept)
 
 
 @dataclass(frozen=True)
@@ -75,7 +110,13 @@ class Manifest:
     infinite: dict[str, int]
     """Infinite cells that were turned into missing ones, per column."""
     files: dict[str, FileRecord]
-    """``days`` and, with a graph, ``graph``."""
+    """``days`` and, with a graph, ``graph``; of a cache that grew, those of later days too."""
+    day_records: tuple[tuple[str, int], ...]
+    """Key of each file of days, in order, and how many of its first records are the cache's days."""
+    graph_records: tuple[tuple[str, int], ...]
+    """The same of the graph's refreshes."""
+    sources: tuple[SourceFile, ...]
+    """The panel's files, where each has later days than the one before; else empty, and nothing can be appended."""
 
     @property
     def scaled(self) -> tuple[bool, ...]:
@@ -139,11 +180,15 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: cache format {body['format']}, this program reads {FORMAT}; {remedy}")
     if body["digest"] != folder.resolve().name:
         raise InputError(f"{path}: the manifest of cache {body['digest']}, not of this folder; {remedy}")
+    # JSON has lists where the manifest has tuples, and mappings where it has records.
     fields: dict[str, Any] = {k: _tupled(v) for k, v in body.items()}
     fields["dates"] = tuple(date.fromisoformat(d) for d in body["dates"])
     fields["files"] = {
         key: FileRecord(**{k: _tupled(v) for k, v in record.items()}) for key, record in body["files"].items()
     }
+    fields["sources"] = tuple(
+        SourceFile(**{k: _tupled(v) for k, v in file.items()}) for file in body["sources"]
+    )
     return Manifest(**fields)
 
 

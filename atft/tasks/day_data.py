@@ -142,17 +142,17 @@ class DayData(pl.LightningDataModule):
         check_training_days(self.open_cache(), self.split)
         self.scaling()
 
-    def open_cache(self) -> DayCache:
-        """The panel's cache, built first where it is missing.
+    def open_cache(self, append_only: bool = False) -> DayCache:
+        """The panel's cache, built first where it is missing; of a former one the unchanged days are kept.
 
         Raises:
-            InputError: the panel or the cache that is there cannot be used.
+            InputError: the panel or the cache that is there cannot be used; with ``append_only``, also where there
+                is neither this cache nor a former one.
         """
         if self._cache is None:
             panel = panel_path(self.panel, self.cache_options.dir)
-            path = build_cache(
-                panel, self.panel.schema, self.horizons, self.cache_options, self.graph_options
-            )
+            options = self.cache_options, self.graph_options
+            path = build_cache(panel, self.panel.schema, self.horizons, *options, append_only=append_only)
             self._cache = shared_cache(path.resolve())
         return self._cache
 

@@ -1,0 +1,56 @@
+"""The folder of a cache: built beside its place, renamed into it, with files shared by hard links."""
+
+import errno
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from atft.data.cache import DayCache
+from atft.publish import disk_errors
+
+ABANDONED_SECONDS = 6 * 3600
+"""A builder that lives writes every few seconds."""
+
+
+def link_file(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove what killed builders left."""
+
+    def is_old(path: Path) -> bool:
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+
+    for folder in root.glob(".*-*-*"):
+        # The folder first: files of a builder that lives may be gone before they are looked at.
+        if folder.is_dir() and is_old(folder) and all(map(is_old, folder.iterdir())):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def published_folder(root: Path, final: Path) -> Iterator[Path]:
+    """A folder beside ``final`` that takes its name on success and is removed otherwise."""
+    folder: Path | None = None
+    try:
+        with disk_errors(root, "set data.cache.dir to another place"):
+            root.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(root)
+            folder = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
+            folder.chmod(0o755)
+            yield folder
+            try:
+                folder.rename(final)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                DayCache(final).open()  # another process was faster; its cache is the same one
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,123 @@
+"""The cache of a panel's earlier state: what of it a cache of the panel's present state may keep.
+
+A panel that grows by files keeps most of them as they are. The days of the unchanged files are the same to the bit
+in a cache of all files, as long as the calendar up to them is, and no label reaches over a later gap: their records
+are linked, and only the other files are read. What decides that is stored: the fingerprint of each file, and the
+counts of its dates.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atft.data.cache_folder import link_file
+from atft.data.day_writer import days_across
+from atft.data.manifest import NAME, Manifest, first_records, read_manifest
+from atft.data.panel_stream import PanelIndex
+from atft.data.records import FileRecord
+from atft.errors import InputError
+from atft.panel import PanelColumns
+
+MAX_CANDIDATES = 16
+"""Caches that are looked at, the newest first: each has a manifest of megabytes."""
+DAY_FACTS = ("observed_rows", "universe_rows", "known", "telling", "known_labels", "regime")
+"""Fields of `Manifest` that have an entry a day."""
+
+
+@dataclass(frozen=True)
+class Former:
+    """A cache and the part of it that may be kept."""
+
+    path: Path
+    manifest: Manifest
+    files: int
+    """First files of the panel that have not changed."""
+
+    @property
+    def days(self) -> int:
+        """Days of the calendar up to the last date of those files."""
+        dates = [day for file in self.manifest.sources[: self.files] for day in file.dates]
+        calendar = np.array(self.manifest.dates, dtype="datetime64[D]").astype(np.int64)
+        return int(np.searchsorted(calendar, max(dates, default=-(10**9)), "right"))
+
+
+def find_former(
+    root: Path, alike: Mapping[str, Any], fingerprints: Sequence[str], graph_digest: str
+) -> Former | None:
+    """Find the newest cache of the same roles and options (``alike``) whose panel began with the same files.
+
+    A cache with the same graph comes before one with another; a manifest that cannot be read is passed over.
+    """
+    places = [path.parent for path in root.glob(f"*-*/{NAME}") if not path.parent.name.startswith(".")]
+    places.sort(key=lambda place: (not place.name.endswith(f"-{graph_digest}"), -_made_ns(place)))
+    for place in places[:MAX_CANDIDATES]:
+        try:
+            manifest = read_manifest(place)
+        except InputError:
+            continue
+        if any(getattr(manifest, name) != value for name, value in alike.items()):
+            continue
+        files = 0
+        for file, fingerprint in zip(manifest.sources, fingerprints, strict=False):
+            if file.fingerprint != fingerprint:
+                break
+            files += 1
+        former = Former(place, manifest, files)
+        if former.days:
+            return former
+    return None
+
+
+def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) -> int:
+    """Count the files whose days are the same in a cache of all files: their calendar, and what straddles a gap."""
+    manifest, days = former.manifest, former.days
+    old = np.array(manifest.dates, dtype="datetime64[D]").astype(np.int32)
+    if len(index.calendar) < days or not index.sources:
+        return 0
+    same = (old[:days] == index.calendar[:days]) & (
+        np.array(manifest.observed_rows)[:days] == index.rows[:days]
+    )
+    reaches = {columns.lag + horizon + wait for horizon in columns.horizons for wait in (0, 1)}
+    gaps = np.array(manifest.observed_rows) == 0, index.rows == 0
+    for reach in reaches if gaps[0].any() or gaps[1].any() else ():
+        before, now = (days_across(inserted, reach)[:days] for inserted in gaps)
+        same &= before == now
+    first_changed = old[int((~same).argmax())] if not same.all() else np.iinfo(np.int32).max
+    return sum(max(file.dates, default=0) < first_changed for file in manifest.sources[: former.files])
+
+
+def kept_days(former: Former, folder: Path) -> dict[str, Any]:
+    """Link the records of the days that stay; their part of the manifest."""
+    manifest = former.manifest
+    records = first_records(manifest.day_records, former.days)
+    return {
+        **{name: getattr(manifest, name)[: former.days] for name in DAY_FACTS},
+        "sectors": manifest.sectors[: manifest.sources[former.files - 1].sectors],
+        "files": linked_files(former.path, manifest, records, folder),
+        "day_records": records,
+    }
+
+
+def linked_files(
+    cache: Path, manifest: Manifest, records: Sequence[tuple[str, int]], folder: Path
+) -> dict[str, FileRecord]:
+    """Give the files of some records of a cache a second name in ``folder``."""
+    files = {key: manifest.files[key] for key, _ in records}
+    for record in files.values():
+        link_file(cache / record.name, folder / record.name)
+    return files
+
+
+def joined_entries(past: Any, new: Any) -> Any:
+    """Entries of days that stay and of new ones."""
+    return past | new if isinstance(past, dict) else (*past, *new)
+
+
+def _made_ns(place: Path) -> int:
+    try:
+        return place.stat().st_mtime_ns
+    except OSError:  # removed since it was listed
+        return 0

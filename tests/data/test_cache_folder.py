@@ -1,0 +1,34 @@
+"""The folder of a cache takes its name when it is whole; what a killed builder left goes after hours."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from atft.data.cache_folder import ABANDONED_SECONDS, link_file, published_folder
+
+
+def test_a_folder_takes_its_name_on_success_only(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), published_folder(tmp_path, tmp_path / "a-b") as folder:
+        (folder / "days.arrow").touch()
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with published_folder(tmp_path, tmp_path / "a-b") as folder:
+        (folder / "days.arrow").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a-b"]
+
+
+def test_what_a_killed_builder_left_goes_after_hours(tmp_path: Path) -> None:
+    for name, age in ((".a-b-old", ABANDONED_SECONDS + 60), (".a-b-new", 60)):
+        (tmp_path / name).mkdir()
+        now = (tmp_path / name).stat().st_mtime
+        os.utime(tmp_path / name, (now - age, now - age))
+    with published_folder(tmp_path, tmp_path / "c-d"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a-b-new", "c-d"]
+
+
+def test_a_file_that_is_linked_is_one_file_with_two_names(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("x")
+    link_file(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "one").stat().st_ino == (tmp_path / "two").stat().st_ino
