@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int
 from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
+from atft.metrics.interval_ends import level_pairs
 from atft.panel import panel_files
 from atft.parquet import table_file
 from atft.publish import publish_text
@@ -61,8 +62,9 @@ def list_table(
         rank_by: horizon whose scores decide the rank; None: the mean of the ranks of all horizons.
 
     Returns:
-        Columns date, rank (1 is the best), code, sector, ``score_{h}d`` and ``q05_{h}d`` (of each level) by
-        horizon, and rank_before, the rank of the day before, null where the stock was not in its universe.
+        Columns date, rank (1 is the best), code, sector, ``score_{h}d``, ``q05_{h}d`` (of each level) and
+        ``interval_low90_{h}d`` and ``interval_high90_{h}d`` (of each interval) by horizon, and
+        rank_before, the rank of the day before, null where the stock was not in its universe.
 
     Raises:
         InputError: ``rank_by`` is no horizon of the checkpoint, or a score is not a number.
@@ -95,6 +97,12 @@ def list_table(
         for i, horizon in enumerate(horizons):
             for j, level in enumerate(levels):
                 columns[f"q{round(100 * level):02d}_{horizon}d"] = pa.array(scores.quantiles[order, i, j])
+    if scores.intervals is not None:
+        for i, horizon in enumerate(horizons):
+            for j, pair in enumerate(level_pairs(levels)):
+                low, high = scores.intervals[order, i, j].T
+                columns[f"interval_low{pair.percent}_{horizon}d"] = pa.array(low, from_pandas=True)
+                columns[f"interval_high{pair.percent}_{horizon}d"] = pa.array(high, from_pandas=True)
     columns["rank_before"] = pa.array([former.get(code) for code in codes], pa.int32())
     return pa.table(columns)
 

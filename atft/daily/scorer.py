@@ -3,9 +3,10 @@
 The scores have the bits of ``python -m atft predict`` on the CPU, which reads a day in a block of its own too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from atft.data.block_plan import PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.errors import InputError
+from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
 from atft.network import Network, NetworkFactory, NetworkInputs, build_network
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 from atft.tasks.checkpoint_task import task_arguments
@@ -40,6 +42,8 @@ class Scorer(NamedTuple):
     """What an evaluation takes from the checkpoint's configuration."""
     learned: Mapping[str, Any]
     """Entries of the checkpoint on its training days; see `atft.tasks.learned`."""
+    interval_widths: Mapping[int, Sequence[float]] = MappingProxyType({})
+    """Of the prediction intervals, by horizon; empty where the checkpoint has none."""
 
 
 class DayScores(NamedTuple):
@@ -51,6 +55,8 @@ class DayScores(NamedTuple):
     """Higher is better."""
     quantiles: Float32[np.ndarray, "stocks horizons levels"] | None
     """None without quantile heads."""
+    intervals: Float32[np.ndarray, "stocks horizons intervals 2"] | None = None
+    """Calibrated ends, the widest interval first, NaN where too few days were validated; None without any."""
 
 
 def load_scorer(checkpoint: Path, network: str | None = None) -> Scorer:
@@ -76,7 +82,8 @@ def load_scorer(checkpoint: Path, network: str | None = None) -> Scorer:
     built.eval()
     learned = {key: content["atft"][key] for key in ("days", "ranges", "fold") if key in content["atft"]}
     regimes = inputs.regimes if "regime" in built.reads.values() else ()
-    return Scorer(checkpoint, built, inputs.features, regimes, config, learned)
+    widths = known_widths(content["atft"].get("interval_widths", {}), built.horizons, built.quantiles)
+    return Scorer(checkpoint, built, inputs.features, regimes, config, learned, widths)
 
 
 def _own_network(name: str, config: Mapping[str, Any]) -> NetworkFactory:
@@ -108,13 +115,18 @@ def score_day(scorer: Scorer, cache: DayCache, day: int, lookback: int) -> DaySc
         batch = batch._replace(features=batch.features[..., order])
     with torch.inference_mode():
         forecast: Forecast = scorer.network(batch)
-    levels = forecast.quantiles
+    levels, intervals = forecast.quantiles, None
+    pairs = level_pairs(scorer.network.quantiles)
+    if levels is not None and scorer.interval_widths and pairs:
+        ends = calibrated_intervals(levels[0].float(), scorer.interval_widths, pairs)
+        intervals = ends.where(ends.isfinite(), torch.nan).numpy()
     sector = batch.sector[0].tolist()
     return DayScores(
         codes=[cache.codes[stock] for stock in batch.stock.tolist()],
         sectors=[manifest.sectors[s] if s >= 0 else None for s in sector],
         score=forecast.score[0].float().numpy(),
         quantiles=None if levels is None else levels[0].float().numpy(),
+        intervals=intervals,
     )
 
 

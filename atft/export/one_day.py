@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, one_line
-from atft.metrics.prediction_intervals import calibrated_intervals, level_pairs
+from atft.metrics.interval_ends import calibrated_intervals, level_pairs
 
 ALWAYS = ("features", "observed", "universe")
 OPTIONAL = ("edge_index", "edge_attr", "regime", "sector", "exposure")

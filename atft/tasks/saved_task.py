@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
-from atft.metrics.prediction_intervals import known_widths
+from atft.metrics.interval_ends import known_widths
 from atft.network import NetworkFactory
 from atft.tasks.checkpoint_match import (
     check_heads_trained,

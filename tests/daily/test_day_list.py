@@ -44,6 +44,18 @@ def test_a_list_has_one_row_a_stock_the_best_first() -> None:
     assert table["q95_5d"].to_pylist() == pytest.approx([1.4, 1.5, 0.0])
 
 
+def test_intervals_stand_behind_the_quantiles_and_an_unknown_end_is_null() -> None:
+    ends = np.zeros((3, 2, 1, 2), dtype=np.float32)
+    ends[:, 0, 0] = [[-1, 1], [-2, 2], [-3, 3]]
+    ends[:, 1] = np.nan
+    table = list_table(DAY, SCORES._replace(intervals=ends), None, (1, 5), (0.05, 0.5, 0.95))
+    names = [name for name in table.column_names if name.startswith("interval_")]
+    assert names == [f"interval_{end}90_{h}d" for h in (1, 5) for end in ("low", "high")]
+    assert table["code"].to_pylist() == ["B", "A", "C"]
+    assert table["interval_low90_1d"].to_pylist() == [-2.0, -1.0, -3.0]
+    assert table["interval_high90_5d"].null_count == 3
+
+
 def test_the_mean_rank_or_one_horizon_decides_and_ties_follow_the_codes() -> None:
     by = {h: list_table(DAY, SCORES, None, (1, 5), (), h)["code"].to_pylist() for h in (1, 5)}
     assert by == {1: ["B", "C", "A"], 5: ["A", "B", "C"]}

@@ -1,15 +1,18 @@
 """A day's scores have the bits of predict; what the panel lacks is one line."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from atft.checkpoint_file import read_checkpoint, write_checkpoint
 from atft.daily.scorer import load_scorer, score_day
 from atft.errors import InputError
+from networks import small_atft
 
 
 def test_scores_have_the_bits_of_the_runs_own_predictions(daily: Any, tiny_run: Any) -> None:
@@ -56,3 +59,18 @@ def test_a_network_of_ones_own_has_to_be_named(daily: Any, tiny_run: Any, tmp_pa
     day = len(daily.cache) - 1
     both = [score_day(s, daily.cache, day, daily.source.lookback).score for s in (named, daily.scorer)]
     assert np.array_equal(*both)
+
+
+def test_quantiles_of_a_checkpoint_with_widths_have_calibrated_intervals(daily: Any) -> None:
+    batch_day, lookback = len(daily.cache) - 1, daily.source.lookback
+    torch.manual_seed(0)
+    network = small_atft(features=len(daily.scorer.features), quantiles=[0.1, 0.5, 0.9]).eval()
+    scorer = daily.scorer._replace(network=network)
+    without = score_day(scorer, daily.cache, batch_day, lookback)
+    assert without.quantiles is not None and without.intervals is None
+    scores = score_day(
+        scorer._replace(interval_widths={1: [0.5], 5: [math.inf]}), daily.cache, batch_day, lookback
+    )
+    np.testing.assert_allclose(scores.intervals[:, 0, 0, 0], without.quantiles[:, 0, 0] - 0.5)
+    np.testing.assert_allclose(scores.intervals[:, 0, 0, 1], without.quantiles[:, 0, 2] + 0.5)
+    assert np.isnan(scores.intervals[:, 1]).all()

@@ -18,7 +18,7 @@ from atft.data.cache import DayCache
 from atft.data.records import spread
 from atft.errors import InputError
 from atft.evaluation.predictions import FILE_FORMAT, prediction_rows
-from atft.metrics.prediction_intervals import calibrated_intervals, level_pairs
+from atft.metrics.interval_ends import calibrated_intervals, level_pairs
 from atft.parquet import table_file
 from atft.progress import Progress
 

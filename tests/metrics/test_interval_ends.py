@@ -1,0 +1,41 @@
+"""Intervals move by their widths, nest and do not cross; widths of another network are an error."""
+
+import math
+
+import pytest
+import torch
+
+from atft.errors import InputError
+from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
+
+
+def test_levels_are_paired_from_the_outside_and_a_middle_one_is_left() -> None:
+    pairs = level_pairs([0.05, 0.25, 0.5, 0.75, 0.95])
+    assert [(p.low, p.high, p.percent) for p in pairs] == [(0, 4, "90"), (1, 3, "50")]
+    assert pairs[0].level == pytest.approx(0.9)
+    assert level_pairs([]) == level_pairs([0.5]) == []
+
+
+def test_intervals_move_by_their_width_nest_and_meet_where_they_would_cross() -> None:
+    quantiles = torch.tensor([[[-2.0, -1.0, 0.0, 1.0, 2.0]], [[-0.2, -0.1, 0.0, 0.1, 0.2]]])
+    pairs = level_pairs([0.05, 0.25, 0.5, 0.75, 0.95])
+    moved = calibrated_intervals(quantiles, {1: [0.5, -0.25]}, pairs)
+    assert moved[0, 0].tolist() == [[-2.5, 2.5], [-0.75, 0.75]]
+    assert moved[1, 0, 1].tolist() == [0.0, 0.0]  # the second row's inner interval would cross
+    outer = calibrated_intervals(quantiles, {1: [-1.5, 0.25]}, pairs)
+    assert outer[0, 0].tolist() == [
+        [-1.25, 1.25],
+        [-1.25, 1.25],
+    ]  # the wide one reaches as far as the narrow one
+    two = calibrated_intervals(quantiles.repeat(1, 2, 1), {1: [0.5, 0.0], 5: [0.0, 0.0]}, pairs)
+    assert two[0, 0, 0].tolist() == [-2.5, 2.5] and two[0, 1, 0].tolist() == [-2.0, 2.0]
+
+
+def test_widths_of_another_network_are_one_line() -> None:
+    assert known_widths({"1": [0.5], "5": [math.inf]}, [1, 5], [0.1, 0.9]) == {1: [0.5], 5: [math.inf]}
+    assert known_widths({}, [1, 5], []) == {}
+    for content in ({"1": [0.5]}, {"1": [0.5, 1.0], "5": [0.5, 1.0]}, {"1": ["a"], "5": [0.5]}):
+        with pytest.raises(
+            InputError, match="widths of intervals are not those of horizons 1, 5 and of 1 int"
+        ):
+            known_widths(content, [1, 5], [0.1, 0.9])
