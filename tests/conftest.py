@@ -45,7 +45,13 @@ UNSHAPED += (
     "probes/test_later",
     "probes/test_pipeline",
     "probes/test_training",
+    "runs/test_comparison",
+    "runs/test_trainer",
+    "test_docs",
+    "test_leaks",
     "test_lookahead",
+    "test_networks",
+    "test_own_",
     "test_panel_start",
     "test_reproducible",
 )

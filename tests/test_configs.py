@@ -11,7 +11,7 @@ import yaml
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 SMALL = [
-    *("--baselines", "[ridge]"),
+    *("--baselines", "[ridge]", "--validation_figures.every", "0"),
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--model.network.hidden_size", "8"),
     *("--trainer.limit_train_batches", "2", "--data.loader.num_workers", "0", "--data.loader.lookback", "6"),
     *("--data.loader.batch_size", "30", "--data.loader.block_days", "2"),

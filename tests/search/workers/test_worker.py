@@ -133,9 +133,9 @@ def test_a_worker_that_is_asked_to_leave_begins_no_other_trial(
 def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
     code = (
         "import os, subprocess, sys, time\n"
-        "from atft.termination import on_parent_exit\n"
-        "from atft.search.workers.worker import Stop\n"
         "if sys.argv[1:]:\n"
+        "    from atft.termination import on_parent_exit\n"
+        "    from atft.search.workers.worker import Stop\n"
         "    stop = Stop()\n"
         "    on_parent_exit(int(sys.argv[1]), stop.request)\n"
         "    print('listening', flush=True)\n"
