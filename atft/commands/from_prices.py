@@ -46,8 +46,11 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     if key_value(sources, "data.split.train", None) is None:
         longest = max(horizons or features.horizons) + features.lag
         embargo = key_value(sources, "data.split.embargo_days", 20)
-        for period, dates in split_by_share(panel, longest, int(embargo)).items():
-            rest += [f"--data.split.{period}", f"[{dates[0]}, {dates[1]}]"]
+        split = split_by_share(panel, longest, int(embargo))
+        for period, (first, last) in split.items():
+            rest += [f"--data.split.{period}", f"[{first}, {last}]"]
+        ranges = ", ".join(f"{period} {first} to {last}" for period, (first, last) in split.items())
+        print(f"split by shares of the days: {ranges}")  # noqa: T201
     return rest
 
 

@@ -45,6 +45,7 @@ def test_a_folder_of_vendor_files_is_trained_on_in_one_command(
     dates = sorted(pl.read_parquet(panel / "*.parquet").filter("universe")["date"].unique())
     periods = [config["data"]["split"][name] for name in ("train", "val", "test")]
     assert periods[0][0] == str(dates[0]) and periods[-1][1] == str(dates[-1])
+    assert f"split by shares of the days: train {periods[0][0]} to {periods[0][1]}, val " in outcome.out
     assert (run / "predictions.parquet").is_file()
     # The same prices find the panel again, other options do not.
     assert prices_panel("files", ["--min_traded_value", "0"], [1])[0] == panel.relative_to(tmp_path)
