@@ -31,8 +31,8 @@ Find leaks by machine: does anything know what comes after its day? Exit status 
   --prices FILE       daily prices: features made from them must not change when later prices do
   --horizons LIST     trading days ahead of the targets, [1, 5]; default: all that the panel has
   --json FILE         write the findings there too
-  --KEY VALUE         a role of a panel's columns: date, code, features, exclude, targets, delayed_targets, lag,
-                      sector, universe, exposures, regime, context, return_1d
+  --KEY VALUE         a role of a panel's columns: date, first_era, code, features, exclude, targets, target_unit,
+                      delayed_targets, lag, sector, universe, exposures, regime, context, return_1d
 
 What each probe looks for, and how often it is wrong: docs/probes.md
 """
