@@ -77,7 +77,7 @@ def test_a_config_parses_and_takes_a_step(
 ) -> None:
     asked = yaml.safe_load(config.read_text())
     panel = make_panel(days=150, horizons=(1, 5, 10, 20))
-    write = PANELS.get(asked["data"]["panel"].get("schema", {}).get("date"))
+    write = PANELS.get(asked["data"].get("panel", {}).get("schema", {}).get("date"))
     if write is not None:
         days = sorted(pl.read_parquet(panel)["date"].unique())
         panel = write(tmp_path / "theirs.parquet", days)

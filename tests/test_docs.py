@@ -337,18 +337,8 @@ def test_the_readmes_config_trains_on_a_panel_as_its_table_of_roles_says(
         "test": "2015-06-01, 2015-07-31",
     }
     split = [word for name, ends in dates.items() for word in (f"--data.split.{name}", f"[{ends}]")]
-    small = ["--model.network.hidden_size", "8", "--trainer.max_epochs", "1", "--data.loader.lookback", "6"]
-    small += [
-        "--baselines",
-        "[ridge]",
-        "--data.graph.window",
-        "20",
-        "--data.graph.min_observations",
-        "10",
-        "--data.split.embargo_days",
-        "0",
-    ]
-    outcome = atft("fit", "--config", "mine.yaml", *split, *small, "--trainer.accelerator", "cpu")
+    small = ["--model.network.hidden_size", "8", "--trainer.max_epochs", "1", "--baselines", "[ridge]"]
+    outcome = atft("fit", "--config", "rows", "--config", "mine.yaml", *split, *small, "--trainer.accelerator", "cpu")
     assert outcome.code == 0, outcome
     assert (tmp_path / "lightning_logs" / "mine" / "version_0" / "predictions.parquet").exists()
 
