@@ -338,7 +338,8 @@ def test_the_readmes_config_trains_on_a_panel_as_its_table_of_roles_says(
     }
     split = [word for name, ends in dates.items() for word in (f"--data.split.{name}", f"[{ends}]")]
     small = ["--model.network.hidden_size", "8", "--trainer.max_epochs", "1", "--baselines", "[ridge]"]
-    outcome = atft("fit", "--config", "rows", "--config", "mine.yaml", *split, *small, "--trainer.accelerator", "cpu")
+    configs = ["--config", "rows", "--config", "mine.yaml"]
+    outcome = atft("fit", *configs, *split, *small, "--trainer.accelerator", "cpu")
     assert outcome.code == 0, outcome
     assert (tmp_path / "lightning_logs" / "mine" / "version_0" / "predictions.parquet").exists()
 
