@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,8 +116,15 @@ def remove_caches(caches: Iterable[Path]) -> None:
 
 def _asks_for(run: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether a run's configuration has the columns and options of a cache."""
+    from atft.data.build import CacheOptions
+    from atft.data.graph import GraphOptions
+    from atft.panel import PanelSchema
+
     data, model = (_config(run).get(section) or {} for section in ("data", "model"))
-    schema, options = ((data.get("panel") or {}).get("schema") or {}), (data.get("cache") or {})
+    # Defaults first: the configuration of an earlier version may lack a key.
+    schema = asdict(PanelSchema()) | ((data.get("panel") or {}).get("schema") or {})
+    options = asdict(CacheOptions()) | (data.get("cache") or {})
+    graph = data.get("graph") and asdict(GraphOptions()) | data["graph"]
     # The manifest completes the rules of the calendar with their defaults.
     named = {key: value for key, value in (manifest.get("options") or {}).items() if key != "calendar"}
     return bool(
@@ -124,7 +132,7 @@ def _asks_for(run: Path, manifest: Mapping[str, Any]) -> bool:
         and all(schema.get(key) == value for key, value in manifest["schema"].items())
         and all(options.get(key) == value for key, value in named.items())
         and model.get("horizons") == manifest["horizons"]
-        and data.get("graph") == manifest["graph"]
+        and graph == manifest["graph"]
     )
 
 

@@ -58,6 +58,9 @@ def test_a_cache_stays_where_a_receipt_names_it_or_a_configuration_opens_it(
     assert needed(folder) == {own: f"{run}, today", first: "", second: f"{run}, today", other: run}
     config = receipt.with_name("config.yaml")
     changed = yaml.safe_load(config.read_text())
+    assert changed["data"]["panel"]["schema"].pop("lag") == 0  # as in a run of a version without the key
+    config.write_text(yaml.safe_dump(changed))
+    assert needed(folder)[own] == f"{run}, today"
     changed["model"]["horizons"] = [2]
     config.write_text(yaml.safe_dump(changed))
     assert needed(folder) == {own: "", first: "", second: "", other: run}
