@@ -40,13 +40,15 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     if not any(word.startswith(("-c", "--config")) for word in rest):
         rest = ["--config", DEFAULT_CONFIG, *rest]
     sources = keys_of_words(rest)
+    # A value that is no whole number is the parser's to name, when it sees all keys.
     horizons = key_value(sources, "model.horizons", [])
-    panel, features = prices_panel(prices, options, horizons if isinstance(horizons, list) else [])
+    horizons = [h for h in horizons if type(h) is int and h > 0] if isinstance(horizons, list) else []
+    panel, features = prices_panel(prices, options, horizons)
     rest += ["--data.panel.path", str(panel), "--data.panel.simulate", "null"]
     if key_value(sources, "data.split.train", None) is None:
         longest = max(horizons or features.horizons) + features.lag
-        embargo = key_value(sources, "data.split.embargo_days", 20)
-        split = split_by_share(panel, longest, int(embargo))
+        embargo = key_value(sources, "data.split.embargo_days", None)
+        split = split_by_share(panel, longest, embargo if type(embargo) is int and embargo >= 0 else 20)
         for period, (first, last) in split.items():
             rest += [f"--data.split.{period}", f"[{first}, {last}]"]
         ranges = ", ".join(f"{period} {first} to {last}" for period, (first, last) in split.items())

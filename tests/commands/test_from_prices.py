@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
+from atft.commands import from_prices
 from atft.commands.from_prices import (
     divided_words,
     key_value,
@@ -51,6 +52,15 @@ def test_a_folder_of_vendor_files_is_trained_on_in_one_command(
     assert prices_panel("files", ["--min_traded_value", "0"], [1])[0] == panel.relative_to(tmp_path)
     options = FeatureOptions(min_traded_value=1)
     assert panel_digest(Path("files"), options) not in panel.name
+
+
+def test_a_word_that_is_no_number_is_left_to_the_parser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_prices, "prices_panel", lambda *_: (tmp_path / "p", FeatureOptions()))
+    monkeypatch.setattr(from_prices, "split_by_share", lambda *gap: {"train": (str(gap[1]), str(gap[2]))})
+    words = ["--prices", "a", "--model.horizons", "[x, 3]", "--data.split.embargo_days", "soon"]
+    assert from_prices.words_of_panel(words)[-2:] == ["--data.split.train", "[3, 20]"]
 
 
 @pytest.mark.parametrize(("days", "labels", "embargo"), [(400, 20, 20), (301, 5, 0), (60, 1, 0)])
