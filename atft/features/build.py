@@ -118,7 +118,7 @@ def build_panel(
 
     Raises:
         InputError: the prices cannot be used, the universe is empty, features do not vary across it, or the file
-            cannot be written. Nothing is left behind.
+            cannot be written. No file is left behind; in a folder, the next writer removes what was not published.
     """
     options = options or FeatureOptions()
     read = read_prices(path, options)

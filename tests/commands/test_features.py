@@ -84,3 +84,21 @@ def test_a_missing_file_and_an_unknown_option_are_errors(atft: Callable[..., Any
     out = ["--out", tmp_path / "panel.parquet"]
     assert "nowhere.csv" in atft("features", "--prices", "nowhere.csv", *out).refusal
     assert "unknown key 'min_clos'" in atft("features", "--prices", "a.csv", *out, "--min_clos", "2").refusal
+
+
+def test_later_days_are_appended_to_a_folder_with_its_own_options(
+    prices: Path, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    frame, out = pl.read_parquet(prices), tmp_path / "panel"
+    last = frame["date"].max()
+    frame.filter(pl.col("date") < last).write_parquet(tmp_path / "old.parquet")
+    frame.filter(pl.col("date") == last).write_parquet(tmp_path / "new.parquet")
+    words = ["features", "--out", out, "--prices"]
+    assert atft(*words, tmp_path / "old.parquet", "--lag", "1").code == 0
+    outcome = atft(*words, tmp_path / "new.parquet", "--append", "true")
+    assert outcome.code == 0 and f"1 new days ({last}), 6 rows" in outcome.out
+    assert "no new day" in atft(*words, tmp_path / "new.parquet", "--append", "true").out
+    other = atft(*words, tmp_path / "new.parquet", "--append", "true", "--lag", "2")
+    assert other.refusal.endswith("was built with lag 1, not 2; leave the key out, or build the panel again")
+    alone = atft(*words, tmp_path / "new.parquet", "--corrections", "rebuild")
+    assert "corrections needs append: true" in alone.refusal
