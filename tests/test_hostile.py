@@ -26,6 +26,7 @@ from tests.support.hostile_payloads import (
 )
 
 EVALUATIONS = ("validate", "test", "predict")
+LOADING = (*EVALUATIONS, "export")
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def brief(name: str, command: str) -> Any:
     return pytest.param(name, command, marks=pytest.mark.slow if repeated else ())
 
 
-@pytest.mark.parametrize(("name", "command"), list(map(brief, KEYS, cycle(EVALUATIONS))))
+@pytest.mark.parametrize(("name", "command"), list(map(brief, KEYS, cycle(LOADING))))
 def test_a_key_of_a_checkpoint_runs_and_imports_nothing(
     name: str, command: str, checkpoint: dict[str, Any], mark: Path, tmp_path: Path
 ) -> None:
@@ -82,7 +83,7 @@ def test_a_text_in_place_of_a_checkpoints_configuration_is_one_line(
     name: str, checkpoint: dict[str, Any], mark: Path, tmp_path: Path, atft: Callable[..., Any]
 ) -> None:
     path = with_text(checkpoint, filled(TEXTS[name], mark), tmp_path / "hostile.ckpt")
-    for command in EVALUATIONS:
+    for command in LOADING:
         said = atft(command, "--ckpt_path", path).refusal
         assert "hostile.ckpt: its configuration" in said and len(said.replace(str(path), "")) < 200
 
@@ -94,14 +95,14 @@ def test_a_pickled_call_in_a_checkpoint_is_not_made(
 ) -> None:
     path = tmp_path / "hostile.ckpt"
     torch.save(pickled(checkpoint, place, mark), path, _use_new_zipfile_serialization=zipped)
-    for command in EVALUATIONS:
+    for command in LOADING:
         assert "hostile.ckpt" in atft(command, "--ckpt_path", path).refusal
 
 
 def test_a_plain_pickle_is_not_loaded(mark: Path, tmp_path: Path, atft: Callable[..., Any]) -> None:
     path = tmp_path / "hostile.ckpt"
     path.write_bytes(raw_pickle(mark))
-    for command in EVALUATIONS:
+    for command in LOADING:
         assert "hostile.ckpt" in atft(command, "--ckpt_path", path).refusal
 
 
