@@ -122,11 +122,11 @@ def test_what_cannot_be_appended_to_is_built_or_is_one_line(
     with pytest.raises(
         InputError, match=r"no cache of an earlier state of .*panel to append to; build it without"
     ):
-        cache(panel, place, append_only=True)
-    built = cache(panel, place)
+        cache(panel, place, None, append_only=True)
+    built = cache(panel, place, None)
     (built.path / "manifest.json").write_text("{}")
     write(panel, months[3:])
-    assert same(cache(panel, place), cache(panel, tmp_path / "whole"))
+    assert same(cache(panel, place, None), cache(panel, tmp_path / "whole", None))
 
 
 def test_a_gap_that_is_usual_now_is_read_again_from_there(
@@ -138,6 +138,6 @@ def test_a_gap_that_is_usual_now_is_read_again_from_there(
     frame = frame.filter(~pl.col("date").is_between(date(2015, 1, 19), date(2015, 1, 26)))
     by_month = frame.group_by(pl.col("date").dt.strftime("%Y-%m"), maintain_order=True)
     parts = [(str(month[0]), rows) for month, rows in by_month]
-    assert "unknown across" in cache(write(panel, parts[:2]), place).manifest.calendar[0]
+    assert "unknown across" in cache(write(panel, parts[:2]), place, None).manifest.calendar[0]
     write(panel, parts[2:])
-    assert same(cache(panel, place), cache(panel, tmp_path / "whole"))
+    assert same(cache(panel, place, None), cache(panel, tmp_path / "whole", None))
