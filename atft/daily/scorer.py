@@ -16,7 +16,6 @@ from jaxtyping import Float32
 from atft.batch import Forecast
 from atft.checkpoint_file import read_checkpoint
 from atft.commands.checkpoint_config import checkpoint_config
-from atft.data.block_plan import PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.errors import InputError
@@ -104,13 +103,11 @@ def score_day(scorer: Scorer, cache: DayCache, day: int, lookback: int) -> DaySc
         InputError: the cache lacks a feature, or the day has no universe or too little history.
     """
     manifest = cache.manifest
-    rows = manifest.universe_rows[day]
-    if not rows:
+    if not manifest.universe_rows[day]:
         raise InputError(f"no stock is in the universe on {manifest.dates[day]}; name another day with --on")
     order = _columns(scorer.features, manifest.features)
     check_regimes(scorer.network, scorer.regimes, manifest.regimes)
-    block = PlannedBlock(first_day=day, days=1, rows=rows, weight=(1.0,), closes_step=True)
-    batch = DayBlocks(cache, lookback)[block]
+    batch = DayBlocks(cache, lookback).one_day(day)
     if order:
         batch = batch._replace(features=batch.features[..., order])
     with torch.inference_mode():

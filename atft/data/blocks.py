@@ -31,6 +31,11 @@ class DayBlocks(Dataset[DayBatch]):
     ) -> None:
         self.cache, self.lookback, self.min_stocks, self.purge = cache, lookback, min_stocks, purge
 
+    def one_day(self, day: int) -> DayBatch:
+        """Read the block of one day of the cache's calendar, with its whole universe."""
+        rows = self.cache.manifest.universe_rows[day]
+        return self[PlannedBlock(first_day=day, days=1, rows=rows, weight=(1.0,), closes_step=True)]
+
     def __getitem__(self, block: PlannedBlock) -> DayBatch:
         """Read one block.
 

@@ -7,7 +7,6 @@ from difflib import get_close_matches
 import numpy as np
 
 from atft.batch import DayBatch
-from atft.data.block_plan import PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.split import parse_period
 from atft.errors import InputError
@@ -26,9 +25,7 @@ def horizon_place(task: RankingTask, horizon: int | None) -> int:
 
 def block_of_day(data: DayData, index: int) -> DayBatch:
     """Read the block of one trading day of the cache's calendar, with all stocks of its universe."""
-    cache = data.open_cache()
-    block = PlannedBlock(index, 1, cache.manifest.universe_rows[index], (1.0,), True)
-    return DayBlocks(cache, data.loader_options.lookback)[block]
+    return DayBlocks(data.open_cache(), data.loader_options.lookback).one_day(index)
 
 
 def day_to_explain(data: DayData, text: str) -> int:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.cross_section import average_ranks
-from atft.data.block_plan import PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.errors import InputError
 from atft.export.one_day import MIN_STOCKS
@@ -74,7 +73,5 @@ def read_day(data: DayData, day: int, order: list[int]) -> DayBatch:
         day: its index in the cache.
         order: indices of the network's features among the cache's; empty where they are the same.
     """
-    cache = data.open_cache()
-    block = PlannedBlock(day, 1, cache.manifest.universe_rows[day], (1.0,), True)
-    batch = DayBlocks(cache, data.loader_options.lookback)[block]
+    batch = DayBlocks(data.open_cache(), data.loader_options.lookback).one_day(day)
     return batch._replace(features=batch.features[..., order]) if order else batch
