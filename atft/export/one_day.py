@@ -32,7 +32,6 @@ NO_TRACE = (
     TypeError,
     ValueError,
     AttributeError,
-    NotImplementedError,
     AssertionError,
     KeyError,
 )
