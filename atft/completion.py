@@ -4,19 +4,17 @@ All keys are listed when the script is made, so that pressing Tab imports nothin
 then; and after an upgrade it is made again.
 """
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from importlib.util import find_spec
-from pkgutil import iter_modules
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse._link_arguments import ActionLink
 
-import atft.nn
 from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
 from atft.commands.join import join_parser
+from atft.commands.offered_networks import offer_networks
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
@@ -26,8 +24,6 @@ from atft.daily.retrain import add_retrain_arguments
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.market.options import MarketOptions
-from atft.network import NetworkInputs
-from atft.nn.ranking_network import RankingNetwork
 from atft.runs.third_parties import silence_third_parties
 from atft.search import cli as sweep
 from atft.search.show.arguments import OPTIONS, add_study_arguments
@@ -91,7 +87,7 @@ def completion_script() -> str:
         keys = KeysOnly(name, []).parser
         # Keys that are taken from others are no options.
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
-        _offer_our_networks(keys)
+        offer_networks(keys)
         keys.add_argument("--help-all", action="store_true")
         if name in ("fit", "baseline"):
             keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
@@ -143,14 +139,6 @@ def completion_script() -> str:
     parser.add_argument("shell", choices=[SHELL])
     commands.add_subcommand("completion", parser)
     return str(root.get_completion_script(f"shtab-{SHELL}"))
-
-
-def _offer_our_networks(keys: ArgumentParser) -> None:
-    """Offer the networks that atft ships, with their arguments, in place of every module that torch has."""
-    for module in iter_modules(atft.nn.__path__):
-        import_module(f"atft.nn.{module.name}")
-    (action,) = (action for action in keys._actions if action.dest == "model.network")
-    action._typehint = Callable[[NetworkInputs], RankingNetwork]  # type: ignore[attr-defined]
 
 
 def _with_debug(parser: ArgumentParser) -> ArgumentParser:

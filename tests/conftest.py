@@ -210,8 +210,8 @@ class Outcome(NamedTuple):
     err: str
 
     @property
-    def refusal(self) -> str:
-        """The one line that a refused command prints."""
+    def error_line(self) -> str:
+        """The one line that a command which failed prints."""
         lines = self.err.strip().splitlines()
         assert self.code != 0 and len(lines) == 1 and lines[0].startswith("atft: error: "), self
         return lines[0].removeprefix("atft: error: ")

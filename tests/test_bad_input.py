@@ -76,7 +76,7 @@ def test_a_panel_that_cannot_be_used_is_refused_in_one_line(
     panel = make_panel()
     edit(pl.read_parquet(panel)).write_parquet(panel)
     outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
-    assert said in outcome.refusal and outcome.code == 2
+    assert said in outcome.error_line and outcome.code == 2
     # What training days know is a matter of the split: the cache itself is sound and stays.
     assert leftovers(tmp_path) == [] or case in OF_THE_SPLIT
 
@@ -119,7 +119,7 @@ def test_a_damaged_panel_is_refused_in_one_line(
     panel.write_bytes(small_market)
     damage(panel)
     outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
-    assert "panel.parquet" in outcome.refusal and "again" in outcome.refusal
+    assert "panel.parquet" in outcome.error_line and "again" in outcome.error_line
     assert leftovers(tmp_path) == []
 
 
@@ -208,14 +208,14 @@ def test_a_wrong_key_or_value_is_refused_in_one_line(
     arguments, said = KEYS[case]
     logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
     outcome = atft("fit", "--config", tiny_run.config, *logs, *arguments)
-    assert said in outcome.refusal and outcome.code == 2
+    assert said in outcome.error_line and outcome.code == 2
     assert leftovers(tmp_path) == []
 
 
 def test_a_config_that_is_no_yaml_is_refused_in_one_line(atft: Callable[..., Any], tmp_path: Path) -> None:
     config = tmp_path / "bad.yaml"
     config.write_text("trainer: {max_epochs: [1\nmodel")
-    assert "bad.yaml" in atft("fit", "--config", config).refusal
+    assert "bad.yaml" in atft("fit", "--config", config).error_line
 
 
 def test_debug_shows_the_traceback(tiny_run: Any, atft: Callable[..., Any]) -> None:
@@ -244,7 +244,7 @@ def test_a_damaged_cache_is_refused_in_one_line(
     (found,) = (tmp_path / "cache").glob(f"*/{name}")
     damage(found)
     outcome = atft("fit", "--config", tiny_config(tmp_path, tiny_run.panel))
-    assert str(found) in outcome.refusal and "build it again" in outcome.refusal
+    assert str(found) in outcome.error_line and "build it again" in outcome.error_line
     assert not (tmp_path / "logs").exists()
 
 
@@ -261,7 +261,7 @@ def test_a_cache_of_another_panel_is_refused(
     (own / "manifest.json").write_bytes((tiny_run.cache / "manifest.json").read_bytes())
     assert (
         f"the manifest of cache {tiny_run.cache.name}, not of this folder"
-        in atft("fit", "--config", config).refusal
+        in atft("fit", "--config", config).error_line
     )
 
 
@@ -282,15 +282,15 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     damage(checkpoint)
     logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
     outcome = atft(command, "--config", tiny_run.config, "--ckpt_path", checkpoint, *logs)
-    assert "bad.ckpt: not a readable checkpoint" in outcome.refusal
+    assert "bad.ckpt: not a readable checkpoint" in outcome.error_line
     assert leftovers(tmp_path) == []
     if command != "fit":
-        assert "bad.ckpt: not a readable checkpoint" in atft(command, "--ckpt_path", checkpoint).refusal
+        assert "bad.ckpt: not a readable checkpoint" in atft(command, "--ckpt_path", checkpoint).error_line
 
 
 def test_a_checkpoint_of_something_else_is_refused(atft: Callable[..., Any], tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    assert "not a checkpoint of atft" in atft("predict", "--ckpt_path", tmp_path / "foreign.ckpt").refusal
+    assert "not a checkpoint of atft" in atft("predict", "--ckpt_path", tmp_path / "foreign.ckpt").error_line
 
 
 def test_a_checkpoint_whose_features_the_panel_lacks_is_refused(
@@ -308,7 +308,7 @@ def test_a_checkpoint_whose_features_the_panel_lacks_is_refused(
         tmp_path / "p.parquet",
     ]
     outcome = atft("predict", "--ckpt_path", best, *where)
-    assert "missing ['x_5']" in outcome.refusal
+    assert "missing ['x_5']" in outcome.error_line
     assert not list(tmp_path.glob("*p.parquet*"))
 
 
@@ -326,14 +326,14 @@ def test_a_checkpoint_of_another_network_or_optimiser_is_refused(
     logs = ["--trainer.default_root_dir", str(tmp_path / "logs"), "--data.cache.dir", str(tmp_path / "cache")]
     last = ["--ckpt_path", tiny_run.directory / "last.ckpt", "--trainer.max_epochs", "3"]
     outcome = atft("fit", "--config", tiny_run.config, *last, *logs, *arguments)
-    assert said in outcome.refusal and "checkpoint" in outcome.refusal
+    assert said in outcome.error_line and "checkpoint" in outcome.error_line
 
 
 def test_a_run_that_has_all_its_epochs_is_not_resumed_for_none(
     tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
     outcome = atft("fit", "--config", tiny_run.config, "--ckpt_path", "last")
-    assert "2 epochs are done and trainer.max_epochs is 2; raise it" in outcome.refusal
+    assert "2 epochs are done and trainer.max_epochs is 2; raise it" in outcome.error_line
 
 
 # -- full disks
@@ -356,7 +356,7 @@ def test_a_disk_that_fills_while_the_cache_is_built_leaves_nothing_of_it(
     config = tiny_config(tmp_path, tiny_run.panel)
     with files_of_at_most(20_000):
         outcome = atft("fit", "--config", config)
-    assert "the disk is full; make room or set data.cache.dir" in outcome.refusal
+    assert "the disk is full; make room or set data.cache.dir" in outcome.error_line
     assert leftovers(tmp_path) == []
     assert atft("cache", "--config", config).code == 0
 
@@ -385,7 +385,7 @@ def test_a_disk_that_fills_while_predictions_are_written_leaves_no_part_of_them(
     cache = ["--data.cache.dir", tiny_run.folder / "cache"]
     with files_of_at_most(12_000):
         outcome = atft("predict", "--ckpt_path", best, "--out", out, *cache)
-    assert f"{out}: the disk is full" in outcome.refusal
+    assert f"{out}: the disk is full" in outcome.error_line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -394,7 +394,8 @@ def test_predictions_that_cannot_be_written_there_are_refused_before_the_work(
 ) -> None:
     best = tiny_run.directory / "best_model.ckpt"
     assert (
-        "cannot write there" in atft("predict", "--ckpt_path", best, "--out", f"{__file__}/p.parquet").refusal
+        "cannot write there"
+        in atft("predict", "--ckpt_path", best, "--out", f"{__file__}/p.parquet").error_line
     )
 
 
@@ -403,9 +404,9 @@ def test_predictions_that_cannot_be_written_there_are_refused_before_the_work(
 
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
 def test_an_untrained_network_is_not_asked(command: str, tiny_run: Any, atft: Callable[..., Any]) -> None:
-    assert "--ckpt_path" in atft(command, "--config", tiny_run.config).refusal
-    assert "--ckpt_path" in atft(command).refusal
+    assert "--ckpt_path" in atft(command, "--config", tiny_run.config).error_line
+    assert "--ckpt_path" in atft(command).error_line
 
 
 def test_fit_without_a_config_says_what_it_needs(atft: Callable[..., Any]) -> None:
-    assert "fit needs --config FILE" in atft("fit").refusal
+    assert "fit needs --config FILE" in atft("fit").error_line

@@ -84,7 +84,7 @@ def test_a_text_in_place_of_a_checkpoints_configuration_is_one_line(
 ) -> None:
     path = with_text(checkpoint, filled(TEXTS[name], mark), tmp_path / "hostile.ckpt")
     for command in LOADING:
-        said = atft(command, "--ckpt_path", path).refusal
+        said = atft(command, "--ckpt_path", path).error_line
         assert "hostile.ckpt: its configuration" in said and len(said.replace(str(path), "")) < 200
 
 
@@ -96,14 +96,14 @@ def test_a_pickled_call_in_a_checkpoint_is_not_made(
     path = tmp_path / "hostile.ckpt"
     torch.save(pickled(checkpoint, place, mark), path, _use_new_zipfile_serialization=zipped)
     for command in LOADING:
-        assert "hostile.ckpt" in atft(command, "--ckpt_path", path).refusal
+        assert "hostile.ckpt" in atft(command, "--ckpt_path", path).error_line
 
 
 def test_a_plain_pickle_is_not_loaded(mark: Path, tmp_path: Path, atft: Callable[..., Any]) -> None:
     path = tmp_path / "hostile.ckpt"
     path.write_bytes(raw_pickle(mark))
     for command in LOADING:
-        assert "hostile.ckpt" in atft(command, "--ckpt_path", path).refusal
+        assert "hostile.ckpt" in atft(command, "--ckpt_path", path).error_line
 
 
 @pytest.mark.parametrize("command", EVALUATIONS)

@@ -129,6 +129,6 @@ def test_a_gate_without_the_market_is_an_error_before_the_first_step(
 ) -> None:
     network, schema = {"class_path": "atft.nn.master.MASTER"}, {"regime": []}
     config = tiny_config(tmp_path, tiny_run.panel, model__network=network, data__panel__schema=schema)
-    line = atft("fit", "--config", config).refusal
+    line = atft("fit", "--config", config).error_line
     assert line.startswith("model.network: gate of MASTER reads market-wide columns and the panel has none;")
     assert "to none" in line and not (tmp_path / "logs").exists()

@@ -120,7 +120,7 @@ def test_its_checkpoint_imports_it_only_where_the_user_names_it(
 ) -> None:
     assert atft("fit", "--config", config, "--trainer.max_epochs", "1").code == 0
     (run,) = (tmp_path / "logs" / "tiny").iterdir()
-    line = atft("validate", "--ckpt_path", run / "best_model.ckpt").refusal
+    line = atft("validate", "--ckpt_path", run / "best_model.ckpt").error_line
     assert f"may not import; if you trust it, add --model.network {CLASS}" in line
 
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_built_is_one_line(
     content = yaml.safe_load(config.read_text())
     content["model"]["network"] = network
     config.write_text(yaml.safe_dump(content))
-    assert message in atft("fit", "--config", config).refusal
+    assert message in atft("fit", "--config", config).error_line
 
 
 @pytest.mark.usefixtures("use_package")

@@ -172,5 +172,5 @@ def test_a_mistake_is_one_line_and_nothing_is_made(
         *("fit", "--config", tiny_run.config, f"--model.{key}", value),
         *("--trainer.default_root_dir", tmp_path),
     )
-    assert message in outcome.refusal and len(outcome.refusal) < 200
+    assert message in outcome.error_line and len(outcome.error_line) < 200
     assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from atft.checkpoint_file import read_checkpoint
 from atft.checkpoint_io import AtomicCheckpointIO
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
+from atft.commands.offered_networks import offer_networks
 from atft.commands.run_keys import add_run_keys, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
@@ -82,7 +83,9 @@ class RankingCLI(LightningCLI):
         add_run_keys(parser, self.command)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the arguments once all their keys are known to exist."""
+        """Parse the arguments once all their keys are known to exist; help names networks, no module of torch."""
+        if isinstance(args, list) and ("-h" in args or "--help" in args):
+            offer_networks(parser)
         self.config = parse(parser, args, self.command)
         check_seed(self.config.seed_everything)
 

@@ -93,4 +93,4 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
     ],
 )
 def test_wrong_words_are_one_line(words: tuple[str, ...], message: str, atft: Callable[..., Any]) -> None:
-    assert message in atft("baseline", *words).refusal
+    assert message in atft("baseline", *words).error_line

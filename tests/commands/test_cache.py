@@ -51,4 +51,4 @@ def test_verifying_finds_a_day_that_nobody_has_read_yet(
     content[len(content) // 2] ^= 1
     days.write_bytes(bytes(content))
     os.utime(days, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nothing but its bytes tells
-    assert "is damaged (checksum differs)" in atft("cache", "--config", config, "--verify").refusal
+    assert "is damaged (checksum differs)" in atft("cache", "--config", config, "--verify").error_line

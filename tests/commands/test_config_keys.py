@@ -318,7 +318,7 @@ def test_a_command_ends_with_2_and_one_line(
     (tmp_path / "a.yaml").write_text(f"model: {{network: {{hiden_size: {value}}}}}\n")
     outcome = atft("fit", "--config", tiny_run.config, "--config", tmp_path / "a.yaml")
     assert outcome.code == 2
-    assert outcome.refusal.endswith(
+    assert outcome.error_line.endswith(
         "unknown key 'model.network.hiden_size'; did you mean 'model.network.hidden_size'?"
     )
 

@@ -62,7 +62,7 @@ def test_a_period_is_explained_for_the_runs_report(
 def test_wrong_words_are_one_line(
     rest: list[str], message: str, words: list[Any], atft: Callable[..., Any]
 ) -> None:
-    assert message in atft("explain", *words, *rest).refusal
+    assert message in atft("explain", *words, *rest).error_line
 
 
 def test_help_needs_nothing(atft: Callable[..., Any]) -> None:

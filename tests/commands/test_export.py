@@ -23,12 +23,12 @@ def test_a_format_that_is_not_one_is_one_line(
     words: list[str], message: str, tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
     outcome = atft("export", "--ckpt_path", tiny_run.directory / "best_model.ckpt", *words)
-    assert outcome.code == 2 and message in outcome.refusal
+    assert outcome.code == 2 and message in outcome.error_line
 
 
 def test_a_checkpoint_is_needed(tiny_run: Any, atft: Callable[..., Any]) -> None:
-    assert "export needs --config FILE or --ckpt_path" in atft("export", "--to", "pt2").refusal
-    assert "export needs --ckpt_path" in atft("export", "--to", "pt2", "--config", tiny_run.config).refusal
+    assert "export needs --config FILE or --ckpt_path" in atft("export", "--to", "pt2").error_line
+    assert "export needs --ckpt_path" in atft("export", "--to", "pt2", "--config", tiny_run.config).error_line
 
 
 def test_by_default_the_program_is_beside_the_checkpoint(tiny_run: Any) -> None:

@@ -76,14 +76,16 @@ def test_prices_that_cannot_be_used_are_errors_and_leave_nothing(
 ) -> None:
     change(pl.read_parquet(prices)).write_parquet(tmp_path / "bad.parquet")
     outcome = atft("features", "--prices", tmp_path / "bad.parquet", "--out", tmp_path / "panel.parquet")
-    assert said in outcome.refusal and outcome.code == 2
+    assert said in outcome.error_line and outcome.code == 2
     assert [p.name for p in tmp_path.iterdir()] == ["bad.parquet"]
 
 
 def test_a_missing_file_and_an_unknown_option_are_errors(atft: Callable[..., Any], tmp_path: Path) -> None:
     out = ["--out", tmp_path / "panel.parquet"]
-    assert "nowhere.csv" in atft("features", "--prices", "nowhere.csv", *out).refusal
-    assert "unknown key 'min_clos'" in atft("features", "--prices", "a.csv", *out, "--min_clos", "2").refusal
+    assert "nowhere.csv" in atft("features", "--prices", "nowhere.csv", *out).error_line
+    assert (
+        "unknown key 'min_clos'" in atft("features", "--prices", "a.csv", *out, "--min_clos", "2").error_line
+    )
 
 
 def test_later_days_are_appended_to_a_folder_with_its_own_options(
@@ -99,6 +101,8 @@ def test_later_days_are_appended_to_a_folder_with_its_own_options(
     assert outcome.code == 0 and f"1 new days ({last}), 6 rows" in outcome.out
     assert "no new day" in atft(*words, tmp_path / "new.parquet", "--append", "true").out
     other = atft(*words, tmp_path / "new.parquet", "--append", "true", "--lag", "2")
-    assert other.refusal.endswith("was built with lag 1, not 2; leave the key out, or build the panel again")
+    assert other.error_line.endswith(
+        "was built with lag 1, not 2; leave the key out, or build the panel again"
+    )
     alone = atft(*words, tmp_path / "new.parquet", "--corrections", "rebuild")
-    assert "corrections needs append: true" in alone.refusal
+    assert "corrections needs append: true" in alone.error_line

@@ -138,12 +138,12 @@ def test_prices_and_a_panel_and_an_unknown_option_of_features_are_one_line(
     atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     both = atft("fit", "--prices", "a.csv", "--data.panel.path", "b.parquet")
-    assert both.refusal == "--prices makes the panel; leave --data.panel.path out, or --prices"
+    assert both.error_line == "--prices makes the panel; leave --data.panel.path out, or --prices"
     for command in ("features", "fit"):
-        several = atft(command, "--prices", "a.csv", "b.csv", "--name", "x").refusal
+        several = atft(command, "--prices", "a.csv", "b.csv", "--name", "x").error_line
         assert several.startswith(
             "--prices takes one file, folder or glob, got a.csv and b.csv; a glob needs quotes"
         )
     wrong = atft("crossval", "--prices", "a.csv", "--features.min_clos", "1")
-    assert "unknown key 'min_clos'; did you mean 'min_close'" in wrong.refusal
-    assert "nowhere.csv: no such file" in atft("fit", "--prices", "nowhere.csv").refusal
+    assert "unknown key 'min_clos'; did you mean 'min_close'" in wrong.error_line
+    assert "nowhere.csv: no such file" in atft("fit", "--prices", "nowhere.csv").error_line

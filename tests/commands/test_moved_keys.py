@@ -78,7 +78,7 @@ def test_the_line_says_what_to_write(
     Path("old.yaml").write_text("model: {objective: {huber_delta: 2.0}}\n")
     Path("new.yaml").write_text("name: run\n")
     outcome = atft(*words)
-    assert outcome.refusal == line and outcome.code == 2
+    assert outcome.error_line == line and outcome.code == 2
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_an_earlier_run_wrote_is_read_where_its_removed_keys_change_nothing
     assert config["silence"] == {}, "the caller's own mapping is left as it is"
     config["data"]["cache"]["layout"] = "columns"
     (tmp_path / "old.yaml").write_text(yaml.safe_dump(config))
-    assert "data.cache.layout' was removed" in atft("fit", "--config", tmp_path / "old.yaml").refusal
+    assert "data.cache.layout' was removed" in atft("fit", "--config", tmp_path / "old.yaml").error_line
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_predicting_leaves_the_runs_own_file_as_it_was(
         "--data.predict",
         "[2015-04-01, 2015-04-02]",
     ]
-    assert "evidence of the run" in atft("predict", *best, "--out", evidence).refusal
+    assert "evidence of the run" in atft("predict", *best, "--out", evidence).error_line
     outcome = atft("predict", *best)
     assert outcome.code == 0 and evidence.read_bytes() == before
     own = tiny_run.directory / "predictions_best_model_2015-04-01_2015-04-02.parquet"
@@ -107,7 +107,7 @@ def test_a_checkpoint_and_a_panel_of_recent_days_are_enough(
     )
     key = ["date", "code", "horizon", "split"]
     assert found.select(key).equals(whole.select(key)) and set(found["split"]) == {"test"}
-    assert "has no usable day" in atft("test", *best, *where).refusal  # a split is what test needs
+    assert "has no usable day" in atft("test", *best, *where).error_line  # a split is what test needs
 
 
 def test_validating_on_days_whose_graph_saw_less_than_its_window_says_so(
@@ -145,14 +145,14 @@ def test_scores_of_a_fold_name_it_and_are_of_its_own_days_whatever_the_panel(
     )
     where = ["--data.panel.path", tmp_path / "p.parquet", "--data.cache.dir", tmp_path / "cache"]
     recent = ["predict", "--ckpt_path", path, *where, "--out", tmp_path / "recent.parquet"]
-    assert "no day that fold 1 validates or tests on has 6 days" in atft(*recent).refusal
+    assert "no day that fold 1 validates or tests on has 6 days" in atft(*recent).error_line
     outcome = atft(*recent, "--data.predict", "[2015-04-16, 2015-04-24]")
     assert outcome.code == 0, outcome
     found = dict(pl.read_parquet(tmp_path / "recent.parquet").select("date", "split").unique().rows())
     assert found[date(2015, 4, 17)] == "gap" and found[date(2015, 4, 20)] == "train"
     checkpoint["atft"]["fold"] = {"fold": "1", **days, "val": "soon"}
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
-    assert "atft.fold is no fold's dates" in atft(*recent).refusal
+    assert "atft.fold is no fold's dates" in atft(*recent).error_line
 
 
 def test_a_run_says_at_its_start_and_in_its_tables_title_which_fold_it_is(

@@ -131,10 +131,10 @@ def test_a_network_of_other_parts_or_a_run_that_scores_earlier_days_cannot_begin
 
 def test_it_scores_nothing(pretrained: Pretrained, tiny_run: Any, atft: Callable[..., Any]) -> None:
     line = f"{pretrained.file}: pretrained only, its heads were not trained; train with fit --init_from it"
-    assert atft("predict", "--ckpt_path", pretrained.file).refusal == line
+    assert atft("predict", "--ckpt_path", pretrained.file).error_line == line
     words = ("--config", tiny_run.config, "--ckpt_path", pretrained.file)
-    assert atft("fit", *words).refusal == line
-    assert atft("test", *words).refusal == line.replace(str(pretrained.file), "checkpoint")
+    assert atft("fit", *words).error_line == line
+    assert atft("test", *words).error_line == line.replace(str(pretrained.file), "checkpoint")
     with pytest.raises(InputError, match="pretrained only"):
         task_arguments(read_checkpoint(pretrained.file), str(pretrained.file))
 
@@ -151,8 +151,8 @@ def test_the_number_of_the_fold_may_stand_in_the_path(
 
 def test_what_it_cannot_serve_is_one_line(tiny_run: Any, atft: Callable[..., Any], tmp_path: Path) -> None:
     words = ("--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
-    assert "set a number of epochs" in atft("pretrain", *words, "--trainer.max_epochs", -1).refusal
-    assert "leave ckpt_path out" in atft("pretrain", *words, "--ckpt_path", "last").refusal
-    assert "hide_features must be from" in atft("pretrain", *words, "--model.hide_features", 2).refusal
-    assert atft("pretrain").refusal == "pretrain needs --config FILE"
+    assert "set a number of epochs" in atft("pretrain", *words, "--trainer.max_epochs", -1).error_line
+    assert "leave ckpt_path out" in atft("pretrain", *words, "--ckpt_path", "last").error_line
+    assert "hide_features must be from" in atft("pretrain", *words, "--model.hide_features", 2).error_line
+    assert atft("pretrain").error_line == "pretrain needs --config FILE"
     assert not list(tmp_path.iterdir())

@@ -67,7 +67,7 @@ def test_what_cannot_be_used_is_one_line(panel: Path, atft: Callable[..., Any], 
         ("--predictions", panel): "no column 'score', and none of its aliases",
         ("--predictions", panel, "--earlier", panel): "--earlier FILE needs --panel FILE",
     }.items():
-        assert text in atft("probe", *words).refusal
+        assert text in atft("probe", *words).error_line
     with pytest.raises(InputError, match="--json needs a value"):
         take_options(["--json", "--config"], ("--json",))
     assert take_options(["--a", "1", "--json=x", "--b"], ("--json",)) == (

@@ -94,8 +94,8 @@ def test_shared_files_free_nothing_until_all_that_share_them_are_gone(tmp_path: 
 
 def test_without_the_runs_nothing_is_removed(folder: Path, atft: Command) -> None:
     words = ["cache", "--prune", "--data.cache.dir", folder / "cache"]
-    assert "no such folder; name it" in atft(*words, "--runs", folder / "log").refusal
-    assert "takes no '--dry'" in atft(*words, "--dry", "--runs", folder / "logs").refusal
+    assert "no such folder; name it" in atft(*words, "--runs", folder / "log").error_line
+    assert "takes no '--dry'" in atft(*words, "--dry", "--runs", folder / "logs").error_line
     assert len(list((folder / "cache").iterdir())) == 6
     with pytest.raises(InputError, match="no such folder"):
         judge_caches(folder / "caches", [folder / "logs"])

@@ -51,7 +51,7 @@ def test_a_run_without_phases_has_no_schedule(tiny_run: Any) -> None:
 def test_a_length_beyond_the_last_phase_is_an_error(
     epochs: str, tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
-    said = atft(*asked(tiny_run, TWO, "--trainer.max_epochs", epochs)).refusal
+    said = atft(*asked(tiny_run, TWO, "--trainer.max_epochs", epochs)).error_line
     assert f"trainer.max_epochs is {epochs}, the phases of the curriculum end after 5 epochs" in said
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_phase_is_an_error_in_one_line(
 ) -> None:
     words = asked(tiny_run, [{"name": "a", "epochs": 2, **phase}, TWO[1]], "--trainer.max_epochs", "null")
     outcome = atft(*words)
-    assert message in outcome.refusal and outcome.code == 2
+    assert message in outcome.error_line and outcome.code == 2
 
 
 @pytest.mark.parametrize("kind", [float | int | None, int | float | None, float | int | str])

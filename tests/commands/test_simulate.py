@@ -28,14 +28,14 @@ def test_the_written_market_trains_as_any_panel_does(
 
 def test_options_out_of_range_and_unknown_ones_are_errors(atft: Callable[..., Any], tmp_path: Path) -> None:
     out = ["--out", tmp_path / "m.parquet"]
-    assert "did you mean 'stocks'" in atft("simulate", *out, "--stoks", "3").refusal
-    assert "stocks" in atft("simulate", *out, "--stocks", "-3").refusal
-    assert "out" in atft("simulate").refusal
+    assert "did you mean 'stocks'" in atft("simulate", *out, "--stoks", "3").error_line
+    assert "stocks" in atft("simulate", *out, "--stocks", "-3").error_line
+    assert "out" in atft("simulate").error_line
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_where_no_file_can_be_written_is_named(atft: Callable[..., Any]) -> None:
     assert (
         __file__
-        in atft("simulate", "--out", f"{__file__}/m.parquet", "--stocks", "20", "--days", "120").refusal
+        in atft("simulate", "--out", f"{__file__}/m.parquet", "--stocks", "20", "--days", "120").error_line
     )

@@ -191,4 +191,4 @@ def test_a_loader_worker_that_dies_while_a_step_trains_is_one_line(
     built = SimpleNamespace(trainer=SimpleNamespace(is_global_zero=True))
     monkeypatch.setattr(train, "build", lambda *_: built)
     monkeypatch.setattr(train, "fit", killed)
-    assert "data.loader: a worker has died (DataLoader worker (pid 3) is killed" in atft("fit").refusal
+    assert "data.loader: a worker has died (DataLoader worker (pid 3) is killed" in atft("fit").error_line

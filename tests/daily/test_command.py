@@ -45,11 +45,12 @@ def test_any_day_by_a_checkpoint_alone_and_its_rank_of_the_day_before(
     assert after.filter(~pl.col("code").is_in(before["code"].to_list()))["rank_before"].null_count() == len(
         after
     ) - len(both)
-    refusal = atft("predict", "--on", "2015-04-25", *where).refusal
+    error_line = atft("predict", "--on", "2015-04-25", *where).error_line
     assert (
-        "the panel has no such day, it runs to 2015-04-24; the trading day before it is 2015-04-24" in refusal
+        "the panel has no such day, it runs to 2015-04-24; the trading day before it is 2015-04-24"
+        in error_line
     )
-    assert "has 2 days of history" in atft("predict", "--on", "2015-01-06", *where).refusal
+    assert "has 2 days of history" in atft("predict", "--on", "2015-01-06", *where).error_line
 
 
 def test_an_alarm_is_one_line_and_exit_status_3_and_the_list_is_written(
@@ -73,17 +74,17 @@ def test_a_registry_scores_with_the_checkpoint_that_was_known(
         outcome = atft("predict", *asked, "--registry", tmp_path)
         assert outcome.code == 0 and f"{tmp_path / known}/version_0/best_model.ckpt" in outcome.out, outcome
     assert (tmp_path / "2015-04-10" / "version_0" / "list_2015-04-17.csv").is_file()
-    refusal = atft("predict", "--on", "2015-04-09", "--registry", tmp_path).refusal
-    assert "no checkpoint was known on 2015-04-09" in refusal
+    error_line = atft("predict", "--on", "2015-04-09", "--registry", tmp_path).error_line
+    assert "no checkpoint was known on 2015-04-09" in error_line
 
 
 def test_mistakes_are_one_line_and_help_needs_no_torch(tiny_run: Any, atft: Command, tmp_path: Path) -> None:
-    assert "no best_model.ckpt there" in atft("predict", "--last", "--run", tmp_path).refusal
+    assert "no best_model.ckpt there" in atft("predict", "--last", "--run", tmp_path).error_line
     inside = tiny_run.directory / "predictions.parquet"
     before = inside.read_bytes()
     asked = ["predict", "--last", "--run", tiny_run.directory, "--out"]
-    assert "keeps a run's evidence" in atft(*asked, inside).refusal and inside.read_bytes() == before
-    assert "is read from" in atft(*asked, tiny_run.panel).refusal
+    assert "keeps a run's evidence" in atft(*asked, inside).error_line and inside.read_bytes() == before
+    assert "is read from" in atft(*asked, tiny_run.panel).error_line
     for command in ("update", "predict"):
         outcome = atft(command, "--last", "--help")
         assert (

@@ -106,13 +106,13 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     before = {path: path.read_bytes() for path in panel.rglob("*") if path.is_file()}
     prices = grown.days("more.csv", 310, DAYS)
     asked = ["update", "--prices", prices, "--run", grown.run]
-    assert "is read from" in atft(*asked, "--out", prices).refusal
+    assert "is read from" in atft(*asked, "--out", prices).error_line
     first = next(iter(panel.glob("*.parquet")))
-    assert "is read from" in atft(*asked, "--out", first).refusal
+    assert "is read from" in atft(*asked, "--out", first).error_line
     corrected = pl.read_csv(prices, try_parse_dates=True)
     day = weekdays(DAYS)[315]
     changed = pl.when(pl.col("date") == day).then(pl.col("close") * 1.02).otherwise("close").alias("close")
     corrected.with_columns(changed).write_csv(tmp_path / "corrected.csv")
-    refusal = atft("update", "--prices", tmp_path / "corrected.csv", "--run", grown.run).refusal
-    assert "set corrections to rebuild" in refusal
+    error_line = atft("update", "--prices", tmp_path / "corrected.csv", "--run", grown.run).error_line
+    assert "set corrections to rebuild" in error_line
     assert {path: path.read_bytes() for path in panel.rglob("*") if path.is_file()} == before

@@ -82,7 +82,7 @@ def test_nothing_is_made_before_the_line(
     option: list[str], said: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, *option)
-    assert outcome.code == 2 and said in outcome.refusal
+    assert outcome.code == 2 and said in outcome.error_line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -110,7 +110,7 @@ def test_training_does_not_go_on_from_weights_alone(
     AtomicCheckpointIO().save_checkpoint(kept, tmp_path / "weights.ckpt")
     more = ["--trainer.max_epochs", "3", "--trainer.default_root_dir", tmp_path / "logs"]
     outcome = atft("fit", "--config", tiny_run.config, "--ckpt_path", tmp_path / "weights.ckpt", *more)
-    assert outcome.refusal.endswith("train with checkpoint.save_weights_only: false") and outcome.code == 2
+    assert outcome.error_line.endswith("train with checkpoint.save_weights_only: false") and outcome.code == 2
     assert not (tmp_path / "logs").exists()
 
 

@@ -44,4 +44,4 @@ def test_a_file_that_is_not_there_is_an_error_before_a_run_has_a_directory(
 ) -> None:
     words = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
     outcome = atft("fit", *words, "--init_from", tmp_path / "no.ckpt")
-    assert outcome.refusal.endswith("no.ckpt: no such file") and not list(tmp_path.iterdir())
+    assert outcome.error_line.endswith("no.ckpt: no such file") and not list(tmp_path.iterdir())

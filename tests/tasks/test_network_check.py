@@ -223,11 +223,11 @@ def test_fit_checks_before_anything_is_made_and_an_evaluation_does_not(
     tiny_run: Any, tmp_path: Path, atft: Callable[..., Any]
 ) -> None:
     network = ["--model.network", f"{__name__}.Unused", "--trainer.default_root_dir", tmp_path / "logs"]
-    line = atft("fit", "--config", tiny_run.config, *network).refusal
+    line = atft("fit", "--config", tiny_run.config, *network).error_line
     assert line.startswith(f"model.network: {__name__}.Unused: parameter extra.weight")
     assert not (tmp_path / "logs").exists()
     checkpoint = ["--ckpt_path", tiny_run.directory / "best_model.ckpt"]
-    line = atft("validate", "--config", tiny_run.config, *network, *checkpoint).refusal
+    line = atft("validate", "--config", tiny_run.config, *network, *checkpoint).error_line
     assert "is used by nothing" not in line
 
 

@@ -49,6 +49,9 @@ def append_log(directory: Path, text: str) -> None:
 class EpochLine(pl.Callback):
     """Print a line an epoch; warn when memory runs out.
 
+    The line shows loss, RankIC, IC, scale and speed, and every metric that a callback monitors: what selects the
+    checkpoint and what stops training early.
+
     Each retry of the first device is a warning, and once an epoch their number on the others. The metric
     ``health/memory_retries`` counts those of all devices over the run so far.
 
@@ -89,7 +92,8 @@ class EpochLine(pl.Callback):
         parts = [epoch_of(trainer)]
         if "train/loss" in metrics:
             parts.append(f"loss {float(metrics['train/loss']):.4f}")
-        shown = ("train/explained", "train/explained_rows", "val/rank_ic", "val/ic")
+        shown = dict.fromkeys(("train/explained", "train/explained_rows", "val/rank_ic", "val/ic"))
+        shown |= dict.fromkeys(name for name in monitored(trainer) if name not in ("train/loss", "val/scale"))
         parts += [f"{n} {float(metrics[n]):+.4f}" for n in shown if n in metrics]
         if "val/scale" in metrics:
             parts.append(f"val/scale {float(metrics['val/scale']):.2f}")
@@ -114,6 +118,12 @@ class EpochLine(pl.Callback):
                 f"same gradient and steps, one more forward pass; data.loader.block_days {retry.to_days} avoids it",
             )
         self._retries = len(task.memory_retries)
+
+
+def monitored(trainer: pl.Trainer) -> list[str]:
+    """Metrics that the trainer's callbacks monitor, in their order."""
+    names = (getattr(callback, "monitor", None) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    return [name for name in names if isinstance(name, str)]
 
 
 def epoch_of(trainer: pl.Trainer) -> str:

@@ -10,11 +10,13 @@ from unittest.mock import Mock
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from rich.console import Console
 from rich.progress import Progress
 
-from atft.callbacks.record.messages import append_log, warn
+from atft.callbacks.record.messages import EpochLine, append_log, warn
 from atft.callbacks.record.receipt import read_receipt
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.nn.heads import Heads
 from atft.tasks.ranking import RankingTask
@@ -88,6 +90,26 @@ def test_the_lines_say_what_the_metrics_file_says(tiny_run: Any) -> None:
     for line, epoch in zip(tiny_run.printed.err.splitlines(), epochs, strict=True):
         assert f"val/rank_ic {epoch['val/rank_ic']:+.4f}" in line
         assert f"loss {epoch['train/loss']:.4f}" in line
+
+
+def test_the_line_of_an_epoch_shows_each_metric_that_selects_or_stops_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = RunCheckpoint(monitor="val/sharpe", mode="max")
+    stopping = [EarlyStopping(name, mode="max") for name in ("val/rank_ic", "val/scale", "val/absent")]
+    run = trainer(checkpoint, *stopping)
+    run.current_epoch, run.max_epochs = 0, 2
+    run.callback_metrics = {
+        "train/loss": 0.5,
+        "val/rank_ic": 0.1,
+        "val/scale": 0.25,
+        "val/sharpe": 1.5,
+        "val/hits": 1,
+    }
+    EpochLine().on_train_epoch_end(run, Mock())
+    assert capsys.readouterr().err == (
+        "epoch   1/2   loss 0.5000   val/rank_ic +0.1000   val/sharpe +1.5000   val/scale 0.25\n"
+    )
 
 
 def test_no_escape_code_reaches_a_file(tiny_run: Any) -> None:
