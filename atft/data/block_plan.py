@@ -37,6 +37,10 @@ class PlannedBlock:
     """(seed, epoch) from which the parts of a day are drawn."""
     position: int = 0
     """Among the rank's blocks of the epoch."""
+    index: int = 0
+    """Among the epoch's blocks of all ranks: the same whatever their number."""
+    ends_step: bool = False
+    """The last block of its step on all ranks: on one of them only."""
 
     @property
     def empty(self) -> bool:
@@ -44,9 +48,9 @@ class PlannedBlock:
         return self.rows == 0
 
 
-def block_seed(seed: int, epoch: int, position: int) -> int:
-    """Seed of what the network draws for the block at a position of its epoch's plan, dropout for instance."""
-    return int(np.random.SeedSequence((seed, epoch, position)).generate_state(1, np.uint64)[0])
+def block_seed(seed: int, epoch: int, index: int) -> int:
+    """Seed of what the network draws for a block of its epoch's plan, dropout for instance."""
+    return int(np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)[0])
 
 
 class BlockSampler(Sampler[PlannedBlock]):
@@ -107,6 +111,7 @@ class BlockSampler(Sampler[PlannedBlock]):
             blocks += self._cut(run.tolist(), (self.seed, epoch), rng)
         if self.shuffle:
             blocks = [blocks[i] for i in rng.permutation(len(blocks))]
+        blocks = [replace(block, index=index) for index, block in enumerate(blocks)]
         assigned: list[PlannedBlock] = []
         for step in self._steps(blocks):
             left = len(step) if self.limit is None else (self.limit - len(assigned)) * self.world_size
@@ -160,9 +165,24 @@ class BlockSampler(Sampler[PlannedBlock]):
         blocks = [replace(b, weight=tuple(w / total for w in b.weight)) for b in mine]
         # Ranks average their gradients at the same block: a rank without one would leave the others waiting.
         empty = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
+        blocks = [replace(b, ends_step=b.index == step[-1].index) for b in blocks]
         blocks += [empty] * (-(-len(step) // self.world_size) - len(blocks))
         blocks[-1] = replace(blocks[-1], closes_step=True)
         return blocks
+
+    def blocks_of_steps(self, steps: int, epoch: int) -> int:
+        """How many of this rank's blocks of an epoch its first ``steps`` steps have.
+
+        Raises:
+            InputError: the epoch has fewer steps.
+        """
+        closing = [block.position for block in self.plan(epoch) if block.closes_step]
+        if steps > len(closing):
+            raise InputError(
+                f"checkpoint: {steps} steps of epoch {epoch + 1} are done, which has {len(closing)} here; resume "
+                f"with the same data and data.loader, or start again"
+            )
+        return closing[steps - 1] + 1 if steps else 0
 
     def share_of_steps(self, position: int) -> float:
         """Share of the current epoch's optimiser steps that are closed by the blocks up to ``position``."""

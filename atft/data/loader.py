@@ -143,10 +143,12 @@ class BlockLoader(DataLoader[DayBatch]):
         )
 
     def state_dict(self) -> dict[str, int]:
-        """Where to go on: the epoch, and how many of its blocks were followed by a request for the next."""
+        """Where to go on: the epoch, how many of its blocks were followed by a request for the next, and how many
+        steps these closed, which another number of ranks counts alike."""
         if self._done >= len(self.plan):
-            return {"epoch": self.plan.epoch + 1, "done": 0}
-        return {"epoch": self.plan.epoch, "done": self._done}
+            return {"epoch": self.plan.epoch + 1, "done": 0, "steps": 0}
+        steps = sum(block.closes_step for block in self.plan.plan()[: self._done])
+        return {"epoch": self.plan.epoch, "done": self._done, "steps": steps}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where ``state`` was taken."""

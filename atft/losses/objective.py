@@ -43,8 +43,8 @@ class DayObjective(nn.Module):
     ``loss[day] = sum over terms, horizons of weight[term] * share[day, horizon] * term[day, horizon]``, where
     the shares are the horizon weights of those horizons for which the day has at least two valid stocks,
     summing to 1; times the day's own weight, where ages or regimes are weighed (`DayWeights`). While training,
-    each call also moves the `RunningMoments` of the book's return, by the blocks of all ranks: each rank calls
-    it for the same number of blocks. A day is measured against the moments of earlier blocks only. Of an ensemble
+    a block that closes an optimiser step also moves the `RunningMoments` of the book's return, by the step's blocks
+    of all ranks. A day is measured against the moments of earlier steps only. Of an ensemble
     each member has this loss, and a day's loss is their mean; the book is that of the averaged score.
 
     Args:
@@ -94,10 +94,9 @@ class DayObjective(nn.Module):
         with torch.autocast(forecast.score.device.type, enabled=False), sharing_results():
             inputs = self._inputs(forecast, batch)
             if self.training:
-                # The blocks of all ranks, before they enter the moments that later blocks are measured against.
-                block = block_moments(inputs["earned"], over_ranks=True)
-                inputs |= self.moments.before(block)
-                self.moments.observe(block)
+                self.moments.observe(block_moments(inputs["earned"]))
+                if batch.closes_step:
+                    self.moments.close_step()
             if forecast.members is not None:
                 inputs = self._by_member(inputs, forecast.members)
             values = {name: self._term(name, inputs) for name in self.options.terms}

@@ -1,7 +1,8 @@
 """Running mean and mean square of the returns of the scores' book: the baseline of a day's Sharpe term.
 
-A block's moments are those of all ranks' blocks together, so that two devices move them as one device with the
-union of their days would. Cost: one all-reduce of three numbers a horizon and block; none on a single device.
+They move when an optimiser step closes, by the days of all its blocks on all ranks at once: how the blocks are
+divided among devices changes nothing. Cost: one all-reduce of three numbers a horizon and block; none on a single
+device.
 """
 
 from typing import NamedTuple
@@ -22,18 +23,17 @@ class BlockMoments(NamedTuple):
     """Days that had a book."""
 
 
-def block_moments(earned: Float[Tensor, "days horizons"], over_ranks: bool = False) -> BlockMoments:
+def block_moments(earned: Float[Tensor, "days horizons"]) -> BlockMoments:
     """Average a block's book returns and their squares over the days that had a book.
 
-    A return of exactly 0, or one that is not finite, is a day without a book. With ``over_ranks`` the blocks of all
-    ranks count; each of them must then call at the same block.
+    A return of exactly 0, or one that is not finite, is a day without a book.
     """
     known = earned.isfinite() & (earned != 0)
     returns = torch.where(known, earned, 0)
-    sums = torch.stack((returns.sum(0), (returns**2).sum(0), known.sum(0).to(earned.dtype)))
-    if over_ranks and distributed.is_available() and distributed.is_initialized():
-        # Sums, not means: ranks may have different numbers of days.
-        distributed.all_reduce(sums)
+    return _means(torch.stack((returns.sum(0), (returns**2).sum(0), known.sum(0).to(earned.dtype))))
+
+
+def _means(sums: Float[Tensor, "3 horizons"]) -> BlockMoments:
     days = sums[2]
     return BlockMoments(sums[0] / days.clamp_min(1), sums[1] / days.clamp_min(1), days)
 
@@ -41,24 +41,28 @@ def block_moments(earned: Float[Tensor, "days horizons"], over_ranks: bool = Fal
 class RunningMoments(nn.Module):
     """Remember the mean and mean square of the book's return over the days trained on so far; in the checkpoint.
 
-    The mean starts from 0 and the mean square from the first block's, so that luck in the first days is not taken
+    The mean starts from 0 and the mean square from the first step's, so that luck in the first days is not taken
     for skill. A day's part halves in ``half_life_days`` trading days, counted over all ranks.
     """
 
     mean: Tensor
     square: Tensor
     days: Tensor
+    step: Tensor
 
     def __init__(self, horizons: int, half_life_days: float) -> None:
         super().__init__()
         self.half_life_days = half_life_days
         for name in ("mean", "square", "days"):
             self.register_buffer(name, torch.zeros(horizons))
+        # Sums of the open step, over all ranks: DDP gives each rank the first one's buffers at every block. A
+        # checkpoint is of a step's end, where they are 0.
+        self.register_buffer("step", torch.zeros(3, horizons), persistent=False)
 
     def before(self, block: BlockMoments) -> dict[str, Float[Tensor, "1 horizons"]]:
-        """Give ``return_mean`` and ``return_square`` as a block's terms read them: those of the days before it.
+        """Give ``return_mean`` and ``return_square`` as a block's terms read them: those of earlier steps' days.
 
-        Before the first day they are 0 and the block's own mean square.
+        Before the first step's end they are 0 and the block's own mean square.
         """
         # A copy: the buffer moves before the backward reads what the forward used.
         mean = self.mean.to(block.mean.dtype, copy=True)
@@ -66,13 +70,27 @@ class RunningMoments(nn.Module):
 
     @torch.no_grad()
     def observe(self, block: BlockMoments) -> None:
-        """Move by a block's book returns, all of its days at once."""
-        # All days of the block at once; a day without a book does not age the past.
-        keep = 0.5 ** (block.days / self.half_life_days)
-        square = torch.lerp(block.square, self._square_before(block), keep)
-        self.mean.copy_(torch.lerp(block.mean, self.mean.to(block.mean.dtype), keep))
+        """Count the book returns of a block, and of the other ranks' blocks, into the open step.
+
+        Each rank calls it for as many blocks.
+        """
+        sums = torch.stack((block.mean * block.days, block.square * block.days, block.days))
+        if distributed.is_available() and distributed.is_initialized():
+            # Sums, not means: ranks may have different numbers of days.
+            distributed.all_reduce(sums)
+        self.step.add_(sums)
+
+    @torch.no_grad()
+    def close_step(self) -> None:
+        """Move by the open step's book returns, all of its days at once."""
+        whole = _means(self.step)
+        # A day without a book does not age the past.
+        keep = 0.5 ** (whole.days / self.half_life_days)
+        square = torch.lerp(whole.square, self._square_before(whole), keep)
+        self.mean.copy_(torch.lerp(whole.mean, self.mean, keep))
         self.square.copy_(square)
-        self.days.add_(block.days)
+        self.days.add_(whole.days)
+        self.step.zero_()
 
     def _square_before(self, block: BlockMoments) -> Tensor:
         return torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)

@@ -115,8 +115,10 @@ class CrossSectionMetrics(Metric):
             empty = torch.zeros(0, len(self.horizons), len(self.statistics) + 3, device=self.device)
             return torch.zeros(0, dtype=torch.int64, device=self.device), empty
         days, table = dim_zero_cat(self.day), dim_zero_cat(self.table)
-        # Fullest first, then by day: the first of each day is the one to keep.
-        order = table[..., -1].sum(-1).argsort(descending=True, stable=True)
+        # Fullest first, then by day: the first of each day is the one to keep. Several as full come in any order
+        # from several devices: the one of the least first statistic.
+        order = table[..., 0].nansum(-1).argsort(stable=True)
+        order = order[table[order, :, -1].sum(-1).argsort(descending=True, stable=True)]
         order = order[days[order].argsort(stable=True)]
         days, table = days[order], table[order]
         is_first = torch.ones_like(days, dtype=torch.bool)

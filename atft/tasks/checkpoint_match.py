@@ -217,7 +217,7 @@ def _check_counts(checkpoint: Mapping[str, Any]) -> None:
         raise _wrong("global_step", f"{steps}, the steps that its loops count")
     loaders = fit["state_dict"].get("combined_loader", [])
     for state in loaders if isinstance(loaders, list) else [None]:
-        counts = [state.get(k) for k in ("epoch", "done")] if isinstance(state, Mapping) else [None]
+        counts = [state.get(k) for k in ("epoch", "done", "steps")] if isinstance(state, Mapping) else [None]
         if not all(map(_is_count, counts)) or counts[0] not in (epoch, epoch + 1):
             raise _wrong("loops.fit_loop.state_dict.combined_loader", f"a position after epoch {epoch}")
 

@@ -30,6 +30,7 @@ from atft.tasks.initial_weights import NETWORK
 from atft.tasks.network_check import try_states
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
+from atft.tasks.step import planned
 from atft.tasks.step_log import count_optimiser_steps
 
 
@@ -105,9 +106,9 @@ class Pretraining(RankingTask):
         self._errors = torch.zeros(2, 2, dtype=torch.float64, device=self.device)
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
-        data = self._data()
         # What is hidden is drawn from here too: an epoch is the same to the bit wherever it runs.
-        torch.manual_seed(block_seed(0 if data is None else data.seed, self.current_epoch, batch.position))
+        index = planned(self.trainer, batch).index
+        torch.manual_seed(block_seed(self.data_seed, self.current_epoch, index))
         self.step.begin(batch, self)
         ranks, hidden = (
             day_ranks(batch, self.feature_scaling),

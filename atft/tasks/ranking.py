@@ -14,6 +14,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MeanMetric
 
 from atft.batch import DayBatch, Forecast
 from atft.data.block_plan import block_seed
@@ -37,7 +38,7 @@ from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry
 from atft.tasks.day_data import DayData
 from atft.tasks.learned import learned_from
 from atft.tasks.saved_task import SavedTask
-from atft.tasks.step import Step
+from atft.tasks.step import Step, planned
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.task_config import class_config
 from atft.tasks.term_shares import TermShares
@@ -100,6 +101,7 @@ class RankingTask(SavedTask):
         self.train_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.val_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.test_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
+        self.quantile_crossing = MeanMetric(nan_strategy="disable")  # weighed by days; none in an empty block
         self.conformal_widths = ConformalWidths(horizons, self.network.quantiles)
         self.step_log = StepLog()
         self.step = Step()
@@ -167,8 +169,8 @@ class RankingTask(SavedTask):
         self.step.sums = {}  # of a step that a limit ended midway
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
-        data = self._data()
-        seed = block_seed(0 if data is None else data.seed, self.current_epoch, batch.position)
+        block = planned(self.trainer, batch)
+        seed = block_seed(self.data_seed, self.current_epoch, block.index)
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)  # torch.manual_seed spends 0.6 ms on absent devices
@@ -177,7 +179,7 @@ class RankingTask(SavedTask):
         self.step.begin(batch, self)
         with sharing_results():  # the order of the day's returns
             forecast = self.training_chunks.run(self._add_gradient, batch, self)
-            self.term_shares.take(self, forecast, batch)
+            self.term_shares.take(self, forecast, batch, block.ends_step)
             self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if batch.closes_step:
             self._apply_gradients(batch.position)
@@ -260,7 +262,7 @@ class RankingTask(SavedTask):
         self.val_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
         if forecast.quantiles is not None:
             crossed = crossing_share(forecast.quantiles, batch.universe)
-            self.log("val/quantile_crossing", crossed, batch_size=len(batch.day), sync_dist=True)
+            self.quantile_crossing.update(crossed, batch.universe.any(-1).sum())
             compared = self.objective.compared(batch)
             self.conformal_widths.update(forecast.quantiles, compared, batch.valid, batch.day)
 
@@ -268,6 +270,8 @@ class RankingTask(SavedTask):
         self.log_dict(_prefixed("val", self.val_metrics.compute()))
         self.val_metrics.reset()
         if self.network.quantiles:
+            self.log("val/quantile_crossing", self.quantile_crossing.compute())
+            self.quantile_crossing.reset()
             self.interval_widths = self.conformal_widths.compute()
             self.conformal_widths.reset()
 

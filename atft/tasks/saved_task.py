@@ -27,7 +27,7 @@ from atft.tasks.checkpoint_match import (
 )
 from atft.tasks.checkpoint_task import task_arguments
 from atft.tasks.day_data import DayData
-from atft.tasks.step import Step
+from atft.tasks.step import Step, count_in_blocks_of
 from atft.tasks.task_config import task_config
 from atft.tasks.term_shares import TermShares
 
@@ -87,6 +87,12 @@ class SavedTask(pl.LightningModule):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         return data if isinstance(data, DayData) else None
 
+    @property
+    def data_seed(self) -> int:
+        """Seed of the order of the blocks; 0 without day data."""
+        data = self._data()
+        return 0 if data is None else data.seed
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step.rewind(checkpoint)
         metrics = {} if self._trainer is None else self.trainer.callback_metrics
@@ -121,3 +127,5 @@ class SavedTask(pl.LightningModule):
                 check_loops(checkpoint, self.trainer)
         else:
             check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
+            if (data := self._data()) is not None:
+                count_in_blocks_of(data.train_dataloader().plan, checkpoint)

@@ -13,6 +13,8 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from atft.batch import DayBatch
+from atft.data.block_plan import BlockSampler, PlannedBlock
+from atft.data.loader import BlockLoader
 from atft.losses.objective import ObjectiveValue
 
 
@@ -74,10 +76,32 @@ class Step:
         fit = checkpoint["loops"]["fit_loop"]
         weights |= {name: buffer for name, buffer in self._buffers.items() if name in weights}
         # Lightning's counts include the blocks of the open step: set them back to its first one.
-        progress = fit["epoch_loop.batch_progress"]
-        ahead = progress["current"]["ready"] - self._first
-        for counts in (progress["current"], progress["total"]):
-            counts |= dict.fromkeys(counts, counts["ready"] - ahead)
-        progress["is_last_batch"] = False
-        for loader in fit["state_dict"].get("combined_loader", []):
-            loader["done"] = self._first
+        _set_back(fit, self._first)
+        fit["epoch_loop.batch_progress"]["is_last_batch"] = False
+
+
+def planned(trainer: pl.Trainer, batch: DayBatch) -> PlannedBlock:
+    """The plan of a training block; of one from another loader, what the block itself says."""
+    loader = trainer.train_dataloader
+    if isinstance(loader, BlockLoader):
+        return loader.plan.plan()[batch.position]
+    closes, days = batch.closes_step, len(batch.day)
+    return PlannedBlock(0, days, 0, (1.0,) * days, closes, index=batch.position, ends_step=closes)
+
+
+def count_in_blocks_of(plan: BlockSampler, checkpoint: dict[str, Any]) -> None:
+    """Let a checkpoint of any number of ranks resume at the same step in the blocks of this rank's plan."""
+    fit = checkpoint["loops"]["fit_loop"]
+    for loader in fit["state_dict"].get("combined_loader", []):
+        if loader["steps"]:
+            _set_back(fit, plan.blocks_of_steps(loader["steps"], loader["epoch"]))
+
+
+def _set_back(fit: dict[str, Any], done: int) -> None:
+    """Let Lightning's state of the loops say that the first ``done`` blocks of the epoch are done."""
+    progress = fit["epoch_loop.batch_progress"]
+    ahead = progress["current"]["ready"] - done
+    for counts in (progress["current"], progress["total"]):
+        counts |= dict.fromkeys(counts, counts["ready"] - ahead)
+    for loader in fit["state_dict"].get("combined_loader", []):
+        loader["done"] = done

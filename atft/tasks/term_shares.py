@@ -1,7 +1,8 @@
 """Measure each loss term's share of the gradient while a run trains: log it, balance the terms, find dead ones.
 
-Measured right before a step's gradients are applied, every `MEASURED_EVERY_STEPS`; and at every block while a term
-has had no gradient yet in its epoch. A measurement costs one forward and backward of the terms.
+Measured right before a step's gradients are applied, every `MEASURED_EVERY_STEPS`, at the step's last block: all
+devices take what the one that has it measured. And at every block while a term has had no gradient yet in its
+epoch. A measurement costs one forward and backward of the terms.
 """
 
 from collections.abc import Mapping
@@ -28,10 +29,16 @@ class TermShares:
         self.objective = objective
         self._dead_terms = DeadTerms(objective.term_weights)
 
-    def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch) -> None:
+    def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch, ends_step: bool) -> None:
         """Measure at a block where a measurement is due, before its step is applied.
 
         Logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
+
+        Args:
+            task: the module that trains.
+            forecast: of the block.
+            batch: the block.
+            ends_step: it is the last block of its step on all devices.
         """
         # Due at the same block on all ranks and for any block size; which terms are pending differs by rank.
         due = batch.closes_step and task.global_step % MEASURED_EVERY_STEPS == 0
@@ -41,9 +48,9 @@ class TermShares:
         self._dead_terms.see(shares)
         if not due:
             return
-        mean = torch.tensor(list(shares.values()), device=task.device)
-        mean = cast(Tensor, task.trainer.strategy.reduce(mean, reduce_op="mean"))
-        shares = dict(zip(shares, mean.tolist(), strict=True))
+        measured = torch.tensor(list(shares.values()), device=task.device) * ends_step
+        measured = cast(Tensor, task.trainer.strategy.reduce(measured, reduce_op="sum"))
+        shares = dict(zip(shares, measured.tolist(), strict=True))
         values = {f"train/gradient_share/{name}": share for name, share in shares.items()}
         if self.objective.options.gradient_shares:
             self.objective.balance(shares)

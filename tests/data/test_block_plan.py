@@ -169,6 +169,32 @@ def test_the_sampler_yields_the_plan_of_its_epoch() -> None:
     assert sampler.epoch == 3
 
 
+@given(st.integers(1, 60), st.integers(20, 900), st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_blocks_have_the_index_and_the_steps_of_one_process_on_any_number_of_ranks(
+    count: int, batch_size: int, world_size: int
+) -> None:
+    rows = np.random.default_rng(count).integers(2, 200, size=count).tolist()
+    alone = plan_blocks(range(count), rows, 3, batch_size, 7, 1)
+    assert [block.index for block in alone] == list(range(len(alone)))
+    assert [block.ends_step for block in alone] == [block.closes_step for block in alone]
+    ranks = [BlockSampler(range(count), rows, 3, batch_size, 7, r, world_size) for r in range(world_size)]
+    blocks = {b.index: b for rank in ranks for b in rank.plan(1) if not b.empty}
+    assert len(blocks) == len(alone) == sum(not b.empty for rank in ranks for b in rank.plan(1))
+    for block in alone:
+        divided = blocks[block.index]
+        assert (divided.first_day, divided.part, divided.ends_step) == (
+            block.first_day,
+            block.part,
+            block.ends_step,
+        )
+    steps = sum(block.closes_step for block in alone)
+    for done in range(steps + 1):
+        first = [rank.blocks_of_steps(done, 1) for rank in ranks]
+        assert len(set(first)) == 1, "the ranks have as many blocks in every step"
+        assert sum(b.closes_step for b in ranks[0].plan(1)[: first[0]]) == done
+
+
 def test_the_share_of_steps_counts_those_that_are_closed() -> None:
     sampler = BlockSampler(range(30), [10] * 30, 4, 60, seed=3)
     plan = sampler.plan()

@@ -1,9 +1,10 @@
-"""Running moments: against the mean of all days, across half-lives, over two processes."""
+"""Running moments: against the mean of all days, across half-lives and steps, over two processes."""
 
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from hypothesis import given, settings
@@ -32,6 +33,8 @@ def test_before_the_first_day_the_mean_is_zero_and_the_square_is_the_blocks_own(
     assert before["return_mean"].tolist() == [[0, 0]]
     torch.testing.assert_close(before["return_square"], (returns(4) ** 2).mean(0, keepdim=True))
     moments.observe(block)
+    assert torch.equal(moments.before(block)["return_mean"], before["return_mean"]), "the step is open"
+    moments.close_step()
     later = moments.before(block_moments(returns(4, seed=1)))
     assert torch.equal(later["return_mean"][0], moments.mean) and later["return_mean"].ne(0).all()
     assert torch.equal(later["return_square"][0], moments.square)
@@ -43,6 +46,7 @@ def test_a_day_weighs_half_as_much_a_half_life_later(half_life_days: float, size
     moments, blocks = RunningMoments(2, half_life_days), [returns(n, seed) for seed, n in enumerate(sizes)]
     for block in blocks:
         moments.observe(block_moments(block))
+        moments.close_step()
     expected, age = torch.zeros(2), 0
     for block in reversed(blocks):
         part = 0.5 ** (age / half_life_days) * (1 - 0.5 ** (len(block) / half_life_days))
@@ -55,8 +59,10 @@ def test_a_day_weighs_half_as_much_a_half_life_later(half_life_days: float, size
 def test_a_block_without_a_book_moves_nothing() -> None:
     moments = RunningMoments(2, half_life_days=10.0)
     moments.observe(block_moments(returns(4)))
+    moments.close_step()
     before = [b.clone() for b in moments.buffers()]
     moments.observe(block_moments(torch.zeros(3, 2)))
+    moments.close_step()
     assert all(torch.equal(a, b) for a, b in zip(before, moments.buffers(), strict=True))
 
 
@@ -76,11 +82,26 @@ dist.destroy_process_group()
 """
 
 
+def test_the_blocks_of_a_step_move_them_as_one_block_of_its_days() -> None:
+    parts, whole = RunningMoments(2, half_life_days=10.0), RunningMoments(2, half_life_days=10.0)
+    for seed in range(3):
+        days = returns(7, seed)
+        for block in days.split([3, 0, 4]):
+            parts.observe(block_moments(block))
+        parts.close_step()
+        whole.observe(block_moments(days))
+        whole.close_step()
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.get_buffer(name), value, rtol=1e-5, atol=1e-9)
+
+
 def test_two_processes_hold_the_moments_of_one_that_sees_both_blocks(
     make_batch: Callable[..., DayBatch], tmp_path: Path
 ) -> None:
-    """Ranks of unequal blocks, and one whose last block is missing, against one process with their union."""
-    steps = []
+    """Ranks of unequal blocks, and one whose last block is missing, against one process with both blocks."""
+    one = DayObjective(ObjectiveOptions(terms={"sharpe": {"weight": 1.0, "half_life_days": 20.0}}), [1, 5])
+    of_rank: tuple[list[Any], list[Any]] = ([], [])
+    losses = []
     for step in range(3):
         batch = make_batch(days=6, stocks=30, seed=step)
         score = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(step))
@@ -88,11 +109,13 @@ def test_two_processes_hold_the_moments_of_one_that_sees_both_blocks(
             valid = batch.valid.clone()
             valid[4:] = False
             batch = batch._replace(valid=valid)
-        steps.append((score, batch))
-    for rank, days in enumerate((slice(0, 4), slice(4, 6))):
-        daily = ("target", "valid", "universe", "sector", "exposure", "day", "regime", "weight")
-        parts = [(s[days], b._replace(**{n: getattr(b, n)[days] for n in daily})) for s, b in steps]
-        torch.save([(s, tuple(b)) for s, b in parts], tmp_path / f"rank{rank}.pt")
+        for rank, days in enumerate((slice(0, 4), slice(4, 6))):
+            daily = ("target", "valid", "universe", "sector", "exposure", "day", "regime", "weight")
+            part = batch._replace(**{n: getattr(batch, n)[days] for n in daily})
+            of_rank[rank].append((score[days], tuple(part)))
+            losses.append(one(Forecast(score[days]), part._replace(closes_step=rank == 1)).loss)
+    for rank, blocks in enumerate(of_rank):
+        torch.save(blocks, tmp_path / f"rank{rank}.pt")
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", SCRIPT, str(rank), str(tmp_path)],
@@ -104,12 +127,11 @@ def test_two_processes_hold_the_moments_of_one_that_sees_both_blocks(
     ]
     outputs = [p.communicate() for p in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
-    one = DayObjective(ObjectiveOptions(terms={"sharpe": {"weight": 1.0, "half_life_days": 20.0}}), [1, 5])
-    losses = [one(Forecast(score), batch).loss for score, batch in steps]
     (first, first_losses), (second, second_losses) = (torch.load(tmp_path / f"out{r}.pt") for r in (0, 1))
     for name, value in one.state_dict().items():
         assert torch.equal(first[name], second[name]), name
         torch.testing.assert_close(first[name], value, rtol=1e-5, atol=1e-9)
     assert one.moments.days.tolist() == [16, 16]
-    for whole, *parts in zip(losses, first_losses, second_losses, strict=True):
-        torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-4, atol=1e-6)
+    both = [loss for step in zip(first_losses, second_losses, strict=True) for loss in step]
+    for whole, part in zip(losses, both, strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-6)

@@ -73,6 +73,7 @@ def test_every_entry_that_is_missing_or_of_another_kind_is_named(
         free = "combined_loader" in place and place[-1] not in (
             "epoch",
             "done",
+            "steps",
         )  # one that starts an epoch over
         state = "state" in place and len(place) == 4  # a parameter that no step has moved yet has none
         for value in ((), ([[1]],), ({"a": [1]},), (torch.zeros(7),)):
@@ -107,7 +108,7 @@ def test_callbacks_of_another_structure_are_named_or_fit(
         (("loops", "fit_loop", "epoch_progress", "current", "completed"), -1),
         (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "ready"), 10**30),
         (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "unknown"), 1),
-        (("loops", "fit_loop", "state_dict", "combined_loader"), [{"epoch": 9, "done": 0}]),
+        (("loops", "fit_loop", "state_dict", "combined_loader"), [{"epoch": 9, "done": 0, "steps": 0}]),
         (("global_step",), 3),
         (("epoch",), 0),
         (("optimizer_states",), []),

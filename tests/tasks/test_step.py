@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from atft.batch import DayBatch
+from atft.data.block_plan import BlockSampler
+from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
-from atft.tasks.step import Step
+from atft.tasks.step import Step, count_in_blocks_of
 
 
 class Module(nn.Linear):
@@ -65,6 +67,23 @@ def test_inside_a_step_it_resumes_at_the_first_block_with_the_buffers_of_then(
     assert loop["epoch_loop.batch_progress"]["is_last_batch"] is False
     assert loop["state_dict"]["combined_loader"] == [{"epoch": 1, "done": 4}]
     assert saved["state_dict"]["moment"].item() == 0 and module.get_buffer("moment").item() == 3
+
+
+def test_a_checkpoint_of_other_ranks_resumes_at_its_step_in_their_blocks(module: Any) -> None:
+    alone, third = (BlockSampler(range(60), [10] * 60, 2, 90, rank=0, world_size=n) for n in (1, 3))
+    done = alone.blocks_of_steps(3, 1)
+    saved = checkpoint(module, done)
+    saved["loops"]["fit_loop"]["state_dict"]["combined_loader"] = [{"epoch": 1, "done": done, "steps": 3}]
+    count_in_blocks_of(third, saved)
+    loop, there = saved["loops"]["fit_loop"], third.blocks_of_steps(3, 1)
+    assert 0 < there < done
+    assert loop["state_dict"]["combined_loader"] == [{"epoch": 1, "done": there, "steps": 3}]
+    assert set(loop["epoch_loop.batch_progress"]["current"].values()) == {there}
+    assert set(loop["epoch_loop.batch_progress"]["total"].values()) == {100 + there}
+    with pytest.raises(InputError, match="3 steps of epoch 2 are done, which has 1 here"):
+        count_in_blocks_of(BlockSampler(range(3), [10] * 60, 2, 90), saved)
+    count_in_blocks_of(alone, saved)
+    assert loop["state_dict"]["combined_loader"][0]["done"] == done
 
 
 def test_a_step_adds_up_its_blocks_and_a_second_attempt_replaces_the_first(
