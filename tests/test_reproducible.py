@@ -56,6 +56,8 @@ def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one(
         assert same(weights(whole, name), weights(second, name))
     one, other = torch.load(whole / "last.ckpt"), torch.load(second / "last.ckpt")
     assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]
+    scores = [pl.read_parquet(folder / "predictions.parquet") for folder in (whole, run)]
+    assert scores[0].equals(scores[1])
     assert one["global_step"] == other["global_step"]
     histories = [json.loads((run / "metrics.json").read_text())["epochs"] for run in (whole, second)]
     assert [e["val/rank_ic"] for e in histories[0]] == [e["val/rank_ic"] for e in histories[1]]
@@ -119,22 +121,29 @@ def interrupted(
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 @pytest.mark.parametrize(
-    ("where", "workers"),
+    ("where", "workers", "residency"),
     [
-        pytest.param("after_0_*_False", 0, marks=pytest.mark.slow),
-        ("after_1_*_False", 1),
-        ("inside_1_*", 0),
-        ("inside_0_0_*", 0),
-        ("after_0_*_True", 0),
+        pytest.param("after_0_*_False", 0, "auto", marks=pytest.mark.slow),
+        ("after_1_*_False", 1, "auto"),
+        ("inside_1_*", 0, "auto"),
+        ("inside_0_0_*", 0, "device"),
+        ("after_0_*_True", 0, "auto"),
     ],
 )
 def test_a_run_that_goes_on_from_the_middle_of_an_epoch_equals_the_uninterrupted_one(
-    where: str, workers: int, interrupted: Path, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+    where: str,
+    workers: int,
+    residency: str,
+    interrupted: Path,
+    tiny_run: Any,
+    atft: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     found = sorted((interrupted / "steps").glob(f"{where}.ckpt"))
     checkpoint = found[len(found) // 2]
     options = ["--data.cache.dir", tiny_run.folder / "cache", "--trainer.default_root_dir", tmp_path]
-    options += ["--data.loader.num_workers", workers, "--ckpt_path", checkpoint]
+    options += ["--data.loader.num_workers", workers, "--data.loader.residency", residency]
+    options += ["--ckpt_path", checkpoint]
     resumed = atft("fit", "--config", interrupted / "tiny.yaml", *options)
     assert resumed.code == 0, resumed
     whole, run = interrupted / "logs" / "whole" / "version_0", tmp_path / "tiny" / "version_0"
@@ -143,3 +152,5 @@ def test_a_run_that_goes_on_from_the_middle_of_an_epoch_equals_the_uninterrupted
     assert same(one["current_model_state"], other["current_model_state"])
     assert one["global_step"] == other["global_step"]
     assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]
+    scores = [pl.read_parquet(folder / "predictions.parquet") for folder in (whole, run)]
+    assert scores[0].equals(scores[1])

@@ -18,7 +18,7 @@ VERSION = 1
 PLACES = (
     *("name", "threads", "trainer.default_root_dir", "trainer.accelerator", "trainer.devices"),
     *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.cache.dir"),
+    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.loader.residency", "data.cache.dir"),
 )
 """Keys of a configuration, and blocks of them, that say where and how fast, not what."""
 MAX_QUOTED = 40

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -36,29 +37,46 @@ class DayBlocks(Dataset[DayBatch]):
         rows = self.cache.manifest.universe_rows[day]
         return self[PlannedBlock(first_day=day, days=1, rows=rows, weight=(1.0,), closes_step=True)]
 
+    def span_of(self, block: PlannedBlock) -> tuple[int, int, int]:
+        """First day of the block's history, first day of the block, and the day after it.
+
+        Raises:
+            InputError: the block's first day has too little history.
+        """
+        first = block.first_day
+        start = first - self.lookback + 1
+        if start < 0:
+            raise InputError(
+                f"day {self.cache.manifest.dates[first]} has {first + 1} days of history, lookback asks for "
+                f"{self.lookback}; start the split later"
+            )
+        return start, first, first + block.days
+
+    def stocks_of(self, block: PlannedBlock) -> Int64[np.ndarray, " stocks"]:
+        """The stocks of a block, ascending: those in the universe of a day of it, or the part that was drawn."""
+        first, cache = block.first_day, self.cache
+        ranked = [cache.day(day).ranked for day in range(first, first + block.days)]
+        in_block = np.zeros(cache.stocks, dtype=np.bool_)
+        in_block[np.concatenate(ranked)] = True
+        stocks: Array = np.flatnonzero(in_block)
+        if block.parts > 1:
+            # Every part draws the same permutation and takes its own stretch of it.
+            rng = np.random.default_rng([*block.draw, cache.manifest.dates[first].toordinal()])
+            order = rng.permutation(len(stocks))
+            stocks = stocks[np.sort(np.array_split(order, block.parts)[block.part])]
+        return stocks[:2] if block.empty else stocks
+
     def __getitem__(self, block: PlannedBlock) -> DayBatch:
         """Read one block.
 
         Raises:
             InputError: a day's bytes are damaged, or the block's first day has too little history.
         """
-        cache, first = self.cache, block.first_day
-        start = first - self.lookback + 1
-        if start < 0:
-            raise InputError(
-                f"day {cache.manifest.dates[first]} has {first + 1} days of history, lookback asks for "
-                f"{self.lookback}; start the split later"
-            )
-        span = [cache.day(i) for i in range(start, first + block.days)]
+        cache = self.cache
+        start, first, stop = self.span_of(block)
+        stocks = self.stocks_of(block)
+        span = [cache.day(i) for i in range(start, stop)]
         views = span[self.lookback - 1 :]
-        stocks = np.unique(np.concatenate([v.ranked for v in views]))
-        if block.parts > 1:
-            # Every part draws the same permutation and takes its own stretch of it.
-            rng = np.random.default_rng([*block.draw, cache.manifest.dates[first].toordinal()])
-            order = rng.permutation(len(stocks))
-            stocks = stocks[np.sort(np.array_split(order, block.parts)[block.part])]
-        if block.empty:
-            stocks = stocks[:2]
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
         features = torch.empty(len(span), len(stocks), len(cache.manifest.features))
         values = features.numpy()
@@ -73,7 +91,7 @@ class DayBlocks(Dataset[DayBatch]):
             of_stocks([getattr(v, name) for v in views]) for name in ("target", "sector", "exposure")
         )
         edge_index, edge_attr = self._edges(block, stocks, universe)
-        days = np.arange(first, first + block.days)
+        days = np.arange(first, stop)
         if self.purge is None:
             enough = cache.known_labels[days] >= self.min_stocks
             valid = universe[..., None] & np.isfinite(target) & enough[:, None]
@@ -88,7 +106,7 @@ class DayBlocks(Dataset[DayBatch]):
             valid=torch.from_numpy(valid),
             edge_index=edge_index,
             edge_attr=edge_attr,
-            stock=torch.from_numpy(stocks.astype(np.int64)),
+            stock=torch.from_numpy(stocks),
             day=torch.from_numpy(days.astype(np.int64)),
             sector=torch.from_numpy(sector.astype(np.int64)),
             exposure=torch.from_numpy(exposure),
@@ -96,6 +114,13 @@ class DayBlocks(Dataset[DayBatch]):
             weight=torch.tensor(block.weight),
             closes_step=block.closes_step,
             position=block.position,
+        )
+
+    def edges(self, block: PlannedBlock, stocks: Array) -> tuple[Tensor, Tensor]:
+        """Edges among some stocks of a block, as ``edge_index`` and ``edge_attr``."""
+        days = range(block.first_day, block.first_day + block.days)
+        return self._edges(
+            block, stocks, np.stack([self.cache.day(day).of_stocks("universe", stocks) for day in days])
         )
 
     def _edges(self, block: PlannedBlock, stocks: Array, universe: Array) -> tuple[Tensor, Tensor]:

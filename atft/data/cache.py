@@ -139,12 +139,20 @@ class DayCache:
             raise InputError(
                 f"{self.path}: this cache was built without a graph; build one with graph options"
             )
-        refresh = int(np.searchsorted(self.refreshes, index, side="right")) - 1
-        batch = self._record(self.manifest.graph_records, refresh)
-        row, present = find_sorted(self._order[batch.column(0).to_numpy()], stocks)
-        neighbour = self._order[spread(wide_view(batch.column(1)), row, present)]
-        weight = np.nan_to_num(spread(wide_view(batch.column(2)), row, present))
-        return neighbour, weight.reshape(*neighbour.shape, 2)
+        of_stock, near, strength = self.refresh(self.refresh_of(index))
+        row, present = find_sorted(of_stock, stocks)
+        return spread(near, row, present), np.nan_to_num(spread(strength, row, present))
+
+    def refresh_of(self, index: int) -> int:
+        """Number of the latest refresh of the graph that is not after a day."""
+        return int(np.searchsorted(self.refreshes, index, side="right")) - 1
+
+    def refresh(self, number: int) -> tuple[Array, Array, Array]:
+        """Stocks of a refresh of the graph, ascending, and their neighbours and weights as `graph` gives them."""
+        batch = self._record(self.manifest.graph_records, number)
+        neighbour = self._order[wide_view(batch.column(1))]
+        weight = wide_view(batch.column(2))
+        return self._order[batch.column(0).to_numpy()], neighbour, weight.reshape(*neighbour.shape, 2)
 
     def linked(self, refresh: int) -> bool:
         """Whether the graph of a refresh has an edge."""

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
+from atft.data.residency import PanelPlace, Residency
 from atft.errors import InputError, WorkerLost, one_line
 
 PREFETCH_BLOCKS = 4
@@ -38,13 +39,18 @@ class LoaderOptions:
         lookback: days of history each day reads, itself included.
         block_days: consecutive days read together; fewer where a block would exceed the step.
         batch_size: stock-days per optimiser step over all devices, reached by accumulating blocks.
-        num_workers: processes that read ahead; 0 reads in the main process.
+        num_workers: processes that read ahead; 0 reads in the main process. None are needed where the panel is in
+            device memory.
+        residency: where the panel is: ``device``, in the memory of the device that trains; ``pinned``, copied from
+            pinned host memory while the step before runs; ``host``, read from the cache. ``auto``: on a CUDA device
+            the first of them that fits, elsewhere ``host``.
     """
 
     lookback: int = 60
     block_days: int = 4
     batch_size: int = 8192
     num_workers: int = 0
+    residency: Residency = "auto"
 
     def __post_init__(self) -> None:
         for name, bound in {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0}.items():
@@ -118,10 +124,22 @@ class BlockLoader(DataLoader[DayBatch]):
 
     ``state_dict`` counts this epoch's blocks up to the one before the latest request; after
     ``load_state_dict`` the next pass skips them without reading them.
+
+    Args:
+        dataset: reads the blocks on the host.
+        sampler: plans them.
+        num_workers: processes that read ahead, where the host reads.
+        place: where the panel is; None for the host.
     """
 
-    def __init__(self, dataset: DayBlocks, sampler: BlockSampler, num_workers: int = 0) -> None:
-        self.plan = sampler
+    def __init__(
+        self,
+        dataset: DayBlocks,
+        sampler: BlockSampler,
+        num_workers: int = 0,
+        place: PanelPlace | None = None,
+    ) -> None:
+        self.plan, self.place, self.blocks = sampler, place, dataset
         self.timeout_seconds = BLOCK_TIMEOUT_SECONDS
         self._done = 0
         workers: dict[str, Any] = {
@@ -135,7 +153,6 @@ class BlockLoader(DataLoader[DayBatch]):
             sampler=sampler,
             batch_size=None,
             num_workers=num_workers,
-            pin_memory=torch.cuda.is_available(),
             collate_fn=unchanged,
             # Without one, torch draws the workers' seeds from the global stream and shifts what training draws.
             generator=torch.Generator().manual_seed(sampler.seed),
@@ -157,20 +174,28 @@ class BlockLoader(DataLoader[DayBatch]):
 
     def __iter__(self) -> Iterator[DayBatch]:  # type: ignore[override]
         self._done = self.plan.skip
-        blocks = super().__iter__()
-        workers = getattr(blocks, "_workers", ())
         try:
-            while True:
-                with waited_for(workers, self.timeout_seconds):
-                    batch = next(blocks, None)
-                if batch is None:
-                    return
+            place = self.place
+            blocks = self._read() if place is None else place.stream(self.blocks, self.plan, self._read)
+            for batch in blocks:
                 yield batch
                 # Lightning reads one block ahead of the one it trains on, so being asked for the next means
                 # that the one before is under way or done: what a checkpoint at a block's end must count.
                 self._done += 1
         finally:
             self.plan.skip = 0
+
+    def _read(self, pinned: bool = False) -> Iterator[DayBatch]:
+        """Read the blocks on the host, in this process or in workers."""
+        self.pin_memory = pinned
+        blocks = super().__iter__()
+        workers = getattr(blocks, "_workers", ())
+        while True:
+            with waited_for(workers, self.timeout_seconds):
+                batch = next(blocks, None)
+            if batch is None:
+                return
+            yield batch
 
     def __len__(self) -> int:
         # Offsets are drawn each epoch, so their number changes. A trainer that believed the first epoch's

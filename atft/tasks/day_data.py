@@ -24,6 +24,8 @@ from atft.data.fold_dates import FoldDates
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
+from atft.data.residency import PanelPlace
+from atft.data.resident_panel import ResidentPanel
 from atft.data.scaling import training_statistics
 from atft.data.split import (
     Days,
@@ -74,6 +76,7 @@ class DayData(pl.LightningDataModule):
         self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
         self._split: Split | None = None
+        self._place: PanelPlace | None = None
 
     @classmethod
     def from_cache(
@@ -295,4 +298,26 @@ class DayData(pl.LightningDataModule):
             # Lightning reads the first block before it sets the epoch, which is not 0 in a resumed run.
             sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
         blocks = DayBlocks(self.open_cache(), options.lookback, min_stocks, purge)
-        return BlockLoader(blocks, sampler, options.num_workers)
+        return BlockLoader(blocks, sampler, options.num_workers, self._place_of(days, blocks))
+
+    def fitted_days(self) -> Days:
+        """Days that ``fit`` reads in blocks: those of training and validation."""
+        return np.concatenate([self.split.train, self.split.val])
+
+    def _place_of(self, days: Days, blocks: DayBlocks) -> PanelPlace:
+        """Where the panel of these days is; the loaders of one run share it."""
+        trainer = self.trainer
+        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        what = blocks.lookback, blocks.min_stocks, blocks.purge, device
+        if self._place is None or not self._place.panel.serves(days, *what):
+            if trainer is not None and trainer.state.fn == TrainerFn.FITTING:
+                days = self.fitted_days()
+            panel = ResidentPanel(blocks.cache, days, *what)
+            self._place = PanelPlace(panel, self.loader_options.residency)
+        return self._place
+
+    def teardown(self, stage: str) -> None:
+        """Free the panel that is in device memory."""
+        if self._place is not None:
+            self._place.panel.release()
+            self._place = None

@@ -35,5 +35,7 @@ class PretrainingDays(DayData):
         """Blocks of the days to pretrain on, in a new order each epoch, grouped into optimiser steps."""
         return self._loader(self.pretraining_days(), train=True)
 
+    fitted_days = pretraining_days
+
     # As if it were not defined, so that Lightning asks for none: every later day stays unread.
     val_dataloader = pl.LightningDataModule.val_dataloader

@@ -31,7 +31,7 @@ PLACES = (
     *("name", "threads", "ckpt_path", "config", "model.features", "data.panel", "data.cache.dir"),
     *("trainer.default_root_dir", "trainer.accelerator", "trainer.devices", "trainer.num_nodes"),
     *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *("trainer.log_every_n_steps", "data.loader.num_workers", "model.metrics"),
+    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.loader.residency", "model.metrics"),
 )
 """Keys of a training config, and blocks of them, that say where and how fast, not what. The panel is the data."""
 
