@@ -6,16 +6,14 @@
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, shared_cache
@@ -25,7 +23,6 @@ from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
 from atft.data.residency import PanelPlace
-from atft.data.resident_panel import ResidentPanel
 from atft.data.scaling import training_statistics
 from atft.data.split import (
     Days,
@@ -38,6 +35,7 @@ from atft.data.split import (
 from atft.errors import InputError
 from atft.network import Scaling
 from atft.panel import PanelSchema, feature_names, match
+from atft.tasks.loader_parts import block_sampler, place_of_days
 from atft.tasks.panel_source import PanelOptions, column_names, panel_path
 
 
@@ -280,41 +278,15 @@ class DayData(pl.LightningDataModule):
     def _loader(self, days: Days, train: bool = False, block_days: int | None = None) -> BlockLoader:
         # Labels are not asked for where days are predicted, one in a block.
         min_stocks, purge = (0, None) if block_days else (self.split.min_stocks, self.row_purge)
-        trainer, options = self.trainer, self.loader_options
-        limit = trainer.limit_train_batches if train and trainer is not None else None
-        sampler = BlockSampler(
-            days,
-            self.open_cache().manifest.universe_rows,
-            block_days or options.block_days,
-            options.batch_size,
-            seed=self.seed,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-            shuffle=train,
-            # Planned here, not cut off by the trainer, so that the last block of a limited epoch closes its step.
-            limit=limit if isinstance(limit, int) else None,
-        )
-        if train and trainer is not None:
-            # Lightning reads the first block before it sets the epoch, which is not 0 in a resumed run.
-            sampler.set_epoch(cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current).processed)
+        options, trainer = self.loader_options, self.trainer
+        sampler = block_sampler(self.open_cache(), days, options, self.seed, trainer, train, block_days)
         blocks = DayBlocks(self.open_cache(), options.lookback, min_stocks, purge)
-        return BlockLoader(blocks, sampler, options.num_workers, self._place_of(days, blocks))
+        self._place = place_of_days(self._place, days, blocks, options.residency, trainer, self.fitted_days)
+        return BlockLoader(blocks, sampler, options.num_workers, self._place)
 
     def fitted_days(self) -> Days:
         """Days that ``fit`` reads in blocks: those of training and validation."""
         return np.concatenate([self.split.train, self.split.val])
-
-    def _place_of(self, days: Days, blocks: DayBlocks) -> PanelPlace:
-        """Where the panel of these days is; the loaders of one run share it."""
-        trainer = self.trainer
-        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
-        what = blocks.lookback, blocks.min_stocks, blocks.purge, device
-        if self._place is None or not self._place.panel.serves(days, *what):
-            if trainer is not None and trainer.state.fn == TrainerFn.FITTING:
-                days = self.fitted_days()
-            panel = ResidentPanel(blocks.cache, days, *what)
-            self._place = PanelPlace(panel, self.loader_options.residency)
-        return self._place
 
     def teardown(self, stage: str) -> None:
         """Free the panel that is in device memory."""
