@@ -152,6 +152,7 @@ class ResidentPanel:
             valid=empty(False, torch.bool, len(m.horizons)),
         )
         first = 0
+        # Some days at a time: a copy for each field of each day would cost more than its bytes.
         label = f"panel to {self.device}"
         for days in track(self._some_days, label, total=None):
             views = [self.cache.day(day) for day in days]

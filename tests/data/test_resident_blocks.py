@@ -102,41 +102,6 @@ def test_resident_blocks_equal_the_hosts(
     assert_same(ours[plans(cache)[-3]], host[plans(cache)[-3]])
 
 
-def test_the_bytes_of_a_panel_are_known_before_it_is_read(make_cache: Make) -> None:
-    for options in ({}, {"rank": ["x_1", "x_3"], "dtype": "float16"}):
-        _, ours = resident(make_cache(**options), 5)
-        known = ours.panel.nbytes
-        assert "rows" not in vars(ours.panel)
-        tensors = (*ours.panel.rows, *ours.panel.links)
-        of_missing_row = sum(t[-1:].nbytes for t in tensors)
-        assert known + of_missing_row == sum(t.nbytes for t in tensors)
-
-
-def test_only_the_days_of_blocks_and_their_history_are_read(
-    make_cache: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = set()
-    day = DayCache.day
-    monkeypatch.setattr(DayCache, "day", lambda cache, i: read.add(i) or day(cache, i))
-    _, ours = resident(make_cache(graph=None), 5)
-    ours[plans(ours.panel.cache)[0]]
-    assert read == {*range(5, 33), *range(41, 60)}
-    assert len(ours.panel.rows.key) == 1 + sum(ours.panel.cache.manifest.observed_rows[d] for d in read)
-
-
-def test_a_panel_is_shared_by_loaders_of_its_days_and_read_again_after_its_release(make_cache: Make) -> None:
-    _, ours = resident(make_cache(), 5)
-    panel, cpu = ours.panel, torch.device("cpu")
-    assert panel.serves(LATER, 5, 9, None, cpu)
-    assert not panel.serves(np.arange(33, 40), 5, 9, None, cpu)
-    assert not panel.serves(LATER, 6, 9, None, cpu) and not panel.serves(LATER, 5, 0, None, cpu)
-    block = plans(panel.cache)[0]
-    before = ours[block]
-    panel.release()
-    assert "rows" not in vars(panel) and "links" not in vars(panel)
-    assert_same(ours[block], before)
-
-
 def test_too_little_history_raises_as_on_the_host(make_cache: Make) -> None:
     cache = make_cache(graph=None)
     ours = ResidentBlocks(ResidentPanel(cache, np.array([3]), 5), DayBlocks(cache, 5))
