@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--edges", type=int, default=30, help="neighbours a stock, with --graph")
     parser.add_argument("--graph", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--fan", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--encoder", choices=("scan", "lstm", "none"), default="lstm")
     parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--steps", type=int, default=5)
@@ -115,6 +116,7 @@ def main() -> None:
         hidden_size=given.hidden,
         graph="gat" if given.graph else "none",
         window_norm="fan" if given.fan else "none",
+        encoder=given.encoder,
     )
     edges = given.edges if given.graph else 0
     batch = noise(given.days, given.stocks, given.features, given.lookback, edges)

@@ -124,6 +124,8 @@ def test_a_parameter_in_two_groups_is_an_error() -> None:
 
 def test_a_word_that_a_network_does_not_know_is_an_error_from_python_too() -> None:
     wrong = partial(ATFTGATFAN, encoder="lsmt")
-    with pytest.raises(InputError, match=r"model\.network: encoder must be one of lstm, none, got 'lsmt'"):
+    with pytest.raises(
+        InputError, match=r"model\.network: encoder must be one of scan, lstm, none, got 'lsmt'"
+    ):
         build_network(wrong, inputs_of())
     assert build_network(partial(ATFTGATFAN, hidden_size=8, encoder="none"), inputs_of()).encoder is None

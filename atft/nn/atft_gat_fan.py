@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.network import Explanation, NetworkInputs
+from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.gated_residual import GatedResidual
 from atft.nn.graph_attention import GraphAttention
@@ -33,7 +34,7 @@ from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
-from atft.nn.window_norm import WindowNorm, windows
+from atft.nn.window_norm import WindowNorm
 
 
 class ATFTGATFAN(RankingNetwork):
@@ -75,7 +76,7 @@ class ATFTGATFAN(RankingNetwork):
         dropout: float = 0.1,
         variable_selection: Literal["softmax", "none"] = "softmax",
         window_norm: Literal["fan", "revin", "dish_ts", "san", "none"] = "fan",
-        encoder: Literal["lstm", "none"] = "lstm",
+        encoder: Literal["scan", "lstm", "none"] = "lstm",
         graph: Literal["gat", "none"] = "gat",
         encoding: Encoding = "none",
         bins: int = 12,
@@ -106,7 +107,9 @@ class ATFTGATFAN(RankingNetwork):
             encoded, hidden_size, dropout, variable_selection != "none", linear_path
         )
         self.window_norm = None if window_norm == "none" else WindowNorm(window_norm, features, hidden_size)
-        self.encoder: nn.Module | None = None if encoder == "none" else TemporalEncoder(hidden_size, dropout)
+        self.encoder: nn.Module | None = None
+        if encoder != "none":
+            self.encoder = TemporalEncoder(hidden_size, dropout, encoder)
         self.modulation: nn.Module | None = None
         if modulation != "none":
             self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
@@ -168,17 +171,12 @@ class ATFTGATFAN(RankingNetwork):
         rows = self.selection(scaled, self._is_on("variable_selection"))
         # A day without a row is an empty input to the encoder, whatever the biases would make of it.
         rows = rows * batch.observed[..., None]
-        window = windows(rows, days)
-        encoder = self.encoder if self._is_on("encoder") else None
-        if encoder is None:
-            window = window[-1:]
-        statistics = None
+        window, statistics = EmbeddedWindows(rows, days), None
         if self.window_norm is not None and self._is_on("window_norm"):
             window, statistics = self.window_norm(window, scaled, batch.observed)
-        state, attention = window[-1], None
-        if encoder is not None:
-            # torch.compile (2.13) gets the gradient of overlapping rows wrong; the LSTM copies anyway.
-            flat, weight = encoder(window.flatten(1, 2).contiguous())
+        state, attention = window.last_day(), None
+        if self.encoder is not None and self._is_on("encoder"):
+            flat, weight = self.encoder(window)
             state = flat.unflatten(0, (days, stocks))
             attention = None if weight is None else weight.unflatten(0, (days, stocks))
         if statistics is not None:

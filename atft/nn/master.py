@@ -27,12 +27,12 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import MASKED_LOGIT
 from atft.errors import InputError
 from atft.network import Explanation, NetworkInputs, Scaling
+from atft.nn.embedded_windows import windows
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.heads import Heads
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.robust_input import RobustInput
 from atft.nn.sizes import check_shares, check_sizes, head_count
-from atft.nn.window_norm import windows
 
 
 class MarketGate(nn.Module):

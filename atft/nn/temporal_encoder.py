@@ -8,12 +8,16 @@ written for overlapping windows, and on a GPU they are cuDNN's.
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from atft.nn.attention_pooling import pool
+from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.gated_residual import Gate, GatedResidual
+from atft.nn.gated_scan import GatedScan
 from atft.nn.sizes import head_count
 
 MAX_INIT_HALF_LIFE_DAYS = 10.0
@@ -41,27 +45,43 @@ class LastDayAttention(nn.Module):
         self, last: Float[Tensor, "rows hidden"], history: Float[Tensor, "lookback rows hidden"]
     ) -> tuple[Float[Tensor, "rows hidden"], Float[Tensor, "rows heads lookback"]]:
         """Gather from the history what the last day asks for; also return the weights, summing to 1."""
-        rows, lookback = last.shape[0], len(history)
-        by_row = history.transpose(0, 1)
+        lookback, rows, _ = history.shape
         query = self.query(last).reshape(rows, self.heads, -1)
         # The key projection is applied to the one query, not to every day's state; the value's to the pooled state.
-        folded = torch.einsum("nhw,hwc->nhc", query, self.key)
-        age = torch.arange(lookback - 1, -1, -1, device=last.device, dtype=last.dtype)
-        logits = folded @ by_row.transpose(1, 2) / self.key.shape[1] ** 0.5 - self.recency[:, None] * age
-        weight = logits.softmax(dim=-1)
-        pooled = weight.to(by_row.dtype) @ by_row
+        folded = torch.einsum("nhw,hwc->nhc", query, self.key) / self.key.shape[1] ** 0.5
+        age = torch.arange(lookback - 1, -1, -1, device=last.device, dtype=self.recency.dtype)
+        pooled, weight = pool(folded.to(history.dtype), history, -self.recency[:, None] * age)
         return torch.einsum("nhc,hwc->nhw", pooled, self.value).reshape(rows, -1), weight
 
 
+class WindowLSTM(nn.LSTM):
+    """torch's LSTM over the windows of a block."""
+
+    def forward(  # type: ignore[override]
+        self, window: EmbeddedWindows
+    ) -> tuple[Float[Tensor, "lookback rows hidden"], Float[Tensor, "rows hidden"]]:
+        """Return the states of all days, and those of the last one."""
+        # torch.compile (2.13) gets the gradient of overlapping rows wrong; the LSTM copies anyway.
+        rows = window.all_days().flatten(1, 2).contiguous()
+        # The last state as the LSTM gives it: a slice of the history would fill a gradient of its whole size.
+        history, (last, _) = super().forward(rows)
+        return history, last[0]
+
+
 class TemporalEncoder(nn.Module):
-    """LSTM over the window, gated skip of its last state, attention of the last day, gated residual.
+    """Recurrence over the window, gated skip of its last state, attention of the last day, gated residual.
 
     ``s = x_L + Gate(h_L)``, ``s' = s + Gate(Attention(s, h_1..h_L))``, ``out = GRN(s')``.
     """
 
-    def __init__(self, hidden_size: int, dropout: float) -> None:
+    def __init__(self, hidden_size: int, dropout: float, recurrence: Literal["scan", "lstm"]) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(hidden_size, hidden_size)
+        # Named for the choice: a checkpoint of the other one does not fit, and says so.
+        self.recurrence = recurrence
+        self.add_module(
+            recurrence,
+            GatedScan(hidden_size) if recurrence == "scan" else WindowLSTM(hidden_size, hidden_size),
+        )
         self.skip = Gate(hidden_size, init_share=0.5)
         self.norm = nn.LayerNorm(hidden_size)
         self.attention = LastDayAttention(hidden_size)
@@ -70,12 +90,11 @@ class TemporalEncoder(nn.Module):
         self.refine = GatedResidual(hidden_size, dropout)
 
     def forward(
-        self, window: Float[Tensor, "lookback rows hidden"]
+        self, window: EmbeddedWindows
     ) -> tuple[Float[Tensor, "rows hidden"], Float[Tensor, "rows heads lookback"]]:
         """Encode each row's window into the state of its last day; also return the attention weights."""
-        # The last state as the LSTM gives it: a slice of the history would fill a gradient of its whole size.
-        history, (last, _) = self.lstm(window)
-        state = window[-1] + self.dropout(self.skip(last[0]))
+        history, last = self.get_submodule(self.recurrence)(window)
+        state = window.last_day().flatten(0, 1) + self.dropout(self.skip(last))
         answer, weight = self.attention(self.norm(state), history)
         state = state + self.dropout(self.admit(answer))
         refined: Tensor = self.refine(state)

@@ -15,10 +15,11 @@ to and with its last day, the day that is ranked, and nothing after it.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atft.errors import InputError, nearest
+from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.normalisers import (
     SLICES,
     DishNorm,
@@ -58,19 +59,14 @@ class WindowNorm(nn.Module):
 
     def forward(
         self,
-        embedded: Float[Tensor, "history days stocks hidden"],
+        window: EmbeddedWindows,
         scaled: Float[Tensor, "span stocks features"],
         observed: Bool[Tensor, "span stocks"],
-    ) -> tuple[Float[Tensor, "history days stocks hidden"], Float[Tensor, "days stocks hidden"]]:
-        """Add to the embedded windows the view of their residuals; also return the embedded summaries.
-
-        ``history`` is the lookback, or fewer days where the encoder reads only the latest.
-        """
-        days = embedded.shape[1]
-        residual, summary = normalise_windows(self.normalise, scaled, observed, days)
-        view: Tensor = self.residual_rows(residual[-len(embedded) :])
+    ) -> tuple[EmbeddedWindows, Float[Tensor, "days stocks hidden"]]:
+        """Add to the embedded windows the view of their residuals; also return the embedded summaries."""
+        residual, summary = normalise_windows(self.normalise, scaled, observed, window.days)
         statistics: Tensor = self.window_summary(summary)
-        return embedded + view, statistics
+        return window._replace(residual=residual, projection=self.residual_rows.weight), statistics
 
 
 def normalise_windows(
@@ -86,14 +82,3 @@ def normalise_windows(
     with torch.autocast(scaled.device.type, enabled=False):
         parts = [normalise(scaled[d : d + lookback], observed[d : d + lookback]) for d in range(days)]
     return torch.stack([p.residual for p in parts], dim=1), torch.stack([p.summary for p in parts])
-
-
-def windows(
-    rows: Shaped[Tensor, "span stocks width"], days: int
-) -> Shaped[Tensor, "lookback days stocks width"]:
-    """View a span as the windows of its last ``days`` days, ``windows(rows)[l, d] = rows[d + l]``.
-
-    Nothing is copied. Time comes first: the order in which a recurrent network reads, and in which the windows of
-    one day are a plain slice of the span.
-    """
-    return rows.unfold(0, days, 1).permute(0, 3, 1, 2)

@@ -14,6 +14,7 @@ from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.network import check_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.window_norm import MEMBERS
 from networks import inputs_of
 
@@ -92,8 +93,8 @@ def test_a_part_that_is_none_is_not_built_and_scores_like_one_that_is_off(
 
 def test_an_encoder_may_have_no_attention_to_show(make_batch: MakeBatch) -> None:
     class LastRow(torch.nn.Module):
-        def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, None]:
-            return window[-1], None
+        def forward(self, window: EmbeddedWindows) -> tuple[torch.Tensor, None]:
+            return window.last_day().flatten(0, 1), None
 
     network, batch = build(), make_batch()
     network.encoder = LastRow()
@@ -125,7 +126,7 @@ def test_an_unknown_block_lists_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("window_norm", MEMBERS)
-@pytest.mark.parametrize("encoder", ["lstm", "none"])
+@pytest.mark.parametrize("encoder", ["scan", "lstm", "none"])
 def test_a_score_depends_on_every_day_of_its_window(
     make_batch: MakeBatch, window_norm: str, encoder: str
 ) -> None:

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from atft.errors import InputError
+from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.window_norm import (
     MEMBERS,
     Normaliser,
     WindowNorm,
     normalise_windows,
     normaliser,
-    windows,
 )
 
 every_member = pytest.mark.parametrize("name", MEMBERS)
@@ -148,13 +148,12 @@ def test_full_precision_is_kept_under_autocast(name: str) -> None:
 @every_member
 def test_the_view_is_added_and_the_summary_embedded(name: str) -> None:
     norm, (scaled, observed) = WindowNorm(name, 3, 8), block(days=2)
-    embedded = torch.randn(13, 2, 6, 8)
-    shown, statistics = norm(embedded, scaled, observed)
+    rows = torch.randn(14, 6, 8)
+    shown, statistics = norm(EmbeddedWindows(rows, 2), scaled, observed)
     residual, summary = normalise_windows(norm.normalise, scaled, observed, 2)
-    torch.testing.assert_close(shown, embedded + residual @ norm.residual_rows.weight.T)
+    assert torch.equal(shown.rows, rows) and torch.equal(shown.residual, residual)
+    torch.testing.assert_close(shown.last_day(), rows[-2:] + residual[-1] @ norm.residual_rows.weight.T)
     torch.testing.assert_close(statistics, summary @ norm.window_summary.weight.T)
-    last, _ = norm(embedded[-1:], scaled, observed)
-    torch.testing.assert_close(last, shown[-1:])
 
 
 def test_an_unknown_member_is_an_error_that_names_the_nearest() -> None:
@@ -166,24 +165,3 @@ def test_only_what_learns_has_parameters() -> None:
     own = {name: sum(p.numel() for p in WindowNorm(name, 3, 8).parameters()) for name in MEMBERS}
     linear = {name: 8 * 3 * (1 + MEMBERS[name]) for name in MEMBERS}
     assert own == linear | {"dish_ts": linear["dish_ts"] + 2 * 3 * 3}
-
-
-def test_each_day_reads_the_lookback_rows_that_end_with_it() -> None:
-    rows = torch.randn(10, 3, 2)
-    view = windows(rows, days=4)
-    assert view.shape == (7, 4, 3, 2)
-    for day in range(4):
-        assert torch.equal(view[:, day], rows[day : day + 7])
-
-
-def test_windows_are_a_view_of_the_same_memory() -> None:
-    rows = torch.randn(10, 3, 2)
-    assert windows(rows, days=4).data_ptr() == rows.data_ptr()
-    assert windows(rows, days=4).untyped_storage().nbytes() == rows.untyped_storage().nbytes()
-
-
-def test_a_row_gathers_gradient_from_every_window_that_holds_it() -> None:
-    rows = torch.randn(6, 1, 1, requires_grad=True)
-    windows(rows, days=3).sum().backward()
-    assert rows.grad is not None
-    assert rows.grad[:, 0, 0].tolist() == [1, 2, 3, 3, 2, 1]
