@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.network import Explanation, NetworkInputs
+from atft.nn.dropout import Dropout
 from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.gated_residual import GatedResidual
@@ -116,7 +117,7 @@ class ATFTGATFAN(RankingNetwork):
         self.activation: nn.Module | None = None
         if not linear_path:
             refine = GatedResidual(hidden_size, dropout)
-            self.activation = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), refine)
+            self.activation = nn.Sequential(nn.ReLU(), Dropout(dropout), refine)
         self.graph = None if graph == "none" else GraphAttention(hidden_size, gat_layers, gat_dropout)
         self.heads = Heads(hidden_size, len(self.horizons), len(self.quantiles), dropout)
 

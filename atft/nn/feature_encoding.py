@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from atft.errors import InputError
 from atft.network import Scaling
+from atft.nn.dropout import drop
 from atft.nn.robust_input import MAX_SCALED
 from atft.nn.sizes import check_shares, check_sizes
 
@@ -127,7 +128,7 @@ class FeatureEncoding(nn.Module):
             weight: of the features of each row; all 1 without.
         """
         if self.training and self.dropout > 0:
-            kept = nn.functional.dropout(torch.ones_like(x), self.dropout)
+            kept = drop(torch.ones_like(x), self.dropout)
             weight = kept if weight is None else weight * kept
         if self.kind == "none":
             return (x if weight is None else weight * x) @ matrix

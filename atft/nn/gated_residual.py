@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from atft.nn.dropout import Dropout
+
 INIT_GATE_SHARE = 0.1
 """What share of a branch a new gate lets through, from 0 (nothing) to 1."""
 
@@ -42,7 +44,7 @@ class GatedResidual(nn.Module):
             nn.LayerNorm(hidden_size),
             nn.Linear(hidden_size, hidden_size),
             nn.ELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             Gate(hidden_size),
         )
 

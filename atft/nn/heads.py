@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from atft.nn.dropout import Dropout
+
 INIT_OUTPUT_STD = 0.05
 """Scores of a new network then differ between stocks (by about 0.4) without drowning the targets."""
 
@@ -15,7 +17,7 @@ class Heads(nn.Module):
         super().__init__()
         self.levels = quantiles
         self.layer_scale = nn.Parameter(torch.ones(hidden_size))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.score = nn.Linear(hidden_size, horizons)
         self.quantile = nn.Linear(hidden_size, horizons * quantiles) if quantiles else None
         for output in (self.score, self.quantile):

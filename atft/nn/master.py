@@ -27,6 +27,7 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import MASKED_LOGIT
 from atft.errors import InputError
 from atft.network import Explanation, NetworkInputs, Scaling
+from atft.nn.dropout import Dropout
 from atft.nn.embedded_windows import windows
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.heads import Heads
@@ -62,14 +63,14 @@ class AttentionLayer(nn.Module):
         self.heads = head_count(hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
         self.query_key_value = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_sum = nn.LayerNorm(hidden_size)
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, hidden_size),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(hidden_size, hidden_size),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, deviation, zscore
 from atft.network import Explanation, NetworkInputs
+from atft.nn.dropout import Dropout
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.market_modulation import MarketModulation
 from atft.nn.ranking_network import RankingNetwork
@@ -124,7 +125,7 @@ class TabM(RankingNetwork):
         if modulation != "none":
             self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
             self.parts, self.reads = {"modulation": True}, {"modulation": "regime"}
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.heads = MemberHeads(hidden_size, len(self.horizons), k)
 
     def forward(self, batch: DayBatch) -> Forecast:

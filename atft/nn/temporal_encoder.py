@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atft.nn.attention_pooling import pool
+from atft.nn.dropout import Dropout
 from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.gated_residual import Gate, GatedResidual
 from atft.nn.gated_scan import GatedScan
@@ -86,7 +87,7 @@ class TemporalEncoder(nn.Module):
         self.norm = nn.LayerNorm(hidden_size)
         self.attention = LastDayAttention(hidden_size)
         self.admit = Gate(hidden_size, init_share=0.5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.refine = GatedResidual(hidden_size, dropout)
 
     def forward(
