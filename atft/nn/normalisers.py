@@ -128,7 +128,9 @@ def cosine_basis(lookback: int) -> Float[Tensor, "waves lookback"]:
     return (math.pi * wave * position).cos() * (wave < lookback)
 
 
-def frequency_norm(window: Window, observed: Observed, components: int = 2) -> NormalisedWindow:
+def frequency_norm(
+    window: Window, observed: Observed, components: int = 2, basis: Tensor | None = None
+) -> NormalisedWindow:
     r"""FAN: subtract each series' mean and dominant cycles, and divide the rest by its root mean square.
 
     With ``x`` less its mean, ``a_k, b_k = 2/n sum_t x_t (cos, sin)(2 pi k t / L)``, the ``components`` largest
@@ -140,28 +142,32 @@ def frequency_norm(window: Window, observed: Observed, components: int = 2) -> N
     the LSTM at hidden size 256.
 
     Of the frequencies one is always left. A third component took signal with it (EXPERIMENTS.md), hence two.
+    ``basis`` is :func:`fourier_basis` of the lookback, where it has been made for other windows before.
 
     Paper: Ye et al. 2024, "Frequency Adaptive Normalization For Non-stationary Time Series Forecasting".
     """
     lookback, stocks, features = window.shape
     count = _days_observed(observed, window)
     centred, level = subtract_mean(window, observed)
-    basis = fourier_basis(lookback).to(window)
+    basis = fourier_basis(lookback).to(window) if basis is None else basis
     half = len(basis) // 2
-    # All stocks and features in one product; 2/n, since a cosine's mean square is a half.
-    wave = (basis @ centred.flatten(1)).reshape(2, half, stocks, features) * (2 / count)
+    # All stocks and features in one product. A cosine's mean square is a half, the alternating wave's is 1.
+    gain = torch.full_like(basis[:, :1], 2.0)
     if lookback % 2 == 0:
-        wave[0, -1] *= 0.5  # the alternating wave has twice the norm of the others
-        wave[1, -1] = 0.0
-    chosen = dominant(wave.square().sum(0).flatten(1), min(components, max(half - 1, 0)))
-    wave = wave * chosen.reshape(half, stocks, features)
+        gain[half - 1], gain[-1] = 1.0, 0.0
+    wave = ((gain * basis) @ centred.flatten(1)).reshape(2, half, stocks * features)
+    with torch.no_grad():
+        power = wave[0].square().addcmul_(wave[1], wave[1])
+        chosen = dominant(power, min(components, max(half - 1, 0)))
+        chosen = chosen.reshape(half, stocks, features).div_(count)
+    wave = (wave.reshape(2, half, stocks, features) * chosen).flatten(2)
     # The way back is the same matrix, transposed.
-    cycles = (basis.T @ wave.reshape(len(basis), stocks * features)).reshape(window.shape)
-    residual = (centred - cycles) * observed[..., None].to(window.dtype)
+    rest = torch.addmm(centred.flatten(1), basis.T, wave.flatten(0, 1), alpha=-1)
+    residual = rest.reshape(window.shape).mul_(observed[..., None].to(window.dtype))
     scale = _scale_of(residual.square().sum(0) / count)
     # On the last day every cosine is 1 and every sine 0: a sum over the chosen waves is their value there.
-    today, quarter = wave.sum(1)
-    return NormalisedWindow(residual / scale, torch.cat((level, today, quarter, scale.log()), dim=-1))
+    today, quarter = wave.sum(1).reshape(2, stocks, features)
+    return NormalisedWindow(residual * (1 / scale), torch.cat((level, today, quarter, scale.log()), dim=-1))
 
 
 def fourier_basis(lookback: int) -> Float[Tensor, "waves lookback"]:
@@ -175,19 +181,24 @@ def fourier_basis(lookback: int) -> Float[Tensor, "waves lookback"]:
     return torch.cat((angle.cos(), angle.sin())).float()
 
 
-def dominant(power: Float[Tensor, "frequencies series"], count: int) -> Bool[Tensor, "frequencies series"]:
-    """Mark each series' ``count`` strongest frequencies (all that tie with the last of them)."""
-    left = power
-    for _ in range(count):
-        # Repeated maxima beat a sort along this axis: two or three passes, vectorised over the series.
-        left = left.masked_fill(left >= left.amax(0), -1.0)
-    return left < 0
+def dominant(power: Float[Tensor, "frequencies series"], count: int) -> Float[Tensor, "frequencies series"]:
+    """Mark each series' ``count`` strongest frequencies by 1 (all that tie with the last of them), others by 0.
+
+    Numbers and not booleans: the passes over booleans took longer than the rest of FAN without its products.
+    """
+    if count == 0:
+        return torch.zeros_like(power)
+    # Repeated maxima beat a sort along this axis: they are vectorised over the series.
+    rest, mark = power, torch.empty_like(power)
+    for _ in range(count - 1):
+        rest = rest * torch.lt(rest, rest.amax(0), out=mark)
+    return torch.ge(power, rest.amax(0), out=mark)
 
 
 def subtract_mean(window: Window, observed: Observed) -> tuple[Window, Float[Tensor, "stocks features"]]:
     """Subtract each series' mean over its observed days (0 stays on the others); also return that mean."""
     level = window.sum(0) / _days_observed(observed, window)
-    return (window - level) * observed[..., None].to(window.dtype), level
+    return torch.addcmul(window, level, observed[..., None].to(window.dtype), value=-1), level
 
 
 def _days_observed(observed: Observed, like: Tensor) -> Float[Tensor, "stocks 1"]:

@@ -1,4 +1,4 @@
-"""Dropout by words: the chances and the mean of torch's, the same masks for a seed, none in evaluation."""
+"""Dropout by words: the probabilities and the mean of torch's, the same masks for a seed, none in evaluation."""
 
 import pytest
 import torch

@@ -319,5 +319,5 @@ def test_the_shortest_windows_keep_a_frequency_or_have_none(lookback: int) -> No
 
 def test_the_strongest_frequencies_are_marked() -> None:
     power = torch.tensor([[1.0, 9.0], [5.0, 2.0], [3.0, 4.0]])
-    assert dominant(power, 2).tolist() == [[False, True], [True, False], [True, True]]
+    assert dominant(power, 2).tolist() == [[0, 1], [1, 0], [1, 1]]
     assert not dominant(power, 0).any()

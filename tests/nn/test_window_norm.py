@@ -125,6 +125,21 @@ def test_each_day_of_a_block_sees_its_own_window_only(name: str) -> None:
 
 
 @every_member
+def test_stripes_of_stocks_and_recorded_gradients_change_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norm, (scaled, observed) = member(name), block(days=3)
+    with torch.no_grad():
+        whole = normalise_windows(norm, scaled, observed, 3)
+        monkeypatch.setattr("atft.nn.window_norm.STRIPE_NUMBERS", 13 * 3 * 4)
+        striped = normalise_windows(norm, scaled, observed, 3)
+    recorded = normalise_windows(norm, scaled.clone().requires_grad_(), observed, 3)
+    assert all(part.requires_grad for part in recorded)
+    for other in (striped, recorded):
+        torch.testing.assert_close(other, whole, atol=1e-5, rtol=1e-5)
+
+
+@every_member
 @pytest.mark.parametrize("lookback", [1, 2, 3, 5])
 def test_the_shortest_windows_stay_finite(name: str, lookback: int) -> None:
     window = torch.randn(lookback, 4, 3)
