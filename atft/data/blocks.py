@@ -6,6 +6,7 @@ is what a spawned worker imports: numpy, pyarrow and torch, nothing heavier.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -75,12 +76,11 @@ class DayBlocks(Dataset[DayBatch]):
         cache = self.cache
         start, first, stop = self.span_of(block)
         stocks = self.stocks_of(block)
-        span = [cache.day(i) for i in range(start, stop)]
-        views = span[self.lookback - 1 :]
+        views = [cache.day(i) for i in range(first, stop)]
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
-        features = torch.empty(len(span), len(stocks), len(cache.manifest.features))
-        values = features.numpy()
-        observed = [cache.read_features(start + i, stocks, values[i]) for i in range(len(span))]
+        # From numpy, which asks for huge pages: the faults of a fresh block of small ones take longer than its copy.
+        features = np.empty((stop - start, len(stocks), len(cache.manifest.features)), dtype=np.float32)
+        observed = cache.read_span(start, stocks, features)
         rows = [view.rows_of(stocks) for view in views]
 
         def of_stocks(by_day: Sequence[Array]) -> Array:
@@ -99,8 +99,8 @@ class DayBlocks(Dataset[DayBatch]):
             counting = [valid_labels(cache, int(day), self.min_stocks, self.purge) for day in days]
             valid = universe[..., None] & of_stocks(counting)
         return DayBatch(
-            features=features,
-            observed=torch.from_numpy(np.stack(observed)),
+            features=torch.from_numpy(features),
+            observed=torch.from_numpy(observed),
             universe=torch.from_numpy(universe),
             target=torch.from_numpy(target),
             valid=torch.from_numpy(valid),
@@ -124,19 +124,31 @@ class DayBlocks(Dataset[DayBatch]):
         )
 
     def _edges(self, block: PlannedBlock, stocks: Array, universe: Array) -> tuple[Tensor, Tensor]:
-        ends, attributes = [], []
-        if self.cache.manifest.graph:
-            # A neighbour of -1 reads the last entry, which stays -1.
-            in_block = np.full(self.cache.stocks + 1, -1, dtype=np.int64)
-            in_block[stocks] = np.arange(len(stocks))
-            for i in range(block.days):
-                neighbour, weight = self.cache.graph(block.first_day + i, stocks)
-                near = in_block[neighbour]
-                both = (near >= 0) & universe[i, near] & universe[i, :, None]
-                destination, column = np.nonzero(both)
-                offset = i * len(stocks)
-                ends.append(np.stack([near[destination, column], destination]) + offset)
-                attributes.append(weight[destination, column])
-        if not ends:
+        if not self.cache.manifest.graph:
             return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, len(EDGE_FEATURES))
-        return torch.from_numpy(np.concatenate(ends, axis=1)), torch.from_numpy(np.concatenate(attributes))
+        # A neighbour of -1 reads the last entry, which stays -1 here and False below.
+        in_block = np.full(self.cache.stocks + 1, -1, dtype=np.int64)
+        in_block[stocks] = np.arange(len(stocks))
+        member = np.concatenate([universe, np.zeros((block.days, 1), dtype=np.bool_)], axis=1)
+        parts = []
+        # The days until the next refresh have the same neighbours.
+        for _, of_refresh in groupby(range(block.days), lambda i: self.cache.refresh_of(block.first_day + i)):
+            days = list(of_refresh)
+            neighbour, weight = self.cache.graph(block.first_day + days[0], stocks)
+            source = in_block.take(neighbour)
+            destination = np.repeat(np.arange(len(stocks)), source.shape[1])
+            # The two numbers of an edge are moved as one of 8 bytes.
+            both = weight.view(np.int64).ravel()
+            for day in days:
+                place = np.flatnonzero(member[day].take(source) & universe[day, :, None])
+                parts.append((day * len(stocks), place, source.ravel(), destination, both))
+        edges = sum(len(place) for _, place, *_ in parts)
+        index, attributes = np.empty((2, edges), dtype=np.int64), np.empty(edges, dtype=np.int64)
+        last = 0
+        for first_node, place, source, destination, both in parts:
+            first, last = last, last + len(place)
+            # "clip" spares numpy a buffer.
+            for values, out in ((source, index[0]), (destination, index[1]), (both, attributes)):
+                np.take(values, place, out=out[first:last], mode="clip")
+            index[:, first:last] += first_node
+        return torch.from_numpy(index), torch.from_numpy(attributes.view(np.float32).reshape(-1, 2))

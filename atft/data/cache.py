@@ -141,7 +141,9 @@ class DayCache:
             )
         of_stock, near, strength = self.refresh(self.refresh_of(index))
         row, present = find_sorted(of_stock, stocks)
-        return spread(near, row, present), np.nan_to_num(spread(strength, row, present))
+        weight = spread(strength, row, present)
+        weight[~present] = 0
+        return spread(near, row, present), weight
 
     def refresh_of(self, index: int) -> int:
         """Number of the latest refresh of the graph that is not after a day."""
@@ -164,20 +166,38 @@ class DayCache:
         Returns:
             bool [len(stocks)]: the stock has a row that day. The features of the others are NaN.
         """
+        observed: Array = self.read_span(index, stocks, out[None])[0]
+        return observed
+
+    def read_span(self, first: int, stocks: Array, out: Array) -> Array:
+        """Copy the features of ``stocks`` on consecutive days into ``out``, float32 [days, len(stocks), features].
+
+        Returns:
+            bool [days, len(stocks)], as those of `read_features`.
+        """
+        half = sum(self.manifest.half)
+        # One buffer for all days: it stays in the processor's cache, where a new one is cold memory each day.
+        full_rows = np.empty((len(stocks), len(self.manifest.half) - half), dtype=np.float32)
+        half_rows = np.empty((len(stocks), half), dtype=np.float16)
+        return np.stack(
+            [self._read_day(first + i, stocks, of_day, full_rows, half_rows) for i, of_day in enumerate(out)]
+        )
+
+    def _read_day(self, index: int, stocks: Array, out: Array, full_rows: Array, half_rows: Array) -> Array:
         view = self.day(index)
         row, present = view.rows_of(stocks)
         if not present.any():
             out.fill(np.nan)
             return present
-        if view.features.shape[1] == out.shape[1]:
-            # "clip" spares numpy a buffer; the rows are known to be in range.
+        # "clip" spares numpy a buffer; the rows are known to be in range, but for those of absent stocks.
+        if not half_rows.shape[1]:
             np.take(view.features, row, axis=0, out=out, mode="clip")
         else:
+            if full_rows.shape[1]:
+                np.take(view.features, row, axis=0, out=full_rows, mode="clip")
+            np.take(view.half_features, row, axis=0, out=half_rows, mode="clip")
             # torch turns halves into floats twelve times faster than numpy does.
-            whole = torch.from_numpy(out)
-            full, half = (
-                torch.from_numpy(np.take(v, row, axis=0)) for v in (view.features, view.half_features)
-            )
+            whole, full, half = map(torch.from_numpy, (out, full_rows, half_rows))
             for (start, stop, first), stored_half in self._runs:
                 source = half if stored_half else full
                 whole[:, start:stop].copy_(source[:, first : first + stop - start])

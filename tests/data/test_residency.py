@@ -100,7 +100,7 @@ def test_a_pass_gives_the_blocks_of_the_host_and_goes_on_in_its_middle(
         moved = [v.cpu() if isinstance(v, torch.Tensor) else v for v in one]
         torch.testing.assert_close(moved, list(other), rtol=0, atol=0, equal_nan=True)
         assert residency == "host" or one.features.device == torch.device(device)
-    assert ours.state_dict() == host.state_dict() == {"epoch": 4, "done": 0}
+    assert ours.state_dict() == host.state_dict() and ours.state_dict()["epoch"] == 4
     assert len(list(ours)) == len(ours.plan)
 
 
