@@ -78,7 +78,7 @@ class DayBlocks(Dataset[DayBatch]):
         stocks = self.stocks_of(block)
         views = [cache.day(i) for i in range(first, stop)]
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
-        # From numpy, which asks for huge pages: the faults of a fresh block of small ones take longer than its copy.
+        # From numpy, which asks for huge pages: the faults of small ones would take longer than the copy.
         features = np.empty((stop - start, len(stocks), len(cache.manifest.features)), dtype=np.float32)
         observed = cache.read_span(start, stocks, features)
         rows = [view.rows_of(stocks) for view in views]
