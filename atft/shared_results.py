@@ -55,4 +55,5 @@ def shared_result(function: Function) -> Function:
 def _memory(x: Tensor) -> Hashable:
     """What a tensor's values are read from, and how; a change in place makes it another."""
     version = 0 if x.is_inference() else x._version  # torch counts no changes of inference tensors
-    return x.data_ptr(), x.device, x.dtype, x.shape, x.stride(), version
+    # A tensor without memory (an empty one, one on the meta device) is known by itself.
+    return x.data_ptr() or id(x), x.device, x.dtype, x.shape, x.stride(), version

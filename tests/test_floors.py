@@ -46,6 +46,8 @@ VOCABULARY |= {
     "day_series",
     "day_statistics",
     "shared_results",
+    "full_precision",
+    "device_read",
     "palette",
     "charts",
     "page",

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import known_values, stocks_last
 from atft.errors import InputError, nearest
+from atft.full_precision import full_precision
 from atft.losses.balancing import rebalanced
 from atft.losses.day_weights import DayWeights
 from atft.losses.neutral_targets import NeutralTargets
@@ -91,7 +93,7 @@ class DayObjective(nn.Module):
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:
         """Compute the loss of each day of a block from its forecast."""
-        with torch.autocast(forecast.score.device.type, enabled=False), sharing_results():
+        with full_precision(forecast.score.device), sharing_results():
             inputs = self._inputs(forecast, batch)
             if self.training:
                 self.moments.observe(block_moments(inputs["earned"]))
@@ -215,7 +217,13 @@ def _day_before(x: Tensor) -> Tensor:
 
 
 def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
-    """Measure each term's share of the loss's gradient at the network's output; shares sum to 1.
+    """Read :func:`measure_shares` by the terms' names; waits for the device."""
+    shares = measure_shares(objective, forecast, batch).tolist()
+    return dict(zip(objective.term_weights, shares, strict=True))
+
+
+def measure_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> Float[Tensor, " terms"]:
+    """Measure each term's share of the loss's gradient at the network's output; shares sum to 1, or are all 0.
 
     The norm of the weighted term's gradient at the scores (quantiles, members' scores) over the sum of all terms'
     norms, day weights included. Costs one forward and backward of the terms, none of the network; the running
@@ -223,8 +231,8 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
     """
     forecast = forecast.map(lambda output: output.detach().requires_grad_())
     outputs = [output for output in forecast if output is not None]
-    norms = {}
-    with torch.enable_grad(), torch.autocast(forecast.score.device.type, enabled=False), sharing_results():
+    norms = []
+    with torch.enable_grad(), full_precision(forecast.score.device), sharing_results():
         inputs = objective._inputs(forecast, batch)
         if forecast.members is not None:
             inputs = objective._by_member(inputs, forecast.members)
@@ -233,6 +241,8 @@ def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch
             value = (objective._term(name, inputs) * day_weight).sum() * weight
             # A term may read scores or quantiles only; what it does not read has no gradient.
             gradients = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
-            norms[name] = torch.stack([g.double().norm() for g in gradients if g is not None]).norm()
-    total = sum(norms.values(), torch.zeros((), dtype=torch.float64, device=forecast.score.device))
-    return {n: float(v / total) if total > 0 else 0.0 for n, v in norms.items()}
+            norms.append(torch.stack([g.double().norm() for g in gradients if g is not None]).norm())
+    measured = torch.stack(norms)
+    # Added up one after the other: another order would round another way.
+    total = sum(norms, torch.zeros_like(norms[0]))
+    return torch.where(total > 0, measured / torch.where(total > 0, total, 1), 0)

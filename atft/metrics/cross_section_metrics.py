@@ -72,17 +72,28 @@ class CrossSectionMetrics(Metric):
         target: Float[Tensor, "days stocks horizons"],
         valid: Bool[Tensor, "days stocks horizons"],
         day: Int[Tensor, " days"],
+        measured: Float[Tensor, "days horizons columns"] | None = None,
     ) -> None:
         """Add a block of days, given by their index on the calendar; targets are raw forward returns.
 
         A day that comes again counts once, the fullest of its cross-sections. Stocks that are not valid may have
-        any score and target.
+        any score and target. ``measured`` is what :meth:`measure` gave for the block, where that is known.
         """
+        # A copy: what a CUDA graph has measured is overwritten by the next block.
+        self.table.append(self.measure(score, target, valid) if measured is None else measured.clone())
+        self.day.append(day)
+
+    def measure(
+        self,
+        score: Float[Tensor, "days stocks horizons"],
+        target: Float[Tensor, "days stocks horizons"],
+        valid: Bool[Tensor, "days stocks horizons"],
+    ) -> Float[Tensor, "days horizons columns"]:
+        """Measure each day: its statistics, whether it can be ranked, whether its scores are lost, its stocks."""
         known, scores, targets = stocks_last(valid), stocks_last(score.float()), stocks_last(target.float())
         measured = measure_days(scores, targets, known, self.statistics)
         columns = [*measured.statistics.values(), measured.rankable, measured.lost, known.sum(-1)]
-        self.table.append(torch.stack([c.float() for c in columns], dim=-1))
-        self.day.append(day)
+        return torch.stack([c.float() for c in columns], dim=-1)
 
     def compute(self) -> dict[str, Tensor]:
         """Reduce over days: ``{"rank_ic_5d": ..., "rank_ic": ...}``, 0-d tensors named as in `metric_names`."""

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from atft.full_precision import full_precision
+
 CACHED_ROWS = 256
 """Rows of a part on a CPU: their states, 4 MB at 60 days of 64 numbers, are read once from memory."""
 
@@ -28,7 +30,7 @@ def pool(
     # A graph of plain operations is what an exporter can write and a compiler can fuse.
     if torch.compiler.is_compiling():
         return plain_pool(query, states, bias)
-    with torch.autocast(states.device.type, enabled=False):
+    with full_precision(states.device):
         both: tuple[Tensor, Tensor] = _Pool.apply(query, states, bias)  # type: ignore[no-untyped-call]
     return both
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from atft.errors import InputError
+from atft.full_precision import product_dtype
 from atft.network import Scaling
 from atft.nn.dropout import drop
 from atft.nn.robust_input import MAX_SCALED
@@ -135,9 +136,7 @@ class FeatureEncoding(nn.Module):
         if self.kind == "piecewise_linear" and torch.compiler.is_exporting():
             return self._product_by_bins(x, matrix, weight)
         if self.kind == "piecewise_linear":
-            device, dtype = x.device.type, matrix.dtype
-            if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-                dtype = torch.get_autocast_dtype(device)
+            dtype = product_dtype(x.device, matrix.dtype)
             flat = None if weight is None else weight.reshape(-1, self.features).to(x.dtype)
             arguments = (x.reshape(-1, self.features), flat, matrix.to(dtype), self._lines())
             rows: Tensor = _EncodedProduct.apply(*arguments)  # type: ignore[no-untyped-call]

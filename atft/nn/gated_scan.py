@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from atft.full_precision import full_precision
 from atft.nn.embedded_windows import EmbeddedWindows
 
 INIT_HALF_LIVES_DAYS = (1.0, 30.0)
@@ -74,7 +75,7 @@ def gated_scan(
     # A graph of plain operations is what an exporter can write and a compiler can fuse.
     if torch.compiler.is_compiling():
         return plain_scan(both, residual, weight, days)
-    with torch.autocast(both.device.type, enabled=False):
+    with full_precision(both.device):
         states: tuple[Tensor, Tensor] = _Scan.apply(both, residual, weight, days)  # type: ignore[no-untyped-call]
     return states
 

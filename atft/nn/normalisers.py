@@ -60,7 +60,7 @@ def slice_norm(window: Window, observed: Observed) -> NormalisedWindow:
     Perspective", section 3.2.
     """
     lookback, stocks, features = window.shape
-    number = slice_of_day(lookback).to(window.device)
+    number = slice_of_day(lookback, window.device)
     present = observed[..., None].to(window.dtype)
     # Sums by slice are one small matrix product over the window.
     member = nn.functional.one_hot(number, SLICES).T.to(window.dtype)
@@ -76,9 +76,9 @@ def slice_norm(window: Window, observed: Observed) -> NormalisedWindow:
     return NormalisedWindow(centred / scale[number], _by_stock(level, log_scale))
 
 
-def slice_of_day(lookback: int) -> Int[Tensor, " lookback"]:
+def slice_of_day(lookback: int, device: torch.device | None = None) -> Int[Tensor, " lookback"]:
     """Number each day's slice, 0 the oldest, counted back from the last day: a short window lacks the oldest."""
-    days_ago = torch.arange(lookback - 1, -1, -1)
+    days_ago = torch.arange(lookback - 1, -1, -1, device=device)
     return SLICES - 1 - days_ago * SLICES // lookback
 
 
@@ -107,7 +107,7 @@ class DishNorm(nn.Module):
         lookback, stocks, features = window.shape
         count = _days_observed(observed, window)
         centred, mean = subtract_mean(window, observed)
-        basis = cosine_basis(lookback).to(window)
+        basis = cosine_basis(lookback, window.device).to(window.dtype)
         wave = (basis @ centred.flatten(1)).reshape(WAVES, stocks, features) * (2 / count)
         # p: the window's level, then the level of what comes after it.
         shift = torch.einsum("pwf,wsf->psf", self.coefficient, wave)
@@ -118,13 +118,13 @@ class DishNorm(nn.Module):
         return NormalisedWindow(residual, _by_stock(mean + shift, scale.log()))
 
 
-def cosine_basis(lookback: int) -> Float[Tensor, "waves lookback"]:
+def cosine_basis(lookback: int, device: torch.device | None = None) -> Float[Tensor, "waves lookback"]:
     """Build the cosines ``cos(pi k (t + 1/2) / lookback)``; each sums to 0 over the window.
 
     Waves that are as fast as the window is short would not sum to 0: these rows are 0.
     """
-    position = (torch.arange(lookback) + 0.5) / lookback
-    wave = torch.arange(1, WAVES + 1)[:, None]
+    position = (torch.arange(lookback, device=device) + 0.5) / lookback
+    wave = torch.arange(1, WAVES + 1, device=device)[:, None]
     return (math.pi * wave * position).cos() * (wave < lookback)
 
 
@@ -149,7 +149,7 @@ def frequency_norm(
     lookback, stocks, features = window.shape
     count = _days_observed(observed, window)
     centred, level = subtract_mean(window, observed)
-    basis = fourier_basis(lookback).to(window) if basis is None else basis
+    basis = fourier_basis(lookback, window.device).to(window.dtype) if basis is None else basis
     half = len(basis) // 2
     # All stocks and features in one product. A cosine's mean square is a half, the alternating wave's is 1.
     gain = torch.full_like(basis[:, :1], 2.0)
@@ -170,13 +170,14 @@ def frequency_norm(
     return NormalisedWindow(residual * (1 / scale), torch.cat((level, today, quarter, scale.log()), dim=-1))
 
 
-def fourier_basis(lookback: int) -> Float[Tensor, "waves lookback"]:
+def fourier_basis(lookback: int, device: torch.device | None = None) -> Float[Tensor, "waves lookback"]:
     """Build cosines, then sines, of the window's own frequencies without the level: ``2 (lookback // 2)`` waves.
 
     The Fourier phase is counted from the last day: there every cosine is 1 and every sine 0.
     """
-    frequency = torch.arange(1, lookback // 2 + 1, dtype=torch.float64)
-    days_ago = torch.arange(lookback, dtype=torch.float64) - (lookback - 1)
+    # Made on the device: a copy from the CPU would wait for it.
+    frequency = torch.arange(1, lookback // 2 + 1, dtype=torch.float64, device=device)
+    days_ago = torch.arange(lookback, dtype=torch.float64, device=device) - (lookback - 1)
     angle = 2 * math.pi / lookback * frequency[:, None] * days_ago
     return torch.cat((angle.cos(), angle.sin())).float()
 

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atft.errors import InputError, nearest
+from atft.full_precision import full_precision
 from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.normalisers import (
     SLICES,
@@ -83,10 +84,10 @@ def normalise_windows(
     """Normalise the window of each of the span's last ``days`` days, each from its own days only."""
     lookback, stocks = len(scaled) - days + 1, scaled.shape[1]
     if normalise is frequency_norm:
-        normalise = partial(frequency_norm, basis=fourier_basis(lookback).to(scaled))
+        normalise = partial(frequency_norm, basis=fourier_basis(lookback, scaled.device).to(scaled.dtype))
     learns = torch.is_grad_enabled() and (scaled.requires_grad or isinstance(normalise, nn.Module))
     # In full precision: the residual under a large cycle would drown in bfloat16's rounding.
-    with torch.autocast(scaled.device.type, enabled=False), torch.set_grad_enabled(learns):
+    with full_precision(scaled.device), torch.set_grad_enabled(learns):
         if learns:
             parts = [normalise(scaled[d : d + lookback], observed[d : d + lookback]) for d in range(days)]
             return torch.stack([p.residual for p in parts], dim=1), torch.stack([p.summary for p in parts])

@@ -33,6 +33,7 @@ from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
 from atft.shared_results import sharing_results
+from atft.tasks.block_graphs import BlockGraphs
 from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
 from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
@@ -58,6 +59,8 @@ class RankingTask(SavedTask):
         regimes: ordered names of the market-wide columns, which a network may read; taken from the panel's footer.
         metrics: functions of your own that measure a day's ranking beside ours, by their dotted paths, for instance
             mypkg.metrics.top_hit, a function of score, target and valid.
+        cuda_graphs: on a single GPU, replay each block of training as one CUDA graph, which spares the CPU the
+            launches of its operators; padded to a few sizes. No effect on other devices.
 
     Raises:
         InputError: the network cannot be built, or is no `Network`; or a metric cannot be used.
@@ -77,6 +80,7 @@ class RankingTask(SavedTask):
         features: list[str] | None = None,
         regimes: list[str] | None = None,
         metrics: list[str] | str | None = None,
+        cuda_graphs: bool = True,
     ) -> None:
         super().__init__()
         built = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
@@ -107,6 +111,7 @@ class RankingTask(SavedTask):
         self.step = Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
         self.skipped_steps: dict[str, int] = {}  # steps that a guard did not apply, by reason
+        self.block_graphs = BlockGraphs(cuda_graphs)
         self.training_chunks = DayChunks("train", self.memory_retries, self.retry_device)
         self.evaluation_chunks = DayChunks("evaluation", self.memory_retries, self.retry_device)
 
@@ -176,15 +181,16 @@ class RankingTask(SavedTask):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed spends 0.6 ms on absent devices
         else:
             torch.manual_seed(seed)
+        self.term_shares.read(self)
         self.step.begin(batch, self)
         with sharing_results():  # the order of the day's returns
-            forecast = self.training_chunks.run(self._add_gradient, batch, self)
+            forecast, measured = self.block_graphs.train(self, batch)
             self.term_shares.take(self, forecast, batch, block.ends_step)
-            self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day)
+            self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day, measured)
         if batch.closes_step:
             self._apply_gradients(batch.position)
 
-    def _add_gradient(self, batch: DayBatch) -> Forecast:
+    def add_gradient(self, batch: DayBatch) -> Forecast:
         """Score a block and add its gradient to its step's."""
         forecast = forecast_in_chunks(self, batch, self.training_chunks.days)
         with no_retry_under_ddp(self.trainer.world_size):

@@ -9,6 +9,7 @@ of devices.
 from collections.abc import Mapping
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 
@@ -31,7 +32,8 @@ class StepLog:
             rate: learning rate that the step used, logged as ``train/learning_rate``.
         """
         trainer, sums = task.trainer, task.step.sums
-        task.log("train/learning_rate", rate, on_step=True, on_epoch=False, logger=False)
+        # A tensor of the CPU: Lightning would copy a number to the device, and wait for it.
+        task.log("train/learning_rate", torch.tensor(rate), on_step=True, on_epoch=False, logger=False)
         every = trainer.log_every_n_steps  # 0: never
         if every and task.global_step % every == 0:
             # Copies: the reduction works in place, and the epoch's means are summed from the same parts.

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from atft.batch import DayBatch, Forecast
+from atft.device_read import DeviceRead
 from atft.errors import DeadTerm
 from atft.losses.dead_terms import DeadTerms
-from atft.losses.objective import DayObjective, gradient_shares
+from atft.losses.objective import DayObjective, measure_shares
 from atft.tasks.step_log import log_at
 
 MEASURED_EVERY_STEPS = 50
@@ -28,11 +29,11 @@ class TermShares:
     def __init__(self, objective: DayObjective) -> None:
         self.objective = objective
         self._dead_terms = DeadTerms(objective.term_weights)
+        self._taken: tuple[DeviceRead, int | None] | None = None  # and the step for which it is logged
+        self._to_log: tuple[int, dict[str, Tensor]] | None = None
 
     def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch, ends_step: bool) -> None:
-        """Measure at a block where a measurement is due, before its step is applied.
-
-        Logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
+        """Measure at a block where a measurement is due, before its step is applied; :meth:`read` uses it.
 
         Args:
             task: the module that trains.
@@ -44,19 +45,43 @@ class TermShares:
         due = batch.closes_step and task.global_step % MEASURED_EVERY_STEPS == 0
         if not (due or self._dead_terms.pending):
             return
-        shares = gradient_shares(self.objective, forecast, batch)
-        self._dead_terms.see(shares)
-        if not due:
+        shares = measure_shares(self.objective, forecast, batch)
+        everywhere = shares.float() * ends_step
+        if due:
+            everywhere = cast(Tensor, task.trainer.strategy.reduce(everywhere, reduce_op="sum"))
+        step = task.global_step + 1 if due else None  # the step that this block closes
+        self._taken = DeviceRead(torch.stack((shares, everywhere.to(shares.dtype)))), step
+        if task.device.type != "cuda":  # nothing to wait for
+            self.read(task)
+
+    def read(self, task: pl.LightningModule) -> None:
+        """Use the last measurement: call it before the next block, when a GPU has done most of what came before.
+
+        Logs ``train/gradient_share/<term>`` and, where weights are balanced, ``train/weight/<term>``.
+        """
+        self._use()
+        if self._to_log is None:
             return
-        measured = torch.tensor(list(shares.values()), device=task.device) * ends_step
-        measured = cast(Tensor, task.trainer.strategy.reduce(measured, reduce_op="sum"))
-        shares = dict(zip(shares, measured.tolist(), strict=True))
+        (step, values), self._to_log = self._to_log, None
+        task.log_dict(values, on_step=True, on_epoch=False, logger=False, batch_size=1)
+        log_at(task.trainer, {name: float(value) for name, value in values.items()}, step)
+
+    def _use(self) -> None:
+        """Let the last measurement count, and change the balanced weights by it."""
+        if self._taken is None:
+            return
+        (reading, step), self._taken = self._taken, None
+        names, (here, everywhere) = tuple(self.objective.term_weights), reading.values()
+        self._dead_terms.see(dict(zip(names, here.tolist(), strict=True)))
+        if step is None:
+            return
+        shares = dict(zip(names, everywhere.tolist(), strict=True))
         values = {f"train/gradient_share/{name}": share for name, share in shares.items()}
         if self.objective.options.gradient_shares:
             self.objective.balance(shares)
             values |= {f"train/weight/{name}": weight for name, weight in self.objective.term_weights.items()}
-        task.log_dict(values, on_step=True, on_epoch=False, logger=False, batch_size=1)
-        log_at(task.trainer, values, task.global_step + 1)  # of the step that this block closes
+        # On the CPU, where the loggers read them: a number would be copied to the device first.
+        self._to_log = step, {name: torch.tensor(value) for name, value in values.items()}
 
     def close_epoch(self, task: pl.LightningModule) -> None:
         """Check that every term with a weight had a gradient in the epoch, on some rank.
@@ -64,6 +89,7 @@ class TermShares:
         Raises:
             DeadTerm: with the names of those that had none.
         """
+        self.read(task)
         dead, watched = self._dead_terms.close_epoch(), self._dead_terms.watched
         alive = torch.tensor([float(n not in dead) for n in watched], device=task.device)
         alive = cast(Tensor, task.trainer.strategy.reduce(alive, reduce_op="sum"))
@@ -76,6 +102,7 @@ class TermShares:
 
     def balanced(self) -> dict[str, float]:
         """Present weights of the balanced terms, for a checkpoint."""
+        self._use()
         return {n: self.objective.term_weights[n] for n in self.objective.options.gradient_shares}
 
     def restore(self, balanced: Mapping[str, float]) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from atft.callbacks.record.messages import warn
+from atft.device_read import DeviceRead
 from atft.errors import InputError
 
 WINDOW_STEPS = 100
@@ -54,9 +55,8 @@ class SpikeGuard(pl.Callback):
         self._in_a_row = 0
         self._weights: list[float] = []
         """The terms' weights that the remembered losses had."""
-        self._step_loss = torch.tensor(math.nan)
-        """This device's part of the step's loss, being copied to the CPU."""
-        self._copied: torch.cuda.Event | None = None
+        self._step_loss = DeviceRead(torch.tensor(math.nan))
+        """This device's part of the step's loss."""
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: Any, loss: Tensor) -> None:
         """Start copying the step's loss to the CPU before the closing block's backward pass."""
@@ -66,18 +66,12 @@ class SpikeGuard(pl.Callback):
         if weights != self._weights:
             self._weights = weights
             self.forget()
-        part = pl_module.step.sums["train/loss"]
-        self._step_loss = part.to("cpu", non_blocking=True)
-        self._copied = torch.cuda.Event() if part.is_cuda else None  # type: ignore[no-untyped-call]
-        if self._copied is not None:
-            self._copied.record()
+        self._step_loss = DeviceRead(pl_module.step.sums["train/loss"])
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
         if self.sigmas is None:
             return
-        if self._copied is not None:
-            self._copied.synchronize()
-        part = self._step_loss
+        part = self._step_loss.values()
         if trainer.world_size > 1:
             part = trainer.strategy.reduce(part.to(pl_module.device, copy=True), reduce_op="sum")
         loss, recent = float(part), list(self._losses)
