@@ -2,7 +2,7 @@
 
 A `RankingTask` runs under Lightning's own trainer with its guards, so that what is counted is the whole step. The
 LSTM is counted as cuDNN runs it (a product and a pointwise kernel a day), not as the hundreds of operators that it
-is made of on other devices. Bytes are those that each operator reads and writes, as if no cache held them.
+is made of on other devices. Bytes are those that each operator reads and writes, as if there were no cache.
 """
 
 import weakref
