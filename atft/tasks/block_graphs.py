@@ -3,8 +3,8 @@
 Launched one by one, the 800 to 1,900 operators of a block take a CPU 5 to 15 ms, longer than many a block takes the
 GPU. The first block of a shape runs as usual, the second is captured, later ones are replayed. Blocks are padded to
 a few shapes (`atft.tasks.padded_block`). The gradient is added to buffers of fixed addresses, which are the
-parameters' ``grad`` while a step is open; running moments move in place. What the capture has fixed, the weights of
-the terms and the parts that are on, is captured again when it changes. Memory of the graphs is shared and stays taken.
+parameters' ``grad`` while a step is open; running moments move in place. What the capture has fixed, the terms'
+weights and the parts that are on, is captured again when it changes. Graphs share their memory, which stays taken.
 
 Used on one CUDA device, without a loss scaler. A network that reads a value of the device while it runs cannot be
 captured: a line says so, and its blocks run as usual.
