@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch.utils.data import Sampler
 
+from atft.data.shared_buffers import SharedBuffers
 from atft.data.split import Days
 from atft.errors import InputError
 
@@ -41,6 +42,9 @@ class PlannedBlock:
     """Among the epoch's blocks of all ranks: the same whatever their number."""
     ends_step: bool = False
     """The last block of its step on all ranks: on one of them only."""
+
+    buffer: int | None = None
+    """Of shared memory, which a worker writes the features into."""
 
     @property
     def empty(self) -> bool:
@@ -89,6 +93,8 @@ class BlockSampler(Sampler[PlannedBlock]):
         self.rank, self.world_size, self.shuffle, self.limit = rank, world_size, shuffle, limit
         self.skip = 0
         """Blocks left out at the start of the next pass: those trained before a resume."""
+        self.buffers: SharedBuffers | None = None
+        """From which a block that is read by a worker gets its own."""
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -190,9 +196,11 @@ class BlockSampler(Sampler[PlannedBlock]):
 
     def __iter__(self) -> Iterator[PlannedBlock]:
         # A generator: with workers torch asks for an iterator twice, and only the second is consumed.
-        for i, block in enumerate(self._blocks):
-            if i >= self.skip:
-                yield block
+        buffers = self.buffers
+        if buffers is not None:
+            buffers.begin()
+        for block in self._blocks[self.skip :]:
+            yield block if buffers is None else replace(block, buffer=buffers.take())
 
     def __len__(self) -> int:
         return len(self._blocks)

@@ -19,6 +19,7 @@ from atft.data.block_plan import PlannedBlock
 from atft.data.cache import DayCache
 from atft.data.purge import RowPurge, valid_labels
 from atft.data.records import Array, spread
+from atft.data.shared_buffers import SharedBuffers, sent
 from atft.errors import InputError
 
 
@@ -32,6 +33,8 @@ class DayBlocks(Dataset[DayBatch]):
         self, cache: DayCache, lookback: int, min_stocks: int = 0, purge: RowPurge | None = None
     ) -> None:
         self.cache, self.lookback, self.min_stocks, self.purge = cache, lookback, min_stocks, purge
+        self.buffers: SharedBuffers | None = None
+        """Of the main process, where this is a worker's."""
 
     def one_day(self, day: int) -> DayBatch:
         """Read the block of one day of the cache's calendar, with its whole universe."""
@@ -78,8 +81,10 @@ class DayBlocks(Dataset[DayBatch]):
         stocks = self.stocks_of(block)
         views = [cache.day(i) for i in range(first, stop)]
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
+        shape = stop - start, len(stocks), len(cache.manifest.features)
+        buffer = None if self.buffers is None else self.buffers.array(block.buffer, *shape)
         # From numpy, which asks for huge pages: the faults of small ones would take longer than the copy.
-        features = np.empty((stop - start, len(stocks), len(cache.manifest.features)), dtype=np.float32)
+        features = np.empty(shape, dtype=np.float32) if buffer is None else buffer
         observed = cache.read_span(start, stocks, features)
         rows = [view.rows_of(stocks) for view in views]
 
@@ -98,7 +103,7 @@ class DayBlocks(Dataset[DayBatch]):
         else:
             counting = [valid_labels(cache, int(day), self.min_stocks, self.purge) for day in days]
             valid = universe[..., None] & of_stocks(counting)
-        return DayBatch(
+        batch = DayBatch(
             features=torch.from_numpy(features),
             observed=torch.from_numpy(observed),
             universe=torch.from_numpy(universe),
@@ -115,6 +120,7 @@ class DayBlocks(Dataset[DayBatch]):
             closes_step=block.closes_step,
             position=block.position,
         )
+        return batch if buffer is None else sent(batch)
 
     def edges(self, block: PlannedBlock, stocks: Array) -> tuple[Tensor, Tensor]:
         """Edges among some stocks of a block, as ``edge_index`` and ``edge_attr``."""

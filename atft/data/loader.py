@@ -23,10 +23,15 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.residency import PanelPlace, Residency
+from atft.data.shared_buffers import SharedBuffers
 from atft.errors import InputError, WorkerLost, one_line
 
 PREFETCH_BLOCKS = 4
 """Blocks that each worker reads ahead."""
+USED_BLOCKS = 3
+"""Blocks that the main process uses at once: one in the step, one ahead of it, and one that is received."""
+ROOM_FOR_JOINERS = 1.1
+"""Stocks in the days of a block, over those in its largest day, for which a shared buffer has room."""
 BLOCK_TIMEOUT_SECONDS = 300.0
 """Longest wait for a worker's next block, before the run fails."""
 
@@ -188,6 +193,8 @@ class BlockLoader(DataLoader[DayBatch]):
     def _read(self, pinned: bool = False) -> Iterator[DayBatch]:
         """Read the blocks on the host, in this process or in workers."""
         self.pin_memory = pinned
+        # A pinned block is a copy in any case.
+        buffers = self._share_buffers() if self.num_workers and not pinned else None
         blocks = super().__iter__()
         workers = getattr(blocks, "_workers", ())
         while True:
@@ -195,7 +202,25 @@ class BlockLoader(DataLoader[DayBatch]):
                 batch = next(blocks, None)
             if batch is None:
                 return
-            yield batch
+            yield (
+                batch
+                if buffers is None
+                else buffers.received(batch, len(self.blocks.cache.manifest.features))
+            )
+
+    def _share_buffers(self) -> SharedBuffers:
+        """The buffers that workers write into, made before they start."""
+        if self.blocks.buffers is None:
+            rows = self.plan.rows_per_day
+            largest = max(
+                (self.blocks.lookback - 1 + block.days)
+                * max(rows[block.first_day : block.first_day + block.days])
+                for block in self.plan.plan()
+            )
+            size = int(largest * len(self.blocks.cache.manifest.features) * ROOM_FOR_JOINERS)
+            count = PREFETCH_BLOCKS * self.num_workers + USED_BLOCKS
+            self.blocks.buffers = self.plan.buffers = SharedBuffers(count, size)
+        return self.blocks.buffers
 
     def __len__(self) -> int:
         # Offsets are drawn each epoch, so their number changes. A trainer that believed the first epoch's

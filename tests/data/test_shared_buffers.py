@@ -1,0 +1,86 @@
+"""A buffer is written by a worker, read here without a copy, and free once no tensor has its memory."""
+
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.data.block_plan import BlockSampler
+from atft.data.blocks import DayBlocks
+from atft.data.cache import DayCache
+from atft.data.shared_buffers import SharedBuffers
+
+Make = Callable[..., DayCache]
+
+
+def read(blocks: DayBlocks, buffers: SharedBuffers | None) -> tuple[BlockSampler, DayBlocks]:
+    """A plan that assigns buffers, and the blocks as a worker reads them."""
+    plan = BlockSampler(range(20, 70), blocks.cache.manifest.universe_rows, 4, 60, seed=1)
+    plan.buffers = blocks.buffers = buffers
+    return plan, blocks
+
+
+def same(one: DayBatch, other: DayBatch) -> None:
+    torch.testing.assert_close(tuple(one), tuple(other), rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_block_out_of_a_buffer_is_the_one_read_here_and_the_buffer_is_used_again(make_cache: Make) -> None:
+    cache = make_cache()
+    buffers = SharedBuffers(2, 13 * 20 * 6)
+    plan, worker = read(DayBlocks(cache, 10), buffers)
+    host, numbers = DayBlocks(cache, 10), []
+    for block in plan:
+        sent = worker[block]
+        numbers.append(block.buffer)
+        assert sent.features.numel() == 0
+        same(buffers.received(sent, 6), host[block])
+    assert len(numbers) == len(plan) > 2 and set(numbers) == {1}
+
+
+def test_a_buffer_is_free_only_when_no_view_of_its_block_is_left(make_cache: Make) -> None:
+    buffers = SharedBuffers(1, 13 * 20 * 6)
+    plan, worker = read(DayBlocks(make_cache(), 10), buffers)
+    blocks = iter(plan)
+    view = buffers.received(worker[next(blocks)], 6).features[3:5].float()
+    want = view.clone()
+    second = next(blocks)
+    assert second.buffer is None  # so it comes whole, through the queue
+    whole = worker[second]
+    assert whole.features.numel() and buffers.received(whole, 6) is whole
+    torch.testing.assert_close(view, want, equal_nan=True)
+    del view
+    assert next(blocks).buffer == 0
+
+
+def test_a_block_larger_than_a_buffer_goes_through_the_queue(make_cache: Make) -> None:
+    buffers = SharedBuffers(1, 100)
+    plan, worker = read(DayBlocks(make_cache(), 10), buffers)
+    for block in plan:
+        assert block.buffer == 0
+        batch = worker[block]
+        assert batch.features.numel() and buffers.received(batch, 6) is batch
+
+
+def test_a_pass_that_is_broken_off_gives_its_buffers_back(make_cache: Make) -> None:
+    buffers = SharedBuffers(3, 13 * 20 * 6)
+    plan, _ = read(DayBlocks(make_cache(), 10), buffers)
+    for _ in range(2):
+        blocks = iter(plan)
+        assert {next(blocks).buffer for _ in range(3)} == {0, 1, 2} and next(blocks).buffer is None
+
+
+def test_without_room_in_shared_memory_there_is_no_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    monkeypatch.setattr(torch.UntypedStorage, "_new_shared", full)
+    buffers = SharedBuffers(2, 100)
+    assert buffers.take() is None and buffers.array(None, 10) is None
+
+
+def test_a_block_without_buffers_says_nothing_of_them(make_cache: Make) -> None:
+    plan, blocks = read(DayBlocks(make_cache(), 10), None)
+    assert {block.buffer for block in plan} == {None}
+    assert len(pickle.dumps(blocks)) < 1000
