@@ -27,7 +27,7 @@ class SharedBuffers:
 
     def __init__(self, count: int, size: int) -> None:
         try:
-            # Not ``share_memory_``, which would copy into it what nobody reads.
+            # Not ``share_memory_``, which would fill them with a copy.
             storages = [
                 torch.UntypedStorage._new_shared(4 * size, device="cpu")  # type: ignore[no-untyped-call]
                 for _ in range(count)
