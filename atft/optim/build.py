@@ -13,6 +13,8 @@ from atft.optim.schedules import Schedule
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
+FUSED_ON = ("cuda",)
+"""Types of devices on which an optimiser steps a whole group in one kernel, where it can."""
 
 
 def build_stepping(
@@ -39,4 +41,16 @@ def build_stepping(
         raise InputError(f"model.optimizer or model.scheduler: {error}") from error
     if isinstance(schedule, Schedule):
         schedule.bind(max_epochs)
+    _fuse_on_gpu(stepping)
     return stepping, schedule
+
+
+def _fuse_on_gpu(optimizer: Optimizer) -> None:
+    """Let an optimiser of torch's that can step all of a group in one kernel do so where the group is on a GPU.
+
+    ``fused: false``, or ``foreach``, in its options leaves it as it is.
+    """
+    for group in optimizer.param_groups:
+        chosen = group.get("fused", False) is not None or group.get("foreach") is not None
+        if not chosen and all(p.device.type in FUSED_ON for p in group["params"]):
+            group["fused"] = True

@@ -39,3 +39,28 @@ def test_a_schedule_knows_the_length_of_the_run() -> None:
 def test_what_cannot_be_built_is_an_error_of_one_line(optimizer: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_stepping(optimizer, None, GROUPS, 1)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD])
+def test_where_a_device_has_fused_steps_an_optimiser_takes_them_and_steps_as_before(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = build_stepping(partial(kind, lr=0.1), None, GROUPS, 3)
+    assert not any(group["fused"] for group in plain.param_groups)
+    monkeypatch.setattr("atft.optim.build.FUSED_ON", ("cpu",))
+    stepped = []
+    for choice in ({}, {"fused": False}, {"foreach": True}):
+        weight = nn.Parameter(torch.ones(3))
+        optimizer, _ = build_stepping(partial(kind, lr=0.1, **choice), None, {"heads": [weight]}, 3)
+        assert bool(optimizer.param_groups[0]["fused"]) == (not choice)
+        weight.grad = torch.tensor([1.0, -2.0, 0.5])
+        optimizer.step()
+        stepped.append(weight.detach())
+    for other in stepped[1:]:
+        torch.testing.assert_close(other, stepped[0])
+
+
+def test_an_optimiser_without_fused_steps_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atft.optim.build.FUSED_ON", ("cpu",))
+    optimizer, _ = build_stepping(partial(torch.optim.RMSprop, lr=0.1), None, GROUPS, 3)
+    assert "fused" not in optimizer.param_groups[0]
