@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--edges", type=int, default=30, help="neighbours a stock, with --graph")
     parser.add_argument("--graph", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--fan", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--encoder", choices=("scan", "lstm", "none"), default="lstm")
+    parser.add_argument("--encoder", choices=("scan", "lstm", "none"), default="scan")
     parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--steps", type=int, default=5)

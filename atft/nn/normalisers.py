@@ -38,8 +38,9 @@ class NormalisedWindow(NamedTuple):
 def reversible_norm(window: Window, observed: Observed) -> NormalisedWindow:
     """RevIN: subtract each series' mean and divide by its standard deviation; the summary is mean and log scale.
 
-    The paper's learned affine is left out: the linear map that reads the residual has a gain per feature, and the
-    LSTM's and the heads' biases hold a shift. What the paper adds back at its output goes to the head as numbers.
+    The paper's learned affine is left out: the linear map that reads the residual has a gain per feature, and
+    biases of the encoder and the heads hold a shift. What the paper adds back at its output goes to the head as
+    numbers.
 
     Paper: Kim et al. 2022, "Reversible Instance Normalization for Accurate Time-Series Forecasting against
     Distribution Shift", section 3.
@@ -139,7 +140,7 @@ def frequency_norm(
     away (amplitude and Fourier phase), and the log scale.
 
     A fixed DFT as a matrix product: at 112 features and lookback 60 it is 0.8 M multiply-adds a stock-day, 2.5 % of
-    the LSTM at hidden size 256.
+    an LSTM at hidden size 256.
 
     Of the frequencies one is always left. A third component took signal with it (EXPERIMENTS.md), hence two.
     ``basis`` is :func:`fourier_basis` of the lookback, where it has been made for other windows before.

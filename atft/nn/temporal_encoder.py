@@ -1,10 +1,8 @@
-"""What a stock's history says about its last day: an LSTM over the window, then attention with one query.
+"""What a stock's history says about its last day: a recurrence over the window, then attention with one query.
 
 Only the last day's state is read, so attention has one query per stock. That lets keys and values be folded
-into it: ``q (K h) = (K' q) h`` and ``sum a (V h) = V sum a h``, two products with the LSTM's states instead
-of projecting all of them, and the whole part costs little more than its LSTM. torch's own LSTM is used: on
-two CPU cores its fused kernels (7,800 stock-days/s at 60 x 64, forward and backward) were level with a loop
-written for overlapping windows, and on a GPU they are cuDNN's.
+into it: ``q (K h) = (K' q) h`` and ``sum a (V h) = V sum a h``, two products with the recurrence's states instead
+of projecting all of them.
 """
 
 import math
@@ -35,7 +33,7 @@ class LastDayAttention(nn.Module):
         bound = hidden_size**-0.5
         self.query = nn.Linear(hidden_size, self.heads * width, bias=False)
         self.key = nn.Parameter(torch.empty(self.heads, width, hidden_size).uniform_(-bound, bound))
-        # Values keep the states' size: a new LSTM's are small enough.
+        # Values keep the states' size: a new recurrence's are small enough.
         self.value = nn.Parameter(torch.randn(self.heads, width, hidden_size) * bound)
         # Half-lives from ten days down to one, each learned: heads without a preference average the window, and
         # have no gradient that tells them where to look.

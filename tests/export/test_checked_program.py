@@ -1,4 +1,4 @@
-"""A run's checkpoint as ONNX, with its LSTM and its graph: onnxruntime gives the scores of the run's own file."""
+"""A run's checkpoint as ONNX, recurrence and graph included: onnxruntime gives the scores of the run's own file."""
 
 import json
 from collections.abc import Callable

@@ -97,7 +97,7 @@ def test_every_network_is_exported_for_any_number_of_stocks_and_edges(
 def test_an_ensemble_that_ranks_is_exported_for_any_number_of_stocks(
     make_batch: Callable[..., DayBatch],
 ) -> None:
-    # With the graph, the LSTM and ONNX: test_checked_program.py. All networks in both formats: the slow test above.
+    # With graph, recurrence and ONNX: test_checked_program.py. All networks in both formats: the slow test above.
     compare(make_batch, small_network("TabM-piecewise-linear").eval(), "pt2")
 
 

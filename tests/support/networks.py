@@ -16,8 +16,8 @@ NETWORKS: dict[str, NetworkFactory] = {
         f"ATFTGATFAN-{m}": partial(ATFTGATFAN, hidden_size=16, window_norm=m, encoding="none")
         for m in MEMBERS
     },
-    "ATFTGATFAN-scan": partial(ATFTGATFAN, hidden_size=16, encoder="scan"),
-    "ATFTGATFAN-scan-rows-only": partial(ATFTGATFAN, hidden_size=16, encoder="scan", window_norm="none"),
+    "ATFTGATFAN-lstm": partial(ATFTGATFAN, hidden_size=16, encoder="lstm"),
+    "ATFTGATFAN-no-window-norm": partial(ATFTGATFAN, hidden_size=16, window_norm="none"),
     "ATFTGATFAN-piecewise-linear": partial(ATFTGATFAN, hidden_size=16, encoding="piecewise_linear", bins=5),
     "ATFTGATFAN-periodic": partial(ATFTGATFAN, hidden_size=16, encoding="periodic", bins=4),
     "TabM": partial(TabM, k=3, hidden_size=16, encoding="none"),
