@@ -17,6 +17,7 @@ from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as TRAINING
 from atft.commands.key_help import short_help
 from atft.errors import InputError, RunFailed, clip, nearest, printable
+from atft.launched import first_of_machine
 from atft.publish import FULL
 from atft.termination import exit_status, how_stopped, terminable
 from atft.threads import cap_threads, core_count
@@ -175,7 +176,10 @@ def sentence(error: BaseException) -> str:
 
 
 def guarded(action: Callable[[], int], debug: bool) -> int:
-    """Run a command so that what a user can cause shows as one line, unless ``debug``; its exit status."""
+    """Run a command so that what a user can cause shows as one line, unless ``debug``; its exit status.
+
+    Of the processes of one run that raise the same error, the first of each machine prints it.
+    """
     try:
         with terminable():
             return action()
@@ -186,7 +190,8 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
     except (InputError, RunFailed, argparse.ArgumentError) as error:
         if debug:
             raise
-        print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
+        if first_of_machine() or not getattr(error, "on_every_device", True):
+            print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2
     except OSError as error:
         # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and has the place.
@@ -199,5 +204,6 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt as stop:
         if debug:
             raise
-        print(f"atft: {how_stopped(stop)}", file=sys.stderr)  # noqa: T201
+        if first_of_machine():
+            print(f"atft: {how_stopped(stop)}", file=sys.stderr)  # noqa: T201
         return exit_status(stop)

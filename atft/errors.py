@@ -25,6 +25,9 @@ class InputError(ValueError):
 class RunFailed(RuntimeError):
     """A run that must not go on, for a reason that is no bug. The message is one line; the command ends with 1."""
 
+    on_every_device = True
+    """All processes of a run raise it alike: one on each machine prints it."""
+
 
 class NonFiniteLoss(RunFailed):
     """A step's loss or gradient is not finite: applying it would have made the weights invalid."""
@@ -49,9 +52,19 @@ class LowCoverage(RunFailed):
 class OutOfMemory(RunFailed):
     """A single day does not fit in the device's memory: there is no smaller chunk to try."""
 
+    on_every_device = False
+
 
 class WorkerLost(RunFailed):
     """A process that reads blocks ahead has died, or has delivered none for too long."""
+
+    on_every_device = False
+
+
+class LostProcess(RunFailed):
+    """Another process of the run has died or does not answer."""
+
+    on_every_device = False
 
 
 class CriterionFailed(RunFailed):

@@ -20,6 +20,7 @@ from atft.commands.offered_networks import offer_networks
 from atft.commands.run_keys import add_run_keys, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
+from atft.launched import ProcessLayout, torchrun_layout
 from atft.publish import check_folder_name
 from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callbacks
 from atft.runs.run_callbacks import (
@@ -104,6 +105,7 @@ class RankingCLI(LightningCLI):
         check_trainer_options(self.config.trainer.as_dict())
         self.phases = settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
+        self._use_layout(torchrun_layout())
         if self.command not in TRAINING:
             self.config.trainer.logger = False  # an evaluation prints; packages of loggers may be absent
         for key in ("callbacks", "logger"):
@@ -116,6 +118,19 @@ class RankingCLI(LightningCLI):
             entries = read_checkpoint(checkpoint)["atft"]
             self._keep_features(entries.get("features", []))
             self._keep_fold(checkpoint, entries.get("fold"))
+
+    def _use_layout(self, layout: ProcessLayout | None) -> None:
+        """Take the number of devices from torchrun, which has started a process for each."""
+        trainer = self.config.trainer
+        if layout is None:
+            return
+        for key, started in (("devices", layout.devices), ("num_nodes", layout.nodes)):
+            if trainer[key] not in (1, "auto", started, str(started)):
+                raise InputError(
+                    f"trainer.{key} is {trainer[key]}, and torchrun has started {layout.devices} processes on each "
+                    f"of {layout.nodes} machines; leave it out"
+                )
+            trainer[key] = started
 
     def _keep_features(self, trained_on: list[str]) -> None:
         """Leave out the features that the panel has gained since a checkpoint was trained."""

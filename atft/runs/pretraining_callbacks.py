@@ -6,6 +6,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from atft.callbacks.guards.coverage import CoverageGuard
+from atft.callbacks.guards.lost_process import LostProcessGuard
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.epoch_progress import EpochProgress
@@ -16,8 +17,8 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.errors import InputError
 
 PRETRAINED = "pretrained.ckpt"
-KEPT = (GradientMonitor, SpikeGuard, CoverageGuard)
-"""Of the callbacks of a fit, those with options that watch training alone."""
+KEPT = (GradientMonitor, SpikeGuard, CoverageGuard, LostProcessGuard)
+"""Of the callbacks of a fit, those that watch training alone."""
 
 
 class PretrainedCheckpoint(RunCheckpoint):

@@ -10,9 +10,13 @@ from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from atft.callbacks.guards.lost_process import Launcher, LostProcessGuard, connection_errors
 from atft.tasks.ranking import RankingTask
+from atft.threads import core_count
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": True,
@@ -27,11 +31,29 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 
 class RunTrainer(pl.Trainer):
-    """The trainer of every run."""
+    """The trainer of every run. On several devices it ends when one of its processes does."""
 
     _asked = False
     stopped_by: Any = None
     """The callback or module that asked it to stop; None where none of them did."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.world_size > 1:
+            guard = LostProcessGuard()
+            self.callbacks.insert(0, guard)  # type: ignore[attr-defined]
+            if isinstance(self.strategy.launcher, _SubprocessScriptLauncher):
+                self.strategy._launcher = Launcher(self.strategy.launcher, guard)
+            # Lightning sends the others a message from within the signal's handler: where they wait in another
+            # collective call, all wait for ever.
+            self._signal_connector._sigterm_notifier_fn = _no_message  # type: ignore
+            # Each process would compute with as many threads as there are cores.
+            share = max(1, core_count() // self.num_devices)
+            torch.set_num_threads(min(torch.get_num_threads(), share))
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        with connection_errors(self):
+            return super()._run(*args, **kwargs)
 
     @property
     def should_stop(self) -> bool:
@@ -49,6 +71,10 @@ class RunTrainer(pl.Trainer):
     def _inside_step(self) -> bool:
         task = self.lightning_module
         return isinstance(task, RankingTask) and task.step.is_open
+
+
+def _no_message(number: int, frame: FrameType | None) -> None:
+    """A stopped process is missed by the others anyway."""
 
 
 def _asking() -> Any:

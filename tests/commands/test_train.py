@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
@@ -114,55 +113,6 @@ def test_a_checkpoint_alone_leaves_no_file_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt").code == 0
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_two_processes_train_like_one(
-    tiny_run: Any, tiny_config: Callable[..., Path], tmp_path: Path
-) -> None:
-    """DDP over gloo on the CPU: the same steps, every row once, the same gradients, one file of predictions."""
-    import subprocess
-    import sys
-
-    from atft.callbacks.record.receipt import read_receipt
-
-    config = tiny_config(
-        tmp_path,
-        tiny_run.panel,
-        trainer__max_epochs=2,
-        model__network={
-            "hidden_size": 8,
-            "gat_layers": 1,
-            "horizons": [1, 5],
-            "dropout": 0.0,
-            "gat_dropout": 0.0,
-        },
-        model__objective={"terms": {"ic": 0.5, "rank_ic": 0.5}},
-        model__optimizer={"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
-    )
-    two = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--name", "two"]
-    for extra in ([], two):
-        words = [sys.executable, "-m", "atft", "fit", "--config", str(config), *extra]
-        done = subprocess.run(words, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
-    one, other = (tmp_path / "logs" / name / "version_0" for name in ("tiny", "two"))
-    receipts = read_receipt(one), read_receipt(other)
-    assert receipts[0].rows == receipts[1].rows and receipts[0].days == receipts[1].days
-    assert all(c.planned == c.seen for r in receipts for c in (*r.rows.values(), *r.days.values()))
-    assert receipts[0].steps == receipts[1].steps
-    # Every value has the same place on the axis; the gradient of one process is in more blocks.
-    events = [EventAccumulator(str(run)).Reload() for run in (one, other)]
-    axes = [
-        {tag: [e.step for e in event.Scalars(tag)] for tag in event.Tags()["scalars"]} for event in events
-    ]
-    assert axes[0] == axes[1] and axes[0]["val/rank_ic"][-1] == receipts[0].steps
-    weights = [torch.load(run / "last.ckpt")["state_dict"] for run in (one, other)]
-    # Two ranks move the moments (of the sharpe term, off here) by two blocks at once: of the same days.
-    assert torch.equal(*(w["objective.moments.days"] for w in weights))
-    for name, value in ((n, v) for n, v in weights[0].items() if n.startswith("network.")):
-        torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=1e-4, msg=name)
-    assert receipts[0].metrics["val/rank_ic"] == pytest.approx(receipts[1].metrics["val/rank_ic"], abs=5e-3)
-    assert (other / "predictions.parquet").is_file() and done.stdout.count("random 95 %") == 2
 
 
 @pytest.mark.slow
