@@ -32,7 +32,8 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
                 f"{name} {len(period):,} ({sum(manifest.universe_rows[d] for d in period):,} stock-days)"
             )
     data.trainer = trainer  # its limits count in the plan
-    steps = sum(block.closes_step for block in data.train_dataloader().plan.plan())
+    loader = data.train_dataloader()
+    steps = sum(block.closes_step for block in loader.plan.plan())
     epochs = f"{trainer.max_epochs} epochs" if (trainer.max_epochs or 0) > 0 else "epochs without a limit"
     lines = {
         "panel": f"{_source(data.panel.path, data.panel.simulate)}, {len(manifest.codes):,} stocks, "
@@ -40,6 +41,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
         "training": f"{epochs} of about {steps} steps on {_device(cli)}, {trainer.precision}",
+        "memory": loader.place.text() if loader.place else "",
         "weights": _weights(cli),
         "from": cli.record.receipt.resumed_from or cli.config.init_from,
         "run": str(cli.directory),

@@ -35,6 +35,8 @@ class DayBlocks(Dataset[DayBatch]):
         self.cache, self.lookback, self.min_stocks, self.purge = cache, lookback, min_stocks, purge
         self.buffers: SharedBuffers | None = None
         """Of the main process, where this is a worker's."""
+        self.pinned = False
+        """Read features into pinned memory."""
 
     def one_day(self, day: int) -> DayBatch:
         """Read the block of one day of the cache's calendar, with its whole universe."""
@@ -82,10 +84,12 @@ class DayBlocks(Dataset[DayBatch]):
         views = [cache.day(i) for i in range(first, stop)]
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
         shape = stop - start, len(stocks), len(cache.manifest.features)
-        buffer = None if self.buffers is None else self.buffers.array(block.buffer, *shape)
-        # From numpy, which asks for huge pages: the faults of small ones would take longer than the copy.
-        features = np.empty(shape, dtype=np.float32) if buffer is None else buffer
-        observed = cache.read_span(start, stocks, features)
+        shared = buffer = None if self.buffers is None else self.buffers.array(block.buffer, *shape)
+        if buffer is None and not self.pinned:
+            # From numpy, which asks for huge pages: the faults of small ones would take longer than the copy.
+            buffer = np.empty(shape, dtype=np.float32)
+        features = torch.empty(shape, pin_memory=True) if buffer is None else torch.from_numpy(buffer)
+        observed = cache.read_span(start, stocks, features.numpy())
         rows = [view.rows_of(stocks) for view in views]
 
         def of_stocks(by_day: Sequence[Array]) -> Array:
@@ -104,7 +108,7 @@ class DayBlocks(Dataset[DayBatch]):
             counting = [valid_labels(cache, int(day), self.min_stocks, self.purge) for day in days]
             valid = universe[..., None] & of_stocks(counting)
         batch = DayBatch(
-            features=torch.from_numpy(features),
+            features=features,
             observed=torch.from_numpy(observed),
             universe=torch.from_numpy(universe),
             target=torch.from_numpy(target),
@@ -120,7 +124,7 @@ class DayBlocks(Dataset[DayBatch]):
             closes_step=block.closes_step,
             position=block.position,
         )
-        return batch if buffer is None else sent(batch)
+        return batch if shared is None else sent(batch)
 
     def edges(self, block: PlannedBlock, stocks: Array) -> tuple[Tensor, Tensor]:
         """Edges among some stocks of a block, as ``edge_index`` and ``edge_attr``."""

@@ -193,6 +193,7 @@ class BlockLoader(DataLoader[DayBatch]):
     def _read(self, pinned: bool = False) -> Iterator[DayBatch]:
         """Read the blocks on the host, in this process or in workers."""
         self.pin_memory = pinned
+        self.blocks.pinned = pinned and not self.num_workers
         # A pinned block is a copy in any case.
         buffers = self._share_buffers() if self.num_workers and not pinned else None
         blocks = super().__iter__()

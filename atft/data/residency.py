@@ -62,6 +62,15 @@ class PanelPlace:
             self._kind = self._chosen()
         return self._kind
 
+    def text(self) -> str:
+        """Where the panel is, for a person; empty for ``host``."""
+        panel = self.panel
+        texts = {
+            "device": f"{panel.nbytes / 1e9:.1f} GB of the panel in the memory of {panel.device}",
+            "pinned": f"blocks go to {panel.device} from pinned memory while the step before runs",
+        }
+        return texts.get(self.kind, "")
+
     def _chosen(self) -> Residency:
         device, asked = self.panel.device, self.residency
         if device.type != "cuda":

@@ -99,7 +99,7 @@ class ResidentPanel:
 
     def release(self) -> None:
         """Free the memory; the next block reads the panel again."""
-        for name in ("rows", "links", "regime", "day"):
+        for name in ("rows", "links", "regime", "day", "first_key", "last_row"):
             self.__dict__.pop(name, None)
 
     @property
@@ -124,6 +124,16 @@ class ResidentPanel:
     def day(self) -> Tensor:
         """int64 [days]; the whole calendar's indices, so that those of a block are a slice."""
         return torch.arange(len(self.cache), device=self.device)
+
+    @cached_property
+    def first_key(self) -> Tensor:
+        """int64 [days]; key of a day's row of stock 0."""
+        return self.day * self.cache.stocks
+
+    @cached_property
+    def last_row(self) -> Tensor:
+        """Number of the row that is missing."""
+        return torch.tensor(self.row_count, device=self.device)
 
     @cached_property
     def regime(self) -> Tensor:

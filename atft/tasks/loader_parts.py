@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.trainer.states import TrainerFn
@@ -78,6 +79,8 @@ def place_of_days(
     what = blocks.lookback, blocks.min_stocks, blocks.purge, device
     if former is not None and former.panel.serves(days, *what):
         return former
-    if trainer is not None and trainer.state.fn == TrainerFn.FITTING:
-        days = fitted_days()
+    # None: the run has not begun.
+    if trainer is not None and trainer.state.fn in (None, TrainerFn.FITTING):
+        fitted = fitted_days()
+        days = fitted if np.isin(days, fitted).all() else days
     return PanelPlace(ResidentPanel(blocks.cache, days, *what), residency)

@@ -71,6 +71,16 @@ def test_a_panel_that_does_not_fit_says_how_much_is_missing_and_what_to_set() ->
     )
 
 
+def test_where_the_panel_is_is_said_unless_it_is_on_the_host() -> None:
+    panel = PanelOfBytes(2.34e9, "cuda:0")
+    texts = {kind: PanelPlace(panel, kind, lambda _: 10 * GB).text() for kind in ("auto", "pinned", "host")}
+    assert texts == {
+        "auto": "2.3 GB of the panel in the memory of cuda:0",
+        "pinned": "blocks go to cuda:0 from pinned memory while the step before runs",
+        "host": "",
+    }
+
+
 def loader(cache: DayCache, residency: Residency | None, device: str = "cpu") -> BlockLoader:
     days = np.arange(20, 70)
     sampler = BlockSampler(days, cache.manifest.universe_rows, 4, 60, seed=1)
