@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from atft.nn.feature_encoding import FeatureEncoding
 from atft.nn.gated_residual import GatedResidual
 
+STRIPE_NUMBERS = 1 << 18
+"""Hidden numbers that a CPU embeds at a time, 1 MB: a dozen passes over them stay in its cache."""
+
 
 class VariableSelection(nn.Module):
     """Weigh features by ``w = softmax(MLP(x))`` and embed them: ``GRN((F w e(x)) A + w B)``, or ``GRN(e(x) A)``.
@@ -52,6 +55,13 @@ class VariableSelection(nn.Module):
         self, x: Float[Tensor, "*rows features"], select: bool = True
     ) -> Float[Tensor, "*rows hidden"]:
         """Embed each row; with ``select`` off all features weigh alike."""
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return self._embed(x, select)
+        stripes = torch.split(x.reshape(-1, x.shape[-1]), max(1, STRIPE_NUMBERS // self.value.shape[1]))
+        rows = [self._embed(stripe, select) for stripe in stripes]
+        return (rows[0] if len(rows) == 1 else torch.cat(rows)).view(*x.shape[:-1], -1)
+
+    def _embed(self, x: Tensor, select: bool) -> Tensor:
         if select and self.level is not None:
             weight = self.weights(x)
             embedded = self.encoding.product(x, self.value, x.shape[-1] * weight) + weight @ self.level

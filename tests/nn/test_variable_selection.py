@@ -1,5 +1,6 @@
 """Variable selection: weights that sum to one, a linear start, no big tensor."""
 
+import pytest
 import torch
 
 from atft.nn.feature_encoding import FeatureEncoding
@@ -65,3 +66,14 @@ def test_no_tensor_holds_hidden_numbers_for_each_feature() -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
         build(features, hidden)(torch.randn(rows, features)).sum().backward()
     assert max(sizes) < rows * features * hidden / 10
+
+
+def test_stripes_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, x = build(5, 8), torch.randn(3, 11, 5)
+    results = []
+    for numbers in (1 << 18, 8 * 7):
+        monkeypatch.setattr("atft.nn.variable_selection.STRIPE_NUMBERS", numbers)
+        rows = part(x)
+        gradients = torch.autograd.grad(rows.square().sum(), list(part.parameters()))
+        results.append((rows, *gradients))
+    torch.testing.assert_close(*results)
