@@ -8,7 +8,7 @@ is made of on other devices. Bytes are those that each operator reads and writes
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,11 @@ class _StopAfter(pl.Callback):
 
 
 def train_on_meta(
-    task: RankingTask, blocks: Iterable[DayBatch], precision: str, *callbacks: pl.Callback
+    task: RankingTask,
+    blocks: Iterable[DayBatch],
+    precision: str,
+    *callbacks: pl.Callback,
+    watch: AbstractContextManager[Any] | None = None,
 ) -> None:
     """Train a task on some blocks, as a run does, up to the end of the last one.
 
@@ -91,11 +95,13 @@ def train_on_meta(
         blocks: of the same; their values are not read.
         precision: 32-true or bf16-mixed.
         callbacks: of the run, for instance its guards.
+        watch: mode in which it trains, a `MetaMode` that counts or raises.
     """
     given = [on_meta(block) for block in blocks]
     # Without a length, which Lightning would sum over devices; read ahead, the last one is not the epoch's last.
     loader = _Stream([*given, given[0], given[0]])
-    with third_parties_silenced():
+    task = task.to(META)
+    with third_parties_silenced(), watch or MetaMode():
         _train(task, given, loader, precision, callbacks)
 
 
@@ -118,7 +124,7 @@ def _train(
         **dict.fromkeys(silent, False),
     )
     with suppress(_Enough), cudnn_lstm(), MetaAutocast():
-        trainer.fit(task.to(META), loader)
+        trainer.fit(task, loader)
 
 
 def on_meta(batch: DayBatch) -> DayBatch:
@@ -153,7 +159,7 @@ class MetaMode(TorchDispatchMode):
 
 
 class Counting(MetaMode):
-    """Count the operators on the meta device; ``with Counting() as mode: ...; mode.counts``."""
+    """Count the operators on the meta device; `counts` has what they did."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -116,8 +116,8 @@ def counted_step(
 
     def run(closing: Sequence[bool]) -> Counts:
         given = [empty_block(load, days, loader["lookback"], i, last) for i, last in enumerate(closing)]
-        with Counting() as mode:
-            train_on_meta(shipped_task(config, load), given, precision, NonFiniteGuard(), SpikeGuard())
+        mode, guards = Counting(), (NonFiniteGuard(), SpikeGuard())
+        train_on_meta(shipped_task(config, load), given, precision, *guards, watch=mode)
         return mode.counts
 
     # The first step measures the terms' gradients and makes the optimiser's state; the second is like all others.

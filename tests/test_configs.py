@@ -105,7 +105,8 @@ def test_a_config_parses_and_takes_a_step(
     assert receipt["scheduler"] == (scheduler["class_path"].rpartition(".")[2] if scheduler else "none")
     assert receipt["steps"] >= 1 and receipt["status"] == "limited"
     resolved = yaml.safe_load((run / "config.yaml").read_text())
-    assert resolved["trainer"]["precision"] == asked["trainer"]["precision"]
+    assert resolved["trainer"]["precision"] is asked["trainer"]["precision"] is None
+    assert (receipt["device"], receipt["precision"]) == ("cpu", "32-true")
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.stem)

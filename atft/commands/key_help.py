@@ -35,7 +35,12 @@ KEYS = (
     Key(
         "trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum", STEPPED
     ),
-    Key("trainer.precision", "null", "32-true, bf16-mixed or 16-mixed; null is 32-true", NETWORK),
+    Key(
+        "trainer.precision",
+        "null",
+        "32-true or bf16-mixed; null is bf16-mixed on a GPU that has it",
+        NETWORK,
+    ),
     Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", NETWORK),
     Key(
         "model.network",

@@ -22,6 +22,7 @@ from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
 from atft.launched import ProcessLayout, torchrun_layout
 from atft.publish import check_folder_name
+from atft.runs.precision import default_precision
 from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callbacks
 from atft.runs.run_callbacks import (
     FITTING,
@@ -186,6 +187,8 @@ class RankingCLI(LightningCLI):
         self._logs_there = trains and options.get("logger") is not False
         if options.get("logger") in (True, None):
             extra["logger"] = False  # ours follow, in the run's directory
+        if trains and options.get("precision") is None:
+            extra["precision"] = default_precision(options.get("accelerator"))
         try:
             trainer = super().instantiate_trainer(**extra)
         except construction_errors() as error:

@@ -93,9 +93,9 @@ class ConformalWidths(Metric):
         if not outside:
             return
         scores = torch.where(valid[..., None], torch.stack(outside, dim=-1), torch.nan)
-        rows = valid.any(-1)
-        self.score.append(scores[rows])
-        self.day.append(day[:, None].expand(rows.shape)[rows])
+        # Rows that do not count stay, as NaN: leaving them out here would make the CPU wait for a GPU.
+        self.score.append(scores.flatten(0, 1))
+        self.day.append(day[:, None].expand(valid.shape[:2]).flatten())
 
     def compute(self) -> dict[int, list[float]]:
         """The width of each horizon and interval, the widest interval first; empty where nothing was added."""

@@ -13,6 +13,7 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_io import AtomicCheckpointIO
 from atft.data.loader import lost_workers
 from atft.errors import InputError
+from atft.runs.precision import default_precision
 from atft.runs.run_callbacks import (
     CHECKPOINT_DEFAULTS,
     EARLY_STOPPING_DEFAULTS,
@@ -51,7 +52,8 @@ class Trainer(RunTrainer):
             stops early only where the metric is worse than its best by over half of it for ``patience`` epochs.
         callbacks: added to the guards and monitors that every run has.
         quiet: print nothing; run.log has the lines.
-        options: of Lightning's trainer, for instance ``accelerator``, ``precision`` or ``max_time``; a ``logger``,
+        options: of Lightning's trainer, for instance ``accelerator``, ``precision`` (by default bf16-mixed on a GPU
+            that multiplies bfloat16, else 32-true) or ``max_time``; a ``logger``,
             or a list of them, is added to TensorBoard and metrics.csv, False writes none.
 
     Raises:
@@ -85,12 +87,14 @@ class Trainer(RunTrainer):
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         if options.get("logger") in (None, True):
             options["logger"] = False  # ours follow, in the run's directory
+        options = {**TRAINER_DEFAULTS, **options}
+        options["precision"] = options.get("precision") or default_precision(options["accelerator"])
         with third_parties_silenced():
             super().__init__(
                 max_epochs=max_epochs,
                 callbacks=[*callbacks, *own],
                 plugins=plugins,
-                **{**TRAINER_DEFAULTS, **options},
+                **options,
             )
         self._own_loggers = list(self.loggers)
 

@@ -14,10 +14,10 @@ import atft
 from atft.digest import text_digest
 from atft.publish import publish_text
 
-VERSION = 6
-READABLE = (1, 2, 3, 4, 5, 6)
+VERSION = 7
+READABLE = (1, 2, 3, 4, 5, 6, 7)
 """Version 1 had no ``phases``, 2 no ``selected_step`` and ``last_epoch``, 3 no ``outcome``, 4 no
-``fold``, 5 no ``select``."""
+``fold``, 5 no ``select``, 6 no ``precision``."""
 
 
 @dataclass
@@ -46,6 +46,10 @@ class Receipt:
     missing: list[str] = field(default_factory=list)
     """What is not written yet of what a whole run leaves; ``fit --ckpt_path last`` resumes and writes it."""
     run: str = ""
+    device: str = ""
+    """What trained: cpu, or the GPU's name."""
+    precision: str = ""
+    """In which it trained, as Lightning names it; the default follows the device."""
     optimizer: str = ""
     scheduler: str = ""
     epochs: int = 0

@@ -76,6 +76,9 @@ class RunRecord(pl.Callback):
             trainer.should_stop = True
             trainer.stopped_by = None  # type: ignore[attr-defined]
         self._calendar_days = len(data.open_cache())
+        device = pl_module.device
+        self.receipt.device = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        self.receipt.precision = str(trainer.precision)
         self.receipt.optimizer = type(trainer.optimizers[0]).__name__ if trainer.optimizers else ""
         schedulers = trainer.lr_scheduler_configs
         self.receipt.scheduler = type(schedulers[0].scheduler).__name__ if schedulers else "none"
