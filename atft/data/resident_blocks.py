@@ -36,7 +36,6 @@ class ResidentBlocks:
 
     def __init__(self, panel: ResidentPanel, blocks: DayBlocks) -> None:
         self.panel, self.blocks = panel, blocks
-        self._edge_counts: dict[int, int] = {}
 
     def __getitem__(self, block: PlannedBlock) -> DayBatch:
         """Gather one block.
@@ -140,12 +139,13 @@ class ResidentBlocks:
 
     def _edge_count(self, day: int) -> int:
         """Edges between the stocks of a day's universe: as many in any block that has the whole day."""
-        if not self._edge_counts:
+        panel = self.panel
+        if not panel.edge_counts:
             counts = []
-            for some in track(self.panel.days.tolist(), "counting the graph's edges"):
-                stock = self._send(self.panel.cache.day(some).ranked.astype(np.int64))
-                universe = torch.ones(1, len(stock), dtype=torch.bool, device=self.panel.device)
+            for some in track(panel.days.tolist(), "counting the graph's edges"):
+                stock = self._send(panel.cache.day(some).ranked.astype(np.int64))
+                universe = torch.ones(1, len(stock), dtype=torch.bool, device=panel.device)
                 counts.append((self._neighbours([some], stock, universe)[0] >= 0).sum())
             # One wait for all days, before the first block.
-            self._edge_counts = dict(zip(self.panel.days.tolist(), torch.stack(counts).tolist(), strict=True))
-        return self._edge_counts[day]
+            panel.edge_counts = dict(zip(panel.days.tolist(), torch.stack(counts).tolist(), strict=True))
+        return panel.edge_counts[day]

@@ -86,6 +86,8 @@ class ResidentPanel:
         history = self.days[:, None] - np.arange(lookback)
         self.span = np.unique(history[history >= 0])
         """Days whose rows are needed."""
+        self.edge_counts: dict[int, int] = {}
+        """Edges of the graph on each of the ``days``, once they are counted."""
 
     def serves(
         self, days: Days, lookback: int, min_stocks: int, purge: RowPurge | None, device: torch.device
