@@ -100,6 +100,10 @@ COMMANDS = {
 """Command -> the module whose ``run(command, arguments)`` does it, and a line for the help."""
 
 
+TRAINS = ("fit", "crossval", "pretrain", "retrain", "sweep")
+"""Commands whose processes train networks."""
+
+
 def list_commands() -> str:
     """The text of ``python -m atft --help``."""
     lines = [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]

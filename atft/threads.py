@@ -1,4 +1,4 @@
-"""Thread caps: the one file that writes the environment, called before any heavy import.
+"""Thread caps: variables of the environment, written before any heavy import.
 
 Polars, OpenMP and MKL read these once, when they are loaded, and spawned loader workers inherit them.
 Two pools of as many threads as there are cores make each other several times slower. So do the threads of one

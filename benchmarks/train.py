@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from atft.allocator import keep_freed_memory
 from atft.threads import cap_threads
 
 COMPARED_STEPS = 36
@@ -122,4 +123,5 @@ def build_run(given: argparse.Namespace, folder: Path, epochs: int) -> Any:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as `fit` does
     main(sys.argv[1:])
