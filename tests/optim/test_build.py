@@ -45,6 +45,7 @@ def test_what_cannot_be_built_is_an_error_of_one_line(optimizer: Any, message: s
 def test_where_a_device_has_fused_steps_an_optimiser_takes_them_and_steps_as_before(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("atft.optim.build.FUSED_ON", ())
     plain, _ = build_stepping(partial(kind, lr=0.1), None, GROUPS, 3)
     assert not any(group["fused"] for group in plain.param_groups)
     monkeypatch.setattr("atft.optim.build.FUSED_ON", ("cpu",))
