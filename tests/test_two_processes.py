@@ -94,7 +94,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_run: Any, tiny_config: C
 
     one, two = run(1, "one"), run(2, "two")
     of_one, of_two = (("--ckpt_path", folder / name / "middle.ckpt") for name in ("one", "two"))
-    resumed = run(1, "two_one", *of_two), run(3, "two_three", *of_two), run(2, "one_two", *of_one)
+    resident = ("--data.loader.residency", "device")  # each rank its own panel
+    resumed = run(1, "two_one", *of_two), run(3, "two_three", *of_two, *resident), run(2, "one_two", *of_one)
     return Runs(config, start, one, two, *resumed)
 
 
