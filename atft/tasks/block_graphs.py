@@ -1,4 +1,4 @@
-"""Replay all that a block of training does on a GPU, from network to gradient, as one CUDA graph.
+"""Replay all that a block of training does on a GPU, from network to gradient, as two CUDA graphs.
 
 Launched one by one, the 800 to 1,900 operators of a block take a CPU 5 to 15 ms, longer than many a block takes the
 GPU. The first block of a shape runs as usual, the second is captured, later ones are replayed. Blocks are padded to
@@ -32,10 +32,6 @@ class BlockResult(NamedTuple):
 
     forecast: Forecast
     value: ObjectiveValue
-    loss: Tensor
-    """The block's part of its step's loss."""
-    measured: Tensor
-    """Its days' metrics, as `CrossSectionMetrics.measure` gives them."""
 
 
 class _Graph:
@@ -46,12 +42,16 @@ class _Graph:
     ) -> None:
         self.inputs = empty_block(batch)
         self.result: BlockResult
+        self.measured: Tensor
+        """Its days' metrics, as `CrossSectionMetrics.measure` gives them."""
         self.gradients = gradients
         self._task = task
         fill_block(self.inputs, batch)
-        self.replay = capture(self._run)
+        # Two graphs: what a guard reads of the loss is on its way to the CPU while the backward pass runs.
+        self.forward = capture(self._forward)
+        self.backward = capture(self._backward)
 
-    def _run(self) -> None:
+    def _forward(self) -> None:
         task, kind = self._task, self.inputs.features.device.type
         # Casts of the weights that autocast keeps would be those of the capture for ever.
         autocast = torch.autocast(
@@ -60,16 +60,20 @@ class _Graph:
         with autocast:
             forecast: Forecast = task(self.inputs)
             value: ObjectiveValue = task.objective(forecast, self.inputs)
-            loss = (self.inputs.weight * value.loss).sum()
-        gradients = torch.autograd.grad(loss, list(self.gradients))
-        torch._foreach_add_(list(self.gradients.values()), list(gradients))
-        forecast = forecast.detach()
-        measured = task.train_metrics.measure(forecast.score, self.inputs.target, self.inputs.valid)
-        self.result = BlockResult(forecast, value._replace(loss=value.loss.detach()), loss.detach(), measured)
+            self._loss = (self.inputs.weight * value.loss).sum()
+        self.result = BlockResult(forecast.detach(), value._replace(loss=value.loss.detach()))
 
-    def __call__(self, batch: DayBatch) -> BlockResult:
+    def _backward(self) -> None:
+        gradients = torch.autograd.grad(self._loss, list(self.gradients))
+        torch._foreach_add_(list(self.gradients.values()), list(gradients))
+        del self._loss  # and with it what the forward pass has kept
+        score = self.result.forecast.score
+        self.measured = self._task.train_metrics.measure(score, self.inputs.target, self.inputs.valid)
+
+    def score(self, batch: DayBatch) -> BlockResult:
+        """Run the forward pass of a block."""
         fill_block(self.inputs, batch)
-        self.replay()
+        self.forward()
         stocks, result = len(batch.stock), self.result
         return result._replace(forecast=result.forecast.map(lambda x: x[:, :stocks]))
 
@@ -93,6 +97,8 @@ class BlockGraphs:
         """Shapes that have run once, with the parameters that got a gradient."""
         self._gradients: dict[Parameter, Tensor] = {}
         self._fixed: Hashable = None
+        self._parameters: tuple[Any, tuple[Parameter, ...]] = None, ()
+        """Of which network, and its parameters."""
 
     def __deepcopy__(self, memo: Any) -> "BlockGraphs":
         """A copied task (averaged weights are one) has other parameters, and no graphs of them."""
@@ -112,14 +118,17 @@ class BlockGraphs:
         if graph is None:
             forecast = task.training_chunks.run(task.add_gradient, batch, task)
             if self.on:
-                self._trained[_shape(batch)] = [p for p in task.parameters() if p.grad is not None]
+                trained = [p for p in task.network.parameters() if p.grad is not None]
+                self._trained[_shape(batch)] = trained
             return forecast, None
         self._attach(graph.gradients)
-        result = graph(batch)
+        result = graph.score(batch)
         task.step.set_value(result.value, batch)
-        # The gradient is there: this only calls what callbacks do before and after a backward pass.
-        task.manual_backward(result.loss.detach().requires_grad_())
-        return result.forecast, result.measured
+        # Lightning calls what callbacks do before and after a backward pass; that of this number is the graph's.
+        trigger = torch.zeros((), requires_grad=True)
+        trigger.register_hook(lambda _: graph.backward())  # type: ignore[no-untyped-call]
+        task.manual_backward(trigger)
+        return result.forecast, graph.measured
 
     def _usable(self, task: Any) -> bool:
         trainer = task.trainer
@@ -128,7 +137,9 @@ class BlockGraphs:
         return self.on and one and scaler is None and task.training_chunks.days is None
 
     def _graph(self, task: Any, batch: DayBatch) -> _Graph | None:
-        fixed = _fixed_by_capture(task)
+        if self._parameters[0] is not task.network:  # walking through its modules takes longer than a replay
+            self._parameters = task.network, tuple(task.network.parameters())
+        fixed = _fixed_by_capture(task, self._parameters[1])
         if fixed != self._fixed:
             self._fixed, self._graphs, self._trained = fixed, {}, {}
         shape = _shape(batch)
@@ -184,13 +195,13 @@ def _shape(batch: DayBatch) -> Hashable:
     return (batch.closes_step, *padded_sizes(batch), *((len(x), *x.shape[2:], x.dtype) for x in kinds))
 
 
-def _fixed_by_capture(task: Any) -> Hashable:
+def _fixed_by_capture(task: Any, parameters: tuple[Parameter, ...]) -> Hashable:
     """What of a task a capture makes constant."""
     kind = task.device.type
     return (
         task.training,
         tuple(task.objective.term_weights.items()),
         tuple(task.network.parts.items()),
-        tuple(p.data_ptr() for p in task.parameters() if p.requires_grad),
+        tuple(p.data_ptr() for p in parameters if p.requires_grad),
         torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from torch import Tensor
+from torchmetrics import Metric
 
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler, PlannedBlock
@@ -51,7 +52,13 @@ class Step:
         self._earlier = self.sums if self.is_open else {}
         if self._first is None:
             self._first = batch.position
-            self._buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}
+            # Metrics have no buffers, and walking through them costs the more the more days they have.
+            self._buffers = {
+                f"{part}.{name}": buffer.clone()
+                for part, module in task.named_children()
+                if not isinstance(module, Metric)
+                for name, buffer in module.named_buffers()
+            }
 
     def set_value(self, value: ObjectiveValue, batch: DayBatch) -> None:
         """Keep what the objective gave for the block; a second attempt at the block replaces the first."""

@@ -53,7 +53,7 @@ class NonFiniteGuard(pl.Callback):
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
         """Flag the step's whole gradient before it is clipped, and set it to 0 where it is not finite."""
-        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        gradients = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
         if not gradients or loss_scaler(trainer) is not None:
             return
         # The norm of a gradient overflows only where clipping could not save it either.
