@@ -53,12 +53,10 @@ class Step:
         if self._first is None:
             self._first = batch.position
             # Metrics have no buffers, and walking through them costs the more the more days they have.
-            self._buffers = {
-                f"{part}.{name}": buffer.clone()
-                for part, module in task.named_children()
-                if not isinstance(module, Metric)
-                for name, buffer in module.named_buffers()
-            }
+            parts = {name: part for name, part in task.named_children() if not isinstance(part, Metric)}
+            self._buffers = {name: buffer.clone() for name, buffer in task.named_buffers(recurse=False)}
+            for part, module in parts.items():
+                self._buffers |= {f"{part}.{n}": buffer.clone() for n, buffer in module.named_buffers()}
 
     def set_value(self, value: ObjectiveValue, batch: DayBatch) -> None:
         """Keep what the objective gave for the block; a second attempt at the block replaces the first."""
