@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
     return receipt.rows["train"].seen * len(seconds) / sum(seconds), waiting
 
 
-def build_run(given: argparse.Namespace, folder: Path, epochs: int) -> Any:
-    """Make trainer, model and data of the setting, as `fit` makes them."""
+def build_run(given: argparse.Namespace, folder: Path, epochs: int, words: Sequence[str] = ()) -> Any:
+    """Make trainer, model and data of the setting, as `fit` makes them; ``words`` are further ones of ``fit``."""
     from atft.commands.train import build
     from atft.market.options import MarketOptions
     from atft.market.simulate import simulate_market
@@ -118,6 +119,7 @@ def build_run(given: argparse.Namespace, folder: Path, epochs: int) -> Any:
             *("--model.network.hidden_size", str(given.hidden)),
             *("--model.network.graph", "gat" if given.graph else "none"),
             *(() if given.graph else ("--data.graph", "null")),
+            *words,
         ],
     )
 
