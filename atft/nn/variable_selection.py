@@ -14,7 +14,7 @@ from atft.nn.feature_encoding import FeatureEncoding
 from atft.nn.gated_residual import GatedResidual
 
 STRIPE_NUMBERS = 1 << 18
-"""Hidden numbers that a CPU embeds at a time, 1 MB: a dozen passes over them stay in its cache."""
+"""Hidden numbers that a thread of a CPU embeds at a time, 1 MB: a dozen passes over them stay in its cache."""
 
 
 class VariableSelection(nn.Module):
@@ -57,9 +57,11 @@ class VariableSelection(nn.Module):
         """Embed each row; with ``select`` off all features weigh alike."""
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return self._embed(x, select)
-        stripes = torch.split(x.reshape(-1, x.shape[-1]), max(1, STRIPE_NUMBERS // self.value.shape[1]))
+        flat, width = x.reshape(-1, x.shape[-1]), self.value.shape[1]
+        # Stripes of one length: products of a few rows left over would round otherwise than the rest.
+        stripes = torch.chunk(flat, 1 + len(flat) * width // (STRIPE_NUMBERS * torch.get_num_threads()))
         rows = [self._embed(stripe, select) for stripe in stripes]
-        return (rows[0] if len(rows) == 1 else torch.cat(rows)).view(*x.shape[:-1], -1)
+        return (rows[0] if len(rows) == 1 else torch.cat(rows)).view(*x.shape[:-1], width)
 
     def _embed(self, x: Tensor, select: bool) -> Tensor:
         if select and self.level is not None:

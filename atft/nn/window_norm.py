@@ -36,7 +36,7 @@ from atft.nn.normalisers import (
 MEMBERS = {"revin": 2, "dish_ts": 4, "san": 2 * SLICES, "fan": 4}
 """How many numbers per feature the summary of each member has."""
 STRIPE_NUMBERS = 1 << 18
-"""Numbers of a window that a CPU normalises at a time, 1 MB: the passes of a member then stay in its cache."""
+"""Numbers of a window that a thread of a CPU normalises at a time, 1 MB: a member's passes stay in its cache."""
 Normaliser = Callable[[Tensor, Tensor], NormalisedWindow]
 """From a window [lookback, stocks, features] and where it was observed to the normalised window."""
 
@@ -93,7 +93,7 @@ def normalise_windows(
             return torch.stack([p.residual for p in parts], dim=1), torch.stack([p.summary for p in parts])
         stripe_stocks = stocks
         if scaled.device.type == "cpu":
-            stripe_stocks = max(1, STRIPE_NUMBERS // scaled[:lookback, 0].numel())
+            stripe_stocks = max(1, STRIPE_NUMBERS * torch.get_num_threads() // scaled[:lookback, 0].numel())
         residual, summaries = scaled.new_empty(lookback, days, *scaled.shape[1:]), []
         for day, start in product(range(days), range(0, stocks, stripe_stocks)):
             part = slice(day, day + lookback), slice(start, start + stripe_stocks)

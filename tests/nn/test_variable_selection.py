@@ -71,7 +71,7 @@ def test_no_tensor_holds_hidden_numbers_for_each_feature() -> None:
 def test_stripes_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     part, x = build(5, 8), torch.randn(3, 11, 5)
     results = []
-    for numbers in (1 << 18, 8 * 7):
+    for numbers in (1 << 18, 1):
         monkeypatch.setattr("atft.nn.variable_selection.STRIPE_NUMBERS", numbers)
         rows = part(x)
         gradients = torch.autograd.grad(rows.square().sum(), list(part.parameters()))
