@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,8 @@ from atft.panel import PanelSchema, panel_files
 OPTIONS = FeatureOptions(min_history_days=60, min_traded_value=1e5, min_close=1.0)
 GRAPH = GraphOptions(k=3, window=20, min_observations=10, sector_k=2)
 CHILD = "import sys; from benchmarks.append import append; print('ready', flush=True); append(*sys.argv[1:])"
+APPENDED_DAYS = 3
+"""Of `figures`."""
 LAYOUT = ("files", "day_records", "graph_records")
 
 
@@ -46,6 +49,27 @@ def append(panel: str, prices: str, caches: str) -> None:
     """What a killed process does: the new days to the panel, then to the cache."""
     append_prices(Path(panel), Path(prices))
     make_cache(Path(panel), Path(caches))
+
+
+def figures(budget_s: float) -> dict[str, float]:
+    """Seconds in which a day of 1,000 stocks of noise is appended to a panel of 420 days and its cache."""
+    from benchmarks.price_noise import write_prices
+
+    with tempfile.TemporaryDirectory() as place:
+        prices, panel, caches = (Path(place) / name for name in ("prices.parquet", "panel", "caches"))
+        write_prices(prices, 1000, 420 + APPENDED_DAYS)
+        frame = pl.read_parquet(prices)
+        dates = frame["date"].unique().sort()[-APPENDED_DAYS:]
+        frame.filter(pl.col("date") < dates[0]).write_parquet(prices)
+        build_panel(prices, panel, OPTIONS)
+        make_cache(panel, caches)
+        seconds = []
+        for day in dates:
+            frame.filter(pl.col("date") == day).write_parquet(prices)
+            began = time.perf_counter()
+            append(str(panel), str(prices), str(caches))
+            seconds.append(time.perf_counter() - began)
+    return {"day_seconds": median(seconds)}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -15,6 +15,8 @@ import torch
 
 from atft.nn.feature_encoding import RANK_BOUND, FeatureEncoding
 
+PRODUCTS = "matrix products alone"
+
 
 def best_seconds(passes: int, step: Callable[[], object]) -> float:
     """Least processor time of some passes, after one that warms up: other programs do not count."""
@@ -26,7 +28,41 @@ def best_seconds(passes: int, step: Callable[[], object]) -> float:
     return min(seconds[1:])
 
 
-def main() -> None:
+def figures(budget_s: float) -> dict[str, float]:
+    """Rows a second of piecewise_linear and of its matrix products alone, forward and backward."""
+    given = make_parser().parse_args(["--passes", str(max(2, min(20, int(budget_s / 4))))])
+    seconds = measure(given)
+    return {
+        "rows_per_second": given.rows / seconds["piecewise_linear"],
+        "matrix_products_rows_per_second": given.rows / seconds[PRODUCTS],
+    }
+
+
+def measure(given: argparse.Namespace) -> dict[str, float]:
+    """Seconds of each kind of encoding, and of the matrix products alone."""
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+    features, rows = given.features, given.rows
+    x = torch.empty(rows, features).uniform_(-RANK_BOUND, RANK_BOUND)
+    gradient = torch.randn(rows, given.outputs)
+    result = {}
+    for kind in ("none", "piecewise_linear", "periodic"):
+        encoding = FeatureEncoding(features, kind, given.bins)
+        matrix = torch.randn(features * encoding.size, given.outputs, requires_grad=True)
+        for weighted in (False, True):
+            weight = torch.rand(rows, features, requires_grad=True) if weighted else None
+            product = partial(encoding.product, x, matrix, weight)
+            result[f"{kind}{', weighted' if weighted else ''}"] = best_seconds(
+                given.passes, lambda product=product: product().backward(gradient)
+            )
+    encoded = torch.rand(rows, features * given.bins)
+    matrix = torch.randn(features * given.bins, given.outputs)
+    result[PRODUCTS] = best_seconds(given.passes, lambda: (encoded @ matrix, encoded.T @ gradient))
+    return result
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments, with their defaults."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,33 +72,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=8192)
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    torch.manual_seed(0)
-    features, rows = given.features, given.rows
-    x = torch.empty(rows, features).uniform_(-RANK_BOUND, RANK_BOUND)
-    gradient = torch.randn(rows, given.outputs)
+    return parser
 
-    def show(name: str, seconds: float) -> None:
-        print(f"{name:28}{1e6 * seconds / rows:8.2f} us a row   {rows / seconds:10,.0f} rows/s")
 
-    for kind in ("none", "piecewise_linear", "periodic"):
-        encoding = FeatureEncoding(features, kind, given.bins)
-        matrix = torch.randn(features * encoding.size, given.outputs, requires_grad=True)
-        for weighted in (False, True):
-            weight = torch.rand(rows, features, requires_grad=True) if weighted else None
-
-            product = partial(encoding.product, x, matrix, weight)
-
-            show(
-                f"{kind}{', weighted' if weighted else ''}",
-                best_seconds(given.passes, lambda product=product: product().backward(gradient)),
-            )
-    encoded = torch.rand(rows, features * given.bins)
-    matrix = torch.randn(features * given.bins, given.outputs)
-    show(
-        "matrix products alone", best_seconds(given.passes, lambda: (encoded @ matrix, encoded.T @ gradient))
-    )
+def main(arguments: list[str] | None = None) -> None:
+    """Print the time of each."""
+    given = make_parser().parse_args(arguments)
+    for name, seconds in measure(given).items():
+        print(f"{name:28}{1e6 * seconds / given.rows:8.2f} us a row   {given.rows / seconds:10,.0f} rows/s")
 
 
 if __name__ == "__main__":

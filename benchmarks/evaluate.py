@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from atft.errors import InputError
 from atft.parquet import table_file
+from atft.threads import pool_threads
 
 HORIZONS = (1, 5, 10, 20)
 DAYS_AT_ONCE = 50
@@ -76,7 +78,31 @@ def write_predictions(path: Path, days: int, stocks: int, seed: int = 0) -> int:
     return rows
 
 
-def main() -> None:
+def figures(budget_s: float) -> dict[str, float]:
+    """Rows a second of an evaluation, its start included, and peak memory in GB; 12 M rows if time allows."""
+    days = max(60, min(750, int(5 * budget_s)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "predictions.parquet"
+        rows = write_predictions(path, days, 4211)
+        seconds, _, gigabytes, status = measure(path, Path(folder), pool_threads())
+    if status != 0:
+        raise InputError(f"evaluate ended with {status}")
+    return {"rows_per_second": rows / seconds, "peak_gb": gigabytes}
+
+
+def measure(path: Path, out: Path, threads: int) -> tuple[float, float, float, int]:
+    """Evaluate in a process of its own: seconds, processor seconds, peak memory in GB, exit status."""
+    command = [sys.executable, "-m", "atft", "evaluate", "--predictions", str(path)]
+    command += ["--out", str(out), "--threads", str(threads)]
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    cpu = usage.ru_utime + usage.ru_stime
+    return seconds, cpu, usage.ru_maxrss / 1e6, os.waitstatus_to_exitcode(status)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Make the file, evaluate it, print seconds and memory."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -85,22 +111,16 @@ def main() -> None:
     parser.add_argument("--stocks", type=int, default=4211)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--file", type=Path, help="where the file is made, or kept from an earlier call")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         path = options.file or Path(folder) / "predictions.parquet"
         if not path.exists():
             rows = write_predictions(path, options.days, options.stocks)
             print(f"{rows:,} rows, {path.stat().st_size / 1e6:,.0f} MB")
-        command = [sys.executable, "-m", "atft", "evaluate", "--predictions", str(path)]
-        command += ["--out", folder, "--threads", str(options.threads)]
-        started = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - started
-        cpu = usage.ru_utime + usage.ru_stime
+        seconds, cpu, gigabytes, status = measure(path, Path(folder), options.threads)
         print(
-            f"evaluate: {seconds:.0f} s ({cpu:.0f} s of processor time), peak {usage.ru_maxrss / 1e6:.2f} GB, "
-            f"{os.cpu_count()} cores, exit status {os.waitstatus_to_exitcode(status)}"
+            f"evaluate: {seconds:.0f} s ({cpu:.0f} s of processor time), peak {gigabytes:.2f} GB, "
+            f"{os.cpu_count()} cores, exit status {status}"
         )
 
 

@@ -33,6 +33,7 @@ from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.gradient_monitor import GradientMonitor
 from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
+from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupConstant
@@ -361,7 +362,7 @@ def line(name: str, figures: dict[str, Any]) -> str:
 def figures(budget_s: float) -> dict[str, float]:
     """All figures in one flat table, for ``python -m benchmarks``; needs a GPU."""
     if not torch.cuda.is_available():
-        return {}
+        raise InputError("needs a CUDA device")
     report = main(["--budget", str(budget_s)])
     flat = {f"device/{k}": v for k, v in report["limits"].items()}
     for name, case in report["cases"].items():

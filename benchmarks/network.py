@@ -9,15 +9,18 @@ each feature in ``hidden`` numbers, all days are projected for attention. It has
 """
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from atft.allocator import keep_freed_memory
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.network import NetworkInputs
 from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.threads import pool_threads
 
 HORIZONS = (1, 5, 10, 20)
 
@@ -90,7 +93,21 @@ def stock_days_per_second(network: nn.Module, loss: Callable[[], Tensor], rows: 
     return steps * rows / (time.perf_counter() - begin)
 
 
-def main() -> None:
+def figures(budget_s: float) -> dict[str, float]:
+    """Stock-days a second of the network in float32 and bfloat16, and of the usual way to build one."""
+    words = ["--threads", str(pool_threads()), "--steps", str(max(2, min(20, int(budget_s / 8))))]
+    fp32, usual = main(words)
+    bf16, _ = main([*words, "--bf16", "--no-peer"])
+    return {
+        "stock_days_per_second": fp32,
+        "bf16_stock_days_per_second": bf16,
+        "usual_stock_days_per_second": usual,
+        "times_as_fast": fp32 / usual,
+    }
+
+
+def main(arguments: list[str] | None = None) -> tuple[float, float]:
+    """Print and return stock-days a second of the network, and of the usual way (NaN where it is left out)."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -107,7 +124,7 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
 
@@ -131,7 +148,7 @@ def main() -> None:
     speed = stock_days_per_second(network, network_loss, given.days * given.stocks, given.steps)
     print(f"ATFT-GAT-FAN   {speed:8.0f} stock-days/s")
     if not given.peer:
-        return
+        return speed, math.nan
     usual = UsualEncoder(given.features, given.hidden)
     few = 256  # its [rows, features, hidden] tensors of a whole block would not fit
     windows = torch.randn(few, given.lookback, given.features)
@@ -143,7 +160,9 @@ def main() -> None:
 
     peer = stock_days_per_second(usual, usual_loss, few, min(given.steps, 3))
     print(f"the usual way  {peer:8.0f} stock-days/s   ({speed / peer:.0f} times slower)")
+    return speed, peer
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,64 @@ from typing import Any
 from atft.allocator import keep_freed_memory
 from atft.threads import cap_threads
 
+BLOCK_DAYS = 4
+"""Of configs/quickstart.yaml."""
 COMPARED_STEPS = 36
 """Optimiser steps an epoch of the run that compares monitors."""
 
 
-def main(arguments: list[str] | None = None) -> float:
+def figures(budget_s: float) -> dict[str, float]:
+    """Stock-days a second of training and its loader, without validation, and the share waiting for data.
+
+    With what the matrix products of a stock-day need, counted on the meta device, also GFLOP/s. Medians of the
+    epochs after the first, which last ``budget_s`` or one epoch.
+    """
+    from statistics import median
+
+    import lightning.pytorch as pl
+
+    class StopAfter(pl.Callback):
+        """Stops at an epoch's end when the seconds since the first epoch's end are over."""
+
+        ends: list[float] = []  # noqa: RUF012 (one run a process)
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            self.ends.append(time.perf_counter())
+            trainer.should_stop = len(self.ends) > 1 and self.ends[-1] - self.ends[0] > budget_s
+
+    given = make_parser().parse_args(["--train-days", "24" if budget_s > 60 else "12"])
+    with tempfile.TemporaryDirectory() as folder:
+        cli = build_run(given, Path(folder), epochs=1000)
+        cli.trainer.callbacks.append(StopAfter())
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    epochs = cli.record.history[1:]
+    rate = median(epoch["speed/stock_days_per_second"] for epoch in epochs)
+    return {
+        "stock_days_per_second": rate,
+        "gflop_per_second": 1e-9 * rate * flop_per_stock_day(given),
+        "waiting_percent": 100 * median(epoch["speed/waiting_share"] for epoch in epochs),
+    }
+
+
+def flop_per_stock_day(given: argparse.Namespace) -> float:
+    """Operations of the matrix products of a stock-day, forward and backward."""
+    from benchmarks.meta_run import Counting, train_on_meta
+    from benchmarks.reference_load import Load
+    from benchmarks.roofline import empty_block, shipped_task
+
+    load = Load(given.train_days, given.stocks, given.stocks, given.features, graph=False)
+    counted = []
+    for steps in (1, 2):  # the first step measures more than the others
+        blocks = [empty_block(load, BLOCK_DAYS, given.lookback, i, True) for i in range(steps)]
+        with Counting() as mode:
+            task = shipped_task("quickstart", load, hidden_size=given.hidden, graph="none")
+            train_on_meta(task, blocks, "32-true")
+        counted.append(mode.counts.flop)
+    return (counted[1] - counted[0]) / (BLOCK_DAYS * given.stocks)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments, with their defaults."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,7 +93,12 @@ def main(arguments: list[str] | None = None) -> float:
     parser.add_argument(
         "--turns", type=int, default=8, help="steps of each rare kind of monitoring; 0: not compared"
     )
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> float:
+    """Train, print the figures, and return stock-days a second."""
+    given = make_parser().parse_args(arguments)
     cap_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         rate, waiting = measure(given, Path(folder))

@@ -180,7 +180,7 @@ def check_command(words: list[str]) -> None:
     elif words[1] == "-m":
         place = ROOT / words[2].replace(".", "/")
         there = place.exists() or place.with_suffix(".py").exists()
-        assert there or words[2] in ("http.server", "pytest"), words
+        assert there or words[2] in ("http.server", "pytest", "venv"), words
     elif words[1].endswith(".py"):
         source = (ROOT / words[1]).read_text()
         for name in words[2:]:
