@@ -63,23 +63,26 @@ class Case:
     graphs: bool = True
     """Each block is replayed as one CUDA graph."""
     workers: int = 0
+    encoder: str = ""
+    """Instead of the config's."""
 
     @property
     def name(self) -> str:
         graphs = " graphs" if self.graphs else ""
         workers = f" {self.workers} workers" if self.workers else ""
-        return f"{self.config} {self.residency}{workers} {self.precision}{graphs}"
+        encoder = f" {self.encoder}" if self.encoder else ""
+        return f"{self.config} {self.residency}{workers} {self.precision}{graphs}{encoder}"
 
 
 CASES = (
     Case("tokyo", "device"),
-    Case("tokyo", "device", graphs=False),
+    Case("tokyo", "device", encoder="lstm"),
     Case("nasdaq", "device"),
+    Case("tokyo", "pinned", workers=8),
+    Case("tokyo", "device", graphs=False),
     Case("nasdaq", "device", graphs=False),
-    Case("tokyo", "pinned"),
     Case("tokyo", "host", workers=8),
     Case("tokyo", "device", precision="32-true"),
-    Case("nasdaq", "host", precision="32-true", graphs=False),
 )
 """The most important first: the budget may end before the last."""
 
@@ -192,6 +195,7 @@ def build(case: Case, load: Load, cache: Path, tiny: bool) -> tuple[RankingTask,
         loader["residency"] = case.residency
     data = DayData.from_cache(cache, split, LoaderOptions(**loader))
     network = dict(model["network"]["init_args"]) | ({"hidden_size": 16} if tiny else {})
+    network |= {"encoder": case.encoder} if case.encoder else {}
     objective = dict(model["objective"])
     task = RankingTask.for_data(
         data,
