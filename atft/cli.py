@@ -16,6 +16,7 @@ from pathlib import Path
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as TRAINING
 from atft.commands.key_help import short_help
+from atft.deferred_imports import defer_imports
 from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.launched import first_of_machine
 from atft.publish import FULL
@@ -137,6 +138,7 @@ def _dispatch(name: str, rest: list[str]) -> int:
         return 0
     if name != "sweep":  # it divides the cores among its workers
         cap_threads(thread_cap(rest))
+    defer_imports()
     if name in FROM_PRICES and any(word.partition("=")[0] == "--prices" for word in rest):
         from atft.commands.from_prices import words_of_panel
 

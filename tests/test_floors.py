@@ -24,6 +24,7 @@ VOCABULARY = {
     "errors",
     "threads",
     "allocator",
+    "deferred_imports",
     "publish",
     "progress",
     "panel",

@@ -154,7 +154,7 @@ class DayCache:
         batch = self._record(self.manifest.graph_records, number)
         neighbour = self._order[wide_view(batch.column(1))]
         weight = wide_view(batch.column(2))
-        return self._order[batch.column(0).to_numpy()], neighbour, weight.reshape(*neighbour.shape, 2)
+        return self._order[np.from_dlpack(batch.column(0))], neighbour, weight.reshape(*neighbour.shape, 2)
 
     def linked(self, refresh: int) -> bool:
         """Whether the graph of a refresh has an edge."""
