@@ -87,8 +87,9 @@ def normalise_windows(
         normalise = partial(frequency_norm, basis=fourier_basis(lookback, scaled.device).to(scaled.dtype))
     learns = torch.is_grad_enabled() and (scaled.requires_grad or isinstance(normalise, nn.Module))
     # In full precision: the residual under a large cycle would drown in bfloat16's rounding.
-    with full_precision(scaled.device), torch.set_grad_enabled(learns):
-        if learns:
+    with torch.set_grad_enabled(learns), full_precision(scaled.device):
+        # An exported program has neither a loop over stocks nor a buffer: it scores any number of them.
+        if learns or torch.compiler.is_compiling():
             parts = [normalise(scaled[d : d + lookback], observed[d : d + lookback]) for d in range(days)]
             return torch.stack([p.residual for p in parts], dim=1), torch.stack([p.summary for p in parts])
         stripe_stocks = stocks
