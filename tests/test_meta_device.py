@@ -31,8 +31,6 @@ from small_task import SIZES, small_task
 
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "_unique2", "unique_dim", "equal")
 """Operators whose result, or its shape, is a value of the device."""
-OF_SECTORS = ("exposure",)
-"""Terms that need the number of sectors of the block, and wait for it."""
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
@@ -135,10 +133,13 @@ def test_no_encoder_waits(encoder: Any, precision: str, batch: DayBatch) -> None
         network(batch).score.sum().backward()
 
 
-@pytest.mark.parametrize("name", [name for name in TERMS if name not in OF_SECTORS])
+@pytest.mark.parametrize("name", TERMS)
 def test_no_term_waits_nor_does_measuring_its_share(name: str, batch: DayBatch) -> None:
     levels = [0.1, 0.5, 0.9]
-    objective = DayObjective(ObjectiveOptions(terms={name: 1.0, "ic": 0.5}), [1, 5], levels).to(META)
+    options = ObjectiveOptions(terms={name: 1.0, "ic": 0.5}, neutral_to=["sector", "b"])
+    objective = DayObjective(options, [1, 5], levels)
+    objective.set_columns(["a", "b"], 3)
+    objective.to(META)
     score = torch.empty(*batch.target.shape, device=META, requires_grad=True)
     forecast = Forecast(score, score[..., None] + torch.empty(3, device=META))
     with watched("32-true"):

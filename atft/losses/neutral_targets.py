@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from atft.cross_section import zscore
 from atft.errors import InputError, nearest
+from atft.losses.sector_count import sector_count
 
 SECTOR = "sector"
 """The word for the sector; every other name is a column of the exposures."""
@@ -102,7 +103,8 @@ class NeutralTargets(nn.Module):
         if self.exposures:
             system = columns @ columns.mT
             system.diagonal(dim1=-2, dim2=-1).add_(RIDGE * each.sum(-1).clamp_min(1))
-            slopes = torch.linalg.solve(system, columns @ left.unsqueeze(-1))
+            # Not checked, which would wait for a GPU: the ridge keeps the system regular.
+            slopes, _ = torch.linalg.solve_ex(system, columns @ left.unsqueeze(-1))
             left = left - (columns * slopes).sum(2)
         return left.to(target.dtype)
 
@@ -116,7 +118,7 @@ class NeutralTargets(nn.Module):
         day = values.sum(-1, keepdim=True) / valid.sum(-1)[:, :, None, None].clamp_min(1)
         if not self.by_sector:
             return day.expand(values.shape)
-        sectors = torch.arange(int(sector.max()) + 1 if sector.numel() else 0, device=sector.device)
+        sectors = torch.arange(sector_count(sector), device=sector.device)
         # A product with members, not a scatter: deterministic on every device.
         members = (sector.unsqueeze(-1) == sectors).to(values.dtype).unsqueeze(1)
         stocks = (valid.to(values.dtype).unsqueeze(2) @ members).round()

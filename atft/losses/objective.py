@@ -22,6 +22,7 @@ from atft.losses.neutral_targets import NeutralTargets
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
 from atft.losses.portfolio import book_return
 from atft.losses.running_moments import RunningMoments, block_moments
+from atft.losses.sector_count import known_sectors
 from atft.losses.targets import target_transform
 from atft.losses.term_check import check_on_noise
 from atft.losses.terms import BY_HORIZON, TERMS, find_term, options_of
@@ -86,6 +87,7 @@ class DayObjective(nn.Module):
         half_life = {**TERMS["sharpe"].kept, **self._term_options.get("sharpe", {})}["half_life_days"]
         self.moments = RunningMoments(len(self.horizons), half_life)
         self.neutral_targets = NeutralTargets(options.neutral_to)
+        self.sectors: int | None = None
         self._transform = target_transform(options.target)
         for name, term in self.terms.items():
             if term.own:
@@ -108,9 +110,19 @@ class DayObjective(nn.Module):
                 loss = loss * self.day_weights(batch.day, batch.regime).to(loss.dtype)
         return ObjectiveValue(loss, {n: v.detach() for n, v in values.items()})
 
+    def set_columns(self, exposures: Sequence[str], sectors: int) -> None:
+        """Take the names of the batches' exposures, in their order, and the number of the panel's sectors.
+
+        Raises:
+            InputError: targets are neutral to an exposure that is not among them.
+        """
+        self.neutral_targets.set_columns(exposures)
+        self.sectors = sectors
+
     def targets(self, realised: Tensor, valid: Tensor, batch: DayBatch) -> Tensor:
         """Transform raw returns ``[days, horizons, stocks]`` to what scores are compared with; 0 where invalid."""
-        neutral = self.neutral_targets(realised, valid, batch.sector, batch.exposure)
+        with known_sectors(self.sectors):
+            neutral = self.neutral_targets(realised, valid, batch.sector, batch.exposure)
         return self._transform(neutral, valid)
 
     def compared(self, batch: DayBatch) -> Tensor:
@@ -202,7 +214,8 @@ class DayObjective(nn.Module):
         """One term's value ``[days]``, horizons weighed."""
         row = self.terms[name]
         options = {option: self._term_options[name][option] for option in row.arguments}
-        value = row.function(*(inputs[r] for r in row.reads), **options)
+        with known_sectors(self.sectors):
+            value = row.function(*(inputs[r] for r in row.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
         weights = self.horizon_weights.repeat_interleave(rankable.shape[1] // len(self.horizons))
         weights = torch.where(rankable, weights.to(value.dtype), 0)

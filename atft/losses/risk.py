@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atft.cross_section import PerDay, PerStock, StockMask, center, zscore
+from atft.losses.sector_count import sector_count
 
 
 def exposure_share(
@@ -39,7 +40,8 @@ def exposure_share(
     system = columns @ columns.mT
     system.diagonal(dim1=-2, dim2=-1).add_(ridge)
     moments = columns @ standard.unsqueeze(-1)
-    slopes = torch.cholesky_solve(moments, torch.linalg.cholesky(system))
+    # Not checked, which would wait for a GPU: the ridge keeps the system regular.
+    slopes = torch.cholesky_solve(moments, torch.linalg.cholesky_ex(system).L)
     # z'X'(XX' + ridge)^-1 Xz without the fitted values; z'z is the number of stocks.
     explained = (moments * slopes).sum((-2, -1))
     return (explained / valid.sum(-1).clamp_min(1)).to(score.dtype)
@@ -52,6 +54,6 @@ def risk_columns(
     """Z-scored exposures, then one centred column of zeros and ones per sector; 0 where invalid or unknown."""
     each = valid.unsqueeze(-2)
     scaled = zscore(exposure, each & exposure.isfinite())
-    sectors = int(sector.max()) + 1
+    sectors = sector_count(sector)
     members = sector.unsqueeze(-2) == torch.arange(sectors, device=sector.device)[:, None]
     return torch.cat((scaled, center(members.to(exposure.dtype), each.expand(members.shape))), dim=-2)

@@ -157,7 +157,8 @@ class RankingTask(SavedTask):
             return
         self.match_data(data)
         if stage in ("fit", "validate") or (stage == "predict" and self.network.quantiles):
-            self.objective.neutral_targets.set_columns(data.open_cache().manifest.exposures)
+            manifest = data.open_cache().manifest
+            self.objective.set_columns(manifest.exposures, len(manifest.sectors))
         if stage == "fit":
             self.network.set_scaling(data.scaling())
             self.learned = learned_from(data)
@@ -177,10 +178,8 @@ class RankingTask(SavedTask):
         block = planned(self.trainer, batch)
         seed = block_seed(self.data_seed, self.current_epoch, block.index)
         # Dropout draws from here: a resumed run repeats each block bit for bit without saving generator states.
-        if self.device.type == "cpu":
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed spends 0.6 ms on absent devices
-        else:
-            torch.manual_seed(seed)
+        # torch.manual_seed spends 0.6 ms on absent devices.
+        (torch.default_generator if self.device.type == "cpu" else torch).manual_seed(seed)
         self.term_shares.read(self)
         self.step.begin(batch, self)
         with sharing_results():  # the order of the day's returns
