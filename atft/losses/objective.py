@@ -87,7 +87,9 @@ class DayObjective(nn.Module):
         half_life = {**TERMS["sharpe"].kept, **self._term_options.get("sharpe", {})}["half_life_days"]
         self.moments = RunningMoments(len(self.horizons), half_life)
         self.neutral_targets = NeutralTargets(options.neutral_to)
-        self.sectors: int | None = None
+        self.sectors: int | None = (
+            None  # of the panel; where it is not known each block is asked, which waits
+        )
         self._transform = target_transform(options.target)
         for name, term in self.terms.items():
             if term.own:
