@@ -31,7 +31,7 @@ def selection_figure(sums: Float[Tensor, " sums"], names: list[str]) -> Any:
     share = 100 * sums[:-1] / sums[-1]
     order = share.argsort(descending=True).tolist()
     shown = order[:SHOWN_FEATURES][::-1]
-    figure, (axis,) = panels.panel_grid(1, width=3.4, height=0.15 * len(shown) + 0.9)
+    figure, (axis,) = panels.panel_grid(1, width=3.4, height=0.15 * len(shown) + 0.9, fit=True)
     axis.barh([names[i] for i in shown], [float(share[i]) for i in shown], color=panels.SCORE)
     axis.axvline(100 / len(names), color=panels.REFERENCE, linestyle="--", linewidth=0.8)
     axis.tick_params(axis="y", labelsize="small")

@@ -17,6 +17,9 @@ SCORE, REALISED = palette.SCORE.light, palette.REALISED.light
 REFERENCE, FAINT, INK = palette.MUTED.light, palette.CONTROL.light, palette.INK.light
 COLUMNS = 2
 PIXELS_PER_INCH = 200
+LEFT, RIGHT, TOP, BOTTOM = 0.68, 0.1, 0.62, 0.62
+BETWEEN = 0.78, 0.75
+"""Margins around and between panels, inches: caption, titles, axis labels and numbers of six characters."""
 ERRORS_OF_BAND = 1.96
 """Standard errors to either side of a value that are drawn: 95 %."""
 
@@ -26,14 +29,34 @@ Valid = Bool[Tensor, "days horizons stocks"]
 """Stocks to count."""
 
 
-def panel_grid(count: int, width: float = 2.8, height: float = 2.6) -> tuple[Any, list[Any]]:
-    """Make a figure of panels of a size in inches, two in a row (a single one is larger); also return its axes."""
+def panel_grid(
+    count: int, width: float = 2.8, height: float = 2.6, fit: bool = False
+) -> tuple[Any, list[Any]]:
+    """Make a figure of panels of a size in inches, two in a row (a single one is larger); also return its axes.
+
+    Margins fit numbers at the axes. ``fit`` measures the labels instead, where they are words: drawing then takes
+    twice as long.
+    """
     from matplotlib.figure import Figure
 
     columns, rows = min(count, COLUMNS), -(-count // COLUMNS)
     size = (width * columns, height * rows) if count > 1 else (1.5 * width, 1.3 * height)
-    figure = Figure(figsize=size, layout="constrained", dpi=PIXELS_PER_INCH)
+    figure = Figure(figsize=size, layout="constrained" if fit else None, dpi=PIXELS_PER_INCH)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    if not fit:
+        # matplotlib takes the gaps between panels in sizes of a panel.
+        inner = [
+            (size[0] - LEFT - RIGHT - (columns - 1) * BETWEEN[0]) / columns,
+            (size[1] - TOP - BOTTOM - (rows - 1) * BETWEEN[1]) / rows,
+        ]
+        figure.subplots_adjust(
+            left=LEFT / size[0],
+            right=1 - RIGHT / size[0],
+            bottom=BOTTOM / size[1],
+            top=1 - TOP / size[1],
+            wspace=BETWEEN[0] / inner[0],
+            hspace=BETWEEN[1] / inner[1],
+        )
     for unused in axes[count:]:
         unused.remove()
     for axis in axes[:count]:
@@ -57,7 +80,7 @@ def set_caption(figure: Any, caption: str) -> None:
 
 def message_figure(message: str) -> Any:
     """A figure that says in words why there is nothing to draw."""
-    figure, (axis,) = panel_grid(1, height=1.0)
+    figure, (axis,) = panel_grid(1, height=1.0, fit=True)
     axis.set_axis_off()
     axis.text(0.5, 0.5, message, ha="center", va="center", fontsize=11, color=palette.INK.light)
     return figure

@@ -3,7 +3,7 @@
 ``figures/*`` show how good the order is and how scores are distributed, ``network/*`` what the network looks at; of
 a part that a phase has switched off the picture says so. During the validation sums stay on the device and no score
 is kept. Cost of a validation: the sums of each block, one more pass for a day of four of its blocks, and about a
-fifth of a second to draw each figure.
+seventh of a second to draw each figure.
 """
 
 from collections.abc import Mapping

@@ -44,6 +44,20 @@ def test_a_caption_of_two_lines_and_a_title_fit_into_the_narrowest_figure() -> N
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_labels_and_numbers_fit_between_panels(count: int) -> None:
+    figure, axes = panel_grid(count)
+    for axis in axes:
+        axis.plot([0, 1], [-0.025, 0.025])
+        axis.set(xlabel="deviations from the day's mean", ylabel="top - bottom decile, summed, %")
+        set_title(axis, "20 d: furthest off +0.123, at 0.95")
+    figure.draw_without_rendering()
+    boxes = [axis.get_tightbbox() for axis in axes]
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
 def test_a_message_stands_alone() -> None:
     (axis,) = message_figure("graph: switched off in this validation").axes
     assert not axis.axison and [t.get_text() for t in axis.texts] == [
