@@ -17,6 +17,7 @@ BENCHMARKS = {
     "append": 2.0,
     "evaluate": 4.0,
     "sweep_overhead": 3.0,
+    "start": 2.0,
     "scaling": 6.0,
     "gpu_epoch": 10.0,
     "roofline": 1.0,
@@ -54,7 +55,9 @@ ROWS = (
     Row("network.stock_days_per_second", "the network alone: forward, backward, AdamW", SPEED),
     Row("network.bf16_stock_days_per_second", "the same in bfloat16", SPEED),
     Row("network.times_as_fast", "beside one that selects variables in each window", "times"),
-    Row("row_speed.stock_days_per_second", "a perceptron that reads one row, on one core", SPEED),
+    Row(
+        "row_speed.stock_days_per_second", "a perceptron on 200 stocks, validation included, one core", SPEED
+    ),
     Row(
         "encoding_speed.rows_per_second",
         "a layer on 170 features in 12 bins, on one core",
@@ -78,6 +81,9 @@ ROWS = (
     Row("evaluate.peak_gb", "its peak memory", "GB", at_most=4),
     Row("sweep_overhead.trial_seconds", "a trial of a sweep beyond its training", "s", at_most=0.3),
     Row("sweep_overhead.trial_mb", "memory that a trial leaves", "MB", at_most=1),
+    Row("start.help_seconds", "python -m atft --help", "s", at_most=0.15),
+    Row("start.first_step_seconds", "fit until its first step, cache made before", "s", at_most=5),
+    Row("start.day_seconds", "a day scored from a checkpoint", "s", at_most=4),
     Row(
         "scaling.cost_of_a_day_by_days", "a day among 1,600 days, beside one among 400", "times", at_most=1.05
     ),
@@ -117,6 +123,8 @@ README = (
     "append.day_seconds",
     "evaluate.rows_per_second",
     "sweep_overhead.trial_seconds",
+    "start.first_step_seconds",
+    "start.day_seconds",
     "machine.copy_gb_per_second",
     "machine.matrix_fp32_gflop_per_second",
 )
