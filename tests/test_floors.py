@@ -25,6 +25,7 @@ VOCABULARY = {
     "threads",
     "allocator",
     "deferred_imports",
+    "garbage",
     "publish",
     "progress",
     "panel",

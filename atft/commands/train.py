@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from atft.commands.parser_errors import parser_errors
 from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
 from atft.errors import InputError
+from atft.garbage import collect_as_usual
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -58,10 +59,13 @@ def build(
     silence_third_parties()
     from atft.commands.ranking_cli import RankingCLI
 
-    with parser_errors(command):
-        if isinstance(arguments, list):
-            arguments = _with_checkpoint_config(command, arguments)
-        return RankingCLI(command, arguments, directory, quiet)
+    try:
+        with parser_errors(command):
+            if isinstance(arguments, list):
+                arguments = _with_checkpoint_config(command, arguments)
+            return RankingCLI(command, arguments, directory, quiet)
+    finally:
+        collect_as_usual()  # all that is large is imported
 
 
 def fit(cli: "RankingCLI") -> int:
