@@ -7,10 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.gpu_epoch import CASES, Case, line, main
+from atft.errors import InputError
+from benchmarks.gpu_epoch import CASES, Case, figures, line, main
 from benchmarks.meta_run import META, Counting, Counts, cudnn_lstm
 from benchmarks.reference_load import LOADS, NASDAQ, REFERENCE, Load, write_cache
-from benchmarks.roofline import DEVICES, Step, predicted_seconds
+from benchmarks.roofline import (
+    BANDWIDTH_SHARE,
+    DEVICES,
+    LAUNCH_SECONDS,
+    RATE_SHARE,
+    Step,
+    predicted_seconds,
+)
 
 
 def test_the_reference_load_is_the_one_that_is_promised() -> None:
@@ -50,9 +58,9 @@ def test_an_lstm_counts_as_cudnn_runs_it() -> None:
 def test_a_prediction_is_bytes_and_products_or_launches_where_they_are_slower() -> None:
     h100 = next(device for device in DEVICES if device.name.startswith("H100"))
     step = Step(8000, 1, Counts(kernels=1000, bytes=1e9, flop=1e12))
-    work = 1e12 / (0.6 * 989e12) + 1e9 / (0.75 * 3350e9)
+    work = 1e12 / (RATE_SHARE * 989e12) + 1e9 / (BANDWIDTH_SHARE * 3350e9)
     assert predicted_seconds(step, h100, graphs=True) == pytest.approx(work)
-    assert predicted_seconds(step, h100, graphs=False) == pytest.approx(1000 * 6e-6)
+    assert predicted_seconds(step, h100, graphs=False) == pytest.approx(1000 * LAUNCH_SECONDS)
 
 
 def test_a_cache_of_noise_reads_as_any_other(tmp_path: Path) -> None:
@@ -85,3 +93,9 @@ def test_cases_have_names_of_their_own_and_each_residency_is_measured() -> None:
     assert {case.residency for case in CASES} == {"device", "pinned", "host"}
     assert {case.config for case in CASES} == set(LOADS)
     assert line("x", {"failed": "out of memory"}).endswith("failed: out of memory")
+
+
+def test_without_a_gpu_the_table_of_all_benchmarks_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="needs a CUDA device"):
+        figures(10.0)
