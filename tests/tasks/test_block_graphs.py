@@ -12,6 +12,7 @@ import torch
 from atft.batch import DayBatch
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.record.messages import EpochLine
 from atft.losses.objective import ObjectiveOptions
 from atft.tasks.block_graphs import BlockGraphs
 from atft.tasks.ranking import RankingTask
@@ -103,7 +104,8 @@ def test_a_network_that_cannot_be_captured_trains_as_usual_and_says_why(
 
     plain, tried = task(False), task(True, forbidden)
     for each in (plain, tried):
-        fit(each, blocks, tmp_path, max_epochs=2)
+        fit(each, blocks, tmp_path, EpochLine(), max_epochs=2)
+    assert capsys.readouterr().err.count("warning: no CUDA graphs") == 1
     assert tried.block_graphs.failure == "operation not permitted when stream is capturing"
     for name, value in plain.state_dict().items():
         assert torch.equal(tried.state_dict()[name], value), name

@@ -62,6 +62,7 @@ class EpochLine(pl.Callback):
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._retries = self._retries_elsewhere = 0  # reported so far
+        self._graph_failure = ""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         checkpoint = find_checkpoint(trainer)
@@ -74,6 +75,13 @@ class EpochLine(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self._report_retries(trainer, pl_module)
+        failure = getattr(getattr(pl_module, "block_graphs", None), "failure", "")
+        if failure and not self._graph_failure:
+            self._graph_failure = failure
+            warn(
+                trainer,
+                f"no CUDA graphs, operators run one by one: {failure}; set model.cuda_graphs: false",
+            )
         if trainer.is_last_batch:
             count = torch.tensor(len(pl_module.memory_retries), device=pl_module.device)
             everywhere = int(trainer.strategy.reduce(count, reduce_op="sum"))
