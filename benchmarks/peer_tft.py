@@ -15,7 +15,7 @@ epochs after the first, without their validation. The peer: its TimeSeriesDataSe
 prediction, Lightning's trainer without logger and checkpoints, batches after the first two. What the peer leaves
 open is set to what is quickest for it: mean absolute error and one output in place of seven quantiles, no metrics
 logged, its default of 8 numbers a feature (``--continuous 64``: as many as the hidden size, as in the paper), one
-LSTM layer, batches of 64.
+LSTM layer, batches of 128.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from atft.threads import cap_threads, core_count, pool_threads
 ROOT = Path(__file__).parent.parent
 PEER_PYTHON = ROOT / ".venv-tft" / "bin" / "python"
 STOCKS, DAYS, FEATURES, LOOKBACK, HIDDEN, HORIZONS = 1300, 24, 32, 60, 64, 2
-BATCH_SIZE, WORKERS, CONTINUOUS = 64, 0, 8
+BATCH_SIZE, WORKERS, CONTINUOUS = 128, 0, 8
 WARM_UP_BATCHES = 2
 SEARCHED = ((64, 0), (64, 1), (128, 0), (128, 1), (256, 0), (1024, 0), (4096, 0))
 """Batch sizes and numbers of workers; 4,096 windows need 40 GB."""

@@ -80,9 +80,11 @@ def aligned(results: Results) -> str:
 
 def machine_line(machine: Mapping[str, Any]) -> str:
     """The machine in one line."""
-    threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
+    cores, threads = (
+        f"{machine[name + 's']} {name}{'s' * (machine[name + 's'] > 1)}" for name in ("core", "thread")
+    )
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {threads}, "
+        f"{machine['processor']}, {cores}, {threads}, "
         f"{machine['memory_gb']:.0f} GB of memory, {machine['gpu'] or 'no GPU'}, torch {machine['torch']}"
     )
 
