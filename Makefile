@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Each process would compile every module that it imports, 8 s with Lightning, where bytecode is not kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow lint ladder docs clean
+.PHONY: demo test test-slow lint ladder speed docs clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/runtime
@@ -25,6 +25,9 @@ lint: .venv/dev
 
 ladder: .venv/dev
 	$(BIN)/python benchmarks/ladder.py --out docs/pictures/ladder.png
+
+speed: .venv/dev
+	$(BIN)/python -m benchmarks
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
