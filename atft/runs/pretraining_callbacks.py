@@ -15,6 +15,7 @@ from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.errors import InputError
+from atft.runs.step_threads import StepThreads
 
 PRETRAINED = "pretrained.ckpt"
 KEPT = (GradientMonitor, SpikeGuard, CoverageGuard, LostProcessGuard)
@@ -42,7 +43,7 @@ def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet
         quiet: print no line after an epoch.
     """
     record.to_write = ()  # nothing follows training
-    first = [record, *([] if quiet else [EpochProgress()]), EpochLine(quiet), NonFiniteGuard()]
+    first = [record, *([] if quiet else [EpochProgress()]), EpochLine(quiet), NonFiniteGuard(), StepThreads()]
     return [*first, *(callback for callback in built if isinstance(callback, KEPT)), PretrainedCheckpoint()]
 
 

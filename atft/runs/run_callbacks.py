@@ -30,6 +30,7 @@ from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.metrics.own_metrics import nearest_metric
+from atft.runs.step_threads import StepThreads
 
 MONITORS: dict[str, type[pl.Callback]] = {
     "gradient_monitor": GradientMonitor,
@@ -75,6 +76,7 @@ def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> l
         *([] if quiet else [EpochProgress()]),  # its bar ends before the epoch's line
         EpochLine(quiet),
         NonFiniteGuard(),
+        StepThreads(),
         TensorBoardLayout(record.config_text, [name for name in metrics if name not in RANKING_METRICS]),
     ]
 

@@ -1,0 +1,57 @@
+"""Train on one thread where a block is small work: threads that share little lose more than they save.
+
+Each operation of a block hands parts of itself to the threads and waits for the last of them. A block of quickstart
+is 130 million products in hundreds of operations: one thread trains it 1.4 times as fast as two that have cores of
+their own, and several times as fast where other programs use the cores, so that a thread may wait for one of them. A
+block of ``benchmarks/train.py``, fifty times as much, gains a third by the second thread (EXPERIMENTS.md).
+"""
+
+import lightning.pytorch as pl
+import torch
+
+from atft.tasks.day_data import DayData
+
+MIN_PRODUCTS = 1e9
+"""Weights times rows of a block's span above which its operations are worth sharing."""
+
+
+def block_products(task: pl.LightningModule, data: DayData) -> float:
+    """Weights times rows of a median block: about the multiplications of its forward pass.
+
+    Args:
+        task: what trains.
+        data: what it trains on.
+    """
+    weights = sum(p.numel() for p in task.parameters())
+    loader = data.loader_options
+    rows = torch.tensor(data.open_cache().manifest.universe_rows)[torch.from_numpy(data.split.train)]
+    stocks = min(float(rows.median()), float(loader.batch_size))
+    days = min(loader.block_days, max(1, int(loader.batch_size // max(stocks, 1))))
+    return weights * stocks * (days + loader.lookback - 1)
+
+
+class StepThreads(pl.Callback):
+    """Cap the threads of a training on the CPU at one where :func:`block_products` is small; restored after it."""
+
+    def __init__(self) -> None:
+        self._before: int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if pl_module.device.type == "cpu" and isinstance(data, DayData):
+            self._before = torch.get_num_threads()
+            if block_products(pl_module, data) < MIN_PRODUCTS:
+                torch.set_num_threads(1)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._restore()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            torch.set_num_threads(self._before)
+            self._before = None
