@@ -111,21 +111,10 @@ ROWS = (
 )
 README = (
     "train.stock_days_per_second",
-    "train.gflop_per_second",
     "peer_tft.times_as_fast",
-    "network.stock_days_per_second",
-    "network.bf16_stock_days_per_second",
-    "row_speed.stock_days_per_second",
-    "loss_speed.default_ms",
     "loader.times_a_copy",
-    "cache.rows_per_second",
-    "features.rows_per_second",
-    "append.day_seconds",
-    "evaluate.rows_per_second",
-    "sweep_overhead.trial_seconds",
     "start.first_step_seconds",
     "start.day_seconds",
-    "machine.copy_gb_per_second",
-    "machine.matrix_fp32_gflop_per_second",
+    FP32,
 )
 """The rows of README's table."""

@@ -2,8 +2,8 @@
 
 Each operation of a block hands parts of itself to the threads and waits for the last of them. A block of quickstart
 is 130 million products in hundreds of operations: one thread trains it 1.4 times as fast as two that have cores of
-their own, and several times as fast where other programs use the cores, so that a thread may wait for one of them. A
-block of ``benchmarks/train.py``, fifty times as much, gains a third by the second thread (EXPERIMENTS.md).
+their own, and several times as fast where other programs use the cores, since a thread may wait for one of them.
+A block of ``benchmarks/train.py``, fifty times as much, gains a third by the second thread (EXPERIMENTS.md).
 """
 
 import lightning.pytorch as pl
