@@ -54,11 +54,7 @@ README_TABLE = """\
 | what | figure | unit | limit or goal | share |
 | --- | ---: | --- | --- | ---: |
 | training end to end, 60 days, 32 features, hidden 64 | 4,322 | stock-days/s |  |  |
-| its matrix products | 45.0 | GFLOP/s | matrix product 180 | 25% |
 | a block of 8 days x 4,000 stocks, beside a copy of it | 1.20 | times | ≤ 1.5 | 125% |
-| appending a day of 1,000 stocks to panel and cache | 0.046 | s |  |  |
-| evaluating predictions, start included | 150,000 | rows/s | ≥ 200,000 | 75% |
-| this machine: copy | 12.5 | GB/s |  |  |
 | this machine: matrix product, float32 | 180 | GFLOP/s |  |  |
 
 `python -m benchmarks --out a.json`, 2020-01-02: AMD EPYC, 2 cores, 1 thread, 25 GB of memory, no GPU, torch 2."""

@@ -17,6 +17,7 @@ LEFT = (
     "model.optimizer",
     "model.scheduler",
     "model.gradient_clip",
+    "model.cuda_graphs",
     "data.cache.dir",
     "data.loader",
     "data.predict",
