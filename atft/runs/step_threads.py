@@ -3,7 +3,8 @@
 Each operation of a block hands parts of itself to the threads and waits for the last of them. A block of quickstart
 is 130 million products in hundreds of operations: one thread trains it 1.4 times as fast as two that have cores of
 their own, and several times as fast where other programs use the cores, since a thread may wait for one of them.
-A block of ``benchmarks/train.py``, fifty times as much, gains a third by the second thread (EXPERIMENTS.md).
+A block of ``configs/nasdaq.yaml``, 340 million, gains 1.3 times by the second thread, one of
+``benchmarks/train.py``, 6.9 billion, 1.4 times (EXPERIMENTS.md).
 """
 
 import lightning.pytorch as pl
@@ -11,7 +12,7 @@ import torch
 
 from atft.tasks.day_data import DayData
 
-MIN_PRODUCTS = 1e9
+MIN_PRODUCTS = 2e8
 """Weights times rows of a block's span above which its operations are worth sharing."""
 
 
