@@ -41,6 +41,20 @@ def test_padding_changes_no_score_loss_or_gradient_of_any_network(
         torch.testing.assert_close(padded, plain, rtol=1e-5, atol=1e-6)
 
 
+def test_padded_stocks_are_unknown_and_padded_edges_join_them_alone(
+    make_batch: Callable[..., DayBatch],
+) -> None:
+    batch = make_batch(stocks=19)
+    padded = pad_block(batch)
+    assert len(padded.stock) > 19 and bool((padded.stock[19:] == -1).all())
+    for mask in (padded.observed, padded.universe, padded.valid):
+        assert not mask[:, 19:].any()
+    for values in (padded.features, padded.target, padded.exposure):
+        assert values[:, 19:].isnan().all()
+    added = padded.edge_index[:, batch.edge_index.shape[1] :]
+    assert added.numel() and bool((added % len(padded.stock) >= 19).all()) and torch.equal(added[0], added[1])
+
+
 def test_a_block_that_is_filled_again_keeps_nothing_of_the_former(
     make_batch: Callable[..., DayBatch],
 ) -> None:
