@@ -64,6 +64,8 @@ def shorten(message: str, tree: Tree) -> str:
     if argument is not None:  # of a class, whose arguments the tree does not have
         wanted = argument[1].removeprefix("typing.")
         words = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
+        if wanted.startswith("Literal["):
+            words[wanted] = "one of " + listed(re.findall(r"'([^']*)'", wanted))
         key = f"{named[0][1]}.init_args.{named[1][1]}"
         return clip(f"{key} takes {words.get(wanted, wanted)}, got {clip(repr(argument[2]), 50)}", MAX_LINE)
     if not isinstance(option, Option) or inside_of(option.hint).bases:  # a class says more than its kind
