@@ -8,8 +8,10 @@ at equal RankIC (EXPERIMENTS.md):
 - what windows share is paid once. ``x_t`` is a row of the span plus the window's own residual: ``U`` and ``V`` are
   applied to the span's rows once, not once a window, and to residuals as one small matrix from features to gates;
 - a day is one product, one sigmoid and one interpolation, in buffers that every day reuses;
-- the backward pass is by hand and stores the states only: ``z_t (v_t - h_{t-1})`` is ``h_t - h_{t-1}``, so a second
-  product and sigmoid give all gradients.
+- the backward pass is by hand and stores states and gates only: ``z_t (v_t - h_{t-1})`` is ``h_t - h_{t-1}``, so no
+  value is needed again. Making the gates again would take longer than to store and read them.
+
+Under autocast, sums and gates are in its format, and the states, which sum many days, in full precision.
 
 Paper: Feng et al. 2024, "Were RNNs All We Needed?", section 3.1 (minGRU).
 """
@@ -48,9 +50,7 @@ class GatedScan(nn.Module):
         if window.residual is not None and window.projection is not None:
             weight = self.both.weight @ window.projection
             residual = window.residual.to(weight.dtype)
-        # A state sums many days: in full precision, under autocast too.
-        full = torch.promote_types(both.dtype, torch.float32)
-        return gated_scan(both.to(full), residual, weight, window.days)
+        return gated_scan(both, residual, weight, window.days)
 
 
 def gated_scan(
@@ -64,13 +64,12 @@ def gated_scan(
     Args:
         both: what each row of the span adds to ``logit(z)`` and, in the second half, to ``v``.
         residual: what each window has beside the span's rows; None for nothing.
-        weight: from a residual to both; None without one. Where its precision is lower than that of ``both``, so
-            are the products with residuals.
+        weight: from a residual to both; None without one. In the precision of ``both``, as the residual is.
         days: windows of the block; the lookback is ``span - days + 1``.
 
     Returns:
-        The states of all days, of days x stocks rows, and those of the last day once more, so that the gradient
-        of a slice need not be filled up.
+        The states of all days, of days x stocks rows, in at least float32, and those of the last day once more, so
+        that the gradient of a slice need not be filled up.
     """
     # A graph of plain operations is what an exporter can write and a compiler can fuse.
     if torch.compiler.is_compiling():
@@ -87,14 +86,14 @@ def plain_scan(
     days: int,
 ) -> tuple[Float[Tensor, "lookback rows hidden"], Float[Tensor, "rows hidden"]]:
     """Write the recurrence as it reads: the oracle of :func:`gated_scan`, and what is exported."""
-    lookback = len(both) - days + 1
+    lookback, full = len(both) - days + 1, torch.promote_types(both.dtype, torch.float32)
     own = None if residual is None or weight is None else nn.functional.linear(residual, weight)
     states: list[Tensor] = []
     for day in range(lookback):
         sums = both[day : day + days] if own is None else both[day : day + days] + own[day]
         logit, value = sums.flatten(0, 1).chunk(2, dim=-1)
-        before = states[-1] if states else torch.zeros_like(value)
-        states.append(torch.lerp(before, value, logit.sigmoid()))
+        before = states[-1] if states else torch.zeros_like(value, dtype=full)
+        states.append(torch.lerp(before, value.to(full), logit.sigmoid().to(full)))
     return torch.stack(states), states[-1]
 
 
@@ -106,36 +105,39 @@ class _Scan(torch.autograd.Function):
         ctx: Any, both: Tensor, residual: Tensor | None, weight: Tensor | None, days: int
     ) -> tuple[Tensor, Tensor]:
         lookback, rows, hidden = len(both) - days + 1, days * both.shape[1], both.shape[2] // 2
-        states = both.new_empty(lookback, rows, hidden)
-        sums, z = both.new_empty(rows, 2 * hidden), both.new_empty(rows, hidden)
+        full = torch.promote_types(both.dtype, torch.float32)
+        states = both.new_empty(lookback, rows, hidden, dtype=full)
+        gates = both.new_empty(lookback, rows, hidden)
+        sums = both.new_empty(rows, 2 * hidden)
         for day in range(lookback):
-            logit, value = _add_product(both, residual, weight, day, days, sums).chunk(2, dim=1)
-            torch.sigmoid(logit, out=z)
+            shared = both[day : day + days].flatten(0, 1)
+            if residual is not None and weight is not None:
+                shared = torch.addmm(shared, residual[day].flatten(0, 1), weight.T, out=sums)
+            logit, value = shared.chunk(2, dim=1)
+            z = torch.sigmoid(logit, out=gates[day]).to(full)
             if day:
-                torch.lerp(states[day - 1], value, z, out=states[day])
+                torch.lerp(states[day - 1], value.to(full), z, out=states[day])
             else:
                 torch.mul(value, z, out=states[day])
-        ctx.save_for_backward(both, residual, weight, states)
+        ctx.save_for_backward(residual, weight, states, gates)
         ctx.days = days
         return states, states[-1].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        both, residual, weight, states = ctx.saved_tensors
+        residual, weight, states, gates = ctx.saved_tensors
         by_states, by_last = gradients
         days, (lookback, rows, hidden) = ctx.days, states.shape
-        of_both = both.new_zeros(both.shape)
-        of_weight = None if weight is None else both.new_zeros(weight.shape)
+        of_both = states.new_zeros(lookback + days - 1, rows // days, 2 * hidden)
+        of_weight = None if weight is None else states.new_zeros(weight.shape)
         of_residual = torch.empty_like(residual) if ctx.needs_input_grad[1] else None
-        to_logit = None if weight is None else weight[:hidden]
-        z, by_sums = both.new_empty(rows, hidden), both.new_empty(rows, 2 * hidden)
+        by_sums = states.new_empty(rows, 2 * hidden)
         by_logit, by_value = by_sums.chunk(2, dim=1)
         # The gradient of a day's states: by what reads them, and by what the next day's keep of them.
         by_state = by_last.clone()
         for day in reversed(range(lookback)):
             by_state += by_states[day]
-            torch.sigmoid(_add_product(both[..., :hidden], residual, to_logit, day, days, z), out=z)
-            torch.mul(by_state, z, out=by_value)
+            torch.mul(by_state, gates[day].to(states.dtype), out=by_value)
             by_state -= by_value
             # dh/dlogit is (v - h_before) z (1 - z), and z (v - h_before) is the step from h_before to h.
             torch.sub(states[day], states[day - 1] if day else 0, out=by_logit)
@@ -147,16 +149,3 @@ class _Scan(torch.autograd.Function):
                 if of_residual is not None:
                     of_residual[day] = (by @ weight).view_as(residual[day])
         return of_both, of_residual, of_weight, None
-
-
-def _add_product(
-    rows: Tensor, residual: Tensor | None, weight: Tensor | None, day: int, days: int, out: Tensor
-) -> Tensor:
-    """Return the sums of a day of all windows, in ``out`` where there are residuals."""
-    shared = rows[day : day + days].flatten(0, 1)
-    if residual is None or weight is None:
-        return shared
-    x = residual[day].flatten(0, 1)
-    if x.dtype == out.dtype:
-        return torch.addmm(shared, x, weight.T, out=out)
-    return torch.add(shared, x @ weight.T, out=out)
