@@ -4,8 +4,9 @@
     python -m benchmarks.loader --stocks 10000 --days 2
 
 Makes a cache of noise whose blocks are read again and again, in turn with a copy of a block's features into memory
-that is in use already: what the loader cannot do without. With workers a block's time is that of some passes,
-divided by their blocks. Memory is what the resident size grows by when twice as many days have been read.
+that is in use already, by as many threads: what the loader cannot do without. With workers a block's time is that
+of a pass divided by its blocks, while this process only waits, in turn with copies by a thread for each worker
+that has a core. Memory is what the resident size grows by when twice as many days have been read.
 """
 
 import argparse
@@ -14,14 +15,16 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from atft.allocator import keep_freed_memory
-from atft.threads import cap_threads, pool_threads
+from atft.threads import cap_threads, core_count, pool_threads
 
 GOAL = 1.5
 """A block may take this many times as long as its copy."""
 PASSES = 5
+WARM_PASSES = 3
 
 
 def figures(budget_s: float) -> dict[str, float]:
@@ -81,11 +84,19 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     whole = read_all(blocks, plan)
     features = blocks[plan[0]].features.clone()
     target = torch.zeros_like(features)
-    seconds: dict[str, list[float]] = {"block": [], "copy": []}
+    seconds: dict[str, list[float]] = {"block": [], "copy": [], "worker block": [], "worker copy": []}
     for number in range(PASSES * len(plan)):
         seconds["block"].append(seconds_of(lambda number=number: blocks[plan[number % len(plan)]]))
         seconds["copy"].append(seconds_of(lambda: target.copy_(features)))
-    block, copy = (sorted(values)[len(values) // 2] for values in seconds.values())
+    if options.workers:
+        torch.set_num_threads(min(options.workers, core_count()))
+        loader = BlockLoader(blocks, sampler(days), options.workers)
+        for _ in range(WARM_PASSES):  # start the workers, and let them map the shared memory
+            read_pass(loader)
+        for _ in range(PASSES):
+            seconds["worker block"].append(seconds_of(lambda: read_pass(loader)) / len(plan))
+            seconds["worker copy"] += [seconds_of(lambda: target.copy_(features)) for _ in plan]
+    block, copy, *of_workers = (median(values) for values in seconds.values() if values)
     result = {
         "block_ms": 1e3 * block,
         "copy_ms": 1e3 * copy,
@@ -93,15 +104,20 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
         "gb_per_second": 1e-9 * features.nbytes / block,
         "memory_growth_mb": whole - half,
     }
-    if options.workers:
-        loader = BlockLoader(blocks, sampler(days), options.workers)
-        for _ in loader:  # starts the workers
-            pass
-        began = time.perf_counter()
-        count = sum(1 for _ in range(PASSES) for _ in loader)
-        result["worker_block_ms"] = 1e3 * (time.perf_counter() - began) / count
-        result["workers_times_a_copy"] = result["worker_block_ms"] / result["copy_ms"]
+    if of_workers:
+        block, copy = of_workers
+        result |= {
+            "worker_block_ms": 1e3 * block,
+            "worker_copy_ms": 1e3 * copy,
+            "workers_times_a_copy": block / copy,
+        }
     return result
+
+
+def read_pass(loader: Any) -> None:
+    """Receive the blocks of a pass."""
+    for _ in loader:
+        pass
 
 
 def read_all(blocks: Any, plan: Any) -> float:

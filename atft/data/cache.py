@@ -8,13 +8,11 @@ time is not the manifest's (copied or touched) is compared whole when it is open
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, locate_record, read_manifest
@@ -24,10 +22,11 @@ from atft.data.records import (
     RecordFile,
     code_order,
     decode_day,
-    find_sorted,
     spread,
     wide_view,
 )
+from atft.data.row_finder import RowFinder, find_sorted
+from atft.data.span_copy import SpanCopy
 from atft.data.split import Days
 from atft.errors import InputError
 from atft.progress import track
@@ -89,16 +88,15 @@ class DayCache:
         return tuple(sorted(self.manifest.codes))
 
     @cached_property
-    def _order(self) -> Array:
+    def order(self) -> Array:
+        """Index of each code number among the ascending codes; see `code_order`."""
         return code_order(self.manifest.codes)
 
     def day(self, index: int) -> DayView:
         """Read-only views of a day's rows; raises where its bytes are damaged."""
         view = self._views.get(index)
         if view is None:
-            view = self._views[index] = decode_day(
-                self._record(self.manifest.day_records, index), self._order
-            )
+            view = self._views[index] = decode_day(self._record(self.manifest.day_records, index), self.order)
         return view
 
     @cached_property
@@ -152,9 +150,9 @@ class DayCache:
     def refresh(self, number: int) -> tuple[Array, Array, Array]:
         """Stocks of a refresh of the graph, ascending, and their neighbours and weights as `graph` gives them."""
         batch = self._record(self.manifest.graph_records, number)
-        neighbour = self._order[wide_view(batch.column(1))]
+        neighbour = self.order[wide_view(batch.column(1))]
         weight = wide_view(batch.column(2))
-        return self._order[np.from_dlpack(batch.column(0))], neighbour, weight.reshape(*neighbour.shape, 2)
+        return self.order[np.from_dlpack(batch.column(0))], neighbour, weight.reshape(*neighbour.shape, 2)
 
     def linked(self, refresh: int) -> bool:
         """Whether the graph of a refresh has an edge."""
@@ -166,54 +164,21 @@ class DayCache:
         Returns:
             bool [len(stocks)]: the stock has a row that day. The features of the others are NaN.
         """
-        observed: Array = self.read_span(index, stocks, out[None])[0]
+        observed: Array = self.read_span(index, stocks, out[None]).finish()[0]
         return observed
 
-    def read_span(self, first: int, stocks: Array, out: Array) -> Array:
-        """Copy the features of ``stocks`` on consecutive days into ``out``, float32 [days, len(stocks), features].
+    def read_span(self, first: int, stocks: Array, out: Array) -> SpanCopy:
+        """Begin to copy the features of ``stocks`` on consecutive days into float32 [days, len(stocks), features].
 
         Returns:
-            bool [days, len(stocks)], as those of `read_features`.
+            The copy: its ``finish`` gives bool [days, len(stocks)], as `read_features` does.
         """
-        half = sum(self.manifest.half)
-        # One buffer for all days: it stays in the processor's cache, where a new one is cold memory each day.
-        full_rows = np.empty((len(stocks), len(self.manifest.half) - half), dtype=np.float32)
-        half_rows = np.empty((len(stocks), half), dtype=np.float16)
-        return np.stack(
-            [self._read_day(first + i, stocks, of_day, full_rows, half_rows) for i, of_day in enumerate(out)]
-        )
-
-    def _read_day(self, index: int, stocks: Array, out: Array, full_rows: Array, half_rows: Array) -> Array:
-        view = self.day(index)
-        row, present = view.rows_of(stocks)
-        if not present.any():
-            out.fill(np.nan)
-            return present
-        # "clip" spares numpy a buffer; the rows are known to be in range, but for those of absent stocks.
-        if not half_rows.shape[1]:
-            np.take(view.features, row, axis=0, out=out, mode="clip")
-        else:
-            if full_rows.shape[1]:
-                np.take(view.features, row, axis=0, out=full_rows, mode="clip")
-            np.take(view.half_features, row, axis=0, out=half_rows, mode="clip")
-            # torch turns halves into floats twelve times faster than numpy does.
-            whole, full, half = map(torch.from_numpy, (out, full_rows, half_rows))
-            for (start, stop, first), stored_half in self._runs:
-                source = half if stored_half else full
-                whole[:, start:stop].copy_(source[:, first : first + stop - start])
-        if not present.all():
-            out[~present] = np.nan
-        return present
+        views = [self.day(first + i) for i in range(len(out))]
+        return SpanCopy(views, RowFinder(self.order, stocks), self._half, out)
 
     @cached_property
-    def _runs(self) -> list[tuple[tuple[int, int, int], bool]]:
-        """Longest runs of features with one storage: bounds in the panel's order, first column in the storage."""
-        half = np.array(self.manifest.half)
-        edges = [0, *(np.flatnonzero(half[1:] != half[:-1]) + 1).tolist(), len(half)]
-        return [
-            ((start, stop, int((half[:start] == half[start]).sum())), bool(half[start]))
-            for start, stop in pairwise(edges)
-        ]
+    def _half(self) -> Array:
+        return np.array(self.manifest.half, dtype=np.bool_)
 
 
 @lru_cache(maxsize=MAX_OPEN_CACHES)

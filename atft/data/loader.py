@@ -203,24 +203,18 @@ class BlockLoader(DataLoader[DayBatch]):
                 batch = next(blocks, None)
             if batch is None:
                 return
-            yield (
-                batch
-                if buffers is None
-                else buffers.received(batch, len(self.blocks.cache.manifest.features))
-            )
+            yield batch if buffers is None else buffers.received(batch)
 
     def _share_buffers(self) -> SharedBuffers:
         """The buffers that workers write into, made before they start."""
         if self.blocks.buffers is None:
             rows = self.plan.rows_per_day
-            largest = max(
-                (self.blocks.lookback - 1 + block.days)
-                * max(rows[block.first_day : block.first_day + block.days])
+            size = max(
+                self.blocks.bytes_of(block.days, max(rows[block.first_day : block.first_day + block.days]))
                 for block in self.plan.plan()
             )
-            size = int(largest * len(self.blocks.cache.manifest.features) * ROOM_FOR_JOINERS)
             count = PREFETCH_BLOCKS * self.num_workers + USED_BLOCKS
-            self.blocks.buffers = self.plan.buffers = SharedBuffers(count, size)
+            self.blocks.buffers = self.plan.buffers = SharedBuffers(count, int(size * ROOM_FOR_JOINERS))
         return self.blocks.buffers
 
     def __len__(self) -> int:

@@ -1,13 +1,15 @@
-"""Shared memory that workers write the features of blocks into, used again as soon as a block is gone.
+"""Shared memory that workers write blocks into, used again as soon as a block is gone.
 
-A block that goes through torch's queue is copied to a new file of shared memory, whose pages the kernel clears and
+A tensor that goes through torch's queue is copied to a new file of shared memory, whose pages the kernel clears and
 maps one by one, in the worker and again in the main process: for 120 MB that takes five times as long as reading
-the block. A buffer is mapped once. It is free again when no tensor of the main process shares its memory any more;
-where none is free, or a block is larger, it goes through the queue.
+the block. Each tensor, however small, also costs .3 ms for a handle that the main process asks the worker for. A
+buffer is mapped once, and what goes through the queue says where in it the tensors are. It is free again when no
+tensor of the main process shares its memory any more; what finds no room in one goes through the queue.
 """
 
 import weakref
 from collections import deque
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,25 +18,40 @@ from torch import Tensor
 from atft.batch import DayBatch
 from atft.data.records import Array
 
+ALIGNMENT = 64
+"""Bytes between the possible starts of a tensor: those of a line of the processor's cache."""
+
+LEFT_IN_BUFFER = ("features", "observed", "edge_index", "edge_attr")
+"""Tensors that are not copied out of the buffer: nearly all bytes, and none is kept when the step is over, as
+the metrics of an epoch keep targets."""
+
+
+class InBuffer(NamedTuple):
+    """Where in the buffer of its block a tensor is."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
 
 class SharedBuffers:
     """A number of buffers of one size; made in the main process, pickled to the workers as they start.
 
     Args:
         count: buffers; none where shared memory (/dev/shm) is too small for them.
-        size: float32 numbers of each.
+        size: bytes of each.
     """
 
     def __init__(self, count: int, size: int) -> None:
         try:
             # Not ``share_memory_``, which would fill them with a copy.
             storages = [
-                torch.UntypedStorage._new_shared(4 * size, device="cpu")  # type: ignore[no-untyped-call]
+                torch.UntypedStorage._new_shared(size, device="cpu")  # type: ignore[no-untyped-call]
                 for _ in range(count)
             ]
         except RuntimeError:
             storages = []  # the queue needs what room there is
-        self._memory = [torch.empty(0).set_(storage) for storage in storages]
+        self._memory = [torch.empty(0, dtype=torch.uint8).set_(storage) for storage in storages]
         self._free = list(range(len(storages)))
         self._asked: deque[int | None] = deque()
 
@@ -50,26 +67,49 @@ class SharedBuffers:
         self._asked.append(number)
         return number
 
-    def array(self, number: int | None, *shape: int) -> Array | None:
-        """A buffer's memory as an array of a shape; None where it is too small, or there is no buffer."""
-        if number is None or np.prod(shape) > len(self._memory[number]):
+    def front(self, number: int | None, *shape: int) -> Array | None:
+        """The start of a buffer as a float32 array of a shape; None where it is too small, or there is none."""
+        if number is None or 4 * np.prod(shape) > len(self._memory[number]):
             return None
-        array: Array = self._memory[number].numpy()[: np.prod(shape)].reshape(shape)
-        return array
+        return _part(self._memory[number].numpy(), InBuffer(0, shape, np.dtype(np.float32)))
 
-    def received(self, batch: DayBatch, features: int) -> DayBatch:
-        """A block as a worker has sent it, with its features out of the buffer that they were written into."""
-        number = self._asked.popleft()
-        if batch.features.numel() or number is None:  # it came through the queue
-            self._free += [] if number is None else [number]
+    def pack(self, number: int | None, batch: DayBatch) -> DayBatch:
+        """Write the tensors of a block into its buffer, the features first, where they may be already.
+
+        Returns:
+            The block with a tensor's place for each that the buffer had room for: what goes through the queue.
+        """
+        if number is None:
             return batch
-        array = self.array(number, *batch.observed.shape, features)
-        assert array is not None
-        # The tensor, and each that shares its memory, keeps the array.
-        weakref.finalize(array, self._free.append, number).atexit = False
-        return batch._replace(features=torch.from_numpy(array))
+        memory, offset = self._memory[number].numpy(), 0
+        places: dict[str, Any] = {}
+        for name, tensor in batch._asdict().items():
+            if isinstance(tensor, Tensor) and offset + tensor.nbytes <= len(memory):
+                values = tensor.numpy()
+                place = places[name] = InBuffer(offset, values.shape, values.dtype)
+                target = _part(memory, place)
+                if target.ctypes.data != values.ctypes.data:
+                    target[...] = values
+                offset += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
+        return batch._replace(**places)
+
+    def received(self, batch: DayBatch) -> DayBatch:
+        """A block as a worker has packed it, with its large tensors in the buffer that they were written into."""
+        number = self._asked.popleft()
+        if number is None:
+            return batch
+        memory = self._memory[number].numpy()
+        # Each tensor that shares its memory keeps this array.
+        weakref.finalize(memory, self._free.append, number).atexit = False
+        tensors: dict[str, Any] = {}
+        for name, place in batch._asdict().items():
+            if isinstance(place, InBuffer):
+                values = _part(memory, place)
+                tensors[name] = torch.from_numpy(values if name in LEFT_IN_BUFFER else values.copy())
+        return batch._replace(**tensors)
 
 
-def sent(batch: DayBatch) -> DayBatch:
-    """A block whose features are in a buffer, as a worker sends it: without them."""
-    return batch._replace(features=Tensor())
+def _part(memory: Array, place: InBuffer) -> Array:
+    size = int(np.prod(place.shape)) * place.dtype.itemsize
+    part: Array = memory[place.offset : place.offset + size].view(place.dtype).reshape(place.shape)
+    return part
