@@ -75,7 +75,7 @@ COMMANDS = {
     ),
     "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
     "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
-    "join": ("atft.commands.join", "further columns beside a panel's, as of the day they were published"),
+    "join": ("atft.commands.flat", "further columns beside a panel's, as of the day they were published"),
     "cache": (
         "atft.commands.train",
         "build or verify the memory-mapped cache of a panel; --prune removes what no run needs",

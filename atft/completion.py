@@ -13,7 +13,6 @@ from jsonargparse._link_arguments import ActionLink
 
 from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
-from atft.commands.join import join_parser
 from atft.commands.offered_networks import offer_networks
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
@@ -22,8 +21,6 @@ from atft.crossval.options import add_crossval_arguments
 from atft.daily.options import list_parser
 from atft.daily.retrain import add_retrain_arguments
 from atft.errors import InputError
-from atft.features.options import FeatureOptions
-from atft.market.options import MarketOptions
 from atft.runs.third_parties import silence_third_parties
 from atft.search import cli as sweep
 from atft.search.show.arguments import OPTIONS, add_study_arguments
@@ -100,8 +97,8 @@ def completion_script() -> str:
         if name == "baseline":
             keys.add_class_arguments(TreeOptions, "lightgbm")
         commands.add_subcommand(name, _with_debug(keys))
-    for name, kind in {"features": FeatureOptions, "simulate": MarketOptions}.items():
-        commands.add_subcommand(name, _with_debug(flat.flat_parser(name, kind)))
+    for name in flat.COMMANDS:
+        commands.add_subcommand(name, _with_debug(flat.flat_parser(name)))
     commands.add_subcommand("update", _with_debug(list_parser("update")))
     for command in (compare.COMMAND, evaluate.COMMAND, report.COMMAND):
         commands.add_subcommand(command.name, _with_debug(file_parser(command)))
@@ -116,7 +113,6 @@ def completion_script() -> str:
     add_retrain_arguments(parser)
     commands.add_subcommand("retrain", _with_debug(parser))
     commands.add_subcommand("probe", _with_debug(probe_parser()))
-    commands.add_subcommand("join", _with_debug(join_parser()))
     parser = ArgumentParser()
     for option in explain.OPTION_NAMES:
         parser.add_argument(option)

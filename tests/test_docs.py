@@ -89,13 +89,10 @@ def option_names(command: str) -> set[str]:
     """Options of a command of `python -m atft`, those of a sweep's own commands as ``sweep best``."""
     from atft.commands import compare, evaluate, explain, flat, from_prices, report
     from atft.commands.file_arguments import file_parser
-    from atft.commands.join import join_parser
     from atft.commands.probe import probe_parser
     from atft.crossval.options import add_crossval_arguments
     from atft.daily.options import list_parser
     from atft.daily.retrain import add_retrain_arguments
-    from atft.features.options import FeatureOptions
-    from atft.market.options import MarketOptions
     from atft.search.show.arguments import OPTIONS, add_study_arguments
     from atft.search.workers.start import add_run_arguments
 
@@ -107,10 +104,8 @@ def option_names(command: str) -> set[str]:
         parser = probe_parser()
     elif first == "explain":
         return {*explain.OPTION_NAMES, "--help", "--debug", "--data.panel.path"}
-    elif first == "join":
-        parser = join_parser()
-    elif first in ("features", "simulate"):
-        parser = flat.flat_parser(first, FeatureOptions if first == "features" else MarketOptions)
+    elif first in flat.COMMANDS:
+        parser = flat.flat_parser(first)
     elif first in ("compare", "evaluate", "report"):
         parser = file_parser({"compare": compare, "evaluate": evaluate, "report": report}[first].COMMAND)
     elif first in ("crossval", "retrain"):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.counts import read_count
+from atft.commands.arguments import read_count, take_options
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
 from atft.progress import track
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from atft.tasks.day_data import DayData
 
 
-PREFIX = "--lightgbm."
-
-
 def run(command: str, arguments: list[str]) -> int:
     """Fit one model a horizon and seed, write the files of the run, and print the table of the test days."""
     from atft.tasks.baseline_scores import BASELINES
@@ -33,7 +30,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--model", default="")
     parser.add_argument("--seeds", default="1")
     options, rest = parser.parse_known_args(arguments)
-    of_trees, rest = tree_words(rest)
+    of_trees, rest = take_options(rest, "--lightgbm.")
     if "--help-all" in rest:
         build(command, rest)  # prints it and ends
     model, count = options.model, read_count("--seeds", options.seeds)
@@ -43,27 +40,11 @@ def run(command: str, arguments: list[str]) -> int:
     if model == "ridge" and count > 1:
         raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
     if of_trees and model != "lightgbm":
-        raise InputError(f"{of_trees[0]} is of --model lightgbm, got --model {model}")
-    trees = read_tree_options(of_trees)
+        raise InputError(f"{of_trees[0][0]} is of --model lightgbm, got --model {model}")
+    trees = read_tree_options([f"{name}={value}" for name, value in of_trees])
     cli = build(command, rest, quiet=True)
     first = cli.datamodule.seed
     return fit_and_compare(cli, model, list(range(first, first + count)), trees)
-
-
-def tree_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words ``--lightgbm.NAME VALUE``, or ``--lightgbm.NAME=VALUE``, and all others."""
-    found: list[str] = []
-    others: list[str] = []
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith(PREFIX):
-            others.append(word)
-            continue
-        found.append(word)
-        if "=" not in word and rest:
-            found.append(rest.pop(0))
-    return found, others
 
 
 def read_tree_options(words: Sequence[str]) -> "TreeOptions":

@@ -14,6 +14,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse._typehints import resolve_class_path_by_name
 
+from atft.commands.arguments import read_words
 from atft.commands.class_paths import EXAMPLES, find_class
 from atft.commands.key_tree import (
     Inside,
@@ -62,28 +63,19 @@ def parse(parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], 
 def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
     """The words of a command line once their keys are checked, config files as YAML text."""
     words: list[str] = []
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        name, equals, value = word.partition("=")
-        if name.startswith("-c") and name != "-c":  # -cFILE is -c FILE
-            name, equals, value = "-c", "=", word[2:]
-        follows = None if not rest or str(rest[0]).startswith("--") else rest[0]
-        text = value if equals else follows
-        if name in ("-c", "--config") and text is not None:
-            if not equals:
-                rest.pop(0)
-            if isinstance(text, Mapping):
-                where, config = "the checkpoint's configuration: ", deepcopy(dict(text))
+    for name, value, written in read_words(arguments):
+        if name == "--config" and value is not None:
+            if isinstance(value, Mapping):
+                where, config = "the checkpoint's configuration: ", deepcopy(dict(value))
             else:  # training commands take a shipped config too
-                file = Path(text) if walk.command in WITH_OWN_KEYS else config_path(text)
-                where, config = f"{clip(text, MAX_QUOTED)}: ", read_mapping(file)
+                file = Path(value) if walk.command in WITH_OWN_KEYS else config_path(value)
+                where, config = f"{clip(value, MAX_QUOTED)}: ", read_mapping(file)
             walk.follow(config, where)
             words += ["--config", yaml.safe_dump(config, sort_keys=False)]
             continue
         if name.startswith("--") and len(name) > 2:
-            walk.follow_word(name, text)
-        words.append(word)
+            walk.follow_word(name, value)
+        words += written
     return words
 
 

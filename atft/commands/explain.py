@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.counts import read_count
+from atft.commands.arguments import read_count
 from atft.commands.train import build
 from atft.errors import InputError
 from atft.evaluation.importance_file import KIND

@@ -5,10 +5,10 @@ start in half of one.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from atft.commands.arguments import options_of, read_words
 from atft.errors import InputError, nearest
 
 
@@ -61,25 +61,21 @@ def parse_file_arguments(
     parser = file_parser(command)
     known = {name for action in parser._actions for name in action.option_strings}
     # Files may stand before, between and after the options, each of which takes one value.
-    files, words, rest = [], [], list(arguments)
-    while rest:
-        name, equals, value = (word := rest.pop(0)).partition("=")
+    files, words = [], []
+    for name, value, written in read_words(arguments):
         if name == command.option:
-            files += [value] if equals else []
-            continue
-        if name.startswith("--") and name not in known:
+            files += [] if value is None else [value]
+        elif name.startswith("--") and name not in known:
             raise InputError(f"{command.name} has no option {name!r}{nearest(name, known)}")
-        if not word.startswith("-"):
-            files.append(word)
-            continue
-        words.append(word)
-        if not equals and rest and not rest[0].startswith("--"):
-            words.append(rest.pop(0))
+        elif name.startswith("-"):
+            words += written
+        else:
+            files += written
     with parser_errors(command.name, tree_of(parser)):
         values = parser.parse_args([*files, *words]).as_dict()
     if not values["files"]:
         raise InputError(f"{command.name} needs a {command.files}; python -m atft {command.name} --help")
-    options = command.options(**{field.name: values[field.name] for field in fields(command.options)})
+    options = options_of(command.options, values)
     out = None if values["out"] is None else Path(values["out"])
     if out is not None and formats and out.suffix not in formats:
         raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(formats)}")

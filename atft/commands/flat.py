@@ -1,31 +1,52 @@
-"""features and simulate: commands that write a file, from paths and the flat keys of one dataclass."""
+"""features, simulate and join: commands that write a file, from paths and the flat keys of one dataclass."""
 
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from atft.commands.arguments import check_one_path, options_of
 from atft.commands.config_keys import parse
-from atft.commands.from_prices import check_one_path
 from atft.errors import InputError
 from atft.progress import Progress
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
+
+class FlatCommand(NamedTuple):
+    """What a command that writes a file takes."""
+
+    description: str
+    paths: dict[str, str]
+    """Paths that it needs, each with its help."""
+    options: str
+    """Its dataclass, imported when the command runs."""
+
+
 COMMANDS = {
-    "features": (
+    "features": FlatCommand(
         "Turn daily prices, in the layout of any vendor, into a panel of features and forward returns.",
         {
             "prices": "File, folder or glob of daily prices, Parquet or CSV.",
             "out": "Parquet file to write; without a suffix a folder, to which later days can be appended.",
         },
+        "atft.features.options:FeatureOptions",
     ),
-    "simulate": (
+    "simulate": FlatCommand(
         "Write a synthetic market as a panel; it prints the best IC that any score can reach.",
         {"out": "Parquet file to write."},
+        "atft.market.options:MarketOptions",
+    ),
+    "join": FlatCommand(
+        "Join columns of another file to a panel, as of the day on which they were published.",
+        {
+            "panel": "Parquet file of the panel, a folder of them, or a glob.",
+            "with": "Parquet or CSV file of the rows to join: fundamentals, ratings, anything that was published.",
+            "out": "Parquet file to write.",
+        },
+        "atft.features.known_rows:JoinOptions",
     ),
 }
-"""Command -> what it does, for help, and the paths that it needs, each with its help."""
 APPEND = "Append the days after the last one to the folder --out, with the options that it was built with."
 CORRECTIONS = (
     "With --append: what rows of past days do that differ from the stored ones: error, rebuild (all days from the "
@@ -34,47 +55,46 @@ CORRECTIONS = (
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Run ``features`` or ``simulate``, and print what it excluded, or the market's oracle."""
-    if command == "features":
-        make_panel(arguments)
-    else:
-        from atft.market.options import MarketOptions
-        from atft.market.write import write_market
+    """Run a command, and print what it has read, written and left out."""
+    values, options = parse_flat(command, arguments)
+    out = Path(values["out"])
+    with Progress(command):
+        if command == "features":
+            lines = make_panel(values, options)
+        elif command == "join":
+            from atft.features.as_of_join import join_panel
 
-        (out,), options = parse_flat(command, MarketOptions, arguments)
-        with Progress(command):
-            print(write_market(out, options))  # noqa: T201
+            lines = join_panel(values["panel"], Path(values["with"]), out, options).lines()
+        else:
+            from atft.market.write import write_market
+
+            lines = [str(write_market(out, options))]
+        print("\n".join(lines))  # noqa: T201
     return 0
 
 
-def make_panel(arguments: list[str]) -> None:
-    """Build the panel, or append to it, and print what was written and left out."""
-    from atft.features.options import FeatureOptions
+def make_panel(values: dict[str, Any], options: Any) -> list[str]:
+    """Build the panel of some prices, or append to it; what was written and left out, a line each."""
+    prices, out = Path(values["prices"]), Path(values["out"])
+    if values["append"]:
+        from atft.features.append import append_prices, check_options
 
-    (prices, out), options = parse_flat("features", FeatureOptions, arguments)
-    values = parse(flat_parser("features", FeatureOptions), arguments, "features").as_dict()
-    with Progress("features"):
-        if values["append"]:
-            from atft.features.append import append_prices, check_options
+        check_options(out, options)
+        return append_prices(out, prices, values["corrections"]).lines()
+    if values["corrections"] != "error":
+        raise InputError(
+            "features: corrections needs append: true; without it all days are made from the prices"
+        )
+    from atft.features.build import build_panel
 
-            check_options(out, options)
-            lines = append_prices(out, prices, values["corrections"]).lines()
-        elif values["corrections"] != "error":
-            raise InputError(
-                "features: corrections needs append: true; without it all days are made from the prices"
-            )
-        else:
-            from atft.features.build import build_panel
-
-            lines = build_panel(prices, out, options).lines()
-        print("\n".join(lines))  # noqa: T201
+    return build_panel(prices, out, options).lines()
 
 
-def flat_parser(command: str, kind: Any) -> "ArgumentParser":
-    """The parser of a command's paths and options, those of the dataclass ``kind``."""
+def flat_parser(command: str) -> "ArgumentParser":
+    """The parser of a command's paths and options."""
     from jsonargparse import ArgumentParser
 
-    description, paths = COMMANDS[command]
+    description, paths, kind = COMMANDS[command]
     parser = ArgumentParser(
         prog=f"python -m atft {command}", description=description, exit_on_error=False, allow_abbrev=False
     )
@@ -85,13 +105,12 @@ def flat_parser(command: str, kind: Any) -> "ArgumentParser":
         parser.add_argument("--append", type=bool, default=False, help=APPEND)
         parser.add_argument("--corrections", type=str, default="error", help=CORRECTIONS)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
-    parser.add_class_arguments(kind, None)
+    parser.add_class_arguments(resolve_name(kind), None)
     return parser
 
 
-def parse_flat(command: str, kind: Any, arguments: list[str]) -> tuple[list[Path], Any]:
-    """Read a command's paths, in the order of `COMMANDS`, and its options, of the dataclass ``kind``."""
+def parse_flat(command: str, arguments: list[str]) -> tuple[dict[str, Any], Any]:
+    """Read a command's arguments: the value of each by its name, and its options as their dataclass."""
     check_one_path(arguments)
-    values = parse(flat_parser(command, kind), arguments, command).as_dict()
-    options = {field.name: values[field.name] for field in fields(kind)}
-    return [Path(values[name]) for name in COMMANDS[command][1]], kind(**options)
+    values = parse(flat_parser(command), arguments, command).as_dict()
+    return values, options_of(resolve_name(COMMANDS[command].options), values)

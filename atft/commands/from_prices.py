@@ -5,13 +5,14 @@ same prices find it again. Where no config has a split, its dates are shares of 
 They are dates before the run begins, which its checkpoint keeps: a longer panel never moves them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.errors import InputError, clip
+from atft.commands.arguments import check_one_path, read_words, take_options
+from atft.errors import InputError
 
 if TYPE_CHECKING:
     from atft.features.options import FeatureOptions
@@ -34,20 +35,23 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     Raises:
         InputError: a panel is named too, the prices or an option cannot be used, or the days are too few to split.
     """
-    prices, options, rest = divided_words(words)
-    if any(word.startswith("--data.panel.path") for word in rest):
+    check_one_path(words)
+    taken, rest = take_options(words, "--prices", PREFIX)
+    names = {word.name for word in read_words(rest)}
+    if "--data.panel.path" in names:
         raise InputError("--prices makes the panel; leave --data.panel.path out, or --prices")
-    if not any(word.startswith(("-c", "--config")) for word in rest):
+    if "--config" not in names:
         rest = ["--config", DEFAULT_CONFIG, *rest]
-    sources = keys_of_words(rest)
+    keys = keys_of_words(rest)
     # A value that is no whole number is the parser's to name, when it sees all keys.
-    horizons = key_value(sources, "model.horizons", [])
+    horizons = keys.get("model.horizons")
     horizons = [h for h in horizons if type(h) is int and h > 0] if isinstance(horizons, list) else []
-    panel, features = prices_panel(prices, options, horizons)
+    options = [f"--{name.removeprefix(PREFIX)}={value}" for name, value in taken if name != "--prices"]
+    panel, features = prices_panel(dict(taken)["--prices"], options, horizons)
     rest += ["--data.panel.path", str(panel), "--data.panel.simulate", "null"]
-    if key_value(sources, "data.split.train", None) is None:
+    if keys.get("data.split.train") is None:
         longest = max(horizons or features.horizons) + features.lag
-        embargo = key_value(sources, "data.split.embargo_days", None)
+        embargo = keys.get("data.split.embargo_days")
         split = split_by_share(panel, longest, embargo if type(embargo) is int and embargo >= 0 else 20)
         for period, (first, last) in split.items():
             rest += [f"--data.split.{period}", f"[{first}, {last}]"]
@@ -56,78 +60,19 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     return rest
 
 
-def divided_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
-    """The path after ``--prices``, the words of `features`, and all others; raises where one has no value."""
-    check_one_path(words)
-    prices, options, others, rest = "", [], [], list(words)
-    while rest:
-        word = rest.pop(0)
-        name, equals, value = word.partition("=")
-        if name != "--prices" and not name.startswith(PREFIX):
-            others.append(word)
-            continue
-        if not equals:
-            if not rest or rest[0].startswith("--"):
-                raise InputError(f"{name} needs a value")
-            value = rest.pop(0)
-        if name == "--prices":
-            prices = value
-        else:
-            options += [f"--{name.removeprefix(PREFIX)}", value]
-    return prices, options, others
-
-
-def check_one_path(words: Sequence[str]) -> None:
-    """Check that one word follows ``--prices``: of a glob without quotes the shell makes many."""
-    for word, path, after in zip(words, words[1:], words[2:], strict=False):
-        if word == "--prices" and not path.startswith("-") and not after.startswith("-"):
-            raise InputError(
-                f"--prices takes one file, folder or glob, got {clip(path, 60)} and {clip(after, 60)}; "
-                f"a glob needs quotes: --prices 'daily/*.csv'"
-            )
-
-
-def keys_of_words(words: Sequence[str]) -> list[Mapping[str, Any]]:
-    """What the configs among the words say, then what the other words do, as mappings; later ones win."""
-    import yaml
-
+def keys_of_words(words: Sequence[str]) -> dict[str, Any]:
+    """Dotted keys that the configs among the words set, and then the other words; later ones win."""
     from atft.commands.shipped_configs import config_path
-    from atft.yaml_text import load, read_mapping
+    from atft.yaml_text import flat_keys, read_mapping, read_value
 
-    configs: list[Mapping[str, Any]] = []
-    keys: list[Mapping[str, Any]] = []
-    rest = list(words)
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        if name.startswith("-c") and name != "-c":  # -cFILE is -c FILE
-            name, equals, value = "-c", "=", name[2:] + equals + value
-        if not equals and rest and not rest[0].startswith("--"):
-            value = rest.pop(0)
-        if name in ("-c", "--config"):
-            configs.append(read_mapping(config_path(value)))
+    configs: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, value, _ in read_words(words):
+        if name == "--config":
+            configs |= flat_keys(read_mapping(config_path(value or "")))
         elif name.startswith("--"):
-            try:
-                keys.append({name[2:]: load(value or "null")})
-            except yaml.YAMLError:  # a word that is no YAML stands for itself
-                keys.append({name[2:]: value})
-    return [*configs, *keys]
-
-
-def key_value(sources: Sequence[Mapping[str, Any]], key: str, default: Any) -> Any:
-    """The last value of a dotted key in mappings that may nest it, or write a part of it with dots."""
-    for source in reversed(sources):
-        parts, inside = key.split("."), source
-        for end in range(len(parts), 0, -1):
-            head, tail = ".".join(parts[:end]), ".".join(parts[end:])
-            if head in inside:
-                if not tail:
-                    return inside[head]
-                if (
-                    isinstance(inside[head], Mapping)
-                    and (found := key_value([inside[head]], tail, None)) is not None
-                ):
-                    return found
-    return default
+            others |= flat_keys({name[2:]: read_value(value or "null")})
+    return configs | others
 
 
 def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tuple[Path, "FeatureOptions"]:
@@ -139,15 +84,14 @@ def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tupl
         horizons: of the network, whose targets the panel must have.
     """
     from atft.commands.flat import parse_flat
-    from atft.features.options import FeatureOptions
     from atft.features.prices_panel import panel_of_prices
     from atft.panel import panel_files
     from atft.progress import Progress
 
-    (path, _), options = parse_flat("features", FeatureOptions, ["--prices", prices, "--out", "-", *words])
+    _, options = parse_flat("features", ["--prices", prices, "--out", "-", *words])
     options = replace(options, horizons=sorted({*options.horizons, *horizons}))
     with Progress("features"):
-        panel, report = panel_of_prices(path, options, FOLDER)
+        panel, report = panel_of_prices(Path(prices), options, FOLDER)
         # Days may have been appended since; a month's file has its name.
         until = panel_files(panel)[-1].name[:7]
         before = f"{panel}: made from these prices before, its days end in {until}"

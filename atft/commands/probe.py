@@ -1,10 +1,10 @@
 """probe: find leaks in a panel, in a predictions file, or in what a config makes of its panel."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.commands.arguments import options_of, read_words, take_options
 from atft.errors import InputError
 from atft.panel import PanelSchema
 
@@ -37,8 +37,6 @@ Find leaks by machine: does anything know what comes after its day? Exit status 
 What each probe looks for, and how often it is wrong: docs/probes.md
 """
 FILES = ("panel", "predictions", "earlier", "prices", "json")
-FLAGS = ("--json", "--prices")
-"""Options of this command that may stand between the keys of a config."""
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -52,10 +50,10 @@ def run(command: str, arguments: list[str]) -> int:
         return 0
     from atft.probes.finding import finding_lines, leaks, summary_line, write_findings
 
-    named = {word.partition("=")[0] for word in arguments}
+    named = {word.name for word in read_words(arguments)}
     if named & {"--panel", "--predictions"}:
         findings, out = _probe_files(command, arguments)
-    elif named & {"--config", "-c"}:
+    elif "--config" in named:
         findings, out = _probe_config(arguments)
     else:
         raise InputError("probe needs --panel FILE, --predictions FILE or --config FILE")
@@ -88,10 +86,10 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     from atft.probes.price_probes import earlier_panel_finding, price_finding
     from atft.progress import Progress
 
-    taken, words = take_options(arguments, ("--config", "-c"))
-    config = taken.get("--config") or taken.get("-c")
-    values = parse(probe_parser(), [*(_panel_words(config) if config else []), *words], command).as_dict()
-    schema = PanelSchema(**{field.name: values[field.name] for field in fields(PanelSchema)})
+    configs, words = take_options(arguments, "--config")
+    columns = _panel_words(configs[-1][1]) if configs else []
+    values = parse(probe_parser(), [*columns, *words], command).as_dict()
+    schema = options_of(PanelSchema, values)
     panel, predictions, earlier = values["panel"], values["predictions"], values["earlier"]
     if earlier is not None and panel is None:
         raise InputError("--earlier FILE needs --panel FILE, which it is compared with")
@@ -116,38 +114,17 @@ def _probe_config(arguments: list[str]) -> tuple[list["Finding"], Path | None]:
     from atft.progress import Progress
     from atft.tasks.panel_source import panel_path
 
-    taken, words = take_options(arguments, FLAGS)
+    taken, words = take_options(arguments, "--json", "--prices")
+    files = dict(taken)
     cli = build("fit", words, quiet=True)
     data = cli.datamodule
     with Progress("probe"):
         findings = pipeline_findings(cli.model, data)
         path = panel_path(data.panel, data.cache_options.dir)
         findings += panel_findings(path, data.panel.schema, data.horizons)
-        if "--prices" in taken:
-            findings.append(price_finding(Path(taken["--prices"])))
-    return findings, Path(taken["--json"]) if "--json" in taken else None
-
-
-def take_options(arguments: list[str], names: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
-    """Take some options with their values out of the words of a command line; what is left, in its order.
-
-    Raises:
-        InputError: one of them has no value.
-    """
-    taken: dict[str, str] = {}
-    rest: list[str] = []
-    words = list(arguments)
-    while words:
-        name, equals, value = words.pop(0).partition("=")
-        if name not in names:
-            rest.append(name + equals + value)
-        elif equals:
-            taken[name] = value
-        elif words and not words[0].startswith("--"):
-            taken[name] = words.pop(0)
-        else:
-            raise InputError(f"{name} needs a value, the name of a file")
-    return taken, rest
+        if "--prices" in files:
+            findings.append(price_finding(Path(files["--prices"])))
+    return findings, Path(files["--json"]) if "--json" in files else None
 
 
 def _panel_words(config: str) -> list[str]:

@@ -6,14 +6,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import read_checkpoint
-from atft.checkpoint_io import AtomicCheckpointIO
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
 from atft.commands.offered_networks import offer_networks
@@ -22,21 +20,18 @@ from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
 from atft.launched import ProcessLayout, torchrun_layout
 from atft.publish import check_folder_name
-from atft.runs.precision import default_precision
 from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callbacks
 from atft.runs.run_callbacks import (
     FITTING,
-    check_averages,
-    check_metrics,
-    check_scores_are_current,
+    check_training,
     first_callbacks,
 )
-from atft.runs.run_directory import keep_in, make_version, next_version
-from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
+from atft.runs.run_directory import make_version, next_version
+from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_options
 from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
 from atft.tasks.day_data import DayData
 from atft.tasks.network_check import check_network_on_noise
-from atft.tasks.part_inputs import check_network_inputs, check_training_inputs
+from atft.tasks.part_inputs import check_network_inputs
 from atft.tasks.pretraining import Pretraining
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
@@ -169,64 +164,53 @@ class RankingCLI(LightningCLI):
             check_start(self.trainer, self.datamodule, self.record.receipt.resumed_from)
             self._use_directory(self.trainer, make_version(self.directory))
 
-    def _use_directory(self, trainer: pl.Trainer, directory: Path) -> None:
+    def _use_directory(self, trainer: Any, directory: Path) -> None:
         """Let everything that the run writes go to a directory, which may not be made yet."""
         self.directory = self.record.directory = directory
         self.record.receipt.run = str(directory)
-        keep_in(directory, self._without_folder)
-        if self._logs_there:
-            trainer.loggers = [*run_loggers(directory), *self._own_loggers]
+        trainer.write_to(directory, logs=self.config.trainer.logger is not False)
 
-    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Add the checkpoint writer, and for training the loggers and callbacks that every run has."""
         self.model.config_text = self.config_text
         trains, options = self.command in TRAINING, self._get(self.config_init, "trainer")
-        plugins = options.get("plugins") or []
-        plugins = plugins if isinstance(plugins, list) else [plugins]
-        extra: dict[str, Any] = {"plugins": [*plugins, AtomicCheckpointIO()], **kwargs}
-        self._logs_there = trains and options.get("logger") is not False
-        if options.get("logger") in (True, None):
-            extra["logger"] = False  # ours follow, in the run's directory
-        if trains and options.get("precision") is None:
-            extra["precision"] = default_precision(options.get("accelerator"))
+        extra = run_options(options)
+        if not trains:
+            del extra["precision"]
         try:
-            trainer = super().instantiate_trainer(**extra)
+            trainer: Any = super().instantiate_trainer(**extra, **kwargs)
         except construction_errors() as error:
             raise InputError(f"trainer: {one_line(error)}; change that key of trainer") from error
-        self._own_loggers = list(trainer.loggers)
         directory = self._given_directory or next_version(self.run_root)
         self.record = RunRecord(self.config_text, directory)
-        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not trains:
-            callbacks[:] = [c for c in callbacks if not isinstance(c, FITTING)]
+            trainer.callbacks[:] = [c for c in trainer.callbacks if not isinstance(c, FITTING)]
             self.datamodule.trained_fold = self._fold
             if self.command not in ("cache", "baseline"):  # these run no network
                 check_network_inputs(self.model, self.datamodule)
             return trainer
         if isinstance(self.model, Pretraining):
-            check_pretraining(trainer, self.phases, self.config.ckpt_path)
-            check_network_inputs(self.model, self.datamodule)
-            check_network_on_noise(self.model, self.datamodule)
-            self.model.add_decoder(self.datamodule)
-            self.model.build_optimizer(trainer.max_epochs or 1)
-            callbacks[:] = pretraining_callbacks(callbacks, self.record, self.quiet)
-            self._without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint)]
-            self._use_directory(trainer, directory)
-            return trainer
-        metrics = self.model.logged_names()
-        check_metrics(callbacks, metrics)
-        check_averages(callbacks, trainer.max_epochs or 1)
-        check_scores_are_current(trainer)
-        self.model.build_optimizer(trainer.max_epochs or 1)  # its errors come before anything is made
+            self._prepare_pretraining(self.model, trainer)
+        else:
+            self._prepare_training(trainer)
+        self._use_directory(trainer, directory)
+        return trainer
+
+    def _prepare_pretraining(self, task: Pretraining, trainer: pl.Trainer) -> None:
+        check_pretraining(trainer, self.phases, self.config.ckpt_path)
+        check_network_inputs(task, self.datamodule)
+        check_network_on_noise(task, self.datamodule)
+        task.add_decoder(self.datamodule)
+        task.build_optimizer(trainer.max_epochs or 1)
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks[:] = pretraining_callbacks(callbacks, self.record, self.quiet)
+
+    def _prepare_training(self, trainer: pl.Trainer) -> None:
         plan = resolve_phases(self.phases, self.model.network, self.model.objective.options)
-        check_plan(plan, trainer, metrics)
-        check_training_inputs(self.model, self.datamodule, [phase.parts for phase in self.phases])
-        check_network_on_noise(self.model, self.datamodule)
+        check_training(trainer, self.model, self.datamodule, [phase.parts for phase in self.phases])
+        check_plan(plan, trainer, self.model.logged_names())
         # A phase is set, and its criterion checked, before the record of an epoch is published.
-        callbacks[:0] = [
+        trainer.callbacks[:0] = [  # type: ignore[attr-defined]
             *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),
             *first_callbacks(self.record, self.model.metrics, self.quiet),
         ]
-        self._without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.dirpath is None]
-        self._use_directory(trainer, directory)
-        return trainer

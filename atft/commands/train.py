@@ -6,10 +6,10 @@ and is compared with the baselines on unseen days. Checkpoints carry the resolve
 """
 
 from contextlib import nullcontext
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.commands.arguments import read_words
 from atft.commands.parser_errors import parser_errors
 from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
 from atft.errors import InputError
@@ -149,19 +149,16 @@ def verify(cli: "RankingCLI") -> int:
 def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
     """Without ``--config``, take the configuration that the checkpoint carries; given keys still override it."""
     words = ["--help" if word == "--help-all" else word for word in arguments]
-    if any(w in ("-h", "--help") or w.startswith(("-c", "--config", "--help=")) for w in words):
+    read = list(read_words(words))
+    if {"-h", "--help", "--config"} & {word.name for word in read}:
         return words
-    paths = [after for word, after in pairwise(words) if word == "--ckpt_path"]
-    paths += [word.split("=", 1)[1] for word in words if word.startswith("--ckpt_path=")]
+    paths = [word.value for word in read if word.name == "--ckpt_path" and word.value is not None]
     if command in ("fit", "pretrain") or not paths:
         other = "" if command in ("fit", "pretrain") else " or --ckpt_path FILE"
         raise InputError(f"{command} needs --config FILE{other}")
-    if paths[0] == "last":
+    if paths[-1] == "last":
         raise InputError("--ckpt_path=last needs --config FILE, which gives the run's name")
     from atft.commands.checkpoint_config import checkpoint_config
 
-    named = [after for word, after in pairwise(words) if word in NETWORK_KEYS]
-    named += [
-        word.split("=", 1)[1] for word in words if word.startswith(tuple(f"{k}=" for k in NETWORK_KEYS))
-    ]
-    return ["--config", checkpoint_config(Path(paths[0]), named[-1] if named else None), *words]
+    named = [word.value for word in read if word.name in NETWORK_KEYS and word.value is not None]
+    return ["--config", checkpoint_config(Path(paths[-1]), named[-1] if named else None), *words]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atft.commands.counts import read_count
+from atft.commands.arguments import read_count
 from atft.errors import InputError, clip
 
 HELP = """\

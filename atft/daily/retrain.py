@@ -74,7 +74,7 @@ def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, l
     Raises:
         InputError: a value that an option does not take.
     """
-    from atft.commands.counts import read_count
+    from atft.commands.arguments import read_count
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     add_retrain_arguments(parser)

@@ -5,7 +5,7 @@ validation measured, or a metric that is read at another step than its own, woul
 score: each is an error before anything is made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -31,6 +31,10 @@ from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.metrics.own_metrics import nearest_metric
 from atft.runs.step_threads import StepThreads
+from atft.tasks.day_data import DayData
+from atft.tasks.network_check import check_network_on_noise
+from atft.tasks.part_inputs import check_training_inputs
+from atft.tasks.ranking import RankingTask
 
 MONITORS: dict[str, type[pl.Callback]] = {
     "gradient_monitor": GradientMonitor,
@@ -79,6 +83,26 @@ def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> l
         StepThreads(),
         TensorBoardLayout(record.config_text, [name for name in metrics if name not in RANKING_METRICS]),
     ]
+
+
+def check_training(
+    trainer: pl.Trainer, task: RankingTask, data: DayData, phases: Sequence[Mapping[str, bool]] = ()
+) -> None:
+    """Check before anything is made that a trainer with its callbacks can train a task on some data.
+
+    Args:
+        phases: parts of the network that each phase of a curriculum switches.
+
+    Raises:
+        InputError: a callback, the optimiser or the network cannot be used; the line names its key.
+    """
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    check_metrics(callbacks, task.logged_names())
+    check_averages(callbacks, trainer.max_epochs or 1)
+    check_scores_are_current(trainer)
+    task.build_optimizer(trainer.max_epochs or 1)
+    check_training_inputs(task, data, phases)
+    check_network_on_noise(task, data)
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:

@@ -4,13 +4,8 @@ The free version is known when a run is built, and made when it starts to train:
 another run of the same name may begin. So it is made by one system call that only one of several runs can win.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
-import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ModelCheckpoint
-
-from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.publish import disk_errors, remove_abandoned
 
 
@@ -31,11 +26,3 @@ def make_version(directory: Path) -> Path:
                 return directory
             except FileExistsError:
                 directory = next_version(directory.parent)
-
-
-def keep_in(directory: Path, callbacks: Iterable[pl.Callback]) -> None:
-    """Let checkpoints be written to a run's directory; another callback's files may have the names of ours."""
-    for callback in callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            of_the_run = isinstance(callback, RunCheckpoint)
-            callback.dirpath = str(directory if of_the_run else directory / "checkpoints")

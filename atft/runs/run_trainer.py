@@ -5,16 +5,20 @@ blocks have added up would be lost, so the trainer goes on until that step is cl
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from atft.callbacks.guards.lost_process import Launcher, LostProcessGuard, connection_errors
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.checkpoint_io import AtomicCheckpointIO
 from atft.tasks.ranking import RankingTask
 from atft.threads import core_count
 
@@ -30,12 +34,40 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+def run_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What every training run adds to these options of its trainer: the checkpoint writer and a precision.
+
+    Its loggers follow when its directory is known: until then there are those of the options, or none.
+    """
+    plugins, logger = options.get("plugins") or [], options.get("logger")
+    return {
+        "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()],
+        "logger": False if logger in (True, None) else logger,
+        "precision": options.get("precision") or default_precision(options.get("accelerator")),
+    }
+
+
+def default_precision(accelerator: Any) -> str:
+    """Lightning's name of it: bf16-mixed on a GPU that multiplies bfloat16, 32-true elsewhere.
+
+    Products then take a quarter of the time of float32's, and weights, losses, statistics and the optimiser stay
+    float32.
+
+    Args:
+        accelerator: as the trainer takes it; ``auto`` is a GPU where there is one.
+    """
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+
+
 class RunTrainer(pl.Trainer):
     """The trainer of every run. On several devices it ends when one of its processes does."""
 
     _asked = False
     stopped_by: Any = None
     """The callback or module that asked it to stop; None where none of them did."""
+    _own_loggers: list[Logger] | None = None
+    _without_folder: tuple[ModelCheckpoint, ...] = ()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -50,6 +82,19 @@ class RunTrainer(pl.Trainer):
             # Each process would compute with as many threads as there are cores.
             share = max(1, core_count() // self.num_devices)
             torch.set_num_threads(min(torch.get_num_threads(), share))
+
+    def write_to(self, directory: Path, logs: bool) -> None:
+        """Let checkpoints, and where it ``logs`` its loggers, write to a directory; a later call names another."""
+        if self._own_loggers is None:
+            self._own_loggers = list(self.loggers)
+            checkpoints = (c for c in self.callbacks if isinstance(c, ModelCheckpoint))  # type: ignore[attr-defined]
+            self._without_folder = tuple(c for c in checkpoints if c.dirpath is None)
+        for checkpoint in self._without_folder:
+            # Another callback's files may have the names of ours.
+            of_the_run = isinstance(checkpoint, RunCheckpoint)
+            checkpoint.dirpath = str(directory if of_the_run else directory / "checkpoints")
+        if logs:
+            self.loggers = [*run_loggers(directory), *self._own_loggers]
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         with connection_errors(self):

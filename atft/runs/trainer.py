@@ -5,31 +5,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.checkpoint_io import AtomicCheckpointIO
 from atft.data.loader import lost_workers
 from atft.errors import InputError
-from atft.runs.precision import default_precision
 from atft.runs.run_callbacks import (
     CHECKPOINT_DEFAULTS,
     EARLY_STOPPING_DEFAULTS,
     MONITORS,
-    check_averages,
-    check_metrics,
-    check_scores_are_current,
+    check_training,
     first_callbacks,
 )
-from atft.runs.run_directory import keep_in, make_version, next_version
-from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_loggers
+from atft.runs.run_directory import make_version, next_version
+from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_options
 from atft.runs.third_parties import third_parties_silenced
 from atft.runs.trainer_options import check_start, check_trainer_options
 from atft.tasks.day_data import DayData
-from atft.tasks.network_check import check_network_on_noise
-from atft.tasks.part_inputs import check_training_inputs
 from atft.tasks.ranking import RankingTask
 from atft.tasks.task_config import task_config
 
@@ -75,7 +68,7 @@ class Trainer(RunTrainer):
     ) -> None:
         check_trainer_options({"max_epochs": max_epochs, **options})
         self._root, self._quiet = Path(directory).absolute(), quiet
-        self._logs_there = options.get("logger") is not False
+        self._logs = options.get("logger") is not False
         self.record: RunRecord | None = None
         """Receipt and metrics of the run; None before `fit`."""
         watched: dict[str, Any] = {"monitor": monitor, "mode": mode}
@@ -83,20 +76,10 @@ class Trainer(RunTrainer):
         if patience is not None:
             own.append(EarlyStopping(**{**EARLY_STOPPING_DEFAULTS, **watched, "patience": patience}))
         own += [kind() for kind in MONITORS.values()]
-        plugins = options.pop("plugins", None) or []
-        plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        if options.get("logger") in (None, True):
-            options["logger"] = False  # ours follow, in the run's directory
         options = {**TRAINER_DEFAULTS, **options}
-        options["precision"] = options.get("precision") or default_precision(options["accelerator"])
+        options |= run_options(options)
         with third_parties_silenced():
-            super().__init__(
-                max_epochs=max_epochs,
-                callbacks=[*callbacks, *own],
-                plugins=plugins,
-                **options,
-            )
-        self._own_loggers = list(self.loggers)
+            super().__init__(max_epochs=max_epochs, callbacks=[*callbacks, *own], **options)
 
     @property
     def directory(self) -> Path:
@@ -134,7 +117,9 @@ class Trainer(RunTrainer):
         if self.record is not None:
             raise InputError(f"this trainer has trained ({self.directory}); make another one")
         resumed = None if ckpt_path is None else str(ckpt_path)
-        self._check(model, data, resumed)
+        check_training(self, model, data)
+        data.prepare_training()
+        check_start(self, data, resumed)
         self._begin(model, data, resumed)
         try:
             with third_parties_silenced(), lost_workers():
@@ -146,17 +131,6 @@ class Trainer(RunTrainer):
                 raise KeyboardInterrupt(*ended.__context__.args) from None
             raise
 
-    def _check(self, task: RankingTask, data: DayData, resumed: str | None) -> None:
-        callbacks: list[pl.Callback] = self.callbacks  # type: ignore[attr-defined]
-        check_metrics(callbacks, task.logged_names())
-        check_averages(callbacks, self.max_epochs or 1)
-        check_scores_are_current(self)
-        task.build_optimizer(self.max_epochs or 1)
-        check_training_inputs(task, data)
-        check_network_on_noise(task, data)
-        data.prepare_training()
-        check_start(self, data, resumed)
-
     def _begin(self, task: RankingTask, data: DayData, resumed: str | None) -> None:
         """Make the directory, and the callbacks that write into it."""
         text = task_config(task, data)
@@ -164,9 +138,5 @@ class Trainer(RunTrainer):
         self.record = RunRecord(text, directory)
         self.record.to_write = ()  # scores and comparison are the caller's
         self.record.receipt.resumed_from = resumed
-        callbacks: list[pl.Callback] = self.callbacks  # type: ignore[attr-defined]
-        without_folder = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.dirpath is None]
-        keep_in(directory, without_folder)
-        callbacks[:0] = first_callbacks(self.record, task.metrics, self._quiet)
-        if self._logs_there:
-            self.loggers = [*run_loggers(directory), *self._own_loggers]
+        self.callbacks[:0] = first_callbacks(self.record, task.metrics, self._quiet)  # type: ignore[attr-defined]
+        self.write_to(directory, self._logs)

@@ -86,7 +86,7 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
             "'lightgbm.num_leafs'; did you mean 'lightgbm.num_leaves'?",
         ),
         (("--model=lightgbm", "--lightgbm.num_leaves", "1"), "lightgbm.num_leaves is out of range, got 1"),
-        (("--model=mlp", "--lightgbm.num_leaves=3"), "--lightgbm.num_leaves=3 is of --model lightgbm, got"),
+        (("--model=mlp", "--lightgbm.num_leaves=3"), "--lightgbm.num_leaves is of --model lightgbm, got"),
         (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
         (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),
         (("--model", "ridge", "--model.horizon", "[5]", "--config", "quickstart"), "'model.horizons'"),

@@ -11,8 +11,6 @@ import yaml
 
 from atft.commands import from_prices
 from atft.commands.from_prices import (
-    divided_words,
-    key_value,
     keys_of_words,
     prices_panel,
     split_by_share,
@@ -99,26 +97,6 @@ def test_prices_of_one_stock_are_one_line(tmp_path: Path) -> None:
         split_by_share(tmp_path / "p.parquet", 1, 0)
 
 
-def test_words_of_features_are_taken_out_and_the_others_stay() -> None:
-    words = [
-        "--prices=a.csv",
-        "--features.calendar",
-        "XNYS",
-        "--name",
-        "x",
-        "--features.min_close=1",
-        "--verify",
-    ]
-    assert divided_words(words) == (
-        "a.csv",
-        ["--calendar", "XNYS", "--min_close", "1"],
-        ["--name", "x", "--verify"],
-    )
-    for short in (["--prices"], ["--prices", "--name", "x"], ["--prices", "a", "--features.min_close"]):
-        with pytest.raises(InputError, match=r"needs a value$"):
-            divided_words(short)
-
-
 def test_a_value_comes_from_the_last_config_or_word_that_has_it(tmp_path: Path) -> None:
     for name, text in (
         ("a", "data: {split: {embargo_days: 3}}"),
@@ -126,12 +104,13 @@ def test_a_value_comes_from_the_last_config_or_word_that_has_it(tmp_path: Path) 
     ):
         (tmp_path / f"{name}.yaml").write_text(text)
     configs = ["--config", str(tmp_path / "a.yaml"), f"-c{tmp_path / 'b.yaml'}"]
-    sources = keys_of_words([*configs, "--model.horizons", "[1, 5]", "--data.panel.schema.date=Date"])
-    assert key_value(sources, "data.split.embargo_days", 20) == 3
-    assert key_value(sources, "data.split.train", None) == [1, 2]
-    assert key_value(sources, "model.horizons", []) == [1, 5]
-    assert key_value(sources, "data.panel.schema.date", None) == "Date"
-    assert key_value(sources, "data.split.val", "none") == "none"
+    assert keys_of_words([*configs, "--model.horizons", "[1, 5]", "--data.panel.schema.date=Date"]) == {
+        "data.split.embargo_days": 3,
+        "data.split.train": [1, 2],
+        "name": "b",
+        "model.horizons": [1, 5],
+        "data.panel.schema.date": "Date",
+    }
 
 
 def test_prices_and_a_panel_and_an_unknown_option_of_features_are_one_line(

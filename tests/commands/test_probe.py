@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from atft.commands.probe import HELP, take_options
-from atft.errors import InputError
+from atft.commands.probe import HELP
 from atft.market.options import MarketOptions
 from atft.market.write import write_market
 from atft.probes.pipeline_slice import blown_up_rows
@@ -68,9 +67,3 @@ def test_what_cannot_be_used_is_one_line(panel: Path, atft: Callable[..., Any], 
         ("--predictions", panel, "--earlier", panel): "--earlier FILE needs --panel FILE",
     }.items():
         assert text in atft("probe", *words).error_line
-    with pytest.raises(InputError, match="--json needs a value"):
-        take_options(["--json", "--config"], ("--json",))
-    assert take_options(["--a", "1", "--json=x", "--b"], ("--json",)) == (
-        {"--json": "x"},
-        ["--a", "1", "--b"],
-    )

@@ -1,4 +1,4 @@
-"""The trainer knows who asked it to stop, and does not stop inside an optimiser step."""
+"""The trainer knows who asked it to stop, and does not stop inside an optimiser step; its default precision."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pytest
+import torch
 
 from atft.batch import DayBatch
 from atft.callbacks.record.run_end import outcome
-from atft.runs.run_trainer import RunTrainer
+from atft.runs.run_trainer import RunTrainer, default_precision
 from tests.support.small_task import IN_MEMORY, fit, small_task
 
 
@@ -36,3 +37,21 @@ def test_a_stop_inside_a_step_waits_for_its_last_block(
     assert run.stopped_by is asks
     assert "train/loss" in run.callback_metrics
     assert outcome(run, 1, True) == ("stopped", "StopsAt set trainer.should_stop")
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpu", "multiplies", "expected"),
+    [
+        ("auto", True, True, "bf16-mixed"),
+        ("gpu", True, True, "bf16-mixed"),
+        ("gpu", True, False, "32-true"),
+        ("cpu", True, True, "32-true"),
+        ("auto", False, False, "32-true"),
+    ],
+)
+def test_the_default_precision_follows_the_device(
+    accelerator: str, gpu: bool, multiplies: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: multiplies)
+    assert default_precision(accelerator) == expected

@@ -1,0 +1,87 @@
+"""What commands share in reading their arguments: words, counts, and the options of a dataclass.
+
+Only the standard library is imported here: the dispatcher reads words before it knows the command.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from atft.errors import InputError, clip
+
+MAX_COUNT = 1000
+
+
+class Word(NamedTuple):
+    """An option of a command line with its value, or a word that is no option."""
+
+    name: str
+    """``--key``, ``--config`` for ``-c`` too; or the word itself."""
+    value: Any
+    """What follows the option, behind ``=`` or as the next word; None where nothing does."""
+    written: list[Any]
+    """The words as they came."""
+
+
+def read_words(words: Sequence[Any]) -> Iterator[Word]:
+    """Read a command line: ``--key VALUE``, ``--key=VALUE``, ``-cFILE`` and words that are no options."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name.startswith("-c"):
+            name = "--config"
+            if len(word) > 2 and word[2] != "=":
+                equals, value = "=", word[2:]
+        if not word.startswith("-"):
+            yield Word(word, None, [word])
+        elif equals:
+            yield Word(name, value, [word])
+        elif rest and not str(rest[0]).startswith("--"):
+            yield Word(name, rest[0], [word, rest.pop(0)])
+        else:
+            yield Word(name, None, [word])
+
+
+def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """Take options with their values out of a command line; also return the words that are left, in their order.
+
+    Args:
+        words: of the command line.
+        names: of the options; one that ends in a dot stands for all that begin with it.
+
+    Raises:
+        InputError: one of the options has no value.
+    """
+    taken, rest = [], []
+    prefixes = tuple(name for name in names if name.endswith("."))
+    for name, value, written in read_words(words):
+        if name not in names and not name.startswith(prefixes):
+            rest += written
+        elif value is None:
+            raise InputError(f"{name} needs a value")
+        else:
+            taken.append((name, value))
+    return taken, rest
+
+
+def check_one_path(words: Sequence[str]) -> None:
+    """Check that one word follows ``--prices``: of a glob without quotes the shell makes many."""
+    for word, path, after in zip(words, words[1:], words[2:], strict=False):
+        if word == "--prices" and not path.startswith("-") and not after.startswith("-"):
+            raise InputError(
+                f"--prices takes one file, folder or glob, got {clip(path, 60)} and {clip(after, 60)}; "
+                f"a glob needs quotes: --prices 'daily/*.csv'"
+            )
+
+
+def read_count(name: str, text: str) -> int:
+    """Read a whole number from 1 to 1,000; raises InputError, which calls the option by its ``name``."""
+    if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MAX_COUNT):
+        raise InputError(f"{name} takes a whole number from 1 to {MAX_COUNT}, got {clip(text, 40)!r}")
+    return int(text)
+
+
+def options_of(kind: Any, values: Mapping[str, Any]) -> Any:
+    """An instance of a dataclass, whose fields are among the parsed values of a command."""
+    return kind(**{field.name: values[field.name] for field in fields(kind)})

@@ -1,0 +1,43 @@
+"""Words of a command line, in every way in which they are written."""
+
+import pytest
+
+from atft.commands.arguments import read_count, read_words, take_options
+from atft.errors import InputError
+
+
+def test_a_count_is_a_whole_number_from_one_to_a_thousand() -> None:
+    assert [read_count("--seeds", text) for text in ("1", "0007", "1000")] == [1, 7, 1000]
+    for text in ("", "0", "1001", "-3", "2.0", "x", "9" * 5000):
+        with pytest.raises(InputError, match="--seeds takes a whole number from 1 to 1000, got") as raised:
+            read_count("--seeds", text)
+        assert len(str(raised.value)) < 120
+
+
+def test_an_option_has_its_value_however_it_is_written() -> None:
+    words = ["--a=1", "--b", "2", "-cfile", "-c", "f=g", "--last", "--x", "-3", "net=run", "--y"]
+    read = [(word.name, word.value) for word in read_words(words)]
+    assert read == [
+        *(("--a", "1"), ("--b", "2"), ("--config", "file"), ("--config", "f=g"), ("--last", None)),
+        *(("--x", "-3"), ("net=run", None), ("--y", None)),
+    ]
+    assert [part for word in read_words(words) for part in word.written] == words
+
+
+def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:
+    words = [
+        "--prices=a.csv",
+        "--features.calendar",
+        "XNYS",
+        "--name",
+        "x",
+        "--features.min_close=1",
+        "--all",
+    ]
+    assert take_options(words, "--prices", "--features.") == (
+        [("--prices", "a.csv"), ("--features.calendar", "XNYS"), ("--features.min_close", "1")],
+        ["--name", "x", "--all"],
+    )
+    for short in (["--prices"], ["--prices", "--name", "x"], ["--prices", "a", "--features.min_close"]):
+        with pytest.raises(InputError, match=r"needs a value$"):
+            take_options(short, "--prices", "--features.")
