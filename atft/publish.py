@@ -5,6 +5,7 @@ left beside is removed by the next one: its name says which process of which mac
 """
 
 import errno
+import json
 import os
 import re
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 from atft.errors import InputError
 
@@ -95,3 +97,18 @@ def publish_text(path: Path, text: str, durable: bool = True) -> None:
     """Publish a small text file; see `published`."""
     with published(path, durable) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def publish_json(path: Path, content: Any, durable: bool = True) -> None:
+    """Publish as JSON that any reader takes: numbers that are not finite become null."""
+    finite = json.loads(json.dumps(content), parse_constant=lambda name: None)
+    publish_text(path, json.dumps(finite, indent=2) + "\n", durable)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON mapping of a file; None where there is no file, or none with a mapping."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,6 +1,8 @@
 """Published files are whole or absent."""
 
 import errno
+import json
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.publish import check_folder_name, publish_text, published, remove_abandoned
+from atft.publish import check_folder_name, publish_json, publish_text, published, read_json, remove_abandoned
 
 
 def test_a_file_appears_with_its_whole_content(tmp_path: Path) -> None:
@@ -71,3 +73,18 @@ def test_the_name_of_a_run_or_a_study_is_a_plain_folder(name: str) -> None:
     check_folder_name("name", "quick-1.0_a")
     with pytest.raises(InputError, match=r"^name must be 1 to 80 letters, digits or \._-, got "):
         check_folder_name("name", name)
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
+    publish_json(tmp_path / "a.json", {"a": [math.nan, 1.0], "b": {"c": math.inf}})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1.0], "b": {"c": None}}
+
+
+@pytest.mark.parametrize("text", [None, "{", "[1]", b"\xff"])
+def test_a_file_without_a_json_mapping_reads_as_none(text: str | bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    if text is not None:
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    assert read_json(path) is None and read_json(tmp_path) is None and read_json(path / "b") is None
+    publish_json(path, {"a": 1})
+    assert read_json(path) == {"a": 1}

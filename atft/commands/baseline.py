@@ -65,10 +65,10 @@ def read_tree_options(words: Sequence[str]) -> "TreeOptions":
 def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: "TreeOptions") -> int:
     """Fit, write predictions.parquet, config.yaml, comparison.txt and baseline.json in a new version, and print."""
     from atft.baselines.optional import load_optional
-    from atft.callbacks.record.receipt import code_digest, library_versions, publish_json
+    from atft.callbacks.record.receipt import code_digest, library_versions
     from atft.commands.after_fit import days_title, named_metrics
     from atft.digest import text_digest
-    from atft.publish import publish_text
+    from atft.publish import publish_json, publish_text
     from atft.runs.comparison import comparison_text, measure_baseline
     from atft.runs.run_directory import make_version, next_version
     from atft.tasks.baseline_scores import PACKAGES, fit_baseline

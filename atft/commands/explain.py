@@ -11,7 +11,7 @@ from atft.commands.arguments import read_count
 from atft.commands.train import build
 from atft.errors import InputError
 from atft.evaluation.importance_file import KIND
-from atft.publish import publish_text
+from atft.publish import publish_text, read_json
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -159,13 +159,8 @@ def check_json(out: Path) -> Path:
     if out.suffix != ".json":
         raise InputError(f"--out {out}: the suffix must be .json; the picture is written beside it")
     picture = out.with_suffix(".svg")
-    if out.exists() or picture.exists():
-        try:
-            content = json.loads(out.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            content = None
-        if not isinstance(content, dict) or KIND not in content:
-            raise InputError(
-                f"--out {out}: it or {picture.name} is there and is no explanation; name another one"
-            )
+    if (out.exists() or picture.exists()) and KIND not in (read_json(out) or {}):
+        raise InputError(
+            f"--out {out}: it or {picture.name} is there and is no explanation; name another one"
+        )
     return out

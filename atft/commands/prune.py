@@ -6,7 +6,6 @@ appended to. A cache can always be built again, so the cost of a mistake is time
 """
 
 import argparse
-import json
 import re
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.errors import InputError
-from atft.publish import disk_errors
+from atft.publish import disk_errors, read_json
 
 HELP = """\
 usage: python -m atft cache --prune [--dry_run] [--data.cache.dir DIR] [--runs DIR ...]
@@ -88,7 +87,7 @@ def judge_caches(folder: Path, runs: Sequence[Path]) -> list[Kept]:
     reasons: dict[str, str] = {}
     for receipt in sorted(path for root in runs for path in root.rglob("receipt.json")):
         run = receipt.parent
-        reasons.setdefault(str((_json(receipt).get("digests") or {}).get("data")), str(run))
+        reasons.setdefault(str(((read_json(receipt) or {}).get("digests") or {}).get("data")), str(run))
         same = [cache for cache in newest if _asks_for(run, manifests[cache])]
         source = _source_of(run) if same else None
         for cache in same:
@@ -160,16 +159,8 @@ def _manifest(cache: Path) -> dict[str, Any]:
     """What a cache says of itself; empty where it cannot be read, as that of another format."""
     from atft.data.manifest import FORMAT
 
-    content = _json(cache / "manifest.json").get("manifest")
+    content = (read_json(cache / "manifest.json") or {}).get("manifest")
     return content if isinstance(content, dict) and content.get("format") == FORMAT else {}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _size(cache: Path) -> int:

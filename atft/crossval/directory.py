@@ -8,9 +8,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from atft.callbacks.record.receipt import publish_json
 from atft.errors import InputError, clip
-from atft.publish import publish_text
+from atft.publish import publish_json, publish_text
 from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
 
 RECORD, CONFIG = "crossval.json", "config.yaml"

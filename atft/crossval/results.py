@@ -12,7 +12,6 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from atft.callbacks.record.receipt import publish_json
 from atft.crossval.figures import (
     MEAN_RANK,
     RunDays,
@@ -24,7 +23,7 @@ from atft.crossval.figures import (
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
 from atft.evaluation.summary import Metrics, SummaryRow
-from atft.publish import publish_text
+from atft.publish import publish_json, publish_text
 
 CSV, JSON = "folds.csv", "folds.json"
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from atft.callbacks.record.receipt import publish_json
 from atft.daily.scorer import DayScores, Scorer
 from atft.data.cache import DayCache
 from atft.data.day_checks import quoted
 from atft.data.training_ranges import TrainingRanges, read_ranges, universe_features
 from atft.errors import InputError, listed
+from atft.publish import publish_json
 
 USUAL_DAYS = 20
 """Trading days before the list's whose median universe is the usual one."""

@@ -182,8 +182,7 @@ def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) ->
 
 def write_plan(registry: Path, plan: RetrainPlan, config_text: str) -> None:
     """Write the configuration and the plan; the plan last, so that where it is, the other is too."""
-    from atft.callbacks.record.receipt import publish_json
-    from atft.publish import publish_text
+    from atft.publish import publish_json, publish_text
 
     publish_text(registry / CONFIG, config_text)
     publish_json(registry / RECORD, asdict(plan))

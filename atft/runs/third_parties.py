@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import lightning.pytorch  # noqa: F401  (resets its loggers on import)
+
 IGNORED_WARNINGS = (
     ".*LeafSpec.*",
     ".*does not have many workers.*",  # in-process loading is the measured best on small machines
@@ -25,7 +27,6 @@ LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
 def silence_third_parties() -> None:
     """Keep these messages back for the rest of the process, as a command does."""
-    import lightning.pytorch  # noqa: F401  (resets its loggers on import)
     from jsonargparse._deprecated import JsonargparseDeprecationWarning
 
     # Lightning 2.6 calls jsonargparse functions that only version 5 removes; the bound in pyproject is below 5.
@@ -39,15 +40,10 @@ def silence_third_parties() -> None:
 @contextmanager
 def third_parties_silenced() -> Iterator[None]:
     """Keep these messages back inside the block, and leave the caller's filters and loggers as they were."""
-    import lightning.pytorch  # noqa: F401  (resets its loggers on import)
-
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
-        for message in IGNORED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        silence_third_parties()
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 import atft
 from atft.digest import text_digest
-from atft.publish import publish_text
+from atft.publish import publish_json
 
 VERSION = 7
 READABLE = (1, 2, 3, 4, 5, 6, 7)
@@ -82,12 +82,6 @@ class Receipt:
     digests: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
-
-
-def publish_json(path: Path, content: Any, durable: bool = True) -> None:
-    """Publish as JSON that any reader takes: numbers that are not finite become null."""
-    finite = json.loads(json.dumps(content), parse_constant=lambda name: None)
-    publish_text(path, json.dumps(finite, indent=2) + "\n", durable)
 
 
 def write_receipt(receipt: Receipt, directory: Path, history: list[dict[str, Any]] | None = None) -> None:

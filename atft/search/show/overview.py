@@ -14,10 +14,10 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial
 
+from atft.publish import read_json
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import point_lines
 from atft.search.study.deflation import Deflated, deflate
-from atft.search.study.files import read_json
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
 from atft.search.study.owner import is_gone
 

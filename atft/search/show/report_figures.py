@@ -38,54 +38,46 @@ COMPLETE = LegendKey("score", "complete", "dot")
 
 def sweep_drawings(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawing]:
     """Draw every chart that the study has enough trials for; ``step`` is epoch or fold, what values are of."""
-    trials = [t for t in study.get_trials(deepcopy=False) if not is_surplus(t)]
-    complete = [t for t in trials if t.state is TrialState.COMPLETE]
+    board = _Board(study, metric, step)
     weights = importances(study)
     ranked = list(weights)
-    best = best_trial(trials, study.direction.name.lower())
-    short = short_names(sorted({key for t in trials for key in t.params}))
-    board = _Board(trials, complete, best, metric, step, study.direction.name == "MINIMIZE", short)
     # Whether the study has enough for it, and how to draw it.
     candidates: list[tuple[object, Callable[[], Drawing]]] = [
-        (complete, board.history),
-        (any(t.intermediate_values for t in trials), board.learning_curves),
+        (board.complete, board.history),
+        (any(t.intermediate_values for t in board.trials), board.learning_curves),
         (ranked, lambda: board.importance(weights)),
         (len(ranked) >= 2, lambda: board.plane(ranked[0], ranked[1])),
         (len(ranked) >= 2, lambda: board.parallel(ranked[:MAX_PARALLEL])),
-        (any(t.datetime_start for t in trials), board.timeline),
+        (any(t.datetime_start for t in board.trials), board.timeline),
     ]
     drawings = [draw() for possible, draw in candidates if possible]
     return drawings + [board.slice(key) for key in ranked[:MAX_SLICES]]
 
 
 class _Board:
-    """The trials of a study, and what each chart reads of them."""
+    """The trials of a study, and the charts of them."""
 
-    def __init__(
-        self,
-        trials: list[FrozenTrial],
-        complete: list[FrozenTrial],
-        best: FrozenTrial | None,
-        metric: str,
-        step: str,
-        minimize: bool,
-        short: dict[str, str],
-    ) -> None:
-        self.trials, self.complete, self.best = trials, complete, best
-        self.metric, self.step, self.minimize, self.short = metric, step, minimize, short
-        self.crowd = min(1.0, math.sqrt(UNCROWDED / max(len(trials), 1)))  # of many lines each is fainter
+    def __init__(self, study: optuna.Study, metric: str, step: str) -> None:
+        self.metric, self.step, self.minimize = metric, step, study.direction.name == "MINIMIZE"
+        self.trials = [t for t in study.get_trials(deepcopy=False) if not is_surplus(t)]
+        self.complete = [t for t in self.trials if t.state is TrialState.COMPLETE]
+        self.best = best_trial(self.trials, study.direction.name.lower())
+        self.short = short_names(sorted({key for t in self.trials for key in t.params}))
+        self.crowd = min(
+            1.0, math.sqrt(UNCROWDED / max(len(self.trials), 1))
+        )  # of many lines each is fainter
         # By value, the best last: where marks overlap, the best are in front.
-        self.by_value = sorted(complete, key=lambda t: float(t.value or 0), reverse=minimize)
+        self.by_value = sorted(self.complete, key=_value, reverse=self.minimize)
 
     def history(self) -> Drawing:
         figure, axes = charts.new_chart()
         numbers = [t.number for t in self.complete]
-        values = [float(t.value or 0) for t in self.complete]
+        values = [_value(t) for t in self.complete]
         choose = min if self.minimize else max
         axes.plot(numbers, values, "o", color=palette.SCORE.light, markersize=6)
         so_far = [choose(values[: i + 1]) for i in range(len(values))]
         axes.step(numbers, so_far, where="post", color=palette.INK.light, linewidth=1.4)
-        self._mark_best(axes, lambda t: (t.number, float(t.value or 0)))
+        self._mark_best(axes, lambda t: (t.number, _value(t)))
         axes.xaxis.get_major_locator().set_params(integer=True)
         charts.label_axes(axes, "trial", self.metric)
         note = "Each dot is a completed trial. A line that is flat at the end: more trials would add little."
@@ -223,7 +215,7 @@ class _Board:
         scale = ParameterScale.of(key, self.trials)
         for trial in self.complete:
             axes.plot(scale.at(trial), trial.value, "o", color=palette.SCORE.light, alpha=0.75, markersize=6)
-        self._mark_best(axes, lambda t: (scale.at(t), float(t.value or 0)))
+        self._mark_best(axes, lambda t: (scale.at(t), _value(t)))
         scale.label(axes.xaxis)
         charts.label_axes(axes, self.short[key], self.metric)
         return _drawing(f"Slice: {self.short[key]}", "", figure, ())
@@ -255,6 +247,10 @@ class _Board:
                 markeredgewidth=1.2,
                 markersize=size,
             )
+
+
+def _value(trial: FrozenTrial) -> float:
+    return float(trial.value or 0)
 
 
 def _drawing(title: str, note: str, figure: Any, legend: tuple[LegendKey, ...]) -> Drawing:

@@ -19,9 +19,8 @@ import optuna
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial
 
-from atft.callbacks.record.receipt import publish_json
 from atft.errors import InputError
-from atft.publish import disk_errors, published
+from atft.publish import disk_errors, publish_json, published, read_json
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, best_trial, outcome_of
 
@@ -66,15 +65,6 @@ def receipt_digests(labels: dict[str, str]) -> dict[str, str]:
 def read_trial(directory: Path) -> dict[str, Any] | None:
     """The ``trial.json`` of a directory; None where there is none, or none that can be read."""
     return read_json(directory / TRIAL)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A published JSON mapping; None where there is none, or none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def publish_trial(

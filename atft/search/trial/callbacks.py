@@ -18,8 +18,8 @@ import optuna
 from lightning.pytorch.callbacks import Checkpoint
 from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[import-untyped]
 
-from atft.callbacks.record.receipt import publish_json
 from atft.callbacks.record.run_record import RunRecord
+from atft.publish import publish_json
 from atft.search.study.outcome import Outcome
 
 PROGRESS = "progress.json"

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
-from atft.search.study.files import read_json
+from atft.publish import read_json
 from atft.search.study.outcome import Outcome
 
 LAST = "last.ckpt"

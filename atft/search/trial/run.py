@@ -15,11 +15,11 @@ from typing import Any
 
 import optuna
 
-from atft.callbacks.record.receipt import Receipt, publish_json, write_receipt
+from atft.callbacks.record.receipt import Receipt, write_receipt
 from atft.data.loader import LoaderOptions
 from atft.data.split import period_days
 from atft.data.tuning_folds import tuning_folds
-from atft.publish import publish_text
+from atft.publish import publish_json, publish_text
 from atft.search.question.config import trial_config
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions

@@ -1,7 +1,6 @@
 """The receipt: typed, versioned, whole, and readable by any JSON reader."""
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from atft.callbacks.record.receipt import (
     Receipt,
     code_digest,
     library_versions,
-    publish_json,
     read_receipt,
     write_receipt,
 )
@@ -29,11 +27,6 @@ def test_a_receipt_of_another_format_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "receipt.json").write_text(json.dumps({"version": 999}))
     with pytest.raises(ValueError, match="version 999"):
         read_receipt(tmp_path)
-
-
-def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
-    publish_json(tmp_path / "a.json", {"a": [math.nan, 1.0], "b": {"c": math.inf}})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1.0], "b": {"c": None}}
 
 
 def test_the_code_digest_changes_with_any_file_of_the_package(
