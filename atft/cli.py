@@ -54,7 +54,7 @@ COMMANDS = {
         "fit of every fold and seed, in processes; one out-of-sample predictions file",
     ),
     "pretrain": (
-        "atft.commands.pretrain",
+        "atft.commands.train",
         "train a network to predict hidden features, for the weights that fit --init_from begins with",
     ),
     "validate": ("atft.commands.train", "metrics of a checkpoint on the validation days"),

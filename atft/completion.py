@@ -13,9 +13,9 @@ from jsonargparse._link_arguments import ActionLink
 
 from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
-from atft.commands.offered_networks import offer_networks
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
+from atft.commands.run_keys import offer_networks
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.crossval.options import add_crossval_arguments
 from atft.daily.options import list_parser

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.commands.arguments import read_count
-from atft.commands.train import build
+from atft.commands.train import build, load_weights
 from atft.errors import InputError
 from atft.evaluation.importance_file import KIND
 from atft.publish import publish_text, read_json
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
-    from atft.tasks.ranking import RankingTask
 
 HELP = """\
 usage: python -m atft explain --run RUN --code CODE --date DATE [options]
@@ -139,15 +138,6 @@ def find_checkpoint_of(run: Path) -> Path:
     if checkpoint is None:
         raise InputError(f"--run {run}: the run has kept no checkpoint; name another one")
     return checkpoint
-
-
-def load_weights(task: "RankingTask", checkpoint: Path) -> None:
-    """Set the weights, parts and scaling of a task to those of a checkpoint."""
-    from atft.checkpoint_file import read_checkpoint
-
-    content = read_checkpoint(checkpoint)
-    task.on_load_checkpoint(content)
-    task.load_state_dict(content["state_dict"])
 
 
 def check_json(out: Path) -> Path:

@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.commands.train import build
+from atft.commands.train import build, load_weights
 from atft.errors import InputError, clip
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
     from atft.export.checked_program import Compared
-
-FORMATS = ("pt2", "onnx")
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -40,6 +38,7 @@ def target_of(cli: "RankingCLI") -> tuple[str, Path]:
         InputError: there is no checkpoint or no format, or the suffix is of another format.
     """
     from atft.commands.resume import resume_path
+    from atft.export.formats import FORMATS
 
     checkpoint, kind, out = resume_path(cli), cli.config.get("to"), cli.config.get("out")
     if checkpoint is None:
@@ -56,15 +55,12 @@ def target_of(cli: "RankingCLI") -> tuple[str, Path]:
 def write(cli: "RankingCLI", kind: str, out: Path) -> "Compared":
     """Load the checkpoint, export it and write both files; what was compared."""
     from atft import __version__
-    from atft.checkpoint_file import read_checkpoint
     from atft.commands.resume import resume_path
     from atft.digest import text_digest
     from atft.export.checked_program import export_program
 
     checkpoint, task = Path(str(resume_path(cli))), cli.model
-    content = read_checkpoint(checkpoint)
-    task.on_load_checkpoint(content)
-    task.load_state_dict(content["state_dict"])
+    load_weights(task, checkpoint)
     facts = {
         "program": out.name,
         "written_by": f"atft {__version__}",

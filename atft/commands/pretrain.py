@@ -3,24 +3,12 @@
 Its keys are those of ``fit``, whose config it takes; ``fit --init_from`` takes the weights.
 """
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from atft.commands.resume import stops_say_how_to_go_on
-from atft.commands.train import build
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
-
-
-def run(command: str, arguments: list[str]) -> int:
-    """Run the command with the arguments of ``fit``."""
-    cli = build(command, arguments)
-    from atft.data.loader import lost_workers
-    from atft.progress import Progress
-
-    with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
-        return pretrain(cli)
 
 
 def pretrain(cli: "RankingCLI") -> int:

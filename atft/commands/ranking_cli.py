@@ -14,8 +14,7 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
-from atft.commands.offered_networks import offer_networks
-from atft.commands.run_keys import add_run_keys, settle_curriculum
+from atft.commands.run_keys import add_run_keys, offer_networks, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
 from atft.launched import ProcessLayout, torchrun_layout

@@ -5,20 +5,26 @@
 features, the model gives ``data`` its horizons, so that neither is written twice.
 """
 
+from collections.abc import Callable
 from functools import reduce
+from importlib import import_module
 from operator import or_
+from pkgutil import iter_modules
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
 
+import atft.nn
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.commands.key_tree import alternatives
 from atft.errors import InputError
 from atft.market.options import MarketOptions
+from atft.network import NetworkInputs
+from atft.nn.ranking_network import RankingNetwork
 from atft.panel import PanelSchema, match
 from atft.runs.run_callbacks import CHECKPOINT_DEFAULTS, EARLY_STOPPING_DEFAULTS, MONITORS
 from atft.tasks.baseline_scores import IN_THE_TABLE, BaselineName
@@ -114,6 +120,18 @@ def _read_lists_of_loggers(parser: LightningArgumentParser) -> None:
     """Let the parser try a list first: of the errors of a union's types it keeps the first as the cause."""
     (action,) = (action for action in parser._actions if action.dest == "trainer.logger")
     action._typehint = list[Logger] | Logger | bool | None  # type: ignore[attr-defined]
+
+
+def offer_networks(parser: ArgumentParser) -> None:
+    """Make help and completion name networks only; for a parser that parses nothing afterwards.
+
+    A network may be any module of torch, and the parser would list hundreds of them. Named are those that derive
+    from `RankingNetwork`: atft's, and those of the user's that have been imported.
+    """
+    for module in iter_modules(atft.nn.__path__):
+        import_module(f"atft.nn.{module.name}")
+    (action,) = (action for action in parser._actions if action.dest == "model.network")
+    action._typehint = Callable[[NetworkInputs], RankingNetwork]  # type: ignore[attr-defined]
 
 
 def settle_curriculum(config: Any) -> list[Phase]:

@@ -1,4 +1,4 @@
-"""fit, validate, test, predict, cache: LightningCLI over the ranking task and the day data.
+"""fit, pretrain, validate, test, predict, cache: LightningCLI over the ranking task and the day data.
 
 Decides what happens around training: where a run goes on, and that the selected checkpoint scores every later day
 and is compared with the baselines on unseen days. Checkpoints carry the resolved configuration, so
@@ -17,6 +17,7 @@ from atft.garbage import collect_as_usual
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
+    from atft.tasks.ranking import RankingTask
 
 NETWORK_KEYS = ("--model.network", "--model.network.class_path")
 """Words that name the network's class."""
@@ -33,8 +34,11 @@ def run(command: str, arguments: list[str]) -> int:
     from atft.progress import Progress
 
     with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
-        action = {"fit": fit, "cache": verify}.get(command, evaluate_checkpoint)
-        return action(cli)
+        if command == "pretrain":
+            from atft.commands.pretrain import pretrain
+
+            return pretrain(cli)
+        return {"fit": fit, "cache": verify}.get(command, evaluate_checkpoint)(cli)
 
 
 def build(
@@ -66,6 +70,15 @@ def build(
             return RankingCLI(command, arguments, directory, quiet)
     finally:
         collect_as_usual()  # all that is large is imported
+
+
+def load_weights(task: "RankingTask", checkpoint: Path) -> None:
+    """Set the weights, parts and scaling of a task to those of a checkpoint."""
+    from atft.checkpoint_file import read_checkpoint
+
+    content = read_checkpoint(checkpoint)
+    task.on_load_checkpoint(content)
+    task.load_state_dict(content["state_dict"])
 
 
 def fit(cli: "RankingCLI") -> int:

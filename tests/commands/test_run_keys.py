@@ -1,4 +1,4 @@
-"""The phases decide the run's length and its terms; a key that contradicts them is an error in one line."""
+"""The phases decide the run's length and its terms; a key that contradicts them is an error; help names networks."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,8 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from atft.commands.run_keys import read_whole_numbers_as_such
+from atft.nn.ranking_network import RankingNetwork
+from atft.runs.third_parties import silence_third_parties
 
 TWO = [{"name": "a", "epochs": 2}, {"name": "b", "epochs": 3, "terms": {"ranknet": 0.2}}]
 
@@ -86,3 +88,18 @@ def test_a_whole_number_is_one_in_whatever_order_a_library_named_the_types(kind:
     given = parser.parse_args(["--limit", "1", "--share", "1"])
     assert (type(given.limit), type(given.share)) == (int, float)
     assert type(parser.parse_args(["--limit", "1.0"]).limit) is float
+
+
+class UsersNetwork(RankingNetwork):
+    """Stands for a class of a user's package that has been imported."""
+
+
+def test_help_all_names_our_networks_and_imported_ones_of_the_user_but_no_module_of_torch(
+    atft: Callable[..., Any],
+) -> None:
+    silence_third_parties()
+    text = "".join(atft("fit", "--help-all").out.split())  # names are broken over lines
+    entry = text.split("Callable[[NetworkInputs],RankingNetwork]")[1]
+    named = entry.split("knownsubclasses:")[1].split(")")[0].split(",")
+    assert {"atft.nn.tabm.TabM", "atft.nn.master.MASTER", f"{__name__}.UsersNetwork"} < set(named)
+    assert not [name for name in named if name.startswith("torch")]
