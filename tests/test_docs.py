@@ -93,6 +93,7 @@ def option_names(command: str) -> set[str]:
     from atft.crossval.options import add_crossval_arguments
     from atft.daily.options import list_parser
     from atft.daily.retrain import add_retrain_arguments
+    from atft.features.options import FeatureOptions
     from atft.search.show.arguments import OPTIONS, add_study_arguments
     from atft.search.workers.start import add_run_arguments
 

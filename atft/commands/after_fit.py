@@ -31,7 +31,7 @@ def conclude(cli: "RankingCLI") -> int:
     checkpoint = find_checkpoint(cli.trainer)
     if checkpoint is None or checkpoint.selected is None:
         cli.record.finish({})
-        console.print(f"no checkpoint was kept, nothing to compare; {ending(cli)}", soft_wrap=True)
+        console.print(f"no checkpoint was kept, nothing to compare; {status_line(cli)}", soft_wrap=True)
         return 0 if cli.record.receipt.status == "limited" else 1
     cli.datamodule.predict_dates = (
         None  # every day from validation on, or of the fold, whatever `predict` scores
@@ -47,8 +47,8 @@ def conclude(cli: "RankingCLI") -> int:
         min_stocks, metrics = cli.datamodule.split.min_stocks, cli.model.metrics
         final |= named_metrics(summarise_predictions(path, "val", min_stocks, metrics), "val")
     cli.record.finish(final)
-    console.print(f"\n{ending(cli)}", soft_wrap=True)
-    append_log(cli.directory, f"{text}\n\n{ending(cli)}")
+    console.print(f"\n{status_line(cli)}", soft_wrap=True)
+    append_log(cli.directory, f"{text}\n\n{status_line(cli)}")
     return 1 if cli.record.receipt.status == "failed" else 0
 
 
@@ -76,7 +76,7 @@ def weights_line(checkpoint: RunCheckpoint, history: Sequence[Mapping[str, float
     return f"{line}; the best by {monitor} was epoch {best + 1}, {values}"
 
 
-def ending(cli: "RankingCLI") -> str:
+def status_line(cli: "RankingCLI") -> str:
     """The run's status and its reason, and its directory."""
     receipt = cli.record.receipt
     why = f" ({receipt.reason})" if receipt.reason else ""

@@ -48,7 +48,7 @@ def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str
 
     Args:
         words: of the command line.
-        names: of the options; one that ends in a dot stands for all that begin with it.
+        names: of the options; one that ends in a dot means all that begin with it.
 
     Raises:
         InputError: one of the options has no value.

@@ -2,7 +2,7 @@
 
 The argument parser takes any function that it can import where a class is expected, and calls it: what a config
 names would run. So each class is looked up and compared before that: in what the user wrote, for a message that
-names the key, and in what the parser made of it. The parser's own list of modules stands behind both.
+names the key, and in what the parser made of it. The parser's own list of modules comes last.
 """
 
 import inspect

@@ -55,7 +55,7 @@ def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
 
 def shorten(message: str, tree: Tree) -> str:
     """The parser's message without its nesting, in words where the key is known to take plain values."""
-    # A check of ours that ran inside the parser: its message stands at the end.
+    # A check of ours that ran inside the parser: its message comes last.
     text = " ".join(re.sub(r"\n\s*-\s", " ", message.rsplit(") failed: ", 1)[-1]).split())
     named = list(KEY.finditer(text))  # a key, and those inside of its value
     path = ".".join(match[1] for match in named)

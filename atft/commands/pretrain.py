@@ -5,7 +5,7 @@ Its keys are those of ``fit``, whose config it takes; ``fit --init_from`` takes 
 
 from typing import TYPE_CHECKING
 
-from atft.commands.resume import stops_say_how_to_go_on
+from atft.commands.resume import resume_advice
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def pretrain(cli: "RankingCLI") -> int:
     """Train, print where the weights are, and write the receipt; the exit status."""
     from atft.callbacks.record.messages import append_log
-    from atft.commands.after_fit import ending
+    from atft.commands.after_fit import status_line
     from atft.commands.start_lines import start_lines
     from atft.runs.pretraining_callbacks import PRETRAINED
     from atft.tasks.initial_weights import load_initial_weights
@@ -27,12 +27,12 @@ def pretrain(cli: "RankingCLI") -> int:
         for line in start_lines(cli, {"pretrain": data.pretraining_days()}):
             print(line)  # noqa: T201
             append_log(cli.directory, line)
-    with stops_say_how_to_go_on(cli):
+    with resume_advice(cli):
         cli.trainer.fit(cli.model, datamodule=data)
     if not cli.trainer.is_global_zero:
         return 0
     cli.record.finish({n: v for n, v in cli.record.history[-1].items() if n.startswith("train/explained")})
-    lines = [ending(cli), f"fit --init_from {cli.directory / PRETRAINED} begins with these weights"]
+    lines = [status_line(cli), f"fit --init_from {cli.directory / PRETRAINED} begins with these weights"]
     for line in lines:
         print(line)  # noqa: T201
         append_log(cli.directory, line)

@@ -1,4 +1,4 @@
-"""The checkpoint from which a run of a name goes on, and what is left to do after it."""
+"""The checkpoint from which a run resumes, and what is left to do after it."""
 
 import shutil
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def resume_path(cli: "RankingCLI") -> str | None:
     return str(newest)
 
 
-def only_concludes(cli: "RankingCLI", checkpoint: str) -> bool:
+def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
     """Whether training was over at a checkpoint, and what follows training was not written.
 
     Raises:
@@ -75,7 +75,7 @@ def _stopped_by_itself(callbacks: dict[str, Any]) -> bool:
 
 
 def keep_last(checkpoint: str, directory: Path) -> None:
-    """Keep the checkpoint that a run went on from as its own last one, where it has trained no further."""
+    """Copy the checkpoint that a run resumed to its own last one, where it has trained no further."""
     last = directory / LAST
     if not last.is_file():
         with published(last) as beside:
@@ -83,8 +83,8 @@ def keep_last(checkpoint: str, directory: Path) -> None:
 
 
 @contextmanager
-def stops_say_how_to_go_on(cli: "RankingCLI") -> Iterator[None]:
-    """Pass on Ctrl-C and SIGTERM, which Lightning turns into an exit, as they came, saying how to go on."""
+def resume_advice(cli: "RankingCLI") -> Iterator[None]:
+    """Raise Ctrl-C and SIGTERM, which Lightning turns into an exit, as they came, and say how to resume."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as ended:

@@ -1,6 +1,6 @@
 """fit, pretrain, validate, test, predict, cache: LightningCLI over the ranking task and the day data.
 
-Decides what happens around training: where a run goes on, and that the selected checkpoint scores every later day
+Decides what happens around training: where a run resumes, and that the selected checkpoint scores every later day
 and is compared with the baselines on unseen days. Checkpoints carry the resolved configuration, so
 ``--ckpt_path`` alone is enough for every command but fit.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from atft.commands.arguments import read_words
 from atft.commands.parser_errors import parser_errors
-from atft.commands.resume import keep_last, only_concludes, resume_path, stops_say_how_to_go_on
+from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
 from atft.errors import InputError
 from atft.garbage import collect_as_usual
 
@@ -84,7 +84,7 @@ def load_weights(task: "RankingTask", checkpoint: Path) -> None:
 def fit(cli: "RankingCLI") -> int:
     """Train, then score the days after training with the selected checkpoint and print the comparison.
 
-    A run that goes on from a finished training only does what follows it.
+    A run that resumes a finished training only does what follows it.
     """
     import torch
 
@@ -95,7 +95,7 @@ def fit(cli: "RankingCLI") -> int:
 
     resumed = resume_path(cli)
     if resumed is not None:
-        cli.record.over = only_concludes(cli, resumed)
+        cli.record.over = only_conclusion_left(cli, resumed)
     elif cli.config.init_from is not None:
         load_initial_weights(cli.model, cli.config.init_from, cli.datamodule)
     cli.record.receipt.resumed_from = resumed
@@ -104,14 +104,14 @@ def fit(cli: "RankingCLI") -> int:
         for line in [*start_lines(cli), *cli.datamodule.lines_of("train")]:
             print(line)  # noqa: T201
             append_log(cli.directory, line)
-    with stops_say_how_to_go_on(cli):
+    with resume_advice(cli):
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     first = cli.trainer.is_global_zero
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # one process goes on, and must not wait for the others
+        torch.distributed.destroy_process_group()  # one process continues, and must not wait for the others
     if not first:
         return 0
-    with cli.record.concluding(), stops_say_how_to_go_on(cli):
+    with cli.record.concluding(), resume_advice(cli):
         if resumed is not None:
             keep_last(resumed, cli.directory)
         return conclude(cli)

@@ -1,7 +1,7 @@
 """A child process that ends with its parent: ``python -m atft.crossval.child PARENT COMMAND ...``.
 
 It is ``python -m atft COMMAND ...``, and SIGTERM within a second after the process PARENT has ended: a run that
-nothing waits for stops like one after Ctrl-C, and can go on from its last checkpoint.
+nothing waits for stops like one after Ctrl-C, and can be resumed from its last checkpoint.
 """
 
 import os

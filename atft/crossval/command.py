@@ -51,7 +51,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     Raises:
         InputError: a mistake in the configuration or in a fold, or another one than the directory began with.
         RunFailed: a run failed twice; all others are finished.
-        KeyboardInterrupt: Ctrl-C or SIGTERM, saying how to go on.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the message says how to resume.
     """
     from atft.callbacks.record.messages import append_log
     from atft.commands.train import build
@@ -59,11 +59,11 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     from atft.crossval.directory import CONFIG, check_same, read_record, write_record
     from atft.crossval.plan import planned_runs
     from atft.crossval.request import (
-        asked_record,
         check_many_runs,
         every_split,
         fit_words,
         plan_lines,
+        requested_record,
         threads_of_each,
     )
     from atft.crossval.run_pool import RunPool
@@ -76,7 +76,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     check_many_runs(cli)
     plain = plain if former is None else former.folds is None
     splits = every_split(cli.datamodule, plain)
-    record = asked_record(cli, options, former, None if plain else len(splits))
+    record = requested_record(cli, options, former, None if plain else len(splits))
     if options.resume is None:
         root = cli.run_root.with_name(f"{cli.run_root.name}_{'seeds' if plain else 'crossval'}")
         directory = make_version(next_version(root))

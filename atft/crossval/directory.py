@@ -66,7 +66,7 @@ def read_record(directory: Path) -> CrossvalRecord:
 
 
 def check_same(directory: Path, record: CrossvalRecord, config_text: str) -> None:
-    """Check that a directory's runs can go on with a record and a configuration of now; seeds may differ.
+    """Check that a directory's runs can be resumed with a record and a configuration of now; seeds may differ.
 
     Raises:
         InputError: a key, the folds, the warm start or the data differ; the line names the first.

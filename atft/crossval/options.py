@@ -40,7 +40,7 @@ class CrossvalOptions:
         seeds: of each fold; None for those of the directory that is resumed, else 1.
         workers: runs at a time.
         warm_start: whether each fold starts from the weights of the fold before it; None as for ``seeds``, else no.
-        resume: directory to go on in; None makes a new one.
+        resume: directory to resume; None makes a new one.
     """
 
     seeds: int | None = None

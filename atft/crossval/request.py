@@ -1,4 +1,4 @@
-"""What is asked of a cross-validation: its runs, the days of its folds, and the command line of each run."""
+"""What a cross-validation was asked for: its runs, the days of its folds, and the command line of each run."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -70,7 +70,7 @@ def every_split(data: DayData, plain: bool) -> dict[int | None, Split]:
     }
 
 
-def asked_record(
+def requested_record(
     cli: "RankingCLI", options: CrossvalOptions, former: CrossvalRecord | None, folds: int | None
 ) -> CrossvalRecord:
     """What this start asks for; where it does not say, what the directory that it resumes has.
@@ -118,13 +118,13 @@ def plan_lines(
 def fit_words(
     directory: Path, threads: int, run: FoldRun, state: RunState, before: RunState | None
 ) -> list[str]:
-    """The words of the ``fit`` that trains a run, or goes on with it.
+    """The words of the ``fit`` that trains a run, or resumes it.
 
     Args:
         directory: of the cross-validation, where the configuration is.
         threads: of each numerical pool.
         run: fold and seed.
-        state: where the run stands.
+        state: of the run.
         before: the finished fold whose weights it starts from; None for random weights.
     """
     words = ["fit", "--config", str(directory / CONFIG), "--trainer.default_root_dir", str(directory)]

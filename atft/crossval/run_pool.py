@@ -2,7 +2,7 @@
 
 A run that ended without its files is tried once more in the same start: an interrupted one from its last
 checkpoint, a failed one from the beginning. Ctrl-C stops the children as it stops a ``fit``; SIGKILL of this
-process does so within a second, and the next start waits for the end of those that are still at it.
+process does so within a second, and the next start waits for the end of those that still run.
 """
 
 import signal
@@ -31,7 +31,7 @@ MAX_REASON = 160
 
 R = TypeVar("R", bound=PlannedRun)
 Command = Callable[[R, RunState, RunState | None], Sequence[str]]
-"""The command line of a run, of where it stands, and of where the fold before it stands (with a warm start)."""
+"""The command line of a run, from its state and, with a warm start, the state of the fold before it."""
 
 
 class RunPool(Generic[R]):
@@ -72,10 +72,10 @@ class RunPool(Generic[R]):
         self._progress: Progress | None = None
 
     def finish(self) -> dict[R, RunState]:
-        """Work until every run is finished; where each stands.
+        """Work until every run is finished; the state of each.
 
         Raises:
-            InputError: a run cannot use its input; the others are stopped, and can go on.
+            InputError: a run cannot use its input; the others are stopped, and can be resumed.
             RunFailed: runs failed or crashed, after all others have finished.
             KeyboardInterrupt: Ctrl-C or SIGTERM, once the children have stopped.
         """

@@ -1,4 +1,4 @@
-"""What is in the folder of one run: nothing, a finished run, one to go on from, or one that failed.
+"""What is in the folder of one run: nothing, a finished run, one to resume, or one that failed.
 
 Each start of a run makes a ``version_N`` of its own. They are read from the newest one back, from the files that
 ``fit`` itself leaves: its receipt, its last checkpoint, its predictions.
@@ -18,12 +18,12 @@ WHOLE = ("completed", "stopped", "limited")
 
 
 class RunState(NamedTuple):
-    """Where a run stands."""
+    """The state of a run."""
 
     directory: Path | None = None
     """The finished version; None while there is none."""
     checkpoint: Path | None = None
-    """What an interrupted run goes on from; None where it begins again."""
+    """What an interrupted run resumes from; None where it begins again."""
     receipt: Receipt | None = None
     """Of the finished version, or the newest one."""
 
@@ -34,12 +34,12 @@ class RunState(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether the newest version ended with an error: it begins again, for going on would end there again."""
+        """Whether the newest version ended with an error: it begins again, since resuming would end there again."""
         return self.receipt is not None and self.receipt.status == "failed"
 
 
 def read_state(folder: Path) -> RunState:
-    """Read where the run of a folder stands; a version without a readable receipt counts as not started."""
+    """Read the state of the run in a folder; a version without a readable receipt counts as not started."""
     versions = [path for path in folder.glob("version_*") if path.name.removeprefix("version_").isdigit()]
     receipts: dict[Path, Receipt] = {}
     for version in sorted(versions, key=lambda path: -int(path.name.removeprefix("version_"))):
@@ -52,7 +52,7 @@ def read_state(folder: Path) -> RunState:
     if not receipts:
         return RunState()
     newest, receipt = next(iter(receipts.items()))
-    # Without missing files the training is over, but its predictions are gone: there is nothing to go on to.
+    # Without missing files the training is over, but its predictions are gone: there is nothing to resume.
     goes_on = receipt.status != "failed" and bool(receipt.missing)
     return RunState(None, _last_checkpoint(newest, receipt) if goes_on else None, receipt)
 
@@ -73,6 +73,6 @@ def _is_whole(predictions: Path) -> bool:
 
 
 def _last_checkpoint(version: Path, receipt: Receipt) -> Path | None:
-    """The version's own last checkpoint, or the one that it went on from before it had one."""
+    """The version's own last checkpoint, or the one that it resumed before it had one."""
     earlier = [] if receipt.resumed_from is None else [Path(receipt.resumed_from)]
     return next((path for path in (version / LAST, *earlier) if path.is_file()), None)

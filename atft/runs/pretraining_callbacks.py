@@ -51,7 +51,7 @@ def check_pretraining(trainer: pl.Trainer, phases: Sequence[Any], checkpoint: st
     """Check the keys of a fit that a pretraining cannot serve.
 
     Raises:
-        InputError: there are phases, a checkpoint to go on from, or no number of epochs.
+        InputError: there are phases, a checkpoint to resume, or no number of epochs.
     """
     if phases:
         raise InputError("pretrain has no phases; add --curriculum.phases null, and set trainer.max_epochs")

@@ -1,7 +1,7 @@
 """Lightning's trainer, which knows who asked it to stop, and stops between two optimiser steps only.
 
 A stop may be asked for at any block (a time limit, a callback of the user's). The gradient that the open step's
-blocks have added up would be lost, so the trainer goes on until that step is closed.
+blocks have added up would be lost, so the trainer continues until that step is closed.
 """
 
 import sys

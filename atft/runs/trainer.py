@@ -104,7 +104,7 @@ class Trainer(RunTrainer):
             train_dataloaders: a `DayData`, or None where ``datamodule`` is one.
             val_dataloaders: None.
             datamodule: a `DayData`.
-            ckpt_path: ``last.ckpt`` of a run that goes on here.
+            ckpt_path: ``last.ckpt`` of a run to resume here.
             weights_only: ignored: a checkpoint is always read as plain data.
 
         Raises:

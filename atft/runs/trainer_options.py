@@ -68,7 +68,7 @@ def check_seed(seed: int) -> None:
 
 
 def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None:
-    """Check that training can begin, or go on from a checkpoint, and that its first epoch will end.
+    """Check that training can begin, or resume a checkpoint, and that its first epoch will end.
 
     Raises:
         InputError: the checkpoint has weights only; or ``max_steps`` ends the run before anything is kept.

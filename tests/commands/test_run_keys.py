@@ -1,4 +1,4 @@
-"""The phases decide the run's length and its terms; a key that contradicts them is an error; help names networks."""
+"""The phases decide the run's length and its terms; a key that contradicts them is an error. Help."""
 
 import json
 from collections.abc import Callable

@@ -11,11 +11,11 @@ from atft.crossval.directory import CrossvalRecord
 from atft.crossval.options import CrossvalOptions
 from atft.crossval.plan import FoldRun
 from atft.crossval.request import (
-    asked_record,
     check_many_runs,
     every_split,
     fit_words,
     plan_lines,
+    requested_record,
     threads_of_each,
 )
 from atft.crossval.run_state import RunState
@@ -87,7 +87,7 @@ def test_every_fold_has_its_days_and_the_lines_say_them(cli: Any, tmp_path: Path
     assert list(every_split(cli.datamodule, plain=True)) == [None]
     assert list(splits) == [0, 1, 2] and all(split.causal for split in splits.values())
     assert sum(len(split.test) for split in splits.values()) == 22
-    record = asked_record(cli, CrossvalOptions(seeds=2), None, 3)
+    record = requested_record(cli, CrossvalOptions(seeds=2), None, 3)
     assert record == CrossvalRecord(3, [3, 4], False, cli.datamodule.digest)
     lines = plan_lines(record, splits, 2, 1, tmp_path)
     assert lines[0] == "runs      3 folds x 2 seeds, 2 at a time, 1 threads each"
@@ -113,19 +113,19 @@ def test_without_folds_to_test_there_is_an_error(folds: list[str], message: str,
 
 
 def test_a_warm_start_needs_folds_that_walk_forward(tiny_run: Any, cli: Any) -> None:
-    assert asked_record(cli, CrossvalOptions(warm_start=True), None, 3).warm_start
+    assert requested_record(cli, CrossvalOptions(warm_start=True), None, 3).warm_start
     folds = FOLDS.replace("every: 8", "scheme: k_fold, n: 3")
     other = build("fit", ["--config", str(tiny_run.config), "--data.split.folds", folds])
     for built, count in ((other, 3), (cli, None)):
         with pytest.raises(
             InputError, match=r"--warm_start needs data.split.folds of the scheme walk_forward"
         ):
-            asked_record(built, CrossvalOptions(warm_start=True), None, count)
+            requested_record(built, CrossvalOptions(warm_start=True), None, count)
 
 
 def test_what_a_resume_does_not_say_is_as_it_was(cli: Any) -> None:
     former = CrossvalRecord(3, [3, 4, 5], True, "")
-    record = asked_record(cli, CrossvalOptions(), former, 3)
+    record = requested_record(cli, CrossvalOptions(), former, 3)
     assert (record.seeds, record.warm_start) == ([3, 4, 5], True)
-    record = asked_record(cli, CrossvalOptions(seeds=4, warm_start=False), former, 3)
+    record = requested_record(cli, CrossvalOptions(seeds=4, warm_start=False), former, 3)
     assert (record.seeds, record.warm_start) == ([3, 4, 5, 6], False)

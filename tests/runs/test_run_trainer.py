@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.callbacks.record.run_end import outcome
+from atft.callbacks.record.run_end import run_status
 from atft.runs.run_trainer import RunTrainer, default_precision
 from tests.support.small_task import IN_MEMORY, fit, small_task
 
@@ -36,7 +36,7 @@ def test_a_stop_inside_a_step_waits_for_its_last_block(
     assert (asks.seen, run.global_step) == (blocks, blocks // 2)
     assert run.stopped_by is asks
     assert "train/loss" in run.callback_metrics
-    assert outcome(run, 1, True) == ("stopped", "StopsAt set trainer.should_stop")
+    assert run_status(run, 1, True) == ("stopped", "StopsAt set trainer.should_stop")
 
 
 @pytest.mark.parametrize(

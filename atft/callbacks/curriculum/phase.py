@@ -22,7 +22,7 @@ class Criterion(NamedTuple):
     bound: float
 
     def met_by(self, value: float) -> bool:
-        """Whether a value of the metric lets the run go on."""
+        """Whether a value of the metric meets the bound."""
         return value > self.bound if self.sign == ">" else value < self.bound
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """Run a curriculum: at each epoch's start, set the network, the optimiser and the loss as its phase says.
 
-All of it is a function of the epoch alone, so that a resumed run goes on exactly. Other callbacks follow:
+All of it is a function of the epoch alone, so that a resumed run continues exactly. Other callbacks follow:
 early stopping counts its patience again in each phase (the best score and checkpoint stay the whole run's); the
 spike guard learns its range again, since another loss has another scale; a checkpoint remembers its parts
 (`RankingTask`). The collapse guard is left alone: scores that are all alike are worthless in any phase.

@@ -76,7 +76,7 @@ class Receipt:
     """Optimiser steps that were not applied, by reason: loss_spike, loss_scale; over all of a resumed run."""
     alarms: list[str] = field(default_factory=list)
     phases: list[dict[str, Any]] = field(default_factory=list)
-    """Phases as they ran: name, first and last epoch (from 1), what they set, what came of their criterion."""
+    """Phases as they ran: name, first and last epoch (from 1), what they set, the result of their criterion."""
     resumed_from: str | None = None
     retried_from: str | None = None
     digests: dict[str, str] = field(default_factory=dict)

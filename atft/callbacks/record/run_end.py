@@ -21,7 +21,7 @@ def limits(trainer: Any) -> list[str]:
     return [f"{name}={getattr(trainer, name)}" for name in limited if limited[name]]
 
 
-def outcome(trainer: Any, epochs: int, stepped: bool, stopped: str = "") -> tuple[str, str]:
+def run_status(trainer: Any, epochs: int, stepped: bool, stopped: str = "") -> tuple[str, str]:
     """Status and reason of a run whose training is over.
 
     Args:

@@ -19,7 +19,7 @@ from torch import Tensor
 from atft.batch import DayBatch
 from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, library_versions, write_receipt
 from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, selected_epoch, validation_of
-from atft.callbacks.record.run_end import outcome
+from atft.callbacks.record.run_end import run_status
 from atft.digest import text_digest
 from atft.errors import InputError
 from atft.publish import publish_text
@@ -154,7 +154,7 @@ class RunRecord(pl.Callback):
         self._publish(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._outcome = outcome(trainer, self.receipt.epochs, self._stepped or self.over, self.stopped)
+        self._outcome = run_status(trainer, self.receipt.epochs, self._stepped or self.over, self.stopped)
         self.receipt.steps = trainer.global_step
         if self.receipt.missing:
             self.receipt.reason = f"training is over; not written yet: {', '.join(self.receipt.missing)}"

@@ -109,7 +109,7 @@ def differences(was: Identity, now: Identity) -> list[str]:
 
 
 def base_file(sweep: SweepOptions) -> Path:
-    """Where the study's copy of its base config is."""
+    """Path of the study's copy of its base config."""
     return sweep.directory / "base.yaml"
 
 

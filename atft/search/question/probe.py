@@ -1,4 +1,4 @@
-"""What a configuration builds, and what one step of it does, without a panel: on noise of the right shape.
+"""Build a configuration and take one training step of it, without a panel: on noise of the right shape.
 
 `one_step` takes a step as the training task would, on 2 days of 32 stocks. `evidence` is what differs when a key
 does something: scores, loss and trained weights after a step, and what acts only later (learning rates of the
@@ -64,7 +64,7 @@ def noise_batch(cli: "RankingCLI") -> DayBatch:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=rng)
 
-    # Neighbours on a ring: stock i of a day listens to i + 1, i + 2, ...; nodes are numbered day by day.
+    # Neighbours on a ring: stock i of a day reads i + 1, i + 2, ...; nodes are numbered day by day.
     nodes = torch.arange(DAYS * STOCKS)
     neighbours = min(8, data.graph_options.k) if data.graph_options is not None else 0
     first = nodes // STOCKS * STOCKS
@@ -118,7 +118,7 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
 
 
 def evidence(cli: "RankingCLI") -> dict[str, Any]:
-    """Everything by which two configurations can differ in what they train; takes a step, so pass a new one."""
+    """All by which two configurations can differ in what they train. It takes a step: pass one that has not."""
     task, epochs = cli.model, cli.trainer.max_epochs or 1
     reads_graph = "graph" in task.network.reads.values()
     acting = ACTING if reads_graph else [key for key in ACTING if key != "data.graph"]
@@ -139,7 +139,7 @@ def evidence(cli: "RankingCLI") -> dict[str, Any]:
 
 
 def _same_start(task: torch.nn.Module) -> None:
-    """Give each parameter a start that depends on its name and shape alone, not on what was built before it."""
+    """Initialise each parameter from its name and shape alone, whatever was built before it."""
     with torch.no_grad():
         for name, parameter in task.named_parameters():
             rng = torch.Generator().manual_seed(zlib.crc32(name.encode()))

@@ -1,7 +1,7 @@
 """`atft sweep status`: one screen that shows the state of a sweep; the exit code says it to a script.
 
 Reads what `overview` gathers, every few seconds with ``--watch``. Nothing heavy is imported: the answer comes in
-a second, whatever the trials do.
+a second, however busy the trials are.
 """
 
 import time

@@ -102,7 +102,7 @@ def reserve_slot(trial: optuna.Trial, n_trials: int, max_retry: int) -> bool:
 def reason_to_abort(
     trials: Sequence[FrozenTrial], since: datetime, n_trials: int, max_retry: int
 ) -> str | None:
-    """Why the sweep should end now, in one line; None while it should go on.
+    """Why the sweep should end now, in one line; None while it should run.
 
     More than a third of the trials that ended failed for config or code; or as many as the budget failed and are
     not retried, whatever the reason: then the budget may never be reached. What ended before

@@ -38,7 +38,7 @@ def study_labels(study: optuna.Study) -> dict[str, str]:
 
 
 def make_trial_directory(directory: Path, labels: dict[str, str]) -> None:
-    """Make the directory of a trial that begins; raise InputError where files are there, which says whose."""
+    """Make the directory of a trial that begins; raise InputError, naming their trial, where files are there."""
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         if not any(directory.iterdir()):
@@ -158,7 +158,7 @@ def now() -> str:
 
 
 def back_up(study: optuna.Study, path: Path) -> None:
-    """Copy an sqlite database to ``path``, whole whatever others write meanwhile; other storages have no copy."""
+    """Copy an sqlite database to ``path`` while others may write to it; other storages have no copy."""
     source = sqlite_file(study)
     if source is None:
         return

@@ -1,4 +1,4 @@
-"""What became of a trial, why it failed, and which trial is the best: each answered here, for all of the sweep.
+"""The outcome of a trial, why it failed, and which trial is the best: decided here for the whole sweep.
 
 A trial that completed or was pruned has finished. Optuna has one state for all other ends, FAIL; the user attribute
 ``outcome`` marks those that are no failures. ``trial.json`` and the receipts of a trial's runs have the same field.
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class Outcome(StrEnum):
-    """What became of a trial, in the order in which it may happen."""
+    """How a trial ended, or that it has not, in the order in which it may happen."""
 
     WAITING = "waiting"
     SURPLUS = "surplus"
@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     """Its process ended before the trial had a slot and a directory."""
     RUNNING = "running"
     INTERRUPTED = "interrupted"
-    """Stopped by the user after an epoch; its retry goes on from there and does not count as one."""
+    """Stopped by the user after an epoch; its retry resumes there and does not count as one."""
     FAILED = "failed"
     PRUNED = "pruned"
     COMPLETE = "complete"
@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
 
 def outcome_of(trial: FrozenTrial) -> Outcome:
-    """What became of a trial so far."""
+    """The outcome of a trial so far."""
     # Studies of version 0.1 marked a trial with a key of the outcome's name.
     mark = trial.user_attrs.get("outcome") or next((o for o in Outcome if trial.user_attrs.get(o)), None)
     if mark == Outcome.SURPLUS:

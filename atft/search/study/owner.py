@@ -76,4 +76,4 @@ def _stat(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     fields = text.rpartition(")")[2].split()  # the name before it may contain anything
-    return [] if fields[0] in "ZX" else fields  # a zombie has ended, its parent has not looked yet
+    return [] if fields[0] in "ZX" else fields  # a zombie has ended, its parent has not reaped it yet

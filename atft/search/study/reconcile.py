@@ -1,7 +1,7 @@
-"""Make the study agree with the world: fail the trials whose process is gone, enqueue the retries that are due.
+"""Fail the trials whose process is gone, and enqueue the retries that are due.
 
-Optuna's heartbeats find a silent process, on whatever machine, after the grace period. Here are found: a process
-of this machine that is gone (at once), a trial whose process ended before its first heartbeat, and a failed trial
+Optuna's heartbeats detect a silent process on any machine, after the grace period. Detected here are a process of
+this machine that is gone (at once), a trial whose process ended before its first heartbeat, and a failed trial
 whose retry was never enqueued, because the process that failed it was killed in between.
 
 Any process may do this at any time, several at once: failing a failed trial changes nothing, a retry that two have

@@ -101,7 +101,7 @@ def lock_before_reading(storage: RDBStorage) -> None:
 
 
 @contextmanager
-def while_storage_answers(sweep: SweepOptions) -> Iterator[None]:
+def storage_errors(sweep: SweepOptions) -> Iterator[None]:
     """Raise RunFailed, in one line, where the database is lost on the way: a restart, a network, a full disk."""
     lost: tuple[type[Exception], ...] = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
     if "grpc" in sys.modules:

@@ -38,7 +38,7 @@ def _end(trainer: pl.Trainer, record: RunRecord, reason: str) -> None:
 class TrialPruning(PyTorchLightningPruningCallback, Checkpoint):  # type: ignore[misc]
     """Optuna's pruning callback, which reports a validated epoch once its checkpoint is written.
 
-    A pruned run ends by itself, with outcome and reason in its record; the caller raises what Optuna expects. After
+    A pruned run ends normally, with outcome and reason in its record; the caller raises what Optuna expects. After
     the last epoch nothing is pruned: it would save nothing and lose the value.
     """
 

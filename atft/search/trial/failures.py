@@ -45,7 +45,7 @@ class TrialFailed(Exception):
 
 
 class Interrupted(Exception):
-    """The user stopped the trial; its last checkpoint is whole, and a retry goes on from there."""
+    """The user stopped the trial; its last checkpoint is whole, and a retry resumes there."""
 
 
 def classify(error: BaseException) -> FailureClass:

@@ -1,8 +1,8 @@
 """One training run of a trial: a run directory like any other, and the value of its selected checkpoint.
 
 It is `python -m atft fit` in process, without what follows training: nothing is predicted or compared. A retry
-goes on from the failed trial's checkpoint, with that one's epochs reported to the study again and in its metrics,
-as if it had never been interrupted. Where all epochs were done, the files are taken over and nothing is trained.
+resumes from the failed trial's checkpoint; that trial's epochs are reported to the study again and are in its
+metrics, as if it had never been interrupted. Where all epochs were done, its files are copied, nothing is trained.
 """
 
 import gc
@@ -138,7 +138,7 @@ def value_of(selected: Measured, metric: str, directory: Path) -> float:
 
 
 def take_over(previous: PreviousRun, directory: Path, metric: str) -> float:
-    """Copy the files of a run that had ended by itself into this one's directory, without training."""
+    """Copy the files of a run that had ended normally into this one's directory, without training."""
     shutil.copytree(
         previous.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, PROGRESS)
     )
@@ -166,7 +166,7 @@ def freeze_gc() -> None:
 
 
 def _end_wandb_runs(cli: "RankingCLI") -> None:
-    """A process has one run of W&B at a time: the next trial's logger would go on in this trial's."""
+    """A process has one run of W&B at a time: the next trial's logger would write to this trial's."""
     from lightning.pytorch.loggers import WandbLogger
 
     for logger in cli.trainer.loggers:

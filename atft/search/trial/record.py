@@ -1,4 +1,4 @@
-"""A trial at work, and its files kept true whatever ends it.
+"""Keep the files of a running trial up to date, however it ends.
 
 They are written before the study is updated, so that the directories alone are enough to rebuild a lost database.
 Any exception becomes one of the outcomes of a sweep: pruned, interrupted, or failed with a class and a reason.

@@ -1,4 +1,4 @@
-"""Where a retry goes on: the last checkpoint of the failed trial, and the values of the epochs up to it.
+"""Where a retry resumes: the last checkpoint of the failed trial, and the values of the epochs up to it.
 
 A process that is killed may have published an epoch's metrics and not its checkpoint, so the checkpoint decides
 how far the trial had come. A damaged one is not used: the trial then starts from the beginning; its receipt has
@@ -28,7 +28,7 @@ class PreviousRun(NamedTuple):
     history: list[dict[str, Any]]
     """Metrics of the epochs that were over at its last checkpoint."""
     over: bool
-    """It had ended by itself; only its value did not reach the study."""
+    """It had ended normally; only its value did not reach the study."""
 
 
 def retried_from(trials: Sequence[FrozenTrial], number: int, root: Path) -> Path | None:
@@ -52,7 +52,7 @@ def retried_from(trials: Sequence[FrozenTrial], number: int, root: Path) -> Path
 
 
 def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRun | None:
-    """Read what a failed run of so many ``epochs`` left; None where there is nothing to go on from.
+    """Read what a failed run of so many ``epochs`` left; None where there is nothing to resume.
 
     ``alarms`` gets a line where files are there that cannot be used.
     """

@@ -1,4 +1,4 @@
-"""One trial of a study: a point is drawn, trained, and becomes a number, or a failure with its class and reason.
+"""Run one trial of a study: draw a point and train it; the result is a number, or a failure with its reason.
 
 The objective is the metric at the epoch that the run selected by that metric, or the mean of that over purged
 folds; the running mean is reported after each fold, so the pruner compares trials over the same folds. A trial
@@ -37,8 +37,8 @@ def run_trial(
 ) -> float:
     """Train one trial in this process, in ``<root>/<study>/trial_<n>``, and return its objective.
 
-    A retry goes on from the last checkpoint in ``retried_from``; ``stop`` is called before training and after each
-    epoch. Raises optuna.TrialPruned where it is not worth going on, TrialFailed where it has no value, and
+    A retry resumes from the last checkpoint in ``retried_from``; ``stop`` is called before training and after each
+    epoch. Raises optuna.TrialPruned where the pruner ends it, TrialFailed where it has no value, and
     Interrupted, resumable, where ``stop()`` was true.
     """
     point = suggest(trial, sweep.space)

@@ -30,7 +30,7 @@ class NotWorthStarting(RunFailed):
 def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     """Check everything that a sweep relies on, and estimate its time and space; 0 if it is worth starting.
 
-    Raises InputError for an invalid sweep, NotWorthStarting for a trial that failed or left nothing to go on with.
+    Raises InputError for an invalid sweep, NotWorthStarting for a trial that failed or left no checkpoint.
     """
     from atft.search.question.preflight import preflight
 

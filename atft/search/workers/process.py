@@ -91,7 +91,7 @@ class WorkerProcess:
         self.crashes = 1 if progressed else self.crashes + 1
         self._not_before = time.time() + min(MAX_PAUSE_SECONDS, 2.0 ** (self.crashes - 1) - 1)
 
-    def ask_to_leave(self) -> None:
+    def request_stop(self) -> None:
         """Let the worker finish its epoch and leave its trial resumable."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)

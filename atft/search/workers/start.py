@@ -1,7 +1,7 @@
 """``python -m atft sweep [run]``: prepare the sweep in a process of its own, then supervise its workers.
 
 Preparation (``python -m atft.search.workers.start``) builds what trials build, so it needs torch; the supervisor
-that goes on after it stays light for days. A new sweep is tried over its whole space first, so that a mistake in it
+that follows it stays light for days. A new sweep is tried over its whole space first, so that a mistake in it
 leaves no study behind; one whose study exists is compared with what that was made of. The cache, and the simulated
 market where there is one, are built here once and not by each worker.
 """
@@ -21,7 +21,7 @@ from atft.errors import InputError, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen
 from atft.search.question.options import SweepOptions, read_sweep
-from atft.search.study.storage import while_storage_answers
+from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
@@ -29,7 +29,7 @@ from atft.threads import cap_threads, core_count
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run or go on with a sweep; 0 when its budget is spent, 130 when it was interrupted.
+    """Run or resume a sweep; 0 when its budget is spent, 130 when it was interrupted.
 
     Raises InputError for an invalid sweep, SweepFailed where it was aborted or none of its trials is complete.
     """
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         return failed  # it has printed why
     print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
     command = child_command("worker", frozen(sweep))
-    with while_storage_answers(sweep):
+    with storage_errors(sweep):
         return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()
 
 

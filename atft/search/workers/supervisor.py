@@ -1,8 +1,8 @@
-"""The user's process: starts workers, watches them, replaces them, and prints where the sweep stands.
+"""The user's process: starts workers, watches them, replaces them, and prints the sweep's progress.
 
 It trains nothing and imports no torch. Killed, it loses nothing: its workers notice, finish their epoch and leave
 their trials resumable, and the next supervisor starts only as many workers as those leave room for. Ctrl-C once
-asks the workers to leave at the end of the epoch, twice kills them; their trials go on at the next start.
+asks the workers to leave at the end of the epoch, twice kills them; their trials resume at the next start.
 """
 
 import os
@@ -41,7 +41,7 @@ MAX_TICK_SECONDS = 60.0
 
 
 class SweepFailed(RunFailed):
-    """A sweep that must not go on, or ended without a complete trial."""
+    """A sweep that was aborted, or ended without a complete trial."""
 
 
 class Supervisor:
@@ -61,7 +61,7 @@ class Supervisor:
         self.failure: str | None = None
         self._began = datetime.now()
         self._awake_since = self._last_tick = time.time()
-        self._asked_to_leave = self._others_reported = False
+        self._stop_requested = self._others_reported = False
         self._base = watch_base(sweep, study)
         self._reported = {t.number for t in self._trials() if t.state.is_finished()}
 
@@ -97,7 +97,7 @@ class Supervisor:
         self._report_ended(trials)
         if (changed := next(self._base)) is not None:
             self._print(changed)
-        self._look_after_ended_workers(trials)
+        self._handle_ended_workers(trials)
         leaving = self.interrupts > 0 or self.failure is not None
         spent = len(finished(trials)) >= self.sweep.n_trials
         if (leaving or spent) and all(w.pid is None for w in self.workers):
@@ -105,7 +105,7 @@ class Supervisor:
         if self.interrupts > 1:
             self._kill_workers()
         elif leaving:
-            self._ask_to_leave()
+            self._request_stop()
         elif not spent:
             self.failure = reason_to_abort(trials, self._began, self.sweep.n_trials, self.sweep.max_retry)
             self._kill_hung(trials)
@@ -135,7 +135,7 @@ class Supervisor:
                 worker.start()
                 free -= 1
 
-    def _look_after_ended_workers(self, trials: list[FrozenTrial]) -> None:
+    def _handle_ended_workers(self, trials: list[FrozenTrial]) -> None:
         """Fail the trial of each worker that has crashed, and count its crash."""
         for worker in self.workers:
             pid, code = worker.pid, worker.exit_status()
@@ -173,17 +173,17 @@ class Supervisor:
                 with suppress(ProcessLookupError):
                     os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
 
-    def _ask_to_leave(self) -> None:
-        if self._asked_to_leave:
+    def _request_stop(self) -> None:
+        if self._stop_requested:
             return
-        self._asked_to_leave = True
+        self._stop_requested = True
         if self.interrupts:
             self._print("stopping at the end of the epoch; Ctrl-C again stops at once")
         for worker in self.workers:
-            worker.ask_to_leave()
+            worker.request_stop()
 
     def _kill_workers(self) -> None:
-        """Kill the workers; their trials are interrupted, not failed, so that they go on without counting."""
+        """Kill the workers; their trials are interrupted, not failed, so that their retries do not count."""
         for worker in self.workers:
             worker.kill()
         killed = {w.pid for w in self.workers}

@@ -1,7 +1,7 @@
 """Run trials one after another until the budget is spent: ``python -m atft.search.workers.worker``.
 
 A worker keeps nothing that must survive it: it reads the study from the storage before each trial, so it may be
-killed at any moment and another one, on whatever machine, goes on. It leaves by itself when the supervisor asks
+killed at any moment, and another one, on any machine, takes over. It ends itself when the supervisor asks
 (SIGINT: at the end of the epoch, the trial stays resumable) and when the supervisor is gone: otherwise it would
 train beside the workers of the next supervisor, twice the load.
 """
@@ -23,7 +23,7 @@ from atft.search.study.files import publish_study_files
 from atft.search.study.outcome import Outcome, finished
 from atft.search.study.owner import this_process
 from atft.search.study.reconcile import reconcile, unowned_seconds
-from atft.search.study.storage import while_storage_answers
+from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.resume import retried_from
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop.request)
 
     def run(sweep: SweepOptions, index: int) -> None:
-        with while_storage_answers(sweep):
+        with storage_errors(sweep):
             work(sweep, open_study(sweep, create=False, worker=index), stop)
 
     return run_child(arguments, run, stop.request)

@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 import pytest
 from lightning.pytorch.callbacks import Timer
 
-from atft.callbacks.record.run_end import limits, outcome
+from atft.callbacks.record.run_end import limits, run_status
 
 
 def ended(**changes: Any) -> Any:
@@ -27,46 +27,46 @@ def ended(**changes: Any) -> Any:
 
 
 def test_a_run_of_all_its_epochs_is_completed() -> None:
-    assert outcome(ended(), 3, True) == ("completed", "")
+    assert run_status(ended(), 3, True) == ("completed", "")
 
 
 def test_fewer_epochs_without_a_known_reason_are_a_stop() -> None:
-    assert outcome(ended(), 2, True) == ("stopped", "2 of 3 epochs, for no known reason")
+    assert run_status(ended(), 2, True) == ("stopped", "2 of 3 epochs, for no known reason")
 
 
 @pytest.mark.parametrize(("epochs", "last"), [(2, True), (3, False)])
 def test_a_time_limit_is_named(epochs: int, last: bool) -> None:
     timer = Timer(duration={"minutes": 90})
     run = ended(stopped_by=timer, is_last_batch=last)
-    assert outcome(run, epochs, True) == ("stopped", "trainer.max_time: 1:30:00 were over")
+    assert run_status(run, epochs, True) == ("stopped", "trainer.max_time: 1:30:00 were over")
 
 
 def test_a_callback_that_asks_for_a_stop_is_named() -> None:
     run = ended(stopped_by=SimpleNamespace())
-    assert outcome(run, 1, True) == ("stopped", "SimpleNamespace set trainer.should_stop")
+    assert run_status(run, 1, True) == ("stopped", "SimpleNamespace set trainer.should_stop")
 
 
 def test_a_stop_that_was_asked_for_and_cut_nothing_off_is_no_stop() -> None:
-    assert outcome(ended(stopped_by=SimpleNamespace()), 3, True) == ("completed", "")
+    assert run_status(ended(stopped_by=SimpleNamespace()), 3, True) == ("completed", "")
 
 
 def test_a_limited_run_says_both() -> None:
     run = ended(limit_train_batches=2, stopped_by=SimpleNamespace())
-    assert outcome(run, 1, True) == (
+    assert run_status(run, 1, True) == (
         "limited",
         "limit_train_batches=2; SimpleNamespace set trainer.should_stop",
     )
 
 
 def test_a_run_without_a_step_has_failed() -> None:
-    assert outcome(ended(limit_train_batches=0), 0, False) == (
+    assert run_status(ended(limit_train_batches=0), 0, False) == (
         "failed",
         "no optimiser step was taken; limit_train_batches=0",
     )
 
 
 def test_a_gate_or_a_sweep_says_why_it_ended_a_run() -> None:
-    assert outcome(ended(), 3, True, "pruned by median") == ("stopped", "pruned by median")
+    assert run_status(ended(), 3, True, "pruned by median") == ("stopped", "pruned by median")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from atft.search.question.options import SweepOptions
 from atft.search.study.storage import (
     lock_before_reading,
     open_storage,
+    storage_errors,
     storage_url,
-    while_storage_answers,
 )
 from atft.search.study.study import open_study
 
@@ -77,12 +77,12 @@ def test_a_database_that_is_lost_on_the_way_ends_in_one_line(make_sweep: MakeSwe
         held.execute("DROP TABLE trials")
     held.close()
     lost = pytest.raises(RunFailed, match=r"storage sqlite:.*no such table.*the same command goes on")
-    with lost, while_storage_answers(sweep):
+    with lost, storage_errors(sweep):
         study.get_trials(deepcopy=False)
 
 
 def test_other_errors_pass_through_the_watch_over_the_database(make_sweep: MakeSweep) -> None:
-    with pytest.raises(KeyError), while_storage_answers(make_sweep()):
+    with pytest.raises(KeyError), storage_errors(make_sweep()):
         raise KeyError("a bug")
 
 
