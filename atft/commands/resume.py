@@ -63,7 +63,7 @@ def _all_written(directory: Path) -> bool:
 
     try:
         return not read_receipt(directory).missing
-    except (OSError, ValueError, KeyError, TypeError):  # moved away from its run, or the files are damaged
+    except (InputError, OSError):  # moved away from its run, or the files are damaged
         return False
 
 

@@ -7,7 +7,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.market.options import MarketOptions
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -22,25 +21,27 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         periods: days that the run reads, by the name of their use; None for those of the split.
     """
     data, trainer = cli.datamodule, cli.trainer
-    manifest = data.open_cache().manifest
-    days = []
+    manifest, market = data.open_cache().manifest, data.panel.simulate
+    source = data.panel.path if market is None else f"simulated market (seed {market.seed})"
     if periods is None:
         periods = {name: getattr(data.split, name) for name in ("train", "val", "test")}
-    for name, period in periods.items():
-        if len(period):
-            days.append(
-                f"{name} {len(period):,} ({sum(manifest.universe_rows[d] for d in period):,} stock-days)"
-            )
+    days = [
+        f"{name} {len(period):,} ({sum(manifest.universe_rows[d] for d in period):,} stock-days)"
+        for name, period in periods.items()
+        if len(period)
+    ]
     data.trainer = trainer  # its limits count in the plan
     loader = data.train_dataloader()
     steps = sum(block.closes_step for block in loader.plan.plan())
     epochs = f"{trainer.max_epochs} epochs" if (trainer.max_epochs or 0) > 0 else "epochs without a limit"
+    count = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
+    device = f"{count}{trainer.strategy.root_device.type}"
     lines = {
-        "panel": f"{_source(data.panel.path, data.panel.simulate)}, {len(manifest.codes):,} stocks, "
+        "panel": f"{source}, {len(manifest.codes):,} stocks, "
         f"{manifest.dates[0]} to {manifest.dates[-1]}, {len(cli.model.features)} features",
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
-        "training": f"{epochs} of about {steps} steps on {_device(cli)}, {trainer.precision}",
+        "training": f"{epochs} of about {steps} steps on {device}, {trainer.precision}",
         "memory": loader.place.text() if loader.place else "",
         "weights": _weights(cli),
         "from": cli.record.receipt.resumed_from or cli.config.init_from,
@@ -48,10 +49,6 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "watch": _watch(cli),
     }
     return [f"{name:<10}{text}" for name, text in lines.items() if text]
-
-
-def _source(path: str | None, market: MarketOptions | None) -> str:
-    return str(path) if market is None else f"simulated market (seed {market.seed})"
 
 
 def _weights(cli: "RankingCLI") -> str:
@@ -66,11 +63,6 @@ def _weights(cli: "RankingCLI") -> str:
         if isinstance(callback, EarlyStopping)
     ]
     return "; ".join(["the last epoch's are scored", *rules])
-
-
-def _device(cli: "RankingCLI") -> str:
-    count = cli.trainer.world_size
-    return f"{f'{count} x ' if count > 1 else ''}{cli.trainer.strategy.root_device.type}"
 
 
 def _watch(cli: "RankingCLI") -> str:

@@ -37,7 +37,7 @@ def table_rows(measured: Sequence[RunDays], causal: Mapping[int, bool], metrics:
         metrics: by name.
     """
     rows: list[SummaryRow] = []
-    for horizon, lag in sorted({(part.horizon, part.lag) for part in measured}):
+    for horizon, lag in _horizons(measured):
         parts = [part for part in measured if (part.horizon, part.lag) == (horizon, lag)]
         seeds = [seed for seed in dict.fromkeys(part.seed for part in parts) if seed != MEAN_RANK]
         of_folds = []

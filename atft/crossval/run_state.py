@@ -60,7 +60,7 @@ def read_state(folder: Path) -> RunState:
 def _receipt_of(version: Path) -> Receipt | None:
     try:
         return read_receipt(version)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, OSError):
         return None
 
 

@@ -67,10 +67,7 @@ def read_run(directory: str | Path) -> Run:
         versions = [path.parent.name for path in folder.glob("*/receipt.json")]
         hint = f"; name one of its runs: {listed(versions)}" if versions else ""
         raise InputError(f"{folder}: no receipt.json there, so it is no run's directory{hint}")
-    try:
-        return Run(folder, read_receipt(folder))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / 'receipt.json'}: cannot be read ({one_line(error)})") from error
+    return Run(folder, read_receipt(folder))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import atft
 from atft.digest import text_digest
+from atft.errors import InputError, one_line
 from atft.publish import publish_json
 
 VERSION = 7
@@ -102,14 +103,19 @@ def read_receipt(directory: Path) -> Receipt:
     """Read ``receipt.json`` of a run's directory back.
 
     Raises:
-        ValueError: it was written by another version of the format.
+        InputError: it is damaged, or of another version of the format.
+        OSError: there is none.
     """
-    fields = json.loads((directory / "receipt.json").read_text(encoding="utf-8"))
-    if fields.get("version") not in READABLE:
-        raise ValueError(f"{directory}: receipt of version {fields.get('version')}, this is {VERSION}")
-    for kind in ("days", "rows"):
-        fields[kind] = {split: Coverage(**count) for split, count in fields[kind].items()}
-    return Receipt(**{**fields, "version": VERSION})
+    path = directory / "receipt.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if fields.get("version") not in READABLE:
+            raise ValueError(f"version {fields.get('version')}, this is {VERSION}")
+        for kind in ("days", "rows"):
+            fields[kind] = {split: Coverage(**count) for split, count in fields[kind].items()}
+        return Receipt(**{**fields, "version": VERSION})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
 
 
 @cache

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from atft.callbacks.record.run_checkpoint import Measured, selected_epoch, validation_of
+from atft.yaml_text import flat_keys
 
 BY_HORIZON = r"_\d+d$"
 LAYOUT: dict[str, dict[str, list[str]]] = {
@@ -83,7 +84,8 @@ class TensorBoardLayout(pl.Callback):
 
     def __init__(self, config_text: str, own_metrics: Iterable[str] = ()) -> None:
         self.settings = compared_settings(config_text)
-        self.charts = {**LAYOUT, "ranking": LAYOUT["ranking"] | _charts_of(own_metrics)}
+        own = {f"{n}, training and validation": [f"train/{n}$", f"val/{n}$"] for n in own_metrics}
+        self.charts = {**LAYOUT, "ranking": LAYOUT["ranking"] | own}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         layout = {
@@ -122,17 +124,7 @@ def compared_settings(config_text: str) -> dict[str, Any]:
     """
     import yaml
 
-    flat = _flatten(yaml.safe_load(config_text))
+    flat = flat_keys(yaml.safe_load(config_text))
     flat.pop("model.features", None)  # taken from the panel
-    return {key: value for key, value in flat.items() if key.startswith(COMPARED)}
-
-
-def _charts_of(metrics: Iterable[str]) -> dict[str, list[str]]:
-    return {f"{name}, training and validation": [f"train/{name}$", f"val/{name}$"] for name in metrics}
-
-
-def _flatten(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, dict) and value:
-        inside = (_flatten(inner, f"{path}.{key}".lstrip(".")) for key, inner in value.items())
-        return {key: leaf for flat in inside for key, leaf in flat.items()}
-    return {path: value if isinstance(value, bool | int | float | str) else str(value)}
+    compared = {key: value for key, value in flat.items() if key.startswith(COMPARED)}
+    return {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in compared.items()}

@@ -108,7 +108,8 @@ def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:
     folder = sweep.directory
     trials = study.get_trials(deepcopy=False)
     head = {**study_labels(study), "metric": sweep.metric, "direction": sweep.direction, "written": now()}
-    publish_json(folder / ALL, {**head, "counts": _counts(trials), "trials": [_row(t) for t in trials]})
+    rows = [{**plain_trial(t), "seconds": t.duration.total_seconds() if t.duration else None} for t in trials]
+    publish_json(folder / ALL, {**head, "counts": _counts(trials), "trials": rows})
     publish_json(folder / BEST, {**head, **best_params(trials, sweep)})
     back_up(study, folder / BACKUP)
 
@@ -142,10 +143,6 @@ def plain_trial(trial: FrozenTrial) -> dict[str, Any]:
         "user_attrs": trial.user_attrs,
         "started": trial.datetime_start.isoformat() if trial.datetime_start else None,
     }
-
-
-def _row(trial: FrozenTrial) -> dict[str, Any]:
-    return {**plain_trial(trial), "seconds": trial.duration.total_seconds() if trial.duration else None}
 
 
 def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
