@@ -7,15 +7,12 @@ import lightning.pytorch as pl
 
 from atft.callbacks.guards.coverage import CoverageGuard
 from atft.callbacks.guards.lost_process import LostProcessGuard
-from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
-from atft.callbacks.record.epoch_progress import EpochProgress
 from atft.callbacks.record.gradient_monitor import GradientMonitor
-from atft.callbacks.record.messages import EpochLine
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.errors import InputError
-from atft.runs.step_threads import StepThreads
+from atft.runs.run_callbacks import training_callbacks
 
 PRETRAINED = "pretrained.ckpt"
 KEPT = (GradientMonitor, SpikeGuard, CoverageGuard, LostProcessGuard)
@@ -43,8 +40,8 @@ def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet
         quiet: print no line after an epoch.
     """
     record.to_write = ()  # nothing follows training
-    first = [record, *([] if quiet else [EpochProgress()]), EpochLine(quiet), NonFiniteGuard(), StepThreads()]
-    return [*first, *(callback for callback in built if isinstance(callback, KEPT)), PretrainedCheckpoint()]
+    kept = (callback for callback in built if isinstance(callback, KEPT))
+    return [*training_callbacks(record, quiet), *kept, PretrainedCheckpoint()]
 
 
 def check_pretraining(trainer: pl.Trainer, phases: Sequence[Any], checkpoint: str | None) -> None:

@@ -67,6 +67,12 @@ FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 """Callbacks that mean something only while a network trains."""
 
 
+def training_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
+    """The callbacks of every training that come before all others; ``quiet`` prints no line after an epoch."""
+    progress = [] if quiet else [EpochProgress()]  # its bar ends before the epoch's line
+    return [record, *progress, EpochLine(quiet), NonFiniteGuard(), StepThreads()]
+
+
 def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> list[pl.Callback]:
     """The callbacks of every fit that come before all others, but for the phases of a curriculum.
 
@@ -75,14 +81,8 @@ def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> l
         metrics: names of those of the task.
         quiet: print no line after an epoch.
     """
-    return [
-        record,
-        *([] if quiet else [EpochProgress()]),  # its bar ends before the epoch's line
-        EpochLine(quiet),
-        NonFiniteGuard(),
-        StepThreads(),
-        TensorBoardLayout(record.config_text, [name for name in metrics if name not in RANKING_METRICS]),
-    ]
+    own = [name for name in metrics if name not in RANKING_METRICS]
+    return [*training_callbacks(record, quiet), TensorBoardLayout(record.config_text, own)]
 
 
 def check_training(
