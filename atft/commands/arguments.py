@@ -82,6 +82,6 @@ def read_count(name: str, text: str) -> int:
     return int(text)
 
 
-def options_of(kind: Any, values: Mapping[str, Any]) -> Any:
+def dataclass_of(kind: Any, values: Mapping[str, Any]) -> Any:
     """An instance of a dataclass, whose fields are among the parsed values of a command."""
     return kind(**{field.name: values[field.name] for field in fields(kind)})

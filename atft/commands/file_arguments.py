@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from atft.commands.arguments import options_of, read_words
+from atft.commands.arguments import dataclass_of, read_words
 from atft.errors import InputError, nearest
 
 
@@ -75,7 +75,7 @@ def parse_file_arguments(
         values = parser.parse_args([*files, *words]).as_dict()
     if not values["files"]:
         raise InputError(f"{command.name} needs a {command.files}; python -m atft {command.name} --help")
-    options = options_of(command.options, values)
+    options = dataclass_of(command.options, values)
     out = None if values["out"] is None else Path(values["out"])
     if out is not None and formats and out.suffix not in formats:
         raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(formats)}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from atft.commands.arguments import check_one_path, options_of
+from atft.commands.arguments import check_one_path, dataclass_of
 from atft.commands.config_keys import parse
 from atft.errors import InputError
 from atft.progress import Progress
@@ -113,4 +113,4 @@ def parse_flat(command: str, arguments: list[str]) -> tuple[dict[str, Any], Any]
     """Read a command's arguments: the value of each by its name, and its options as their dataclass."""
     check_one_path(arguments)
     values = parse(flat_parser(command), arguments, command).as_dict()
-    return values, options_of(resolve_name(COMMANDS[command].options), values)
+    return values, dataclass_of(resolve_name(COMMANDS[command].options), values)

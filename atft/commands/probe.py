@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import options_of, read_words, take_options
+from atft.commands.arguments import dataclass_of, read_words, take_options
 from atft.errors import InputError
 from atft.panel import PanelSchema
 
@@ -89,7 +89,7 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     configs, words = take_options(arguments, "--config")
     columns = _panel_words(configs[-1][1]) if configs else []
     values = parse(probe_parser(), [*columns, *words], command).as_dict()
-    schema = options_of(PanelSchema, values)
+    schema = dataclass_of(PanelSchema, values)
     panel, predictions, earlier = values["panel"], values["predictions"], values["earlier"]
     if earlier is not None and panel is None:
         raise InputError("--earlier FILE needs --panel FILE, which it is compared with")
