@@ -96,8 +96,9 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     """The end-of-fit table as text, and its rows."""
     data, metrics = cli.datamodule, cli.model.metrics
     tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
-    found = compare_scorers(tables, data, data.split.min_stocks, metrics, cli.config.baselines)
-    return comparison_text(found, days_title(data, split), data.split.min_stocks, metrics), found.rows
+    comparison = compare_scorers(tables, data, data.split.min_stocks, metrics, cli.config.baselines)
+    text = comparison_text(comparison, days_title(data, split), data.split.min_stocks, metrics)
+    return text, comparison.rows
 
 
 def days_title(data: DayData, split: str) -> str:

@@ -74,6 +74,6 @@ def predictions_of(path: Path) -> Path:
     file = path / PREDICTIONS
     if file.is_file():
         return file
-    inside = [found.parent.name for found in path.glob(f"*/{PREDICTIONS}")]
+    inside = [run_file.parent.name for run_file in path.glob(f"*/{PREDICTIONS}")]
     meant = f"; name one of its directories: {listed(inside)}" if inside else ""
     raise InputError(f"{path}: no {PREDICTIONS} in this directory{meant}")

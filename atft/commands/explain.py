@@ -84,14 +84,15 @@ def explain_one_stock(cli: "RankingCLI", checkpoint: Path, options: dict[str, An
     from atft.explain.explanation_text import stock_text
     from atft.explain.pictures import stock_picture
 
-    found = explain_stock(cli.model, cli.datamodule, options["code"], options["date"], options["horizon"])
+    code, day, horizon, top = (options[name] for name in ("code", "date", "horizon", "top"))
+    explanation = explain_stock(cli.model, cli.datamodule, code, day, horizon)
     if out is None:
         # A code may have any character; a file's name may not.
-        name = re.sub(r"[^\w.-]", "_", f"{found.code}_{found.date}_{found.horizon}d")
+        name = re.sub(r"[^\w.-]", "_", f"{explanation.code}_{explanation.date}_{explanation.horizon}d")
         out = checkpoint.parent / "explain" / f"{name}.json"
-    content = {"checkpoint": str(checkpoint), **asdict(found), "difference": found.difference}
+    content = {"checkpoint": str(checkpoint), **asdict(explanation), "difference": explanation.difference}
     text = json.dumps({KIND: "stock", **content}, indent=1, allow_nan=False, default=str)
-    return _written(out, text, stock_picture(found, options["top"]), stock_text(found, options["top"]))
+    return _written(out, text, stock_picture(explanation, top), stock_text(explanation, top))
 
 
 def explain_a_period(cli: "RankingCLI", checkpoint: Path, options: dict[str, Any], out: Path | None) -> str:
@@ -102,10 +103,12 @@ def explain_a_period(cli: "RankingCLI", checkpoint: Path, options: dict[str, Any
     from atft.explain.pictures import importance_picture
 
     period = [options["from"], options["to"]]
-    found = explain_period(cli.model, cli.datamodule, period, checkpoint, options["horizon"], options["days"])
-    text, top = importance_json(found), options["top"]
+    importance = explain_period(
+        cli.model, cli.datamodule, period, checkpoint, options["horizon"], options["days"]
+    )
+    text, top = importance_json(importance), options["top"]
     out = out or checkpoint.parent / NAME
-    return _written(out, text, importance_picture(found, top), importance_text(found, top))
+    return _written(out, text, importance_picture(importance, top), importance_text(importance, top))
 
 
 def _written(out: Path, content: str, picture: str, text: str) -> str:

@@ -62,12 +62,13 @@ def shorten(message: str, tree: Tree) -> str:
     option = node_at(tree, path)
     argument = IN_CLASS.search(text, named[-1].end()) if len(named) == 2 else None
     if argument is not None:  # of a class, whose arguments the tree does not have
-        wanted = argument[1].removeprefix("typing.")
+        expected = argument[1].removeprefix("typing.")
         words = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
-        if wanted.startswith("Literal["):
-            words[wanted] = "one of " + listed(re.findall(r"'([^']*)'", wanted))
+        if expected.startswith("Literal["):
+            words[expected] = "one of " + listed(re.findall(r"'([^']*)'", expected))
         key = f"{named[0][1]}.init_args.{named[1][1]}"
-        return clip(f"{key} takes {words.get(wanted, wanted)}, got {clip(repr(argument[2]), 50)}", MAX_LINE)
+        takes = words.get(expected, expected)
+        return clip(f"{key} takes {takes}, got {clip(repr(argument[2]), 50)}", MAX_LINE)
     if not isinstance(option, Option) or inside_of(option.hint).bases:  # a class says more than its kind
         return clip(text, MAX_LINE)
     value = VALUE.search(text, named[-1].end())

@@ -31,7 +31,7 @@ NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{16}|no-graph)")
 """Folder of a cache."""
 
 
-class Kept(NamedTuple):
+class JudgedCache(NamedTuple):
     """A cache, and why it stays."""
 
     path: Path
@@ -72,7 +72,7 @@ def run_prune(arguments: Sequence[str]) -> int:
     return 0
 
 
-def judge_caches(folder: Path, runs: Sequence[Path]) -> list[Kept]:
+def judge_caches(folder: Path, runs: Sequence[Path]) -> list[JudgedCache]:
     """Say of each cache in a folder which run below the folders ``runs`` needs it, by name of the cache.
 
     Raises:
@@ -93,7 +93,7 @@ def judge_caches(folder: Path, runs: Sequence[Path]) -> list[Kept]:
         for cache in same:
             if cache == same[0] or manifests[cache].get("source") == source:
                 reasons.setdefault(cache.name, f"{run}, today")
-    return [Kept(cache, reasons.get(cache.name, ""), _size(cache)) for cache in sorted(caches)]
+    return [JudgedCache(cache, reasons.get(cache.name, ""), _size(cache)) for cache in sorted(caches)]
 
 
 def freed_bytes(caches: Iterable[Path]) -> int:

@@ -149,16 +149,16 @@ def conclude_runs(
     with Progress("measuring the runs"):
         measured = measure_runs(files, name, min_stocks, metrics)
         rows, least = table_rows(measured, causal, metrics), max(min_stocks.values())
-        found = Comparison([], {}, {}, [])
+        of_baselines = Comparison([], {}, {}, [])
         if not causal:  # the baselines of the plain split, beside the seeds
             tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
-            found = compare_scorers(tables, data, least, metrics, cli.config.baselines)
-            rows += [row for row in found.rows if row.scorer != "network"]
+            of_baselines = compare_scorers(tables, data, least, metrics, cli.config.baselines)
+            rows += [row for row in of_baselines.rows if row.scorer != "network"]
     write_results(directory, measured, states, causal, metrics)
     first, last = min(part.dates[0] for part in measured), max(part.dates[-1] for part in measured)
-    seen = "" if all(split.causal for split in splits.values()) else ", causal: false"
-    compared = found._replace(rows=rows)
-    text = comparison_text(compared, f"{name} days {first} to {last}{seen}", least, metrics)
+    not_causal = "" if all(split.causal for split in splits.values()) else ", causal: false"
+    compared = of_baselines._replace(rows=rows)
+    text = comparison_text(compared, f"{name} days {first} to {last}{not_causal}", least, metrics)
     publish_text(directory / "comparison.txt", text + "\n")
     ending = (
         f"everything: {directory}; intervals, controls, costs: python -m atft evaluate --predictions {out}"

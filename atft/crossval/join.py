@@ -137,6 +137,6 @@ def days_of(path: Path) -> Iterator[tuple[date, pa.Table]]:
 def with_columns(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
     """A table with these columns, in the place of those of their names, else at its end."""
     for name, values in columns.items():
-        place = table.schema.get_field_index(name)
-        table = table.append_column(name, values) if place < 0 else table.set_column(place, name, values)
+        index = table.schema.get_field_index(name)
+        table = table.append_column(name, values) if index < 0 else table.set_column(index, name, values)
     return table

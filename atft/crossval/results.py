@@ -128,13 +128,13 @@ def _means(measured: Sequence[RunDays], horizon: int, lag: int, metrics: Metrics
     seeds = list(dict.fromkeys(part.seed for part in parts))
     of_seeds = [over_folds([p for p in parts if p.seed == seed]).row("", metrics) for seed in seeds]
     between = row_between_seeds("", of_seeds)
-    found: dict[str, Any] = {"horizon": horizon, "lag": lag, "folds": len(folds), "seeds": len(seeds)}
+    entry: dict[str, Any] = {"horizon": horizon, "lag": lag, "folds": len(folds), "seeds": len(seeds)}
     for name, (value, error) in over.figures.items():
         variance = sum(row.figures[name].value ** 2 for row in within) / len(seeds)
-        found |= {
+        entry |= {
             name: value,
             f"{name}_error_over_folds": error,
             f"{name}_error_of_seeds": sqrt(variance) / len(folds),
             f"{name}_std_between_seeds": between.figures[name].value,
         }
-    return found
+    return entry

@@ -220,9 +220,9 @@ class RunPool(Generic[R]):
 
 def receipt_figures(receipt: Receipt) -> str:
     """RankIC of the validation and test days of a finished run, means over horizons: ``val RankIC +0.0312 ...``."""
-    found = []
+    figures = []
     for split in ("val", "test"):
         value = receipt.metrics.get(f"{split}/rank_ic")
         value = nan if value is None else value
-        found.append(f"{split} RankIC {f'{value:+.4f}' if isfinite(value) else 'unknown'}")
-    return "  ".join(found)
+        figures.append(f"{split} RankIC {f'{value:+.4f}' if isfinite(value) else 'unknown'}")
+    return "  ".join(figures)

@@ -106,8 +106,8 @@ def _minus_lightgbm(
     for name in ("lightgbm", scorer):
         measured, _ = score_days(scorers[name], table.columns["target"], table.present, min_stocks, rank_ic)
         days[name] = measured.counted()["spearman"]
-    (found,) = paired_differences(days, table.horizon - 1)
-    return found
+    (difference,) = paired_differences(days, table.horizon - 1)
+    return difference
 
 
 def measure_baseline(
@@ -129,8 +129,8 @@ def measure_baseline(
             table = replace(table, columns={**table.columns, "score": blend})
         tables.append(table)
     beside = () if model == "ridge" else ("ridge",)
-    found = compare_scorers(tables, data, data.split.min_stocks, metrics, beside, model)
-    return found._replace(rows=found.rows + single)
+    comparison = compare_scorers(tables, data, data.split.min_stocks, metrics, beside, model)
+    return comparison._replace(rows=comparison.rows + single)
 
 
 def comparison_text(compared: Comparison, days: str, min_stocks: int, metrics: Metrics) -> str:
@@ -187,19 +187,19 @@ def evaluate(
     measured = RANKING_METRICS | own_metrics(metrics)
     # Scorers, the pair and the band become rows of one frame, in the order of the printed table.
     compared = compare_scorers(tables, data, min_stocks, measured, baselines)
-    found = [_figures(row) for row in compared.rows]
+    figure_rows = [_figures(row) for row in compared.rows]
     for horizon, pair in compared.differences.items():
         figures = {"rank_ic": pair.difference.value, "rank_ic_error": pair.difference.error}
-        found.append({"horizon": horizon, "scorer": PAIR, "lag": 0, "days": pair.days, **figures})
+        figure_rows.append({"horizon": horizon, "scorer": PAIR, "lag": 0, "days": pair.days, **figures})
     for horizon, band in compared.bands.items():
         for end, scorer in enumerate(BAND_ROWS):
             limits = {name: limit[end] for name, limit in band.items()}
-            found.append({"horizon": horizon, "scorer": scorer, "lag": 0, "days": None, **limits})
+            figure_rows.append({"horizon": horizon, "scorer": scorer, "lag": 0, "days": None, **limits})
     names = ("horizon", "scorer", "lag", "days", *(n for m in measured for n in (m, f"{m}_error")))
     before, after = ORDER[: ORDER.index(RANDOM)], ORDER[ORDER.index(RANDOM) + 1 :]
     rank = {name: i for i, name in enumerate((*before, *BAND_ROWS, *after, PAIR))}
-    found.sort(key=lambda row: (row["horizon"], rank[row["scorer"]], row["lag"]))
-    return polars.DataFrame([{name: row.get(name) for name in names} for row in found])
+    figure_rows.sort(key=lambda row: (row["horizon"], rank[row["scorer"]], row["lag"]))
+    return polars.DataFrame([{name: row.get(name) for name in names} for row in figure_rows])
 
 
 def _figures(row: SummaryRow) -> dict[str, Any]:
@@ -211,15 +211,15 @@ def _figures(row: SummaryRow) -> dict[str, Any]:
 
 def _plain_columns(table: pa.Table) -> pa.Table:
     """A table without categories, and whose dates are days: pandas has none, its midnights become their day."""
-    for place, column in enumerate(table.schema):
+    for index, column in enumerate(table.schema):
         if pa.types.is_dictionary(column.type):
             plain = table[column.name].cast(column.type.value_type)
-            table = table.set_column(place, column.name, plain)
-    place = table.schema.get_field_index("date")
-    if place < 0 or not pa.types.is_timestamp(table.schema.field(place).type):
+            table = table.set_column(index, column.name, plain)
+    index = table.schema.get_field_index("date")
+    if index < 0 or not pa.types.is_timestamp(table.schema.field(index).type):
         return table
     midnights = table["date"].cast(pa.timestamp("us"), safe=False)
     days = midnights.cast(pa.date32())
     if not days.cast(pa.timestamp("us")).equals(midnights):
         raise InputError(f"{FRAME}: column 'date' has times of day; cast it to dates")
-    return table.set_column(place, "date", days)
+    return table.set_column(index, "date", days)

@@ -72,14 +72,14 @@ class Trainer(RunTrainer):
         self.record: RunRecord | None = None
         """Receipt and metrics of the run; None before `fit`."""
         watched: dict[str, Any] = {"monitor": monitor, "mode": mode}
-        own: list[pl.Callback] = [RunCheckpoint(**{**CHECKPOINT_DEFAULTS, **watched, "select": select})]
+        ours: list[pl.Callback] = [RunCheckpoint(**{**CHECKPOINT_DEFAULTS, **watched, "select": select})]
         if patience is not None:
-            own.append(EarlyStopping(**{**EARLY_STOPPING_DEFAULTS, **watched, "patience": patience}))
-        own += [kind() for kind in MONITORS.values()]
+            ours.append(EarlyStopping(**{**EARLY_STOPPING_DEFAULTS, **watched, "patience": patience}))
+        ours += [kind() for kind in MONITORS.values()]
         options = {**TRAINER_DEFAULTS, **options}
         options |= run_options(options)
         with third_parties_silenced():
-            super().__init__(max_epochs=max_epochs, callbacks=[*callbacks, *own], **options)
+            super().__init__(max_epochs=max_epochs, callbacks=[*callbacks, *ours], **options)
 
     @property
     def directory(self) -> Path:

@@ -88,8 +88,8 @@ def graph_sums(weights: Float[Tensor, "layers edges heads"], batch: DayBatch) ->
     ranked = batch.universe.flatten().double()
     degrees = one.new_zeros(DEGREES).index_add(0, degree.long().clamp(max=DEGREES - 1), ranked)
     multiple = weights.double().mean((0, 2)) * degree[stock]
-    place = ((correlation.double() + 1) / 2 * CORRELATION_BINS).long().clamp(0, CORRELATION_BINS - 1)
-    by_correlation = [one.new_zeros(CORRELATION_BINS).index_add(0, place, v) for v in (multiple, one)]
+    bins = ((correlation.double() + 1) / 2 * CORRELATION_BINS).long().clamp(0, CORRELATION_BINS - 1)
+    by_correlation = [one.new_zeros(CORRELATION_BINS).index_add(0, bins, v) for v in (multiple, one)]
     return {"degrees": degrees, "neighbour_weights": torch.stack(by_correlation)}
 
 

@@ -42,8 +42,8 @@ def decile_sums(
     """
     valid = valid & ~score.isnan()
     ranks = average_ranks(score.float(), valid)
-    place = (ranks - 0.5) / valid.sum(-1, keepdim=True).clamp_min(1) * DECILES
-    decile = place.long().clamp(0, DECILES - 1)
+    position = (ranks - 0.5) / valid.sum(-1, keepdim=True).clamp_min(1) * DECILES
+    decile = position.long().clamp(0, DECILES - 1)
     excess = center(torch.where(valid, target, 0).double(), valid)
     # A product with members, not a scatter: deterministic on every device.
     member = torch.nn.functional.one_hot(decile, DECILES).double() * valid[..., None]

@@ -6,7 +6,7 @@ each process counts up in a store that all reach (on the main address, as torch'
 counts. Cost: a thread that wakes every 5 s.
 
 Lightning's launcher, which starts the processes of a machine where neither torchrun nor SLURM does, ends the first
-one by SIGKILL when another one fails: without a word, and with a receipt that says "running". `Launcher` says which
+one by SIGKILL when another one fails: silently, and with a receipt that says "running". `Launcher` says which
 one failed and how, and lets the run end itself.
 """
 

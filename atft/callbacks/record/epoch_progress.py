@@ -1,4 +1,4 @@
-"""How far an epoch is.
+"""Show the progress of an epoch.
 
 epoch  3/12   step 40 of 128   loss 0.9123   9,812 stock-days/s   0:00:45
 """

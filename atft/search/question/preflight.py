@@ -79,7 +79,7 @@ def check_effects(sweep: SweepOptions, reference: "RankingCLI") -> None:
 def _compare(
     sweep: SweepOptions, points: Sequence[Point], reference: "RankingCLI"
 ) -> Literal["alike", "differ", "unknown"]:
-    """Whether any two of the points train something else; unknown where fewer than two can be built."""
+    """Whether any two of the points train differently; unknown where fewer than two can be built."""
     from atft.search.question.probe import evidence, rebuild
 
     evidences = []

@@ -41,7 +41,7 @@ ACTING = (
 
 
 def rebuild(cli: "RankingCLI", config: dict[str, Any]) -> "RankingCLI":
-    """Build another configuration with the parser that is there: a third of the time of a new command line."""
+    """Build another configuration with the same parser: a third of the time of a new command line."""
     again = copy(cli)
     # Nothing is logged, and a logger of the user's own may open a database.
     unlogged = {**config, "trainer": {**config.get("trainer", {}), "logger": False}}

@@ -48,11 +48,11 @@ class ParameterScale:
         from matplotlib.ticker import MaxNLocator
 
         if self.choices:
-            places = range(len(self.choices))
-            axis.set_ticks(places, [self.text(i) for i in places])
+            positions = range(len(self.choices))
+            axis.set_ticks(positions, [self.text(i) for i in positions])
         elif self.log:
-            places_log = self._log_ticks()
-            axis.set_ticks(places_log, [f"{10**at:.2g}" for at in places_log])
+            at_ticks = self._log_ticks()
+            axis.set_ticks(at_ticks, [f"{10**at:.2g}" for at in at_ticks])
         else:
             axis.set_major_locator(MaxNLocator(MAX_TICKS - 1))
 

@@ -86,7 +86,7 @@ def _machine(trials: list[RunningTrial]) -> str:
 
 
 def kilobytes(table: Path, key: str) -> int:
-    """Read one line of a table of the kernel's, ``VmRSS:  123 kB``; 0 where there is none."""
+    """Read one line of a file in /proc, ``VmRSS:  123 kB``; 0 where there is none."""
     try:
         lines = table.read_text(encoding="utf-8").splitlines()
     except OSError:  # the process has gone, or this is no Linux

@@ -38,7 +38,7 @@ def make_sampler(sweep: SweepOptions, trials: int = 0, worker: int = 0) -> optun
         seed = zlib.crc32(repr(stream).encode())
     match options.name:
         case "tpe":
-            # Its defaults: all keys together, and what runs elsewhere counts as poor, so that workers spread.
+            # Its defaults: all keys together; points that run elsewhere count as poor, so that workers spread.
             return optuna.samplers.TPESampler(seed=seed, n_startup_trials=options.startup_trials)
         case "gp":
             return optuna.samplers.GPSampler(seed=seed, n_startup_trials=options.startup_trials)
