@@ -6,9 +6,9 @@
     python -m benchmarks.peer_tft                       3 turns of each side, a minute a turn
     python -m benchmarks.peer_tft --search              which batch size and how many workers are best for the peer
 
-Prints windows (stock-days) a second of each side, and how many times as fast ours is. 1,300 stocks, 24 days, 32
-features, 60 days of lookback, hidden size 64, two horizons. Each turn is a process of its own, with the same number
-of threads and the same settings of the allocator; its loader counts, its start does not.
+Prints windows (stock-days) a second of each side, and how many times as fast ours is. 1,300 stocks, 32 features, 60
+days of lookback, hidden size 64, two horizons. Each turn is a process of its own, with the same number of threads,
+the same precision and the same settings of the allocator; its loader counts, its start does not.
 
 ours: `benchmarks/train.py` as it is: RankIC and three more terms for each horizon, monitors, guards, checkpoints;
 epochs after the first, without their validation. The peer: its TimeSeriesDataSet and loader, two days of
@@ -90,7 +90,8 @@ def run_side(side: str, options: argparse.Namespace, python: Path) -> float:
         InputError: the process failed; the message has its last line.
     """
     words = {
-        name: getattr(options, name) for name in ("seconds", "threads", "batch_size", "workers", "continuous")
+        name: getattr(options, name)
+        for name in ("seconds", "threads", "batch_size", "workers", "continuous", "precision")
     }
     command = [str(python), "-m", "benchmarks.peer_tft", "--side", side]
     command += [word for name, value in words.items() for word in (f"--{name.replace('_', '-')}", str(value))]
@@ -105,7 +106,7 @@ def our_rate(options: argparse.Namespace) -> float:
     """Stock-days a second of `benchmarks/train.py`, training and loader."""
     from benchmarks.train import figures as train_figures
 
-    return train_figures(options.seconds)["stock_days_per_second"]
+    return train_figures(options.seconds, options.precision)["stock_days_per_second"]
 
 
 def peer_rate(options: argparse.Namespace) -> float:
@@ -129,6 +130,7 @@ def peer_rate(options: argparse.Namespace) -> float:
     clock = Clock()
     trainer = pl.Trainer(
         accelerator="cpu",
+        precision=options.precision,
         max_epochs=1,
         gradient_clip_val=0.1,
         logger=False,
@@ -202,6 +204,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="of the peer")
     parser.add_argument("--workers", type=int, default=WORKERS, help="of the peer's loader")
     parser.add_argument("--continuous", type=int, default=CONTINUOUS, help="the peer's numbers a feature")
+    parser.add_argument(
+        "--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="of both sides"
+    )
     parser.add_argument("--python", type=Path, help="interpreter that has the peer")
     parser.add_argument("--search", action="store_true", help="find the peer's best batch size and workers")
     parser.add_argument("--side", choices=("ours", "peer"), help="measure one side in this process")

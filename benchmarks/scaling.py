@@ -103,10 +103,12 @@ def run(arguments: list[str]) -> None:
         "train-days": 24,
     }.items():
         parser.add_argument(f"--{name}", type=int, default=value)
-    for name, value in {"epochs": 3, "batch-size": 8192, "threads": 1, "devices": 1}.items():
+    # Blocks of 4 days: a step has one for each of two processes.
+    loader = {"epochs": 3, "batch-size": 8192, "block-days": 4}
+    for name, value in {**loader, "threads": 1, "devices": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     given = parser.parse_args(arguments)
-    given.graph = False
+    given.graph, given.precision = False, "32-true"
     cap_threads(given.threads)
     import torch
     from train import build_run

@@ -20,13 +20,11 @@ from typing import Any
 from atft.allocator import keep_freed_memory
 from atft.threads import cap_threads
 
-BLOCK_DAYS = 4
-"""Of configs/quickstart.yaml."""
 COMPARED_STEPS = 36
 """Optimiser steps an epoch of the run that compares monitors."""
 
 
-def figures(budget_s: float) -> dict[str, float]:
+def figures(budget_s: float, precision: str = "32-true") -> dict[str, float]:
     """Stock-days a second of training and its loader, without validation, and the share waiting for data.
 
     With what the matrix products of a stock-day need, counted on the meta device, also GFLOP/s. Medians of the
@@ -45,7 +43,9 @@ def figures(budget_s: float) -> dict[str, float]:
             self.ends.append(time.perf_counter())
             trainer.should_stop = len(self.ends) > 1 and self.ends[-1] - self.ends[0] > budget_s
 
-    given = make_parser().parse_args(["--train-days", "24" if budget_s > 60 else "12"])
+    # The blocks at an epoch's ends are shorter than the others: few of those of a run of years.
+    words = ["--train-days", "96" if budget_s > 60 else "48", "--precision", precision]
+    given = make_parser().parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
         cli = build_run(given, Path(folder), epochs=1000)
         cli.trainer.callbacks.append(StopAfter())
@@ -68,12 +68,12 @@ def flop_per_stock_day(given: argparse.Namespace) -> float:
     load = Load(given.train_days, given.stocks, given.stocks, given.features, graph=False)
     counted = []
     for steps in (1, 2):  # the first step measures more than the others
-        blocks = [empty_block(load, BLOCK_DAYS, given.lookback, i, True) for i in range(steps)]
+        blocks = [empty_block(load, given.block_days, given.lookback, i, True) for i in range(steps)]
         with Counting() as mode:
             task = shipped_task("quickstart", load, hidden_size=given.hidden, graph="none")
             train_on_meta(task, blocks, "32-true")
         counted.append(mode.counts.flop)
-    return (counted[1] - counted[0]) / (BLOCK_DAYS * given.stocks)
+    return (counted[1] - counted[0]) / (given.block_days * given.stocks)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -87,7 +87,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--train-days", type=int, default=24, help="training days an epoch")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch-size", type=int, default=8192)
+    parser.add_argument("--batch-size", type=int, default=10_000)
+    parser.add_argument(
+        "--block-days", type=int, default=8, help="most days of a block; more share more history"
+    )
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
     parser.add_argument("--graph", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -172,6 +176,8 @@ def build_run(given: argparse.Namespace, folder: Path, epochs: int, words: Seque
                 "--data.loader.batch_size",
                 str(given.batch_size),
             ),
+            *("--data.loader.block_days", str(given.block_days)),
+            *("--trainer.precision", given.precision),
             *("--data.split.train", json.dumps([dates[first], dates[last]])),
             *("--data.split.val", json.dumps([dates[last + 1], dates[-1]]), "--data.split.test", "null"),
             *("--data.split.embargo_days", "0", "--data.cache.dir", str(folder / "cache")),

@@ -14,14 +14,13 @@ to and with its last day, the day that is ranked, and nothing after it.
 
 from collections.abc import Callable
 from functools import partial
-from itertools import product
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atft.errors import InputError, nearest
-from atft.full_precision import full_precision
+from atft.full_precision import full_precision, product_dtype
 from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.normalisers import (
     SLICES,
@@ -81,7 +80,11 @@ def normalise_windows(
     observed: Bool[Tensor, "span stocks"],
     days: int,
 ) -> tuple[Float[Tensor, "lookback days stocks features"], Float[Tensor, "days stocks summary"]]:
-    """Normalise the window of each of the span's last ``days`` days, each from its own days only."""
+    """Normalise the window of each of the span's last ``days`` days, each from its own days only.
+
+    Under autocast a residual without a gradient is rounded to the format of the products that read it.
+    """
+    read_as = product_dtype(scaled.device, scaled.dtype)
     lookback, stocks = len(scaled) - days + 1, scaled.shape[1]
     if normalise is frequency_norm:
         normalise = partial(frequency_norm, basis=fourier_basis(lookback, scaled.device).to(scaled.dtype))
@@ -95,9 +98,13 @@ def normalise_windows(
         stripe_stocks = stocks
         if scaled.device.type == "cpu":
             stripe_stocks = max(1, STRIPE_NUMBERS * torch.get_num_threads() // scaled[:lookback, 0].numel())
-        residual, summaries = scaled.new_empty(lookback, days, *scaled.shape[1:]), []
-        for day, start in product(range(days), range(0, stocks, stripe_stocks)):
-            part = slice(day, day + lookback), slice(start, start + stripe_stocks)
-            residual[:, day, part[1]], summary = normalise(scaled[part], observed[part])
-            summaries.append(summary)
-    return residual, torch.cat(summaries).view(days, stocks, -1)
+        residual, summaries = scaled.new_empty(lookback, days, *scaled.shape[1:], dtype=read_as), []
+        for stripe in (slice(i, i + stripe_stocks) for i in range(0, stocks, stripe_stocks)):
+            of_days = []
+            # The windows of neighbouring days share all but one row, which stays in the cache.
+            for day in range(days):
+                part = slice(day, day + lookback), stripe
+                residual[:, day, stripe], summary = normalise(scaled[part], observed[part])
+                of_days.append(summary)
+            summaries.append(torch.stack(of_days))
+    return residual, torch.cat(summaries, dim=1)

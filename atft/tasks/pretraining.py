@@ -30,7 +30,7 @@ from atft.tasks.initial_weights import NETWORK
 from atft.tasks.network_check import try_states
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
-from atft.tasks.step import planned
+from atft.tasks.step import add_loss_gradient, planned
 from atft.tasks.step_log import count_optimiser_steps
 
 
@@ -128,7 +128,7 @@ class Pretraining(RankingTask):
         loss = error.sum(1) / hidden.values.sum((1, 2)).clamp_min(1)
         with no_retry_under_ddp(self.trainer.world_size):
             self.step.set_value(ObjectiveValue(loss, {}), batch)
-            self.manual_backward((batch.weight * loss).sum() * self.trainer.world_size)
+            add_loss_gradient(self, loss, batch)
         both = torch.stack((error.detach(), square)).double()
         whole = (both * hidden.rows).sum((1, 2))
         self._errors += torch.stack((both.sum((1, 2)) - whole, whole))

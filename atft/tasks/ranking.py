@@ -39,7 +39,7 @@ from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry
 from atft.tasks.day_data import DayData
 from atft.tasks.learned import learned_from
 from atft.tasks.saved_task import SavedTask
-from atft.tasks.step import Step, planned
+from atft.tasks.step import Step, add_loss_gradient, planned
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.task_config import class_config
 from atft.tasks.term_shares import TermShares
@@ -195,8 +195,7 @@ class RankingTask(SavedTask):
         with no_retry_under_ddp(self.trainer.world_size):
             value = self.objective(forecast, batch)
             self.step.set_value(value, batch)
-            # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
-            self.manual_backward((batch.weight * value.loss).sum() * self.trainer.world_size)
+            add_loss_gradient(self, value.loss, batch)
         return forecast.detach()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:

@@ -16,6 +16,7 @@ from torchmetrics import Metric
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler, PlannedBlock
 from atft.data.loader import BlockLoader
+from atft.full_precision import full_precision
 from atft.losses.objective import ObjectiveValue
 
 
@@ -83,6 +84,17 @@ class Step:
         # Lightning's counts include the blocks of the open step: set them back to its first one.
         _set_back(fit, self._first)
         fit["epoch_loop.batch_progress"]["is_last_batch"] = False
+
+
+def add_loss_gradient(task: pl.LightningModule, loss: Tensor, batch: DayBatch) -> None:
+    """Add the gradient of a block's loss, one number a day, to its step's.
+
+    Outside of autocast: it would round the products of backward passes that are written by hand, where the forward
+    pass, of a loss for instance, was in full precision.
+    """
+    with full_precision(task.device):
+        # Weights sum to 1 over the step's blocks of all ranks, and DDP takes the mean of the ranks' gradients.
+        task.manual_backward((batch.weight * loss).sum() * task.trainer.world_size)
 
 
 def planned(trainer: pl.Trainer, batch: DayBatch) -> PlannedBlock:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
-from atft.tasks.step import Step, count_in_blocks_of
+from atft.tasks.step import Step, add_loss_gradient, count_in_blocks_of
 
 
 class Module(nn.Linear):
@@ -109,3 +110,23 @@ def test_a_step_adds_up_its_blocks_and_a_second_attempt_replaces_the_first(
     step.begin(batch, module)
     attempt(6.0)
     assert step.sums["train/loss"] == 3
+
+
+def test_a_gradient_is_added_outside_of_autocast(make_batch: Callable[..., DayBatch]) -> None:
+    """Autocast would round products of a backward pass whose forward pass was in full precision."""
+
+    class Task(nn.Module):
+        device = torch.device("cpu")
+        trainer = SimpleNamespace(world_size=2)
+        autocast: bool | None = None
+
+        def manual_backward(self, loss: torch.Tensor) -> None:
+            self.autocast = torch.is_autocast_enabled("cpu")
+            loss.backward()
+
+    task, batch = Task(), make_batch()
+    loss = torch.ones(len(batch.day), requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        add_loss_gradient(task, loss, batch)
+    assert task.autocast is False
+    torch.testing.assert_close(loss.grad, 2 * batch.weight)
