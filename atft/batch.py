@@ -17,6 +17,9 @@ class DayBatch(NamedTuple):
 
     Row ``i`` of the days axis is the day whose window is ``features[i : i + lookback]``. The stocks are the
     union of the universes of the block's days, in the order of their codes.
+
+    A block of training whose lookback is 1 may be *joined*: days from anywhere, each with the stocks of its own
+    universe, first along the axis and then filled up. Column ``j`` is then another stock each day.
     """
 
     features: Tensor
@@ -34,9 +37,9 @@ class DayBatch(NamedTuple):
     edge_attr: Tensor
     """float [edges, len(EDGE_FEATURES)]."""
     stock: Tensor
-    """int64 [stocks]; the row of each stock in the cache."""
+    """int64 [stocks]; the row of each stock in the cache; -1 where the block is joined."""
     day: Tensor
-    """int64 [days]; the day's index on the panel's calendar, ascending by one."""
+    """int64 [days]; the day's index on the panel's calendar, ascending by one unless the block is joined."""
     sector: Tensor
     """int64 [days, stocks]; index into the cache's sector names, -1 for none."""
     exposure: Tensor
@@ -49,6 +52,8 @@ class DayBatch(NamedTuple):
     """True for the last block of an optimiser step: gradients are applied after it."""
     position: int = 0
     """Of the block in its epoch's plan."""
+    joined: bool = False
+    """Its days come from anywhere, each with stocks of its own."""
 
     @property
     def lookback(self) -> int:

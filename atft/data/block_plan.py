@@ -4,6 +4,9 @@ Neighbouring days share all but one day of history, so reading a few together is
 overlap, so a step gathers several blocks from different dates until it has about ``batch_size`` stock-days.
 Block boundaries and order are drawn in each epoch from (seed, epoch) alone: the same plan in every process, and
 a plan can be drawn again without having kept anything.
+
+Where days share no history (a lookback of 1) and each is a block by itself, the days of a step are joined: one
+forward pass of 6,000 rows takes a third less time than six of 1,000, and its threads have something to share.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +21,8 @@ from atft.errors import InputError
 
 MAX_STEP_EXCESS = 1.05
 """A block may exceed the step by this much, so that 2 days of 4,100 stocks still fit a step of 8,192."""
+MAX_JOINED_ROWS = 16_384
+"""Most rows of joined days, unless a single one has more: what a step keeps in memory grows with them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,15 @@ class PlannedBlock:
 
     buffer: int | None = None
     """Of shared memory, which a worker writes the features into."""
+    joined: tuple["PlannedBlock", ...] = ()
+    """Blocks of one day each that are read as this one; none where its days follow each other."""
+
+    @property
+    def calendar_days(self) -> list[int]:
+        """The calendar indices of its days."""
+        if self.joined:
+            return [block.first_day for block in self.joined]
+        return list(range(self.first_day, self.first_day + self.days))
 
     @property
     def empty(self) -> bool:
@@ -72,6 +86,7 @@ class BlockSampler(Sampler[PlannedBlock]):
         world_size: processes, all with as many blocks in every step: an empty one stands in for a missing one.
         shuffle: False for evaluation: days in order, fixed blocks, no day divided.
         limit: most blocks of each rank, the epoch's first; its last step is the mean over the days left of it.
+        join: read the days of a step as one block; for ``block_days`` of 1 and a lookback of 1.
     """
 
     def __init__(
@@ -85,12 +100,14 @@ class BlockSampler(Sampler[PlannedBlock]):
         world_size: int = 1,
         shuffle: bool = True,
         limit: int | None = None,
+        join: bool = False,
     ) -> None:
         if len(days) == 0:
             raise InputError("there is no day to plan; check the split's dates")
         self.days, self.rows_per_day = np.asarray(days, dtype=np.int64), tuple(rows_per_day)
         self.block_days, self.batch_size, self.seed = block_days, batch_size, seed
         self.rank, self.world_size, self.shuffle, self.limit = rank, world_size, shuffle, limit
+        self.join = join
         self.skip = 0
         """Blocks left out at the start of the next pass: those trained before a resume."""
         self.buffers: SharedBuffers | None = None
@@ -120,10 +137,10 @@ class BlockSampler(Sampler[PlannedBlock]):
         blocks = [replace(block, index=index) for index, block in enumerate(blocks)]
         assigned: list[PlannedBlock] = []
         for step in self._steps(blocks):
-            left = len(step) if self.limit is None else (self.limit - len(assigned)) * self.world_size
-            if left <= 0:
+            left = None if self.limit is None else self.limit - len(assigned)
+            if left == 0:
                 break
-            assigned += self._share_of(step[:left])
+            assigned += self._share_of(step, left)
         return [replace(block, position=position) for position, block in enumerate(assigned)]
 
     def _cut(self, run: list[int], draw: tuple[int, int], rng: np.random.Generator) -> Iterator[PlannedBlock]:
@@ -164,17 +181,32 @@ class BlockSampler(Sampler[PlannedBlock]):
             rows += block.rows
         yield step
 
-    def _share_of(self, step: list[PlannedBlock]) -> list[PlannedBlock]:
-        """This rank's blocks of a step."""
-        total = sum(sum(b.weight) for b in step)
-        mine = step[self.rank :: self.world_size]
-        blocks = [replace(b, weight=tuple(w / total for w in b.weight)) for b in mine]
+    def _share_of(self, step: list[PlannedBlock], most: int | None) -> list[PlannedBlock]:
+        """This rank's blocks of a step, of which each rank runs at most so many."""
+        shares = [self._joined(step[rank :: self.world_size])[:most] for rank in range(self.world_size)]
+        everywhere = [block for share in shares for block in share]
+        total = sum(sum(b.weight) for b in everywhere)
+        last = max(b.index for b in everywhere)
+        blocks = [
+            replace(b, weight=tuple(w / total for w in b.weight), ends_step=b.index == last)
+            for b in shares[self.rank]
+        ]
         # Ranks average their gradients at the same block: a rank without one would leave the others waiting.
         empty = replace(step[0], days=1, rows=0, part=0, parts=1, weight=(0.0,))
-        blocks = [replace(b, ends_step=b.index == step[-1].index) for b in blocks]
-        blocks += [empty] * (-(-len(step) // self.world_size) - len(blocks))
+        blocks += [empty] * (max(map(len, shares)) - len(blocks))
         blocks[-1] = replace(blocks[-1], closes_step=True)
         return blocks
+
+    def _joined(self, blocks: list[PlannedBlock]) -> list[PlannedBlock]:
+        """Join days that are read as one block."""
+        if not self.join:
+            return blocks
+        groups: list[list[PlannedBlock]] = []
+        for block in blocks:
+            if not groups or sum(b.rows for b in groups[-1]) + block.rows > MAX_JOINED_ROWS:
+                groups.append([])
+            groups[-1].append(block)
+        return [group[0] if len(group) == 1 else _as_one(group) for group in groups]
 
     def blocks_of_steps(self, steps: int, epoch: int) -> int:
         """How many of this rank's blocks of an epoch its first ``steps`` steps have.
@@ -204,3 +236,15 @@ class BlockSampler(Sampler[PlannedBlock]):
 
     def __len__(self) -> int:
         return len(self._blocks)
+
+
+def _as_one(days: list[PlannedBlock]) -> PlannedBlock:
+    return replace(
+        days[0],
+        days=len(days),
+        rows=sum(day.rows for day in days),
+        weight=tuple(weight for day in days for weight in day.weight),
+        part=0,
+        parts=1,
+        joined=tuple(days),
+    )

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.data.block_plan import PlannedBlock
 from atft.data.cache import DayCache
+from atft.data.joined_days import join_days
 from atft.data.purge import RowPurge, valid_labels
 from atft.data.records import Array, spread
 from atft.data.row_finder import RowFinder
@@ -87,17 +88,35 @@ class DayBlocks(Dataset[DayBatch]):
         Raises:
             InputError: a day's bytes are damaged, or the block's first day has too little history.
         """
+        if block.joined:
+            stocks = [self.stocks_of(day) for day in block.joined]
+            features = self._memory(block, block.days, max(map(len, stocks)))
+            days = [
+                self._read(day, of_day, features[i : i + 1, : len(of_day)])
+                for i, (day, of_day) in enumerate(zip(block.joined, stocks, strict=True))
+            ]
+            batch = join_days(block, days, features)
+        else:
+            start, _, stop = self.span_of(block)
+            of_block = self.stocks_of(block)
+            batch = self._read(block, of_block, self._memory(block, stop - start, len(of_block)))
+        return batch if self.buffers is None else self.buffers.pack(block.buffer, batch)
+
+    def _memory(self, block: PlannedBlock, days: int, stocks: int) -> Tensor:
+        """Memory for the features of a block, which has anything in it."""
+        shape = days, stocks, len(self.cache.manifest.features)
+        if self.pinned:
+            return torch.empty(shape, pin_memory=True)
+        buffer = None if self.buffers is None else self.buffers.front(block.buffer, *shape)
+        # From numpy, which asks for huge pages: the faults of small ones would take longer than the copy.
+        return torch.from_numpy(np.empty(shape, dtype=np.float32) if buffer is None else buffer)
+
+    def _read(self, block: PlannedBlock, stocks: Array, features: Tensor) -> DayBatch:
+        """Read the consecutive days of a block, their features into ``features``."""
         cache = self.cache
         start, first, stop = self.span_of(block)
-        stocks = self.stocks_of(block)
         views = [cache.day(i) for i in range(first, stop)]
         # Rows of the span are read once and shared by all days of the block: most of their history is the same.
-        shape = stop - start, len(stocks), len(cache.manifest.features)
-        buffer = None if self.buffers is None else self.buffers.front(block.buffer, *shape)
-        if buffer is None and not self.pinned:
-            # From numpy, which asks for huge pages: the faults of small ones would take longer than the copy.
-            buffer = np.empty(shape, dtype=np.float32)
-        features = torch.empty(shape, pin_memory=True) if buffer is None else torch.from_numpy(buffer)
         span = cache.read_span(start, stocks, features.numpy())
         find = RowFinder(cache.order, stocks)
         rows = [find(view.number) for view in views]
@@ -119,7 +138,7 @@ class DayBlocks(Dataset[DayBatch]):
         else:
             counting = [valid_labels(cache, int(day), self.min_stocks, self.purge) for day in days]
             valid = universe[..., None] & of_stocks(counting)
-        batch = DayBatch(
+        return DayBatch(
             features=features,
             observed=torch.from_numpy(span.finish()),
             universe=torch.from_numpy(universe),
@@ -136,7 +155,6 @@ class DayBlocks(Dataset[DayBatch]):
             closes_step=block.closes_step,
             position=block.position,
         )
-        return batch if self.buffers is None else self.buffers.pack(block.buffer, batch)
 
     def edges(self, block: PlannedBlock, stocks: Array) -> tuple[Tensor, Tensor]:
         """Edges among some stocks of a block, as ``edge_index`` and ``edge_attr``."""

@@ -42,7 +42,8 @@ class LoaderOptions:
 
     Args:
         lookback: days of history each day reads, itself included.
-        block_days: consecutive days read together; fewer where a block would exceed the step.
+        block_days: consecutive days read together; fewer where a block would exceed the step. With 1, and a
+            lookback of 1, training reads the days of a step together, from wherever they are.
         batch_size: stock-days per optimiser step over all devices, reached by accumulating blocks.
         num_workers: processes that read ahead; 0 reads in the main process. None are needed where the panel is in
             device memory.
@@ -61,6 +62,11 @@ class LoaderOptions:
         for name, bound in {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0}.items():
             if getattr(self, name) < bound:
                 raise InputError(f"loader.{name} must be at least {bound}, got {getattr(self, name)}")
+
+    @property
+    def joins_days(self) -> bool:
+        """Whether the days of a step are trained on as one block: they share no history, nor anything else."""
+        return self.lookback == 1 and self.block_days == 1
 
 
 def start_worker(_: int) -> None:
@@ -210,7 +216,7 @@ class BlockLoader(DataLoader[DayBatch]):
         if self.blocks.buffers is None:
             rows = self.plan.rows_per_day
             size = max(
-                self.blocks.bytes_of(block.days, max(rows[block.first_day : block.first_day + block.days]))
+                self.blocks.bytes_of(block.days, max(rows[day] for day in block.calendar_days))
                 for block in self.plan.plan()
             )
             count = PREFETCH_BLOCKS * self.num_workers + USED_BLOCKS

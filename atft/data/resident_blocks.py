@@ -15,6 +15,7 @@ from torch import Tensor
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.data.block_plan import PlannedBlock
 from atft.data.blocks import DayBlocks
+from atft.data.joined_days import join_days
 from atft.data.records import Array
 from atft.data.resident_panel import ResidentPanel
 from atft.progress import track
@@ -43,6 +44,8 @@ class ResidentBlocks:
         Raises:
             InputError: a day's bytes are damaged, or the block's first day has too little history.
         """
+        if block.joined:
+            return join_days(block, [self[day] for day in block.joined])
         start, first, stop = self.blocks.span_of(block)
         panel = self.panel
         of_block = self.blocks.stocks_of(block)

@@ -196,7 +196,8 @@ class DayObjective(nn.Module):
             inputs["levels"] = self.levels.to(score.dtype)
         if self._reads & {"previous", "previous_valid"}:
             # Yesterday's book is given: only today's is chosen, and a block's first day is free.
-            inputs |= {"previous": _day_before(score.detach()), "previous_valid": _day_before(valid)}
+            known = torch.zeros_like(valid) if batch.joined else _day_before(valid)
+            inputs |= {"previous": _day_before(score.detach()), "previous_valid": known}
         if self._reads & {"exposure", "sector"}:
             each = len(self.horizons)
             exposure = batch.exposure.to(score.dtype).movedim(-1, 1)

@@ -31,6 +31,7 @@ from atft.nn.gated_residual import GatedResidual
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
 from atft.nn.market_modulation import MarketModulation
+from atft.nn.packed_rows import PackedRows, pack_rows
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
 from atft.nn.temporal_encoder import TemporalEncoder
@@ -141,7 +142,11 @@ class ATFTGATFAN(RankingNetwork):
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
-        score, quantiles = self.heads(self.encode(batch))
+        packed = pack_rows(batch) if self.graph is None and self.encoder is None else None
+        state = self.encode(batch) if packed is None else self._encode(batch, packed)[0]
+        score, quantiles = self.heads(state)
+        if packed is not None:
+            score, quantiles = packed.put(score), None if quantiles is None else packed.put(quantiles)
         return Forecast(score.float(), None if quantiles is None else quantiles.float())
 
     def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks hidden"]:
@@ -165,9 +170,12 @@ class ATFTGATFAN(RankingNetwork):
         return Explanation(selection, attention, neighbours)
 
     def _encode(
-        self, batch: DayBatch
+        self, batch: DayBatch, packed: PackedRows | None = None
     ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks heads lookback"] | None]:
-        """The last day's state of each stock-day before the graph, and the encoder's attention."""
+        """The last day's state of each stock-day, or packed row, before the graph, and the encoder's attention."""
+        if packed is not None:
+            features, observed, universe = map(packed.take, (batch.features, batch.observed, batch.universe))
+            batch = batch._replace(features=features, observed=observed, universe=universe)
         days, stocks = batch.universe.shape
         scaled = self.scaling(batch.features, batch.observed)
         rows = self.selection(scaled, self._is_on("variable_selection"))
@@ -184,7 +192,7 @@ class ATFTGATFAN(RankingNetwork):
         if statistics is not None:
             state = state + statistics
         if self.modulation is not None and self._is_on("modulation"):
-            state = self.modulation(state, batch.regime)
+            state = self.modulation(state, batch.regime, None if packed is None else packed.day)
         if self.activation is not None:
             state = self.activation(state)
         return state, attention

@@ -8,7 +8,7 @@ market of the test days may be more extreme than any of the training days.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atft.network import Scaling
@@ -40,9 +40,21 @@ class MarketModulation(nn.Module):
         self.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
 
     def forward(
-        self, state: Float[Tensor, "*members days stocks hidden"], regime: Float[Tensor, "days regimes"]
+        self,
+        state: Float[Tensor, "*members days stocks hidden"],
+        regime: Float[Tensor, "market_days regimes"],
+        day: Int[Tensor, " stocks"] | None = None,
     ) -> Float[Tensor, "*members days stocks hidden"]:
-        """Modulate the states of each day's stocks by that day's market."""
-        market = self.scaling.rows(regime)[:, None].clamp(-MAX_REGIME, MAX_REGIME)
-        scale, shift = (market @ self.scale).tanh(), (market @ self.shift).tanh()
-        return torch.addcmul(shift.to(state.dtype), state, 1 + scale.to(state.dtype))
+        """Modulate the states of each day's stocks by that day's market.
+
+        Args:
+            state: of the stocks of each day; or of rows of any days, as those of a single one.
+            regime: market-wide columns of each day.
+            day: of each row, where these are of any days.
+        """
+        market = self.scaling.rows(regime).clamp(-MAX_REGIME, MAX_REGIME)
+        scale, shift = (1 + (market @ self.scale).tanh()), (market @ self.shift).tanh()
+        scale, shift = (
+            by_day[:, None] if day is None else by_day.index_select(0, day) for by_day in (scale, shift)
+        )
+        return torch.addcmul(shift.to(state.dtype), state, scale.to(state.dtype))

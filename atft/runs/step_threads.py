@@ -10,6 +10,7 @@ A block of ``configs/nasdaq.yaml``, 340 million, gains 1.3 times by the second t
 import lightning.pytorch as pl
 import torch
 
+from atft.data.block_plan import MAX_JOINED_ROWS
 from atft.tasks.day_data import DayData
 
 MIN_PRODUCTS = 2e8
@@ -27,6 +28,8 @@ def block_products(task: pl.LightningModule, data: DayData) -> float:
     loader = data.loader_options
     rows = torch.tensor(data.open_cache().manifest.universe_rows)[torch.from_numpy(data.split.train)]
     stocks = min(float(rows.median()), float(loader.batch_size))
+    if loader.joins_days:
+        return weights * max(stocks, min(loader.batch_size, MAX_JOINED_ROWS))
     days = min(loader.block_days, max(1, int(loader.batch_size // max(stocks, 1))))
     return weights * stocks * (days + loader.lookback - 1)
 

@@ -50,6 +50,7 @@ def block_sampler(
         shuffle=train,
         # Planned here, not cut off by the trainer, so that the last block of a limited epoch closes its step.
         limit=limit if isinstance(limit, int) else None,
+        join=train and options.joins_days,
     )
     if train and trainer is not None:
         # Lightning reads the first block before it sets the epoch, which is not 0 in a resumed run.

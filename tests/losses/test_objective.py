@@ -280,6 +280,14 @@ def test_turnover_compares_the_days_of_a_block_and_leaves_the_first_alone(make_b
     torch.testing.assert_close(loss[2].detach(), turnover(s[2], v[2], s[1], v[1]).mean())
 
 
+def test_days_from_anywhere_have_no_day_before(make_batch: MakeBatch) -> None:
+    batch = make_batch()
+    objective = DayObjective(ObjectiveOptions(terms={"turnover": 1.0}), [1, 5])
+    score = Forecast(torch.randn(batch.target.shape))
+    assert objective(score, batch).loss[1:].gt(0).all()
+    assert objective(score, batch._replace(joined=True)).loss.eq(0).all()
+
+
 def test_exposures_and_sectors_reach_their_term(make_batch: MakeBatch) -> None:
     batch = make_batch(days=4, stocks=100)
     objective = DayObjective(ObjectiveOptions(terms={"exposure": 1.0}), [1, 5])

@@ -1,0 +1,81 @@
+"""A joined block has the scores and gradients of its days, whatever fills them up to one length."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from atft.batch import DayBatch
+from atft.nn import packed_rows
+from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.packed_rows import pack_rows
+from networks import inputs_of
+
+Make = Callable[..., DayBatch]
+ROW_BY_ROW = {
+    "encoding": "piecewise_linear",
+    "bins": 4,
+    "modulation": "film",
+    "linear_path": False,
+    "variable_selection": "none",
+    "window_norm": "none",
+    "encoder": "none",
+    "graph": "none",
+}
+
+
+def joined(make_batch: Make) -> DayBatch:
+    """Three days of 9, 12 and 5 stocks of a universe."""
+    batch = make_batch(days=3, stocks=12, lookback=1, missing=0.0)
+    counts = torch.tensor([9, 12, 5])
+    there = torch.arange(12) < counts[:, None]
+    features = batch.features.masked_fill(~there[..., None], torch.nan)
+    return batch._replace(features=features, observed=there, universe=there, joined=True)
+
+
+def moved_network(**options: object) -> ATFTGATFAN:
+    torch.manual_seed(0)
+    network = ATFTGATFAN(
+        inputs_of(regimes=("regime_0", "regime_1")), hidden_size=16, **{**ROW_BY_ROW, **options}
+    )
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return network.double().eval()
+
+
+@pytest.mark.parametrize("quantiles", [None, [0.1, 0.5, 0.9]])
+def test_scores_and_gradients_are_those_of_the_days(
+    make_batch: Make, monkeypatch: pytest.MonkeyPatch, quantiles: list[float] | None
+) -> None:
+    monkeypatch.setattr(packed_rows, "ROWS_MULTIPLE", 16)
+    network, batch = moved_network(quantiles=quantiles), joined(make_batch)
+    packed = pack_rows(batch)
+    assert packed is not None and (packed.distinct, len(packed.place)) == (26, 32)
+    found = []
+    for block in (batch, batch._replace(joined=False)):
+        network.zero_grad()
+        forecast = network(block)
+        outputs = [forecast.score] if quantiles is None else [forecast.score, forecast.quantiles]
+        inside = torch.cat([output[batch.universe].flatten() for output in outputs])
+        (inside * torch.linspace(-1, 1, len(inside))).sum().backward()
+        gradients = [p.grad for p in network.parameters()]
+        assert all(g is not None and g.abs().sum() > 0 for g in gradients)
+        found.append([inside, *gradients])
+    torch.testing.assert_close(*found)
+    assert (network(batch).score[~batch.universe] == 0).all()
+
+
+def test_rows_go_back_to_where_they_come_from(make_batch: Make) -> None:
+    batch = joined(make_batch)
+    packed = pack_rows(batch)
+    assert packed is not None and len(packed.place) == packed_rows.ROWS_MULTIPLE
+    assert packed.day[:26].tolist() == [0] * 9 + [1] * 12 + [2] * 5
+    x = torch.randn(3, 12, 4)
+    assert torch.equal(packed.put(packed.take(x)), torch.where(batch.universe[..., None], x, 0))
+
+
+def test_other_blocks_and_other_devices_are_not_packed(make_batch: Make) -> None:
+    batch = joined(make_batch)
+    assert pack_rows(batch._replace(joined=False)) is None
+    assert pack_rows(batch._replace(universe=batch.universe.to("meta"))) is None
