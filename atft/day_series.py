@@ -13,6 +13,11 @@ Series = Float[np.ndarray, " days"]
 """One number a day, in calendar order; NaN where the day has none."""
 
 
+def annual_factor(horizon: int) -> float:
+    """Square root of the trades of ``horizon`` days in a year, which makes a Sharpe ratio of trades annual."""
+    return math.sqrt(TRADING_DAYS_PER_YEAR / horizon)
+
+
 def mean(series: Series) -> float:
     """Mean of the days that are not NaN; NaN without any."""
     known = series[np.isfinite(series)]

@@ -6,7 +6,6 @@ lost when it is rankable but its scores are constant or not finite. Up to 5 % of
 run with more, every figure is NaN, since the mean over the other days would flatter it.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ from atft.cross_section import (
     pearson,
     spearman,
 )
-from atft.day_series import MAX_LOST_SHARE, TRADING_DAYS_PER_YEAR, Series, mean, mean_over_std
+from atft.day_series import MAX_LOST_SHARE, Series, annual_factor, mean, mean_over_std
 from atft.shared_results import sharing_results
 
 Statistic = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -49,7 +48,7 @@ class RankingMetric(NamedTuple):
 
     def factor(self, horizon: int) -> float:
         """What the figure of the days, and its error, is multiplied by."""
-        return math.sqrt(TRADING_DAYS_PER_YEAR / horizon) if self.annualised else 1.0
+        return annual_factor(horizon) if self.annualised else 1.0
 
     def value(self, days: Mapping[str, Series], horizon: int) -> float:
         """The figure of days measured at one horizon; see `MeasuredDays.counted`."""

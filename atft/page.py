@@ -95,6 +95,11 @@ def escaped(text: object) -> Html:
     return text if isinstance(text, Html) else Html(escape(str(text)))
 
 
+def clipped(text: str, most: int) -> str:
+    """The beginning of a text, with an ellipsis where it is longer than ``most`` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def element(name: str, *content: object, **attributes: object) -> Html:
     """An element with escaped content and attributes; ``class_`` is ``class``, an attribute None is left out."""
     words = "".join(

@@ -9,6 +9,7 @@ from atft.page import (
     LegendKey,
     anchor,
     chart_grid,
+    clipped,
     element,
     escaped,
     html_page,
@@ -61,3 +62,7 @@ def test_words_of_a_table_stand_to_the_left_and_a_row_has_its_style() -> None:
     text = html_table(["name", "value"], [["a", 1], ["b", 2]], styles=["best", None])
     assert '<tr class="best"><td class="word">a</td><td>1</td></tr><tr><td class="word">b</td>' in text
     assert '<th class="word">name</th><th>value</th>' in text
+
+
+def test_a_text_that_is_cut_ends_in_an_ellipsis() -> None:
+    assert (clipped("abcdef", 4), clipped("abcd", 4)) == ("abc…", "abcd")

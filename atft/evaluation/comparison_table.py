@@ -8,8 +8,9 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
+from atft.evaluation.null_controls import Band
 from atft.evaluation.paired import PairedDifference
-from atft.evaluation.plain_table import RANDOM
+from atft.evaluation.plain_table import RANDOM, plain_table
 from atft.evaluation.summary import Metrics, SummaryRow
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 ORDER = ("network", "lightgbm", "blend", "mlp", "ridge", "reversal", RANDOM, "oracle")
 """Rows of a horizon from top to bottom; scorers of other names come after the network, in their own order."""
 
-Band = Mapping[str, tuple[float, float]]
+Bands = Mapping[str, Band]
 """Metric -> the lowest and highest that random scores usually reach."""
 
 
 def comparison_table(
     rows: Sequence[SummaryRow],
-    bands: Mapping[int, Band] | None = None,
+    bands: Mapping[int, Bands] | None = None,
     title: str = "",
     min_stocks: int = 2,
     metrics: Metrics = RANKING_METRICS,
@@ -33,29 +34,15 @@ def comparison_table(
 
     A line below the table says how many days did not have the ``min_stocks`` that a day needed to count.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     bands = bands or {}
-    thin = max((r.thin_days for r in rows), default=0)
-    days, are = ("days", "are") if thin > 1 else ("day", "is")
-    left_out = f"{thin} {days} with fewer than {min_stocks} stocks {are} left out"
-    table = Table(
-        title=title or None,
-        caption=left_out if thin else None,
-        box=SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-        show_edge=False,
-    )
-    for heading in ("scorer", "horizon"):
-        table.add_column(heading, no_wrap=True)
     # The lagged RankIC stands beside the RankIC, which is the table's first metric.
     shown = [(metric.heading, name, 0) for name, metric in metrics.items() if metric.heading]
     shown.insert(1, ("RankIC lag 1", "rank_ic", 1))
-    for heading in ("days", *(heading for heading, _, _ in shown)):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = plain_table(title, ("scorer", "horizon"), ("days", *(heading for heading, _, _ in shown)))
+    thin = max((r.thin_days for r in rows), default=0)
+    if thin:
+        days, are = ("days", "are") if thin > 1 else ("day", "is")
+        table.caption = f"{thin} {days} with fewer than {min_stocks} stocks {are} left out"
     by_key = {(r.scorer, r.horizon, r.lag): r for r in rows}
     rank = {name: i for i, name in enumerate(ORDER)}
     scorers = dict.fromkeys([*(r.scorer for r in rows), *([RANDOM] if bands else [])])
@@ -94,7 +81,7 @@ def _estimate(row: SummaryRow | None, name: str, digits: int) -> str:
     return f"{value:+.{digits}f} ± {error:.{digits}f}" if isfinite(value) else "nan"
 
 
-def _range(band: Band, name: str) -> str:
+def _range(band: Bands, name: str) -> str:
     if name not in band:
         return ""
     low, high = band[name]

@@ -100,8 +100,7 @@ def _measured(
         width = np.where(known, high - low, 0).sum(axis=1) / known.sum(axis=1)
     period = periods_of(table.dates)
     series = {name: np.where(period == name, share, np.nan) for name in np.unique(period[days]).tolist()}
-    of_all = {"": share} | series
-    found = intervals(of_all, table.horizon - 1, draws=draws, seed=seed)
+    found = intervals({"": share} | series, table.horizon - 1, draws=draws, seed=seed)
     return CoveredShare(
         name=columns.name,
         level=columns.level,

@@ -86,19 +86,19 @@ def measure_scores(
     The target is ranked once for all scores that know the same stocks of a block of days.
     """
 
-    def measured(targets: Scores, counts: Mask, *tables: Scores) -> Columns:
-        known, columns = counts & np.isfinite(targets), {}
+    def measured(targets: Scores, counts: Mask, *tables: Scores) -> dict[tuple[str, str], NDArray[Any]]:
+        known = counts & np.isfinite(targets)
+        columns: dict[tuple[str, str], NDArray[Any]] = {}
         by_target = rank_days(targets, known)
         for name, score in zip(scores, tables, strict=True):
             use = known & np.isfinite(score)
             ranked = by_target if np.array_equal(use, known) else None
             for measure, values in _measure_block(score, targets, use, k, names, ranked).items():
-                columns[f"{name}\0{measure}"] = values
+                columns[name, measure] = values
         return columns
 
     parts: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in scores}
-    for key, column in in_blocks(measured, target, valid, *scores.values()).items():
-        name, _, measure = key.rpartition("\0")
+    for (name, measure), column in in_blocks(measured, target, valid, *scores.values()).items():
         parts[name][measure] = column
     return {name: _day_measures(columns) for name, columns in parts.items()}
 
@@ -129,7 +129,7 @@ def _measure_block(
     if "rank_ic" in names:
         columns["rank_ic"] = row_correlation(by_score.centered(), by_target.centered())
     if "ic" in names:
-        columns["ic"] = row_correlation(_centered(score, use), _centered(target, use))
+        columns["ic"] = masked_correlation(score, target, use)
     if "spread" in names:
         columns["spread"] = (spread_positions(by_score) * returns).sum(axis=1)
     if "hit_rate" in names:
@@ -161,6 +161,11 @@ def row_correlation(left: Values, right: Values) -> Series:
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = cross / np.sqrt(power)
     return np.asarray(np.clip(cosine, -1, 1))
+
+
+def masked_correlation(left: Scores, right: Scores, use: Mask) -> Series:
+    """Pearson correlation over each day's used stocks; NaN where one is constant."""
+    return row_correlation(_centered(left, use), _centered(right, use))
 
 
 def _square_sum(values: Values) -> Series:

@@ -4,9 +4,9 @@ A float32 is sorted as two 16-bit digits, for which NumPy has a radix sort: five
 floats. All days of a block are sorted by one call; no loop over stocks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -19,6 +19,7 @@ DAYS_PER_BLOCK = 32
 """Some 4,000 stocks of so many days, and what is made of them, stay in the processor's cache."""
 SIGN = np.uint32(1 << 31)
 
+K = TypeVar("K", bound=Hashable)
 Positions = Int[np.ndarray, "days stocks"]
 Columns = Mapping[str, NDArray[Any]]
 """Name -> ``[days]`` or ``[days, ...]``."""
@@ -112,13 +113,15 @@ def constant_days(values: Scores, valid: Mask) -> Bool[np.ndarray, " days"]:
     return np.asarray(few | equal)
 
 
-def in_blocks(measure: Callable[..., Columns], *tables: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def in_blocks(
+    measure: Callable[..., Mapping[K, NDArray[Any]]], *tables: NDArray[Any]
+) -> dict[K, NDArray[Any]]:
     """Call a function of some days' tables on blocks of days, and join what it returns for each day.
 
     Blocks are measured at the same time by as many threads as `atft.threads.pool_threads` says.
     """
 
-    def part(first: int) -> Columns:
+    def part(first: int) -> Mapping[K, NDArray[Any]]:
         return measure(*(table[first : first + DAYS_PER_BLOCK] for table in tables))
 
     starts = range(0, max(len(tables[0]), 1), DAYS_PER_BLOCK)
@@ -129,7 +132,7 @@ def in_blocks(measure: Callable[..., Columns], *tables: NDArray[Any]) -> dict[st
         # NumPy lets other threads run while it sorts and adds.
         with ThreadPoolExecutor(threads) as pool:
             parts = list(pool.map(part, starts))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def _sortable(values: Scores, valid: Mask) -> NDArray[np.uint32]:

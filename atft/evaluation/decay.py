@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import Series
-from atft.evaluation.day_measures import decile_numbers, measure_table, row_correlation
+from atft.evaluation.day_measures import decile_numbers, masked_correlation, measure_table
 from atft.evaluation.day_ranks import in_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
@@ -61,10 +61,7 @@ def rank_autocorrelation(score: Scores, present: Mask) -> Series:
 
     def correlated(today: Scores, yesterday: Scores) -> dict[str, Series]:
         both = np.isfinite(today) & np.isfinite(yesterday)
-        n = np.maximum(both.sum(axis=1, keepdims=True), 1)
-        pair = (np.where(both, values, 0).astype(np.float64) for values in (today, yesterday))
-        left, right = (np.where(both, v - v.sum(axis=1, keepdims=True) / n, 0) for v in pair)
-        return {"correlation": row_correlation(left, right)}
+        return {"correlation": masked_correlation(today, yesterday, both)}
 
     return np.asarray(in_blocks(correlated, shares, before)["correlation"])
 

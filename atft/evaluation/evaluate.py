@@ -5,7 +5,7 @@ No torch: a file is measured in seconds wherever it was made. One horizon at a t
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +68,7 @@ def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None 
         _evaluate_file(Path(path), name, context, options)
         for path, name in zip(paths, file_names([Path(p) for p in paths]), strict=True)
     ]
-    settings = Settings(
-        split=options.split,
-        k=options.k,
-        cost_bps=options.cost_bps,
-        participation=options.participation,
-        min_stocks=options.min_stocks,
-        draws=options.draws,
-        seed=options.seed,
-    )
+    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
     return Evaluation(settings, files, _differences(files, options))
 
 
@@ -102,9 +94,7 @@ def _evaluate_file(
         for horizon in scores.horizons:
             dense = dense_horizon(scores, horizon, context)
             if horizon == 1:
-                table = dense.table
-                target = {"target": table.columns["target"]}
-                one_day = HorizonScores(1, table.dates, table.codes, table.present, target)
+                one_day = replace(dense.table, columns={"target": dense.table.columns["target"]})
             horizons[horizon] = measure_horizon(dense, one_day, options)
             progress.advance()
     if not any(measured.days for measured in horizons.values()):

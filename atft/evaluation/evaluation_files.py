@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from atft.evaluation.figures import FIGURES
-from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Evaluation, FileEvaluation, HorizonEvaluation
 from atft.parquet import table_file
 from atft.publish import publish_text
@@ -38,7 +37,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 def evaluation_json(evaluation: Evaluation) -> str:
     """All figures as JSON: the dataclasses of `atft.evaluation.result`, without their arrays over days."""
-    return json.dumps({"format": FORMAT, **_plain(evaluation)}, indent=1, allow_nan=False) + "\n"
+    return json.dumps({"format": FORMAT, **json_value(evaluation)}, indent=1, allow_nan=False) + "\n"
 
 
 def days_table(evaluation: Evaluation) -> pa.Table:
@@ -58,7 +57,7 @@ def summary_table(evaluation: Evaluation) -> pa.Table:
             for scorer, figures in scorers.items():
                 for figure, interval in figures.items():
                     place = {"file": file.name, "horizon": horizon, "scorer": scorer, "figure": figure}
-                    rows.append(place | {"unit": FIGURES[figure].unit} | _plain(interval))
+                    rows.append(place | {"unit": FIGURES[figure].unit} | json_value(interval))
     return pa.Table.from_pylist(rows)
 
 
@@ -77,22 +76,23 @@ def _horizon_days(file: FileEvaluation, measured: HorizonEvaluation) -> pa.Table
     return pa.table(columns)
 
 
-def _plain(value: Any) -> Any:
-    """Dictionaries, lists and numbers of JSON; arrays, and mappings of arrays, are left out."""
-    if isinstance(value, Interval):
-        return {name: _plain(number) for name, number in value._asdict().items()}
+def json_value(value: Any) -> Any:
+    """Records, mappings and sequences as JSON has them; NaN is None, and a record's arrays are left out."""
     if is_dataclass(value):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(part) for name, part in parts.items() if not _is_series(part)}
+        return _json_record({field.name: getattr(value, field.name) for field in fields(value)})
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items() if not _is_series(part)}
+        return _json_record(value._asdict())
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): json_value(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [json_value(part) for part in value]
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value
+
+
+def _json_record(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: json_value(part) for name, part in parts.items() if not _is_series(part)}
 
 
 def _is_series(part: Any) -> bool:

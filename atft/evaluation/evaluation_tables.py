@@ -9,7 +9,7 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from atft.evaluation.figures import FIGURES, FigureKind
+from atft.evaluation.figures import FIGURES, SCORED, FigureKind
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import inside_band
 from atft.evaluation.plain_table import RANDOM, plain_table, table_text
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 INSIDE = "inside the random band"
 SHOWN_GROUPS = ("year", "sector", "size")
 """Groups that are printed; a panel may have dozens of regimes, which the files and the tear sheet have."""
-SCORED = ("rank_ic", "ic", "spread", "sharpe_annual")
-"""Figures of the table of controls; the band of random scores is known for each."""
-UNITS = {"%": 100.0, "bps": 1e4, "": 1.0}
 INTERVALS = "[95 % interval by stationary block bootstrap] Newey-West t"
 
 
@@ -38,10 +35,9 @@ def evaluation_text(evaluation: Evaluation) -> str:
 def coverage_lines(file: FileEvaluation) -> list[str]:
     """Say what of a file was measured, what was left out and why, and what was decided for the reader."""
     covered = file.coverage
-    stocks = covered.stocks_per_day[covered.stocks_per_day > 0]
     lines = [
         f"{file.name}: {covered.first} to {covered.last}, {covered.days:,} days, {covered.codes:,} codes, "
-        f"{int(stocks.mean()) if len(stocks) else 0:,} stocks a day",
+        f"{covered.mean_stocks:,} stocks a day",
         f"rows: {covered.measured_rows:,} measured of {covered.rows:,}"
         + (f"; left out: {_counted(covered.dropped)}" if covered.dropped else ""),
     ]
@@ -57,7 +53,7 @@ def shown(value: float, kind: FigureKind) -> str:
     """A number in the unit of its figure: with a sign where 0 is the middle, ``nan`` where unknown."""
     if not isfinite(value):
         return "nan"
-    scaled = value * UNITS[kind.unit]
+    scaled = kind.in_unit(value)
     return (
         f"{scaled:,.{kind.digits}f}" if kind.unit == "%" or kind.digits == 0 else f"{scaled:+.{kind.digits}f}"
     )
@@ -105,7 +101,7 @@ def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
 
 def _controls_table(file: FileEvaluation) -> "Table":
     """The score, the band of random scores and the controls, horizon by horizon."""
-    table = plain_table("", ["scorer", "horizon"], ["days", *(_heading(n) for n in SCORED)], [""])
+    table = plain_table("", ["scorer", "horizon"], ["days", *(FIGURES[n].title for n in SCORED)], [""])
     for i, (horizon, measured) in enumerate(file.horizons.items()):
         if i:
             table.add_section()
@@ -128,7 +124,7 @@ def _figures_table(file: FileEvaluation, title: str) -> "Table":
         cells = [m.figures.get(name) for m in file.horizons.values()]
         if any(cells):
             texts = ["" if cell is None else shown_interval(cell, kind) for cell in cells]
-            table.add_row(_heading(name), *texts)
+            table.add_row(kind.title, *texts)
     return table
 
 
@@ -190,11 +186,6 @@ def _differences_table(differences: Sequence[Difference]) -> "Table":
         values = [cells.get((name, horizon, figure), "") for figure in ("rank_ic", "spread")]
         table.add_row(f"{name} - {row.against}", f"{horizon}d", f"{row.days:,}", *values)
     return table
-
-
-def _heading(name: str) -> str:
-    kind = FIGURES[name]
-    return f"{kind.heading}, {kind.unit}" if kind.unit else kind.heading
 
 
 def _counted(counts: dict[str, int]) -> str:

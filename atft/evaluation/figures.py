@@ -3,16 +3,18 @@
 All tables, files and pages read `FIGURES`: a figure is a row here and a line in `headline_figures`.
 """
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from atft.day_series import TRADING_DAYS_PER_YEAR, Series
+from atft.day_series import TRADING_DAYS_PER_YEAR, Series, annual_factor
 from atft.evaluation.books import SPREAD_OVER, Books, max_drawdown
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
 
+UNIT_FACTORS = {"": 1.0, "%": 100.0, "bps": 1e4}
+SCORED = ("rank_ic", "ic", "spread", "sharpe_annual")
+"""Figures that controls have too, and whose band of random scores is known."""
 PER_TRADE, PER_YEAR = "of the long side, over h days", "of the long side, a year"
 
 
@@ -27,6 +29,15 @@ class FigureKind(NamedTuple):
     meaning: str
     zero_is_chance: bool = True
     """Random scores reach 0, so a t of it means something."""
+
+    @property
+    def title(self) -> str:
+        """The heading with the unit."""
+        return f"{self.heading}, {self.unit}" if self.unit else self.heading
+
+    def in_unit(self, value: float) -> float:
+        """A value as it is shown."""
+        return value * UNIT_FACTORS[self.unit]
 
 
 FIGURES = {
@@ -70,17 +81,8 @@ FIGURES = {
 }
 """By name, in the order of the table."""
 MEANS = (
-    *(
-        "rank_ic",
-        "rank_ic_lag1",
-        "ic",
-        "neutral_rank_ic",
-        "hit_rate",
-        "precision",
-        "precision_chance",
-        "ndcg",
-    ),
-    "spread",
+    *("rank_ic", "rank_ic_lag1", "ic", "neutral_rank_ic", "hit_rate"),
+    *("precision", "precision_chance", "ndcg", "spread"),
 )
 RATIOS = {"rank_icir": "rank_ic", "icir": "ic", "competition_sharpe": "competition_spread"}
 TRADING = ("turnover", "rank_autocorrelation")
@@ -106,21 +108,15 @@ def headline_figures(
     found |= intervals({name: series[name] for name in TRADING if name in series}, lags, **span)
     ratios = {name: series[of] for name, of in RATIOS.items() if of in series}
     found |= ratio_intervals(ratios | {"sharpe_annual": series["spread"]}, lags, **span)
-    trades_a_year = TRADING_DAYS_PER_YEAR / horizon
-    found["sharpe_annual"] = found["sharpe_annual"].scaled(math.sqrt(trades_a_year))
+    found["sharpe_annual"] = found["sharpe_annual"].scaled(annual_factor(horizon))
     # Returns of the books themselves do not overlap: their Sharpe is that of days, unless each is a trade's.
     book, book_lags = {"gross": books.gross, "net": books.net}, lags if overlapping else 0
     means, sharpes = (f(book, book_lags, **span) for f in (intervals, ratio_intervals))
-    periods = trades_a_year if overlapping else TRADING_DAYS_PER_YEAR
     for side, suffix in (("gross", ""), ("net", "_net")):
         found[f"{side}_annual"] = means[side].scaled(TRADING_DAYS_PER_YEAR)
-        found[f"book_sharpe{suffix}"] = sharpes[side].scaled(math.sqrt(periods))
-    found["drawdown"] = _value_only(max_drawdown(books.net))
+        found[f"book_sharpe{suffix}"] = sharpes[side].scaled(annual_factor(horizon if overlapping else 1))
+    found["drawdown"] = Interval(max_drawdown(books.net))
     capacity = books.capacity[np.isfinite(books.capacity)]
     if len(capacity):
-        found["capacity"] = _value_only(float(np.median(capacity)))
+        found["capacity"] = Interval(float(np.median(capacity)))
     return {name: found[name] for name in FIGURES if name in found}
-
-
-def _value_only(value: float) -> Interval:
-    return Interval(value, math.nan, math.nan, math.nan, math.nan)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.day_series import MAX_LOST_SHARE, Series
+from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.errors import InputError
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.covered_shares import covered_shares
@@ -38,7 +38,6 @@ from atft.evaluation.score_rows import DenseHorizon
 CONTROL_MEASURES = ("rank_ic", "ic", "spread")
 EXTREME_DAYS, EXTREME_NAMES = 5, 5
 REGIME_PREFIX = "regime_"
-THIN, CONSTANT_TARGET, NO_TARGET, CONSTANT_SCORE = "thin", "constant target", "no target", "constant score"
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def measure_horizon(
     if ranked and not warnings:
         warnings += verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value)
     deciles, monotonicity = _deciles(measured, lags, options)
-    decay = intervals({str(k): s for k, s in decayed_rank_ics(table, counts, by_lag).items()}, lags, **span)
+    decay = intervals(decayed_rank_ics(table, counts, by_lag), lags, **span)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)
     return HorizonEvaluation(
@@ -122,30 +121,26 @@ def measure_horizon(
         figures=figures,
         days=ranked,
         stocks=measured.stocks,
-        dropped_days={
-            reason: int(days.sum())
-            for reason, days in {
-                NO_TARGET: number == 0,
-                THIN: (number > 0) & (number < options.min_stocks),
-                CONSTANT_TARGET: counts.any(axis=1) & ~measured.rankable,
-                CONSTANT_SCORE: measured.lost,
-            }.items()
-            if days.any()
-        },
-        dropped_rows={
-            reason: int(rows)
-            for reason, rows in {
-                NO_TARGET: (table.present & ~known).sum(),
-                THIN: known.sum() - counts.sum(),
-                CONSTANT_TARGET: measured.stocks[~measured.rankable].sum(),
-                CONSTANT_SCORE: measured.stocks[measured.lost].sum(),
-            }.items()
-            if rows
-        },
+        dropped_days=_that_occur(
+            {
+                "no target": (number == 0).sum(),
+                "thin": ((number > 0) & (number < options.min_stocks)).sum(),
+                "constant target": (counts.any(axis=1) & ~measured.rankable).sum(),
+                "constant score": lost,
+            }
+        ),
+        dropped_rows=_that_occur(
+            {
+                "no target": (table.present & ~known).sum(),
+                "thin": known.sum() - counts.sum(),
+                "constant target": measured.stocks[~measured.rankable].sum(),
+                "constant score": measured.stocks[measured.lost].sum(),
+            }
+        ),
         deciles=deciles,
         monotonicity=monotonicity,
         books=books,
-        decay=[DecayRow(int(lag), interval) for lag, interval in decay.items()],
+        decay=[DecayRow(lag, interval) for lag, interval in decay.items()],
         groups=_groups(dense, counts, series, options),
         exposures=intervals(exposures, lags, **span),
         controls=controls,
@@ -156,6 +151,10 @@ def measure_horizon(
         warnings=warnings,
         covered=covered_shares(table, **span),
     )
+
+
+def _that_occur(counts: Mapping[str, np.integer | int]) -> dict[str, int]:
+    return {reason: int(count) for reason, count in counts.items() if count}
 
 
 def _exposures(table: HorizonScores, counts: Mask, series: dict[str, Series]) -> dict[str, Series]:
@@ -173,13 +172,13 @@ def _exposures(table: HorizonScores, counts: Mask, series: dict[str, Series]) ->
 def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple[list[Decile], float]:
     from scipy.stats import spearmanr
 
-    by_number = {str(i + 1): measured.deciles[:, i] for i in range(DECILES)}
+    by_number = {i + 1: measured.deciles[:, i] for i in range(DECILES)}
     found = intervals(by_number, lags, draws=options.draws, seed=options.seed)
     means = [interval.value for interval in found.values()]
     monotonicity = float("nan")
     if np.isfinite(means).all() and len(set(means)) > 1:
         monotonicity = float(spearmanr(range(DECILES), means).statistic)
-    return [Decile(int(number), interval) for number, interval in found.items()], monotonicity
+    return [Decile(number, interval) for number, interval in found.items()], monotonicity
 
 
 def _controls(
@@ -191,14 +190,12 @@ def _controls(
     series = {name: days.series for name, days in measured.items()}
     lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
     flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}
-    keyed = {f"{name}\0{of}": values for (name, of), values in flat.items()}
-    found = intervals(keyed, lags, **span)
-    annual = np.sqrt(252 / table.horizon)
+    found = intervals(flat, lags, **span)
     sharpes = ratio_intervals({name: of["spread"] for name, of in series.items()}, lags, **span)
     controls = []
     for name, measures in series.items():
-        figures = {of: found[f"{name}\0{of}"] for of in measures}
-        figures["sharpe_annual"] = sharpes[name].scaled(float(annual))
+        figures = {of: found[name, of] for of in measures}
+        figures["sharpe_annual"] = sharpes[name].scaled(annual_factor(table.horizon))
         controls.append(Control(name, figures, measures))
     return controls, absent
 
@@ -206,7 +203,7 @@ def _controls(
 def _groups(
     dense: DenseHorizon, counts: Mask, series: Mapping[str, Series], options: MeasureOptions
 ) -> dict[str, list[GroupRow]]:
-    """RankIC by year, regime, sector and size: all of them on the same drawn days."""
+    """RankIC by year, regime, sector and size."""
     table = dense.table
     parts: dict[tuple[str, str], Series] = {}
     stocks: dict[tuple[str, str], Series] = {}
@@ -236,15 +233,14 @@ def _groups(
         if size in table.columns and np.isfinite(table.columns[size][counts]).any():
             of_stocks("size", list(TERCILES), tercile_labels(table.columns[size], counts))
             break
-    # Names of the interval's series are texts: kind and group in one.
-    keyed = {"\0".join(key): values for key, values in parts.items()}
-    found = intervals(keyed, table.horizon - 1, draws=options.draws, seed=options.seed)
+    # One call, so that all parts are measured on the same drawn days.
+    found = intervals(parts, table.horizon - 1, draws=options.draws, seed=options.seed)
     groups: dict[str, list[GroupRow]] = {}
     for (kind, group), values in parts.items():
         days = np.isfinite(values)
         if days.any():
             mean_stocks = float(stocks[kind, group][days].mean())
-            row = GroupRow(group, int(days.sum()), mean_stocks, found[f"{kind}\0{group}"])
+            row = GroupRow(group, int(days.sum()), mean_stocks, found[kind, group])
             groups.setdefault(kind, []).append(row)
     return groups
 

@@ -13,8 +13,8 @@ freedom for each block but one, and by the share of the days that a block takes.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +28,7 @@ MIN_DAYS = 10
 MIN_SPANS = 3
 """Spans of overlapping days, ``lags + 1`` each, below which a figure has no interval and no error."""
 
+K = TypeVar("K", bound=Hashable)
 Draws = Float[np.ndarray, "draws days"]
 """How often each draw has each day; a row sums to the number of days."""
 
@@ -36,12 +37,12 @@ class Interval(NamedTuple):
     """A figure of days and how sure it is; NaN where it is not known."""
 
     value: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
     """Ends of the 95 % interval by the bootstrap."""
-    error: float
+    error: float = math.nan
     """Newey-West standard error, in the unit of the value."""
-    t: float
+    t: float = math.nan
     """Value over error."""
 
     def scaled(self, factor: float) -> "Interval":
@@ -51,12 +52,12 @@ class Interval(NamedTuple):
 
 
 def intervals(
-    series: Mapping[str, Series], lags: int, draws: int = 1000, seed: int = 0, block: float | None = None
-) -> dict[str, Interval]:
+    series: Mapping[K, Series], lags: int, draws: int = 1000, seed: int = 0, block: float | None = None
+) -> dict[K, Interval]:
     """Find the interval of each series' mean over days.
 
     Args:
-        series: name -> one value per day, all over the same days in calendar order; NaN where a day has none.
+        series: by any key, one value per day, all over the same days in calendar order; NaN where a day has none.
         lags: days over which values depend on each other by construction: ``h - 1`` for a horizon of ``h`` days.
         draws: of the bootstrap.
         seed: the same series and seed give the same bits.
@@ -64,7 +65,7 @@ def intervals(
             seed draw the same days.
 
     Returns:
-        By name, in the unit of the series. With fewer than 10 known days, or fewer than ``3 (lags + 1)``, only the
+        By key, in the unit of the series. With fewer than 10 known days, or fewer than ``3 (lags + 1)``, only the
         value is known. A constant series has an interval of no width, an error of 0 and a t of NaN.
 
     Papers: Politis and Romano (1994), The Stationary Bootstrap; Newey and West (1987).
@@ -73,8 +74,8 @@ def intervals(
 
 
 def ratio_intervals(
-    series: Mapping[str, Series], lags: int, draws: int = 1000, seed: int = 0, block: float | None = None
-) -> dict[str, Interval]:
+    series: Mapping[K, Series], lags: int, draws: int = 1000, seed: int = 0, block: float | None = None
+) -> dict[K, Interval]:
     """Find the interval of each series' mean over its standard deviation: ICIR of ICs, Sharpe ratio of spreads.
 
     As `intervals`, whose drawn days it shares for the same series; a constant series has no value. For a year's
@@ -83,7 +84,7 @@ def ratio_intervals(
     return _intervals(series, lags, draws, seed, block, mean_over_std, ratio_error, _drawn_ratios)
 
 
-def block_length(series: Mapping[str, Series], lags: int) -> float:
+def block_length(series: Mapping[K, Series], lags: int) -> float:
     """Choose the mean length of a block in days: the longest that one of the series asks for.
 
     A series asks for the length that is optimal for its mean's variance, as far as its days can tell, up to a tenth
@@ -119,7 +120,7 @@ def draw_days(days: int, block: float, draws: int = 1000, seed: int = 0) -> Draw
 
 
 def _intervals(
-    series: Mapping[str, Series],
+    series: Mapping[K, Series],
     lags: int,
     draws: int,
     seed: int,
@@ -127,7 +128,7 @@ def _intervals(
     figure: Callable[[Series], float],
     error: Callable[[Series, int], float],
     drawn_figures: Callable[[Draws, np.ndarray], np.ndarray],
-) -> dict[str, Interval]:
+) -> dict[K, Interval]:
     if not series:
         return {}
     table = np.stack([np.asarray(values, dtype=np.float64) for values in series.values()], axis=1)
@@ -139,15 +140,15 @@ def _intervals(
     if enough.any():
         length = block_length(series, lags) if block is None else block
         low, high = _percentiles(drawn_figures(draw_days(len(table), length, draws, seed), table))
-    for i, name in enumerate(series):
+    for i, key in enumerate(series):
         value = figure(table[:, i])
         if not enough[i] or math.isnan(value):
-            found[name] = Interval(value, math.nan, math.nan, math.nan, math.nan)
+            found[key] = Interval(value)
             continue
         deviation, wider = error(table[:, i], lags), _widening(int(days[i]), length)
         lowest, highest = (float(value + wider * (end - value)) for end in (low[i], high[i]))
         t = value / deviation if deviation > 0 else math.nan
-        found[name] = Interval(value, lowest, highest, deviation, t)
+        found[key] = Interval(value, lowest, highest, deviation, t)
     return found
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
-CONTROL_COLUMNS = ("return_1d", "momentum_20d", "exposure_volatility", "exposure_size", "traded_value")
-"""Columns of a predictions file that controls are made of, where the file has them."""
 CONTROLS = ("random", "shuffled labels", "reversal", "momentum", "low volatility", "size")
 """From what knows nothing to what is known for decades."""
 WINDOW, MIN_RETURNS = 20, 10
@@ -32,7 +30,7 @@ def control_scores(table: HorizonScores, seed: int = 0) -> tuple[dict[str, Score
     today's traded value; large stocks are high, so a negative IC says that small ones did better.
 
     Args:
-        table: with ``score``, ``target`` and what it has of `CONTROL_COLUMNS`.
+        table: with ``score``, ``target`` and those of these columns that it has.
         seed: of the two that are drawn.
 
     Returns:

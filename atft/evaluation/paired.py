@@ -60,12 +60,9 @@ def paired_differences(
     pairs = [(name, first) for name in names[1:] if not (challenged and name == best)]
     if best is not None and best != first:
         pairs += [(name, best) for name in names if name not in baselines]
-    differences = {f"{a}\0{b}": _difference(series[a], series[b]) for a, b in pairs}
+    differences = {(a, b): _difference(series[a], series[b]) for a, b in pairs}
     found = intervals(differences, lags, draws, seed)
-    return [
-        PairedDifference(a, b, int(np.isfinite(differences[key]).sum()), found[key])
-        for (a, b), key in zip(pairs, differences, strict=True)
-    ]
+    return [PairedDifference(*pair, int(np.isfinite(differences[pair]).sum()), found[pair]) for pair in pairs]
 
 
 def best_baseline(series: Mapping[str, Series], baselines: Sequence[str]) -> str | None:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from atft.day_series import TRADING_DAYS_PER_YEAR
+from atft.day_series import annual_factor
 from atft.evaluation.predictions import Mask
 
 
@@ -59,6 +59,5 @@ def random_band(
     correlation = normal * math.sqrt((1 / (count - 1)).sum())
     spread = normal * math.sqrt((2 * variance / side).sum())
     ratio = float(stdtrit(days - 1, (1 + level) / 2)) / math.sqrt(days) if days > 1 else math.nan
-    annual = ratio * math.sqrt(TRADING_DAYS_PER_YEAR / horizon)
-    ends = (correlation, correlation, ratio, ratio, spread, ratio, annual)
+    ends = (correlation, correlation, ratio, ratio, spread, ratio, ratio * annual_factor(horizon))
     return {name: (-end, end) for name, end in zip(names, ends, strict=True)}

@@ -58,6 +58,12 @@ class FileCoverage:
     stocks_per_day: Int[np.ndarray, " days"]
     """Stocks with a known target of each day, of the shortest horizon."""
 
+    @property
+    def mean_stocks(self) -> int:
+        """Mean of the days that have any; 0 without one."""
+        stocks = self.stocks_per_day[self.stocks_per_day > 0]
+        return int(stocks.mean()) if len(stocks) else 0
+
 
 class Decile(NamedTuple):
     """A tenth of each day's scores."""

@@ -5,7 +5,7 @@ of one horizon. What is left out is counted by reason.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from atft.cells import check_codes
 from atft.errors import InputError, listed
-from atft.evaluation.any_file import FileRows, read_rows
+from atft.evaluation.any_file import ALIASES, KEYS, FileRows, read_rows
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.rank_blend import mean_rank
 
@@ -162,8 +162,6 @@ def read_context(path: str | Path) -> FileRows:
 
     Raises InputError where it has none of these columns, or two rows of one stock and day.
     """
-    from atft.evaluation.any_file import ALIASES, KEYS
-
     rows = read_rows(path, (), [n for n in ALIASES if n not in (*IDENTITY, "target", "target_lag1", "split")])
     if not rows.numbers and "sector" not in rows.texts:
         raise InputError(
@@ -219,15 +217,12 @@ def _matched(of: NDArray[Any], among: NDArray[Any]) -> NDArray[np.int64]:
 def _chosen_rows(rows: FileRows, keep: Mask) -> FileRows:
     if keep.all():
         return rows
-    return FileRows(
-        path=rows.path,
+    return replace(
+        rows,
         day=rows.day[keep],
         stock=rows.stock[keep],
-        dates=rows.dates,
-        codes=rows.codes,
         numbers={name: values[keep] for name, values in rows.numbers.items()},
         texts={name: (texts, index[keep]) for name, (texts, index) in rows.texts.items()},
-        names=rows.names,
     )
 
 

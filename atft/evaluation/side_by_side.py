@@ -5,14 +5,13 @@ rows that all files score are measured, the others are counted, and all interval
 days. One horizon at a time is dense.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from atft.day_series import MAX_LOST_SHARE, TRADING_DAYS_PER_YEAR, Series
+from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_scores, measure_table
@@ -237,21 +236,18 @@ def _figures(
     series: Measured, own: Sequence[str], horizon: int, options: CompareOptions
 ) -> dict[tuple[str, int], dict[str, Interval]]:
     """Figures of each scorer and lag, all of the same drawn days."""
-    flat = {
-        f"{lag} {measure} {name}": days for (name, lag), of in series.items() for measure, days in of.items()
-    }
+    flat = {(lag, measure, name): days for (name, lag), of in series.items() for measure, days in of.items()}
     # Blocks are as long as the scorers in question need; a control such as size may depend on itself for months.
     block = block_length({name: series[name, 0]["rank_ic"] for name in own}, horizon - 1)
     means, ratios = (
         over_days(flat, horizon - 1, options.draws, options.seed, block)
         for over_days in (intervals, ratio_intervals)
     )
-    annual = math.sqrt(TRADING_DAYS_PER_YEAR / horizon)
     return {
         (name, lag): {
-            **{measure: means[f"{lag} {measure} {name}"] for measure in MEANS},
-            "rank_icir": ratios[f"{lag} rank_ic {name}"],
-            "sharpe_annual": ratios[f"{lag} spread {name}"].scaled(annual),
+            **{measure: means[lag, measure, name] for measure in MEANS},
+            "rank_icir": ratios[lag, "rank_ic", name],
+            "sharpe_annual": ratios[lag, "spread", name].scaled(annual_factor(horizon)),
         }
         for name, lag in series
     }

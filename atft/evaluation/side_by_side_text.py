@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.evaluation.evaluation_files import json_value
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import CONTROLS
 from atft.evaluation.plain_table import RANDOM, plain_table, table_text
@@ -42,7 +43,7 @@ def write_side_by_side(result: SideBySide, out: Path) -> None:
             writer.writeheader()
             writer.writerows(figure_rows(result))
         else:
-            json.dump(_known(_as_json(result)), file, indent=1, allow_nan=False)
+            json.dump(_as_json(result), file, indent=1, allow_nan=False)
 
 
 def figure_rows(result: SideBySide) -> Iterator[dict[str, Any]]:
@@ -52,22 +53,17 @@ def figure_rows(result: SideBySide) -> Iterator[dict[str, Any]]:
     """
     for compared in result.horizons:
         for scorer in compared.scorers:
-            key = {
-                "horizon": compared.horizon,
-                "lag": scorer.lag,
-                "scorer": scorer.scorer,
-                "days": scorer.days,
-            }
+            key = {"horizon": compared.horizon, "lag": scorer.lag, "scorer": scorer.scorer}
             for figure, interval in scorer.figures.items():
-                yield key | {"figure": figure} | _known(interval._asdict())
+                yield key | {"figure": figure, "days": scorer.days} | json_value(interval)
         for lag, band in compared.bands.items():
             for figure, (low, high) in band.items():
-                ends = {"figure": figure} | _known({"low": low, "high": high})
-                yield {"horizon": compared.horizon, "lag": lag, "scorer": RANDOM} | ends
+                key = {"horizon": compared.horizon, "lag": lag, "scorer": RANDOM, "figure": figure}
+                yield key | json_value({"low": low, "high": high})
         for (lag, figure), pairs in compared.differences.items():
             for pair in pairs:
                 key = {"horizon": compared.horizon, "lag": lag, "scorer": pair.scorer, "minus": pair.against}
-                yield key | {"figure": figure, "days": pair.days} | _known(pair.difference._asdict())
+                yield key | {"figure": figure, "days": pair.days} | json_value(pair.difference)
 
 
 def _as_json(result: SideBySide) -> dict[str, Any]:
@@ -75,9 +71,7 @@ def _as_json(result: SideBySide) -> dict[str, Any]:
     for compared in result.horizons:
         plain = asdict(compared)
         plain["scorers"] = [
-            {"scorer": s.scorer, "lag": s.lag, "days": s.days}
-            | {n: i._asdict() for n, i in s.figures.items()}
-            for s in compared.scorers
+            {"scorer": s.scorer, "lag": s.lag, "days": s.days} | s.figures for s in compared.scorers
         ]
         plain["bands"] = [{"lag": lag} | band for lag, band in compared.bands.items()]
         plain["differences"] = [
@@ -88,21 +82,10 @@ def _as_json(result: SideBySide) -> dict[str, Any]:
         ]
         plain["dropped"] = {name: {"rows": r, "days": d} for name, (r, d) in compared.dropped.items()}
         horizons.append(plain)
-    return {
-        "files": result.files,
-        "options": asdict(result.options),
-        "horizons": horizons,
-        "notes": result.notes,
-    }
-
-
-def _known(value: Any) -> Any:
-    """A value without NaN, which JSON has not: None instead."""
-    if isinstance(value, dict):
-        return {name: _known(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_known(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    whole: dict[str, Any] = json_value(
+        {"files": result.files, "options": result.options, "horizons": horizons, "notes": result.notes}
+    )
+    return whole
 
 
 def _scorer_table(result: SideBySide) -> "Table":

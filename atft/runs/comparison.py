@@ -14,7 +14,7 @@ from atft.baselines.optional import why_absent
 from atft.baselines.stock_days import Baseline
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
-from atft.evaluation.comparison_table import ORDER, Band, comparison_table, paired_lines
+from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines
 from atft.evaluation.paired import PairedDifference, paired_differences
 from atft.evaluation.plain_table import RANDOM, table_text
 from atft.evaluation.predictions import HorizonScores, Scores, horizons_of, table_horizon
@@ -47,7 +47,7 @@ class Comparison(NamedTuple):
     """Figures of scorers on the same rows."""
 
     rows: list[SummaryRow]
-    bands: dict[int, Band]
+    bands: dict[int, Bands]
     """Horizon -> what random scores reach."""
     differences: dict[int, PairedDifference]
     """Horizon -> the network's RankIC minus LightGBM's, day by day; empty without LightGBM."""
@@ -83,7 +83,7 @@ def compare_scorers(
         elif data is not None:
             fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed)
     rows: list[SummaryRow] = []
-    bands: dict[int, Band] = {}
+    bands: dict[int, Bands] = {}
     differences: dict[int, PairedDifference] = {}
     for table in tables:
         scorers = {scorer: table.columns["score"]}

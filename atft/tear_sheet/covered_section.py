@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-from atft.evaluation.covered_shares import CoveredShare
 from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Evaluation
 from atft.page import Drawing, Html, LegendKey, chart_grid, html_table
-from atft.tear_sheet.entries import Entry, legend_of
+from atft.tear_sheet.entries import Entry, Part, legend_of
 from atft.tear_sheet.interval_charts import Dot, dot_rows
 from atft.tear_sheet.tables import horizon_title
 
@@ -19,21 +18,21 @@ NOTE = (
 AS_IT_IS = LegendKey("control", "quantiles before calibration", "dot")
 
 
-def covered_part(_: Evaluation, by_horizon: Mapping[int, list[Entry]]) -> tuple[object, ...]:
-    """Title, note, charts and tables of the section; the title alone where no file has an interval."""
+def covered_part(_: Evaluation, by_horizon: Mapping[int, list[Entry]]) -> Part:
+    """The section's charts and tables; nothing where no file has an interval."""
     shown = {h: [e for e in entries if e.measured.covered] for h, entries in by_horizon.items()}
     shown = {h: entries for h, entries in shown.items() if entries}
     if not shown:
-        return (TITLE,)
+        return Part(TITLE)
     drawings = [_chart(f"covered-{h}", entries, horizon_title(h)) for h, entries in shown.items()]
     tables = [_table(entries, horizon_title(h)) for h, entries in shown.items()]
-    return TITLE, NOTE, chart_grid(drawings), *tables
+    return Part(TITLE, NOTE, (chart_grid(drawings), *tables))
 
 
 def _chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     """A row a period: the widest interval of each file, of a single file beside its quantiles."""
     dots = [(entry.role, entry.measured.covered[0]) for entry in entries]
-    level, keys = dots[0][1].level, legend_of(list(entries), "dot")
+    level, keys = dots[0][1].level, legend_of(entries, "dot")
     if len(entries) == 1:
         covered = entries[0].measured.covered
         before = [share for share in covered if not share.calibrated and share.level == level]
@@ -56,7 +55,7 @@ def _table(entries: Sequence[Entry], title: str) -> Html:
             share.name,
             f"{100 * share.level:.0f}",
             _percent(share.share),
-            _width(share),
+            f"{share.width:.3g}",
             f"{share.days:,}",
         ]
         for e in entries
@@ -69,7 +68,3 @@ def _table(entries: Sequence[Entry], title: str) -> Html:
 def _percent(share: Interval) -> str:
     text = f"{100 * share.value:.1f}"
     return f"{text} ({100 * share.low:.1f} to {100 * share.high:.1f})" if isfinite(share.low) else text
-
-
-def _width(share: CoveredShare) -> str:
-    return f"{share.width:.3g}"

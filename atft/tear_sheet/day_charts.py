@@ -7,7 +7,7 @@ import numpy as np
 from atft import charts, palette
 from atft.day_series import Series
 from atft.evaluation.result import FileCoverage
-from atft.page import Drawing, Html, LegendKey
+from atft.page import Drawing, LegendKey
 from atft.tear_sheet.entries import Entry, legend_of, plotted_days, trailing_mean
 
 ROLLING_DAYS = 60
@@ -30,13 +30,13 @@ def spread_chart(name: str, entries: Sequence[Entry], title: str, cost_bps: floa
     charts.label_axes(axes, "", "summed return, %")
     first = entries[0]
     keys = (
-        *legend_of(list(entries)),
+        *legend_of(entries),
         LegendKey(first.role, f"net of {cost_bps:g} bps a side"),
         LegendKey(first.role, "gross", "dotted"),
     )
     sources = sorted({e.measured.books.returns_from for e in entries})
     note = f"Long the top tenth, short the bottom tenth; returns from the {', '.join(sources)}."
-    return Drawing(title, note, _svg(figure, name, f"{title}: summed return of the book"), keys)
+    return Drawing(title, note, charts.inline_svg(figure, name, f"{title}: summed return of the book"), keys)
 
 
 def rank_ic_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
@@ -55,9 +55,9 @@ def rank_ic_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     charts.use_dates(axes)
     charts.label_axes(axes, "", "RankIC")
     mean = LegendKey(entries[0].role, f"mean of {ROLLING_DAYS} days")
-    legend = legend_of(list(entries)) or (mean, LegendKey("control", "each day"))
+    legend = legend_of(entries) or (mean, LegendKey("control", "each day"))
     note = f"Mean of {ROLLING_DAYS} days." if len(entries) > 1 else ""
-    return Drawing(title, note, _svg(figure, name, f"{title}: RankIC by day"), legend)
+    return Drawing(title, note, charts.inline_svg(figure, name, f"{title}: RankIC by day"), legend)
 
 
 def month_chart(name: str, entry: Entry, title: str) -> Drawing:
@@ -94,7 +94,7 @@ def month_chart(name: str, entry: Entry, title: str) -> Drawing:
     axes.spines[:].set_visible(False)
     label = f"{title}: mean RankIC of each month"
     keys = (LegendKey("gain", "above 0", "box"), LegendKey("loss", "below 0", "box"))
-    return Drawing(title, "", _svg(figure, name, label), keys)
+    return Drawing(title, "", charts.inline_svg(figure, name, label), keys)
 
 
 def turnover_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
@@ -110,8 +110,8 @@ def turnover_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     charts.label_axes(axes, "", "replaced a day, %")
     kept = [f"{e.measured.figures['rank_autocorrelation'].value:.3f}" for e in entries]
     note = f"Mean of {ROLLING_DAYS} days. Correlation of the ranks with the day before's: {', '.join(kept)}."
-    svg = _svg(figure, name, f"{title}: turnover")
-    return Drawing(title, note, svg, legend_of(list(entries)))
+    svg = charts.inline_svg(figure, name, f"{title}: turnover")
+    return Drawing(title, note, svg, legend_of(entries))
 
 
 def stocks_chart(name: str, title: str, files: Sequence[tuple[Entry, FileCoverage]]) -> Drawing:
@@ -128,7 +128,7 @@ def stocks_chart(name: str, title: str, files: Sequence[tuple[Entry, FileCoverag
     charts.use_dates(axes)
     charts.label_axes(axes, "", "stocks")
     entries = [entry for entry, _ in files]
-    return Drawing(title, "", _svg(figure, name, title), legend_of(entries))
+    return Drawing(title, "", charts.inline_svg(figure, name, title), legend_of(entries))
 
 
 def _summed(values: Series) -> Series:
@@ -136,7 +136,3 @@ def _summed(values: Series) -> Series:
     known = np.isfinite(values)
     total = np.cumsum(np.where(known, values, 0))
     return np.where(np.cumsum(known) > 0, total, np.nan)
-
-
-def _svg(figure: object, name: str, label: str) -> Html:
-    return charts.inline_svg(figure, name, label)

@@ -1,5 +1,6 @@
 """What of an evaluation one chart shows: a horizon of each file, its name and colour, and its numbers."""
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ from atft.page import LegendKey
 from atft.palette import FILES, ROLES
 
 MAX_FILES = len(FILES)
-UNIT_FACTORS = {"": 1.0, "%": 100.0, "bps": 1e4}
 UNKNOWN = "–"
 
 
@@ -31,6 +31,14 @@ class Entry(NamedTuple):
         return ROLES[self.role].light
 
 
+class Part(NamedTuple):
+    """A section of the page; left out where it has no content."""
+
+    title: str
+    note: str = ""
+    content: tuple[object, ...] = ()
+
+
 def entries_of(evaluation: Evaluation, horizon: int) -> list[Entry]:
     """The files that have a ranked day of a horizon, in their order."""
     return [
@@ -45,7 +53,7 @@ def all_horizons(evaluation: Evaluation) -> list[int]:
     return sorted({h for file in evaluation.files for h, measured in file.horizons.items() if measured.days})
 
 
-def legend_of(entries: list[Entry], shape: str = "line") -> tuple[LegendKey, ...]:
+def legend_of(entries: Sequence[Entry], shape: str = "line") -> tuple[LegendKey, ...]:
     """Which colour is which file; nothing to say about a single one."""
     return tuple(LegendKey(e.role, e.name, shape) for e in entries) if len(entries) > 1 else ()
 
@@ -55,7 +63,7 @@ def figure_text(name: str, value: float) -> str:
     kind = FIGURES[name]
     if not isfinite(value):
         return UNKNOWN
-    scaled = value * UNIT_FACTORS[kind.unit]
+    scaled = kind.in_unit(value)
     if abs(scaled) >= 1e6:
         return f"{scaled / 1e6:,.2f} M"
     sign = "+" if kind.zero_is_chance else ""
@@ -67,12 +75,6 @@ def interval_text(name: str, interval: Interval) -> str:
     if not (isfinite(interval.low) and isfinite(interval.high)):
         return ""
     return f"{figure_text(name, interval.low)} to {figure_text(name, interval.high)}"
-
-
-def heading_of(name: str) -> str:
-    """A figure's name with its unit."""
-    kind = FIGURES[name]
-    return f"{kind.heading}, {kind.unit}" if kind.unit else kind.heading
 
 
 def plotted_days(dates: Dates) -> Series:

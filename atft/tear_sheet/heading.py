@@ -15,9 +15,7 @@ def sheet_heading(evaluation: Evaluation) -> Html:
     lines, warnings = [], []
     for file in evaluation.files:
         covered = file.coverage
-        stocks = covered.stocks_per_day[covered.stocks_per_day > 0]
-        mean = int(stocks.mean()) if len(stocks) else 0
-        per_day = f"{mean:,} of {covered.codes:,} stocks a day"
+        per_day = f"{covered.mean_stocks:,} of {covered.codes:,} stocks a day"
         text = f"{covered.first} to {covered.last}, {covered.days:,} days, {per_day}"
         name = f"{file.name}: " if len(evaluation.files) > 1 else ""
         lines.append(element("p", f"{name}{text}", class_="note"))

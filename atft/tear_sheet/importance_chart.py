@@ -5,7 +5,7 @@ from typing import Any
 
 from atft import charts, palette
 from atft.evaluation.importance_file import FeatureImportance, Importance
-from atft.page import Drawing, LegendKey
+from atft.page import Drawing, LegendKey, clipped
 
 TOP = 20
 """Features that are drawn."""
@@ -28,7 +28,7 @@ def importance_chart(name: str, title: str, rows: Sequence[FeatureImportance]) -
         rows: the largest shares first, at least one.
     """
     shown = rows[:TOP]
-    widest = max(len(_clipped(row.name, MAX_LABEL)) for row in shown)
+    widest = max(len(clipped(row.name, MAX_LABEL)) for row in shown)
     left = 18 + round(0.56 * charts.FONT * widest)
     figure, axes = charts.new_chart(height=60 + 20 * len(shown), left=left, right=18, top=8, bottom=48)
     importance_bars(axes, shown, MAX_LABEL)
@@ -49,7 +49,7 @@ def importance_note(importance: Importance) -> str:
 
 def importance_bars(axes: Any, rows: Sequence[FeatureImportance], max_label: int) -> None:
     """Draw a bar a feature, coloured by the direction in which it moves the score."""
-    names = [_clipped(row.name, max_label) for row in rows]
+    names = [clipped(row.name, max_label) for row in rows]
     charts.bar_rows(axes, names, [100 * row.share for row in rows], [_colour(row) for row in rows], ".1f")
 
 
@@ -57,7 +57,3 @@ def _colour(row: FeatureImportance) -> str:
     if abs(row.direction) < CLEAR:
         return palette.CONTROL.light
     return palette.GAIN.light if row.direction > 0 else palette.LOSS.light
-
-
-def _clipped(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

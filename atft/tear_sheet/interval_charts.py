@@ -8,7 +8,7 @@ import numpy as np
 from atft import charts, palette
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import Band
-from atft.page import Drawing, LegendKey
+from atft.page import Drawing, LegendKey, clipped
 from atft.tear_sheet.entries import Entry, legend_of
 
 MAX_LABEL = 22
@@ -43,7 +43,7 @@ def dot_rows(
         reference: where the line is that values are compared with.
     """
     dots = max((len(members) for _, members in rows), default=1)
-    labels = [_clipped(label) for label, _ in rows]
+    labels = [clipped(label, MAX_LABEL) for label, _ in rows]
     left = 24 + round(0.56 * charts.FONT * max(map(len, labels), default=0))
     step = 24 if dots == 1 else 14 + 10 * dots
     figure, axes = charts.new_chart(
@@ -95,7 +95,7 @@ def decile_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     )
     note = f"Monotonicity (1: rises at each step): {steady}."
     label = f"{title}: return of each tenth of the scores"
-    return Drawing(title, note, charts.inline_svg(figure, name, label), legend_of(list(entries), "box"))
+    return Drawing(title, note, charts.inline_svg(figure, name, label), legend_of(entries, "box"))
 
 
 def decay_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
@@ -115,8 +115,4 @@ def decay_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     axes.set_xticks(range(len(lags)), [str(lag) for lag in lags])
     charts.label_axes(axes, "trading days between score and entry", "RankIC")
     svg = charts.inline_svg(figure, name, f"{title}: RankIC by lag")
-    return Drawing(title, "", svg, legend_of(list(entries)))
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= MAX_LABEL else f"{text[: MAX_LABEL - 1]}…"
+    return Drawing(title, "", svg, legend_of(entries))

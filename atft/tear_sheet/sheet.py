@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from atft.errors import InputError
 from atft.evaluation.result import Evaluation, GroupRow
-from atft.page import Drawing, anchor, chart_grid, element, html_page, section
+from atft.page import Drawing, Html, anchor, chart_grid, element, html_page, section
 from atft.tear_sheet.covered_section import covered_part
 from atft.tear_sheet.day_charts import (
     month_chart,
@@ -21,6 +21,7 @@ from atft.tear_sheet.day_charts import (
 from atft.tear_sheet.entries import (
     MAX_FILES,
     Entry,
+    Part,
     all_horizons,
     entries_of,
     figure_text,
@@ -55,12 +56,10 @@ def tear_sheet(evaluation: Evaluation) -> str:
     """
     check_file_count(len(evaluation.files))
     by_horizon = {horizon: entries_of(evaluation, horizon) for horizon in all_horizons(evaluation)}
-    made = [make(evaluation, by_horizon) for make in SECTIONS]
-    parts = [(title, *content) for title, *content in made if content]
-    names = [file.name for file in evaluation.files]
-    title = f"Evaluation of {', '.join(names)}"
-    sections = [section(str(part[0]), *part[2:], note=str(part[1])) for part in parts]
-    return html_page(title, sheet_heading(evaluation), sections, [str(part[0]) for part in parts])
+    parts = [part for make in SECTIONS if (part := make(evaluation, by_horizon)).content]
+    title = f"Evaluation of {', '.join(file.name for file in evaluation.files)}"
+    sections = [section(part.title, *part.content, note=part.note) for part in parts]
+    return html_page(title, sheet_heading(evaluation), sections, [part.title for part in parts])
 
 
 def check_file_count(files: int) -> None:
@@ -71,8 +70,6 @@ def check_file_count(files: int) -> None:
 
 Entries = Mapping[int, list[Entry]]
 """By horizon."""
-Part = tuple[object, ...]
-"""Title, note and content of a section; the title alone where there is nothing to show."""
 
 
 def _headline(evaluation: Evaluation, by_horizon: Entries) -> Part:
@@ -90,13 +87,14 @@ def _headline(evaluation: Evaluation, by_horizon: Entries) -> Part:
     tables = [scored_table(entries, horizon) for horizon, entries in by_horizon.items()]
     note = f"Each score beside null controls on the same days and rows. {INTERVAL_NOTE}"
     everything = [figures_table(file) for file in evaluation.files]
-    return "Headline figures", note, chart_grid(drawings), *tables, element("h3", "All figures"), *everything
+    content = (chart_grid(drawings), *tables, element("h3", "All figures"), *everything)
+    return Part("Headline figures", note, content)
 
 
-def _differences(evaluation: Evaluation, _: Entries) -> Part:
+def _differences(evaluation: Evaluation, by_horizon: Entries) -> Part:
     if not evaluation.differences:
-        return ("Differences",)
-    role = {e.name: e.role for horizon in all_horizons(evaluation) for e in entries_of(evaluation, horizon)}
+        return Part("Differences")
+    role = {entry.name: entry.role for entries in by_horizon.values() for entry in entries}
     rows = [
         (f"{d.name}, {horizon_title(d.horizon)}", [Dot(role[d.name], d.difference)])
         for d in evaluation.differences
@@ -104,7 +102,7 @@ def _differences(evaluation: Evaluation, _: Entries) -> Part:
     ]
     drawing = dot_rows("differences", "RankIC", rows, f"RankIC minus that of {evaluation.files[0].name}")
     note = f"Paired by day. {INTERVAL_NOTE}"
-    return "Differences", note, chart_grid([drawing]), differences_table(evaluation.differences)
+    return Part("Differences", note, (chart_grid([drawing]), differences_table(evaluation.differences)))
 
 
 def _per_horizon(
@@ -114,7 +112,7 @@ def _per_horizon(
 
     def make(_: Evaluation, by_horizon: Entries) -> Part:
         drawings = [draw(f"{prefix}-{h}", entries, horizon_title(h)) for h, entries in by_horizon.items()]
-        return title, note, chart_grid(drawings)
+        return Part(title, note, (chart_grid(drawings),))
 
     return make
 
@@ -125,7 +123,7 @@ def _spread(evaluation: Evaluation, by_horizon: Entries) -> Part:
         spread_chart(f"spread-{h}", entries, horizon_title(h), cost) for h, entries in by_horizon.items()
     ]
     note = "Sum of daily returns of h staggered books, per unit of the long side; profits are not reinvested."
-    return "Cumulative spread", note, chart_grid(drawings)
+    return Part("Cumulative spread", note, (chart_grid(drawings),))
 
 
 def _months(_: Evaluation, by_horizon: Entries) -> Part:
@@ -138,7 +136,7 @@ def _months(_: Evaluation, by_horizon: Entries) -> Part:
         for h, entries in by_horizon.items()
         for entry in entries
     ]
-    return "RankIC by month", "Mean RankIC of the month's days, in hundredths.", chart_grid(drawings)
+    return Part("RankIC by month", "Mean RankIC of the month's days, in hundredths.", (chart_grid(drawings),))
 
 
 def _groups(
@@ -158,9 +156,14 @@ def _groups(
                 drawings.append(
                     dot_rows(name, heading, rows, "RankIC", more, legend=legend_of(entries, "dot"))
                 )
-        return title, note, chart_grid(drawings) if drawings else element("p", missing, class_="note")
+        return Part(title, note, (_charts_or(drawings, missing),))
 
     return make
+
+
+def _charts_or(drawings: Sequence[Drawing], missing: str) -> Html:
+    """Charts side by side; without one, the sentence that says what is missing."""
+    return chart_grid(drawings) if drawings else element("p", missing, class_="note")
 
 
 def _group_rows(entries: Sequence[Entry], kind: str) -> tuple[list[tuple[str, list[Dot]]], str]:
@@ -205,14 +208,14 @@ def _exposures(_: Evaluation, by_horizon: Entries) -> Part:
                 )
             )
     missing = "The file has no column exposure_size, exposure_beta, exposure_volatility or another exposure."
-    shown = chart_grid(drawings) if drawings else element("p", missing, class_="note")
-    return "Exposures", "Mean over days of the rank correlation of the score with known risk factors.", shown
+    note = "Mean over days of the rank correlation of the score with known risk factors."
+    return Part("Exposures", note, (_charts_or(drawings, missing),))
 
 
 def _importance(evaluation: Evaluation, _: Entries) -> Part:
     explained = [(file, file.importance) for file in evaluation.files if file.importance is not None]
     if not explained:
-        return ("Feature importance",)
+        return Part("Feature importance")
     drawings, notes = [], []
     for number, (file, importance) in enumerate(explained):
         of_file = f": {file.name}" if len(evaluation.files) > 1 else ""
@@ -220,7 +223,7 @@ def _importance(evaluation: Evaluation, _: Entries) -> Part:
         for horizon, rows in importance.horizons.items():
             title = horizon_title(horizon) + of_file
             drawings.append(importance_chart(f"importance-{number}-{horizon}", title, rows))
-    return "Feature importance", "", *notes, chart_grid(drawings)
+    return Part("Feature importance", content=(*notes, chart_grid(drawings)))
 
 
 def _days(evaluation: Evaluation, by_horizon: Entries) -> Part:
@@ -231,7 +234,7 @@ def _days(evaluation: Evaluation, by_horizon: Entries) -> Part:
             tables.append(extreme_days_table(entry.measured.best_days, f"Best days, {where}"))
             tables.append(extreme_days_table(entry.measured.worst_days, f"Worst days, {where}"))
     note = "By RankIC. Each name with its return over the horizon."
-    return "Best and worst days", note, *tables
+    return Part("Best and worst days", note, tuple(tables))
 
 
 def _coverage(evaluation: Evaluation, by_horizon: Entries) -> Part:
@@ -242,14 +245,14 @@ def _coverage(evaluation: Evaluation, by_horizon: Entries) -> Part:
         files.append((first, file.coverage))
     drawing = stocks_chart("stocks", "Stocks with a known target, by day", files)
     tables = (coverage_table(evaluation.files), dropped_days_table(evaluation.files) or "")
-    return "Coverage", "", chart_grid([drawing]), *tables
+    return Part("Coverage", content=(chart_grid([drawing]), *tables))
 
 
 def _receipts(evaluation: Evaluation, _: Entries) -> Part:
     receipts = [receipt_table(file) for file in evaluation.files]
     missing = "No receipt.json beside the file: it was not written by a run of atft."
     shown = [table or element("p", missing, class_="note") for table in receipts]
-    return "Receipt", "", settings_table(evaluation), *shown
+    return Part("Receipt", content=(settings_table(evaluation), *shown))
 
 
 NOT_REGIMES = ("year", "sector", "size")

@@ -1,17 +1,16 @@
 """The tables of a tear sheet: headline figures beside their controls, differences, days with names, coverage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import isfinite
-from typing import Any
 
-from atft.evaluation.figures import FIGURES
+from atft.evaluation.figures import FIGURES, SCORED
 from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Difference, Evaluation, ExtremeDay, FileEvaluation
-from atft.page import Html, element, html_table, joined
-from atft.tear_sheet.entries import UNKNOWN, Entry, figure_text, heading_of, interval_text
+from atft.page import Html, clipped, element, html_table, joined
+from atft.tear_sheet.entries import UNKNOWN, Entry, figure_text, interval_text
+from atft.yaml_text import flat_keys
 
-SCORED = ("rank_ic", "ic", "spread", "sharpe_annual")
-"""Figures that controls have too."""
 MAX_RECEIPT_TEXT = 200
 HIDDEN_RECEIPT = ("metrics", "last_epoch", "terms")
 """Figures of training and validation, which `metrics.json` has; here those of the file stand."""
@@ -19,7 +18,7 @@ HIDDEN_RECEIPT = ("metrics", "last_epoch", "terms")
 
 def scored_table(entries: Sequence[Entry], horizon: int) -> Html:
     """The files of a horizon beside their null controls and the band of random scores."""
-    head = ["score", *(heading_of(name) for name in SCORED), "t of RankIC", "days"]
+    head = ["score", *(FIGURES[name].title for name in SCORED), "t of RankIC", "days"]
     rows: list[list[object]] = []
     styles: list[str | None] = []
     for entry in entries:
@@ -53,7 +52,7 @@ def figures_table(file: FileEvaluation) -> Html:
     for name in names:
         found = [file.horizons[h].figures.get(name) for h in horizons]
         cells = ["" if interval is None else _cell(name, interval) for interval in found]
-        rows.append([heading_of(name), *cells, element("span", FIGURES[name].meaning, class_="note")])
+        rows.append([FIGURES[name].title, *cells, element("span", FIGURES[name].meaning, class_="note")])
     head = ["figure", *(horizon_title(h) for h in horizons), "meaning"]
     return html_table(head, rows, (0, len(head) - 1), caption=file.name)
 
@@ -65,7 +64,7 @@ def differences_table(differences: Sequence[Difference]) -> Html:
         [
             f"{d.name} minus {d.against}",
             horizon_title(d.horizon),
-            heading_of(d.figure),
+            FIGURES[d.figure].title,
             figure_text(d.figure, d.difference.value),
             interval_text(d.figure, d.difference),
             _t(d.difference),
@@ -89,7 +88,7 @@ def extreme_days_table(days: Sequence[ExtremeDay], caption: str) -> Html:
         for day in days
     ]
     return html_table(
-        ["day", "RankIC", heading_of("spread"), "highest scores", "lowest scores"],
+        ["day", "RankIC", FIGURES["spread"].title, "highest scores", "lowest scores"],
         rows,
         (0, 3, 4),
         caption=caption,
@@ -131,14 +130,12 @@ def receipt_table(file: FileEvaluation) -> Html | None:
     if not file.receipt:
         return None
     kept = {key: value for key, value in file.receipt.items() if key not in HIDDEN_RECEIPT}
-    rows = [[key, _receipt_text(value)] for key, value in _flat(kept)]
+    rows = [[key, _receipt_text(value)] for key, value in flat_keys(kept).items()]
     return html_table(["key", "value"], rows, (0, 1), caption=f"receipt.json beside {file.path}")
 
 
 def settings_table(evaluation: Evaluation) -> Html:
     """How the files were measured."""
-    from dataclasses import asdict
-
     files = [["file", file.path] for file in evaluation.files]
     rows = [*files, *([name, value] for name, value in asdict(evaluation.settings).items())]
     known = [[name, value] for name, value in rows if value is not None]
@@ -172,14 +169,5 @@ def _names(stocks: Sequence[tuple[str, float]]) -> Html:
     return element("div", *parts, class_="names")
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        is_branch = isinstance(value, Mapping) and bool(value)
-        found += _flat(value, f"{prefix}{key}.") if is_branch else [(f"{prefix}{key}", value)]
-    return found
-
-
 def _receipt_text(value: object) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= MAX_RECEIPT_TEXT else f"{text[: MAX_RECEIPT_TEXT - 1]}…"
+    return clipped(f"{value:.6g}" if isinstance(value, float) else str(value), MAX_RECEIPT_TEXT)

@@ -45,3 +45,4 @@ def test_each_figure_has_a_heading_and_a_meaning() -> None:
     headings = [kind.heading for kind in FIGURES.values()]
     assert len(set(headings)) == len(headings) and all(kind.meaning for kind in FIGURES.values())
     assert {kind.unit for kind in FIGURES.values()} == {"", "%", "bps"}
+    assert (FIGURES["spread"].title, FIGURES["rank_ic"].title) == ("spread, bps", "RankIC")

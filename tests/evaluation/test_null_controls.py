@@ -7,13 +7,14 @@ import pytest
 from scipy.stats import spearmanr
 
 from atft.evaluation.null_controls import (
-    CONTROL_COLUMNS,
     CONTROLS,
     control_scores,
     inside_band,
     verdicts,
 )
 from atft.evaluation.predictions import HorizonScores
+
+CONTROL_COLUMNS = ("return_1d", "momentum_20d", "exposure_volatility", "exposure_size", "traded_value")
 
 
 def table(days: int = 60, stocks: int = 40, seed: int = 0, **changed: np.ndarray | None) -> HorizonScores:

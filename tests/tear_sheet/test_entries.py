@@ -14,7 +14,6 @@ from atft.tear_sheet.entries import (
     all_horizons,
     entries_of,
     figure_text,
-    heading_of,
     interval_text,
     legend_of,
     plotted_days,
@@ -53,7 +52,6 @@ def test_a_figure_is_shown_in_its_unit(name: str, value: float, text: str) -> No
 def test_an_interval_that_is_not_known_is_left_out() -> None:
     assert interval_text("rank_ic", Interval(0.1, 0.05, 0.15, 0.02, 5)) == "+0.0500 to +0.1500"
     assert interval_text("rank_ic", Interval(0.1, math.nan, math.nan, math.nan, math.nan)) == ""
-    assert (heading_of("spread"), heading_of("rank_ic")) == ("spread, bps", "RankIC")
 
 
 def test_the_trailing_mean_is_that_of_a_slow_loop() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from atft.page import clipped
+
 MAX_TICKS = 6
 
 
@@ -71,8 +73,3 @@ class ParameterScale:
 def short_value(value: object) -> str:
     """A parameter's value in few characters: four digits, a class without its module."""
     return f"{value:.4g}" if isinstance(value, float) else str(value).rpartition(".")[2]
-
-
-def clipped(text: str, most: int) -> str:
-    """The beginning of a text, with an ellipsis where it is longer than ``most`` characters."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"

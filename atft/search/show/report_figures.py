@@ -13,8 +13,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from atft import charts, palette
-from atft.page import Drawing, LegendKey, anchor
-from atft.search.show.parameter_scale import ParameterScale, clipped
+from atft.page import Drawing, LegendKey, anchor, clipped
+from atft.search.show.parameter_scale import ParameterScale
 from atft.search.study.outcome import Outcome, best_trial, is_surplus, outcome_of
 
 MAX_SLICES = 8

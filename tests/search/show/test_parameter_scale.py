@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, create_trial
 
 from atft.charts import new_chart
-from atft.search.show.parameter_scale import MAX_TICKS, ParameterScale, clipped, short_value
+from atft.search.show.parameter_scale import MAX_TICKS, ParameterScale, short_value
 
 
 def trials(kind: BaseDistribution, *values: Any) -> list[FrozenTrial]:
@@ -47,4 +47,3 @@ def test_values_are_cut_to_what_tells_them_apart() -> None:
         "AdamW",
         "32",
     )
-    assert (clipped("abcdef", 4), clipped("abcd", 4)) == ("abc…", "abcd")
