@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from atft.errors import InputError
 
-TEXT, FLAG, NUMBER = pa.string(), pa.bool_(), pa.float32()
+TEXT, NUMBER = pa.string(), pa.float32()
 # Above these, neighbouring whole numbers are one float: two stocks would share a code.
 _EXACT = {pa.float16(): 2**11, NUMBER: 2**24, pa.float64(): 2**53}
 MIN_ROWS_PER_CODE = 1.5

@@ -8,7 +8,9 @@ exchanges, whose days are not one calendar.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import date, time, timedelta
+from typing import SupportsInt
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +39,23 @@ _EXCHANGES = (
     *("Asia/Tokyo", "America/New_York", "Europe/London", "Asia/Shanghai", "Asia/Kolkata", "Europe/Paris"),
     *("Australia/Sydney", "America/Sao_Paulo", "Europe/Moscow", "Africa/Johannesburg", "Asia/Bangkok"),
 )
+
+
+def as_day_numbers(dates: Sequence[date]) -> DayNumbers:
+    """Dates as days since 1970-01-01."""
+    numbers: DayNumbers = np.array(dates, dtype="datetime64[D]").astype(np.int32)
+    return numbers
+
+
+def as_dates(numbers: np.ndarray) -> list[date]:
+    """Days since 1970-01-01 as dates."""
+    dates: list[date] = numbers.astype("datetime64[D]").tolist()
+    return dates
+
+
+def date_of(number: SupportsInt) -> date:
+    """One such day as a date."""
+    return EPOCH + timedelta(days=int(number))
 
 
 class DayReader:

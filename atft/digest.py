@@ -1,8 +1,12 @@
-"""Short digests that name caches, markets, configurations and code: 64 bits of SHA-256."""
+"""Digests of SHA-256: 64 bits name caches, markets, configurations and code; all 256 prove a file's content."""
 
 import hashlib
 import json
+from datetime import date
+from pathlib import Path
 from typing import Any
+
+from atft.errors import InputError
 
 
 def text_digest(text: str | bytes) -> str:
@@ -14,3 +18,37 @@ def text_digest(text: str | bytes) -> str:
 def json_digest(content: Any) -> str:
     """The same of JSON-able ``content``, whatever the order of its keys."""
     return text_digest(json.dumps(content, sort_keys=True))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed_json(key: str, content: dict[str, Any]) -> str:
+    """JSON that has ``content`` under ``key``, beside the SHA-256 of its text; dates are ISO texts."""
+    text = _canonical(content)
+    whole = {"sha256": hashlib.sha256(text.encode()).hexdigest(), key: json.loads(text)}
+    return json.dumps(whole, allow_nan=False)
+
+
+def read_sealed_json(path: Path, key: str, what: str, remedy: str) -> dict[str, Any]:
+    """Read the content of a file of `sealed_json`; ``what`` it is and the ``remedy`` are for messages.
+
+    Raises:
+        InputError: it cannot be read, or its content is not what was written.
+    """
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = whole[key]
+        intact = whole["sha256"] == hashlib.sha256(_canonical(content).encode()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: unreadable {what}; {remedy}") from error
+    if not intact:
+        raise InputError(f"{path}: damaged {what} (its digest differs); {remedy}")
+    return content
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, default=date.isoformat, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -16,7 +16,7 @@ import numpy as np
 
 from atft.data.cache import DayCache
 from atft.data.cache_folder import published_folder
-from atft.data.day_writer import write_days
+from atft.data.day_writer import DayEncoder, write_days
 from atft.data.former import Former, find_former, joined_entries, kept_days, linked_files, unchanged_files
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph, refresh_indices
@@ -175,18 +175,16 @@ def _write_days(
         # A file of dates that are no trading days has no record.
         dates = [file.dates for file in index.sources[kept:]]
         later = [f for f, d in zip(files[kept:], dates, strict=True) if np.isin(d, index.calendar).any()]
-    infinite_as_missing = alike["options"]["infinite_as_missing"]
-    written = write_days(
-        folder,
-        later,
+    encoder = DayEncoder(
         columns,
         index,
         alike["scaling"],
-        alike["half"],
-        infinite_as_missing,
+        np.array(alike["half"]),
+        alike["options"]["infinite_as_missing"],
         first_day,
         parts.pop("sectors"),
     )
+    written = write_days(folder, later, encoder)
     here = set(written["files"])
     sources = zip(written.pop("sources"), fingerprints, strict=False)
     # The count of infinite cells is of all days, and a label's end may be a day that is not on the calendar yet.

@@ -7,12 +7,12 @@ depends on the days that train: see `atft.data.day_checks`.
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from atft.dates import EPOCH
+from atft.dates import date_of
 from atft.errors import InputError
 from atft.panel import PanelColumns
 
@@ -61,7 +61,7 @@ def check_duplicates(
     if len(twice):
         day, code = divmod(int(twice[0]), len(codes))
         raise InputError(
-            f"the panel has duplicate rows, the first is ({EPOCH + timedelta(days=day)}, {codes[code]!r}); "
+            f"the panel has duplicate rows, the first is ({date_of(day)}, {codes[code]!r}); "
             f"keep one row per date and code"
         )
 
@@ -121,7 +121,7 @@ class RowChecks:
             early = numbers[end] <= days
             if early.any():
                 raise InputError(
-                    f"column {self.numbers[end]!r} is {EPOCH + timedelta(days=int(numbers[end, early][0]))} on "
+                    f"column {self.numbers[end]!r} is {date_of(numbers[end, early][0])} on "
                     f"{_day(days, early)}; a label is known after its day: correct it, or make it null"
                 )
         self._compare_orders(numbers[:, :: max(1, len(days) // SAMPLED_ROWS)])
@@ -149,7 +149,7 @@ class RowChecks:
 
 
 def _day(days: Int32[np.ndarray, " rows"], rows: Bool[np.ndarray, " rows"]) -> date:
-    return EPOCH + timedelta(days=int(days[rows.argmax()]))
+    return date_of(days[rows.argmax()])
 
 
 def _order(values: np.ndarray) -> np.ndarray:

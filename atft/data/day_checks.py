@@ -106,26 +106,24 @@ def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int
     first, last = parse_period(key, asked)
     start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
     days = np.arange(start, stop + 1, dtype=np.int64)
-    days = days[np.array(manifest.universe_rows, dtype=np.int64)[days] > 0] if len(days) else days
-    scored = days[days >= lookback - 1]
-    if not len(scored):
-        raise InputError(
-            f"predict: no day from {first} to {last} with {lookback} days of history; the panel runs "
-            f"{manifest.dates[0]} to {manifest.dates[-1]} ({len(manifest.dates)} days); set data.predict"
-        )
-    return scored, days[days < lookback - 1]
+    return _with_history(cache, days, lookback, f"no day from {first} to {last} with")
 
 
 def fold_days_to_score(cache: DayCache, fold: FoldDates, lookback: int) -> tuple[Days, Days]:
     """Find the days that a fold validates and tests on, as `days_to_score` does those of a period."""
-    manifest = cache.manifest
-    days = fold.scored(manifest.dates)
-    days = days[np.array(manifest.universe_rows, dtype=np.int64)[days] > 0]
+    days = fold.scored(cache.manifest.dates)
+    return _with_history(cache, days, lookback, f"no day that fold {fold.fold} validates or tests on has")
+
+
+def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str) -> tuple[Days, Days]:
+    """Of some days, those with a universe: with the lookback, of which there must be one, and without it."""
+    dates = cache.manifest.dates
+    days = days[np.array(cache.manifest.universe_rows, dtype=np.int64)[days] > 0]
     scored = days[days >= lookback - 1]
     if not len(scored):
         raise InputError(
-            f"predict: no day that fold {fold.fold} validates or tests on has {lookback} days of history; the "
-            f"panel runs {manifest.dates[0]} to {manifest.dates[-1]}; set data.predict"
+            f"predict: {nothing} {lookback} days of history; the panel runs {dates[0]} to {dates[-1]} "
+            f"({len(dates)} days); set data.predict"
         )
     return scored, days[days < lookback - 1]
 

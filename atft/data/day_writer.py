@@ -33,7 +33,10 @@ Day = tuple[pa.RecordBatch, dict[str, Any]]
 
 
 class DayEncoder:
-    """Turns batches of the panel's rows into the cache's days; numbers the sectors as they appear."""
+    """Turns batches of the panel's rows into the cache's days; numbers the sectors as they appear.
+
+    ``first_day`` is the first that it is given, and ``sectors`` are those of the days before it.
+    """
 
     def __init__(
         self,
@@ -192,21 +195,11 @@ def days_across(inserted: Bool[np.ndarray, " days"], days_ahead: int) -> Bool[np
     return across
 
 
-def write_days(
-    folder: Path,
-    files: Sequence[Path],
-    columns: PanelColumns,
-    index: PanelIndex,
-    scaling: Sequence[str],
-    half: Sequence[bool],
-    infinite_as_missing: bool,
-    first_day: int = 0,
-    sectors: Sequence[str] = (),
-) -> dict[str, Any]:
+def write_days(folder: Path, files: Sequence[Path], encoder: DayEncoder) -> dict[str, Any]:
     """Write ``days.arrow`` into the cache's ``folder``, where temporary files go too.
 
-    From a ``first_day`` above 0 on, the ``files`` are those of later days: each becomes a file of its own, named by
-    its first day, and ``sectors`` are those of the days before.
+    Where the encoder begins after the first day, the ``files`` are those of later days: each becomes a file of its
+    own, named by its first day.
 
     Returns:
         The fields of `Manifest` that are then known, of these days.
@@ -215,13 +208,13 @@ def write_days(
         InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is
             no return, or a feature is a label.
     """
-    encoder = DayEncoder(columns, index, scaling, np.array(half), infinite_as_missing, first_day, sectors)
+    index, first_day = encoder.index, encoder.next_day
     facts: list[dict[str, Any]] = []
     records: dict[str, FileRecord] = {}
     for some in [[file] for file in files] if first_day else [files]:
         key = f"days-{index.dates[encoder.next_day]:%Y%m%d}" if first_day else "days"
         writer = RecordWriter(folder / f"{key}.arrow")
-        days = _days(encoder, whole_days(some, columns, index, folder))
+        days = _days(encoder, whole_days(some, encoder.columns, index, folder))
         for record, day_facts in track(days, "building the cache", total=len(index.calendar) - first_day):
             writer.append(record)
             facts.append(day_facts)

@@ -18,6 +18,7 @@ from atft.data.day_writer import days_across
 from atft.data.manifest import NAME, Manifest, first_records, read_manifest
 from atft.data.panel_stream import PanelIndex
 from atft.data.records import FileRecord
+from atft.dates import as_day_numbers
 from atft.errors import InputError
 from atft.panel import PanelColumns
 
@@ -40,7 +41,7 @@ class Former:
     def days(self) -> int:
         """Days of the calendar up to the last date of those files."""
         dates = [day for file in self.manifest.sources[: self.files] for day in file.dates]
-        calendar = np.array(self.manifest.dates, dtype="datetime64[D]").astype(np.int64)
+        calendar = as_day_numbers(self.manifest.dates)
         return int(np.searchsorted(calendar, max(dates, default=-(10**9)), "right"))
 
 
@@ -74,7 +75,7 @@ def find_former(
 def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) -> int:
     """Count the files whose days are the same in a cache of all files: their calendar, and what straddles a gap."""
     manifest, days = former.manifest, former.days
-    old = np.array(manifest.dates, dtype="datetime64[D]").astype(np.int32)
+    old = as_day_numbers(manifest.dates)
     if len(index.calendar) < days or not index.sources:
         return 0
     same = (old[:days] == index.calendar[:days]) & (

@@ -4,8 +4,6 @@ Every number that a reader needs before it touches the data is here: the calenda
 each was scaled, facts of each day (112 features on 2,500 days take 70 kB), and the checksums of every byte.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -16,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from atft.data.records import FileRecord
+from atft.digest import read_sealed_json, sealed_json
 from atft.errors import InputError
 
 FORMAT = 5
@@ -151,9 +150,7 @@ def count_bits(days: Iterable[str], names: Sequence[str]) -> dict[str, int]:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into ``folder`` with the digest of its own text."""
-    text = _canonical(asdict(manifest))
-    whole = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "manifest": json.loads(text)}
-    (folder / NAME).write_text(json.dumps(whole, allow_nan=False))
+    (folder / NAME).write_text(sealed_json("manifest", asdict(manifest)))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -164,18 +161,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     remedy = "delete its folder to build it again"
-    try:
-        whole = json.loads(path.read_text())
-        body = whole["manifest"]
-        intact = whole["sha256"] == hashlib.sha256(_canonical(body).encode()).hexdigest()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: no such file, so {folder} is not a cache; build it with `cache`"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: unreadable manifest; {remedy}") from error
-    if not intact:
-        raise InputError(f"{path}: damaged manifest (its digest differs); {remedy}")
+    if not path.exists():
+        raise InputError(f"{path}: no such file, so {folder} is not a cache; build it with `cache`")
+    body = read_sealed_json(path, "manifest", "manifest", remedy)
     if body["format"] != FORMAT:
         raise InputError(f"{path}: cache format {body['format']}, this program reads {FORMAT}; {remedy}")
     if body["digest"] != folder.resolve().name:
@@ -194,7 +182,3 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _tupled(value: Any) -> Any:
     return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
-
-
-def _canonical(body: dict[str, Any]) -> str:
-    return json.dumps(body, default=date.isoformat, sort_keys=True, separators=(",", ":"), allow_nan=False)

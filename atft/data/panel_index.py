@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from atft.data.manifest import SourceFile
 from atft.data.panel_stream import PanelIndex, day_numbers, read_batches
-from atft.dates import EPOCH, DayNumbers
+from atft.dates import EPOCH, DayNumbers, as_dates, as_day_numbers
 from atft.errors import InputError
 from atft.panel import PanelColumns
 from atft.trading_days import find_trading_days
@@ -55,7 +55,7 @@ def index_panel(
     counts = known if known.any() else rows
     counts[0] = rows[0]  # nothing trails on the first date
     days = find_trading_days(
-        numbers.astype("datetime64[D]").tolist(),
+        as_dates(numbers),
         counts.astype(np.int64),
         value * (not scan.negative),
         rules or {},
@@ -64,7 +64,7 @@ def index_panel(
         columns.longest_label_days + 1,
         CALENDAR_KEY,
     )
-    calendar = np.array(days.calendar, dtype="datetime64[D]").astype(np.int32)
+    calendar = as_day_numbers(days.calendar)
     if not np.isin(numbers, calendar).all():
         # A code that has rows on dates that are no trading days only is none.
         later = _joined_scans([_scan(file, columns, min_date, calendar) for file in files[len(former) :]])

@@ -3,12 +3,13 @@
 It stands in the run's directory, where the tear sheet of the run's predictions finds it. No torch.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
+
+from atft.digest import file_digest
 
 NAME = "importance.json"
 KIND = "explains"
@@ -65,12 +66,6 @@ def read_importance(folder: Path) -> Importance | None:
     if checkpoint.is_file() and file_digest(checkpoint) != importance.checkpoint:
         return None
     return importance
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _importance(content: dict[str, Any]) -> Importance:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.cross_section import spearman
-from atft.evaluation.importance_file import FeatureImportance, Importance, file_digest
+from atft.digest import file_digest
+from atft.evaluation.importance_file import FeatureImportance, Importance
 from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
 from atft.explain.one_day import block_of_day, days_to_explain, horizon_place

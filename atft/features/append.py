@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from atft.dates import as_dates, as_day_numbers
 from atft.errors import InputError, nearest
 from atft.features.build import build_folder, filling_days, write_blocks
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
@@ -24,7 +25,6 @@ from atft.features.panel_folder import (
     FolderFile,
     FolderList,
     MonthFiles,
-    listed_as,
     locked,
     publish_list,
     read_list,
@@ -33,9 +33,7 @@ from atft.features.panel_folder import (
 )
 from atft.features.panel_state import (
     PanelState,
-    as_dates,
     cut_prices,
-    label_days,
     read_panel_state,
     state_after,
     with_codes,
@@ -46,14 +44,13 @@ from atft.features.price_store import (
     later_behind,
     later_rows,
     merged,
-    on_grid,
     read_stored,
     rescaled,
     with_last_sectors,
     with_same_columns,
     write_prices,
 )
-from atft.features.prices import PriceGrid, read_prices
+from atft.features.prices import PriceGrid, on_grid, read_prices
 from atft.features.row_checks import check_rows
 from atft.features.variation import flat_features
 
@@ -147,7 +144,9 @@ def append_prices(
                     f"gap or a weekday is usual now or no longer; set corrections to rebuild"
                 )
         assert first_changed is not None
-        everything = merged(_everything(panel, listed), new)
+        everything = read_stored(panel, listed.prices)
+        assert everything is not None  # a panel has rows
+        everything = merged(everything, new)
     return _rebuild(panel, listed, state, options, everything, first_changed, notes, today)
 
 
@@ -180,7 +179,7 @@ def _append(
     later = on_grid(later, later.calendar, codes, sectors)
     counts = _joined_counts(state.counts, count_dates(later, state.counts.last))
     days = trading_days(counts, options, later.path, today)
-    calendar = np.array(days.calendar, dtype="datetime64[D]").astype(np.int32)
+    calendar = as_day_numbers(days.calendar)
     known = len(state.calendar)
     same = calendar[:known] == state.calendar[: len(calendar)]
     if not same.all() or len(calendar) < known:
@@ -189,7 +188,7 @@ def _append(
     read = later_behind(state.prices, placed)
     first = len(state.prices.calendar)
     prices = check_rows(cut_prices(read, 0), options, state.checked)
-    ranked = np.concatenate([state.ranked, prices.universe[first:].sum(axis=1, dtype=np.int32)])
+    ranked = np.concatenate([state.ranked, prices.ranked[first:]])
     if first == len(prices.calendar):  # dates that are no trading days: only their prices are new
         names, variation, months = listed.features, state.variation, listed.months
     else:
@@ -205,16 +204,8 @@ def _append(
     next_state = state_after(read, prices, counts, variation, ranked, state)
     filling = filling_days(next_state.inserted.tolist(), len(calendar))
     flat_features(later.path, names, variation, ranked, filling)
-    publish_list(
-        panel,
-        listed_as(
-            options,
-            names,
-            months,
-            write_prices(panel, later, listed.prices),
-            write_panel_state(panel, next_state),
-        ),
-    )
+    later_prices = write_prices(panel, later, listed.prices)
+    publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
     left_out = [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items() if count]
     rows, universe_rows = int(prices.kept[first:].sum()), int(prices.universe[first:].sum())
     new_days = tuple(prices.calendar[first:])
@@ -234,7 +225,7 @@ def _rebuild(
     """Make the months again from that of the first label that the first changed day is in."""
     past = np.flatnonzero(state.calendar < np.datetime64(first_changed).astype(np.int32))
     # Labels of the days before read the closes of the changed day.
-    unchanged = len(past) - label_days(options)
+    unchanged = len(past) - options.label_days
     day = as_dates(state.calendar)[unchanged] if unchanged > 0 else None
     report = build_folder(everything, panel, options, today, day)
     prices = report.prices
@@ -261,17 +252,16 @@ def _known_labels(
     import pyarrow as pa
 
     options = prices.options
-    changed = max(0, first - label_days(options))
+    changed = max(0, first - options.label_days)
     cutoff = prices.calendar[changed]
     # The month that the new days go on with is opened again, whether or not it has a label to fill in.
     month = f"{min(cutoff, prices.calendar[first - 1]):%Y-%m}"
     settled = tuple(file for file in listed.months if file.month < month)
     kept = np.flatnonzero(prices.kept[changed:first])
     labels = {}
-    for suffix, lag in (("", options.lag), ("_lag1", 1)):
-        for horizon in options.horizons:
-            values = forward_returns(prices, horizon, lag, changed, first).reshape(-1)[kept]
-            labels[f"target_{horizon}d{suffix}"] = pa.array(values, mask=~np.isfinite(values))
+    for name, (horizon, lag) in options.labels.items():
+        values = forward_returns(prices, horizon, lag, changed, first).reshape(-1)[kept]
+        labels[name] = pa.array(values, mask=~np.isfinite(values))
     tables, done = [], 0
     for file in listed.months[len(settled) :]:
         table = read_table(panel, file)
@@ -288,9 +278,3 @@ def _known_labels(
             f"{panel}: its last months have {done:,} rows where {len(kept):,} were written; build it again"
         )
     return settled, tables
-
-
-def _everything(panel: Path, listed: FolderList) -> PriceGrid:
-    stored = read_stored(panel, listed.prices)
-    assert stored is not None  # a panel has rows
-    return stored

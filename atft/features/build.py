@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool
 
 from atft.errors import InputError
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
@@ -27,7 +27,6 @@ from atft.features.panel_folder import (
     OURS,
     MonthFiles,
     is_folder,
-    listed_as,
     locked,
     publish_list,
     read_list,
@@ -131,7 +130,7 @@ def build_panel(
     with panel_file(out) as append:
         names, variation = write_blocks(prices, append)
         flat = flat_features(
-            path, names, variation, _ranked(prices), filling_days(prices.inserted, len(prices.calendar))
+            path, names, variation, prices.ranked, filling_days(prices.inserted, len(prices.calendar))
         )
     return PanelReport(out, prices, names, flat)
 
@@ -162,17 +161,15 @@ def build_folder(
         names, new = write_blocks(prices, months.append, first)
         months.finish()
         every = np.concatenate([*variation, new], axis=2)
-        ranked = _ranked(prices)
+        ranked = prices.ranked
         flat = flat_features(read.path, names, every, ranked, filling_days(prices.inserted, len(ranked)))
         publish_list(
             out,
-            listed_as(
-                options,
-                names,
-                (*kept, *months.written),
-                write_prices(out, read),
-                write_panel_state(out, state_after(tail, prices, counts, every, ranked)),
-            ),
+            options,
+            names,
+            (*kept, *months.written),
+            write_prices(out, read),
+            write_panel_state(out, state_after(tail, prices, counts, every, ranked)),
         )
     return PanelReport(out, prices, names, flat)
 
@@ -234,11 +231,6 @@ def filling_days(inserted: Iterable[int], days: int) -> Bool[np.ndarray, " days"
     for gap in inserted:
         filling[gap : gap + REACH_DAYS] = True
     return filling
-
-
-def _ranked(prices: CheckedPrices) -> Int32[np.ndarray, " days"]:
-    ranked: np.ndarray = prices.universe.sum(axis=1, dtype=np.int32)
-    return ranked
 
 
 def _check_ours(out: Path) -> None:

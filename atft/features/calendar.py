@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from atft.dates import as_dates, as_day_numbers
 from atft.features.exchange_sessions import session_line
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
-from atft.features.prices import PriceGrid
+from atft.features.prices import EMPTY, PriceGrid
 from atft.trading_days import TradingDays, find_trading_days
 
 
@@ -28,21 +29,14 @@ class DateCounts(NamedTuple):
     """The last row of each stock, in the order of `PRICES`; NaN before the first."""
 
 
-def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date | None = None) -> PriceGrid:
-    """Decide which dates are trading days, and move the prices from the file's dates to the resulting calendar.
-
-    A day inserted into a gap has no row, so that every return, label and window across it is unknown. Dates after
-    ``today``, by default this computer's, raise InputError, as what a check set to "error" finds does.
-    """
-    counts = count_dates(prices)
-    return move_to_calendar(prices, trading_days(counts, options, prices.path, today))
-
-
 def trading_days(
     counts: DateCounts, options: FeatureOptions, path: Path, today: date | None = None
 ) -> TradingDays:
-    """Decide which dates are trading days; ``path`` is for messages, errors are those of `on_trading_days`."""
-    dates = counts.dates.astype("datetime64[D]").tolist()
+    """Decide which dates are trading days; ``path`` is for messages.
+
+    Dates after ``today``, by default this computer's, raise InputError, as what a check set to "error" finds does.
+    """
+    dates = as_dates(counts.dates)
     days = find_trading_days(
         dates,
         counts.stocks,
@@ -50,7 +44,7 @@ def trading_days(
         options.day_rules,
         str(path),
         today or date.today(),
-        max(options.horizons) + max(options.lag, 1),
+        options.label_days,
     )
     if options.exchange is None:
         return days
@@ -62,7 +56,8 @@ def move_to_calendar(
 ) -> PriceGrid:
     """Move prices to the days of the calendar from ``first_day`` on, whose first date is ``first_date``.
 
-    Both are 0 unless the prices are those that come after the first dates of the counts.
+    Both are 0 unless the prices are those that come after the first dates of the counts. A day inserted into a gap
+    has no row, so that every return, label and window across it is unknown.
     """
     source = days.source[first_day:]
     source = np.where(source < 0, -1, source - first_date)
@@ -72,9 +67,9 @@ def move_to_calendar(
     prices = replace(prices, exclusions=exclusions, notes=(*prices.notes, *days.findings))
     if np.array_equal(source, every):
         return prices
-    moved = {name: getattr(prices, name)[source] for name in (*PRICES, "sector")}
+    moved = {name: values[source] for name, values in prices.grids().items()}
     for name, values in moved.items():
-        values[source < 0] = -1 if name == "sector" else np.nan
+        values[source < 0] = EMPTY[name]
     inserted = tuple(np.flatnonzero(source < 0).tolist())
     return replace(prices, calendar=calendar, inserted=inserted, **moved)
 
@@ -98,5 +93,4 @@ def count_dates(prices: PriceGrid, last: Float32[np.ndarray, "prices stocks"] | 
         # Of the known rows alone: codes that come later must not change the order of the sum.
         value[day] = np.nansum(close[known].astype(np.float64) * volume[known])
         last = np.where(known, rows, last)
-    dates = np.array(prices.calendar, dtype="datetime64[D]").astype(np.int32)
-    return DateCounts(dates, stocks, value, last)
+    return DateCounts(as_day_numbers(prices.calendar), stocks, value, last)

@@ -108,6 +108,12 @@ class CheckedPrices(PriceGrid):
         universe: np.ndarray = self.tradable & (self.age >= self.options.min_history_days)
         return universe
 
+    @property
+    def ranked(self) -> Int32[np.ndarray, " days"]:
+        """Stocks in each day's universe."""
+        ranked: np.ndarray = self.universe.sum(axis=1, dtype=np.int32)
+        return ranked
+
     @cached_property
     def market(self) -> Float64[np.ndarray, " days"]:
         """Log return of the market: equal-weighted mean over the tradable stocks; NaN on a day with none."""

@@ -5,7 +5,6 @@ The file is read whole: fundamentals of 3,000 stocks are megabytes.
 
 import csv
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 from jaxtyping import Int
 
 from atft.cells import CellRange, is_text, read_codes, read_numbers
-from atft.dates import EPOCH, DayNumbers, DayReader
+from atft.dates import DayNumbers, DayReader, date_of
 from atft.errors import InputError, nearest, one_line
 from atft.panel import match
 from atft.parquet import open_parquet, stream_columns
@@ -105,7 +104,7 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
     known, code = known[order], code[order]
     twice = np.flatnonzero((known[1:] == known[:-1]) & (code[1:] == code[:-1]))
     if len(twice):
-        day, who = date.fromordinal(EPOCH.toordinal() + int(known[twice[0]])), codes[code[twice[0]]]
+        day, who = date_of(known[twice[0]]), codes[code[twice[0]]]
         of = f" of {who!r}" if key else ""
         raise InputError(
             f"{file}: {len(twice):,} rows repeat a code and its day, the first{of} known on {day}; keep the later"

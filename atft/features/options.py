@@ -77,6 +77,17 @@ class FeatureOptions:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
     @property
+    def labels(self) -> dict[str, tuple[int, int]]:
+        """Column of each label -> its horizon, and the trading days that it waits before it buys."""
+        kinds = (("", self.lag), ("_lag1", 1))
+        return {f"target_{h}d{suffix}": (h, lag) for suffix, lag in kinds for h in self.horizons}
+
+    @property
+    def label_days(self) -> int:
+        """Days before the last one whose labels are not all known: what a later day may change."""
+        return max(horizon + lag for horizon, lag in self.labels.values())
+
+    @property
     def day_rules(self) -> dict[str, str]:
         """What days that look wrong do, by kind."""
         rules = {} if isinstance(self.calendar, str) else self.calendar

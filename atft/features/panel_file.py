@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from atft.features.checked_prices import CheckedPrices
-from atft.features.unknown_prices import unknown_columns
 from atft.features.windows import Grid
 
 GROUP_ROWS = 131_072
 NO_FLOATS = ["date", "code", "sector", "universe"]
 """The columns that a dictionary and statistics are worth their bytes for."""
+OF_VOLUME = ("exposure_size", "traded_value", "regime_activity_60d")
+"""Columns beside the features that are made of close times volume."""
 PARQUET_OPTIONS: dict[str, Any] = {
     "compression": "lz4",
     "use_dictionary": NO_FLOATS,
@@ -50,10 +51,8 @@ def panel_columns(
         "universe": rows(prices.universe[span]),
     }
     columns |= {name: rows(values) for name, values in features.items()}
-    for suffix, lag in (("", prices.options.lag), ("_lag1", 1)):
-        for horizon in prices.options.horizons:
-            label = forward_returns(prices, horizon, lag, first, last)
-            columns[f"target_{horizon}d{suffix}"] = rows(label)
+    for name, (horizon, lag) in prices.options.labels.items():
+        columns[name] = rows(forward_returns(prices, horizon, lag, first, last))
     # A row without a history has log(NaN) and the like: it stays NaN, as a feature that is not known.
     with np.errstate(all="ignore"):
         columns["exposure_size"] = rows(np.log(prices.mean_value[span]))
@@ -63,7 +62,7 @@ def panel_columns(
         columns["return_1d"] = rows(prices.return_1d[span])
         columns["momentum_20d"] = np.expm1(columns["x_return_20d"])
         columns["traded_value"] = rows(prices.close[span] * prices.volume[span])
-    for name in unknown_columns(prices.missing):
+    for name in OF_VOLUME if "volume" in prices.missing else ():
         del columns[name]
     return columns, day
 

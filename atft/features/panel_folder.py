@@ -8,18 +8,18 @@ chained: each month's link covers its bytes and the link of the month before.
 """
 
 import fcntl
-import hashlib
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from atft.digest import file_digest, read_sealed_json, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import PARQUET_OPTIONS, day_groups, panel_table
@@ -74,20 +74,9 @@ def link_months(months: tuple[FolderFile, ...]) -> tuple[str, ...]:
     """The digest of each month's bytes and of the link before it."""
     links, link = [], ""
     for month in months:
-        link = hashlib.sha256(f"{link}\0{month.month}\0{month.sha256}".encode()).hexdigest()
+        link = sha256(f"{link}\0{month.month}\0{month.sha256}".encode()).hexdigest()
         links.append(link)
     return tuple(links)
-
-
-def listed_as(
-    options: FeatureOptions,
-    features: tuple[str, ...],
-    months: tuple[FolderFile, ...],
-    prices: tuple[FolderFile, ...],
-    state: FolderFile,
-) -> FolderList:
-    """The list of a panel of these files."""
-    return FolderList(FORMAT, asdict(options), features, months, prices, state, link_months(months))
 
 
 def read_list(folder: Path) -> FolderList:
@@ -103,14 +92,7 @@ def read_list(folder: Path) -> FolderList:
             f"{folder}: {what}; days are appended to a folder that features made, --out without a suffix"
         )
     remedy = "build the panel again, with features without --append"
-    try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
-        body = whole["panel"]
-        intact = whole["sha256"] == hashlib.sha256(_canonical(body).encode()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: unreadable; {remedy}") from error
-    if not intact:
-        raise InputError(f"{path}: damaged (its digest differs); {remedy}")
+    body = read_sealed_json(path, "panel", "list", remedy)
     if body["format"] != FORMAT:
         raise InputError(f"{path}: format {body['format']}, this program appends to {FORMAT}; {remedy}")
     # JSON has lists where the panel has tuples, and mappings where it has files.
@@ -129,11 +111,17 @@ def read_list(folder: Path) -> FolderList:
     return listed
 
 
-def publish_list(folder: Path, listed: FolderList) -> None:
-    """Make ``listed`` the panel, and remove what it does not list."""
-    body = json.loads(_canonical(asdict(listed)))
-    whole = {"sha256": hashlib.sha256(_canonical(body).encode()).hexdigest(), "panel": body}
-    publish_text(folder / FOLDER_LIST, json.dumps(whole))
+def publish_list(
+    folder: Path,
+    options: FeatureOptions,
+    features: tuple[str, ...],
+    months: tuple[FolderFile, ...],
+    prices: tuple[FolderFile, ...],
+    state: FolderFile,
+) -> None:
+    """Make these files the panel, and remove what it does not list."""
+    listed = FolderList(FORMAT, asdict(options), features, months, prices, state, link_months(months))
+    publish_text(folder / FOLDER_LIST, sealed_json("panel", asdict(listed)))
     remove_unlisted(folder, listed)
 
 
@@ -167,7 +155,7 @@ def check_listed(folder: Path, file: FolderFile) -> Path:
     path = folder / file.name
     remedy = "build the panel again, with features without --append"
     try:
-        intact = path.stat().st_size == file.size and _sha256(path) == file.sha256
+        intact = path.stat().st_size == file.size and file_digest(path) == file.sha256
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; {remedy}") from error
     if not intact:
@@ -197,7 +185,7 @@ def write_table(
 
 def name_by_content(folder: Path, aside: Path, stem: str, suffix: str, month: str = "") -> FolderFile:
     """Give a finished file the name of its content."""
-    digest = _sha256(aside)
+    digest = file_digest(aside)
     name = f"{stem}-{digest[:NAME_DIGITS]}{suffix}"
     file = FolderFile(name, month, aside.stat().st_size, digest)
     aside.replace(folder / name)
@@ -239,12 +227,3 @@ class MonthFiles:
         self._tables = []
         groups = day_groups(table["date"].to_numpy().astype(np.int64))
         self.written.append(write_table(self.folder, "", self._month, table, groups, **PARQUET_OPTIONS))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _canonical(body: dict[str, Any]) -> str:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -7,7 +7,6 @@ that decide the calendar) is a few numbers a stock or a date. So a later day has
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from atft.dates import as_dates, as_day_numbers
 from atft.errors import InputError
 from atft.features.calendar import DateCounts
 from atft.features.checked_prices import (
@@ -27,23 +27,15 @@ from atft.features.checked_prices import (
 from atft.features.copies import MEMORY_DAYS
 from atft.features.options import FeatureOptions
 from atft.features.panel_folder import FolderFile, check_listed, name_by_content
-from atft.features.price_dialects import PRICES
-from atft.features.prices import PriceGrid
+from atft.features.prices import EMPTY, PriceGrid, on_grid
 from atft.features.splits import USUAL_DAYS, StockSplit
 from atft.publish import published
-
-GRIDS = (*PRICES, "sector")
-
-
-def label_days(options: FeatureOptions) -> int:
-    """Days before the last one whose labels are not all known: what a later day may change."""
-    return max(options.horizons) + max(options.lag, 1)
 
 
 def tail_days(options: FeatureOptions) -> int:
     """Days that later ones read: the windows, and the windows of what they are made of."""
     windows = REACH_DAYS + VALUE_DAYS
-    return max(windows, MEMORY_DAYS, USUAL_DAYS, label_days(options)) + 2
+    return max(windows, MEMORY_DAYS, USUAL_DAYS, options.label_days) + 2
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ class PanelState:
 
 def cut_prices(prices: PriceGrid, first: int) -> PriceGrid:
     """The prices from index ``first`` on, copied, so that adjusting splits leaves them as they were read."""
-    grids: dict[str, Any] = {name: getattr(prices, name)[first:].copy() for name in GRIDS}
+    grids = {name: values[first:].copy() for name, values in prices.grids().items()}
     inserted = tuple(day - first for day in prices.inserted if day >= first)
     return replace(
         prices, calendar=prices.calendar[first:], start=prices.start + first, inserted=inserted, **grids
@@ -87,7 +79,7 @@ def state_after(
     ``read`` are their last days at least as far back as `tail_days`, or all; the other arguments are of the whole
     calendar. ``before`` is the state that ``prices`` go on from.
     """
-    days = np.array(prices.calendar, dtype="datetime64[D]").astype(np.int32)
+    days = as_day_numbers(prices.calendar)
     inserted = np.array(prices.inserted, dtype=np.int32) + prices.start
     if before is not None:
         days = np.concatenate([before.calendar[: prices.start], days])
@@ -113,13 +105,10 @@ def with_codes(state: PanelState, codes: Sequence[str], sectors: Sequence[str]) 
         wide[..., place] = values
         return wide
 
-    renumbered = np.append(np.searchsorted(np.array(sectors), np.array(prices.sectors)), -1).astype(np.int32)
-    grids: dict[str, Any] = {name: spread(getattr(prices, name), np.nan) for name in PRICES}
-    grids["sector"] = spread(renumbered[prices.sector], -1)
     return replace(
         state,
         counts=state.counts._replace(last=spread(state.counts.last, np.nan)),
-        prices=replace(prices, codes=list(codes), sectors=list(sectors), **grids),
+        prices=on_grid(prices, prices.calendar, codes, sectors),
         checked=CheckedDays(
             kept=spread(checked.kept, False),
             factor=spread(checked.factor, 1),
@@ -169,7 +158,7 @@ def _arrays(state: PanelState) -> dict[str, Any]:
         "sectors": np.array(prices.sectors, dtype=np.str_),
         "missing": np.array(prices.missing, dtype=np.str_),
         **{f"counts_{name}": values for name, values in state.counts._asdict().items()},
-        **{name: getattr(prices, name) for name in GRIDS},
+        **prices.grids(),
         **{name: getattr(state.checked, name) for name in CheckedDays._fields[:-1]},
         **{f"carried_{name}": getattr(carried, name) for name in Carried._fields[:-1]},
         "splits": np.array(splits, dtype=np.int64).reshape(-1, 4),
@@ -181,7 +170,6 @@ def _arrays(state: PanelState) -> dict[str, Any]:
 def _state(folder: Path, stored: Mapping[str, Any]) -> PanelState:
     calendar, inserted, close = stored["calendar"], stored["inserted"], stored["close"]
     start = len(calendar) - len(close)
-    grids: dict[str, Any] = {name: stored[name] for name in GRIDS}
     prices = PriceGrid(
         path=folder,
         calendar=as_dates(calendar[start:]),
@@ -191,7 +179,7 @@ def _state(folder: Path, stored: Mapping[str, Any]) -> PanelState:
         missing=tuple(stored["missing"].tolist()),
         start=start,
         inserted=tuple((inserted[inserted >= start] - start).tolist()),
-        **grids,
+        **{name: stored[name] for name in EMPTY},
     )
     splits = tuple(StockSplit(d, s, Fraction(n, m)) for d, s, n, m in stored["splits"].tolist())
     carried = Carried(**{name: stored[f"carried_{name}"] for name in Carried._fields[:-1]}, splits=splits)
@@ -204,9 +192,3 @@ def _state(folder: Path, stored: Mapping[str, Any]) -> PanelState:
         variation=np.unpackbits(stored["variation"], axis=-1, count=len(calendar)).astype(bool),
         ranked=stored["ranked"],
     )
-
-
-def as_dates(numbers: np.ndarray) -> list[date]:
-    """Days since 1970 as dates."""
-    days: list[date] = numbers.astype("datetime64[D]").tolist()
-    return days

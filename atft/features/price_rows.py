@@ -4,7 +4,6 @@ Costs the memory of the rows once; of wide tables that of their cells.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atft.cells import CellRange, first_true, read_codes, read_names, read_numbers, sorted_texts
-from atft.dates import EPOCH, DayReader
+from atft.dates import DayReader, date_of
 from atft.errors import InputError, listed
 from atft.features.price_dialects import ADJUSTED, PRICES, bare_stem, check_columns, plain_name
 from atft.features.price_files import PriceFile, price_files
@@ -180,10 +179,9 @@ def _check_one_code(path: Path, date: np.ndarray) -> None:
     """Check that the rows of a file without codes are of one stock."""
     days, count = np.unique(date, return_counts=True)
     if len(date) - len(days) > MAX_REPEATED_SHARE * len(date):
-        day = EPOCH + timedelta(days=int(days[count.argmax()]))
         raise InputError(
-            f"{path}: no column of codes is known, and {count.max():,} rows are of {day}; "
-            f"name it, --columns '{{code: NAME}}'"
+            f"{path}: no column of codes is known, and {count.max():,} rows are of "
+            f"{date_of(days[count.argmax()])}; name it, --columns '{{code: NAME}}'"
         )
 
 
@@ -207,7 +205,7 @@ def _joined(
         count = np.bincount(cell[known], minlength=len(some))
         if len(known) and count.max() > 1:
             twice = divmod(int(count.argmax()), len(code[0]))
-            where = f"{code[0][twice[1]]} on {EPOCH + timedelta(days=int(days[twice[0]]))}"
+            where = f"{code[0][twice[1]]} on {date_of(days[twice[0]])}"
             raise InputError(f"{path}: two cells are the {name} of {where}; drop one")
         joined[name] = np.full(len(some), np.nan, dtype=np.float32)
         joined[name][cell[known]] = values[known]

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atft.cells import sorted_texts
+from atft.dates import as_dates
 from atft.errors import InputError
 from atft.features.panel_folder import FolderFile, read_table, write_table
-from atft.features.panel_state import GRIDS, as_dates
 from atft.features.price_dialects import PRICES
-from atft.features.prices import PriceGrid
+from atft.features.prices import EMPTY, PriceGrid, on_grid
 
 MAX_RATIO_ERROR = 1e-3
 """Prices rounded to cents differ from an exact multiple by less, from a dollar or two on."""
@@ -79,22 +79,6 @@ def read_stored(
     )
 
 
-def on_grid(
-    prices: PriceGrid, calendar: Sequence[date], codes: Sequence[str], sectors: Sequence[str]
-) -> PriceGrid:
-    """The same rows on a grid of more dates, codes and sectors, each ascending and a superset of its own."""
-    day = np.searchsorted(np.array(calendar, "datetime64[D]"), np.array(prices.calendar, "datetime64[D]"))
-    stock = np.searchsorted(np.array(codes), np.array(prices.codes))
-    renumbered = np.append(np.searchsorted(np.array(sectors), np.array(prices.sectors)), -1).astype(np.int32)
-    grids: dict[str, Any] = {}
-    for name in GRIDS:
-        values = getattr(prices, name)
-        empty: Any = -1 if name == "sector" else np.nan
-        grids[name] = np.full((len(calendar), len(codes)), empty, dtype=values.dtype)
-        grids[name][np.ix_(day, stock)] = renumbered[values] if name == "sector" else values
-    return replace(prices, calendar=list(calendar), codes=list(codes), sectors=list(sectors), **grids)
-
-
 def merged(stored: PriceGrid, new: PriceGrid) -> PriceGrid:
     """All rows of both; where both have one it is the new one, with the stored sector if the new one has none."""
     every = [
@@ -111,7 +95,7 @@ def later_rows(prices: PriceGrid, last: date) -> PriceGrid:
     """The prices after a date, of the codes that have a row there."""
     days = np.flatnonzero([day > last for day in prices.calendar])
     stocks = np.flatnonzero(np.isfinite(prices.close[days]).any(axis=0))
-    grids: dict[str, Any] = {name: getattr(prices, name)[np.ix_(days, stocks)] for name in GRIDS}
+    grids = {name: values[np.ix_(days, stocks)] for name, values in prices.grids().items()}
     return replace(
         prices,
         calendar=[prices.calendar[day] for day in days],
@@ -123,9 +107,8 @@ def later_rows(prices: PriceGrid, last: date) -> PriceGrid:
 def later_behind(past: PriceGrid, later: PriceGrid) -> PriceGrid:
     """The stored last days and the later ones behind them, on one grid of codes."""
     inserted = (*past.inserted, *(len(past.calendar) + day for day in later.inserted))
-    grids: dict[str, Any] = {
-        name: np.concatenate([getattr(past, name), getattr(later, name)]) for name in GRIDS
-    }
+    after = later.grids()
+    grids = {name: np.concatenate([values, after[name]]) for name, values in past.grids().items()}
     calendar = [*past.calendar, *later.calendar]
     return replace(later, calendar=calendar, start=past.start, inserted=inserted, **grids)
 
@@ -172,22 +155,19 @@ def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Co
     A sector counts where ``new`` has one.
     """
     days = np.flatnonzero([day <= last for day in new.calendar])
-    cells: dict[str, Any] = {name: getattr(new, name)[days] for name in GRIDS}
+    cells = {name: values[days] for name, values in new.grids().items()}
     past = replace(new, calendar=[new.calendar[day] for day in days], **cells)
     if not np.isfinite(past.close).any():
         return Corrections(0, None, "")
     before = _stored_like(stored, past)
     rows = np.isfinite(past.close)
-    differs = np.zeros((len(GRIDS), *rows.shape), dtype=bool)
-    for i, name in enumerate(GRIDS):
-        one, two = getattr(before, name), getattr(past, name)
-        differs[i] = rows & (one != two) & ~(np.isnan(one) & np.isnan(two))
-    differs[-1] &= past.sector >= 0
-    changed = differs.any(axis=0)
+    differs = {name: rows & _different(before, past, name) for name in EMPTY}
+    differs["sector"] &= past.sector >= 0
+    changed = np.any(list(differs.values()), axis=0)
     if not changed.any():
         return Corrections(0, None, "")
     day, stock = (int(index[0]) for index in np.nonzero(changed))
-    name = GRIDS[int(differs[:, day, stock].argmax())]
+    name = next(name for name, cells in differs.items() if cells[day, stock])
     is_new = not np.isfinite(before.close[day, stock])
     was, now = _cell(before, name, day, stock), _cell(past, name, day, stock)
     what = "which is not stored" if is_new else f"{name} {now} where {was} is stored"
@@ -209,11 +189,8 @@ def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[Pric
     before = _stored_like(stored, new)
     past = np.array([day <= last for day in new.calendar])[:, None]
     shared = past & np.isfinite(new.close) & np.isfinite(before.close)
-    changed = np.zeros_like(shared)
-    for name in PRICES:
-        one, two = getattr(before, name), getattr(new, name)
-        changed |= shared & (one != two) & ~(np.isnan(one) & np.isnan(two))
-    grids: dict[str, Any] = {name: getattr(new, name).copy() for name in GRIDS}
+    changed = shared & np.any([_different(before, new, name) for name in PRICES], axis=0)
+    grids = {name: values.copy() for name, values in new.grids().items()}
     names = []
     for stock in np.flatnonzero(changed.any(axis=0)):
         rows = shared[:, stock]
@@ -246,11 +223,16 @@ def _factors(before: PriceGrid, new: PriceGrid, rows: np.ndarray, stock: int) ->
     return factors
 
 
+def _different(one: PriceGrid, other: PriceGrid, name: str) -> np.ndarray:
+    """Cells of a grid that differ; NaN equals itself."""
+    a, b = getattr(one, name), getattr(other, name)
+    different: np.ndarray = (a != b) & ~(np.isnan(a) & np.isnan(b))
+    return different
+
+
 def _stored_like(stored: PriceGrid | None, like: PriceGrid) -> PriceGrid:
     """The stored rows on the dates and codes of other prices, with sectors numbered as theirs, new ones behind."""
-    shape = like.close.shape
-    grids: dict[str, Any] = {name: np.full(shape, np.nan, dtype=np.float32) for name in PRICES}
-    grids["sector"] = np.full(shape, -1, dtype=np.int32)
+    grids = {name: np.full_like(values, EMPTY[name]) for name, values in like.grids().items()}
     names = list(like.sectors)
     if stored is not None:
         _, day, stored_day = np.intersect1d(

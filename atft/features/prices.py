@@ -4,8 +4,9 @@ One float32 grid per price column on the dates that occur, NaN where a stock has
 stocks take 46 MB a column. Memory grows with days x stocks, not with rows: many short-lived stocks waste cells.
 """
 
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from atft.cells import check_codes
-from atft.dates import EPOCH
+from atft.dates import as_dates
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
@@ -22,6 +23,10 @@ from atft.features.windows import Grid
 
 RANGE_TOLERANCE = 0.02
 """Of an open or close this far outside [low, high], the row's prices are not on one split basis."""
+
+
+EMPTY: dict[str, Any] = dict.fromkeys(PRICES, np.nan) | {"sector": -1}
+"""Grid of `PriceGrid` by name -> what a stock has there without a row."""
 
 
 @dataclass(kw_only=True)
@@ -54,6 +59,24 @@ class PriceGrid:
     notes: tuple[str, ...] = ()
     """What was found in the calendar and the series, a line each."""
 
+    def grids(self) -> dict[str, Any]:
+        """Prices and sectors by name, ``[days, stocks]`` each."""
+        return {name: getattr(self, name) for name in EMPTY}
+
+
+def on_grid(
+    prices: PriceGrid, calendar: Sequence[date], codes: Sequence[str], sectors: Sequence[str]
+) -> PriceGrid:
+    """The same rows on a grid of more dates, codes and sectors, each ascending and a superset of its own."""
+    day = np.searchsorted(np.array(calendar, "datetime64[D]"), np.array(prices.calendar, "datetime64[D]"))
+    stock = np.searchsorted(np.array(codes), np.array(prices.codes))
+    renumbered = np.append(np.searchsorted(np.array(sectors), np.array(prices.sectors)), -1).astype(np.int32)
+    grids: dict[str, Any] = {}
+    for name, values in prices.grids().items():
+        grids[name] = np.full((len(calendar), len(codes)), EMPTY[name], dtype=values.dtype)
+        grids[name][np.ix_(day, stock)] = renumbered[values] if name == "sector" else values
+    return replace(prices, calendar=list(calendar), codes=list(codes), sectors=list(sectors), **grids)
+
 
 def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
     """Read the prices of a file, a folder or a glob, as `atft.features.price_rows` says.
@@ -67,7 +90,7 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
     table = read_price_rows(path, options.columns)
     values: dict[str, Any] = table.prices
     dates = np.unique(table.date)
-    calendar = [EPOCH + timedelta(days=int(d)) for d in dates]
+    calendar = as_dates(dates)
     codes, stock = table.code
     sectors, sector = table.sector
     # The row's cell of the grid, day by day; one array for both steps, since it is the largest.

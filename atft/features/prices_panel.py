@@ -4,12 +4,11 @@ Its name is a digest of the bytes of the prices, of the options and of atft's co
 which later days can be appended; it keeps its name then.
 """
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
 import atft.features
-from atft.digest import json_digest
+from atft.digest import file_digest, json_digest
 from atft.features.build import PanelReport, build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_files import price_files
@@ -44,6 +43,5 @@ def panel_digest(prices: Path, options: FeatureOptions) -> str:
     contents = []
     for file in [*price_files(prices), *code]:
         name = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
-        with file.open("rb") as stream:
-            contents.append([name, hashlib.file_digest(stream, "sha256").hexdigest()])
+        contents.append([name, file_digest(file)])
     return json_digest({"files": contents, "options": asdict(options)})

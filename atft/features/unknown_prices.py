@@ -1,6 +1,6 @@
-"""Columns that cannot be known where the files have no open, high and low, or no volume.
+"""Features that cannot be known where the files have no open, high and low, or no volume.
 
-Features are found by making all of them for a small random market without those prices: no list of names can become
+They are found by making all of them for a small random market without those prices: no list of names can become
 stale, and no feature is left out because one market happens to leave it unknown.
 """
 
@@ -15,13 +15,6 @@ from atft.features.windows import Grid
 
 DAYS, STOCKS = 260, 6
 """The longest windows read 250 days."""
-OF_VOLUME = ("exposure_size", "traded_value", "regime_activity_60d")
-"""Columns beside the features that are made of close times volume."""
-
-
-def unknown_columns(missing: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns beside features and targets that are unknown without the ``missing`` prices."""
-    return OF_VOLUME if "volume" in missing else ()
 
 
 @cache

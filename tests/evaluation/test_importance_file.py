@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from atft.digest import file_digest
 from atft.evaluation.importance_file import (
     NAME,
     FeatureImportance,
     Importance,
-    file_digest,
     importance_json,
     read_importance,
 )

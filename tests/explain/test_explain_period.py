@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atft.evaluation.importance_file import file_digest
+from atft.digest import file_digest
 from atft.explain.explain_period import explain_period
 from atft.explain.median_stock import median_window
 from atft.explain.one_day import block_of_day, days_to_explain

@@ -11,7 +11,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.features.build import build_panel
-from atft.features.calendar import count_dates, on_trading_days
+from atft.features.calendar import count_dates, move_to_calendar, trading_days
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import PriceGrid, read_prices
@@ -19,6 +19,10 @@ from atft.features.prices import PriceGrid, read_prices
 TODAY = date(2026, 1, 5)
 SATURDAY, HOLIDAY = date(2014, 5, 10), date(2014, 7, 4)
 EXCLUDE = FeatureOptions(calendar={"rare_weekdays": "exclude", "thin_days": "exclude"})
+
+
+def on_trading_days(prices: PriceGrid, options: FeatureOptions, today: date) -> PriceGrid:
+    return move_to_calendar(prices, trading_days(count_dates(prices), options, prices.path, today))
 
 
 def grid(frame: pl.DataFrame, folder: Path, options: FeatureOptions = EXCLUDE) -> PriceGrid:

@@ -14,7 +14,6 @@ from atft.features.panel_folder import (
     MonthFiles,
     is_folder,
     link_months,
-    listed_as,
     locked,
     publish_list,
     read_list,
@@ -59,11 +58,13 @@ def test_a_published_list_is_the_panel_and_removes_only_files_of_its_own(tmp_pat
         (folder / "update" / "state-00000000.npz").touch()
         (folder / "2015-01-00000000.parquet").touch()
         (folder / "notes.parquet").touch()
-        listed = listed_as(FeatureOptions(), ("x",), months, (), FolderFile("update/state-1.npz", "", 0, ""))
-        publish_list(folder, listed)
+        state = FolderFile("update/state-1.npz", "", 0, "")
+        publish_list(folder, FeatureOptions(), ("x",), months, (), state)
         with pytest.raises(InputError, match="another process is writing this panel"), locked(folder):
             pass
-    assert read_list(folder) == listed
+    listed = read_list(folder)
+    assert (listed.features, listed.months, listed.prices, listed.state) == (("x",), months, (), state)
+    assert FeatureOptions(**listed.options) == FeatureOptions()
     assert panel_files(folder) == [folder / file.name for file in months]
     assert sorted(path.name for path in folder.glob("*.parquet")) == sorted(
         [*(file.name for file in months), "notes.parquet"]

@@ -12,7 +12,6 @@ from atft.features.options import FeatureOptions
 from atft.features.panel_state import (
     PanelState,
     cut_prices,
-    label_days,
     read_panel_state,
     state_after,
     tail_days,
@@ -86,6 +85,6 @@ def test_more_codes_and_sectors_move_no_row(state: PanelState) -> None:
 
 
 def test_labels_that_are_not_known_reach_as_far_as_the_longest_trade() -> None:
-    assert label_days(OPTIONS) == 7
-    assert label_days(FeatureOptions()) == 21
+    assert OPTIONS.label_days == 7
+    assert FeatureOptions().label_days == 21
     assert tail_days(FeatureOptions(horizons=[500])) == 503

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from atft.errors import InputError
-from atft.features.panel_state import GRIDS
 from atft.features.price_store import (
     find_corrections,
     later_rows,
@@ -30,7 +29,7 @@ def prices(days: int = 50, **columns: np.ndarray) -> PriceGrid:
 
 
 def same(one: PriceGrid, two: PriceGrid) -> bool:
-    values = ((getattr(one, n), getattr(two, n)) for n in GRIDS)
+    values = ((getattr(one, n), getattr(two, n)) for n in EMPTY)
     known = np.isfinite(one.close)
     return (
         (one.calendar, one.codes) == (two.calendar, two.codes)
@@ -58,7 +57,7 @@ def test_prices_written_month_by_month_or_at_once_are_the_same_files(tmp_path: P
 def test_a_cell_that_differs_or_is_new_is_a_correction_and_a_missing_row_is_none() -> None:
     stored, new = prices(), prices(60)
     assert find_corrections(stored, new, stored.calendar[-1]).first is None
-    few = replace(new, codes=["s1"], **{n: getattr(new, n)[:, 1:2] for n in GRIDS})
+    few = replace(new, codes=["s1"], **{n: getattr(new, n)[:, 1:2] for n in EMPTY})
     assert find_corrections(stored, few, stored.calendar[-1]).rows == 0
     day = int(np.flatnonzero(np.isfinite(new.close[:, 2]))[7])
     new.volume[day, 2] += 1

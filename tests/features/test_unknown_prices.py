@@ -1,12 +1,11 @@
 """Which columns cannot be known without some prices."""
 
 from atft.features.build import _every_feature
-from atft.features.unknown_prices import unknown_columns, unknown_features
+from atft.features.unknown_prices import unknown_features
 
 
 def test_nothing_is_unknown_where_every_price_is_there() -> None:
     assert unknown_features((), _every_feature) == frozenset()
-    assert unknown_columns(()) == unknown_columns(("open", "high", "low")) == ()
 
 
 def test_features_of_a_price_that_is_missing_are_unknown_and_no_others() -> None:
@@ -14,7 +13,7 @@ def test_features_of_a_price_that_is_missing_are_unknown_and_no_others() -> None
     no_volume = unknown_features(("volume",), _every_feature)
     assert {"x_gap_1d", "x_tug_20d", "x_garman_klass_20d", "x_gap_1d_vs_market"} <= no_open
     assert {"x_volume_ratio_1_5", "x_illiquidity_20d", "x_vwap_distance_5d"} <= no_volume
-    assert not no_open & no_volume and "exposure_size" in unknown_columns(("volume",))
+    assert not no_open & no_volume
     closes_only = unknown_features(("open", "high", "low", "volume"), _every_feature)
     assert no_open | no_volume <= closes_only
     kept = {
