@@ -35,7 +35,13 @@ Print a script that completes the commands and keys of `atft`; it needs: pip ins
 """
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""
-ONE_DAY = ("--last", "--on", "--run", "--registry")
+NO_KEYS = {
+    "fit": ("--seeds",),
+    "baseline": ("--seeds",),
+    "cache": ("--prune", "--dry_run", "--runs"),
+    "predict": ("--last", "--on", "--run", "--registry"),
+}
+"""Options of a training command that are no keys of a config: the dispatcher or the command takes them."""
 TRAINING = ("fit", "pretrain", "validate", "test", "predict", "export", "cache", "baseline")
 
 
@@ -86,14 +92,8 @@ def completion_script() -> str:
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
         offer_networks(keys)
         keys.add_argument("--help-all", action="store_true")
-        if name in ("fit", "baseline"):
-            keys.add_argument("--seeds")  # the dispatcher or the command takes it, no key of a config
-        if name == "cache":
-            for option in ("--prune", "--dry_run", "--runs"):
-                keys.add_argument(option)
-        if name == "predict":
-            for option in ONE_DAY:
-                keys.add_argument(option)  # the list of one day has options of its own
+        for option in NO_KEYS.get(name, ()):
+            keys.add_argument(option)
         if name == "baseline":
             keys.add_class_arguments(TreeOptions, "lightgbm")
         commands.add_subcommand(name, _with_debug(keys))
@@ -102,21 +102,12 @@ def completion_script() -> str:
     commands.add_subcommand("update", _with_debug(list_parser("update")))
     for command in (compare.COMMAND, evaluate.COMMAND, report.COMMAND):
         commands.add_subcommand(command.name, _with_debug(file_parser(command)))
-    parser = ArgumentParser()
-    for option in ("--config", "--threads"):
-        parser.add_argument(option)
-    add_crossval_arguments(parser)
-    commands.add_subcommand("crossval", _with_debug(parser))
-    parser = ArgumentParser()
-    for option in ("--config", "--threads"):
-        parser.add_argument(option)
-    add_retrain_arguments(parser)
-    commands.add_subcommand("retrain", _with_debug(parser))
+    for name, add_arguments in {"crossval": add_crossval_arguments, "retrain": add_retrain_arguments}.items():
+        parser = _parser_of("--config", "--threads")
+        add_arguments(parser)
+        commands.add_subcommand(name, _with_debug(parser))
     commands.add_subcommand("probe", _with_debug(probe_parser()))
-    parser = ArgumentParser()
-    for option in explain.OPTION_NAMES:
-        parser.add_argument(option)
-    commands.add_subcommand("explain", _with_debug(parser))
+    commands.add_subcommand("explain", _with_debug(_parser_of(*explain.OPTION_NAMES)))
     parser = ArgumentParser()
     add_run_arguments(parser)
     commands.add_subcommand("sweep", _with_debug(parser))
@@ -135,6 +126,13 @@ def completion_script() -> str:
     parser.add_argument("shell", choices=[SHELL])
     commands.add_subcommand("completion", parser)
     return str(root.get_completion_script(f"shtab-{SHELL}"))
+
+
+def _parser_of(*options: str) -> ArgumentParser:
+    parser = ArgumentParser()
+    for option in options:
+        parser.add_argument(option)
+    return parser
 
 
 def _with_debug(parser: ArgumentParser) -> ArgumentParser:

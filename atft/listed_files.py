@@ -1,12 +1,19 @@
-"""Which Parquet files of a folder count: all, or those that a panel that grows lists."""
+"""Which files a folder or a glob stands for."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from atft.errors import InputError
 
 FOLDER_LIST = "update/panel.json"
 """Of a panel that grows (`features --append`): names the files of its folder that count."""
+
+
+def files_of_glob(pattern: str) -> Iterator[Path]:
+    """The matches of a glob, which may be absolute."""
+    anchor = Path(pattern).anchor
+    return Path(anchor or ".").glob(str(Path(pattern).relative_to(anchor)) if anchor else pattern)
 
 
 def files_of_folder(folder: Path) -> list[Path]:

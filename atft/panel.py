@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from atft.errors import InputError, nearest
-from atft.listed_files import files_of_folder
+from atft.listed_files import files_of_folder, files_of_glob
+from atft.yaml_text import read_date
 
 CalendarDate = date
 """A column's role is called date too."""
@@ -194,20 +195,13 @@ def resolve_columns(
         context=several("context"),
         return_1d=optional("return_1d"),
         lag=schema.lag,
-        first_era=_first_era(schema.first_era),
+        first_era=None if schema.first_era is None else read_date("first_era", schema.first_era),
         target_unit=schema.target_unit,
     )
     by_day = (schema.targets, schema.delayed_targets, schema.oracle, schema.label_end)
     patterns = [*columns.targets, *(p.replace("{h}", "*") for p in by_day if p)]
     _check_roles(columns, match(patterns, names), where)
     return columns
-
-
-def _first_era(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"first_era must be an ISO date such as 2003-01-03, got {text!r}") from error
 
 
 def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> None:
@@ -242,8 +236,7 @@ def panel_files(path: str | Path) -> list[Path]:
     """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob."""
     text = str(path)
     if any(c in text for c in "*?["):
-        anchor = Path(Path(text).anchor or ".")
-        files = sorted(anchor.glob(str(Path(text).relative_to(anchor)) if Path(text).anchor else text))
+        files = sorted(files_of_glob(text))
     else:
         folder = Path(text)
         files = files_of_folder(folder) if folder.is_dir() else [folder] if folder.is_file() else []

@@ -7,6 +7,7 @@ composed, before anything is built from it.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,14 @@ def read_value(text: str) -> Any:
         return load(text)
     except yaml.YAMLError:
         return text
+
+
+def read_date(key: str, text: str) -> date:
+    """The date that an option ``key`` has as text, ``2017-06-30``, or raise."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{key} must be an ISO date such as 2017-06-30, got {text!r:.40}") from error
 
 
 def flat_keys(config: Mapping[str, Any], parent: str = "") -> dict[str, Any]:

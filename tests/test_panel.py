@@ -108,7 +108,7 @@ def test_the_target_of_a_single_horizon_may_have_a_plain_name_or_a_glob() -> Non
 
 def test_the_first_era_is_a_date() -> None:
     assert resolve_columns(PanelSchema(first_era="2003-01-03"), NAMES, [1], "p").first_era == date(2003, 1, 3)
-    with pytest.raises(InputError, match="first_era must be an ISO date such as 2003-01-03, got 'Friday'"):
+    with pytest.raises(InputError, match="first_era must be an ISO date such as 2017-06-30, got 'Friday'"):
         resolve_columns(PanelSchema(first_era="Friday"), NAMES, [1], "p")
 
 

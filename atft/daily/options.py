@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from atft.daily.checks import AlarmOptions
 from atft.errors import InputError, nearest
+from atft.yaml_text import read_date, read_mapping
 
 SCORED_BY = ("run", "ckpt_path", "registry")
 DOTTED_NAMES = {"panel": "data.panel.path", "cache": "data.cache.dir", "network": "model.network"}
@@ -53,10 +54,7 @@ class ListOptions:
     @property
     def day(self) -> date | None:
         """The day to score; None for the panel's last one."""
-        try:
-            return None if self.on is None else date.fromisoformat(self.on)
-        except ValueError as error:
-            raise InputError(f"--on takes an ISO date such as 2017-06-30, got {self.on!r:.40}") from error
+        return None if self.on is None else read_date("--on", self.on)
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,5 @@ def list_parser(command: str) -> Any:
 
 def config_of_run(directory: Path) -> dict[str, Any]:
     """The resolved configuration of a run of the user's own; empty where the directory has none."""
-    from atft.yaml_text import read_mapping
-
     path = directory / "config.yaml"
     return read_mapping(path) if path.is_file() else {}

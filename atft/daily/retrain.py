@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.errors import InputError
+from atft.yaml_text import read_date
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -79,14 +80,10 @@ def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, l
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     add_retrain_arguments(parser)
     found, words = parser.parse_known_args(list(arguments))
-    try:
-        first = None if found.first is None else date.fromisoformat(found.first)
-    except ValueError as error:
-        raise InputError(f"--from takes an ISO date such as 2017-06-30, got {found.first!r:.40}") from error
     options = RetrainOptions(
         None if found.every is None else read_count("--every", found.every),
         None if found.registry is None else Path(found.registry),
-        first,
+        None if found.first is None else read_date("--from", found.first),
         1 if found.workers is None else read_count("--workers", found.workers),
     )
     return options, words
@@ -215,11 +212,6 @@ def retrain_words(registry: Path, threads: int, run: DatedRun, state: "RunState"
     """The words of the ``fit`` that trains a run, or goes on with it."""
     words = ["fit", "--config", str(registry / CONFIG), "--trainer.default_root_dir", str(registry)]
     words += ["--name", run.name, "--threads", str(threads), "--baselines", "[]"]
-    words += [
-        "--data.split.train",
-        json.dumps(run.train),
-        "--data.split.val",
-        json.dumps(run.val),
-    ]
+    words += ["--data.split.train", json.dumps(run.train), "--data.split.val", json.dumps(run.val)]
     words += ["--data.split.test", "null", "--data.split.known_to", run.name]
     return words if state.checkpoint is None else [*words, "--ckpt_path", str(state.checkpoint)]

@@ -38,6 +38,7 @@ from atft.panel import (
 )
 from atft.parquet import check_file
 from atft.trading_days import day_rules
+from atft.yaml_text import read_date
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def build_cache(
         _check_graph_columns(columns, graph, str(panel_path))
     stored = {k: v for k, v in asdict(options).items() if k != "dir"}
     stored["calendar"] = day_rules(options.calendar, CALENDAR_KEY)
-    min_date = _parse_date(options.min_date)
+    min_date = None if options.min_date is None else read_date("cache.min_date", options.min_date)
     fingerprints = [file_fingerprint(file) for file in files]
     roles = {k: v for k, v in asdict(schema).items() if k != "label_end" or columns.label_ends}
     alike: dict[str, Any] = {
@@ -225,13 +226,6 @@ def _indexed(
             return index, former
         former = replace(former, files=same) if same < former.files else None
     return index_panel(files, columns, min_date, rules, today), None
-
-
-def _parse_date(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"cache.min_date must be an ISO date such as 2005-01-03, got {text!r}") from error
 
 
 def feature_scaling(columns: PanelColumns, options: CacheOptions, where: str) -> tuple[str, ...]:

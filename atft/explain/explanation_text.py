@@ -1,6 +1,5 @@
 """Explanations as text for a terminal: one line a row, the largest first."""
 
-from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -82,8 +81,7 @@ def _feature_table(found: StockExplanation, top: int) -> "Table":
 
 def _day_table(found: StockExplanation, top: int) -> "Table":
     table = plain_table("", ["day of the window"], ["attribution", "attention"])
-    for part in _largest([abs(p.attribution) for p in found.days], top):
-        day = found.days[part]
+    for day in sorted(found.days, key=lambda day: -abs(day.attribution))[:top]:
         table.add_row(str(day.date), f"{day.attribution:+.4f}", _number(day.attention, ".3f"))
     return table
 
@@ -96,10 +94,6 @@ def _neighbour_table(found: StockExplanation, top: int) -> "Table":
             "same" if part.same_sector else "",
         )  # fmt: skip
     return table
-
-
-def _largest(sizes: Sequence[float], top: int) -> list[int]:
-    return sorted(range(len(sizes)), key=lambda i: -sizes[i])[:top]
 
 
 def _number(value: float | None, form: str = "+.3g") -> str:

@@ -13,6 +13,7 @@ from atft.errors import InputError
 from atft.panel import day_index
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
+from atft.yaml_text import read_date
 
 
 def horizon_place(task: RankingTask, horizon: int | None) -> int:
@@ -36,10 +37,7 @@ def day_to_explain(data: DayData, text: str) -> int:
             or too little history before it.
     """
     manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"--date must be an ISO date, 2017-06-30, got {text!r:.40}") from error
+    day = read_date("--date", text)
     index = day_index(manifest.dates, day, "to")
     if index < 0 or manifest.dates[index] != day:
         near = f"; the trading day before it is {manifest.dates[index]}" if index >= 0 else ""

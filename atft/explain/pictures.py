@@ -7,6 +7,7 @@ from atft import charts, palette
 from atft.evaluation.importance_file import Importance
 from atft.explain.explanation_text import days_ahead
 from atft.explain.stock_explanation import FeaturePart, StockExplanation
+from atft.page import clipped
 from atft.tear_sheet.importance_chart import importance_bars
 
 WIDTH, ROW, TOP, BOTTOM, GAP, CHARACTER = 860, 23, 58, 50, 40, 7.3
@@ -78,14 +79,17 @@ def importance_picture(importance: Importance, top: int) -> str:
 
 
 def _signed_bars(axes: Any, bars: Sequence[tuple[str, float]]) -> None:
-    colours = [palette.LOSS.light if value < 0 else palette.GAIN.light for _, value in bars]
-    charts.bar_rows(axes, [name for name, _ in bars], [value for _, value in bars], colours, "+.3f")
+    names, values = [name for name, _ in bars], [value for _, value in bars]
+    charts.bar_rows(axes, names, values, _colours(values), "+.3f")
+
+
+def _colours(values: Sequence[float]) -> list[str]:
+    return [palette.LOSS.light if value < 0 else palette.GAIN.light for value in values]
 
 
 def _days(axes: Any, found: StockExplanation, _: int) -> None:
     values = [day.attribution for day in found.days]
-    colours = [palette.LOSS.light if value < 0 else palette.GAIN.light for value in values]
-    axes.bar(range(len(values)), values, 0.8, color=colours)
+    axes.bar(range(len(values)), values, 0.8, color=_colours(values))
     charts.reference_line(axes)
     ends = sorted({0, len(values) // 2, len(values) - 1})
     axes.set_xticks(ends, [found.days[i].date.isoformat()[5:] for i in ends])
@@ -95,19 +99,13 @@ def _days(axes: Any, found: StockExplanation, _: int) -> None:
 
 def _neighbours(axes: Any, found: StockExplanation, rows: int) -> None:
     shown = found.neighbours[:rows]
-    codes = [_clipped(part.code, MAX_CODE) for part in shown]
+    codes = [clipped(part.code, MAX_CODE) for part in shown]
     if shown[0].weight is None:
         _signed_bars(axes, [(code, part.effect) for code, part in zip(codes, shown, strict=True)])
         _name(axes, "effect of each neighbour on the score")
         return
     weights = [part.weight or 0.0 for part in shown]
-    charts.bar_rows(
-        axes,
-        [_clipped(part.code, MAX_CODE) for part in shown],
-        weights,
-        [palette.SCORE.light] * len(shown),
-        ".2f",
-    )
+    charts.bar_rows(axes, codes, weights, [palette.SCORE.light] * len(shown), ".2f")
     _name(axes, "attention to neighbours")
 
 
@@ -122,9 +120,5 @@ def _title(figure: Any, text: str) -> None:
 
 
 def _with_percentile(part: FeaturePart) -> str:
-    name = _clipped(part.name, MAX_NAME)
+    name = clipped(part.name, MAX_NAME)
     return name if part.percentile is None else f"{name} ({part.percentile:.0f})"
-
-
-def _clipped(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -23,6 +23,7 @@ from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning,
 from atft.panel import panel_files
 from atft.parquet import open_parquet, stream_columns, table_file
 from atft.progress import track
+from atft.yaml_text import read_date
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
     files = panel_files(panel)
     if out.resolve() in {f.resolve() for f in files}:
         raise InputError(f"join: {out} is the panel itself; write another file")
-    first_era = _era_date(options.first_era)
+    first_era = None if options.first_era is None else read_date("join: first_era", options.first_era)
     days, codes = _days_and_codes(files, options.keys, first_era)
     if not len(days):
         raise InputError(f"{panel}: the panel has no row")
@@ -146,13 +147,6 @@ def check_known(known: DayNumbers, day: DayNumbers, days: DayNumbers, lag: int) 
     """Check once more, by counting, that nothing is used before it was known and the lag was over."""
     trading_days_since = np.searchsorted(days, day) - (np.searchsorted(days, known, side="right") - 1)
     assert (known <= day).all() and (trading_days_since >= lag).all(), "a row knows what was published later"
-
-
-def _era_date(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"join: first_era must be an ISO date such as 2003-01-03, got {text!r}") from error
 
 
 def _days_and_codes(

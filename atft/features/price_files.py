@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from atft.errors import InputError, one_line
 from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
+from atft.listed_files import files_of_glob
 from atft.parquet import open_parquet, stream_columns
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".parquet", ".pq")
@@ -39,8 +40,7 @@ def price_files(path: Path) -> list[Path]:
     if path.is_dir():
         files = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES)]
     elif any(c in str(path) for c in "*?["):
-        anchor = Path(path.anchor or ".")
-        files = list(anchor.glob(str(path.relative_to(anchor)) if path.anchor else str(path)))
+        files = list(files_of_glob(str(path)))
     files = sorted(f for f in files if f.is_file() and not f.name.startswith((".", "_")))
     if not files:
         what = "no CSV or Parquet file in it" if path.is_dir() else "no such file"

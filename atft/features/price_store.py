@@ -108,7 +108,9 @@ def later_behind(past: PriceGrid, later: PriceGrid) -> PriceGrid:
     """The stored last days and the later ones behind them, on one grid of codes."""
     inserted = (*past.inserted, *(len(past.calendar) + day for day in later.inserted))
     after = later.grids()
-    grids = {name: np.concatenate([values, after[name]]) for name, values in past.grids().items()}
+    grids: dict[str, Any] = {
+        name: np.concatenate([values, after[name]]) for name, values in past.grids().items()
+    }
     calendar = [*past.calendar, *later.calendar]
     return replace(later, calendar=calendar, start=past.start, inserted=inserted, **grids)
 

@@ -24,7 +24,7 @@ def coverage_suspects(part: ScoredRows, grid: PanelGrid) -> list[Suspect]:
         part: scores of one horizon.
         grid: the panel, with a target of that horizon.
     """
-    name = f"horizon {part.horizon}"
+    name = part.name
     days = np.flatnonzero(np.isin(grid.dates, part.dates))
     stocks = np.flatnonzero(np.isin(grid.codes, part.codes))
     extra_days = int((~np.isin(part.dates, grid.dates)).sum())

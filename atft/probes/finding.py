@@ -39,19 +39,20 @@ class Suspect:
     evidence: str
 
 
-def conclude_probe(probe: str, suspects: Sequence[Suspect], looked_at: str, remedy: str) -> Finding:
+def conclude_probe(probe: str, suspects: Iterable[Suspect | None], looked_at: str, remedy: str) -> Finding:
     """Make one finding of the suspects of a probe: a leak where there is any.
 
     Args:
         probe: what was looked for.
-        suspects: what is accused, the strongest first.
+        suspects: what is accused, the strongest first; None for what was looked at and is not.
         looked_at: what was compared, in words; the evidence of ``ok``.
         remedy: what to do about a leak.
     """
-    if not suspects:
+    accused = [suspect for suspect in suspects if suspect is not None]
+    if not accused:
         return Finding(probe, "ok", looked_at)
-    shown = "; ".join(f"{s.name}: {s.evidence}" if s.name else s.evidence for s in suspects[:MAX_NAMED])
-    more = f"; and {len(suspects) - MAX_NAMED} more" if len(suspects) > MAX_NAMED else ""
+    shown = "; ".join(f"{s.name}: {s.evidence}" if s.name else s.evidence for s in accused[:MAX_NAMED])
+    more = f"; and {len(accused) - MAX_NAMED} more" if len(accused) > MAX_NAMED else ""
     return Finding(probe, "LEAK", shown + more, remedy)
 
 

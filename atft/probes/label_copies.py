@@ -13,7 +13,14 @@ import numpy as np
 from atft.probes.finding import Suspect
 from atft.probes.future import Futures, Label
 from atft.probes.panel_grid import Cells, Marks
-from atft.probes.rank_correlations import MIN_STOCKS, scaled_ranks, shift_days
+from atft.probes.rank_correlations import (
+    MIN_STOCKS,
+    daily_correlation,
+    least_mean,
+    plausible_ic,
+    scaled_ranks,
+    shift_days,
+)
 
 COPY_CORRELATION = 0.9999
 """Of ranks; the same as when a cache is built."""
@@ -105,8 +112,6 @@ def label_reach(
         universe: the stocks that are compared.
         lags: of each target by its name, in days.
     """
-    from atft.probes.rank_correlations import daily_correlation, least_mean, plausible_ic
-
     suspects, outside = [], 2 * LEADS
     for label in labels:
         first, last = lags[label.text] + 1, label.days

@@ -4,6 +4,7 @@ A column that is constant within each day is compared with the market's next ret
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def _column_findings(
         looked += f" of {grid.stocks_in_file:,}"
     if len(grid.dates) < 2 * MIN_DAYS:
         return [cannot_tell(p, f"only {len(grid.dates)} days") for p in COLUMN_PROBES]
-    suspects: dict[str, list[Suspect]] = {probe: [] for probe in COLUMN_PROBES}
+    suspects: dict[str, list[Suspect | None]] = {probe: [] for probe in COLUMN_PROBES}
     sample = sample_labels(futures, len(grid.columns.targets) + len(grid.columns.delayed_targets))
     count, features = len(names), set(grid.columns.features)
     ranged: list[str] = []
@@ -108,9 +109,8 @@ def _column_findings(
                 "back-filled gaps": fill_suspect(name, values, futures.next_return, grid.present, count),
             }
         for probe, suspect in found.items():
-            suspects[probe] += [suspect] if suspect else []
-    scaled = range_suspect(ranged, len(features))
-    suspects["whole-period scaling"] += [scaled] if scaled else []
+            suspects[probe].append(suspect)
+    suspects["whole-period scaling"].append(range_suspect(ranged, len(features)))
     findings = [conclude_probe(p, suspects[p], looked, remedy) for p, remedy in COLUMN_PROBES.items()]
     if np.isfinite(log_return).any():
         return findings
@@ -118,7 +118,7 @@ def _column_findings(
         "no return_1d and no target of one day, from which returns could be taken; name the column return_1d"
     )
     return [
-        cannot_tell(f.probe, blind) if f.verdict == "ok" and f.probe in ("neighbours' future",) else f
+        cannot_tell(f.probe, blind) if f.verdict == "ok" and f.probe == "neighbours' future" else f
         for f in findings
     ]
 
@@ -171,22 +171,19 @@ def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
             last_day_suspect(present, universe, grid.numbers(names), 2 * len(names))
             for names in (sizes_of, others)
         ]
-    accused = [s for s in suspects if s is not None]
-    if static and not accused:
+    if static and not any(suspects):
         reason = (
             f"no stock ever joins or leaves the universe in {len(grid.dates):,} days; if it is a later list, "
         )
         return [cannot_tell(probe, reason + "it knows the survivors", remedy), survivors]
     return [
-        conclude_probe(probe, accused, "membership changes, by nothing that comes later", remedy),
+        conclude_probe(probe, suspects, "membership changes, by nothing that comes later", remedy),
         survivors,
     ]
 
 
 def futures_of_rows(grid: PanelGrid, log_return: Cells) -> Futures:
     """What follows each day, ranked among all rows of the day instead of the universe's."""
-    from dataclasses import replace
-
     return futures_of(replace(grid, columns=replace(grid.columns, universe=None)), log_return)
 
 
@@ -204,17 +201,16 @@ def _copies(grid: PanelGrid, digests: RowDigests) -> Finding:
         return cannot_tell("copied rows", f"fewer than {MIN_COLUMNS} features differ between most rows")
     return conclude_probe(
         "copied rows",
-        [suspect] if suspect else [],
+        [suspect],
         f"no row stands under two dates or codes ({len(grid.cell):,} rows)",
         "keep each row once, under its date and code",
     )
 
 
 def _order(grid: PanelGrid, futures: Futures) -> Finding:
-    suspect = future_suspect("", scaled_ranks(grid.place, futures.universe), futures, 1)
     return conclude_probe(
         "order of the rows",
-        [suspect] if suspect else [],
+        [future_suspect("", scaled_ranks(grid.place, futures.universe), futures, 1)],
         "the place of a row within its day says nothing of the future",
         "sort rows by date and code before anything counts them",
     )

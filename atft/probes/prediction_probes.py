@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atft.evaluation.day_ranks import constant_days
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
@@ -60,9 +61,9 @@ def prediction_findings(
     looked += f", {len(parts)} horizons, folds or seeds" if len(parts) > 1 else ""
 
     def finding(
-        probe: str, look: Callable[[ScoredRows], list[Suspect]], remedy: str, ok: str = looked
+        probe: str, look: Callable[[ScoredRows], Suspect | None], remedy: str, ok: str = looked
     ) -> Finding:
-        return conclude_probe(probe, [suspect for part in parts for suspect in look(part)], ok, remedy)
+        return conclude_probe(probe, map(look, parts), ok, remedy)
 
     findings = [
         finding("constant scores", collapsed_days, "find out why the network has collapsed; predict again"),
@@ -101,25 +102,16 @@ def _rows_finding(parts: list[ScoredRows], panel: str | Path | None, schema: Pan
     return cannot_tell(probe, "every row has a label: rows without one may have been left out; give --panel")
 
 
-def collapsed_days(part: ScoredRows) -> list[Suspect]:
+def collapsed_days(part: ScoredRows) -> Suspect | None:
     """Accuse scores that are the same for all stocks on more than 5 % of the days."""
-    score = np.where(part.present, part.numbers["score"], np.nan)
+    score = part.numbers["score"]
     enough = part.present.sum(axis=1) >= 2
-    constant = enough & ~(_largest(score) > _largest(-score, sign=-1))
+    constant = enough & constant_days(score, part.present & np.isfinite(score))
     if not enough.any() or constant.sum() <= MAX_CONSTANT_SHARE * enough.sum():
-        return []
+        return None
     first = part.dates[constant.argmax()]
-    return [
-        Suspect(
-            _name(part),
-            f"all scores are equal on {constant.sum()} of {enough.sum()} days, the first is {first}",
-        )
-    ]
-
-
-def _largest(values: np.ndarray, sign: int = 1) -> np.ndarray:
-    largest: np.ndarray = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
-    return sign * largest
+    text = f"all scores are equal on {constant.sum()} of {enough.sum()} days, the first is {first}"
+    return Suspect(part.name, text)
 
 
 def _stale_share(part: ScoredRows) -> tuple[np.ndarray, float]:
@@ -136,21 +128,17 @@ def _stale_share(part: ScoredRows) -> tuple[np.ndarray, float]:
     return stale, float(stale.sum() / judged) if judged else 0.0
 
 
-def stale_days(part: ScoredRows) -> list[Suspect]:
+def stale_days(part: ScoredRows) -> Suspect | None:
     """Accuse days on which most scores are those of the day before, where other days have new ones."""
     stale, share = _stale_share(part)
     if stale.sum() < MIN_STALE_DAYS or share > STALE_SHARE:
-        return []
-    return [
-        Suspect(
-            _name(part),
-            f"on {stale.sum()} days most scores are those of the day before, the first is "
-            f"{part.dates[stale.argmax()]}",
-        )
-    ]
+        return None
+    first = part.dates[stale.argmax()]
+    text = f"on {stale.sum()} days most scores are those of the day before, the first is {first}"
+    return Suspect(part.name, text)
 
 
-def stale_rows(part: ScoredRows) -> list[Suspect]:
+def stale_rows(part: ScoredRows) -> Suspect | None:
     """Accuse rows that repeat score and target of the stock's row before, on days that are no copies as a whole."""
     score, target = part.numbers["score"], part.numbers["target"]
     stale, _ = _stale_share(part)
@@ -158,21 +146,17 @@ def stale_rows(part: ScoredRows) -> list[Suspect]:
     same[1:] = (score[1:] == score[:-1]) & (target[1:] == target[:-1]) & (target[1:] != 0)
     same &= part.present & ~stale[:, None]
     if same.sum() < MIN_STALE_ROWS:
-        return []
+        return None
     day, stock = (int(i[0]) for i in np.nonzero(same))
-    return [
-        Suspect(
-            _name(part),
-            f"{same.sum():,} rows repeat score and target of the day before, the first: {part.codes[stock]} on "
-            f"{part.dates[day]}",
-        )
-    ]
+    first = f"{part.codes[stock]} on {part.dates[day]}"
+    text = f"{same.sum():,} rows repeat score and target of the day before, the first: {first}"
+    return Suspect(part.name, text)
 
 
-def repeated_rows(part: ScoredRows) -> list[Suspect]:
+def repeated_rows(part: ScoredRows) -> Suspect | None:
     """Accuse a second row of one date, code and horizon."""
     text = f"{part.repeated:,} rows share date and code with another"
-    return [Suspect(_name(part), text)] if part.repeated else []
+    return Suspect(part.name, text) if part.repeated else None
 
 
 def _known_futures(part: ScoredRows) -> Futures:
@@ -183,14 +167,13 @@ def _known_futures(part: ScoredRows) -> Futures:
     return Futures(part.present, (label,), target, none, none)
 
 
-def label_scores(part: ScoredRows) -> list[Suspect]:
+def label_scores(part: ScoredRows) -> Suspect | None:
     """Accuse scores that rank each day's stocks as a label does, of that day, a later or a recent one."""
     score = scaled_ranks(part.numbers["score"], part.present)
-    suspect = copy_suspect(_name(part), score, sample_labels(_known_futures(part), 1))
-    return [suspect] if suspect else []
+    return copy_suspect(part.name, score, sample_labels(_known_futures(part), 1))
 
 
-def implausible_ic(part: ScoredRows) -> list[Suspect]:
+def implausible_ic(part: ScoredRows) -> Suspect | None:
     """Accuse scores whose RankIC, with the label of their day or of a later one, no honest score has.
 
     The bound is :func:`~atft.probes.rank_correlations.plausible_ic`; where the file has the best possible score of
@@ -213,29 +196,23 @@ def implausible_ic(part: ScoredRows) -> list[Suspect]:
                 continue
         when = "its label" if not later else f"the label of {later} days later"
         best = "" if oracle is None else ", more than the best possible score"
-        return [
-            Suspect(
-                _name(part),
-                f"RankIC {bound.mean:+.3f} with {when} ({bound.share:.0%} of {bound.days} days), at least "
-                f"{bound.least:.3f}{best}; an honest score has less than {limit:.2f}",
-            )
-        ]
-    return []
+        return Suspect(
+            part.name,
+            f"RankIC {bound.mean:+.3f} with {when} ({bound.share:.0%} of {bound.days} days), at least "
+            f"{bound.least:.3f}{best}; an honest score has less than {limit:.2f}",
+        )
+    return None
 
 
-def row_order(part: ScoredRows) -> list[Suspect]:
+def row_order(part: ScoredRows) -> Suspect | None:
     """Accuse a file whose rows are ordered by their label within a day."""
     if len(part.dates) < MIN_DAYS:
-        return []
+        return None
     place = scaled_ranks(part.numbers["place"], part.present)
     daily = daily_correlation(place, scaled_ranks(part.numbers["target"], part.present))
     bound = least_mean(daily, part.horizon, 1)
     if bound.least <= plausible_ic(part.horizon):
-        return []
-    return [
-        Suspect(_name(part), f"the place of a row within its day has RankIC {bound.mean:+.3f} with the label")
-    ]
-
-
-def _name(part: ScoredRows) -> str:
-    return f"horizon {part.horizon}"
+        return None
+    return Suspect(
+        part.name, f"the place of a row within its day has RankIC {bound.mean:+.3f} with the label"
+    )

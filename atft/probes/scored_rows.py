@@ -34,6 +34,11 @@ class ScoredRows:
     repeated: int
     """Rows that share date and code with another."""
 
+    @property
+    def name(self) -> str:
+        """The rows in words."""
+        return f"horizon {self.horizon}"
+
 
 def read_scored_rows(path: Path) -> list[ScoredRows]:
     """Read a predictions file (Parquet, CSV or JSON lines), a part for each horizon, fold and seed.

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from atft.baselines.stock_days import Baseline
 from atft.data.manifest import Manifest
 from atft.data.split import Split
 from atft.network import Scaling
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Daily
 from atft.probes.pipeline_slice import blown_up_rows, change_after, open_slice, slice_columns
-from atft.probes.rank_correlations import daily_correlation, scaled_ranks
+from atft.probes.rank_correlations import daily_correlation, least_mean, plausible_ic, scaled_ranks
 from atft.tasks.baseline_scores import day_features, fit_baseline
 from atft.tasks.day_data import DayData
 
@@ -91,10 +92,10 @@ def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple
     from scipy.special import ndtri
 
     shuffled = shuffle_labels(data, folder / "shuffled", seed)
-    ridge, cache = fit_baseline("ridge", shuffled), shuffled.open_cache()
+    ridge = fit_baseline("ridge", shuffled)
     suspects, texts = [], []
     for column, horizon in enumerate(shuffled.horizons):
-        series, variance = _ridge_series(shuffled, ridge.score, column, cache.codes)
+        series, variance = _validation_series(shuffled, ridge, column)
         known = np.isfinite(series)
         if known.sum() < 5:
             continue
@@ -108,14 +109,14 @@ def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple
     return suspects, "; ".join(texts)
 
 
-def _ridge_series(data: DayData, score: object, column: int, codes: tuple[str, ...]) -> tuple[Daily, Daily]:
+def _validation_series(data: DayData, baseline: Baseline, column: int) -> tuple[Daily, Daily]:
     """RankIC of each validation day, and its variance were the order random."""
     cache, days = data.open_cache(), data.split.val
-    scores, targets = (np.full((len(days), len(codes)), np.nan) for _ in range(2))
+    scores, targets = (np.full((len(days), cache.stocks), np.nan) for _ in range(2))
     for row, day in enumerate(days.tolist()):
         view = cache.day(day)
         stocks = view.ranked
-        scores[row, stocks] = score(day_features(cache, day, stocks))[:, column]  # type: ignore[operator]
+        scores[row, stocks] = baseline.score(day_features(cache, day, stocks))[:, column]
         targets[row, stocks] = view.target[view.universe, column]
     known = np.isfinite(targets)
     series = daily_correlation(scaled_ranks(scores, known), scaled_ranks(targets, known))
@@ -145,8 +146,6 @@ def order_suspects(data: DayData) -> list[Suspect]:
     Args:
         data: the slice; its training batches are read once.
     """
-    from atft.probes.rank_correlations import least_mean, plausible_ic
-
     series: list[float] = []
     for batch in data.train_dataloader():
         universe, target = batch.universe.numpy(), batch.target[..., 0].numpy().astype(np.float64)

@@ -44,7 +44,7 @@ def test_a_mistake_is_one_line(words: list[str], message: str) -> None:
 def test_update_needs_prices_and_a_day_is_an_iso_date() -> None:
     with pytest.raises(InputError, match="update needs --prices FILE"):
         parse_list_options("update", ["--run", "r"])
-    with pytest.raises(InputError, match="--on takes an ISO date"):
+    with pytest.raises(InputError, match="--on must be an ISO date"):
         _ = ListOptions(run="r", on="tomorrow").day
 
 

@@ -81,7 +81,7 @@ def test_options_stand_between_the_words_of_fit() -> None:
     )
     assert options == RetrainOptions(63, None, date(2015, 1, 5), 2)
     assert words == ["--config", "a.yaml", "--threads", "1"]
-    wrong = {("--every", "0"): "--every takes", ("--from", "soon"): "--from takes an ISO date"}
+    wrong = {("--every", "0"): "--every takes", ("--from", "soon"): "--from must be an ISO date"}
     for pair, message in wrong.items():
         with pytest.raises(InputError, match=message):
             split_retrain_arguments(list(pair))

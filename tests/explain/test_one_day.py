@@ -11,7 +11,7 @@ from atft.explain.one_day import block_of_day, day_to_explain, days_to_explain, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("soon", "--date must be an ISO date, 2017-06-30, got 'soon'"),
+        ("soon", "--date must be an ISO date such as 2017-06-30, got 'soon'"),
         (
             "2015-04-19",
             "no trading day of the panel, .* to 2015-04-24; the trading day before it is 2015-04-17",
