@@ -8,11 +8,15 @@ from typing import Any, Literal
 
 from atft.daily.checks import AlarmOptions
 from atft.errors import InputError, nearest
-from atft.yaml_text import read_date, read_mapping
+from atft.yaml_text import flat_keys, read_date, read_mapping
 
 SCORED_BY = ("run", "ckpt_path", "registry")
-DOTTED_NAMES = {"panel": "data.panel.path", "cache": "data.cache.dir", "network": "model.network"}
-"""Options that are called as in the other commands."""
+DOTTED = {
+    "panel": ("data.panel.path", "Panel in place of the checkpoint's."),
+    "cache": ("data.cache.dir", "Folder of the caches."),
+    "network": ("model.network", "Class of a network of your own."),
+}
+"""Options that are called as in the other commands, and their help."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,8 @@ def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOpti
         values = parser.parse_args(words).as_dict()
     chosen = {f.name: values[f.name] for f in fields(ListOptions) if f.name in values}
     chosen["alarm"] = AlarmOptions(**values["alarm"])
-    for name, dotted in DOTTED_NAMES.items():
-        inside: Any = values
-        for key in dotted.split("."):
-            inside = inside[key]
-        chosen[name] = inside
+    flat = flat_keys(values)
+    chosen |= {name: flat[dotted] for name, (dotted, _) in DOTTED.items()}
     update = {f.name: values[f.name] for f in fields(UpdateOptions) if f.name in values}
     if command == "update" and not update["prices"]:
         raise InputError("update needs --prices FILE with the new days; python -m atft update --help")
@@ -110,15 +111,10 @@ def list_parser(command: str) -> Any:
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(prog=f"python -m atft {command}", exit_on_error=False, allow_abbrev=False)
-    parser.add_class_arguments(ListOptions, None, skip=set(DOTTED_NAMES))
+    parser.add_class_arguments(ListOptions, None, skip=set(DOTTED))
     if command == "update":
         parser.add_class_arguments(UpdateOptions, None)
-    helps = (
-        "Panel in place of the checkpoint's.",
-        "Folder of the caches.",
-        "Class of a network of your own.",
-    )
-    for dotted, sentence in zip(DOTTED_NAMES.values(), helps, strict=True):
+    for dotted, sentence in DOTTED.values():
         parser.add_argument(f"--{dotted}", type=str | None, default=None, help=sentence)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     return parser

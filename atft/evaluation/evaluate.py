@@ -16,7 +16,6 @@ from atft.evaluation.any_file import FileRows
 from atft.evaluation.books import SPREAD_OVER
 from atft.evaluation.horizon import MeasureOptions, measure_horizon
 from atft.evaluation.importance_file import read_importance
-from atft.evaluation.intervals import Interval
 from atft.evaluation.paired import paired_difference
 from atft.evaluation.predictions import HorizonScores
 from atft.evaluation.result import (
@@ -30,7 +29,7 @@ from atft.evaluation.result import (
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
 
-OF_A_RUN = "predictions.parquet"
+RUN_PREDICTIONS = "predictions.parquet"
 """Scores that the weights of the run's directory made."""
 PAIRED = ("rank_ic", "spread")
 """Figures whose differences between files are shown."""
@@ -107,7 +106,7 @@ def _evaluate_file(
         horizons=horizons,
         causal=scores.causal,
         receipt=_receipt(path),
-        importance=read_importance(path.parent) if path.name == OF_A_RUN else None,
+        importance=read_importance(path.parent) if path.name == RUN_PREDICTIONS else None,
     )
 
 
@@ -178,9 +177,7 @@ def _differences(files: Sequence[FileEvaluation], options: EvaluateOptions) -> l
                 a, b = one.series[figure][mine], two.series[figure][other]
                 days = int((np.isfinite(a) & np.isfinite(b)).sum())
                 if days:
-                    interval: Interval = paired_difference(
-                        a, b, horizon - 1, draws=options.draws, seed=options.seed
-                    )
+                    interval = paired_difference(a, b, horizon - 1, **options.bootstrap)
                     row = Difference(file.name, files[0].name, horizon, figure, days, interval)
                     differences.append(row)
     return differences

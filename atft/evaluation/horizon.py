@@ -60,6 +60,11 @@ class MeasureOptions:
     draws: int = 1000
     seed: int = 0
 
+    @property
+    def bootstrap(self) -> dict[str, int]:
+        """Arguments of `atft.evaluation.intervals.intervals`."""
+        return {"draws": self.draws, "seed": self.seed}
+
     def __post_init__(self) -> None:
         for name, least in (("k", 1), ("cost_bps", 0), ("min_stocks", 2), ("draws", 2), ("seed", 0)):
             if getattr(self, name) < least:
@@ -104,7 +109,7 @@ def measure_horizon(
             f"{lost:,} days have constant scores: their mean would flatter, so no figure is shown"
         )
         series = {name: np.full_like(values, np.nan) for name, values in series.items()}
-    lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
+    lags, span = table.horizon - 1, options.bootstrap
     figures = headline_figures(series, books, table.horizon, **span)
     # Thin days are out of ``counts``: the band is of the days that count.
     band = random_band(target, counts, table.horizon)
@@ -173,7 +178,7 @@ def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple
     from scipy.stats import spearmanr
 
     by_number = {i + 1: measured.deciles[:, i] for i in range(DECILES)}
-    found = intervals(by_number, lags, draws=options.draws, seed=options.seed)
+    found = intervals(by_number, lags, **options.bootstrap)
     means = [interval.value for interval in found.values()]
     monotonicity = float("nan")
     if np.isfinite(means).all() and len(set(means)) > 1:
@@ -188,7 +193,7 @@ def _controls(
     scores = {name: score.astype(np.float32) for name, score in scores.items()}
     measured = measure_scores(scores, table.columns["target"], counts, CONTROL_MEASURES)
     series = {name: days.series for name, days in measured.items()}
-    lags, span = table.horizon - 1, {"draws": options.draws, "seed": options.seed}
+    lags, span = table.horizon - 1, options.bootstrap
     flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}
     found = intervals(flat, lags, **span)
     sharpes = ratio_intervals({name: of["spread"] for name, of in series.items()}, lags, **span)
@@ -234,7 +239,7 @@ def _groups(
             of_stocks("size", list(TERCILES), tercile_labels(table.columns[size], counts))
             break
     # One call, so that all parts are measured on the same drawn days.
-    found = intervals(parts, table.horizon - 1, draws=options.draws, seed=options.seed)
+    found = intervals(parts, table.horizon - 1, **options.bootstrap)
     groups: dict[str, list[GroupRow]] = {}
     for (kind, group), values in parts.items():
         days = np.isfinite(values)

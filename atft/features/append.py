@@ -41,7 +41,7 @@ from atft.features.panel_state import (
 )
 from atft.features.price_store import (
     find_corrections,
-    later_behind,
+    followed_by,
     later_rows,
     merged,
     read_stored,
@@ -185,7 +185,7 @@ def _append(
     if not same.all() or len(calendar) < known:
         return None, as_dates(state.calendar)[int((~same).argmax()) if not same.all() else len(calendar)]
     placed = move_to_calendar(later, days, len(state.counts.dates), known)
-    read = later_behind(state.prices, placed)
+    read = followed_by(state.prices, placed)
     first = len(state.prices.calendar)
     prices = check_rows(cut_prices(read, 0), options, state.checked)
     ranked = np.concatenate([state.ranked, prices.ranked[first:]])

@@ -45,7 +45,7 @@ class CheckedDays(NamedTuple):
     carried: Carried
 
 
-def no_days(stocks: int) -> CheckedDays:
+def nothing_checked(stocks: int) -> CheckedDays:
     """Nothing checked yet."""
     unknown, none = np.full(stocks, np.nan), np.zeros(stocks, dtype=np.int32)
     counts = np.zeros((0, stocks), dtype=np.int32)

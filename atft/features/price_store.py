@@ -104,8 +104,8 @@ def later_rows(prices: PriceGrid, last: date) -> PriceGrid:
     )
 
 
-def later_behind(past: PriceGrid, later: PriceGrid) -> PriceGrid:
-    """The stored last days and the later ones behind them, on one grid of codes."""
+def followed_by(past: PriceGrid, later: PriceGrid) -> PriceGrid:
+    """The stored last days and then the later ones; both have the same codes."""
     inserted = (*past.inserted, *(len(past.calendar) + day for day in later.inserted))
     after = later.grids()
     grids: dict[str, Any] = {

@@ -7,7 +7,7 @@ it: no stock is dropped for a bad price that is yet to come.
 import numpy as np
 
 from atft.errors import InputError
-from atft.features.checked_prices import Carried, CheckedDays, CheckedPrices, no_days
+from atft.features.checked_prices import Carried, CheckedDays, CheckedPrices, nothing_checked
 from atft.features.copies import find_copies, named_copies
 from atft.features.options import CHECKS, FeatureOptions
 from atft.features.prices import PriceGrid
@@ -29,7 +29,7 @@ def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | N
     finds raises InputError. The first days of ``grid`` that were checked ``before`` are not checked again.
     """
     days, stocks = grid.close.shape
-    before = before or no_days(stocks)
+    before = before or nothing_checked(stocks)
     first, carried = len(before.kept), before.carried
     read_close = _last_closes(grid, carried.read_close)
     split, copied, splits, notes = _splits_and_copies(grid, options, before)

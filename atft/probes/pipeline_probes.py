@@ -46,7 +46,7 @@ def pipeline_findings(task: RankingTask, data: DayData) -> list[Finding]:
         try:
             part = slice_panel(data, where)
             size = f"{len(part.open_cache())} days, {part.open_cache().stocks} stocks"
-            _ = part.split
+            _ = part.split  # raises where the slice is too short
         except InputError as error:
             return [
                 purge,

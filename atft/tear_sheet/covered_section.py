@@ -15,7 +15,7 @@ NOTE = (
     "Share of targets inside, a mean over days with its 95 % interval; the line is the share to cover. Intervals "
     "were calibrated on the validation days: what they cover of later days is not guaranteed, since markets change."
 )
-AS_IT_IS = LegendKey("control", "quantiles before calibration", "dot")
+UNCALIBRATED = LegendKey("control", "quantiles before calibration", "dot")
 
 
 def covered_part(_: Evaluation, by_horizon: Mapping[int, list[Entry]]) -> Part:
@@ -38,7 +38,7 @@ def _chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
         before = [share for share in covered if not share.calibrated and share.level == level]
         if before and covered[0].calibrated:
             dots.append(("control", before[0]))
-            keys = (LegendKey(entries[0].role, "calibrated", "dot"), AS_IT_IS)
+            keys = (LegendKey(entries[0].role, "calibrated", "dot"), UNCALIBRATED)
     periods = sorted({row.period for _, share in dots for row in share.periods})
     rows = [("all days", [Dot(role, share.share.scaled(100)) for role, share in dots])]
     for period in periods:

@@ -80,13 +80,10 @@ def decile_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     for i, entry in enumerate(entries):
         number = np.array([decile.number for decile in entry.measured.deciles], dtype=np.float64)
         at = number + (i - (len(entries) - 1) / 2) * width
-        value, low, high = (
-            1e4 * np.array([getattr(decile.mean, end) for decile in entry.measured.deciles])
-            for end in ("value", "low", "high")
-        )
+        value, spans = _with_spans([decile.mean for decile in entry.measured.deciles], 1e4)
         axes.bar(at, value, 0.92 * width, color=entry.colour)
         ends = {"fmt": "none", "ecolor": palette.INK.light, "elinewidth": 1.1}
-        axes.errorbar(at, value, np.nan_to_num([value - low, high - value]), **ends)
+        axes.errorbar(at, value, spans, **ends)
     charts.reference_line(axes)
     axes.set_xticks(range(1, 11))
     charts.label_axes(axes, "tenth of the scores (10 is best)", "return above mean, bps")
@@ -106,13 +103,16 @@ def decay_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
         found = {0: entry.measured.figures["rank_ic"], **{r.lag: r.rank_ic for r in entry.measured.decay}}
         known = [lag for lag in lags if lag in found]
         at = np.array([lags.index(lag) for lag in known]) + 0.12 * (i - (len(entries) - 1) / 2)
-        value, low, high = (
-            np.array([getattr(found[lag], end) for lag in known]) for end in ("value", "low", "high")
-        )
-        spans = np.nan_to_num([value - low, high - value])
+        value, spans = _with_spans([found[lag] for lag in known])
         axes.errorbar(at, value, spans, fmt="o-", color=entry.colour, markersize=5, linewidth=1.6)
     charts.reference_line(axes)
     axes.set_xticks(range(len(lags)), [str(lag) for lag in lags])
     charts.label_axes(axes, "trading days between score and entry", "RankIC")
     svg = charts.inline_svg(figure, name, f"{title}: RankIC by lag")
     return Drawing(title, "", svg, legend_of(entries))
+
+
+def _with_spans(intervals: Sequence[Interval], factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Values, and the lengths of their error bars below and above; 0 where an interval is not known."""
+    value, low, high = (factor * np.array(ends) for ends in list(zip(*intervals, strict=True))[:3])
+    return value, np.nan_to_num([value - low, high - value])

@@ -12,6 +12,9 @@ from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
 from atft.market.options import MarketOptions
 from atft.market.write import write_market
+from atft.panel import PanelSchema
+from atft.probes.future import Futures, futures_of, trailing_return
+from atft.probes.panel_grid import PanelGrid, read_grid
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions
 
@@ -21,6 +24,16 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("market") / "market.parquet"
     write_market(path, MarketOptions(stocks=60, days=160, features=17))
     return path
+
+
+@pytest.fixture(scope="session")
+def grid(market: Path) -> PanelGrid:
+    return read_grid(market, PanelSchema())
+
+
+@pytest.fixture(scope="session")
+def futures(grid: PanelGrid) -> Futures:
+    return futures_of(grid, trailing_return(grid))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from atft.panel import PanelSchema
 from atft.probes.future import (
     Futures,
     future_suspect,
-    futures_of,
     lag_profile,
     market_suspect,
     neighbour_suspect,
@@ -17,16 +16,6 @@ from atft.probes.future import (
 )
 from atft.probes.panel_grid import PanelGrid, read_grid
 from atft.probes.rank_correlations import scaled_ranks, shift_days
-
-
-@pytest.fixture(scope="module")
-def grid(market: Path) -> PanelGrid:
-    return read_grid(market, PanelSchema())
-
-
-@pytest.fixture(scope="module")
-def futures(grid: PanelGrid) -> Futures:
-    return futures_of(grid, trailing_return(grid))
 
 
 def ranks(grid: PanelGrid, values: np.ndarray) -> np.ndarray:

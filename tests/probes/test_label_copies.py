@@ -1,26 +1,14 @@
 """A monotone function of a label is a label; an old enough one is a feature."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from atft.panel import PanelSchema
-from atft.probes.future import Futures, futures_of, trailing_return
+from atft.probes.future import Futures
 from atft.probes.label_copies import copy_suspect, label_reach, sample_labels
-from atft.probes.panel_grid import PanelGrid, read_grid
+from atft.probes.panel_grid import PanelGrid
 from atft.probes.rank_correlations import scaled_ranks, shift_days
-
-
-@pytest.fixture(scope="module")
-def grid(market: Path) -> PanelGrid:
-    return read_grid(market, PanelSchema())
-
-
-@pytest.fixture(scope="module")
-def futures(grid: PanelGrid) -> Futures:
-    return futures_of(grid, trailing_return(grid))
 
 
 @pytest.mark.parametrize(
