@@ -75,7 +75,6 @@ def bar_rows(
 
     Args:
         names: shown whole; two may be equal.
-        colours: of each bar, light ones of the palette.
         form: of the values, as `format` takes it.
     """
     axes.barh(range(len(values)), values, height=0.66, color=colours)

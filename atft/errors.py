@@ -72,12 +72,7 @@ class CriterionFailed(RunFailed):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them.
-
-    Args:
-        name: what was written.
-        known: the names that are accepted.
-    """
+    """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {listed(names)}"

@@ -168,8 +168,6 @@ def day_alone(inputs: Mapping[str, Tensor], by_day: Collection[str], day: int) -
     """Inputs in which every day is a copy of one: its own values must not change.
 
     Args:
-        inputs: of `noise`, and others.
         by_day: names of those whose first axis is the days; one of length 1 is the same for all.
-        day: index of the day to copy.
     """
     return {n: x[day].expand_as(x) if n in by_day and len(x) > 1 else x for n, x in inputs.items()}

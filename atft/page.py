@@ -155,7 +155,6 @@ def html_table(
     Args:
         words: columns of words, which stand to the left; numbers stand to the right.
         styles: of each row: strong, best, failed, control or None.
-        caption: what it shows.
     """
     side = ["word" if i in words else None for i in range(len(head))]
     top = element("tr", *(element("th", text, class_=c) for text, c in zip(head, side, strict=True)))

@@ -138,10 +138,7 @@ def _duration(seconds: float) -> str:
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Pass ``items`` through, showing how far they are.
 
-    Args:
-        items: what is iterated.
-        description: what is being done, in a word or three.
-        total: how many there are, where ``items`` has no length.
+    ``total`` is how many there are, where ``items`` has no length.
     """
     with Progress(description, length_hint(items) if total is None else total) as work:
         for item in items:

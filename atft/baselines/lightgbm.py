@@ -98,10 +98,7 @@ def bin_days(train: StockDays, val: StockDays, settings: Mapping[str, Any], thre
     """Read all features and put each into at most 255 bins, those of the training days.
 
     Args:
-        train: rows to fit on.
-        val: rows to stop on.
         settings: of `tree_settings`; with ``feature_pre_filter`` False, leaves of any size can be fitted.
-        threads: most threads of LightGBM.
 
     Raises:
         InputError: LightGBM is not installed, or a horizon has no known target.

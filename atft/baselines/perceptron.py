@@ -69,11 +69,8 @@ def fit_perceptrons(
     """Fit a perceptron on the ranks of the training days, one a horizon.
 
     Args:
-        train: rows to fit on.
         val: rows whose RankIC decides which epoch is kept.
         median: ``[features]`` of the training days; 0 for features scaled before.
-        iqr: ``[features]`` of the training days; 1 for features scaled before.
-        seed: of the weights and of the order of the rows.
 
     Raises:
         InputError: scikit-learn is not installed, or a horizon has no known target.

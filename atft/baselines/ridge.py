@@ -69,7 +69,6 @@ def fit_ridge(
         days: for each day the raw features ``[stocks, features]``, the raw forward returns
             ``[stocks, horizons]`` and which of them to count (True), same shape.
         median: ``[features]`` of the training days; 0 for features scaled before.
-        iqr: ``[features]`` of the training days; 1 for features scaled before.
         penalty: ``lambda``, per row: 1 halves the coefficient of a feature of unit variance.
 
     Raises InputError where no day has two valid stocks at some horizon.

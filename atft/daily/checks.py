@@ -119,12 +119,7 @@ def check_day(
 ) -> DayChecks:
     """Compare a day with the days that a checkpoint learned from, and with the days before it.
 
-    Args:
-        scorer: of the checkpoint.
-        cache: of the panel.
-        day: index of the day on the cache's calendar.
-        scores: of the day.
-        before: of the trading day before; None where it has none.
+    ``day`` is an index on the cache's calendar; the scores of the day ``before`` are None where it has none.
 
     Raises:
         InputError: the checkpoint's entries on its training days cannot be read.

@@ -54,11 +54,7 @@ def list_table(
     """Lay out a day's stocks by rank.
 
     Args:
-        day: date of the scores.
-        scores: of the day.
         before: of the trading day before it by the same checkpoint; None where that day has no scores.
-        horizons: trading days ahead of each score.
-        levels: of the quantiles.
         rank_by: horizon whose scores decide the rank; None: the mean of the ranks of all horizons.
 
     Returns:

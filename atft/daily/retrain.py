@@ -99,10 +99,7 @@ def add_retrain_arguments(parser: argparse.ArgumentParser) -> None:
 def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -> Path:
     """Train every run of a registry that is due and not finished; the registry's folder.
 
-    Args:
-        options: of the command.
-        words: of ``fit``.
-        program: the command line of ``python -m atft`` in a child process.
+    ``words`` are those of ``fit``, and ``program`` is the command line of ``python -m atft`` in a child process.
 
     Raises:
         InputError: a mistake in the options or the configuration, or another one than the registry's.

@@ -61,10 +61,6 @@ def make_plan(
     """Plan the registry of a configuration.
 
     Args:
-        calendar: trading days of the panel.
-        split: of the configuration; its test days are not used.
-        longest_label_days: days after a day that its labels reach.
-        every: trading days from one run to the next.
         first: date of the first run; None: the day on which the configuration's own validation labels are known.
 
     Raises:
@@ -87,8 +83,6 @@ def due_dates(calendar: Sequence[date], plan: RetrainPlan, there: Sequence[date]
     """Dates of all runs up to the calendar's end, and the trading days that are left until the next one.
 
     Args:
-        calendar: trading days of the panel.
-        plan: of the registry.
         there: dates of the runs that the registry has, from the newest of which the days are counted.
     """
     dates = sorted(there)

@@ -62,7 +62,6 @@ def load_scorer(checkpoint: Path, network: str | None = None) -> Scorer:
     """Build the network of a checkpoint with its weights; nothing that the file names is imported or run.
 
     Args:
-        checkpoint: of ``fit``.
         network: class of a network of the user's own, which is imported; None for one of `atft.nn`.
 
     Raises:

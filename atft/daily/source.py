@@ -47,8 +47,6 @@ def source_of(
     Args:
         config: what `atft.commands.checkpoint_config.checkpoint_config` takes from it.
         where: its file, for messages.
-        panel: in place of the checkpoint's.
-        cache_dir: folder of the caches; None for the default one.
 
     Raises:
         InputError: a key or value that this version does not have.

@@ -109,7 +109,6 @@ def scored_stretches(fold: int, options: FoldOptions, scored: range) -> list[ran
 
     Args:
         fold: from 0; walk_forward counts forward in time, combinatorial in the order of `itertools.combinations`.
-        scored: days that all folds together score.
     """
     if options.scheme == "walk_forward":
         start = scored.start + fold * options.every
@@ -146,8 +145,6 @@ def fold_days(
     """Give the training, validation and test days of one fold, ascending.
 
     Args:
-        fold: from 0 to `fold_count` - 1.
-        options: checked by `check_folds`.
         usable: days that may train; the scored ones are among them.
         scored: days that all folds together score.
         gap: days that are between any two days of different use: the longest label plus the embargo.

@@ -79,7 +79,6 @@ def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] =
     """Read the columns of a file that have a role.
 
     Args:
-        path: a Parquet, CSV or JSON-lines file.
         required: roles that it must have beside date and code.
         wanted: roles to read where they are there; with ``exposure_size`` all exposures and regimes are.
 

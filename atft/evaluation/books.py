@@ -54,8 +54,6 @@ def staggered_books(
         table: with the score of every stock of the universe, and ``traded_value`` for the capacity.
         returns: ``[days, stocks]`` return from the day's close to the next one, see `next_day_returns`; None: the
             spread of each day's score, over h days, is booked as 1/h of it on the day of the score.
-        returns_from: what they are.
-        spread: decile spread of each day.
         cost_bps: cost of a trade in basis points of its value: of each side, so a replaced position costs it twice.
         participation: share of a stock's traded value of the day that may be ours.
     """

@@ -49,8 +49,6 @@ def covered_shares(table: HorizonScores, draws: int, seed: int) -> list[CoveredS
 
     Args:
         table: with the columns of the intervals; a row whose target or end is unknown does not count.
-        draws: of the bootstrap over days.
-        seed: of the bootstrap.
 
     Returns:
         Nothing where the file has no interval, or no target of one is known.

@@ -50,12 +50,7 @@ class RankedDays(NamedTuple):
 
 
 def rank_days(values: Scores, valid: Mask) -> RankedDays:
-    """Rank the valid stocks of each day; a valid NaN ranks above all numbers.
-
-    Args:
-        values: any unit; read as float32.
-        valid: the stocks that count.
-    """
+    """Rank the valid stocks of each day; a valid NaN ranks above all numbers."""
     values = np.asarray(values, dtype=np.float32)
     keys = _sortable(values, valid)
     order = _radix_order(keys)

@@ -56,7 +56,6 @@ def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None 
     Args:
         paths: Parquet, CSV or JSON-lines files with date, code, score and target; see
             `atft.evaluation.any_file.read_rows`.
-        options: what to measure, and how.
 
     Raises:
         InputError: a file cannot be read, or no day of it can be ranked.

@@ -100,7 +100,6 @@ def headline_figures(
     Args:
         series: by the names of `atft.evaluation.day_measures.measure_table`, and rank_ic_lag1, neutral_rank_ic,
             turnover and rank_autocorrelation.
-        books: the portfolio.
     """
     lags, span = horizon - 1, {"draws": draws, "seed": seed}
     overlapping = books.returns_from == SPREAD_OVER and horizon > 1

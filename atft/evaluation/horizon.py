@@ -79,7 +79,6 @@ def measure_horizon(
     """Measure one horizon.
 
     Args:
-        dense: the horizon's tables.
         one_day: the file's horizon of 1 day, where it has one: the returns of the staggered books.
     """
     table = dense.table

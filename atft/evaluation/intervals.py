@@ -59,7 +59,6 @@ def intervals(
     Args:
         series: by any key, one value per day, all over the same days in calendar order; NaN where a day has none.
         lags: days over which values depend on each other by construction: ``h - 1`` for a horizon of ``h`` days.
-        draws: of the bootstrap.
         seed: the same series and seed give the same bits.
         block: mean length of a block in days; None: that of `block_length`. Calls with the same days, block and
             seed draw the same days.

@@ -69,9 +69,7 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
     """Say in a sentence each what is wrong with a mean daily IC; nothing where it is neither noise nor suspect.
 
     Args:
-        rank_ic: mean over days.
         band: of random scores, for ``rank_ic``.
-        ic: mean over days of the IC, where it is known.
     """
     if inside_band(rank_ic, band):
         # On few days or stocks chance is large too: then a large value is no suspect.

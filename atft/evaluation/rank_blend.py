@@ -22,7 +22,6 @@ def mean_rank(scores: Sequence[Scores], present: Mask) -> Scores:
     Args:
         scores: ``[days, stocks]`` each, any unit, read as float32, higher is better; not finite where a scorer has
             none.
-        present: the rows to rank.
 
     Returns:
         Mean rank, in (0, 1), higher is better; NaN where not ``present`` or where no scorer has a score.

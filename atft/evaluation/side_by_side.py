@@ -120,7 +120,6 @@ def compare_files(paths: Mapping[str, Path], options: CompareOptions | None = No
     Args:
         paths: name -> a file that `atft.evaluation.score_rows.read_scores` reads, with several seeds or overlapping
             folds as their mean rank; the first is what the others are compared with.
-        options: what to compare.
 
     Raises:
         InputError: a file cannot be read, none has the name of a baseline, or there is no horizon, or no row, that

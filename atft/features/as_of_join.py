@@ -62,9 +62,7 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
 
     Args:
         panel: a Parquet file, a folder of them, or a glob; rows in any order.
-        file: Parquet or CSV.
         out: Parquet file to write; it may not be one of the panel's.
-        options: what joins what, and how long after it was known.
 
     Raises:
         InputError: a file or column cannot be used, two rows of one code were known on one day, or a column would

@@ -19,7 +19,6 @@ def session_line(dates: Sequence[date], exchange: str) -> str:
     """Compare dates, ascending and at least one, with the sessions between the first and the last of them.
 
     Args:
-        dates: of the prices.
         exchange: ISO code of the market, ``XNYS``, or another name that `exchange_calendars` knows.
 
     Returns:

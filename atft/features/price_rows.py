@@ -55,7 +55,6 @@ def read_price_rows(path: Path, columns: Mapping[str, str]) -> PriceRows:
     close times volume stays what was traded. Cells of a wide table without any price are no rows.
 
     Args:
-        path: a file, a folder or a glob.
         columns: role -> column, of `price_dialects.ROLES`, for what no dialect has; without case.
 
     Raises:

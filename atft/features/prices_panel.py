@@ -20,11 +20,6 @@ def panel_of_prices(
 ) -> tuple[Path, PanelReport | None]:
     """Make the panel of some prices in ``folder`` where it is not there yet.
 
-    Args:
-        prices: file, folder or glob.
-        options: how prices become a panel.
-        folder: of the panels.
-
     Returns:
         The panel's folder, and the report of its making; None where it was there.
 

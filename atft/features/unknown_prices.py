@@ -21,12 +21,7 @@ DAYS, STOCKS = 260, 6
 def unknown_features(
     missing: tuple[str, ...], features_of: Callable[[History], Mapping[str, Grid]]
 ) -> frozenset[str]:
-    """Names of the features that are unknown on every stock and day without some prices.
-
-    Args:
-        missing: of `PRICES`; empty: no feature is.
-        features_of: makes all features of a history.
-    """
+    """Names of the features that are unknown on every stock and day without some prices."""
     if not missing:
         return frozenset()
     rng = np.random.default_rng(0)

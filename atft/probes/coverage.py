@@ -18,12 +18,7 @@ LIKE_PANEL = 0.99
 
 
 def coverage_suspects(part: ScoredRows, grid: PanelGrid) -> list[Suspect]:
-    """Accuse a file that lacks rows by their label, has rows that the panel lacks, or other labels.
-
-    Args:
-        part: scores of one horizon.
-        grid: the panel, with a target of that horizon.
-    """
+    """Accuse a file that lacks rows by their label, has rows that the panel lacks, or other labels."""
     name = part.name
     days = np.flatnonzero(np.isin(grid.dates, part.dates))
     stocks = np.flatnonzero(np.isin(grid.codes, part.codes))
@@ -63,10 +58,7 @@ def coverage_suspects(part: ScoredRows, grid: PanelGrid) -> list[Suspect]:
 def missing_by_label(member: Marks, scored: Marks, target: Cells) -> list[str]:
     """Say which kinds of labels are missing more often than the others, beyond chance.
 
-    Args:
-        member: cells that should have a score.
-        scored: cells that have one.
-        target: of the panel, NaN where unknown.
+    ``member`` cells should have a score, ``scored`` ones have it.
     """
     from scipy.special import ndtri
 

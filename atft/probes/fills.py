@@ -22,12 +22,7 @@ MIN_WARM_UP = 3
 def fill_suspect(name: str, values: Cells, next_ranks: Cells, present: Marks, columns: int) -> Suspect | None:
     """Accuse a column whose gaps were filled backwards.
 
-    Args:
-        name: of the column.
-        values: NaN where unknown.
-        next_ranks: ranks of the next day's return among the day's stocks.
-        present: cells that have a row.
-        columns: columns that are probed, by which the level is divided.
+    ``next_ranks`` are those of the next day's return; the level is divided by ``columns``, all that are probed.
     """
     # Rows of a stock in turn, without the days on which it has none.
     rows = _rows_in_turn(values, present)

@@ -43,10 +43,8 @@ def conclude_probe(probe: str, suspects: Iterable[Suspect | None], looked_at: st
     """Make one finding of the suspects of a probe: a leak where there is any.
 
     Args:
-        probe: what was looked for.
         suspects: what is accused, the strongest first; None for what was looked at and is not.
         looked_at: what was compared, in words; the evidence of ``ok``.
-        remedy: what to do about a leak.
     """
     accused = [suspect for suspect in suspects if suspect is not None]
     if not accused:

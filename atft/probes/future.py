@@ -114,11 +114,7 @@ def _sector_means(values: Cells, sector: np.ndarray, within: Marks) -> Cells:
 def future_suspect(name: str, ranks: Cells, futures: Futures, columns: int) -> Suspect | None:
     """Accuse a column whose rank correlation with what follows is beyond what an honest one can have.
 
-    Args:
-        name: of the column.
-        ranks: its `scaled_ranks`.
-        futures: what follows each day.
-        columns: columns of the panel that are probed; the level is divided by their number, times the labels'.
+    ``ranks`` are its `scaled_ranks`; the level is divided by ``columns``, all that are probed, times the labels.
     """
     worst, text = 0.0, ""
     for label in futures.labels:

@@ -106,11 +106,7 @@ def label_reach(
     A target of ``h`` days with lag ``l`` is the return from the close of t + l to that of t + l + h: it must not
     depend on the return of day t + l or before, nor on one after t + l + h, or the purge would end too early.
 
-    Args:
-        labels: the panel's targets.
-        returns: ranks of the return of day t at t.
-        universe: the stocks that are compared.
-        lags: of each target by its name, in days.
+    ``returns`` are the ranks of the return of day t at t, and ``lags`` each target's by its name.
     """
     suspects, outside = [], 2 * LEADS
     for label in labels:

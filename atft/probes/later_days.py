@@ -38,8 +38,6 @@ def later_day_suspects(task: RankingTask, data: DayData, folder: Path) -> list[S
 
     Args:
         task: whose network scores; it is copied, and its zero weights are replaced by noise.
-        data: the slice.
-        folder: for the changed panels.
 
     Raises:
         InputError: the slice cannot be used.

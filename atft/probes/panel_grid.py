@@ -116,8 +116,6 @@ def read_grid(
     """Open a panel (a Parquet file, a folder of them, or a glob) for its probes.
 
     Args:
-        path: of the panel.
-        schema: which column plays which role.
         horizons: trading days ahead of the targets; all that the panel has, where none is named.
         only: codes to read, ascending; none: a share of all where they are many.
 

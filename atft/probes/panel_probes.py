@@ -49,10 +49,7 @@ COLUMN_PROBES = {
 def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int] = ()) -> list[Finding]:
     """Probe a panel for columns, labels, rows and a universe that know the future.
 
-    Args:
-        path: a Parquet file, a folder of them, or a glob.
-        schema: which column plays which role.
-        horizons: of the targets; all that the panel has, where none is named.
+    ``horizons`` are all that the panel has targets of, where none is named.
 
     Returns:
         A finding for each probe, in a fixed order.

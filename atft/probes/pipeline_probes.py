@@ -24,9 +24,7 @@ NAMES = ("purge", "later days", "scaling", "shuffled labels", "order of a batch"
 def pipeline_findings(task: RankingTask, data: DayData) -> list[Finding]:
     """Probe what a task and its data make of their panel.
 
-    Args:
-        task: its network scores as it is, trained or not.
-        data: of the task; its cache is built where it is missing.
+    The network scores as it is, trained or not; the data's cache is built where it is missing.
 
     Returns:
         A finding for each of `NAMES`.

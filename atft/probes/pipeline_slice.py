@@ -34,10 +34,6 @@ Change = Callable[["polars.DataFrame", PanelColumns, int], "polars.DataFrame"]
 def slice_panel(data: DayData, folder: Path) -> DayData:
     """Write the slice and open it with the run's own options, split at the same first validation day.
 
-    Args:
-        data: of the run; its panel must be there.
-        folder: for the slice and its caches.
-
     Raises:
         InputError: the panel or the slice cannot be used.
     """

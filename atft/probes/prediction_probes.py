@@ -46,7 +46,6 @@ def prediction_findings(
     Args:
         path: Parquet or CSV with date, code, score, target and, where there are several, horizon.
         panel: that the scores were made from; None: rows that are missing cannot be seen.
-        schema: of the panel.
 
     Returns:
         A finding for each probe, over all horizons, folds and seeds of the file.

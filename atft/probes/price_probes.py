@@ -31,11 +31,6 @@ def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelS
 
     Labels that the earlier panel could not know are left out, as is what only one of the two has a column for.
 
-    Args:
-        earlier: the panel made from data up to some day.
-        panel: the same panel made from all data.
-        schema: of both.
-
     Raises:
         InputError: a panel cannot be read.
     """
@@ -95,10 +90,6 @@ def _count(grid: PanelGrid, differs: np.ndarray, stocks: np.ndarray, codes: list
 
 def price_finding(prices: Path, options: FeatureOptions | None = None) -> Finding:
     """Make features from a slice of a price file, and again with later prices deleted and disturbed.
-
-    Args:
-        prices: file of daily prices, as `features` takes it.
-        options: of `features`.
 
     Raises:
         InputError: the prices cannot be used.

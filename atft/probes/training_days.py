@@ -49,12 +49,7 @@ def purge_suspects(split: Split, manifest: Manifest) -> list[Suspect]:
 
 
 def scaler_suspects(data: DayData, folder: Path) -> list[Suspect]:
-    """Accuse a scaling that moves when all rows from the first validation day on are a million times themselves.
-
-    Args:
-        data: the slice.
-        folder: for the changed panel.
-    """
+    """Accuse a scaling that moves when all rows from the first validation day on are a million times themselves."""
     changed = change_after(data, int(data.split.val[0]) - 1, blown_up_rows, folder / "scaler", "panel")
     names = (data.features, data.features, data.regimes, data.regimes, data.features)
     suspects = []
@@ -80,11 +75,6 @@ def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple
 
     Nothing can predict such labels, so the ridge's mean RankIC on the validation days is normal around 0 with the
     variance of random orders, 1 / (n - 1) a day (Hoeffding 1951), however labels of neighbouring days overlap.
-
-    Args:
-        data: the slice.
-        folder: for the panel with shuffled labels.
-        seed: of the shuffle.
 
     Returns:
         Suspects, and the RankIC of each horizon with its band in words.
@@ -141,11 +131,7 @@ def shuffle_labels(data: DayData, folder: Path, seed: int) -> DayData:
 
 
 def order_suspects(data: DayData) -> list[Suspect]:
-    """Accuse a loader whose order of stocks within a day, or of a step's days, says what their labels are.
-
-    Args:
-        data: the slice; its training batches are read once.
-    """
+    """Accuse a loader whose order of stocks within a day, or of a step's days, says what their labels are."""
     series: list[float] = []
     for batch in data.train_dataloader():
         universe, target = batch.universe.numpy(), batch.target[..., 0].numpy().astype(np.float64)

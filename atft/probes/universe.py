@@ -37,10 +37,7 @@ def survivor_suspect(present: Marks, universe: Marks, size: Cells) -> Suspect | 
     Each leaver is compared with the stocks that stay and are of its size: the probability that none is a member,
     if they are as likely to be as those, must be below the level.
 
-    Args:
-        present: cells that have a row.
-        universe: cells whose stock is a member.
-        size: by which stocks are compared, NaN where unknown; all NaN: with all stocks.
+    Where no ``size`` is known, a leaver is compared with all stocks that stay.
     """
     gone = leavers(present)
     member: np.ndarray = np.asarray(universe.any(axis=0))
@@ -82,11 +79,7 @@ def last_day_suspect(
     of the days only is as likely to do so on either, were the list older than both; a binomial test says whether
     more than chance err on the first day alone.
 
-    Args:
-        present: cells that have a row.
-        universe: cells whose stock is a member; `is_static`.
-        columns: names and values of what may have decided.
-        count: of these columns, by which the level is divided.
+    ``columns`` may have decided; the level is divided by their ``count``.
     """
     from scipy.special import bdtrc
 
@@ -144,11 +137,7 @@ def _errors(values: np.ndarray, member: np.ndarray) -> np.ndarray:
 def dropped_suspect(present: Marks, universe: Marks, target: Cells, reach: int) -> Suspect | None:
     """Accuse a universe that a stock leaves on the very days whose label is unknown.
 
-    Args:
-        present: cells that have a row.
-        universe: cells whose stock is a member.
-        target: of the shortest horizon, NaN where unknown.
-        reach: days after t that it depends on; the file's last days, unknown for all, are left out.
+    The target depends on ``reach`` days after t: the file's last days, unknown for all, are left out.
     """
     from scipy.special import bdtrc
 

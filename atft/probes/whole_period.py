@@ -33,11 +33,7 @@ MIN_DISTINCT = 0.5
 def scaling_suspect(name: str, values: Cells, present: Marks, columns: int) -> Suspect | None:
     """Accuse a column that was scaled with statistics of each stock's, or of all stocks', whole history.
 
-    Args:
-        name: of the column.
-        values: NaN where unknown.
-        present: cells that have a row.
-        columns: columns that are probed, by which the level is divided.
+    The level is divided by ``columns``, all that are probed.
     """
     whole = _whole_column(values, columns)
     if whole is not None:

@@ -20,13 +20,7 @@ KEYS = (
 
 
 def importance_chart(name: str, title: str, rows: Sequence[FeatureImportance]) -> Drawing:
-    """Draw the shares of the most important features of a horizon.
-
-    Args:
-        name: unique on the page.
-        title: of the chart.
-        rows: the largest shares first, at least one.
-    """
+    """Draw the shares of the most important features of a horizon."""
     shown = rows[:TOP]
     widest = max(len(clipped(row.name, MAX_LABEL)) for row in shown)
     left = 18 + round(0.56 * charts.FONT * widest)

@@ -40,7 +40,6 @@ def dot_rows(
         rows: label and dots, one a file; two rows may have one label.
         axis: what is measured, with its unit.
         band: what random scores reach.
-        reference: where the line is that values are compared with.
     """
     dots = max((len(members) for _, members in rows), default=1)
     labels = [clipped(label, MAX_LABEL) for label, _ in rows]
