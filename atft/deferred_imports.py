@@ -1,4 +1,4 @@
-"""Modules that other packages import and few runs use: their code runs when something of them is used, not before.
+"""Modules that other packages import and few runs use: their code runs at their first use.
 
 A fit took 5 s to its first step on a warm cache, 4 of them imports. Of those, torchmetrics imports SciPy's signal
 processing for a name that one speech metric lacks (.7 s), torch-geometric the catalogue of its data sets, pandas

@@ -5,7 +5,8 @@ without a traceback and exits with 2. A run that a guard ends raises `RunFailed`
 else is a bug and keeps its traceback.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 LISTED, LISTED_CHARACTERS = 12, 80
@@ -76,6 +77,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {listed(names)}"
+
+
+def check_unique(where: object, names: Sequence[str]) -> None:
+    """Check that no two columns have one name; ``where`` they are is for the message."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{where}: two columns are named {twice[0]!r}; rename or drop one")
 
 
 def listed(names: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ Comparing takes a second for 4 GB.
 
 import os
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atft.errors import InputError, one_line
+from atft.errors import InputError, check_unique, one_line
 from atft.publish import published
 
 _MARK = b"ATFTCRC1"
@@ -52,9 +51,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         # Buffering ahead would keep every column chunk read so far: the whole panel, at the end.
         file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
         names = file.schema_arrow.names
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")
+    check_unique(path, names)
     return file
 
 

@@ -1,4 +1,4 @@
-"""How far something is that takes more than a few seconds: a bar on a terminal, elsewhere a line every 30 s.
+"""Progress of work that takes more than a few seconds: a bar on a terminal, elsewhere a line every 30 s.
 
 A log without a line looks like a process that hangs. So a thread prints where no terminal shows a bar: also while
 one part of the work takes minutes. Cost: it wakes up once a second.

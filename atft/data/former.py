@@ -1,4 +1,4 @@
-"""The cache of a panel's earlier state: what of it a cache of the panel's present state may keep.
+"""The cache of an earlier state of a panel, and which of its days a new cache can use again.
 
 A panel that grows by files keeps most of them as they are. The days of the unchanged files are the same to the bit
 in a cache of all files, as long as the calendar up to them is, and no label reaches over a later gap: their records

@@ -26,7 +26,7 @@ SECTOR = ""
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a panel: what of its rows decides the calendar, and how far the numbering had come after it."""
+    """One file of a panel: the counts that decide the calendar, and the codes and sectors numbered by then."""
 
     fingerprint: str
     dates: tuple[int, ...]

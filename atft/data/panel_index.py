@@ -66,7 +66,7 @@ def index_panel(
     )
     calendar = as_day_numbers(days.calendar)
     if not np.isin(numbers, calendar).all():
-        # A code that has rows on dates that are no trading days only is none.
+        # A code whose rows are all on dates that are no trading days does not count.
         later = _joined_scans([_scan(file, columns, min_date, calendar) for file in files[len(former) :]])
         scan.first_day, scan.ranked = later.first_day, later.ranked or bool(former)
     if not scan.ranked:

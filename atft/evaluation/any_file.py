@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from atft.cells import CellRange, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader
-from atft.errors import InputError, listed, one_line
+from atft.errors import InputError, check_unique, listed, one_line
 from atft.parquet import check_file, open_parquet, stream_columns
 
 ALIASES = {
@@ -49,6 +49,9 @@ TEXTS, DATES = ("sector", "split"), ("date",)
 KEYS = ("date", "code")
 BATCH_ROWS = 1_048_576
 CSV_SUFFIXES, JSON_SUFFIXES = (".csv", ".txt", ".tsv"), (".jsonl", ".ndjson", ".json")
+
+Batches = Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]
+"""Some rows at a time, with the column of each role that is needed."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +171,7 @@ def _values(column: pa.Array, role: str, days: DayReader, cells: CellRange) -> A
     return read_numbers(column, cells).to_numpy(zero_copy_only=False)
 
 
-def _batches(
-    path: Path, required: Sequence[str], wanted: Sequence[str]
-) -> Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]:
-    """Some rows at a time, with the role of each column that is needed."""
+def _batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
     if suffix in CSV_SUFFIXES:
@@ -186,16 +186,14 @@ def _batches(
                 yield batch, roles
 
 
-def _csv_batches(
-    path: Path, required: Sequence[str], wanted: Sequence[str], delimiter: str
-) -> Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]:
+def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str], delimiter: str) -> Batches:
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
     try:
         with pa.input_stream(str(path), compression="detect") as stream:
             header = stream.read(1 << 20).partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
         names = next(csv.reader([header], delimiter=delimiter), [])
-        _check_names(names, path)
+        check_unique(path, names)
         roles = column_roles(names, path, required, wanted)
         # Dates and codes stay text until they are read as such, so that "0050" keeps its zeros.
         texts = {*DATES, *TEXTS, "code"}
@@ -216,9 +214,7 @@ def _csv_batches(
         raise InputError(f"{path}: not readable as CSV ({one_line(error)}); correct it") from error
 
 
-def _json_batches(
-    path: Path, required: Sequence[str], wanted: Sequence[str]
-) -> Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]:
+def _json_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:
     from pyarrow.json import ReadOptions, read_json
 
     try:
@@ -228,13 +224,7 @@ def _json_batches(
         raise InputError(
             f"{path}: not readable as JSON lines ({one_line(error)}); write one object a line"
         ) from error
-    _check_names(table.column_names, path)
+    check_unique(path, table.column_names)
     roles = column_roles(table.column_names, path, required, wanted)
     for batch in table.select(list(roles.values())).to_batches(BATCH_ROWS):
         yield batch, roles
-
-
-def _check_names(names: Sequence[str], path: Path) -> None:
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")

@@ -35,7 +35,7 @@ class CoveredShare(NamedTuple):
     name: str
     """``80 %``, or the quantiles of an interval that was not calibrated: ``q10 to q90``."""
     level: float
-    """Share that it is to cover, a fraction."""
+    """Nominal coverage, a fraction."""
     calibrated: bool
     days: int
     share: Interval

@@ -6,10 +6,9 @@ the number of times it has each day: a figure of all draws is one matrix product
 in a tenth of a second. ``arch`` draws the blocks and finds their length; importing it costs seconds, so it is
 imported where it is used.
 
-Few blocks know their own variance badly, and percentiles of their draws are too narrow: by simulation, 95 %
-intervals of a year of 20-day labels covered 80 %. So an interval is widened as Student's t is, with a degree of
-freedom for each block but one, and by the share of the days that a block takes. They then cover 88 % to 95 %
-(benchmarks/interval_coverage.py).
+With few blocks, percentiles of the draws are too narrow: in simulations, 95 % intervals of a year of 20-day labels
+covered 80 %. So an interval is widened as Student's t is, with one degree of freedom less than there are blocks,
+and by the share of the days that a block takes. Coverage is then 88 % to 95 % (benchmarks/interval_coverage.py).
 """
 
 import math

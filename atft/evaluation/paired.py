@@ -1,7 +1,7 @@
-"""Differences between scorers day by day: what both meet on a day cancels, so small differences show.
+"""Differences between scorers day by day: what affects both on a day cancels, so small differences show.
 
-Two scorers of one market rise and fall together. The error of their daily difference is then far smaller than
-either's own error, and it is the one that answers "which is better?".
+Two scorers of one market rise and fall together, so the error of their daily difference is far smaller than
+either's own error; it is the one that answers "which is better?".
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,9 @@
 """Append new days to a panel that grows: the past keeps its bits, and the result is that of a build of all prices.
 
-What is read is the new prices, the state (`atft.features.panel_state`) and the months whose labels become known,
-those of the last horizons' days. So a day costs about as much after ten years as after two. Labels apart, a new day
-can change one thing in the past: the calendar (a gap that turns out to be usual). That is found, as rows of past
-days that differ from the stored ones are, and is an error or builds the panel again from there.
+It reads the new prices, the state (`atft.features.panel_state`) and the months whose labels become known. So a day
+costs about as much after ten years as after two. Apart from labels, a new day can change one thing in the past:
+the calendar (a gap that turns out to be usual). Such a change, like a corrected row of a past day, is an error or
+builds the panel again from that day on.
 """
 
 from collections.abc import Sequence
@@ -98,9 +98,10 @@ def append_prices(
     Args:
         panel: folder that `build_panel` wrote.
         prices: file of prices that has the new days, or a longer history.
-        corrections: what rows of past days do that differ from the stored ones. ``error`` raises. ``rebuild`` takes
-            them, and makes all days from the first of them on again. ``rescale`` takes codes whose past rows all
-            differ by one factor for adjusted since, puts their new days on the stored basis, and raises for others.
+        corrections: what to do about rows of past days that differ from the stored ones. ``error`` raises.
+            ``rebuild`` takes the new rows and makes all days from the first of them on again. ``rescale`` treats a
+            code whose past rows all differ by one factor as adjusted since then, puts its new days on the stored
+            basis, and raises for any other difference.
         today: see `build_panel`.
 
     Raises:
@@ -112,7 +113,7 @@ def append_prices(
             f"corrections must be one of {', '.join(CORRECTIONS)}, got {corrections!r}"
             f"{nearest(corrections, CORRECTIONS)}"
         )
-    read_list(panel)  # of a folder that is no panel nothing is made
+    read_list(panel)  # raises before anything is created in a folder that is no panel
     with locked(panel):
         listed = read_list(panel)
         remove_unlisted(panel, listed)

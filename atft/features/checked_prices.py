@@ -21,7 +21,7 @@ STOCKS_AT_ONCE = 64
 
 
 class Carried(NamedTuple):
-    """What the checks carry from day to day, a number of each stock, after the last day."""
+    """State of the checks after the last day, one number a stock."""
 
     close: Float64[np.ndarray, " stocks"]
     """The last close that was compared; NaN before the first row."""
@@ -36,7 +36,7 @@ class Carried(NamedTuple):
 
 
 class CheckedDays(NamedTuple):
-    """What the checks found on days that come again in front of later ones; see `CheckedPrices`."""
+    """Results of the checks on past days, to which later days are appended; see `CheckedPrices`."""
 
     kept: Flags
     factor: Float64[np.ndarray, "days stocks"]
@@ -68,7 +68,7 @@ class CheckedPrices(PriceGrid):
     age: Int32[np.ndarray, "days stocks"]
     """Kept rows up to and including the day."""
     carried: Carried
-    """What the checks need of these days where later ones are checked."""
+    """What the checks of later days need of these."""
 
     @cached_property
     def return_1d(self) -> Grid:

@@ -1,8 +1,9 @@
-"""What a panel that grows keeps of its past: the last prices, and what calendar and checks carry from day to day.
+"""What a panel that grows keeps of its past: the last prices, and the state of its calendar and checks.
 
-The last `tail_days` days are kept as they were read, with what the checks said of them. Every window, label and
-check of a later day reads no further back; what does (the last close of a halted stock, excluded jumps, the counts
-that decide the calendar) is a few numbers a stock or a date. So a later day has the bits of a build of all prices.
+The last `tail_days` days are kept as they were read, with the results of their checks: no window, label or check
+of a later day reads further back. What reaches further (the last close of a halted stock, excluded jumps, the
+counts that decide the calendar) is a few numbers a stock or a date. So an appended day has the bits of a build of
+all prices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class PanelState:
     prices: PriceGrid
     """Of the last days, as read."""
     checked: CheckedDays
-    """What the checks said of the same days."""
+    """Results of the checks on the same days."""
     variation: Bool[np.ndarray, "2 features days"]
     """See `day_variation`; of the whole calendar."""
     ranked: Int32[np.ndarray, " days"]

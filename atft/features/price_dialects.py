@@ -4,13 +4,12 @@ Three shapes: one row a date and code (``DIALECTS``), two header rows of prices 
 date and a column a code. What a file does not say is never guessed: a header that fits nothing raises.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from atft.errors import InputError, listed, nearest
+from atft.errors import InputError, check_unique, listed, nearest
 
 PRICES = ("open", "high", "low", "close", "volume")
 ADJUSTED = "adjusted_close"
@@ -64,7 +63,7 @@ DIALECTS = (
     Dialect("daily bars", PLAIN, ("date", *BAR)),
     Dialect("closes", PLAIN, ("date", "close")),
 )
-"""The first one whose needs a header meets is the file's."""
+"""A file has the first dialect whose required roles its header names."""
 PRICE_OF = {name: role for role in (*PRICES, ADJUSTED) for name in PLAIN[role]}
 IGNORED = ("dividends", "stock splits", "capital gains", "repaired?", "average")
 """Of files with two header rows, what is no price."""
@@ -210,9 +209,7 @@ def _wide(path: Path, names: Sequence[str], by_name: Mapping[str, str], chosen: 
     known = [name for name in codes if plain_name(name) in {*PRICE_OF, *CODES, *PLAIN["sector"]}]
     if set(chosen) - {"date"} or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
         raise _unknown(path, "close", names)
-    (repeated, count) = Counter(codes).most_common(1)[0]
-    if count > 1:
-        raise InputError(f"{path}: two columns are named {repeated!r}; rename or drop one")
+    check_unique(path, codes)
     price = PRICE_OF.get(plain_name(bare_stem(path)), "close")
     return Layout("wide table", day, None, {name.strip(): {price: name} for name in codes})
 

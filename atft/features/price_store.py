@@ -1,7 +1,7 @@
-"""The prices of a panel that grows, as they were read: a Parquet file a month, and what new prices say of old days.
+"""The prices of a panel that grows, as they were read, a Parquet file a month; and how new prices differ from them.
 
-A correction is a row of a past day that differs from the stored one, or that is not stored. Rows that new prices
-lack are none: a file may hold some of the stocks, or the last days, only.
+A correction is a row of a past day that differs from the stored one, or that is not stored. A stored row that the
+new prices lack is no correction: a file may hold only some of the stocks, or only the last days.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The post-condition: a feature that is the same for all stocks of a day ranks none of them."""
+"""The post-condition of features: one that is the same for all stocks of a day cannot rank them."""
 
 from collections.abc import Sequence
 from pathlib import Path
