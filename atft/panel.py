@@ -1,21 +1,18 @@
-"""The panel's files, its columns and the one role each of them plays.
+"""The panel's columns and the one role each of them plays.
 
 A panel is a table of (date, code) x columns. `PanelSchema` says, by name or glob, which column plays which
 role; `resolve_columns` turns it into `PanelColumns` against the column names of a real file. The role decides
 where a column may go: a feature can never be a label, a label can never be a feature.
 """
 
-import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Literal
 
 from atft.errors import InputError, nearest
-from atft.listed_files import files_of_folder, files_of_glob
 from atft.yaml_text import read_date
 
 CalendarDate = date
@@ -230,55 +227,6 @@ def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> 
                 )
     if columns.return_1d in labels:
         raise InputError(f"{where}: return_1d {columns.return_1d!r} is a label; it must be a trailing return")
-
-
-def panel_files(path: str | Path) -> list[Path]:
-    """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob."""
-    text = str(path)
-    if any(c in text for c in "*?["):
-        files = sorted(files_of_glob(text))
-    else:
-        folder = Path(text)
-        files = files_of_folder(folder) if folder.is_dir() else [folder] if folder.is_file() else []
-    if not files:
-        start = "" if Path(text).is_absolute() else f" (looked in {Path.cwd()})"
-        raise InputError(
-            f"panel {text}: no Parquet file there{start}; set data.panel.path to a file, folder or glob"
-        )
-    return files
-
-
-def source_fingerprint(files: Iterable[Path]) -> str:
-    """Digest of a panel's files from name, size, time and Parquet footer of each; 64 hexadecimal digits.
-
-    A footer has the place, size and statistics of every column chunk, so a rewritten file differs even where its
-    size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
-    building a cache again is cheaper than training on the wrong rows.
-    """
-    return joined_fingerprint(map(file_fingerprint, files))
-
-
-def file_fingerprint(path: Path) -> str:
-    """The same of one file."""
-    from atft.parquet import footer_bytes
-
-    footer, stat = footer_bytes(path), path.stat()
-    digest = hashlib.sha256(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-    digest.update(footer)
-    return digest.hexdigest()
-
-
-def joined_fingerprint(of_files: Iterable[str]) -> str:
-    """The fingerprint of a panel from those of its files."""
-    return hashlib.sha256("\0".join(of_files).encode()).hexdigest()
-
-
-def footer_names(path: str | Path) -> tuple[str, ...]:
-    """Column names of a panel, read from the first file's Parquet footer only (a millisecond)."""
-    from atft.parquet import open_parquet
-
-    with open_parquet(panel_files(path)[0]) as file:
-        return tuple(file.schema_arrow.names)
 
 
 def day_index(calendar: Sequence[date], day: date, side: str) -> int:

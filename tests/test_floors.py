@@ -45,7 +45,7 @@ VOCABULARY |= {
     "cells",
     "dates",
     "parquet",
-    "listed_files",
+    "panel_files",
     "digest",
     "day_series",
     "day_statistics",

@@ -1,6 +1,5 @@
 """Roles of a panel's columns: every column in one of them, or a line that says why not."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -12,11 +11,8 @@ from atft.errors import InputError
 from atft.panel import (
     PanelSchema,
     day_index,
-    footer_names,
     match,
-    panel_files,
     resolve_columns,
-    source_fingerprint,
 )
 
 MakePanel = Callable[..., Path]
@@ -125,28 +121,6 @@ def test_globs_keep_the_files_order_and_each_name_once() -> None:
     assert match(["x_*", "x_0", "code"], NAMES) == ("code", "x_1", "x_0", "x_bad")
 
 
-def test_a_file_a_folder_and_a_glob_name_the_same_panel(
-    make_panel: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = make_panel("panel/a.parquet", days=5), make_panel("panel/b.parquet", days=5)
-    assert panel_files(one) == [one]
-    assert panel_files(one.parent) == panel_files(f"{one.parent}/*.parquet") == [one, two]
-    monkeypatch.chdir(tmp_path)
-    assert [p.resolve() for p in panel_files("panel/*.parquet")] == [one, two]
-    assert footer_names(one.parent)[:3] == ("date", "code", "sector")
-    for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path):
-        with pytest.raises(
-            InputError, match=r"no Parquet file there.*; set data.panel.path to a file, folder or glob"
-        ):
-            panel_files(nothing)
-
-
-def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "p.parquet").write_bytes(b"date,code\n")
-    with pytest.raises(InputError, match=r"p.parquet: not a readable Parquet file .*; write it again"):
-        footer_names(tmp_path / "p.parquet")
-
-
 def test_days_are_found_from_either_side() -> None:
     calendar = [date(2020, 1, 2), date(2020, 1, 3), date(2020, 1, 6)]
     assert [
@@ -161,40 +135,3 @@ def test_days_are_found_from_either_side() -> None:
         1,
         2,
     ]
-
-
-def test_the_same_files_have_the_same_fingerprint(make_panel: MakePanel) -> None:
-    panel = make_panel()
-    assert source_fingerprint([panel]) == source_fingerprint([panel])
-    assert len(source_fingerprint([panel])) == 64
-
-
-def test_a_changed_file_is_noticed(make_panel: MakePanel) -> None:
-    panel = make_panel()
-    before = source_fingerprint([panel])
-    stat = panel.stat()
-    make_panel(seed=1)
-    os.utime(panel, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert source_fingerprint([panel]) != before
-
-
-def test_one_byte_changed_in_place_is_noticed_by_its_time(make_panel: MakePanel) -> None:
-    panel = make_panel()
-    before = source_fingerprint([panel])
-    content = bytearray(panel.read_bytes())
-    content[100] ^= 1
-    panel.write_bytes(content)
-    assert source_fingerprint([panel]) != before
-
-
-def test_a_further_file_is_noticed(make_panel: MakePanel) -> None:
-    one, two = make_panel("1.parquet"), make_panel("2.parquet")
-    assert source_fingerprint([one, two]) != source_fingerprint([one])
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"\xff" * 96 + b"PAR1"])
-def test_what_is_no_parquet_file_raises(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "p.parquet"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"p\.parquet: .*write it again"):
-        source_fingerprint([path])

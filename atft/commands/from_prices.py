@@ -85,7 +85,7 @@ def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tupl
     """
     from atft.commands.flat import parse_flat
     from atft.features.prices_panel import panel_of_prices
-    from atft.panel import panel_files
+    from atft.panel_files import panel_files
     from atft.progress import Progress
 
     _, options = parse_flat("features", ["--prices", prices, "--out", "-", *words])
@@ -117,7 +117,7 @@ def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str,
     import numpy as np
 
     from atft.data.split import stock_floor
-    from atft.panel import panel_files
+    from atft.panel_files import panel_files
     from atft.parquet import open_parquet
 
     ranked = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.errors import InputError
-from atft.panel import panel_files
+from atft.panel_files import panel_files
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI

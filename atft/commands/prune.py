@@ -137,7 +137,7 @@ def _asks_for(run: Path, manifest: Mapping[str, Any]) -> bool:
 
 def _source_of(run: Path) -> str | None:
     """Fingerprint of a run's panel as it is now; None where it is gone or simulated."""
-    from atft.panel import panel_files, source_fingerprint
+    from atft.panel_files import panel_files, source_fingerprint
 
     path = ((_config(run).get("data") or {}).get("panel") or {}).get("path")
     try:

@@ -13,7 +13,7 @@ from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
 from atft.metrics.interval_ends import level_pairs
-from atft.panel import panel_files
+from atft.panel_files import panel_files
 from atft.parquet import table_file
 from atft.publish import publish_text
 

@@ -26,16 +26,8 @@ from atft.data.panel_stream import PanelIndex
 from atft.data.records import FileRecord
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
-from atft.panel import (
-    PanelColumns,
-    PanelSchema,
-    file_fingerprint,
-    footer_names,
-    joined_fingerprint,
-    match,
-    panel_files,
-    resolve_columns,
-)
+from atft.panel import PanelColumns, PanelSchema, match, resolve_columns
+from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files
 from atft.parquet import check_file
 from atft.trading_days import day_rules
 from atft.yaml_text import read_date

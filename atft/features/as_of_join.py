@@ -20,7 +20,7 @@ from atft.cells import CellRange, read_codes
 from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
-from atft.panel import panel_files
+from atft.panel_files import panel_files
 from atft.parquet import open_parquet, stream_columns, table_file
 from atft.progress import track
 from atft.yaml_text import read_date

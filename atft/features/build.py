@@ -43,7 +43,7 @@ from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
 from atft.features.windows import Grid, Series
-from atft.listed_files import FOLDER_LIST
+from atft.panel_files import FOLDER_LIST
 from atft.progress import track
 
 FAMILIES: tuple[Callable[[History], Iterator[tuple[str, Series]]], ...] = (

@@ -23,7 +23,7 @@ from atft.digest import file_digest, read_sealed_json, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import PARQUET_OPTIONS, day_groups, panel_table
-from atft.listed_files import FOLDER_LIST
+from atft.panel_files import FOLDER_LIST
 from atft.parquet import readable, table_file
 from atft.publish import disk_errors, publish_text
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from atft.errors import InputError, one_line
 from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
-from atft.listed_files import files_of_glob
+from atft.panel_files import files_of_glob
 from atft.parquet import open_parquet, stream_columns
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".parquet", ".pq")

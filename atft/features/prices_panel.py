@@ -12,7 +12,7 @@ from atft.digest import file_digest, json_digest
 from atft.features.build import PanelReport, build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_files import price_files
-from atft.listed_files import FOLDER_LIST
+from atft.panel_files import FOLDER_LIST
 
 
 def panel_of_prices(

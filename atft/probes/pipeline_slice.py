@@ -13,7 +13,8 @@ import numpy as np
 
 from atft.cells import MIN_ROWS_PER_CODE, CellRange
 from atft.dates import DayReader
-from atft.panel import PanelColumns, footer_names, panel_files, resolve_columns
+from atft.panel import PanelColumns, resolve_columns
+from atft.panel_files import footer_names, panel_files
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions, panel_path
 

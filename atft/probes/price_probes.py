@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
-from atft.panel import PanelSchema, footer_names
+from atft.panel import PanelSchema
+from atft.panel_files import footer_names
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.panel_grid import PanelGrid, read_grid
 

@@ -11,7 +11,8 @@ from atft.errors import InputError
 from atft.frames import write_frame
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
-from atft.panel import PanelSchema, feature_names, footer_names
+from atft.panel import PanelSchema, feature_names
+from atft.panel_files import footer_names
 
 if TYPE_CHECKING:
     from atft.features.options import FeatureOptions

@@ -9,7 +9,8 @@ import pytest
 
 from atft.data.panel_index import index_panel
 from atft.errors import InputError
-from atft.panel import PanelSchema, footer_names, resolve_columns
+from atft.panel import PanelSchema, resolve_columns
+from atft.panel_files import footer_names
 
 MakePanel = Callable[..., Path]
 

@@ -19,7 +19,7 @@ from atft.features.append import append_prices, check_options
 from atft.features.build import build_panel
 from atft.features.checked_prices import CheckedPrices
 from atft.features.options import FeatureOptions
-from atft.panel import panel_files, source_fingerprint
+from atft.panel_files import panel_files, source_fingerprint
 from price_market import frame_of, market, weekdays
 
 TODAY = date(2026, 1, 5)

@@ -18,7 +18,7 @@ from atft.features.panel_folder import (
     publish_list,
     read_list,
 )
-from atft.panel import panel_files
+from atft.panel_files import panel_files
 
 DAYS = [date(2015, 1, 28) + timedelta(days=i) for i in range(40)]
 

@@ -75,7 +75,7 @@ def identify(sweep: SweepOptions) -> Identity:
 def data_digest(panel: Any) -> str:
     """Digest of a panel (`atft.tasks.day_data.PanelOptions`): its files, or the options of a simulated market."""
     from atft.market.options import market_digest
-    from atft.panel import panel_files, source_fingerprint
+    from atft.panel_files import panel_files, source_fingerprint
 
     if panel.simulate is not None:
         return str(market_digest(panel.simulate))

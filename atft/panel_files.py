@@ -1,0 +1,82 @@
+"""The files of a panel: which ones a path stands for, their fingerprints, and the names of their columns."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from atft.errors import InputError
+
+FOLDER_LIST = "update/panel.json"
+"""Of a panel that grows (`features --append`): names the files of its folder that count."""
+
+
+def panel_files(path: str | Path) -> list[Path]:
+    """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob."""
+    text = str(path)
+    if any(c in text for c in "*?["):
+        files = sorted(files_of_glob(text))
+    else:
+        folder = Path(text)
+        files = files_of_folder(folder) if folder.is_dir() else [folder] if folder.is_file() else []
+    if not files:
+        start = "" if Path(text).is_absolute() else f" (looked in {Path.cwd()})"
+        raise InputError(
+            f"panel {text}: no Parquet file there{start}; set data.panel.path to a file, folder or glob"
+        )
+    return files
+
+
+def files_of_glob(pattern: str) -> Iterator[Path]:
+    """The matches of a glob, which may be absolute."""
+    anchor = Path(pattern).anchor
+    return Path(anchor or ".").glob(str(Path(pattern).relative_to(anchor)) if anchor else pattern)
+
+
+def files_of_folder(folder: Path) -> list[Path]:
+    """The Parquet files of a folder, ascending by name; of a panel that grows, those that its list names.
+
+    Raises:
+        InputError: the list cannot be read.
+    """
+    listed = folder / FOLDER_LIST
+    if not listed.is_file():
+        return sorted(folder.glob("*.parquet"))
+    try:
+        months = json.loads(listed.read_text(encoding="utf-8"))["panel"]["months"]
+        return [folder / file["name"] for file in months]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{listed}: unreadable; build the panel again with features") from error
+
+
+def source_fingerprint(files: Iterable[Path]) -> str:
+    """Digest of a panel's files from name, size, time and Parquet footer of each; 64 hexadecimal digits.
+
+    A footer has the place, size and statistics of every column chunk, so a rewritten file differs even where its
+    size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
+    building a cache again is cheaper than training on the wrong rows.
+    """
+    return joined_fingerprint(map(file_fingerprint, files))
+
+
+def file_fingerprint(path: Path) -> str:
+    """The same of one file."""
+    from atft.parquet import footer_bytes
+
+    footer, stat = footer_bytes(path), path.stat()
+    digest = hashlib.sha256(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    digest.update(footer)
+    return digest.hexdigest()
+
+
+def joined_fingerprint(of_files: Iterable[str]) -> str:
+    """The fingerprint of a panel from those of its files."""
+    return hashlib.sha256("\0".join(of_files).encode()).hexdigest()
+
+
+def footer_names(path: str | Path) -> tuple[str, ...]:
+    """Column names of a panel, read from the first file's Parquet footer only (a millisecond)."""
+    from atft.parquet import open_parquet
+
+    with open_parquet(panel_files(path)[0]) as file:
+        return tuple(file.schema_arrow.names)

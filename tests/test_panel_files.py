@@ -1,0 +1,85 @@
+"""Files of a panel: which ones a path stands for, and what of them is noticed when it changes."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atft.errors import InputError
+from atft.panel_files import FOLDER_LIST, files_of_folder, footer_names, panel_files, source_fingerprint
+
+MakePanel = Callable[..., Path]
+
+
+def test_all_files_count_unless_a_list_names_some(tmp_path: Path) -> None:
+    for name in ("b.parquet", "a.parquet", "c.csv"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files_of_folder(tmp_path)] == ["a.parquet", "b.parquet"]
+    listed = tmp_path / FOLDER_LIST
+    listed.parent.mkdir()
+    listed.write_text(json.dumps({"panel": {"months": [{"name": "b.parquet"}]}}))
+    assert files_of_folder(tmp_path) == [tmp_path / "b.parquet"]
+    listed.write_text("{}")
+    with pytest.raises(InputError, match=r"panel\.json: unreadable; build the panel again with features"):
+        files_of_folder(tmp_path)
+
+
+def test_a_file_a_folder_and_a_glob_name_the_same_panel(
+    make_panel: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = make_panel("panel/a.parquet", days=5), make_panel("panel/b.parquet", days=5)
+    assert panel_files(one) == [one]
+    assert panel_files(one.parent) == panel_files(f"{one.parent}/*.parquet") == [one, two]
+    monkeypatch.chdir(tmp_path)
+    assert [p.resolve() for p in panel_files("panel/*.parquet")] == [one, two]
+    assert footer_names(one.parent)[:3] == ("date", "code", "sector")
+    for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path):
+        with pytest.raises(
+            InputError, match=r"no Parquet file there.*; set data.panel.path to a file, folder or glob"
+        ):
+            panel_files(nothing)
+
+
+def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").write_bytes(b"date,code\n")
+    with pytest.raises(InputError, match=r"p.parquet: not a readable Parquet file .*; write it again"):
+        footer_names(tmp_path / "p.parquet")
+
+
+def test_the_same_files_have_the_same_fingerprint(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    assert source_fingerprint([panel]) == source_fingerprint([panel])
+    assert len(source_fingerprint([panel])) == 64
+
+
+def test_a_changed_file_is_noticed(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    before = source_fingerprint([panel])
+    stat = panel.stat()
+    make_panel(seed=1)
+    os.utime(panel, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert source_fingerprint([panel]) != before
+
+
+def test_one_byte_changed_in_place_is_noticed_by_its_time(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    before = source_fingerprint([panel])
+    content = bytearray(panel.read_bytes())
+    content[100] ^= 1
+    panel.write_bytes(content)
+    assert source_fingerprint([panel]) != before
+
+
+def test_a_further_file_is_noticed(make_panel: MakePanel) -> None:
+    one, two = make_panel("1.parquet"), make_panel("2.parquet")
+    assert source_fingerprint([one, two]) != source_fingerprint([one])
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"\xff" * 96 + b"PAR1"])
+def test_what_is_no_parquet_file_raises(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "p.parquet"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"p\.parquet: .*write it again"):
+        source_fingerprint([path])
