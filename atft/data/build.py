@@ -23,7 +23,6 @@ from atft.data.graph_build import build_graph, refresh_indices
 from atft.data.manifest import FORMAT, Manifest, first_records, write_manifest
 from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
-from atft.data.records import FileRecord
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
 from atft.panel import PanelColumns, PanelSchema, match, resolve_columns
@@ -103,8 +102,7 @@ def build_cache(
         "context": columns.context,
     }
     panel_digest = json_digest([FORMAT, joined_fingerprint(fingerprints), roles, list(horizons), stored])
-    graph_options = asdict(graph) if graph else None
-    graph_digest = json_digest(graph_options) if graph else "no-graph"
+    graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"
     if final.exists():
@@ -117,7 +115,8 @@ def build_cache(
         # Caches of one panel part differ in the graph alone.
         if sibling is not None:
             former, days = None, DayCache(sibling).open().manifest
-            days = replace(days, files=linked_files(sibling, days, days.day_records, folder))
+            linked = linked_files(sibling, days, days.day_records, folder)
+            days = replace(days, graph=None, files=linked, graph_records=())
         else:
             index, former = _indexed(files, columns, min_date, stored["calendar"], today, former)
             if former is None and append_only:
@@ -125,21 +124,7 @@ def build_cache(
                     f"{root}: no cache of an earlier state of {panel_path} to append to; build it without append"
                 )
             days, written_here = _write_days(folder, files, fingerprints, columns, index, alike, former)
-        records: dict[str, FileRecord] = {}
-        graph_records: tuple[tuple[str, int], ...] = ()
-        if graph is not None:
-            done = 0
-            if former is not None and former.manifest.graph == graph_options:
-                refreshes = refresh_indices(days.dates, days.universe_rows, graph.refresh_days)
-                done = int((refreshes < former.days).sum())
-                graph_records = first_records(former.manifest.graph_records, done)
-                records |= linked_files(former.path, former.manifest, graph_records, folder)
-            key = f"graph-{days.dates[former.days]:%Y%m%d}" if former and done else "graph"
-            record = build_graph(folder, days, graph, written_here, key, done)
-            if record is not None:
-                records[key] = record
-                graph_records = (*graph_records, (key, len(record.crcs)))
-        whole = replace(days, graph=graph_options, files=days.files | records, graph_records=graph_records)
+        whole = days if graph is None else _with_graph(folder, days, graph, written_here, former)
         write_manifest(folder, replace(whole, digest=final.name))
     return final
 
@@ -196,6 +181,27 @@ def _write_days(
         **{n: joined_entries(parts[n], value) if n in parts else value for n, value in written.items()},
     )
     return days, here
+
+
+def _with_graph(
+    folder: Path, days: Manifest, graph: GraphOptions, written_here: set[str], former: Former | None
+) -> Manifest:
+    """Write the graph of the ``days`` but for the refreshes that a ``former`` cache has, which are linked."""
+    options, records = asdict(graph), dict(days.files)
+    graph_records: tuple[tuple[str, int], ...] = ()
+    key, done = "graph", 0
+    if former is not None and former.manifest.graph == options:
+        refreshes = refresh_indices(days.dates, days.universe_rows, graph.refresh_days)
+        done = int((refreshes < former.days).sum())
+        graph_records = first_records(former.manifest.graph_records, done)
+        records |= linked_files(former.path, former.manifest, graph_records, folder)
+        if done:
+            key = f"graph-{days.dates[former.days]:%Y%m%d}"
+    record = build_graph(folder, days, graph, written_here, key, done)
+    if record is not None:
+        records[key] = record
+        graph_records = (*graph_records, (key, len(record.crcs)))
+    return replace(days, graph=options, files=records, graph_records=graph_records)
 
 
 def _indexed(

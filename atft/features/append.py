@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,6 +53,7 @@ from atft.features.price_store import (
 from atft.features.prices import PriceGrid, on_grid, read_prices
 from atft.features.row_checks import check_rows
 from atft.features.variation import flat_features
+from atft.trading_days import TradingDays
 
 CORRECTIONS = ("error", "rebuild", "rescale")
 
@@ -130,25 +131,25 @@ def append_prices(
             notes += lines
         found = find_corrections(stored, new, last)
         first_changed = found.first
-        if found.first is not None and corrections != "rebuild":
+        if first_changed is not None and corrections != "rebuild":
             raise InputError(f"{prices}: {found.line}; correct it, or set corrections to rebuild")
         if first_changed is None:
             later = later_rows(new, last)
             if not later.calendar:
                 return AppendReport(panel, (), None, 0, 0, tuple(notes))
-            report, first_changed = _append(panel, listed, state, options, later, notes, today)
-            if report is not None:
-                return report
+            placed = _place(later, state, options, today)
+            first_changed = placed.first_changed
+            if first_changed is None:
+                return _append(panel, listed, options, placed, notes)
             if corrections != "rebuild":
                 raise InputError(
                     f"{prices}: with these days the calendar of past ones differs from {first_changed} on, as a "
                     f"gap or a weekday is usual now or no longer; set corrections to rebuild"
                 )
-        assert first_changed is not None
         everything = read_stored(panel, listed.prices)
         assert everything is not None  # a panel has rows
         everything = merged(everything, new)
-    return _rebuild(panel, listed, state, options, everything, first_changed, notes, today)
+    return _rebuild(panel, state, options, everything, first_changed, notes, today)
 
 
 def check_options(panel: Path, options: FeatureOptions) -> None:
@@ -163,16 +164,21 @@ def check_options(panel: Path, options: FeatureOptions) -> None:
     )
 
 
-def _append(
-    panel: Path,
-    listed: FolderList,
-    state: PanelState,
-    options: FeatureOptions,
-    later: PriceGrid,
-    notes: Sequence[str],
-    today: date | None,
-) -> tuple[AppendReport | None, date | None]:
-    """Append later prices; where the calendar of past days changes, write nothing and return its first such day."""
+class _LaterPrices(NamedTuple):
+    """Prices after the state's last date, and the state, both with the codes and sectors of either."""
+
+    prices: PriceGrid
+    state: PanelState
+    counts: DateCounts
+    """Of all dates."""
+    days: TradingDays
+    """Of all dates."""
+    first_changed: date | None
+    """First past day on which the calendar is not the state's any more; None where it is."""
+
+
+def _place(later: PriceGrid, state: PanelState, options: FeatureOptions, today: date | None) -> _LaterPrices:
+    """Decide the calendar of past and later dates together."""
     codes, sectors = (
         sorted({*getattr(state.prices, name), *getattr(later, name)}) for name in ("codes", "sectors")
     )
@@ -180,13 +186,21 @@ def _append(
     later = on_grid(later, later.calendar, codes, sectors)
     counts = _joined_counts(state.counts, count_dates(later, state.counts.last))
     days = trading_days(counts, options, later.path, today)
-    calendar = as_day_numbers(days.calendar)
-    known = len(state.calendar)
+    calendar, known = as_day_numbers(days.calendar), len(state.calendar)
     same = calendar[:known] == state.calendar[: len(calendar)]
+    first_changed = None
     if not same.all() or len(calendar) < known:
-        return None, as_dates(state.calendar)[int((~same).argmax()) if not same.all() else len(calendar)]
-    placed = move_to_calendar(later, days, len(state.counts.dates), known)
-    read = followed_by(state.prices, placed)
+        place = int((~same).argmax()) if not same.all() else len(calendar)
+        first_changed = as_dates(state.calendar)[place]
+    return _LaterPrices(later, state, counts, days, first_changed)
+
+
+def _append(
+    panel: Path, listed: FolderList, options: FeatureOptions, placed: _LaterPrices, notes: Sequence[str]
+) -> AppendReport:
+    later, state = placed.prices, placed.state
+    moved = move_to_calendar(later, placed.days, len(state.counts.dates), len(state.calendar))
+    read = followed_by(state.prices, moved)
     first = len(state.prices.calendar)
     prices = check_rows(cut_prices(read, 0), options, state.checked)
     ranked = np.concatenate([state.ranked, prices.ranked[first:]])
@@ -202,20 +216,19 @@ def _append(
         if names != listed.features:
             raise InputError(f"{panel}: built by another version of the program; build the panel again")
         variation, months = np.concatenate([state.variation, new], axis=2), (*settled, *written.written)
-    next_state = state_after(read, prices, counts, variation, ranked, state)
-    filling = filling_days(next_state.inserted.tolist(), len(calendar))
+    next_state = state_after(read, prices, placed.counts, variation, ranked, state)
+    filling = filling_days(next_state.inserted.tolist(), len(ranked))
     flat_features(later.path, names, variation, ranked, filling)
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
     left_out = [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items() if count]
     rows, universe_rows = int(prices.kept[first:].sum()), int(prices.universe[first:].sum())
     new_days = tuple(prices.calendar[first:])
-    return AppendReport(panel, new_days, None, rows, universe_rows, (*notes, *left_out, *prices.notes)), None
+    return AppendReport(panel, new_days, None, rows, universe_rows, (*notes, *left_out, *prices.notes))
 
 
 def _rebuild(
     panel: Path,
-    listed: FolderList,
     state: PanelState,
     options: FeatureOptions,
     everything: PriceGrid,
