@@ -1,10 +1,13 @@
 """The one error of the user, and the nearest name it offers."""
 
+import pytest
+
 from atft.errors import (
     InputError,
     NonFiniteLoss,
     RunFailed,
     VarianceCollapse,
+    check_unique,
     clip,
     listed,
     nearest,
@@ -43,3 +46,9 @@ def test_control_characters_never_reach_the_terminal() -> None:
 
 def test_a_library_s_error_becomes_a_part_of_a_line() -> None:
     assert one_line(ValueError("two\n lines " + "x" * 500)) == "two lines " + "x" * 110
+
+
+def test_two_columns_of_one_name_are_named() -> None:
+    check_unique("p.csv", ["a", "b"])
+    with pytest.raises(InputError, match=r"p\.csv: two columns are named 'b'; rename or drop one"):
+        check_unique("p.csv", ["a", "b", "b"])

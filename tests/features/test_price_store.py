@@ -17,7 +17,7 @@ from atft.features.price_store import (
     with_same_columns,
     write_prices,
 )
-from atft.features.prices import PriceGrid
+from atft.features.prices import EMPTY, PriceGrid
 from price_market import market
 from small_prices import grid_of
 
