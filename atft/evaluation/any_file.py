@@ -43,7 +43,7 @@ ALIASES = {
 """Role of a column, which is our name for it -> names that other programs give it."""
 NUMBER_PREFIXES = ("exposure_", "regime_", "interval_")
 """Further columns of numbers, whose roles are their own names."""
-QUANTILE = re.compile(r"q\d\d")
+QUANTILE = re.compile(r"q(\d\d)")
 """Columns of a network's quantiles, beside what they are compared with."""
 TEXTS, DATES = ("sector", "split"), ("date",)
 KEYS = ("date", "code")

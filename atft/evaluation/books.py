@@ -18,7 +18,7 @@ from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
 GROSS_VALUE = 2.0
 """Long and short side together."""
-BPS = 1e-4
+BASIS_POINT = 1e-4
 CAPACITY_SHARE = 0.9
 """Share of the day's trading, by value, that must stay within the participation."""
 HORIZON_ONE, RETURN_1D, SPREAD_OVER = "target of 1 day", "return_1d", "target over h days"
@@ -83,7 +83,7 @@ def staggered_books(
     if value is not None:
         for day in range(horizon, days):
             capacity[day] = _capacity(np.abs(trades[day]), value[day], participation)
-    net = gross - cost_bps * BPS * traded
+    net = gross - cost_bps * BASIS_POINT * traded
     return Books(gross, net, traded / (2 * GROSS_VALUE), capacity, returns_from)
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from atft.evaluation.any_file import QUANTILE
 from atft.evaluation.intervals import Interval, intervals
 from atft.evaluation.predictions import HorizonScores
 
-LOW, HIGH, QUANTILE = re.compile(r"interval_low(\d\d)"), "interval_high", re.compile(r"q(\d\d)")
+LOW, HIGH = re.compile(r"interval_low(\d\d)"), "interval_high"
 TARGET = "interval_target"
 MAX_QUARTERS = 8
 """Quarters that are periods; a longer file has years."""

@@ -110,7 +110,7 @@ class Control:
 
     name: str
     figures: dict[str, Interval]
-    """``rank_ic``, ``ic``, ``spread``, ``sharpe``."""
+    """``rank_ic``, ``ic``, ``spread``, ``sharpe_annual``."""
     series: dict[str, Series]
 
 
@@ -145,7 +145,7 @@ class HorizonEvaluation:
     absent_controls: dict[str, str]
     """Control -> why it is absent."""
     band: dict[str, tuple[float, float]]
-    """Figure -> the middle 95 % of what random scores reach on these days: ``rank_ic``, ``ic``, ``spread``."""
+    """Figure -> the middle 95 % of what random scores reach on these days; see `random_band`."""
     best_days: list[ExtremeDay]
     worst_days: list[ExtremeDay]
     warnings: list[str]

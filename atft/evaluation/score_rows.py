@@ -122,14 +122,15 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     check_codes(rows.path, len(codes), len(dates), len(chosen))
     cell = day_index[1][rows.day[chosen]].astype(np.int64) * len(codes) + stock_index[1][rows.stock[chosen]]
     member = scores.member[chosen]
-    members = []
-    for number in range(int(member.max()) + 1):
-        of_member = cell if not member.any() else cell[member == number]
-        counts = np.bincount(of_member, minlength=shape[0] * shape[1])
+    # The rows of each member; all where there is one.
+    members: list[Any] = [slice(None)]
+    if member.any():
+        members = [member == number for number in range(int(member.max()) + 1)]
+    for some in members:
+        counts = np.bincount(cell[some], minlength=shape[0] * shape[1])
         # Two members may have one cell each; one member may not have it twice.
         if counts.max() > 1:
             raise _repeated(rows, int(counts.argmax()), dates, codes, horizon)
-        members.append(of_member)
     present = np.zeros(shape, dtype=bool)
     present.ravel()[cell] = True
 
@@ -139,12 +140,8 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
         return table
 
     score = rows.numbers["score"][chosen]
-    if len(members) == 1:
-        dense_score = laid_out(score, cell)
-    else:
-        each = [laid_out(score[member == number], places) for number, places in enumerate(members)]
-        dense_score = mean_rank(each, present).astype(np.float32)
-    columns = {"score": dense_score}
+    each = [laid_out(score[some], cell[some]) for some in members]
+    columns = {"score": each[0] if len(each) == 1 else mean_rank(each, present).astype(np.float32)}
     for name, values in rows.numbers.items():
         if name not in IDENTITY:
             columns[name] = laid_out(values[chosen], cell)

@@ -10,7 +10,7 @@ from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 
@@ -48,6 +48,22 @@ def price_files(path: Path) -> list[Path]:
     return files
 
 
+class Header(NamedTuple):
+    """What stands above the rows of a file."""
+
+    names: list[str]
+    """A name a column; of two header rows the first one."""
+    second: list[str]
+    """The second header row; empty where there is one only."""
+    stored: list[str]
+    """The name of each column for Arrow."""
+    delimiter: str = ","
+    lines: int = 1
+    """Lines of a text that it takes."""
+    has_rows: bool = True
+    """A row stands below it; of Parquet not known yet."""
+
+
 class PriceFile:
     """A file and its layout. The header is read when the object is made, rows by `batches`.
 
@@ -64,30 +80,24 @@ class PriceFile:
         with path.open("rb") as file:
             start = file.read(4)
         self._gzipped = start[:2] == b"\x1f\x8b"
-        self._parquet = start == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
-        self.names: list[str] = []
-        """The header, a name a column; of two header rows the first one."""
-        self._second: list[str] = []
-        self._stored: list[str] = []
-        """The name of each column for Arrow."""
-        self._header_rows, self._delimiter, self._has_rows = 1, ",", True
-        (self._read_parquet_header if self._parquet else self._read_text_header)()
-        self.empty = not self.names or not self._has_rows
+        self._is_parquet = start == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
+        self._header = _parquet_header(path) if self._is_parquet else self._text_header()
+        names = self._header.names
+        self.empty = not names or not self._header.has_rows
         """There is no row, as in a vendor's files of stocks that never traded."""
-        self.layout = layout_of(path, self.names, self._second, columns) if self.names else NO_LAYOUT
+        self.layout = layout_of(path, names, self._header.second, columns) if names else NO_LAYOUT
 
     def label(self, column: str) -> str:
         """A column of the layout as messages name it."""
-        if not self._second:
-            return column
-        return " ".join((self.names[int(column)], self._second[int(column)])).strip()
+        names, second = self._header[:2]
+        return f"{names[int(column)]} {second[int(column)]}".strip() if second else column
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The columns of the layout as they are stored, text where the file is text, by the layout's names."""
-        columns = self.layout.columns
-        places = [int(c) if self._second else self.names.index(c) for c in columns]
-        stored = [self._stored[place] for place in places]
-        if self._parquet:
+        columns, header = self.layout.columns, self._header
+        places = [int(c) if header.second else header.names.index(c) for c in columns]
+        stored = [header.stored[place] for place in places]
+        if self._is_parquet:
             with open_parquet(self.path) as file:
                 rows = max(1, BATCH_CELLS // len(columns))
                 for batch in stream_columns(self.path, file, stored, rows):
@@ -95,37 +105,21 @@ class PriceFile:
         else:
             yield from (batch.rename_columns(columns) for batch in self._text_batches(stored))
 
-    def _read_parquet_header(self) -> None:
-        with open_parquet(self.path) as file:
-            self.names = self._stored = list(file.schema_arrow.names)
-        # A frame of two levels of columns: pandas writes each name as a pair, and the index behind them.
-        pairs = {name: pair for name in self.names if (pair := _pair(name)) is not None}
-        if pairs:
-            day = [name for name in self.names if name not in pairs][:1]
-            self._stored = [*day, *pairs]
-            self.names = [*(_index_name(name) for name in day), *(first for first, _ in pairs.values())]
-            self._second = [*("" for _ in day), *(second for _, second in pairs.values())]
-
-    def _read_text_header(self) -> None:
+    def _text_header(self) -> Header:
         with self._text() as file:
             lines = [file.readline(MAX_HEADER_BYTES) for _ in range(4)]
             if b"\0" in lines[0]:
                 raise InputError(f"{self.path}: not UTF-8 text; write it again")
             first = lines[0].decode("utf-8-sig").strip("\r\n")
             second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
-            self._delimiter = max(",;\t", key=first.count)
-            self.names, under, index = (self._fields(line) for line in (first, second, third))
-        self._has_rows = bool(second)
-        if len(under) == len(self.names) > 1 and plain_name(under[0]) in LEVELS:
-            self._second, self._header_rows = under, 2
-            # Under the two rows pandas writes the name of the index alone; a day without prices has its date.
-            is_name = bool(index) and not any(index[1:]) and not index[0][:1].isdigit()
-            self._header_rows += is_name
-            self._has_rows = bool(fourth if is_name else third)
-        self._stored = [str(number) for number in range(len(self.names))]
-
-    def _fields(self, line: str) -> list[str]:
-        return next(csv.reader([line], delimiter=self._delimiter), []) if line.strip() else []
+            delimiter = max(",;\t", key=first.count)
+            names, under, index = (_fields(line, delimiter) for line in (first, second, third))
+        stored = [str(number) for number in range(len(names))]
+        if not (len(under) == len(names) > 1 and plain_name(under[0]) in LEVELS):
+            return Header(names, [], stored, delimiter, has_rows=bool(second))
+        # Under the two rows pandas writes the name of the index alone; a day without prices has its date.
+        is_name = bool(index) and not any(index[1:]) and not index[0][:1].isdigit()
+        return Header(names, under, stored, delimiter, 2 + is_name, bool(fourth if is_name else third))
 
     def _text_batches(self, stored: Sequence[str]) -> Iterator[pa.RecordBatch]:
         from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
@@ -134,10 +128,11 @@ class PriceFile:
         as_text = ConvertOptions(
             column_types=dict.fromkeys(stored, pa.string()), include_columns=list(stored)
         )
-        how = ReadOptions(skip_rows=self._header_rows, column_names=self._stored, block_size=BLOCK_BYTES)
+        header = self._header
+        how = ReadOptions(skip_rows=header.lines, column_names=header.stored, block_size=BLOCK_BYTES)
         with (
             self._text() as file,
-            open_csv(file, how, ParseOptions(delimiter=self._delimiter), as_text) as stream,
+            open_csv(file, how, ParseOptions(delimiter=header.delimiter), as_text) as stream,
         ):
             yield from stream
 
@@ -153,6 +148,23 @@ class PriceFile:
             raise InputError(
                 f"{self.path}: not readable as CSV ({one_line(error)}); write it again"
             ) from error
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), []) if line.strip() else []
+
+
+def _parquet_header(path: Path) -> Header:
+    with open_parquet(path) as file:
+        stored = list(file.schema_arrow.names)
+    # A frame of two levels of columns: pandas writes each name as a pair, and the index behind them.
+    pairs = {name: pair for name in stored if (pair := _pair(name)) is not None}
+    if not pairs:
+        return Header(stored, [], stored)
+    day = [name for name in stored if name not in pairs][:1]
+    names = [*map(_index_name, day), *(first for first, _ in pairs.values())]
+    second = [*("" for _ in day), *(second for _, second in pairs.values())]
+    return Header(names, second, [*day, *pairs])
 
 
 def _index_name(name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atft.data.checks import COPY_CORRELATION
 from atft.probes.finding import Suspect
 from atft.probes.future import Futures, Label
 from atft.probes.panel_grid import Cells, Marks
@@ -22,8 +23,6 @@ from atft.probes.rank_correlations import (
     shift_days,
 )
 
-COPY_CORRELATION = 0.9999
-"""Of ranks; the same as when a cache is built."""
 CANDIDATE_CORRELATION = 0.9
 """Above this the ranks are compared again over the cells that both know."""
 LEADS = 5

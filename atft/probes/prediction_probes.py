@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atft.day_series import MAX_LOST_SHARE
 from atft.evaluation.day_ranks import constant_days
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects
@@ -27,8 +28,6 @@ from atft.probes.rank_correlations import (
 )
 from atft.probes.scored_rows import ScoredRows, read_scored_rows
 
-MAX_CONSTANT_SHARE = 0.05
-"""Of the days; the evaluation's figures are NaN beyond it."""
 STALE_SHARE = 0.5
 """Share of a day's stocks whose score is yesterday's, above which the day is a copy."""
 MIN_STALE_DAYS = 2
@@ -102,11 +101,11 @@ def _rows_finding(parts: list[ScoredRows], panel: str | Path | None, schema: Pan
 
 
 def collapsed_days(part: ScoredRows) -> Suspect | None:
-    """Accuse scores that are the same for all stocks on more than 5 % of the days."""
+    """Accuse scores that are the same for all stocks on more than 5 % of the days: their figures would be NaN."""
     score = part.numbers["score"]
     enough = part.present.sum(axis=1) >= 2
     constant = enough & constant_days(score, part.present & np.isfinite(score))
-    if not enough.any() or constant.sum() <= MAX_CONSTANT_SHARE * enough.sum():
+    if not enough.any() or constant.sum() <= MAX_LOST_SHARE * enough.sum():
         return None
     first = part.dates[constant.argmax()]
     text = f"all scores are equal on {constant.sum()} of {enough.sum()} days, the first is {first}"
