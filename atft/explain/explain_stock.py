@@ -55,9 +55,10 @@ def explain_stock(
         steps = (MIN_STEPS, score.max_steps)
         attribution = attribute(score, score.window, baseline, steps, score.at_once)
         looks = _looks(task, score.block)
-        left_out: list[str] = []
-        days = _days(data, batch, attribution, looks, score.place, left_out)
-        neighbours = _neighbours(score, place, batch, attribution.score, looks, cache.codes, left_out)
+        days, lack_of_days = _days(data, batch, attribution, looks, score.place)
+        neighbours, lack_of_neighbours = _neighbours(
+            score, place, batch, attribution.score, looks, cache.codes
+        )
     ranks = average_ranks(-scores[None], torch.ones_like(scores[None], dtype=torch.bool))[0]
     return StockExplanation(
         code=code,
@@ -73,7 +74,7 @@ def explain_stock(
         features=_features(data.features, batch, place, attribution.parts.sum(0), baseline[-1]),
         days=days,
         neighbours=neighbours,
-        left_out=left_out,
+        left_out=[sentence for sentence in (lack_of_days, lack_of_neighbours) if sentence],
     )
 
 
@@ -97,26 +98,20 @@ def _features(
 
 
 def _days(
-    data: DayData,
-    batch: DayBatch,
-    attribution: Attribution,
-    looks: Explanation,
-    place: int,
-    left_out: list[str],
-) -> list[DayPart]:
+    data: DayData, batch: DayBatch, attribution: Attribution, looks: Explanation, place: int
+) -> tuple[list[DayPart], str]:
+    """Parts of the days of the window, and a sentence on what they lack, if anything."""
     by_day = attribution.parts.sum(1)
     if not attribution.parts[:-1].any():
-        left_out.append("no days of the window: the score depends on the stock's last row only")
-        return []
+        return [], "no days of the window: the score depends on the stock's last row only"
     attention = None if looks.attention is None else looks.attention[0, place].mean(0)
-    if attention is None:
-        left_out.append("no attention of days: the network has none")
     last = int(batch.day[0])
     dates = data.open_cache().manifest.dates[last - len(by_day) + 1 : last + 1]
-    return [
+    parts = [
         DayPart(day, float(part), None if attention is None else float(attention[i]))
         for i, (day, part) in enumerate(zip(dates, by_day, strict=True))
     ]
+    return parts, "no attention of days: the network has none" if attention is None else ""
 
 
 def _neighbours(
@@ -126,19 +121,15 @@ def _neighbours(
     value: float,
     looks: Explanation,
     codes: tuple[str, ...],
-    left_out: list[str],
-) -> list[NeighbourPart]:
+) -> tuple[list[NeighbourPart], str]:
+    """Parts of the neighbours, the largest first, and a sentence on what they lack, if anything."""
     block, arriving = score.block, score.block.edge_index[1] == score.place
     if not (batch.edge_index[1] == place).any():
-        left_out.append("no neighbours: no edge of a graph ends in the stock on that day")
-        return []
+        return [], "no neighbours: no edge of a graph ends in the stock on that day"
     weight = None if looks.neighbours is None else looks.neighbours.mean((0, 2))
     # A network without explain may read the graph all the same: what its edges change shows.
     if not arriving.any() or abs(score.without_edges(arriving) - value) <= score.tolerance:
-        left_out.append("no neighbours: the score does not depend on the graph")
-        return []
-    if weight is None:
-        left_out.append("no weights of neighbours: the network has no attention over the graph")
+        return [], "no neighbours: the score does not depend on the graph"
     found = []
     for edge in arriving.nonzero()[:, 0].tolist():
         only = torch.zeros_like(arriving)
@@ -153,7 +144,9 @@ def _neighbours(
                 bool(same_sector),
             )
         )
-    return sorted(found, key=lambda part: -(abs(part.effect) if part.weight is None else part.weight))
+    found.sort(key=lambda part: -(abs(part.effect) if part.weight is None else part.weight))
+    lack = "no weights of neighbours: the network has no attention over the graph" if weight is None else ""
+    return found, lack
 
 
 def _known(value: Tensor) -> float | None:
