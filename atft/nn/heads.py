@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from atft.full_precision import full_precision
 from atft.nn.dropout import Dropout
 
 INIT_OUTPUT_STD = 0.05
@@ -29,11 +30,13 @@ class Heads(nn.Module):
         self, state: Float[Tensor, "*rows hidden"]
     ) -> tuple[Float[Tensor, "*rows horizons"], Float[Tensor, "*rows horizons quantiles"] | None]:
         """Return scores, and quantiles ascending along the last axis: ``q_1, q_1 + softplus(.), ...``."""
-        ready = self.dropout(self.layer_scale * state)
-        score: Tensor = self.score(ready)
-        if self.quantile is None:
-            return score, None
-        raw: Tensor = self.quantile(ready).unflatten(-1, (-1, self.levels))
+        # Scores of 8 bits would tie many a day's stocks; and a product of a few outputs is quicker than its casts.
+        with full_precision(state.device):
+            ready = self.dropout(self.layer_scale * state)
+            score: Tensor = self.score(ready)
+            if self.quantile is None:
+                return score, None
+            raw: Tensor = self.quantile(ready).unflatten(-1, (-1, self.levels))
         # Steps between neighbouring levels are positive by construction, so no loss has to forbid a crossing.
         steps = torch.cat((raw[..., :1], nn.functional.softplus(raw[..., 1:])), dim=-1)
         return score, steps.cumsum(dim=-1)

@@ -32,3 +32,12 @@ def test_dropout_is_off_in_eval() -> None:
     assert not torch.equal(head(state)[0], head(state)[0])
     head.eval()
     assert torch.equal(head(state)[0], head(state)[0])
+
+
+def test_scores_are_not_rounded_to_the_precision_of_mixed_products() -> None:
+    # 3,000 stocks that bfloat16 would score with some hundred values, many of them tied.
+    head, state = build(quantiles=3).eval(), torch.randn(3000, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = head(state)
+    assert all(one.equal(other) for one, other in zip(mixed, head(state), strict=True))
+    assert len(mixed[0][:, 0].unique()) > 2900
