@@ -55,9 +55,7 @@ def conclude(cli: "RankingCLI") -> int:
 def weights_line(checkpoint: RunCheckpoint, history: Sequence[Mapping[str, float]]) -> str:
     """Which epoch's weights were scored, of how many, and why; where it is the last one, the best one too.
 
-    Args:
-        checkpoint: it has selected an epoch.
-        history: metrics of each epoch by name, and ``epoch``, from 0.
+    ``history`` has the metrics of each epoch by name, and ``epoch``, from 0.
     """
     monitor, selected = checkpoint.monitor, checkpoint.selected
     assert selected is not None

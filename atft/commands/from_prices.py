@@ -76,12 +76,9 @@ def keys_of_words(words: Sequence[str]) -> dict[str, Any]:
 
 
 def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tuple[Path, "FeatureOptions"]:
-    """The panel of some prices, which is made and reported where it is missing, and the options it is made with.
+    """The panel of a file, folder or glob of prices, made and reported where it is missing, and its options.
 
-    Args:
-        prices: file, folder or glob.
-        words: options of `features`.
-        horizons: of the network, whose targets the panel must have.
+    ``words`` are options of `features`; the panel has targets of the network's ``horizons`` too.
     """
     from atft.commands.flat import parse_flat
     from atft.features.prices_panel import panel_of_prices
@@ -105,11 +102,6 @@ def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str,
 
     What labels and embargo take between two periods is not shared out, nor are the last days, whose labels are not
     known yet; these belong to the test days.
-
-    Args:
-        panel: of `features`.
-        label_days: trading days that the longest label reaches.
-        embargo_days: of the split.
 
     Raises:
         InputError: fewer than 40 days remain, or no day has two stocks.

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) -> list[str]:
     """One line each of panel, days, fold, training, directory and command that watches it; the cache is built.
 
-    Args:
-        cli: of the run.
-        periods: days that the run reads, by the name of their use; None for those of the split.
+    ``periods`` are the days that the run reads, by the name of their use; None for those of the split.
     """
     data, trainer = cli.datamodule, cli.trainer
     manifest, market = data.open_cache().manifest, data.panel.simulate

@@ -30,13 +30,7 @@ def take_lock(path: Path) -> IOBase | None:
 
 
 class ChildRun:
-    """A running child; its output is appended to ``output.log`` in the folder of the run.
-
-    Args:
-        command: the command line.
-        folder: of the run.
-        lock: of that folder; the child takes it over.
-    """
+    """A running child; its output is appended to ``output.log`` in its folder, whose lock it takes over."""
 
     def __init__(self, command: Sequence[str], folder: Path, lock: IOBase) -> None:
         self._log = folder / OUTPUT

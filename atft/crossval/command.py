@@ -45,8 +45,8 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     Args:
         plain: train the plain split, not its folds; a directory that is resumed says so itself.
         options: of the command.
-        words: of ``fit``.
-        program: the command line of ``python -m atft`` in a child process.
+        words: keys of ``fit``.
+        program: what runs ``python -m atft`` in a child process.
 
     Raises:
         InputError: a mistake in the configuration or in a fold, or another one than the directory began with.

@@ -51,13 +51,9 @@ class RunDays:
 def measure_runs(
     files: Mapping[FoldRun, Path], split: str, min_stocks: Mapping[int | None, int], metrics: Metrics
 ) -> list[RunDays]:
-    """Measure each run's predictions, and the mean rank over the seeds of each fold where there are several.
+    """Measure each run's test or val predictions, and the mean rank over the seeds of each fold with several.
 
-    Args:
-        files: the predictions file of each run.
-        split: which of its rows: test or val.
-        min_stocks: of each fold, known targets below which a day does not count.
-        metrics: by name.
+    ``min_stocks`` of a fold are the known targets below which a day does not count.
 
     Raises:
         InputError: a file cannot be used, or the seeds of a fold scored other days or stocks.

@@ -120,12 +120,7 @@ def fit_words(
 ) -> list[str]:
     """The words of the ``fit`` that trains a run, or resumes it.
 
-    Args:
-        directory: of the cross-validation, where the configuration is.
-        threads: of each numerical pool.
-        run: fold and seed.
-        state: of the run.
-        before: the finished fold whose weights it starts from; None for random weights.
+    It reads the configuration in ``directory``, and starts from the weights of the finished fold ``before``.
     """
     words = ["fit", "--config", str(directory / CONFIG), "--trainer.default_root_dir", str(directory)]
     words += ["--name", run.name, "--seed_everything", str(run.seed), "--threads", str(threads)]

@@ -38,13 +38,13 @@ class RunPool(Generic[R]):
     """Bring runs to their end, ``workers`` at a time.
 
     Args:
-        directory: of the cross-validation; each run has a folder of its name there.
+        directory: each run has a folder of its name there.
         runs: in the order in which they start.
         command: the command line of a run.
         workers: runs at a time.
         warm_start: a run starts after the fold before it, of its seed, has finished.
         report: takes each line.
-        clock: seconds, for the time that is left.
+        clock: in seconds.
     """
 
     def __init__(

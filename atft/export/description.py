@@ -49,14 +49,9 @@ def describe(
     features: Sequence[str],
     program: OneDay,
 ) -> dict[str, Any]:
-    """Describe a program.
+    """Describe a program by the inputs and results of any day.
 
-    Args:
-        inputs: of the program, those of any day.
-        results: that it gave.
-        manifest: of the cache whose rows it was trained on.
-        features: in the network's order.
-        program: what is described.
+    The manifest is of the cache that it was trained on; ``features`` are in the network's order.
     """
     prepared = {
         name: {"prepared": way, **({"rounded_to": "float16"} if half else {})}

@@ -92,11 +92,7 @@ def trace_inputs(
 ) -> dict[str, Tensor]:
     """Inputs of noise to trace a program with: any number of stocks stays any only where the example has several.
 
-    Args:
-        like: a block of one day, which has the other sizes.
-        names: the program's inputs.
-        stocks: of the day; another number than the lookback is not needed.
-        edges: between them.
+    ``like`` is a block of one day, which has the other sizes.
     """
     random = torch.Generator().manual_seed(0)
     lookback, _, features = like.features.shape

@@ -34,10 +34,7 @@ class PretrainedCheckpoint(RunCheckpoint):
 def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet: bool) -> list[pl.Callback]:
     """The callbacks of a pretraining, in their order.
 
-    Args:
-        built: those of a fit; guards and monitors of training keep their options, the others are left out.
-        record: the run's.
-        quiet: print no line after an epoch.
+    Of those ``built`` for a fit, guards and monitors of training keep their options, the others are left out.
     """
     record.to_write = ()  # nothing follows training
     kept = (callback for callback in built if isinstance(callback, KEPT))

@@ -74,13 +74,7 @@ def training_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
 
 
 def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> list[pl.Callback]:
-    """The callbacks of every fit that come before all others, but for the phases of a curriculum.
-
-    Args:
-        record: the run's.
-        metrics: names of those of the task.
-        quiet: print no line after an epoch.
-    """
+    """The callbacks of every fit that come before all others, but for the phases of a curriculum."""
     own = [name for name in metrics if name not in RANKING_METRICS]
     return [*training_callbacks(record, quiet), TensorBoardLayout(record.config_text, own)]
 

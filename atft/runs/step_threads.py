@@ -18,12 +18,7 @@ MIN_PRODUCTS = 2e8
 
 
 def block_products(task: pl.LightningModule, data: DayData) -> float:
-    """Weights times rows of a median block: about the multiplications of its forward pass.
-
-    Args:
-        task: what trains.
-        data: what it trains on.
-    """
+    """Weights times rows of a median training block: about the multiplications of its forward pass."""
     weights = sum(p.numel() for p in task.parameters())
     loader = data.loader_options
     rows = torch.tensor(data.open_cache().manifest.universe_rows)[torch.from_numpy(data.split.train)]

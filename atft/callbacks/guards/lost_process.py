@@ -122,11 +122,7 @@ class LostProcessGuard(pl.Callback):
 class Counts:
     """Numbers that the processes count up in a store, and since when those of the others stand still.
 
-    Args:
-        store: with ``set`` and ``multi_get``, as torch's have.
-        rank: of this process.
-        world_size: number of processes.
-        clock: in seconds.
+    The store has ``set`` and ``multi_get``, as torch's have; the clock counts seconds.
     """
 
     def __init__(
@@ -167,12 +163,7 @@ class Counts:
 
 
 class Launcher(_SubprocessScriptLauncher):
-    """Lightning's, under which a process that fails ends the others with a line.
-
-    Args:
-        launcher: what it replaces.
-        guard: of the run.
-    """
+    """Lightning's launcher, which it replaces, except that a process that fails ends the others with a line."""
 
     def __init__(self, launcher: _SubprocessScriptLauncher, guard: LostProcessGuard) -> None:
         super().__init__(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)

@@ -21,9 +21,6 @@ class EpochProgress(pl.Callback):
 
     Steps, loss and speed are those of the epoch since this process began it; the loss is the mean of the steps, of
     the first device's blocks.
-
-    Args:
-        timer: decides when a line is due.
     """
 
     def __init__(self, timer: LineTimer = OF_PROCESS) -> None:
