@@ -18,6 +18,7 @@ from atft.search.question.space import Point, setting
 from atft.yaml_text import is_inside, read_mapping
 
 TERMS_KEY = "model.objective.terms"
+MIN_BATCH_STOCK_DAYS = 4
 
 
 def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
@@ -54,6 +55,31 @@ def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
             "phases cannot be compared, so no trial could be pruned"
         )
     return config
+
+
+def run_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
+    """Compose the configuration of a trial's training runs.
+
+    Early stopping watches the sweep's metric as selection does, ``trainer.min_epochs`` does not delay an end after
+    an epoch, and validation draws no figures unless the sweep's ``fixed`` asks for them.
+    """
+    config = trial_config(sweep, point)
+    watched = {key: config["checkpoint"][key] for key in ("monitor", "mode")}
+    config["early_stopping"] = {**(config.get("early_stopping") or {}), **watched}
+    config.get("trainer", {}).pop("min_epochs", None)
+    if "validation_figures.every" not in sweep.fixed:
+        config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
+    return config
+
+
+def halve_batch(config: dict[str, Any]) -> dict[str, Any]:
+    """Halve the batch of a configuration, and return an entry for the receipt's ``retries``."""
+    from atft.data.loader import LoaderOptions
+
+    loader = config.setdefault("data", {}).setdefault("loader", {})
+    before = int(loader.get("batch_size", LoaderOptions().batch_size))
+    loader["batch_size"] = max(MIN_BATCH_STOCK_DAYS, before // 2)
+    return {"why": "out of memory", "batch_size": before, "retried_with": loader["batch_size"]}
 
 
 def _set(config: dict[str, Any], key: str, value: Any) -> None:

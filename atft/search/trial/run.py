@@ -16,20 +16,17 @@ from typing import Any
 import optuna
 
 from atft.callbacks.record.receipt import Receipt, write_receipt
-from atft.data.loader import LoaderOptions
 from atft.data.split import period_days
 from atft.data.tuning_folds import tuning_folds
 from atft.publish import publish_json, publish_text
-from atft.search.question.config import trial_config
+from atft.search.question.config import halve_batch, run_config
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Point, suggest
+from atft.search.question.space import suggest
 from atft.search.study.files import CONFIG, receipt_digests
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.fit import fit
 from atft.search.trial.record import TrialRecord
-
-MIN_BATCH_STOCK_DAYS = 4
 
 
 def run_trial(
@@ -54,29 +51,6 @@ def run_trial(
         else:
             record.value = value = mean_over_folds(record, config, retried_from)
     return value
-
-
-def run_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
-    """Compose the configuration of a trial's training runs.
-
-    Early stopping watches the sweep's metric as selection does, ``trainer.min_epochs`` does not delay an end after
-    an epoch, and validation draws no figures unless the sweep's ``fixed`` asks for them.
-    """
-    config = trial_config(sweep, point)
-    mode = "max" if sweep.direction == "maximize" else "min"
-    config["early_stopping"] = {**(config.get("early_stopping") or {}), "monitor": sweep.metric, "mode": mode}
-    config.get("trainer", {}).pop("min_epochs", None)
-    if "validation_figures.every" not in sweep.fixed:
-        config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
-    return config
-
-
-def halve_batch(config: dict[str, Any]) -> dict[str, Any]:
-    """Halve the batch of a configuration, and return an entry for the receipt's ``retries``."""
-    loader = config.setdefault("data", {}).setdefault("loader", {})
-    before = int(loader.get("batch_size", LoaderOptions().batch_size))
-    loader["batch_size"] = max(MIN_BATCH_STOCK_DAYS, before // 2)
-    return {"why": "out of memory", "batch_size": before, "retried_with": loader["batch_size"]}
 
 
 def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: Path | None) -> float:
