@@ -33,9 +33,8 @@ def conclude(cli: "RankingCLI") -> int:
         cli.record.finish({})
         console.print(f"no checkpoint was kept, nothing to compare; {status_line(cli)}", soft_wrap=True)
         return 0 if cli.record.receipt.status == "limited" else 1
-    cli.datamodule.predict_dates = (
-        None  # every day from validation on, or of the fold, whatever `predict` scores
-    )
+    # Every day from validation on, or of the fold, whatever `predict` scores.
+    cli.datamodule.predict_dates = None
     path = write_predictions_of(cli, checkpoint.best_model_path, cli.directory / "predictions.parquet")
     split = "test" if len(cli.datamodule.split.test) else "val"
     text, rows = compare(cli, path, split)

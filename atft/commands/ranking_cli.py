@@ -103,11 +103,10 @@ class RankingCLI(LightningCLI):
         self._use_layout(torchrun_layout())
         if self.command not in TRAINING:
             self.config.trainer.logger = False  # an evaluation prints; packages of loggers may be absent
+        trainer = self.config.trainer
         for key in ("callbacks", "logger"):
-            if isinstance(self.config.trainer[key], Namespace):
-                self.config.trainer[key] = [
-                    self.config.trainer[key]
-                ]  # its error is then the one that is named
+            if isinstance(trainer[key], Namespace):
+                trainer[key] = [trainer[key]]  # its error is then the one that is named
         checkpoint = self.config.get("ckpt_path")
         if self.command not in TRAINING and checkpoint not in (None, "last"):
             entries = read_checkpoint(checkpoint)["atft"]

@@ -141,9 +141,8 @@ def fixed_lists(array: Array) -> pa.FixedSizeListArray:
 
 def wide_view(column: pa.FixedSizeListArray) -> Array:
     """A FixedSizeList column as a ``[rows, width]`` view."""
-    values: Array = np.from_dlpack(
-        column.flatten()
-    )  # a view, as of `to_numpy`, which would import pandas (.4 s)
+    # A view, as of `to_numpy`, which would import pandas (.4 s).
+    values: Array = np.from_dlpack(column.flatten())
     return values.reshape(len(column), column.type.list_size)
 
 

@@ -89,9 +89,8 @@ class WarmupCosine(Schedule):
         Raises:
             InputError: the length is not known yet: neither ``epochs`` nor ``bind``.
         """
-        if (
-            epoch <= self.warmup_epochs
-        ):  # torch asks before the length is known; without a warm-up that is at 0
+        # torch asks before the length is known; without a warm-up that is at 0.
+        if epoch <= self.warmup_epochs:
             return _warmup_factor(epoch, self.warmup_epochs)
         if self.epochs is None:
             raise InputError("WarmupCosine does not know the run's length; set epochs or trainer.max_epochs")

@@ -124,9 +124,8 @@ class Trainer(RunTrainer):
         try:
             with third_parties_silenced(), lost_workers():
                 super().fit(model, datamodule=data, ckpt_path=resumed)
-        except (
-            SystemExit
-        ) as ended:  # what Lightning makes of an interrupt, which would end the notebook's kernel
+        except SystemExit as ended:
+            # What Lightning makes of an interrupt would end the notebook's kernel.
             if isinstance(ended.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt(*ended.__context__.args) from None
             raise

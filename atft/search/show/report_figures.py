@@ -63,9 +63,8 @@ class _Board:
         self.complete = [t for t in self.trials if t.state is TrialState.COMPLETE]
         self.best = best_trial(self.trials, study.direction.name.lower())
         self.short = short_names(sorted({key for t in self.trials for key in t.params}))
-        self.crowd = min(
-            1.0, math.sqrt(UNCROWDED / max(len(self.trials), 1))
-        )  # of many lines each is fainter
+        # Of many lines each is fainter.
+        self.crowd = min(1.0, math.sqrt(UNCROWDED / max(len(self.trials), 1)))
         # By value, the best last: where marks overlap, the best are in front.
         self.by_value = sorted(self.complete, key=_value, reverse=self.minimize)
 
