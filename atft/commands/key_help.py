@@ -36,10 +36,7 @@ KEYS = (
         "trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum", STEPPED
     ),
     Key(
-        "trainer.precision",
-        "null",
-        "32-true or bf16-mixed; null is bf16-mixed on a GPU that has it",
-        NETWORK,
+        "trainer.precision", "null", "32-true or bf16-mixed; null is bf16-mixed on a GPU that has it", NETWORK
     ),
     Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", NETWORK),
     Key(
@@ -84,11 +81,7 @@ KEYS = (
         (*PREDICT, *EXPORT),
     ),
     Key("to", "null", "pt2 for torch without atft, onnx for any runtime of ONNX", EXPORT),
-    Key(
-        "baselines",
-        "[ridge, lightgbm]",
-        "rows of the last table; [ridge] is fast, [] has none",
-    ),
+    Key("baselines", "[ridge, lightgbm]", "rows of the last table; [ridge] is fast, [] has none"),
     Key("checkpoint.select", "best", "epoch whose weights are scored: the best validated one, or the last"),
     Key("early_stopping.patience", "10", "validations without a better score before training stops"),
 )

@@ -12,14 +12,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from atft.crossval.figures import (
-    MEAN_RANK,
-    RunDays,
-    mean_row,
-    over_folds,
-    row_between_seeds,
-    row_over_folds,
-)
+from atft.crossval.figures import MEAN_RANK, RunDays, mean_row, over_folds, row_between_seeds, row_over_folds
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
 from atft.evaluation.summary import Metrics, SummaryRow

@@ -27,14 +27,7 @@ BY_DAY = ("universe", "regime", "sector", "exposure")
 """Inputs whose axis of days, of one day, a program leaves out."""
 MIN_STOCKS = 3
 """Fewer are other programs: torch traces one for each of the shapes 0, 1 and 2. Absent stocks fill a day up."""
-NO_TRACE = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    AssertionError,
-    KeyError,
-)
+NO_TRACE = (RuntimeError, TypeError, ValueError, AttributeError, AssertionError, KeyError)
 """What torch raises where it cannot follow a network's ``forward``."""
 
 

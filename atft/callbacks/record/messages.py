@@ -79,8 +79,7 @@ class EpochLine(pl.Callback):
         if failure and not self._graph_failure:
             self._graph_failure = failure
             warn(
-                trainer,
-                f"no CUDA graphs, operators run one by one: {failure}; set model.cuda_graphs: false",
+                trainer, f"no CUDA graphs, operators run one by one: {failure}; set model.cuda_graphs: false"
             )
         if trainer.is_last_batch:
             count = torch.tensor(len(pl_module.memory_retries), device=pl_module.device)
