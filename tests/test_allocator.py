@@ -26,10 +26,10 @@ print(faults() - before, sys.argv[1:], os.environ.get("GLIBC_TUNABLES"))
 ON_GLIBC = pytest.mark.skipif(not has_glibc(), reason="the C library is not glibc")
 
 
-def run_script(**environment: str) -> list[str]:
+def run_script(script: str = SCRIPT, **environment: str) -> list[str]:
     clean = {k: v for k, v in os.environ.items() if k != VARIABLE and not k.startswith("MALLOC_")}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "a word", "--flag"],
+        [sys.executable, "-c", script, "a word", "--flag"],
         capture_output=True,
         text=True,
         env={**clean, **environment},
@@ -94,3 +94,22 @@ def test_commands_that_train_keep_freed_memory(
         monkeypatch.setattr(program, name, lambda: None)
     assert program.main() == 0
     assert calls == [words] * kept
+
+
+RETURNED = """
+from atft.allocator import keep_freed_memory, return_freed_memory
+keep_freed_memory()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+blocks = [bytearray(b"x") * (32 << 20) for _ in range(4)]
+last = bytearray(10)
+del blocks
+kept = resident()
+return_freed_memory()
+print(kept - resident())
+"""
+
+
+@ON_GLIBC
+def test_what_is_free_is_returned_when_asked() -> None:
+    assert int(run_script(RETURNED)[-1]) > 100

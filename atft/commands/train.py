@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.allocator import return_freed_memory
 from atft.commands.arguments import read_words
 from atft.commands.parser_errors import parser_errors
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
@@ -104,6 +105,7 @@ def fit(cli: "RankingCLI") -> int:
         for line in [*start_lines(cli), *cli.datamodule.lines_of("train")]:
             print(line)  # noqa: T201
             append_log(cli.directory, line)
+    return_freed_memory()  # of the panel's and the cache's build
     with resume_advice(cli):
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)
     first = cli.trainer.is_global_zero
