@@ -21,6 +21,7 @@ from atft.network import Explanation, NetworkInputs
 from atft.nn.dropout import Dropout
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.market_modulation import MarketModulation
+from atft.nn.packed_rows import PackedRows, pack_rows
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
 
@@ -133,8 +134,10 @@ class TabM(RankingNetwork):
 
         In training ``score`` is the members' mean, which costs nothing; evaluated it is :func:`mean_of_ranks`.
         """
+        packed = pack_rows(batch)
+        by_row = self.heads(self._states(batch, packed)).float().permute(1, 2, 0)
         days, stocks = batch.universe.shape
-        members = self.heads(self._states(batch)).float().unflatten(1, (days, stocks)).permute(1, 2, 3, 0)
+        members = by_row.unflatten(0, (days, stocks)) if packed is None else packed.put(by_row[None])
         score = members.mean(-1) if self.training else mean_of_ranks(members, batch.universe)
         return Forecast(score, members=members)
 
@@ -143,9 +146,14 @@ class TabM(RankingNetwork):
         days, stocks = batch.universe.shape
         return self._states(batch).transpose(0, 1).reshape(days, stocks, -1)
 
-    def _states(self, batch: DayBatch) -> Float[Tensor, "members rows hidden"]:
+    def _states(
+        self, batch: DayBatch, packed: PackedRows | None = None
+    ) -> Float[Tensor, "members rows hidden"]:
         days = len(batch.universe)
-        rows = self.scaling(batch.features[-days:], batch.observed[-days:]).flatten(0, 1)
+        features, observed = batch.features[-days:], batch.observed[-days:]
+        if packed is not None:
+            days, features, observed = 1, packed.take(features), packed.take(observed)
+        rows = self.scaling(features, observed).flatten(0, 1)
         first: SharedLinear = self.hidden[0]  # type: ignore[assignment]
         # One product with the members' matrices side by side, each row encoded once.
         beside = first.matrices().movedim(0, 1).flatten(1)
@@ -153,7 +161,8 @@ class TabM(RankingNetwork):
         state: Tensor = wide.transpose(0, 1) + first.bias[:, None]
         if self.modulation is not None and self.parts["modulation"]:
             by_day = state.view(self.members, days, -1, state.shape[-1])
-            state = self.modulation(by_day, batch.regime).flatten(1, 2)
+            state = self.modulation(by_day, batch.regime, None if packed is None else packed.day)
+            state = state.flatten(1, 2)
         state = self.dropout(state.relu())
         for layer in self.hidden[1:]:
             state = self.dropout(layer(state).relu())

@@ -1,14 +1,17 @@
 """A joined block has the scores and gradients of its days, whatever fills them up to one length."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 
 from atft.batch import DayBatch
+from atft.network import NetworkFactory, NetworkInputs
 from atft.nn import packed_rows
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.packed_rows import pack_rows
+from atft.nn.tabm import TabM
 from networks import inputs_of
 
 Make = Callable[..., DayBatch]
@@ -33,30 +36,35 @@ def joined(make_batch: Make) -> DayBatch:
     return batch._replace(features=features, observed=there, universe=there, joined=True)
 
 
-def moved_network(**options: object) -> ATFTGATFAN:
+def atft_of(inputs: NetworkInputs, quantiles: list[float] | None = None) -> ATFTGATFAN:
+    return ATFTGATFAN(inputs, hidden_size=16, quantiles=quantiles, **ROW_BY_ROW)
+
+
+NETWORKS: dict[str, NetworkFactory] = {
+    "ATFTGATFAN": atft_of,
+    "with quantiles": partial(atft_of, quantiles=[0.1, 0.5, 0.9]),
+    "TabM": partial(TabM, k=3, hidden_size=16, modulation="film"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_scores_and_gradients_are_those_of_the_days(
+    make_batch: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(packed_rows, "ROWS_MULTIPLE", 16)
     torch.manual_seed(0)
-    network = ATFTGATFAN(
-        inputs_of(regimes=("regime_0", "regime_1")), hidden_size=16, **{**ROW_BY_ROW, **options}
-    )
+    network = NETWORKS[name](inputs_of(regimes=("regime_0", "regime_1"))).double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    return network.double().eval()
-
-
-@pytest.mark.parametrize("quantiles", [None, [0.1, 0.5, 0.9]])
-def test_scores_and_gradients_are_those_of_the_days(
-    make_batch: Make, monkeypatch: pytest.MonkeyPatch, quantiles: list[float] | None
-) -> None:
-    monkeypatch.setattr(packed_rows, "ROWS_MULTIPLE", 16)
-    network, batch = moved_network(quantiles=quantiles), joined(make_batch)
+    batch = joined(make_batch)
     packed = pack_rows(batch)
     assert packed is not None and (packed.distinct, len(packed.place)) == (26, 32)
     found = []
     for block in (batch, batch._replace(joined=False)):
         network.zero_grad()
         forecast = network(block)
-        outputs = [forecast.score] if quantiles is None else [forecast.score, forecast.quantiles]
+        outputs = [x for x in (forecast.quantiles, forecast.members, forecast.score) if x is not None]
         inside = torch.cat([output[batch.universe].flatten() for output in outputs])
         (inside * torch.linspace(-1, 1, len(inside))).sum().backward()
         gradients = [p.grad for p in network.parameters()]
