@@ -54,6 +54,8 @@ class DayBatch(NamedTuple):
     """Of the block in its epoch's plan."""
     joined: bool = False
     """Its days come from anywhere, each with stocks of its own."""
+    max_neighbours: int = 0
+    """Most edges that end in one stock-day, so that attention over them has a fixed shape; 0: not known."""
 
     @property
     def lookback(self) -> int:

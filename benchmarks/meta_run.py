@@ -234,7 +234,8 @@ class MetaAutocast(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
-        if not torch.is_autocast_enabled("cpu"):
+        # As torch's autocast, which leaves what writes to a given tensor as it is.
+        if not torch.is_autocast_enabled("cpu") or given.get("out") is not None:
             return func(*args, **given)
         short = torch.get_autocast_dtype("cpu")
         if func in self.SHORT:

@@ -74,6 +74,7 @@ def noise(days: int, stocks: int, features: int, lookback: int, edges: int) -> D
         regime=torch.zeros(days, 0),
         weight=torch.full((days,), 1 / days),
         closes_step=True,
+        max_neighbours=edges,
     )
 
 

@@ -72,7 +72,8 @@ def shipped_task(config: str, load: Load, **network: Any) -> RankingTask:
 def empty_block(load: Load, days: int, lookback: int, position: int, closes: bool) -> DayBatch:
     """A block of the load's shapes on the meta device."""
     stocks, span = load.stocks, lookback + days - 1
-    edges = GraphOptions().width * days * stocks if load.graph else 0
+    neighbours = GraphOptions().width if load.graph else 0
+    edges = neighbours * days * stocks
 
     def make(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, device=META)
@@ -94,6 +95,7 @@ def empty_block(load: Load, days: int, lookback: int, position: int, closes: boo
         weight=make(days),
         closes_step=closes,
         position=position,
+        max_neighbours=neighbours,
     )
 
 

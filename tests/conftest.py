@@ -29,6 +29,7 @@ import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from atft.batch import EDGE_FEATURES, DayBatch  # noqa: E402
+from atft.nn.graph_attention import MIN_TABLE_WIDTH  # noqa: E402
 
 torch.set_num_threads(1)
 UNSHAPED = (
@@ -112,6 +113,8 @@ def _random_batch(
         regime=normal(days, regimes),
         weight=torch.full((days,), 1 / days),
         closes_step=True,
+        # More than there are, so that messages are summed as a table.
+        max_neighbours=edges_per_stock + MIN_TABLE_WIDTH,
     )
 
 

@@ -154,6 +154,7 @@ class DayBlocks(Dataset[DayBatch]):
             weight=torch.tensor(block.weight),
             closes_step=block.closes_step,
             position=block.position,
+            max_neighbours=cache.max_neighbours,
         )
 
     def edges(self, block: PlannedBlock, stocks: Array) -> tuple[Tensor, Tensor]:

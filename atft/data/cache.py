@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from atft.data.graph import GraphOptions
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, locate_record, read_manifest
 from atft.data.records import (
@@ -117,6 +118,11 @@ class DayCache:
         if manifest.graph is None:
             return np.empty(0, dtype=np.int64)
         return refresh_indices(manifest.dates, manifest.universe_rows, int(manifest.graph["refresh_days"]))
+
+    @cached_property
+    def max_neighbours(self) -> int:
+        """Most neighbours of a stock; 0 without a graph."""
+        return GraphOptions(**self.manifest.graph).width if self.manifest.graph else 0
 
     @cached_property
     def graph_days(self) -> Days:

@@ -58,4 +58,5 @@ def join_days(block: PlannedBlock, days: Sequence[DayBatch], features: Tensor | 
         closes_step=block.closes_step,
         position=block.position,
         joined=True,
+        max_neighbours=first.max_neighbours,
     )

@@ -76,6 +76,7 @@ class ResidentBlocks:
             weight=self._send(np.array(block.weight, dtype=np.float32)),
             closes_step=block.closes_step,
             position=block.position,
+            max_neighbours=panel.cache.max_neighbours,
         )
 
     def _send(self, values: Array) -> Tensor:

@@ -65,7 +65,7 @@ def input_names(network: nn.Module, batch: DayBatch) -> tuple[str, ...]:
     if {"edge_index", "edge_attr"} & reads:
         reads |= {"edge_index", "edge_attr"}
     names = (*ALWAYS, *(name for name in OPTIONAL if name in reads))
-    other = sorted(reads - set(names))
+    other = sorted(reads - {*names, "max_neighbours"})
     if other:
         raise InputError(
             f"{type(network).__name__} reads batch.{other[0]}, which a program of one day has not; leave it out of "

@@ -18,7 +18,6 @@ curriculum switches those that are. With ``linear_path`` off a ReLU and a gated 
 
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -154,7 +153,8 @@ class ATFTGATFAN(RankingNetwork):
         state, _ = self._encode(batch)
         days, stocks, _ = state.shape
         if self.graph is not None and self._is_on("graph"):
-            linked, _ = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
+            node = state.flatten(0, 1)
+            linked = self.graph(node, batch.edge_index, batch.edge_attr, batch.max_neighbours)
             state = linked.unflatten(0, (days, stocks))
         return state
 
@@ -165,8 +165,7 @@ class ATFTGATFAN(RankingNetwork):
         state, attention = self._encode(batch)
         neighbours = None
         if self.graph is not None and self._is_on("graph"):
-            _, layers = self.graph(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
-            neighbours = torch.stack(layers)
+            neighbours = self.graph.attention(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
         return Explanation(selection, attention, neighbours)
 
     def _encode(

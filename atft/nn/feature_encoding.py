@@ -195,7 +195,8 @@ def _encode(
     """``clamp(slope * x + level, low, high)``, in two passes; features are last: bins are too short a loop."""
     slope, level, low, high = lines
     line = torch.addcmul(level, x[..., None, :], slope, out=out)
-    return torch.clamp(line, low, high, out=out)
+    # In the format of the result: to round and then to clamp to what is rounded is to clamp and then to round.
+    return torch.clamp(line, low.to(line.dtype), high.to(line.dtype), out=out)
 
 
 class _EncodedProduct(torch.autograd.Function):
@@ -205,7 +206,7 @@ class _EncodedProduct(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, matrix: Tensor, lines: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight, matrix, lines)
         out = matrix.new_empty(len(x), matrix.shape[1])
-        for rows, encoded in _stripes(x, lines):
+        for rows, encoded in _stripes(x, lines, matrix.dtype):
             if weight is not None:
                 encoded.mul_(weight[rows, None])
             torch.mm(encoded.flatten(1).to(matrix.dtype), matrix, out=out[rows])
@@ -220,19 +221,19 @@ class _EncodedProduct(torch.autograd.Function):
         d_weight = torch.empty_like(weight) if of_weight else None
         # Stripes are added up in the precision of x, whatever autocast multiplies in.
         d_matrix = torch.zeros_like(matrix, dtype=x.dtype) if of_matrix else None
-        for rows, encoded in _stripes(x, lines):
+        for rows, encoded in _stripes(x, lines, matrix.dtype):
             g = gradient[rows]
             if d_x is not None or d_weight is not None:
-                back = (g @ matrix.T).to(x.dtype).view(encoded.shape)
+                back = (g @ matrix.T).to(encoded.dtype).view(encoded.shape)
                 if d_x is not None:
                     # A bin moves with x between its edges only.
-                    slope, _, low, high = lines
+                    slope, _, low, high = lines.to(encoded.dtype)
                     moved = back * slope * ((encoded > low) & (encoded < high))
-                    torch.sum(moved, dim=1, out=d_x[rows])
+                    torch.sum(moved, dim=1, dtype=x.dtype, out=d_x[rows])
                     if weight is not None:
                         d_x[rows] *= weight[rows]
                 if d_weight is not None:
-                    torch.sum(back.mul_(encoded), dim=1, out=d_weight[rows])
+                    torch.sum(back.mul_(encoded), dim=1, dtype=x.dtype, out=d_weight[rows])
             if d_matrix is not None:
                 if weight is not None:
                     encoded.mul_(weight[rows, None])
@@ -244,11 +245,15 @@ class _EncodedProduct(torch.autograd.Function):
         return d_x, d_weight, None if d_matrix is None else d_matrix.to(matrix.dtype), None
 
 
-def _stripes(x: Tensor, lines: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Encode rows a stripe at a time, into one buffer: the rows' slice and what is encoded."""
+def _stripes(x: Tensor, lines: Tensor, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+    """Encode rows a stripe at a time, into one buffer: the rows' slice and what is encoded.
+
+    In the format of the products, ``dtype``; but a CPU's stripe is in its cache, where bfloat16 is a tenth slower.
+    """
     numbers = STRIPE_NUMBERS.get(x.device.type, MAX_STRIPE_NUMBERS)
     count = max(16, numbers // lines[0].numel())
-    buffer = x.new_empty(min(count, len(x)), *lines.shape[1:])
+    kind = x.dtype if x.device.type == "cpu" else dtype
+    buffer = x.new_empty(min(count, len(x)), *lines.shape[1:], dtype=kind)
     for start in range(0, len(x), count):
         rows = slice(start, min(start + count, len(x)))
         yield rows, _encode(x[rows], lines, buffer[: rows.stop - start])

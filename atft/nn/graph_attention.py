@@ -14,11 +14,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atft.batch import EDGE_FEATURES
+from atft.full_precision import product_dtype
+from atft.nn.dropout import drop
 from atft.nn.gated_residual import Gate
+from atft.nn.neighbour_table import NeighbourTable, neighbour_table
 from atft.nn.sizes import head_count
+from atft.nn.table_attention import table_attention
 
 INIT_CORRELATION_LOGIT = 4.0
 """Initial attention logit per unit of edge correlation: +0.3 correlation gives about e^1.2 = 3.3 x the weight."""
+
+MIN_TABLE_WIDTH = 10
+"""Fewer neighbours are summed as edges, by torch-geometric, in the same time or less (800 stock-days, a CPU)."""
 
 
 def _gatv2() -> type[nn.Module]:
@@ -75,16 +82,55 @@ class GraphAttention(nn.Module):
         node: Float[Tensor, "nodes hidden"],
         edge_index: Int[Tensor, "2 edges"],
         edge_attr: Float[Tensor, "edges attributes"],
-    ) -> tuple[Float[Tensor, "nodes hidden"], list[Float[Tensor, "edges heads"]]]:
-        """Pass messages along the edges, source to destination; also return each layer's attention.
+        max_neighbours: int = 0,
+    ) -> Float[Tensor, "nodes hidden"]:
+        """Pass messages along the edges, source to destination; there may be no edge at all.
 
-        There may be no edge at all. Over the edges that end in a stock the weights of a head sum to 1.
+        Where ``max_neighbours``, the most edges that end in one node, is known and large enough, messages are
+        summed as a table, at 30 neighbours two to three times as fast on a CPU and with a third of the bytes
+        elsewhere. Where it is 0, not known, as in an exported program, torch-geometric's layer sums them.
         """
-        attention = []
+        table = None
+        if max_neighbours >= MIN_TABLE_WIDTH:
+            table = neighbour_table(edge_index, edge_attr, len(node), max_neighbours)
         for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
-            # The layer computes its weights in any case: returning them costs nothing.
+            if table is None:
+                incoming = message(node, edge_index, edge_attr.to(node.dtype))
+            else:
+                incoming = _sum_messages(message, node, table)
+            node = node + gate(norm(incoming))
+        return node
+
+    def attention(
+        self,
+        node: Float[Tensor, "nodes hidden"],
+        edge_index: Int[Tensor, "2 edges"],
+        edge_attr: Float[Tensor, "edges attributes"],
+    ) -> Float[Tensor, "layers edges heads"]:
+        """Each layer's attention to the edges: of a head, 1 over the edges that end in a stock."""
+        weights = []
+        for message, norm, gate in zip(self.messages, self.norms, self.gates, strict=True):
             features = edge_attr.to(node.dtype)
             incoming, (_, weight) = message(node, edge_index, features, return_attention_weights=True)
             node = node + gate(norm(incoming))
-            attention.append(weight)
-        return node, attention
+            weights.append(weight)
+        return torch.stack(weights)
+
+
+def _sum_messages(
+    message: Any, node: Float[Tensor, "nodes hidden"], table: NeighbourTable
+) -> Float[Tensor, "nodes hidden"]:
+    """What a layer of torch-geometric returns, with its parameters."""
+    dtype: torch.dtype = message.att.dtype
+    if node.device.type != "cpu":
+        # On a CPU the states of edges are in its cache, where bfloat16 is no faster.
+        dtype = product_dtype(node.device, dtype)
+    node = node.to(dtype)
+    source, destination = message.lin_l(node).to(dtype), message.lin_r(node)
+    kept = None
+    if message.training and message.dropout > 0:
+        kept = drop(message.att.new_ones(message.heads, *table.source.shape), message.dropout)
+    by_attribute = message.lin_edge.weight.T
+    sums = table_attention(source, destination, by_attribute, message.att[0], table, kept)
+    bias: Tensor = message.bias
+    return sums + bias

@@ -46,7 +46,12 @@ def test_a_program_of_one_day_scores_as_the_network_does(
     with torch.no_grad():
         program = OneDay(network)
         ours, theirs = program(**inputs_of_day(batch, names)), program.results(network(batch))
-    assert list(ours) == list(theirs) and all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    # To the bit but for a graph, whose messages a program sums over edges.
+    assert list(ours) == list(theirs)
+    for key in theirs:
+        torch.testing.assert_close(
+            ours[key], theirs[key], atol=1e-6 if name.startswith("ATFT") else 0, rtol=0
+        )
     assert ours["score"].shape == (17, 2)
 
 

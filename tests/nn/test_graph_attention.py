@@ -20,7 +20,7 @@ def ring(nodes: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_a_layer_reaches_one_step_along_the_edges(layers: int) -> None:
     edges, attributes = ring(8)
     node = torch.randn(8, 32, requires_grad=True)
-    build(layers)(node, edges, attributes)[0][7].square().sum().backward()
+    build(layers)(node, edges, attributes)[7].square().sum().backward()
     assert node.grad is not None
     reached = node.grad.abs().amax(1) > 0
     assert reached.tolist() == [7 - i <= layers for i in range(8)]
@@ -29,13 +29,14 @@ def test_a_layer_reaches_one_step_along_the_edges(layers: int) -> None:
 def test_a_new_layer_hardly_moves_a_state() -> None:
     edges = torch.randint(0, 100, (2, 2000))
     node = torch.randn(100, 32)
-    change = build()(node, edges, torch.rand(2000, 2))[0] - node
+    change = build()(node, edges, torch.rand(2000, 2)) - node
     assert 0 < change.std() < 0.3
 
 
-def test_no_edges_give_finite_states_and_gradients() -> None:
+@pytest.mark.parametrize("neighbours", [0, 10])
+def test_no_edges_give_finite_states_and_gradients(neighbours: int) -> None:
     block, node = build(2), torch.randn(5, 32)
-    state, _ = block(node, torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 2))
+    state = block(node, torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 2), neighbours)
     state.square().sum().backward()
     assert state.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in block.parameters())
@@ -47,30 +48,30 @@ def test_a_common_move_of_the_neighbours_arrives_whole() -> None:
     center, move = torch.randn(1, 32), torch.randn(1, 32)
     many = torch.cat((center, move.expand(20, -1)))
     edges = torch.stack((torch.arange(1, 21), torch.zeros(20, dtype=torch.int64)))
-    one, _ = block(torch.cat((center, move)), edges[:, :1].clamp(max=1), torch.ones(1, 2))
-    torch.testing.assert_close(block(many, edges, torch.ones(20, 2))[0][0], one[0], atol=1e-5, rtol=1e-4)
+    one = block(torch.cat((center, move)), edges[:, :1].clamp(max=1), torch.ones(1, 2))
+    torch.testing.assert_close(block(many, edges, torch.ones(20, 2))[0], one[0], atol=1e-5, rtol=1e-4)
 
 
 def test_the_edges_features_change_the_state() -> None:
     block, node = build(), torch.randn(9, 32)
     edges = torch.stack((torch.arange(1, 9), torch.zeros(8, dtype=torch.int64)))
-    plain = block(node, edges, torch.zeros(8, 2))[0][0]
-    tilted = block(node, edges, torch.linspace(-3, 3, 16).reshape(8, 2))[0][0]
+    plain = block(node, edges, torch.zeros(8, 2))[0]
+    tilted = block(node, edges, torch.linspace(-3, 3, 16).reshape(8, 2))[0]
     assert not torch.allclose(plain, tilted)
 
 
 def test_every_parameter_gets_a_gradient() -> None:
     block, node = build(2), torch.randn(30, 32)
-    block(node, torch.randint(0, 30, (2, 200)), torch.randn(200, 2))[0].square().sum().backward()
+    block(node, torch.randint(0, 30, (2, 200)), torch.randn(200, 2)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in block.parameters())
 
 
 def test_dropped_edges_are_dropped_in_training_only() -> None:
     block, node = build(dropout=0.5), torch.randn(30, 32)
     edges, attributes = torch.randint(0, 30, (2, 200)), torch.randn(200, 2)
-    assert not torch.equal(block(node, edges, attributes)[0], block(node, edges, attributes)[0])
+    assert not torch.equal(block(node, edges, attributes), block(node, edges, attributes))
     block.eval()
-    assert torch.equal(block(node, edges, attributes)[0], block(node, edges, attributes)[0])
+    assert torch.equal(block(node, edges, attributes), block(node, edges, attributes))
 
 
 @pytest.mark.parametrize("edges", [0, 12])
@@ -78,8 +79,7 @@ def test_the_weights_of_a_stocks_neighbours_sum_to_one_and_decide_its_state(edge
     block, node = build(2).eval(), torch.randn(5, 32)
     ends = torch.randint(0, 5, (2, edges))
     given = (node, ends, torch.randn(edges, 2))
-    state, layers = block(*given)
-    weights = torch.stack(layers)
+    state, weights = block(*given), block.attention(*given)
     assert weights.shape == (2, edges, block.messages[0].heads)
     total = torch.zeros(5, 2, block.messages[0].heads).index_add_(0, ends[1], weights.transpose(0, 1))
     torch.testing.assert_close(total[ends[1].unique()], torch.ones_like(total[ends[1].unique()]))
@@ -87,5 +87,5 @@ def test_the_weights_of_a_stocks_neighbours_sum_to_one_and_decide_its_state(edge
         # Silencing the neighbour that counts most moves the state.
         loudest = int(weights[0].mean(-1).argmax())
         keep = torch.arange(edges) != loudest
-        without, _ = block(node, ends[:, keep], given[2][keep])
+        without = block(node, ends[:, keep], given[2][keep])
         assert not torch.allclose(without[ends[1, loudest]], state[ends[1, loudest]])
