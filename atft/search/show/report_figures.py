@@ -38,23 +38,23 @@ COMPLETE = LegendKey("score", "complete", "dot")
 
 def sweep_drawings(study: optuna.Study, metric: str, step: str = "epoch") -> list[Drawing]:
     """Draw every chart that the study has enough trials for; ``step`` is epoch or fold, what values are of."""
-    board = _Board(study, metric, step)
+    of_study = _StudyCharts(study, metric, step)
     weights = importances(study)
     ranked = list(weights)
     # Whether the study has enough for it, and how to draw it.
     candidates: list[tuple[object, Callable[[], Drawing]]] = [
-        (board.complete, board.history),
-        (any(t.intermediate_values for t in board.trials), board.learning_curves),
-        (ranked, lambda: board.importance(weights)),
-        (len(ranked) >= 2, lambda: board.plane(ranked[0], ranked[1])),
-        (len(ranked) >= 2, lambda: board.parallel(ranked[:MAX_PARALLEL])),
-        (any(t.datetime_start for t in board.trials), board.timeline),
+        (of_study.complete, of_study.history),
+        (any(t.intermediate_values for t in of_study.trials), of_study.learning_curves),
+        (ranked, lambda: of_study.importance(weights)),
+        (len(ranked) >= 2, lambda: of_study.plane(ranked[0], ranked[1])),
+        (len(ranked) >= 2, lambda: of_study.parallel(ranked[:MAX_PARALLEL])),
+        (any(t.datetime_start for t in of_study.trials), of_study.timeline),
     ]
     drawings = [draw() for possible, draw in candidates if possible]
-    return drawings + [board.slice(key) for key in ranked[:MAX_SLICES]]
+    return drawings + [of_study.slice(key) for key in ranked[:MAX_SLICES]]
 
 
-class _Board:
+class _StudyCharts:
     """The trials of a study, and the charts of them."""
 
     def __init__(self, study: optuna.Study, metric: str, step: str) -> None:
