@@ -65,7 +65,8 @@ def input_names(network: nn.Module, batch: DayBatch) -> tuple[str, ...]:
     if {"edge_index", "edge_attr"} & reads:
         reads |= {"edge_index", "edge_attr"}
     names = (*ALWAYS, *(name for name in OPTIONAL if name in reads))
-    other = sorted(reads - {*names, "max_neighbours"})
+    # What has a default is so in a program: one day, of its own, with any number of neighbours.
+    other = sorted(reads - {*names, *DayBatch._field_defaults})
     if other:
         raise InputError(
             f"{type(network).__name__} reads batch.{other[0]}, which a program of one day has not; leave it out of "
