@@ -5,6 +5,10 @@ from pathlib import Path
 from jaxtyping import config as shape_checks
 from jaxtyping import install_import_hook
 
+from atft.threads import cap_threads
+
+# Before any pool is made: with `-n` there are as many processes as cores.
+cap_threads(1)
 SOURCE = Path(__file__).parent.parent / "atft"
 # Only modules whose signatures name shapes: wrapping all, which mypy checks anyway, takes 10 s per process.
 SHAPED = [

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
+import polars as pl
 import pytest
+import torch
 
 from atft.threads import POOLS, WAIT_POLICY, cap_threads, core_count, pool_threads
 
@@ -58,3 +60,7 @@ def test_a_pool_of_our_own_has_as_many_threads_as_the_cap(monkeypatch: pytest.Mo
 
 def test_the_cores_counted_are_those_that_this_process_may_use() -> None:
     assert 1 <= core_count() <= (os.cpu_count() or 1)
+
+
+def test_a_process_of_the_tests_computes_on_one_thread() -> None:
+    assert (torch.get_num_threads(), pl.thread_pool_size()) == (1, 1)
