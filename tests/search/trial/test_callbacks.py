@@ -22,6 +22,7 @@ class Running(pl.Trainer):
     current_epoch = 1
     max_epochs = 5
     should_stop = False
+    sanity_checking = False
     global_step = 7
     callback_metrics: ClassVar = {"val/rank_ic": torch.tensor(0.25)}
     train_dataloader = SimpleNamespace(plan=[0] * 4)
@@ -31,7 +32,13 @@ class Running(pl.Trainer):
             setattr(self, name, value)
 
 
-MODULE = pl.LightningModule()
+class Module(pl.LightningModule):
+    """A module in its second epoch."""
+
+    current_epoch = 1
+
+
+MODULE = Module()
 
 
 def a_trial(prune: bool) -> optuna.Trial:
