@@ -147,9 +147,9 @@ def _write_days(
     for file in files[kept:]:
         check_file(file)
     later: Sequence[Path] = files
-    parts: dict[str, Any] = {"sectors": ()}
+    past: dict[str, Any] = {}
     if former is not None:
-        parts = kept_days(former, folder)
+        past = kept_days(former, folder)
         # A file of dates that are no trading days has no record.
         dates = [file.dates for file in index.sources[kept:]]
         later = [f for f, d in zip(files[kept:], dates, strict=True) if np.isin(d, index.calendar).any()]
@@ -160,11 +160,9 @@ def _write_days(
         np.array(alike["half"]),
         alike["options"]["infinite_as_missing"],
         first_day,
-        parts.pop("sectors"),
+        former.sectors if former else (),
     )
     written = write_days(folder, later, encoder)
-    here = set(written["files"])
-    sources = zip(written.pop("sources"), fingerprints, strict=False)
     # The count of infinite cells is of all days, and a label's end may be a day that is not on the calendar yet.
     grows = not written["infinite"] and not columns.label_ends
     days = Manifest(
@@ -176,11 +174,13 @@ def _write_days(
         codes=index.codes,
         calendar=index.findings,
         graph_records=(),
-        sources=tuple(replace(file, fingerprint=f) for file, f in sources) if grows else (),
+        sources=encoder.sources(fingerprints) if grows else (),
+        sectors=tuple(encoder.sector_of),
+        infinite=encoder.checks.infinite,
         **alike,
-        **{n: joined_entries(parts[n], value) if n in parts else value for n, value in written.items()},
+        **{name: joined_entries(past[name], new) if past else new for name, new in written.items()},
     )
-    return days, here
+    return days, set(written["files"])
 
 
 def _with_graph(

@@ -184,6 +184,15 @@ class DayEncoder:
             "regime": one_per_day(market, self.columns.regime, str(self.index.dates[index])),
         }
 
+    def sources(self, fingerprints: Sequence[str]) -> tuple[SourceFile, ...]:
+        """The panel's files, with their fingerprints and the sectors that were numbered by the end of each."""
+        described = []
+        for file, fingerprint in zip(self.index.sources, fingerprints, strict=False):
+            end = np.searchsorted(self.index.calendar, max(file.dates, default=-1), "right")
+            sectors = file.sectors or bisect_left(self.sector_days, int(end))
+            described.append(replace(file, fingerprint=fingerprint, sectors=sectors))
+        return tuple(described)
+
 
 def days_across(inserted: Bool[np.ndarray, " days"], days_ahead: int) -> Bool[np.ndarray, " days"]:
     """Days from which ``days_ahead`` days of the calendar go over an inserted one."""
@@ -202,7 +211,7 @@ def write_days(folder: Path, files: Sequence[Path], encoder: DayEncoder) -> dict
     own, named by its first day.
 
     Returns:
-        The fields of `Manifest` that are then known, of these days.
+        The fields of `Manifest` that have an entry for each of these days, or tell in which files they are.
 
     Raises:
         InputError: a cell is infinite, a row comes twice, a market-wide column has two values on a day, a label is
@@ -223,21 +232,9 @@ def write_days(folder: Path, files: Sequence[Path], encoder: DayEncoder) -> dict
         encoder.checks.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
     return {
         **{name: tuple(day[name] for day in facts) for name in facts[0]},
-        "sectors": tuple(encoder.sector_of),
-        "sources": _with_sectors(index, encoder.sector_days),
-        "infinite": encoder.checks.infinite,
         "files": records,
         "day_records": tuple((key, len(record.crcs)) for key, record in records.items()),
     }
-
-
-def _with_sectors(index: PanelIndex, sector_days: Sequence[int]) -> tuple[SourceFile, ...]:
-    """The panel's files with the sectors that were numbered after each."""
-    ends = [np.searchsorted(index.calendar, max(file.dates, default=-1), "right") for file in index.sources]
-    return tuple(
-        file if file.sectors else replace(file, sectors=bisect_left(sector_days, int(end)))
-        for file, end in zip(index.sources, ends, strict=True)
-    )
 
 
 def _days(encoder: DayEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[Day]:

@@ -44,6 +44,11 @@ class Former:
         calendar = as_day_numbers(self.manifest.dates)
         return int(np.searchsorted(calendar, max(dates, default=-(10**9)), "right"))
 
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """Sectors that were numbered by the end of those files."""
+        return self.manifest.sectors[: self.manifest.sources[self.files - 1].sectors]
+
 
 def find_former(
     root: Path, alike: Mapping[str, Any], fingerprints: Sequence[str], graph_digest: str
@@ -91,12 +96,11 @@ def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) ->
 
 
 def kept_days(former: Former, folder: Path) -> dict[str, Any]:
-    """Link the records of the days that stay; their part of the manifest."""
+    """Link the records of the days that stay; their part of each field that `write_days` returns."""
     manifest = former.manifest
     records = first_records(manifest.day_records, former.days)
     return {
         **{name: getattr(manifest, name)[: former.days] for name in DAY_FACTS},
-        "sectors": manifest.sectors[: manifest.sources[former.files - 1].sectors],
         "files": linked_files(former.path, manifest, records, folder),
         "day_records": records,
     }

@@ -15,6 +15,7 @@ import numpy as np
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks, PanelGrid
 from atft.probes.rank_correlations import (
+    MAX_IC,
     MIN_DAYS,
     daily_correlation,
     forward_sums,
@@ -159,40 +160,49 @@ def _shape(ranks: Cells, futures: Futures) -> str:
 
 
 def neighbour_suspect(name: str, ranks: Cells, futures: Futures, columns: int) -> Suspect | None:
-    """Accuse a column that knows the next return of other stocks: of the sector, or of certain stocks.
+    """Accuse a column that knows the next return of other stocks: of the sector, or of certain stocks."""
+    text = _sector_text(ranks, futures, columns) or _pairs_text(ranks, futures, columns)
+    return Suspect(name, text) if text else None
+
+
+def _sector_text(ranks: Cells, futures: Futures, columns: int) -> str:
+    """What a column knows of the next return of the stock's sector; empty where it is no more than honest."""
+    daily = daily_correlation(ranks, futures.sector_next)
+    bound, limit = least_mean(daily, 1, columns), plausible_ic(1)
+    if bound.least <= limit:
+        return ""
+    return (
+        f"rank correlation {bound.mean:+.3f} with the next day's mean return of the stock's sector but the stock "
+        f"({bound.share:.0%} of {bound.days} days), at least {bound.least:.3f}; an honest one has less than "
+        f"{limit:.2f}"
+    )
+
+
+def _pairs_text(ranks: Cells, futures: Futures, columns: int) -> str:
+    """How many stocks know the next return of a certain other stock; empty where they are few.
 
     Of each two stocks the correlation over days of one's value with the other's next return is compared with the
     bound of the honest plus what chance gives the largest of all pairs.
     """
     from scipy.special import ndtri
 
-    daily = daily_correlation(ranks, futures.sector_next)
-    bound, limit = least_mean(daily, 1, columns), plausible_ic(1)
-    if bound.least > limit:
-        return Suspect(
-            name,
-            f"rank correlation {bound.mean:+.3f} with the next day's mean return of the stock's sector but the "
-            f"stock ({bound.share:.0%} of {bound.days} days), at least {bound.least:.3f}; an honest one has less "
-            f"than {limit:.2f}",
-        )
     some = np.unique(np.linspace(0, ranks.shape[1] - 1, min(ranks.shape[1], MAX_PAIRED_STOCKS)).astype(int))
     # All pairs at once: one product of matrices, each pair over the days that both know.
     x, y = ranks[:, some].astype(np.float32), futures.next_return[:, some].astype(np.float32)
-    days = (x != 0).astype(np.float32).T @ (y != 0).astype(np.float32)
-    power = (x**2).T @ (y != 0).astype(np.float32) * ((x != 0).astype(np.float32).T @ (y**2))
+    x_known, y_known = (x != 0).astype(np.float32), (y != 0).astype(np.float32)
+    days = x_known.T @ y_known
+    power = (x**2).T @ y_known * (x_known.T @ (y**2))
     with np.errstate(invalid="ignore", divide="ignore"):
         pairs = np.abs((x.T @ y) / np.sqrt(power))
         chance = ndtri(1 - FALSE_ALARM / (2 * columns * max(1, days.size))) / np.sqrt(days)
     np.fill_diagonal(pairs, 0)
-    beyond = np.where((days >= MIN_DAYS) & np.isfinite(pairs), pairs - chance - limit, -1.0) > 0
+    beyond = np.where((days >= MIN_DAYS) & np.isfinite(pairs), pairs - chance - plausible_ic(1), -1.0) > 0
     leading = beyond.any(axis=1)
     if leading.sum() < max(3, MIN_LEADING_SHARE * len(some)):
-        return None
-    best = float(pairs[beyond].max())
-    return Suspect(
-        name,
+        return ""
+    return (
         f"{leading.sum()} of {len(some)} stocks know the next return of another stock (correlation over days up to "
-        f"{best:.2f})",
+        f"{pairs[beyond].max():.2f})"
     )
 
 
@@ -201,16 +211,13 @@ def market_suspect(
 ) -> Suspect | None:
     """Accuse a market-wide column, one value a day, that knows the market's next return.
 
-    Its correlation over days with the next day's mean return must exceed 0.25 for certain (Fisher's z).
+    Its correlation over days with the next day's mean return must exceed `MAX_IC` for certain (Fisher's z).
     """
     from scipy.special import ndtri
 
-    with np.errstate(invalid="ignore"):
-        day_value = np.array(
-            [row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in values]
-        )
-        inside = np.where(universe & np.isfinite(log_return), log_return, 0.0).sum(axis=1)
-        market = inside / np.maximum((universe & np.isfinite(log_return)).sum(axis=1), 1)
+    day_value = np.array([row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in values])
+    known = universe & np.isfinite(log_return)
+    market = np.where(known, log_return, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     following = shift_days(market, 1, np.nan)
     both = np.isfinite(day_value) & np.isfinite(following)
     if both.sum() < 2 * MIN_DAYS or np.ptp(day_value[both]) == 0 or np.ptp(following[both]) == 0:
@@ -219,7 +226,7 @@ def market_suspect(
     correlation = float(np.corrcoef(a, b)[0, 1])
     error = float(ndtri(1 - FALSE_ALARM / (2 * columns))) / (both.sum() - 3) ** 0.5
     least = np.tanh(max(0.0, np.arctanh(min(abs(correlation), 1 - 1e-9)) - error))
-    if least <= plausible_ic(60):
+    if least <= MAX_IC:
         return None
     return Suspect(
         name,
