@@ -164,7 +164,7 @@ def _write_days(
     )
     written = write_days(folder, later, encoder)
     # The count of infinite cells is of all days, and a label's end may be a day that is not on the calendar yet.
-    grows = not written["infinite"] and not columns.label_ends
+    grows = not encoder.checks.infinite and not columns.label_ends
     days = Manifest(
         format=FORMAT,
         digest="",

@@ -9,7 +9,7 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from atft.evaluation.figures import FIGURES, SCORED, FigureKind
+from atft.evaluation.figures import BPS, FIGURES, SCORED, FigureKind
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import inside_band
 from atft.evaluation.plain_table import RANDOM, plain_table, table_text
@@ -132,7 +132,7 @@ def _deciles_table(file: FileEvaluation) -> "Table":
     title = "decile returns in excess of the day's mean, bps, with Newey-West error; 10 is the highest scores"
     table = plain_table(title, ["horizon"], [*map(str, range(1, 11)), "monotonicity"])
     for horizon, measured in file.horizons.items():
-        cells = [f"{1e4 * d.mean.value:+.1f} ± {1e4 * d.mean.error:.1f}" for d in measured.deciles]
+        cells = [f"{BPS * d.mean.value:+.1f} ± {BPS * d.mean.error:.1f}" for d in measured.deciles]
         table.add_row(f"{horizon}d", *cells, f"{measured.monotonicity:+.2f}")
     return table
 

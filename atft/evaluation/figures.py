@@ -12,7 +12,9 @@ from atft.day_series import TRADING_DAYS_PER_YEAR, Series, annual_factor
 from atft.evaluation.books import SPREAD_OVER, Books, max_drawdown
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
 
-UNIT_FACTORS = {"": 1.0, "%": 100.0, "bps": 1e4}
+BPS = 1e4
+"""Basis points in a return of 1."""
+UNIT_FACTORS = {"": 1.0, "%": 100.0, "bps": BPS}
 SCORED = ("rank_ic", "ic", "spread", "sharpe_annual")
 """Figures that controls have too, and whose band of random scores is known."""
 PER_TRADE, PER_YEAR = "of the long side, over h days", "of the long side, a year"

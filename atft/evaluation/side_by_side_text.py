@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.evaluation.evaluation_files import json_value
+from atft.evaluation.figures import BPS
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import CONTROLS
 from atft.evaluation.plain_table import RANDOM, plain_table, table_text
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 RESERVED = (BLEND, *CONTROLS, RANDOM)
 """Names of rows that are no file."""
-BPS = 1e4
 FORMATS = (".csv", ".json")
 COLUMNS = ("horizon", "lag", "scorer", "minus", "figure", "days", "value", "low", "high", "error", "t")
 

@@ -51,13 +51,21 @@ class Futures:
     """What follows each day, as ranks among the day's universe."""
 
     universe: Marks
-    labels: tuple[Label, ...]
+    targets: tuple[Label, ...]
+    """Labels that are columns of the panel."""
+    spans: tuple[Label, ...]
+    """Returns of the next `SPANS` days."""
     next_return: Cells
     """Ranks of the return of day t + 1 at t."""
     returns: Cells
     """Ranks of the return of day t at t."""
     sector_next: Cells
     """Ranks of the next day's mean return of the stock's sector without the stock; 0 where it has no sector."""
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """All that a column is compared with."""
+        return (*self.targets, *self.spans)
 
 
 def trailing_return(grid: PanelGrid) -> Cells:
@@ -77,19 +85,20 @@ def trailing_return(grid: PanelGrid) -> Cells:
 def futures_of(grid: PanelGrid, log_return: Cells) -> Futures:
     """Rank what follows each day: targets, delayed targets, and the returns of `SPANS` days."""
     columns, universe = grid.columns, grid.universe
-    labels = []
+    targets, spans = [], []
     for names, lag in ((columns.targets, columns.lag), (columns.delayed_targets, 1)):
         for (name, values), horizon in zip(grid.numbers(names), columns.horizons[: len(names)], strict=True):
-            labels.append(Label(name, scaled_ranks(values, universe), horizon + lag, horizon))
+            targets.append(Label(name, scaled_ranks(values, universe), horizon + lag, horizon))
     for span in SPANS:
         text = "the return of the next day" if span == 1 else f"the return of the next {span} days"
         total = forward_sums(log_return, grid.present, span)
         if np.isfinite(log_return).any() and span < len(grid.dates):
-            labels.append(Label(text, scaled_ranks(total, universe), span, span))
+            spans.append(Label(text, scaled_ranks(total, universe), span, span))
     following = shift_days(log_return, 1, np.nan)
     return Futures(
         universe=universe,
-        labels=tuple(labels),
+        targets=tuple(targets),
+        spans=tuple(spans),
         next_return=scaled_ranks(following, universe),
         returns=scaled_ranks(log_return, universe),
         sector_next=scaled_ranks(_sector_means(following, grid.sector, universe), universe),

@@ -5,7 +5,7 @@ day is over: s >= horizon + lag. A column that ranks each day's stocks as a youn
 function was applied to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,15 +44,15 @@ class LabelSample:
     """float32 [labels, sampled days, stocks]; ranks, 0 where unknown."""
 
 
-def sample_labels(futures: Futures, targets: int) -> LabelSample:
-    """Take the first ``targets`` labels, which are the panel's columns, at every shift that is not over at t."""
+def sample_labels(futures: Futures) -> LabelSample:
+    """Take the labels that are columns of the panel, at every shift that is not over at t."""
     total = len(futures.universe)
     usable = np.flatnonzero([(label != 0).any() for label in futures.next_return] if total else [])
     if not len(usable):
         usable = np.arange(total)
     days = np.unique(usable[np.linspace(0, len(usable) - 1, SAMPLED_DAYS).round().astype(int)])
     text, values = [], []
-    for label in futures.labels[:targets]:
+    for label in futures.targets:
         for shift in range(-LEADS, label.days):
             text.append(_copy_text(label, shift))
             values.append(shift_days(label.ranks, -shift)[days].astype(np.float32))
@@ -97,19 +97,17 @@ def exact_correlations(a: Cells, b: Cells) -> np.ndarray:
     return np.where(both.sum(axis=1) >= MIN_STOCKS, correlation, np.nan)
 
 
-def label_reach(
-    labels: Sequence[Label], returns: Cells, universe: Marks, lags: Mapping[str, int]
-) -> list[Suspect]:
+def label_reach(labels: Sequence[Label], returns: Cells, universe: Marks) -> list[Suspect]:
     """Accuse a target that depends on days which its name and the lag do not say.
 
     A target of ``h`` days with lag ``l`` is the return from the close of t + l to that of t + l + h: it must not
     depend on the return of day t + l or before, nor on one after t + l + h, or the purge would end too early.
 
-    ``returns`` are the ranks of the return of day t at t, and ``lags`` each target's by its name.
+    ``returns`` are the ranks of the return of day t at t.
     """
     suspects, outside = [], 2 * LEADS
     for label in labels:
-        first, last = lags[label.text] + 1, label.days
+        first, last = label.days - label.span + 1, label.days
         for day in [*range(first - LEADS, first), *range(last + 1, last + LEADS + 1)]:
             daily = daily_correlation(label.ranks, np.where(universe, shift_days(returns, day), 0.0))
             bound = least_mean(daily, label.days, outside * len(labels))

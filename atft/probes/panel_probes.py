@@ -63,7 +63,7 @@ def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int
     digests = RowDigests(grid.shape)
     columns = [
         *_column_findings(grid, futures, log_return, digests),
-        _reach_finding(grid, futures),
+        _reach_finding(futures),
     ]
     return [*columns, *_universe_findings(grid, log_return), _copies(grid, digests), _order(grid, futures)]
 
@@ -86,14 +86,15 @@ def _column_findings(
     if len(grid.dates) < 2 * MIN_DAYS:
         return [cannot_tell(p, f"only {len(grid.dates)} days") for p in COLUMN_PROBES]
     suspects: dict[str, list[Suspect | None]] = {probe: [] for probe in COLUMN_PROBES}
-    sample = sample_labels(futures, len(grid.columns.targets) + len(grid.columns.delayed_targets))
+    sample = sample_labels(futures)
     count, features = len(names), set(grid.columns.features)
     ranged: list[str] = []
     for name, values in track(grid.numbers(names), "probing columns", total=count):
         ranks = scaled_ranks(values, futures.universe)
         if name in features:
             digests.add(values)
-            ranged += [name] if has_unit_range(values) else []
+            if has_unit_range(values):
+                ranged.append(name)
         # No order on any day: the column is market-wide.
         if not ranks.any():
             found = {"market-wide future": market_suspect(name, values, log_return, futures.universe, count)}
@@ -120,16 +121,13 @@ def _column_findings(
     ]
 
 
-def _reach_finding(grid: PanelGrid, futures: Futures) -> Finding:
-    columns = grid.columns
-    labels = futures.labels[: len(columns.targets) + len(columns.delayed_targets)]
-    lags = dict.fromkeys(columns.targets, columns.lag) | dict.fromkeys(columns.delayed_targets, 1)
+def _reach_finding(futures: Futures) -> Finding:
     if not futures.returns.any():
         return cannot_tell("label's days", "no trailing one-day return to compare the targets with")
-    names = ", ".join(label.text for label in labels)
+    names = ", ".join(label.text for label in futures.targets)
     return conclude_probe(
         "label's days",
-        label_reach(labels, futures.returns, futures.universe, lags),
+        label_reach(futures.targets, futures.returns, futures.universe),
         f"{names} cover the days that their names and the lag say",
         "correct the target, or name its horizon and lag in trading days: the purge counts on them",
     )

@@ -162,13 +162,13 @@ def _known_futures(part: ScoredRows) -> Futures:
     target = scaled_ranks(part.numbers["target"], part.present)
     none = np.zeros(part.present.shape)
     label = Label("target", target, part.horizon, part.horizon)
-    return Futures(part.present, (label,), target, none, none)
+    return Futures(part.present, (label,), (), target, none, none)
 
 
 def label_scores(part: ScoredRows) -> Suspect | None:
     """Accuse scores that rank each day's stocks as a label does, of that day, a later or a recent one."""
     score = scaled_ranks(part.numbers["score"], part.present)
-    return copy_suspect(part.name, score, sample_labels(_known_futures(part), 1))
+    return copy_suspect(part.name, score, sample_labels(_known_futures(part)))
 
 
 def implausible_ic(part: ScoredRows) -> Suspect | None:

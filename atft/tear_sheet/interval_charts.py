@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atft import charts, palette
+from atft.evaluation.figures import BPS
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import Band
 from atft.page import Drawing, LegendKey, clipped
@@ -79,7 +80,7 @@ def decile_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     for i, entry in enumerate(entries):
         number = np.array([decile.number for decile in entry.measured.deciles], dtype=np.float64)
         at = number + (i - (len(entries) - 1) / 2) * width
-        value, spans = _with_spans([decile.mean for decile in entry.measured.deciles], 1e4)
+        value, spans = _with_spans([decile.mean for decile in entry.measured.deciles], BPS)
         axes.bar(at, value, 0.92 * width, color=entry.colour)
         ends = {"fmt": "none", "ecolor": palette.INK.light, "elinewidth": 1.1}
         axes.errorbar(at, value, spans, **ends)

@@ -24,7 +24,7 @@ def test_a_label_is_a_leak_until_its_last_day_is_over(
     shift: int, text: str, grid: PanelGrid, futures: Futures
 ) -> None:
     values = np.cbrt(shift_days(grid.number("target_5d"), shift, np.nan))
-    suspect = copy_suspect("x", scaled_ranks(-values, grid.universe), sample_labels(futures, 4))
+    suspect = copy_suspect("x", scaled_ranks(-values, grid.universe), sample_labels(futures))
     assert (suspect is None) == (text == "")
     assert suspect is None or (text in suspect.evidence and "target_5d" in suspect.evidence)
 
@@ -32,11 +32,9 @@ def test_a_label_is_a_leak_until_its_last_day_is_over(
 def test_a_target_that_reaches_further_than_its_name_says_is_accused(
     grid: PanelGrid, futures: Futures
 ) -> None:
-    labels = futures.labels[:2]
-    lags = {"target_1d": 0, "target_5d": 0}
-    assert label_reach(labels, futures.returns, futures.universe, lags) == []
-    longer = replace(labels[1], days=3)
-    (suspect,) = label_reach([longer], futures.returns, futures.universe, lags)
+    assert label_reach(futures.targets, futures.returns, futures.universe) == []
+    one_day, five_days = futures.targets[:2]
+    (suspect,) = label_reach([replace(five_days, days=3, span=3)], futures.returns, futures.universe)
     assert suspect.name == "target_5d" and "t+4" in suspect.evidence
-    (early,) = label_reach([labels[0]], futures.returns, futures.universe, {"target_1d": 1})
+    (early,) = label_reach([replace(one_day, days=2)], futures.returns, futures.universe)
     assert "t+1" in early.evidence
