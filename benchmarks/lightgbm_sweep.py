@@ -111,7 +111,10 @@ class Place(NamedTuple):
         """Whether it has been made; raises InputError where it was made with other settings."""
         if not self.receipt.exists():
             return False
-        made = json.loads(self.receipt.read_text())["options"]
+        from atft.baselines.tree_options import TreeOptions
+
+        # An option that is newer than the file had its default.
+        made = asdict(TreeOptions()) | json.loads(self.receipt.read_text())["options"]
         if made != asdict(options):
             raise InputError(
                 f"{self.receipt}: made with other settings; rename {self.name!r} or remove the file"

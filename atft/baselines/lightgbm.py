@@ -1,9 +1,9 @@
 """LightGBM on the last day's features: gradient-boosted trees, the baseline that most users would pick.
 
 One model a horizon: by default regression on the target's rank of the day. Trees are added until the objective's
-own error on the validation days has not improved for 50. It is measured natively after each tree, and is smoother
-than the RankIC of the same days, whose maximum is one of a thousand noisy values. `atft.baselines.tree_options` has
-the settings.
+own error on the validation days has not improved for 50, or up to a fixed number. The error is measured natively
+after each tree, and is smoother than the RankIC of the same days, whose maximum is one of a thousand noisy values.
+`atft.baselines.tree_options` has the settings.
 
 Cost: features are read once and kept binned, a byte each, for all horizons. 2.6 M rows x 170 features (and 0.65 M
 to stop on) take 2.5 GB, and a minute to read and bin on one thread. Trees take longer: see docs/training.md.
@@ -55,7 +55,9 @@ class Trees:
 
     def facts(self) -> dict[str, Any]:
         """Settings, and the trees of each horizon."""
-        return {"settings": self.settings, "trees": [b.best_iteration for b in self.boosters]}
+        # Where nothing has stopped it there is no best iteration.
+        trees = [b.best_iteration if b.best_iteration > 0 else b.current_iteration() for b in self.boosters]
+        return {"settings": self.settings, "trees": trees}
 
 
 @dataclass(frozen=True)
@@ -133,12 +135,12 @@ def fit_binned(binned: BinnedDays, options: TreeOptions, threads: int = 1, seed:
         )
         with Progress("lightgbm", line=lambda work: f"{work.description}: {work.done} trees") as work:
             work.description = f"lightgbm, horizon {column + 1} of {horizons}"
-            callbacks = [
-                lightgbm.early_stopping(max(1, round(PATIENCE * slower)), verbose=False),
-                lambda _, work=work: work.advance(),
-            ]
-            trees = max(1, round(MAX_TREES * slower))
-            booster = lightgbm.train(dict(running), fitted, trees, [stopped], callbacks=callbacks)
+            callbacks: list[Any] = [lambda _, work=work: work.advance()]
+            if options.trees is None:
+                callbacks.append(lightgbm.early_stopping(max(1, round(PATIENCE * slower)), verbose=False))
+            trees = options.trees or max(1, round(MAX_TREES * slower))
+            measured = [stopped] if options.trees is None else []
+            booster = lightgbm.train(dict(running), fitted, trees, measured, callbacks=callbacks)
         boosters.append(booster)
     return Trees(boosters, settings, running["num_threads"], binned.train.market_columns)
 

@@ -31,11 +31,13 @@ class TreeOptions:
         label: rank of the day, or rank_normal, the same with the tails of a normal distribution; of regression and
             huber.
         num_leaves: most leaves of a tree.
-        learning_rate: what each tree adds. At most 1,000 trees at 0.05, more at a smaller rate.
+        learning_rate: what each tree adds. Without ``trees``, at most 1,000 at 0.05, more at a smaller rate.
         min_data_in_leaf: rows of a leaf, on little data a hundredth of all.
         lambda_l2: penalty on the values of leaves.
         feature_fraction: share of the features that a tree reads.
         bagging_fraction: share of the rows that a tree reads.
+        trees: of each horizon; null adds trees until the error on the validation days has not improved for 50,
+            which is rough where those days are few.
         market_columns: also read the panel's market-wide columns, as a network with modulation does; a tree may
             then cut a stock's features in another way in another market.
 
@@ -50,6 +52,7 @@ class TreeOptions:
     lambda_l2: float = 0.0
     feature_fraction: float = 0.5
     bagging_fraction: float = 0.5
+    trees: int | None = None
     market_columns: bool = True
 
     def __post_init__(self) -> None:
@@ -63,6 +66,7 @@ class TreeOptions:
             "learning_rate": 0 < self.learning_rate <= 1,
             "min_data_in_leaf": self.min_data_in_leaf >= 1,
             "lambda_l2": 0 <= self.lambda_l2 < math.inf,
+            "trees": self.trees is None or self.trees >= 1,
             **{name: 0 < getattr(self, name) <= 1 for name in FRACTIONS},
         }
         for name, fits in right.items():

@@ -179,7 +179,7 @@ COMMANDS = {
             "  --model NAME     ridge, lightgbm or mlp",
             "  --seeds N        models of each horizon, of as many seeds; default 1",
             "  --lightgbm.NAME  objective, label, num_leaves, learning_rate, min_data_in_leaf, lambda_l2,\n"
-            "                   feature_fraction or bagging_fraction of lightgbm",
+            "                   feature_fraction, bagging_fraction or trees of lightgbm",
         ),
     ),
 }

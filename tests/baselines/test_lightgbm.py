@@ -92,3 +92,13 @@ def test_a_smaller_rate_has_as_many_more_trees() -> None:
     days = planted_days(), planted_days(days=10, seed=1)
     slow = fit_trees(*days, options=TreeOptions(learning_rate=0.025))
     assert 60 < max(slow.facts()["trees"]) <= 120
+
+
+def test_a_fixed_number_of_trees_does_not_read_the_validation_days() -> None:
+    train, noise = planted_days(), planted_days(days=10, seed=1)
+    noise = StockDays(noise.sizes, -noise.target, noise.read)
+    options, unseen = TreeOptions(trees=7), matrix(planted_days(days=3, seed=2))
+    fixed = fit_trees(train, noise, options=options)
+    assert fixed.facts()["trees"] == [7, 7]
+    other = fit_trees(train, planted_days(days=10, seed=1), options=options)
+    np.testing.assert_array_equal(fixed.score(unseen), other.score(unseen))

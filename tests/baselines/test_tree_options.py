@@ -47,6 +47,7 @@ def test_huber_bends_at_one_standard_deviation_of_the_label() -> None:
             "lightgbm.objective takes huber, lambdarank, rank_xendcg, regression, got 'l3'",
         ),
         ({"num_leaves": 1}, "lightgbm.num_leaves is out of range, got 1"),
+        ({"trees": 0}, "lightgbm.trees is out of range, got 0"),
         ({"learning_rate": float("nan")}, "lightgbm.learning_rate is out of range, got nan"),
         ({"feature_fraction": 0.0}, "lightgbm.feature_fraction is out of range, got 0.0"),
         ({"objective": "lambdarank", "label": "rank_normal"}, "rank_normal is not read by lambdarank"),
