@@ -123,6 +123,12 @@ def _random_batch(
 
 
 @pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Compute on one thread, whatever the test before has set: there are as many processes as cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def shapes_checked(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check the shapes of signatures, but for the tests of whole commands."""
     place = str(request.path.relative_to(Path(__file__).parent))
