@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, deviation, zscore
+from atft.full_precision import full_precision
 from atft.network import Explanation, NetworkInputs
 from atft.nn.dropout import Dropout
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
@@ -70,7 +71,9 @@ class MemberHeads(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, horizons).uniform_(-bound, bound))
 
     def forward(self, x: Float[Tensor, "members rows inputs"]) -> Float[Tensor, "members rows horizons"]:
-        return torch.baddbmm(self.bias[:, None], x, self.matrices)
+        # Scores of 8 bits would tie many a day's stocks, as in `atft.nn.heads`.
+        with full_precision(x.device):
+            return torch.baddbmm(self.bias[:, None], x.to(self.matrices.dtype), self.matrices)
 
 
 class TabM(RankingNetwork):

@@ -10,7 +10,7 @@ from torch import nn
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.nn.tabm import SharedLinear, TabM, mean_of_ranks
+from atft.nn.tabm import MemberHeads, SharedLinear, TabM, mean_of_ranks
 from networks import inputs_of
 
 MakeBatch = Callable[..., DayBatch]
@@ -192,3 +192,11 @@ def test_a_size_out_of_range_is_an_error_that_names_it(options: dict[str, Any]) 
     (name,) = options
     with pytest.raises(InputError, match=name):
         build(**options)
+
+
+def test_scores_of_mixed_precision_are_not_rounded_to_eight_bits() -> None:
+    heads, state = MemberHeads(16, 1, 2), torch.rand(2, 3000, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        score = heads(state.bfloat16())
+    assert score.dtype == torch.float32
+    assert all(len(of_member.unique()) > 2900 for of_member in score)
