@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+from dataclasses import is_dataclass
 from datetime import date
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from atft.errors import InputError
+
+T = TypeVar("T")
 
 
 def text_digest(text: str | bytes) -> str:
@@ -27,7 +31,10 @@ def file_digest(path: Path) -> str:
 
 
 def sealed_json(key: str, content: dict[str, Any]) -> str:
-    """JSON that has ``content`` under ``key``, beside the SHA-256 of its text; dates are ISO texts."""
+    """JSON that has ``content`` under ``key``, beside the SHA-256 of its text; dates are ISO texts.
+
+    `read_sealed_json` reads it, and `record_of` makes a dataclass of it again.
+    """
     text = _canonical(content)
     whole = {"sha256": hashlib.sha256(text.encode()).hexdigest(), key: json.loads(text)}
     return json.dumps(whole, allow_nan=False)
@@ -48,6 +55,22 @@ def read_sealed_json(path: Path, key: str, what: str, remedy: str) -> dict[str, 
     if not intact:
         raise InputError(f"{path}: damaged {what} (its digest differs); {remedy}")
     return content
+
+
+def record_of(kind: type[T], content: Any) -> T:
+    """Make of JSON's values what a type says: a dataclass of a mapping, tuples of lists, dates of ISO texts."""
+    made: Any = content
+    inside = get_args(kind)
+    if is_dataclass(kind):
+        types = get_type_hints(kind)
+        made = kind(**{name: record_of(types[name], value) for name, value in content.items()})
+    elif kind is date:
+        made = date.fromisoformat(content)
+    elif get_origin(kind) is tuple:
+        made = tuple(map(record_of, repeat(inside[0]) if inside[-1] is ... else inside, content))
+    elif get_origin(kind) is dict:
+        made = {key: record_of(inside[1], value) for key, value in content.items()}
+    return made  # type: ignore[no-any-return]
 
 
 def _canonical(content: dict[str, Any]) -> str:

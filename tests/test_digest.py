@@ -1,12 +1,15 @@
 """Digests: stable, short, and blind to the order of keys only."""
 
 import hashlib
+import json
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from atft.digest import file_digest, json_digest, read_sealed_json, sealed_json, text_digest
+from atft.digest import file_digest, json_digest, read_sealed_json, record_of, sealed_json, text_digest
 from atft.errors import InputError
 
 
@@ -37,3 +40,27 @@ def test_a_sealed_file_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -
         path.write_text(text)
         with pytest.raises(InputError, match=rf"list\.json: {what} list.*; build it again"):
             read_sealed_json(path, "panel", "list", "build it again")
+
+
+@dataclass
+class Part:
+    """A record inside of another."""
+
+    days: tuple[date, ...]
+
+
+@dataclass
+class Whole:
+    """Each kind of field that sealed files have."""
+
+    name: str | None
+    pairs: tuple[tuple[str, int], ...]
+    parts: dict[str, Part]
+    options: dict[str, Any]
+
+
+@pytest.mark.parametrize("name", ["a", None])
+def test_a_record_is_made_again_of_its_json(name: str | None) -> None:
+    part = Part((date(2020, 1, 2),))
+    whole = Whole(name, (("x", 1), ("y", 2)), {"one": part}, {"horizons": [1, 5]})
+    assert record_of(Whole, json.loads(sealed_json("whole", asdict(whole)))["whole"]) == whole

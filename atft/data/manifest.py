@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from atft.data.records import FileRecord
-from atft.digest import read_sealed_json, sealed_json
+from atft.digest import read_sealed_json, record_of, sealed_json
 from atft.errors import InputError
 
 FORMAT = 5
@@ -168,17 +168,4 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: cache format {body['format']}, this program reads {FORMAT}; {remedy}")
     if body["digest"] != folder.resolve().name:
         raise InputError(f"{path}: the manifest of cache {body['digest']}, not of this folder; {remedy}")
-    # JSON has lists where the manifest has tuples, and mappings where it has records.
-    fields: dict[str, Any] = {k: _tupled(v) for k, v in body.items()}
-    fields["dates"] = tuple(date.fromisoformat(d) for d in body["dates"])
-    fields["files"] = {
-        key: FileRecord(**{k: _tupled(v) for k, v in record.items()}) for key, record in body["files"].items()
-    }
-    fields["sources"] = tuple(
-        SourceFile(**{k: _tupled(v) for k, v in file.items()}) for file in body["sources"]
-    )
-    return Manifest(**fields)
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
+    return record_of(Manifest, body)

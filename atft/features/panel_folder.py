@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from atft.digest import file_digest, read_sealed_json, sealed_json
+from atft.digest import file_digest, read_sealed_json, record_of, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import PARQUET_OPTIONS, day_groups, panel_table
@@ -95,17 +95,7 @@ def read_list(folder: Path) -> FolderList:
     body = read_sealed_json(path, "panel", "list", remedy)
     if body["format"] != FORMAT:
         raise InputError(f"{path}: format {body['format']}, this program appends to {FORMAT}; {remedy}")
-    # JSON has lists where the panel has tuples, and mappings where it has files.
-    listed = FolderList(
-        **{
-            **body,
-            "features": tuple(body["features"]),
-            "months": tuple(FolderFile(**file) for file in body["months"]),
-            "prices": tuple(FolderFile(**file) for file in body["prices"]),
-            "state": FolderFile(**body["state"]),
-            "chain": tuple(body["chain"]),
-        }
-    )
+    listed = record_of(FolderList, body)
     if listed.chain != link_months(listed.months):
         raise InputError(f"{path}: damaged (the months' digests are not its chain); {remedy}")
     return listed
