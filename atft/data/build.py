@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from atft.data.day_writer import DayEncoder, write_days
 from atft.data.former import Former, find_former, joined_entries, kept_days, linked_files, unchanged_files
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph, refresh_indices
-from atft.data.manifest import FORMAT, Manifest, first_records, write_manifest
+from atft.data.manifest import FORMAT, CacheRecipe, Manifest, first_records, write_manifest
 from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
 from atft.digest import json_digest
@@ -78,37 +78,20 @@ def build_cache(
     """
     files = panel_files(panel_path)
     columns = resolve_columns(schema, footer_names(panel_path), horizons, str(panel_path))
-    scaling = feature_scaling(columns, options, str(panel_path))
+    recipe = cache_recipe(schema, columns, options, str(panel_path))
     if graph is not None:
         _check_graph_columns(columns, graph, str(panel_path))
-    stored = {k: v for k, v in asdict(options).items() if k != "dir"}
-    stored["calendar"] = day_rules(options.calendar, CALENDAR_KEY)
     min_date = None if options.min_date is None else read_date("cache.min_date", options.min_date)
     fingerprints = [file_fingerprint(file) for file in files]
-    roles = {k: v for k, v in asdict(schema).items() if k != "label_end" or columns.label_ends}
-    alike: dict[str, Any] = {
-        "schema": roles,
-        "options": stored,
-        "features": columns.features,
-        "scaling": scaling,
-        "half": tuple(s != "raw" and options.dtype == "float16" for s in scaling),
-        "horizons": columns.horizons,
-        "lag": columns.lag,
-        "delayed": bool(columns.delayed_targets),
-        "oracle": bool(columns.oracle),
-        "returns": columns.return_1d is not None,
-        "exposures": columns.exposures,
-        "regimes": columns.regime,
-        "context": columns.context,
-    }
-    panel_digest = json_digest([FORMAT, joined_fingerprint(fingerprints), roles, list(horizons), stored])
+    source = joined_fingerprint(fingerprints)
+    panel_digest = json_digest([FORMAT, source, recipe.schema, list(horizons), recipe.options])
     graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"
     if final.exists():
         DayCache(final).open()
         return final
-    former = find_former(root, alike, fingerprints, graph_digest) if len(files) > 1 else None
+    former = find_former(root, recipe, fingerprints, graph_digest) if len(files) > 1 else None
     with published_folder(root, final) as folder:
         sibling = next(iter(sorted(root.glob(f"{panel_digest}-*"))), None)
         written_here: set[str] = set()
@@ -118,15 +101,38 @@ def build_cache(
             linked = linked_files(sibling, days, days.day_records, folder)
             days = replace(days, graph=None, files=linked, graph_records=())
         else:
-            index, former = _indexed(files, columns, min_date, stored["calendar"], today, former)
+            index, former = _indexed(files, columns, min_date, recipe.options["calendar"], today, former)
             if former is None and append_only:
                 raise InputError(
                     f"{root}: no cache of an earlier state of {panel_path} to append to; build it without append"
                 )
-            days, written_here = _write_days(folder, files, fingerprints, columns, index, alike, former)
+            days, written_here = _write_days(folder, files, fingerprints, columns, index, recipe, former)
         whole = days if graph is None else _with_graph(folder, days, graph, written_here, former)
         write_manifest(folder, replace(whole, digest=final.name))
     return final
+
+
+def cache_recipe(
+    schema: PanelSchema, columns: PanelColumns, options: CacheOptions, where: str
+) -> CacheRecipe:
+    """Say what rows with these ``columns`` become in a cache; ``where`` is the panel's path, for messages."""
+    scaling = feature_scaling(columns, options, where)
+    stored = {k: v for k, v in asdict(options).items() if k != "dir"}
+    return CacheRecipe(
+        schema={k: v for k, v in asdict(schema).items() if k != "label_end" or columns.label_ends},
+        options=stored | {"calendar": day_rules(options.calendar, CALENDAR_KEY)},
+        features=columns.features,
+        scaling=scaling,
+        half=tuple(way != "raw" and options.dtype == "float16" for way in scaling),
+        horizons=columns.horizons,
+        lag=columns.lag,
+        delayed=bool(columns.delayed_targets),
+        oracle=bool(columns.oracle),
+        returns=columns.return_1d is not None,
+        exposures=columns.exposures,
+        regimes=columns.regime,
+        context=columns.context,
+    )
 
 
 def _write_days(
@@ -135,7 +141,7 @@ def _write_days(
     fingerprints: Sequence[str],
     columns: PanelColumns,
     index: PanelIndex,
-    alike: dict[str, Any],
+    recipe: CacheRecipe,
     former: Former | None,
 ) -> tuple[Manifest, set[str]]:
     """Link the days that a ``former`` cache has, write the others, and describe them all.
@@ -143,29 +149,21 @@ def _write_days(
     Returns:
         The manifest, still without a graph and with no digest, and the keys of the files that were written.
     """
-    kept, first_day = (former.files, former.days) if former else (0, 0)
-    for file in files[kept:]:
+    kept, first_day, sectors = (former.files, former.days, former.sectors) if former else (0, 0, ())
+    later: Sequence[Path] = files[kept:]
+    for file in later:
         check_file(file)
-    later: Sequence[Path] = files
-    past: dict[str, Any] = {}
     if former is not None:
-        past = kept_days(former, folder)
         # A file of dates that are no trading days has no record.
         dates = [file.dates for file in index.sources[kept:]]
-        later = [f for f, d in zip(files[kept:], dates, strict=True) if np.isin(d, index.calendar).any()]
-    encoder = DayEncoder(
-        columns,
-        index,
-        alike["scaling"],
-        np.array(alike["half"]),
-        alike["options"]["infinite_as_missing"],
-        first_day,
-        former.sectors if former else (),
-    )
+        later = [f for f, d in zip(later, dates, strict=True) if np.isin(d, index.calendar).any()]
+    encoder = DayEncoder(columns, index, recipe, first_day, sectors)
     written = write_days(folder, later, encoder)
+    past = kept_days(former, folder) if former else {}
     # The count of infinite cells is of all days, and a label's end may be a day that is not on the calendar yet.
     grows = not encoder.checks.infinite and not columns.label_ends
     days = Manifest(
+        **vars(recipe),
         format=FORMAT,
         digest="",
         source=joined_fingerprint(fingerprints),
@@ -177,7 +175,6 @@ def _write_days(
         sources=encoder.sources(fingerprints) if grows else (),
         sectors=tuple(encoder.sector_of),
         infinite=encoder.checks.infinite,
-        **alike,
         **{name: joined_entries(past[name], new) if past else new for name, new in written.items()},
     )
     return days, set(written["files"])

@@ -19,7 +19,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32, Int16, Int32
 
 from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
-from atft.data.manifest import SourceFile, pack_bits
+from atft.data.manifest import CacheRecipe, SourceFile, pack_bits
 from atft.data.panel_stream import PanelIndex, day_numbers, whole_days
 from atft.data.records import Array, FileRecord, RecordWriter, code_order, encode_day
 from atft.data.scaling import universe_ranks, universe_zscores
@@ -42,13 +42,11 @@ class DayEncoder:
         self,
         columns: PanelColumns,
         index: PanelIndex,
-        scaling: Sequence[str],
-        half: Array,
-        infinite_as_missing: bool,
+        recipe: CacheRecipe,
         first_day: int = 0,
         sectors: Sequence[str] = (),
     ) -> None:
-        self.columns, self.index, self.half = columns, index, half
+        self.columns, self.index, self.half = columns, index, np.array(recipe.half)
         groups = {
             "target": columns.targets,
             "delayed_target": columns.delayed_targets,
@@ -59,18 +57,20 @@ class DayEncoder:
             "regime": columns.regime,
             "return_1d": (columns.return_1d,) if columns.return_1d else (),
         }
+        # A column of several roles, as a feature that is an exposure too, is read once; features come first.
         every = [*columns.features, *(n for names in groups.values() for n in names)]
         self.numbers = tuple(dict.fromkeys(every))
         index_of = {name: i for i, name in enumerate(self.numbers)}
         self.indices = {group: [index_of[n] for n in names] for group, names in groups.items()}
-        self.scaled = {way: np.array([i for i, s in enumerate(scaling) if s == way], int) for way in SCALERS}
-        self.stored_scaled = np.array([s != "raw" for s in scaling])
+        ways = np.array(recipe.scaling)
+        self.scaled = {way: np.flatnonzero(ways == way) for way in SCALERS}
+        self.stored_scaled = ways != "raw"
         self.number_of = {code: i for i, code in enumerate(index.codes)}
         self.order = code_order(index.codes)
         self.sector_of: dict[str, int] = {name: i for i, name in enumerate(sectors)}
         self.sector_days = [-1] * len(sectors)
         """The first day of each sector, -1 where it is before ``first_day``."""
-        self.checks = RowChecks(columns, self.numbers, infinite_as_missing)
+        self.checks = RowChecks(columns, self.numbers, recipe.options["infinite_as_missing"])
         self.unknown = self._across_gaps()
         self.next_day = first_day
 

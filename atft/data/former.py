@@ -6,8 +6,9 @@ are linked, and only the other files are read. What decides that is stored: the 
 counts of its dates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from atft.data.cache_folder import link_file
 from atft.data.day_writer import days_across
-from atft.data.manifest import NAME, Manifest, first_records, read_manifest
+from atft.data.manifest import NAME, CacheRecipe, Manifest, first_records, read_manifest
 from atft.data.panel_stream import PanelIndex
 from atft.data.records import FileRecord
 from atft.dates import as_day_numbers
@@ -51,9 +52,9 @@ class Former:
 
 
 def find_former(
-    root: Path, alike: Mapping[str, Any], fingerprints: Sequence[str], graph_digest: str
+    root: Path, recipe: CacheRecipe, fingerprints: Sequence[str], graph_digest: str
 ) -> Former | None:
-    """Find the newest cache of the same roles and options (``alike``) whose panel began with the same files.
+    """Find the newest cache of the same recipe whose panel began with the same files.
 
     A cache with the same graph comes before one with another; a manifest that cannot be read is passed over.
     """
@@ -64,14 +65,11 @@ def find_former(
             manifest = read_manifest(place)
         except InputError:
             continue
-        if any(getattr(manifest, name) != value for name, value in alike.items()):
+        if manifest.recipe != recipe:
             continue
-        files = 0
-        for file, fingerprint in zip(manifest.sources, fingerprints, strict=False):
-            if file.fingerprint != fingerprint:
-                break
-            files += 1
-        former = Former(place, manifest, files)
+        pairs = zip(manifest.sources, fingerprints, strict=False)
+        same = takewhile(lambda pair: pair[0].fingerprint == pair[1], pairs)
+        former = Former(place, manifest, len(list(same)))
         if former.days:
             return former
     return None

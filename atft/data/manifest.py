@@ -5,7 +5,7 @@ each was scaled, facts of each day (112 features on 2,500 days take 70 kB), and 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,22 +60,13 @@ def first_records(records: Sequence[tuple[str, int]], count: int) -> tuple[tuple
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """Everything about a cache but its cells."""
+class CacheRecipe:
+    """What the rows of a panel become in a cache: caches of one recipe have the same days of the same files."""
 
-    format: int
-    digest: str
-    """The directory's name: panel part, then graph part."""
-    source: str
-    """Fingerprint of the panel's files."""
     schema: dict[str, Any]
     """Roles of the panel's columns; without ``label_end`` where the panel has no such column."""
     options: dict[str, Any]
-    graph: dict[str, Any] | None
-    """Options of the graph; None where there is none."""
-    dates: tuple[date, ...]
-    codes: tuple[str, ...]
-    """In the order of their first days, those of one day ascending: a later day appends to them."""
+    """`CacheOptions` but the folder, the rules of the calendar complete."""
     features: tuple[str, ...]
     scaling: tuple[str, ...]
     """``raw``, ``rank`` or ``zscore``, per feature."""
@@ -89,10 +80,26 @@ class Manifest:
     """The market is simulated and its best score is known."""
     returns: bool
     """The panel has a trailing one-day return."""
-    sectors: tuple[str, ...]
     exposures: tuple[str, ...]
     regimes: tuple[str, ...]
     context: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest(CacheRecipe):
+    """Everything about a cache but its cells."""
+
+    format: int
+    digest: str
+    """The directory's name: panel part, then graph part."""
+    source: str
+    """Fingerprint of the panel's files."""
+    graph: dict[str, Any] | None
+    """Options of the graph; None where there is none."""
+    dates: tuple[date, ...]
+    codes: tuple[str, ...]
+    """In the order of their first days, those of one day ascending: a later day appends to them."""
+    sectors: tuple[str, ...]
     regime: tuple[tuple[float | None, ...], ...]
     """[days][regimes]; market-wide values, None where unknown."""
     observed_rows: tuple[int, ...]
@@ -116,6 +123,11 @@ class Manifest:
     """The same of the graph's refreshes."""
     sources: tuple[SourceFile, ...]
     """The panel's files, where each has later days than the one before; else empty, and nothing can be appended."""
+
+    @property
+    def recipe(self) -> CacheRecipe:
+        """What its days were made by."""
+        return CacheRecipe(**{field.name: getattr(self, field.name) for field in fields(CacheRecipe)})
 
     @property
     def scaled(self) -> tuple[bool, ...]:
