@@ -43,6 +43,7 @@ VOCABULARY |= {
     "launched",
     "trading_days",
     "cells",
+    "csv_text",
     "dates",
     "parquet",
     "panel_files",

@@ -5,7 +5,6 @@ and numbers are read by the rules of prices and panels (`atft.dates`, `atft.cell
 Only columns that have a role are read; a batch at a time becomes arrays, so that texts never fill the memory.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from atft.cells import CellRange, read_codes, read_names, read_numbers, sorted_texts
+from atft.csv_text import csv_batches, csv_fields, csv_file
 from atft.dates import DayReader
 from atft.errors import InputError, check_unique, listed, one_line
 from atft.parquet import check_file, open_parquet, stream_columns
@@ -187,31 +187,17 @@ def _batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batc
 
 
 def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str], delimiter: str) -> Batches:
-    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
-
-    try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            header = stream.read(1 << 20).partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
-        names = next(csv.reader([header], delimiter=delimiter), [])
+    with csv_file(path, "correct it") as file:
+        names = csv_fields(file.readline(1 << 20).decode("utf-8-sig").strip("\r\n"), delimiter)
         check_unique(path, names)
         roles = column_roles(names, path, required, wanted)
         # Dates and codes stay text until they are read as such, so that "0050" keeps its zeros.
         texts = {*DATES, *TEXTS, "code"}
         types = {n: pa.string() if role in texts else pa.float64() for role, n in roles.items()}
         types |= {roles["causal"]: pa.bool_()} if "causal" in roles else {}
-        options = ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False)
-        with open_csv(
-            pa.input_stream(str(path), compression="detect"),
-            read_options=ReadOptions(block_size=1 << 24),
-            parse_options=ParseOptions(delimiter=delimiter),
-            convert_options=options,
-        ) as batches:
-            for batch in batches:
-                yield batch, roles
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; write it again") from error
-    except (pa.ArrowException, OSError, csv.Error) as error:
-        raise InputError(f"{path}: not readable as CSV ({one_line(error)}); correct it") from error
+        file.seek(0)
+        for batch in csv_batches(file, types, delimiter):
+            yield batch, roles
 
 
 def _json_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:

@@ -3,7 +3,6 @@
 The file is read whole: fundamentals of 3,000 stocks are megabytes.
 """
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pyarrow as pa
 from jaxtyping import Int
 
 from atft.cells import CellRange, is_text, read_codes, read_numbers
+from atft.csv_text import csv_batches, csv_fields, csv_file
 from atft.dates import DayNumbers, DayReader, date_of
-from atft.errors import InputError, nearest, one_line
+from atft.errors import InputError, check_unique, nearest
 from atft.panel import match
 from atft.parquet import open_parquet, stream_columns
 
@@ -144,17 +144,12 @@ def _read_table(file: Path) -> pa.Table:
             names = list(parquet.schema_arrow.names)
             batches = list(stream_columns(file, parquet, names, BATCH_ROWS))
             return pa.Table.from_batches(batches, parquet.schema_arrow.remove_metadata())
-    from pyarrow.csv import ConvertOptions, read_csv
-
-    try:
-        with file.open("rb") as opened:
-            names = next(csv.reader([opened.readline().decode("utf-8-sig")]), [])
-        as_text = ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
-        return read_csv(file, convert_options=as_text)
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a readable CSV file ({one_line(error)})") from error
+    with csv_file(file) as text:
+        names = csv_fields(text.readline().decode("utf-8-sig").strip("\r\n"))
+        check_unique(file, names)
+        text.seek(0)
+        types = dict.fromkeys(names, pa.string())
+        return pa.Table.from_batches(csv_batches(text, types, nulls=True), pa.schema(types))
 
 
 def month_end_warning(known: DayNumbers, name: str) -> str:

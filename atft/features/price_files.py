@@ -3,18 +3,15 @@
 A file is Parquet where it begins as one or has its suffix, else CSV of commas, semicolons or tabs, gzipped or not.
 """
 
-import csv
-import gzip
-import zlib
 from ast import literal_eval
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from atft.errors import InputError, one_line
+from atft.csv_text import csv_batches, csv_fields, csv_file
+from atft.errors import InputError
 from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
 from atft.panel_files import files_of_glob
 from atft.parquet import open_parquet, stream_columns
@@ -79,7 +76,6 @@ class PriceFile:
         self.path = path
         with path.open("rb") as file:
             start = file.read(4)
-        self._gzipped = start[:2] == b"\x1f\x8b"
         self._is_parquet = start == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
         self._header = _parquet_header(path) if self._is_parquet else self._text_header()
         names = self._header.names
@@ -102,56 +98,29 @@ class PriceFile:
                 rows = max(1, BATCH_CELLS // len(columns))
                 for batch in stream_columns(self.path, file, stored, rows):
                     yield batch.rename_columns(columns)
-        else:
-            yield from (batch.rename_columns(columns) for batch in self._text_batches(stored))
+            return
+        # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
+        types = dict.fromkeys(stored, pa.string())
+        how = (header.delimiter, header.stored, header.lines)
+        with csv_file(self.path) as text:
+            for batch in csv_batches(text, types, *how, block_bytes=BLOCK_BYTES):
+                yield batch.rename_columns(columns)
 
     def _text_header(self) -> Header:
-        with self._text() as file:
+        with csv_file(self.path) as file:
             lines = [file.readline(MAX_HEADER_BYTES) for _ in range(4)]
             if b"\0" in lines[0]:
                 raise InputError(f"{self.path}: not UTF-8 text; write it again")
             first = lines[0].decode("utf-8-sig").strip("\r\n")
             second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
             delimiter = max(",;\t", key=first.count)
-            names, under, index = (_fields(line, delimiter) for line in (first, second, third))
+            names, under, index = (csv_fields(line, delimiter) for line in (first, second, third))
         stored = [str(number) for number in range(len(names))]
         if not (len(under) == len(names) > 1 and plain_name(under[0]) in LEVELS):
             return Header(names, [], stored, delimiter, has_rows=bool(second))
         # Under the two rows pandas writes the name of the index alone; a day without prices has its date.
         is_name = bool(index) and not any(index[1:]) and not index[0][:1].isdigit()
         return Header(names, under, stored, delimiter, 2 + is_name, bool(fourth if is_name else third))
-
-    def _text_batches(self, stored: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
-
-        # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
-        as_text = ConvertOptions(
-            column_types=dict.fromkeys(stored, pa.string()), include_columns=list(stored)
-        )
-        header = self._header
-        how = ReadOptions(skip_rows=header.lines, column_names=header.stored, block_size=BLOCK_BYTES)
-        with (
-            self._text() as file,
-            open_csv(file, how, ParseOptions(delimiter=header.delimiter), as_text) as stream,
-        ):
-            yield from stream
-
-    @contextmanager
-    def _text(self) -> Iterator[BinaryIO]:
-        """The file as text, and one line for every way in which it can be broken."""
-        try:
-            with gzip.open(self.path) if self._gzipped else self.path.open("rb") as file:
-                yield cast(BinaryIO, file)
-        except UnicodeDecodeError as error:
-            raise InputError(f"{self.path}: not UTF-8 text; write it again") from error
-        except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
-            raise InputError(
-                f"{self.path}: not readable as CSV ({one_line(error)}); write it again"
-            ) from error
-
-
-def _fields(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), []) if line.strip() else []
 
 
 def _parquet_header(path: Path) -> Header:
