@@ -5,10 +5,10 @@ function that stands where a class is expected. Here each config file, and each 
 followed through the tree of keys; the parser gets the files as text, and opens none by itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -51,10 +51,9 @@ def parse(parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], 
     """
     walk = KeyWalk(parser, command)
     if isinstance(arguments, Mapping):
-        plain = deepcopy(dict(arguments))
-        walk.follow(plain)
+        config = deepcopy(walk.follow(arguments))
         with parser_errors(command, walk.tree):
-            return parser.parse_object(plain)
+            return parser.parse_object(config)
     words = checked_words(walk, arguments)
     with parser_errors(command, walk.tree):
         return parser.parse_args(words)
@@ -66,12 +65,11 @@ def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
     for name, value, written in read_words(arguments):
         if name == "--config" and value is not None:
             if isinstance(value, Mapping):
-                where, config = "the checkpoint's configuration: ", deepcopy(dict(value))
+                where, config = "the checkpoint's configuration: ", value
             else:  # training commands take a shipped config too
                 file = Path(value) if walk.command in WITH_OWN_KEYS else config_path(value)
                 where, config = f"{clip(value, MAX_QUOTED)}: ", read_mapping(file)
-            walk.follow(config, where)
-            words += ["--config", yaml.safe_dump(config, sort_keys=False)]
+            words += ["--config", yaml.safe_dump(walk.follow(config, where), sort_keys=False)]
             continue
         if name.startswith("--") and len(name) > 2:
             walk.follow_word(name, value)
@@ -79,33 +77,53 @@ def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
     return words
 
 
+class Unknown(NamedTuple):
+    """A key that its section does not have."""
+
+    section: str
+    key: str
+    value: Any
+    siblings: Tree
+
+    @property
+    def path(self) -> str:
+        """Its dotted path."""
+        return f"{self.section}.{self.key}" if self.section else self.key
+
+
 class KeyWalk:
-    """Follow configurations of a command through its tree of keys, later ones over earlier ones."""
+    """Follow configurations of a command through its tree of keys, later ones over earlier ones.
+
+    The methods that walk raise InputError at a value that its key cannot take, and yield the unknown keys: which
+    key was meant is known once the arguments of every class are, at the end of the configuration.
+    """
 
     def __init__(self, parser: ArgumentParser, command: str = "") -> None:
         self.tree, self.command = tree_of(parser), command
         self._options = {option for action in parser._actions for option in action.option_strings}
-        self._chosen: dict[str, Tree | None] = {}  # option -> arguments of its class, the last one named
-        self._unknown: list[tuple[str, str, Tree]] = []  # key, its section, keys of the section
-        self._drops = False
+        self._chosen: dict[str, Tree | None] = {}
+        """Option -> arguments of its class, the last one named; None where only the parser knows them."""
         for key, class_path in default_classes(parser).items():
             self._choose(inside_of(node_at(self.tree, key).hint), class_path, key)
 
-    def follow(self, config: dict[str, Any], where: str = "", drop: bool = True) -> None:
-        """Check a configuration; ``where`` it comes from opens a message.
+    def follow(self, config: Mapping[str, Any], where: str = "", drop: bool = True) -> dict[str, Any]:
+        """Check a configuration, and return it: to ``drop`` is what was removed and changes nothing.
 
-        Its removed keys that change nothing are dropped, if asked to.
+        ``where`` it comes from opens a message.
         """
-        self._drops = drop
+        kept = dict(config)
         try:
-            self._section(self.tree, config, "")
-            if self._unknown:  # named now, when the arguments of all classes are known
-                key, section, siblings = self._unknown[0]
-                path = f"{section}.{key}" if section else key
-                meant = nearest_key(key, section, siblings, paths_in(self.tree, self._chosen))
-                raise InputError(f"unknown key {clip(path, MAX_QUOTED)!r}{meant}")
+            for unknown in list(self._section(self.tree, config, "")):
+                if drop and is_settled(unknown.path, unknown.value, self.command):
+                    kept = _without(kept, unknown.path)
+                    continue
+                check_moved(unknown.path, command=self.command)
+                known = paths_in(self.tree, self._chosen)
+                meant = nearest_key(unknown.key, unknown.section, unknown.siblings, known)
+                raise InputError(f"unknown key {clip(unknown.path, MAX_QUOTED)!r}{meant}")
         except InputError as error:
             raise InputError(f"{where}{error}") from error
+        return kept
 
     def follow_word(self, name: str, text: Any) -> None:
         """Check a ``--name`` of the command line and its value, as written.
@@ -123,67 +141,50 @@ class KeyWalk:
             nested = {key: nested}
         self.follow(nested, drop=False)
 
-    def _section(self, tree: Tree, config: Any, path: str) -> None:
-        if not isinstance(config, dict):
+    def _section(self, tree: Tree, config: Any, path: str) -> Iterator[Unknown]:
+        """Follow each key of a section, or of a mapping that has its own tree."""
+        if not isinstance(config, Mapping):
             came = "null" if config is None else f"a {type(config).__name__}"
             if isinstance(config, str | int | float):
                 came = clip(repr(config), MAX_QUOTED)
             raise InputError(
                 f"{path} is a section of keys, got {came}; write its keys under it, or leave it out"
             )
-        for key, value in list(config.items()):
-            first, dot, rest = str(key).partition(".")
-            dotted = bool(dot) and first in tree
-            if dotted:
+        for key, value in config.items():
+            name, dot, rest = str(key).partition(".")
+            if dot and name in tree:  # a.b: 1 is a: {b: 1}
                 value = {rest: value}
             else:
-                first = str(key)
-            node = tree.get(first)
-            if node is None and first.endswith("+"):
-                node = tree.get(first[:-1])
-                node = node if isinstance(node, Option) and inside_of(node.hint).item is not None else None
-            below = f"{path}.{first}" if path else first
-            if node is None and self._drops and is_settled(below, value, self.command):
-                del config[key]
-                continue
+                name = str(key)
+            node, below = _node_of(tree, name), f"{path}.{name}" if path else name
             if node is None:
-                check_moved(below, command=self.command)
-                self._unknown.append((first, path, tree))
+                yield Unknown(path, name, value, tree)
             elif isinstance(node, Linked):
                 raise InputError(f"{below} is taken from {' and '.join(node.sources)}; leave it out")
             elif isinstance(node, dict):
-                self._section(node, value, below)
+                yield from self._section(node, value, below)
             else:
-                self._option(node.hint, value, below)
-            if dotted and not value:  # all of it was dropped
-                del config[key]
+                yield from self._option(node.hint, value, below)
 
-    def _option(self, hint: Any, value: Any, path: str) -> None:
+    def _option(self, hint: Any, value: Any, path: str) -> Iterator[Unknown]:
+        """Follow the value of an option as far as it has keys: into lists, dataclasses and classes."""
         inside = inside_of(hint)
         if value is None and not {Any, type(None)} & set(alternatives(hint)):
             raise InputError(f"{path} takes {kinds_of(hint)}, got null; leave it out for its default")
-        if isinstance(value, str) and "\0" in value:
-            raise InputError(f"{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out")
         if isinstance(value, list):
             for number, element in enumerate(value if inside.item is not None else []):
-                self._option(inside.item, element, f"{path}[{number}]")
+                yield from self._option(inside.item, element, f"{path}[{number}]")
             return
-        if isinstance(value, str) and inside.bases:
-            # The parser would read a file instead of a class, and its keys without a check.
-            if len(value) <= MAX_QUOTED and Path(value).is_file():
-                raise InputError(f"{path} names a file, {value!r}; write its keys here")
-            # Where any word may stand, one with dots names a class only if the key is known for its classes.
-            names_a_class = path in EXAMPLES or str not in alternatives(hint)
-            if value.isidentifier() or (names_a_class and DOTTED.fullmatch(value)):
-                self._choose(inside, value, path)
+        if isinstance(value, str):
+            self._word(hint, inside, value, path)
         if inside.tree is not None and isinstance(value, str | Mapping):
-            self._section(inside.tree, value, path)
+            yield from self._section(inside.tree, value, path)
         elif not isinstance(value, Mapping):
             return
         elif inside.bases:
-            self._class(inside, value, path)
-        elif inside.item is not None and not inside.free:
-            self._option(inside.item, value, path)
+            yield from self._class(inside, value, path)
+        elif inside.item is not None and not inside.free:  # the only one of a list
+            yield from self._option(inside.item, value, path)
         elif not inside.free:
             if path.partition("[")[0] == "model.metrics":
                 raise InputError(
@@ -191,7 +192,22 @@ class KeyWalk:
                 )
             raise InputError(f"{path} takes a value, not a section of keys")
 
-    def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> None:
+    def _word(self, hint: Any, inside: Inside, value: str, path: str) -> None:
+        """Check a word, which may name the class of its option."""
+        if "\0" in value:
+            raise InputError(f"{path} holds a NUL character: {clip(value, MAX_QUOTED)!r}; take it out")
+        if not inside.bases:
+            return
+        # The parser would read a file instead of a class, and its keys without a check.
+        if len(value) <= MAX_QUOTED and Path(value).is_file():
+            raise InputError(f"{path} names a file, {value!r}; write its keys here")
+        # Where any word may stand, one with dots names a class only if the key is known for its classes.
+        names_a_class = path in EXAMPLES or str not in alternatives(hint)
+        if value.isidentifier() or (names_a_class and DOTTED.fullmatch(value)):
+            self._choose(inside, value, path)
+
+    def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> Iterator[Unknown]:
+        """Follow ``class_path`` and ``init_args``, the latter by the signature of the class."""
         if "class_path" in config:
             self._choose(inside, config["class_path"], path)
         known = self._chosen.get(path)
@@ -200,9 +216,11 @@ class KeyWalk:
             tree["init_args"] = Option(dict)
         elif not {"class_path", "init_args"} & set(config):
             tree = known | tree  # over a class chosen before, its arguments may stand alone
-        self._section(tree, {k: v for k, v in config.items() if k != "init_args" or v is not None}, path)
+        config = {k: v for k, v in config.items() if k != "init_args" or v is not None}
+        yield from self._section(tree, config, path)
 
     def _choose(self, inside: Inside, class_path: Any, path: str) -> None:
+        """Remember the arguments of the class that an option names."""
         self._chosen[path] = None
         if isinstance(class_path, str) and class_path.isidentifier():  # the name of a known subclass
             try:
@@ -212,6 +230,24 @@ class KeyWalk:
             if "." not in class_path:
                 return
         self._chosen[path] = arguments_of(find_class(path, class_path, inside.bases), inside.positional)
+
+
+def _node_of(tree: Tree, name: str) -> Any:
+    """The node of a key; of ``name+``, which adds to a list, that of the list; None for an unknown key."""
+    if name in tree or not name.endswith("+"):
+        return tree.get(name)
+    node = tree.get(name[:-1])
+    return node if isinstance(node, Option) and inside_of(node.hint).item is not None else None
+
+
+def _without(config: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A configuration without the key at a dotted path, at whichever depth its dots are written."""
+    kept = {}
+    for key, value in config.items():
+        rest = path.removeprefix(f"{key}.")
+        if key != path:
+            kept[key] = _without(value, rest) if rest != path and isinstance(value, Mapping) else value
+    return kept
 
 
 def _value_of(name: str, text: Any) -> Any:
