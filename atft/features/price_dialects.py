@@ -7,15 +7,18 @@ date and a column a code. What a file does not say is never guessed: a header th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from atft.errors import InputError, check_unique, listed, nearest
 
+T = TypeVar("T")
 PRICES = ("open", "high", "low", "close", "volume")
 ADJUSTED = "adjusted_close"
 ROLES = ("date", "code", *PRICES, ADJUSTED, "sector")
 """What ``columns`` may name."""
 BAR = ("open", "high", "low", "close")
+PERIOD, DAILY = "period", "D"
+"""Role of a column that says how long each bar is, and what it must say."""
 
 
 class Dialect(NamedTuple):
@@ -25,8 +28,6 @@ class Dialect(NamedTuple):
     roles: Mapping[str, tuple[str, ...]]
     needs: tuple[str, ...] = ("date", *BAR, "volume")
     """Roles without which it is another dialect; a missing code is the file's name."""
-    only: tuple[str, str] | None = None
-    """A column and the one value that its rows may have."""
 
 
 CODES = ("code", "ticker", "symbol", "instrument", "ts_code", "name", "stock", "asset")
@@ -43,8 +44,8 @@ PLAIN: dict[str, tuple[str, ...]] = {
 DIALECTS = (
     Dialect(
         "Stooq",
-        {"date": ("<date>",), "code": ("<ticker>",), "volume": ("<vol>",)} | {p: (f"<{p}>",) for p in BAR},
-        only=("<per>", "D"),
+        {"date": ("<date>",), "code": ("<ticker>",), "volume": ("<vol>",), PERIOD: ("<per>",)}
+        | {p: (f"<{p}>",) for p in BAR},
     ),
     Dialect(
         "Tiingo",
@@ -83,7 +84,8 @@ class Layout:
     bars: Mapping[str, Mapping[str, str]]
     """Code -> price (of `PRICES`, or the adjusted close) -> column; one key "" where the codes are elsewhere."""
     sector: str | None = None
-    only: tuple[str, str] | None = None
+    period: str | None = None
+    """Column whose cells must be `DAILY`."""
     unused: tuple[str, ...] = ()
 
     @property
@@ -95,7 +97,7 @@ class Layout:
     @property
     def columns(self) -> list[str]:
         """The columns to read, each once."""
-        others = [self.date, self.code, self.sector, self.only[0] if self.only else None]
+        others = [self.date, self.code, self.sector, self.period]
         prices = [column for bar in self.bars.values() for column in bar.values()]
         return list(dict.fromkeys(c for c in (*others, *prices) if c is not None))
 
@@ -103,6 +105,12 @@ class Layout:
 def plain_name(name: str) -> str:
     """A column's name as the dialects write it: lower case, without spaces around it."""
     return name.strip().casefold()
+
+
+def use_adjusted_close(prices: dict[str, T]) -> None:
+    """Let an adjusted close be the close where there is no other."""
+    if ADJUSTED in prices and "close" not in prices:
+        prices["close"] = prices.pop(ADJUSTED)
 
 
 def check_columns(columns: Mapping[str, str]) -> None:
@@ -129,50 +137,55 @@ def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: 
         if columns:
             raise InputError(f"{path}: its two header rows name its prices; leave columns out")
         return _of_pairs(path, names, second)
+    # Without case: of names that differ in it the one in lower case, else the first.
     by_name = {plain_name(name): name for name in reversed(names)}
-    by_name |= {name: name for name in names if name == plain_name(name)}  # over one of other case
-    chosen = {role: _chosen(path, role, name, by_name) for role, name in columns.items()}
-    if "close" in chosen and plain_name(chosen["close"]) in PLAIN[ADJUSTED] and PRICE_OF["close"] in by_name:
-        chosen[ADJUSTED] = chosen.pop("close")  # the bar's other prices are those of the unadjusted close
+    by_name |= {name: name for name in names if name == plain_name(name)}
+    chosen = _chosen_columns(path, columns, by_name)
     for dialect in DIALECTS:
-        every = {
-            role: next((by_name[name] for name in synonyms if name in by_name), None)
-            for role, synonyms in dialect.roles.items()
-        }
-        found = {role: column for role, column in (every | chosen).items() if column is not None}
-        if "close" not in found and ADJUSTED in found:
-            found["close"] = found.pop(ADJUSTED)
-        if all(role in found for role in dialect.needs):
+        found = _known_columns(dialect.roles, by_name) | chosen
+        use_adjusted_close(found)
+        if found.keys() >= set(dialect.needs):
             return _of_rows(path, dialect, found, names)
-    return _wide(path, names, by_name, chosen)
+    return _wide(path, names, _known_columns({"date": PLAIN["date"]}, by_name) | chosen)
 
 
-def _chosen(path: Path, role: str, name: str, by_name: Mapping[str, str]) -> str:
-    if plain_name(name) not in by_name:
-        raise InputError(f"{path}: no column {name!r} for columns.{role}{nearest(name, by_name.values())}")
-    return by_name[plain_name(name)]
+def _chosen_columns(path: Path, columns: Mapping[str, str], by_name: Mapping[str, str]) -> dict[str, str]:
+    """The file's columns for the roles that the option ``columns`` names."""
+    for role, name in columns.items():
+        if plain_name(name) not in by_name:
+            raise InputError(
+                f"{path}: no column {name!r} for columns.{role}{nearest(name, by_name.values())}"
+            )
+    chosen = {role: by_name[plain_name(name)] for role, name in columns.items()}
+    # Beside another close, a chosen close that is adjusted: the bar's other prices are those of the unadjusted one.
+    if plain_name(chosen.get("close", "")) in PLAIN[ADJUSTED] and "close" in by_name:
+        chosen[ADJUSTED] = chosen.pop("close")
+    return chosen
+
+
+def _known_columns(roles: Mapping[str, tuple[str, ...]], by_name: Mapping[str, str]) -> dict[str, str]:
+    """The file's columns for roles, each by the first of its names that the header has."""
+    # The last one found stays, so from the least preferred name on.
+    known = ((role, name) for role, names in roles.items() for name in reversed(names) if name in by_name)
+    return {role: by_name[name] for role, name in known}
 
 
 def _of_rows(path: Path, dialect: Dialect, found: Mapping[str, str], names: Sequence[str]) -> Layout:
+    """The layout of a row a date and code, whose roles have the columns that were ``found``."""
     bar = [price for price in BAR if price in found]
     if len(bar) not in (1, len(BAR)):
         raise _unknown(path, next(price for price in BAR if price not in found), names)
     twice = [column for column in found.values() if names.count(column) > 1]
     if twice:
         raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")
-    only = next(
-        ((n, dialect.only[1]) for n in names if dialect.only and plain_name(n) == dialect.only[0]), None
-    )
-    prices = {price: found[price] for price in (*PRICES, ADJUSTED) if price in found}
-    used = {*found.values(), *(only or ())[:1]}
     return Layout(
         dialect.name,
         found["date"],
         found.get("code"),
-        {"": prices},
+        {"": {price: found[price] for price in (*PRICES, ADJUSTED) if price in found}},
         found.get("sector"),
-        only,
-        tuple(name for name in names if name not in used and name.strip()),
+        found.get(PERIOD),
+        tuple(name for name in names if name not in found.values() and name.strip()),
     )
 
 
@@ -192,22 +205,21 @@ def _of_pairs(path: Path, names: Sequence[str], second: Sequence[str]) -> Layout
                 raise InputError(f"{path}: two columns are {price} of {code}; rename or drop one")
             bar[role] = str(column)
     for bar in bars.values():
-        if ADJUSTED in bar and "close" not in bar:
-            bar["close"] = bar.pop(ADJUSTED)
+        use_adjusted_close(bar)
     if not any("close" in bar for bar in bars.values()):
         raise _unknown(path, "close", names)
     return Layout("yfinance, two header rows", "0", None, bars)
 
 
-def _wide(path: Path, names: Sequence[str], by_name: Mapping[str, str], chosen: Mapping[str, str]) -> Layout:
+def _wide(path: Path, names: Sequence[str], found: Mapping[str, str]) -> Layout:
     """The layout of a date and a column a code, whose cells are the price that the file's name says, or closes."""
-    day = chosen.get("date") or next((by_name[name] for name in PLAIN["date"] if name in by_name), None)
-    if day is None:
+    if "date" not in found:
         raise _unknown(path, "date", names)
+    day = found["date"]
     codes = [name for name in names if name != day and name.strip()]
     # A ticker may be LOW or OPEN; a table of which many columns are prices is another one that lacks its close.
     known = [name for name in codes if plain_name(name) in {*PRICE_OF, *CODES, *PLAIN["sector"]}]
-    if set(chosen) - {"date"} or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
+    if len(found) > 1 or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
         raise _unknown(path, "close", names)
     check_unique(path, codes)
     price = PRICE_OF.get(plain_name(bare_stem(path)), "close")

@@ -14,7 +14,15 @@ import pyarrow.compute as pc
 from atft.cells import CellRange, first_true, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader, date_of
 from atft.errors import InputError, listed
-from atft.features.price_dialects import ADJUSTED, PRICES, bare_stem, check_columns, plain_name
+from atft.features.price_dialects import (
+    ADJUSTED,
+    DAILY,
+    PRICES,
+    bare_stem,
+    check_columns,
+    plain_name,
+    use_adjusted_close,
+)
 from atft.features.price_files import PriceFile, price_files
 
 MAX_REPEATED_SHARE = 0.25
@@ -78,8 +86,7 @@ def read_price_rows(path: Path, columns: Mapping[str, str]) -> PriceRows:
     )
     names = list(dict.fromkeys(name for part in parts for name in part.prices))
     prices = {name: _column(parts, name) for name in names}
-    if "close" not in prices and ADJUSTED in prices:
-        prices["close"] = prices.pop(ADJUSTED)
+    use_adjusted_close(prices)
     if "close" not in prices:
         raise InputError(
             f"{path}: no file has closes, by their names they have {listed(names)}; add close.csv"
@@ -124,9 +131,8 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
     def cells(column: str) -> tuple[pa.Array, CellRange]:
         return batch.column(column), CellRange(file.path, file.label(column), first_row)
 
-    if layout.only is not None:
-        column, value = layout.only
-        _check_only(*cells(column), value)
+    if layout.period is not None:
+        _check_daily(*cells(layout.period))
     date, bars = days.read(*cells(layout.date)), layout.bars
     if layout.code is not None:
         code = read_codes(*cells(layout.code)).dictionary_encode()
@@ -167,11 +173,11 @@ def _codes_of_blocks(codes: list[str], rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(index), pa.array(codes, pa.string()))
 
 
-def _check_only(column: pa.Array, cells: CellRange, value: str) -> None:
-    other = pc.not_equal(pc.utf8_upper(pc.utf8_trim_whitespace(column.cast(pa.string()))), value)
+def _check_daily(column: pa.Array, cells: CellRange) -> None:
+    other = pc.not_equal(pc.utf8_upper(pc.utf8_trim_whitespace(column.cast(pa.string()))), DAILY)
     if pc.any(other).as_py():
         row = first_true(pc.fill_null(other, False))
-        raise cells.fault(row, f"{column[row].as_py()!r:.40} is no daily price ({value}); drop such rows")
+        raise cells.fault(row, f"{column[row].as_py()!r:.40} is no daily price ({DAILY}); drop such rows")
 
 
 def _check_one_code(path: Path, date: np.ndarray) -> None:
