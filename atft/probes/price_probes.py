@@ -64,10 +64,9 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
         suspects.append(Suspect("rows", f"{lost:,} rows are in one of the two panels only"))
     # Values are compared bit by bit where both have the row; unknown equals unknown.
     both = rows & later
-    for role in ("universe", "sector"):
-        a, b = getattr(before, role)[:days][:, mine], getattr(after, role)[places][:, other]
-        if role == "universe" and (differs := (a != b) & both).any():
-            suspects.append(Suspect(role, _count(before, differs, mine, codes)))
+    differs = (before.universe[:days][:, mine] != after.universe[places][:, other]) & both
+    if differs.any():
+        suspects.append(Suspect("universe", _count(before, differs, mine, codes)))
     labels = {*columns.targets, *columns.delayed_targets, *columns.oracle}
     known_names = set(footer_names(after.files[0]))
     names = [
