@@ -7,6 +7,7 @@ days cannot be mixed into one cross-section: the shape has no place for it.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 EDGE_FEATURES = ("correlation", "same_sector")
@@ -85,9 +86,26 @@ class DayBatch(NamedTuple):
             **{name: getattr(self, name)[start:stop] for name in BY_DAY},
         )
 
+    def of_stocks(self, stocks: Tensor) -> "DayBatch":
+        """Cut a block of one day to some of its stocks, int64 indices, ascending, and the edges between them."""
+        if len(self.day) != 1:
+            raise ValueError(f"a block of one day can be cut to stocks, got {len(self.day)} days")
+        place = torch.full((self.universe.shape[1],), -1)
+        place[stocks] = torch.arange(len(stocks))
+        ends = place[self.edge_index]
+        inside = (ends >= 0).all(0)
+        return self._replace(
+            edge_index=ends[:, inside],
+            edge_attr=self.edge_attr[inside],
+            stock=self.stock[stocks],
+            **{name: getattr(self, name)[:, stocks] for name in BY_STOCK},
+        )
+
 
 BY_DAY = ("universe", "target", "valid", "day", "sector", "exposure", "regime", "weight")
 """Tensors whose first axis is the block's days."""
+BY_STOCK = ("features", "observed", "universe", "target", "valid", "sector", "exposure")
+"""Tensors whose second axis is its stocks."""
 
 
 class Forecast(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from atft.batch import EDGE_FEATURES, DayBatch, Forecast
+from atft.batch import BY_STOCK, EDGE_FEATURES, DayBatch, Forecast
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -66,3 +66,15 @@ def test_parts_of_a_block_are_blocks_of_their_own_with_the_same_windows_labels_a
         assert own == ends and len(part.edge_attr) == len(ends)
         assert part.closes_step is (stop == 5)
     assert sum(len(batch.part(i, i + 1).edge_attr) for i in range(5)) == len(batch.edge_attr)
+
+
+def test_a_block_cut_to_stocks_has_the_edges_between_them(make_batch: MakeBatch) -> None:
+    ends, attributes = torch.tensor([[0, 1, 4, 5], [1, 4, 1, 0]]), torch.arange(8.0).view(4, 2)
+    batch = make_batch(days=1, stocks=6)._replace(edge_index=ends, edge_attr=attributes)
+    cut = batch.of_stocks(torch.tensor([1, 4, 5]))
+    assert cut.edge_index.tolist() == [[0, 1], [1, 0]] and torch.equal(cut.edge_attr, attributes[1:3])
+    assert torch.equal(cut.stock, batch.stock[[1, 4, 5]])
+    for name in BY_STOCK:
+        assert torch.equal(getattr(cut, name).nan_to_num(), getattr(batch, name)[:, [1, 4, 5]].nan_to_num())
+    with pytest.raises(ValueError, match="a block of one day"):
+        make_batch(days=2).of_stocks(torch.tensor([0]))

@@ -19,7 +19,7 @@ from atft.digest import file_digest
 from atft.evaluation.importance_file import FeatureImportance, Importance
 from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import block_of_day, days_to_explain, horizon_place
+from atft.explain.one_day import days_to_explain, horizon_place
 from atft.explain.stock_score import differentiable_score, evaluating
 from atft.progress import track
 from atft.tasks.day_data import DayData
@@ -65,7 +65,7 @@ def explain_period(
     gap, stock_days = 0.0, 0
     with evaluating(task):
         for day in track(chosen, "explaining days"):
-            batch = block_of_day(data, day)
+            batch = data.block_of_day(day)
             stock_days += len(batch.stock)
             for row, place in enumerate(places):
                 parts, day_gap = _day_parts(task, batch, place)

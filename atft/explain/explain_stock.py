@@ -11,7 +11,7 @@ from atft.batch import DayBatch
 from atft.cross_section import average_ranks
 from atft.explain.integrated_gradients import MIN_STEPS, Attribution, attribute
 from atft.explain.median_stock import median_window, percentiles
-from atft.explain.one_day import block_of_day, day_to_explain, find_stock, horizon_place
+from atft.explain.one_day import day_to_explain, find_stock, horizon_place
 from atft.explain.stock_explanation import DayPart, FeaturePart, NeighbourPart, StockExplanation
 from atft.explain.stock_score import StockScore, evaluating
 from atft.network import Explainable, Explanation
@@ -43,7 +43,7 @@ def explain_stock(
     task.match_data(data)
     place_of_horizon = horizon_place(task, horizon)
     index = day_to_explain(data, day)
-    batch, cache = block_of_day(data, index), data.open_cache()
+    batch, cache = data.block_of_day(index), data.open_cache()
     names = [cache.codes[i] for i in batch.stock.tolist()]
     place = find_stock(code, names, cache.codes, cache.manifest.dates[index])
     with evaluating(task):

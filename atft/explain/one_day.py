@@ -6,8 +6,6 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from atft.batch import DayBatch
-from atft.data.blocks import DayBlocks
 from atft.data.split import parse_period
 from atft.errors import InputError
 from atft.panel import day_index
@@ -22,11 +20,6 @@ def horizon_place(task: RankingTask, horizon: int | None) -> int:
     if horizon is not None and horizon not in horizons:
         raise InputError(f"--horizon must be one of {', '.join(map(str, horizons))}, got {horizon}")
     return 0 if horizon is None else horizons.index(horizon)
-
-
-def block_of_day(data: DayData, index: int) -> DayBatch:
-    """Read the block of one trading day of the cache's calendar, with all stocks of its universe."""
-    return DayBlocks(data.open_cache(), data.loader_options.lookback).one_day(index)
 
 
 def day_to_explain(data: DayData, text: str) -> int:

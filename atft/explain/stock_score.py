@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atft.batch import DayBatch, Forecast
+from atft.batch import BY_STOCK, DayBatch, Forecast
 from atft.explain.integrated_gradients import MAX_STEPS
 from atft.tasks.ranking import RankingTask
 
@@ -23,8 +23,6 @@ MAX_WORK, FEWEST = 1 << 13, 64
 """Stocks times points of a path that an attribution may cost, and points that it may have in any case."""
 SAME_SCORE = 1e-5
 """Two scores are the same up to this share of the standard deviation of the day's."""
-BY_STOCK = ("features", "observed", "universe", "target", "valid", "sector", "exposure")
-"""Tensors of a block whose second axis is its stocks."""
 
 
 class StockScore:
@@ -44,7 +42,7 @@ class StockScore:
         self.block, self.place, self.is_cut = batch, place, False
         self.tolerance = SAME_SCORE * max(scores.std().nan_to_num().item(), scores[place].abs().item())
         for stocks in neighbourhoods(batch, place):
-            cut = block_of_stocks(batch, stocks)
+            cut = batch.of_stocks(stocks)
             inside = int((stocks == place).nonzero())
             with torch.no_grad():
                 score = differentiable_score(task(cut))[0, inside, horizon]
@@ -110,22 +108,6 @@ def evaluating(task: RankingTask) -> Iterator[None]:
         task.train(training)
         for parameter in asked:
             parameter.requires_grad_(True)
-
-
-def block_of_stocks(batch: DayBatch, stocks: Int[Tensor, " chosen"]) -> DayBatch:
-    """Cut a one-day block to some of its stocks, ascending, and the edges between them."""
-    if len(batch.day) != 1:
-        raise ValueError(f"a block of one day can be cut to stocks, got {len(batch.day)} days")
-    place = torch.full((batch.universe.shape[1],), -1)
-    place[stocks] = torch.arange(len(stocks))
-    ends = place[batch.edge_index]
-    inside = (ends >= 0).all(0)
-    return batch._replace(
-        edge_index=ends[:, inside],
-        edge_attr=batch.edge_attr[inside],
-        stock=batch.stock[stocks],
-        **{name: getattr(batch, name)[:, stocks] for name in BY_STOCK},
-    )
 
 
 def copies_of_block(batch: DayBatch, copies: int) -> DayBatch:

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 import torch
 
 from atft.errors import InputError
-from atft.export.description import describe, first_stocks, json_text, plain
+from atft.export.description import describe, json_text, plain
 from atft.export.formats import load_program, runtime_name, write_program
 from atft.export.one_day import OneDay, input_names, inputs_of_day, trace_inputs
-from atft.export.parity import TOLERANCE, days_to_compare, difference_of, read_day
+from atft.export.parity import TOLERANCE, days_to_compare, difference_of
 from atft.publish import publish_text, published
-from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 
 COMPARED_DAYS = 20
+EXAMPLE_STOCKS = 4
+"""Of the day that a description shows."""
 
 
 class Compared(NamedTuple):
@@ -59,11 +60,9 @@ def export_program(
             stocks, or the extra ``export`` is not installed.
     """
     dates, network = data.open_cache().manifest.dates, task.network
-    check_horizons_agree(network.horizons, data.horizons)
-    check_regimes(network, task.regimes, data.regimes)
-    order = feature_order(task.trained_on, data.features)
+    task.match_data(data)
     days = days_to_compare(data, COMPARED_DAYS, seed)
-    newest = read_day(data, max(days), order)
+    newest = task.in_trained_order(data.block_of_day(max(days)))
     was_training = network.training
     program = OneDay(network.eval(), task.interval_widths)
     names = input_names(network, newest)
@@ -73,7 +72,7 @@ def export_program(
     run = load_program(content, kind)
     differences = []
     for day in days:
-        batch = read_day(data, day, order)
+        batch = task.in_trained_order(data.block_of_day(day))
         with torch.no_grad():
             expected = program.results(network(batch))
         differences.append(difference_of(run(inputs_of_day(batch, names)), expected))
@@ -91,7 +90,8 @@ def export_program(
         sum(d.exchanged for d in differences),
     )
     # The newest day shows what goes in and what comes out.
-    example = inputs_of_day(first_stocks(newest), names)
+    some = torch.arange(min(EXAMPLE_STOCKS, len(newest.stock)))
+    example = inputs_of_day(newest.of_stocks(some), names)
     results = run(example)
     shown = {name: plain(value) for name, value in (example | results).items()}
     description = {

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atft.batch import EDGE_FEATURES, DayBatch
+from atft.batch import EDGE_FEATURES
 from atft.data.manifest import Manifest
 from atft.export.one_day import EDGES_AXIS, MIN_STOCKS, STOCKS_AXIS, OneDay
 
 FORMAT = 1
 """Of the JSON file: raised where a reader of the former one would read something wrong."""
-EXAMPLE_STOCKS = 4
 MEANING = {
     "features": "rows of the window, oldest first, the day itself last; NaN where unknown or without a row",
     "observed": "the stock has a row that day",
@@ -93,20 +92,6 @@ def _tensor(name: str, value: Tensor) -> dict[str, Any]:
     if name == "regime":
         shape = list(value.shape)
     return {"name": name, "type": DTYPES[value.dtype], "shape": shape, "meaning": MEANING[name]}
-
-
-def first_stocks(batch: DayBatch, count: int = EXAMPLE_STOCKS) -> DayBatch:
-    """A day's first stocks with the edges between them: a small day of its own."""
-    inside = (batch.edge_index < count).all(0)
-    of_day = ("universe", "target", "valid", "sector", "exposure")
-    return batch._replace(
-        features=batch.features[:, :count],
-        observed=batch.observed[:, :count],
-        edge_index=batch.edge_index[:, inside],
-        edge_attr=batch.edge_attr[inside],
-        stock=batch.stock[:count],
-        **{name: getattr(batch, name)[:, :count] for name in of_day},
-    )
 
 
 def plain(value: Tensor) -> Any:

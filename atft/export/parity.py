@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atft.batch import DayBatch
 from atft.cross_section import average_ranks
-from atft.data.blocks import DayBlocks
 from atft.errors import InputError
 from atft.export.one_day import MIN_STOCKS
 from atft.tasks.day_data import DayData
@@ -64,14 +62,3 @@ def days_to_compare(data: DayData, count: int, seed: int) -> list[int]:
         )
     drawn: list[int] = np.random.default_rng(seed).permutation(enough)[:count].tolist()
     return drawn
-
-
-def read_day(data: DayData, day: int, order: list[int]) -> DayBatch:
-    """Read one day as ``predict`` does, its features in the network's order.
-
-    Args:
-        day: its index in the cache.
-        order: indices of the network's features among the cache's; empty where they are the same.
-    """
-    batch = DayBlocks(data.open_cache(), data.loader_options.lookback).one_day(day)
-    return batch._replace(features=batch.features[..., order]) if order else batch

@@ -8,9 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atft.batch import DayBatch
-from atft.data.block_plan import BlockSampler
-from atft.data.blocks import DayBlocks
 from atft.errors import InputError
 from atft.probes.finding import Suspect
 from atft.probes.pipeline_slice import CHANGES, change_after
@@ -80,16 +77,14 @@ def day_contents(scorer: nn.Module, data: DayData, days: np.ndarray) -> dict[obj
     """Batches and scores of some days, each a block of its own, by date."""
     cache = data.open_cache()
     manifest = cache.manifest
-    blocks = DayBlocks(cache, data.loader_options.lookback)
-    plan = BlockSampler(days, manifest.universe_rows, 1, 10**9, shuffle=False).plan()
     contents: dict[object, DayContent] = {}
     with torch.no_grad():
-        for block in plan:
-            batch: DayBatch = blocks[block]
+        for day in days.tolist():
+            batch = data.block_of_day(day)
             stocks = batch.stock.tolist()
             sector = batch.sector[0].tolist()
             parts = {name: getattr(batch, name) for name in COMPARED} | {"score": scorer(batch).score}
-            contents[manifest.dates[block.first_day]] = DayContent(
+            contents[manifest.dates[day]] = DayContent(
                 tuple(cache.codes[i] for i in stocks),
                 tuple(manifest.sectors[i] if i >= 0 else "" for i in sector),
                 parts,

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from atft.batch import DayBatch
 from atft.data.blocks import DayBlocks
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, shared_cache
@@ -249,6 +250,10 @@ class DayData(pl.LightningDataModule):
         """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""
         cache, days = self.open_cache(), self.split.train
         return torch.from_numpy(days), torch.from_numpy(cache.regime[days]), cache.manifest.regimes
+
+    def block_of_day(self, day: int) -> DayBatch:
+        """Read the block of one day of the calendar, with all stocks of its universe."""
+        return DayBlocks(self.open_cache(), self.loader_options.lookback).one_day(day)
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of training days in a new order each epoch, grouped into optimiser steps."""

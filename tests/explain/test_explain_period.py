@@ -10,7 +10,7 @@ import pytest
 from atft.digest import file_digest
 from atft.explain.explain_period import explain_period
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import block_of_day, days_to_explain
+from atft.explain.one_day import days_to_explain
 
 PERIOD = ["2015-04-06", "2015-04-17"]
 
@@ -26,7 +26,7 @@ def test_shares_and_directions_of_a_linear_network_are_its_weights(
     chosen = days_to_explain(data, PERIOD, 4)
     sizes, rows = np.zeros(len(data.features)), 0
     for day in chosen:
-        batch = block_of_day(data, day)
+        batch = data.block_of_day(day)
         parts = task.network.weight * (batch.features[-1] - median_window(batch)[-1])
         sizes += parts.nan_to_num(nan=0.0).abs().sum(0).detach().numpy()
         rows += len(batch.stock)

@@ -9,7 +9,7 @@ import torch
 
 from atft.explain.explain_stock import explain_stock
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import block_of_day, day_to_explain
+from atft.explain.one_day import day_to_explain
 from atft.explain.stock_explanation import StockExplanation
 
 DAY = "2015-04-17"
@@ -17,7 +17,7 @@ DAY = "2015-04-17"
 
 @pytest.fixture(scope="module")
 def found(tiny: Any) -> StockExplanation:
-    batch = block_of_day(tiny.data, day_to_explain(tiny.data, DAY))
+    batch = tiny.data.block_of_day(day_to_explain(tiny.data, DAY))
     first = int(batch.edge_index[1, 0])
     code = tiny.data.open_cache().codes[int(batch.stock[first])]
     return explain_stock(tiny.task, tiny.data, code, DAY, 5)
@@ -35,7 +35,7 @@ def test_features_days_and_the_gap_sum_to_the_difference_of_the_scores(found: St
 
 def test_rank_and_weights_are_those_of_the_whole_day(found: StockExplanation, tiny: Any) -> None:
     batch, codes = (
-        block_of_day(tiny.data, day_to_explain(tiny.data, DAY)),
+        tiny.data.block_of_day(day_to_explain(tiny.data, DAY)),
         tiny.data.open_cache().codes,
     )
     place = [codes[i] for i in batch.stock.tolist()].index(found.code)
@@ -67,7 +67,7 @@ def test_of_a_linear_network_each_part_is_the_weight_times_the_distance_from_the
     weighted: Callable[..., Any],
 ) -> None:
     task, data = weighted()
-    batch = block_of_day(data, day_to_explain(data, DAY))
+    batch = data.block_of_day(day_to_explain(data, DAY))
     place = 3
     found = explain_stock(task, data, data.open_cache().codes[int(batch.stock[place])], DAY)
     x, median = batch.features[-1, place], median_window(batch)[-1, 0]
@@ -84,7 +84,7 @@ def test_of_a_linear_network_each_part_is_the_weight_times_the_distance_from_the
 
 def test_what_a_neighbour_does_shows_without_the_networks_own_weights(weighted: Callable[..., Any]) -> None:
     task, data = weighted(social=True)
-    batch, codes = block_of_day(data, day_to_explain(data, DAY)), data.open_cache().codes
+    batch, codes = data.block_of_day(day_to_explain(data, DAY)), data.open_cache().codes
     place = int(batch.edge_index[1, 0])
     found = explain_stock(task, data, codes[int(batch.stock[place])], DAY)
     own = (batch.features[-1].nan_to_num(nan=0.0) @ task.network.weight).tolist()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.explain.one_day import block_of_day, day_to_explain, days_to_explain, find_stock, horizon_place
+from atft.explain.one_day import day_to_explain, days_to_explain, find_stock, horizon_place
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_day_that_cannot_be_explained_names_one_that_can(text: str, message: s
 
 def test_a_day_is_read_whole_with_its_history(tiny: Any) -> None:
     index = day_to_explain(tiny.data, "2015-04-17")
-    batch, manifest = block_of_day(tiny.data, index), tiny.data.open_cache().manifest
+    batch, manifest = tiny.data.block_of_day(index), tiny.data.open_cache().manifest
     assert batch.day.tolist() == [index] and str(manifest.dates[index]) == "2015-04-17"
     assert batch.universe.all() and batch.rows == manifest.universe_rows[index] and batch.lookback == 6
 

@@ -10,7 +10,6 @@ from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
 from atft.explain.stock_score import (
     StockScore,
-    block_of_stocks,
     copies_of_block,
     differentiable_score,
     evaluating,
@@ -86,22 +85,12 @@ def test_neighbourhoods_grow_by_a_step_along_the_edges_up_to_half_of_the_stocks(
     assert [stocks.tolist() for stocks in neighbourhoods(alone, 2)] == [[2]]
 
 
-def test_a_cut_block_has_the_edges_between_its_stocks_and_copies_have_none_between_them(
-    make_batch: MakeBatch,
-) -> None:
-    batch = one_day(make_batch, stocks=6)
-    ends = torch.tensor([[0, 1, 4, 5], [1, 4, 1, 0]])
-    attributes = torch.arange(8.0).view(4, 2)
-    batch = batch._replace(edge_index=ends, edge_attr=attributes)
-    cut = block_of_stocks(batch, torch.tensor([1, 4, 5]))
-    assert cut.edge_index.tolist() == [[0, 1], [1, 0]] and torch.equal(cut.edge_attr, attributes[1:3])
-    assert cut.stock.tolist() == [1, 4, 5]
-    assert cut.features.nan_to_num().equal(batch.features[:, [1, 4, 5]].nan_to_num())
-    two = copies_of_block(cut, 2)
+def test_copies_of_a_block_have_no_edges_between_them(make_batch: MakeBatch) -> None:
+    ends = torch.tensor([[0, 1], [1, 0]])
+    block = one_day(make_batch, stocks=3)._replace(edge_index=ends, edge_attr=torch.arange(4.0).view(2, 2))
+    two = copies_of_block(block, 2)
     assert two.edge_index.tolist() == [[0, 1, 3, 4], [1, 0, 4, 3]]
     assert two.features.shape[1] == two.sector.shape[1] == len(two.stock) == 6
-    with pytest.raises(ValueError, match="a block of one day"):
-        block_of_stocks(make_batch(days=2), torch.tensor([0]))
 
 
 def test_an_ensembles_score_is_the_mean_of_its_members() -> None:

@@ -15,7 +15,6 @@ from atft.errors import InputError
 from atft.export import checked_program
 from atft.export.checked_program import export_program
 from atft.export.one_day import OneDay, inputs_of_day
-from atft.export.parity import read_day
 
 
 class Exported(NamedTuple):
@@ -46,7 +45,7 @@ def test_onnxruntime_gives_the_scores_of_the_runs_own_file(exported: Exported, t
     scored = pl.read_parquet(tiny_run.directory / "predictions.parquet")
     stocks = set()
     for day in data.predict_days()[::3]:
-        inputs = inputs_of_day(read_day(data, int(day), []), names)
+        inputs = inputs_of_day(data.block_of_day(int(day)), names)
         (score,) = exported.session.run(["score"], {name: value.numpy() for name, value in inputs.items()})
         rows = scored.filter(pl.col("date") == dates[day]).sort("code", "horizon")
         np.testing.assert_allclose(score, rows["score"].to_numpy().reshape(score.shape), atol=1e-5, rtol=0)

@@ -1,12 +1,10 @@
 """The JSON beside a program: words for sizes that are any, numbers as their type has them, NaN as null."""
 
 import json
-from collections.abc import Callable
 
 import torch
 
-from atft.batch import DayBatch
-from atft.export.description import _tensor, first_stocks, json_text, plain
+from atft.export.description import _tensor, json_text, plain
 
 
 def test_sizes_that_are_any_are_words_and_the_others_numbers() -> None:
@@ -32,16 +30,6 @@ def test_numbers_come_back_as_the_same_float32_and_what_is_not_finite_is_null() 
     assert torch.equal(torch.tensor(json.loads(json.dumps(plain(values)))), values)
     assert plain(torch.tensor([[torch.nan, 0.1]])) == [[None, 0.1]]
     assert plain(torch.tensor([True])) == [True]
-
-
-def test_the_first_stocks_are_a_day_with_the_edges_between_them(make_batch: Callable[..., DayBatch]) -> None:
-    whole = make_batch(days=1, missing=0.0)
-    day = first_stocks(whole, 5)
-    assert (
-        day.features.shape == (8, 5, 5) and day.universe.shape == (1, 5) and day.exposure.shape == (1, 5, 2)
-    )
-    inside = (whole.edge_index < 5).all(0)
-    assert 0 < len(day.edge_attr) == int(inside.sum()) and int(day.edge_index.max()) < 5
 
 
 def test_the_file_has_an_entry_a_line_and_is_json() -> None:
