@@ -28,7 +28,7 @@ from atft.data.build import CacheOptions
 from atft.data.cache import DayCache
 from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
-from atft.data.scaling import training_statistics
+from atft.data.scaling import training_scaling
 from atft.data.split import Split, SplitOptions
 from atft.market.options import MarketOptions
 from atft.market.write import write_market
@@ -249,10 +249,8 @@ class ScaledWithValidation(DayData):
 
     def scaling(self) -> Scaling:
         """Of training and validation."""
-        import torch
-
-        cache, days = self.open_cache(), np.concatenate([self.split.train, self.split.val])
-        return Scaling(*map(torch.from_numpy, training_statistics(cache, days)))
+        days = np.concatenate([self.split.train, self.split.val])
+        return training_scaling(self.open_cache(), days)
 
 
 class RankedOverAllDates(DayData):

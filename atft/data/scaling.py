@@ -15,11 +15,13 @@ import math
 from functools import lru_cache
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32
 
 from atft.data.cache import MAX_OPEN_CACHES, DayCache
 from atft.data.records import Array
 from atft.errors import InputError
+from atft.network import Scaling
 
 MAX_ZSCORE = 10.0
 """Z-scores are cut there: beyond it are errors of the data, and float16 stays finite."""
@@ -87,22 +89,23 @@ def universe_zscores(
     return np.clip(scaled, -MAX_ZSCORE, MAX_ZSCORE).astype(np.float32)
 
 
-def robust_statistics(cache: DayCache, train_days: Array) -> tuple[Array, Array]:
-    """Compute per feature the median and the interquartile range over the training days' universes.
+def training_scaling(cache: DayCache, train_days: Array) -> Scaling:
+    """Compute median, interquartile range and quantiles of the inputs over the training days' universes.
 
     ``(x - median) / iqr`` is scikit-learn's ``RobustScaler``: an iqr of 0 (at least half of the values are one
     number, as for flags) becomes 1. A feature that the cache already scaled per day, or that is never known on
-    these days, gets median 0 and iqr 1. Both are float32 [features]; computed once per open cache and set of days.
+    these days, gets median 0 and iqr 1. Computed once per open cache and set of days.
     """
-    median, iqr, _ = _statistics(cache, _sampled_days(train_days))
-    return median, iqr
+    median, iqr, quantiles = _statistics(cache, _sampled_days(train_days))
+    values = (median, iqr, *regime_statistics(cache.regime[train_days]), quantiles)
+    return Scaling(*map(torch.from_numpy, values))
 
 
 def feature_quantiles(cache: DayCache, train_days: Array) -> Array:
     """Quantiles of the features over the training days' universes, at the levels 0, 1 / `LEVELS`, ..., 1.
 
     Of what the cache holds: those of ranks are equally spaced and depend on no data. A feature that is never known
-    on these days has zeros only. float32 [features, `LEVELS` + 1]; the days are those of `robust_statistics`.
+    on these days has zeros only. float32 [features, `LEVELS` + 1]; the days are those of `training_scaling`.
     """
     return _statistics(cache, _sampled_days(train_days))[2]
 
@@ -119,12 +122,6 @@ def regime_statistics(regime: Array) -> tuple[Array, Array]:
             low, median[column], high = np.percentile(known, [25, 50, 75])
             iqr[column] = high - low if high > low else 1
     return median, iqr
-
-
-def training_statistics(cache: DayCache, train_days: Array) -> tuple[Array, ...]:
-    """Median and IQR of the features, of the regime columns, and the features' quantiles."""
-    of_features = robust_statistics(cache, train_days)
-    return *of_features, *regime_statistics(cache.regime[train_days]), feature_quantiles(cache, train_days)
 
 
 def _sampled_days(train_days: Array) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
 from atft.data.residency import PanelPlace
-from atft.data.scaling import training_statistics
+from atft.data.scaling import training_scaling
 from atft.data.split import (
     Days,
     Split,
@@ -244,7 +244,7 @@ class DayData(pl.LightningDataModule):
 
     def scaling(self) -> Scaling:
         """Median, interquartile range (0 and 1 where the cache scaled) and quantiles of the training days."""
-        return Scaling(*map(torch.from_numpy, training_statistics(self.open_cache(), self.split.train)))
+        return training_scaling(self.open_cache(), self.split.train)
 
     def training_days(self) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         """Training days on the calendar, their market-wide columns ``[days, regimes]``, and the columns' names."""

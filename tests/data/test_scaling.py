@@ -16,7 +16,7 @@ from atft.data.scaling import (
     LEVELS,
     MAX_ZSCORE,
     feature_quantiles,
-    robust_statistics,
+    training_scaling,
     universe_ranks,
     universe_zscores,
 )
@@ -133,7 +133,7 @@ def test_median_and_iqr_are_scikit_learns(
     frame.with_columns(x_3=holes, x_4=flag).write_parquet(panel)
     cache = make_cache(panel)
     days = list(range(10, 60))
-    median, iqr = robust_statistics(cache, np.array(days))
+    median, iqr, *_ = training_scaling(cache, np.array(days))
     oracle = RobustScaler().fit(_training_rows(cache, days))
     np.testing.assert_allclose(median, oracle.center_, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(iqr, oracle.scale_, rtol=1e-5)
@@ -142,9 +142,9 @@ def test_median_and_iqr_are_scikit_learns(
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_scaled_features_are_left_alone(make_cache: Make, dtype: str) -> None:
-    raw = robust_statistics(make_cache(), np.arange(10, 60))
+    raw = training_scaling(make_cache(), np.arange(10, 60))
     cache = make_cache(rank=["x_1", "x_3"], zscore=["x_4"], dtype=dtype)
-    median, iqr = robust_statistics(cache, np.arange(10, 60))
+    median, iqr, *_ = training_scaling(cache, np.arange(10, 60))
     assert median[[1, 3, 4]].tolist() == [0, 0, 0]
     assert iqr[[1, 3, 4]].tolist() == [1, 1, 1]
     np.testing.assert_array_equal(median[[0, 2, 5]], raw[0][[0, 2, 5]])
@@ -163,7 +163,7 @@ def test_quantiles_are_numpys_of_what_the_cache_holds_and_equally_spaced_for_ran
         np.testing.assert_allclose(quantiles[feature], expected, rtol=1e-5, atol=1e-6)
     for feature in (1, 3):
         np.testing.assert_allclose(quantiles[feature], math.sqrt(12) * (levels - 0.5), rtol=1e-6)
-    median, iqr = robust_statistics(cache, days)
+    median, iqr, *_ = training_scaling(cache, days)
     np.testing.assert_array_equal(quantiles[[0, 2, 5], LEVELS // 2], median[[0, 2, 5]])
     assert (np.diff(quantiles, axis=1) >= 0).all() and (iqr > 0).all()
 
@@ -179,7 +179,7 @@ def test_quantiles_of_a_feature_that_is_never_known_are_zeros(
 
 def test_days_outside_training_change_nothing(make_panel: Callable[..., Path], make_cache: Make) -> None:
     days = np.arange(10, 40)
-    before = (*robust_statistics(make_cache(), days), feature_quantiles(make_cache(), days))
+    before = training_scaling(make_cache(), days)
     cache = make_cache()
     panel = make_panel("other.parquet")
     frame = pl.read_parquet(panel)
@@ -187,7 +187,7 @@ def test_days_outside_training_change_nothing(make_panel: Callable[..., Path], m
     frame.with_columns(
         pl.when(late).then(1e9).otherwise(pl.col(f"x_{i}")).alias(f"x_{i}") for i in range(5)
     ).write_parquet(panel)
-    after = (*robust_statistics(make_cache(panel), days), feature_quantiles(make_cache(panel), days))
+    after = training_scaling(make_cache(panel), days)
     for early, late_ones in zip(before, after, strict=True):
         np.testing.assert_array_equal(early, late_ones)
 
@@ -196,7 +196,7 @@ def test_at_most_250_evenly_spaced_days_are_read(make_cache: Make, monkeypatch: 
     cache = make_cache()
     monkeypatch.setattr(scaling, "MAX_DAYS", 5)
     want = _training_rows(cache, [10, 22, 34, 47, 59])
-    median, _ = robust_statistics(cache, np.arange(10, 60))
+    median, *_ = training_scaling(cache, np.arange(10, 60))
     places = np.linspace(0, 49, 5).round().astype(int) + 10
     assert places.tolist() == [10, 22, 34, 47, 59]
     np.testing.assert_allclose(median, np.nanmedian(want, axis=0), rtol=1e-5)
@@ -204,12 +204,11 @@ def test_at_most_250_evenly_spaced_days_are_read(make_cache: Make, monkeypatch: 
 
 def test_no_training_day_raises(make_cache: Make) -> None:
     with pytest.raises(InputError, match="at least one training day"):
-        robust_statistics(make_cache(), np.array([], dtype=np.int64))
+        training_scaling(make_cache(), np.array([], dtype=np.int64))
 
 
 def test_statistics_are_computed_once_for_a_cache_and_its_days(make_cache: Make) -> None:
     cache, early, late = make_cache(), np.arange(10, 20), np.arange(30, 45)
-    first = robust_statistics(cache, early)
-    other = robust_statistics(cache, late)
-    assert robust_statistics(cache, early)[0] is first[0] and other[0] is not first[0]
-    assert robust_statistics(DayCache(cache.path), early)[0] is not first[0]
+    first, other = feature_quantiles(cache, early), feature_quantiles(cache, late)
+    assert feature_quantiles(cache, early) is first and other is not first
+    assert feature_quantiles(DayCache(cache.path), early) is not first

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from atft.data.scaling import training_statistics
+from atft.data.scaling import training_scaling
 from atft.network import Scaling
 from atft.probes.training_days import (
     order_suspects,
@@ -22,10 +22,8 @@ class ScaledWithValidation(DayData):
     """Takes statistics of the validation days too."""
 
     def scaling(self) -> Scaling:
-        import torch
-
-        cache, days = self.open_cache(), np.concatenate([self.split.train, self.split.val])
-        return Scaling(*map(torch.from_numpy, training_statistics(cache, days)))
+        days = np.concatenate([self.split.train, self.split.val])
+        return training_scaling(self.open_cache(), days)
 
 
 def test_the_purge_agrees_with_all_pairs_of_days(market_data: DayData) -> None:
