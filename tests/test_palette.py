@@ -2,9 +2,21 @@
 
 import pytest
 
-from atft.palette import CARD, FILES, INK, LINE, MUTED, PAPER, ROLES, Colour, contrast, css_variables
+from atft.palette import CARD, FILES, INK, LINE, MUTED, PAPER, ROLES, Colour, css_variables
 
 MARKS = {name: colour for name, colour in ROLES.items() if colour not in (PAPER, CARD, LINE)}
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours ``#rrggbb``, from 1 (equal) to 21 (black on white); WCAG 2.2, section 1.4.3."""
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_contrast_is_that_of_the_standards_examples() -> None:

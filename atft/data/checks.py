@@ -132,8 +132,9 @@ class RowChecks:
             known = int(both.sum())
             if known < 3:
                 continue
-            a, b = _order(sample[feature, both]), _order(sample[label, both])
-            if abs(np.corrcoef(a, b)[0, 1]) < COPY_CORRELATION:
+            # The place of each value in ascending order; equal values are in the order of their rows.
+            places = sample[[feature, label]][:, both].argsort(axis=1, kind="stable").argsort(axis=1)
+            if abs(np.corrcoef(*places)[0, 1]) < COPY_CORRELATION:
                 del self._copies[feature, label]
             else:
                 self._copies[feature, label] += known
@@ -150,10 +151,3 @@ class RowChecks:
 
 def _day(days: Int32[np.ndarray, " rows"], rows: Bool[np.ndarray, " rows"]) -> date:
     return date_of(days[rows.argmax()])
-
-
-def _order(values: np.ndarray) -> np.ndarray:
-    """Place of each value in ascending order; equal values in the order of their rows."""
-    ranks = np.empty(len(values))
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return ranks

@@ -118,7 +118,7 @@ class ResidentPanel:
         links = 0
         if m.graph is not None:
             # A refresh has the universe of its day.
-            of_link = 8 + (4 + 4 * len(EDGE_FEATURES)) * (int(m.graph["k"]) + int(m.graph["sector_k"]))
+            of_link = 8 + (4 + 4 * len(EDGE_FEATURES)) * self.cache.max_neighbours
             links = of_link * sum(m.universe_rows[self.cache.refreshes[r]] for r in self._refreshes)
         return self.row_count * of_row + links
 
@@ -210,9 +210,7 @@ class ResidentPanel:
     @cached_property
     def links(self) -> Links:
         """The neighbours of the refreshes needed."""
-        graph = self.cache.manifest.graph
-        assert graph is not None
-        universe_rows, width = self.cache.manifest.universe_rows, int(graph["k"]) + int(graph["sector_k"])
+        universe_rows, width = self.cache.manifest.universe_rows, self.cache.max_neighbours
         count = sum(universe_rows[self.cache.refreshes[r]] for r in self._refreshes)
         links = Links(
             torch.full((count + 1,), LAST_KEY, dtype=torch.int64, device=self.device),

@@ -19,7 +19,7 @@ from torch.nn import Parameter
 
 from atft.batch import DayBatch, Forecast
 from atft.losses.objective import ObjectiveValue
-from atft.tasks.padded_block import empty_block, fill_block, padded_sizes
+from atft.tasks.padded_block import fill_block, pad_block, padded_sizes
 
 MAX_GRAPHS = 12
 """Shapes that are captured; blocks of others run as usual."""
@@ -40,13 +40,12 @@ class _Graph:
     def __init__(
         self, task: Any, batch: DayBatch, gradients: dict[Parameter, Tensor], capture: Capture
     ) -> None:
-        self.inputs = empty_block(batch)
+        self.inputs = pad_block(batch)
         self.result: BlockResult
         self.measured: Tensor
         """Its days' metrics, as `CrossSectionMetrics.measure` gives them."""
         self.gradients = gradients
         self._task = task
-        fill_block(self.inputs, batch)
         # Two graphs: what a guard reads of the loss is on its way to the CPU while the backward pass runs.
         self.forward = capture(self._forward)
         self.backward = capture(self._backward)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from atft.checkpoint_file import is_count
 from atft.errors import InputError
 from atft.network import Network
 
@@ -184,7 +185,7 @@ def _check_kind(saved: Any, expected: Any, path: str) -> None:
             _check_kind(saved[key], value, f"{path}.{key}")
         # The order of a progress's counts means nothing after a resume: Lightning sets only some of them back.
         counts = [saved[stage] for stage in STAGES if stage in expected]
-        if counts and not (set(saved) == set(expected) and all(map(_is_count, counts))):
+        if counts and not (set(saved) == set(expected) and all(map(is_count, counts))):
             raise _wrong(path, "counts")
     elif isinstance(expected, list | tuple):
         if not isinstance(saved, list | tuple) or (expected and len(saved) != len(expected)):
@@ -218,7 +219,7 @@ def _check_counts(checkpoint: Mapping[str, Any]) -> None:
     loaders = fit["state_dict"].get("combined_loader", [])
     for state in loaders if isinstance(loaders, list) else [None]:
         counts = [state.get(k) for k in ("epoch", "done", "steps")] if isinstance(state, Mapping) else [None]
-        if not all(map(_is_count, counts)) or counts[0] not in (epoch, epoch + 1):
+        if not all(map(is_count, counts)) or counts[0] not in (epoch, epoch + 1):
             raise _wrong("loops.fit_loop.state_dict.combined_loader", f"a position after epoch {epoch}")
 
 
@@ -260,7 +261,7 @@ def _check_moments(states: Mapping[Any, Any], parameters: list[Tensor]) -> None:
     first: dict[str, bool] | None = None  # entry -> whether it is a tensor
     for number, state in states.items():
         path = f"optimizer_states.0.state.{number}"
-        if not _is_count(number) or number >= len(parameters) or not isinstance(state, Mapping):
+        if not is_count(number) or number >= len(parameters) or not isinstance(state, Mapping):
             raise _wrong(path, "the state of one of the network's parameters")
         shape = parameters[number].shape
         for name, value in state.items():
@@ -273,10 +274,6 @@ def _check_moments(states: Mapping[Any, Any], parameters: list[Tensor]) -> None:
         first = first or kinds
         if not kinds or kinds != first:
             raise _wrong(path, f"made of {', '.join(first)} like the first")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
 
 
 def _is_setting(value: Any) -> bool:
