@@ -26,10 +26,11 @@ from tempfile import TemporaryDirectory
 import optuna
 import torch
 
+from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.budget import due_for_retry
 from atft.search.study.outcome import finished, is_surplus
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study, open_study
 
 SWEEP = Path(__file__).parent.parent / "hpo" / "sweep.py"
 LIVELY = 1000
@@ -165,7 +166,7 @@ def loads(path: Path) -> bool:
 
 def findings(sweep: SweepOptions, loads: Callable[[Path], bool] = loads) -> dict[str, int]:
     """What the study and its directories say when all is over; all but the first three must be 0."""
-    trials = open_study(sweep, create=False).get_trials(deepcopy=False)
+    trials = open_study(sweep).get_trials(deepcopy=False)
     trained = [t for t in trials if "directory" in t.user_attrs]
     origins = Counter(_origin(trials, t.number) for t in finished(trials))
     successors = Counter(t.user_attrs["retry_of"] for t in trained if "retry_of" in t.user_attrs)
@@ -212,7 +213,7 @@ def main() -> int:
     with TemporaryDirectory() as name:
         config = write_sweep(Path(name), given.trials, given.workers, given.epochs, given.seed)
         sweep = read_sweep(config)
-        study = open_study(sweep)
+        study = begin_study(sweep, identify(sweep))
         command = [sys.executable, str(SWEEP), "--config", str(config), "--threads", "1"]
         start = time.monotonic()
         rng = random.Random(given.seed)

@@ -45,14 +45,14 @@ def sweep_once(config: str, seed: int, pruner: str | None, root: str) -> Outcome
 
     from atft.search.question.frozen import identify
     from atft.search.question.options import read_sweep
-    from atft.search.study.study import open_study
+    from atft.search.study.study import begin_study
     from atft.search.trial.run import run_trial
     from atft.search.workers.worker import work
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     changes = {"study": f"{pruner or 'pruned'}-{seed}", "root": root, "sampler.seed": seed, "workers": 1}
     sweep = read_sweep(Path(config), changes | ({"pruner.name": pruner} if pruner else {}))
-    study = open_study(sweep, identity=identify(sweep))
+    study = begin_study(sweep, identify(sweep))
     work(sweep, study, run_trial, lambda: False)
     summary = json.loads((Path(root) / sweep.study / "all_trials.json").read_text())
     return Outcome(sum(len(row["values"]) for row in summary["trials"]), float(study.best_value))

@@ -83,9 +83,10 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
     import optuna
 
     from atft.callbacks.record.receipt import read_receipt
+    from atft.search.question.frozen import identify
     from atft.search.question.options import sweep_of
     from atft.search.study.files import publish_study_files
-    from atft.search.study.study import open_study
+    from atft.search.study.study import begin_study
     from atft.search.trial.run import run_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -105,7 +106,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
             "pruner": {"name": "none"},
         }
     )
-    study = open_study(sweep)
+    study = begin_study(sweep, identify(sweep))
     root = Path(sweep.root) / sweep.study
 
     def objective(trial: optuna.Trial) -> float:

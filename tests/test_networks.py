@@ -10,8 +10,9 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from atft.search.question.frozen import identify
 from atft.search.question.options import sweep_of
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study
 from atft.search.trial.run import run_trial
 
 pytestmark = [
@@ -116,7 +117,7 @@ def test_it_is_tested(trained: Trained, atft: Callable[..., Any]) -> None:
 def test_its_width_is_swept(trained: Trained, tmp_path: Path) -> None:
     plain = {"study": "width", "base": str(trained.config), "root": str(tmp_path), "limits": {"epochs": 1}}
     sweep = sweep_of({**plain, "space": {WIDTH: {"type": "categorical", "choices": [4, 8]}}})
-    study = open_study(sweep)
+    study = begin_study(sweep, identify(sweep))
     study.enqueue_trial({WIDTH: 4})
     study.optimize(lambda trial: run_trial(sweep, trial, None, lambda: False), n_trials=1)
     network = yaml.safe_load((tmp_path / "width" / "trial_0" / "config.yaml").read_text())["model"]["network"]

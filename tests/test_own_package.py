@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 import yaml
 
+from atft.search.question.frozen import identify
 from atft.search.question.options import sweep_of
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study
 from atft.search.trial.run import run_trial
 
 pytestmark = [
@@ -147,7 +148,7 @@ def test_what_cannot_be_built_is_one_line(
 def test_it_is_swept(config: Path, tmp_path: Path) -> None:
     plain = {"study": "own", "base": str(config), "root": str(tmp_path / "studies"), "limits": {"epochs": 1}}
     sweep = sweep_of({**plain, "space": {WIDTH: {"type": "int", "low": 4, "high": 8}}})
-    study = open_study(sweep)
+    study = begin_study(sweep, identify(sweep))
     study.enqueue_trial({WIDTH: 5})
     study.optimize(lambda trial: run_trial(sweep, trial, None, lambda: False), n_trials=1)
     trial = yaml.safe_load((tmp_path / "studies" / "own" / "trial_0" / "config.yaml").read_text())

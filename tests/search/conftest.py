@@ -12,7 +12,7 @@ import yaml
 
 from atft.search.question.frozen import Identity
 from atft.search.question.options import SweepOptions, read_sweep, sweep_of
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study
 
 TOY_WORKER = Path(__file__).parent / "toy_worker.py"
 
@@ -139,7 +139,7 @@ def toy_study() -> Iterator[Callable[[SweepOptions], optuna.Study]]:
     opened: list[Any] = []
 
     def make(sweep: SweepOptions) -> optuna.Study:
-        study = open_study(sweep, identity=Identity({}, "none"))
+        study = begin_study(sweep, Identity({}, "none"))
         opened.append(study._storage)
         return study
 

@@ -24,7 +24,7 @@ from atft.search.workers.supervisor import Supervisor
 
 sweep, command = sweep_of(sys.argv[1]), json.loads(sys.argv[2])
 command[-1] = str(os.getpid())
-sys.exit(Supervisor(sweep, open_study(sweep, create=False), command, Console()).run())
+sys.exit(Supervisor(sweep, open_study(sweep), command, Console()).run())
 """
 
 

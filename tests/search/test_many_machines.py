@@ -22,9 +22,10 @@ import optuna
 import pytest
 import torch
 
+from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.outcome import finished, is_surplus
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
@@ -32,12 +33,12 @@ SUPERVISE = """
 import json, os, sys
 from rich.console import Console
 from atft.search.question.options import sweep_of
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study, open_study
 from atft.search.workers.supervisor import Supervisor
 
 sweep, command = sweep_of(sys.argv[1]), json.loads(sys.argv[2])
 command[-1] = str(os.getpid())
-sys.exit(Supervisor(sweep, open_study(sweep, create=False), command, Console()).run())
+sys.exit(Supervisor(sweep, open_study(sweep), command, Console()).run())
 """
 
 PROXY = """
@@ -217,7 +218,7 @@ def test_a_sweep_whose_database_crashes_ends_in_a_line_and_the_same_command_goes
     tiny_config(tmp_path, make_panel())
     path = write_sweep(n_trials=2, workers=1, storage=postgres.url, limits={"epochs": 4}, max_retry=1)
     sweep = read_sweep(path)
-    study = open_study(sweep)  # made before its first start, which spares the preflight
+    study = begin_study(sweep, identify(sweep))  # made before its first start, which spares the preflight
     command = [sys.executable, str(DOOR), "--config", str(path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
         until(lambda: any(t.state.name == "RUNNING" and t.last_step for t in study.trials))

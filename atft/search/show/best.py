@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
     """Write the best point as a config; the exit code is 1 where no trial is complete."""
     options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments)
     path: Path | None = options.out
-    now = overview(open_study(sweep, create=False), sweep)
+    now = overview(open_study(sweep), sweep)
     console = Console(highlight=False)
     if now.best is None:
         console.print(f"study {sweep.study}: no trial is complete, so there is no best one")

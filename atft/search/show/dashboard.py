@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> int:
     options, sweep = sweep_arguments("dashboard", __doc__.partition("\n")[0], arguments)
     if find_spec("optuna_dashboard") is None:
         raise InputError("dashboard: optuna-dashboard is not installed; run: pip install 'atft[dashboard]'")
-    open_study(sweep, create=False)  # raises where there is none
+    open_study(sweep)  # raises where there is none
     check_free(options.port)
     from optuna_dashboard import run_server
 

@@ -23,7 +23,7 @@ from atft.search.study.study import open_study
 def run(arguments: list[str]) -> int:
     """Write the page and print its path."""
     options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments)
-    study = open_study(sweep, create=False)
+    study = open_study(sweep)
     path = options.out or sweep.directory / "report.html"
     publish_text(path, sweep_page(study, sweep, overview(study, sweep)))
     Console(highlight=False).print(f"{path}", soft_wrap=True)

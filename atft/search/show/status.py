@@ -32,7 +32,7 @@ exit code: 0 done, 1 done without one complete trial, 3 running, 4 paused (no pr
 def run(arguments: list[str]) -> int:
     """Print the state of a sweep, once or repeatedly."""
     options, sweep = sweep_arguments("status", DESCRIPTION, arguments)
-    study = open_study(sweep, create=False)
+    study = open_study(sweep)
     console = Console(highlight=False)
     now = overview(study, sweep)
     if options.watch is None:

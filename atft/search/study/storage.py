@@ -36,8 +36,20 @@ def storage_url(sweep: SweepOptions) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", sweep.storage)
 
 
-def open_storage(sweep: SweepOptions, create: bool = True) -> BaseStorage:
-    """Connect to the storage; ``create`` makes the file of an sqlite database that is not there.
+def check_database(sweep: SweepOptions) -> None:
+    """Raise InputError where the file of an sqlite database is not there, which `open_storage` would make."""
+    path = _database_file(storage_url(sweep))
+    if path is not None and not path.is_file():
+        raise InputError(f"no study at {path}; start it first, or make it again with rebuild if it was lost")
+
+
+def _database_file(url: str) -> Path | None:
+    file = re.match(r"sqlite(?:\+\w+)?:///([^?]*)", url)
+    return Path(file[1]) if file else None
+
+
+def open_storage(sweep: SweepOptions) -> BaseStorage:
+    """Connect to the storage; an sqlite database that is not there is made.
 
     Raises InputError where nothing answers there, or a driver is not installed.
     """
@@ -48,9 +60,9 @@ def open_storage(sweep: SweepOptions, create: bool = True) -> BaseStorage:
     if kind == "grpc":
         return _grpc(url)
     options: dict[str, object] = {"pool_pre_ping": True}
-    if kind == "sqlite":
+    if (file := _database_file(url)) is not None:
         options = {"connect_args": {"timeout": LOCK_SECONDS}}
-        _find_sqlite_file(url, create)
+        file.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(MAX_ATTEMPTS):
         try:
             with warnings.catch_warnings():
@@ -114,14 +126,6 @@ def storage_errors(sweep: SweepOptions) -> Iterator[None]:
             f"storage {hide(url, url)}: {hide(_first_line(error.__cause__ or error), url)}; nothing is lost, the "
             "same command goes on when it answers again"
         ) from error
-
-
-def _find_sqlite_file(url: str, create: bool) -> None:
-    path = Path(re.sub(r"^sqlite(\+\w+)?:///", "", url).partition("?")[0])
-    if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    elif not path.is_file():
-        raise InputError(f"no study at {path}; start it first, or make it again with rebuild if it was lost")
 
 
 def _grpc(url: str) -> BaseStorage:

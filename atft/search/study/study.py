@@ -1,4 +1,4 @@
-"""Open a sweep's Optuna study. Its user attributes are its question; a sweep that asks another one is invalid."""
+"""Begin or open a sweep's Optuna study, whose user attributes are its question: another one is an error."""
 
 import sys
 import uuid
@@ -8,49 +8,48 @@ import optuna
 
 from atft.errors import InputError
 from atft.search.question.credentials import hide
-from atft.search.question.frozen import Identity, differences, identify
+from atft.search.question.frozen import Identity, differences
 from atft.search.question.options import SweepOptions
 from atft.search.study.sampling import make_pruner, make_sampler
-from atft.search.study.storage import open_storage, storage_url
+from atft.search.study.storage import check_database, open_storage, storage_url
 
 
-def open_study(
-    sweep: SweepOptions, create: bool = True, identity: Identity | None = None, worker: int = 0
-) -> optuna.Study:
-    """Open the sweep's study, made first where it is missing.
+def begin_study(sweep: SweepOptions, identity: Identity) -> optuna.Study:
+    """Make the sweep's study where it is missing, and enqueue new points; ``identity`` is its question.
 
-    Args:
-        create: make it, check that it asks the same question, and enqueue new points; False only opens what is
-            there, without a look at the base config.
-        identity: what the study's values depend on, where it is known already.
-        worker: index of the process on its machine; its sampler draws its own stream.
-
-    Raises InputError where there is no such study, or it asks another question; the difference is printed first.
+    Raises InputError where the study that is there asks another question; the differences are printed first.
     """
-    if create and identity is None:
-        identity = identify(sweep)
-    storage, pruner = open_storage(sweep, create), make_pruner(sweep)
-    if identity is None:
-        try:
-            study = optuna.load_study(study_name=sweep.study, storage=storage, pruner=pruner)
-        except KeyError as error:
-            url = storage_url(sweep)
-            raise InputError(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
-    else:
-        study = optuna.create_study(
-            study_name=sweep.study,
-            storage=storage,
-            direction=sweep.direction,
-            pruner=pruner,
-            load_if_exists=True,
-        )
-        _check_identity(study, sweep, identity)
-        set_identity(study, sweep, identity)
-        if "study_id" not in study.user_attrs:
-            # Last: a study with an id has all its attributes.
-            study.set_user_attr("study_id", uuid.uuid4().hex[:16])
-        for point in sweep.enqueue:
-            study.enqueue_trial(params=dict(point), skip_if_exists=True)
+    study = optuna.create_study(
+        study_name=sweep.study,
+        storage=open_storage(sweep),
+        direction=sweep.direction,
+        pruner=make_pruner(sweep),
+        load_if_exists=True,
+    )
+    _check_identity(study, sweep, identity)
+    set_identity(study, sweep, identity)
+    if "study_id" not in study.user_attrs:
+        # Last: a study with an id has all its attributes.
+        study.set_user_attr("study_id", uuid.uuid4().hex[:16])
+    for point in sweep.enqueue:
+        study.enqueue_trial(params=dict(point), skip_if_exists=True)
+    study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)))
+    return study
+
+
+def open_study(sweep: SweepOptions, worker: int = 0) -> optuna.Study:
+    """Open the study that is there, whatever the base config says now.
+
+    The sampler draws a stream of its own for each ``worker``, the index of a process on its machine. Raises
+    InputError where there is no such study.
+    """
+    check_database(sweep)
+    storage = open_storage(sweep)
+    try:
+        study = optuna.load_study(study_name=sweep.study, storage=storage, pruner=make_pruner(sweep))
+    except KeyError as error:
+        url = storage_url(sweep)
+        raise InputError(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
     study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)), worker)
     return study
 

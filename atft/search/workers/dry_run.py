@@ -68,10 +68,11 @@ def _small_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
 def _train_one(sweep: SweepOptions) -> FrozenTrial:
     from atft.commands.train import build
     from atft.search.question.config import trial_config
-    from atft.search.study.study import open_study
+    from atft.search.question.frozen import identify
+    from atft.search.study.study import begin_study
     from atft.search.workers.worker import run_next
 
-    study = open_study(sweep)
+    study = begin_study(sweep, identify(sweep))
     build("fit", trial_config(sweep, {}), quiet=True).datamodule.prepare_data()
     run_next(sweep, study, lambda: False)
     return study.trials[0]

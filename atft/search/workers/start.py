@@ -19,10 +19,10 @@ from rich.console import Console
 
 from atft.errors import InputError, nearest
 from atft.progress import Progress
-from atft.search.question.frozen import freeze, frozen
+from atft.search.question.frozen import freeze, frozen, identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.storage import storage_errors
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
 from atft.threads import cap_threads, core_count
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
     command = child_command("worker", frozen(sweep))
     with storage_errors(sweep):
-        return Supervisor(sweep, open_study(sweep, create=False), command, Console(stderr=True)).run()
+        return Supervisor(sweep, open_study(sweep), command, Console(stderr=True)).run()
 
 
 def _start_line(sweep: SweepOptions, config: Path) -> str:
@@ -98,10 +98,10 @@ def prepare(sweep: SweepOptions) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
     with Progress("preparing the sweep"):
         try:
-            open_study(sweep, create=False)
+            open_study(sweep)
         except InputError:  # there is none yet, or no storage: the next opening raises for that
             print(preflight(sweep), file=sys.stderr)  # noqa: T201
-        study = open_study(sweep)
+        study = begin_study(sweep, identify(sweep))
         build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
 
 

@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run(sweep: SweepOptions, index: int) -> None:
         with storage_errors(sweep):
-            work(sweep, open_study(sweep, create=False, worker=index), stop)
+            work(sweep, open_study(sweep, worker=index), stop)
 
     return run_child(arguments, run, stop.request)
 

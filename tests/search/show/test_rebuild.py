@@ -14,7 +14,7 @@ from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.rebuild import read_trials, restore, run
 from atft.search.study.files import publish_trial, study_labels
 from atft.search.study.outcome import Outcome, outcome_of
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study, open_study
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_rebuilt_study_has_its_finished_trials_as_they_were(
     assert run(["--config", str(path)]) == 0
     assert "5 trials entered again, 3 of them finished" in capsys.readouterr().out
     sweep = read_sweep(path)
-    after = open_study(sweep)  # with every check that a resumed sweep makes
+    after = begin_study(sweep, identify(sweep))  # with every check that a resumed sweep makes
     assert after.user_attrs["study_id"] == "0123456789abcdef"
     for was, now in zip(before.trials, after.trials, strict=True):
         assert (now.number, now.params, now.value) == (was.number, was.params, was.value)
@@ -73,7 +73,7 @@ def test_numbers_stay_where_a_directory_is_lost(
     sweep = make_sweep()
     shutil.rmtree(sweep.directory / "trial_1")
     run(["--config", str(path)])
-    trials = open_study(sweep, create=False).trials
+    trials = open_study(sweep).trials
     assert [outcome_of(t) for t in trials] == ["complete", "surplus", "complete"]
     assert [t.value for t in trials] == [0.01, None, 0.03]
 

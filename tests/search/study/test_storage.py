@@ -18,7 +18,7 @@ from atft.search.study.storage import (
     storage_errors,
     storage_url,
 )
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study
 
 MakeSweep = Callable[..., SweepOptions]
 SAME = Identity({"metric": "val/rank_ic"}, "d" * 16)
@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 def test_an_invalid_storage_url_is_an_error_of_one_line(name: str, make_sweep: MakeSweep) -> None:
     storage, message = REFUSED[name]
     with pytest.raises(InputError) as refused:
-        open_study(make_sweep(storage=storage), identity=SAME)
+        begin_study(make_sweep(storage=storage), SAME)
     assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -64,7 +64,7 @@ def test_no_part_of_a_password_is_in_the_line_about_a_server_that_does_not_answe
 
 
 def test_the_heartbeat_marks_and_leaves_the_retry_to_the_reconciler(make_sweep: MakeSweep) -> None:
-    storage: Any = open_study(make_sweep(), identity=SAME)._storage
+    storage: Any = begin_study(make_sweep(), SAME)._storage
     rdb = getattr(storage, "_backend", storage)
     assert (rdb.heartbeat_interval, rdb.grace_period) == (60, 120)
     assert rdb.get_heartbeat_stale_trial_callback() is None
@@ -72,7 +72,7 @@ def test_the_heartbeat_marks_and_leaves_the_retry_to_the_reconciler(make_sweep: 
 
 def test_a_database_that_is_lost_on_the_way_ends_in_one_line(make_sweep: MakeSweep) -> None:
     sweep = make_sweep()
-    study = open_study(sweep, identity=SAME)
+    study = begin_study(sweep, SAME)
     with sqlite3.connect(sweep.directory / "study.db") as held:
         held.execute("DROP TABLE trials")
     held.close()

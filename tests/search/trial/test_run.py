@@ -14,10 +14,10 @@ import torch
 import yaml
 
 from atft.callbacks.record.receipt import read_receipt
-from atft.search.question.frozen import freeze
+from atft.search.question.frozen import freeze, identify
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.files import publish_trial, read_trial, study_labels
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.run import run_trial
 from atft.tasks.ranking import RankingTask
@@ -79,7 +79,7 @@ def small(
     def make(**changes: Any) -> Small:
         tiny_config(tmp_path, tiny_run.panel, data__cache={"dir": str(tiny_run.folder / "cache")})
         sweep = make_sweep(**{"space": SPACE, "limits": {"epochs": 2}, **changes})
-        return Small(sweep, open_study(sweep))
+        return Small(sweep, begin_study(sweep, identify(sweep)))
 
     return make
 
@@ -93,7 +93,7 @@ def shared(
     base = tiny_config(folder, tiny_run.panel, data__cache={"dir": str(tiny_run.folder / "cache")})
     plain = {"study": "small", "base": str(base), "root": str(folder / "logs"), "space": SPACE}
     sweep = sweep_of({**plain, "limits": {"epochs": 2}})
-    made = Small(sweep, open_study(sweep))
+    made = Small(sweep, begin_study(sweep, identify(sweep)))
     made.run()
     with pytest.raises(Interrupted):
         made.run(stop=after(1))

@@ -9,8 +9,9 @@ import optuna
 import pytest
 
 from atft.errors import InputError
+from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
-from atft.search.study.study import open_study
+from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command
 from atft.search.workers.start import prepare, run, run_arguments
 
@@ -44,7 +45,7 @@ def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_
 ) -> None:
     tiny_config(tmp_path, make_panel())
     sweep = make_sweep()
-    open_study(sweep)
+    begin_study(sweep, identify(sweep))
     prepare(sweep)
     assert list((tmp_path / "cache").rglob("*.arrow"))
     capsys.readouterr()
@@ -109,7 +110,7 @@ def sweep(
     tiny_config(tmp_path, make_panel())
     path = write_sweep(n_trials=1)
     read = read_sweep(path)
-    open_study(read)
+    begin_study(read, identify(read))
     return path, read
 
 
@@ -127,5 +128,5 @@ def test_one_command_runs_a_sweep(sweep: tuple[Path, SweepOptions]) -> None:
     start, watch = f"small: 1 trials, 1 at a time, in {folder}", f"sweep status --config {path} --watch 30"
     assert f"{start}; to watch it: python -m atft {watch}\n" in first.stderr
     best = json.loads((folder / "best_params.json").read_text())
-    assert best["study_id"] == open_study(read, create=False).user_attrs["study_id"]
+    assert best["study_id"] == open_study(read).user_attrs["study_id"]
     assert (folder / "trial_0" / "best_model.ckpt").is_file()

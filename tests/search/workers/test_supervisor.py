@@ -33,7 +33,7 @@ def supervise(toy_study: Open, toy_command: CommandOf) -> Callable[[SweepOptions
     def run(sweep: SweepOptions) -> tuple[int, str]:
         said = Console(file=io.StringIO(), width=200)
         toy_study(sweep)
-        study = open_study(sweep, create=False)
+        study = open_study(sweep)
         code = Supervisor(sweep, study, toy_command(sweep, os.getpid()), said).run()
         return code, said.file.getvalue()  # type: ignore[attr-defined]
 
@@ -44,7 +44,7 @@ Supervise = Callable[[SweepOptions], tuple[int, str]]
 
 
 def trials_of(sweep: SweepOptions) -> list[optuna.trial.FrozenTrial]:
-    return open_study(sweep, create=False).trials
+    return open_study(sweep).trials
 
 
 def test_workers_finish_exactly_the_trials_that_were_asked_for(toy_sweep: Make, supervise: Supervise) -> None:
@@ -64,7 +64,7 @@ def test_a_log_gets_the_live_line_at_least_every_30_seconds(
     sweep, now = toy_sweep(n_trials=1), itertools.count(0.0, 8.0)
     log = Console(file=io.StringIO(), width=200)
     toy_study(sweep)
-    study = open_study(sweep, create=False)
+    study = open_study(sweep)
     supervisor = Supervisor(sweep, study, toy_command(sweep, os.getpid()), log)
     ticks: list[bool] = []
     former = supervisor._tick
@@ -152,7 +152,7 @@ class Started:
             "sweep = sweep_of(sys.argv[1])\n"
             "command = json.loads(sys.argv[2])\n"
             "command[-1] = str(os.getpid())\n"
-            "sys.exit(Supervisor(sweep, open_study(sweep, create=False), command, Console()).run())\n"
+            "sys.exit(Supervisor(sweep, open_study(sweep), command, Console()).run())\n"
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, sweep.as_json(), json.dumps(command)],
