@@ -130,6 +130,10 @@ class SweepOptions:
         """The study's folder: its trials, its files and, by default, its database."""
         return Path(self.root) / self.study
 
+    def trial_directory(self, number: int) -> Path:
+        """The folder of a trial."""
+        return self.directory / f"trial_{number}"
+
     def as_json(self) -> str:
         """The sweep as a study and its processes keep it: what `sweep_of` reads."""
         return json.dumps(asdict(self))

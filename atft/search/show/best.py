@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
 def best_config(now: Overview, sweep: SweepOptions, path: Path | None) -> str:
     """The YAML text of the best trial: the head, then its own configuration, which must be on this machine."""
     assert now.best is not None
-    config = sweep.directory / f"trial_{now.best.number}" / CONFIG
+    config = sweep.trial_directory(now.best.number) / CONFIG
     if not config.is_file():
         raise InputError(
             f"{config}: no such file; run this on the machine that trained trial {now.best.number}"

@@ -18,6 +18,7 @@ from atft.publish import read_json
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import point_lines
 from atft.search.study.deflation import Deflated, deflate
+from atft.search.study.files import PROGRESS
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
 from atft.search.study.owner import is_gone
 
@@ -128,7 +129,7 @@ def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None)
 def _running(trial: FrozenTrial, root: Path, now: float) -> RunningTrial:
     owner = trial.user_attrs.get("owner", {})
     # Nothing yet, or the trial's directory is on another machine's disk.
-    progress = read_json(root / str(trial.user_attrs.get("directory", "")) / "progress.json") or {}
+    progress = read_json(root / str(trial.user_attrs.get("directory", "")) / PROGRESS) or {}
     started = trial.datetime_start.timestamp() if trial.datetime_start else now
     silent = max(0.0, now - float(progress.get("time", started)))
     return RunningTrial(

@@ -24,7 +24,7 @@ from atft.publish import disk_errors, publish_json, published, read_json
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, best_trial, outcome_of
 
-CONFIG, TRIAL = "config.yaml", "trial.json"
+CONFIG, TRIAL, PROGRESS = "config.yaml", "trial.json", "progress.json"
 ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
 
 
@@ -120,7 +120,7 @@ def best_params(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> dict[str,
     if best is None:
         outcomes = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none began"
         return {"trial": None, "value": None, "params": None, "reason": f"no trial is complete: {outcomes}"}
-    directory = sweep.directory / f"trial_{best.number}"
+    directory = sweep.trial_directory(best.number)
     return {
         "trial": best.number,
         "value": best.value,

@@ -20,9 +20,8 @@ from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[i
 
 from atft.callbacks.record.run_record import RunRecord
 from atft.publish import publish_json
+from atft.search.study.files import PROGRESS
 from atft.search.study.outcome import Outcome
-
-PROGRESS = "progress.json"
 
 
 def _is_over(trainer: pl.Trainer) -> bool:

@@ -18,14 +18,15 @@ from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import Measured, measured_of, selected_epoch
 from atft.checkpoint_file import BEST
+from atft.commands.resume import LAST
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
-from atft.search.study.files import TRIAL, receipt_digests
+from atft.search.study.files import PROGRESS, TRIAL, receipt_digests
 from atft.search.study.outcome import Outcome
-from atft.search.trial.callbacks import PROGRESS, EpochEnd, TrialPruning
+from atft.search.trial.callbacks import EpochEnd, TrialPruning
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.record import TrialRecord
-from atft.search.trial.resume import LAST, PreviousRun, read_previous, report_again
+from atft.search.trial.resume import PreviousRun, read_previous, report_again
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI

@@ -34,7 +34,7 @@ class TrialRecord:
 
     def __init__(self, sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], bool]) -> None:
         self.sweep, self.trial, self.stop = sweep, trial, stop
-        self.directory = sweep.directory / f"trial_{trial.number}"
+        self.directory = sweep.trial_directory(trial.number)
         self.labels = study_labels(trial.study)
         self.value: float | None = None
         self.retries: list[dict[str, Any]] = []

@@ -14,11 +14,10 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from atft.callbacks.record.receipt import read_receipt
+from atft.commands.resume import LAST
 from atft.errors import InputError
 from atft.publish import read_json
 from atft.search.study.outcome import Outcome
-
-LAST = "last.ckpt"
 
 
 class PreviousRun(NamedTuple):

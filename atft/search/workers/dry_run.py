@@ -37,15 +37,14 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     with Progress("checking the sweep"):
         report(preflight(sweep))
     with _small_study(sweep) as small:
-        root = Path(small.root)
-        report(f"write access: {root.parent.resolve()}")
+        report(f"write access: {Path(sweep.root).resolve()}")
         with Progress("one trial"):
-            trial, directory = _train_one(small), root / small.study / "trial_0"
+            trial, directory = _train_one(small), small.trial_directory(0)
         _check(trial, directory, sweep.metric)
         values = [f"{v:+.4f}" for _, v in sorted(trial.intermediate_values.items())]
         report(f"one trial: {sweep.metric} {', '.join(values)} reported to the pruner; its checkpoint loads")
         trial_bytes = sum(p.stat().st_size for p in directory.rglob("*") if p.is_file())
-        report(estimate(sweep, trial, trial_bytes, shutil.disk_usage(root).free))
+        report(estimate(sweep, trial, trial_bytes, shutil.disk_usage(sweep.root).free))
     return 0
 
 

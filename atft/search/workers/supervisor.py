@@ -25,7 +25,7 @@ from atft.search.question.frozen import watch_base
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import closing, ended_line, live_line
 from atft.search.study.budget import reason_to_abort
-from atft.search.study.files import publish_study_files
+from atft.search.study.files import PROGRESS, publish_study_files
 from atft.search.study.outcome import Outcome, best_trial, finished, is_surplus
 from atft.search.study.owner import is_gone, is_here, is_orphaned
 from atft.search.study.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
@@ -158,7 +158,7 @@ class Supervisor:
 
     def _last_progress(self, trial: FrozenTrial) -> float:
         """When a trial last made progress: its newest batch, or its end; 0 if never."""
-        file = self.sweep.directory / f"trial_{trial.number}" / "progress.json"
+        file = self.sweep.trial_directory(trial.number) / PROGRESS
         touched = file.stat().st_mtime if file.is_file() else 0.0
         return max(touched, trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0)
 
