@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
 
+AFTER_TRAINING = ("predictions.parquet", "comparison.txt", "final metrics")
+"""What is written here, as the receipt names it while it is missing."""
+
+
 def conclude(cli: "RankingCLI") -> int:
     """Score, compare and print; the exit status: 0, or 1 where the run failed."""
     console = Console(highlight=False)

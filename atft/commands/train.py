@@ -90,7 +90,7 @@ def fit(cli: "RankingCLI") -> int:
     import torch
 
     from atft.callbacks.record.messages import append_log
-    from atft.commands.after_fit import conclude
+    from atft.commands.after_fit import AFTER_TRAINING, conclude
     from atft.commands.start_lines import start_lines
     from atft.tasks.initial_weights import load_initial_weights
 
@@ -99,7 +99,7 @@ def fit(cli: "RankingCLI") -> int:
         cli.record.over = only_conclusion_left(cli, resumed)
     elif cli.config.init_from is not None:
         load_initial_weights(cli.model, cli.config.init_from, cli.datamodule)
-    cli.record.receipt.resumed_from = resumed
+    cli.record.receipt.resumed_from, cli.record.to_write = resumed, AFTER_TRAINING
     cli.make_directory()
     if cli.trainer.is_global_zero:
         for line in [*start_lines(cli), *cli.datamodule.lines_of("train")]:

@@ -36,7 +36,6 @@ def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet
 
     Of those ``built`` for a fit, guards and monitors of training keep their options, the others are left out.
     """
-    record.to_write = ()  # nothing follows training
     kept = (callback for callback in built if isinstance(callback, KEPT))
     return [*training_callbacks(record, quiet), *kept, PretrainedCheckpoint()]
 

@@ -135,7 +135,6 @@ class Trainer(RunTrainer):
         text = task_config(task, data)
         directory = make_version(next_version(self._root))
         self.record = RunRecord(text, directory)
-        self.record.to_write = ()  # scores and comparison are the caller's
         self.record.receipt.resumed_from = resumed
         self.callbacks[:0] = first_callbacks(self.record, task.metrics, self._quiet)  # type: ignore[attr-defined]
         self.write_to(directory, self._logs)

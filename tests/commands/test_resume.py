@@ -14,7 +14,8 @@ import torch
 
 import atft.commands.after_fit as after_fit
 from atft.callbacks.record.receipt import read_receipt
-from atft.callbacks.record.run_record import AFTER_TRAINING, RunRecord
+from atft.callbacks.record.run_record import RunRecord
+from atft.commands.after_fit import AFTER_TRAINING
 
 KILLED = """
 import os, signal, sys

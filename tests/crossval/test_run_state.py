@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from atft.callbacks.record.receipt import Receipt, write_receipt
-from atft.callbacks.record.run_record import AFTER_TRAINING
+from atft.commands.after_fit import AFTER_TRAINING
 from atft.crossval.run_state import read_state
 from crossval_files import write_predictions
 

@@ -25,8 +25,6 @@ from atft.errors import InputError
 from atft.publish import publish_text
 from atft.termination import how_stopped
 
-AFTER_TRAINING = ("predictions.parquet", "comparison.txt", "final metrics")
-"""What a whole run leaves once its training is over."""
 GIGABYTE = 1e9
 
 
@@ -50,8 +48,8 @@ class RunRecord(pl.Callback):
         """Metrics of each epoch by name, oldest first, those of a resumed run included."""
         self.stopped = ""
         """Why a criterion or a sweep ended the run; empty while they did not."""
-        self.to_write: tuple[str, ...] = AFTER_TRAINING
-        """What follows training; nothing for a trial of a sweep."""
+        self.to_write: tuple[str, ...] = ()
+        """What the caller writes once training is over."""
         self.former_retries: list[dict[str, Any]] = []
         """Retries of a trial's earlier attempts."""
         self.over = False

@@ -51,7 +51,6 @@ def fit(
     cli = build("fit", config, directory, quiet=True)
     _check(cli, record.trial.study)
     run, receipt = cli.record, cli.record.receipt
-    run.to_write = ()  # nothing follows the training of a trial
     receipt.digests |= receipt_digests(record.labels)
     run.former_retries = record.retries
     previous = None
