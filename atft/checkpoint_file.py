@@ -25,6 +25,8 @@ from atft.publish import published
 
 BEST = "best_model.ckpt"
 """The selected epoch's weights in the directory of a run."""
+NETWORK = "network."
+"""How the names of the network's weights begin in a checkpoint."""
 TRAILER = re.compile(rb"\natft sha256 ([0-9a-f]{64})\n\Z")
 TRAILER_BYTES = 78
 ZIP_END_BYTES = 22
@@ -207,6 +209,12 @@ def _undamaged(content: bytes, path: str | Path) -> io.BytesIO:
 
 def _not_readable(path: str | Path, why: str) -> InputError:
     return InputError(f"{path}: not a readable checkpoint ({why}); name another one, or train again")
+
+
+def network_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's weights by its own names, of what `read_checkpoint` gave; others are a loss's or a metric's."""
+    weights = content["state_dict"].items()
+    return {name.removeprefix(NETWORK): weight for name, weight in weights if name.startswith(NETWORK)}
 
 
 def write_checkpoint(content: dict[str, Any], path: str | Path) -> None:

@@ -14,6 +14,7 @@ from atft.checkpoint_file import (
     OWN_ENTRIES,
     TRAILER_BYTES,
     check_content,
+    network_weights,
     read_checkpoint,
     write_checkpoint,
 )
@@ -194,3 +195,8 @@ def test_a_score_may_be_infinite_before_the_first_one() -> None:
 def test_a_tensor_whose_values_are_not_all_there_is_no_weight(tensor: torch.Tensor) -> None:
     with pytest.raises(InputError, match=r"state_dict.w is no plain tensor"):
         check_content(small_checkpoint(state_dict={"w": tensor}), "a.ckpt")
+
+
+def test_the_networks_weights_are_those_that_open_with_its_name() -> None:
+    states = {"network.heads.network.bias": 1, "objective.moments.mean": 2, "networks.bias": 3}
+    assert network_weights({"state_dict": states}) == {"heads.network.bias": 1}

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32
 
 from atft.batch import Forecast
-from atft.checkpoint_file import read_checkpoint
+from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.commands.checkpoint_config import checkpoint_config
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
@@ -23,8 +23,6 @@ from atft.metrics.interval_ends import calibrated_intervals, known_widths, level
 from atft.network import Network, NetworkFactory, NetworkInputs, build_network
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 from atft.tasks.checkpoint_task import task_arguments
-
-PREFIX = "network."
 
 
 class Scorer(NamedTuple):
@@ -72,8 +70,7 @@ def load_scorer(checkpoint: Path, network: str | None = None) -> Scorer:
     arguments = task_arguments(content, str(checkpoint), factory)
     inputs = NetworkInputs(*(tuple(arguments[name]) for name in ("features", "horizons", "regimes")))
     built = build_network(arguments["network"], inputs)
-    states = content["state_dict"]
-    weights = {name.removeprefix(PREFIX): w for name, w in states.items() if name.startswith(PREFIX)}
+    weights = network_weights(content)
     check_shapes(weights, built.state_dict())
     built.load_state_dict(weights)
     built.set_parts(**content["atft"].get("parts", {}))

@@ -25,14 +25,7 @@ from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
 from atft.data.residency import PanelPlace
 from atft.data.scaling import training_scaling
-from atft.data.split import (
-    Days,
-    Split,
-    SplitOptions,
-    count_folds,
-    period_name,
-    resolve_split,
-)
+from atft.data.split import Days, Split, SplitOptions, count_folds, period_name, resolve_split
 from atft.errors import InputError
 from atft.network import Scaling
 from atft.panel import PanelSchema, feature_names, match
@@ -74,7 +67,6 @@ class DayData(pl.LightningDataModule):
         self.seed = seed
         self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
-        self._split: Split | None = None
         self._place: PanelPlace | None = None
 
     @classmethod
@@ -125,6 +117,11 @@ class DayData(pl.LightningDataModule):
         """Names of the market-wide columns, in the panel's order."""
         return list(match(self.panel.schema.regime, self.columns()))
 
+    @property
+    def exposures(self) -> list[str]:
+        """Names of the exposures, in the panel's order."""
+        return list(match(self.panel.schema.exposures, self.columns()))
+
     def prepare_data(self) -> None:
         """Simulate the market and build the cache where they are missing.
 
@@ -169,12 +166,10 @@ class DayData(pl.LightningDataModule):
         manifest = self.open_cache().manifest
         return manifest.dates, self.split_options, manifest.longest_label_days, self.loader_options.lookback
 
-    @property
+    @cached_property
     def split(self) -> Split:
         """Day indices of training, validation and test, purged and embargoed, of the fold where there is one."""
-        if self._split is None:
-            self._split = resolve_split(*self._day_axis, self.open_cache().manifest.universe_rows)
-        return self._split
+        return resolve_split(*self._day_axis, self.open_cache().manifest.universe_rows)
 
     @cached_property
     def row_purge(self) -> RowPurge | None:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.cross_section import average_ranks
+from atft.cross_section import rank_uniform
 from atft.data.scaling import UNIFORM_WIDTH
 
 
@@ -72,8 +72,6 @@ def day_ranks(batch: DayBatch, scaling: Sequence[str]) -> Float[Tensor, "days st
         return values
     chosen = values[..., unranked].transpose(1, 2)
     valid = batch.universe[:, None] & ~chosen.isnan()
-    count = valid.sum(-1, keepdim=True).clamp_min(1)
-    ranks = UNIFORM_WIDTH * ((average_ranks(chosen, valid) - 0.5) / count - 0.5)
     values = values.clone()
-    values[..., unranked] = ranks.transpose(1, 2)
+    values[..., unranked] = UNIFORM_WIDTH * rank_uniform(chosen, valid).transpose(1, 2)
     return values

@@ -5,16 +5,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from atft.checkpoint_file import read_checkpoint
+from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.errors import InputError
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 
 if TYPE_CHECKING:
     from atft.tasks.day_data import DayData
     from atft.tasks.ranking import RankingTask
-
-NETWORK = "network."
-"""How the names of the network's weights begin in a checkpoint; others are the loss's and the metrics'."""
 
 
 def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData | None" = None) -> None:
@@ -43,11 +40,7 @@ def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData |
             f"a checkpoint of the same features"
         )
     check_regimes(task.network, entries.get("regimes", task.regimes), task.regimes)
-    weights = {
-        name.removeprefix(NETWORK): weight
-        for name, weight in content["state_dict"].items()
-        if name.startswith(NETWORK)
-    }
+    weights = network_weights(content)
     if "pretrained" in entries:
         _check_ended(entries["pretrained"].get("until", ""), path, data)
         weights |= _new_heads(task, entries["pretrained"].get("heads", ""))

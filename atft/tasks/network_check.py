@@ -17,7 +17,6 @@ from atft.batch import EDGE_FEATURES, DayBatch, Forecast
 from atft.errors import InputError, clip, one_line
 from atft.network import NetworkInputs, Pretrainable, Scaling
 from atft.own_functions import USERS_ERRORS, error_text
-from atft.panel import match
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 
@@ -76,9 +75,7 @@ class Trial(NamedTuple):
 
 def check_network_on_noise(task: RankingTask, data: DayData) -> None:
     """Try a task's network on noise of the shapes that its data has, but for days and stocks; see `try_network`."""
-    inputs = NetworkInputs(tuple(task.features), tuple(task.network.horizons), tuple(task.regimes))
-    exposures = len(match(data.panel.schema.exposures, data.columns()))
-    try_network(task.network, inputs, data.loader_options.lookback, exposures)
+    try_network(task.network, task.inputs, data.loader_options.lookback, len(data.exposures))
 
 
 def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, exposures: int = 2) -> None:

@@ -9,7 +9,6 @@ from inspect import signature
 
 from atft.errors import InputError, nearest
 from atft.losses.neutral_targets import SECTOR
-from atft.panel import match
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 
@@ -31,12 +30,11 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapp
     Raises:
         InputError: the panel or the config lacks it.
     """
-    names, schema = data.columns(), data.panel.schema
     there = {
         "graph": data.graph_options is not None,
-        "regime": bool(match(schema.regime, names)),
-        "sector": schema.sector in names,
-        "exposure": bool(match(schema.exposures, names)),
+        "regime": bool(data.regimes),
+        "sector": data.panel.schema.sector in data.columns(),
+        "exposure": bool(data.exposures),
     }
     for group, name in task.network.reads.items():
         on = any(parts.get(group, True) for parts in phases) if phases else True
@@ -57,7 +55,7 @@ def check_training_inputs(
         InputError: the first that is on without what it needs, and what to do.
     """
     check_network_inputs(task, data, phases)
-    network, terms, schema = task.network, task.objective.terms, data.panel.schema
+    network, terms = task.network, task.objective.terms
     readers = {tensor: name for name, term in terms.items() for tensor in term.reads}
     # A head without a term would keep its first weights, and write quantiles that mean nothing.
     if network.quantiles and "quantiles" not in readers:
@@ -70,8 +68,8 @@ def check_training_inputs(
             f"model.objective.terms: {readers['previous']} compares a day with the one before in its block; set "
             f"data.loader.block_days to at least 2"
         )
-    names = data.columns()
-    columns = {"exposure": bool(match(schema.exposures, names)), "sector": schema.sector in names}
+    exposures, regimes = data.exposures, data.regimes
+    columns = {"exposure": bool(exposures), "sector": data.panel.schema.sector in data.columns()}
     for name, term in terms.items():
         needed = [column for column in columns if column in term.reads]
         if needed and not any(columns[column] for column in needed):
@@ -80,7 +78,6 @@ def check_training_inputs(
                 f"model.objective.terms: {name} has no column to read; name some in data.panel.schema.{keys}, or "
                 f"leave the term out"
             )
-    exposures = match(schema.exposures, names)
     for name in task.objective.options.neutral_to:
         if name == SECTOR and not columns["sector"]:
             raise InputError(f"model.objective.neutral_to: sector reads {MISSING['sector']}, or leave it out")
@@ -88,7 +85,6 @@ def check_training_inputs(
             raise InputError(
                 f"model.objective.neutral_to: no exposure {name!r}{nearest(name, [SECTOR, *exposures])}"
             )
-    regimes = match(schema.regime, names)
     for name in task.objective.options.regime_weights:
         if name not in regimes:
             raise InputError(

@@ -17,16 +17,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
+from atft.checkpoint_file import NETWORK
 from atft.data.block_plan import block_seed
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
-from atft.network import NetworkInputs
 from atft.optim.build import build_stepping
-from atft.panel import match
 from atft.tasks.day_chunks import forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
 from atft.tasks.hidden_values import HiddenBlock, day_ranks, hide_values
-from atft.tasks.initial_weights import NETWORK
 from atft.tasks.network_check import try_states
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
@@ -71,9 +69,8 @@ class Pretraining(RankingTask):
         Raises:
             InputError: the network has no ``encode``, or it returns no states.
         """
-        inputs = NetworkInputs(tuple(self.features), tuple(self.network.horizons), tuple(self.regimes))
-        exposures = len(match(data.panel.schema.exposures, data.columns()))
-        width, self.heads = try_states(self.network, inputs, data.loader_options.lookback, exposures)
+        lookback, exposures = data.loader_options.lookback, len(data.exposures)
+        width, self.heads = try_states(self.network, self.inputs, lookback, exposures)
         for name in self.heads:
             for parameter in self.network.parameter_groups()[name]:
                 parameter.requires_grad_(False)

@@ -95,8 +95,8 @@ class RankingTask(SavedTask):
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
-        inputs = NetworkInputs(tuple(features), tuple(horizons), tuple(self.regimes))
-        self.network = build_network(network, inputs)
+        self.inputs = NetworkInputs(tuple(features), tuple(horizons), tuple(self.regimes))
+        self.network = build_network(network, self.inputs)
         self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)

@@ -98,7 +98,7 @@ def _with_min_stocks(data: Any, min_stocks: int) -> Any:
     from dataclasses import replace
 
     other = copy(data)
-    other._split = replace(data.split, min_stocks=min_stocks)
+    other.split = replace(data.split, min_stocks=min_stocks)
     return other
 
 
