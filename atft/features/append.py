@@ -16,7 +16,7 @@ import numpy as np
 
 from atft.dates import as_dates, as_day_numbers
 from atft.errors import InputError, nearest
-from atft.features.build import build_folder, filling_days, write_blocks
+from atft.features.build import build_folder, write_blocks
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
 from atft.features.checked_prices import CheckedPrices
 from atft.features.options import FeatureOptions
@@ -217,8 +217,7 @@ def _append(
             raise InputError(f"{panel}: built by another version of the program; build the panel again")
         variation, months = np.concatenate([state.variation, new], axis=2), (*settled, *written.written)
     next_state = state_after(read, prices, placed.counts, variation, ranked, state)
-    filling = filling_days(next_state.inserted.tolist(), len(ranked))
-    flat_features(later.path, names, variation, ranked, filling)
+    flat_features(later.path, names, variation, ranked, next_state.inserted.tolist())
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
     left_out = [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items() if count]

@@ -7,7 +7,7 @@ time stay in the processor's cache. The bits of a feature depend on neither of t
 NumPy on dense grids, not Polars' rolling expressions, because it was measured: see benchmarks/features.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +19,7 @@ from jaxtyping import Bool
 
 from atft.errors import InputError
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
-from atft.features.checked_prices import REACH_DAYS, STOCKS_AT_ONCE, CheckedPrices, History, past_of
+from atft.features.checked_prices import STOCKS_AT_ONCE, CheckedPrices, History, past_of
 from atft.features.levels import average_features, position_features, trend_features
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import panel_columns, panel_file
@@ -129,9 +129,7 @@ def build_panel(
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with panel_file(out) as append:
         names, variation = write_blocks(prices, append)
-        flat = flat_features(
-            path, names, variation, prices.ranked, filling_days(prices.inserted, len(prices.calendar))
-        )
+        flat = flat_features(path, names, variation, prices.ranked, prices.inserted)
     return PanelReport(out, prices, names, flat)
 
 
@@ -162,7 +160,7 @@ def build_folder(
         months.finish()
         every = np.concatenate([*variation, new], axis=2)
         ranked = prices.ranked
-        flat = flat_features(read.path, names, every, ranked, filling_days(prices.inserted, len(ranked)))
+        flat = flat_features(read.path, names, every, ranked, prices.inserted)
         publish_list(
             out,
             options,
@@ -223,14 +221,6 @@ def write_blocks(
         if written is not None:
             written.result()
     return names, np.concatenate(variation, axis=2)
-
-
-def filling_days(inserted: Iterable[int], days: int) -> Bool[np.ndarray, " days"]:
-    """Days on which windows fill again after a gap: the ``inserted`` ones and the longest reach after them."""
-    filling = np.zeros(days, dtype=bool)
-    for gap in inserted:
-        filling[gap : gap + REACH_DAYS] = True
-    return filling
 
 
 def _check_ours(out: Path) -> None:

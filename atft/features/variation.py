@@ -1,12 +1,13 @@
 """The post-condition of features: one that is the same for all stocks of a day cannot rank them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from atft.errors import InputError
+from atft.features.checked_prices import REACH_DAYS
 from atft.features.windows import Flags, Grid
 
 MIN_STOCKS = 10
@@ -32,17 +33,21 @@ def flat_features(
     names: Sequence[str],
     variation: Bool[np.ndarray, "2 features days"],
     ranked: Int[np.ndarray, " days"],
-    filling: Bool[np.ndarray, " days"],
+    inserted: Iterable[int],
 ) -> tuple[str, ...]:
     """Name the features that do not vary on more than 5 % of the days; ``ranked`` counts each day's universe.
 
     Days with fewer than 10 stocks in the universe do not count, nor do a feature's days before the first one on
-    which it is known at all, nor those on which it is unknown while windows are ``filling`` again after a gap.
-    Raises InputError where more than 5 % of the features are flat.
+    which it is known at all, nor those on which it is unknown while windows fill again after a gap: the days
+    ``inserted`` there and the longest reach after them. Raises InputError where more than 5 % of the features are
+    flat.
     """
     counted = ranked >= MIN_STOCKS
     if not counted.any():
         return ()
+    filling = np.zeros(len(ranked), dtype=bool)
+    for day in inserted:
+        filling[day : day + REACH_DAYS] = True
     known, varies = variation[:, :, counted]
     judged = np.logical_or.accumulate(known, axis=1) & (known | ~filling[counted])
     never = ~known.any(axis=1)

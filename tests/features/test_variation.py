@@ -10,17 +10,16 @@ from atft.features.variation import day_variation, flat_features
 
 
 def flat(
-    features: np.ndarray, universe: np.ndarray | None = None, filling: np.ndarray | None = None
+    features: np.ndarray, universe: np.ndarray | None = None, inserted: tuple[int, ...] = ()
 ) -> tuple[str, ...]:
     """Flat features among x_0, x_1, ..., measured in two blocks of days; all stocks are ranked by default."""
     days, half = features.shape[1], features.shape[1] // 2
     universe = np.ones(features.shape[1:], dtype=bool) if universe is None else universe
-    filling = np.zeros(days, dtype=bool) if filling is None else filling
     blocks = [
         day_variation(list(features[:, some]), universe[some]) for some in (slice(half), slice(half, days))
     ]
     names = [f"x_{i}" for i in range(len(features))]
-    return flat_features(Path("p"), names, np.concatenate(blocks, axis=2), universe.sum(axis=1), filling)
+    return flat_features(Path("p"), names, np.concatenate(blocks, axis=2), universe.sum(axis=1), inserted)
 
 
 def noise(names: int, days: int = 30, dead: int = 0) -> np.ndarray:
@@ -58,10 +57,10 @@ def test_days_on_which_a_window_is_still_filling_do_not_count() -> None:
 
 
 def test_days_after_a_gap_on_which_a_window_fills_again_do_not_count_as_flat() -> None:
-    values, filling = noise(40, days=40), np.arange(40) >= 20
+    values = noise(40, days=40)
     values[0, 20:30] = np.nan
     values[1, 20:30] = 1.0
-    assert flat(values, filling=filling) == ("x_1",)
+    assert flat(values, inserted=(20,)) == ("x_1",)
     assert flat(values) == ("x_0", "x_1")
 
 
