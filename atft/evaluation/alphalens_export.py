@@ -11,9 +11,8 @@ import numpy as np
 
 from atft.errors import InputError
 from atft.evaluation.day_measures import decile_numbers
-from atft.evaluation.day_ranks import in_blocks, rank_days
+from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.evaluate import EvaluateOptions
-from atft.evaluation.predictions import Mask, Scores
 from atft.evaluation.score_rows import DenseHorizon, dense_horizon, read_context, read_scores
 from atft.publish import published
 
@@ -49,11 +48,7 @@ def factor_data(dense: DenseHorizon, min_stocks: int) -> "pandas.DataFrame":
     table = dense.table
     known = table.valid()
     known &= (known.sum(axis=1) >= min_stocks)[:, None]
-
-    def numbered(score: Scores, use: Mask) -> dict[str, np.ndarray]:
-        return {"tenth": decile_numbers(rank_days(score, use)) + 1}
-
-    tenth = in_blocks(numbered, table.columns["score"], known)["tenth"]
+    tenth = over_blocks(lambda s, use: decile_numbers(rank_days(s, use)) + 1, table.columns["score"], known)
     day, stock = np.nonzero(known)
     index = pd.MultiIndex.from_arrays(
         [table.dates[day].astype("datetime64[ns]"), np.asarray(table.codes)[stock]], names=["date", "asset"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from atft.day_series import Series
 from atft.evaluation.day_measures import spread_positions
-from atft.evaluation.day_ranks import in_blocks, rank_days
+from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
 GROSS_VALUE = 2.0
@@ -59,9 +59,7 @@ def staggered_books(
     """
     horizon = table.horizon
     score, present = table.columns["score"], table.present
-    weights = in_blocks(
-        lambda s, p: {"weights": spread_positions(rank_days(s, p)).astype(np.float32)}, score, present
-    )["weights"]
+    weights = over_blocks(lambda s, p: spread_positions(rank_days(s, p)).astype(np.float32), score, present)
     days = len(weights)
     trades = np.full(weights.shape, np.nan, dtype=np.float32)
     trades[horizon:] = (weights[horizon:] - weights[:-horizon]) / horizon

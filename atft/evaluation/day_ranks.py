@@ -130,6 +130,11 @@ def in_blocks(
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
+def over_blocks(measure: Callable[..., NDArray[Any]], *tables: NDArray[Any]) -> NDArray[Any]:
+    """The same of a function that returns one array."""
+    return in_blocks(lambda *part: {"": measure(*part)}, *tables)[""]
+
+
 def _sortable(values: Scores, valid: Mask) -> NDArray[np.uint32]:
     """Whole numbers in the order of the floats, the largest where not valid; -0 is 0."""
     bits = (values + np.float32(0)).view(np.uint32)

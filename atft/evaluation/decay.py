@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from atft.day_series import Series
 from atft.evaluation.day_measures import decile_numbers, masked_correlation, measure_table
-from atft.evaluation.day_ranks import in_blocks, rank_days
+from atft.evaluation.day_ranks import in_blocks, over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
 LAGS = (1, 2, 3, 5, 10, 20)
@@ -53,17 +53,14 @@ def rank_autocorrelation(score: Scores, present: Mask) -> Series:
     1: the order stays; 0: it is drawn again. Ranks are those among all stocks of each day, as alphalens has them.
     The first day is NaN.
     """
-    shares = in_blocks(lambda s, p: {"shares": rank_days(s, p).shares().astype(np.float32)}, score, present)[
-        "shares"
-    ]
+    shares = over_blocks(lambda s, p: rank_days(s, p).shares().astype(np.float32), score, present)
     before = np.full(shares.shape, np.nan, dtype=np.float32)
     before[1:] = shares[:-1]
 
-    def correlated(today: Scores, yesterday: Scores) -> dict[str, Series]:
-        both = np.isfinite(today) & np.isfinite(yesterday)
-        return {"correlation": masked_correlation(today, yesterday, both)}
+    def correlated(today: Scores, yesterday: Scores) -> Series:
+        return masked_correlation(today, yesterday, np.isfinite(today) & np.isfinite(yesterday))
 
-    return np.asarray(in_blocks(correlated, shares, before)["correlation"])
+    return over_blocks(correlated, shares, before)
 
 
 def new_names(score: Scores, present: Mask, period: int = 1) -> dict[str, Series]:

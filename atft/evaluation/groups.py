@@ -7,7 +7,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from atft.day_series import Series
-from atft.evaluation.day_ranks import in_blocks, rank_days, ranks_in_groups
+from atft.evaluation.day_ranks import in_blocks, over_blocks, rank_days, ranks_in_groups
 from atft.evaluation.predictions import Mask, Scores
 
 MIN_GROUP_STOCKS = 5
@@ -48,13 +48,13 @@ def grouped_rank_ics(
 def tercile_labels(values: Scores, counts: Mask) -> Labels:
     """Third of the day's known values that each stock is in: 0 low, 1 middle, 2 high, -1 unknown."""
 
-    def labelled(table: Scores, use: Mask) -> dict[str, NDArray[Any]]:
+    def labelled(table: Scores, use: Mask) -> NDArray[np.int16]:
         known = use & np.isfinite(table)
         ranked = rank_days(table, known)
         third = np.minimum(3 * (ranked.first + ranked.last) // (2 * np.maximum(ranked.stocks, 1)), 2)
-        return {"third": np.where(known, third, -1).astype(np.int16)}
+        return np.where(known, third, -1).astype(np.int16)
 
-    return np.asarray(in_blocks(labelled, values, counts)["third"])
+    return over_blocks(labelled, values, counts)
 
 
 def day_terciles(regime: Series) -> Int[np.ndarray, " days"]:

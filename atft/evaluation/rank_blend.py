@@ -7,8 +7,9 @@ them. Ranks, not scores: a scorer of larger numbers would otherwise decide alone
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from atft.evaluation.day_ranks import Columns, in_blocks, rank_days
+from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.predictions import Mask, Scores
 
 
@@ -33,14 +34,14 @@ def mean_rank(scores: Sequence[Scores], present: Mask) -> Scores:
     total, count = np.zeros(present.shape), np.zeros(present.shape, dtype=np.int64)
     for score in scores:
         known = present & np.isfinite(score)
-        total += np.asarray(in_blocks(_rank_shares, score, known)["share"], dtype=np.float64)
+        total += over_blocks(_rank_shares, score, known)
         count += known
     # Sums of the same ranks in another order differ in their last digits: rounded, they stay ties.
     return np.where(count > 0, np.round(total / np.maximum(count, 1), 12), np.nan)
 
 
-def _rank_shares(score: Scores, known: Mask) -> Columns:
+def _rank_shares(score: Scores, known: Mask) -> NDArray[np.float64]:
     """Average rank of the day as a share of its known stocks, in (0, 1); 0 where not known."""
     ranked = rank_days(score, known)
     share = (ranked.first + ranked.last + 1) / (2.0 * np.maximum(ranked.stocks, 1))
-    return {"share": np.where(known, share, 0.0)}
+    return np.where(known, share, 0.0)
