@@ -12,7 +12,7 @@ INIT_OUTPUT_STD = 0.05
 
 
 class Heads(nn.Module):
-    """Read scores off the state: ``score = W dropout(scale * z) + b``, LayerScale starting at 1."""
+    """Read scores off the state: ``score = W (scale * dropout(z)) + b``, LayerScale starting at 1."""
 
     def __init__(self, hidden_size: int, horizons: int, quantiles: int, dropout: float) -> None:
         super().__init__()
@@ -32,11 +32,15 @@ class Heads(nn.Module):
         """Return scores, and quantiles ascending along the last axis: ``q_1, q_1 + softplus(.), ...``."""
         # Scores of 8 bits would tie many a day's stocks; and a product of a few outputs is quicker than its casts.
         with full_precision(state.device):
-            ready = self.dropout(self.layer_scale * state)
-            score: Tensor = self.score(ready)
+            ready = self.dropout(state.to(self.layer_scale.dtype))
+            score = self._read(ready, self.score)
             if self.quantile is None:
                 return score, None
-            raw: Tensor = self.quantile(ready).unflatten(-1, (-1, self.levels))
+            raw = self._read(ready, self.quantile).view(*score.shape, self.levels)
         # Steps between neighbouring levels are positive by construction, so no loss has to forbid a crossing.
         steps = torch.cat((raw[..., :1], nn.functional.softplus(raw[..., 1:])), dim=-1)
         return score, steps.cumsum(dim=-1)
+
+    def _read(self, ready: Tensor, output: nn.Linear) -> Tensor:
+        # The few outputs' weights are scaled, not all the states: the same product.
+        return nn.functional.linear(ready, output.weight * self.layer_scale, output.bias)

@@ -21,6 +21,20 @@ def test_scores_of_a_new_head_differ() -> None:
     assert ((score.std(0) > 0.2) & (score.std(0) < 0.8)).all()
 
 
+def test_outputs_and_gradients_are_those_of_a_scaled_state() -> None:
+    head, state = build(quantiles=3).double(), torch.randn(50, 64, dtype=torch.double, requires_grad=True)
+    with torch.no_grad():
+        head.layer_scale.uniform_(0.5, 2)
+    score, quantiles = head(state)
+    assert quantiles is not None and head.quantile is not None
+    ready = head.layer_scale * state
+    plain = torch.cat((head.score(ready), head.quantile(ready)[:, ::3]), dim=1)
+    ours = torch.cat((score, quantiles[..., 0]), dim=1)
+    direction = torch.randn_like(plain)
+    expected, found = (torch.autograd.grad(x, [head.layer_scale, state], direction) for x in (plain, ours))
+    torch.testing.assert_close([ours, *found], [plain, *expected])
+
+
 def test_quantiles_ascend_whatever_the_state() -> None:
     score, quantiles = build(quantiles=5)(100 * torch.randn(3, 7, 64))
     assert quantiles is not None and quantiles.shape == (*score.shape, 5)
