@@ -178,8 +178,10 @@ class ATFTGATFAN(RankingNetwork):
         days, stocks = batch.universe.shape
         scaled = self.scaling(batch.features, batch.observed)
         rows = self.selection(scaled, self._is_on("variable_selection"))
-        # A day without a row is an empty input to the encoder, whatever the biases would make of it.
-        rows = rows * batch.observed[..., None]
+        # A day without a row is an empty input to the encoder, whatever the biases would make of it. Packed rows
+        # are of the universe, so hardly one is without, and on a CPU, where asking does not wait.
+        if packed is None or not batch.observed.all():
+            rows = rows * batch.observed[..., None]
         window, statistics = EmbeddedWindows(rows, days), None
         if self.window_norm is not None and self._is_on("window_norm"):
             window, statistics = self.window_norm(window, scaled, batch.observed)
@@ -191,7 +193,7 @@ class ATFTGATFAN(RankingNetwork):
         if statistics is not None:
             state = state + statistics
         if self.modulation is not None and self._is_on("modulation"):
-            state = self.modulation(state, batch.regime, None if packed is None else packed.day)
+            state = self.modulation(state, batch.regime, None if packed is None else packed.rows_of_days)
         if self.activation is not None:
             state = self.activation(state)
         return state, attention

@@ -7,9 +7,12 @@ and Courville, "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 
 market of the test days may be more extreme than any of the training days.
 """
 
+from typing import Any
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from atft.network import Scaling
 from atft.nn.robust_input import RobustInput
@@ -43,18 +46,49 @@ class MarketModulation(nn.Module):
         self,
         state: Float[Tensor, "*members days stocks hidden"],
         regime: Float[Tensor, "market_days regimes"],
-        day: Int[Tensor, " stocks"] | None = None,
+        rows_of_days: list[int] | None = None,
     ) -> Float[Tensor, "*members days stocks hidden"]:
         """Modulate the states of each day's stocks by that day's market.
 
         Args:
             state: of the stocks of each day; or of rows of any days, as those of a single one.
             regime: market-wide columns of each day.
-            day: of each row, where these are of any days.
+            rows_of_days: how many of the rows each day has, in the order of the days, where these are of any.
         """
         market = self.scaling.rows(regime).clamp(-MAX_REGIME, MAX_REGIME)
-        scale, shift = (1 + (market @ self.scale).tanh()), (market @ self.shift).tanh()
-        scale, shift = (
-            by_day[:, None] if day is None else by_day.index_select(0, day) for by_day in (scale, shift)
-        )
-        return torch.addcmul(shift.to(state.dtype), state, scale.to(state.dtype))
+        scale = (1 + (market @ self.scale).tanh()).to(state.dtype)
+        shift = (market @ self.shift).tanh().to(state.dtype)
+        if rows_of_days is None:
+            return torch.addcmul(shift[:, None], state, scale[:, None])
+        modulated: Tensor = _ModulatedRows.apply(state, scale, shift, rows_of_days)  # type: ignore[no-untyped-call]
+        return modulated
+
+
+class _ModulatedRows(torch.autograd.Function):
+    """``state * scale[day] + shift[day]`` of rows in the order of their days.
+
+    A third of the time of `torch.addcmul` on a scale and a shift for each row, tensors as large as the state.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, state: Tensor, scale: Tensor, shift: Tensor, rows: list[int]) -> Tensor:
+        ctx.save_for_backward(state, scale)
+        ctx.rows = rows
+        out = torch.empty_like(state)
+        of_days = (torch.split(t, rows, -2) for t in (state, out))
+        for d, (x, into) in enumerate(zip(*of_days, strict=True)):
+            torch.addcmul(shift[d], x, scale[d], out=into)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        state, scale = ctx.saved_tensors
+        d_state, d_scale, d_shift = torch.empty_like(state), torch.empty_like(scale), torch.empty_like(scale)
+        but_hidden = tuple(range(state.dim() - 1))
+        of_days = (torch.split(t, ctx.rows, -2) for t in (gradient, state, d_state))
+        for d, (g, x, into) in enumerate(zip(*of_days, strict=True)):
+            torch.mul(g, scale[d], out=into)
+            torch.sum(g * x, but_hidden, out=d_scale[d])
+            torch.sum(g, but_hidden, out=d_shift[d])
+        return d_state, d_scale, d_shift, None

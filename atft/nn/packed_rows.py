@@ -20,16 +20,18 @@ class PackedRows(NamedTuple):
     """Where the rows of a block come from."""
 
     place: Int[Tensor, " packed"]
-    """Of each row in ``[days * stocks]``; the first one again at the end."""
+    """Of each row in ``[days * stocks]``, ascending; the last one again at the end."""
     distinct: int
     """Rows that are not there a second time."""
     days: int
     stocks: int
 
     @property
-    def day(self) -> Int[Tensor, " packed"]:
-        """Each row's day in the block."""
-        return self.place.div(self.stocks, rounding_mode="floor")
+    def rows_of_days(self) -> list[int]:
+        """How many rows each day has; they are in the order of the days."""
+        day = self.place.div(self.stocks, rounding_mode="floor")
+        counts: list[int] = day.bincount(minlength=self.days).tolist()
+        return counts
 
     def take(self, x: Shaped[Tensor, "days stocks *rest"]) -> Shaped[Tensor, "1 packed *rest"]:
         """Pack the rows of a tensor of the block, as those of a single day."""
@@ -48,5 +50,5 @@ def pack_rows(batch: DayBatch) -> PackedRows | None:
         return None
     place = batch.universe.flatten().nonzero()[:, 0]
     count = len(place)
-    again = place[:1].expand(-count % ROWS_MULTIPLE)
+    again = place[-1:].expand(-count % ROWS_MULTIPLE)
     return PackedRows(torch.cat((place, again)), count, *batch.universe.shape)

@@ -164,7 +164,7 @@ class TabM(RankingNetwork):
         state: Tensor = wide.transpose(0, 1) + first.bias[:, None]
         if self.modulation is not None and self.parts["modulation"]:
             by_day = state.view(self.members, days, -1, state.shape[-1])
-            state = self.modulation(by_day, batch.regime, None if packed is None else packed.day)
+            state = self.modulation(by_day, batch.regime, None if packed is None else packed.rows_of_days)
             state = state.flatten(1, 2)
         state = self.dropout(state.relu())
         for layer in self.hidden[1:]:

@@ -46,6 +46,20 @@ def test_an_unknown_column_is_its_median_and_an_extreme_market_the_most_extreme_
     torch.testing.assert_close(found[2], found[3])
 
 
+def test_rows_of_any_days_have_the_states_and_gradients_of_their_days() -> None:
+    modulation, rows_of_days = moved().double(), [4, 0, 7, 1]
+    regime = torch.randn(4, 2, dtype=torch.double)
+    day = torch.repeat_interleave(torch.tensor(rows_of_days))
+    state = torch.randn(2, 1, 12, 3, dtype=torch.double, requires_grad=True)
+    direction = torch.randn_like(state)
+    # Each row as a day of one stock.
+    each = modulation(state[:, 0, :, None], regime[day])[:, None, :, 0]
+    by_day = modulation(state, regime, rows_of_days)
+    inputs = [state, modulation.scale, modulation.shift]
+    expected, found = (torch.autograd.grad(states, inputs, direction) for states in (each, by_day))
+    torch.testing.assert_close([by_day, *found], [each, *expected])
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_new_network_scores_every_market_alike(name: str, make_batch: Callable[..., DayBatch]) -> None:
     batch = make_batch()

@@ -47,16 +47,22 @@ NETWORKS: dict[str, NetworkFactory] = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_scores_and_gradients_are_those_of_the_days(
-    make_batch: Make, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(packed_rows, "ROWS_MULTIPLE", 16)
+def moved(name: str) -> torch.nn.Module:
+    """A network none of whose parameters is as it starts."""
     torch.manual_seed(0)
     network = NETWORKS[name](inputs_of(regimes=("regime_0", "regime_1"))).double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_scores_and_gradients_are_those_of_the_days(
+    make_batch: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(packed_rows, "ROWS_MULTIPLE", 16)
+    network = moved(name)
     batch = joined(make_batch)
     packed = pack_rows(batch)
     assert packed is not None and (packed.distinct, len(packed.place)) == (26, 32)
@@ -78,9 +84,20 @@ def test_rows_go_back_to_where_they_come_from(make_batch: Make) -> None:
     batch = joined(make_batch)
     packed = pack_rows(batch)
     assert packed is not None and len(packed.place) == packed_rows.ROWS_MULTIPLE
-    assert packed.day[:26].tolist() == [0] * 9 + [1] * 12 + [2] * 5
+    # The last row, of day 2, stands there again up to 256.
+    assert packed.rows_of_days == [9, 12, 235]
     x = torch.randn(3, 12, 4)
     assert torch.equal(packed.put(packed.take(x)), torch.where(batch.universe[..., None], x, 0))
+
+
+def test_a_packed_row_that_nothing_is_known_of_scores_as_in_its_day(make_batch: Make) -> None:
+    network = moved("ATFTGATFAN")
+    batch = joined(make_batch)
+    batch = batch._replace(
+        features=batch.features.double(), observed=batch.observed.index_fill(1, torch.tensor([3]), False)
+    )
+    packed, by_day = network(batch).score, network(batch._replace(joined=False)).score
+    torch.testing.assert_close(packed[batch.universe], by_day[batch.universe])
 
 
 def test_other_blocks_and_other_devices_are_not_packed(make_batch: Make) -> None:
