@@ -55,7 +55,9 @@ class VariableSelection(nn.Module):
         self, x: Float[Tensor, "*rows features"], select: bool = True
     ) -> Float[Tensor, "*rows hidden"]:
         """Embed each row; with ``select`` off all features weigh alike."""
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
+        # A product and a bias are a single pass, which has its own stripes.
+        one_pass = self.weigher is None and isinstance(self.refine, Bias)
+        if one_pass or x.device.type != "cpu" or torch.compiler.is_compiling():
             return self._embed(x, select)
         flat, width = x.reshape(-1, x.shape[-1]), self.value.shape[1]
         # Stripes of one length: products of a few rows left over would round otherwise than the rest.

@@ -123,7 +123,7 @@ def test_the_variance_of_an_encoded_rank_is_about_what_weights_are_scaled_by() -
 def test_the_product_equals_its_slow_twin_with_all_gradients(
     monkeypatch: pytest.MonkeyPatch, stripe: int, weighted: bool
 ) -> None:
-    monkeypatch.setitem(feature_encoding.STRIPE_NUMBERS, "cpu", stripe)
+    monkeypatch.setattr(feature_encoding, "STRIPE_NUMBERS", stripe)
     encoding = build(*skewed()).double()
     x = (2 * torch.randn(4, 11, 3, dtype=torch.double)).requires_grad_()
     weight = torch.rand(4, 11, 3, dtype=torch.double).requires_grad_() if weighted else None
