@@ -26,6 +26,7 @@ import polars as pl
 
 from atft.data.build import CacheOptions
 from atft.data.cache import DayCache
+from atft.data.day_features import day_features
 from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
 from atft.data.scaling import training_scaling
@@ -39,7 +40,7 @@ from atft.probes.panel_probes import panel_findings
 from atft.probes.pipeline_probes import pipeline_findings
 from atft.probes.prediction_probes import prediction_findings
 from atft.progress import Progress
-from atft.tasks.baseline_scores import day_features, fit_baseline
+from atft.tasks.baseline_scores import fit_baseline
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions
 

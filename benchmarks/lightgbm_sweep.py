@@ -188,7 +188,7 @@ def fit_fold(
 def scored_features(data: "DayData", market_columns: bool) -> "dict[int, tuple[Any, Any]]":
     """Day -> its stocks, and their features ``[stocks, features]``, of the validation and test days."""
 
-    from atft.tasks.baseline_scores import day_features
+    from atft.data.day_features import day_features
 
     cache, found = data.open_cache(), {}
     for day in data.predict_days().tolist():

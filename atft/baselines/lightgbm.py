@@ -53,6 +53,11 @@ class Trees:
         scores = [b.predict(features, num_threads=self.threads) for b in self.boosters[columns]]
         return np.stack(scores, axis=1).astype(np.float32)
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the error on the validation days has decided how many trees there are."""
+        return any(booster.best_iteration > 0 for booster in self.boosters)
+
     def facts(self) -> dict[str, Any]:
         """Settings, and the trees of each horizon."""
         # Where nothing has stopped it there is no best iteration.

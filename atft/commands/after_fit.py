@@ -20,6 +20,7 @@ from atft.publish import publish_text
 from atft.runs.comparison import compare_scorers, comparison_text
 from atft.runs.scores import write_scores
 from atft.tasks.day_data import DayData
+from atft.tasks.kept_trees import keep_trees
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -94,10 +95,12 @@ def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path
 
 
 def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[SummaryRow]]:
-    """The end-of-fit table as text, and its rows."""
+    """The end-of-fit table as text, and its rows; LightGBM's trees are kept in the run's directory."""
     data, metrics = cli.datamodule, cli.model.metrics
     tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
     comparison = compare_scorers(tables, data, data.split.min_stocks, metrics, cli.config.baselines)
+    if comparison.trees is not None:
+        keep_trees(cli.directory, {data.seed: comparison.trees}, data)
     text = comparison_text(comparison, days_title(data, split), data.split.min_stocks, metrics)
     return text, comparison.rows
 

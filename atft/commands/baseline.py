@@ -64,6 +64,7 @@ def read_tree_options(words: Sequence[str]) -> "TreeOptions":
 
 def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: "TreeOptions") -> int:
     """Fit, write predictions.parquet, config.yaml, comparison.txt and baseline.json in a new version, and print."""
+    from atft.baselines.lightgbm import Trees
     from atft.baselines.optional import load_optional
     from atft.callbacks.record.receipt import code_digest, library_versions
     from atft.commands.after_fit import days_title, named_metrics
@@ -72,6 +73,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: 
     from atft.runs.comparison import comparison_text, measure_baseline
     from atft.runs.run_directory import make_version, next_version
     from atft.tasks.baseline_scores import PACKAGES, fit_baseline
+    from atft.tasks.kept_trees import keep_trees
 
     versions = library_versions()
     if model in PACKAGES:
@@ -89,6 +91,9 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: 
         fitted[seed] = fit_baseline(model, data, seed, trees)
     fitting = time.perf_counter() - started
     digests = {"config": text_digest(cli.config_text), "run": directory.parent.name}
+    trees_of = {seed: one for seed, one in fitted.items() if isinstance(one, Trees)}
+    if trees_of:
+        keep_trees(directory, trees_of, data)
     path = write_baseline(directory / "predictions.parquet", data, fitted, digests)
     split = "test" if len(data.split.test) else "val"
     compared = measure_baseline(path, split, model, seeds, data, cli.model.metrics)
@@ -116,9 +121,9 @@ def write_baseline(
     """Score the days that a run of ``fit`` scores, with each seed's model, into one predictions file."""
 
     from atft.callbacks.record.prediction_writer import day_rows
+    from atft.data.day_features import day_features
     from atft.evaluation.predictions import FILE_FORMAT
     from atft.parquet import table_file
-    from atft.tasks.baseline_scores import day_features
 
     cache = data.open_cache()
     metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}

@@ -133,6 +133,7 @@ def conclude_runs(
     from atft.progress import Progress
     from atft.publish import publish_text
     from atft.runs.comparison import Comparison, compare_scorers, comparison_text
+    from atft.tasks.kept_trees import keep_trees
 
     files = {run: state.directory / PREDICTIONS for run, state in states.items() if state.directory}
     causal = {fold: split.causal for fold, split in splits.items() if fold is not None}
@@ -153,6 +154,8 @@ def conclude_runs(
         if not causal:  # the baselines of the plain split, beside the seeds
             tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
             of_baselines = compare_scorers(tables, data, least, metrics, cli.config.baselines)
+            if of_baselines.trees is not None:
+                keep_trees(directory, {data.seed: of_baselines.trees}, data)
             rows += [row for row in of_baselines.rows if row.scorer != "network"]
     write_results(directory, measured, states, causal, metrics)
     first, last = min(part.dates[0] for part in measured), max(part.dates[-1] for part in measured)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from atft.baselines.lightgbm import Trees
 from atft.baselines.optional import why_absent
 from atft.baselines.stock_days import Baseline
 from atft.day_statistics import RANKING_METRICS
@@ -53,6 +54,8 @@ class Comparison(NamedTuple):
     """Horizon -> the network's RankIC minus LightGBM's, day by day; empty without LightGBM."""
     absent: list[str]
     """Why a baseline is left out, a line each."""
+    trees: Trees | None = None
+    """LightGBM as it was fitted; None without it."""
 
 
 def compare_scorers(
@@ -95,7 +98,8 @@ def compare_scorers(
         rows += summarise_scorers(scorers | file_scorers(table), table, min_stocks, metrics)
         target = table.columns["target"]
         bands[table.horizon] = random_band(target, table.present, table.horizon, min_stocks=min_stocks)
-    return Comparison(rows, bands, differences, absent)
+    trees = fitted.get("lightgbm")
+    return Comparison(rows, bands, differences, absent, trees if isinstance(trees, Trees) else None)
 
 
 def _minus_lightgbm(

@@ -17,6 +17,7 @@ from atft.baselines.ridge import fit_ridge
 from atft.baselines.stock_days import Baseline, StockDays
 from atft.baselines.tree_options import TreeOptions
 from atft.data.cache import DayCache
+from atft.data.day_features import day_features
 from atft.data.purge import valid_labels
 from atft.data.split import Days
 from atft.evaluation.predictions import HorizonScores
@@ -120,17 +121,3 @@ def reversal_scores(return_1d: ArrayLike) -> NDArray[np.float32]:
     A stock of unknown return gets 0, neither a winner nor a loser.
     """
     return -np.nan_to_num(np.asarray(return_1d, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def day_features(
-    cache: DayCache, day: int, stocks: NDArray[Any], market_columns: bool = False
-) -> NDArray[np.float32]:
-    """Features of some stocks on one day, ``[stocks, features]``, in the manifest's order.
-
-    With ``market_columns`` those of the day follow, the same for all stocks.
-    """
-    out = np.empty((len(stocks), len(cache.manifest.features)), dtype=np.float32)
-    cache.read_features(day, stocks, out)
-    if not market_columns:
-        return out
-    return np.hstack([out, np.broadcast_to(cache.regime[day], (len(stocks), cache.regime.shape[1]))])

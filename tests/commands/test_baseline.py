@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from atft.baselines.tree_files import read_trees
 from atft.evaluation.predictions import check_predictions
 
 pytest.importorskip("lightgbm", reason="lightgbm is not installed")
@@ -69,6 +70,14 @@ def test_the_receipt_has_settings_trees_seeds_versions_and_the_digests_of_the_ru
     assert {"lightgbm", "torch", "atft"} <= set(receipt["versions"])
     assert "test/rank_ic_5d" in receipt["metrics"]
     assert (fitted.directory / "config.yaml").is_file()
+
+
+def test_the_trees_of_each_seed_are_kept(fitted: Fitted) -> None:
+    record, read = read_trees(fitted.directory)
+    assert list(read) == [3, 4] and record.horizons == (1, 5)
+    receipt = json.loads((fitted.directory / "baseline.json").read_text())
+    for seed, trees in read.items():
+        assert [b.num_trees() for b in trees.boosters] == receipt["fits"][str(seed)]["trees"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from atft.commands.train import build
 from atft.cross_section import spearman
+from atft.data.day_features import day_features
 from atft.evaluation.predictions import read_horizon
 from atft.tasks.baseline_scores import (
-    day_features,
     file_scorers,
     fit_baseline,
     fitted_scores,
@@ -56,21 +56,6 @@ def test_ridge_finds_the_feature_that_carries_the_signal(scored: Any) -> None:
     score, target = (torch.from_numpy(np.nan_to_num(a)) for a in (scorers["ridge"], table.columns["target"]))
     daily = spearman(score, target, torch.from_numpy(table.valid()))
     assert float(daily.nanmean()) > 0.5
-
-
-def test_features_of_a_day_are_the_panels_rows_in_the_order_asked_for(scored: Any, tiny_run: Any) -> None:
-    import polars as pl
-
-    data = scored[0]
-    cache = data.open_cache()
-    codes = cache.codes
-    stocks = np.array([4, 1, 7])
-    row = day_features(cache, 50, stocks)
-    frame = pl.read_parquet(tiny_run.panel).filter(pl.col("date") == cache.manifest.dates[50])
-    for i, stock in enumerate(stocks):
-        of_stock = frame.filter(pl.col("code") == codes[stock]).select(pl.col("^x_.*$"))
-        wanted = of_stock.to_numpy()[0] if len(of_stock) else np.full(6, np.nan)
-        np.testing.assert_array_equal(row[i], wanted)
 
 
 def test_rows_to_fit_on_are_the_universe_of_the_days_with_the_targets_that_training_counts(
