@@ -53,7 +53,12 @@ class DayChecks:
     """Figures beside a list."""
 
     date: str
+    scorer: str
+    """What ranks the stocks: network, lightgbm, or the blend of both."""
+    files: list[str]
+    """What it was read from."""
     checkpoint: str
+    """The first of them."""
     trained: str | None
     """First and last day that trained."""
     validated: str | None
@@ -78,6 +83,8 @@ class DayChecks:
     def lines(self) -> list[str]:
         """The figures in words, a line each."""
         lines = [f"checkpoint {self.checkpoint}{self._age()}"]
+        if self.scorer != "network":
+            lines.insert(0, f"scorer     {self.scorer}")
         for what, names in (("missing", self.missing), ("outside", self.outside)):
             if names is None:
                 count = "unknown: an earlier version trained the checkpoint, it carries no ranges"
@@ -92,7 +99,9 @@ class DayChecks:
     def _age(self) -> str:
         if self.age_days is None:
             return ""
-        days = f", trained on {self.trained}, selected on {self.validated}"
+        days = f", trained on {self.trained}"
+        if self.validated is not None:
+            days += f", selected on {self.validated}"
         if self.age_days <= 0:
             return f"{days}: it has learned from this day or from later ones, so this list is no forecast"
         return f"{days}, {self.age_days:,} days old"
@@ -133,7 +142,9 @@ def check_day(
     usual = int(np.median(rows[rows > 0])) if (rows > 0).any() else len(scores.codes)
     return DayChecks(
         date=today.isoformat(),
-        checkpoint=str(scorer.checkpoint),
+        scorer=scorer.name,
+        files=[str(file) for file in scorer.files],
+        checkpoint=str(scorer.files[0]),
         trained=_words(periods.get("train")),
         validated=_words(periods.get("val")),
         age_days=(today - date.fromisoformat(max(ends))).days if ends else None,
@@ -186,7 +197,7 @@ def _periods(scorer: Scorer) -> Mapping[str, str]:
             if first > last:
                 raise ValueError(text)
     except ValueError as error:
-        raise InputError(f"{scorer.checkpoint}: atft.days are no dates; train again") from error
+        raise InputError(f"{scorer.files[0]}: atft.days are no dates; train again") from error
     return periods
 
 
@@ -200,7 +211,7 @@ def _ranges(scorer: Scorer) -> TrainingRanges | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         complete = False
     if not complete:
-        raise InputError(f"{scorer.checkpoint}: atft.ranges has not its inputs' ranges; train again")
+        raise InputError(f"{scorer.files[0]}: atft.ranges has not its inputs' ranges; train again")
     return ranges
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.daily.options import ListOptions, UpdateOptions, config_of_run, parse_list_options
+from atft.daily.options import ListOptions, UpdateOptions, parse_list_options
 from atft.errors import InputError
 
 if TYPE_CHECKING:
-    from atft.daily.scorer import Scorer
+    from atft.daily.scoring_run import ScoringRun
     from atft.daily.source import Source
     from atft.data.cache import DayCache
 
@@ -17,7 +17,7 @@ ALARM_STATUS = 3
 HELP = """\
 usage: python -m atft predict --last | --on DATE  --run DIR | --ckpt_path FILE | --registry DIR  [options]
 
-Score one day with a checkpoint, write its list and print both ends of it. What stands beside it: the checkpoint's
+Score one day with a run, write its list and print both ends of it. What stands beside it: the checkpoint's
 age, the inputs that are missing or outside of their range in training, and the share of the usual universe.
 
   --last              score the panel's last day
@@ -30,9 +30,11 @@ examples
 Exit status 3 where an alarm's limit was passed; the list is written all the same. All of it: docs/daily.md
 """
 OPTIONS = """\
-  --run DIR           run of fit, lightning_logs/NAME/version_N: its best_model.ckpt, panel and cache
+  --run DIR           run of fit, lightning_logs/NAME/version_N: its best_model.ckpt, panel and cache; of
+                      fit --seeds, lightning_logs/NAME_seeds/version_N: the mean rank of its seeds
   --ckpt_path FILE    a checkpoint in place of a run
   --registry DIR      folder of retrain: the newest checkpoint that was known on the day
+  --scorer NAME       network (default), lightgbm, or blend, the mean rank of both
   --out FILE          .csv, .parquet or .json; {date} in it is the day; default: list_DATE.csv beside the checkpoint
   --top N             stocks that are printed of each end; default 10
   --rank_by H         horizon whose scores decide the rank; default: the mean of the ranks of all horizons
@@ -60,6 +62,7 @@ RUN = "lightning_logs/mine/version_0"
 EXAMPLES = {
     "predict": f"""\
   python -m atft predict --last --run {RUN}
+  python -m atft predict --last --run {RUN} --scorer blend
   python -m atft predict --on 2017-06-30 --registry registries/mine --out 'lists/{{date}}.csv'""",
     "update": f"""\
   python -m atft update --prices today.csv --run {RUN} --out 'lists/{{date}}.csv'
@@ -78,21 +81,21 @@ def run(command: str, arguments: Sequence[str]) -> int:
         print(text.replace("{options}", OPTIONS).replace("{examples}", EXAMPLES[command]), end="")  # noqa: T201
         return 0
     from atft.daily.day_list import check_list_file
-    from atft.daily.scorer import load_scorer
+    from atft.daily.scoring_run import load_run
     from atft.daily.source import source_of
     from atft.progress import Progress
 
     options, update = parse_list_options(command, arguments)
     with Progress(command):
-        checkpoint, cache_dir = scoring_checkpoint(options)
-        scorer = load_scorer(checkpoint, options.network)
-        source = source_of(scorer.config, str(checkpoint), options.panel, options.cache or cache_dir)
+        run = load_run(options)
+        where, cache_dir = str(run.scorer.files[0]), options.cache or run.cache_dir
+        source = source_of(run.scorer.config, where, options.panel, cache_dir)
         if options.out is not None:  # before anything is appended
             inputs = [update.prices] if command == "update" else []
             check_list_file(Path(options.out), source.panel_path, *inputs)
         if command == "update":
             append_days(source, update)
-        return write_day_list(options, scorer, source)
+        return write_day_list(options, run, source)
 
 
 def append_days(source: "Source", update: UpdateOptions) -> None:
@@ -109,7 +112,7 @@ def append_days(source: "Source", update: UpdateOptions) -> None:
     print("\n".join(report.lines()))  # noqa: T201
 
 
-def write_day_list(options: ListOptions, scorer: "Scorer", source: "Source") -> int:
+def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source") -> int:
     """Score the day that is asked for, write its list and its checks, and print them; 3 with an alarm, else 0.
 
     Raises:
@@ -117,19 +120,17 @@ def write_day_list(options: ListOptions, scorer: "Scorer", source: "Source") -> 
     """
     from atft.daily.checks import check_day, write_checks
     from atft.daily.day_list import list_table, list_text, write_list
-    from atft.daily.scorer import score_day
 
-    cache = source.open_cache()
+    scorer, cache = run.scorer, source.open_cache()
     day = find_day(cache, options)
     today = cache.manifest.dates[day]
-    out = scorer.checkpoint.with_name("list_{date}.csv") if options.out is None else Path(options.out)
+    out = run.directory / "list_{date}.csv" if options.out is None else Path(options.out)
     out = out.with_name(out.name.replace("{date}", today.isoformat()))
-    scores = score_day(scorer, cache, day, source.lookback)
+    scores = scorer.score(cache, day, source.lookback)
     # The day before may have no history or no universe of its own.
     earlier = day >= source.lookback and cache.manifest.universe_rows[day - 1]
-    before = score_day(scorer, cache, day - 1, source.lookback) if earlier else None
-    network = scorer.network
-    table = list_table(today, scores, before, network.horizons, network.quantiles, options.rank_by)
+    before = scorer.score(cache, day - 1, source.lookback) if earlier else None
+    table = list_table(today, scores, before, scorer.horizons, scorer.quantiles, options.rank_by)
     checks = check_day(scorer, cache, day, scores, before)
     alarms = checks.alarms(options.alarm)
     write_list(table, out)
@@ -139,24 +140,6 @@ def write_day_list(options: ListOptions, scorer: "Scorer", source: "Source") -> 
     if alarms:
         print(f"atft: alarm: {'; '.join(alarms)}; {out}", file=sys.stderr)  # noqa: T201
     return ALARM_STATUS if alarms else 0
-
-
-def scoring_checkpoint(options: ListOptions) -> tuple[Path, str | None]:
-    """The checkpoint that scores, and the folder of the caches where its run says so.
-
-    Raises:
-        InputError: there is no run, or it has no checkpoint; or the registry has none that was known that day.
-    """
-    from atft.checkpoint_file import BEST
-    from atft.daily.registry import known_run
-
-    if options.ckpt_path is not None:
-        return Path(options.ckpt_path), None
-    directory = known_run(Path(options.registry), options.day) if options.registry else Path(str(options.run))
-    checkpoint = directory / BEST
-    if not checkpoint.is_file():
-        raise InputError(f"{directory}: no {BEST} there; name the directory of a finished run, .../version_N")
-    return checkpoint, (config_of_run(directory).get("data") or {}).get("cache", {}).get("dir")
 
 
 def find_day(cache: "DayCache", options: ListOptions) -> int:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 FORMATS = (".csv", ".parquet", ".json")
+EVIDENCE = (
+    *("receipt.json", "registry.json", "manifest.json"),
+    *("crossval.json", "baseline.json", "trees.json"),
+)
+"""Files by one of which a folder of evidence is known."""
 PREFIX = "list_"
 """How the name of a list in a run's own directory begins."""
 
@@ -143,9 +148,7 @@ def check_list_file(out: Path, *inputs: str | Path) -> None:
     path = out.resolve()
     if path.suffix not in FORMATS:
         raise InputError(f"--out {out}: the suffix decides the format, it must be .csv, .parquet or .json")
-    evidence = any(
-        (path.parent / name).exists() for name in ("receipt.json", "registry.json", "manifest.json")
-    )
+    evidence = any((path.parent / name).exists() for name in EVIDENCE)
     if evidence and not path.name.startswith(PREFIX):
         raise InputError(f"--out {out}: {path.parent} keeps a run's evidence; name a file elsewhere")
     for given in inputs:

@@ -10,6 +10,7 @@ from atft.daily.checks import AlarmOptions
 from atft.errors import InputError, nearest
 from atft.yaml_text import flat_keys, read_date, read_mapping
 
+ScorerName = Literal["network", "lightgbm", "blend"]
 SCORED_BY = ("run", "ckpt_path", "registry")
 DOTTED = {
     "panel": ("data.panel.path", "Panel in place of the checkpoint's."),
@@ -21,12 +22,14 @@ DOTTED = {
 
 @dataclass(frozen=True)
 class ListOptions:
-    """Which checkpoint scores which day, and where the list goes.
+    """What scores which day, and where the list goes.
 
     Args:
         run: directory of a run of fit, .../version_N; its best_model.ckpt scores, its config.yaml names the cache.
+            Of fit --seeds, the mean rank of the seeds scores.
         ckpt_path: a checkpoint, in place of a run.
         registry: folder of retrain, in place of a run: the newest checkpoint that was known on the day scores.
+        scorer: network; lightgbm, the trees that the run has kept; or blend, the mean rank of both.
         on: ISO date of the day to score; null: the panel's last day.
         out: list to write, .csv, .parquet or .json; {date} in it is the day; null: list_DATE.csv beside the
             checkpoint.
@@ -38,6 +41,7 @@ class ListOptions:
     run: str | None = None
     ckpt_path: str | None = None
     registry: str | None = None
+    scorer: ScorerName = "network"
     on: str | None = None
     out: str | None = None
     top: int = 10
@@ -52,6 +56,8 @@ class ListOptions:
         if len(given) != 1:
             came = " and ".join(f"--{name}" for name in given) or "none"
             raise InputError(f"name one of --run DIR, --ckpt_path FILE and --registry DIR, got {came}")
+        if self.ckpt_path is not None and self.scorer == "lightgbm":
+            raise InputError("--scorer lightgbm scores with the trees of a run; name it with --run DIR")
         if self.top < 0:
             raise InputError(f"--top must be at least 0, got {self.top}")
 

@@ -1,46 +1,19 @@
-"""Score single days with a checkpoint: the network alone, on the CPU in float32, without Lightning's imports.
+"""What scores a day: a network, the trees of LightGBM, or several of them by the mean of their ranks.
 
-The scores have the bits of ``python -m atft predict`` on the CPU, which reads a day in a block of its own too.
+Seeds of a network, or a network and trees, err differently: the mean of their ranks errs less than most of them.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 
-from atft.batch import Forecast
-from atft.checkpoint_file import network_weights, read_checkpoint
-from atft.commands.checkpoint_config import checkpoint_config
-from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
+from atft.data.manifest import Manifest
 from atft.errors import InputError
-from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
-from atft.network import Network, NetworkFactory, NetworkInputs, build_network
-from atft.tasks.checkpoint_match import check_regimes, check_shapes
-from atft.tasks.checkpoint_task import task_arguments
-
-
-class Scorer(NamedTuple):
-    """The network of a checkpoint, in evaluation mode."""
-
-    checkpoint: Path
-    network: Any
-    """A `Network`."""
-    features: tuple[str, ...]
-    """In the order of the weights."""
-    regimes: tuple[str, ...]
-    """Market-wide columns that it reads."""
-    config: Mapping[str, Any]
-    """What an evaluation takes from the checkpoint's configuration."""
-    learned: Mapping[str, Any]
-    """Entries of the checkpoint on its training days; see `atft.tasks.learned`."""
-    interval_widths: Mapping[int, Sequence[float]] = MappingProxyType({})
-    """Of the prediction intervals, by horizon; empty where the checkpoint has none."""
+from atft.evaluation.rank_blend import mean_rank
 
 
 class DayScores(NamedTuple):
@@ -56,79 +29,130 @@ class DayScores(NamedTuple):
     """Calibrated ends, the widest interval first, NaN where too few days were validated; None without any."""
 
 
-def load_scorer(checkpoint: Path, network: str | None = None) -> Scorer:
-    """Build the network of a checkpoint with its weights; nothing that the file names is imported or run.
+class Scorer(Protocol):
+    """Scores single days of a cache."""
 
-    Args:
-        network: class of a network of the user's own, which is imported; None for one of `atft.nn`.
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """What it was read from."""
+
+    @property
+    def horizons(self) -> Sequence[int]:
+        """Trading days ahead, a score each."""
+
+    @property
+    def quantiles(self) -> Sequence[float]:
+        """Levels of its quantiles; empty without any."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns of a stock that it reads."""
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """Market-wide columns that it reads."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration that says where its days come from."""
+
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        """The days that it learned from, and the ranges of its inputs; see `atft.tasks.learned`."""
+
+    def score(self, cache: DayCache, day: int, lookback: int) -> DayScores:
+        """Score the universe of one day, by its index on the cache's calendar.
+
+        Args:
+            lookback: days of history that a network reads, the day itself included.
+
+        Raises:
+            InputError: the cache lacks a feature, or the day has no universe or too little history.
+        """
+
+
+class RankMean(NamedTuple):
+    """The mean rank of the day over several scorers of the same horizons, each counting alike."""
+
+    name: str
+    parts: Sequence[Scorer]
+
+    @property
+    def files(self) -> Sequence[Path]:
+        return list(dict.fromkeys(file for part in self.parts for file in part.files))
+
+    @property
+    def horizons(self) -> Sequence[int]:
+        return self.parts[0].horizons
+
+    @property
+    def quantiles(self) -> Sequence[float]:
+        return _of_the_only([part.quantiles for part in self.parts]) or ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.features))
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.regimes))
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self.parts[0].config
+
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        # All have trained on the days of one configuration.
+        return self.parts[0].learned
+
+    def score(self, cache: DayCache, day: int, lookback: int) -> DayScores:
+        scores = [part.score(cache, day, lookback) for part in self.parts]
+        # Each horizon is ranked as a day is.
+        by_horizon = [of.score.T for of in scores]
+        # A score that is no number stays one: the mean over the others would hide it.
+        known = np.asarray(np.isfinite(by_horizon).all(axis=0))
+        return scores[0]._replace(
+            score=mean_rank(by_horizon, known).T.astype(np.float32),
+            # Quantiles are of one network.
+            quantiles=_of_the_only([of.quantiles for of in scores]),
+            intervals=_of_the_only([of.intervals for of in scores]),
+        )
+
+
+def _of_the_only(values: Sequence[Any]) -> Any:
+    """The only value that is there; None where none or several are."""
+    there = [value for value in values if value is not None and len(value)]
+    return there[0] if len(there) == 1 else None
+
+
+def check_universe(cache: DayCache, day: int) -> None:
+    """Check that a day has stocks to rank; raises InputError."""
+    if not cache.manifest.universe_rows[day]:
+        raise InputError(
+            f"no stock is in the universe on {cache.manifest.dates[day]}; name another day with --on"
+        )
+
+
+def feature_places(read: tuple[str, ...], names: tuple[str, ...], reader: str) -> list[int]:
+    """Places of the columns that are read among the cache's; empty where they are the same, in the same order.
 
     Raises:
-        InputError: the file is damaged or no checkpoint of a trained network, or names another network.
+        InputError: the cache lacks some of what the ``reader``, for the message, reads.
     """
-    content, config = read_checkpoint(checkpoint), checkpoint_config(checkpoint, network)
-    factory = None if network is None else _own_network(network, config)
-    arguments = task_arguments(content, str(checkpoint), factory)
-    inputs = NetworkInputs(*(tuple(arguments[name]) for name in ("features", "horizons", "regimes")))
-    built = build_network(arguments["network"], inputs)
-    weights = network_weights(content)
-    check_shapes(weights, built.state_dict())
-    built.load_state_dict(weights)
-    built.set_parts(**content["atft"].get("parts", {}))
-    built.eval()
-    learned = {key: content["atft"][key] for key in ("days", "ranges", "fold") if key in content["atft"]}
-    regimes = inputs.regimes if "regime" in built.reads.values() else ()
-    widths = known_widths(content["atft"].get("interval_widths", {}), built.horizons, built.quantiles)
-    return Scorer(checkpoint, built, inputs.features, regimes, config, learned, widths)
-
-
-def _own_network(name: str, config: Mapping[str, Any]) -> NetworkFactory:
-    from atft.commands.class_paths import find_class
-
-    kind = find_class("model.network", name, (Network,))
-    return partial(kind, **((config["model"].get("network") or {}).get("init_args") or {}))
-
-
-def score_day(scorer: Scorer, cache: DayCache, day: int, lookback: int) -> DayScores:
-    """Score the universe of one day of a cache.
-
-    Args:
-        day: its index on the cache's calendar.
-        lookback: days of history that a score reads, the day itself included.
-
-    Raises:
-        InputError: the cache lacks a feature, or the day has no universe or too little history.
-    """
-    manifest = cache.manifest
-    if not manifest.universe_rows[day]:
-        raise InputError(f"no stock is in the universe on {manifest.dates[day]}; name another day with --on")
-    order = _columns(scorer.features, manifest.features)
-    check_regimes(scorer.network, scorer.regimes, manifest.regimes)
-    batch = DayBlocks(cache, lookback).one_day(day)
-    if order:
-        batch = batch._replace(features=batch.features[..., order])
-    with torch.inference_mode():
-        forecast: Forecast = scorer.network(batch)
-    levels, intervals = forecast.quantiles, None
-    pairs = level_pairs(scorer.network.quantiles)
-    if levels is not None and scorer.interval_widths and pairs:
-        ends = calibrated_intervals(levels[0].float(), scorer.interval_widths, pairs)
-        intervals = ends.where(ends.isfinite(), torch.nan).numpy()
-    sector = batch.sector[0].tolist()
-    return DayScores(
-        codes=[cache.codes[stock] for stock in batch.stock.tolist()],
-        sectors=[manifest.sectors[s] if s >= 0 else None for s in sector],
-        score=forecast.score[0].float().numpy(),
-        quantiles=None if levels is None else levels[0].float().numpy(),
-        intervals=intervals,
-    )
-
-
-def _columns(trained_on: tuple[str, ...], names: tuple[str, ...]) -> list[int]:
-    """Indices of the network's features among the cache's; empty where they are the same, in the same order."""
-    missing = [name for name in trained_on if name not in names]
+    missing = [name for name in read if name not in names]
     if missing:
         raise InputError(
-            f"the panel lacks {len(missing)} of the {len(trained_on)} features that the checkpoint reads: "
+            f"the panel lacks {len(missing)} of the {len(read)} features that the {reader} reads: "
             f"{', '.join(missing[:3])}; make it with the options of the training panel"
         )
-    return [] if trained_on == names else [names.index(name) for name in trained_on]
+    return [] if read == names else [names.index(name) for name in read]
+
+
+def sector_names(manifest: Manifest, sectors: Sequence[int]) -> list[str | None]:
+    """Names of sectors by their numbers; None where there is none, -1."""
+    return [manifest.sectors[sector] if sector >= 0 else None for sector in sectors]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atft.daily.checks import AlarmOptions, DayChecks, check_day, write_checks
-from atft.daily.scorer import DayScores, score_day
+from atft.daily.scorer import DayScores
 from atft.errors import InputError
 
 
@@ -17,7 +17,7 @@ def checks_of(daily: Any, day: int = -1, **changes: Any) -> DayChecks:
     """Checks of a day of the small run, with other entries of its checkpoint."""
     day = day % len(daily.cache)
     scorer = daily.scorer._replace(learned={**daily.scorer.learned, **changes})
-    scores, before = (score_day(scorer, daily.cache, d, daily.source.lookback) for d in (day, day - 1))
+    scores, before = (scorer.score(daily.cache, d, daily.source.lookback) for d in (day, day - 1))
     return check_day(scorer, daily.cache, day, scores, before)
 
 

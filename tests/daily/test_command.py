@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 Command = Callable[..., Any]
 LAST = "2015-04-24"
@@ -92,3 +93,74 @@ def test_mistakes_are_one_line_and_help_needs_no_torch(tiny_run: Any, atft: Comm
             and "--alarm.coverage" in outcome.out
             and "{" not in outcome.out.replace("{date}", "")
         )
+
+
+def test_each_scorer_lists_its_own_ranks_and_the_checks_say_which(
+    treed_run: Path, atft: Command, tmp_path: Path
+) -> None:
+    lists = {}
+    for name in ("network", "lightgbm", "blend"):
+        words = ["--run", treed_run, "--scorer", name, "--out", tmp_path / f"{name}.parquet", "--top", "2"]
+        outcome = atft("predict", "--on", "2015-04-23", *words, "--alarm.age_days", "100")
+        assert outcome.code == 0 and outcome.err == "", outcome
+        assert ("scorer     blend of network and lightgbm" in outcome.out) == (name == "blend")
+        lists[name] = pl.read_parquet(tmp_path / f"{name}.parquet").sort("code")
+        checks = json.loads((tmp_path / f"{name}.checks.json").read_text())
+        assert checks["scorer"].startswith(name) and len(checks["files"]) == (2 if name == "blend" else 1)
+        # The network does not read the market-wide column.
+        assert checks["inputs"] == (6 if name == "network" else 7) and checks["missing"] == []
+        assert checks["age_days"] is not None and checks["trained"] == "2015-01-12 to 2015-02-18"
+    shares = [(lists[n]["score_1d"].rank() - 0.5) / len(lists[n]) for n in ("network", "lightgbm")]
+    mean = ((shares[0] + shares[1]) / 2).cast(pl.Float32)
+    assert mean.to_list() == pytest.approx(lists["blend"]["score_1d"].to_list())
+    orders = [lists[name].sort("rank")["code"].to_list() for name in lists]
+    assert orders[0] != orders[1] and orders[2] not in orders[:2]
+
+    # What a list says of the day before is that day's list by the same scorer.
+    words = ["--run", treed_run, "--scorer", "blend", "--rank_by", "5", "--out", tmp_path / "{date}.csv"]
+    for day in ("2015-04-22", "2015-04-23"):
+        assert atft("predict", "--on", day, *words).code == 0
+    then, now = (pl.read_csv(tmp_path / f"2015-04-{day}.csv") for day in (22, 23))
+    both = now.join(then, on="code", suffix="_then")
+    assert len(both) > 5 and both["rank_before"].to_list() == both["rank_then"].to_list()
+    assert now.sort("score_5d", descending=True)["score_5d"].to_list() == now["score_5d"].to_list()
+
+
+def test_a_registrys_run_is_blended_with_its_own_trees(
+    treed_run: Path, tiny_run: Any, atft: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "registry.json").touch()
+    shutil.copytree(tiny_run.directory, tmp_path / "2015-04-10" / "version_0")
+    shutil.copytree(treed_run, tmp_path / "2015-04-20" / "version_0")
+    asked = ["--registry", tmp_path, "--scorer", "blend"]
+    outcome = atft("predict", "--on", "2015-04-21", *asked)
+    assert outcome.code == 0 and f"{tmp_path / '2015-04-20'}/version_0/list_2015-04-21.csv" in outcome.out
+    error_line = atft("predict", "--on", "2015-04-17", *asked).error_line
+    assert "2015-04-10/version_0: no lightgbm/trees.json there" in error_line
+
+
+def test_a_baseline_of_two_seeds_scores_by_their_mean_rank(
+    tiny_run: Any, atft: Command, tmp_path: Path
+) -> None:
+    pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    words = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, "--lightgbm.trees", "8"]
+    assert atft("baseline", "--model", "lightgbm", "--seeds", "2", *words).code == 0
+    run = tmp_path / "tiny_lightgbm" / "version_0"
+    outcome = atft("predict", "--on", "2015-04-23", "--run", run, "--scorer", "lightgbm")
+    assert outcome.code == 0 and "scorer     lightgbm (2 seeds)" in outcome.out, outcome
+    # Eight trees read no validation day: nothing has selected them.
+    assert "trained on 2015-01-12 to 2015-02-18, 64 days old" in outcome.out
+    listed = pl.read_csv(run / "list_2015-04-23.csv").sort("code")
+    rows = pl.read_parquet(run / "predictions.parquet").filter(
+        pl.col("date") == pl.date(2015, 4, 23), horizon=1
+    )
+    shares = [(r["score"].rank() - 0.5) / len(r) for _, r in rows.sort("code").group_by("seed")]
+    mean = ((shares[0] + shares[1]) / 2).to_list()
+    assert listed["score_1d"].to_list() == pytest.approx(mean)
+    assert "no best_model.ckpt there" in atft("predict", "--last", "--run", run).error_line
+    assert (
+        "keeps a run's evidence"
+        in atft(
+            "predict", "--last", "--run", run, "--scorer", "lightgbm", "--out", run / "comparison.json"
+        ).error_line
+    )

@@ -32,6 +32,11 @@ def test_options_are_read_by_their_names() -> None:
         (["--last", "--run", "r", "--rnk_by", "5"], "no option '--rnk_by'; did you mean '--rank_by'"),
         (["--last", "--run", "r", "--top", "-1"], "--top must be at least 0"),
         (["--last", "--run", "r", "--top", "x"], "top"),
+        (["--last", "--run", "r", "--scorer", "ridge"], "scorer"),
+        (
+            ["--last", "--ckpt_path", "c", "--scorer", "lightgbm"],
+            "the trees of a run; name it with --run DIR",
+        ),
         (["--last", "--run", "r", "--alarm.coverage", "much"], "alarm.coverage"),
     ],
 )

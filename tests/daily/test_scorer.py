@@ -1,76 +1,71 @@
-"""A day's scores have the bits of predict; what the panel lacks is one line."""
+"""Several scorers count as one by the mean of their ranks; a score that is no number is not hidden by it."""
 
-import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
-import torch
 
-from atft.checkpoint_file import read_checkpoint, write_checkpoint
-from atft.daily.scorer import load_scorer, score_day
+from atft.daily.scorer import DayScores, RankMean, feature_places
+from atft.data.cache import DayCache
 from atft.errors import InputError
-from networks import small_atft
+from atft.evaluation.rank_blend import mean_rank
+
+CACHE = DayCache("of no day")
 
 
-def test_scores_have_the_bits_of_the_runs_own_predictions(daily: Any, tiny_run: Any) -> None:
-    whole = pl.read_parquet(tiny_run.directory / "predictions.parquet")
-    dates = daily.cache.manifest.dates
-    for day in (len(dates) - 1, len(dates) - 9):
-        scores = score_day(daily.scorer, daily.cache, day, daily.source.lookback)
-        rows = whole.filter(pl.col("date") == dates[day])
-        for place, horizon in enumerate(daily.scorer.network.horizons):
-            own = rows.filter(pl.col("horizon") == horizon)
-            assert own["code"].to_list() == scores.codes and own["sector"].to_list() == scores.sectors
-            assert own["score"].to_numpy().tobytes() == scores.score[:, place].tobytes()
-    assert scores.quantiles is None
-
-
-def test_features_in_another_order_score_the_same(daily: Any, tiny_run: Any, tmp_path: Path) -> None:
-    turned = daily.scorer._replace(features=tuple(reversed(daily.scorer.features)))
-    day = len(daily.cache) - 1
-    other = score_day(turned, daily.cache, day, daily.source.lookback)
-    assert not np.array_equal(
-        other.score, score_day(daily.scorer, daily.cache, day, daily.source.lookback).score
+def scorer_of(name: str, score: list[list[float]], quantiles: tuple[float, ...] = (), **more: Any) -> Any:
+    """A scorer of two horizons that gives these scores to every day."""
+    values = np.array(score, dtype=np.float32)
+    levels = np.stack([values] * len(quantiles), axis=-1) if quantiles else None
+    codes = [f"S{i}" for i in range(len(values))]
+    made = {"features": ("x",), "regimes": (), "config": {"of": name}, "learned": {"of": name}, **more}
+    return SimpleNamespace(
+        name=name,
+        files=[Path(name)],
+        horizons=[1, 5],
+        quantiles=quantiles,
+        score=lambda cache, day, lookback: DayScores(codes, [None] * len(codes), values, levels),
+        **made,
     )
-    lacks = daily.scorer._replace(features=("x_0", "x_new", "x_newer"))
-    with pytest.raises(
-        InputError, match="lacks 2 of the 3 features that the checkpoint reads: x_new, x_newer;"
-    ):
-        score_day(lacks, daily.cache, day, daily.source.lookback)
 
 
-def test_a_day_without_history_is_one_line(daily: Any) -> None:
-    with pytest.raises(InputError, match=r"has 2 days of history, lookback asks for 6"):
-        score_day(daily.scorer, daily.cache, 1, daily.source.lookback)
+FIRST = scorer_of("first", [[0.1, 3.0], [0.5, 2.0], [0.3, 1.0]], (0.1, 0.5, 0.9))
+SECOND = scorer_of("second", [[10.0, 1.0], [5.0, 2.0], [7.0, 2.0]], features=("x", "y"), regimes=("r",))
 
 
-def test_a_network_of_ones_own_has_to_be_named(daily: Any, tiny_run: Any, tmp_path: Path) -> None:
-    content = read_checkpoint(tiny_run.directory / "best_model.ckpt")
-    own = "tests.support.own_package.Own"
-    content["atft"]["config"] = content["atft"]["config"].replace("atft.nn.atft_gat_fan.ATFTGATFAN", own)
-    write_checkpoint(content, tmp_path / "own.ckpt")
-    with pytest.raises(InputError, match="which a checkpoint may not import; if you trust it"):
-        load_scorer(tmp_path / "own.ckpt")
-    same = "atft.nn.atft_gat_fan.ATFTGATFAN"
-    named = load_scorer(tiny_run.directory / "best_model.ckpt", same)
-    day = len(daily.cache) - 1
-    both = [score_day(s, daily.cache, day, daily.source.lookback).score for s in (named, daily.scorer)]
-    assert np.array_equal(*both)
+def test_scores_are_the_mean_ranks_of_each_horizon() -> None:
+    blend = RankMean("blend", [FIRST, SECOND])
+    scores = blend.score(CACHE, 0, 1)
+    for place in range(2):
+        parts = [part.score(CACHE, 0, 1).score[:, place][None] for part in (FIRST, SECOND)]
+        expected = mean_rank(parts, np.ones((1, 3), dtype=bool))[0].astype(np.float32)
+        assert scores.score[:, place].tobytes() == expected.tobytes()
+    assert scores.codes == ["S0", "S1", "S2"]
+    assert blend.features == ("x", "y") and blend.regimes == ("r",)
+    assert blend.config == blend.learned == {"of": "first"}
+    assert blend.files == [Path("first"), Path("second")]
+    assert RankMean("seeds", [SECOND, SECOND]).files == [Path("second")]
 
 
-def test_quantiles_of_a_checkpoint_with_widths_have_calibrated_intervals(daily: Any) -> None:
-    batch_day, lookback = len(daily.cache) - 1, daily.source.lookback
-    torch.manual_seed(0)
-    network = small_atft(features=len(daily.scorer.features), quantiles=[0.1, 0.5, 0.9]).eval()
-    scorer = daily.scorer._replace(network=network)
-    without = score_day(scorer, daily.cache, batch_day, lookback)
-    assert without.quantiles is not None and without.intervals is None
-    scores = score_day(
-        scorer._replace(interval_widths={1: [0.5], 5: [math.inf]}), daily.cache, batch_day, lookback
-    )
-    np.testing.assert_allclose(scores.intervals[:, 0, 0, 0], without.quantiles[:, 0, 0] - 0.5)
-    np.testing.assert_allclose(scores.intervals[:, 0, 0, 1], without.quantiles[:, 0, 2] + 0.5)
-    assert np.isnan(scores.intervals[:, 1]).all()
+def test_quantiles_are_those_of_the_only_part_that_has_them() -> None:
+    one = RankMean("blend", [FIRST, SECOND])
+    assert one.quantiles == (0.1, 0.5, 0.9)
+    levels = one.score(CACHE, 0, 1).quantiles
+    assert levels is not None and levels.shape == (3, 2, 3)
+    both = RankMean("seeds", [FIRST, FIRST])
+    assert both.quantiles == () and both.score(CACHE, 0, 1).quantiles is None
+
+
+def test_a_score_that_is_no_number_in_one_part_is_none_in_the_mean() -> None:
+    broken = scorer_of("broken", [[np.nan, 1.0], [1.0, 2.0], [2.0, 3.0]])
+    scores = RankMean("blend", [FIRST, broken]).score(CACHE, 0, 1)
+    assert np.isnan(scores.score).tolist() == [[True, False], [False, False], [False, False]]
+
+
+def test_columns_are_found_by_their_names() -> None:
+    assert feature_places(("a", "b"), ("a", "b"), "checkpoint") == []
+    assert feature_places(("c", "a"), ("a", "b", "c"), "checkpoint") == [2, 0]
+    with pytest.raises(InputError, match="lacks 1 of the 2 features that the trees reads: d; make it"):
+        feature_places(("a", "d"), ("a", "b"), "trees")

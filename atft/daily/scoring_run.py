@@ -1,0 +1,98 @@
+"""Which networks and trees score: those of a run, of several seeds, of a registry's run, or a checkpoint alone."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from atft.checkpoint_file import BEST
+from atft.daily.network_scorer import load_network
+from atft.daily.options import ListOptions, config_of_run
+from atft.daily.registry import known_run
+from atft.daily.scorer import RankMean, Scorer
+from atft.errors import InputError
+
+OF_SEEDS = "crossval.json"
+"""File of a directory of fit --seeds, or of crossval."""
+
+
+class ScoringRun(NamedTuple):
+    """What scores, and where it is."""
+
+    scorer: Scorer
+    directory: Path
+    """Of the run; its lists are written there."""
+    cache_dir: str | None
+    """Folder of the caches, where the run says so."""
+
+
+def load_run(options: ListOptions) -> ScoringRun:
+    """Read what scores by the options: the network of a run, its trees, or the mean rank of both.
+
+    Raises:
+        InputError: there is no run, or it lacks a checkpoint or trees; or the registry has none that was known that
+            day; or a file is damaged.
+    """
+    if options.ckpt_path is not None:
+        checkpoint = Path(options.ckpt_path)
+        directory, checkpoints = checkpoint.parent, [checkpoint]
+    else:
+        known = known_run(Path(options.registry), options.day) if options.registry else None
+        directory = known or Path(str(options.run))
+        checkpoints = [] if options.scorer == "lightgbm" else checkpoints_of(directory)
+    # What stands beside a checkpoint alone has no say about this machine: it may come from anywhere.
+    of_run = config_of_run(directory) if options.ckpt_path is None else {}
+    cache_dir = ((of_run.get("data") or {}).get("cache") or {}).get("dir")
+    parts: list[Scorer] = []
+    if options.scorer != "lightgbm":
+        networks: list[Scorer] = [load_network(path, options.network) for path in checkpoints]
+        seeds = f"network ({len(networks)} seeds)"
+        parts.append(networks[0] if len(networks) == 1 else RankMean(seeds, networks))
+    if options.scorer != "network":
+        # Imported where it is asked for: LightGBM takes as long as all the rest.
+        from atft.daily.tree_scorer import load_trees
+
+        parts.append(load_trees(directory, of_run))
+        if not parts[0].config:
+            raise InputError(f"{directory}: no config.yaml there; name the directory of a run, .../version_N")
+    for part in parts[1:]:
+        if list(part.horizons) != list(parts[0].horizons):
+            raise InputError(
+                f"{directory}: its {part.name} scores {_days(part)} days ahead, its {parts[0].name} "
+                f"{_days(parts[0])}; fit again"
+            )
+    scorer = parts[0] if len(parts) == 1 else RankMean(f"blend of {parts[0].name} and {parts[1].name}", parts)
+    return ScoringRun(scorer, directory, cache_dir)
+
+
+def checkpoints_of(directory: Path) -> list[Path]:
+    """The checkpoints that score for a run: its own, or one of each seed.
+
+    Raises:
+        InputError: a checkpoint is missing, or the directory has several folds.
+    """
+    if (directory / OF_SEEDS).is_file():
+        from atft.crossval.directory import read_record
+        from atft.crossval.plan import planned_runs
+        from atft.crossval.run_state import read_state
+
+        record = read_record(directory)
+        if record.folds not in (None, 1):
+            raise InputError(
+                f"{directory}: its {record.folds} folds have learned from other days each; name the run of one of "
+                f"them, {directory}/fold_{record.folds - 1}_seed_{record.seeds[0]}/version_N"
+            )
+        states = [read_state(directory / run.name) for run in planned_runs(record.folds, record.seeds)]
+        finished = [state.directory for state in states if state.directory is not None]
+        if len(finished) < len(states):
+            raise InputError(
+                f"{directory}: {len(states) - len(finished)} of {len(states)} seeds have not finished; "
+                f"python -m atft crossval --resume {directory}"
+            )
+        return [path for run in finished for path in checkpoints_of(run)]
+    checkpoint = directory / BEST
+    if not checkpoint.is_file():
+        raise InputError(f"{directory}: no {BEST} there; name the directory of a finished run, .../version_N")
+    return [checkpoint]
+
+
+def _days(scorer: Scorer) -> str:
+    return ", ".join(map(str, scorer.horizons))
