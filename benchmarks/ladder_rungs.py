@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.callbacks.record.receipt import publish_json
+from atft.commands.place_keys import PLACES
 from atft.commands.shipped_configs import config_path
-from atft.crossval.directory import PLACES
 from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
 from atft.tasks.baseline_scores import BASELINES

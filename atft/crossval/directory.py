@@ -8,18 +8,13 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from atft.commands.place_keys import PLACES
 from atft.errors import InputError, clip
 from atft.publish import publish_json, publish_text
 from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
 
 RECORD, CONFIG = "crossval.json", "config.yaml"
 VERSION = 1
-PLACES = (
-    *("name", "threads", "trainer.default_root_dir", "trainer.accelerator", "trainer.devices"),
-    *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.loader.residency", "data.cache.dir"),
-)
-"""Keys of a configuration, and blocks of them, that say where and how fast, not what."""
 MAX_QUOTED = 40
 AGAIN = "start again without --resume"
 

@@ -16,6 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.commands.place_keys import PLACES
 from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
@@ -27,13 +28,8 @@ if TYPE_CHECKING:
 
 BASE_DIGEST = "base_digest"
 """The study's attribute: digest of the base config's keys and values, whatever its comments and layout."""
-PLACES = (
-    *("name", "threads", "ckpt_path", "config", "model.features", "data.panel", "data.cache.dir"),
-    *("trainer.default_root_dir", "trainer.accelerator", "trainer.devices", "trainer.num_nodes"),
-    *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *("trainer.log_every_n_steps", "data.loader.num_workers", "data.loader.residency", "model.metrics"),
-)
-"""Keys of a training config, and blocks of them, that say where and how fast, not what. The panel is the data."""
+NO_FACTS = (*PLACES, "data.panel", "model.features", "model.metrics")
+"""Keys, and blocks of them, that are no facts of a study: the panel has a digest, and its schema is one."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def identify(sweep: SweepOptions) -> Identity:
     facts: dict[str, Any] = {
         f"config: {key}": value
         for key, value in sorted(flat_keys(yaml.safe_load(cli.config_text)).items())
-        if is_inside(key, ("data.panel.schema",)) or not is_inside(key, (*PLACES, *sweep.space))
+        if is_inside(key, ("data.panel.schema",)) or not is_inside(key, (*NO_FACTS, *sweep.space))
     }
     facts |= {f"space: {key}": dimension for key, dimension in sweep.space.items()}
     facts |= {"metric": sweep.metric, "direction": sweep.direction, "folds": sweep.folds}
