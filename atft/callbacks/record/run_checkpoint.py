@@ -135,27 +135,16 @@ class RunCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the files that the previous run selected, with their scores."""
-        folder, scores = Path(self.dirpath or ""), self._former_scores(state_dict)
-        sign = 1 if self.mode == "max" else -1
-        ranked = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
-        for path in ranked[: None if self.save_top_k == -1 else self.save_top_k]:
-            previous = self._find(Path(path), float(scores[path]))
-            if previous is None:
-                self.lost = path if path == ranked[0] else self.lost
-                continue
-            measured = measured_of(previous)
-            copy = folder / (BEST if self.save_top_k == 1 else f"{STEP_NAME.format(step=measured.step)}.ckpt")
-            link_or_copy(previous, copy)
-            self.best_model_path = self.best_model_path or str(copy)
-            if self.select == "best":
-                score = scores[path]
-                if score.isnan():  # of a run that selected its last epoch
-                    score = torch.tensor(measured.metrics.get(self.monitor or "", torch.nan))
-                self.best_k_models[str(copy)] = self.kth_value = score
-                self.kth_best_model_path = str(copy)
+        scores, sign = self._former_scores(state_dict), 1 if self.mode == "max" else -1
+        best_first = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
+        for path in best_first[: None if self.save_top_k == -1 else self.save_top_k]:
+            found = self._find(Path(path), float(scores[path]))
+            if found is not None:
+                self._take_over(*found, scores[path])
+            elif path == best_first[0]:
+                self.lost = path
         if self.best_model_path:
             self.best_model_score = self.best_k_models.get(self.best_model_path)
-            self.selected = measured_of(Path(self.best_model_path))
             self._publish_best()
 
     def _former_scores(self, state_dict: dict[str, Any]) -> dict[str, Tensor]:
@@ -166,14 +155,27 @@ class RunCheckpoint(ModelCheckpoint):
             return {str(resumed): unscored}
         return dict(state_dict.get("best_k_models") or {state_dict.get("best_model_path", ""): unscored})
 
-    def _find(self, path: Path, score: float) -> Path | None:
+    def _find(self, path: Path, score: float) -> tuple[Path, Measured] | None:
         """The previous run's file, which may have been moved; not another run's that is now at its path."""
         for candidate in (self._resumed.parent / path.name, path):
             if candidate.is_file():
-                known = measured_of(candidate).metrics.get(self.monitor or "", score)
-                if known == score or math.isnan(score):
-                    return candidate
+                measured = measured_of(candidate)
+                if math.isnan(score) or measured.metrics.get(self.monitor or "", score) == score:
+                    return candidate, measured
         return None
+
+    def _take_over(self, file: Path, measured: Measured, score: Tensor) -> None:
+        """Keep a file of the previous run under a name of this run's own; the best one comes first."""
+        name = BEST if self.save_top_k == 1 else f"{STEP_NAME.format(step=measured.step)}.ckpt"
+        own = Path(self.dirpath or "") / name
+        link_or_copy(file, own)
+        if not self.best_model_path:
+            self.best_model_path, self.selected = str(own), measured
+        if self.select == "best":
+            if score.isnan():  # of a run that selected its last epoch
+                score = torch.tensor(measured.metrics.get(self.monitor or "", torch.nan))
+            self.best_k_models[str(own)] = self.kth_value = score
+            self.kth_best_model_path = str(own)
 
     def _publish_best(self) -> None:
         best = Path(self.best_model_path)
