@@ -40,7 +40,7 @@ Options of every command: --debug shows the traceback of an error, --threads N c
 MAX_ERROR_LINE, MAX_FAILURE_LINE = 280, 1000
 """Characters of the line on an input error, which may quote the input, and on a run that failed, which names files
 to go on from; the beginning and the end are kept."""
-ONE_DAY = ("--last", "--on", "--run", "--registry")
+ONE_DAY = {"--last", "--on", "--run", "--registry"}
 """Options of ``predict`` that ask for the list of one day."""
 MAX_THREADS = 4096
 MAX_SEARCHED = 1 << 20
@@ -132,19 +132,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(name: str, rest: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
-    of_one_day = name == "predict" and any(word.partition("=")[0] in ONE_DAY for word in rest)
-    if name in TRAINING and not of_one_day and {"-h", "--help"} & set(rest):
+    options = {word.partition("=")[0] for word in rest}
+    of_one_day = name == "predict" and not options.isdisjoint(ONE_DAY)
+    if name in TRAINING and not of_one_day and options & {"-h", "--help"}:
         print(short_help(name))  # noqa: T201
         return 0
     if name != "sweep":  # it divides the cores among its workers
         cap_threads(thread_cap(rest))
     defer_imports()
-    if name in FROM_PRICES and any(word.partition("=")[0] == "--prices" for word in rest):
+    if name in FROM_PRICES and "--prices" in options:
         from atft.commands.from_prices import words_of_panel
 
         rest = words_of_panel(rest)
-    many = name == "fit" and any(word.partition("=")[0] == "--seeds" for word in rest)
-    served_by = "crossval" if many else "update" if of_one_day else name
+    many_seeds = name == "fit" and "--seeds" in options
+    served_by = "crossval" if many_seeds else "update" if of_one_day else name
     run: Callable[[str, list[str]], int] = import_module(COMMANDS[served_by][0]).run
     return run(name, rest)
 
