@@ -81,7 +81,6 @@ def completion_script() -> str:
     # Classes that are offered must have been imported.
     import atft.callbacks.late_average
     import atft.optim.adabelief  # noqa: F401
-    from atft.baselines.tree_options import TreeOptions
 
     silence_third_parties()
     root = ArgumentParser(prog="atft", description="Rank a day's stocks with ATFT-GAT-FAN.")
@@ -94,8 +93,6 @@ def completion_script() -> str:
         keys.add_argument("--help-all", action="store_true")
         for option in NO_KEYS.get(name, ()):
             keys.add_argument(option)
-        if name == "baseline":
-            keys.add_class_arguments(TreeOptions, "lightgbm")
         commands.add_subcommand(name, _with_debug(keys))
     for name in flat.COMMANDS:
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name)))

@@ -16,7 +16,6 @@ import pytest
 import torch
 import yaml
 
-from atft.baselines.tree_options import TreeOptions
 from atft.batch import DayBatch
 from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
@@ -133,7 +132,7 @@ def option_names(command: str) -> set[str]:
     if first == "cache":
         names |= {"--prune", "--dry_run", "--runs"}
     if first == "baseline":
-        names |= {"--model", "--seeds", *(f"--lightgbm.{name}" for name in TreeOptions.__dataclass_fields__)}
+        names |= {"--model", "--seeds"}
     return names | {"--help", "--help-all", "--debug", "--version"}
 
 

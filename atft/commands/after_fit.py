@@ -98,7 +98,9 @@ def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[Summar
     """The end-of-fit table as text, and its rows; LightGBM's trees are kept in the run's directory."""
     data, metrics = cli.datamodule, cli.model.metrics
     tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
-    comparison = compare_scorers(tables, data, data.split.min_stocks, metrics, cli.config.baselines)
+    comparison = compare_scorers(
+        tables, data, data.split.min_stocks, metrics, cli.config.baselines, tree_options=cli.tree_options
+    )
     if comparison.trees is not None:
         keep_trees(cli.directory, {data.seed: comparison.trees}, data)
     text = comparison_text(comparison, days_title(data, split), data.split.min_stocks, metrics)

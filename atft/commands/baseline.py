@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import read_count, take_options
+from atft.commands.arguments import read_count
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
 from atft.progress import track
 
 if TYPE_CHECKING:
     from atft.baselines.stock_days import Baseline
-    from atft.baselines.tree_options import TreeOptions
     from atft.commands.ranking_cli import RankingCLI
     from atft.tasks.day_data import DayData
 
@@ -30,7 +29,6 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--model", default="")
     parser.add_argument("--seeds", default="1")
     options, rest = parser.parse_known_args(arguments)
-    of_trees, rest = take_options(rest, "--lightgbm.")
     if "--help-all" in rest:
         build(command, rest)  # prints it and ends
     model, count = options.model, read_count("--seeds", options.seeds)
@@ -39,30 +37,12 @@ def run(command: str, arguments: list[str]) -> int:
         raise InputError(f"--model takes {listed(BASELINES)}, {came}")
     if model == "ridge" and count > 1:
         raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
-    if of_trees and model != "lightgbm":
-        raise InputError(f"{of_trees[0][0]} is of --model lightgbm, got --model {model}")
-    trees = read_tree_options([f"{name}={value}" for name, value in of_trees])
     cli = build(command, rest, quiet=True)
     first = cli.datamodule.seed
-    return fit_and_compare(cli, model, list(range(first, first + count)), trees)
+    return fit_and_compare(cli, model, list(range(first, first + count)))
 
 
-def read_tree_options(words: Sequence[str]) -> "TreeOptions":
-    """The settings of LightGBM that some words name; raises InputError where one is unknown or out of range."""
-    from atft.baselines.tree_options import TreeOptions
-
-    if not words:
-        return TreeOptions()
-    from jsonargparse import ArgumentParser
-
-    from atft.commands.config_keys import parse
-
-    parser = ArgumentParser(prog="python -m atft baseline", exit_on_error=False, allow_abbrev=False)
-    parser.add_class_arguments(TreeOptions, "lightgbm")
-    return TreeOptions(**parse(parser, words, "baseline").lightgbm.as_dict())
-
-
-def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: "TreeOptions") -> int:
+def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
     """Fit, write predictions.parquet, config.yaml, comparison.txt and baseline.json in a new version, and print."""
     from atft.baselines.lightgbm import Trees
     from atft.baselines.optional import load_optional
@@ -88,7 +68,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int], trees: 
         print(line)  # noqa: T201
     fitted = {}
     for seed in seeds:
-        fitted[seed] = fit_baseline(model, data, seed, trees)
+        fitted[seed] = fit_baseline(model, data, seed, cli.tree_options)
     fitting = time.perf_counter() - started
     digests = {"config": text_digest(cli.config_text), "run": directory.parent.name}
     trees_of = {seed: one for seed, one in fitted.items() if isinstance(one, Trees)}

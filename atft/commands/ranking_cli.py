@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from atft.baselines.tree_options import TreeOptions
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.run_record import RunRecord
@@ -139,6 +140,11 @@ class RankingCLI(LightningCLI):
             self._fold = None if texts is None else read_fold_dates(texts)
         except (KeyError, ValueError) as error:
             raise InputError(f"{checkpoint}: atft.fold is no fold's dates ({one_line(error)})") from error
+
+    @property
+    def tree_options(self) -> TreeOptions:
+        """The settings of LightGBM, for the table that ends a run or for ``baseline``."""
+        return cast(TreeOptions, self._get(self.config_init, "lightgbm"))
 
     @property
     def run_root(self) -> Path:

@@ -1,7 +1,7 @@
 """The keys of a run beside those of trainer, model and data, their defaults, and the links between model and data.
 
-``name`` (the run's folder), ``threads``, ``ckpt_path``, ``init_from``, ``baselines``, ``checkpoint.*``,
-``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its
+``name`` (the run's folder), ``threads``, ``ckpt_path``, ``init_from``, ``baselines``, ``lightgbm.*``,
+``checkpoint.*``, ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its
 features, the model gives ``data`` its horizons, so that neither is written twice.
 """
 
@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
 
 import atft.nn
+from atft.baselines.tree_options import TreeOptions
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
@@ -81,6 +82,7 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         ]
     for name, kind, value, sentence in keys:
         parser.add_argument(f"--{name}", type=kind, default=value, help=sentence)
+    parser.add_class_arguments(TreeOptions, "lightgbm")
     if command == "cache":
         parser.add_argument("--verify", action="store_true", help="Read everything, compare every digest.")
         parser.add_argument(

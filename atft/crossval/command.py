@@ -153,7 +153,9 @@ def conclude_runs(
         of_baselines = Comparison([], {}, {}, [])
         if not causal:  # the baselines of the plain split, beside the seeds
             tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
-            of_baselines = compare_scorers(tables, data, least, metrics, cli.config.baselines)
+            of_baselines = compare_scorers(
+                tables, data, least, metrics, cli.config.baselines, tree_options=cli.tree_options
+            )
             if of_baselines.trees is not None:
                 keep_trees(directory, {data.seed: of_baselines.trees}, data)
             rows += [row for row in of_baselines.rows if row.scorer != "network"]

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from atft.baselines.lightgbm import Trees
 from atft.baselines.optional import why_absent
 from atft.baselines.stock_days import Baseline
+from atft.baselines.tree_options import TreeOptions
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines
@@ -65,6 +66,7 @@ def compare_scorers(
     metrics: Metrics = RANKING_METRICS,
     baselines: Sequence[str] = IN_THE_TABLE,
     scorer: str = "network",
+    tree_options: TreeOptions | None = None,
 ) -> Comparison:
     """Measure the scores of each horizon, the baselines and the oracle that are known, and the band of chance.
 
@@ -75,6 +77,7 @@ def compare_scorers(
         baselines: names of `atft.tasks.baseline_scores.BaselineName`; one whose package is not installed is left
             out.
         scorer: whose scores the tables have.
+        tree_options: settings of LightGBM; by default those of `TreeOptions`.
     """
     # Fitted once for all horizons: what costs time is reading the training days.
     fitted: dict[str, Baseline] = {}
@@ -84,7 +87,7 @@ def compare_scorers(
         if reason:
             absent.append(reason)
         elif data is not None:
-            fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed)
+            fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed, tree_options)
     rows: list[SummaryRow] = []
     bands: dict[int, Bands] = {}
     differences: dict[int, PairedDifference] = {}

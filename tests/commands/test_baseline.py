@@ -80,6 +80,23 @@ def test_the_trees_of_each_seed_are_kept(fitted: Fitted) -> None:
         assert [b.num_trees() for b in trees.boosters] == receipt["fits"][str(seed)]["trees"]
 
 
+def test_the_table_of_fit_has_the_trees_that_the_config_sets_as_the_command_has(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "trees.yaml"
+    path.write_text("lightgbm: {trees: 3, num_leaves: 4}\nbaselines: [lightgbm]\ntrainer: {max_epochs: 1}\n")
+    words = ["--config", tiny_run.config, "--config", path, "--trainer.default_root_dir", tmp_path]
+    of_fit, of_command, usual = (
+        re.findall(r"^lightgbm +\dd .*$", atft(*command, *words, *more).out, re.M)
+        for command, more in (
+            (["fit"], []),
+            (["baseline", "--model", "lightgbm"], []),
+            (["baseline", "--model", "lightgbm"], ["--lightgbm.trees", "40"]),
+        )
+    )
+    assert len(of_fit) == 2 and of_fit == of_command and of_command != usual
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -91,11 +108,13 @@ def test_the_trees_of_each_seed_are_kept(fitted: Fitted) -> None:
         (("--model", "mlp", "--seeds", "0"), "--seeds takes a whole number from 1 to 1000, got '0'"),
         (("--model=ridge", "--seeds=2"), "all seeds would be alike; leave --seeds out"),
         (
-            ("--model=lightgbm", "--lightgbm.num_leafs", "3"),
+            ("--model=lightgbm", "--config=quickstart", "--lightgbm.num_leafs", "3"),
             "'lightgbm.num_leafs'; did you mean 'lightgbm.num_leaves'?",
         ),
-        (("--model=lightgbm", "--lightgbm.num_leaves", "1"), "lightgbm.num_leaves is out of range, got 1"),
-        (("--model=mlp", "--lightgbm.num_leaves=3"), "--lightgbm.num_leaves is of --model lightgbm, got"),
+        (
+            ("--model=lightgbm", "--config=quickstart", "--lightgbm.num_leaves", "1"),
+            "lightgbm.num_leaves is out of range, got 1",
+        ),
         (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
         (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),
         (("--model", "ridge", "--model.horizon", "[5]", "--config", "quickstart"), "'model.horizons'"),
