@@ -6,8 +6,8 @@ counted of each file is kept where its days come after those of the file before:
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from atft.errors import InputError
 from atft.panel import PanelColumns
 from atft.trading_days import find_trading_days
 
+FIRST, LAST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+"""Days before and after all others."""
 CALENDAR_KEY = "data.cache.calendar"
 TRADED_VALUE = "traded_value"
 """The context column that shows a day without trades, where the panel has it."""
@@ -45,7 +47,7 @@ def index_panel(
     """
     where = files[0].parent if len(files) > 1 else files[0]
     scans = [_scan(file, columns, min_date) for file in files[len(former) :]]
-    scan = _joined_scans([*map(_former_scan, former), *scans])
+    scan = _joined([*map(_former_scan, former), *scans])
     if not scan.days:
         after = f" from {min_date} on" if min_date else ""
         raise InputError(f"{where}: the panel has no row{after}; check the path and cache.min_date")
@@ -67,28 +69,26 @@ def index_panel(
     calendar = as_day_numbers(days.calendar)
     if not np.isin(numbers, calendar).all():
         # A code whose rows are all on dates that are no trading days does not count.
-        later = _joined_scans([_scan(file, columns, min_date, calendar) for file in files[len(former) :]])
-        scan.first_day, scan.ranked = later.first_day, later.ranked or bool(former)
+        later = _joined(_scan(file, columns, min_date, calendar) for file in files[len(former) :])
+        scan = replace(scan, first_day=later.first_day, ranked=later.ranked or bool(former))
     if not scan.ranked:
         raise InputError(f"{where}: no row is in the universe ({columns.universe!r} is never True)")
-    for code in former_codes:
-        scan.first_day[code] = np.iinfo(np.int32).min
-    later_codes = sorted(scan.first_day.keys() - {*former_codes}, key=lambda c: (scan.first_day[c], c))
-    codes = (*former_codes, *later_codes)
+    first_day = scan.first_day | dict.fromkeys(former_codes, FIRST)
+    codes = (*former_codes, *sorted(first_day.keys() - {*former_codes}, key=lambda c: (first_day[c], c)))
     return PanelIndex(
         dates=days.calendar,
         calendar=calendar,
         rows=np.where(days.source < 0, 0, rows[days.source]).astype(np.int64),
         codes=codes,
         in_order=scan.in_order,
-        sources=_sources(scans, former, codes, scan.first_day) if scan.separate else (),
+        sources=_sources(scans, former, codes, first_day) if scan.separate else (),
         findings=days.findings,
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Scan:
-    """What one narrow pass counts."""
+    """What a narrow pass counts: of a batch, of a file, of all files."""
 
     days: dict[int, np.ndarray] = field(default_factory=dict)
     """Rows, known rows (of a known trailing return or first target) and traded value of each date."""
@@ -100,26 +100,27 @@ class _Scan:
     negative: bool = False
     """The column of the traded value has values below 0, so it is none."""
     separate: bool = True
-    """Each file has later days than the one before."""
-    earliest: int = np.iinfo(np.int32).max
-    latest: int = np.iinfo(np.int32).min
+    """Each part has later days than the one before."""
+    earliest: int = LAST
+    latest: int = FIRST
 
 
-def _joined_scans(scans: Sequence[_Scan]) -> _Scan:
-    """What one pass over all files counts."""
-    whole = _Scan()
-    for scan in scans:
-        for day, counts in scan.days.items():
-            # A day may go on in the next file, or come again in another one: its counts add up.
-            whole.days[day] = whole.days.get(day, 0) + counts
-        for code, day in scan.first_day.items():
-            whole.first_day[code] = min(day, whole.first_day.get(code, day))
-        whole.ranked = whole.ranked or scan.ranked
-        whole.negative = whole.negative or scan.negative
-        whole.in_order = whole.in_order and scan.in_order and scan.earliest >= whole.latest
-        whole.separate = whole.separate and scan.in_order and scan.earliest > whole.latest
-        whole.latest = max(whole.latest, scan.latest)
-    return whole
+def _joined(parts: Iterable[_Scan]) -> _Scan:
+    """What one pass over all parts counts, which come one after another."""
+    days: dict[int, np.ndarray] = {}
+    first_day: dict[str, int] = {}
+    ranked, in_order, negative, separate, earliest, latest = False, True, False, True, LAST, FIRST
+    for part in parts:
+        for day, counts in part.days.items():
+            # A day may go on in the next part, or come again in another one: its counts add up.
+            days[day] = days.get(day, 0) + counts
+        for code, day in part.first_day.items():
+            first_day[code] = min(day, first_day.get(code, day))
+        ranked, negative = ranked or part.ranked, negative or part.negative
+        in_order = in_order and part.in_order and part.earliest >= latest
+        separate = separate and part.in_order and part.earliest > latest
+        earliest, latest = min(earliest, part.earliest), max(latest, part.latest)
+    return _Scan(days, first_day, ranked, in_order, negative, separate, earliest, latest)
 
 
 def _former_scan(source: SourceFile) -> _Scan:
@@ -157,37 +158,37 @@ def _scan(
     value = [TRADED_VALUE] if TRADED_VALUE in columns.context else []
     read = [columns.date, columns.code, columns.universe, *returns, *value]
     names = [name for name in dict.fromkeys(read) if name]
-    first_kept = (min_date - EPOCH).days if min_date else np.iinfo(np.int32).min
-    scan = _Scan()
+    first_kept = (min_date - EPOCH).days if min_date else FIRST
 
     def column(batch: pa.RecordBatch, name: str) -> np.ndarray:
         values: np.ndarray = batch.column(name).to_numpy(zero_copy_only=False)
         return values
 
-    for batch in read_batches([path], columns, names, bytes_per_batch=4 << 20):
+    def counted(batch: pa.RecordBatch) -> _Scan:
         days = day_numbers(batch, columns.date)
         if not len(days):
-            continue
-        ascending = bool((days[1:] >= days[:-1]).all())
-        scan.in_order = scan.in_order and int(days[0]) >= scan.latest and ascending
-        scan.earliest, scan.latest = min(scan.earliest, int(days.min())), max(scan.latest, int(days.max()))
+            return _Scan()
         kept = days >= first_kept if calendar is None else np.isin(days, calendar)
         known = np.zeros(len(days), dtype=bool)
         for name in returns:
             known |= ~np.isnan(column(batch, name))
         traded = column(batch, TRADED_VALUE).astype(np.float64) if value else np.zeros(len(days))
         traded[~np.isfinite(traded)] = 0
-        scan.negative = scan.negative or bool((traded < 0).any())
-        # A day may go on in the next batch.
+        # Dates and codes are few beside rows: both are numbered, and counted by number.
         present, which = np.unique(days[kept], return_inverse=True)
         counts = [np.bincount(which, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
-        for day, *count in zip(present.tolist(), *counts, strict=True):
-            scan.days[day] = scan.days.get(day, 0) + np.array(count)
         member = kept & column(batch, columns.universe) if columns.universe else kept
-        scan.ranked = scan.ranked or bool(member.any())
         codes = batch.column(columns.code).filter(pa.array(kept)).dictionary_encode()
-        first = np.full(len(codes.dictionary), np.iinfo(np.int32).max)
+        first = np.full(len(codes.dictionary), LAST)
         np.minimum.at(first, codes.indices.to_numpy(), days[kept])
-        for code, day in zip(codes.dictionary.to_pylist(), first.tolist(), strict=True):
-            scan.first_day[code] = min(day, scan.first_day.get(code, day))
-    return scan
+        return _Scan(
+            days=dict(zip(present.tolist(), np.stack(counts, axis=1), strict=True)),
+            first_day=dict(zip(codes.dictionary.to_pylist(), first.tolist(), strict=True)),
+            ranked=bool(member.any()),
+            in_order=bool((days[1:] >= days[:-1]).all()),
+            negative=bool((traded < 0).any()),
+            earliest=int(days.min()),
+            latest=int(days.max()),
+        )
+
+    return _joined(map(counted, read_batches([path], columns, names, bytes_per_batch=4 << 20)))
