@@ -211,15 +211,15 @@ def _indexed(
 ) -> tuple[PanelIndex, Former | None]:
     """Read the days and codes of the files that a ``former`` cache has not counted, and say what of it stays."""
     while former is not None and former.days:
-        # What turns out to differ, such as a gap that is usual now, leaves fewer files to keep.
-        sources = former.manifest.sources[: former.files]
-        codes = former.manifest.codes[: sources[-1].codes]
-        index = index_panel(files, columns, min_date, rules, today, sources, codes)
+        index = index_panel(files, columns, min_date, rules, today, former.sources, former.codes)
         same = unchanged_files(former, index, columns)
-        later = [file.dates for file in index.sources[former.files :]]
-        if same == former.files and any(later):
+        if same < former.files:
+            # What turns out to differ, such as a gap that is usual now, leaves fewer files to keep.
+            former = replace(former, files=same)
+        elif any(file.dates for file in index.sources[same:]):
             return index, former
-        former = replace(former, files=same) if same < former.files else None
+        else:
+            break
     return index_panel(files, columns, min_date, rules, today), None
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from atft.data.cache_folder import link_file
 from atft.data.day_writer import days_across
-from atft.data.manifest import NAME, CacheRecipe, Manifest, first_records, read_manifest
+from atft.data.manifest import NAME, CacheRecipe, Manifest, SourceFile, first_records, read_manifest
 from atft.data.panel_stream import PanelIndex
 from atft.data.records import FileRecord
 from atft.dates import as_day_numbers
@@ -39,16 +39,26 @@ class Former:
     """First files of the panel that have not changed."""
 
     @property
+    def sources(self) -> tuple[SourceFile, ...]:
+        """Those files."""
+        return self.manifest.sources[: self.files]
+
+    @property
     def days(self) -> int:
-        """Days of the calendar up to the last date of those files."""
-        dates = [day for file in self.manifest.sources[: self.files] for day in file.dates]
+        """Days of the calendar up to their last date."""
+        dates = [day for file in self.sources for day in file.dates]
         calendar = as_day_numbers(self.manifest.dates)
         return int(np.searchsorted(calendar, max(dates, default=-(10**9)), "right"))
 
     @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes that have a row in them."""
+        return self.manifest.codes[: self.sources[-1].codes]
+
+    @property
     def sectors(self) -> tuple[str, ...]:
-        """Sectors that were numbered by the end of those files."""
-        return self.manifest.sectors[: self.manifest.sources[self.files - 1].sectors]
+        """Sectors that were numbered by their end."""
+        return self.manifest.sectors[: self.sources[-1].sectors]
 
 
 def find_former(
@@ -90,7 +100,7 @@ def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) ->
         before, now = (days_across(inserted, reach)[:days] for inserted in gaps)
         same &= before == now
     first_changed = old[int((~same).argmax())] if not same.all() else np.iinfo(np.int32).max
-    return sum(max(file.dates, default=0) < first_changed for file in manifest.sources[: former.files])
+    return sum(max(file.dates, default=0) < first_changed for file in former.sources)
 
 
 def kept_days(former: Former, folder: Path) -> dict[str, Any]:
