@@ -38,7 +38,8 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Tabl
             if not (several and pairs):
                 frame = frame.reset_index() if named else frame
             if several and not pairs:  # Qlib's ("feature", "KMID"): the last level that says something
-                frame = frame.set_axis([_last_name(name) for name in frame.columns], axis=1)
+                last = [next((str(n) for n in reversed(levels) if str(n)), "") for levels in frame.columns]
+                frame = frame.set_axis(last, axis=1)
             table = pa.Table.from_pandas(frame, preserve_index=several and pairs)
         elif library == "polars" and hasattr(frame, "lazy"):
             table = frame.lazy().collect().to_arrow()
@@ -54,10 +55,6 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Tabl
     if twice:
         raise InputError(f"{what}: two columns are named {twice[0]!r}; rename one")
     return table.replace_schema_metadata(None)
-
-
-def _last_name(levels: tuple[Any, ...]) -> str:
-    return next((str(name) for name in reversed(levels) if str(name)), "")
 
 
 def frame_digest(table: pa.Table) -> str:

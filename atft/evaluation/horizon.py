@@ -93,7 +93,8 @@ def measure_horizon(
         series["rank_ic_lag1"] = measure_table(score, lag1, counts, names=("rank_ic",)).series["rank_ic"]
     # Of a file without the delayed target, lag 1 is yet to be measured, with the next day's.
     by_lag = {1: series["rank_ic_lag1"]} if "rank_ic_lag1" in series else {}
-    exposures = _exposures(table, counts, series)
+    exposures, neutral = _exposures(table, counts)
+    series |= neutral
     returns, returns_from = next_day_returns(table, one_day)
     books = staggered_books(
         table, returns, returns_from, series["spread"], options.cost_bps, options.participation
@@ -161,16 +162,16 @@ def _that_occur(counts: Mapping[str, np.integer | int]) -> dict[str, int]:
     return {reason: int(count) for reason, count in counts.items() if count}
 
 
-def _exposures(table: HorizonScores, counts: Mask, series: dict[str, Series]) -> dict[str, Series]:
-    """Rank correlations with the exposures; adds the neutral RankIC to the series."""
+def _exposures(table: HorizonScores, counts: Mask) -> tuple[dict[str, Series], dict[str, Series]]:
+    """Rank correlations with the exposures, and the neutral RankIC; nothing where no exposure is known."""
     columns = {
         n: c for n, c in table.columns.items() if n.startswith(PREFIX) and np.isfinite(c[counts]).any()
     }
     if not columns:
-        return {}
+        return {}, {}
     score, target = table.columns["score"], table.columns["target"]
-    found, series["neutral_rank_ic"], _ = exposure_series(score, target, counts, columns)
-    return {name.removeprefix(PREFIX): values for name, values in found.items()}
+    found, neutral, _ = exposure_series(score, target, counts, columns)
+    return {n.removeprefix(PREFIX): values for n, values in found.items()}, {"neutral_rank_ic": neutral}
 
 
 def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple[list[Decile], float]:

@@ -131,14 +131,9 @@ def _parquet_header(path: Path) -> Header:
     if not pairs:
         return Header(stored, [], stored)
     day = [name for name in stored if name not in pairs][:1]
-    names = [*map(_index_name, day), *(first for first, _ in pairs.values())]
-    second = [*("" for _ in day), *(second for _, second in pairs.values())]
-    return Header(names, second, [*day, *pairs])
-
-
-def _index_name(name: str) -> str:
-    """The name of an index that pandas has stored as a column."""
-    return "" if name.startswith("__index_level_") else name
+    names = ["" if name.startswith("__index_level_") else name for name in day]
+    firsts, seconds = zip(*pairs.values(), strict=True)
+    return Header([*names, *firsts], ["" for _ in day] + [*seconds], [*day, *pairs])
 
 
 def _pair(name: str) -> tuple[str, str] | None:

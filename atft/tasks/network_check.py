@@ -169,7 +169,7 @@ def _check_scores(trial: Trial, batch: DayBatch) -> None:
     if not scores[batch.universe].isfinite().all():
         raise trial.fault(_why_not_finite(trial, batch))
     today = batch.universe[0]
-    labelled = _other_targets(batch)
+    labelled = batch._replace(target=1 - batch.target, valid=batch.universe[..., None] & ~batch.valid)
     if _differs(trial.scores(_other_future(labelled)), scores, today):
         if _differs(trial.scores(labelled), scores, today):
             raise trial.fault(
@@ -251,10 +251,6 @@ def _noise(inputs: NetworkInputs, lookback: int, exposures: int) -> DayBatch:
         weight=torch.full((DAYS,), 1 / DAYS),
         closes_step=True,
     )
-
-
-def _other_targets(batch: DayBatch) -> DayBatch:
-    return batch._replace(target=1 - batch.target, valid=batch.universe[..., None] & ~batch.valid)
 
 
 def _other_future(batch: DayBatch) -> DayBatch:
