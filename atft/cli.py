@@ -15,7 +15,7 @@ from pathlib import Path
 
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as TRAINING
-from atft.commands.key_help import short_help
+from atft.commands.key_help import ONE_DAY, short_help
 from atft.deferred_imports import defer_imports
 from atft.errors import InputError, RunFailed, clip, nearest, printable
 from atft.launched import first_of_machine
@@ -40,8 +40,6 @@ Options of every command: --debug shows the traceback of an error, --threads N c
 MAX_ERROR_LINE, MAX_FAILURE_LINE = 280, 1000
 """Characters of the line on an input error, which may quote the input, and on a run that failed, which names files
 to go on from; the beginning and the end are kept."""
-ONE_DAY = {"--last", "--on", "--run", "--registry"}
-"""Options of ``predict`` that ask for the list of one day."""
 MAX_THREADS = 4096
 MAX_SEARCHED = 1 << 20
 """Characters of a config that are searched for ``threads:`` before anything heavy is imported."""

@@ -13,6 +13,8 @@ from jsonargparse._link_arguments import ActionLink
 
 from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
+from atft.commands.key_help import COMMANDS as KEYED
+from atft.commands.key_help import ONE_DAY
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.run_keys import offer_networks
@@ -39,10 +41,10 @@ NO_KEYS = {
     "fit": ("--seeds",),
     "baseline": ("--seeds",),
     "cache": ("--prune", "--dry_run", "--runs"),
-    "predict": ("--last", "--on", "--run", "--registry"),
+    "predict": sorted(ONE_DAY),
 }
 """Options of a training command that are no keys of a config: the dispatcher or the command takes them."""
-TRAINING = ("fit", "pretrain", "validate", "test", "predict", "export", "cache", "baseline")
+TRAINING = (*KEYED, "cache")
 
 
 class KeysOnly(RankingCLI):

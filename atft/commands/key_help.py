@@ -15,6 +15,10 @@ NETWORK = (*EVERY, "pretrain")
 SHARED = (*NETWORK, "baseline")
 
 
+ONE_DAY = {"--last", "--on", "--run", "--registry"}
+"""Options of ``predict`` that are no keys: they ask for the list of one day."""
+
+
 class Key(NamedTuple):
     """A key of a config: its default as a config writes it, one sentence, and the commands that it matters to."""
 

@@ -39,49 +39,36 @@ DEFAULTS: dict[str, Any] = {
 """The network of a config that names none, and of Lightning's own callbacks what differs from its defaults."""
 
 
+INIT_FROM = (
+    "Checkpoint of fit or pretrain whose weights training begins with, {fold} in it is the fold's number; "
+    "optimiser and epochs are new. Null for random weights."
+)
+BASELINES = "Baselines fitted when training is over, for the table: ridge, lightgbm, mlp; [] for none."
+OUT = {
+    "predict": ", .parquet or .csv; by default beside the checkpoint, its name has the days",
+    "export": "; by default beside the checkpoint, .pt2 or .onnx",
+}
+"""Commands that write one file, and which."""
+
+
 def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     """Add the keys of a run to the parser of a command, and link those that model and data share."""
     read_whole_numbers_as_such(parser)
     _read_lists_of_loggers(parser)
-    keys: list[tuple[str, Any, Any, str]] = [
-        ("name", str, "run", "Folder of the run: lightning_logs/<name>."),
-        ("threads", int | None, None, "Cap of each numerical pool."),
-        ("ckpt_path", str | None, None, "Checkpoint to go on from or to evaluate, or 'last'."),
-        (
-            "init_from",
-            str | None,
-            None,
-            "Checkpoint of fit or pretrain whose weights training begins with, {fold} in it is the fold's number; "
-            "optimiser and epochs are new. Null for random weights.",
-        ),
-        (
-            "baselines",
-            list[BaselineName],
-            list(IN_THE_TABLE),
-            "Baselines fitted when training is over, for the table: ridge, lightgbm, mlp; [] for none.",
-        ),
-        (
-            "curriculum.phases",
-            list[Phase] | None,
-            None,
-            "Phases of the training in their order; null for none.",
-        ),
-    ]
-    if command == "predict":
-        default = "by default beside the checkpoint, its name has the days"
-        keys += [("out", str | None, None, f"File to write, .parquet or .csv; {default}.")]
+    phases = "Phases of the training in their order; null for none."
+    parser.add_argument("--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>.")
+    parser.add_argument("--threads", type=int | None, help="Cap of each numerical pool.")
+    parser.add_argument(
+        "--ckpt_path", type=str | None, help="Checkpoint to go on from or to evaluate, or 'last'."
+    )
+    parser.add_argument("--init_from", type=str | None, help=INIT_FROM)
+    parser.add_argument("--baselines", type=list[BaselineName], default=list(IN_THE_TABLE), help=BASELINES)
+    parser.add_argument("--curriculum.phases", type=list[Phase] | None, help=phases)
     if command == "export":
-        keys += [
-            (
-                "to",
-                Literal["pt2", "onnx"] | None,
-                None,
-                "Format of the program; null: that of the suffix of out.",
-            ),
-            ("out", str | None, None, "File to write; by default beside the checkpoint, .pt2 or .onnx."),
-        ]
-    for name, kind, value, sentence in keys:
-        parser.add_argument(f"--{name}", type=kind, default=value, help=sentence)
+        formats = "Format of the program; null: that of the suffix of out."
+        parser.add_argument("--to", type=Literal["pt2", "onnx"] | None, help=formats)
+    if command in OUT:
+        parser.add_argument("--out", type=str | None, help=f"File to write{OUT[command]}.")
     parser.add_class_arguments(TreeOptions, "lightgbm")
     if command == "cache":
         parser.add_argument("--verify", action="store_true", help="Read everything, compare every digest.")
