@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def pretrain(cli: "RankingCLI") -> int:
     """Train, print where the weights are, and write the receipt; the exit status."""
-    from atft.callbacks.record.messages import append_log
+    from atft.callbacks.record.messages import print_and_log
     from atft.commands.after_fit import status_line
     from atft.commands.start_lines import start_lines
     from atft.runs.pretraining_callbacks import PRETRAINED
@@ -24,16 +24,12 @@ def pretrain(cli: "RankingCLI") -> int:
         load_initial_weights(cli.model, cli.config.init_from, data)
     cli.make_directory()
     if cli.trainer.is_global_zero:
-        for line in start_lines(cli, {"pretrain": data.pretraining_days()}):
-            print(line)  # noqa: T201
-            append_log(cli.directory, line)
+        print_and_log(cli.directory, *start_lines(cli, {"pretrain": data.pretraining_days()}))
     with resume_advice(cli):
         cli.trainer.fit(cli.model, datamodule=data)
     if not cli.trainer.is_global_zero:
         return 0
     cli.record.finish({n: v for n, v in cli.record.history[-1].items() if n.startswith("train/explained")})
-    lines = [status_line(cli), f"fit --init_from {cli.directory / PRETRAINED} begins with these weights"]
-    for line in lines:
-        print(line)  # noqa: T201
-        append_log(cli.directory, line)
+    next_step = f"fit --init_from {cli.directory / PRETRAINED} begins with these weights"
+    print_and_log(cli.directory, status_line(cli), next_step)
     return 1 if cli.record.receipt.status == "failed" else 0

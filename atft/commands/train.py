@@ -89,7 +89,7 @@ def fit(cli: "RankingCLI") -> int:
     """
     import torch
 
-    from atft.callbacks.record.messages import append_log
+    from atft.callbacks.record.messages import print_and_log
     from atft.commands.after_fit import AFTER_TRAINING, conclude
     from atft.commands.start_lines import start_lines
     from atft.tasks.initial_weights import load_initial_weights
@@ -102,9 +102,7 @@ def fit(cli: "RankingCLI") -> int:
     cli.record.receipt.resumed_from, cli.record.to_write = resumed, AFTER_TRAINING
     cli.make_directory()
     if cli.trainer.is_global_zero:
-        for line in [*start_lines(cli), *cli.datamodule.lines_of("train")]:
-            print(line)  # noqa: T201
-            append_log(cli.directory, line)
+        print_and_log(cli.directory, *start_lines(cli), *cli.datamodule.lines_of("train"))
     return_freed_memory()  # of the panel's and the cache's build
     with resume_advice(cli):
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resumed)

@@ -5,6 +5,7 @@ training, and trains nothing. Memory at the end: the scores of one fold and hori
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -53,7 +54,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         RunFailed: a run failed twice; all others are finished.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the message says how to resume.
     """
-    from atft.callbacks.record.messages import append_log
+    from atft.callbacks.record.messages import print_and_log
     from atft.commands.train import build
     from atft.crossval.child_run import LOCK, take_lock
     from atft.crossval.directory import CONFIG, check_same, read_record, write_record
@@ -83,19 +84,14 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     else:
         directory = options.resume
         check_same(directory, record, cli.config_text)
-
-    def report(line: str) -> None:
-        print(line)  # noqa: T201
-        append_log(directory, line)
-
+    report = partial(print_and_log, directory)
     lock = take_lock(directory / LOCK)
     if lock is None:
         raise InputError(f"{directory}: another process works in it now; wait for its end")
     with lock:
         write_record(directory, record, cli.config_text)
         threads = threads_of_each(cli, options.workers)
-        for line in plan_lines(record, splits, options.workers, threads, directory):
-            report(line)
+        report(*plan_lines(record, splits, options.workers, threads, directory))
 
         def command(run: "FoldRun", state: "RunState", before: "RunState | None") -> list[str]:
             return [*program, *fit_words(directory, threads, run, state, before)]

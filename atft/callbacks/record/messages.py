@@ -46,6 +46,13 @@ def append_log(directory: Path, text: str) -> None:
             run_log.write(text.rstrip() + "\n")
 
 
+def print_and_log(directory: Path, *lines: str) -> None:
+    """Print lines on the standard output, and keep them in ``run.log``."""
+    for line in lines:
+        print(line)  # noqa: T201
+        append_log(directory, line)
+
+
 class EpochLine(pl.Callback):
     """Print a line an epoch; warn when memory runs out.
 

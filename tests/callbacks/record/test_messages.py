@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from rich.console import Console
 from rich.progress import Progress
 
-from atft.callbacks.record.messages import EpochLine, append_log, warn
+from atft.callbacks.record.messages import EpochLine, append_log, print_and_log, warn
 from atft.callbacks.record.receipt import read_receipt
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
@@ -233,3 +233,12 @@ def test_one_of_two_devices_that_is_short_of_memory_does_not_change_the_weights(
         torch.load(tmp_path / n / "version_0" / "last.ckpt")["state_dict"] for n in ("plenty", "short")
     ]
     torch.testing.assert_close(weights[1], weights[0], atol=1e-5, rtol=1e-4)
+
+
+def test_lines_are_printed_and_kept_where_the_run_has_a_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for directory in (tmp_path, tmp_path / "not made"):
+        print_and_log(directory, "panel", "days")
+    assert capsys.readouterr().out == 2 * "panel\ndays\n"
+    assert (tmp_path / "run.log").read_text() == "panel\ndays\n" and len([*tmp_path.iterdir()]) == 1
