@@ -1,8 +1,8 @@
 """The keys of a run beside those of trainer, model and data, their defaults, and the links between model and data.
 
 ``name`` (the run's folder), ``threads``, ``ckpt_path``, ``init_from``, ``baselines``, ``lightgbm.*``,
-``checkpoint.*``, ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives the model its
-features, the model gives ``data`` its horizons, so that neither is written twice.
+``checkpoint.*``, ``early_stopping.*``, ``curriculum.phases`` and those of the guards and monitors. ``data`` gives
+the model its features, the model gives ``data`` its horizons, so that neither is written twice.
 """
 
 from collections.abc import Callable

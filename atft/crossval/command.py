@@ -73,6 +73,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     former = None if options.resume is None else read_record(options.resume)
     if options.resume is not None and not any(w.startswith(("-c", "--config")) for w in words):
         words = ["--config", str(options.resume / CONFIG), *words]
+    # Everything is checked before a directory is made: a mistake leaves none behind.
     cli = build("fit", words, quiet=True)
     check_many_runs(cli)
     plain = plain if former is None else former.folds is None
