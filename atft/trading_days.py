@@ -30,6 +30,8 @@ DAY_RULES = {
     "gaps": ("unknown", "error", "keep"),
 }
 """What a calendar's faults can do, the default first; key ``calendar`` of prices and of panels."""
+DONE = {"exclude": "left out", "unknown": "unknown across", "keep": "kept"}
+"""How a finding says what was done about the days of a fault."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL_SHARE = np.array([0.25, 0.25, 0.25, 0.25, 0.25, 0.75, 0.75])
 """Least share of a usual weekday's rows. A market trades on Saturdays nearly every week or hardly ever."""
@@ -99,6 +101,15 @@ def find_trading_days(
             f"{where}: {later:,} dates are in the future, the last {dates[-1]} (today is {today}); "
             f"correct or remove their rows"
         )
+    findings: list[str] = []
+
+    def judged(fault: str, what: str, examples: Sequence[str], remedy: str) -> str:
+        text = f"{what}: {len(examples):,}, the first {', '.join(examples[:3])}"
+        if rules[fault] == "error":
+            raise InputError(f"{where}: {text}; {remedy}")
+        findings.append(f"{DONE[rules[fault]]}, {text}")
+        return rules[fault]
+
     weekday = np.array([day.weekday() for day in dates])
     usual = usual_weekdays(weekday, stocks)
     rare = ~usual[weekday]
@@ -108,42 +119,31 @@ def find_trading_days(
     rows = [f"{n:,} stocks" for n in stocks.tolist()]
     traded = [f"{v:.3g}" for v in value.tolist()]
     kept = np.ones(len(dates), dtype=bool)
-    findings: list[str] = []
     for fault, which, what, numbers in (
         ("rare_weekdays", rare, f"dates on {names}, when this market rarely trades", rows),
         ("thin_days", few, "days with less than half of the usual stocks", rows),
         ("thin_days", idle, f"days with less than {MIN_VALUE_SHARE:.0%} of the usual traded value", traded),
     ):
-        days = np.flatnonzero(which)
-        if not len(days):
-            continue
-        first = ", ".join(f"{dates[i]} ({numbers[i]})" for i in days[:3])
-        text = f"{what}: {len(days):,}, the first {first}"
-        if rules[fault] == "error":
-            raise InputError(
-                f"{where}: {text}; correct them, or set {key}.{fault} to exclude (no sessions) or keep (sessions)"
-            )
-        findings.append(f"{'left out' if rules[fault] == 'exclude' else 'kept'}, {text}")
-        if rules[fault] == "exclude":
-            kept[days] = False
+        remedy = f"correct them, or set {key}.{fault} to exclude (no sessions) or keep (sessions)"
+        examples = [f"{dates[i]} ({numbers[i]})" for i in np.flatnonzero(which).tolist()]
+        if examples and judged(fault, what, examples, remedy) == "exclude":
+            kept[which] = False
 
     sessions = np.flatnonzero(kept).tolist()
     missing = missing_weekdays([dates[i] for i in sessions], usual)
     longest = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
     # Last date before a gap -> first date after it and the weekdays that are missing between them.
     gaps = {sessions[i]: (dates[sessions[i + 1]], int(missing[i])) for i in np.flatnonzero(missing > longest)}
-    if gaps:
-        first = ", ".join(f"{dates[i]} to {end} ({n:,} missing)" for i, (end, n) in list(gaps.items())[:3])
-        text = f"gaps of more than {longest} weekdays: {len(gaps):,}, the first {first}"
-        if rules["gaps"] == "error":
-            raise InputError(f"{where}: {text}; complete the file, or set {key}.gaps to unknown or keep")
-        findings.append(f"{'unknown across' if rules['gaps'] == 'unknown' else 'kept'}, {text}")
+    remedy = f"complete the file, or set {key}.gaps to unknown or keep"
+    examples = [f"{dates[i]} to {end} ({n:,} missing)" for i, (end, n) in gaps.items()]
+    if gaps and judged("gaps", f"gaps of more than {longest} weekdays", examples, remedy) == "keep":
+        gaps = {}
     calendar: list[date] = []
     source: list[int] = []
     for i in sessions:
         calendar.append(dates[i])
         source.append(i)
-        if i in gaps and rules["gaps"] == "unknown":
+        if i in gaps:
             end, count = gaps[i]
             count = min(count, max(MAX_INSERTED, longest_label_days))
             calendar += np.busday_offset(np.datetime64(end), np.arange(-count, 0), "forward", usual).tolist()
