@@ -6,6 +6,7 @@ the calendar (a gap that turns out to be usual). Such a change, like a corrected
 builds the panel again from that day on.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atft.dates import as_dates, as_day_numbers
+from atft.dates import as_dates, as_day_numbers, date_of
 from atft.errors import InputError, nearest
 from atft.features.build import build_folder, write_blocks
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
@@ -122,7 +123,7 @@ def append_prices(
         new, notes = with_last_sectors(
             with_same_columns(read_prices(prices, options), state.prices.missing), state.prices
         )
-        last = as_dates(state.counts.dates)[-1]
+        last = date_of(state.counts.dates[-1])
         stored = None
         if new.calendar[0] <= last:
             stored = read_stored(panel, listed.prices, new.calendar[0], min(new.calendar[-1], last))
@@ -187,11 +188,9 @@ def _place(later: PriceGrid, state: PanelState, options: FeatureOptions, today: 
     counts = _joined_counts(state.counts, count_dates(later, state.counts.last))
     days = trading_days(counts, options, later.path, today)
     calendar, known = as_day_numbers(days.calendar), len(state.calendar)
-    same = calendar[:known] == state.calendar[: len(calendar)]
-    first_changed = None
-    if not same.all() or len(calendar) < known:
-        place = int((~same).argmax()) if not same.all() else len(calendar)
-        first_changed = as_dates(state.calendar)[place]
+    changed = np.flatnonzero(calendar[:known] != state.calendar[: len(calendar)])
+    place = changed[0] if len(changed) else len(calendar)
+    first_changed = date_of(state.calendar[place]) if place < known else None
     return _LaterPrices(later, state, counts, days, first_changed)
 
 
@@ -221,9 +220,7 @@ def _append(
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
     left_out = [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items() if count]
-    rows, universe_rows = int(prices.kept[first:].sum()), int(prices.universe[first:].sum())
-    new_days = tuple(prices.calendar[first:])
-    return AppendReport(panel, new_days, None, rows, universe_rows, (*notes, *left_out, *prices.notes))
+    return _report(panel, prices, first, None, [*notes, *left_out])
 
 
 def _rebuild(
@@ -236,21 +233,21 @@ def _rebuild(
     today: date | None,
 ) -> AppendReport:
     """Make the months again from that of the first label that the first changed day is in."""
-    past = np.flatnonzero(state.calendar < np.datetime64(first_changed).astype(np.int32))
+    past = as_dates(state.calendar)
     # Labels of the days before read the closes of the changed day.
-    unchanged = len(past) - options.label_days
-    day = as_dates(state.calendar)[unchanged] if unchanged > 0 else None
-    report = build_folder(everything, panel, options, today, day)
-    prices = report.prices
-    new = np.array([day > as_dates(state.calendar)[-1] for day in prices.calendar])
-    return AppendReport(
-        panel,
-        tuple(np.array(prices.calendar, dtype=object)[new]),
-        first_changed,
-        int(prices.kept[new].sum()),
-        int(prices.universe[new].sum()),
-        (*notes, *prices.notes),
-    )
+    unchanged = bisect_left(past, first_changed) - options.label_days
+    day = past[unchanged] if unchanged > 0 else None
+    prices = build_folder(everything, panel, options, today, day).prices
+    return _report(panel, prices, bisect_right(prices.calendar, past[-1]), first_changed, notes)
+
+
+def _report(
+    panel: Path, prices: CheckedPrices, first: int, rebuilt_from: date | None, notes: Sequence[str]
+) -> AppendReport:
+    """The report of new days, which are those from ``first`` on."""
+    rows, universe_rows = int(prices.kept[first:].sum()), int(prices.universe[first:].sum())
+    new_days = tuple(prices.calendar[first:])
+    return AppendReport(panel, new_days, rebuilt_from, rows, universe_rows, (*notes, *prices.notes))
 
 
 def _joined_counts(past: DateCounts, new: DateCounts) -> DateCounts:
