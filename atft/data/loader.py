@@ -10,10 +10,12 @@ reader waiting. Here the workers are killed when a block takes too long, which e
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from math import inf
 from multiprocessing.process import BaseProcess
-from threading import Event, Timer
+from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import torch
@@ -34,6 +36,8 @@ ROOM_FOR_JOINERS = 1.1
 """Stocks in the days of a block, over those in its largest day, for which a shared buffer has room."""
 BLOCK_TIMEOUT_SECONDS = 300.0
 """Longest wait for a worker's next block, before the run fails."""
+WATCH_SECONDS = 1.0
+"""Time between two looks at whether that is over."""
 
 
 @dataclass(frozen=True)
@@ -90,37 +94,49 @@ def lost_workers() -> Iterator[None]:
         raise _death(error) from error
 
 
-@contextmanager
-def waited_for(workers: Sequence[BaseProcess], seconds: float) -> Iterator[None]:
-    """Kill the workers where the block takes longer than ``seconds``, and raise `WorkerLost`, as where one died."""
-    if not workers:
-        yield
-        return
-    # Killing the workers ends whatever the main thread waits in: the queue, or a socket to one of them.
-    over = Event()
+class WorkerWatch:
+    """Kills the workers of a pass where the block that is waited for does not come in time.
 
-    def give_up() -> None:
-        over.set()
-        for worker in workers:
-            worker.kill()
+    One thread a pass, which looks once a second: to start a timer for each block would take a twentieth of the
+    block's own time.
+    """
 
-    timer = Timer(seconds, give_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        with lost_workers():
-            yield
-    except (WorkerLost, EOFError, ConnectionError) as error:
-        if over.is_set():
-            raise WorkerLost(
-                f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is "
-                f"that slow; then set data.loader.num_workers to 0"
-            ) from error
-        if isinstance(error, WorkerLost):
-            raise
-        raise _death(error) from error
-    finally:
-        timer.cancel()
+    def __init__(self, workers: Sequence[BaseProcess]) -> None:
+        self.given_up, self._ended = Event(), Event()
+        self._workers, self._latest = workers, inf
+        Thread(target=self._watch, name="worker-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            if monotonic() > self._latest:
+                self.given_up.set()
+                # Killing them ends whatever the main thread waits in: the queue, or a socket to one of them.
+                for worker in self._workers:
+                    worker.kill()
+                return
+
+    def end(self) -> None:
+        """End with the pass."""
+        self._ended.set()
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Wait for a block; where that takes longer than ``seconds``, or a worker dies, raise `WorkerLost`."""
+        self._latest = monotonic() + seconds
+        try:
+            with lost_workers():
+                yield
+        except (WorkerLost, EOFError, ConnectionError) as error:
+            if self.given_up.is_set():
+                raise WorkerLost(
+                    f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is "
+                    f"that slow; then set data.loader.num_workers to 0"
+                ) from error
+            if isinstance(error, WorkerLost):
+                raise
+            raise _death(error) from error
+        finally:
+            self._latest = inf
 
 
 def _death(error: Exception) -> WorkerLost:
@@ -204,12 +220,17 @@ class BlockLoader(DataLoader[DayBatch]):
         buffers = self._share_buffers() if self.num_workers and not pinned else None
         blocks = super().__iter__()
         workers = getattr(blocks, "_workers", ())
-        while True:
-            with waited_for(workers, self.timeout_seconds):
-                batch = next(blocks, None)
-            if batch is None:
-                return
-            yield batch if buffers is None else buffers.received(batch)
+        watch = WorkerWatch(workers) if workers else None
+        try:
+            while True:
+                with nullcontext() if watch is None else watch.waiting(self.timeout_seconds):
+                    batch = next(blocks, None)
+                if batch is None:
+                    return
+                yield batch if buffers is None else buffers.received(batch)
+        finally:
+            if watch is not None:
+                watch.end()
 
     def _share_buffers(self) -> SharedBuffers:
         """The buffers that workers write into, made before they start."""

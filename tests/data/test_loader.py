@@ -2,6 +2,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -13,7 +15,7 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
-from atft.data.loader import BlockLoader, LoaderOptions, lost_workers, waited_for
+from atft.data.loader import BlockLoader, LoaderOptions, WorkerWatch, lost_workers
 from atft.errors import InputError, WorkerLost
 
 Make = Callable[..., DayCache]
@@ -147,8 +149,10 @@ class Process(BaseProcess):
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionRefusedError("111")])
 def test_a_socket_that_a_dead_worker_has_left_is_the_same_fault(error: Exception) -> None:
-    with pytest.raises(WorkerLost, match="a worker has died"), waited_for([Process()], 60):
+    watch = WorkerWatch([Process()])
+    with pytest.raises(WorkerLost, match="a worker has died"), watch.waiting(60):
         raise error
+    watch.end()
 
 
 def test_another_error_stays_what_it_is() -> None:
@@ -157,6 +161,28 @@ def test_another_error_stays_what_it_is() -> None:
     assert type(raised.value) is RuntimeError
 
 
-def test_without_workers_nothing_is_timed() -> None:
-    with pytest.raises(EOFError), waited_for((), 1):
-        raise EOFError
+def _watches() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "worker-watch"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_thread_watches_the_workers_of_a_pass_until_it_ends(workers: int, make_cache: Make) -> None:
+    before = set(_watches())
+    passing = iter(_loader(make_cache(), num_workers=workers))
+    next(passing)
+    watches = set(_watches()) - before
+    assert len(watches) == workers
+    list(passing)
+    for watch in watches:
+        watch.join(60)
+        assert not watch.is_alive()
+
+
+def test_the_time_between_two_blocks_is_not_a_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atft.data.loader.WATCH_SECONDS", 0.01)
+    watch = WorkerWatch([Process()])
+    with watch.waiting(0.05):
+        pass
+    time.sleep(0.3)
+    assert not watch.given_up.is_set()
+    watch.end()
