@@ -34,7 +34,8 @@ OPTIONS = """\
                       fit --seeds, lightning_logs/NAME_seeds/version_N: the mean rank of its seeds
   --ckpt_path FILE    a checkpoint in place of a run
   --registry DIR      folder of retrain: the newest checkpoint that was known on the day
-  --scorer NAME       network (default), lightgbm, or blend, the mean rank of both
+  --scorer NAME       network (default); lightgbm, the trees of a run that has fitted them; blend, the mean rank of
+                      both. They are the rows of the table that ends a fit
   --out FILE          .csv, .parquet or .json; {date} in it is the day; default: list_DATE.csv beside the checkpoint
   --top N             stocks that are printed of each end; default 10
   --rank_by H         horizon whose scores decide the rank; default: the mean of the ranks of all horizons

@@ -1,4 +1,4 @@
-"""Score single days with a network: alone, on the CPU in float32, without Lightning's imports.
+"""Score single days with a network: on the CPU in float32, without Lightning's imports.
 
 The scores have the bits of ``python -m atft predict`` on the CPU, which reads a day in a block of its own too.
 """

@@ -33,7 +33,8 @@ options
   --from DATE        date of the first run; default: the day on which all labels of data.split.val are known
   --workers N        runs at a time; default 1
   --threads N        most threads of all runs together; default: the cores
-  --config, --any.key and --debug as in fit: python -m atft fit --help
+  --config, --any.key and --debug as in fit: python -m atft fit --help; with lightgbm among --baselines, each run
+                     keeps its trees, which predict --scorer blend reads; --baselines '[]' saves their time
 
 examples
   python -m atft retrain --config mine.yaml --every 63
@@ -206,9 +207,9 @@ def check_splits(cli: "RankingCLI", runs: Sequence[DatedRun]) -> None:
 
 
 def retrain_words(registry: Path, threads: int, run: DatedRun, state: "RunState") -> list[str]:
-    """The words of the ``fit`` that trains a run, or goes on with it."""
+    """The words of the ``fit`` that trains a run with the configuration's baselines, or goes on with it."""
     words = ["fit", "--config", str(registry / CONFIG), "--trainer.default_root_dir", str(registry)]
-    words += ["--name", run.name, "--threads", str(threads), "--baselines", "[]"]
+    words += ["--name", run.name, "--threads", str(threads)]
     words += ["--data.split.train", json.dumps(run.train), "--data.split.val", json.dumps(run.val)]
     words += ["--data.split.test", "null", "--data.split.known_to", run.name]
     return words if state.checkpoint is None else [*words, "--ckpt_path", str(state.checkpoint)]

@@ -33,6 +33,7 @@ def test_due_runs_train_once_and_a_longer_panel_adds_to_them(
     first = began["2015-04-01"]
     assert json.loads(first["--data.split.val"]) == ["2015-03-02", "2015-03-25"]
     assert json.loads(first["--data.split.train"]) == ["2015-01-05", "2015-02-27"]
+    assert "--baselines" not in first  # those of the registry's configuration
     assert first["--data.split.known_to"] == "2015-04-01" and first["--data.split.test"] == "null"
     assert "2 runs, 2015-04-01 to 2015-04-15; the next is due in 3 trading days" in capsys.readouterr().out
     rows = list(csv.DictReader((registry / TABLE).read_text().splitlines()))
