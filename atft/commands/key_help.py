@@ -15,7 +15,7 @@ NETWORK = (*EVERY, "pretrain")
 SHARED = (*NETWORK, "baseline")
 
 
-ONE_DAY = {"--last", "--on", "--run", "--registry"}
+ONE_DAY = {"--last", "--on", "--run", "--registry", "--scorer"}
 """Options of ``predict`` that are no keys: they ask for the list of one day."""
 
 
