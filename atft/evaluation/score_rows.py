@@ -133,18 +133,12 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
             raise _repeated(rows, int(counts.argmax()), dates, codes, horizon)
     present = np.zeros(shape, dtype=bool)
     present.ravel()[cell] = True
-
-    def laid_out(values: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
-        table = np.full(shape, np.nan, dtype=np.float32)
-        table.ravel()[places] = values
-        return table
-
     score = rows.numbers["score"][chosen]
-    each = [laid_out(score[some], cell[some]) for some in members]
+    each = [_laid_out(score[some], cell[some], shape) for some in members]
     columns = {"score": each[0] if len(each) == 1 else mean_rank(each, present).astype(np.float32)}
     for name, values in rows.numbers.items():
         if name not in IDENTITY:
-            columns[name] = laid_out(values[chosen], cell)
+            columns[name] = _laid_out(values[chosen], cell, shape)
     sector, sectors = _laid_out_sector(rows, chosen, cell, shape)
     if context is not None:
         joined = _joined(context, dates, codes)
@@ -178,13 +172,18 @@ def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> Den
     day, stock = day_of[context.day], stock_of[context.stock]
     known = np.flatnonzero((day >= 0) & (stock >= 0))
     cell, shape = day[known] * len(codes) + stock[known], (len(dates), len(codes))
-    columns = {}
-    for name, values in context.numbers.items():
-        columns[name] = np.full(shape, np.nan, dtype=np.float32)
-        columns[name].ravel()[cell] = values[known]
+    columns = {name: _laid_out(values[known], cell, shape) for name, values in context.numbers.items()}
     sector, sectors = _laid_out_sector(context, known, cell, shape)
     present: Mask = np.ones(shape, dtype=bool)
     return DenseHorizon(HorizonScores(0, dates, list(codes), present, columns), sector, sectors)
+
+
+def _laid_out(
+    values: NDArray[np.float32], cell: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    table = np.full(shape, np.nan, dtype=np.float32)
+    table.ravel()[cell] = values
+    return table
 
 
 def _laid_out_sector(

@@ -131,9 +131,9 @@ def append_prices(
             new, lines = rescaled(stored, new, last)
             notes += lines
         found = find_corrections(stored, new, last)
-        first_changed = found.first
-        if first_changed is not None and corrections != "rebuild":
+        if found is not None and corrections != "rebuild":
             raise InputError(f"{prices}: {found.line}; correct it, or set corrections to rebuild")
+        first_changed = found.first if found else None
         if first_changed is None:
             later = later_rows(new, last)
             if not later.calendar:

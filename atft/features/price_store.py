@@ -144,30 +144,27 @@ def with_last_sectors(new: PriceGrid, past: PriceGrid) -> tuple[PriceGrid, list[
 class Corrections(NamedTuple):
     """Rows of past days that differ from the stored ones, or are not stored."""
 
-    rows: int
-    first: date | None
-    """The earliest; None where there is none."""
+    first: date
+    """Of the earliest."""
     line: str
     """How many, and what the earliest one is and was."""
 
 
-def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Corrections:
+def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Corrections | None:
     """Compare the rows of ``new`` up to the date ``last`` with the ``stored`` ones, cell by cell.
 
-    A sector counts where ``new`` has one.
+    A sector counts where ``new`` has one. None where no row differs.
     """
     days = np.flatnonzero([day <= last for day in new.calendar])
     cells = {name: values[days] for name, values in new.grids().items()}
     past = replace(new, calendar=[new.calendar[day] for day in days], **cells)
-    if not np.isfinite(past.close).any():
-        return Corrections(0, None, "")
     before = _stored_like(stored, past)
     rows = np.isfinite(past.close)
     differs = {name: rows & _different(before, past, name) for name in EMPTY}
     differs["sector"] &= past.sector >= 0
     changed = np.any(list(differs.values()), axis=0)
     if not changed.any():
-        return Corrections(0, None, "")
+        return None
     day, stock = (int(index[0]) for index in np.nonzero(changed))
     name = next(name for name, cells in differs.items() if cells[day, stock])
     is_new = not np.isfinite(before.close[day, stock])
@@ -175,7 +172,7 @@ def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Co
     what = "which is not stored" if is_new else f"{name} {now} where {was} is stored"
     where = f"{past.codes[stock]} on {past.calendar[day]}"
     line = f"{changed.sum():,} rows of past days differ, the first {where}, {what}"
-    return Corrections(int(changed.sum()), past.calendar[day], line)
+    return Corrections(past.calendar[day], line)
 
 
 def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[PriceGrid, list[str]]:

@@ -56,19 +56,20 @@ def test_prices_written_month_by_month_or_at_once_are_the_same_files(tmp_path: P
 
 def test_a_cell_that_differs_or_is_new_is_a_correction_and_a_missing_row_is_none() -> None:
     stored, new = prices(), prices(60)
-    assert find_corrections(stored, new, stored.calendar[-1]).first is None
+    assert find_corrections(stored, new, stored.calendar[-1]) is None
     few = replace(new, codes=["s1"], **{n: getattr(new, n)[:, 1:2] for n in EMPTY})
-    assert find_corrections(stored, few, stored.calendar[-1]).rows == 0
+    assert find_corrections(stored, few, stored.calendar[-1]) is None
     day = int(np.flatnonzero(np.isfinite(new.close[:, 2]))[7])
     new.volume[day, 2] += 1
     new.volume[59, 0] += 1  # a later day is no past one
     found = find_corrections(stored, new, stored.calendar[-1])
-    assert (found.rows, found.first) == (1, new.calendar[day])
+    assert found is not None and found.first == new.calendar[day] and found.line.startswith("1 rows of past")
     assert f"the first s2 on {new.calendar[day]}, volume" in found.line
-    assert find_corrections(None, new, stored.calendar[-1]).line.endswith("which is not stored")
+    unstored = find_corrections(None, new, stored.calendar[-1])
+    assert unstored is not None and unstored.line.endswith("which is not stored")
     no_sector = prices(60)
     no_sector.sector[:] = -1
-    assert find_corrections(stored, no_sector, stored.calendar[-1]).first is None
+    assert find_corrections(stored, no_sector, stored.calendar[-1]) is None
 
 
 def test_one_factor_is_put_on_the_stored_basis_and_two_are_not() -> None:
