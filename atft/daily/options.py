@@ -56,8 +56,11 @@ class ListOptions:
         if len(given) != 1:
             came = " and ".join(f"--{name}" for name in given) or "none"
             raise InputError(f"name one of --run DIR, --ckpt_path FILE and --registry DIR, got {came}")
-        if self.ckpt_path is not None and self.scorer == "lightgbm":
-            raise InputError("--scorer lightgbm scores with the trees of a run; name it with --run DIR")
+        if self.ckpt_path is not None and self.scorer != "network":
+            # A checkpoint may come from anywhere, and LightGBM's reader is no place for what stands beside it.
+            raise InputError(
+                f"--scorer {self.scorer} scores with the trees of a run of your own; name it with --run DIR"
+            )
         if self.top < 0:
             raise InputError(f"--top must be at least 0, got {self.top}")
 

@@ -32,18 +32,15 @@ def load_run(options: ListOptions) -> ScoringRun:
             day; or a file is damaged.
     """
     if options.ckpt_path is not None:
+        # What stands beside a checkpoint has no say: both may come from anywhere.
         checkpoint = Path(options.ckpt_path)
-        directory, checkpoints = checkpoint.parent, [checkpoint]
-    else:
-        known = known_run(Path(options.registry), options.day) if options.registry else None
-        directory = known or Path(str(options.run))
-        checkpoints = [] if options.scorer == "lightgbm" else checkpoints_of(directory)
-    # What stands beside a checkpoint alone has no say about this machine: it may come from anywhere.
-    of_run = config_of_run(directory) if options.ckpt_path is None else {}
-    cache_dir = ((of_run.get("data") or {}).get("cache") or {}).get("dir")
+        return ScoringRun(load_network(checkpoint, options.network), checkpoint.parent, None)
+    known = known_run(Path(options.registry), options.day) if options.registry else None
+    directory = known or Path(str(options.run))
+    of_run = config_of_run(directory)
     parts: list[Scorer] = []
     if options.scorer != "lightgbm":
-        networks: list[Scorer] = [load_network(path, options.network) for path in checkpoints]
+        networks = [load_network(path, options.network) for path in checkpoints_of(directory)]
         seeds = f"network ({len(networks)} seeds)"
         parts.append(networks[0] if len(networks) == 1 else RankMean(seeds, networks))
     if options.scorer != "network":
@@ -60,7 +57,7 @@ def load_run(options: ListOptions) -> ScoringRun:
                 f"{_days(parts[0])}; fit again"
             )
     scorer = parts[0] if len(parts) == 1 else RankMean(f"blend of {parts[0].name} and {parts[1].name}", parts)
-    return ScoringRun(scorer, directory, cache_dir)
+    return ScoringRun(scorer, directory, (of_run.get("data") or {}).get("cache", {}).get("dir"))
 
 
 def checkpoints_of(directory: Path) -> list[Path]:

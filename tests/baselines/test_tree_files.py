@@ -114,6 +114,18 @@ def test_a_record_that_says_something_else_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_record_names_no_file_elsewhere(written: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(written, tmp_path / "run"))
+    for horizon in (1, 5):
+        text = (run / FOLDER / f"{horizon}d_seed_1.txt").read_bytes()
+        (run / f"{horizon}d_seed_1.txt").write_bytes(text)
+    record = json.loads((run / FOLDER / RECORD).read_text())["trees"]
+    digests = {f"../{name}": digest for name, digest in record["digests"].items()}
+    rewritten(run, horizons=["../1", "../5"], seeds=[1], digests=digests)
+    with pytest.raises(InputError, match=r"trees.json: cannot be read"):
+        read_trees(run)
+
+
 def test_a_text_that_lightgbm_cannot_read_is_one_line(written: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(written, tmp_path / "run"))
     text = b"no trees\n"

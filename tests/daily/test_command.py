@@ -96,7 +96,7 @@ def test_mistakes_are_one_line_and_help_needs_no_torch(tiny_run: Any, atft: Comm
 
 
 def test_each_scorer_lists_its_own_ranks_and_the_checks_say_which(
-    treed_run: Path, tiny_run: Any, atft: Command, tmp_path: Path
+    treed_run: Path, atft: Command, tmp_path: Path
 ) -> None:
     lists = {}
     for name in ("network", "lightgbm", "blend"):
@@ -116,10 +116,11 @@ def test_each_scorer_lists_its_own_ranks_and_the_checks_say_which(
     orders = [lists[name].sort("rank")["code"].to_list() for name in lists]
     assert orders[0] != orders[1] and orders[2] not in orders[:2]
 
-    # A scorer asks for a list, of the last day where none is named; a checkpoint has the trees beside it.
-    alone = ["--ckpt_path", treed_run / "best_model.ckpt", "--data.cache.dir", tiny_run.folder / "cache"]
-    outcome = atft("predict", *alone, "--scorer", "blend", "--out", tmp_path / "alone.csv")
-    assert outcome.code == 0 and f"stocks of {LAST}" in outcome.out, outcome
+    # A scorer asks for a list, of the last day where none is named.
+    words = ["--run", treed_run, "--scorer", "blend", "--out", tmp_path / "last.csv"]
+    assert f"stocks of {LAST}" in atft("predict", *words).out
+    alone = atft("predict", "--ckpt_path", treed_run / "best_model.ckpt", "--scorer", "blend")
+    assert "the trees of a run of your own; name it with --run DIR" in alone.error_line
 
     # What a list says of the day before is that day's list by the same scorer.
     words = ["--run", treed_run, "--scorer", "blend", "--rank_by", "5", "--out", tmp_path / "{date}.csv"]

@@ -33,10 +33,7 @@ def test_options_are_read_by_their_names() -> None:
         (["--last", "--run", "r", "--top", "-1"], "--top must be at least 0"),
         (["--last", "--run", "r", "--top", "x"], "top"),
         (["--last", "--run", "r", "--scorer", "ridge"], "scorer"),
-        (
-            ["--last", "--ckpt_path", "c", "--scorer", "lightgbm"],
-            "the trees of a run; name it with --run DIR",
-        ),
+        (["--last", "--ckpt_path", "c", "--scorer", "blend"], "a run of your own; name it with --run DIR"),
         (["--last", "--run", "r", "--alarm.coverage", "much"], "alarm.coverage"),
     ],
 )

@@ -108,12 +108,3 @@ def test_a_run_without_trees_or_with_those_of_other_horizons_is_one_line(
     shutil.copytree(treed_run / "lightgbm", run / "lightgbm")
     with pytest.raises(InputError, match="no config"):
         load_run(ListOptions(run=str(run), scorer="lightgbm"))
-
-
-def test_a_checkpoint_alone_is_blended_with_the_trees_beside_it(treed_run: Path, daily: Any) -> None:
-    alone = load_run(ListOptions(ckpt_path=str(treed_run / BEST), scorer="blend"))
-    of_run = load_run(ListOptions(run=str(treed_run), scorer="blend"))
-    assert alone.cache_dir is None and of_run.cache_dir is not None
-    day = len(daily.cache) - 1
-    both = [run.scorer.score(daily.cache, day, daily.source.lookback).score for run in (alone, of_run)]
-    assert both[0].tobytes() == both[1].tobytes()
