@@ -1,14 +1,17 @@
-"""A small fit on a quiet and on a busy machine: one thread and two, which sleep or spin while they wait.
+"""Small trainings on a quiet and on a busy machine: one thread and two, which sleep or spin while they wait.
 
-    python benchmarks/shared_machine.py
+    python benchmarks/shared_machine.py                a fit, two minutes
+    python benchmarks/shared_machine.py --load sweep   its two workers; loader_workers: two read for a fit
 
-Busy means that a process computes on each core beside the fit. Prints the stock-days a second of the best of the
-epochs after the first for each setting, and the default's share of the best.
+Busy means that a process computes on each core beside the training. Prints the stock-days a second of the best of
+the epochs after the first for each setting, and the default's share of the best.
 """
 
 import argparse
 import os
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,17 @@ SETTINGS = {
     "2 ACTIVE": (2, "ACTIVE"),
 }
 """Threads and wait policy."""
+STUDY, WORKERS, TRIALS = "quick", 2, 4
+FIT = ("fit", "--config", "quickstart", "--baselines", "[]", "--trainer.max_epochs", "{epochs}")
+LOADS = {
+    "fit": FIT,
+    "loader_workers": (*FIT, "--data.loader.num_workers", "2"),
+    "sweep": (
+        *("sweep", "--config", STUDY, "--workers", str(WORKERS), "--n-trials", str(TRIALS)),
+        *("--set", "limits.epochs={epochs}", "--set", "pruner.name=none"),
+    ),
+}
+"""Words of the command by the name of the load."""
 
 
 @contextmanager
@@ -41,10 +55,10 @@ def busy_cores(count: int) -> Iterator[None]:
             process.wait()
 
 
-def rate(folder: Path, setting: tuple[int, str] | None, epochs: int) -> float:
-    """Stock-days a second of a fit of the quickstart with a setting."""
+def rate(folder: Path, load: str, setting: tuple[int, str] | None, epochs: int) -> float:
+    """Stock-days a second of a load with a setting, the best epoch after the first; of all workers of a sweep."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
-    words = ["fit", "--config", "quickstart", "--baselines", "[]", "--trainer.max_epochs", str(epochs)]
+    words = [word.format(epochs=epochs) for word in LOADS[load]]
     if setting is not None:
         threads, environment["OMP_WAIT_POLICY"] = setting
         words += ["--threads", str(threads)]
@@ -57,29 +71,32 @@ def rate(folder: Path, setting: tuple[int, str] | None, epochs: int) -> float:
         text=True,
         check=False,
     )
+    study = folder / "lightning_logs" / STUDY
+    logs = [path.read_text() for path in study.glob("trial_*/run.log")] or [done.stdout + done.stderr]
+    shutil.rmtree(study, ignore_errors=True)
     rates = [
-        float(text.replace(",", ""))
-        for text in re.findall(r"([\d,]+) stock-days/s", done.stdout + done.stderr)
+        [float(text.replace(",", "")) for text in re.findall(r"([\d,]+) stock-days/s", log)] for log in logs
     ]
-    if done.returncode or len(rates) < epochs:
+    if done.returncode or min(map(len, rates)) < epochs:
         raise SystemExit(done.stderr.strip() or done.stdout)
-    return max(rates[1:])
+    return statistics.median(max(of_run[1:]) for of_run in rates) * (WORKERS if load == "sweep" else 1)
 
 
-def figures(budget_s: float, epochs: int = 2) -> dict[str, float]:
+def figures(budget_s: float, load: str = "fit", epochs: int = 2) -> dict[str, float]:
     """The rate of each setting, in stock-days a second, quiet and busy, and the default's share of the best.
 
     Args:
-        budget_s: not used; eight fits take about two minutes.
-        epochs: of each fit; the first is not counted.
+        budget_s: not used; eight fits take about two minutes, eight sweeps twelve.
+        load: of `LOADS`.
+        epochs: of each training; the first is not counted.
     """
     table: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rate(folder, (1, "PASSIVE"), 2)  # builds the cache
+        rate(folder, load, (1, "PASSIVE"), 2)  # builds the cache
         for machine, count in (("quiet", 0), ("busy", core_count())):
             with busy_cores(count):
-                rates = {label: rate(folder, setting, epochs) for label, setting in SETTINGS.items()}
+                rates = {label: rate(folder, load, setting, epochs) for label, setting in SETTINGS.items()}
             share = rates["default"] / max(rates.values())
             listed = "   ".join(f"{label} {value:,.0f}" for label, value in rates.items())
             print(f"{machine:6} {listed} stock-days/s   default {share:.2f} of the best", flush=True)
@@ -92,8 +109,10 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--load", choices=LOADS, default="fit")
     parser.add_argument("--epochs", type=int, default=2)
-    return figures(300.0, parser.parse_args(arguments).epochs)
+    options = parser.parse_args(arguments)
+    return figures(300.0, options.load, options.epochs)
 
 
 if __name__ == "__main__":
