@@ -141,6 +141,12 @@ class RankingCLI(LightningCLI):
         except (KeyError, ValueError) as error:
             raise InputError(f"{checkpoint}: atft.fold is no fold's dates ({one_line(error)})") from error
 
+    def text_of(self, path: Path) -> str:
+        """Another configuration as text, with this version's defaults for the keys that it lacks."""
+        config = parse(self.parser, ["--config", str(path)], self.command)
+        settle_curriculum(config)
+        return str(self.parser.dump(config, skip_none=False))
+
     @property
     def tree_options(self) -> TreeOptions:
         """The settings of LightGBM, for the table that ends a run or for ``baseline``."""

@@ -84,7 +84,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         directory = make_version(next_version(root))
     else:
         directory = options.resume
-        check_same(directory, record, cli.config_text)
+        check_same(directory, record, cli.config_text, cli.text_of)
     report = partial(print_and_log, directory)
     lock = take_lock(directory / LOCK)
     if lock is None:

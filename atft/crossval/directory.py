@@ -5,13 +5,14 @@ between two starts, and the number of seeds.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from atft.commands.place_keys import PLACES
 from atft.errors import InputError, clip
 from atft.publish import publish_json, publish_text
-from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
+from atft.yaml_text import flat_keys, is_inside, mapping_of
 
 RECORD, CONFIG = "crossval.json", "config.yaml"
 VERSION = 1
@@ -60,32 +61,43 @@ def read_record(directory: Path) -> CrossvalRecord:
     return record
 
 
-def check_same(directory: Path, record: CrossvalRecord, config_text: str) -> None:
+def check_same(
+    directory: Path, record: CrossvalRecord, config_text: str, read: Callable[[Path], str] = Path.read_text
+) -> None:
     """Check that a directory's runs can be resumed with a record and a configuration of now; seeds may differ.
+
+    Args:
+        directory: of the runs.
+        record: of now.
+        config_text: see `check_same_config`.
+        read: see `check_same_config`.
 
     Raises:
         InputError: a key, the folds, the warm start or the data differ; the line names the first.
     """
     was, now = read_record(directory), replace(record, seeds=[])
-    check_same_config(directory, config_text, AGAIN)
+    check_same_config(directory, config_text, AGAIN, read)
     for key in ("folds", "warm_start", "data"):
         if getattr(was, key) != getattr(now, key):
             name = "the panel's digest" if key == "data" else key
             raise InputError(_differs(directory, name, str(getattr(was, key)), str(getattr(now, key))))
 
 
-def check_same_config(directory: Path, config_text: str, or_else: str) -> None:
+def check_same_config(
+    directory: Path, config_text: str, or_else: str, read: Callable[[Path], str] = Path.read_text
+) -> None:
     """Check that a configuration is the one that a directory keeps, but for `PLACES`.
 
     Args:
         directory: has it as ``config.yaml``.
         config_text: the configuration of now.
         or_else: what else can be done than to put the key back, for the message.
+        read: its file to text; `RankingCLI.text_of` gives keys that are newer than the directory their defaults.
 
     Raises:
         InputError: a key differs; the line names the first.
     """
-    before = flat_keys(read_mapping(directory / CONFIG))
+    before = flat_keys(mapping_of(read(directory / CONFIG), str(directory / CONFIG)))
     after = flat_keys(mapping_of(config_text, "the configuration"))
     for key in {**before, **after}:
         if not is_inside(key, PLACES) and before.get(key) != after.get(key):

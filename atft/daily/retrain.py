@@ -165,7 +165,7 @@ def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) ->
         date.fromisoformat(plan.first)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be read; name another registry") from error
-    check_same_config(registry, cli.config_text, "name another --registry")
+    check_same_config(registry, cli.config_text, "name another --registry", cli.text_of)
     for name, asked, kept in (
         ("--every", options.every, plan.every),
         ("--from", options.first and options.first.isoformat(), plan.first),

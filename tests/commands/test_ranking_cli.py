@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.train import build
@@ -37,6 +38,19 @@ def test_the_options_of_a_term_stand_beside_its_weight(parsed: Callable[..., Ran
     assert cli.model.objective.options.terms["ndcg"] == {"weight": 0.1, "temperature": 0.2}
     with pytest.raises(InputError, match=r"terms.ndcg.temprature: the term has no such option; did you mean"):
         parsed("--model.objective.terms", "{ndcg: {weight: 0.1, temprature: 0.2}}")
+
+
+def test_a_configuration_of_before_has_the_defaults_of_the_keys_that_came_later(
+    parsed: Callable[..., RankingCLI], tmp_path: Path
+) -> None:
+    cli, path = parsed(), tmp_path / "before.yaml"
+    kept = yaml.safe_load(cli.config_text)
+    del kept["lightgbm"], kept["data"]["loader"]["residency"]
+    path.write_text(yaml.safe_dump(kept))
+    assert cli.text_of(path) == cli.config_text
+    path.write_text(yaml.safe_dump(kept | {"gradient_clip_of_before": 1}))
+    with pytest.raises(InputError, match="gradient_clip_of_before"):
+        cli.text_of(path)
 
 
 def test_building_makes_no_directory(parsed: Callable[..., RankingCLI], tmp_path: Path) -> None:

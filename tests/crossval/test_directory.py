@@ -34,6 +34,15 @@ def test_places_speed_and_the_seeds_may_change(directory: Path) -> None:
     check_same(directory, replace(RECORDED, seeds=[1, 2, 3, 4]), yaml.safe_dump(moved))
 
 
+def test_a_key_that_is_newer_than_the_directory_has_its_default(directory: Path) -> None:
+    def with_default(path: Path) -> str:
+        return f"{path.read_text()}trees: 200\n"
+
+    check_same(directory, RECORDED, yaml.safe_dump(SETTINGS | {"trees": 200}), with_default)
+    with pytest.raises(InputError, match="trees 200, now 100"):
+        check_same(directory, RECORDED, yaml.safe_dump(SETTINGS | {"trees": 100}), with_default)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
