@@ -62,7 +62,7 @@ def read_record(directory: Path) -> CrossvalRecord:
 
 
 def check_same(
-    directory: Path, record: CrossvalRecord, config_text: str, read: Callable[[Path], str] = Path.read_text
+    directory: Path, record: CrossvalRecord, config_text: str, read: Callable[[Path], str]
 ) -> None:
     """Check that a directory's runs can be resumed with a record and a configuration of now; seeds may differ.
 
@@ -83,9 +83,7 @@ def check_same(
             raise InputError(_differs(directory, name, str(getattr(was, key)), str(getattr(now, key))))
 
 
-def check_same_config(
-    directory: Path, config_text: str, or_else: str, read: Callable[[Path], str] = Path.read_text
-) -> None:
+def check_same_config(directory: Path, config_text: str, or_else: str, read: Callable[[Path], str]) -> None:
     """Check that a configuration is the one that a directory keeps, but for `PLACES`.
 
     Args:

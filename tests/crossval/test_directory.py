@@ -26,12 +26,12 @@ def directory(tmp_path: Path) -> Path:
 
 def test_the_record_is_read_back(directory: Path) -> None:
     assert read_record(directory) == RECORDED
-    check_same(directory, RECORDED, yaml.safe_dump(SETTINGS))
+    check_same(directory, RECORDED, yaml.safe_dump(SETTINGS), Path.read_text)
 
 
 def test_places_speed_and_the_seeds_may_change(directory: Path) -> None:
     moved = {**SETTINGS, "name": "b", "threads": 4, "data": {"cache": {"dir": "elsewhere"}}}
-    check_same(directory, replace(RECORDED, seeds=[1, 2, 3, 4]), yaml.safe_dump(moved))
+    check_same(directory, replace(RECORDED, seeds=[1, 2, 3, 4]), yaml.safe_dump(moved), Path.read_text)
 
 
 def test_a_key_that_is_newer_than_the_directory_has_its_default(directory: Path) -> None:
@@ -58,7 +58,7 @@ def test_another_configuration_is_an_error_that_names_the_key(
     changes: dict[str, object], message: str, directory: Path
 ) -> None:
     with pytest.raises(InputError, match=message) as error:
-        check_same(directory, RECORDED, yaml.safe_dump(SETTINGS | changes))
+        check_same(directory, RECORDED, yaml.safe_dump(SETTINGS | changes), Path.read_text)
     assert "put it back, or start again without --resume" in str(error.value)
 
 
@@ -74,7 +74,8 @@ def test_other_folds_weights_or_data_are_an_error(
     changes: dict[str, object], message: str, directory: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        check_same(directory, replace(RECORDED, **changes), yaml.safe_dump(SETTINGS))  # type: ignore[arg-type]
+        now = replace(RECORDED, **changes)  # type: ignore[arg-type]
+        check_same(directory, now, yaml.safe_dump(SETTINGS), Path.read_text)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"folds": 1}', '{"folds": 1, "other": 2}', "null"])
