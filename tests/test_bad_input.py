@@ -315,7 +315,10 @@ def test_a_checkpoint_whose_features_the_panel_lacks_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model.network.hidden_size", "16"], "set model.network and model.horizons to its own"),
+        (
+            ["--model.network.hidden_size", "16"],
+            "set model.network, model.members and model.horizons to its own",
+        ),
         (["--model.horizons", "[1]"], "horizons"),
         (["--model.optimizer", "atft.optim.adabelief.AdaBelief"], "AdamW"),
     ],

@@ -30,6 +30,7 @@ SECTIONS = (
 TAKEN = (
     *SECTIONS,
     "seed_everything",
+    "model.members",
     "model.horizons",
     "model.objective.target",
     "data.panel.path",

@@ -19,6 +19,7 @@ from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
 from atft.network import Network, NetworkFactory, NetworkInputs, build_network
+from atft.nn.ensemble import ensemble_of
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 from atft.tasks.checkpoint_task import task_arguments
 
@@ -94,7 +95,7 @@ def load_network(checkpoint: Path, network: str | None = None) -> NetworkScorer:
     factory = None if network is None else _own_network(network, config)
     arguments = task_arguments(content, str(checkpoint), factory)
     inputs = NetworkInputs(*(tuple(arguments[name]) for name in ("features", "horizons", "regimes")))
-    built = build_network(arguments["network"], inputs)
+    built = build_network(ensemble_of(arguments["network"], arguments["members"]), inputs)
     weights = network_weights(content)
     check_shapes(weights, built.state_dict())
     built.load_state_dict(weights)

@@ -12,16 +12,16 @@ the time.
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
-from atft.cross_section import average_ranks, deviation, zscore
 from atft.full_precision import full_precision
 from atft.network import Explanation, NetworkInputs
 from atft.nn.dropout import Dropout
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.market_modulation import MarketModulation
+from atft.nn.member_ranks import mean_of_ranks
 from atft.nn.packed_rows import PackedRows, pack_rows
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
@@ -185,19 +185,3 @@ class TabM(RankingNetwork):
         size = torch.einsum("...bf,bcf,...cf->...f", encoded, squares, encoded).clamp_min(0).sqrt()
         total = size.sum(-1, keepdim=True)
         return Explanation(selection=torch.where(total > 0, size / total, 1 / size.shape[-1]))
-
-
-def mean_of_ranks(
-    members: Float[Tensor, "days stocks horizons members"], universe: Bool[Tensor, "days stocks"]
-) -> Float[Tensor, "days stocks horizons"]:
-    """Order each day's stocks by the mean of the members' ranks, in the unit of the members' scores.
-
-    Each member has one vote whatever the scale of its scores. The mean rank is brought to mean 0 and the mean of
-    the members' standard deviations, so that ``val/scale`` shows members whose scores collapse. 0 outside the
-    universe.
-    """
-    by_member = members.permute(3, 0, 2, 1)
-    ranked = universe[:, None].expand(by_member.shape)
-    order = zscore(average_ranks(by_member, ranked).mean(0), ranked[0])
-    scale = deviation(by_member, ranked).mean(0).nan_to_num(nan=0.0)
-    return (order * scale[..., None]).movedim(1, -1)

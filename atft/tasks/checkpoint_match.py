@@ -103,7 +103,7 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     if weights and other:
         raise InputError(
             f"checkpoint: its network has other sizes ({len(other)} tensors differ, the first is "
-            f"{other[0]}); set model.network and model.horizons to its own"
+            f"{other[0]}); set model.network, model.members and model.horizons to its own"
         )
 
 

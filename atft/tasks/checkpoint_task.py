@@ -65,6 +65,7 @@ def task_arguments(
     return {
         "network": network or _network(model.get("network"), where),
         "objective": objective or _objective(model.get("objective") or {}, where, trains),
+        "members": _members(model.get("members", 1), where),
         "horizons": _horizons(model.get("horizons"), where),
         "features": entries["features"],
         "regimes": entries.get("regimes", []),
@@ -113,6 +114,12 @@ def _without_terms(config: Mapping[str, Any], names: Collection[Any]) -> dict[st
         setting.get("weight") if isinstance(setting, Mapping) else setting for setting in terms.values()
     ]
     return {**left, "terms": terms} if any(weights) else left
+
+
+def _members(value: Any, where: str) -> int:
+    if type(value) is not int:
+        raise InputError(f"{where} has {value!r:.60} at model.members, it must be a number")
+    return value
 
 
 def _horizons(value: Any, where: str) -> list[int]:

@@ -29,6 +29,7 @@ from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.metrics.own_metrics import metric_paths, own_metrics
 from atft.metrics.prediction_intervals import ConformalWidths
 from atft.network import NetworkFactory, NetworkInputs, build_network
+from atft.nn.ensemble import ensemble_of
 from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
@@ -59,8 +60,8 @@ class RankingTask(SavedTask):
         regimes: ordered names of the market-wide columns, which a network may read; taken from the panel's footer.
         metrics: functions of your own that measure a day's ranking beside ours, by their dotted paths, for instance
             mypkg.metrics.top_hit, a function of score, target and valid.
-        cuda_graphs: on a single GPU, replay each block of training as one CUDA graph, which spares the CPU the
-            launches of its operators; padded to a few sizes. No effect on other devices.
+        cuda_graphs: on a single GPU, replay each block of training as CUDA graphs; no effect on other devices.
+        members: networks side by side, each with its own loss; the mean of their ranks is the score.
 
     Raises:
         InputError: the network cannot be built, or is no `Network`; or a metric cannot be used.
@@ -81,6 +82,7 @@ class RankingTask(SavedTask):
         regimes: list[str] | None = None,
         metrics: list[str] | str | None = None,
         cuda_graphs: bool = True,
+        members: int = 1,
     ) -> None:
         super().__init__()
         built = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
@@ -91,12 +93,12 @@ class RankingTask(SavedTask):
         self.features = self.trained_on = list(features)
         self.regimes = list(regimes or [])
         self._order: list[int] = []  # indices of the network's features among the panel's, where they differ
-        self.gradient_clip = gradient_clip
+        self.gradient_clip, self.members = gradient_clip, members
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
         self.inputs = NetworkInputs(tuple(features), tuple(horizons), tuple(self.regimes))
-        self.network = build_network(network, self.inputs)
+        self.network = build_network(ensemble_of(network, members), self.inputs)
         self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
         transform = target_transform(objective.target)

@@ -37,6 +37,7 @@ def task_config(task: Any, data: "DayData | None" = None) -> str:
     config: dict[str, Any] = {
         "model": {
             **task.classes,
+            "members": task.members,
             "horizons": task.network.horizons,
             "objective": asdict(task.objective.options),
             "gradient_clip": task.gradient_clip,

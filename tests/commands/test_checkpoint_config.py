@@ -59,6 +59,7 @@ def test_what_is_taken_is_what_the_run_was_configured_with_and_nothing_else(tiny
     config = yaml.safe_load((tiny_run.directory / "config.yaml").read_text())
     assert taken["model"] == {
         "network": config["model"]["network"],
+        "members": 1,
         "horizons": [1, 5],
         "objective": {"target": "rank_normal"},
     }

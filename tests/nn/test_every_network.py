@@ -34,8 +34,9 @@ def loss_of(network: Any, batch: DayBatch) -> torch.Tensor:
     return (chosen * torch.arange(1, chosen.numel() + 1).reshape(chosen.shape).cos()).sum()
 
 
-def test_it_is_a_network_for_any_names(build: Callable[..., Any]) -> None:
-    factory = partial(type(build()), hidden_size=8)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_is_a_network_for_any_names(name: str) -> None:
+    factory = partial(NETWORKS[name], hidden_size=8)
     network = build_network(factory, inputs_of(3, (2, 5, 20), ("regime_0",)))
     assert isinstance(network, Explainable) and network.horizons == (2, 5, 20)
 

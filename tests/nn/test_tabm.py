@@ -10,7 +10,7 @@ from torch import nn
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.nn.tabm import MemberHeads, SharedLinear, TabM, mean_of_ranks
+from atft.nn.tabm import MemberHeads, SharedLinear, TabM
 from networks import inputs_of
 
 MakeBatch = Callable[..., DayBatch]
@@ -134,29 +134,6 @@ def test_evaluated_the_score_orders_stocks_by_the_mean_of_the_members_ranks(make
                 own.std(correction=0), torch.as_tensor(ranked.std(0).mean()), atol=1e-5, rtol=1e-4
             )
     assert (score[~batch.universe] == 0).all()
-
-
-def test_each_member_has_one_vote_whatever_its_scale() -> None:
-    members = torch.tensor([[1.0, 2, 3, 4], [1, 3, 2, 4], [2, 1, 4, 3]]).T[None, :, None]
-    universe = torch.ones(1, 4, dtype=torch.bool)
-    score = mean_of_ranks(members, universe)
-    louder = mean_of_ranks(members * torch.tensor([1.0, 1000, 1e-3]), universe)
-    torch.testing.assert_close(louder / louder.std(), score / score.std())
-
-
-def test_collapsed_members_show_in_the_scale_of_the_score(make_batch: MakeBatch) -> None:
-    universe = make_batch().universe
-    members = torch.randn(*universe.shape, 2, 4)
-    small = mean_of_ranks(1e-6 * members, universe)
-    assert 0 < small.abs().max() < 1e-5
-    assert (mean_of_ranks(torch.full_like(members, 0.3), universe) == 0).all()
-
-
-def test_a_day_without_stocks_scores_zero() -> None:
-    members = torch.randn(2, 5, 1, 3)
-    universe = torch.zeros(2, 5, dtype=torch.bool)
-    universe[1, 3] = True
-    assert (mean_of_ranks(members, universe) == 0).all()
 
 
 @ENCODINGS

@@ -7,9 +7,17 @@ import torch
 
 from atft.network import NetworkFactory, NetworkInputs
 from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.ensemble import Ensemble
 from atft.nn.master import MASTER
 from atft.nn.tabm import TabM
 from atft.nn.window_norm import MEMBERS
+
+
+def _two(inputs: NetworkInputs, **options: Any) -> Ensemble:
+    """Two members; options are those of each."""
+    given = {"hidden_size": 16, "encoder": "none", **options}
+    return Ensemble(inputs, partial(ATFTGATFAN, **given), members=2)
+
 
 NETWORKS: dict[str, NetworkFactory] = {
     **{
@@ -28,6 +36,7 @@ NETWORKS: dict[str, NetworkFactory] = {
     "ATFTGATFAN-nonlinear": partial(ATFTGATFAN, hidden_size=16, linear_path=False),
     "ATFTGATFAN-modulated": partial(ATFTGATFAN, hidden_size=16, modulation="film"),
     "MASTER-piecewise-linear": partial(MASTER, hidden_size=16, encoding="piecewise_linear"),
+    "ATFTGATFAN-twice": _two,
     "MASTER-no-gate": partial(MASTER, hidden_size=16, gate="none"),
 }
 """Every network, small, with its variants that read a window differently; one more network is one more row."""

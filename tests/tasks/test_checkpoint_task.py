@@ -29,6 +29,7 @@ def test_network_objective_horizons_and_columns_are_those_of_the_checkpoint() ->
     assert network.heads.score.in_features == 8
     assert arguments == {
         "objective": ObjectiveOptions(terms={"ic": 1.0}),
+        "members": 1,
         "horizons": [1, 5],
         "features": ["x_0", "x_1"],
         "regimes": ["r"],
@@ -77,6 +78,7 @@ def test_a_network_and_an_objective_of_the_caller_stand_in_for_those_of_the_file
         ({"objective": {"regime_weights": "x"}}, r"model\.objective: .*; give objective="),
         ({"horizons": "1"}, r"at model\.horizons, it must be a list of days"),
         ({"horizons": [True]}, r"at model\.horizons"),
+        ({"members": "2"}, r"has '2' at model\.members, it must be a number"),
         ({"network": {**NETWORK, "init_args": [1]}}, r"at model\.network\.init_args; give network="),
         ({"network": None}, "names no network; give network="),
     ],

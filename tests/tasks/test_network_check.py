@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.nn.ensemble import Ensemble
 from atft.nn.ranking_network import RankingNetwork
 from atft.tasks.network_check import try_network, try_states
 from networks import NETWORKS, inputs_of, small_network
@@ -239,7 +240,8 @@ def with_encode(encode: Callable[[Own, DayBatch], Any]) -> Own:
 def test_states_of_every_network_have_a_width_and_leave_out_the_heads(name: str) -> None:
     network = small_network(name)
     width, heads = try_states(network, INPUTS, lookback=1, exposures=0)
-    assert width == 16 * getattr(network, "members", 1) and heads == ["heads"]
+    members = len(network.networks) if isinstance(network, Ensemble) else getattr(network, "members", 1)
+    assert width == 16 * members and heads == ["heads"]
 
 
 def test_a_network_of_ones_own_is_asked_for_its_states_and_keeps_its_weights() -> None:
