@@ -82,27 +82,17 @@ def measure_horizon(
         one_day: the file's horizon of 1 day, where it has one: the returns of the staggered books.
     """
     table = dense.table
-    score, target = table.columns["score"], table.columns["target"]
     known = table.valid()
-    number = known.sum(axis=1)
-    counts = known & (number >= options.min_stocks)[:, None]
-    measured = measure_table(score, target, counts, options.k)
-    series = dict(measured.series)
-    if "target_lag1" in table.columns:
-        lag1 = table.columns["target_lag1"]
-        series["rank_ic_lag1"] = measure_table(score, lag1, counts, names=("rank_ic",)).series["rank_ic"]
-    # Of a file without the delayed target, lag 1 is yet to be measured, with the next day's.
-    by_lag = {1: series["rank_ic_lag1"]} if "rank_ic_lag1" in series else {}
-    exposures, neutral = _exposures(table, counts)
-    series |= neutral
+    counts = known & (known.sum(axis=1) >= options.min_stocks)[:, None]
+    measured = measure_table(table.columns["score"], table.columns["target"], counts, options.k)
+    series, exposures = _day_series(table, counts, measured)
     returns, returns_from = next_day_returns(table, one_day)
     books = staggered_books(
         table, returns, returns_from, series["spread"], options.cost_bps, options.participation
     )
-    series |= {"turnover": books.turnover, "rank_autocorrelation": rank_autocorrelation(score, table.present)}
-    series |= {f"new_{side}_names": share for side, share in new_names(score, table.present).items()}
-    lost = int(measured.lost.sum())
-    ranked = int((measured.rankable & ~measured.lost).sum())
+    series["turnover"] = books.turnover
+    decay = _decay(table, counts, series, options)
+    lost, ranked = int(measured.lost.sum()), int((measured.rankable & ~measured.lost).sum())
     warnings = []
     if lost > MAX_LOST_SHARE * int(measured.rankable.sum()):
         warnings.append(
@@ -112,13 +102,13 @@ def measure_horizon(
     lags, span = table.horizon - 1, options.bootstrap
     figures = headline_figures(series, books, table.horizon, **span)
     # Thin days are out of ``counts``: the band is of the days that count.
-    band = random_band(target, counts, table.horizon)
+    band = random_band(table.columns["target"], counts, table.horizon)
     if ranked and not warnings:
         warnings += verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value)
     deciles, monotonicity = _deciles(measured, lags, options)
-    decay = intervals(decayed_rank_ics(table, counts, by_lag), lags, **span)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)
+    dropped_days, dropped_rows = _dropped(table, known, counts, measured)
     return HorizonEvaluation(
         horizon=table.horizon,
         dates=table.dates,
@@ -126,26 +116,12 @@ def measure_horizon(
         figures=figures,
         days=ranked,
         stocks=measured.stocks,
-        dropped_days=_that_occur(
-            {
-                "no target": (number == 0).sum(),
-                "thin": ((number > 0) & (number < options.min_stocks)).sum(),
-                "constant target": (counts.any(axis=1) & ~measured.rankable).sum(),
-                "constant score": lost,
-            }
-        ),
-        dropped_rows=_that_occur(
-            {
-                "no target": (table.present & ~known).sum(),
-                "thin": known.sum() - counts.sum(),
-                "constant target": measured.stocks[~measured.rankable].sum(),
-                "constant score": measured.stocks[measured.lost].sum(),
-            }
-        ),
+        dropped_days=dropped_days,
+        dropped_rows=dropped_rows,
         deciles=deciles,
         monotonicity=monotonicity,
         books=books,
-        decay=[DecayRow(lag, interval) for lag, interval in decay.items()],
+        decay=decay,
         groups=_groups(dense, counts, series, options),
         exposures=intervals(exposures, lags, **span),
         controls=controls,
@@ -156,6 +132,42 @@ def measure_horizon(
         warnings=warnings,
         covered=covered_shares(table, **span),
     )
+
+
+def _day_series(
+    table: HorizonScores, counts: Mask, measured: DayMeasures
+) -> tuple[dict[str, Series], dict[str, Series]]:
+    """What is measured once a day, by its name; and the rank correlation with each exposure that is known."""
+    score = table.columns["score"]
+    series = dict(measured.series)
+    if "target_lag1" in table.columns:
+        lag1 = measure_table(score, table.columns["target_lag1"], counts, names=("rank_ic",))
+        series["rank_ic_lag1"] = lag1.series["rank_ic"]
+    exposures, neutral = _exposures(table, counts)
+    series |= neutral
+    series["rank_autocorrelation"] = rank_autocorrelation(score, table.present)
+    series |= {f"new_{side}_names": share for side, share in new_names(score, table.present).items()}
+    return series, exposures
+
+
+def _dropped(
+    table: HorizonScores, known: Mask, counts: Mask, measured: DayMeasures
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Days and rows that are in no figure, by the reason; reasons that occur."""
+    has_target, thick = known.any(axis=1), counts.any(axis=1)
+    days = {
+        "no target": (~has_target).sum(),
+        "thin": (has_target & ~thick).sum(),
+        "constant target": (thick & ~measured.rankable).sum(),
+        "constant score": measured.lost.sum(),
+    }
+    rows = {
+        "no target": (table.present & ~known).sum(),
+        "thin": known.sum() - counts.sum(),
+        "constant target": measured.stocks[~measured.rankable].sum(),
+        "constant score": measured.stocks[measured.lost].sum(),
+    }
+    return _that_occur(days), _that_occur(rows)
 
 
 def _that_occur(counts: Mapping[str, np.integer | int]) -> dict[str, int]:
@@ -172,6 +184,16 @@ def _exposures(table: HorizonScores, counts: Mask) -> tuple[dict[str, Series], d
     score, target = table.columns["score"], table.columns["target"]
     found, neutral, _ = exposure_series(score, target, counts, columns)
     return {n.removeprefix(PREFIX): values for n, values in found.items()}, {"neutral_rank_ic": neutral}
+
+
+def _decay(
+    table: HorizonScores, counts: Mask, series: Mapping[str, Series], options: MeasureOptions
+) -> list[DecayRow]:
+    """RankIC of targets of later and later days."""
+    # Of a file without the delayed target, lag 1 is yet to be measured, with the next day's.
+    by_lag = {1: series["rank_ic_lag1"]} if "rank_ic_lag1" in series else {}
+    found = intervals(decayed_rank_ics(table, counts, by_lag), table.horizon - 1, **options.bootstrap)
+    return [DecayRow(lag, interval) for lag, interval in found.items()]
 
 
 def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple[list[Decile], float]:
