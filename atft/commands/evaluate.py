@@ -7,7 +7,8 @@ from typing import Literal
 
 from atft.commands.file_arguments import FileCommand, parse_file_arguments
 from atft.errors import InputError
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
+from atft.evaluation.options import EvaluateOptions
 from atft.progress import Progress
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atft.commands.file_arguments import FileCommand, parse_file_arguments
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
+from atft.evaluation.options import EvaluateOptions
 from atft.progress import Progress
 from atft.publish import publish_text
 

@@ -12,7 +12,7 @@ import numpy as np
 from atft.errors import InputError
 from atft.evaluation.day_measures import decile_numbers
 from atft.evaluation.day_ranks import over_blocks, rank_days
-from atft.evaluation.evaluate import EvaluateOptions
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.score_rows import DenseHorizon, dense_horizon, read_context, read_scores
 from atft.publish import published
 

@@ -5,7 +5,7 @@ No torch: a file is measured in seconds wherever it was made. One horizon at a t
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 from atft.errors import InputError
 from atft.evaluation.any_file import FileRows
 from atft.evaluation.books import SPREAD_OVER
-from atft.evaluation.horizon import MeasureOptions, measure_horizon
+from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.paired import paired_difference
 from atft.evaluation.predictions import HorizonScores
 from atft.evaluation.result import (
@@ -24,7 +25,6 @@ from atft.evaluation.result import (
     FileCoverage,
     FileEvaluation,
     HorizonEvaluation,
-    Settings,
 )
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
@@ -33,21 +33,6 @@ RUN_PREDICTIONS = "predictions.parquet"
 """Scores that the weights of the run's directory made."""
 PAIRED = ("rank_ic", "spread")
 """Figures whose differences between files are shown."""
-
-
-@dataclass(frozen=True)
-class EvaluateOptions(MeasureOptions):
-    """What of a file is measured, and how.
-
-    Args:
-        split: rows of this split; None: of ``test`` where the file has it, else all rows.
-        horizon: trading days ahead: the rows to measure; of a file without that column what they are, None is 1.
-        context: file with further columns by date and code, such as a panel.
-    """
-
-    split: str | None = None
-    horizon: int | None = None
-    context: str | None = None
 
 
 def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None = None) -> Evaluation:
@@ -66,8 +51,7 @@ def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None 
         _evaluate_file(Path(path), name, context, options)
         for path, name in zip(paths, file_names([Path(p) for p in paths]), strict=True)
     ]
-    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
-    return Evaluation(settings, files, _differences(files, options))
+    return Evaluation(options, files, _differences(files, options))
 
 
 def file_names(paths: Sequence[Path]) -> list[str]:

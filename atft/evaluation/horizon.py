@@ -1,13 +1,11 @@
 """All figures of one horizon of one file: what is measured on which rows, in which order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
-from atft.errors import InputError
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.covered_shares import covered_shares
 from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, measure_table
@@ -23,6 +21,7 @@ from atft.evaluation.groups import (
 )
 from atft.evaluation.intervals import intervals, ratio_intervals
 from atft.evaluation.null_controls import control_scores, verdicts
+from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.result import (
@@ -38,39 +37,6 @@ from atft.evaluation.score_rows import DenseHorizon
 CONTROL_MEASURES = ("rank_ic", "ic", "spread")
 EXTREME_DAYS, EXTREME_NAMES = 5, 5
 REGIME_PREFIX = "regime_"
-
-
-@dataclass(frozen=True)
-class MeasureOptions:
-    """How scores are measured.
-
-    Args:
-        k: highest scores that precision@k and NDCG@k look at.
-        cost_bps: cost of each trade in basis points of its value, a side.
-        participation: share of a stock's traded value of the day that the book may trade, for its capacity.
-        min_stocks: known targets below which a day does not count.
-        draws: of the bootstrap.
-        seed: of the bootstrap and of the random controls.
-    """
-
-    k: int = 10
-    cost_bps: float = 10.0
-    participation: float = 0.01
-    min_stocks: int = 20
-    draws: int = 1000
-    seed: int = 0
-
-    @property
-    def bootstrap(self) -> dict[str, int]:
-        """Arguments of `atft.evaluation.intervals.intervals`."""
-        return {"draws": self.draws, "seed": self.seed}
-
-    def __post_init__(self) -> None:
-        for name, least in (("k", 1), ("cost_bps", 0), ("min_stocks", 2), ("draws", 2), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name):g}")
-        if not 0 < self.participation <= 1:
-            raise InputError(f"participation must be in (0, 1], got {self.participation:g}")
 
 
 def measure_horizon(

@@ -17,26 +17,10 @@ from atft.evaluation.books import Books
 from atft.evaluation.covered_shares import CoveredShare
 from atft.evaluation.importance_file import Importance
 from atft.evaluation.intervals import Interval
+from atft.evaluation.options import EvaluateOptions
 
 Dates = NDArray[Any]
 """datetime64[D] ``[days]``, ascending."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a reader must know to read the figures; options of `python -m atft evaluate`."""
-
-    split: str | None
-    """Rows of this split were measured; None: of all."""
-    k: int
-    """Highest scores of precision@k and NDCG@k."""
-    cost_bps: float
-    """Cost of each trade, in basis points of its value, a side."""
-    participation: float
-    """Share of a stock's traded value of the day that the book may trade, for its capacity."""
-    min_stocks: int
-    draws: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -188,6 +172,6 @@ class Difference(NamedTuple):
 class Evaluation:
     """The whole: one or several files, and how they differ."""
 
-    settings: Settings
+    settings: EvaluateOptions
     files: list[FileEvaluation]
     differences: list[Difference]

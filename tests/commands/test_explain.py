@@ -10,7 +10,8 @@ import pytest
 
 from atft.commands.explain import check_json, find_checkpoint_of
 from atft.errors import InputError
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
+from atft.evaluation.options import EvaluateOptions
 
 STOCK = ["--code", "S003", "--date", "2015-04-17"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.evaluation.alphalens_export import write_factor_data
-from atft.evaluation.evaluate import EvaluateOptions
+from atft.evaluation.options import EvaluateOptions
 from foreign_file import foreign_frame, write_foreign
 
 OPTIONS = EvaluateOptions(min_stocks=10, horizon=5)

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from atft.evaluation.covered_shares import covered_shares, interval_columns, periods_of
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.evaluation_tables import evaluation_text
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.predictions import HorizonScores
 from foreign_file import foreign_frame, write_foreign
 

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from atft.errors import InputError
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files, file_names
+from atft.evaluation.evaluate import evaluate_files, file_names
+from atft.evaluation.options import EvaluateOptions
 from foreign_file import foreign_frame, write_foreign
 
 OPTIONS = EvaluateOptions(min_stocks=10, draws=50)

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from atft.errors import InputError
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.evaluation_files import write_evaluation
+from atft.evaluation.options import EvaluateOptions
 from foreign_file import foreign_frame, write_foreign
 
 

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from atft.evaluation.alphalens_export import factor_data
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.intervals import intervals
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.result import Evaluation
 from atft.evaluation.score_rows import dense_horizon, read_scores
 

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.evaluation_tables import evaluation_text, shown, shown_interval
 from atft.evaluation.figures import FIGURES
 from atft.evaluation.intervals import Interval
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.result import Evaluation
 from foreign_file import foreign_frame, write_foreign
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.evaluation.horizon import MeasureOptions, measure_horizon
+from atft.evaluation.horizon import measure_horizon
+from atft.evaluation.options import MeasureOptions
 from atft.evaluation.result import HorizonEvaluation
 from atft.evaluation.score_rows import dense_horizon, read_scores
 from foreign_file import foreign_frame, write_foreign

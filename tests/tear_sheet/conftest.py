@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from atft.evaluation.evaluate import EvaluateOptions, evaluate_files
+from atft.evaluation.evaluate import evaluate_files
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.result import Evaluation
 from foreign_file import foreign_frame, write_foreign
 

@@ -1,0 +1,53 @@
+"""What of a file is measured, and how: what a reader must know to read the figures."""
+
+from dataclasses import dataclass
+
+from atft.errors import InputError
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How scores are measured.
+
+    Args:
+        k: highest scores that precision@k and NDCG@k look at.
+        cost_bps: cost of each trade in basis points of its value, a side.
+        participation: share of a stock's traded value of the day that the book may trade, for its capacity.
+        min_stocks: known targets below which a day does not count.
+        draws: of the bootstrap.
+        seed: of the bootstrap and of the random controls.
+    """
+
+    k: int = 10
+    cost_bps: float = 10.0
+    participation: float = 0.01
+    min_stocks: int = 20
+    draws: int = 1000
+    seed: int = 0
+
+    @property
+    def bootstrap(self) -> dict[str, int]:
+        """Arguments of `atft.evaluation.intervals.intervals`."""
+        return {"draws": self.draws, "seed": self.seed}
+
+    def __post_init__(self) -> None:
+        for name, least in (("k", 1), ("cost_bps", 0), ("min_stocks", 2), ("draws", 2), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name):g}")
+        if not 0 < self.participation <= 1:
+            raise InputError(f"participation must be in (0, 1], got {self.participation:g}")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(MeasureOptions):
+    """What of a file is measured, and how.
+
+    Args:
+        split: rows of this split; None: of ``test`` where the file has it, else all rows.
+        horizon: trading days ahead: the rows to measure; of a file without that column what they are, None is 1.
+        context: file with further columns by date and code, such as a panel.
+    """
+
+    split: str | None = None
+    horizon: int | None = None
+    context: str | None = None
