@@ -5,8 +5,8 @@ the tensors that it reads, by their names in ``READABLE``; its keyword arguments
 weight: ``terms: {ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``. A name with a dot is a function of the user's
 own, of the same form: ``terms: {mypkg.loss.tail: 0.2}``.
 
-Only the four terms of the shipped configs have been measured, and only together (EXPERIMENTS.md). The others say
-"unmeasured": tests show what they compute, not that they help.
+EXPERIMENTS.md has what most of them are worth on a real market; the others say "unmeasured": tests show what they
+compute, not that they help.
 """
 
 import math
