@@ -91,18 +91,18 @@ def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]
     return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
 
 
-def read_numbers(column: pa.Array, cells: CellRange) -> pa.Array:
-    """Read numbers, or texts of numbers, as float32; empty texts are null, other cells raise."""
+def read_numbers(column: pa.Array, cells: CellRange, as_type: pa.DataType = NUMBER) -> pa.Array:
+    """Read numbers, or texts of numbers, as float32 or ``as_type``; empty texts are null, other cells raise."""
     column = decoded(column)
     kind = column.type
-    if kind == NUMBER:
+    if kind == as_type:
         return column
     if is_text(kind):
         column = _parsed(column, cells)
     elif not any(is_kind(kind) for is_kind in _NUMERIC):
         raise InputError(f"{cells} must be numeric, it is {kind}; cast it")
     # Through float64, so that a CSV and the Parquet file of the same numbers give the same float32.
-    return column.cast(pa.float64(), safe=False).cast(NUMBER, safe=False)
+    return column.cast(pa.float64(), safe=False).cast(as_type, safe=False)
 
 
 def read_flags(column: pa.Array, cells: CellRange) -> pa.Array:

@@ -45,6 +45,8 @@ NUMBER_PREFIXES = ("exposure_", "regime_", "interval_")
 """Further columns of numbers, whose roles are their own names."""
 QUANTILE = re.compile(r"q(\d\d)")
 """Columns of a network's quantiles, beside what they are compared with."""
+MEMBER_KEYS = ("fold", "seed")
+"""Numbers that say which of a date's scores a row is: read exactly, since a seed such as 20260103 is no float32."""
 TEXTS, DATES = ("sector", "split"), ("date",)
 KEYS = ("date", "code")
 BATCH_ROWS = 1_048_576
@@ -67,8 +69,8 @@ class FileRows:
     """datetime64[D], ascending."""
     codes: list[str]
     """Ascending."""
-    numbers: dict[str, NDArray[np.float32]]
-    """By role; NaN where null."""
+    numbers: dict[str, NDArray[np.floating[Any]]]
+    """By role, as float32, fold and seed as float64; NaN where null."""
     texts: dict[str, tuple[list[str], NDArray[np.int32]]]
     """By role: the distinct texts, ascending, and each row's index among them, -1 for null."""
     names: dict[str, str]
@@ -76,6 +78,10 @@ class FileRows:
 
     def __len__(self) -> int:
         return len(self.day)
+
+    def keys(self, roles: Sequence[str]) -> list[NDArray[np.floating[Any]]]:
+        """Those of some columns that the file has, to tell rows apart by; all nulls are one value, -1."""
+        return [np.nan_to_num(self.numbers[role], nan=-1) for role in roles if role in self.numbers]
 
 
 def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] = tuple(ALIASES)) -> FileRows:
@@ -168,7 +174,8 @@ def _values(column: pa.Array, role: str, days: DayReader, cells: CellRange) -> A
         return read_names(column, cells).dictionary_encode()
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    return read_numbers(column, cells).to_numpy(zero_copy_only=False)
+    kind = pa.float64() if role in MEMBER_KEYS else pa.float32()
+    return read_numbers(column, cells, kind).to_numpy(zero_copy_only=False)
 
 
 def _batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:

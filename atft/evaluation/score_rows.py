@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from atft.cells import check_codes
 from atft.errors import InputError, listed
-from atft.evaluation.any_file import ALIASES, KEYS, FileRows, read_rows
+from atft.evaluation.any_file import ALIASES, KEYS, MEMBER_KEYS, FileRows, read_rows
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.rank_blend import mean_rank
 
-IDENTITY = ("horizon", "fold", "seed", "causal", "score")
+IDENTITY = ("horizon", *MEMBER_KEYS, "causal", "score")
 """Numbers that say which row it is, and are no context."""
 
 
@@ -179,7 +179,7 @@ def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> Den
 
 
 def _laid_out(
-    values: NDArray[np.float32], cell: NDArray[np.int64], shape: tuple[int, int]
+    values: NDArray[np.floating[Any]], cell: NDArray[np.int64], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
     table = np.full(shape, np.nan, dtype=np.float32)
     table.ravel()[cell] = values
@@ -247,12 +247,12 @@ def _alias_notes(rows: FileRows) -> list[str]:
 
 def _members(rows: FileRows, notes: list[str]) -> NDArray[np.int16]:
     """Number the scores that a date has by their (fold, seed), from 0."""
-    keys = [rows.numbers[name] for name in ("fold", "seed") if name in rows.numbers]
+    keys = rows.keys(MEMBER_KEYS)
     if not keys:
         return np.zeros(len(rows), dtype=np.int16)
     number = np.zeros(len(rows), dtype=np.int64)
     for key in keys:
-        distinct, index = np.unique(np.nan_to_num(key, nan=-1), return_inverse=True)
+        distinct, index = np.unique(key, return_inverse=True)
         number = number * len(distinct) + index
     distinct, pair = np.unique(number, return_inverse=True)
     # A date of one fold has the first score, whatever the fold's number is.

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from atft.evaluation.any_file import FileRows, read_rows
+from atft.evaluation.any_file import MEMBER_KEYS, FileRows, read_rows
 from atft.probes.panel_grid import Cells, Marks
 
 NEEDED = ("score", "target")
 USED = ("oracle", "return_1d")
-KEYS = ("fold", "seed")
-"""Columns of which one value is one set of scores: a day may have a row for each."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ def read_scored_rows(path: Path) -> list[ScoredRows]:
     Raises:
         InputError: it cannot be read, lacks a column, or has no row.
     """
-    rows = read_rows(path, NEEDED, (*USED, "horizon", *KEYS))
-    keys = [rows.numbers[name] for name in ("horizon", *KEYS) if name in rows.numbers]
+    rows = read_rows(path, NEEDED, (*USED, "horizon", *MEMBER_KEYS))
+    keys = rows.keys(("horizon", *MEMBER_KEYS))
     if not keys:
         return [_part(rows, np.arange(len(rows)))]
     _, part = np.unique(np.stack(keys), axis=1, return_inverse=True)

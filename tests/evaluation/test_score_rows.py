@@ -90,6 +90,14 @@ def test_several_seeds_become_their_mean_rank_and_folds_their_days(tmp_path: Pat
     assert not read_scores(tmp_path / "one.parquet").member.any()
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_seeds_that_are_no_float32_stay_apart(suffix: str, tmp_path: Path) -> None:
+    frame = foreign_frame(days=12).filter(horizon=1)
+    both = pl.concat([frame.with_columns(seed=pl.lit(20260103 + i), fold=pl.lit(None)) for i in range(2)])
+    scores = read_scores(write_foreign(tmp_path / f"a.{suffix}", both))
+    assert scores.member.max() == 1 and dense_horizon(scores, 1).table.present.any()
+
+
 def test_a_fold_that_trained_after_its_days_is_not_causal(tmp_path: Path) -> None:
     frame = foreign_frame(days=12)
     assert read_scores(write_foreign(tmp_path / "a.parquet", frame)).causal is None

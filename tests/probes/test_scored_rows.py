@@ -40,6 +40,22 @@ def test_without_a_horizon_it_is_one_day_and_repeated_rows_are_counted(tmp_path:
     assert part.horizon == 1 and part.repeated == 5
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_large_seeds_are_parts_of_their_own_and_rows_without_one_are_one_part(
+    suffix: str, tmp_path: Path
+) -> None:
+    frames = [
+        ROWS.with_columns(seed=pl.lit(seed, pl.Int64), fold=pl.lit(None, pl.Int64))
+        for seed in (20260103, 20260104, None)
+    ]
+    path, frame = tmp_path / f"p.{suffix}", pl.concat(frames)
+    frame.write_csv(path) if suffix == "csv" else frame.write_parquet(path)
+    parts = read_scored_rows(path)
+    assert [part.horizon for part in parts] == [1, 1, 1, 5, 5, 5]
+    assert [int(part.present.sum()) for part in parts] == [1, 1, 1, 3, 3, 3]
+    assert not any(part.repeated for part in parts)
+
+
 def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     ROWS.rename({"score": "scores"}).write_parquet(tmp_path / "a.parquet")
     ROWS.with_columns(date=pl.lit("yesterday")).write_csv(tmp_path / "b.csv")
