@@ -1,6 +1,7 @@
 """All figures of one horizon of one file: what is measured on which rows, in which order."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from atft.evaluation.groups import (
     regime_of_days,
     tercile_labels,
 )
-from atft.evaluation.intervals import intervals, ratio_intervals
+from atft.evaluation.intervals import Interval, intervals, ratio_intervals
 from atft.evaluation.null_controls import control_scores, verdicts
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
@@ -42,7 +43,7 @@ REGIME_PREFIX = "regime_"
 def measure_horizon(
     dense: DenseHorizon, one_day: HorizonScores | None, options: MeasureOptions
 ) -> HorizonEvaluation:
-    """Measure one horizon.
+    """Measure one horizon; only what is counted is known where more than 5 % of its days have constant scores.
 
     Args:
         one_day: the file's horizon of 1 day, where it has one: the returns of the staggered books.
@@ -59,23 +60,16 @@ def measure_horizon(
     series["turnover"] = books.turnover
     decay = _decay(table, counts, series, options)
     lost, ranked = int(measured.lost.sum()), int((measured.rankable & ~measured.lost).sum())
-    warnings = []
-    if lost > MAX_LOST_SHARE * int(measured.rankable.sum()):
-        warnings.append(
-            f"{lost:,} days have constant scores: their mean would flatter, so no figure is shown"
-        )
-        series = {name: np.full_like(values, np.nan) for name, values in series.items()}
     lags, span = table.horizon - 1, options.bootstrap
     figures = headline_figures(series, books, table.horizon, **span)
     # Thin days are out of ``counts``: the band is of the days that count.
     band = random_band(table.columns["target"], counts, table.horizon)
-    if ranked and not warnings:
-        warnings += verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value)
+    warnings = verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value) if ranked else []
     deciles, monotonicity = _deciles(measured, lags, options)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)
     dropped_days, dropped_rows = _dropped(table, known, counts, measured)
-    return HorizonEvaluation(
+    found = HorizonEvaluation(
         horizon=table.horizon,
         dates=table.dates,
         series=series,
@@ -97,6 +91,31 @@ def measure_horizon(
         worst_days=worst,
         warnings=warnings,
         covered=covered_shares(table, **span),
+    )
+    return _counts_alone(found, lost) if lost > MAX_LOST_SHARE * int(measured.rankable.sum()) else found
+
+
+def _counts_alone(found: HorizonEvaluation, lost: int) -> HorizonEvaluation:
+    """A horizon whose figures would flatter, since its constant scores are left out of them: each is unknown."""
+    unknown, books = Interval(float("nan")), found.books
+    gone = {
+        name: np.full_like(getattr(books, name), np.nan) for name in ("gross", "net", "turnover", "capacity")
+    }
+    return replace(
+        found,
+        series={name: np.full_like(values, np.nan) for name, values in found.series.items()},
+        figures=dict.fromkeys(found.figures, unknown),
+        deciles=[Decile(decile.number, unknown) for decile in found.deciles],
+        monotonicity=unknown.value,
+        books=books._replace(**gone),
+        decay=[DecayRow(row.lag, unknown) for row in found.decay],
+        groups={},
+        exposures={},
+        controls=[],
+        best_days=[],
+        worst_days=[],
+        warnings=[f"{lost:,} days have constant scores: their mean would flatter, so no figure is shown"],
+        covered=[],
     )
 
 

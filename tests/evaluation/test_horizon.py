@@ -68,5 +68,14 @@ def test_many_days_of_constant_scores_leave_no_figure(tmp_path: Path) -> None:
     early = pl.col("date") < pl.col("date").median()
     frame = foreign_frame().with_columns(score=pl.when(early).then(0.0).otherwise(pl.col("score")))
     found = measured(tmp_path, frame)
-    assert np.isnan(found.figures["rank_ic"].value)
-    assert any("constant scores" in text for text in found.warnings)
+    (warning,) = found.warnings
+    assert "days have constant scores: their mean would flatter, so no figure is shown" in warning
+    every = [found.figures.values(), (d.mean for d in found.deciles), (row.rank_ic for row in found.decay)]
+    assert all(np.isnan(interval).all() for intervals in every for interval in intervals)
+    books = found.books
+    days = [*found.series.values(), books.gross, books.net, books.turnover, books.capacity]
+    assert all(np.isnan(values).all() for values in days) and np.isnan(found.monotonicity)
+    assert not (found.groups or found.exposures or found.controls or found.covered)
+    assert not (found.best_days or found.worst_days)
+    assert found.days > 0 and found.dropped_days["constant score"] > 0 and found.stocks.any()
+    assert set(found.figures) == set(measured(tmp_path, foreign_frame()).figures)
