@@ -68,7 +68,7 @@ def measure_horizon(
     deciles, monotonicity = _deciles(measured, lags, options)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)
-    dropped_days, dropped_rows = _dropped(table, known, counts, measured)
+    dropped_days, dropped_rows = _dropped(dense, known, counts, measured)
     found = HorizonEvaluation(
         horizon=table.horizon,
         dates=table.dates,
@@ -136,9 +136,9 @@ def _day_series(
 
 
 def _dropped(
-    table: HorizonScores, known: Mask, counts: Mask, measured: DayMeasures
+    dense: DenseHorizon, known: Mask, counts: Mask, measured: DayMeasures
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Days and rows that are in no figure, by the reason; reasons that occur."""
+    """Days and rows of the file that are in no figure, by the reason; reasons that occur."""
     has_target, thick = known.any(axis=1), counts.any(axis=1)
     days = {
         "no target": (~has_target).sum(),
@@ -147,10 +147,10 @@ def _dropped(
         "constant score": measured.lost.sum(),
     }
     rows = {
-        "no target": (table.present & ~known).sum(),
-        "thin": known.sum() - counts.sum(),
-        "constant target": measured.stocks[~measured.rankable].sum(),
-        "constant score": measured.stocks[measured.lost].sum(),
+        "no target": dense.rows[~known].sum(),
+        "thin": dense.rows[known & ~counts].sum(),
+        "constant target": dense.rows[counts & ~measured.rankable[:, None]].sum(),
+        "constant score": dense.rows[counts & measured.lost[:, None]].sum(),
     }
     return _that_occur(days), _that_occur(rows)
 

@@ -53,6 +53,8 @@ class DenseHorizon:
     sector: NDArray[np.int16] | None
     """``[days, stocks]`` index into ``sectors``, -1 for none."""
     sectors: list[str]
+    rows: NDArray[np.int16]
+    """``[days, stocks]`` rows of the file: several where seeds or folds overlap."""
 
 
 def read_scores(path: str | Path, split: str | None = None, horizon: int | None = None) -> ScoreRows:
@@ -131,8 +133,8 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
         # Two members may have one cell each; one member may not have it twice.
         if counts.max() > 1:
             raise _repeated(rows, int(counts.argmax()), dates, codes, horizon)
-    present = np.zeros(shape, dtype=bool)
-    present.ravel()[cell] = True
+    number = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int16)
+    present = number > 0
     score = rows.numbers["score"][chosen]
     each = [_laid_out(score[some], cell[some], shape) for some in members]
     columns = {"score": each[0] if len(each) == 1 else mean_rank(each, present).astype(np.float32)}
@@ -145,7 +147,7 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
         columns = joined.table.columns | columns
         if sector is None:
             sector, sectors = joined.sector, joined.sectors
-    return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors)
+    return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors, number)
 
 
 def read_context(path: str | Path) -> FileRows:
@@ -175,7 +177,8 @@ def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> Den
     columns = {name: _laid_out(values[known], cell, shape) for name, values in context.numbers.items()}
     sector, sectors = _laid_out_sector(context, known, cell, shape)
     present: Mask = np.ones(shape, dtype=bool)
-    return DenseHorizon(HorizonScores(0, dates, list(codes), present, columns), sector, sectors)
+    table = HorizonScores(0, dates, list(codes), present, columns)
+    return DenseHorizon(table, sector, sectors, present.astype(np.int16))
 
 
 def _laid_out(

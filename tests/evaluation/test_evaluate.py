@@ -35,6 +35,25 @@ def test_a_file_has_its_coverage_and_says_what_was_decided(tmp_path: Path) -> No
     assert evaluation.differences == []
 
 
+def test_rows_of_several_seeds_are_each_counted_by_their_reason(tmp_path: Path) -> None:
+    frame = foreign_frame().filter(horizon=1)
+    dates = frame.filter(split="test")["date"].unique().sort()
+    frame = frame.filter((pl.col("date") != dates[3]) | (pl.col("code") < "S005")).with_columns(
+        target=pl.when(pl.col("date") == dates[5]).then(0.01).otherwise("target"),
+        score=pl.when(pl.col("date") == dates[7]).then(1.0).otherwise("score"),
+    )
+    # The second seed scores half of the stocks.
+    seeds = [frame.with_columns(seed=1), frame.filter(pl.col("code") < "S020").with_columns(seed=2)]
+    both = pl.concat(seeds)
+    coverage = evaluate_files([write_foreign(tmp_path / "a.parquet", both)], OPTIONS).files[0].coverage
+    days = {"thin": 3, "constant target": 5, "constant score": 7, "no target": -1}
+    expected = {reason: len(both.filter(date=dates[day])) for reason, day in days.items()}
+    assert coverage.dropped == {"other split": len(both.filter(split="val"))} | expected
+    assert coverage.rows == len(both)
+    ranked = pl.col("date").is_in([dates[day] for day in days.values()]).not_()
+    assert coverage.measured_rows == len(both.filter(ranked, split="test"))
+
+
 def test_files_differ_day_by_day_from_the_first(tmp_path: Path) -> None:
     frame = foreign_frame()
     noisy = frame.with_columns(
