@@ -15,3 +15,13 @@ def test_numbers_stand_to_the_right() -> None:
     table = plain_table("", ["name"], ["value"])
     table.add_row("a", "1")
     assert table_text(table).splitlines()[-1] == "a          1"
+
+
+def test_names_are_shown_as_they_are() -> None:
+    names = ["pred[old]", "a[/b]", ":warning:", "[bold]"]
+    table = plain_table(names[0], [names[1]], ["value"])
+    for name in names:
+        table.add_row(name, "1")
+    lines = table_text(table).splitlines()
+    assert lines[0] == names[0] and lines[1].split() == [names[1], "value"]
+    assert [line.split()[0] for line in lines[3:]] == names
