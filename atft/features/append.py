@@ -17,7 +17,7 @@ import numpy as np
 
 from atft.dates import as_dates, as_day_numbers, date_of
 from atft.errors import InputError, nearest
-from atft.features.build import build_folder, write_blocks
+from atft.features.build import checked_prices, write_blocks, write_folder
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
 from atft.features.checked_prices import CheckedPrices
 from atft.features.options import FeatureOptions
@@ -26,6 +26,7 @@ from atft.features.panel_folder import (
     FolderFile,
     FolderList,
     MonthFiles,
+    check_same_features,
     locked,
     publish_list,
     read_list,
@@ -131,26 +132,22 @@ def append_prices(
             new, lines = rescaled(stored, new, last)
             notes += lines
         found = find_corrections(stored, new, last)
-        if found is not None and corrections != "rebuild":
-            raise InputError(f"{prices}: {found.line}; correct it, or set corrections to rebuild")
-        first_changed = found.first if found else None
-        if first_changed is None:
-            later = later_rows(new, last)
-            if not later.calendar:
-                return AppendReport(panel, (), None, 0, 0, tuple(notes))
-            placed = _place(later, state, options, today)
-            first_changed = placed.first_changed
-            if first_changed is None:
-                return _append(panel, listed, options, placed, notes)
+        if found is not None:
             if corrections != "rebuild":
-                raise InputError(
-                    f"{prices}: with these days the calendar of past ones differs from {first_changed} on, as a "
-                    f"gap or a weekday is usual now or no longer; set corrections to rebuild"
-                )
-        everything = read_stored(panel, listed.prices)
-        assert everything is not None  # a panel has rows
-        everything = merged(everything, new)
-    return _rebuild(panel, state, options, everything, first_changed, notes, today)
+                raise InputError(f"{prices}: {found.line}; correct it, or set corrections to rebuild")
+            return _rebuild(panel, listed, state, new, found.first, notes, today)
+        later = later_rows(new, last)
+        if not later.calendar:
+            return AppendReport(panel, (), None, 0, 0, tuple(notes))
+        placed = _place(later, state, options, today)
+        if placed.first_changed is None:
+            return _append(panel, listed, options, placed, notes)
+        if corrections != "rebuild":
+            raise InputError(
+                f"{prices}: with these days the calendar of past ones differs from {placed.first_changed} on, as a "
+                f"gap or a weekday is usual now or no longer; set corrections to rebuild"
+            )
+        return _rebuild(panel, listed, state, new, placed.first_changed, notes, today)
 
 
 def check_options(panel: Path, options: FeatureOptions) -> None:
@@ -212,8 +209,7 @@ def _append(
             written.append_table(table)
         names, new = write_blocks(prices, written.append, first)
         written.finish()
-        if names != listed.features:
-            raise InputError(f"{panel}: built by another version of the program; build the panel again")
+        check_same_features(panel, listed, names)
         variation, months = np.concatenate([state.variation, new], axis=2), (*settled, *written.written)
     next_state = state_after(read, prices, placed.counts, variation, ranked, state)
     flat_features(later.path, names, variation, ranked, next_state.inserted.tolist())
@@ -225,19 +221,26 @@ def _append(
 
 def _rebuild(
     panel: Path,
+    listed: FolderList,
     state: PanelState,
-    options: FeatureOptions,
-    everything: PriceGrid,
+    new: PriceGrid,
     first_changed: date,
     notes: Sequence[str],
     today: date | None,
 ) -> AppendReport:
-    """Make the months again from that of the first label that the first changed day is in."""
+    """Make the months again from that of the first label that the first changed day is in.
+
+    The caller has the folder's lock: what another process would publish in between would be lost.
+    """
+    options, stored = FeatureOptions(**listed.options), read_stored(panel, listed.prices)
+    assert stored is not None  # a panel has rows
+    everything = merged(stored, new)
     past = as_dates(state.calendar)
     # Labels of the days before read the closes of the changed day.
     unchanged = bisect_left(past, first_changed) - options.label_days
     day = past[unchanged] if unchanged > 0 else None
-    prices = build_folder(everything, panel, options, today, day).prices
+    checked = checked_prices(everything, options, today)
+    prices = write_folder(everything, checked, panel, options, day).prices
     return _report(panel, prices, bisect_right(prices.calendar, past[-1]), first_changed, notes)
 
 

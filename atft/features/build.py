@@ -26,6 +26,7 @@ from atft.features.panel_file import panel_columns, panel_file
 from atft.features.panel_folder import (
     OURS,
     MonthFiles,
+    check_same_features,
     is_folder,
     locked,
     publish_list,
@@ -138,37 +139,54 @@ def build_folder(
     out: Path,
     options: FeatureOptions,
     today: date | None = None,
-    unchanged: date | None = None,
 ) -> PanelReport:
-    """Build a panel that grows from all of its prices; see `build_panel`.
-
-    With ``unchanged`` the folder has the panel up to that date of the same prices: its months are not made again.
-    """
-    prices, tail, counts = checked_prices(read, options, today)
+    """Build a panel that grows from all of its prices; see `build_panel`."""
+    checked = checked_prices(read, options, today)  # raises before anything is created
     with locked(out):
         _check_ours(out)
-        months = MonthFiles(out)
-        first, variation, kept = 0, [], []
-        if unchanged is not None:
-            # Checks run over all prices again, in seconds; the features of unchanged months are what takes minutes.
-            listed = read_list(out)
-            month = f"{unchanged:%Y-%m}"
-            kept = [file for file in listed.months if file.month < month]
-            first = sum(f"{day:%Y-%m}" < month for day in prices.calendar)
-            variation = [read_panel_state(out, listed.state).variation[:, :, :first]]
-        names, new = write_blocks(prices, months.append, first)
-        months.finish()
-        every = np.concatenate([*variation, new], axis=2)
-        ranked = prices.ranked
-        flat = flat_features(read.path, names, every, ranked, prices.inserted)
-        publish_list(
-            out,
-            options,
-            names,
-            (*kept, *months.written),
-            write_prices(out, read),
-            write_panel_state(out, state_after(tail, prices, counts, every, ranked)),
-        )
+        return write_folder(read, checked, out, options)
+
+
+def write_folder(
+    read: PriceGrid,
+    checked: tuple[CheckedPrices, PriceGrid, DateCounts],
+    out: Path,
+    options: FeatureOptions,
+    unchanged: date | None = None,
+) -> PanelReport:
+    """Write a panel that grows from all of its prices; the caller has the folder's lock.
+
+    With ``unchanged`` the folder has the panel up to that date of the same prices: its months are not made again.
+
+    Args:
+        read: the prices as they were read.
+        checked: what `checked_prices` made of them.
+    """
+    prices, tail, counts = checked
+    months = MonthFiles(out)
+    first, variation, kept = 0, [], []
+    if unchanged is not None:
+        # Checks run over all prices again, in seconds; the features of unchanged months are what takes minutes.
+        listed = read_list(out)
+        month = f"{unchanged:%Y-%m}"
+        kept = [file for file in listed.months if file.month < month]
+        first = sum(f"{day:%Y-%m}" < month for day in prices.calendar)
+        variation = [read_panel_state(out, listed.state).variation[:, :, :first]]
+    names, new = write_blocks(prices, months.append, first)
+    months.finish()
+    if unchanged is not None:
+        check_same_features(out, listed, names)
+    every = np.concatenate([*variation, new], axis=2)
+    ranked = prices.ranked
+    flat = flat_features(read.path, names, every, ranked, prices.inserted)
+    publish_list(
+        out,
+        options,
+        names,
+        (*kept, *months.written),
+        write_prices(out, read),
+        write_panel_state(out, state_after(tail, prices, counts, every, ranked)),
+    )
     return PanelReport(out, prices, names, flat)
 
 
@@ -257,5 +275,5 @@ def _block_features(prices: CheckedPrices, first: int, last: int) -> dict[str, G
 def _every_feature(past: History) -> dict[str, Grid]:
     """All features of stocks without sectors, of which all are tradable."""
     base = {name: values.astype(np.float32) for name, values in stock_features(past)}
-    stocks = past.close.shape
-    return base | relative_features(base, np.ones(stocks, dtype=bool), np.full(stocks, -1, dtype=np.int32), 0)
+    shape = past.close.shape
+    return base | relative_features(base, np.ones(shape, dtype=bool), np.full(shape, -1, dtype=np.int32), 0)

@@ -101,6 +101,12 @@ def read_list(folder: Path) -> FolderList:
     return listed
 
 
+def check_same_features(folder: Path, listed: FolderList, names: tuple[str, ...]) -> None:
+    """Check that features made now are those of the panel: months with others cannot stand beside its own."""
+    if names != listed.features:
+        raise InputError(f"{folder}: built by another version of the program; build the panel again")
+
+
 def publish_list(
     folder: Path,
     options: FeatureOptions,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from atft.features.append import append_prices, check_options
 from atft.features.build import build_panel
 from atft.features.checked_prices import CheckedPrices
 from atft.features.options import FeatureOptions
+from atft.features.panel_folder import read_list
 from atft.panel_files import panel_files, source_fingerprint
 from price_market import frame_of, market, weekdays
 
@@ -192,6 +194,34 @@ def test_corrections_rebuild_from_the_first_changed_day_only(
     build_panel(new, tmp_path / "whole", OPTIONS, TODAY)
     assert files(panel) == files(tmp_path / "whole")
     assert "built again from 2015-02-25 on" in report.lines()[1]
+
+
+def test_a_rebuild_keeps_other_writers_out_from_the_first_read_to_the_last_write(
+    prices: Path, panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = corrected(prices, tmp_path / "new.parquet", 300)
+    check_rows, tried = build.check_rows, []
+
+    def with_another_writer(*arguments: Any) -> CheckedPrices:
+        tried.append(1)
+        with pytest.raises(InputError, match="another process is writing this panel"):
+            append_prices(panel, prices, today=TODAY)
+        return check_rows(*arguments)
+
+    monkeypatch.setattr(build, "check_rows", with_another_writer)
+    append_prices(panel, new, "rebuild", TODAY)
+    assert tried
+
+
+def test_a_rebuild_with_other_features_than_the_panels_is_one_line(
+    prices: Path, panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, before = corrected(prices, tmp_path / "new.parquet", 300), read_list(panel)
+    families = tuple(family for family in build.FAMILIES if family is not build.price_volume_features)
+    monkeypatch.setattr(build, "FAMILIES", families)
+    with pytest.raises(InputError, match="built by another version of the program; build the panel again"):
+        append_prices(panel, new, "rebuild", TODAY)
+    assert read_list(panel) == before
 
 
 def test_a_history_that_was_adjusted_since_keeps_the_stored_basis(
