@@ -55,11 +55,19 @@ def _small_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
     publish_text(root / f".{sweep.study}.dry-run", "")  # raises where the disk takes no files, in one line
     (root / f".{sweep.study}.dry-run").unlink()
     folder = mkdtemp(prefix=".dry-run-", dir=root)
-    limits, sampler = replace(sweep.limits, epochs=EPOCHS), replace(sweep.sampler, name="random")
-    small = replace(sweep, root=folder, storage=None, n_trials=1, max_retry=0, limits=limits, sampler=sampler)
     try:
         # Folds would train as many runs; whether one trains is the question here.
-        yield replace(small, folds=None, enqueue=sweep.enqueue[:1])
+        yield replace(
+            sweep,
+            root=folder,
+            storage=None,
+            n_trials=1,
+            max_retry=0,
+            folds=None,
+            enqueue=sweep.enqueue[:1],
+            limits=replace(sweep.limits, epochs=EPOCHS),
+            sampler=replace(sweep.sampler, name="random"),
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -35,6 +35,15 @@ def test_it_trains_one_short_trial_prints_what_to_expect_and_leaves_no_study(
 
 
 @pytest.mark.usefixtures("checked")
+def test_the_first_of_several_enqueued_points_is_tried(make_sweep: Make, tmp_path: Path) -> None:
+    sweep = make_sweep(n_trials=2)
+    points = [sweep.enqueue[0] if sweep.enqueue else {}] * 2
+    with module._small_study(replace(sweep, enqueue=points)) as small:
+        assert small.enqueue == points[:1] and small.n_trials == 1
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
+@pytest.mark.usefixtures("checked")
 def test_a_trial_that_fails_is_the_answer(
     make_sweep: Make,
     tiny_config: Callable[..., Path],
