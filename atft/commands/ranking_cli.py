@@ -42,6 +42,8 @@ class RankingCLI(LightningCLI):
     The arguments, and the errors raised, are those of `atft.commands.train.build`.
     """
 
+    trainer: RunTrainer
+
     def __init__(
         self,
         command: str,
@@ -202,16 +204,16 @@ class RankingCLI(LightningCLI):
         self._use_directory(trainer, directory)
         return trainer
 
-    def _prepare_pretraining(self, task: Pretraining, trainer: pl.Trainer) -> None:
-        check_pretraining(trainer, self.phases, self.config.ckpt_path)
+    def _prepare_pretraining(self, task: Pretraining, trainer: RunTrainer) -> None:
+        check_pretraining(self.config.trainer.max_epochs, self.phases, self.config.ckpt_path)
         check_network_inputs(task, self.datamodule)
         check_network_on_noise(task, self.datamodule)
         task.add_decoder(self.datamodule)
-        task.build_optimizer(trainer.max_epochs or 1)
+        task.build_optimizer(trainer.max_epochs)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         callbacks[:] = pretraining_callbacks(callbacks, self.record, self.quiet)
 
-    def _prepare_training(self, trainer: pl.Trainer) -> None:
+    def _prepare_training(self, trainer: RunTrainer) -> None:
         plan = resolve_phases(self.phases, self.model.network, self.model.objective.options)
         check_training(trainer, self.model, self.datamodule, [phase.parts for phase in self.phases])
         check_plan(plan, trainer, self.model.logged_names())

@@ -46,10 +46,10 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
     check_heads_trained(content["atft"], checkpoint)
     if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
         check_shapes(content["state_dict"], cli.model.state_dict())
-        stepping = None if cli.phases else cli.model.build_optimizer(max_epochs or 1)
+        stepping = None if cli.phases else cli.model.build_optimizer(max_epochs)
         check_resume(content, cli.trainer, stepping)
     done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
-    whole = max_epochs is not None and 0 <= max_epochs <= done
+    whole = 0 <= max_epochs <= done
     written = _all_written(Path(checkpoint).parent)
     if whole and written:
         raise InputError(

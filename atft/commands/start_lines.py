@@ -31,7 +31,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
     data.trainer = trainer  # its limits count in the plan
     loader = data.train_dataloader()
     steps = sum(block.closes_step for block in loader.plan.plan())
-    epochs = f"{trainer.max_epochs} epochs" if (trainer.max_epochs or 0) > 0 else "epochs without a limit"
+    epochs = f"{trainer.max_epochs} epochs" if trainer.max_epochs >= 0 else "epochs without a limit"
     count = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
     device = f"{count}{trainer.strategy.root_device.type}"
     lines = {

@@ -40,7 +40,7 @@ def build_stepping(
     except (ValueError, TypeError) as error:
         raise InputError(f"model.optimizer or model.scheduler: {error}") from error
     if isinstance(schedule, Schedule):
-        schedule.bind(max_epochs)
+        schedule.bind(max_epochs or 1)  # a run of 0 epochs says itself that it took no step
     _fuse(stepping)
     return stepping, schedule
 

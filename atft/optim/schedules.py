@@ -103,9 +103,10 @@ class WarmupCosine(Schedule):
 
     def _length(self, epochs: float, name: str) -> float:
         if not epochs > self.warmup_epochs:
+            endless = epochs == -1
+            advice = "set a number of epochs" if endless else "lengthen the run or shorten the warm-up"
             raise InputError(
-                f"WarmupCosine needs {name} above warmup_epochs ({self.warmup_epochs:g}), got {epochs}; "
-                "lengthen the run or shorten the warm-up"
+                f"WarmupCosine needs {name} above warmup_epochs ({self.warmup_epochs:g}), got {epochs}; {advice}"
             )
         return float(epochs)
 

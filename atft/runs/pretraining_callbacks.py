@@ -40,7 +40,7 @@ def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet
     return [*training_callbacks(record, quiet), *kept, PretrainedCheckpoint()]
 
 
-def check_pretraining(trainer: pl.Trainer, phases: Sequence[Any], checkpoint: str | None) -> None:
+def check_pretraining(max_epochs: int | None, phases: Sequence[Any], checkpoint: str | None) -> None:
     """Check the keys of a fit that a pretraining cannot serve.
 
     Raises:
@@ -52,5 +52,5 @@ def check_pretraining(trainer: pl.Trainer, phases: Sequence[Any], checkpoint: st
         raise InputError(
             "pretrain does not resume; leave ckpt_path out, or begin with weights by --init_from"
         )
-    if (trainer.max_epochs or 0) < 1:
+    if (max_epochs or 0) < 1:
         raise InputError("pretrain stops after trainer.max_epochs; set a number of epochs, at least 1")

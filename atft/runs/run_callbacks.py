@@ -30,6 +30,7 @@ from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.metrics.own_metrics import nearest_metric
+from atft.runs.run_trainer import UNSET_EPOCHS, RunTrainer
 from atft.runs.step_threads import StepThreads
 from atft.tasks.day_data import DayData
 from atft.tasks.network_check import check_network_on_noise
@@ -80,7 +81,7 @@ def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> l
 
 
 def check_training(
-    trainer: pl.Trainer, task: RankingTask, data: DayData, phases: Sequence[Mapping[str, bool]] = ()
+    trainer: RunTrainer, task: RankingTask, data: DayData, phases: Sequence[Mapping[str, bool]] = ()
 ) -> None:
     """Check before anything is made that a trainer with its callbacks can train a task on some data.
 
@@ -92,9 +93,9 @@ def check_training(
     """
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     check_metrics(callbacks, task.logged_names())
-    check_averages(callbacks, trainer.max_epochs or 1)
+    check_averages(callbacks, trainer.max_epochs)
     check_scores_are_current(trainer)
-    task.build_optimizer(trainer.max_epochs or 1)
+    task.build_optimizer(trainer.max_epochs)
     check_training_inputs(task, data, phases)
     check_network_on_noise(task, data)
 
@@ -142,7 +143,11 @@ def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
     """Check that averages of the weights are measured by validation and contained in checkpoints.
 
     Those derived from Lightning's ``WeightAveraging`` are, if they average from the first step on.
+
+    Args:
+        max_epochs: -1 without a limit.
     """
+    epochs = range(max(max_epochs, 1) if max_epochs >= 0 else UNSET_EPOCHS)
     for callback in callbacks:
         problem = ""
         if isinstance(callback, StochasticWeightAveraging):
@@ -157,7 +162,7 @@ def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
                 "starts late, validation would measure the untrained network until then; leave the start out, or "
                 "use atft.callbacks.late_average.LateAverage"
             )
-        elif any(callback.should_update(epoch_idx=epoch) for epoch in range(max(max_epochs, 1))):
+        elif any(callback.should_update(epoch_idx=epoch) for epoch in epochs):
             problem = (
                 "moves its average after an epoch's validation, the checkpoint would hold other weights than were "
                 "measured; leave update_starting_at_epoch out"

@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
@@ -22,6 +22,8 @@ from atft.checkpoint_io import AtomicCheckpointIO
 from atft.tasks.ranking import RankingTask
 from atft.threads import core_count
 
+UNSET_EPOCHS = 1000
+"""Epochs of a run that nothing else limits, as Lightning sets them."""
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": True,
     "accelerator": "auto",
@@ -99,6 +101,18 @@ class RunTrainer(pl.Trainer):
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         with connection_errors(self):
             return super()._run(*args, **kwargs)
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of the run, -1 without a limit; Lightning's own is None until the run starts.
+
+        Not given they are 1000, or without a limit where steps or time are limited.
+        """
+        epochs = super().max_epochs
+        if epochs is not None:
+            return epochs
+        timed = any(isinstance(callback, Timer) for callback in self.callbacks)  # type: ignore[attr-defined]
+        return -1 if timed or self.max_steps != -1 else UNSET_EPOCHS
 
     @property
     def should_stop(self) -> bool:

@@ -53,6 +53,18 @@ def test_a_configuration_of_before_has_the_defaults_of_the_keys_that_came_later(
         cli.text_of(path)
 
 
+def test_a_schedule_of_the_runs_length_has_the_length_that_the_run_will_have(
+    parsed: Callable[..., RankingCLI],
+) -> None:
+    words = ["--trainer.max_epochs", "null", "--model.scheduler.init_args.epochs", "null"]
+    assert parsed(*words, "--trainer.max_epochs", "0").trainer.max_epochs == 0
+    assert parsed(*words, "--model.scheduler.init_args.warmup_epochs", "1").trainer.max_epochs == 1000
+    with pytest.raises(
+        InputError, match=r"needs trainer.max_epochs above .*, got -1; set a number of epochs"
+    ):
+        parsed(*words, "--trainer.max_time", "00:00:01:00")
+
+
 def test_building_makes_no_directory(parsed: Callable[..., RankingCLI], tmp_path: Path) -> None:
     cli = parsed(
         "--trainer.default_root_dir", str(tmp_path / "logs"), "--data.cache.dir", str(tmp_path / "c")

@@ -5,7 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from atft.commands.start_lines import start_lines
+from atft.commands.train import build
 
 
 def test_the_first_lines_are_those_of_the_log_and_agree_with_receipt_and_config(tiny_run: Any) -> None:
@@ -28,6 +32,15 @@ def test_the_first_lines_are_those_of_the_log_and_agree_with_receipt_and_config(
     assert steps and abs(int(steps[1]) * epochs - receipt["steps"]) <= epochs
     assert lines["run"] == str(tiny_run.directory)
     assert lines["watch"] == f"tensorboard --logdir {tiny_run.directory.parent}"
+
+
+@pytest.mark.parametrize(("epochs", "named"), [("null", "1000"), ("-1", "without a limit"), ("0", "0")])
+def test_the_number_of_epochs_is_the_one_that_the_run_has(tiny_run: Any, epochs: str, named: str) -> None:
+    cli = build("fit", ["--config", str(tiny_run.config), "--trainer.max_epochs", epochs])
+    (training,) = (line for line in start_lines(cli) if line.startswith("training"))
+    assert training.startswith(
+        f"training  {named} epochs of" if named.isdigit() else f"training  epochs {named}"
+    )
 
 
 def test_a_simulated_market_no_logger_and_a_resume_are_named(

@@ -166,7 +166,10 @@ def test_a_state_dict_holds_plain_numbers() -> None:
         ),
         (lambda o: WarmupCosine(o, warmup_epochs=3, epochs=3), r"epochs above warmup_epochs \(3\), got 3"),
         (lambda o: WarmupCosine(o, eta_min_ratio=1.5), r"eta_min_ratio must be at least 0 and below 1"),
-        (lambda o: WarmupCosine(o).bind(-1), r"trainer.max_epochs above warmup_epochs \(1\), got -1"),
+        (
+            lambda o: WarmupCosine(o).bind(-1),
+            r"trainer.max_epochs above warmup_epochs \(1\), got -1; set a number of epochs",
+        ),
         (lambda o: WarmupCosine(o).advance(1.5), r"does not know the run's length"),
     ],
 )

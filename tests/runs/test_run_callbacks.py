@@ -64,6 +64,12 @@ def test_an_average_that_validation_would_not_measure_is_an_error(callback: Any,
         check_averages([callback], 5)
 
 
+@pytest.mark.parametrize("epochs", [1000, -1])
+def test_every_epoch_of_a_run_without_a_limit_is_looked_at(epochs: int) -> None:
+    with pytest.raises(InputError, match="would hold other weights than were measured"):
+        check_averages([EMAWeightAveraging(update_starting_at_epoch=9)], epochs)
+
+
 def a_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
     return pl.Trainer(callbacks=list(callbacks), logger=False, accelerator="cpu", **options)
 

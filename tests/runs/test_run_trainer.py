@@ -7,6 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.loops.utilities import _parse_loop_limits
 
 from atft.batch import DayBatch
 from atft.callbacks.record.run_end import run_status
@@ -37,6 +39,28 @@ def test_a_stop_inside_a_step_waits_for_its_last_block(
     assert run.stopped_by is asks
     assert "train/loss" in run.callback_metrics
     assert run_status(run, 1, True) == ("stopped", "StopsAt set trainer.should_stop")
+
+
+@pytest.mark.filterwarnings("ignore:`max_epochs` was not set")
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        ({}, 1000),
+        ({"max_epochs": 3, "max_time": "00:01:00:00"}, 3),
+        ({"max_epochs": 0}, 0),
+        ({"max_steps": 7}, -1),
+        ({"max_time": "00:01:00:00"}, -1),
+        ({"callbacks": [Timer("00:01:00:00")]}, -1),
+        ({"max_epochs": -1}, -1),
+        ({"fast_dev_run": True}, 1),
+    ],
+)
+def test_the_number_of_epochs_is_known_before_the_run_as_lightning_sets_it_in_the_run(
+    options: dict[str, Any], epochs: int
+) -> None:
+    trainer = RunTrainer(accelerator="cpu", logger=False, enable_checkpointing=False, **options)
+    given, limits = pl.Trainer.max_epochs.fget(trainer), (trainer.min_steps, trainer.max_steps)  # type: ignore[attr-defined]
+    assert trainer.max_epochs == epochs == _parse_loop_limits(*limits, None, given, trainer)[1]
 
 
 @pytest.mark.parametrize(
