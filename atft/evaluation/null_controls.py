@@ -61,12 +61,12 @@ def control_scores(table: HorizonScores, seed: int = 0) -> tuple[dict[str, Score
 
 
 def inside_band(value: float, band: Band) -> bool:
-    """Whether random scores reach a figure too: it is inside the band of `random_band`, or not known."""
-    return not (value < band[0] or value > band[1])
+    """Whether random scores reach a figure too: it is inside the band of `random_band`, and known."""
+    return band[0] <= value <= band[1]
 
 
 def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
-    """Say in a sentence each what is wrong with a mean daily IC; nothing where it is neither noise nor suspect.
+    """Say in a sentence each what is wrong with a mean daily IC; nothing where it is neither, or not known.
 
     Args:
         band: of random scores, for ``rank_ic``.
@@ -78,7 +78,7 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
         ]
     for name, value in (("RankIC", rank_ic), ("IC", ic)):
         if abs(value) > SUSPECT_IC:
-            return [f"{name} {value:+.4f} is above {SUSPECT_IC:.2f} a day: suspect a bug or a leak first"]
+            return [f"{name} {value:+.4f} is beyond ±{SUSPECT_IC:.2f} a day: suspect a bug or a leak first"]
     return []
 
 

@@ -1,9 +1,12 @@
 """What a reader of the text finds, and in which order."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+from atft.errors import InputError
 from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.evaluation_tables import evaluation_text, shown, shown_interval
 from atft.evaluation.figures import FIGURES
@@ -56,6 +59,17 @@ def test_a_score_inside_the_random_band_says_so_in_its_row(evaluation: Evaluatio
     assert all(row.endswith("inside the random band") for row in rows if row.startswith("noise"))
     assert not any(row.endswith("band") for row in rows if row.startswith("mine"))
     assert any(row.startswith("mine") for row in rows)
+
+
+def test_a_constant_score_has_no_figure_to_be_inside_the_random_band(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "flat.parquet", foreign_frame().with_columns(score=pl.lit(1.0)))
+    with pytest.raises(InputError, match="constant score"):
+        evaluate_files([path], EvaluateOptions(min_stocks=10, draws=50))
+    half = pl.when(pl.col("date").dt.day() < 15).then(1.0).otherwise("score")
+    write_foreign(path, foreign_frame().with_columns(score=half))
+    text = evaluation_text(evaluate_files([path], EvaluateOptions(min_stocks=10, draws=50)))
+    (row,) = (line for line in text.splitlines() if line.startswith("flat") and " 1d " in line)
+    assert "nan" in row and not row.endswith("band")
 
 
 def test_numbers_are_shown_in_the_unit_of_their_figure() -> None:

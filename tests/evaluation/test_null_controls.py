@@ -122,11 +122,12 @@ def test_a_seed_gives_the_same_random_scores() -> None:
 
 def test_a_figure_inside_the_band_and_an_ic_above_a_tenth_are_said() -> None:
     band = (-0.002, 0.002)
-    assert inside_band(0.0019, band) and inside_band(-0.002, band) and inside_band(math.nan, band)
+    assert inside_band(0.0019, band) and inside_band(-0.002, band) and not inside_band(math.nan, band)
     assert not inside_band(0.0021, band) and not inside_band(-0.01, band)
     assert verdicts(0.04, band, 0.05) == []
     assert verdicts(0.001, band) == ["RankIC +0.0010 is inside the band of random scores, -0.0020 .. +0.0020"]
-    suspect = "RankIC -0.1690 is above 0.10 a day: suspect a bug or a leak first"
+    suspect = "RankIC -0.1690 is beyond ±0.10 a day: suspect a bug or a leak first"
     assert verdicts(-0.169, band, 0.2) == [suspect]
     assert len(verdicts(0.15, (-0.3, 0.3), 0.2)) == 1, "so much is chance on few stocks"
-    assert verdicts(0.09, band, 0.12) == ["IC +0.1200 is above 0.10 a day: suspect a bug or a leak first"]
+    assert verdicts(0.09, band, 0.12) == ["IC +0.1200 is beyond ±0.10 a day: suspect a bug or a leak first"]
+    assert verdicts(math.nan, band) == [], "a constant score is no random one"

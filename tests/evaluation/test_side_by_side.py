@@ -154,6 +154,7 @@ def test_constant_scores_have_no_figure_and_a_warning(predictions: Path, other: 
     compared = compare({"a": predictions, "flat": flat}).horizons[0]
     assert math.isnan(figure(compared, "flat")) and math.isfinite(figure(compared, "a"))
     assert "flat, lag 0: scores are constant on 29 days, so no figure is shown" in compared.warnings
+    assert not any("nan" in warning for warning in compared.warnings)
     assert figure(compared, BLEND) == pytest.approx(figure(compared, "a"), abs=1e-9)
 
 
