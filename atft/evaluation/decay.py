@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import Series
-from atft.evaluation.day_measures import decile_numbers, masked_correlation, measure_table
+from atft.evaluation.day_measures import DECILES, decile_numbers, masked_correlation, measure_table
 from atft.evaluation.day_ranks import in_blocks, over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
@@ -67,13 +67,13 @@ def new_names(score: Scores, present: Mask, period: int = 1) -> dict[str, Series
     """Share of the highest (``top``) and the lowest tenth's stocks that were not in it ``period`` days before.
 
     0: the same names; 1: all new. The tenths are those of `decile_numbers`, the share that of alphalens. The first
-    ``period`` days are NaN.
+    ``period`` days are NaN, and a day whose equal scores leave no stock in the highest tenth.
     """
 
     def extremes(scores: Scores, use: Mask) -> dict[str, NDArray[Any]]:
         ranked = rank_days(scores, use)
         tenth = decile_numbers(ranked)
-        return {"top": use & (tenth == tenth.max(initial=0)), "bottom": use & (tenth == 0)}
+        return {"top": use & (tenth == DECILES - 1), "bottom": use & (tenth == 0)}
 
     shares = {}
     for name, chosen in in_blocks(extremes, score, present).items():

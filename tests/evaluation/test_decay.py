@@ -55,3 +55,13 @@ def test_new_names_are_the_share_that_was_not_there_before() -> None:
     np.testing.assert_allclose(shares["top"][1:], [0, 0.5, 0.5])
     np.testing.assert_allclose(shares["bottom"][1:], [0, 0.5, 0.5])
     assert np.isnan(shares["top"][0])
+
+
+def test_new_names_of_a_day_without_a_highest_tenth_are_unknown_whatever_days_stand_beside_it() -> None:
+    score = np.tile(np.arange(20.0), (3, 1))
+    tied = np.minimum(
+        score, 9
+    )  # half of the stocks share the highest score: they are in the tenth of the lowest
+    for days in (tied, np.concatenate([score, tied])):
+        top = new_names(days, np.ones(days.shape, bool))["top"]
+        assert np.isnan(top[-2:]).all()
