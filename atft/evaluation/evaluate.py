@@ -104,6 +104,7 @@ def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> File
     rows = len(scores.rows) + sum(scores.dropped.values())
     return FileCoverage(
         rows=rows,
+        split=scores.split,
         measured_rows=rows - sum(dropped.values()),
         dropped=dropped,
         first=str(dates[0]) if len(dates) else "",

@@ -4,6 +4,17 @@ from dataclasses import dataclass
 
 from atft.errors import InputError
 
+MAX_HORIZON = 10_000
+"""Trading days; above it a file's column of horizons is taken for something else."""
+
+
+def check_horizon(horizon: int | None) -> None:
+    """Raise InputError where an option ``horizon`` is no number of trading days; None is one that is not given."""
+    if horizon is not None and not 1 <= horizon <= MAX_HORIZON:
+        raise InputError(
+            f"horizon must be at least 1 and at most {MAX_HORIZON:,} trading days, got {horizon}"
+        )
+
 
 @dataclass(frozen=True)
 class MeasureOptions:
@@ -51,3 +62,7 @@ class EvaluateOptions(MeasureOptions):
     split: str | None = None
     horizon: int | None = None
     context: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_horizon(self.horizon)

@@ -29,6 +29,8 @@ class FileCoverage:
 
     rows: int
     """Rows of the file."""
+    split: str | None
+    """The split that was measured, named or chosen; None: the file has none, all its rows were."""
     measured_rows: int
     """Rows with a known target, on days that count; all horizons."""
     dropped: dict[str, int]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from atft.cells import check_codes
 from atft.errors import InputError, listed
 from atft.evaluation.any_file import ALIASES, KEYS, MEMBER_KEYS, FileRows, read_rows
+from atft.evaluation.options import MAX_HORIZON
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.rank_blend import mean_rank
 
@@ -36,6 +37,7 @@ class ScoreRows:
     notes: list[str]
     """What was decided for the reader, a sentence each."""
     split: str | None
+    """Which one; None: the file has none, so all its rows."""
     causal: bool | None
     """False where a row says that its fold was trained after its day; None where the file does not say."""
 
@@ -73,7 +75,9 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     where, notes, dropped = rows.path, _alias_notes(rows), {}
     keep = np.ones(len(rows), dtype=bool)
     names, index = rows.texts.get("split", ([], np.empty(0, np.int32)))
-    if split is None and "test" in names:
+    if split is not None:
+        notes.append(f"rows of the split {split!r} were measured")
+    elif "test" in names:
         split = "test"
         notes.append("rows of the split 'test' were measured; --split names another one")
     if split is not None:
@@ -233,7 +237,7 @@ def _horizons(rows: FileRows, horizon: int | None, notes: list[str]) -> NDArray[
                 "the file has no column 'horizon': 1 trading day was assumed; --horizon names another"
             )
         return np.full(len(rows), horizon or 1, dtype=np.int16)
-    wrong = ~((values >= 1) & (values <= 10_000) & (values == np.floor(values)))
+    wrong = ~((values >= 1) & (values <= MAX_HORIZON) & (values == np.floor(values)))
     if wrong.any():
         row, name = int(wrong.argmax()), rows.names["horizon"]
         raise InputError(

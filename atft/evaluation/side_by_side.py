@@ -17,6 +17,7 @@ from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_scores, measure_table
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
 from atft.evaluation.null_controls import CONTROLS, Band, control_scores, verdicts
+from atft.evaluation.options import check_horizon
 from atft.evaluation.paired import PairedDifference, best_baseline, paired_differences
 from atft.evaluation.predictions import HorizonScores, Scores
 from atft.evaluation.random_scores import random_band
@@ -40,7 +41,7 @@ class CompareOptions:
 
     Args:
         split: rows of this split; None: of ``test`` where a file has it, else all rows.
-        horizon: trading days ahead of a file that has no column for it; None is 1.
+        horizon: trading days ahead: the rows to compare; of a file without that column what they are, None is 1.
         blend: add the mean rank of all files as a scorer.
         baselines: names, as the tables show them, of files that are baselines: a list such as [ridge, trees].
         min_stocks: known targets below which a day does not count.
@@ -57,10 +58,10 @@ class CompareOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("min_stocks", 2), ("draws", 1), ("seed", 0), ("horizon", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be at least {least}, got {value}")
+        for name, least in (("min_stocks", 2), ("draws", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_horizon(self.horizon)
 
 
 @dataclass(frozen=True)

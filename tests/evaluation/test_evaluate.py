@@ -23,7 +23,7 @@ def test_a_file_has_its_coverage_and_says_what_was_decided(tmp_path: Path) -> No
     (file,) = evaluation.files
     coverage = file.coverage
     unknown = frame.filter(pl.col("target").is_null(), split="test")
-    assert coverage.rows == len(frame)
+    assert coverage.rows == len(frame) and coverage.split == "test"
     assert coverage.dropped == {"other split": len(frame.filter(split="val")), "no target": len(unknown)}
     assert coverage.measured_rows == coverage.rows - sum(coverage.dropped.values())
     assert (coverage.days, coverage.codes) == (50, 40)

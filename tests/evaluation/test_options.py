@@ -13,6 +13,8 @@ from atft.evaluation.options import EvaluateOptions, MeasureOptions
         ("cost_bps", -1.0, "cost_bps must be at least 0, got -1"),
         ("min_stocks", 1, "min_stocks must be at least 2, got 1"),
         ("draws", 1, "draws must be at least 2, got 1"),
+        ("horizon", -5, "horizon must be at least 1 and at most 10,000 trading days, got -5"),
+        ("horizon", 40_000, "horizon must be at least 1 and at most 10,000 trading days, got 40000"),
         ("participation", 0.0, r"participation must be in \(0, 1\], got 0"),
     ],
 )

@@ -20,7 +20,9 @@ def test_the_test_split_is_the_default_where_there_is_one(tmp_path: Path) -> Non
     assert scores.split == "test" and len(scores.rows) == len(tested)
     assert scores.dropped == {"other split": len(frame) - len(tested)}
     assert any("split 'test'" in note for note in scores.notes)
-    assert len(read_scores(path, "val").rows) == len(frame) - len(tested)
+    named = read_scores(path, "val")
+    assert named.split == "val" and len(named.rows) == len(frame) - len(tested)
+    assert named.notes == ["rows of the split 'val' were measured"]
     with pytest.raises(InputError, match="no rows of split 'tets'; it has test, val"):
         read_scores(path, "tets")
     unsplit = write_foreign(tmp_path / "b.parquet", frame.drop("split"))

@@ -126,7 +126,7 @@ def test_equal_files_differ_by_exactly_nothing(predictions: Path) -> None:
 def test_options_that_mean_nothing_are_an_error(predictions: Path) -> None:
     with pytest.raises(InputError, match="no file is called 'tree'; did you mean 'trees'"):
         compare({"net": predictions, "trees": predictions}, baselines=["tree"])
-    for wrong in ({"draws": 0}, {"min_stocks": 1}, {"seed": -1}, {"horizon": 0}):
+    for wrong in ({"draws": 0}, {"min_stocks": 1}, {"seed": -1}, {"horizon": 0}, {"horizon": -5}):
         (name,) = wrong
         with pytest.raises(InputError, match=f"{name} must be at least"):
             CompareOptions(**wrong)
