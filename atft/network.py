@@ -44,6 +44,14 @@ class Scaling(NamedTuple):
     quantiles: Float[Tensor, "features levels"] | None = None
     """Of the features, at equally spaced levels from 0 (the minimum) to 1; None where a network needs none."""
 
+    def of_features(self, order: Sequence[int]) -> "Scaling":
+        """The same with its features in another order; all as they are where ``order`` is empty."""
+        if not order:
+            return self
+        index = list(order)
+        quantiles = None if self.quantiles is None else self.quantiles[index]
+        return self._replace(median=self.median[index], iqr=self.iqr[index], quantiles=quantiles)
+
 
 class Explanation(NamedTuple):
     """What a network looks at; a field is None where it has no such part, or the part is off."""

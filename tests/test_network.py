@@ -11,7 +11,7 @@ from torch import nn
 from atft.batch import DayBatch, Forecast
 from atft.commands.class_paths import construct
 from atft.errors import InputError
-from atft.network import Explainable, Network, NetworkInputs, build_network
+from atft.network import Explainable, Network, NetworkInputs, Scaling, build_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.ranking_network import RankingNetwork
 from networks import inputs_of, small_atft
@@ -129,3 +129,12 @@ def test_a_word_that_a_network_does_not_know_is_an_error_from_python_too() -> No
     ):
         build_network(wrong, inputs_of())
     assert build_network(partial(ATFTGATFAN, hidden_size=8, encoder="none"), inputs_of()).encoder is None
+
+
+def test_a_scaling_in_another_order_of_features_keeps_the_rest() -> None:
+    grid = torch.arange(6.0).view(2, 3)
+    scaling = Scaling(torch.tensor([1.0, 2]), torch.tensor([3.0, 4]), torch.ones(1), torch.ones(1), grid)
+    turned = scaling.of_features([1, 0])
+    assert turned.median.tolist() == [2, 1] and turned.iqr.tolist() == [4, 3]
+    assert torch.equal(turned.quantiles, grid.flip(0)) and turned.regime_iqr is scaling.regime_iqr
+    assert scaling.of_features([]) is scaling

@@ -95,7 +95,8 @@ class Ensemble(nn.Module):
         """
         forecasts: list[Forecast] = [member(batch) for member in self.networks]
         each = [f.score[..., None] if f.members is None else f.members for f in forecasts]
-        members = torch.cat(each, dim=-1)
+        # Ranks of some hundred stocks are no numbers of 8 bits.
+        members = torch.cat(each, dim=-1).float()
         score = members.mean(-1) if self.training else mean_of_ranks(members, batch.universe)
         levels = [f.quantiles for f in forecasts if f.quantiles is not None]
         return Forecast(score, torch.stack(levels).mean(0) if levels else None, members)
@@ -122,3 +123,8 @@ def ensemble_of(network: NetworkFactory, members: int) -> NetworkFactory:
     if not 1 <= members <= 64:
         raise InputError(f"model.members must be 1 to 64, got {members}")
     return network if members == 1 else partial(Ensemble, network=network, members=members)
+
+
+def member_of(network: nn.Module) -> nn.Module:
+    """One member of an ensemble, whose class is the one that the user named; any other network itself."""
+    return network.networks[0] if isinstance(network, Ensemble) else network

@@ -19,7 +19,8 @@ MIN_PRODUCTS = 2e8
 
 def block_products(task: pl.LightningModule, data: DayData) -> float:
     """Weights times rows of a median training block: about the multiplications of its forward pass."""
-    weights = sum(p.numel() for p in task.parameters())
+    # Members of an ensemble are trained one after another.
+    weights = sum(p.numel() for p in task.parameters()) / getattr(task, "members", 1)
     loader = data.loader_options
     rows = torch.tensor(data.open_cache().manifest.universe_rows)[torch.from_numpy(data.split.train)]
     stocks = min(float(rows.median()), float(loader.batch_size))

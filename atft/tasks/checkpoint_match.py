@@ -95,7 +95,8 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     """
     other = [n for n in expected if n not in weights or weights[n].shape != expected[n].shape]
     other += [n for n in weights if n not in expected]
-    if weights and any(name.endswith("encoding.edges") and name not in weights for name in expected):
+    encodes, asked = (any(name.endswith("encoding.edges") for name in of) for of in (weights, expected))
+    if weights and asked and not encodes:
         raise InputError(
             "checkpoint: its network does not encode features in bins, this one does; set "
             "model.network.init_args.encoding to its own, none where its config has none"

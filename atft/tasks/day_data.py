@@ -104,7 +104,8 @@ class DayData(pl.LightningDataModule):
             return column_names(self.panel)
         m = self._cache.manifest
         sector = [str(self.panel.schema.sector)] if m.sectors else []
-        return (*m.features, *m.exposures, *m.regimes, *m.context, *sector)
+        # A column may have several roles.
+        return tuple(dict.fromkeys((*m.features, *m.exposures, *m.regimes, *m.context, *sector)))
 
     @property
     def features(self) -> list[str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from atft.batch import EDGE_FEATURES, DayBatch, Forecast
 from atft.errors import InputError, clip, one_line
 from atft.network import NetworkInputs, Pretrainable, Scaling
+from atft.nn.ensemble import member_of
 from atft.own_functions import USERS_ERRORS, error_text
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
@@ -75,7 +76,7 @@ class Trial(NamedTuple):
 
 def check_network_on_noise(task: RankingTask, data: DayData) -> None:
     """Try a task's network on noise of the shapes that its data has, but for days and stocks; see `try_network`."""
-    try_network(task.network, task.inputs, data.loader_options.lookback, len(data.exposures))
+    try_network(member_of(task.network), task.inputs, data.loader_options.lookback, len(data.exposures))
 
 
 def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, exposures: int = 2) -> None:
@@ -148,7 +149,7 @@ def try_states(
 
 
 def _where(network: nn.Module) -> str:
-    kind = type(network)
+    kind = type(member_of(network))
     return f"model.network: {clip(f'{kind.__module__}.{kind.__qualname__}', 50)}"
 
 

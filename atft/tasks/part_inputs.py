@@ -9,6 +9,7 @@ from inspect import signature
 
 from atft.errors import InputError, nearest
 from atft.losses.neutral_targets import SECTOR
+from atft.nn.ensemble import member_of
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 
@@ -39,7 +40,7 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapp
     for group, name in task.network.reads.items():
         on = any(parts.get(group, True) for parts in phases) if phases else True
         if on and not there[name]:
-            kind = type(task.network)
+            kind = type(member_of(task.network))
             without = f", or set model.network.{group} to none" if group in signature(kind).parameters else ""
             raise InputError(f"model.network: {group} of {kind.__name__} reads {MISSING[name]}{without}")
 

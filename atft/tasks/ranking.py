@@ -29,7 +29,7 @@ from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.metrics.own_metrics import metric_paths, own_metrics
 from atft.metrics.prediction_intervals import ConformalWidths
 from atft.network import NetworkFactory, NetworkInputs, build_network
-from atft.nn.ensemble import ensemble_of
+from atft.nn.ensemble import ensemble_of, member_of
 from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
@@ -40,7 +40,7 @@ from atft.tasks.day_chunks import DayChunks, Retry, forecast_in_chunks, no_retry
 from atft.tasks.day_data import DayData
 from atft.tasks.learned import learned_from
 from atft.tasks.saved_task import SavedTask
-from atft.tasks.step import Step, add_loss_gradient, planned
+from atft.tasks.step import Step, add_loss_gradient, checked_clip, planned
 from atft.tasks.step_log import StepLog, count_optimiser_steps
 from atft.tasks.task_config import class_config
 from atft.tasks.term_shares import TermShares
@@ -58,8 +58,7 @@ class RankingTask(SavedTask):
         gradient_clip: largest norm of a step's gradient; null does not clip.
         features: ordered names of the features the network reads; taken from the panel's footer.
         regimes: ordered names of the market-wide columns, which a network may read; taken from the panel's footer.
-        metrics: functions of your own that measure a day's ranking beside ours, by their dotted paths, for instance
-            mypkg.metrics.top_hit, a function of score, target and valid.
+        metrics: dotted paths of functions of your own of a day's score, target and valid: mypkg.metrics.top_hit.
         cuda_graphs: on a single GPU, replay each block of training as CUDA graphs; no effect on other devices.
         members: networks side by side, each with its own loss; the mean of their ranks is the score.
 
@@ -93,7 +92,7 @@ class RankingTask(SavedTask):
         self.features = self.trained_on = list(features)
         self.regimes = list(regimes or [])
         self._order: list[int] = []  # indices of the network's features among the panel's, where they differ
-        self.gradient_clip, self.members = gradient_clip, members
+        self.gradient_clip, self.members = checked_clip(gradient_clip), members
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
         self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
@@ -131,10 +130,11 @@ class RankingTask(SavedTask):
     def forward(self, batch: DayBatch) -> Forecast:
         """Score a block; float32 whatever the precision inside the network."""
         forecast: Forecast = self.network(self.in_trained_order(batch))
-        if forecast.score.shape != batch.target.shape:
+        came, needed = list(forecast.score.shape), list(batch.target.shape)
+        if came != needed:
+            kind = type(member_of(self.network)).__name__
             raise InputError(
-                f"{type(self.network).__name__}: scores are {list(forecast.score.shape)}, they must be [days, "
-                f"stocks, horizons], here {list(batch.target.shape)}"
+                f"{kind}: scores are {came}, they must be [days, stocks, horizons], here {needed}"
             )
         return forecast
 
@@ -162,7 +162,7 @@ class RankingTask(SavedTask):
             manifest = data.open_cache().manifest
             self.objective.set_columns(manifest.exposures, len(manifest.sectors))
         if stage == "fit":
-            self.network.set_scaling(data.scaling())
+            self.network.set_scaling(data.scaling().of_features(self._order))
             self.learned = learned_from(data)
             self.objective.day_weights.fit(*data.training_days())
 
@@ -253,13 +253,13 @@ class RankingTask(SavedTask):
 
     def logged_names(self) -> set[str]:
         """Names of the metrics that a finished epoch has logged."""
-        horizons = self.network.horizons
+        suffixes = ["", *(f"_{h}d" for h in self.network.horizons)]
         ranked = {
-            m for name in metric_names(self.metrics) for m in (name, *(f"{name}_{h}d" for h in horizons))
+            f"{of}/{m}{s}" for of in ("train", "val") for m in metric_names(self.metrics) for s in suffixes
         }
         terms = {f"train/term/{t}" for t in self.objective.options.terms}
-        ranked = {f"{split}/{m}" for split in ("train", "val") for m in ranked}
-        return ranked | terms | {"train/loss", "train/learning_rate"}
+        crossing = {"val/quantile_crossing"} if self.network.quantiles else set()
+        return ranked | terms | crossing | {"train/loss", "train/learning_rate"}
 
     # -- evaluation
 

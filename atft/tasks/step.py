@@ -7,6 +7,7 @@ signal, a user's callback) may come at any block: training then resumes at the s
 the buffers a step.
 """
 
+import math
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,6 +17,7 @@ from torchmetrics import Metric
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler, PlannedBlock
 from atft.data.loader import BlockLoader
+from atft.errors import InputError
 from atft.full_precision import full_precision
 from atft.losses.objective import ObjectiveValue
 
@@ -122,3 +124,10 @@ def _set_back(fit: dict[str, Any], done: int) -> None:
         counts |= dict.fromkeys(counts, counts["ready"] - ahead)
     for loader in fit["state_dict"].get("combined_loader", []):
         loader["done"] = done
+
+
+def checked_clip(norm: float | None) -> float | None:
+    """The largest norm of a step's gradient, or None; raises InputError for one that would limit nothing."""
+    if norm is not None and not 0 < norm < math.inf:
+        raise InputError(f"model.gradient_clip must be null or a number above 0, got {norm}")
+    return norm

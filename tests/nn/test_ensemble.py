@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from atft.batch import DayBatch
+from atft.batch import DayBatch, Forecast
 from atft.daily.network_scorer import load_network
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
-from atft.network import Explainable, Network, Pretrainable, build_network
+from atft.network import Explainable, Network, NetworkInputs, Pretrainable, build_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
-from atft.nn.ensemble import Ensemble, ensemble_of
+from atft.nn.ensemble import Ensemble, ensemble_of, member_of
 from atft.nn.member_ranks import mean_of_ranks
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.tabm import TabM
+from atft.tasks.network_check import try_states
 from atft.tasks.ranking import RankingTask
 from networks import inputs_of
 from small_task import IN_MEMORY, fit, small_task
@@ -110,3 +111,30 @@ def test_a_checkpoint_restores_the_members_of_its_task(make_batch: MakeBatch, tm
     scorer = load_network(tmp_path / "three.ckpt")  # as predict --last reads it
     assert torch.equal(again.eval()(batch).members, members) and members.shape[-1] == 3
     assert torch.equal(scorer.network(batch).members, members)
+
+
+def test_scores_of_eight_bits_are_ranked_in_full_precision(make_batch: MakeBatch) -> None:
+    class Coarse(RankingNetwork):
+        def __init__(self, inputs: NetworkInputs) -> None:
+            super().__init__(inputs)
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, batch: DayBatch) -> Forecast:
+            stocks = torch.arange(batch.universe.shape[1]).expand(batch.universe.shape)
+            return Forecast((self.scale * stocks)[..., None].expand(-1, -1, 2).bfloat16())
+
+    batch = make_batch(stocks=200)
+    score = ensemble(2, Coarse).eval()(batch).score
+    assert score.dtype == torch.float32
+    # Numbers up to 256 are exact in bfloat16, so no two stocks tie.
+    assert len(score[0, batch.universe[0], 0].unique()) == int(batch.universe[0].sum())
+
+
+def test_messages_name_the_class_of_a_member() -> None:
+    class Lazy(RankingNetwork):
+        pass
+
+    both = ensemble(2, Lazy)
+    assert type(member_of(both)) is Lazy and member_of(both.networks[1]) is both.networks[1]
+    with pytest.raises(InputError, match="Lazy: has no encode"):
+        try_states(both, inputs_of())

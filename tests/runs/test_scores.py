@@ -1,10 +1,13 @@
 """Scores in a frame are those of the command, bit for bit."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import polars
 import pytest
+import torch
 
 from atft.errors import InputError
 from atft.panel import PanelSchema
@@ -43,6 +46,30 @@ def test_features_in_another_order_give_the_same_scores(
     turned = frame.select(sorted(frame.columns, reverse=True))
     scores = predict(task, python_data(tmp_path, turned), accelerator="cpu")
     assert scores["score"].equals(of_command["score"])
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
+def test_a_panel_in_another_order_is_tested_and_trained_on_by_the_features_names(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    checkpoint = tiny_run.directory / "best_model.ckpt"
+    frame = polars.read_parquet(tiny_run.panel)
+    turned = frame.select(sorted(frame.columns, reverse=True))
+    found = []
+    for name, panel in (("as_trained", frame), ("turned", turned)):
+        folder = tmp_path / name
+        task = RankingTask.load_from_checkpoint(checkpoint, optimizer=partial(torch.optim.SGD, lr=0.01))
+        silent = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        trainer = pl.Trainer(accelerator="cpu", default_root_dir=folder, max_epochs=1, **silent)
+        data = python_data(folder, panel)
+        with pytest.warns(UserWarning, match="callbacks used to create the checkpoint"):
+            (tested,) = trainer.test(task, datamodule=data, ckpt_path=checkpoint, verbose=False)
+        trainer.fit(task, data)
+        found.append((tested["test/rank_ic"], task.network.scaling.median, task.network.scaling.iqr))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    for as_trained, in_another_order in zip(found[0][1:], found[1][1:], strict=True):
+        assert torch.equal(as_trained, in_another_order)
+    assert len(found[0][1].unique()) > 1
 
 
 def test_a_panel_without_what_the_network_reads_is_an_error(

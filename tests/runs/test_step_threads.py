@@ -51,6 +51,9 @@ def test_the_work_of_a_block_is_weights_times_rows_of_its_span(data: DayData) ->
     rows = data.open_cache().manifest.universe_rows
     stocks = sorted(rows[day] for day in data.split.train)[(len(data.split.train) - 1) // 2]
     assert block_products(TenWeights(), data) == 10 * stocks * (3 + 5)
+    members = TenWeights()
+    members.members = 5  # trained one after another: a fifth of the weights at a time
+    assert block_products(members, data) == 2 * stocks * (3 + 5)
     data.loader_options = replace(data.loader_options, batch_size=2 * stocks)  # fewer days fit in a step
     assert block_products(TenWeights(), data) == 10 * stocks * (2 + 5)
 

@@ -169,6 +169,12 @@ def test_weights_without_bins_are_an_error_that_names_the_encoding() -> None:
     assert "\n" not in str(error.value)
 
 
+def test_bins_under_another_name_are_those_of_another_number_of_members() -> None:
+    one, of_two = ({f"{place}encoding.edges": torch.ones(2, 5)} for place in ("", "networks.0."))
+    with pytest.raises(InputError, match=r"has other sizes.*model\.members"):
+        check_shapes(one, of_two)
+
+
 def test_another_class_or_other_groups_of_the_optimiser_are_errors() -> None:
     weight = torch.nn.Parameter(torch.zeros(2))
     own = torch.optim.SGD([{"name": "heads", "params": [weight]}], lr=0.1)

@@ -16,6 +16,7 @@ from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
 from atft.errors import InputError
 from atft.market.options import MarketOptions
+from atft.panel import PanelSchema
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions
 
@@ -177,6 +178,16 @@ def test_a_fold_scores_its_own_validation_and_test_days_unless_others_are_asked_
     assert data.split_of(date(2031, 1, 1)) == "live"
     asked = make_data(split=of_fold(1), predict=["2015-04-23", "2015-04-24"])
     assert asked.predict_days().tolist() == [78, 79]
+
+
+def test_a_column_of_two_roles_is_read_once_from_a_cache_too(make_data: Callable[..., DayData]) -> None:
+    schema = PanelSchema(features=["x_*", "return_1d"])
+    data = make_data()
+    data = make_data(panel=PanelOptions(path=data.panel.path, schema=schema))
+    data.prepare_data()
+    folder = Path(data.cache_options.dir) / data.digest
+    opened = DayData.from_cache(folder, SPLIT, data.loader_options)
+    assert opened.features == data.features and opened.features.count("return_1d") == 1
 
 
 def test_what_a_fold_is_stands_in_its_columns_and_its_line(make_data: Callable[..., DayData]) -> None:

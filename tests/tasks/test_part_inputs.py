@@ -41,6 +41,7 @@ def phases(*switches: dict[str, bool]) -> list[dict[str, Any]]:
     "changes",
     [
         {},
+        {"model.members": 2},
         {"curriculum.phases": phases({"graph": False}, {})},
     ],
 )

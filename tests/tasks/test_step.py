@@ -1,5 +1,6 @@
 """A step adds up its blocks; a checkpoint written inside one resumes at its first (and test_reproducible.py)."""
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
-from atft.tasks.step import Step, add_loss_gradient, count_in_blocks_of
+from atft.tasks.step import Step, add_loss_gradient, checked_clip, count_in_blocks_of
 
 
 class Module(nn.Linear):
@@ -130,3 +131,10 @@ def test_a_gradient_is_added_outside_of_autocast(make_batch: Callable[..., DayBa
         add_loss_gradient(task, loss, batch)
     assert task.autocast is False
     torch.testing.assert_close(loss.grad, 2 * batch.weight)
+
+
+@pytest.mark.parametrize("norm", [0.0, -1.0, math.nan, math.inf])
+def test_a_clip_that_would_do_nothing_is_an_error(norm: float) -> None:
+    assert checked_clip(None) is None and checked_clip(0.5) == 0.5
+    with pytest.raises(InputError, match=r"model\.gradient_clip must be null or a number above 0"):
+        checked_clip(norm)
