@@ -120,13 +120,15 @@ def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source") ->
         InputError: the panel or the cache cannot be used, or the day cannot be scored.
     """
     from atft.daily.checks import check_day, write_checks
-    from atft.daily.day_list import list_table, list_text, write_list
+    from atft.daily.day_list import check_list_file, list_table, list_text, write_list
 
     scorer, cache = run.scorer, source.open_cache()
     day = find_day(cache, options)
     today = cache.manifest.dates[day]
-    out = run.directory / "list_{date}.csv" if options.out is None else Path(options.out)
-    out = out.with_name(out.name.replace("{date}", today.isoformat()))
+    out = run.directory / f"list_{today}.csv"
+    if options.out is not None:
+        out = Path(options.out.replace("{date}", today.isoformat()))
+        check_list_file(out, source.panel_path)  # once more, as the day may name another folder
     scores = scorer.score(cache, day, source.lookback)
     # The day before may have no history or no universe of its own.
     earlier = day >= source.lookback and cache.manifest.universe_rows[day - 1]

@@ -54,6 +54,19 @@ def test_any_day_by_a_checkpoint_alone_and_its_rank_of_the_day_before(
     assert "has 2 days of history" in atft("predict", "--on", "2015-01-06", *where).error_line
 
 
+def test_the_day_may_name_a_folder_which_keeps_a_runs_evidence_too(
+    tiny_run: Any, atft: Command, tmp_path: Path
+) -> None:
+    words = ["--run", tiny_run.directory, "--out", tmp_path / "lists" / "{date}" / "list.csv"]
+    for day in ("2015-04-22", "2015-04-23"):
+        assert atft("predict", "--on", day, *words).code == 0
+    assert {path.name for path in (tmp_path / "lists").iterdir()} == {"2015-04-22", "2015-04-23"}
+    evidence = shutil.copytree(tiny_run.directory, tmp_path / "2015-04-22") / "predictions.csv"
+    out = tmp_path / "{date}" / "predictions.csv"
+    outcome = atft("predict", "--on", "2015-04-22", "--run", tiny_run.directory, "--out", out)
+    assert "keeps a run's evidence" in outcome.error_line and not evidence.exists()
+
+
 def test_an_alarm_is_one_line_and_exit_status_3_and_the_list_is_written(
     tiny_run: Any, atft: Command, tmp_path: Path
 ) -> None:
