@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atft.cells import MIN_ROWS_PER_CODE, CellRange
+from atft.cells import MIN_ROWS_PER_CODE, CellRange, read_codes
 from atft.dates import DayReader
 from atft.panel import PanelColumns, resolve_columns
 from atft.panel_files import footer_names, panel_files
@@ -59,8 +59,12 @@ def slice_panel(data: DayData, folder: Path) -> DayData:
     )
     # Codes that come once: a share of them would be a share of each day.
     once = sum(manifest.observed_rows) < MIN_ROWS_PER_CODE * cache.stocks
-    of_codes = polars.lit(once) | polars.col(code).cast(polars.String).is_in(codes)
-    frame = rows.filter(polars.col(date).is_in(chosen_dates.to_list()) & of_codes).collect()
+    if not once:
+        # As the cache reads them: the number 1301.0 is "1301" there.
+        stored = rows.select(code).unique().collect()[code]
+        texts = read_codes(stored.to_arrow(), CellRange(Path(path), code)).to_pylist()
+        rows = rows.filter(polars.col(code).is_in(stored.filter([text in codes for text in texts]).to_list()))
+    frame = rows.filter(polars.col(date).is_in(chosen_dates.to_list())).collect()
     first = max(split.train[0], days[0].isoformat())
     last = min(split.val[1], days[-1].isoformat())
     options = replace(
