@@ -67,7 +67,7 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
     differs = (before.universe[:days][:, mine] != after.universe[places][:, other]) & both
     if differs.any():
         suspects.append(Suspect("universe", _count(before, differs, mine, codes)))
-    labels = {*columns.targets, *columns.delayed_targets, *columns.oracle}
+    labels = {*columns.targets, *columns.delayed_targets, *columns.oracle, *columns.label_ends}
     known_names = set(footer_names(after.files[0]))
     names = [
         name

@@ -65,6 +65,16 @@ def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, pl
         earlier.with_columns(target_1d=pl.when(unknown).then(None).otherwise("target_1d")), name="old"
     )
     schema = PanelSchema(features=["x_flow", "x_planted"])
+    # The end of a label's days is known with it.
+    ends = pl.col("date") + pl.duration(days=1)
+    old_end, new_end = (
+        planted(rows.with_columns(label_end_1d=end, label_end_5d=end), name=name)
+        for rows, end, name in (
+            (pl.read_parquet(old), pl.when(unknown).then(None).otherwise(ends), "old-end"),
+            (market_rows, ends, "new-end"),
+        )
+    )
+    assert earlier_panel_finding(old_end, new_end, schema).verdict == "ok"
     scaled = pl.col("x_flow") / pl.col("x_flow").max().over("code")
     ok = earlier_panel_finding(old, planted(market_rows, name="new"), schema)
     assert (ok.verdict, ok.evidence) == ("ok", f"rows up to {days[99]} are the same in both panels")
