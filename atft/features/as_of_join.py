@@ -123,7 +123,7 @@ def latest_known(
     """Find for each row of a panel the last known row of its code that is usable on its day.
 
     Args:
-        code: of the known rows, ascending.
+        code: of the known rows, at least one, ascending.
         usable: index of the first day that may use each; ascending within a code.
         of_row: code of the panel's rows, -1 for one without known rows.
         day: index of their days.
@@ -131,8 +131,6 @@ def latest_known(
     Returns:
         Index of the known row, and whether there is one.
     """
-    if not len(code):
-        return np.zeros(len(day), dtype=np.int64), np.zeros(len(day), dtype=np.bool_)
     last = int(max(usable.max(), day.max(initial=0))) + 1
     # One ascending key for code and day: the search for a row's own key ends at the last row that it may know.
     place = np.searchsorted(code * last + usable, of_row * last + day, side="right") - 1

@@ -80,8 +80,8 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
     """Read the file's rows: when they were known, of which code, and the numbers to join.
 
     Raises:
-        InputError: it cannot be read, a column is missing, no column is a number, or two rows of one code were
-            known on one day.
+        InputError: it cannot be read, it has no rows, a column is missing, no column is a number, or two rows of
+            one code were known on one day.
     """
     table = _read_table(file)
     names = table.column_names
@@ -89,6 +89,11 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
     for name in (options.known, *([key] if key else [])):
         if name not in names:
             raise InputError(f"{file}: no column {name!r}{nearest(name, names)}; it has {len(names)} columns")
+
+    if not len(table):
+        raise InputError(
+            f"{file}: no rows, only the names of columns; write a row for each day that was known"
+        )
 
     def cells(name: str) -> tuple[pa.Array, CellRange]:
         return table[name].combine_chunks(), CellRange(file, name)

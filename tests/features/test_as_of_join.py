@@ -138,6 +138,19 @@ def test_a_fault_is_one_line_and_leaves_no_file(
     assert not (tmp_path / "out.parquet").exists()
 
 
+@pytest.mark.parametrize("on", ["date,code", "date"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_without_a_row_is_one_line(tmp_path: Path, on: str, suffix: str) -> None:
+    panel = panel_of(tmp_path / "panel.parquet")
+    file = file_of(tmp_path / f"f.{suffix}", [("a", DAYS[0], 1.0)])
+    if suffix == "csv":
+        file.write_text("code,published,eps\n")
+    else:
+        pl.read_parquet(file).head(0).write_parquet(file)
+    with pytest.raises(InputError, match="no rows, only the names of columns"):
+        join_panel(panel, file, tmp_path / "out.parquet", JoinOptions(on=on))
+
+
 def test_a_column_is_not_joined_twice_and_the_panel_not_overwritten(tmp_path: Path) -> None:
     panel, file = panel_of(tmp_path / "p.parquet"), file_of(tmp_path / "f.csv", [("a", DAYS[0], 1.0)])
     join_panel(panel, file, tmp_path / "q.parquet", JoinOptions())
