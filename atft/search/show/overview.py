@@ -20,7 +20,7 @@ from atft.search.show.lines import point_lines
 from atft.search.study.deflation import Deflated, deflate
 from atft.search.study.files import PROGRESS
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
-from atft.search.study.owner import is_gone
+from atft.search.study.owner import is_gone, is_here
 
 MAX_SILENT_SECONDS = 300.0
 """Without an update for longer, a trial of another machine, whose process cannot be seen, counts as dead."""
@@ -43,6 +43,8 @@ class RunningTrial:
     epochs_per_minute: float | None
     silent_seconds: float
     """Since its last update."""
+    here: bool
+    """Its process is one of this machine's and in its table of processes."""
     alive: bool
     """Its process runs, or, on another machine, has sent an update lately."""
 
@@ -142,6 +144,7 @@ def _running(trial: FrozenTrial, root: Path, now: float) -> RunningTrial:
         metric=progress.get("metric"),
         epochs_per_minute=progress.get("epochs_per_minute"),
         silent_seconds=silent,
+        here=is_here(owner),
         alive=silent < MAX_SILENT_SECONDS and not (owner and is_gone(owner)),
     )
 

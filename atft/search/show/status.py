@@ -75,7 +75,7 @@ def _running_table(trials: list[RunningTrial], metric: str) -> Table:
 
 def _machine(trials: list[RunningTrial]) -> str:
     """Memory of the trials' processes on this machine, memory left on it, and its GPUs."""
-    resident = sum(kilobytes(Path(f"/proc/{t.pid}/status"), "VmRSS") for t in trials if t.pid)
+    resident = sum(kilobytes(Path(f"/proc/{t.pid}/status"), "VmRSS") for t in trials if t.here)
     available = kilobytes(Path("/proc/meminfo"), "MemAvailable")
     parts = [f"memory: trials here {resident / 1e6:.1f} GB, available {available / 1e6:.1f} GB"]
     if which("nvidia-smi"):

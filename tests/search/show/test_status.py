@@ -48,6 +48,15 @@ def test_one_screen_shows_states_running_trials_the_best_and_failures(
     assert code == 3
 
 
+@pytest.mark.parametrize("owner", [{}, {"host": "another"}])
+def test_memory_is_that_of_this_machines_processes(
+    stored: Callable[..., Path], owner: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["--config", str(stored(running=1, owner=this_process() | owner))])
+    shown = re.search(r"memory: trials here ([0-9.]+) GB", capsys.readouterr().out)
+    assert shown is not None and (float(shown[1]) == 0) == bool(owner)
+
+
 @pytest.mark.parametrize(
     ("trials", "code", "says"),
     [
