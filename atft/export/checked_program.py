@@ -64,25 +64,27 @@ def export_program(
     days = days_to_compare(data, COMPARED_DAYS, seed)
     newest = task.in_trained_order(data.block_of_day(max(days)))
     was_training = network.training
-    program = OneDay(network.eval(), task.interval_widths)
-    names = input_names(network, newest)
-    with torch.no_grad():
-        result_names = list(program.results(network(newest)))
-    content = write_program(program, trace_inputs(newest, names), result_names, kind)
-    run = load_program(content, kind)
-    differences = []
-    for day in days:
-        batch = task.in_trained_order(data.block_of_day(day))
+    try:
+        program = OneDay(network.eval(), task.interval_widths)
+        names = input_names(network, newest)
         with torch.no_grad():
-            expected = program.results(network(batch))
-        differences.append(difference_of(run(inputs_of_day(batch, names)), expected))
-        # A difference that is not a number is none that is small enough.
-        if not differences[-1].largest <= TOLERANCE:
-            raise InputError(
-                f"{out}: not written; on {dates[day]} the program's results differ from the network's by "
-                f"{differences[-1].largest:.1e}, at most {TOLERANCE:g} is right; try the other format"
-            )
-    network.train(was_training)
+            result_names = list(program.results(network(newest)))
+        content = write_program(program, trace_inputs(newest, names), result_names, kind)
+        run = load_program(content, kind)
+        differences = []
+        for day in days:
+            batch = task.in_trained_order(data.block_of_day(day))
+            with torch.no_grad():
+                expected = program.results(network(batch))
+            differences.append(difference_of(run(inputs_of_day(batch, names)), expected))
+            # A difference that is not a number is none that is small enough.
+            if not differences[-1].largest <= TOLERANCE:
+                raise InputError(
+                    f"{out}: not written; on {dates[day]} the program's results differ from the network's by "
+                    f"{differences[-1].largest:.1e}, at most {TOLERANCE:g} is right; try the other format"
+                )
+    finally:
+        network.train(was_training)
     compared = Compared(
         sorted(dates[day] for day in days),
         sum(d.scores for d in differences),
