@@ -138,9 +138,9 @@ def _duration(seconds: float) -> str:
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Pass ``items`` through, showing how far they are.
 
-    ``total`` is how many there are, where ``items`` has no length.
+    ``total`` is how many there are, where ``items`` has no length; without either there is no estimate.
     """
-    with Progress(description, length_hint(items) if total is None else total) as work:
+    with Progress(description, length_hint(items) or None if total is None else total) as work:
         for item in items:
             yield item
             work.advance()

@@ -110,6 +110,12 @@ def test_items_are_taken_one_at_a_time() -> None:
     assert taken == [0, 1, 2, 3]
 
 
+def test_items_without_a_length_have_no_estimate() -> None:
+    for items, total in (((c for c in "ab"), None), (list("ab"), 2)):
+        for _ in track(items, "joining"):
+            assert progress.OF_PROCESS.running[-1].total == total
+
+
 def test_an_error_in_the_loop_is_passed_on_and_ends_the_work() -> None:
     with pytest.raises(KeyError, match="here"):
         for _ in track([1], "failing"):
