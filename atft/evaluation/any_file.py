@@ -138,17 +138,16 @@ def column_roles(
     """
     roles = {}
     for role in dict.fromkeys((*required, *wanted)):
-        for names_of_role in ((role,), ALIASES.get(role, ())):
-            found = [name for name in names if _plain(name) in names_of_role]
-            if len(found) > 1:
-                raise InputError(
-                    f"{path}: columns {found[0]!r} and {found[1]!r} could both be the {role}; "
-                    f"rename the right one to {role!r}"
-                )
-            if found:
-                roles[role] = found[0]
-                break
-        if role in required and role not in roles:
+        found = [name for name in names if _plain(name) == role]
+        found = found or [name for name in names if _plain(name) in ALIASES.get(role, ())]
+        if len(found) > 1:
+            raise InputError(
+                f"{path}: columns {found[0]!r} and {found[1]!r} could both be the {role}; "
+                f"rename the right one to {role!r}"
+            )
+        if found:
+            roles[role] = found[0]
+        elif role in required:
             aliases = ", ".join(ALIASES.get(role, ())[:4])
             raise InputError(
                 f"{path}: no column {role!r}, and none of its aliases ({aliases}, ...); it has {listed(names)}"

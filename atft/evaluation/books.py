@@ -25,7 +25,10 @@ HORIZON_ONE, RETURN_1D, SPREAD_OVER = "target of 1 day", "return_1d", "target ov
 
 
 class Books(NamedTuple):
-    """A portfolio day by day; NaN on the first h days, when it is still being bought, and where unknown."""
+    """A portfolio day by day; NaN where unknown, and on the first h days, when it is still being bought.
+
+    ``gross`` is known from day h - 1, when the last book is bought; without daily returns from day 0.
+    """
 
     gross: Series
     """Return of each day before costs, a fraction of the long side's value."""
@@ -67,11 +70,9 @@ def staggered_books(
     if returns is None:
         gross = spread / horizon
     else:
-        gross = np.full(days, np.nan)
         # The sum of the last h days' weights is a difference of cumulative sums.
-        cumulative = np.cumsum(weights, axis=0, dtype=np.float64)
-        book = cumulative
-        book[horizon:] = cumulative[horizon:] - cumulative[:-horizon].copy()
+        book = np.cumsum(weights, axis=0, dtype=np.float64)
+        book[horizon:] = book[horizon:] - book[:-horizon]
         known = np.isfinite(returns)
         gross = np.einsum("ij,ij->i", book, np.where(known, returns, 0).astype(np.float64)) / horizon
         gross[~known.any(axis=1)] = np.nan

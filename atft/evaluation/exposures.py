@@ -16,7 +16,7 @@ PREFIX = "exposure_"
 
 def exposure_series(
     score: Scores, target: Scores, counts: Mask, exposures: Mapping[str, Scores]
-) -> tuple[dict[str, Series], Series, Scores]:
+) -> tuple[dict[str, Series], Series]:
     r"""Measure a score against risk factors, day by day.
 
     The score's ranks are regressed on the exposures' ranks across the day's stocks (least squares with an
@@ -28,8 +28,8 @@ def exposure_series(
         exposures: name -> values, for instance ``exposure_size``; NaN where unknown.
 
     Returns:
-        Name -> Spearman correlation of score and exposure over the stocks that have both; RankIC of the neutralised
-        score; and that score, ``[days, stocks]``, NaN where it does not count.
+        Name -> Spearman correlation of score and exposure over the stocks that have both; and RankIC of the
+        neutralised score.
     """
     names = list(exposures)
 
@@ -56,9 +56,8 @@ def exposure_series(
         by_left, by_target = rank_days(left, use), rank_days(targets, use)
         neutral = row_correlation(by_left.centered(), by_target.centered())
         columns["neutral"] = np.where(by_left.constant | by_target.constant, np.nan, neutral)
-        columns["left"] = np.where(use, left, np.float32(np.nan))
         return columns
 
     found = in_blocks(measured, score, target, counts, *exposures.values())
-    neutral, left = found.pop("neutral"), found.pop("left")
-    return {name: np.asarray(series) for name, series in found.items()}, neutral, left
+    neutral = found.pop("neutral")
+    return found, neutral

@@ -167,7 +167,7 @@ def _exposures(table: HorizonScores, counts: Mask) -> tuple[dict[str, Series], d
     if not columns:
         return {}, {}
     score, target = table.columns["score"], table.columns["target"]
-    found, neutral, _ = exposure_series(score, target, counts, columns)
+    found, neutral = exposure_series(score, target, counts, columns)
     return {n.removeprefix(PREFIX): values for n, values in found.items()}, {"neutral_rank_ic": neutral}
 
 

@@ -17,7 +17,7 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 def test_exposures_and_the_neutral_rank_ic_equal_least_squares() -> None:
     score, target, counts, exposures = tables()
-    found, neutral, left = exposure_series(score, target, counts, exposures)
+    found, neutral = exposure_series(score, target, counts, exposures)
     for day in range(0, 40, 9):
         use = counts[day]
         columns = [rankdata(values[day, use]) for values in exposures.values()]
@@ -27,26 +27,17 @@ def test_exposures_and_the_neutral_rank_ic_equal_least_squares() -> None:
         design = np.column_stack([np.ones(use.sum()), *columns])
         ranks = rankdata(score[day, use])
         residual = ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0]
-        np.testing.assert_allclose(left[day, use], 2 * residual, atol=1e-3)
         assert neutral[day] == pytest.approx(spearmanr(residual, target[day, use]).statistic, abs=1e-4)
-
-
-def test_what_is_left_has_no_exposure() -> None:
-    score, target, counts, exposures = tables()
-    _, _, left = exposure_series(score, target, counts, exposures)
-    again, _, _ = exposure_series(left, target, counts, exposures)
-    assert max(np.abs(series).max() for series in again.values()) < 0.15
-    assert np.abs(np.mean(again["size"])) < 0.06, "ranks of what is left are not what is left"
 
 
 def test_a_copied_exposure_and_an_unknown_value_change_little() -> None:
     score, target, counts, exposures = tables()
-    _, neutral, _ = exposure_series(score, target, counts, exposures)
-    _, copied, _ = exposure_series(score, target, counts, exposures | {"copy": exposures["size"]})
+    _, neutral = exposure_series(score, target, counts, exposures)
+    _, copied = exposure_series(score, target, counts, exposures | {"copy": exposures["size"]})
     np.testing.assert_allclose(copied, neutral, atol=1e-6)
     size = exposures["size"].copy()
     size[0, :5] = np.nan
-    found, holes, _ = exposure_series(score, target, counts, exposures | {"size": size})
+    found, holes = exposure_series(score, target, counts, exposures | {"size": size})
     use = counts[0] & np.isfinite(size[0])
     assert found["size"][0] == pytest.approx(spearmanr(score[0, use], size[0, use]).statistic, abs=1e-9)
     assert abs(holes[0] - neutral[0]) < 0.1 and holes[1] == pytest.approx(neutral[1])
@@ -54,5 +45,5 @@ def test_a_copied_exposure_and_an_unknown_value_change_little() -> None:
 
 def test_a_score_that_is_an_exposure_leaves_nothing() -> None:
     _, target, counts, exposures = tables()
-    _, neutral, _ = exposure_series(exposures["size"], target, counts, exposures)
+    _, neutral = exposure_series(exposures["size"], target, counts, exposures)
     assert np.isnan(neutral).all()
