@@ -24,7 +24,7 @@ from atft.parquet import open_parquet, stream_columns, table_file
 
 ROWS_AT_ONCE = 1 << 15
 KEYS = ["date", "horizon", "code"]
-QUANTILE = re.compile(r"q\d\d|interval_(low|high)\d\d|interval_target")
+QUANTILE_OR_INTERVAL = re.compile(r"q\d\d|interval_(low|high)\d\d|interval_target")
 """Columns of a network's quantiles and of its intervals."""
 
 
@@ -90,7 +90,9 @@ def join_seeds(files: Mapping[FoldRun, Path], out: Path, metadata: Mapping[str, 
                     )
             tables = [table for _, table in days]
             rows = tables[0]
-            rows = rows.drop([n for n in rows.column_names if n == "seed" or QUANTILE.fullmatch(n)])
+            rows = rows.drop(
+                [n for n in rows.column_names if n == "seed" or QUANTILE_OR_INTERVAL.fullmatch(n)]
+            )
             score = pa.array(_mean_rank_of(tables), pa.float32())
             append(with_columns(rows, {"score": score}).replace_schema_metadata(dict(metadata)), None)
 

@@ -17,7 +17,7 @@ from atft.evaluation.books import SPREAD_OVER
 from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
 from atft.evaluation.options import EvaluateOptions
-from atft.evaluation.paired import paired_difference
+from atft.evaluation.paired import PAIRED_FIGURES, paired_difference
 from atft.evaluation.predictions import HorizonScores
 from atft.evaluation.result import (
     Difference,
@@ -31,8 +31,6 @@ from atft.progress import Progress
 
 RUN_PREDICTIONS = "predictions.parquet"
 """Scores that the weights of the run's directory made."""
-PAIRED = ("rank_ic", "spread")
-"""Figures whose differences between files are shown."""
 
 
 def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None = None) -> Evaluation:
@@ -157,7 +155,7 @@ def _differences(files: Sequence[FileEvaluation], options: EvaluateOptions) -> l
         for horizon in sorted(set(file.horizons) & set(files[0].horizons)):
             one, two = file.horizons[horizon], files[0].horizons[horizon]
             _, mine, other = np.intersect1d(one.dates, two.dates, return_indices=True)
-            for figure in PAIRED:
+            for figure in PAIRED_FIGURES:
                 a, b = one.series[figure][mine], two.series[figure][other]
                 days = int((np.isfinite(a) & np.isfinite(b)).sum())
                 if days:

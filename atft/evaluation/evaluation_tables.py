@@ -10,8 +10,10 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.evaluation.figures import BPS, FIGURES, SCORED, FigureKind
+from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import inside_band
+from atft.evaluation.paired import PAIRED_FIGURES
 from atft.evaluation.plain_table import RANDOM, plain_table, table_text
 from atft.evaluation.result import Difference, Evaluation, FileEvaluation, HorizonEvaluation
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 INSIDE = "inside the random band"
-SHOWN_GROUPS = ("year", "sector", "size")
-"""Groups that are printed; a panel may have dozens of regimes, which the files and the tear sheet have."""
 INTERVALS = "[95 % interval by stationary block bootstrap] Newey-West t"
 
 
@@ -90,11 +90,11 @@ def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
     if any(m.covered for m in file.horizons.values()):
         yield table_text(_by_horizon(file, "share inside the prediction intervals", "", _covered))
     kinds = list(dict.fromkeys(kind for m in file.horizons.values() for kind in m.groups))
-    for kind in (k for k in kinds if k in SHOWN_GROUPS):
+    for kind in (k for k in kinds if k in NAMED_GROUPS):
         yield table_text(
             _by_horizon(file, f"RankIC by {kind} ± error (days x stocks a day)", "", partial(_grouped, kind))
         )
-    regimes = [k for k in kinds if k not in SHOWN_GROUPS]
+    regimes = [k for k in kinds if k not in NAMED_GROUPS]
     if regimes:
         yield f"also by {len(regimes)} regimes of the market: in the files of --out, and in python -m atft report"
 
@@ -183,7 +183,7 @@ def _differences_table(differences: Sequence[Difference]) -> "Table":
         (d.name, d.horizon, d.figure): shown_interval(d.difference, FIGURES[d.figure]) for d in differences
     }
     for (name, horizon), row in by_file.items():
-        values = [cells.get((name, horizon, figure), "") for figure in ("rank_ic", "spread")]
+        values = [cells.get((name, horizon, figure), "") for figure in PAIRED_FIGURES]
         table.add_row(f"{name} - {row.against}", f"{horizon}d", f"{row.days:,}", *values)
     return table
 

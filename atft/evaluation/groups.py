@@ -13,6 +13,8 @@ from atft.evaluation.predictions import Mask, Scores
 MIN_GROUP_STOCKS = 5
 """Of fewer stocks of a group on a day, a correlation says next to nothing."""
 TERCILES = ("low", "middle", "high")
+NAMED_GROUPS = ("year", "sector", "size")
+"""Kinds of groups that any file may have; all others are regimes of the market: a panel may have dozens."""
 
 Labels = Int[np.ndarray, "days stocks"]
 """Index of each stock's group on each day, -1 for none."""

@@ -21,7 +21,7 @@ from atft.evaluation.groups import (
     tercile_labels,
 )
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
-from atft.evaluation.null_controls import control_scores, verdicts
+from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, verdicts
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.random_scores import random_band
@@ -35,7 +35,6 @@ from atft.evaluation.result import (
 )
 from atft.evaluation.score_rows import DenseHorizon
 
-CONTROL_MEASURES = ("rank_ic", "ic", "spread")
 EXTREME_DAYS, EXTREME_NAMES = 5, 5
 REGIME_PREFIX = "regime_"
 

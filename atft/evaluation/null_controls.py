@@ -12,6 +12,8 @@ from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
 CONTROLS = ("random", "shuffled labels", "reversal", "momentum", "low volatility", "size")
 """From what knows nothing to what is known for decades."""
+CONTROL_MEASURES = ("rank_ic", "ic", "spread")
+"""Measures of each day that controls have, as the scores beside them."""
 WINDOW, MIN_RETURNS = 20, 10
 """Trading days up to today that momentum and volatility read, and known returns among them that they need."""
 SUSPECT_IC = 0.10

@@ -12,6 +12,9 @@ import numpy as np
 from atft.day_series import Series, mean
 from atft.evaluation.intervals import Interval, intervals
 
+PAIRED_FIGURES = ("rank_ic", "spread")
+"""Figures whose differences between files are shown."""
+
 
 class PairedDifference(NamedTuple):
     """A scorer's mean minus that of another, over the days that both have."""

@@ -16,9 +16,9 @@ from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_scores, measure_table
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
-from atft.evaluation.null_controls import CONTROLS, Band, control_scores, verdicts
+from atft.evaluation.null_controls import CONTROL_MEASURES, CONTROLS, Band, control_scores, verdicts
 from atft.evaluation.options import check_horizon
-from atft.evaluation.paired import PairedDifference, best_baseline, paired_differences
+from atft.evaluation.paired import PAIRED_FIGURES, PairedDifference, best_baseline, paired_differences
 from atft.evaluation.predictions import HorizonScores, Scores
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
@@ -29,8 +29,6 @@ EFFECTS = CONTROLS[2:]
 """Controls that rank by a known effect: the best of them is a baseline."""
 LAGS = {0: "target", 1: "target_lag1"}
 """Closes between a score and the trade -> the column with that trade's return."""
-MEANS = ("rank_ic", "ic", "spread")
-PAIRED = ("rank_ic", "spread")
 Measured = dict[tuple[str, int], dict[str, Series]]
 """(scorer, lag) -> measure -> one value a day."""
 
@@ -196,7 +194,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
                 options.seed,
             )
             for lag in bands
-            for measure in PAIRED
+            for measure in PAIRED_FIGURES
         },
         absent=absent,
         notes=notes,
@@ -220,12 +218,14 @@ def _measure_all(
         bands[lag] = random_band(table.columns[column], counts, table.horizon)
         target = table.columns[column]
         # A file scores every row; a control that reads history is measured where it has one.
-        measured = {n: measure_table(score, target, counts, names=MEANS) for n, score in scores.items()}
-        for name, days in (measured | measure_scores(controls, target, counts, MEANS)).items():
+        measured = {
+            n: measure_table(score, target, counts, names=CONTROL_MEASURES) for n, score in scores.items()
+        }
+        for name, days in (measured | measure_scores(controls, target, counts, CONTROL_MEASURES)).items():
             lost = int(days.lost.sum())
-            series[name, lag] = {measure: days.series[measure] for measure in MEANS}
+            series[name, lag] = {measure: days.series[measure] for measure in CONTROL_MEASURES}
             if lost > MAX_LOST_SHARE * int(days.rankable.sum()):
-                series[name, lag] = {m: np.full(len(counts), np.nan) for m in MEANS}
+                series[name, lag] = {m: np.full(len(counts), np.nan) for m in CONTROL_MEASURES}
                 warnings.append(
                     f"{name}, lag {lag}: scores are constant on {lost:,} days, so no figure is shown"
                 )
@@ -245,7 +245,7 @@ def _figures(
     )
     return {
         (name, lag): {
-            **{measure: means[lag, measure, name] for measure in MEANS},
+            **{measure: means[lag, measure, name] for measure in CONTROL_MEASURES},
             "rank_icir": ratios[lag, "rank_ic", name],
             "sharpe_annual": ratios[lag, "spread", name].scaled(annual_factor(horizon)),
         }

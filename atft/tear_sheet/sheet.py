@@ -8,6 +8,7 @@ was measured and how. A section without data says which column would give it.
 from collections.abc import Callable, Mapping, Sequence
 
 from atft.errors import InputError
+from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.result import Evaluation, GroupRow
 from atft.page import Drawing, Html, anchor, chart_grid, element, html_page, section
 from atft.tear_sheet.covered_section import covered_part
@@ -255,7 +256,6 @@ def _receipts(evaluation: Evaluation, _: Entries) -> Part:
     return Part("Receipt", content=(settings_table(evaluation), *shown))
 
 
-NOT_REGIMES = ("year", "sector", "size")
 NO_SECTOR = "The file has neither a column sector nor exposure_size or traded_value."
 SECTIONS: tuple[Callable[[Evaluation, Entries], Part], ...] = (
     _headline,
@@ -288,7 +288,7 @@ SECTIONS: tuple[Callable[[Evaluation, Entries], Part], ...] = (
     _groups(
         "Regimes",
         "RankIC on the days of each third of the period by the regime's value.",
-        lambda kind: kind not in NOT_REGIMES,
+        lambda kind: kind not in NAMED_GROUPS,
         "The file has no column regime_*.",
     ),
     _importance,
