@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
 LAST = "last.ckpt"
+START_AGAIN = "no epoch was finished, start again"
 
 
 def newest_checkpoint(root: Path) -> Path | None:
@@ -70,7 +71,8 @@ def _all_written(directory: Path) -> bool:
 def _stopped_by_itself(callbacks: dict[str, Any]) -> bool:
     """Whether early stopping or a criterion had ended the training when the checkpoint was written."""
     early = [state for key, state in callbacks.items() if key.startswith("EarlyStopping")]
-    patient = all(state["wait_count"] < state["patience"] for state in early)
+    # With a patience of 0 the first epoch that is no better ends the training, as with 1.
+    patient = all(state["wait_count"] < max(1, state["patience"]) for state in early)
     return not patient or bool(callbacks.get("RunRecord", {}).get("stopped"))
 
 
@@ -91,7 +93,35 @@ def resume_advice(cli: "RankingCLI") -> Iterator[None]:
         stop = ended if isinstance(ended, KeyboardInterrupt) else ended.__context__
         if not isinstance(stop, KeyboardInterrupt):
             raise
-        how = "no epoch was finished, start again"
-        if newest_checkpoint(cli.run_root) is not None:
-            how = "the same command with --ckpt_path last goes on"
+        how = _after_pretraining(cli) if cli.command == "pretrain" else _after_fit(cli)
         raise type(stop)(f"{how_stopped(stop)}; {how}") from None
+
+
+def _after_fit(cli: "RankingCLI") -> str:
+    """How a stopped fit goes on: from the file with the most steps of its own and the one that it resumed."""
+    from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_of
+    from atft.checkpoint_file import BEST
+
+    kept = [path for path in (cli.directory / LAST, cli.directory / BEST) if path.is_file()]
+    callback, resumed = find_checkpoint(cli.trainer), cli.record.receipt.resumed_from
+    weights_only = callback is not None and callback.save_weights_only
+    usable = [*([] if resumed is None else [Path(resumed)]), *([] if weights_only else kept)]
+    if not usable:
+        return (
+            "checkpoint.save_weights_only keeps nothing to go on from, start again" if kept else START_AGAIN
+        )
+    # A resumed run has taken over the best epoch of the run before it, which may be as late as its last one.
+    latest = usable[0] if len(usable) == 1 else max(usable, key=lambda path: measured_of(path).step)
+    newest = newest_checkpoint(cli.run_root)
+    last = newest is not None and newest.resolve() == latest.resolve()
+    return f"the same command with --ckpt_path {'last' if last else latest} goes on"
+
+
+def _after_pretraining(cli: "RankingCLI") -> str:
+    """What a stopped pretraining, which cannot be resumed, leaves."""
+    from atft.runs.pretraining_callbacks import PRETRAINED
+
+    weights, epochs = cli.directory / PRETRAINED, cli.record.receipt.epochs
+    if not weights.is_file():
+        return START_AGAIN
+    return f"pretrain does not resume; fit --init_from {weights} begins with the weights of epoch {epochs}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,10 +106,81 @@ def test_sigterm_is_a_stop_that_a_resume_goes_on_from(
 def test_a_stop_before_the_first_epoch_is_over_has_nothing_to_go_on_from(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    older = tmp_path / "tiny" / "version_0" / "last.ckpt"
+    older.parent.mkdir(parents=True)
+    shutil.copyfile(tiny_run.directory / "last.ckpt", older)
     monkeypatch.setattr(RunRecord, "on_train_epoch_start", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
+    options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, "--trainer.max_epochs", 3]
+    outcome = atft("fit", *options)
     assert outcome.code == 143
     assert outcome.err == "atft: stopped by SIGTERM; no epoch was finished, start again\n"
+    resumed = atft("fit", *options, "--ckpt_path", older)
+    assert resumed.err == "atft: stopped by SIGTERM; the same command with --ckpt_path last goes on\n"
+
+
+def stop_in_the_second_epoch(record: RunRecord, trainer: Any, module: Any) -> None:
+    if trainer.current_epoch == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("interrupts_restored")
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("save_last", "the same command with --ckpt_path {run}/best_model.ckpt goes on"),
+        ("save_weights_only", "checkpoint.save_weights_only keeps nothing to go on from, start again"),
+    ],
+)
+def test_a_stop_names_the_file_that_the_run_keeps(
+    option: str, said: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: Any
+) -> None:
+    words = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
+    words += [f"--checkpoint.{option}", "false" if option == "save_last" else "true"]
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecord, "on_train_epoch_start", stop_in_the_second_epoch)
+        stopped = atft("fit", *words)
+    run = tmp_path / "tiny" / "version_0"
+    assert stopped.err.splitlines()[-1] == f"atft: stopped by SIGTERM; {said.format(run=run)}"
+    if option == "save_last":
+        assert atft("fit", *words, "--ckpt_path", run / "best_model.ckpt").code == 0
+        assert epochs_of(tmp_path / "tiny" / "version_1") == [0, 1]
+
+
+@pytest.mark.usefixtures("interrupts_restored")
+def test_a_stopped_pretraining_names_its_weights(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecord, "on_train_epoch_start", stop_in_the_second_epoch)
+        stopped = atft("pretrain", *words)
+    weights = tmp_path / "tiny_pretrain" / "version_0" / "pretrained.ckpt"
+    assert stopped.err.splitlines()[-1] == (
+        f"atft: stopped by SIGTERM; pretrain does not resume; fit --init_from {weights} begins with the weights "
+        f"of epoch 1"
+    )
+    assert atft("fit", *words, "--init_from", weights, "--trainer.max_epochs", 1).code == 0
+    monkeypatch.setattr(RunRecord, "on_train_epoch_start", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert atft("pretrain", *words).err.endswith("no epoch was finished, start again\n")
+
+
+@pytest.mark.usefixtures("interrupts_restored")
+def test_without_patience_a_run_stopped_after_a_better_epoch_trains_on(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        "--config",
+        tiny_run.config,
+        "--trainer.default_root_dir",
+        tmp_path,
+        "--early_stopping.patience",
+        0,
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecord, "on_train_epoch_start", stop_in_the_second_epoch)
+        assert atft("fit", *words).code == 143
+    assert atft("fit", *words, "--ckpt_path", "last").code == 0
+    assert epochs_of(tmp_path / "tiny" / "version_1") == [0, 1]
 
 
 def test_a_run_that_early_stopping_ended_is_concluded_and_not_trained_on(
