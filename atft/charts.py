@@ -54,9 +54,9 @@ def label_axes(axes: Any, x: str = "", y: str = "") -> None:
     axes.yaxis.set_label_coords((FONT + 2) / WIDTH, middle, transform=axes.figure.transFigure)
 
 
-def reference_line(axes: Any, y: float = 0.0) -> None:
-    """Draw a horizontal line that values are read against."""
-    axes.axhline(y, color=palette.MUTED.light, linewidth=0.9)
+def reference_line(axes: Any) -> None:
+    """Draw a horizontal line at 0, which values are read against."""
+    axes.axhline(0.0, color=palette.MUTED.light, linewidth=0.9)
 
 
 def use_dates(axes: Any) -> None:

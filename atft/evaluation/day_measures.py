@@ -191,13 +191,13 @@ def top_weights(ranked: RankedDays, cumulative: Series) -> Values:
     return np.where(ranked.valid, shared, 0)
 
 
-def spread_positions(ranked: RankedDays, share: float = SPREAD_SHARE) -> Values:
-    """Weigh the top ``share`` of the scores long and the bottom ``share`` short, equally: each side sums to 1.
+def spread_positions(ranked: RankedDays) -> Values:
+    """Weigh the top tenth of the scores long and the bottom tenth short, equally: each side sums to 1.
 
     See `atft.cross_section.spread_weights`; all 0 on a day whose scores are constant.
     """
     first, last = ranked.first, ranked.last
-    side = np.maximum((np.float32(share) * ranked.stocks).astype(np.int32), 1)
+    side = np.maximum((np.float32(SPREAD_SHARE) * ranked.stocks).astype(np.int32), 1)
     top = np.maximum(last - np.maximum(first, ranked.stocks - side) + 1, 0)
     bottom = np.maximum(np.minimum(last, side - 1) - first + 1, 0)
     weights = (top - bottom) / ((last - first + 1) * side)

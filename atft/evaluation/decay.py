@@ -63,11 +63,11 @@ def rank_autocorrelation(score: Scores, present: Mask) -> Series:
     return over_blocks(correlated, shares, before)
 
 
-def new_names(score: Scores, present: Mask, period: int = 1) -> dict[str, Series]:
-    """Share of the highest (``top``) and the lowest tenth's stocks that were not in it ``period`` days before.
+def new_names(score: Scores, present: Mask) -> dict[str, Series]:
+    """Share of the highest (``top``) and the lowest tenth's stocks that were not in it the day before.
 
     0: the same names; 1: all new. The tenths are those of `decile_numbers`, the share that of alphalens. The first
-    ``period`` days are NaN, and a day whose equal scores leave no stock in the highest tenth.
+    day is NaN, and a day whose equal scores leave no stock in the highest tenth.
     """
 
     def extremes(scores: Scores, use: Mask) -> dict[str, NDArray[Any]]:
@@ -78,8 +78,8 @@ def new_names(score: Scores, present: Mask, period: int = 1) -> dict[str, Series
     shares = {}
     for name, chosen in in_blocks(extremes, score, present).items():
         share = np.full(len(score), np.nan)
-        new = (chosen[period:] & ~chosen[:-period]).sum(axis=1)
+        new = (chosen[1:] & ~chosen[:-1]).sum(axis=1)
         with np.errstate(invalid="ignore"):
-            share[period:] = new / chosen[period:].sum(axis=1)
+            share[1:] = new / chosen[1:].sum(axis=1)
         shares[name] = share
     return shares

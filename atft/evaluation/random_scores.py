@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atft.day_series import annual_factor
+from atft.evaluation.day_measures import SPREAD_SHARE
 from atft.evaluation.predictions import Mask
 
 
@@ -20,7 +21,6 @@ def random_band(
     horizon: int,
     level: float = 0.95,
     min_stocks: int = 2,
-    share: float = 0.1,
 ) -> dict[str, tuple[float, float]]:
     r"""Find the range within which a share ``level`` of random scores have the metrics of a run.
 
@@ -32,7 +32,6 @@ def random_band(
     Args:
         target: raw forward returns, NaN where unknown.
         valid: the rows that count; days with fewer than ``min_stocks`` of them, or equal returns, are left out.
-        share: of the day's stocks on each side of the spread.
 
     Returns:
         ``rank_ic``, ``ic``, ``rank_icir``, ``icir``, ``spread``, ``sharpe`` and ``sharpe_annual``, each with the
@@ -53,7 +52,7 @@ def random_band(
     returns = np.where(known, target[ranked], 0).astype(np.float64)
     centred = np.where(known, returns - returns.sum(axis=1, keepdims=True) / count[:, None], 0)
     variance = (centred**2).sum(axis=1) / (count - 1)
-    side = np.maximum(1, (share * count).astype(int))
+    side = np.maximum(1, (SPREAD_SHARE * count).astype(int))
     # Days are independent, so their variances add up.
     normal = float(ndtri((1 + level) / 2)) / days
     correlation = normal * math.sqrt((1 / (count - 1)).sum())

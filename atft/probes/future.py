@@ -140,10 +140,10 @@ def future_suspect(name: str, ranks: Cells, futures: Futures, columns: int) -> S
     return Suspect(name, text + _shape(ranks, futures)) if text else None
 
 
-def lag_profile(ranks: Cells, futures: Futures, days: int = PROFILE_DAYS) -> Mapping[int, float]:
-    """Mean rank correlation of a column at t with the stock's return of day t + j, for j from -days to days."""
+def lag_profile(ranks: Cells, futures: Futures) -> Mapping[int, float]:
+    """Mean rank correlation of a column at t with the stock's return of day t + j, for j from -10 to 10."""
     profile = {}
-    for j in range(-days, days + 1):
+    for j in range(-PROFILE_DAYS, PROFILE_DAYS + 1):
         daily = daily_correlation(ranks, shift_days(futures.returns, j))
         known = daily[np.isfinite(daily)]
         profile[j] = float(known.mean()) if len(known) else 0.0

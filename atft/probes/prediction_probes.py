@@ -58,10 +58,8 @@ def prediction_findings(
     looked = f"{rows:,} scores of {days:,} days"
     looked += f", {len(parts)} horizons, folds or seeds" if len(parts) > 1 else ""
 
-    def finding(
-        probe: str, look: Callable[[ScoredRows], Suspect | None], remedy: str, ok: str = looked
-    ) -> Finding:
-        return conclude_probe(probe, map(look, parts), ok, remedy)
+    def finding(probe: str, look: Callable[[ScoredRows], Suspect | None], remedy: str) -> Finding:
+        return conclude_probe(probe, map(look, parts), looked, remedy)
 
     findings = [
         finding("constant scores", collapsed_days, "find out why the network has collapsed; predict again"),

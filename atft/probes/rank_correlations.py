@@ -55,9 +55,9 @@ def shift_days(values: np.ndarray, days: int, empty: float | bool = 0.0) -> np.n
     return out
 
 
-def daily_correlation(a: Cells, b: Cells, known: Marks | None = None) -> Daily:
+def daily_correlation(a: Cells, b: Cells) -> Daily:
     """Correlation of two arrays of `scaled_ranks` on each day; NaN where they share too few cells."""
-    both = (a != 0) & (b != 0) if known is None else known
+    both = (a != 0) & (b != 0)
     x, y = np.where(both, a, 0.0), np.where(both, b, 0.0)
     count = both.sum(axis=1)
     n = np.maximum(count, 1)

@@ -71,7 +71,7 @@ def scaler_suspects(data: DayData, folder: Path) -> list[Suspect]:
     return suspects
 
 
-def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple[list[Suspect], str]:
+def shuffled_label_suspects(data: DayData, folder: Path) -> tuple[list[Suspect], str]:
     """Accuse data from which a ridge learns labels that were shuffled among each day's stocks.
 
     Nothing can predict such labels, so the ridge's mean RankIC on the validation days is normal around 0 with the
@@ -82,7 +82,7 @@ def shuffled_label_suspects(data: DayData, folder: Path, seed: int = 0) -> tuple
     """
     from scipy.special import ndtri
 
-    shuffled = shuffle_labels(data, folder / "shuffled", seed)
+    shuffled = shuffle_labels(data, folder / "shuffled", seed=0)
     ridge = fit_baseline("ridge", shuffled)
     suspects, texts = [], []
     for column, horizon in enumerate(shuffled.horizons):
