@@ -230,13 +230,16 @@ def _chosen_rows(rows: FileRows, keep: Mask) -> FileRows:
 
 
 def _horizons(rows: FileRows, horizon: int | None, notes: list[str]) -> NDArray[np.int16]:
-    values = rows.numbers.get("horizon")
-    if values is None:
-        if horizon is None:
-            notes.append(
-                "the file has no column 'horizon': 1 trading day was assumed; --horizon names another"
-            )
-        return np.full(len(rows), horizon or 1, dtype=np.int16)
+    if "horizon" in rows.numbers:
+        return stated_horizons(rows)
+    if horizon is None:
+        notes.append("the file has no column 'horizon': 1 trading day was assumed; --horizon names another")
+    return np.full(len(rows), horizon or 1, dtype=np.int16)
+
+
+def stated_horizons(rows: FileRows) -> NDArray[np.int16]:
+    """Horizon of each row of a file with that column; raises InputError where one is no number of trading days."""
+    values = rows.numbers["horizon"]
     wrong = ~((values >= 1) & (values <= MAX_HORIZON) & (values == np.floor(values)))
     if wrong.any():
         row, name = int(wrong.argmax()), rows.names["horizon"]

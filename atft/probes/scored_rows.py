@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from atft.evaluation.any_file import MEMBER_KEYS, FileRows, read_rows
+from atft.evaluation.score_rows import stated_horizons
 from atft.probes.panel_grid import Cells, Marks
 
 NEEDED = ("score", "target")
@@ -45,6 +46,8 @@ def read_scored_rows(path: Path) -> list[ScoredRows]:
         InputError: it cannot be read, lacks a column, or has no row.
     """
     rows = read_rows(path, NEEDED, (*USED, "horizon", *MEMBER_KEYS))
+    if "horizon" in rows.numbers:
+        stated_horizons(rows)  # raises where one is null
     keys = rows.keys(("horizon", *MEMBER_KEYS))
     if not keys:
         return [_part(rows, np.arange(len(rows)))]

@@ -61,12 +61,14 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     ROWS.with_columns(date=pl.lit("yesterday")).write_csv(tmp_path / "b.csv")
     ROWS.head(0).write_parquet(tmp_path / "c.parquet")
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
+    ROWS.with_columns(horizon=pl.lit(None, pl.Int32)).write_parquet(tmp_path / "f.parquet")
     for name, text in {
         "a.parquet": "no column 'score', and none of its aliases",
         "b.csv": "date",
         "c.parquet": "no rows; give a file with at least one day of scores",
         "d.parquet": "d.parquet: ",
         "e.parquet": "no such file",
+        "f.parquet": "column 'horizon', row 1: nan is no number of trading days",
     }.items():
         with pytest.raises(InputError, match=text):
             read_scored_rows(tmp_path / name)
