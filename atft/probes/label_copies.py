@@ -12,7 +12,7 @@ import numpy as np
 
 from atft.data.checks import COPY_CORRELATION
 from atft.probes.finding import Suspect
-from atft.probes.future import Futures, Label
+from atft.probes.future import Label
 from atft.probes.panel_grid import Cells, Marks
 from atft.probes.rank_correlations import (
     MIN_STOCKS,
@@ -44,15 +44,18 @@ class LabelSample:
     """float32 [labels, sampled days, stocks]; ranks, 0 where unknown."""
 
 
-def sample_labels(futures: Futures) -> LabelSample:
-    """Take the labels that are columns of the panel, at every shift that is not over at t."""
-    total = len(futures.universe)
-    usable = np.flatnonzero([(label != 0).any() for label in futures.next_return] if total else [])
+def sample_labels(labels: Sequence[Label], next_return: Cells) -> LabelSample:
+    """Take labels that are columns of the panel, at every shift that is not over at t.
+
+    Days on which ``next_return``, ranks of the return of day t + 1 at t, is known are sampled; any where none is.
+    """
+    total = len(next_return)
+    usable = np.flatnonzero([(ranks != 0).any() for ranks in next_return] if total else [])
     if not len(usable):
         usable = np.arange(total)
     days = np.unique(usable[np.linspace(0, len(usable) - 1, SAMPLED_DAYS).round().astype(int)])
     text, values = [], []
-    for label in futures.targets:
+    for label in labels:
         for shift in range(-LEADS, label.days):
             text.append(_copy_text(label, shift))
             values.append(shift_days(label.ranks, -shift)[days].astype(np.float32))

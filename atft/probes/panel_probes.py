@@ -86,7 +86,7 @@ def _column_findings(
     if len(grid.dates) < 2 * MIN_DAYS:
         return [cannot_tell(p, f"only {len(grid.dates)} days") for p in COLUMN_PROBES]
     suspects: dict[str, list[Suspect | None]] = {probe: [] for probe in COLUMN_PROBES}
-    sample = sample_labels(futures)
+    sample = sample_labels(futures.targets, futures.next_return)
     count, features = len(names), set(grid.columns.features)
     ranged: list[str] = []
     for name, values in track(grid.numbers(names), "probing columns", total=count):

@@ -14,7 +14,7 @@ from atft.evaluation.day_ranks import constant_days
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
-from atft.probes.future import Futures, Label
+from atft.probes.future import Label
 from atft.probes.label_copies import LEADS, copy_suspect, sample_labels
 from atft.probes.panel_grid import read_grid
 from atft.probes.rank_correlations import (
@@ -155,18 +155,12 @@ def repeated_rows(part: ScoredRows) -> Suspect | None:
     return Suspect(part.name, text) if part.repeated else None
 
 
-def _known_futures(part: ScoredRows) -> Futures:
-    """The file's target as the one thing that follows a day."""
-    target = scaled_ranks(part.numbers["target"], part.present)
-    none = np.zeros(part.present.shape)
-    label = Label("target", target, part.horizon, part.horizon)
-    return Futures(part.present, (label,), (), target, none, none)
-
-
 def label_scores(part: ScoredRows) -> Suspect | None:
     """Accuse scores that rank each day's stocks as a label does, of that day, a later or a recent one."""
     score = scaled_ranks(part.numbers["score"], part.present)
-    return copy_suspect(part.name, score, sample_labels(_known_futures(part)))
+    target = scaled_ranks(part.numbers["target"], part.present)
+    label = Label("target", target, part.horizon, part.horizon)
+    return copy_suspect(part.name, score, sample_labels([label], target))
 
 
 def implausible_ic(part: ScoredRows) -> Suspect | None:

@@ -24,7 +24,9 @@ def test_a_label_is_a_leak_until_its_last_day_is_over(
     shift: int, text: str, grid: PanelGrid, futures: Futures
 ) -> None:
     values = np.cbrt(shift_days(grid.number("target_5d"), shift, np.nan))
-    suspect = copy_suspect("x", scaled_ranks(-values, grid.universe), sample_labels(futures))
+    suspect = copy_suspect(
+        "x", scaled_ranks(-values, grid.universe), sample_labels(futures.targets, futures.next_return)
+    )
     assert (suspect is None) == (text == "")
     assert suspect is None or (text in suspect.evidence and "target_5d" in suspect.evidence)
 
