@@ -81,14 +81,13 @@ def inputs_of_day(batch: DayBatch, names: tuple[str, ...]) -> dict[str, Tensor]:
     return {name: value[0] if name in BY_DAY else value for name, value in inputs.items()}
 
 
-def trace_inputs(
-    like: DayBatch, names: tuple[str, ...], stocks: int = 7, edges: int = 11
-) -> dict[str, Tensor]:
+def trace_inputs(like: DayBatch, names: tuple[str, ...]) -> dict[str, Tensor]:
     """Inputs of noise to trace a program with: any number of stocks stays any only where the example has several.
 
     ``like`` is a block of one day, which has the other sizes.
     """
     random = torch.Generator().manual_seed(0)
+    stocks, edges = 7, 11
     lookback, _, features = like.features.shape
     inputs = {
         "features": torch.randn(lookback, stocks, features, generator=random),

@@ -69,8 +69,8 @@ def find_splits(
     """
     suspects = _suspects(prices, first, last)
     splits = []
-    for first in range(0, len(suspects.day), SUSPECTS_AT_ONCE):
-        some = Suspects(*(column[first : first + SUSPECTS_AT_ONCE] for column in suspects))
+    for start in range(0, len(suspects.day), SUSPECTS_AT_ONCE):
+        some = Suspects(*(column[start : start + SUSPECTS_AT_ONCE] for column in suspects))
         ratio = np.abs(some.move[:, None] - LOG_RATIOS).argmin(axis=1)
         rows = np.flatnonzero(_is_split(prices, some, LOG_RATIOS[ratio]))
         splits += [StockSplit(int(some.day[i]), int(some.stock[i]), RATIOS[ratio[i]]) for i in rows]
