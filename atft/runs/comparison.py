@@ -30,6 +30,7 @@ from atft.tasks.baseline_scores import (
     IN_THE_TABLE,
     PACKAGES,
     BaselineName,
+    check_scored_rows,
     file_scorers,
     fit_baseline,
     fitted_scores,
@@ -78,7 +79,13 @@ def compare_scorers(
             out.
         scorer: whose scores the tables have.
         tree_options: settings of LightGBM; by default those of `TreeOptions`.
+
+    Raises:
+        InputError: the tables have a horizon, stock or day that ``data`` lacks; nothing is fitted then.
     """
+    if data is not None and baselines:
+        for table in tables:
+            check_scored_rows(table, data.open_cache())
     # Fitted once for all horizons: what costs time is reading the training days.
     fitted: dict[str, Baseline] = {}
     absent = []
@@ -93,7 +100,7 @@ def compare_scorers(
     differences: dict[int, PairedDifference] = {}
     for table in tables:
         scorers = {scorer: table.columns["score"]}
-        if data is not None:
+        if data is not None and fitted:
             scorers |= fitted_scores(fitted, data.open_cache(), table)
         if "lightgbm" in fitted:
             scorers["blend"] = mean_rank([scorers[scorer], scorers["lightgbm"]], table.present)
@@ -176,8 +183,8 @@ def evaluate(
         ``network - lightgbm``.
 
     Raises:
-        InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, or a
-            baseline has no such name.
+        InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, a
+            baseline has no such name, or ``data`` lacks a horizon, stock or day of the frame.
     """
     import polars
 

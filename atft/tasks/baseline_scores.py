@@ -20,6 +20,7 @@ from atft.data.cache import DayCache
 from atft.data.day_features import day_features
 from atft.data.purge import valid_labels
 from atft.data.split import Days
+from atft.errors import InputError
 from atft.evaluation.predictions import HorizonScores
 from atft.progress import track
 from atft.tasks.day_data import DayData
@@ -47,16 +48,14 @@ def fit_baseline(
         InputError: a package is not installed, or a period has no known target at some horizon.
     """
     median, iqr = (part.numpy() for part in data.scaling()[:2])
-    train = stock_days(data, data.split.train)
+    options = options or TreeOptions()
+    market = name == "lightgbm" and options.market_columns
+    train = stock_days(data, data.split.train, market)
     if name == "ridge":
         return fit_ridge(_ridge_days(train), median, iqr)
-    val = stock_days(data, data.split.val)
+    val = stock_days(data, data.split.val, market)
     if name == "mlp":
         return fit_perceptrons(train, val, median, iqr, seed)
-    options = options or TreeOptions()
-    train, val = (
-        stock_days(data, days, options.market_columns) for days in (data.split.train, data.split.val)
-    )
     return fit_trees(train, val, torch.get_num_threads(), seed, options)
 
 
@@ -84,6 +83,26 @@ def stock_days(data: DayData, days: Days, market_columns: bool = False) -> Stock
 def _ridge_days(days: StockDays) -> Iterator[tuple[Any, Any, Any]]:
     for features, target in track(days, "ridge baseline", len(days.sizes)):
         yield features, target, np.isfinite(target)
+
+
+def check_scored_rows(table: HorizonScores, cache: DayCache) -> None:
+    """Check that a cache has the horizon, the stocks and the days of a table whose rows baselines are to score.
+
+    Raises:
+        InputError: it lacks one.
+    """
+    manifest = cache.manifest
+    for name, rows, known in (
+        ("horizon", [table.horizon], manifest.horizons),
+        ("code", table.codes, cache.codes),
+        ("date", table.dates.tolist(), manifest.dates),
+    ):
+        unknown = set(rows) - set(known)
+        if unknown:
+            raise InputError(
+                f"the scores have {name} {min(unknown)}, which data does not; give the data that they were "
+                f"trained on, or leave data out"
+            )
 
 
 def fitted_scores(

@@ -70,6 +70,27 @@ def test_a_baseline_of_no_known_name_is_an_error(scores: polars.DataFrame) -> No
         evaluate(scores, baselines=["forest"])
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("horizon", polars.lit(7, polars.Int32)),
+        ("code", polars.lit("nobody")),
+        ("date", polars.col("date") + polars.duration(days=4000)),
+    ],
+)
+def test_a_row_that_the_data_lacks_is_an_error_before_anything_is_fitted(
+    column: str, value: Any, scores: polars.DataFrame, python_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = scores.filter(split="test", horizon=5).head(1).with_columns(value.alias(column))
+    frame = polars.concat([scores, row.select(scores.columns)])
+    fitted: list[Any] = []
+    monkeypatch.setattr("atft.runs.comparison.fit_baseline", lambda *given: fitted.append(given))
+    with pytest.raises(InputError, match=f"the scores have {column} {row[column][0]}, which data does not"):
+        evaluate(frame, "test", python_run.data)
+    assert not fitted
+    assert evaluate(frame, "test", python_run.data, baselines=[]).height
+
+
 def test_without_data_the_figures_are_those_of_the_file(scores: polars.DataFrame, tiny_run: Any) -> None:
     table = evaluate(scores)
     assert table.filter(scorer="ridge").is_empty()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from atft.baselines.tree_options import TreeOptions
 from atft.commands.train import build
 from atft.cross_section import spearman
 from atft.data.day_features import day_features
@@ -92,6 +93,21 @@ def few_trees() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("atft.baselines.lightgbm.MAX_TREES", 5)
         yield
+
+
+def test_lightgbm_reads_the_labels_of_each_period_once(
+    scored: Any, few_trees: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    read: list[bool] = []
+
+    def counted(data: Any, days: Any, market_columns: bool = False) -> Any:
+        read.append(market_columns)
+        return stock_days(data, days, market_columns)
+
+    monkeypatch.setattr("atft.tasks.baseline_scores.stock_days", counted)
+    fit_baseline("lightgbm", scored[0])
+    assert read == [TreeOptions().market_columns] * 2
 
 
 @pytest.mark.parametrize("name", ["ridge", "lightgbm"])
