@@ -43,10 +43,21 @@ def check_levels(quantiles: Sequence[float]) -> None:
     """Check the levels of quantile heads; none is fine.
 
     Raises:
-        InputError: they do not ascend, or leave (0, 1).
+        InputError: they do not ascend, or leave (0, 1); or two of them, or of the intervals between the lowest and
+            the highest, the next and the next, are the same in whole percent, by which columns are named.
     """
     if sorted(set(quantiles)) != list(quantiles) or not all(0 < level < 1 for level in quantiles):
         raise InputError(f"network: quantiles must ascend strictly inside (0, 1), got {list(quantiles)}")
+    last = len(quantiles) - 1
+    widths = [quantiles[last - i] - quantiles[i] for i in range((last + 1) // 2)]
+    for what, shares in (("levels", quantiles), ("intervals", widths)):
+        percents = [round(100 * share) for share in shares]
+        twice = [percent for percent in percents if percents.count(percent) > 1]
+        if twice:
+            raise InputError(
+                f"network: quantiles {list(quantiles)} have two {what} of {twice[0]} %, whose columns would have "
+                f"one name; give levels that differ in whole percent"
+            )
 
 
 def head_count(hidden_size: int) -> int:

@@ -88,10 +88,12 @@ class DayChunks:
         whole, stocks = batch.universe.shape
         days = min(self.days or whole, whole)
         if days == 1:
+            # Only the sampler of training divides days.
+            part = "data.loader.batch_size below the stocks of a day, which divides a day into parts, or "
             raise OutOfMemory(
                 f"one day of {stocks} stocks and {batch.lookback} days of history does not fit in memory "
-                f"({self.split}, {reason}); lower data.loader.batch_size below the stocks of a day, which "
-                f"divides a day into parts, or the network's size, or set trainer.precision: bf16-mixed"
+                f"({self.split}, {reason}); lower {part if self.split == 'train' else ''}"
+                f"the network's size, or set trainer.precision: bf16-mixed"
             )
         self.days = (days + 1) // 2
         self.retries.append(

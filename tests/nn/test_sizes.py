@@ -21,6 +21,11 @@ from networks import inputs_of
         ({"dropout": float("nan")}, "dropout"),
         ({"quantiles": [0.9, 0.1]}, "quantiles must ascend"),
         ({"quantiles": [0.0, 0.5]}, "quantiles"),
+        ({"quantiles": [0.001, 0.004, 0.5, 0.996, 0.999]}, "two levels of 0 %, whose columns would have one"),
+        (
+            {"quantiles": [0.104, 0.106, 0.5, 0.894, 0.896]},
+            "two intervals of 79 %, whose columns would have one",
+        ),
     ],
 )
 def test_a_size_out_of_range_is_an_error_of_one_line(options: dict[str, Any], message: str) -> None:
@@ -37,6 +42,11 @@ def test_horizons_out_of_order_are_an_error(horizons: tuple[int, ...]) -> None:
 
 def test_the_defaults_are_in_range_for_one_feature() -> None:
     ATFTGATFAN(inputs_of(1))
+
+
+@pytest.mark.parametrize("quantiles", [[0.001, 0.999], [0.05, 0.25, 0.5, 0.75, 0.95], [0.5]])
+def test_levels_that_differ_in_whole_percent_are_taken(quantiles: list[float]) -> None:
+    ATFTGATFAN(inputs_of(3), quantiles=quantiles)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,16 @@ def test_a_day_that_does_not_fit_alone_fails_in_one_line_that_says_what_to_lower
     assert "Tried to allocate 2.00 GiB)" in text and "data.loader.batch_size" in text and "\n" not in text
 
 
+def test_evaluation_that_has_too_little_memory_for_a_day_is_not_told_to_divide_it(make_batch: Blocks) -> None:
+    hopeless = task().eval()
+    hopeless.network.heads.register_forward_pre_hook(run_out(False, days=0))
+    with (
+        torch.no_grad(),
+        pytest.raises(OutOfMemory, match=r"\(evaluation, .*; lower the network's size, or set"),
+    ):
+        hopeless.predict_step(make_batch(days=4), 0)
+
+
 def test_evaluation_that_runs_out_scores_the_same_in_chunks(make_batch: Blocks) -> None:
     scorer, batch = task().eval(), make_batch(days=4)
     with torch.no_grad():
