@@ -5,7 +5,7 @@ Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertai
 Ensembles", NeurIPS 2017. ``model.members`` builds one; it costs as much as so many networks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from atft.errors import InputError
 from atft.network import (
     Explainable,
     Explanation,
+    Network,
     NetworkFactory,
     NetworkInputs,
     Pretrainable,
@@ -43,7 +44,7 @@ class Ensemble(nn.Module):
 
     def __init__(self, inputs: NetworkInputs, network: NetworkFactory, members: int) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(build_network(network, inputs) for _ in range(members))
+        self.networks: Any = nn.ModuleList(build_network(network, inputs) for _ in range(members))
         # Methods only where the members have them.
         if isinstance(self.first, Explainable):
             self.explain = self._explain
@@ -51,9 +52,10 @@ class Ensemble(nn.Module):
             self.encode = self._encode
 
     @property
-    def first(self) -> Any:
+    def first(self) -> Network:
         """The member that speaks for all: what it has and reads, the others have and read."""
-        return self.networks[0]
+        member: Network = self.networks[0]
+        return member
 
     @property
     def horizons(self) -> tuple[int, ...]:
@@ -65,27 +67,25 @@ class Ensemble(nn.Module):
 
     @property
     def parts(self) -> Mapping[str, bool]:
-        parts: Mapping[str, bool] = self.first.parts
-        return parts
+        return self.first.parts
 
     @property
     def reads(self) -> Mapping[str, str]:
-        reads: Mapping[str, str] = self.first.reads
-        return reads
+        return self.first.reads
 
     def set_scaling(self, scaling: Scaling) -> None:
         """Give it to each member."""
-        for member in self._all():
+        for member in self.networks:
             member.set_scaling(scaling)
 
     def set_parts(self, **on: bool) -> None:
         """Turn parts of each member on or off; raises InputError where there is no such part."""
-        for member in self._all():
+        for member in self.networks:
             member.set_parts(**on)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of each group, of all members."""
-        of_members = [member.parameter_groups() for member in self._all()]
+        of_members = [member.parameter_groups() for member in self.networks]
         return {name: [p for groups in of_members for p in groups[name]] for name in of_members[0]}
 
     def forward(self, batch: DayBatch) -> Forecast:
@@ -103,15 +103,12 @@ class Ensemble(nn.Module):
 
     def _explain(self, batch: DayBatch) -> Explanation:
         """What the members look at, in the mean."""
-        of_members = zip(*(member.explain(batch) for member in self._all()), strict=True)
+        of_members = zip(*(member.explain(batch) for member in self.networks), strict=True)
         return Explanation(*(None if each[0] is None else torch.stack(each).mean(0) for each in of_members))
 
     def _encode(self, batch: DayBatch) -> Float[Tensor, "days stocks width"]:
         """The states of all members in a row."""
-        return torch.cat([member.encode(batch) for member in self._all()], dim=-1)
-
-    def _all(self) -> Iterator[Any]:
-        return iter(self.networks)
+        return torch.cat([member.encode(batch) for member in self.networks], dim=-1)
 
 
 def ensemble_of(network: NetworkFactory, members: int) -> NetworkFactory:
