@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import (
 from atft.callbacks.figures.validation import ValidationFigures
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.coverage import CoverageGuard
+from atft.callbacks.guards.early_stopping import EarlyStopping as RunEarlyStopping
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.callbacks.record.epoch_progress import EpochProgress
@@ -102,11 +103,20 @@ def check_training(
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
     """Check that checkpoint and early stopping watch one of the metrics that an epoch logs."""
-    for key, kind in (("checkpoint", ModelCheckpoint), ("early_stopping", EarlyStopping)):
-        for callback in callbacks:
-            monitor = getattr(callback, "monitor", None)
-            if isinstance(callback, kind) and monitor is not None and monitor not in known:
-                raise InputError(f"{key}.monitor: no metric {monitor!r}{nearest_metric(monitor, known)}")
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        watches = isinstance(callback, ModelCheckpoint | EarlyStopping)
+        if watches and monitor is not None and monitor not in known:
+            key = f"{_key(callback)}.monitor"
+            raise InputError(f"{key}: no metric {monitor!r}{nearest_metric(monitor, known)}")
+
+
+def _key(callback: pl.Callback) -> str:
+    """The key that a callback's options are under: of its own where the run has made it, or of the user's list."""
+    if isinstance(callback, RunCheckpoint):
+        return "checkpoint"
+    own = isinstance(callback, RunEarlyStopping)
+    return "early_stopping" if own else f"trainer.callbacks: {type(callback).__name__}"
 
 
 def check_scores_are_current(trainer: pl.Trainer) -> None:
@@ -127,7 +137,7 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
         if isinstance(callback, EarlyStopping) and trainer.check_val_every_n_epoch != 1:
             if validated and callback._check_on_train_epoch_end:
                 raise InputError(
-                    "early_stopping.check_on_train_epoch_end: not every epoch is validated; leave it out"
+                    f"{_key(callback)}.check_on_train_epoch_end: not every epoch is validated; leave it out"
                 )
             callback._check_on_train_epoch_end = not validated  # Lightning would read train/loss too early
         if not isinstance(callback, ModelCheckpoint) or isinstance(callback, RunCheckpoint):

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import (
 
 from atft.batch import DayBatch
 from atft.callbacks.exponential_average import ExponentialAverage
+from atft.callbacks.guards.early_stopping import EarlyStopping as RunEarlyStopping
 from atft.callbacks.late_average import LateAverage
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.errors import InputError
@@ -43,9 +44,16 @@ def test_a_metric_that_nothing_logs_is_an_error_with_the_nearest() -> None:
         match=r"early_stopping\.monitor: no metric 'val/rankic'; did you mean 'val/rank_ic'\? "
         "If it is your own, add its function to model.metrics$",
     ):
-        check_metrics([EarlyStopping("val/rankic")], known)
-    with pytest.raises(InputError, match=r"checkpoint\.monitor: no metric 'loss'"):
-        check_metrics([ModelCheckpoint(monitor="loss")], known)
+        check_metrics([RunEarlyStopping("val/rankic")], known)
+    with pytest.raises(InputError, match=r"^checkpoint\.monitor: no metric 'loss'"):
+        check_metrics([RunCheckpoint(monitor="loss")], known)
+
+
+@pytest.mark.parametrize("callback", [ModelCheckpoint(monitor="val/foo"), EarlyStopping("val/foo")])
+def test_a_callback_of_the_users_is_named_by_its_class(callback: Any) -> None:
+    key = rf"^trainer\.callbacks: {type(callback).__name__}\.monitor: no metric 'val/foo'"
+    with pytest.raises(InputError, match=key):
+        check_metrics([callback], {"val/rank_ic"})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +99,7 @@ def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> No
     within = ModelCheckpoint(every_n_train_steps=5, monitor="val/rank_ic")
     with pytest.raises(InputError, match=r"saves within an epoch, where val/rank_ic is not measured"):
         check_scores_are_current(a_trainer(within))
-    stopping = EarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
+    stopping = RunEarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
     check_scores_are_current(a_trainer(stopping))
     with pytest.raises(InputError, match=r"early_stopping\.check_on_train_epoch_end: not every epoch"):
         check_scores_are_current(a_trainer(stopping, check_val_every_n_epoch=2))
