@@ -1,9 +1,11 @@
-"""Stop a run at a loss or gradient that is not finite, before the weights have changed.
+"""Stop a run at a loss or gradient that is not finite, before it reaches a weight or a checkpoint.
 
 Reading a number from a GPU makes the CPU wait for it, so nothing is read per step: whether the step's gradient and
 each day's terms are finite stays on the device as flags. A gradient that is not finite is set to 0 there, which
-keeps NaN out of the weights; the flags are read every few steps and after an epoch's last block, before validation
-and every checkpoint. Cost: the gradient's norm and a few flags per block.
+keeps NaN out of the weights; momentum and weight decay still move them. The flags are read every few steps, after
+an epoch's last block, and before a checkpoint that is saved every so many steps: up to nine more steps are taken
+first, and no checkpoint but one of ``train_time_interval`` is written. Cost: the gradient's norm and a few flags
+per block.
 
 In precision 16-mixed a scaler multiplies the loss so that small gradients survive in float16; when a gradient
 overflows it skips the step and halves its factor, which is normal for the first steps. A factor below 1 means that
@@ -14,6 +16,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim import Optimizer
@@ -29,7 +32,7 @@ MIN_LOSS_SCALE = 1.0
 
 
 class NonFiniteGuard(pl.Callback):
-    """Raise `NonFiniteLoss` when a loss or gradient is not finite; the weights stay those before it.
+    """Raise `NonFiniteLoss` when a loss or gradient is not finite; the last checkpoint is from before it.
 
     Under a loss scaler (precision 16-mixed), which skips infinite gradients by design, it raises
     `LossScaleCollapse` when the scale falls below 1, counts the skipped steps of the run in the receipt and logs
@@ -68,7 +71,7 @@ class NonFiniteGuard(pl.Callback):
         self._terms = tuple(step.value.terms)
         flags = torch.stack([step.value.loss, *step.value.terms.values()]).isfinite()
         self._blocks.append((step.number, step.day, flags))
-        if trainer.is_last_batch or (step.closes and trainer.global_step % READ_EVERY_STEPS == 0):
+        if trainer.is_last_batch or (step.closes and self._due(trainer)):
             self._read(trainer)
         scaler = loss_scaler(trainer)
         if scaler is not None and step.closes:
@@ -88,6 +91,14 @@ class NonFiniteGuard(pl.Callback):
 
     # -- inside
 
+    def _due(self, trainer: pl.Trainer) -> bool:
+        """Whether the flags are to be read after this step: it is the turn, or a checkpoint follows."""
+        # Lightning calls checkpoints last, so that this guard has read before they write.
+        saves = [
+            c._every_n_train_steps for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)
+        ]
+        return any(trainer.global_step % every == 0 for every in (READ_EVERY_STEPS, *filter(None, saves)))
+
     def _read(self, trainer: pl.Trainer) -> None:
         flags = [f.all() for _, _, f in self._blocks] + [f for _, f in self._steps]
         broken = not bool(torch.stack(flags).all())
@@ -101,7 +112,7 @@ class NonFiniteGuard(pl.Callback):
     def _message(self, trainer: pl.Trainer) -> str:
         blocks = [(s, d, f) for s, d, f in self._blocks if not bool(f.all())]
         steps = [s for s, finite in self._steps if not bool(finite)]
-        after = f"epoch {trainer.current_epoch + 1}; {_unchanged_weights(trainer)}"
+        after = f"epoch {trainer.current_epoch + 1}; {_last_checkpoint(trainer)}"
         if blocks:
             number, day, flags = blocks[0]
             broken = ~flags.cpu()
@@ -125,7 +136,7 @@ class NonFiniteGuard(pl.Callback):
         if scale < MIN_LOSS_SCALE:
             text = (
                 f"the loss scale fell to {scale:g} in step {trainer.global_step}: gradients overflow float16 even "
-                f"unscaled, {self.skipped} steps were skipped; {_unchanged_weights(trainer)}; "
+                f"unscaled, {self.skipped} steps were skipped; {_last_checkpoint(trainer)}; "
                 f"train in precision bf16-mixed or 32-true, or lower the learning rate"
             )
             warn(trainer, text)
@@ -138,10 +149,10 @@ def loss_scaler(trainer: pl.Trainer) -> torch.amp.GradScaler | None:
     return plugin.scaler if isinstance(plugin, MixedPrecision) else None
 
 
-def _unchanged_weights(trainer: pl.Trainer) -> str:
+def _last_checkpoint(trainer: pl.Trainer) -> str:
     checkpoint = find_checkpoint(trainer)
     last = checkpoint.last_model_path if checkpoint is not None else ""
-    return f"the weights were not updated, last good checkpoint: {last or 'none yet'}"
+    return f"last good checkpoint: {last or 'none yet'}"
 
 
 def _dates(trainer: pl.Trainer, days: Tensor) -> str:
