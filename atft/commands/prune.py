@@ -88,8 +88,9 @@ def judge_caches(folder: Path, runs: Sequence[Path]) -> list[JudgedCache]:
     for receipt in sorted(path for root in runs for path in root.rglob("receipt.json")):
         run = receipt.parent
         reasons.setdefault(str(((read_json(receipt) or {}).get("digests") or {}).get("data")), str(run))
-        same = [cache for cache in newest if _asks_for(run, manifests[cache])]
-        source = _source_of(run) if same else None
+        config = _config(run)
+        same = [cache for cache in newest if _asks_for(config, manifests[cache])]
+        source = _source_of(config) if same else None
         for cache in same:
             if cache == same[0] or manifests[cache].get("source") == source:
                 reasons.setdefault(cache.name, f"{run}, today")
@@ -113,13 +114,13 @@ def remove_caches(caches: Iterable[Path]) -> None:
             shutil.rmtree(aside)
 
 
-def _asks_for(run: Path, manifest: Mapping[str, Any]) -> bool:
+def _asks_for(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether a run's configuration has the columns and options of a cache."""
     from atft.data.build import CacheOptions
     from atft.data.graph import GraphOptions
     from atft.panel import PanelSchema
 
-    data, model = (_config(run).get(section) or {} for section in ("data", "model"))
+    data, model = (config.get(section) or {} for section in ("data", "model"))
     # Defaults first: the configuration of an earlier version may lack a key.
     schema = asdict(PanelSchema()) | ((data.get("panel") or {}).get("schema") or {})
     options = asdict(CacheOptions()) | (data.get("cache") or {})
@@ -135,11 +136,11 @@ def _asks_for(run: Path, manifest: Mapping[str, Any]) -> bool:
     )
 
 
-def _source_of(run: Path) -> str | None:
+def _source_of(config: Mapping[str, Any]) -> str | None:
     """Fingerprint of a run's panel as it is now; None where it is gone or simulated."""
     from atft.panel_files import panel_files, source_fingerprint
 
-    path = ((_config(run).get("data") or {}).get("panel") or {}).get("path")
+    path = ((config.get("data") or {}).get("panel") or {}).get("path")
     try:
         return None if path is None else source_fingerprint(panel_files(path))
     except InputError:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from atft.commands import prune
 from atft.commands.prune import freed_bytes, judge_caches
 from atft.errors import InputError
 
@@ -81,6 +82,14 @@ def test_only_what_no_run_needs_is_removed_and_a_dry_run_removes_nothing(
     assert "0 of 1 caches, freed    0.000 GB" in atft(*words).out
     # The days that the removed ones shared are still there.
     assert atft("cache", "--config", tiny_run.config, "--verify").code == 0
+
+
+def test_a_runs_configuration_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(prune, "_config", lambda run: read.append(run) or {})
+    runs = {receipt.parent for receipt in (folder / "logs").rglob("receipt.json")}
+    assert len(judge_caches(folder / "cache", [folder / "logs"])) > 1
+    assert len(read) == len(runs) and set(read) == runs
 
 
 def test_shared_files_free_nothing_until_all_that_share_them_are_gone(tmp_path: Path) -> None:
