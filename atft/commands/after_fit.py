@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 
-from atft.callbacks.record.messages import append_log
+from atft.callbacks.record.messages import print_and_log
 from atft.callbacks.record.run_checkpoint import RunCheckpoint, find_checkpoint
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions
@@ -32,11 +31,10 @@ AFTER_TRAINING = ("predictions.parquet", "comparison.txt", "final metrics")
 
 def conclude(cli: "RankingCLI") -> int:
     """Score, compare and print; the exit status: 0, or 1 where the run failed."""
-    console = Console(highlight=False)
     checkpoint = find_checkpoint(cli.trainer)
     if checkpoint is None or checkpoint.selected is None:
         cli.record.finish({})
-        console.print(f"no checkpoint was kept, nothing to compare; {status_line(cli)}", soft_wrap=True)
+        print_and_log(cli.directory, f"no checkpoint was kept, nothing to compare; {status_line(cli)}")
         return 0 if cli.record.receipt.status == "limited" else 1
     # Every day from validation on, or of the fold, whatever `predict` scores.
     cli.datamodule.predict_dates = None
@@ -44,15 +42,14 @@ def conclude(cli: "RankingCLI") -> int:
     split = "test" if len(cli.datamodule.split.test) else "val"
     text, rows = compare(cli, path, split)
     text = f"{text}\n{weights_line(checkpoint, cli.record.history)}"
-    console.print(text, soft_wrap=True)
+    print_and_log(cli.directory, text)
     publish_text(cli.directory / "comparison.txt", text + "\n")
     final = named_metrics(rows, split)
     if split == "test":
         min_stocks, metrics = cli.datamodule.split.min_stocks, cli.model.metrics
         final |= named_metrics(summarise_predictions(path, "val", min_stocks, metrics), "val")
     cli.record.finish(final)
-    console.print(f"\n{status_line(cli)}", soft_wrap=True)
-    append_log(cli.directory, f"{text}\n\n{status_line(cli)}")
+    print_and_log(cli.directory, "", status_line(cli))
     return 1 if cli.record.receipt.status == "failed" else 0
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from atft.allocator import return_freed_memory
 from atft.commands.arguments import read_words
 from atft.commands.parser_errors import parser_errors
+from atft.commands.pretrain import pretrain
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
 from atft.errors import InputError
 from atft.garbage import collect_as_usual
@@ -35,11 +36,7 @@ def run(command: str, arguments: list[str]) -> int:
     from atft.progress import Progress
 
     with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
-        if command == "pretrain":
-            from atft.commands.pretrain import pretrain
-
-            return pretrain(cli)
-        return {"fit": fit, "cache": verify}.get(command, evaluate_checkpoint)(cli)
+        return {"fit": fit, "pretrain": pretrain, "cache": verify}.get(command, evaluate_checkpoint)(cli)
 
 
 def build(

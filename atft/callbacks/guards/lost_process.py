@@ -178,9 +178,9 @@ class Launcher(_SubprocessScriptLauncher):
         return function(*args, **kwargs)
 
 
-def failed_child(children: Sequence["subprocess.Popen[bytes]"], first: int = 2) -> str:
+def failed_child(children: Sequence["subprocess.Popen[bytes]"]) -> str:
     """Say which of the processes that this one has started has failed, and how; empty without one."""
-    for number, child in enumerate(children, first):
+    for number, child in enumerate(children, 2):
         code = child.poll()
         if code:
             how = (
