@@ -34,7 +34,7 @@ class DeadTerms:
         return tuple(n for n in self.watched if n not in self._alive)
 
     def see(self, shares: Mapping[str, float]) -> None:
-        """Record one measurement: each term's :func:`~atft.losses.objective.gradient_shares`."""
+        """Record one measurement: what `atft.losses.objective.measure_shares` has of each term."""
         self._measured = True
         self._alive |= {n for n, share in shares.items() if share != 0}
 

@@ -232,12 +232,6 @@ def _day_before(x: Tensor) -> Tensor:
     return torch.cat((torch.zeros_like(x[:1]), x[:-1]))
 
 
-def gradient_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> dict[str, float]:
-    """Read :func:`measure_shares` by the terms' names; waits for the device."""
-    shares = measure_shares(objective, forecast, batch).tolist()
-    return dict(zip(objective.term_weights, shares, strict=True))
-
-
 def measure_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> Float[Tensor, " terms"]:
     """Measure each term's share of the loss's gradient at the network's output; shares sum to 1, or are all 0.
 

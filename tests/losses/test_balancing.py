@@ -11,7 +11,8 @@ from torch import nn
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
 from atft.losses.balancing import MAX_STEP_RATIO, MAX_WEIGHT_RATIO, check_requested, rebalanced
-from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.losses.objective import DayObjective, ObjectiveOptions
+from gradient_shares import gradient_shares
 
 TERMS = {"huber": 0.5, "ic": 0.5, "scale_floor": 0.1, "rank_ic": 0.0}
 

@@ -6,8 +6,9 @@ import torch
 
 from atft.batch import DayBatch, Forecast
 from atft.losses.dead_terms import DeadTerms
-from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.terms import TERMS
+from gradient_shares import gradient_shares
 
 TURNOVER = {"ic": 1.0, "turnover": 0.5, "scale_floor": 0.1, "huber": 0.0}
 

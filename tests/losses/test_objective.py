@@ -12,8 +12,9 @@ import torch
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import pearson, rank_uniform
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, ObjectiveOptions, gradient_shares
+from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.portfolio import book_return, turnover
+from gradient_shares import gradient_shares
 
 MakeBatch = Callable[..., DayBatch]
 

@@ -9,10 +9,11 @@ import torch
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError
-from atft.losses.objective import DayObjective, gradient_shares
+from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
 from atft.losses.term_check import noise_inputs
 from atft.losses.terms import BY_HORIZON, READABLE, TERMS, find_term
+from gradient_shares import gradient_shares
 from own_package import forget_package, write_package
 
 LEVELS = (0.1, 0.5, 0.9)
