@@ -12,6 +12,8 @@ from datetime import timedelta
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from atft.console import plain_console
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -77,10 +79,8 @@ class Progress:
         return self._timer.clock() - self._started
 
     def __enter__(self) -> "Self":
-        from rich.console import Console
-
         self._timer.running.append(self)
-        console = Console(stderr=True)
+        console = plain_console(stderr=True)
         if not console.is_terminal:
             self._thread.start()
         elif self.total is not None:
@@ -88,7 +88,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),

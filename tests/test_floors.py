@@ -28,6 +28,7 @@ VOCABULARY = {
     "garbage",
     "publish",
     "progress",
+    "console",
     "panel",
     "batch",
     "network",

@@ -7,6 +7,7 @@ scores is named by its checkpoint and its days, or by the user.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atft.console import plain_console
 from atft.errors import InputError
 from atft.panel_files import panel_files
 
@@ -22,11 +23,9 @@ def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
     Raises:
         InputError: the file cannot be written there, or no day can be scored.
     """
-    from rich.console import Console
-
     from atft.commands.after_fit import write_predictions_of
 
-    console, out = Console(highlight=False), cli.config.get("out")
+    console, out = plain_console(), cli.config.get("out")
     if out is not None:
         check_out(Path(out), cli.datamodule.panel.path)
     dates, days = cli.datamodule.open_cache().manifest.dates, cli.datamodule.predict_days()

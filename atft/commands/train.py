@@ -14,6 +14,7 @@ from atft.commands.arguments import read_words
 from atft.commands.parser_errors import parser_errors
 from atft.commands.pretrain import pretrain
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
+from atft.console import plain_console
 from atft.errors import InputError
 from atft.garbage import collect_as_usual
 
@@ -116,9 +117,7 @@ def fit(cli: "RankingCLI") -> int:
 
 def evaluate_checkpoint(cli: "RankingCLI") -> int:
     """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
-    from rich.console import Console
-
-    console, command = Console(highlight=False), cli.command
+    console, command = plain_console(), cli.command
     path = resume_path(cli)
     if path is None:
         raise InputError(f"{command} needs --ckpt_path FILE (or last): an untrained network measures nothing")

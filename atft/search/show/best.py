@@ -7,8 +7,7 @@ is and what its value is worth.
 import re
 from pathlib import Path
 
-from rich.console import Console
-
+from atft.console import plain_console
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
@@ -23,7 +22,7 @@ def run(arguments: list[str]) -> int:
     options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments)
     path: Path | None = options.out
     now = overview(open_study(sweep), sweep)
-    console = Console(highlight=False)
+    console = plain_console()
     if now.best is None:
         console.print(f"study {sweep.study}: no trial is complete, so there is no best one")
         return 1

@@ -6,8 +6,7 @@ It has no password and can change a study, so it listens on 127.0.0.1; from else
 import socket
 from importlib.util import find_spec
 
-from rich.console import Console
-
+from atft.console import plain_console
 from atft.errors import InputError
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.storage import open_storage
@@ -25,7 +24,7 @@ def run(arguments: list[str]) -> int:
     check_free(options.port)
     from optuna_dashboard import run_server
 
-    Console(highlight=False).print(f"http://{LOOPBACK}:{options.port}  (Ctrl-C ends it)")
+    plain_console().print(f"http://{LOOPBACK}:{options.port}  (Ctrl-C ends it)")
     run_server(open_storage(sweep), host=LOOPBACK, port=options.port)
     return 0
 

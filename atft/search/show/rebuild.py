@@ -13,8 +13,8 @@ from typing import Any, Literal
 import optuna
 from optuna.distributions import json_to_distribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from rich.console import Console
 
+from atft.console import plain_console
 from atft.errors import InputError
 from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
     study.set_user_attr("study_id", str(records[0]["study_id"]))
     publish_study_files(study, sweep)
     finished = sum(record["outcome"] in STATES for record in records)
-    Console(highlight=False).print(
+    plain_console().print(
         f"study {sweep.study}: {len(records)} trials entered again, {finished} of them finished; "
         f"the next start of the sweep goes on from here",
         soft_wrap=True,

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import optuna
 from optuna.trial import FrozenTrial
-from rich.console import Console
 
+from atft.console import plain_console
 from atft.page import Html, chart_grid, element, html_page, html_table, joined, section
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> int:
     study = open_study(sweep)
     path = options.out or sweep.directory / "report.html"
     publish_text(path, sweep_page(study, sweep, overview(study, sweep)))
-    Console(highlight=False).print(f"{path}", soft_wrap=True)
+    plain_console().print(f"{path}", soft_wrap=True)
     return 0
 
 

@@ -10,10 +10,11 @@ from shutil import which
 from subprocess import run as call
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from atft.console import plain_console
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, RunningTrial, duration, overview
@@ -33,7 +34,7 @@ def run(arguments: list[str]) -> int:
     """Print the state of a sweep, once or repeatedly."""
     options, sweep = sweep_arguments("status", DESCRIPTION, arguments)
     study = open_study(sweep)
-    console = Console(highlight=False)
+    console = plain_console()
     now = overview(study, sweep)
     if options.watch is None:
         console.print(render(now, sweep))

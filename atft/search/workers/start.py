@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from rich.console import Console
 
+from atft.console import plain_console
 from atft.errors import InputError, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen, identify
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
     command = child_command("worker", frozen(sweep))
     with storage_errors(sweep):
-        return Supervisor(sweep, open_study(sweep), command, Console(stderr=True)).run()
+        return Supervisor(sweep, open_study(sweep), command, plain_console(stderr=True)).run()
 
 
 def _start_line(sweep: SweepOptions, config: Path) -> str:
