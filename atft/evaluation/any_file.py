@@ -138,15 +138,15 @@ def column_roles(
     """
     roles = {}
     for role in dict.fromkeys((*required, *wanted)):
-        found = [name for name in names if _plain(name) == role]
-        found = found or [name for name in names if _plain(name) in ALIASES.get(role, ())]
-        if len(found) > 1:
+        candidates = [name for name in names if _plain(name) == role]
+        candidates = candidates or [name for name in names if _plain(name) in ALIASES.get(role, ())]
+        if len(candidates) > 1:
             raise InputError(
-                f"{path}: columns {found[0]!r} and {found[1]!r} could both be the {role}; "
+                f"{path}: columns {candidates[0]!r} and {candidates[1]!r} could both be the {role}; "
                 f"rename the right one to {role!r}"
             )
-        if found:
-            roles[role] = found[0]
+        if candidates:
+            roles[role] = candidates[0]
         elif role in required:
             aliases = ", ".join(ALIASES.get(role, ())[:4])
             raise InputError(

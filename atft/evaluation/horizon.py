@@ -68,7 +68,7 @@ def measure_horizon(
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)
     dropped_days, dropped_rows = _dropped(dense, known, counts, measured)
-    found = HorizonEvaluation(
+    evaluation = HorizonEvaluation(
         horizon=table.horizon,
         dates=table.dates,
         series=series,
@@ -91,23 +91,27 @@ def measure_horizon(
         warnings=warnings,
         covered=covered_shares(table, **span),
     )
-    return _counts_alone(found, lost) if lost > MAX_LOST_SHARE * int(measured.rankable.sum()) else found
+    return (
+        _counts_alone(evaluation, lost)
+        if lost > MAX_LOST_SHARE * int(measured.rankable.sum())
+        else evaluation
+    )
 
 
-def _counts_alone(found: HorizonEvaluation, lost: int) -> HorizonEvaluation:
+def _counts_alone(evaluation: HorizonEvaluation, lost: int) -> HorizonEvaluation:
     """A horizon whose figures would flatter, since its constant scores are left out of them: each is unknown."""
-    unknown, books = Interval(float("nan")), found.books
+    unknown, books = Interval(float("nan")), evaluation.books
     gone = {
         name: np.full_like(getattr(books, name), np.nan) for name in ("gross", "net", "turnover", "capacity")
     }
     return replace(
-        found,
-        series={name: np.full_like(values, np.nan) for name, values in found.series.items()},
-        figures=dict.fromkeys(found.figures, unknown),
-        deciles=[Decile(decile.number, unknown) for decile in found.deciles],
+        evaluation,
+        series={name: np.full_like(values, np.nan) for name, values in evaluation.series.items()},
+        figures=dict.fromkeys(evaluation.figures, unknown),
+        deciles=[Decile(decile.number, unknown) for decile in evaluation.deciles],
         monotonicity=unknown.value,
         books=books._replace(**gone),
-        decay=[DecayRow(row.lag, unknown) for row in found.decay],
+        decay=[DecayRow(row.lag, unknown) for row in evaluation.decay],
         groups={},
         exposures={},
         controls=[],

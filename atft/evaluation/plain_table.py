@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from atft.console import plain_console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,18 +38,10 @@ def plain_table(title: str, left: Sequence[str], right: Sequence[str], last: Seq
 
 def table_text(table: "Table") -> str:
     """Write a table as plain text, one line per row: no colours, and cells as they are, "[old]" and ":x:" too."""
-    from rich.console import Console
-
     # Columns that do not wrap are shown whole: metrics of the user's own are further ones.
     width = MAX_WIDTH if all(column.no_wrap for column in table.columns) else WIDTH
-    console = Console(
-        file=StringIO(),
-        width=width,
-        color_system=None,
-        force_terminal=False,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
+    console = plain_console(
+        file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
     )
     console.print(table)
     assert isinstance(console.file, StringIO)
