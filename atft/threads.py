@@ -2,12 +2,16 @@
 
 Polars, OpenMP and MKL read these once, when they are loaded, and spawned loader workers inherit them.
 Two pools of as many threads as there are cores make each other several times slower. So do the threads of one
-OpenMP pool that wait for the last of them: by default they spin on cores that another program needs.
+OpenMP pool that wait for the last of them: by default they spin on cores that another program needs. To sleep at
+once is slow too, since a step is hundreds of small operations and waking a thread for each costs as much as some of
+them. So a waiting thread spins for a moment, then sleeps (EXPERIMENTS.md, "Threads that spin for a moment").
 """
 
 import os
 
-WAIT_POLICY = "OMP_WAIT_POLICY"
+WAIT_POLICY, SPIN_COUNT = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
+SPIN_TURNS = 3000
+"""Turns of a waiting thread before it sleeps, some 50 to 150 microseconds; GNU's OpenMP, torch's on Linux, reads it."""
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -23,9 +27,9 @@ def pool_threads() -> int:
 
 
 def cap_threads(count: int) -> None:
-    """Let every numerical pool of this process and its children use at most ``count`` threads, and sleep idle.
+    """Let every numerical pool of this process and its children use at most ``count`` threads, and sleep when idle.
 
-    A wait policy that the environment has already is left alone.
+    A wait policy that the environment has already is left alone, and so is its number of turns.
 
     Raises:
         ValueError: ``count`` is below 1.
@@ -33,4 +37,6 @@ def cap_threads(count: int) -> None:
     if count < 1:
         raise ValueError(f"threads must be at least 1, got {count}")
     os.environ.update(dict.fromkeys(POOLS, str(count)))
-    os.environ.setdefault(WAIT_POLICY, "PASSIVE")
+    if WAIT_POLICY not in os.environ:
+        os.environ[WAIT_POLICY] = "PASSIVE"
+        os.environ.setdefault(SPIN_COUNT, str(SPIN_TURNS))

@@ -57,7 +57,7 @@ def busy_cores(count: int) -> Iterator[None]:
 
 def rate(folder: Path, load: str, setting: tuple[int, str] | None, epochs: int) -> float:
     """Stock-days a second of a load with a setting, the best epoch after the first; of all workers of a sweep."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
     words = [word.format(epochs=epochs) for word in LOADS[load]]
     if setting is not None:
         threads, environment["OMP_WAIT_POLICY"] = setting

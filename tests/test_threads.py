@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from atft.threads import POOLS, WAIT_POLICY, cap_threads, core_count, pool_threads
+from atft.threads import POOLS, SPIN_COUNT, SPIN_TURNS, WAIT_POLICY, cap_threads, core_count, pool_threads
 
 SCRIPT = """
 import sys
@@ -39,12 +39,32 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
 def test_idle_threads_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in POOLS:
         monkeypatch.setenv(name, "1")
+    monkeypatch.delenv(SPIN_COUNT, raising=False)
     monkeypatch.setenv(WAIT_POLICY, "ACTIVE")
     cap_threads(1)
-    assert os.environ[WAIT_POLICY] == "ACTIVE"
+    assert (os.environ[WAIT_POLICY], os.environ.get(SPIN_COUNT)) == ("ACTIVE", None)
     monkeypatch.delenv(WAIT_POLICY)
     cap_threads(1)
-    assert os.environ[WAIT_POLICY] == "PASSIVE"
+    assert (os.environ[WAIT_POLICY], os.environ[SPIN_COUNT]) == ("PASSIVE", str(SPIN_TURNS))
+    monkeypatch.delenv(WAIT_POLICY)
+    monkeypatch.setenv(SPIN_COUNT, "7")
+    cap_threads(1)
+    assert os.environ[SPIN_COUNT] == "7"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch brings GNU's OpenMP on Linux only")
+def test_the_openmp_of_torch_takes_the_wait_policy_and_the_turns() -> None:
+    script = "from atft.threads import cap_threads; cap_threads(1); import torch"
+    unset = {k: v for k, v in os.environ.items() if k not in (*POOLS, WAIT_POLICY, SPIN_COUNT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**unset, "OMP_DISPLAY_ENV": "verbose"},
+        check=True,
+    )
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
+    assert f"GOMP_SPINCOUNT = '{SPIN_TURNS}'" in done.stderr
 
 
 def test_fewer_than_one_thread_raises() -> None:
