@@ -11,7 +11,7 @@ import os
 
 WAIT_POLICY, SPIN_COUNT = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 SPIN_TURNS = 3000
-"""Turns of a waiting thread before it sleeps, some 50 to 150 microseconds; GNU's OpenMP, torch's on Linux, reads it."""
+"""Turns of a waiting thread before it sleeps, 50 to 150 microseconds; read by GNU's OpenMP, torch's on Linux."""
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 

@@ -39,7 +39,8 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
 def test_idle_threads_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in POOLS:
         monkeypatch.setenv(name, "1")
-    monkeypatch.delenv(SPIN_COUNT, raising=False)
+    monkeypatch.setenv(SPIN_COUNT, "")
+    monkeypatch.delenv(SPIN_COUNT)
     monkeypatch.setenv(WAIT_POLICY, "ACTIVE")
     cap_threads(1)
     assert (os.environ[WAIT_POLICY], os.environ.get(SPIN_COUNT)) == ("ACTIVE", None)

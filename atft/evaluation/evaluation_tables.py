@@ -6,7 +6,7 @@ figures by horizon with their intervals, then deciles, decay, exposures and grou
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from atft.evaluation.figures import BPS, FIGURES, SCORED, FigureKind
@@ -67,6 +67,13 @@ def shown_interval(interval: Interval, kind: FigureKind) -> str:
     if isfinite(interval.t) and kind.zero_is_chance:
         text += f" {interval.t:.1f}"
     return text
+
+
+def with_error(value: float, error: float, digits: int) -> str:
+    """A signed value and its standard error; ``nan`` where unknown."""
+    if not isfinite(value):
+        return "nan"
+    return f"{value:+.{digits}f}" + (f" ± {error:.{digits}f}" if isfinite(error) else "")
 
 
 def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
@@ -132,8 +139,8 @@ def _deciles_table(file: FileEvaluation) -> "Table":
     title = "decile returns in excess of the day's mean, bps, with Newey-West error; 10 is the highest scores"
     table = plain_table(title, ["horizon"], [*map(str, range(1, 11)), "monotonicity"])
     for horizon, measured in file.horizons.items():
-        cells = [f"{BPS * d.mean.value:+.1f} ± {BPS * d.mean.error:.1f}" for d in measured.deciles]
-        table.add_row(f"{horizon}d", *cells, f"{measured.monotonicity:+.2f}")
+        cells = [with_error(BPS * d.mean.value, BPS * d.mean.error, 1) for d in measured.deciles]
+        table.add_row(f"{horizon}d", *cells, with_error(measured.monotonicity, nan, 2))
     return table
 
 
@@ -170,7 +177,7 @@ def _covered(measured: HorizonEvaluation) -> dict[str, str]:
 def _grouped(kind: str, measured: HorizonEvaluation) -> dict[str, str]:
     rows = measured.groups.get(kind, [])
     return {
-        r.group: f"{r.rank_ic.value:+.4f} ± {r.rank_ic.error:.4f} ({r.days:,} x {r.stocks:,.0f})"
+        r.group: f"{with_error(r.rank_ic.value, r.rank_ic.error, 4)} ({r.days:,} x {r.stocks:,.0f})"
         for r in rows
     }
 

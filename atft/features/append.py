@@ -86,7 +86,9 @@ class AppendReport:
             f"{self.out}: {len(days):,} new days{span}, {self.rows:,} rows; {self.universe_rows:,} in the universe"
         ]
         if self.rebuilt_from is not None:
-            lines.append(f"built again from {self.rebuilt_from} on: prices of past days were corrected")
+            lines.append(
+                f"built again from {self.rebuilt_from} on: past prices, or the calendar, have changed"
+            )
         return [*lines, *self.notes]
 
 
