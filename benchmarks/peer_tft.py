@@ -27,6 +27,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from statistics import median
 from typing import Any
 
@@ -76,9 +77,13 @@ def peer_python(asked: Path | None) -> Path:
     """The interpreter that has the peer: the one asked for, this one, or that of .venv-tft.
 
     Raises:
-        InputError: none of them has it; the message says what to install.
+        InputError: none of them has it, or there is no such program; the message says what to do.
     """
     if asked is not None:
+        if which(asked) is None:
+            raise InputError(
+                f"--python {asked}: no such program; name the Python that has pytorch-forecasting"
+            )
         return asked
     if find_spec("pytorch_forecasting") is not None:
         return Path(sys.executable)

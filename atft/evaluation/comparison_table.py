@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.null_controls import Band
 from atft.evaluation.paired import PairedDifference
-from atft.evaluation.plain_table import RANDOM, plain_table
+from atft.evaluation.plain_table import RANDOM, plain_table, signed
 from atft.evaluation.summary import Metrics, SummaryRow
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _estimate(row: SummaryRow | None, name: str, digits: int) -> str:
     if row is None:
         return ""
     value, error = row.figures[name]
-    return f"{value:+.{digits}f} ± {error:.{digits}f}" if isfinite(value) else "nan"
+    return signed(value, digits, error)
 
 
 def _range(band: Bands, name: str) -> str:

@@ -6,7 +6,7 @@ figures by horizon with their intervals, then deciles, decay, exposures and grou
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import isfinite, nan
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.evaluation.figures import BPS, FIGURES, SCORED, FigureKind
@@ -14,7 +14,7 @@ from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import inside_band
 from atft.evaluation.paired import PAIRED_FIGURES
-from atft.evaluation.plain_table import RANDOM, plain_table, table_text
+from atft.evaluation.plain_table import RANDOM, plain_table, signed, table_text
 from atft.evaluation.result import Difference, Evaluation, FileEvaluation, HorizonEvaluation
 
 if TYPE_CHECKING:
@@ -67,13 +67,6 @@ def shown_interval(interval: Interval, kind: FigureKind) -> str:
     if isfinite(interval.t) and kind.zero_is_chance:
         text += f" {interval.t:.1f}"
     return text
-
-
-def with_error(value: float, error: float, digits: int) -> str:
-    """A signed value and its standard error; ``nan`` where unknown."""
-    if not isfinite(value):
-        return "nan"
-    return f"{value:+.{digits}f}" + (f" ± {error:.{digits}f}" if isfinite(error) else "")
 
 
 def _file_parts(file: FileEvaluation, evaluation: Evaluation) -> Iterable[str]:
@@ -139,8 +132,8 @@ def _deciles_table(file: FileEvaluation) -> "Table":
     title = "decile returns in excess of the day's mean, bps, with Newey-West error; 10 is the highest scores"
     table = plain_table(title, ["horizon"], [*map(str, range(1, 11)), "monotonicity"])
     for horizon, measured in file.horizons.items():
-        cells = [with_error(BPS * d.mean.value, BPS * d.mean.error, 1) for d in measured.deciles]
-        table.add_row(f"{horizon}d", *cells, with_error(measured.monotonicity, nan, 2))
+        cells = [signed(BPS * d.mean.value, 1, BPS * d.mean.error) for d in measured.deciles]
+        table.add_row(f"{horizon}d", *cells, signed(measured.monotonicity, 2))
     return table
 
 
@@ -177,8 +170,7 @@ def _covered(measured: HorizonEvaluation) -> dict[str, str]:
 def _grouped(kind: str, measured: HorizonEvaluation) -> dict[str, str]:
     rows = measured.groups.get(kind, [])
     return {
-        r.group: f"{with_error(r.rank_ic.value, r.rank_ic.error, 4)} ({r.days:,} x {r.stocks:,.0f})"
-        for r in rows
+        r.group: f"{signed(r.rank_ic.value, 4, r.rank_ic.error)} ({r.days:,} x {r.stocks:,.0f})" for r in rows
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from io import StringIO
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.console import plain_console
@@ -34,6 +35,13 @@ def plain_table(title: str, left: Sequence[str], right: Sequence[str], last: Seq
     for heading in last:
         table.add_column(heading, no_wrap=True)
     return table
+
+
+def signed(value: float, digits: int = 4, error: float | None = None) -> str:
+    """A signed value and, where there is one, its standard error; ``nan`` where the value is unknown."""
+    if not isfinite(value):
+        return "nan"
+    return f"{value:+.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
 
 
 def table_text(table: "Table") -> str:

@@ -12,7 +12,7 @@ from atft.evaluation.evaluation_files import json_value
 from atft.evaluation.figures import BPS
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import CONTROLS
-from atft.evaluation.plain_table import RANDOM, plain_table, table_text
+from atft.evaluation.plain_table import RANDOM, plain_table, signed, table_text
 from atft.evaluation.side_by_side import BLEND, ComparedHorizon, ComparedScorer, SideBySide
 from atft.publish import published
 
@@ -115,12 +115,12 @@ def _scorer_cells(scorer: ComparedScorer, later: ComparedScorer | None) -> list[
     lag1 = later.figures["rank_ic"] if later else None
     return [
         str(scorer.days),
-        *(_number(rank_ic.value), _range(rank_ic), _number(rank_ic.t, 1)),
-        *((_number(lag1.value), _range(lag1)) if lag1 else ("", "")),
-        _number(figures["ic"].value),
-        _number(figures["rank_icir"].value, 2),
-        _number(BPS * figures["spread"].value, 1),
-        *(_number(sharpe.value, 2), _range(sharpe, 2)),
+        *(signed(rank_ic.value), _range(rank_ic), signed(rank_ic.t, 1)),
+        *((signed(lag1.value), _range(lag1)) if lag1 else ("", "")),
+        signed(figures["ic"].value),
+        signed(figures["rank_icir"].value, 2),
+        signed(BPS * figures["spread"].value, 1),
+        *(signed(sharpe.value, 2), _range(sharpe, 2)),
     ]
 
 
@@ -152,11 +152,11 @@ def _difference_table(result: SideBySide) -> "Table":
                 *key,
                 f"{compared.horizon}d",
                 str(pair.days),
-                _number(pair.difference.value),
+                signed(pair.difference.value),
                 _range(pair.difference),
-                _number(pair.difference.t, 1),
-                *((_number(lag1.value), _range(lag1), _number(lag1.t, 1)) if lag1 else ("", "", "")),
-                *((_number(BPS * spread.value, 1), _range(spread.scaled(BPS), 1)) if spread else ("", "")),
+                signed(pair.difference.t, 1),
+                *((signed(lag1.value), _range(lag1), signed(lag1.t, 1)) if lag1 else ("", "", "")),
+                *((signed(BPS * spread.value, 1), _range(spread.scaled(BPS), 1)) if spread else ("", "")),
             )
     return table
 
@@ -177,10 +177,6 @@ def _left_out(result: SideBySide) -> Iterator[str]:
         yield from (f"{where}: {note}" for note in compared.notes)
     for control, why in result.horizons[0].absent.items():
         yield f"no row {control}: {why}"
-
-
-def _number(value: float, digits: int = 4) -> str:
-    return f"{value:+.{digits}f}" if math.isfinite(value) else "nan"
 
 
 def _range(interval: Interval, digits: int = 4) -> str:

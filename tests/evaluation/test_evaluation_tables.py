@@ -8,7 +8,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.evaluation.evaluate import evaluate_files
-from atft.evaluation.evaluation_tables import evaluation_text, shown, shown_interval, with_error
+from atft.evaluation.evaluation_tables import evaluation_text, shown, shown_interval
 from atft.evaluation.figures import FIGURES
 from atft.evaluation.intervals import Interval
 from atft.evaluation.options import EvaluateOptions
@@ -84,10 +84,3 @@ def test_numbers_are_shown_in_the_unit_of_their_figure() -> None:
     assert shown_interval(interval, FIGURES["hit_rate"]) == "1.00 [-2.00, 4.00]"
     nan = float("nan")
     assert shown_interval(Interval(0.01, nan, nan, nan, nan), FIGURES["drawdown"]) == "1.00"
-
-
-def test_an_unknown_value_has_no_sign_and_an_unknown_error_is_left_out() -> None:
-    nan = float("nan")
-    assert with_error(0.01234, 0.002, 4) == "+0.0123 ± 0.0020"
-    assert with_error(nan, 0.002, 4) == with_error(nan, nan, 4) == "nan"
-    assert with_error(0.5, nan, 2) == "+0.50"

@@ -1,6 +1,6 @@
 """Tables as lines of text."""
 
-from atft.evaluation.plain_table import plain_table, table_text
+from atft.evaluation.plain_table import plain_table, signed, table_text
 
 
 def test_a_row_is_a_line_without_colours_however_wide() -> None:
@@ -25,3 +25,9 @@ def test_names_are_shown_as_they_are() -> None:
     lines = table_text(table).splitlines()
     assert lines[0] == names[0] and lines[1].split() == [names[1], "value"]
     assert [line.split()[0] for line in lines[3:]] == names
+
+
+def test_an_unknown_value_has_no_sign_and_no_error() -> None:
+    assert signed(0.01234, 4, 0.002) == "+0.0123 ± 0.0020"
+    assert signed(float("nan"), 4, 0.002) == signed(float("inf"), 4) == "nan"
+    assert signed(0.5, 2) == "+0.50"
