@@ -95,20 +95,20 @@ def main() -> None:
             markets["slice"] = ["--config", str(CONFIGS / "nasdaq.yaml"), "--data.panel.path", str(panel)]
             markets["slice"] += ON_THE_SLICE
         for market, arguments in markets.items():
-            found: dict[str, list[Training]] = {member: [] for member in given.members}
+            by_member: dict[str, list[Training]] = {member: [] for member in given.members}
             for seed in range(1, given.seeds + 1):
                 for member in given.members:
                     asked = [*arguments, "--seed_everything", str(seed), "--threads", str(given.threads)]
                     asked += ["--data.panel.simulate.seed", str(seed)] if market == "simulated" else []
                     asked += ["--model.network.window_norm", member, *overrides]
                     done = train_once(asked, folder, f"{market}-{member}-{seed}")
-                    found[member].append(done)
+                    by_member[member].append(done)
                     print(
                         f"{market} {member} seed {seed}: RankIC {done.val:+.4f} on validation days, "
                         f"{done.test:+.4f} on test days, {done.seconds:.0f} s",
                         flush=True,
                     )
-            print(table(market, found), flush=True)
+            print(table(market, by_member), flush=True)
 
 
 def cut_slice(panel: Path, folder: Path) -> Path:
@@ -197,7 +197,7 @@ def oracle(predictions: Path) -> float | None:
     return mean(by_horizon)
 
 
-def table(market: str, found: dict[str, list[Training]]) -> str:
+def table(market: str, by_member: dict[str, list[Training]]) -> str:
     """Write the trainings of one market as a table, means over seeds ± standard errors."""
 
     def cell(values: list[float]) -> str:
@@ -206,8 +206,8 @@ def table(market: str, found: dict[str, list[Training]]) -> str:
 
     columns = ["window_norm", "val RankIC", "test RankIC", "val - none", "test - none", "oracle", "seconds"]
     lines = ["", market, "".join(f"{c:<19}" for c in columns)]
-    plain = found.get("none")
-    for member, trainings in found.items():
+    plain = by_member.get("none")
+    for member, trainings in by_member.items():
         cells = [member, cell([t.val for t in trainings]), cell([t.test for t in trainings])]
         for name in ("val", "test"):
             pairs = zip(trainings, plain, strict=True) if plain and member != "none" else ()

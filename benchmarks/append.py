@@ -82,15 +82,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 def differing(one: DayCache, two: DayCache) -> list[str]:
     """What differs between two caches, files and their order apart."""
     names = [f.name for f in fields(one.manifest) if f.name not in (*LAYOUT, "source", "digest", "sources")]
-    found = [name for name in names if getattr(one.manifest, name) != getattr(two.manifest, name)]
+    differences = [name for name in names if getattr(one.manifest, name) != getattr(two.manifest, name)]
     stocks = np.arange(one.stocks)
-    for day in range(len(one) if not found else 0):
+    for day in range(len(one) if not differences else 0):
         a, b = one.day(day), two.day(day)
         pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
         pairs += zip(one.graph(day, stocks), two.graph(day, stocks), strict=True)
         if not all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs):
-            found.append(f"day {one.manifest.dates[day]}")
-    return found
+            differences.append(f"day {one.manifest.dates[day]}")
+    return differences
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,11 +135,10 @@ def _days(frame: pl.DataFrame, dates: pl.Series, place: Path, days: int) -> int:
         whole = place / "whole"
         build_panel(prices, whole, OPTIONS)
         same = contents(panel) == contents(whole)
-        found = differing(grown, make_cache(whole, place / "other"))
-        faults += (not same) + bool(found)
-        print(
-            f"{number:3} {day}: {seconds:.1f} s, panel {'same' if same else 'DIFFERS'}, cache {found or 'same'}"
-        )
+        differences = differing(grown, make_cache(whole, place / "other"))
+        faults += (not same) + bool(differences)
+        panels = "same" if same else "DIFFERS"
+        print(f"{number:3} {day}: {seconds:.1f} s, panel {panels}, cache {differences or 'same'}")
         shutil.rmtree(whole)
         shutil.rmtree(place / "other")
     return faults

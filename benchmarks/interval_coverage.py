@@ -39,9 +39,9 @@ KINDS = {
 
 def coverage(series: np.ndarray, lags: int) -> tuple[float, float]:
     """Share of the series whose interval contains 0, and of those with a t within 1.96."""
-    found = [intervals({"x": days}, lags, DRAWS, seed)["x"] for seed, days in enumerate(series)]
-    return float(np.mean([x.low < 0 < x.high for x in found])), float(
-        np.mean([abs(x.t) < 1.96 for x in found])
+    spans = [intervals({"x": days}, lags, DRAWS, seed)["x"] for seed, days in enumerate(series)]
+    return float(np.mean([x.low < 0 < x.high for x in spans])), float(
+        np.mean([abs(x.t) < 1.96 for x in spans])
     )
 
 

@@ -84,15 +84,15 @@ def write_sweep(folder: Path, trials: int, workers: int, epochs: int, seed: int)
 
 def workers_of(folder: Path) -> list[int]:
     """Processes that run trials of the sweep in ``folder``, also those whose supervisor is gone."""
-    found = []
+    processes = []
     for entry in Path("/proc").iterdir():
         try:
             words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
         except (FileNotFoundError, ProcessLookupError):
             continue
         if b"--parent" in words.split(b"\0") and str(folder).encode() in words:
-            found.append(int(entry.name))
-    return found
+            processes.append(int(entry.name))
+    return processes
 
 
 def torment(
@@ -220,18 +220,18 @@ def main() -> int:
         limit = 60 * given.limit_minutes
         killed = torment(command, study, Path(name), given.kills, rng, limit, given.window_seconds)
         minutes = (time.monotonic() - start) / 60
-        found = findings(sweep)
+        counts = findings(sweep)
         print(
             f"{killed['worker']} workers and {killed['supervisor']} supervisors killed in {minutes:.1f} minutes, "
             f"{given.trials} trials, {given.workers} workers, seed {given.seed}"
         )
-        for what, count in found.items():
+        for what, count in counts.items():
             print(f"  {what:<30} {count}")
         log = Path(name) / "supervisor.log"
         missed = given.kills - killed["worker"] - killed["supervisor"]
         if missed > 0:
             print(f"  the sweep was over {missed} kills too early: give it more --trials or --epochs")
-        wrong = [w for w in list(found)[3:] if found[w]]
+        wrong = [w for w in list(counts)[3:] if counts[w]]
         if wrong:
             print("\n".join(log.read_text().splitlines()[-40:]))
     return 1 if wrong or missed > 0 else 0

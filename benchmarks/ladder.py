@@ -75,17 +75,17 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[Outcome]]:
     parser.add_argument("--threads", type=int, default=2)
     given, overrides = parser.parse_known_args(arguments)
     cap_threads(given.threads)
-    found: dict[str, list[Outcome]] = {}
+    by_rung: dict[str, list[Outcome]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for seed in given.seeds:
             for rung, outcome in climb(given, seed, Path(folder), overrides).items():
-                found.setdefault(rung, []).append(outcome)
+                by_rung.setdefault(rung, []).append(outcome)
                 print(f"seed {seed}  {rung:<18} RankIC {outcome.mean_rank_ic:+.4f}", flush=True)
-    print(describe(found))
+    print(describe(by_rung))
     if given.out:
-        draw(found, given.out)
+        draw(by_rung, given.out)
         print(f"picture in {given.out}")
-    return found
+    return by_rung
 
 
 def climb(given: argparse.Namespace, seed: int, folder: Path, overrides: list[str]) -> dict[str, Outcome]:
@@ -216,17 +216,17 @@ def measure(scores: "np.ndarray[Any, Any]", days: UnseenDays, cli: "RankingCLI")
     return Outcome(rank_ic, parts)
 
 
-def describe(found: dict[str, list[Outcome]]) -> str:
+def describe(by_rung: dict[str, list[Outcome]]) -> str:
     """Write the ladder as a table: mean over seeds, standard error, share of the oracle, parts."""
     from statistics import mean, stdev
 
-    oracle = mean(outcome.mean_rank_ic for outcome in found["oracle"])
-    first = found["oracle"][0]
+    oracle = mean(outcome.mean_rank_ic for outcome in by_rung["oracle"])
+    first = by_rung["oracle"][0]
     horizons, parts = list(first.rank_ic), list(first.parts)
     head = [f"{'rung':<18}", f"{'RankIC':>8}", f"{'s.e.':>7}", f"{'oracle':>8}"]
     head += [f"{f'{h}d':>8}" for h in horizons] + [f"{name:>11}" for name in parts]
     lines = ["", "".join(head)]
-    for rung, outcomes in found.items():
+    for rung, outcomes in by_rung.items():
         values = [outcome.mean_rank_ic for outcome in outcomes]
         error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
         line = [f"{rung:<18}", f"{mean(values):+8.4f}", f"{error:7.4f}", f"{mean(values) / oracle:8.0%}"]
@@ -236,7 +236,7 @@ def describe(found: dict[str, list[Outcome]]) -> str:
     return "\n".join(lines)
 
 
-def draw(found: dict[str, list[Outcome]], path: Path) -> None:
+def draw(by_rung: dict[str, list[Outcome]], path: Path) -> None:
     """Draw the ladder: one bar a rung with its standard error over seeds, the oracle as a line."""
     import matplotlib
 
@@ -246,7 +246,7 @@ def draw(found: dict[str, list[Outcome]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     rungs = ["linear (ridge)", *RUNGS]
-    values = {rung: [outcome.mean_rank_ic for outcome in found[rung]] for rung in [*rungs, "oracle"]}
+    values = {rung: [outcome.mean_rank_ic for outcome in by_rung[rung]] for rung in [*rungs, "oracle"]}
     errors = [stdev(values[r]) / len(values[r]) ** 0.5 if len(values[r]) > 1 else 0.0 for r in rungs]
     figure, axes = plt.subplots(figsize=(7, 3.6), dpi=150)
     heights = [mean(values[r]) for r in rungs]

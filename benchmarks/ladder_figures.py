@@ -58,15 +58,15 @@ def ladder_figures(ladder: Ladder, days: LadderDays) -> list[Figure]:
     folds = np.unique(days.fold).tolist()
     chosen = {ALL: np.ones(len(days.fold), dtype=bool)}
     chosen |= {str(fold): days.fold == fold for fold in folds} if len(folds) > 1 else {}
-    found = []
+    figures = []
     for fold, of_fold in chosen.items():
         for rung in ladder.rungs:
-            found += [
+            figures += [
                 _figure(ladder, days, rung, horizon, lag, fold, of_fold)
                 for horizon in (MEAN, *map(str, days.horizons))
                 for lag in days.lags
             ]
-    return found
+    return figures
 
 
 def _figure(

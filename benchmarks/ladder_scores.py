@@ -322,7 +322,7 @@ def _rank_ics(
     scores: Mapping[tuple[str, int | None], Scores], axes: Axes, common: NDArray[np.bool_]
 ) -> dict[tuple[str, int | None], NDArray[np.float64]]:
     """Daily RankIC ``[lags, horizons, days]`` on common rows; days of fewer known targets than 20 are NaN."""
-    found = {key: np.full((len(LAGS), len(axes.horizons), len(axes.dates)), np.nan) for key in scores}
+    rank_ics = {key: np.full((len(LAGS), len(axes.horizons), len(axes.dates)), np.nan) for key in scores}
     names = {repr(key): key for key in scores}
     for lag, targets in axes.targets.items():
         for h, target in enumerate(targets):
@@ -330,5 +330,5 @@ def _rank_ics(
             valid &= valid.sum(axis=-1, keepdims=True) >= MIN_STOCKS
             of_horizon = {name: np.where(valid, scores[key][h], np.nan) for name, key in names.items()}
             for name, measured in measure_scores(of_horizon, target, valid, ("rank_ic",)).items():
-                found[names[name]][lag, h] = measured.series["rank_ic"]
-    return found
+                rank_ics[names[name]][lag, h] = measured.series["rank_ic"]
+    return rank_ics

@@ -383,7 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--real", action="store_true", help="plant leaks in the panel made from prices too")
     parser.add_argument("--only", nargs="*", default=[], help="trials whose name has one of these words")
     options = parser.parse_args(arguments)
-    found, planted, alarms, clean, start = 0, 0, 0, 0, time.perf_counter()
+    detected, planted, alarms, clean, start = 0, 0, 0, 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, Progress("leaks"):
         for trial in trials(Path(folder), options.prices, options.real):
             if options.only and not any(word in trial.name for word in options.only):
@@ -396,12 +396,12 @@ def main(arguments: list[str] | None = None) -> int:
             else:
                 planted += 1
                 hits = [f for f in accused if f.probe == trial.probe]
-                found += bool(hits)
+                detected += bool(hits)
                 verdict = f"found by {hits[0].probe}: {hits[0].evidence}" if hits else "NOT FOUND"
             print(f"{trial.name:<62} {verdict}", flush=True)
-    print(f"\n{found} of {planted} planted leaks found")
+    print(f"\n{detected} of {planted} planted leaks found")
     print(f"{alarms} alarms on {clean} clean inputs ({time.perf_counter() - start:.0f} s)")
-    return 0 if found == planted and not alarms else 1
+    return 0 if detected == planted and not alarms else 1
 
 
 if __name__ == "__main__":

@@ -190,12 +190,12 @@ def scored_features(data: "DayData", market_columns: bool) -> "dict[int, tuple[A
 
     from atft.data.day_features import day_features
 
-    cache, found = data.open_cache(), {}
+    cache, by_day = data.open_cache(), {}
     for day in data.predict_days().tolist():
         stocks = cache.day(day).ranked
         if len(stocks):
-            found[day] = stocks, day_features(cache, day, stocks, market_columns)
-    return found
+            by_day[day] = stocks, day_features(cache, day, stocks, market_columns)
+    return by_day
 
 
 def write_scores(

@@ -31,17 +31,17 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--turns", type=int, default=2, help="times that each way is measured, in turn")
     given = parser.parse_args(arguments)
     parts = {"days": of_days, "stocks": of_stocks, "ranks": lambda: of_ranks(given.turns)}
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name, part in parts.items():
         if given.only in (None, name):
-            found |= part()
-    return found
+            figures |= part()
+    return figures
 
 
 def figures(budget_s: float) -> dict[str, float]:
     """What fits into a budget of seconds, by name: ranks take most of it."""
-    found = of_days() | of_stocks()
-    return found if budget_s < 180 else found | of_ranks(1)
+    quick = of_days() | of_stocks()
+    return quick if budget_s < 180 else quick | of_ranks(1)
 
 
 def of_days() -> dict[str, float]:

@@ -39,11 +39,11 @@ def keys_of(kind: type, seen: set[type]) -> list[str]:
     seen.add(kind)
     hints = typing.get_type_hints(kind.__init__)
     hints.pop("return", None)
-    found = []
+    keys = []
     for name, annotation in hints.items():
         nested = list(own_options(annotation))
-        found += [f"{name}.{key}" for inner in nested for key in keys_of(inner, seen)] if nested else [name]
-    return found
+        keys += [f"{name}.{key}" for inner in nested for key in keys_of(inner, seen)] if nested else [name]
+    return keys
 
 
 def own_keys() -> dict[str, list[str]]:
@@ -56,13 +56,13 @@ def own_keys() -> dict[str, list[str]]:
     from atft.tasks.ranking import RankingTask
 
     seen: set[type] = set()
-    found = {"command line": NAMED_BY_THE_COMMAND_LINE}
+    keys = {"command line": NAMED_BY_THE_COMMAND_LINE}
     sections: dict[str, type] = {"model": RankingTask, "data": DayData, **MONITORS}
     sections |= {"curriculum": Phase, "features": FeatureOptions, "sweep": SweepOptions}
     for section, kind in sections.items():
         filled = FILLED_BY_LINKS.get(section, set())
-        found[section] = [key for key in keys_of(kind, seen) if key not in filled]
-    return found
+        keys[section] = [key for key in keys_of(kind, seen) if key not in filled]
+    return keys
 
 
 def concepts(readme: str) -> list[str]:

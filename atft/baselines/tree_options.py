@@ -84,7 +84,7 @@ class TreeOptions:
 
     def parameters(self) -> dict[str, Any]:
         """As LightGBM takes them; what is read by the objective alone is there for this objective only."""
-        found: dict[str, Any] = {
+        parameters: dict[str, Any] = {
             "objective": self.objective,
             "num_leaves": self.num_leaves,
             "learning_rate": self.learning_rate,
@@ -95,12 +95,12 @@ class TreeOptions:
             "bagging_freq": 1,
         }
         if self.objective == "huber":
-            found["alpha"] = RANK_STD if self.label == "rank" else 1.0
+            parameters["alpha"] = RANK_STD if self.label == "rank" else 1.0
         if self.ranks_days:
-            found |= {"metric": "ndcg", "eval_at": [TOP_STOCKS], "label_gain": list(range(GRADES))}
+            parameters |= {"metric": "ndcg", "eval_at": [TOP_STOCKS], "label_gain": list(range(GRADES))}
         if self.objective == "lambdarank":
-            found["lambdarank_truncation_level"] = TOP_STOCKS
-        return found
+            parameters["lambdarank_truncation_level"] = TOP_STOCKS
+        return parameters
 
     def labels(self, ranks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn ranks of the day, in [-0.5, 0.5], into what the objective is fitted on; NaN stays NaN."""

@@ -110,17 +110,17 @@ class DayChecks:
         """What is beyond a limit, in words; what cannot be measured is beyond any."""
         inputs = max(self.inputs, 1)
         missing, outside = (None if n is None else len(n) / inputs for n in (self.missing, self.outside))
-        found = []
+        lines = []
         for name, value, most in (
             ("age_days", self.age_days, limits.age_days),
             ("missing", missing, limits.missing),
             ("outside", outside, limits.outside),
         ):
             if most is not None and (value is None or value > most):
-                found.append(f"{name} {'unknown' if value is None else f'{value:.4g}'}, most {most:g}")
+                lines.append(f"{name} {'unknown' if value is None else f'{value:.4g}'}, most {most:g}")
         if limits.coverage is not None and self.coverage < limits.coverage:
-            found.append(f"coverage {self.coverage:.4g}, least {limits.coverage:g}")
-        return found
+            lines.append(f"coverage {self.coverage:.4g}, least {limits.coverage:g}")
+        return lines
 
 
 def check_day(
@@ -137,7 +137,7 @@ def check_day(
     today = manifest.dates[day]
     periods, ranges = _periods(scorer), _ranges(scorer)
     ends = [ends for text in periods.values() for ends in text.split()]
-    found = (None, None) if ranges is None else _drift(scorer, ranges, cache, day)
+    missing, outside = (None, None) if ranges is None else _drift(scorer, ranges, cache, day)
     rows = np.array(manifest.universe_rows[max(0, day - USUAL_DAYS) : day])
     usual = int(np.median(rows[rows > 0])) if (rows > 0).any() else len(scores.codes)
     return DayChecks(
@@ -149,8 +149,8 @@ def check_day(
         validated=_words(periods.get("val")),
         age_days=(today - date.fromisoformat(max(ends))).days if ends else None,
         inputs=len(scorer.features) + len(scorer.regimes),
-        missing=found[0],
-        outside=found[1],
+        missing=missing,
+        outside=outside,
         stocks=len(scores.codes),
         usual_stocks=usual,
         coverage=len(scores.codes) / usual,

@@ -80,12 +80,12 @@ def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, l
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     add_retrain_arguments(parser)
-    found, words = parser.parse_known_args(list(arguments))
+    parsed, words = parser.parse_known_args(list(arguments))
     options = RetrainOptions(
-        None if found.every is None else read_count("--every", found.every),
-        None if found.registry is None else Path(found.registry),
-        None if found.first is None else read_date("--from", found.first),
-        1 if found.workers is None else read_count("--workers", found.workers),
+        None if parsed.every is None else read_count("--every", parsed.every),
+        None if parsed.registry is None else Path(parsed.registry),
+        None if parsed.first is None else read_date("--from", parsed.first),
+        1 if parsed.workers is None else read_count("--workers", parsed.workers),
     )
     return options, words
 

@@ -66,11 +66,11 @@ def comparison_table(
 def paired_lines(differences: Mapping[int, PairedDifference]) -> list[str]:
     """One line a horizon on a paired difference of RankIC: value, Newey-West error and 95 % interval."""
     lines = []
-    for horizon, (scorer, against, days, found) in differences.items():
+    for horizon, (scorer, against, days, rank_ic) in differences.items():
         interval = "too few days for an interval"
-        if isfinite(found.low):
-            interval = f"± {found.error:.4f}, 95 % {found.low:+.4f} .. {found.high:+.4f}"
-        lines.append(f"{scorer} - {against} {horizon}d: RankIC {found.value:+.4f} {interval}, {days} days")
+        if isfinite(rank_ic.low):
+            interval = f"± {rank_ic.error:.4f}, 95 % {rank_ic.low:+.4f} .. {rank_ic.high:+.4f}"
+        lines.append(f"{scorer} - {against} {horizon}d: RankIC {rank_ic.value:+.4f} {interval}, {days} days")
     return lines
 
 

@@ -71,18 +71,18 @@ class IntervalColumns(NamedTuple):
 
 def interval_columns(names: list[str]) -> list[IntervalColumns]:
     """Intervals that a file has by its columns' names, the widest first, quantiles behind the calibrated one."""
-    found = []
+    pairs = []
     for name in names:
         match = LOW.fullmatch(name)
         if match and f"{HIGH}{match[1]}" in names:
             level = int(match[1])
-            found.append(IntervalColumns(f"{level} %", level / 100, True, name, f"{HIGH}{match[1]}"))
+            pairs.append(IntervalColumns(f"{level} %", level / 100, True, name, f"{HIGH}{match[1]}"))
     if TARGET in names:
         levels = sorted(int(match[1]) for name in names if (match := QUANTILE.fullmatch(name)))
         for low, high in zip(levels[: len(levels) // 2], levels[::-1], strict=False):
             ends = f"q{low:02d}", f"q{high:02d}"
-            found.append(IntervalColumns(" to ".join(ends), (high - low) / 100, False, *ends))
-    return sorted(found, key=lambda columns: (-columns.level, not columns.calibrated))
+            pairs.append(IntervalColumns(" to ".join(ends), (high - low) / 100, False, *ends))
+    return sorted(pairs, key=lambda pair: (-pair.level, not pair.calibrated))
 
 
 def _measured(
@@ -99,16 +99,16 @@ def _measured(
         width = np.where(known, high - low, 0).sum(axis=1) / known.sum(axis=1)
     period = periods_of(table.dates)
     series = {name: np.where(period == name, share, np.nan) for name in np.unique(period[days]).tolist()}
-    found = intervals({"": share} | series, table.horizon - 1, draws=draws, seed=seed)
+    shares = intervals({"": share} | series, table.horizon - 1, draws=draws, seed=seed)
     return CoveredShare(
         name=columns.name,
         level=columns.level,
         calibrated=columns.calibrated,
         days=int(days.sum()),
-        share=found[""],
+        share=shares[""],
         width=float(width[days].mean()),
         periods=[
-            PeriodShare(name, int(np.isfinite(values).sum()), found[name]) for name, values in series.items()
+            PeriodShare(name, int(np.isfinite(values).sum()), shares[name]) for name, values in series.items()
         ],
     )
 

@@ -58,6 +58,6 @@ def exposure_series(
         columns["neutral"] = np.where(by_left.constant | by_target.constant, np.nan, neutral)
         return columns
 
-    found = in_blocks(measured, score, target, counts, *exposures.values())
-    neutral = found.pop("neutral")
-    return found, neutral
+    correlations = in_blocks(measured, score, target, counts, *exposures.values())
+    neutral = correlations.pop("neutral")
+    return correlations, neutral

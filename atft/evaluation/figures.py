@@ -105,19 +105,19 @@ def headline_figures(
     """
     lags, span = horizon - 1, {"draws": draws, "seed": seed}
     overlapping = books.returns_from == SPREAD_OVER and horizon > 1
-    found = intervals({name: series[name] for name in MEANS if name in series}, lags, **span)
-    found |= intervals({name: series[name] for name in TRADING if name in series}, lags, **span)
+    figures = intervals({name: series[name] for name in MEANS if name in series}, lags, **span)
+    figures |= intervals({name: series[name] for name in TRADING if name in series}, lags, **span)
     ratios = {name: series[of] for name, of in RATIOS.items() if of in series}
-    found |= ratio_intervals(ratios | {"sharpe_annual": series["spread"]}, lags, **span)
-    found["sharpe_annual"] = found["sharpe_annual"].scaled(annual_factor(horizon))
+    figures |= ratio_intervals(ratios | {"sharpe_annual": series["spread"]}, lags, **span)
+    figures["sharpe_annual"] = figures["sharpe_annual"].scaled(annual_factor(horizon))
     # Returns of the books themselves do not overlap: their Sharpe is that of days, unless each is a trade's.
     book, book_lags = {"gross": books.gross, "net": books.net}, lags if overlapping else 0
     means, sharpes = (f(book, book_lags, **span) for f in (intervals, ratio_intervals))
     for side, suffix in (("gross", ""), ("net", "_net")):
-        found[f"{side}_annual"] = means[side].scaled(TRADING_DAYS_PER_YEAR)
-        found[f"book_sharpe{suffix}"] = sharpes[side].scaled(annual_factor(horizon if overlapping else 1))
-    found["drawdown"] = Interval(max_drawdown(books.net))
+        figures[f"{side}_annual"] = means[side].scaled(TRADING_DAYS_PER_YEAR)
+        figures[f"book_sharpe{suffix}"] = sharpes[side].scaled(annual_factor(horizon if overlapping else 1))
+    figures["drawdown"] = Interval(max_drawdown(books.net))
     capacity = books.capacity[np.isfinite(books.capacity)]
     if len(capacity):
-        found["capacity"] = Interval(float(np.median(capacity)))
-    return {name: found[name] for name in FIGURES if name in found}
+        figures["capacity"] = Interval(float(np.median(capacity)))
+    return {name: figures[name] for name in FIGURES if name in figures}

@@ -43,8 +43,8 @@ def grouped_rank_ics(
             ic = total(left * right) / np.sqrt(total(left**2) * total(right**2))
         return {"rank_ic": np.where(number >= MIN_GROUP_STOCKS, ic, np.nan), "stocks": number.astype(float)}
 
-    found = in_blocks(measured, score, target, counts, label)
-    return found["rank_ic"], found["stocks"]
+    measures = in_blocks(measured, score, target, counts, label)
+    return measures["rank_ic"], measures["stocks"]
 
 
 def tercile_labels(values: Scores, counts: Mask) -> Labels:

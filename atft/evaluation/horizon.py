@@ -170,8 +170,9 @@ def _exposures(table: HorizonScores, counts: Mask) -> tuple[dict[str, Series], d
     if not columns:
         return {}, {}
     score, target = table.columns["score"], table.columns["target"]
-    found, neutral = exposure_series(score, target, counts, columns)
-    return {n.removeprefix(PREFIX): values for n, values in found.items()}, {"neutral_rank_ic": neutral}
+    correlations, neutral = exposure_series(score, target, counts, columns)
+    by_name = {n.removeprefix(PREFIX): values for n, values in correlations.items()}
+    return by_name, {"neutral_rank_ic": neutral}
 
 
 def _decay(
@@ -180,20 +181,20 @@ def _decay(
     """RankIC of targets of later and later days."""
     # Of a file without the delayed target, lag 1 is yet to be measured, with the next day's.
     by_lag = {1: series["rank_ic_lag1"]} if "rank_ic_lag1" in series else {}
-    found = intervals(decayed_rank_ics(table, counts, by_lag), table.horizon - 1, **options.bootstrap)
-    return [DecayRow(lag, interval) for lag, interval in found.items()]
+    rank_ics = intervals(decayed_rank_ics(table, counts, by_lag), table.horizon - 1, **options.bootstrap)
+    return [DecayRow(lag, rank_ic) for lag, rank_ic in rank_ics.items()]
 
 
 def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple[list[Decile], float]:
     from scipy.stats import spearmanr
 
-    by_number = {i + 1: measured.deciles[:, i] for i in range(DECILES)}
-    found = intervals(by_number, lags, **options.bootstrap)
-    means = [interval.value for interval in found.values()]
+    means = intervals({i + 1: measured.deciles[:, i] for i in range(DECILES)}, lags, **options.bootstrap)
+    deciles = [Decile(number, mean) for number, mean in means.items()]
+    values = [mean.value for mean in means.values()]
     monotonicity = float("nan")
-    if np.isfinite(means).all() and len(set(means)) > 1:
-        monotonicity = float(spearmanr(range(DECILES), means).statistic)
-    return [Decile(number, interval) for number, interval in found.items()], monotonicity
+    if np.isfinite(values).all() and len(set(values)) > 1:
+        monotonicity = float(spearmanr(range(DECILES), values).statistic)
+    return deciles, monotonicity
 
 
 def _controls(
@@ -205,11 +206,11 @@ def _controls(
     series = {name: days.series for name, days in measured.items()}
     lags, span = table.horizon - 1, options.bootstrap
     flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}
-    found = intervals(flat, lags, **span)
+    means = intervals(flat, lags, **span)
     sharpes = ratio_intervals({name: of["spread"] for name, of in series.items()}, lags, **span)
     controls = []
     for name, measures in series.items():
-        figures = {of: found[name, of] for of in measures}
+        figures = {of: means[name, of] for of in measures}
         figures["sharpe_annual"] = sharpes[name].scaled(annual_factor(table.horizon))
         controls.append(Control(name, figures, measures))
     return controls, absent
@@ -249,13 +250,13 @@ def _groups(
             of_stocks("size", list(TERCILES), tercile_labels(table.columns[size], counts))
             break
     # One call, so that all parts are measured on the same drawn days.
-    found = intervals(parts, table.horizon - 1, **options.bootstrap)
+    rank_ics = intervals(parts, table.horizon - 1, **options.bootstrap)
     groups: dict[str, list[GroupRow]] = {}
     for (kind, group), values in parts.items():
         days = np.isfinite(values)
         if days.any():
             mean_stocks = float(stocks[kind, group][days].mean())
-            row = GroupRow(group, int(days.sum()), mean_stocks, found[kind, group])
+            row = GroupRow(group, int(days.sum()), mean_stocks, rank_ics[kind, group])
             groups.setdefault(kind, []).append(row)
     return groups
 

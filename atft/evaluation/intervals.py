@@ -134,20 +134,20 @@ def _intervals(
     table = table[np.isfinite(table).any(axis=1)]
     days = np.isfinite(table).sum(axis=0)
     enough = days >= max(MIN_DAYS, MIN_SPANS * (lags + 1))
-    found = {}
+    by_key = {}
     if enough.any():
         length = block_length(series, lags) if block is None else block
         low, high = _percentiles(drawn_figures(draw_days(len(table), length, draws, seed), table))
     for i, key in enumerate(series):
         value = figure(table[:, i])
         if not enough[i] or math.isnan(value):
-            found[key] = Interval(value)
+            by_key[key] = Interval(value)
             continue
         deviation, wider = error(table[:, i], lags), _widening(int(days[i]), length)
         lowest, highest = (float(value + wider * (end - value)) for end in (low[i], high[i]))
         t = value / deviation if deviation > 0 else math.nan
-        found[key] = Interval(value, lowest, highest, deviation, t)
-    return found
+        by_key[key] = Interval(value, lowest, highest, deviation, t)
+    return by_key
 
 
 def _widening(days: int, block: float) -> float:

@@ -64,8 +64,8 @@ def paired_differences(
     if best is not None and best != first:
         pairs += [(name, best) for name in names if name not in baselines]
     differences = {(a, b): _difference(series[a], series[b]) for a, b in pairs}
-    found = intervals(differences, lags, draws, seed)
-    return [PairedDifference(*pair, int(np.isfinite(differences[pair]).sum()), found[pair]) for pair in pairs]
+    means = intervals(differences, lags, draws, seed)
+    return [PairedDifference(*pair, int(np.isfinite(differences[pair]).sum()), means[pair]) for pair in pairs]
 
 
 def best_baseline(series: Mapping[str, Series], baselines: Sequence[str]) -> str | None:

@@ -130,12 +130,12 @@ def _neighbours(
     # A network without explain may read the graph all the same: what its edges change shows.
     if not arriving.any() or abs(score.without_edges(arriving) - value) <= score.tolerance:
         return [], "no neighbours: the score does not depend on the graph"
-    found = []
+    parts = []
     for edge in arriving.nonzero()[:, 0].tolist():
         only = torch.zeros_like(arriving)
         only[edge] = True
         correlation, same_sector = block.edge_attr[edge].tolist()
-        found.append(
+        parts.append(
             NeighbourPart(
                 codes[int(block.stock[block.edge_index[0, edge]])],
                 None if weight is None else float(weight[edge]),
@@ -144,9 +144,9 @@ def _neighbours(
                 bool(same_sector),
             )
         )
-    found.sort(key=lambda part: -(abs(part.effect) if part.weight is None else part.weight))
+    parts.sort(key=lambda part: -(abs(part.effect) if part.weight is None else part.weight))
     lack = "no weights of neighbours: the network has no attention over the graph" if weight is None else ""
-    return found, lack
+    return parts, lack
 
 
 def _known(value: Tensor) -> float | None:

@@ -14,27 +14,27 @@ UNKNOWN = "–"
 JUMPS = "the score jumps between the median stock and this one"
 
 
-def stock_text(found: StockExplanation, top: int) -> str:
+def stock_text(stock: StockExplanation, top: int) -> str:
     """A stock's explanation: its place in the day, then tables of features, days and neighbours.
 
     Args:
         top: rows of each table; the others are one row.
     """
-    gap = 100 * abs(found.gap / found.difference) if found.difference else 0.0
+    gap = 100 * abs(stock.gap / stock.difference) if stock.difference else 0.0
     lines = [
-        f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank "
-        f"{found.rank:,.6g} of {found.stocks:,} (1 is the highest score)",
-        f"score {found.score:+.4f}, of the day's median stock in its place {found.median_score:+.4f}, difference "
-        f"{found.difference:+.4f}",
-        f"attributions sum to {found.difference - found.gap:+.4f}, unattributed {gap:.2g} %, {found.steps} steps"
-        + ("" if found.is_complete else f": {JUMPS}"),
+        f"{stock.code} on {stock.date}, {days_ahead(stock.horizon)}: rank "
+        f"{stock.rank:,.6g} of {stock.stocks:,} (1 is the highest score)",
+        f"score {stock.score:+.4f}, of the day's median stock in its place {stock.median_score:+.4f}, difference "
+        f"{stock.difference:+.4f}",
+        f"attributions sum to {stock.difference - stock.gap:+.4f}, unattributed {gap:.2g} %, {stock.steps} steps"
+        + ("" if stock.is_complete else f": {JUMPS}"),
     ]
-    parts = [table_text(_feature_table(found, top))]
-    if found.days:
-        parts.append(table_text(_day_table(found, top)))
-    if found.neighbours:
-        parts.append(table_text(_neighbour_table(found, top)))
-    return "\n\n".join(["\n".join(lines), *parts, *(["\n".join(found.left_out)] if found.left_out else [])])
+    parts = [table_text(_feature_table(stock, top))]
+    if stock.days:
+        parts.append(table_text(_day_table(stock, top)))
+    if stock.neighbours:
+        parts.append(table_text(_neighbour_table(stock, top)))
+    return "\n\n".join(["\n".join(lines), *parts, *(["\n".join(stock.left_out)] if stock.left_out else [])])
 
 
 def days_ahead(horizon: int) -> str:
@@ -64,31 +64,31 @@ def importance_text(importance: Importance, top: int) -> str:
     return f"{title}\n\n{table_text(table)}"
 
 
-def _feature_table(found: StockExplanation, top: int) -> "Table":
+def _feature_table(stock: StockExplanation, top: int) -> "Table":
     table = plain_table("", ["feature"], ["value", "percentile", "median", "attribution"])
-    for part in found.features[:top]:
+    for part in stock.features[:top]:
         table.add_row(
             part.name, _number(part.value), _number(part.percentile, ".0f"), _number(part.median),
             f"{part.attribution:+.4f}",
         )  # fmt: skip
-    if found.features[top:]:
-        others = sum(part.attribution for part in found.features[top:])
-        table.add_row(f"{len(found.features) - top} others", "", "", "", f"{others:+.4f}")
-    table.add_row("unattributed", "", "", "", f"{found.gap:+.4f}")
-    table.add_row("difference", "", "", "", f"{found.difference:+.4f}")
+    if stock.features[top:]:
+        others = sum(part.attribution for part in stock.features[top:])
+        table.add_row(f"{len(stock.features) - top} others", "", "", "", f"{others:+.4f}")
+    table.add_row("unattributed", "", "", "", f"{stock.gap:+.4f}")
+    table.add_row("difference", "", "", "", f"{stock.difference:+.4f}")
     return table
 
 
-def _day_table(found: StockExplanation, top: int) -> "Table":
+def _day_table(stock: StockExplanation, top: int) -> "Table":
     table = plain_table("", ["day of the window"], ["attribution", "attention"])
-    for day in sorted(found.days, key=lambda day: -abs(day.attribution))[:top]:
+    for day in sorted(stock.days, key=lambda day: -abs(day.attribution))[:top]:
         table.add_row(str(day.date), f"{day.attribution:+.4f}", _number(day.attention, ".3f"))
     return table
 
 
-def _neighbour_table(found: StockExplanation, top: int) -> "Table":
+def _neighbour_table(stock: StockExplanation, top: int) -> "Table":
     table = plain_table("", ["neighbour"], ["weight", "effect", "correlation"], ["sector"])
-    for part in found.neighbours[:top]:
+    for part in stock.neighbours[:top]:
         table.add_row(
             part.code, _number(part.weight, ".3f"), f"{part.effect:+.4f}", f"{part.correlation:+.2f}",
             "same" if part.same_sector else "",

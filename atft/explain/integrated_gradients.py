@@ -69,13 +69,13 @@ def attribute(
 
     def score_of_known(cells: Float[Tensor, "points known"]) -> Float[Tensor, " points"]:
         whole, filled = (x.expand(len(cells), *inputs.shape) for x in (inputs, known))
-        found = score(whole.masked_scatter(filled, cells))
-        if torch.is_grad_enabled() and not found.requires_grad:
+        scores = score(whole.masked_scatter(filled, cells))
+        if torch.is_grad_enabled() and not scores.requires_grad:
             raise InputError(
                 "explain: the network's scores have no gradient; take detach, no_grad or a ranking out of forward, "
                 "or return members in its Forecast"
             )
-        return found
+        return scores
 
     with torch.no_grad():
         ends = [float(score_of_known(cells[known][None])) for cells in (inputs, baseline)]

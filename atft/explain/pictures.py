@@ -18,7 +18,7 @@ MIN_SIDE = 150
 """Height of a panel beside the features."""
 
 
-def stock_picture(found: StockExplanation, top: int) -> str:
+def stock_picture(stock: StockExplanation, top: int) -> str:
     """Draw the largest attributions of features, those of the window's days, and the neighbours' weights; SVG text.
 
     Args:
@@ -26,12 +26,12 @@ def stock_picture(found: StockExplanation, top: int) -> str:
     """
     from matplotlib.figure import Figure
 
-    bars = [(_with_percentile(p), p.attribution) for p in found.features[:top]]
-    if found.features[top:]:
-        others = sum(p.attribution for p in found.features[top:])
-        bars.append((f"{len(found.features) - top} others", others))
+    bars = [(_with_percentile(p), p.attribution) for p in stock.features[:top]]
+    if stock.features[top:]:
+        others = sum(p.attribution for p in stock.features[top:])
+        bars.append((f"{len(stock.features) - top} others", others))
     # Beside the features, below each other, what the network has beside them; without it the features are wider.
-    sides = [draw for draw, rows in ((_days, found.days), (_neighbours, found.neighbours)) if rows]
+    sides = [draw for draw, rows in ((_days, stock.days), (_neighbours, stock.neighbours)) if rows]
     inner = max(ROW * len(bars), (MIN_SIDE + GAP + 12) * len(sides) - GAP - 12)
     height = TOP + inner + BOTTOM
     figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none")
@@ -44,10 +44,10 @@ def stock_picture(found: StockExplanation, top: int) -> str:
         room = (inner - (len(sides) - 1) * (GAP + 12)) / len(sides)
         below = BOTTOM + (len(sides) - 1 - row) * (room + GAP + 12)
         start = right + 78
-        draw(charts.add_chart(figure, start, below, WIDTH - 20 - start, room), found, int(room // ROW))
+        draw(charts.add_chart(figure, start, below, WIDTH - 20 - start, room), stock, int(room // ROW))
     title = (
-        f"{found.code} on {found.date}, {days_ahead(found.horizon)}: rank {found.rank:,.6g} of {found.stocks:,}, "
-        f"score {found.score:+.3f}, median stock {found.median_score:+.3f}"
+        f"{stock.code} on {stock.date}, {days_ahead(stock.horizon)}: rank {stock.rank:,.6g} of {stock.stocks:,}, "
+        f"score {stock.score:+.3f}, median stock {stock.median_score:+.3f}"
     )
     _title(figure, title)
     return charts.standalone_svg(charts.inline_svg(figure, "explain", title))
@@ -87,18 +87,18 @@ def _colours(values: Sequence[float]) -> list[str]:
     return [palette.LOSS.light if value < 0 else palette.GAIN.light for value in values]
 
 
-def _days(axes: Any, found: StockExplanation, _: int) -> None:
-    values = [day.attribution for day in found.days]
+def _days(axes: Any, stock: StockExplanation, _: int) -> None:
+    values = [day.attribution for day in stock.days]
     axes.bar(range(len(values)), values, 0.8, color=_colours(values))
     charts.reference_line(axes)
     ends = sorted({0, len(values) // 2, len(values) - 1})
-    axes.set_xticks(ends, [found.days[i].date.isoformat()[5:] for i in ends])
+    axes.set_xticks(ends, [stock.days[i].date.isoformat()[5:] for i in ends])
     axes.yaxis.get_major_locator().set_params(nbins=4)
     _name(axes, "attribution by day of the window")
 
 
-def _neighbours(axes: Any, found: StockExplanation, rows: int) -> None:
-    shown = found.neighbours[:rows]
+def _neighbours(axes: Any, stock: StockExplanation, rows: int) -> None:
+    shown = stock.neighbours[:rows]
     codes = [clipped(part.code, MAX_CODE) for part in shown]
     if shown[0].weight is None:
         _signed_bars(axes, [(code, part.effect) for code, part in zip(codes, shown, strict=True)])

@@ -133,11 +133,11 @@ def append_prices(
         if corrections == "rescale":
             new, lines = rescaled(stored, new, last)
             notes += lines
-        found = find_corrections(stored, new, last)
-        if found is not None:
+        differing = find_corrections(stored, new, last)
+        if differing is not None:
             if corrections != "rebuild":
-                raise InputError(f"{prices}: {found.line}; correct it, or set corrections to rebuild")
-            return _rebuild(panel, listed, state, new, found.first, notes, today)
+                raise InputError(f"{prices}: {differing.line}; correct it, or set corrections to rebuild")
+            return _rebuild(panel, listed, state, new, differing.first, notes, today)
         later = later_rows(new, last)
         if not later.calendar:
             return AppendReport(panel, (), None, 0, 0, tuple(notes))

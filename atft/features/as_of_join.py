@@ -88,17 +88,17 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
                     f"{path}: the panel has a column {twice[0]!r} already; set prefix, or drop it"
                 )
             day, index = _rows_of(path, table, options, first_era, rows.codes)
-            place, found = latest_known(rows.code, usable, index, np.searchsorted(days, day))
+            place, matched = latest_known(rows.code, usable, index, np.searchsorted(days, day))
             if options.max_age_days is not None:
-                found &= day - rows.known[place] <= options.max_age_days
-            check_known(rows.known[place][found], day[found], days, options.lag)
+                matched &= day - rows.known[place] <= options.max_age_days
+            check_known(rows.known[place][matched], day[matched], days, options.lag)
             # A row without a known one takes null.
-            take = pa.array(np.where(found, place, 0), mask=~found)
+            take = pa.array(np.where(matched, place, 0), mask=~matched)
             for name, values in rows.values.items():
                 table = table.append_column(name, values.take(take))
             table = table.append_column(added[-1], pa.array(rows.known).cast(pa.date32()).take(take))
             append(table, None)
-            written, joined = written + len(table), joined + int(found.sum())
+            written, joined = written + len(table), joined + int(matched.sum())
     unmatched = len(set(rows.codes) - codes) if len(options.keys) > 1 else 0
     warning = month_end_warning(rows.known, options.known)
     return JoinReport(out, tuple(rows.values), written, joined, len(rows.known), unmatched, warning)
@@ -134,9 +134,9 @@ def latest_known(
     last = int(max(usable.max(), day.max(initial=0))) + 1
     # One ascending key for code and day: the search for a row's own key ends at the last row that it may know.
     place = np.searchsorted(code * last + usable, of_row * last + day, side="right") - 1
-    found = (place >= 0) & (of_row >= 0)
+    matched = (place >= 0) & (of_row >= 0)
     place = np.maximum(place, 0)
-    return place, found & (code[place] == of_row)
+    return place, matched & (code[place] == of_row)
 
 
 def check_known(known: DayNumbers, day: DayNumbers, days: DayNumbers, lag: int) -> None:

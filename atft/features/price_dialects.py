@@ -142,10 +142,10 @@ def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: 
     by_name |= {name: name for name in names if name == plain_name(name)}
     chosen = _chosen_columns(path, columns, by_name)
     for dialect in DIALECTS:
-        found = _known_columns(dialect.roles, by_name) | chosen
-        use_adjusted_close(found)
-        if found.keys() >= set(dialect.needs):
-            return _of_rows(path, dialect, found, names)
+        column_of = _known_columns(dialect.roles, by_name) | chosen
+        use_adjusted_close(column_of)
+        if column_of.keys() >= set(dialect.needs):
+            return _of_rows(path, dialect, column_of, names)
     return _wide(path, names, _known_columns({"date": PLAIN["date"]}, by_name) | chosen)
 
 
@@ -170,22 +170,22 @@ def _known_columns(roles: Mapping[str, tuple[str, ...]], by_name: Mapping[str, s
     return {role: by_name[name] for role, name in known}
 
 
-def _of_rows(path: Path, dialect: Dialect, found: Mapping[str, str], names: Sequence[str]) -> Layout:
-    """The layout of a row a date and code, whose roles have the columns that were ``found``."""
-    bar = [price for price in BAR if price in found]
+def _of_rows(path: Path, dialect: Dialect, column_of: Mapping[str, str], names: Sequence[str]) -> Layout:
+    """The layout of a row a date and code, by its columns: role -> column."""
+    bar = [price for price in BAR if price in column_of]
     if len(bar) not in (1, len(BAR)):
-        raise _unknown(path, next(price for price in BAR if price not in found), names)
-    twice = [column for column in found.values() if names.count(column) > 1]
+        raise _unknown(path, next(price for price in BAR if price not in column_of), names)
+    twice = [column for column in column_of.values() if names.count(column) > 1]
     if twice:
         raise InputError(f"{path}: two columns are named {twice[0]!r}; rename or drop one")
     return Layout(
         dialect.name,
-        found["date"],
-        found.get("code"),
-        {"": {price: found[price] for price in (*PRICES, ADJUSTED) if price in found}},
-        found.get("sector"),
-        found.get(PERIOD),
-        tuple(name for name in names if name not in found.values() and name.strip()),
+        column_of["date"],
+        column_of.get("code"),
+        {"": {price: column_of[price] for price in (*PRICES, ADJUSTED) if price in column_of}},
+        column_of.get("sector"),
+        column_of.get(PERIOD),
+        tuple(name for name in names if name not in column_of.values() and name.strip()),
     )
 
 
@@ -211,15 +211,15 @@ def _of_pairs(path: Path, names: Sequence[str], second: Sequence[str]) -> Layout
     return Layout("yfinance, two header rows", "0", None, bars)
 
 
-def _wide(path: Path, names: Sequence[str], found: Mapping[str, str]) -> Layout:
+def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Layout:
     """The layout of a date and a column a code, whose cells are the price that the file's name says, or closes."""
-    if "date" not in found:
+    if "date" not in column_of:
         raise _unknown(path, "date", names)
-    day = found["date"]
+    day = column_of["date"]
     codes = [name for name in names if name != day and name.strip()]
     # A ticker may be LOW or OPEN; a table of which many columns are prices is another one that lacks its close.
     known = [name for name in codes if plain_name(name) in {*PRICE_OF, *CODES, *PLAIN["sector"]}]
-    if len(found) > 1 or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
+    if len(column_of) > 1 or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
         raise _unknown(path, "close", names)
     check_unique(path, codes)
     price = PRICE_OF.get(plain_name(bare_stem(path)), "close")

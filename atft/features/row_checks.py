@@ -121,20 +121,20 @@ def _splits_and_copies(
     splits = find_splits(grid, first, carried.read_close)
     copies = find_copies(grid, first, carried.first_row)
     notes: list[str] = []
-    for check, what, found, names in (
+    for check, what, cases, names in (
         ("splits", "splits that were not adjusted", splits, named_splits(grid, splits)),
         ("copies", "codes with the closes of another code", copies, named_copies(grid, copies)),
     ):
         way = getattr(options, check)
         most = 3 if way == "error" else 10
         more = f" and {len(names) - most:,} more codes" if len(names) > most else ""
-        line = f"{what}: {len(found):,}: {', '.join(names[:most])}{more}"
-        if found and way == "error":
+        line = f"{what}: {len(cases):,}: {', '.join(names[:most])}{more}"
+        if cases and way == "error":
             *ways, last = CHECKS[check][1:]
             raise InputError(
                 f"{grid.path}: {line}; correct them or set {check} to {', '.join(ways)} or {last}"
             )
-        if found:
+        if cases:
             notes.append(f"{DONE[way]}, {line}")
     # Where only the last days are in memory, those split before still are on the basis of the first day.
     moved = [split._replace(day=split.day + grid.start) for split in splits]

@@ -82,10 +82,9 @@ def finding_lines(findings: Sequence[Finding], width: int = 110) -> list[str]:
 
 def summary_line(findings: Sequence[Finding]) -> str:
     """Count the verdicts in a line."""
-    found, unknown = len(leaks(findings)), sum(f.verdict == "cannot tell" for f in findings)
-    leak = (
-        f"{found} of {len(findings)} probes found a leak" if found else f"no leak in {len(findings)} probes"
-    )
+    probes, n_leaks = len(findings), len(leaks(findings))
+    unknown = sum(f.verdict == "cannot tell" for f in findings)
+    leak = f"{n_leaks} of {probes} probes found a leak" if n_leaks else f"no leak in {probes} probes"
     return leak + (f"; {unknown} cannot tell" if unknown else "")
 
 

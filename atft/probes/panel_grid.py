@@ -163,9 +163,10 @@ def target_horizons(schema: PanelSchema, names: Sequence[str], where: str | Path
     if "{h}" not in schema.targets:
         return [1]
     pattern = re.escape(schema.targets).replace(re.escape("{h}"), r"(\d{1,4})")
-    found = sorted({int(match[1]) for name in names if (match := re.fullmatch(pattern, name)) and match[1]})
-    if not found:
+    matches = (re.fullmatch(pattern, name) for name in names)
+    horizons = sorted({int(match[1]) for match in matches if match and match[1]})
+    if not horizons:
         raise InputError(
             f"{where}: no column matches the targets {schema.targets!r}; name them: --targets 'y_{{h}}d'"
         )
-    return found
+    return horizons

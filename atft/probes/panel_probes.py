@@ -97,16 +97,18 @@ def _column_findings(
                 ranged.append(name)
         # No order on any day: the column is market-wide.
         if not ranks.any():
-            found = {"market-wide future": market_suspect(name, values, log_return, futures.universe, count)}
+            by_probe = {
+                "market-wide future": market_suspect(name, values, log_return, futures.universe, count)
+            }
         else:
-            found = {
+            by_probe = {
                 "future": future_suspect(name, ranks, futures, count),
                 "label in a column": copy_suspect(name, ranks, sample),
                 "neighbours' future": neighbour_suspect(name, ranks, futures, count),
                 "whole-period scaling": scaling_suspect(name, values, grid.present, count),
                 "back-filled gaps": fill_suspect(name, values, futures.next_return, grid.present, count),
             }
-        for probe, suspect in found.items():
+        for probe, suspect in by_probe.items():
             suspects[probe].append(suspect)
     suspects["whole-period scaling"].append(range_suspect(ranged, len(features)))
     findings = [conclude_probe(p, suspects[p], looked, remedy) for p, remedy in COLUMN_PROBES.items()]

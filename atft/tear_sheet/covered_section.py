@@ -42,8 +42,8 @@ def _chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     periods = sorted({row.period for _, share in dots for row in share.periods})
     rows = [("all days", [Dot(role, share.share.scaled(100)) for role, share in dots])]
     for period in periods:
-        found = [(role, row) for role, share in dots for row in share.periods if row.period == period]
-        rows.append((period, [Dot(role, row.share.scaled(100)) for role, row in found]))
+        of_period = [(role, row) for role, share in dots for row in share.periods if row.period == period]
+        rows.append((period, [Dot(role, row.share.scaled(100)) for role, row in of_period]))
     axis = f"share inside an interval of {100 * level:.0f} %, in %"
     return dot_rows(name, title, rows, axis, legend=keys, reference=100 * level)
 

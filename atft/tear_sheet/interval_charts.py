@@ -100,10 +100,10 @@ def decay_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
     figure, axes = charts.new_chart()
     lags = sorted({0, *(row.lag for e in entries for row in e.measured.decay)})
     for i, entry in enumerate(entries):
-        found = {0: entry.measured.figures["rank_ic"], **{r.lag: r.rank_ic for r in entry.measured.decay}}
-        known = [lag for lag in lags if lag in found]
+        by_lag = {0: entry.measured.figures["rank_ic"], **{r.lag: r.rank_ic for r in entry.measured.decay}}
+        known = [lag for lag in lags if lag in by_lag]
         at = np.array([lags.index(lag) for lag in known]) + 0.12 * (i - (len(entries) - 1) / 2)
-        value, spans = _with_spans([found[lag] for lag in known])
+        value, spans = _with_spans([by_lag[lag] for lag in known])
         axes.errorbar(at, value, spans, fmt="o-", color=entry.colour, markersize=5, linewidth=1.6)
     charts.reference_line(axes)
     axes.set_xticks(range(len(lags)), [str(lag) for lag in lags])

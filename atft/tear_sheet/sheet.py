@@ -148,8 +148,8 @@ def _groups(
     def make(_: Evaluation, by_horizon: Entries) -> Part:
         drawings = []
         measured = [e.measured for entries in by_horizon.values() for e in entries]
-        found = list(dict.fromkeys(kind for m in measured for kind in m.groups if kinds(kind)))
-        for i, kind in enumerate(found):
+        names = list(dict.fromkeys(kind for m in measured for kind in m.groups if kinds(kind)))
+        for i, kind in enumerate(names):
             for horizon, entries in by_horizon.items():
                 rows, more = _group_rows(entries, kind)
                 name = f"{anchor(title)}-{i}-{horizon}"
@@ -170,17 +170,17 @@ def _charts_or(drawings: Sequence[Drawing], missing: str) -> Html:
 def _group_rows(entries: Sequence[Entry], kind: str) -> tuple[list[tuple[str, list[Dot]]], str]:
     """Rows of a chart, and what it leaves out."""
     stocks: dict[str, float] = {}
-    found: dict[tuple[str, str], GroupRow] = {}
+    row_of: dict[tuple[str, str], GroupRow] = {}
     for entry in entries:
         for row in entry.measured.groups.get(kind, []):
             stocks.setdefault(row.group, row.stocks)
-            found[row.group, entry.name] = row
+            row_of[row.group, entry.name] = row
     names = list(stocks)
     if len(names) > MAX_GROUPS:
         largest = set(sorted(names, key=lambda n: -stocks[n])[:MAX_GROUPS])
         names = [n for n in names if n in largest]
     rows = [
-        (n, [Dot(e.role, found[n, e.name].rank_ic) for e in entries if (n, e.name) in found]) for n in names
+        (n, [Dot(e.role, row_of[n, e.name].rank_ic) for e in entries if (n, e.name) in row_of]) for n in names
     ]
     left = len(stocks) - len(names)
     return rows, f"The {MAX_GROUPS} of {len(stocks)} with the most stocks." if left else ""

@@ -50,8 +50,8 @@ def figures_table(file: FileEvaluation) -> Html:
     names = [n for n in FIGURES if any(n in file.horizons[h].figures for h in horizons)]
     rows = []
     for name in names:
-        found = [file.horizons[h].figures.get(name) for h in horizons]
-        cells = ["" if interval is None else _cell(name, interval) for interval in found]
+        figures = [file.horizons[h].figures.get(name) for h in horizons]
+        cells = ["" if figure is None else _cell(name, figure) for figure in figures]
         rows.append([FIGURES[name].title, *cells, element("span", FIGURES[name].meaning, class_="note")])
     head = ["figure", *(horizon_title(h) for h in horizons), "meaning"]
     return html_table(head, rows, (0, len(head) - 1), caption=file.name)

@@ -74,19 +74,19 @@ def main(arguments: list[str] | None = None) -> int:
         numbers = range(max(1, round(module.COUNT * given.share)))
         asked |= {(kind, n) for n in numbers}
         orders += [(module_of(kind), n, module.LIMIT_SECONDS) for n in numbers if (kind, n) not in results]
-    results = {place: found for place, found in results.items() if place in asked}
+    results = {place: result for place, result in results.items() if place in asked}
     began = time.monotonic()
     with Progress("attacks", total=len(orders)) as bar, tempfile.TemporaryDirectory() as folder:
-        for module_name, number, found in run_all(orders, given.workers, given.seed, Path(folder)):
+        for module_name, number, result in run_all(orders, given.workers, given.seed, Path(folder)):
             kind = module_name.rpartition(".")[2]
-            results[kind, number] = found
+            results[kind, number] = result
             if given.results:
                 with given.results.open("a") as file:
-                    file.write(json.dumps([given.seed, kind, number, *found]) + "\n")
+                    file.write(json.dumps([given.seed, kind, number, *result]) + "\n")
             bar.advance()
-    faults = sorted((place, found) for place, found in results.items() if found.verdict in BAD)
-    for (kind, number), found in faults[:SHOWN]:
-        print(f"{found.verdict}: {kind} --number {number}: {found.what}: {found.said[:300]}")
+    faults = sorted((place, result) for place, result in results.items() if result.verdict in BAD)
+    for (kind, number), result in faults[:SHOWN]:
+        print(f"{result.verdict}: {kind} --number {number}: {result.what}: {result.said[:300]}")
     print(table(results))
     minutes = (time.monotonic() - began) / 60
     print(
@@ -101,9 +101,9 @@ def _single(kind: str, seed: int, number: int) -> int:
         folder = Path(name)
         (folder / "sound").mkdir()
         attack = import_module(module_of(kind)).prepare(folder / "sound")
-        found = attack_once(attack, module_of(kind), seed, number, folder)
-    print(f"{found.verdict}: {found.what}: {found.said}")
-    return 1 if found.verdict in BAD else 0
+        result = attack_once(attack, module_of(kind), seed, number, folder)
+    print(f"{result.verdict}: {result.what}: {result.said}")
+    return 1 if result.verdict in BAD else 0
 
 
 if __name__ == "__main__":

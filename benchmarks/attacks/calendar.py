@@ -110,16 +110,16 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
         planted.write_parquet(place / "panel.parquet")
         path = cache_of(place / "panel.parquet", place / "caches", _options(CacheOptions, more))
         manifest = DayCache(path).manifest
-        found = manifest.dates
+        dates = manifest.dates
         there = set(planted["date"])
         extra = [
-            d for d, rows in zip(found, manifest.observed_rows, strict=True) if rows and d not in calendar
+            d for d, rows in zip(dates, manifest.observed_rows, strict=True) if rows and d not in calendar
         ]
         if extra:
             return f"{extra[0]} is a trading day"
         # Days of the file that were left out, or inserted without rows, are no wrong ones.
         before = [d for d in calendar if d <= date(2015, 5, 29)]
-        missing = [d for d in calendar if d not in found]
+        missing = [d for d in calendar if d not in dates]
         if missing and not set(missing) & there and len(missing) > 10:
             return f"{len(missing)} missing days are not on the calendar: windows straddle them after {before[-1]}"
         rows = cells(path).filter(DAY.is_in(list(calendar)))

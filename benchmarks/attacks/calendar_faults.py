@@ -37,9 +37,9 @@ def sound_prices() -> pl.DataFrame:
     return price_frame(days=290).filter(~DAY.is_in(HOLIDAYS))
 
 
-def exact(found: pl.DataFrame, sound: pl.DataFrame) -> str:
+def exact(actual: pl.DataFrame, sound: pl.DataFrame) -> str:
     """Every row and every bit is the sound panel's."""
-    return difference(found, sound)
+    return difference(actual, sound)
 
 
 def labels(free: Sequence[str] = (), tolerance: float = 0.0, features: bool = True) -> Check:
@@ -51,8 +51,8 @@ def labels(free: Sequence[str] = (), tolerance: float = 0.0, features: bool = Tr
         features: ask it of the features that are returns too.
     """
 
-    def check(found: pl.DataFrame, sound: pl.DataFrame) -> str:
-        both = found.join(sound, on=["date", "code"], suffix="_sound").filter(~CODE.is_in(list(free)))
+    def check(actual: pl.DataFrame, sound: pl.DataFrame) -> str:
+        both = actual.join(sound, on=["date", "code"], suffix="_sound").filter(~CODE.is_in(list(free)))
         returns = [n for n in sound.columns if n.startswith("x_return_") and n.endswith("d")]
         for name in (*LABELS, *(returns if features else [])):
             right = pl.col(f"{name}_sound")
@@ -177,7 +177,7 @@ def _two_exchanges(frame: pl.DataFrame) -> Planted:
     return Planted(frame.with_columns(date=text), exact)
 
 
-def _never(found: pl.DataFrame, sound: pl.DataFrame) -> str:
+def _never(actual: pl.DataFrame, sound: pl.DataFrame) -> str:
     return "accepted, though every day is another one"
 
 
@@ -223,9 +223,9 @@ def _copy(frame: pl.DataFrame) -> Planted:
     """A code has the prices of another one."""
     again = frame.filter(CODE == "1307").with_columns(code=pl.lit("9999"))
 
-    def check(found: pl.DataFrame, sound: pl.DataFrame) -> str:
-        stay = min(found.filter(code == CODE).height for code in ("1307", "9999"))
-        return labels()(found, sound) or ("" if stay <= 60 else f"both codes stay, for {stay} days")
+    def check(actual: pl.DataFrame, sound: pl.DataFrame) -> str:
+        stay = min(actual.filter(code == CODE).height for code in ("1307", "9999"))
+        return labels()(actual, sound) or ("" if stay <= 60 else f"both codes stay, for {stay} days")
 
     return Planted(pl.concat([frame, again]).sort("date", "code"), check)
 

@@ -114,21 +114,20 @@ def edit_content(rng: random.Random, content: dict[str, Any]) -> str:
     return f"{name}: {str(parent[keys[-1]])[:30]!r}"
 
 
-def different(found: Any, right: Any, place: str = "content") -> str:
+def different(actual: Any, right: Any, place: str = "content") -> str:
     """Name the first entry in which two checkpoints differ; empty where they are equal to the bit."""
     if isinstance(right, torch.Tensor):
-        same = isinstance(found, torch.Tensor) and found.dtype == right.dtype and found.shape == right.shape
-        same = same and found.numpy().tobytes() == right.numpy().tobytes()
-        return "" if same else place
-    if type(found) is not type(right):
+        same = isinstance(actual, torch.Tensor) and (actual.dtype, actual.shape) == (right.dtype, right.shape)
+        return "" if same and actual.numpy().tobytes() == right.numpy().tobytes() else place
+    if type(actual) is not type(right):
         return place
     if isinstance(right, dict):
-        if list(found) != list(right):
+        if list(actual) != list(right):
             return f"keys of {place}"
-        return next((d for k in right if (d := different(found[k], right[k], f"{place}.{k}"))), "")
+        return next((d for k in right if (d := different(actual[k], right[k], f"{place}.{k}"))), "")
     if isinstance(right, list | tuple):
-        if len(found) != len(right):
+        if len(actual) != len(right):
             return f"length of {place}"
-        pairs = enumerate(zip(found, right, strict=True))
+        pairs = enumerate(zip(actual, right, strict=True))
         return next((d for i, (a, b) in pairs if (d := different(a, b, f"{place}.{i}"))), "")
-    return "" if found == right or found != found else place
+    return "" if actual == right or actual != actual else place

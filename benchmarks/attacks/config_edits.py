@@ -125,11 +125,11 @@ def honoured(given: Any, resolved: Any, place: str = "") -> str:
         )
     if isinstance(given, dict) and isinstance(resolved, dict):
         missing = [k for k in given if k not in resolved and f"{place}.{k}" not in LINKED]
-        found = (honoured(v, resolved[k], f"{place}.{k}") for k, v in given.items() if k in resolved)
-        return f"{place} lacks {missing}" if missing else next((f for f in found if f), "")
+        faults = (honoured(v, resolved[k], f"{place}.{k}") for k, v in given.items() if k in resolved)
+        return f"{place} lacks {missing}" if missing else next((f for f in faults if f), "")
     if isinstance(given, list) and isinstance(resolved, list) and len(given) == len(resolved):
-        found = (honoured(a, b, f"{place}[]") for a, b in zip(given, resolved, strict=True))
-        return next((f for f in found if f), "")
+        faults = (honoured(a, b, f"{place}[]") for a, b in zip(given, resolved, strict=True))
+        return next((f for f in faults if f), "")
     if isinstance(resolved, dict):  # a class given by its name alone
         return (
             "" if str(resolved.get("class_path", "")).endswith(str(given)) else f"{place} ignores {given!r}"
@@ -155,11 +155,11 @@ def _yaml(config: Any) -> bytes:
 
 def _places(config: Any, kind: type | tuple[type, ...] = object) -> list[tuple[dict[str, Any], str, str]]:
     """Every mapping of the config with a key of it and the key's dotted name, where the value is of ``kind``."""
-    found: list[tuple[dict[str, Any], str, str]] = []
+    places: list[tuple[dict[str, Any], str, str]] = []
 
     def walk(inside: Any, prefix: str) -> None:
         if isinstance(inside, dict):
-            found.extend((inside, k, f"{prefix}{k}") for k, v in inside.items() if isinstance(v, kind))
+            places.extend((inside, k, f"{prefix}{k}") for k, v in inside.items() if isinstance(v, kind))
             for key, value in inside.items():
                 walk(value, f"{prefix}{key}.")
         elif isinstance(inside, list):
@@ -167,7 +167,7 @@ def _places(config: Any, kind: type | tuple[type, ...] = object) -> list[tuple[d
                 walk(item, f"{prefix}[].")
 
     walk(config, "")
-    return found
+    return places
 
 
 def _misspell(rng: random.Random, config: dict[str, Any]) -> Edited:

@@ -73,23 +73,23 @@ def canonical(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(numbers.cast(pl.Float32).fill_nan(None)).sort("date", "code")
 
 
-def difference(found: pl.DataFrame, expected: pl.DataFrame, columns: list[str] | None = None) -> str:
+def difference(actual: pl.DataFrame, expected: pl.DataFrame, columns: list[str] | None = None) -> str:
     """Name the first cell in which two canonical tables differ; empty where none does.
 
     Args:
-        found: what the program made.
+        actual: what the program made.
         expected: the oracle; its columns are compared unless ``columns`` names others.
     """
-    if found.height != expected.height:
-        return f"{found.height} rows where {expected.height} are right"
+    if actual.height != expected.height:
+        return f"{actual.height} rows where {expected.height} are right"
     for name in columns or expected.columns:
-        if name not in found.columns:
+        if name not in actual.columns:
             return f"no column {name}"
-        same = found[name].eq_missing(expected[name])
+        same = actual[name].eq_missing(expected[name])
         if not same.all():
             row = same.arg_min()
-            where = f"{found['code'][row]} on {found['date'][row]}"
-            return f"{name} of {where} is {found[name][row]}, right is {expected[name][row]}"
+            where = f"{actual['code'][row]} on {actual['date'][row]}"
+            return f"{name} of {where} is {actual[name][row]}, right is {expected[name][row]}"
     return ""
 
 

@@ -82,14 +82,14 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
             return "" if evaluated(path, evaluation) == printed[evaluation] else "other metrics"
 
         try:
-            found = observe(f"{kind}: {payload}", use)
+            result = observe(f"{kind}: {payload}", use)
         finally:
             sys.path.remove(str(mark.parent))
             os.chdir("/")
         if is_marked(mark) or sys.modules.pop(PLANTED, None) is not None:
-            return found._replace(verdict="executed")
+            return result._replace(verdict="executed")
         named = {m for m in set(sys.modules) - before if m.partition(".")[0] in str(KEYS.get(payload, ""))}
-        return found._replace(verdict="executed", said=f"imported {named}") if named else found
+        return result._replace(verdict="executed", said=f"imported {named}") if named else result
 
     return attack
 

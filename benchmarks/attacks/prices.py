@@ -42,13 +42,13 @@ def prepare(folder: Path) -> Callable[[random.Random, int, Path], Result]:
         out = place / "panel.parquet"
 
         def use() -> str:
-            found = panel_of(path, out)
+            actual = panel_of(path, out)
             if meaning is None:
                 return "accepted"
             if meaning is frame:
-                return difference(found, sound)
+                return difference(actual, sound)
             meaning.write_parquet(place / "meaning.parquet")
-            return difference(found, panel_of(place / "meaning.parquet", place / "right.parquet"))
+            return difference(actual, panel_of(place / "meaning.parquet", place / "right.parquet"))
 
         return observe(name, use, lambda: ", ".join(p.name for p in place.glob("*panel.parquet*")))
 

@@ -38,7 +38,7 @@ def _lines(change: Callable[[list[str]], list[str]]) -> Callable[[str], str]:
 
 def _dates(change: Callable[[str], str]) -> Callable[[str], str]:
     return lambda text: re.sub(
-        r"^(\d{4}-\d{2}-\d{2})", lambda found: change(found.group(1)), text, flags=re.M
+        r"^(\d{4}-\d{2}-\d{2})", lambda match: change(match.group(1)), text, flags=re.M
     )
 
 

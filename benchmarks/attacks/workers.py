@@ -74,14 +74,14 @@ class Worker:
         if self.process is None:
             self._start()
         self.pipe.send((module, number))
-        found = self._receive(PREPARE_SECONDS)
-        if found == PREPARED:
-            found = self._receive(limit_seconds)
-        if isinstance(found, Exception):
-            raise found
-        if isinstance(found, Result):
-            return found
-        return Result(f"number {number}", found, f"{module} {number}, limit {limit_seconds:g} s")
+        answer = self._receive(PREPARE_SECONDS)
+        if answer == PREPARED:
+            answer = self._receive(limit_seconds)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, Result):
+            return answer
+        return Result(f"number {number}", answer, f"{module} {number}, limit {limit_seconds:g} s")
 
     def _start(self) -> None:
         spawn = multiprocessing.get_context("spawn")
@@ -141,10 +141,10 @@ def run_all(
         drivers = [pool.submit(drive) for _ in range(workers)]
         open_drivers = workers
         while open_drivers:
-            found = results.get()
-            if found is None:
+            result = results.get()
+            if result is None:
                 open_drivers -= 1
             else:
-                yield found
+                yield result
         for driver in as_completed(drivers):
             driver.result()

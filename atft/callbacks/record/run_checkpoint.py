@@ -138,9 +138,9 @@ class RunCheckpoint(ModelCheckpoint):
         scores, sign = self._former_scores(state_dict), 1 if self.mode == "max" else -1
         best_first = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
         for path in best_first[: None if self.save_top_k == -1 else self.save_top_k]:
-            found = self._find(Path(path), float(scores[path]))
-            if found is not None:
-                self._take_over(*found, scores[path])
+            kept = self._find(Path(path), float(scores[path]))
+            if kept is not None:
+                self._take_over(*kept, scores[path])
             elif path == best_first[0]:
                 self.lost = path
         if self.best_model_path:
