@@ -64,8 +64,8 @@ def common_rows(tables: Mapping[str, HorizonScores]) -> CommonRows:
     rows = int(present.sum())
     dropped = {}
     for name, table in tables.items():
-        own = table.present & np.isfinite(table.columns["score"])
-        dropped[name] = int(own.sum()) - rows, int(own.any(axis=1).sum()) - len(present)
+        file_rows = table.present & np.isfinite(table.columns["score"])
+        dropped[name] = int(file_rows.sum()) - rows, int(file_rows.any(axis=1).sum()) - len(present)
     scores = {name: table.columns["score"][kept] for name, table in aligned.items()}
     names = [str(code) for code in codes[stocks]]
     return CommonRows(HorizonScores(horizon, dates[days], names, present, columns), scores, dropped, notes)

@@ -5,7 +5,7 @@ rows that all files score are measured, the others are counted, and all interval
 days. One horizon at a time is dense.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,7 +155,6 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
     )
     if options.blend and len(scores) > 1:
         scores[BLEND] = mean_rank(list(scores.values()), table.present)
-    own = list(scores)
     controls, absent = control_scores(table, options.seed)
     series, bands, thin, warnings = _measure_all(scores, controls, table, options.min_stocks)
     days = {key: int(np.isfinite(measures["rank_ic"]).sum()) for key, measures in series.items()}
@@ -164,8 +163,8 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
             f"horizon {horizon}: no common day has {options.min_stocks} stocks with known, unequal targets; "
             f"lower --min_stocks"
         )
-    figures = _figures(series, own, horizon, options)
-    for name in own:
+    figures = _figures(series, scores, horizon, options)
+    for name in scores:
         measured = figures[name, 0]
         warnings += [
             f"{name}: {sentence}"
@@ -174,7 +173,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
     baselines = [name for name in (*options.baselines, *EFFECTS) if (name, 0) in series]
     best = best_baseline({name: series[name, 0]["rank_ic"] for name in baselines}, baselines)
     # One baseline for all figures of the horizon: the best by RankIC.
-    compared = list(dict.fromkeys((*own, *([best] if best else []))))
+    compared = list(dict.fromkeys((*scores, *([best] if best else []))))
     return ComparedHorizon(
         horizon=horizon,
         first=str(table.dates[0]),
@@ -233,12 +232,12 @@ def _measure_all(
 
 
 def _figures(
-    series: Measured, own: Sequence[str], horizon: int, options: CompareOptions
+    series: Measured, scorers: Iterable[str], horizon: int, options: CompareOptions
 ) -> dict[tuple[str, int], dict[str, Interval]]:
     """Figures of each scorer and lag, all of the same drawn days."""
     flat = {(lag, measure, name): days for (name, lag), of in series.items() for measure, days in of.items()}
     # Blocks are as long as the scorers in question need; a control such as size may depend on itself for months.
-    block = block_length({name: series[name, 0]["rank_ic"] for name in own}, horizon - 1)
+    block = block_length({name: series[name, 0]["rank_ic"] for name in scorers}, horizon - 1)
     means, ratios = (
         over_days(flat, horizon - 1, options.draws, options.seed, block)
         for over_days in (intervals, ratio_intervals)

@@ -73,8 +73,8 @@ class StockScore:
     def __call__(self, windows: Float[Tensor, "points lookback features"]) -> Float[Tensor, " points"]:
         """Score the stock with other windows in place of its own; at most `at_once`."""
         others = self.block.features[:, None].expand(-1, len(windows), -1, -1)
-        own = windows.transpose(0, 1)[:, :, None]
-        features = torch.cat((others[:, :, : self.place], own, others[:, :, self.place + 1 :]), dim=2)
+        stock = windows.transpose(0, 1)[:, :, None]
+        features = torch.cat((others[:, :, : self.place], stock, others[:, :, self.place + 1 :]), dim=2)
         block = copies_of_block(self.block, len(windows))._replace(features=features.flatten(1, 2))
         score: Tensor = differentiable_score(self.task(block))
         return score[0, self.place :: self._stocks, self.horizon]

@@ -169,9 +169,9 @@ def _tables(files: Sequence[Path]) -> Iterator[tuple[Path, pa.Table]]:
     schema = None
     for path in files:
         with open_parquet(path) as parquet:
-            own = parquet.schema_arrow.remove_metadata()
-            schema = schema or own
-            if not own.equals(schema):
+            columns = parquet.schema_arrow.remove_metadata()
+            schema = schema or columns
+            if not columns.equals(schema):
                 raise InputError(f"{path}: other columns or types than {files[0].name}; write them alike")
             for batch in stream_columns(path, parquet, schema.names, BATCH_ROWS):
                 yield path, pa.Table.from_batches([batch], schema)

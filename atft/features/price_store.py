@@ -214,8 +214,10 @@ def _factors(before: PriceGrid, new: PriceGrid, rows: np.ndarray, stock: int) ->
         with np.errstate(all="ignore"):
             ratio = one / two
         ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
-        own = name in ("close", "volume")
-        factor = float(np.median(ratio)) if own and len(ratio) else 1.0 if own else factors["close"]
+        if name in ("close", "volume"):
+            factor = float(np.median(ratio)) if len(ratio) else 1.0
+        else:
+            factor = factors["close"]
         if (np.isnan(one) != np.isnan(two)).any() or (np.abs(ratio / factor - 1) > MAX_RATIO_ERROR).any():
             return None
         factors[name] = factor

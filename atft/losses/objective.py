@@ -92,7 +92,7 @@ class DayObjective(nn.Module):
         )
         self._transform = target_transform(options.target)
         for name, term in self.terms.items():
-            if term.own:
+            if term.imported:
                 check_on_noise(name, term, self._term_options[name], len(self.horizons), quantiles)
 
     def forward(self, forecast: Forecast, batch: DayBatch) -> ObjectiveValue:

@@ -57,7 +57,7 @@ class Term:
     """Options of what the objective keeps between blocks for the term, with their defaults."""
     hinge: bool = False
     """The term is 0, without a gradient, as long as the scores are in bounds: it is never dead."""
-    own: bool = False
+    imported: bool = False
     """The user's own; its options may be any numbers."""
 
     @cached_property
@@ -101,7 +101,7 @@ def find_term(name: str) -> Term:
     """
     if "." in name:
         function = find_function("objective.terms", name, READABLE)
-        return Term(function, hinge=getattr(function, "hinge", False) is True, own=True)
+        return Term(function, hinge=getattr(function, "hinge", False) is True, imported=True)
     if name not in TERMS:
         raise InputError(f"objective.terms has no term {name!r:.60}{nearest(name, TERMS)}")
     return TERMS[name]
@@ -132,9 +132,9 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
         if whole and value % 1:
             raise InputError(f"{key} must be a whole number, got {value}")
         least, most = BOUNDS.get(option, (0, math.inf))
-        if row.own and not math.isfinite(value):
+        if row.imported and not math.isfinite(value):
             raise InputError(f"{key} must be a finite number, got {value}")
-        if not row.own and not (math.isfinite(value) and value > 0 and least <= value <= most):
+        if not row.imported and not (math.isfinite(value) and value > 0 and least <= value <= most):
             limits = f"above {least}" if least == 0 else f"at least {least}"
             limits += f" and at most {most}" if most < math.inf else ""
             raise InputError(f"{key} must be {limits}, got {value}")

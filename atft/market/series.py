@@ -40,8 +40,8 @@ def accumulate(shocks: Array, persistence: float) -> Array:
 def echo(rng: np.random.Generator, original: Array, correlation: float, persistence: float) -> Array:
     """Draw a series that follows ``original`` with the given correlation and knows nothing beyond it."""
     days, stocks = original.shape
-    own = persistent(rng, days, stocks, persistence)
-    return np.asarray(correlation * original + np.sqrt(1 - correlation**2) * own)
+    noise = persistent(rng, days, stocks, persistence)
+    return np.asarray(correlation * original + np.sqrt(1 - correlation**2) * noise)
 
 
 def persistent_sum(persistence: float, days: int) -> float:

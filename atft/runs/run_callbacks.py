@@ -77,8 +77,8 @@ def training_callbacks(record: RunRecord, quiet: bool) -> list[pl.Callback]:
 
 def first_callbacks(record: RunRecord, metrics: Iterable[str], quiet: bool) -> list[pl.Callback]:
     """The callbacks of every fit that come before all others, but for the phases of a curriculum."""
-    own = [name for name in metrics if name not in RANKING_METRICS]
-    return [*training_callbacks(record, quiet), TensorBoardLayout(record.config_text, own)]
+    own_metrics = [name for name in metrics if name not in RANKING_METRICS]
+    return [*training_callbacks(record, quiet), TensorBoardLayout(record.config_text, own_metrics)]
 
 
 def check_training(
@@ -115,8 +115,9 @@ def _key(callback: pl.Callback) -> str:
     """The key that a callback's options are under: of its own where the run has made it, or of the user's list."""
     if isinstance(callback, RunCheckpoint):
         return "checkpoint"
-    own = isinstance(callback, RunEarlyStopping)
-    return "early_stopping" if own else f"trainer.callbacks: {type(callback).__name__}"
+    if isinstance(callback, RunEarlyStopping):
+        return "early_stopping"
+    return f"trainer.callbacks: {type(callback).__name__}"
 
 
 def check_scores_are_current(trainer: pl.Trainer) -> None:

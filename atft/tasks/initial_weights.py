@@ -63,5 +63,5 @@ def _check_ended(until: str, path: str | Path, data: "DayData | None") -> None:
 def _new_heads(task: "RankingTask", heads: str) -> dict[str, Tensor]:
     """The task's own weights of the parameter groups that pretraining does not train, their names in one text."""
     groups = task.network.parameter_groups()
-    own = {id(parameter) for name in heads.split() for parameter in groups.get(name, ())}
-    return {name: p.detach().clone() for name, p in task.network.named_parameters() if id(p) in own}
+    ids = {id(parameter) for name in heads.split() for parameter in groups.get(name, ())}
+    return {name: p.detach().clone() for name, p in task.network.named_parameters() if id(p) in ids}

@@ -50,7 +50,7 @@ def read_results(path: Path, seed: int) -> dict[tuple[str, int], Result]:
     """What an earlier run of this seed has found, from a file of JSON lines."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = [json.loads(line) for line in lines]
-    return {(kind, number): Result(*rest) for own, kind, number, *rest in rows if own == seed}
+    return {(kind, number): Result(*rest) for row_seed, kind, number, *rest in rows if row_seed == seed}
 
 
 def main(arguments: list[str] | None = None) -> int:

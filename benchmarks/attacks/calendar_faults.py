@@ -105,8 +105,8 @@ def _coin(days: Sequence[date]) -> Fault:
         usual = usual.with_columns(
             high=pl.max_horizontal("high", "close"), low=pl.min_horizontal("low", "close")
         )
-        own = [_bars(usual, day, ["COIN"], **MOVED) for day in days if day > usual["date"].min()]
-        return Planted(pl.concat([frame, usual, *own]).sort("date", "code"), labels())
+        frames = [_bars(usual, day, ["COIN"], **MOVED) for day in days if day > usual["date"].min()]
+        return Planted(pl.concat([frame, usual, *frames]).sort("date", "code"), labels())
 
     return fault
 

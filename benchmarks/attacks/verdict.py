@@ -80,5 +80,5 @@ def _last_call(text: str) -> str:
     """The end of a traceback: where in the program it was raised, and the error."""
     lines = text.strip().splitlines()
     places = [line.strip() for line in lines if line.lstrip().startswith("File ")]
-    own = [p for p in places if "/atft/" in p and "attacks" not in p]
-    return " | ".join([*(own[-1:] or places[-1:]), *([lines[-1]] if lines else [])])[:600]
+    in_program = [p for p in places if "/atft/" in p and "attacks" not in p]
+    return " | ".join([*(in_program[-1:] or places[-1:]), *([lines[-1]] if lines else [])])[:600]

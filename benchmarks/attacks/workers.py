@@ -48,9 +48,9 @@ def serve(pipe: Connection, seed: int, folder: str) -> None:
         module, number = order
         try:
             if module not in attacks:
-                own = Path(folder) / module
-                own.mkdir()
-                attacks[module] = import_module(module).prepare(own)
+                place = Path(folder) / module
+                place.mkdir()
+                attacks[module] = import_module(module).prepare(place)
             pipe.send(PREPARED)
             pipe.send(attack_once(attacks[module], module, seed, number, Path(folder)))
         except BaseException as error:  # a fault of the attack itself: `observe` has caught the program's

@@ -167,15 +167,15 @@ class RunCheckpoint(ModelCheckpoint):
     def _take_over(self, file: Path, measured: Measured, score: Tensor) -> None:
         """Keep a file of the previous run under a name of this run's own; the best one comes first."""
         name = BEST if self.save_top_k == 1 else f"{STEP_NAME.format(step=measured.step)}.ckpt"
-        own = Path(self.dirpath or "") / name
-        link_or_copy(file, own)
+        path = Path(self.dirpath or "") / name
+        link_or_copy(file, path)
         if not self.best_model_path:
-            self.best_model_path, self.selected = str(own), measured
+            self.best_model_path, self.selected = str(path), measured
         if self.select == "best":
             if score.isnan():  # of a run that selected its last epoch
                 score = torch.tensor(measured.metrics.get(self.monitor or "", torch.nan))
-            self.best_k_models[str(own)] = self.kth_value = score
-            self.kth_best_model_path = str(own)
+            self.best_k_models[str(path)] = self.kth_value = score
+            self.kth_best_model_path = str(path)
 
     def _publish_best(self) -> None:
         best = Path(self.best_model_path)

@@ -84,8 +84,8 @@ class TensorBoardLayout(pl.Callback):
 
     def __init__(self, config_text: str, own_metrics: Iterable[str] = ()) -> None:
         self.settings = compared_settings(config_text)
-        own = {f"{n}, training and validation": [f"train/{n}$", f"val/{n}$"] for n in own_metrics}
-        self.charts = {**LAYOUT, "ranking": LAYOUT["ranking"] | own}
+        charts = {f"{n}, training and validation": [f"train/{n}$", f"val/{n}$"] for n in own_metrics}
+        self.charts = {**LAYOUT, "ranking": LAYOUT["ranking"] | charts}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         layout = {
