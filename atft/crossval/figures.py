@@ -104,10 +104,26 @@ def mean_row(scorer: str, rows: Sequence[SummaryRow]) -> SummaryRow:
     return _combined(scorer, rows, lambda values, errors: (values.mean(), errors.mean()), rows[0].days)
 
 
-def row_over_folds(scorer: str, rows: Sequence[SummaryRow]) -> SummaryRow:
-    """The mean over folds; its standard error is that of a mean of as many draws, NaN of one fold."""
-    days = sum(row.days for row in rows)
-    return _combined(scorer, rows, lambda values, _: (values.mean(), standard_error(values)), days)
+def row_over_folds(scorer: str, rows: Sequence[SummaryRow], folds_a_day: float = 1.0) -> SummaryRow:
+    r"""The mean over folds with its standard error, NaN of one fold.
+
+    Of C folds that test each day once it is that of a mean of C draws. Combinatorial folds share test days, so they
+    differ less than their mean errs: where each day is in m folds, :math:`s / \sqrt C` is multiplied by
+    :math:`\sqrt{m (C - 1) / (C - m)}`, which makes it that of a mean over the parts that folds are made of.
+    """
+
+    def mean(values: Series, _: Series) -> tuple[float, float]:
+        folds = len(values)
+        shared = sqrt(folds_a_day * (folds - 1) / (folds - folds_a_day)) if folds > 1 else nan
+        return values.mean(), shared * standard_error(values)
+
+    return _combined(scorer, rows, mean, sum(row.days for row in rows))
+
+
+def folds_a_day(parts: Sequence[RunDays]) -> float:
+    """How many folds test a day, the mean over days; ``parts`` are the folds of one seed, horizon and lag."""
+    dates = np.concatenate([part.dates for part in parts])
+    return len(dates) / len(np.unique(dates))
 
 
 def row_between_seeds(scorer: str, rows: Sequence[SummaryRow]) -> SummaryRow:

@@ -12,7 +12,15 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from atft.crossval.figures import MEAN_RANK, RunDays, mean_row, over_folds, row_between_seeds, row_over_folds
+from atft.crossval.figures import (
+    MEAN_RANK,
+    RunDays,
+    folds_a_day,
+    mean_row,
+    over_folds,
+    row_between_seeds,
+    row_over_folds,
+)
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
 from atft.evaluation.summary import Metrics, SummaryRow
@@ -41,7 +49,8 @@ def table_rows(measured: Sequence[RunDays], causal: Mapping[int, bool], metrics:
             of_folds.append(mean_row(label, of_seeds))
         rows += of_folds
         if len(of_folds) > 1:
-            rows.append(row_over_folds(f"mean of {len(of_folds)} folds", of_folds))
+            shared = folds_a_day([part for part in parts if part.seed == seeds[0]])
+            rows.append(row_over_folds(f"mean of {len(of_folds)} folds", of_folds, shared))
         whole = {seed: over_folds([part for part in parts if part.seed == seed]) for seed in seeds}
         of_seeds = [days.row(f"seed {seed}", metrics) for seed, days in whole.items()]
         rows += of_seeds
@@ -115,7 +124,8 @@ def _means(measured: Sequence[RunDays], horizon: int, lag: int, metrics: Metrics
     parts = [p for p in measured if (p.horizon, p.lag) == (horizon, lag) and p.seed != MEAN_RANK]
     folds = list(dict.fromkeys(part.fold for part in parts))
     by_fold = [[part.row("", metrics) for part in parts if part.fold == fold] for fold in folds]
-    over = row_over_folds("", [mean_row("", rows) for rows in by_fold])
+    shared = folds_a_day([part for part in parts if part.seed == parts[0].seed])
+    over = row_over_folds("", [mean_row("", rows) for rows in by_fold], shared)
     # Seeds are drawn independently in each fold: the variances of the folds' means over seeds add up.
     within = [row_between_seeds("", rows) for rows in by_fold]
     seeds = list(dict.fromkeys(part.seed for part in parts))

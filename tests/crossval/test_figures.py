@@ -1,5 +1,6 @@
 """Figures of runs are those that evaluation gives the same days; a day of several folds counts once."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from atft.crossval.figures import (
     MEAN_RANK,
     RunDays,
+    folds_a_day,
     mean_row,
     measure_runs,
     over_folds,
@@ -89,6 +91,24 @@ def test_the_mean_over_folds_has_the_standard_error_of_a_mean() -> None:
     assert found.days == 40
     assert np.isnan(row_over_folds("mean", [row(0.1)]).figures["rank_ic"].error)
     assert np.isnan(standard_error(np.array([0.1])))
+
+
+@pytest.mark.parametrize(("parts", "tested"), [(5, 2), (6, 3), (4, 1)])
+def test_folds_that_share_test_days_have_the_error_of_the_mean_over_their_parts(
+    parts: int, tested: int
+) -> None:
+    rng, chosen = np.random.default_rng(0), list(combinations(range(parts), tested))
+    calendar = np.arange("2020-01-01", "2020-03-01", dtype="datetime64[D]")[: 10 * parts].reshape(parts, 10)
+    folds = [days(i, calendar[list(c)].ravel().tolist(), [0.0] * 10 * tested) for i, c in enumerate(chosen)]
+    shared = folds_a_day(folds)
+    assert shared == pytest.approx(len(chosen) * tested / parts)
+    found = []
+    for _ in range(2000):
+        part = rng.standard_normal(parts)
+        found.append(row_over_folds("mean", [row(part[list(c)].mean()) for c in chosen], shared))
+    values, errors = (np.array([row.figures["rank_ic"][i] for row in found]) for i in (0, 1))
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(1 / np.sqrt(parts), rel=0.05)
+    assert values.std() == pytest.approx(1 / np.sqrt(parts), rel=0.05)
 
 
 def test_the_line_between_seeds_is_their_standard_deviation_with_its_own_error() -> None:

@@ -2,13 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from atft.callbacks.record.receipt import Receipt
-from atft.crossval.figures import RunDays, measure_runs
+from atft.crossval.figures import RunDays, measure_runs, over_folds
 from atft.crossval.plan import planned_runs
 from atft.crossval.results import table_rows, write_results
 from atft.crossval.run_state import RunState
@@ -111,3 +113,19 @@ def test_figures_that_are_no_numbers_are_null_in_json(measured: list[RunDays], t
     mean = json.loads((tmp_path / "folds.json").read_text())["means"][0]
     assert mean["rank_ic_std_between_seeds"] is None and mean["rank_ic_error_over_folds"] is None
     assert mean["rank_ic"] is not None
+
+
+def test_the_mean_of_folds_that_share_test_days_counts_the_days_that_they_share(
+    measured: list[RunDays], tmp_path: Path
+) -> None:
+    # Three parts of 8 days, each pair a fold: every day is in two of three folds.
+    parts = [p for p in measured if (p.seed, p.horizon, p.lag) == (1, 5, 0)]
+    third = replace(parts[0], dates=parts[1].dates + np.timedelta64(100, "D"))
+    folds = [replace(over_folds([a, b]), fold=i) for i, (a, b) in enumerate(combinations([*parts, third], 2))]
+    rows = table_rows(folds, dict.fromkeys(range(3), False), RANKING_METRICS)
+    values = np.array([row.figures["rank_ic"].value for row in rows[:3]])
+    error = next(row for row in rows if row.scorer == "mean of 3 folds").figures["rank_ic"].error
+    assert error == pytest.approx(values.std(ddof=1) / np.sqrt(3) * np.sqrt(2 * 2 / 1))
+    write_results(tmp_path, folds, {}, dict.fromkeys(range(3), False), RANKING_METRICS)
+    mean = json.loads((tmp_path / "folds.json").read_text())["means"][0]
+    assert mean["rank_ic_error_over_folds"] == pytest.approx(error)
