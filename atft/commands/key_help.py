@@ -15,8 +15,8 @@ NETWORK = (*EVERY, "pretrain")
 SHARED = (*NETWORK, "baseline")
 
 
-ONE_DAY = {"--last", "--on", "--run", "--registry", "--scorer"}
-"""Options of ``predict`` that are no keys: they ask for the list of one day."""
+ONE_DAY = {"--last", "--on", "--from", "--to", "--run", "--registry", "--scorer"}
+"""Options of ``predict`` that are no keys: they score day by day, for one day's list or for a period's file."""
 
 
 class Key(NamedTuple):
@@ -155,6 +155,7 @@ COMMANDS = {
             "--ckpt_path best_model.ckpt --data.panel.path panels/new_days.parquet": "of a newer panel",
             "--ckpt_path best_model.ckpt --model.network mypkg.nets.TwoLayers": "of a network of your own",
             "--last --run lightning_logs/NAME/version_0": "the ranked list of the last day: predict --last --help",
+            "--from 2026-11-02 --run lightning_logs/NAME/version_0 --scorer blend": "by network and LightGBM",
         },
         (
             "  --last, --on DATE  list one day's stocks by rank instead; --registry DIR: of that day's checkpoint",

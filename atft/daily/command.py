@@ -1,4 +1,4 @@
-"""update, predict --last and predict --on: score one day, write the list, and say what has changed around it."""
+"""update, predict --last and --on: score one day, write the list, and say what has changed around it; --from."""
 
 import sys
 from collections.abc import Sequence
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 ALARM_STATUS = 3
 HELP = """\
-usage: python -m atft predict --last | --on DATE  --run DIR | --ckpt_path FILE | --registry DIR  [options]
+usage: python -m atft predict --last | --on DATE | --from DATE
+                              --run DIR | --ckpt_path FILE | --registry DIR  [options]
 
 Score one day with a run, write its list and print both ends of it. What stands beside it: the checkpoint's
 age, the inputs that are missing or outside of their range in training, and the share of the usual universe.
+Or score a period into one predictions file, which evaluate, compare and report read.
 
   --last              score the panel's last day
   --on DATE           score that day
+  --from DATE         score each day from that one to --to DATE, default the panel's last; with --registry each
+                      day by what was known then
 {options}
 
 examples
@@ -37,6 +41,7 @@ OPTIONS = """\
   --scorer NAME       network (default); lightgbm, the trees of a run that has fitted them; blend, the mean rank of
                       both. They are the rows of the table that ends a fit
   --out FILE          .csv, .parquet or .json; {date} in it is the day; default: list_DATE.csv beside the checkpoint
+                      of a period .csv or .parquet; default: predictions_SCORER_FIRST_LAST.parquet
   --top N             stocks that are printed of each end; default 10
   --rank_by H         horizon whose scores decide the rank; default: the mean of the ranks of all horizons
   --alarm.age_days N  most days since the checkpoint's last training or validation day
@@ -64,6 +69,7 @@ EXAMPLES = {
     "predict": f"""\
   python -m atft predict --last --run {RUN}
   python -m atft predict --last --run {RUN} --scorer blend
+  python -m atft predict --from 2015-01-01 --run {RUN} --scorer blend
   python -m atft predict --on 2017-06-30 --registry registries/mine --out 'lists/{{date}}.csv'""",
     "update": f"""\
   python -m atft update --prices today.csv --run {RUN} --out 'lists/{{date}}.csv'
@@ -72,7 +78,7 @@ EXAMPLES = {
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Run ``update``, or ``predict`` of one day; 3 where an alarm's limit was passed.
+    """Run ``update``, or ``predict`` of a day or of a period; 3 where an alarm's limit was passed.
 
     Raises:
         InputError: an option, prices, panel, cache or checkpoint cannot be used; no list is written then.
@@ -91,6 +97,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
         run = load_run(options)
         where, cache_dir = str(run.scorer.files[0]), options.cache or run.cache_dir
         source = source_of(run.scorer.config, where, options.panel, cache_dir)
+        if options.first is not None:
+            from atft.daily.period import write_period
+
+            return write_period(options, run, source)
         if options.out is not None:  # before anything is appended
             inputs = [update.prices] if command == "update" else []
             check_list_file(Path(options.out), source.panel_path, *inputs)

@@ -1,4 +1,4 @@
-"""What the commands of a new day take: update, predict --last and predict --on."""
+"""What the commands of a new day take: update, predict --last, --on and --from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -16,8 +16,12 @@ DOTTED = {
     "panel": ("data.panel.path", "Panel in place of the checkpoint's."),
     "cache": ("data.cache.dir", "Folder of the caches."),
     "network": ("model.network", "Class of a network of your own."),
+    "first": ("from", "First day of a period to score into one predictions file; of predict."),
+    "last": ("to", "Its last day; default: the panel's last one."),
 }
-"""Options that are called as in the other commands, and their help."""
+"""Options by their fields, called as in the other commands or in no way that a field can be, and their help."""
+OF_PREDICT = ("first", "last")
+DEFAULT_TOP = 10
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class ListOptions:
     scorer: ScorerName = "network"
     on: str | None = None
     out: str | None = None
-    top: int = 10
+    top: int = DEFAULT_TOP
     rank_by: int | None = None
     alarm: AlarmOptions = field(default_factory=AlarmOptions)
     panel: str | None = None
     cache: str | None = None
     network: str | None = None
+    first: str | None = None
+    last: str | None = None
 
     def __post_init__(self) -> None:
         given = [name for name in SCORED_BY if getattr(self, name) is not None]
@@ -61,6 +67,14 @@ class ListOptions:
             raise InputError(
                 f"--scorer {self.scorer} scores with the trees of a run of your own; name it with --run DIR"
             )
+        if self.first is None and self.last is not None:
+            raise InputError("--to ends a period; give its first day with --from")
+        of_list = {"on": None, "top": DEFAULT_TOP, "rank_by": None, "alarm": AlarmOptions()}
+        given = [name for name, default in of_list.items() if getattr(self, name) != default]
+        if self.first is not None and given:
+            raise InputError(
+                f"--{given[0]} is of one day's list, --from asks for a period's file; give one of them"
+            )
         if self.top < 0:
             raise InputError(f"--top must be at least 0, got {self.top}")
 
@@ -68,6 +82,18 @@ class ListOptions:
     def day(self) -> date | None:
         """The day to score; None for the panel's last one."""
         return None if self.on is None else read_date("--on", self.on)
+
+    def period(self, latest: date) -> tuple[date, date]:
+        """First and last day of a period to score; the last one is the ``latest`` where none is named.
+
+        Raises:
+            InputError: they are no dates, or in the other order.
+        """
+        first = read_date("--from", str(self.first))
+        last = latest if self.last is None else read_date("--to", self.last)
+        if last < first:
+            raise InputError(f"--from {first} is after the period's last day, {last}")
+        return first, last
 
 
 @dataclass(frozen=True)
@@ -97,8 +123,8 @@ def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOpti
     parser = list_parser(command)
     known = {name for action in parser._actions for name in action.option_strings}
     words = [word for word in arguments if word != "--last"]
-    if len(words) < len(arguments) and any(word.startswith("--on") for word in words):
-        raise InputError("--last and --on name two days; give one of them")
+    if len(words) < len(arguments) and any(word.startswith(("--on", "--from")) for word in words):
+        raise InputError("--last, --on and --from each name what is scored; give one of them")
     for word in words:
         name = word.partition("=")[0]
         if name.startswith("--") and name not in known:
@@ -108,7 +134,7 @@ def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOpti
     chosen = {f.name: values[f.name] for f in fields(ListOptions) if f.name in values}
     chosen["alarm"] = AlarmOptions(**values["alarm"])
     flat = flat_keys(values)
-    chosen |= {name: flat[dotted] for name, (dotted, _) in DOTTED.items()}
+    chosen |= {name: flat[dotted] for name, (dotted, _) in DOTTED.items() if dotted in flat}
     update = {f.name: values[f.name] for f in fields(UpdateOptions) if f.name in values}
     if command == "update" and not update["prices"]:
         raise InputError("update needs --prices FILE with the new days; python -m atft update --help")
@@ -123,7 +149,9 @@ def list_parser(command: str) -> Any:
     parser.add_class_arguments(ListOptions, None, skip=set(DOTTED))
     if command == "update":
         parser.add_class_arguments(UpdateOptions, None)
-    for dotted, sentence in DOTTED.values():
+    for name, (dotted, sentence) in DOTTED.items():
+        if command == "update" and name in OF_PREDICT:
+            continue
         parser.add_argument(f"--{dotted}", type=str | None, default=None, help=sentence)
     parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
     return parser

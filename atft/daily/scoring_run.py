@@ -36,7 +36,15 @@ def load_run(options: ListOptions) -> ScoringRun:
         checkpoint = Path(options.ckpt_path)
         return ScoringRun(load_network(checkpoint, options.network), checkpoint.parent, None)
     known = known_run(Path(options.registry), options.day) if options.registry else None
-    directory = known or Path(str(options.run))
+    return score_by(known or Path(str(options.run)), options)
+
+
+def score_by(directory: Path, options: ListOptions) -> ScoringRun:
+    """Read what scores from the directory of a run; the options say which of its networks and trees.
+
+    Raises:
+        InputError: as `load_run`.
+    """
     of_run = config_of_run(directory)
     parts: list[Scorer] = []
     if options.scorer != "lightgbm":

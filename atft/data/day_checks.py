@@ -106,16 +106,18 @@ def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int
     first, last = parse_period(key, asked)
     start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
     days = np.arange(start, stop + 1, dtype=np.int64)
-    return _with_history(cache, days, lookback, f"no day from {first} to {last} with")
+    return _with_history(cache, days, lookback, f"no day from {first} to {last} with", key)
 
 
 def fold_days_to_score(cache: DayCache, fold: FoldDates, lookback: int) -> tuple[Days, Days]:
     """Find the days that a fold validates and tests on, as `days_to_score` does those of a period."""
     days = fold.scored(cache.manifest.dates)
-    return _with_history(cache, days, lookback, f"no day that fold {fold.fold} validates or tests on has")
+    return _with_history(
+        cache, days, lookback, f"no day that fold {fold.fold} validates or tests on has", "data.predict"
+    )
 
 
-def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str) -> tuple[Days, Days]:
+def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str, key: str) -> tuple[Days, Days]:
     """Of some days, those with a universe: with the lookback, of which there must be one, and without it."""
     dates = cache.manifest.dates
     days = days[np.array(cache.manifest.universe_rows, dtype=np.int64)[days] > 0]
@@ -123,7 +125,7 @@ def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str) -> t
     if not len(scored):
         raise InputError(
             f"predict: {nothing} {lookback} days of history; the panel runs {dates[0]} to {dates[-1]} "
-            f"({len(dates)} days); set data.predict"
+            f"({len(dates)} days); set {key}"
         )
     return scored, days[days < lookback - 1]
 

@@ -28,7 +28,14 @@ def test_options_are_read_by_their_names() -> None:
     [
         (["--last"], "name one of --run DIR, --ckpt_path FILE and --registry DIR, got none"),
         (["--last", "--run", "r", "--registry", "g"], "got --run and --registry"),
-        (["--last", "--on", "2017-06-30", "--run", "r"], "--last and --on name two days"),
+        (["--last", "--on", "2017-06-30", "--run", "r"], "--last, --on and --from each name what is scored"),
+        (
+            ["--last", "--from", "2017-06-30", "--run", "r"],
+            "--last, --on and --from each name what is scored",
+        ),
+        (["--from", "2017-06-30", "--top", "3", "--run", "r"], "--top is of one day's list"),
+        (["--from", "2017-06-30", "--alarm.missing", "0", "--run", "r"], "--alarm is of one day's list"),
+        (["--to", "2017-06-30", "--run", "r"], "--to ends a period; give its first day with --from"),
         (["--last", "--run", "r", "--rnk_by", "5"], "no option '--rnk_by'; did you mean '--rank_by'"),
         (["--last", "--run", "r", "--top", "-1"], "--top must be at least 0"),
         (["--last", "--run", "r", "--top", "x"], "top"),
@@ -48,6 +55,23 @@ def test_update_needs_prices_and_a_day_is_an_iso_date() -> None:
         parse_list_options("update", ["--run", "r"])
     with pytest.raises(InputError, match="--on must be an ISO date"):
         _ = ListOptions(run="r", on="tomorrow").day
+
+
+def test_a_period_ends_on_the_latest_day_unless_it_says_when() -> None:
+    latest = date(2017, 6, 30)
+    options, _ = parse_list_options("predict", ["--from", "2017-06-01", "--run", "r"])
+    assert options.period(latest) == (date(2017, 6, 1), latest)
+    options, _ = parse_list_options("predict", ["--from=2017-06-01", "--to", "2017-06-02", "--run", "r"])
+    assert options.period(latest) == (date(2017, 6, 1), date(2017, 6, 2))
+    for first, last, message in (
+        ("2017-07-01", None, "--from 2017-07-01 is after the period's last day, 2017-06-30"),
+        ("soon", None, "--from must be an ISO date"),
+        ("2017-06-01", "then", "--to must be an ISO date"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ListOptions(run="r", first=first, last=last).period(latest)
+    with pytest.raises(InputError, match="update of one day has no option '--from'"):
+        parse_list_options("update", ["--prices", "p", "--run", "r", "--from", "2017-06-01"])
 
 
 def test_a_run_without_a_configuration_names_nothing(tmp_path: Path) -> None:
