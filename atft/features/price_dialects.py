@@ -142,7 +142,12 @@ def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: 
     by_name |= {name: name for name in names if name == plain_name(name)}
     chosen = _chosen_columns(path, columns, by_name)
     for dialect in DIALECTS:
-        column_of = _known_columns(dialect.roles, by_name) | chosen
+        known = _known_columns(dialect.roles, by_name)
+        # A vendor is recognised by a price that it names itself: columns that were chosen would fit every vendor,
+        # and the first would hide an adjusted close or a sector that it has no name for.
+        if dialect.roles is not PLAIN and known.keys().isdisjoint((*PRICES, ADJUSTED)):
+            continue
+        column_of = known | chosen
         use_adjusted_close(column_of)
         if column_of.keys() >= set(dialect.needs):
             return _of_rows(path, dialect, column_of, names)

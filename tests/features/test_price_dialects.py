@@ -102,6 +102,16 @@ def test_a_header_that_fits_nothing_is_one_line(header: str, second: str, said: 
     )
 
 
+def test_columns_that_are_all_named_hide_no_adjusted_close_or_sector_and_are_of_no_vendor() -> None:
+    bar = {p: p.capitalize() for p in ("date", "open", "high", "low", "close", "volume")}
+    found = layout("Date,Ticker,Open,High,Low,Close,Adj Close,Volume,Sector", **bar)
+    assert (found.dialect, found.code, found.sector, found.unused) == ("yfinance", "Ticker", "Sector", ())
+    assert found.prices == ("open", "high", "low", "close", "volume", "adjusted_close")
+    own = {"date": "dt", "code": "sym", **{p: f"px_{p[0]}" for p in ("open", "high", "low", "close")}}
+    assert layout("dt,sym,px_o,px_h,px_l,px_c,volume,sector", **own).dialect == "daily bars"
+    assert layout("dt,sym,px_o,px_h,px_l,px_c,volume,sector", **own).unused == ()
+
+
 def test_columns_are_roles_without_case_and_must_be_there() -> None:
     found = layout("When,Security,Last,Volume", date="WHEN", code="security", close="last")
     assert (found.date, found.code) == ("When", "Security")
