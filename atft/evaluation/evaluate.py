@@ -14,13 +14,12 @@ import numpy as np
 from atft.errors import InputError
 from atft.evaluation.any_file import FileRows
 from atft.evaluation.books import SPREAD_OVER
+from atft.evaluation.file_differences import compared_rows, file_differences
 from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
 from atft.evaluation.options import EvaluateOptions
-from atft.evaluation.paired import PAIRED_FIGURES, paired_difference
 from atft.evaluation.predictions import HorizonScores
 from atft.evaluation.result import (
-    Difference,
     Evaluation,
     FileCoverage,
     FileEvaluation,
@@ -45,11 +44,11 @@ def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None 
     """
     options = options or EvaluateOptions()
     context = None if options.context is None else read_context(options.context)
-    files = [
-        _evaluate_file(Path(path), name, context, options)
-        for path, name in zip(paths, file_names([Path(p) for p in paths]), strict=True)
-    ]
-    return Evaluation(options, files, _differences(files, options))
+    files, rows = [], {}
+    for path, name in zip(map(Path, paths), file_names([Path(p) for p in paths]), strict=True):
+        file, rows[name] = _evaluate_file(path, name, context, options)
+        files.append(file)
+    return Evaluation(options, files, file_differences(rows, options))
 
 
 def file_names(paths: Sequence[Path]) -> list[str]:
@@ -66,7 +65,8 @@ def file_names(paths: Sequence[Path]) -> list[str]:
 
 def _evaluate_file(
     path: Path, name: str, context: FileRows | None, options: EvaluateOptions
-) -> FileEvaluation:
+) -> tuple[FileEvaluation, ScoreRows]:
+    """Measure a file, and give what a comparison with others reads of it."""
     scores = read_scores(path, options.split, options.horizon)
     horizons: dict[int, HorizonEvaluation] = {}
     one_day: HorizonScores | None = None
@@ -79,7 +79,7 @@ def _evaluate_file(
             progress.advance()
     if not any(measured.days for measured in horizons.values()):
         raise InputError(_nothing_ranked(path, horizons, options.min_stocks))
-    return FileEvaluation(
+    evaluation = FileEvaluation(
         name=name,
         path=str(path),
         coverage=_coverage(scores, horizons),
@@ -89,6 +89,7 @@ def _evaluate_file(
         receipt=_receipt(path),
         importance=read_importance(path.parent) if path.name == RUN_PREDICTIONS else None,
     )
+    return evaluation, compared_rows(scores)
 
 
 def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> FileCoverage:
@@ -146,20 +147,3 @@ def _receipt(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}  # it is shown, never relied on
     return receipt if isinstance(receipt, dict) else {}
-
-
-def _differences(files: Sequence[FileEvaluation], options: EvaluateOptions) -> list[Difference]:
-    """Each further file minus the first, on the days that both have."""
-    differences = []
-    for file in files[1:]:
-        for horizon in sorted(set(file.horizons) & set(files[0].horizons)):
-            one, two = file.horizons[horizon], files[0].horizons[horizon]
-            _, mine, other = np.intersect1d(one.dates, two.dates, return_indices=True)
-            for figure in PAIRED_FIGURES:
-                a, b = one.series[figure][mine], two.series[figure][other]
-                days = int((np.isfinite(a) & np.isfinite(b)).sum())
-                if days:
-                    interval = paired_difference(a, b, horizon - 1, **options.bootstrap)
-                    row = Difference(file.name, files[0].name, horizon, figure, days, interval)
-                    differences.append(row)
-    return differences

@@ -175,7 +175,7 @@ def _grouped(kind: str, measured: HorizonEvaluation) -> dict[str, str]:
 
 
 def _differences_table(differences: Sequence[Difference]) -> "Table":
-    title = "differences, paired by day: [95 % interval], Newey-West t"
+    title = "differences, paired by day on the rows that both files have: [95 % interval], Newey-West t"
     table = plain_table(title, ["file minus the first", "horizon"], ["days", "RankIC", "spread, bps"])
     by_file = {(d.name, d.horizon): d for d in differences}
     cells = {

@@ -160,7 +160,7 @@ class FileEvaluation:
 
 
 class Difference(NamedTuple):
-    """A file minus the first one, paired by day."""
+    """A file minus the first one, paired by day on the rows that both have."""
 
     name: str
     against: str

@@ -102,7 +102,7 @@ def _differences(evaluation: Evaluation, by_horizon: Entries) -> Part:
         if d.figure == "rank_ic"
     ]
     drawing = dot_rows("differences", "RankIC", rows, f"RankIC minus that of {evaluation.files[0].name}")
-    note = f"Paired by day. {INTERVAL_NOTE}"
+    note = f"Paired by day on the rows that both files have. {INTERVAL_NOTE}"
     return Part("Differences", note, (chart_grid([drawing]), differences_table(evaluation.differences)))
 
 
