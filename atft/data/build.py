@@ -91,24 +91,27 @@ def build_cache(
     if final.exists():
         DayCache(final).open()
         return final
-    former = find_former(root, recipe, fingerprints, graph_digest) if len(files) > 1 else None
     with published_folder(root, final) as folder:
-        sibling = next(iter(sorted(root.glob(f"{panel_digest}-*"))), None)
-        written_here: set[str] = set()
         # Caches of one panel part differ in the graph alone.
+        sibling = next(iter(sorted(root.glob(f"{panel_digest}-*"))), None)
+        former: Former | None = None
+        written_here: set[str] = set()
         if sibling is not None:
-            former, days = None, DayCache(sibling).open().manifest
-            linked = linked_files(sibling, days, days.day_records, folder)
-            days = replace(days, graph=None, files=linked, graph_records=())
+            manifest = _linked_days(sibling, folder, final.name)
         else:
+            if len(files) > 1:
+                former = find_former(root, recipe, fingerprints, graph_digest)
             index, former = _indexed(files, columns, min_date, recipe.options["calendar"], today, former)
             if former is None and append_only:
                 raise InputError(
                     f"{root}: no cache of an earlier state of {panel_path} to append to; build it without append"
                 )
-            days, written_here = _write_days(folder, files, fingerprints, columns, index, recipe, former)
-        whole = days if graph is None else _with_graph(folder, days, graph, written_here, former)
-        write_manifest(folder, replace(whole, digest=final.name))
+            manifest, written_here = _write_days(
+                folder, final.name, files, fingerprints, columns, index, recipe, former
+            )
+        if graph is not None:
+            manifest = _with_graph(folder, manifest, graph, written_here, former)
+        write_manifest(folder, manifest)
     return final
 
 
@@ -135,8 +138,16 @@ def cache_recipe(
     )
 
 
+def _linked_days(cache: Path, folder: Path, digest: str) -> Manifest:
+    """Link the days of a ``cache`` with another graph, and describe them as a cache without one."""
+    manifest = DayCache(cache).open().manifest
+    files = linked_files(cache, manifest, manifest.day_records, folder)
+    return replace(manifest, digest=digest, graph=None, files=files, graph_records=())
+
+
 def _write_days(
     folder: Path,
+    digest: str,
     files: Sequence[Path],
     fingerprints: Sequence[str],
     columns: PanelColumns,
@@ -147,7 +158,7 @@ def _write_days(
     """Link the days that a ``former`` cache has, write the others, and describe them all.
 
     Returns:
-        The manifest, still without a graph and with no digest, and the keys of the files that were written.
+        The manifest of a cache without a graph, and the keys of the files that were written.
     """
     kept, first_day, sectors = (former.files, former.days, former.sectors) if former else (0, 0, ())
     later: Sequence[Path] = files[kept:]
@@ -162,10 +173,10 @@ def _write_days(
     past = kept_days(former, folder) if former else {}
     # The count of infinite cells is of all days, and a label's end may be a day that is not on the calendar yet.
     grows = not encoder.checks.infinite and not columns.label_ends
-    days = Manifest(
+    manifest = Manifest(
         **vars(recipe),
         format=FORMAT,
-        digest="",
+        digest=digest,
         source=joined_fingerprint(fingerprints),
         graph=None,
         dates=index.dates,
@@ -177,28 +188,28 @@ def _write_days(
         infinite=encoder.checks.infinite,
         **{name: joined_entries(past[name], new) if past else new for name, new in written.items()},
     )
-    return days, set(written["files"])
+    return manifest, set(written["files"])
 
 
 def _with_graph(
-    folder: Path, days: Manifest, graph: GraphOptions, written_here: set[str], former: Former | None
+    folder: Path, manifest: Manifest, graph: GraphOptions, written_here: set[str], former: Former | None
 ) -> Manifest:
-    """Write the graph of the ``days`` but for the refreshes that a ``former`` cache has, which are linked."""
-    options, records = asdict(graph), dict(days.files)
+    """Write the graph of a cache's days but for the refreshes that a ``former`` cache has, which are linked."""
+    options, records = asdict(graph), dict(manifest.files)
     graph_records: tuple[tuple[str, int], ...] = ()
     key, done = "graph", 0
     if former is not None and former.manifest.graph == options:
-        refreshes = refresh_indices(days.dates, days.universe_rows, graph.refresh_days)
+        refreshes = refresh_indices(manifest.dates, manifest.universe_rows, graph.refresh_days)
         done = int((refreshes < former.days).sum())
         graph_records = first_records(former.manifest.graph_records, done)
         records |= linked_files(former.path, former.manifest, graph_records, folder)
         if done:
-            key = f"graph-{days.dates[former.days]:%Y%m%d}"
-    record = build_graph(folder, days, graph, written_here, key, done)
+            key = f"graph-{manifest.dates[former.days]:%Y%m%d}"
+    record = build_graph(folder, manifest, graph, written_here, key, done)
     if record is not None:
         records[key] = record
         graph_records = (*graph_records, (key, len(record.crcs)))
-    return replace(days, graph=options, files=records, graph_records=graph_records)
+    return replace(manifest, graph=options, files=records, graph_records=graph_records)
 
 
 def _indexed(
