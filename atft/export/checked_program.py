@@ -98,7 +98,7 @@ def export_program(
     shown = {name: plain(value) for name, value in (example | results).items()}
     description = {
         **(facts or {}),
-        **describe(example, results, data.open_cache().manifest, task.trained_on, program),
+        **describe(example, results, data.open_cache().manifest, task.features, program),
         "compared": {
             "by": runtime_name(kind),
             "days": [str(day) for day in compared.days],

@@ -21,7 +21,7 @@ def build_stepping(
     optimizer: OptimizerFactory | None,
     scheduler: SchedulerFactory | None,
     groups: Mapping[str, list[nn.Parameter]],
-    max_epochs: int,
+    max_epochs: int | None,
 ) -> tuple[Optimizer, LRScheduler | None]:
     """Build the optimiser of some groups of parameters, and its schedule for a run of ``max_epochs``.
 

@@ -88,7 +88,7 @@ class Pretraining(RankingTask):
         if data is not None:
             self.feature_scaling = data.open_cache().manifest.scaling
 
-    def build_optimizer(self, max_epochs: int) -> tuple[Optimizer, LRScheduler | None]:
+    def build_optimizer(self, max_epochs: int | None) -> tuple[Optimizer, LRScheduler | None]:
         """Build the optimiser and its schedule; a group for each part of the network that trains, one ``decoder``.
 
         Raises:

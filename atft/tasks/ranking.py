@@ -89,9 +89,9 @@ class RankingTask(SavedTask):
         if not features:
             raise InputError("model.features is empty; it is taken from the panel, give data.panel.path")
         self.automatic_optimization = False
-        self.features = self.trained_on = list(features)
+        self.features = list(features)
         self.regimes = list(regimes or [])
-        self._order: list[int] = []  # indices of the network's features among the panel's, where they differ
+        self._order: list[int] = []  # indices of the features among the data's, where their order differs
         self.gradient_clip, self.members = checked_clip(gradient_clip), members
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
@@ -150,7 +150,7 @@ class RankingTask(SavedTask):
         """
         check_horizons_agree(self.network.horizons, data.horizons)
         check_regimes(self.network, self.regimes, data.regimes)
-        self._order = feature_order(self.trained_on, data.features)
+        self._order = feature_order(self.features, data.features)
 
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
@@ -239,10 +239,10 @@ class RankingTask(SavedTask):
         self.term_shares.close_epoch(self)
 
     def configure_optimizers(self) -> Any:
-        optimizer, scheduler = self.build_optimizer(self.trainer.max_epochs or 1)
+        optimizer, scheduler = self.build_optimizer(self.trainer.max_epochs)
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def build_optimizer(self, max_epochs: int) -> tuple[Optimizer, LRScheduler | None]:
+    def build_optimizer(self, max_epochs: int | None) -> tuple[Optimizer, LRScheduler | None]:
         """Build the optimiser and its schedule for a run of ``max_epochs``; a group for each part of the network.
 
         Raises:

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from atft.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
 from atft.metrics.interval_ends import known_widths
-from atft.network import NetworkFactory
+from atft.network import NetworkFactory, NetworkInputs
 from atft.tasks.checkpoint_match import (
     check_heads_trained,
     check_loops,
@@ -38,9 +38,9 @@ class SavedTask(pl.LightningModule):
     config_text = ""
     """The resolved configuration as YAML, set by the command line; empty for a task made in Python."""
     network: Any
+    inputs: NetworkInputs
     features: list[str]
-    trained_on: list[str]
-    """Names and order of the features of the weights; ``features`` are the panel's."""
+    """Those of ``inputs``, in the order of the weights: a checkpoint's may be another than the panel's."""
     regimes: list[str]
     learned: Mapping[str, Any] = MappingProxyType({})
     """What the checkpoint says of its training days, see `atft.tasks.learned`; empty without day data."""
@@ -48,7 +48,7 @@ class SavedTask(pl.LightningModule):
     """Of the prediction intervals, by horizon: those of the last validation of these weights; empty without one."""
     step: Step
     term_shares: TermShares
-    build_optimizer: Callable[[int], tuple[Optimizer, LRScheduler | None]]
+    build_optimizer: Callable[[int | None], tuple[Optimizer, LRScheduler | None]]
     """Builds the optimiser and its schedule for a run of so many epochs."""
     _order: Sequence[int]
 
@@ -97,7 +97,7 @@ class SavedTask(pl.LightningModule):
         self.step.rewind(checkpoint)
         metrics = {} if self._trainer is None else self.trainer.callback_metrics
         checkpoint["atft"] = {
-            "features": self.trained_on,
+            "features": self.features,
             "config": self.config_text or task_config(self, None if self._trainer is None else self._data()),
             "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
             "regimes": self.regimes,
@@ -114,9 +114,10 @@ class SavedTask(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         content = checkpoint.get("atft", {})
         check_heads_trained(content)
-        self.trained_on = list(content.get("features", self.features))
         data = None if self._trainer is None else self._data()
-        self._order = feature_order(self.trained_on, self.features if data is None else data.features)
+        panel = self.inputs.features if data is None else data.features
+        self.features = list(content.get("features", self.inputs.features))
+        self._order = feature_order(self.features, panel)
         self.term_shares.restore(content.get("balanced", {}))
         widths = content.get("interval_widths", {})
         self.interval_widths = known_widths(widths, self.network.horizons, self.network.quantiles)
@@ -127,6 +128,6 @@ class SavedTask(pl.LightningModule):
             if self._trainer is not None:
                 check_loops(checkpoint, self.trainer)
         else:
-            check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs or 1))
+            check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs))
             if (data := self._data()) is not None:
                 count_in_blocks_of(data.train_dataloader().plan, checkpoint)

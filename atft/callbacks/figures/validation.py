@@ -75,7 +75,7 @@ class ValidationFigures(pl.Callback):
         dates = [calendar[d] for d in self._per_day["day"].tolist()]
         network = pl_module.network
         figures = ranking_figures(sums, self._per_day, dates, list(network.horizons), list(network.quantiles))
-        figures |= network_figures(sums, pl_module.trained_on)
+        figures |= network_figures(sums, pl_module.features)
         figures |= switched_off(network.parts, figures)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -102,7 +102,7 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
     rng = torch.Generator().manual_seed(1)
     regime = torch.randn(CALENDAR_DAYS, len(names), generator=rng)
     task.objective.day_weights.fit(torch.arange(CALENDAR_DAYS), regime, names)
-    optimizer, _ = task.build_optimizer(cli.trainer.max_epochs or 1)
+    optimizer, _ = task.build_optimizer(cli.trainer.max_epochs)
     torch.manual_seed(2)  # dropout draws from here
     forecast = task(batch)
     loss = (batch.weight * task.objective(forecast, batch).loss).sum()
@@ -119,7 +119,7 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
 
 def evidence(cli: "RankingCLI") -> dict[str, Any]:
     """All by which two configurations can differ in what they train. It takes a step: pass one that has not."""
-    task, epochs = cli.model, cli.trainer.max_epochs or 1
+    task = cli.model
     reads_graph = "graph" in task.network.reads.values()
     acting = ACTING if reads_graph else [key for key in ACTING if key != "data.graph"]
     settings = {
@@ -130,11 +130,11 @@ def evidence(cli: "RankingCLI") -> dict[str, Any]:
     _same_start(task)
     scores, loss = one_step(cli)
     weights = [p for p in task.parameters() if p.requires_grad]
-    _, schedule = task.build_optimizer(epochs)
+    _, schedule = task.build_optimizer(cli.trainer.max_epochs)
     return {
         "settings": settings,
         "step": _digest([scores, loss, *weights]),
-        "rates": _rates(schedule, epochs),
+        "rates": _rates(schedule, cli.trainer.max_epochs),
     }
 
 
