@@ -73,13 +73,13 @@ def measure_table(
     """
 
     def measured(scores: Scores, targets: Scores, use: Mask) -> Columns:
-        return _measure_block(scores, targets, use, k, names)
+        return _measure_block(scores, targets, use, names, k)
 
     return _day_measures(in_blocks(measured, score, target, valid))
 
 
 def measure_scores(
-    scores: Mapping[str, Scores], target: Scores, valid: Mask, names: Collection[str], k: int = 10
+    scores: Mapping[str, Scores], target: Scores, valid: Mask, names: Collection[str]
 ) -> dict[str, DayMeasures]:
     """Measure several scores as `measure_table` does, each on the stocks whose score is known too.
 
@@ -93,7 +93,7 @@ def measure_scores(
         for name, score in zip(scores, tables, strict=True):
             use = known & np.isfinite(score)
             ranked = by_target if np.array_equal(use, known) else None
-            for measure, values in _measure_block(score, targets, use, k, names, ranked).items():
+            for measure, values in _measure_block(score, targets, use, names, ranked_target=ranked).items():
                 columns[name, measure] = values
         return columns
 
@@ -114,8 +114,8 @@ def _measure_block(
     score: Scores,
     target: Scores,
     valid: Mask,
-    k: int,
     names: Collection[str],
+    k: int = 10,
     ranked_target: RankedDays | None = None,
 ) -> Columns:
     use = valid & np.isfinite(target)
