@@ -5,8 +5,8 @@ the run changes: not its weights, not its buffers, not the state of the random g
 copied is not tried.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -33,6 +33,10 @@ UNKNOWN = {
     "exposure": "use batch.exposure.nan_to_num()",
 }
 """Inputs that hold NaN where a value is unknown, and what a network does about it."""
+
+
+class NotCopied(InputError):
+    """The network cannot be copied, so it cannot be tried."""
 
 
 class Trial(NamedTuple):
@@ -92,19 +96,16 @@ def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, ex
         InputError: ``forward`` is missing, raises, or returns no forecast; scores are not finite, depend on later
             days or on the targets; or a parameter has no part in them. One line that names the class.
     """
-    where = _where(network)
     if getattr(network.forward, "__func__", None) is nn.Module.forward:
-        raise InputError(f"{where}: has no forward; add forward(self, batch), which returns Forecast(score)")
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.default_generator.manual_seed(0)  # torch.manual_seed would seed the GPUs' too
-        try:
-            trial = _trial(where, network, inputs)
-        except (RuntimeError, TypeError):
-            return
-        batch = _noise(inputs, lookback, exposures)
-        with suppress(torch.OutOfMemoryError):  # the training has a remedy, fewer days at a time
-            _check_scores(trial, batch)
-            _check_gradients(trial, batch)
+        advice = "add forward(self, batch), which returns Forecast(score)"
+        raise InputError(f"{_where(network)}: has no forward; {advice}")
+    # Out of memory, the training has a remedy: fewer days at a time.
+    with (
+        suppress(NotCopied, torch.OutOfMemoryError),
+        _trial_on_noise(network, inputs, lookback, exposures) as (trial, batch),
+    ):
+        _check_scores(trial, batch)
+        _check_gradients(trial, batch)
 
 
 def try_states(
@@ -119,21 +120,10 @@ def try_states(
         InputError: it has no ``encode``, or that raises or returns no state of each stock-day; or it cannot be
             copied.
     """
-    where = _where(network)
     if not isinstance(network, Pretrainable):
-        raise InputError(
-            f"{where}: has no encode, so pretrain has no state to train; add encode(self, batch), which returns "
-            f"[days, stocks, width]"
-        )
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.default_generator.manual_seed(0)
-        try:
-            trial = _trial(where, network, inputs)
-        except (RuntimeError, TypeError) as error:
-            raise InputError(
-                f"{where}: cannot be copied ({one_line(error)}); keep plain members only"
-            ) from error
-        batch = _noise(inputs, lookback, exposures)
+        advice = "add encode(self, batch), which returns [days, stocks, width]"
+        raise InputError(f"{_where(network)}: has no encode, so pretrain has no state to train; {advice}")
+    with _trial_on_noise(network, inputs, lookback, exposures) as (trial, batch):
         # In training a layer may be skipped at random, and would look unused.
         states = trial.call("encode", trial.network.eval().encode, batch)
         shape = list(states.shape) if isinstance(states, Tensor) else type(states).__name__
@@ -153,15 +143,28 @@ def _where(network: nn.Module) -> str:
     return f"model.network: {clip(f'{kind.__module__}.{kind.__qualname__}', 50)}"
 
 
-def _trial(where: str, network: nn.Module, inputs: NetworkInputs) -> Trial:
-    """A copy of a network on the CPU, its inputs scaled by nothing and no parameter all zero."""
-    trial = Trial(where, deepcopy(network).cpu())
-    for parameter in trial.network.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=ZERO_INIT_NOISE)
-    unit = [torch.full((len(names),), x) for names in (inputs.features, inputs.regimes) for x in (0.0, 1.0)]
-    trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
-    return trial
+@contextmanager
+def _trial_on_noise(
+    network: nn.Module, inputs: NetworkInputs, lookback: int, exposures: int
+) -> Iterator[tuple[Trial, DayBatch]]:
+    """A copy of a network on the CPU, its inputs scaled by nothing and no parameter all zero; and noise for it."""
+    where = _where(network)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.default_generator.manual_seed(0)  # torch.manual_seed would seed the GPUs' too
+        try:
+            trial = Trial(where, deepcopy(network).cpu())
+            for parameter in trial.network.parameters():
+                if not parameter.any():
+                    nn.init.normal_(parameter, std=ZERO_INIT_NOISE)
+        except (RuntimeError, TypeError) as error:
+            raise NotCopied(
+                f"{where}: cannot be copied ({one_line(error)}); keep plain members only"
+            ) from error
+        unit = [
+            torch.full((len(names),), x) for names in (inputs.features, inputs.regimes) for x in (0.0, 1.0)
+        ]
+        trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
+        yield trial, _noise(inputs, lookback, exposures)
 
 
 def _check_scores(trial: Trial, batch: DayBatch) -> None:

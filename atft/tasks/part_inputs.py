@@ -31,15 +31,10 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapp
     Raises:
         InputError: the panel or the config lacks it.
     """
-    there = {
-        "graph": data.graph_options is not None,
-        "regime": bool(data.regimes),
-        "sector": data.panel.schema.sector in data.columns(),
-        "exposure": bool(data.exposures),
-    }
+    available = _available_inputs(data)
     for group, name in task.network.reads.items():
         on = any(parts.get(group, True) for parts in phases) if phases else True
-        if on and not there[name]:
+        if on and not available[name]:
             kind = type(member_of(task.network))
             without = f", or set model.network.{group} to none" if group in signature(kind).parameters else ""
             raise InputError(f"model.network: {group} of {kind.__name__} reads {MISSING[name]}{without}")
@@ -70,17 +65,17 @@ def check_training_inputs(
             f"data.loader.block_days to at least 2"
         )
     exposures, regimes = data.exposures, data.regimes
-    columns = {"exposure": bool(exposures), "sector": data.panel.schema.sector in data.columns()}
+    available = _available_inputs(data)
     for name, term in terms.items():
-        needed = [column for column in columns if column in term.reads]
-        if needed and not any(columns[column] for column in needed):
+        needed = [column for column in ("exposure", "sector") if column in term.reads]
+        if needed and not any(available[column] for column in needed):
             keys = " or ".join({"exposure": "exposures"}.get(column, column) for column in needed)
             raise InputError(
                 f"model.objective.terms: {name} has no column to read; name some in data.panel.schema.{keys}, or "
                 f"leave the term out"
             )
     for name in task.objective.options.neutral_to:
-        if name == SECTOR and not columns["sector"]:
+        if name == SECTOR and not available["sector"]:
             raise InputError(f"model.objective.neutral_to: sector reads {MISSING['sector']}, or leave it out")
         if name != SECTOR and name not in exposures:
             raise InputError(
@@ -91,3 +86,13 @@ def check_training_inputs(
             raise InputError(
                 f"model.objective.regime_weights: no regime column {name!r}{nearest(name, regimes)}"
             )
+
+
+def _available_inputs(data: DayData) -> dict[str, bool]:
+    """Optional input of a network -> whether the data has it."""
+    return {
+        "graph": data.graph_options is not None,
+        "regime": bool(data.regimes),
+        "sector": data.panel.schema.sector in data.columns(),
+        "exposure": bool(data.exposures),
+    }
