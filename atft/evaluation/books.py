@@ -41,6 +41,9 @@ class Books(NamedTuple):
     ``traded_value``; NaN where that is not known."""
     returns_from: str
     """What the returns are made of: ``target of 1 day``, ``return_1d``, or ``target over h days``."""
+    unknown: float = 0.0
+    """Share of the books' value in stocks whose return of the day is unknown and counts as 0: they have left the
+    file. Of ``return_1d`` that is from the day on which they leave, whose return may be why they leave."""
 
 
 def staggered_books(
@@ -67,6 +70,7 @@ def staggered_books(
     trades = np.full(weights.shape, np.nan, dtype=np.float32)
     trades[horizon:] = (weights[horizon:] - weights[:-horizon]) / horizon
     traded = np.abs(trades).sum(axis=1, dtype=np.float64)
+    unknown = 0.0
     if returns is None:
         gross = spread / horizon
     else:
@@ -77,13 +81,16 @@ def staggered_books(
         gross = np.einsum("ij,ij->i", book, np.where(known, returns, 0).astype(np.float64)) / horizon
         gross[~known.any(axis=1)] = np.nan
         gross[: horizon - 1] = np.nan
+        value_of = np.abs(book[np.isfinite(gross)])
+        if value_of.any():
+            unknown = float(value_of[~known[np.isfinite(gross)]].sum() / value_of.sum())
     value = table.columns.get("traded_value")
     capacity = np.full(days, np.nan)
     if value is not None:
         for day in range(horizon, days):
             capacity[day] = _capacity(np.abs(trades[day]), value[day], participation)
     net = gross - cost_bps * BASIS_POINT * traded
-    return Books(gross, net, traded / (2 * GROSS_VALUE), capacity, returns_from)
+    return Books(gross, net, traded / (2 * GROSS_VALUE), capacity, returns_from, unknown)
 
 
 def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tuple[Scores | None, str]:

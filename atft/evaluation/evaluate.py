@@ -13,7 +13,7 @@ import numpy as np
 
 from atft.errors import InputError
 from atft.evaluation.any_file import FileRows
-from atft.evaluation.books import SPREAD_OVER
+from atft.evaluation.books import RETURN_1D, SPREAD_OVER
 from atft.evaluation.file_differences import compared_rows, file_differences
 from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
@@ -30,6 +30,8 @@ from atft.progress import Progress
 
 RUN_PREDICTIONS = "predictions.parquet"
 """Scores that the weights of the run's directory made."""
+MIN_UNKNOWN = 0.0005
+"""Share of the books' value without a return from which a note says so: what is shown as 0.1 %."""
 
 
 def evaluate_files(paths: Sequence[str | Path], options: EvaluateOptions | None = None) -> Evaluation:
@@ -124,6 +126,10 @@ def _horizon_notes(horizons: dict[int, HorizonEvaluation]) -> list[str]:
             text += "; without daily returns each day's spread is booked on the day of its score"
         else:
             text += f"; its daily returns are from the {measured.books.returns_from}"
+            if measured.books.unknown >= MIN_UNKNOWN:
+                text += f"; {measured.books.unknown:.1%} of its value has left the file and earns 0"
+                if measured.books.returns_from == RETURN_1D:
+                    text += ", which biases it: --context with the return_1d of all stocks knows it"
         notes.append(text)
     return notes
 

@@ -116,7 +116,7 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     """Lay one horizon out as ``[days, stocks]`` tables over its own days and stocks.
 
     Args:
-        context: a file of further columns by (date, code), for those that the predictions lack.
+        context: a file of further columns by (date, code), for the cells that the predictions lack.
 
     Raises InputError where a stock has two rows on one day.
     """
@@ -148,7 +148,10 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     sector, sectors = _laid_out_sector(rows, chosen, cell, shape)
     if context is not None:
         joined = _joined(context, dates, codes)
-        columns = joined.table.columns | columns
+        # Cell by cell: the context may know stocks and days that have no row here.
+        for name, values in joined.table.columns.items():
+            own = columns.get(name, values)
+            columns[name] = np.where(np.isfinite(own), own, values)
         if sector is None:
             sector, sectors = joined.sector, joined.sectors
     return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors, number)

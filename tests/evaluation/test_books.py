@@ -104,3 +104,19 @@ def test_a_drawdown_is_the_largest_fall_from_a_peak() -> None:
     assert max_drawdown(np.array([0.1, 0.2])) == 0
     assert max_drawdown(np.array([-0.1, 0.2])) == pytest.approx(0.1)
     assert np.isnan(max_drawdown(np.array([np.nan])))
+
+
+def test_the_share_of_the_books_without_a_known_return_is_counted() -> None:
+    table, returns = tables(5)
+    spread = np.full(len(returns), np.nan)
+    assert staggered_books(table, returns, "return_1d", spread, 10, 0.01).unknown == 0
+    assert staggered_books(table, None, "target over h days", spread, 10, 0.01).unknown == 0
+    returns[:, :10] = np.nan
+    weights = np.zeros(returns.shape)
+    for day, scores in enumerate(table.columns["score"]):
+        order = np.argsort(scores)
+        weights[day, order[-4:]], weights[day, order[:4]] = 0.25, -0.25
+    book = np.abs([weights[day - 4 : day + 1].sum(axis=0) for day in range(4, len(weights))])
+    share = book[:, :10].sum() / book.sum()
+    found = staggered_books(table, returns, "return_1d", spread, 10, 0.01)
+    assert found.unknown == pytest.approx(share) and 0.1 < share < 0.5

@@ -1,6 +1,7 @@
 """Files to an evaluation: coverage, notes, names, differences."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,32 @@ def test_files_differ_day_by_day_from_the_first(tmp_path: Path) -> None:
     paired = two.series["rank_ic"][mine] - one.series["rank_ic"][other]
     assert evaluation.differences[0].difference.value == pytest.approx(np.nanmean(paired))
     assert evaluation.differences[0].days == np.isfinite(paired).sum()
+
+
+def test_returns_of_stocks_that_left_the_file_are_said_to_be_unknown_and_read_from_the_context(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    fell = rng.random((60, 40)) < 0.1
+    # A stock that loses half of its price is not in the file that day: the fall is in no row of it.
+    panel = pl.DataFrame(
+        {
+            "date": np.repeat(np.busday_offset("2020-11-02", np.arange(60)), 40),
+            "code": [f"S{i:02d}" for i in range(40)] * 60,
+            "return_1d": np.where(fell, -0.5, 0.0).ravel(),
+            "score": (np.roll(fell, -1, axis=0) + 0.01 * rng.random(fell.shape)).ravel(),
+            "target": 0.01 * rng.standard_normal(fell.size),
+        }
+    )
+    path = write_foreign(tmp_path / "a.parquet", panel.filter(pl.col("return_1d") == 0))
+    context = write_foreign(tmp_path / "panel.parquet", panel.select("date", "code", "return_1d"))
+    options = replace(OPTIONS, horizon=5)
+    alone = evaluate_files([path], options).files[0]
+    assert "of its value has left the file and earns 0, which biases it: --context" in "\n".join(alone.notes)
+    assert np.nanmax(np.abs(alone.horizons[5].books.gross)) == 0
+    whole = evaluate_files([path], replace(options, context=str(context))).files[0]
+    assert "earns 0" not in "\n".join(whole.notes) and whole.horizons[5].books.unknown == 0
+    assert np.nanmean(whole.horizons[5].books.gross) < -0.05
 
 
 def test_files_have_names_of_their_own() -> None:

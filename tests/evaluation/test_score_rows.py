@@ -126,6 +126,24 @@ def test_context_joins_by_date_and_code(tmp_path: Path) -> None:
     }
 
 
+def test_context_fills_the_cells_that_the_file_lacks_and_changes_no_other(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    # The stock leaves the file on the day of its fall, which the panel knows.
+    dates = frame["date"].unique().sort()
+    gone = (pl.col("code") == "S003") & (pl.col("date") >= dates[30])
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", frame.filter(~gone)))
+    panel = pl.DataFrame({"date": dates}).with_columns(code=pl.lit("S003"), return_1d=-0.5)
+    context = read_context(write_foreign(tmp_path / "panel.parquet", panel))
+    own, joined = dense_horizon(scores, 5).table, dense_horizon(scores, 5, context).table
+    left = own.dates >= np.datetime64(dates[30])
+    place = own.codes.index("S003")
+    assert left.any() and np.isnan(own.columns["return_1d"][left, place]).all()
+    assert (joined.columns["return_1d"][left, place] == -0.5).all()
+    np.testing.assert_array_equal(joined.present, own.present)
+    known = np.isfinite(own.columns["return_1d"])
+    np.testing.assert_array_equal(joined.columns["return_1d"][known], own.columns["return_1d"][known])
+
+
 def test_context_that_repeats_or_has_nothing_raises(tmp_path: Path) -> None:
     frame = foreign_frame(days=12)
     with pytest.raises(InputError, match="rows repeat a date and code"):
