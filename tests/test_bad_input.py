@@ -178,7 +178,7 @@ KEYS: dict[str, tuple[list[str], str]] = {
         "write model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     ),
     "a negative rate": (["--model.optimizer.init_args.lr", "-1"], "earning rate"),
-    "an empty split": (["--data.split.test", "[2031-01-01, 2031-12-31]"], "split.test"),
+    "an empty split": (["--data.split.test", "[2031-01-01, 2031-12-31]"], "data.split.test"),
     "an overlapping split": (["--data.split.val", "[2015-02-20, 2015-03-25]"], "without overlap"),
     "a split without dates": (["--data.split.train", "[yesterday, today]"], "two ISO dates"),
     "an embargo longer than the split": (["--data.split.embargo_days", "40"], "has no usable day"),

@@ -173,7 +173,7 @@ def test_a_term_or_metric_is_no_function_but_one_of_our_tensors(function: str, m
     from atft.losses.terms import find_term
     from atft.metrics.own_metrics import own_metrics
 
-    with pytest.raises(InputError, match=f"^objective.terms: {function}") as of_term:
+    with pytest.raises(InputError, match=f"^model.objective.terms: {function}") as of_term:
         find_term(function)
     with pytest.raises(InputError, match=f"^model.metrics: {function}") as of_metric:
         own_metrics([function])

@@ -81,7 +81,7 @@ def build_cache(
     recipe = cache_recipe(schema, columns, options, str(panel_path))
     if graph is not None:
         _check_graph_columns(columns, graph, str(panel_path))
-    min_date = None if options.min_date is None else read_date("cache.min_date", options.min_date)
+    min_date = None if options.min_date is None else read_date("data.cache.min_date", options.min_date)
     fingerprints = [file_fingerprint(file) for file in files]
     source = joined_fingerprint(fingerprints)
     panel_digest = json_digest([FORMAT, source, recipe.schema, list(horizons), recipe.options])
@@ -242,13 +242,13 @@ def feature_scaling(columns: PanelColumns, options: CacheOptions, where: str) ->
             names = match([pattern], columns.features)
             if not names:
                 raise InputError(
-                    f"{where}: cache.{way} names {pattern!r}, which no feature matches"
+                    f"{where}: data.cache.{way} names {pattern!r}, which no feature matches"
                     f"{nearest(pattern, columns.features)}"
                 )
             for name in names:
                 if chosen[name] not in ("raw", way):
                     raise InputError(
-                        f"{where}: feature {name!r} is named in both cache.rank and cache.zscore"
+                        f"{where}: feature {name!r} is named in both data.cache.rank and data.cache.zscore"
                     )
                 chosen[name] = way
     return tuple(chosen.values())
@@ -257,11 +257,11 @@ def feature_scaling(columns: PanelColumns, options: CacheOptions, where: str) ->
 def _check_graph_columns(columns: PanelColumns, graph: GraphOptions, where: str) -> None:
     if columns.return_1d is None:
         raise InputError(
-            f"{where}: a graph needs the trailing one-day return; name it in panel.schema.return_1d, "
-            f"or set graph to null"
+            f"{where}: a graph needs the trailing one-day return; name it in data.panel.schema.return_1d, "
+            f"or set data.graph to null"
         )
     if graph.sector_k and columns.sector is None:
         raise InputError(
-            f"{where}: graph.sector_k is {graph.sector_k} and the panel has no sector column; set it to 0, or "
-            f"name the column in panel.schema.sector"
+            f"{where}: data.graph.sector_k is {graph.sector_k} and the panel has no sector column; set it to 0, or "
+            f"name the column in data.panel.schema.sector"
         )

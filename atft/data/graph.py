@@ -46,12 +46,14 @@ class GraphOptions:
 
     def __post_init__(self) -> None:
         if self.k < 0 or self.sector_k < 0 or self.k + self.sector_k < 1:
-            raise InputError(f"graph.k and graph.sector_k must not both be 0, got {self.k}, {self.sector_k}")
+            raise InputError(
+                f"data.graph.k and data.graph.sector_k must not both be 0, got {self.k}, {self.sector_k}"
+            )
         if self.refresh_days < 1:
-            raise InputError(f"graph.refresh_days must be at least 1, got {self.refresh_days}")
+            raise InputError(f"data.graph.refresh_days must be at least 1, got {self.refresh_days}")
         if not 2 <= self.min_observations <= self.window:
             raise InputError(
-                f"graph.min_observations must be from 2 to graph.window = {self.window}, "
+                f"data.graph.min_observations must be from 2 to data.graph.window = {self.window}, "
                 f"got {self.min_observations}"
             )
 

@@ -65,7 +65,7 @@ class LoaderOptions:
     def __post_init__(self) -> None:
         for name, bound in {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0}.items():
             if getattr(self, name) < bound:
-                raise InputError(f"loader.{name} must be at least {bound}, got {getattr(self, name)}")
+                raise InputError(f"data.loader.{name} must be at least {bound}, got {getattr(self, name)}")
 
     @property
     def joins_days(self) -> bool:

@@ -50,7 +50,7 @@ def index_panel(
     scan = _joined([*map(_former_scan, former), *scans])
     if not scan.days:
         after = f" from {min_date} on" if min_date else ""
-        raise InputError(f"{where}: the panel has no row{after}; check the path and cache.min_date")
+        raise InputError(f"{where}: the panel has no row{after}; check the path and data.cache.min_date")
     numbers = np.array(sorted(scan.days), dtype=np.int32)
     rows, known, value = np.array([scan.days[int(d)] for d in numbers]).T
     # A day of unknown prices has rows and no known ones.

@@ -126,7 +126,7 @@ def regime_statistics(regime: Array) -> tuple[Array, Array]:
 
 def _sampled_days(train_days: Array) -> tuple[int, ...]:
     if len(train_days) == 0:
-        raise InputError("robust scaling needs at least one training day; check split.train")
+        raise InputError("robust scaling needs at least one training day; check data.split.train")
     places = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
     return tuple(np.unique(np.asarray(train_days)[places]).tolist())
 

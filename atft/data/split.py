@@ -86,7 +86,7 @@ def resolve_split(
     """
     for name, least in (("embargo_days", 0), ("min_stocks", 2)):
         if getattr(options, name) < least:
-            raise InputError(f"split.{name} must be at least {least}, got {getattr(options, name)}")
+            raise InputError(f"data.split.{name} must be at least {least}, got {getattr(options, name)}")
     known_to = last_known_day(calendar, options)
     whole = period_days(calendar, options, longest_label_days, lookback)
     days = dict(whole)
@@ -96,8 +96,8 @@ def resolve_split(
         days[name] = index[rows[index] >= min_stocks]
         if len(index) and not len(days[name]):
             raise InputError(
-                f"split.{name}: none of its {len(index)} days has {min_stocks} stocks in the universe; "
-                f"move its dates, widen the universe, or lower split.min_stocks"
+                f"data.split.{name}: none of its {len(index)} days has {min_stocks} stocks in the universe; "
+                f"move its dates, widen the universe, or lower data.split.min_stocks"
             )
     causal, fold = is_causal(whole), ""
     if options.fold is not None and options.folds is not None:
@@ -117,7 +117,7 @@ def last_known_day(calendar: Sequence[date], options: SplitOptions) -> int | Non
         return None
     if options.fold is not None:
         raise InputError("data.split.known_to is for the plain split; leave it or data.split.fold out")
-    return day_index(calendar, parse_period("split.known_to", [options.known_to] * 2)[0], "to")
+    return day_index(calendar, parse_period("data.split.known_to", [options.known_to] * 2)[0], "to")
 
 
 def period_days(
@@ -156,7 +156,7 @@ def _dated_days(calendar: Sequence[date], options: SplitOptions, gap: int, lookb
         if end < first:
             reach = f" and {gap} days of labels and embargo before the next period" if end < last else ""
             raise InputError(
-                f"split.{name} [{start}, {stop}] has no usable day: the calendar runs {calendar[0]} to "
+                f"data.split.{name} [{start}, {stop}] has no usable day: the calendar runs {calendar[0]} to "
                 f"{calendar[-1]} ({len(calendar)} days), a day needs {lookback} days of history{reach}; widen it"
             )
         days[name] = np.arange(first, end + 1, dtype=np.int64)
@@ -228,12 +228,12 @@ def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
 def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
     """First and last date of each period by its name, in order; overlapping periods raise."""
     named = {"train": options.train, "val": options.val, "test": options.test}
-    ranges = {n: parse_period(f"split.{n}", dates) for n, dates in named.items() if dates is not None}
+    ranges = {n: parse_period(f"data.split.{n}", dates) for n, dates in named.items() if dates is not None}
     for earlier, later in pairwise(ranges):
         if ranges[earlier][1] >= ranges[later][0]:
             raise InputError(
-                f"split.{later} starts {ranges[later][0]}, before split.{earlier} ends {ranges[earlier][1]}; "
-                f"periods must follow one another without overlap"
+                f"data.split.{later} starts {ranges[later][0]}, before data.split.{earlier} ends "
+                f"{ranges[earlier][1]}; periods must follow one another without overlap"
             )
     return ranges
 

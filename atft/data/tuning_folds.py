@@ -43,7 +43,7 @@ def tuning_folds(
         period = [calendar[first].isoformat(), calendar[last].isoformat()]
         folds = FoldOptions(period=period, every=length, val_days=None)
     elif options.test is not None:
-        test = parse_period("split.test", options.test)
+        test = parse_period("data.split.test", options.test)
         if folds.period is None or parse_period("data.split.folds.period", folds.period)[1] >= test[0]:
             raise InputError(
                 f"a sweep never looks at test days, and data.split.folds validates among them; end "

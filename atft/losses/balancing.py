@@ -27,18 +27,18 @@ def check_requested(requested: Mapping[str, float], terms: Mapping[str, float]) 
     Raises:
         InputError: with the name, what it got, and what is needed.
     """
-    key = "objective.gradient_shares"
+    key = "model.objective.gradient_shares"
     for name, share in requested.items():
         check_name(key, name)
         if name not in terms:
-            raise InputError(f"{key}: {name!r} is no term of objective.terms{nearest(name, terms)}")
+            raise InputError(f"{key}: {name!r} is no term of model.objective.terms{nearest(name, terms)}")
         if find_term(name).hinge:
             raise InputError(
                 f"{key}: {name} has no gradient while the scores are in bounds, so no share; leave it out"
             )
         if not terms[name]:
             raise InputError(
-                f"{key}: {name} has the weight 0 in objective.terms; give it one above 0 to start from"
+                f"{key}: {name} has the weight 0 in model.objective.terms; give it one above 0 to start from"
             )
         if not (math.isfinite(share) and share > 0):
             raise InputError(f"{key}.{name} must be a number above 0, got {share}")

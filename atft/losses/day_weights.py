@@ -73,7 +73,7 @@ class DayWeights(nn.Module):
         for name in self.exponents:
             if name not in names:
                 raise InputError(
-                    f"objective.regime_weights: the panel has no regime column {name!r}{nearest(name, names)}"
+                    f"model.objective.regime_weights: the panel has no regime column {name!r}{nearest(name, names)}"
                 )
         columns = torch.tensor([list(names).index(name) for name in self.exponents]).long()
         # Moments of the known values, in double precision: a volatility's square is small.
@@ -85,7 +85,7 @@ class DayWeights(nn.Module):
         for name, constant in zip(self.exponents, deviation <= 1e-6 * mean.abs(), strict=True):
             if constant:
                 raise InputError(
-                    f"objective.regime_weights: {name} does not vary over the training days; leave it out"
+                    f"model.objective.regime_weights: {name} does not vary over the training days; leave it out"
                 )
         self.newest.copy_(day.max())
         self.columns.copy_(columns)

@@ -61,7 +61,8 @@ class NeutralTargets(nn.Module):
         for name in self.exposures:
             if name not in exposures:
                 raise InputError(
-                    f"objective.neutral_to: the panel has no exposure {name!r}{nearest(name, [SECTOR, *exposures])}"
+                    f"model.objective.neutral_to: the panel has no exposure {name!r}"
+                    f"{nearest(name, [SECTOR, *exposures])}"
                 )
         places = [list(exposures).index(name) for name in self.exposures]
         self.columns.copy_(torch.tensor(places, dtype=torch.int64))
@@ -136,4 +137,4 @@ def check_neutral_to(names: Sequence[str]) -> None:
     """
     for name in names:
         if list(names).count(name) > 1:
-            raise InputError(f"objective.neutral_to names {name!r} twice; name it once")
+            raise InputError(f"model.objective.neutral_to names {name!r} twice; name it once")

@@ -76,8 +76,9 @@ class DayObjective(nn.Module):
         if self._reads & {"quantiles", "levels"} and not quantiles:
             names = [n for n, term in self.terms.items() if {"quantiles", "levels"} & set(term.reads)]
             raise InputError(
-                f"objective.terms: {', '.join(names)} reads quantiles and the network has none; leave the term "
-                f"out, or take a network with quantile heads: model.network.init_args.quantiles: [0.1, 0.5, 0.9]"
+                f"model.objective.terms: {', '.join(names)} reads quantiles and the network has none; leave the "
+                f"term out, or take a network with quantile heads: "
+                f"model.network.init_args.quantiles: [0.1, 0.5, 0.9]"
             )
         self.day_weights = DayWeights(options.recency_half_life_days, options.regime_weights)
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
@@ -152,13 +153,15 @@ class DayObjective(nn.Module):
         """
         if terms is not None and self.options.gradient_shares:
             raise InputError(
-                "objective.gradient_shares adapts the terms' weights and a phase sets them; leave out one"
+                "model.objective.gradient_shares adapts the terms' weights and a phase sets them; leave out one"
             )
         if terms is not None:
             for name in terms:
                 if name not in self.term_weights:
                     known = self.term_weights
-                    raise InputError(f"objective.terms has no term {name!r} to weigh{nearest(name, known)}")
+                    raise InputError(
+                        f"model.objective.terms has no term {name!r} to weigh{nearest(name, known)}"
+                    )
             weights = {**self.options.weights, **terms}
             check_term_weights(weights)
             self.term_weights.update(weights)
@@ -191,7 +194,7 @@ class DayObjective(nn.Module):
         }
         if self._reads & {"quantiles", "levels"}:
             if forecast.quantiles is None:
-                raise InputError("objective.terms: a term reads quantiles and the forecast has none")
+                raise InputError("model.objective.terms: a term reads quantiles and the forecast has none")
             inputs["quantiles"] = forecast.quantiles.to(score.dtype).permute(0, 2, 3, 1)
             inputs["levels"] = self.levels.to(score.dtype)
         if self._reads & {"previous", "previous_valid"}:

@@ -60,15 +60,15 @@ class ObjectiveOptions:
         target_transform(self.target)
         check_neutral_to(self.neutral_to)
         if "rank_ic" in self.terms and "spearman" in self.terms:
-            raise InputError("objective.terms: spearman is another name of rank_ic; keep one of them")
+            raise InputError("model.objective.terms: spearman is another name of rank_ic; keep one of them")
         half_life = self.recency_half_life_days or 0
         if not (math.isfinite(half_life) and half_life >= 0):
             raise InputError(
-                f"objective.recency_half_life_days must be a number >= 0 or null, got {half_life}"
+                f"model.objective.recency_half_life_days must be a number >= 0 or null, got {half_life}"
             )
         for column, exponent in self.regime_weights.items():
             if not math.isfinite(exponent):
-                raise InputError(f"objective.regime_weights.{column} must be a number, got {exponent}")
+                raise InputError(f"model.objective.regime_weights.{column} must be a number, got {exponent}")
 
 
 def check_term_weights(terms: Mapping[str, float]) -> None:
@@ -79,9 +79,9 @@ def check_term_weights(terms: Mapping[str, float]) -> None:
     """
     for name, weight in terms.items():
         if not (math.isfinite(weight) and weight >= 0):
-            raise InputError(f"objective.terms.{name} must be a number >= 0, got {weight}")
+            raise InputError(f"model.objective.terms.{name} must be a number >= 0, got {weight}")
     if not any(terms.values()):
-        raise InputError("objective.terms must give at least one term a weight above 0")
+        raise InputError("model.objective.terms must give at least one term a weight above 0")
 
 
 def horizon_shares(
@@ -97,15 +97,15 @@ def horizon_shares(
     if isinstance(weights, Mapping):
         if set(weights) != set(horizons):
             raise InputError(
-                f"objective.horizon_weights must name each of the horizons {list(horizons)}, "
+                f"model.objective.horizon_weights must name each of the horizons {list(horizons)}, "
                 f"got {list(weights)}"
             )
         weights = [weights[h] for h in horizons]
     if len(weights) != len(horizons):
         raise InputError(
-            f"objective.horizon_weights needs one weight for each of the horizons {list(horizons)}, "
+            f"model.objective.horizon_weights needs one weight for each of the horizons {list(horizons)}, "
             f"got {len(weights)}"
         )
     if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
-        raise InputError(f"objective.horizon_weights must be >= 0 and not all 0, got {weights}")
+        raise InputError(f"model.objective.horizon_weights must be >= 0 and not all 0, got {weights}")
     return [w / sum(weights) for w in weights]

@@ -40,5 +40,5 @@ def target_transform(name: str) -> Callable[[Tensor, Tensor], Tensor]:
         InputError: there is none of that name.
     """
     if name not in TARGETS:
-        raise InputError(f"objective.target {name!r} is not known{nearest(name, TARGETS)}")
+        raise InputError(f"model.objective.target {name!r} is not known{nearest(name, TARGETS)}")
     return TARGETS[name]

@@ -32,7 +32,7 @@ def check_on_noise(
         InputError: it raises, its value has another shape, is not finite or changes with other days, or its
             gradient is 0, not finite, or not 0 for stocks that are not valid.
     """
-    where = f"objective.terms: {name}"
+    where = f"model.objective.terms: {name}"
     inputs = noise_inputs(horizons, levels)
     outputs = [inputs[output].requires_grad_() for output in ("score", "quantiles")]
     with torch.enable_grad():

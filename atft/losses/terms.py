@@ -100,10 +100,10 @@ def find_term(name: str) -> Term:
             user's function is none that `find_function` accepts.
     """
     if "." in name:
-        function = find_function("objective.terms", name, READABLE)
+        function = find_function("model.objective.terms", name, READABLE)
         return Term(function, hinge=getattr(function, "hinge", False) is True, imported=True)
     if name not in TERMS:
-        raise InputError(f"objective.terms has no term {name!r:.60}{nearest(name, TERMS)}")
+        raise InputError(f"model.objective.terms has no term {name!r:.60}{nearest(name, TERMS)}")
     return TERMS[name]
 
 
@@ -113,19 +113,21 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
     Raises:
         InputError: the term is unknown or no name, its weight is missing, or an option is unknown or out of range.
     """
-    check_name("objective.terms", name)
+    check_name("model.objective.terms", name)
     if name not in TERMS and "." not in name and isinstance(setting, Mapping) and "weight" not in setting:
         raise InputError(
-            f"objective.terms has no term {name!r:.60}; one of your own is one key, with its dots: "
+            f"model.objective.terms has no term {name!r:.60}; one of your own is one key, with its dots: "
             f"--model.objective.terms '{{{name:.30}.{next(iter(setting), 'function')!s:.30}: 0.2}}'"
         )
     row = find_term(name)
     options = {**row.arguments, **row.kept}
     changes = dict(setting) if isinstance(setting, Mapping) else {"weight": setting}
     if changes.pop("weight", None) is None:
-        raise InputError(f"objective.terms.{name} needs a weight beside {', '.join(changes) or 'nothing'}")
+        raise InputError(
+            f"model.objective.terms.{name} needs a weight beside {', '.join(changes) or 'nothing'}"
+        )
     for option, value in changes.items():
-        key = f"objective.terms.{name}.{option}"
+        key = f"model.objective.terms.{name}.{option}"
         if option not in options:
             raise InputError(f"{key}: the term has no such option{nearest(option, ['weight', *options])}")
         whole = isinstance(options[option], int)  # YAML and sweeps may write 200.0

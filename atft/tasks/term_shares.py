@@ -96,8 +96,8 @@ class TermShares:
         names = [n for n, ranks in zip(watched, alive.tolist(), strict=True) if ranks == 0]
         if names:
             raise DeadTerm(
-                f"objective.terms.{', '.join(names)}: a weight above 0 and a gradient of exactly 0 in all of epoch "
-                f"{task.current_epoch + 1}; set the weight to 0, or fix what the term reads"
+                f"model.objective.terms.{', '.join(names)}: a weight above 0 and a gradient of exactly 0 in all of "
+                f"epoch {task.current_epoch + 1}; set the weight to 0, or fix what the term reads"
             )
 
     def balanced(self) -> dict[str, float]:

@@ -185,7 +185,7 @@ def test_an_absent_package_is_named() -> None:
 
 
 def test_a_class_of_ours_says_itself_what_is_wrong_and_a_bug_stays_one() -> None:
-    with pytest.raises(InputError, match=r"^graph\.k and"):
+    with pytest.raises(InputError, match=r"^data\.graph\.k and"):
         construct(GraphOptions, k=0, sector_k=0)
     with pytest.raises(TypeError):
         construct(RunCheckpoint, no_such_argument=1)

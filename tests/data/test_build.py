@@ -286,7 +286,7 @@ def test_neighbours_of_the_same_sector_need_sectors(make_panel: MakePanel, make_
     panel = make_panel()
     pl.read_parquet(panel).drop("sector").write_parquet(panel)
     with pytest.raises(
-        InputError, match=r"graph\.sector_k is 2 and the panel has no sector column; set it to 0"
+        InputError, match=r"data\.graph\.sector_k is 2 and the panel has no sector column; set it to 0"
     ):
         make_cache(panel)
     make_cache(panel, graph=GraphOptions(k=3, window=20, min_observations=10, sector_k=0))

@@ -46,7 +46,7 @@ def test_no_label_ends_after_the_last_day_whose_prices_may_be_used() -> None:
     known_to = CALENDAR[243].isoformat()
     days = _split(SplitOptions(_iso(0, 150), _iso(200, 249), None, 7, known_to=known_to))
     assert days.val.tolist() == list(range(200, 239)) and days.known_to == 238 + 5
-    with pytest.raises(InputError, match=r"split\.test .* has no usable day"):
+    with pytest.raises(InputError, match=r"data\.split\.test .* has no usable day"):
         _split(SplitOptions(_iso(0, 150), _iso(200, 249), _iso(260, 399), 7, known_to=known_to))
     beyond = SplitOptions(_iso(0, 150), _iso(200, 399), None, 7, known_to="2050-01-01")
     assert _split(beyond).val[-1] == 399 - 5
@@ -69,14 +69,14 @@ def test_dates_off_the_calendar_take_the_days_inside() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (SplitOptions(_iso(0, 200), _iso(200, 299)), "before split.train ends .* without overlap"),
-        (SplitOptions(_iso(200, 299), _iso(0, 100)), "before split.train ends"),
-        (SplitOptions(_iso(0, 99), _iso(100, 299), _iso(250, 350)), "split.test starts"),
-        (SplitOptions(_iso(0, 99), _iso(200, 299), _iso(120, 150)), "split.test starts"),
-        (SplitOptions(["1990-01-01", "1991-01-01"], _iso(200, 299)), "split.train .* has no usable day"),
+        (SplitOptions(_iso(0, 200), _iso(200, 299)), "before data.split.train ends .* without overlap"),
+        (SplitOptions(_iso(200, 299), _iso(0, 100)), "before data.split.train ends"),
+        (SplitOptions(_iso(0, 99), _iso(100, 299), _iso(250, 350)), "data.split.test starts"),
+        (SplitOptions(_iso(0, 99), _iso(200, 299), _iso(120, 150)), "data.split.test starts"),
+        (SplitOptions(["1990-01-01", "1991-01-01"], _iso(200, 299)), "data.split.train .* has no usable day"),
         (SplitOptions(_iso(0, 10), _iso(200, 299)), "needs 20 days of history"),
         (SplitOptions(_iso(190, 199), _iso(200, 299)), "25 days of labels and embargo before the next"),
-        (SplitOptions(_iso(0, 99), ["2050-01-01", "2051-01-01"]), "split.val .* has no usable day"),
+        (SplitOptions(_iso(0, 99), ["2050-01-01", "2051-01-01"]), "data.split.val .* has no usable day"),
         (SplitOptions(["2015-01-05"], _iso(200, 299)), "two ISO dates"),
         (SplitOptions(["2015", "x"], _iso(200, 299)), "two ISO dates"),
         (SplitOptions(list(reversed(_iso(0, 99))), _iso(200, 299)), "after it ends"),
@@ -134,8 +134,8 @@ def test_the_floor_is_half_of_the_usual_day_where_that_is_fewer_and_never_below_
 
 def test_a_period_of_thin_days_alone_raises_in_one_line() -> None:
     rows = [50] * 200 + [3] * 100 + [50] * 100
-    message = "split.val: none of its 100 days has 20 stocks in the universe.*split.min_stocks"
+    message = "data.split.val: none of its 100 days has 20 stocks in the universe.*data.split.min_stocks"
     with pytest.raises(InputError, match=message):
         resolve_split(CALENDAR, SplitOptions(_iso(0, 190), _iso(200, 299), embargo_days=0), 5, 20, rows)
-    with pytest.raises(InputError, match=r"split\.min_stocks must be at least 2, got 1"):
+    with pytest.raises(InputError, match=r"data\.split\.min_stocks must be at least 2, got 1"):
         _split(SplitOptions(_iso(0, 190), _iso(200, 299), min_stocks=1))

@@ -20,8 +20,11 @@ TERMS = {"huber": 0.5, "ic": 0.5, "scale_floor": 0.1, "rank_ic": 0.0}
 @pytest.mark.parametrize(
     ("requested", "message"),
     [
-        ({"ick": 0.5, "ic": 0.5}, r"'ick' is no term of objective.terms; did you mean 'ic'\?$"),
-        ({"listnet": 0.5, "ic": 0.5}, r"'listnet' is no term of objective.terms; known: huber, ic, rank_ic"),
+        ({"ick": 0.5, "ic": 0.5}, r"'ick' is no term of model.objective.terms; did you mean 'ic'\?$"),
+        (
+            {"listnet": 0.5, "ic": 0.5},
+            r"'listnet' is no term of model.objective.terms; known: huber, ic, rank_ic",
+        ),
         ({"scale_floor": 0.5, "ic": 0.5}, r"scale_floor has no gradient while .* leave it out$"),
         ({"rank_ic": 0.5, "ic": 0.5}, r"rank_ic has the weight 0 .* give it one above 0 to start from$"),
         ({"huber": 0.0, "ic": 0.5}, r"gradient_shares.huber must be a number above 0, got 0.0$"),

@@ -111,7 +111,7 @@ def test_float32_returns_stay_float32_and_have_no_common_part_left() -> None:
 
 
 def test_names_that_cannot_be_used_are_errors_of_one_line() -> None:
-    with pytest.raises(InputError, match=r"^objective.neutral_to names 'sector' twice; name it once$"):
+    with pytest.raises(InputError, match=r"^model.objective.neutral_to names 'sector' twice; name it once$"):
         NeutralTargets(["sector", "sector"])
     with pytest.raises(InputError, match=r"no exposure 'exposure_bta'; did you mean 'exposure_beta'\?$"):
         NeutralTargets(["exposure_bta"]).set_columns(NAMES)

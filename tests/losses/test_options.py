@@ -11,11 +11,11 @@ from atft.losses.terms import options_of
     ("options", "message"),
     [
         ({"terms": {"hubr": 1.0}}, r"no term 'hubr'; did you mean 'huber'"),
-        ({"terms": {"ic": -1.0}}, r"objective.terms.ic must be a number >= 0, got -1.0"),
-        ({"terms": {"ic": float("nan")}}, r"objective.terms.ic must be a number >= 0, got nan"),
+        ({"terms": {"ic": -1.0}}, r"model.objective.terms.ic must be a number >= 0, got -1.0"),
+        ({"terms": {"ic": float("nan")}}, r"model.objective.terms.ic must be a number >= 0, got nan"),
         ({"terms": {"ic": 0.0}}, r"at least one term a weight above 0"),
         ({"terms": {}}, r"at least one term a weight above 0"),
-        ({"target": "ranks"}, r"objective.target 'ranks' is not known"),
+        ({"target": "ranks"}, r"model.objective.target 'ranks' is not known"),
         (
             {"terms": {"ndcg": {"weight": 1.0, "temperature": 0.0}}},
             r"terms.ndcg.temperature must be above 0, got 0.0",
@@ -35,7 +35,7 @@ from atft.losses.terms import options_of
         ),
         (
             {"gradient_shares": {"hubr": 0.5, "ic": 0.5}},
-            r"gradient_shares: 'hubr' is no term of objective.terms; did you mean 'huber'",
+            r"gradient_shares: 'hubr' is no term of model.objective.terms; did you mean 'huber'",
         ),
         (
             {"terms": {"sharpe": {"weight": 1.0, "half_life_days": 0.0}}},
@@ -48,7 +48,7 @@ from atft.losses.terms import options_of
         ({"recency_half_life_days": -1.0}, r"recency_half_life_days must be a number >= 0 or null, got -1.0"),
         (
             {"regime_weights": {"regime_a": float("inf")}},
-            r"objective.regime_weights.regime_a must be a number",
+            r"model.objective.regime_weights.regime_a must be a number",
         ),
         (
             {"terms": {"rank_ic": {"weight": 1.0, "anchors": 1}}},

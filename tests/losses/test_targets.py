@@ -51,5 +51,5 @@ def test_raw_leaves_the_returns(make_day: Callable[..., Any]) -> None:
 
 
 def test_an_unknown_transform_is_an_error_that_names_the_nearest_one() -> None:
-    with pytest.raises(InputError, match=r"objective.target 'rank_norm' is not known.*'rank_normal'"):
+    with pytest.raises(InputError, match=r"model.objective.target 'rank_norm' is not known.*'rank_normal'"):
         target_transform("rank_norm")

@@ -89,7 +89,7 @@ def test_its_value_and_share_of_the_gradient_are_those_of_the_same_function_amon
     ],
 )
 def test_a_fault_is_found_before_the_first_step(name: str, message: str) -> None:
-    with pytest.raises(InputError, match=f"^objective.terms: toypkg.loss.{name} {message}") as caught:
+    with pytest.raises(InputError, match=f"^model.objective.terms: toypkg.loss.{name} {message}") as caught:
         objective_of(name)
     assert len(str(caught.value)) < 200
 

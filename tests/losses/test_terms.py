@@ -206,7 +206,7 @@ def test_a_name_with_a_dot_is_a_function_of_the_users_own(package: None) -> None
     term = find_term("toypkg.loss.tail")
     assert term.imported and not term.hinge and term.reads == ("score", "target", "valid")
     assert find_term("toypkg.loss.cap").hinge
-    with pytest.raises(InputError, match=r"^objective.terms: toypkg.loss.misspelt takes 'taget'"):
+    with pytest.raises(InputError, match=r"^model.objective.terms: toypkg.loss.misspelt takes 'taget'"):
         find_term("toypkg.loss.misspelt")
 
 

@@ -26,7 +26,7 @@ def test_a_term_that_never_pulls_fails_the_run_with_its_name(
     # A block of one day has no yesterday: its turnover is 0 whatever the scores.
     single = [make_batch(days=1, seed=s) for s in range(2)]
     given = ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5})
-    with pytest.raises(DeadTerm, match=r"objective\.terms\.turnover: .* all of epoch 1"):
+    with pytest.raises(DeadTerm, match=r"model\.objective\.terms\.turnover: .* all of epoch 1"):
         fit(task(objective=given), single, tmp_path)
     paired = [make_batch(days=2, seed=s) for s in range(2)]
     fit(task(objective=given), paired, tmp_path)

@@ -70,7 +70,7 @@ def _check_known(phase: Phase, kind: str, names: Iterable[str], known: Collectio
 def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float]:
     if objective.gradient_shares:
         if phase.terms:
-            raise InputError("terms are weighed by objective.gradient_shares; leave one of the two out")
+            raise InputError("terms are weighed by model.objective.gradient_shares; leave one of the two out")
         return {}
     for name in phase.terms:
         if name not in objective.weights:

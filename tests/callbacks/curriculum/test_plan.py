@@ -97,11 +97,14 @@ def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
         ({"train": ["head"]}, "'p': no parameter group 'head'; did you mean 'heads'?"),
         ({"lr_factor": {"grap": 1.0}}, "'p': no parameter group 'grap'; did you mean 'graph'?"),
         ({"terms": {"huber": 1.0}}, "'p': term huber is not in model.objective.terms; name it there"),
-        ({"terms": {"ic": -1.0}}, "'p': objective.terms.ic must be a number >= 0, got -1.0"),
-        ({"terms": {"ic": 0.0, "rank_ic": 0.0}}, "'p': objective.terms must give at least one term a weight"),
+        ({"terms": {"ic": -1.0}}, "'p': model.objective.terms.ic must be a number >= 0, got -1.0"),
+        (
+            {"terms": {"ic": 0.0, "rank_ic": 0.0}},
+            "'p': model.objective.terms must give at least one term a weight",
+        ),
         (
             {"horizon_weights": [1.0]},
-            "'p': objective.horizon_weights needs one weight for each of the horizons",
+            "'p': model.objective.horizon_weights needs one weight for each of the horizons",
         ),
     ],
 )
@@ -119,7 +122,7 @@ def test_terms_that_balance_themselves_are_left_alone_by_phases() -> None:
     )
     (phase,) = resolve_phases([Phase("p", 1)], NETWORK, balanced)
     assert phase.terms == {}
-    with pytest.raises(InputError, match=r"'p': terms are weighed by objective\.gradient_shares"):
+    with pytest.raises(InputError, match=r"'p': terms are weighed by model\.objective\.gradient_shares"):
         resolve_phases([Phase("p", 1, terms={"ic": 1.0})], NETWORK, balanced)
 
 
