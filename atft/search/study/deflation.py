@@ -3,11 +3,15 @@
 The best of N values is above their mean even where all points are equally good. The standard deviation of the
 trials is taken as if all of it were luck, so the deflated value is a lower bound of what to expect: where points
 truly differ, the truth is between it and the raw value.
+
+Pruned trials have no value, and were pruned because they looked bad: the completed ones alone differ too little and
+have too high a mean. They are taken as the best of all, and deviation and mean are those of the normal values whose
+best they would be. Where pruning was no better than a coin, that takes off too much.
 """
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean, linear_regression, stdev
 from typing import NamedTuple
 
 EULER_MASCHERONI = 0.5772156649015329
@@ -20,7 +24,7 @@ class Deflated(NamedTuple):
     luck: float
     """How far the best of so many equally good trials is from their mean, in the metric's unit; at least 0."""
     expected: float
-    """The best value less that luck (more, where lower is better), never worse than the trials' mean."""
+    """The best value less that luck (more, where lower is better), never worse than the mean of all trials."""
 
 
 def deflate(values: Sequence[float], tried: int, maximize: bool) -> Deflated | None:
@@ -40,10 +44,16 @@ def deflate(values: Sequence[float], tried: int, maximize: bool) -> Deflated | N
     """
     if len(values) < 2:
         return None
-    best, mean = (max(values) if maximize else min(values)), fmean(values)
-    luck = stdev(values) * expected_maximum(max(tried, len(values)))
-    deflated = max(best - luck, mean) if maximize else min(best + luck, mean)
-    return Deflated(best, luck, deflated)
+    sign = 1 if maximize else -1
+    ordered = sorted((sign * value for value in values), reverse=True)
+    count = max(tried, len(values))
+    mean, deviation = fmean(ordered), stdev(ordered)
+    if count > len(values):
+        # A line through the values over the normal ones of their places among all (Blom 1958).
+        places = [NormalDist().inv_cdf(1 - (i + 0.625) / (count + 0.25)) for i in range(len(ordered))]
+        deviation, mean = linear_regression(places, ordered)
+    luck = deviation * expected_maximum(count)
+    return Deflated(sign * ordered[0], luck, sign * max(ordered[0] - luck, mean))
 
 
 def expected_maximum(count: int) -> float:

@@ -36,10 +36,31 @@ def test_pruned_trials_had_their_chance_too() -> None:
     assert few is not None and many is not None and many.luck > few.luck
 
 
+@pytest.mark.parametrize("kept", [7, 15])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_of_equally_good_trials_the_pruned_ones_leave_no_more_than_their_mean(
+    kept: int, noise: float
+) -> None:
+    rng = np.random.default_rng(1)
+    left = []
+    for _ in range(500):
+        values = rng.standard_normal(30)
+        # What pruning sees is a part of what each would have ended with.
+        early = values + noise * rng.standard_normal(30)
+        completed = values[np.argsort(early)[-kept:]].tolist()
+        found = deflate(completed, 30, maximize=True)
+        assert found is not None and found.best == max(completed)
+        left.append(found.expected)
+    assert -0.6 < np.mean(left) < 0.15
+
+
 def test_where_lower_is_better_the_luck_is_added() -> None:
     up, down = deflate([1.0, 2.0, 4.0], 3, maximize=True), deflate([-1.0, -2.0, -4.0], 3, maximize=False)
     assert up is not None and down is not None
     assert down == (-up.best, up.luck, -up.expected)
+    up, down = (deflate([x, 2 * x, 4 * x], 9, maximize=x > 0) for x in (1.0, -1.0))
+    assert up is not None and down is not None
+    assert down == pytest.approx((-up.best, up.luck, -up.expected))
 
 
 def test_fewer_than_two_complete_trials_have_no_spread() -> None:
