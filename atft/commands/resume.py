@@ -41,7 +41,8 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
             written.
     """
     from atft.checkpoint_file import read_checkpoint
-    from atft.tasks.checkpoint_match import check_heads_trained, check_resume, check_shapes
+    from atft.tasks.checkpoint_match import check_heads_trained, check_shapes
+    from atft.tasks.resume_checks import check_resume
 
     content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
     check_heads_trained(content["atft"], checkpoint)

@@ -17,16 +17,10 @@ from atft.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
 from atft.metrics.interval_ends import known_widths
 from atft.network import NetworkFactory, NetworkInputs
-from atft.tasks.checkpoint_match import (
-    check_heads_trained,
-    check_loops,
-    check_regimes,
-    check_resume,
-    check_shapes,
-    feature_order,
-)
+from atft.tasks.checkpoint_match import check_heads_trained, check_regimes, check_shapes, feature_order
 from atft.tasks.checkpoint_task import task_arguments
 from atft.tasks.day_data import DayData
+from atft.tasks.resume_checks import check_loops, check_resume
 from atft.tasks.step import Step, count_in_blocks_of
 from atft.tasks.task_config import task_config
 from atft.tasks.term_shares import TermShares

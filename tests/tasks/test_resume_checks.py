@@ -1,0 +1,155 @@
+"""A run resumes only from a checkpoint whose entries are like its own."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from atft.errors import InputError
+from atft.tasks.resume_checks import check_optimizer, check_resume
+
+Path_ = tuple[Any, ...]
+
+
+@pytest.fixture(scope="module")
+def last(tiny_run: Any) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(tiny_run.directory / "last.ckpt", weights_only=True)
+    return content
+
+
+@pytest.fixture(scope="module")
+def check(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], None]:
+    """Check a checkpoint for a run of the same configuration."""
+    from atft.commands.train import build
+
+    config = yaml.safe_load(tiny_run.config.read_text())
+    cli = build("fit", config, tmp_path_factory.mktemp("resume"), quiet=True)
+    own = cli.model.build_optimizer(3)
+    return lambda checkpoint: check_resume(checkpoint, cli.trainer, own)
+
+
+def places(value: Any, inside: Path_ = ()) -> Iterator[Path_]:
+    """Every entry of nested mappings and lists, two parameters' states and the like of all others left out."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in items:
+        if inside[-1:] != ("state",) or key in (0, 1):
+            yield (*inside, key)
+            yield from places(entry, (*inside, key))
+
+
+def changed(content: dict[str, Any], place: Path_, *value: Any) -> dict[str, Any]:
+    """A copy with another value at a place; without a value it is removed."""
+    copied = copy.deepcopy({k: content[k] for k in content if k != "state_dict"})
+    inside: Any = copied
+    for key in place[:-1]:
+        inside = inside[key]
+    if value:
+        inside[place[-1]] = value[0]
+    else:
+        del inside[place[-1]]
+    return copied
+
+
+def test_the_programs_own_checkpoint_passes(
+    check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    check(last)
+
+
+@pytest.mark.parametrize("entry", ["loops", "optimizer_states", "lr_schedulers"])
+def test_every_entry_that_is_missing_or_of_another_kind_is_named(
+    entry: str, check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    tried = 0
+    for place in places(last[entry], (entry,)):
+        free = "combined_loader" in place and place[-1] not in (
+            "epoch",
+            "done",
+            "steps",
+        )  # one that starts an epoch over
+        state = "state" in place and len(place) == 4  # a parameter that no step has moved yet has none
+        for value in ((), ([[1]],), ({"a": [1]},), (torch.zeros(7),)):
+            holds_anything = str(place[-1]).endswith("state_dict") and value == ({"a": [1]},)
+            if holds_anything or ((free or state) and not value):
+                continue
+            with pytest.raises(InputError, match=r"^checkpoint: ") as caught:
+                check(changed(last, place, *value))
+            assert len(str(caught.value)) < 220, caught.value
+            tried += 1
+    assert tried > 30
+
+
+def test_callbacks_of_another_structure_are_named_or_fit(
+    check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    raised = 0
+    for place in places(last["callbacks"], ("callbacks",)):
+        for value in ((), ("word",), ([[1]],), ({"a": [1]},), (None,), (True,), (torch.zeros(7),)):
+            try:
+                check(changed(last, place, *value))
+            except InputError as error:
+                assert str(error).startswith("checkpoint: callbacks.")
+                raised += 1
+    assert raised > 30
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("loops", "fit_loop", "epoch_progress", "current", "ready"), 7),
+        (("loops", "fit_loop", "epoch_progress", "current", "completed"), -1),
+        (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "ready"), 10**30),
+        (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "unknown"), 1),
+        (("loops", "fit_loop", "state_dict", "combined_loader"), [{"epoch": 9, "done": 0, "steps": 0}]),
+        (("global_step",), 3),
+        (("epoch",), 0),
+        (("optimizer_states",), []),
+        (("lr_schedulers",), []),
+        (("lr_schedulers", 0, "base_lrs", 0), 0.5),
+        (("lr_schedulers", 0, "eta_min_ratio"), 10**29),
+        (("loops",), {}),
+        (("optimizer_states", 0, "param_groups", 0, "lr"), float("nan")),
+        (("optimizer_states", 0, "param_groups", 0, "params", 0), 5),
+        (("optimizer_states", 0, "state", 0, "exp_avg"), 0.5),
+        (("optimizer_states", 0, "state", 0), {}),
+        (("optimizer_states", 0, "state", 99), {}),
+    ],
+)
+def test_counts_and_settings_that_contradict_each_other_are_found(
+    place: Path_, value: Any, check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"^checkpoint: "):
+        check(changed(last, place, value))
+
+
+def test_an_optimiser_of_other_settings_than_the_configs_is_an_error(
+    check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    other = changed(last, ("optimizer_states", 0, "param_groups", 0, "weight_decay"), 0.3)
+    with pytest.raises(
+        InputError, match=r"trained with model.optimizer weight_decay 0.3, the config asks for"
+    ):
+        check(other)
+
+
+@pytest.mark.parametrize("key", ["callbacks", "optimizer_states", "lr_schedulers"])
+def test_weights_only_are_nothing_to_go_on_from(
+    key: str, check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match="it holds weights only"):
+        check(changed(last, (key,)))
+
+
+def test_another_class_or_other_groups_of_the_optimiser_are_errors() -> None:
+    weight = torch.nn.Parameter(torch.zeros(2))
+    own = torch.optim.SGD([{"name": "heads", "params": [weight]}], lr=0.1)
+    check_optimizer("SGD", [own.state_dict()], own)
+    check_optimizer("SGD", [], own)
+    with pytest.raises(InputError, match="Adam trained it, the config asks for SGD"):
+        check_optimizer("Adam", [], own)
+    other = torch.optim.SGD([{"name": "graph", "params": [weight]}], lr=0.1)
+    with pytest.raises(InputError, match="its optimiser trains graph, the config's heads"):
+        check_optimizer("SGD", [other.state_dict()], own)
