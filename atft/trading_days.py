@@ -132,22 +132,22 @@ def find_trading_days(
     sessions = np.flatnonzero(kept).tolist()
     missing = missing_weekdays([dates[i] for i in sessions], usual)
     longest = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
-    # Last date before a gap -> first date after it and the weekdays that are missing between them.
-    gaps = {sessions[i]: (dates[sessions[i + 1]], int(missing[i])) for i in np.flatnonzero(missing > longest)}
+    gaps = np.flatnonzero(missing > longest)
     remedy = f"complete the file, or set {key}.gaps to unknown or keep"
-    examples = [f"{dates[i]} to {end} ({n:,} missing)" for i, (end, n) in gaps.items()]
-    if gaps and judged("gaps", f"gaps of more than {longest} weekdays", examples, remedy) == "keep":
-        gaps = {}
+    examples = [f"{dates[sessions[i]]} to {dates[sessions[i + 1]]} ({missing[i]:,} missing)" for i in gaps]
+    inserted = np.where(missing > longest, np.minimum(missing, max(MAX_INSERTED, longest_label_days)), 0)
+    if examples and judged("gaps", f"gaps of more than {longest} weekdays", examples, remedy) == "keep":
+        inserted[:] = 0
     calendar: list[date] = []
     source: list[int] = []
-    for i in sessions:
+    # Nothing comes before the first session.
+    for i, count in zip(sessions, [0, *inserted.tolist()], strict=False):
+        if count:
+            before = np.busday_offset(np.datetime64(dates[i]), np.arange(-count, 0), "forward", usual)
+            calendar += before.tolist()
+            source += [-1] * count
         calendar.append(dates[i])
         source.append(i)
-        if i in gaps:
-            end, count = gaps[i]
-            count = min(count, max(MAX_INSERTED, longest_label_days))
-            calendar += np.busday_offset(np.datetime64(end), np.arange(-count, 0), "forward", usual).tolist()
-            source += [-1] * count
     return TradingDays(tuple(calendar), np.array(source, dtype=np.int64), tuple(findings))
 
 

@@ -86,7 +86,7 @@ def index_panel(
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Scan:
     """What a narrow pass counts: of a batch, of a file, of all files."""
 
@@ -107,20 +107,19 @@ class _Scan:
 
 def _joined(parts: Iterable[_Scan]) -> _Scan:
     """What one pass over all parts counts, which come one after another."""
-    days: dict[int, np.ndarray] = {}
-    first_day: dict[str, int] = {}
-    ranked, in_order, negative, separate, earliest, latest = False, True, False, True, LAST, FIRST
+    whole = _Scan()
     for part in parts:
         for day, counts in part.days.items():
             # A day may go on in the next part, or come again in another one: its counts add up.
-            days[day] = days.get(day, 0) + counts
+            whole.days[day] = whole.days.get(day, 0) + counts
         for code, day in part.first_day.items():
-            first_day[code] = min(day, first_day.get(code, day))
-        ranked, negative = ranked or part.ranked, negative or part.negative
-        in_order = in_order and part.in_order and part.earliest >= latest
-        separate = separate and part.in_order and part.earliest > latest
-        earliest, latest = min(earliest, part.earliest), max(latest, part.latest)
-    return _Scan(days, first_day, ranked, in_order, negative, separate, earliest, latest)
+            whole.first_day[code] = min(day, whole.first_day.get(code, day))
+        whole.ranked |= part.ranked
+        whole.negative |= part.negative
+        whole.in_order &= part.in_order and part.earliest >= whole.latest
+        whole.separate &= part.in_order and part.earliest > whole.latest
+        whole.earliest, whole.latest = min(whole.earliest, part.earliest), max(whole.latest, part.latest)
+    return whole
 
 
 def _former_scan(source: SourceFile) -> _Scan:
