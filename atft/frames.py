@@ -33,28 +33,33 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Tabl
     library = type(frame).__module__.partition(".")[0]
     try:
         if library == "pandas" and hasattr(frame, "reset_index"):
-            named = [name for name in frame.index.names if name is not None]
-            several = frame.columns.nlevels > 1
-            if not (several and pairs):
-                frame = frame.reset_index() if named else frame
-            if several and not pairs:  # Qlib's ("feature", "KMID"): the last level that says something
-                last = [next((str(n) for n in reversed(levels) if str(n)), "") for levels in frame.columns]
-                frame = frame.set_axis(last, axis=1)
-            table = pa.Table.from_pandas(frame, preserve_index=several and pairs)
+            table = _of_pandas(frame, pairs)
         elif library == "polars" and hasattr(frame, "lazy"):
             table = frame.lazy().collect().to_arrow()
         elif hasattr(frame, "__arrow_c_stream__"):
             table = pa.table(frame)
         else:
             raise InputError(f"{what}: {type(frame).__name__} is no frame; give a Polars or pandas DataFrame")
+    except InputError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{what}: cannot be read as a table ({one_line(error)})") from error
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise InputError(f"{what}: two columns are named {twice[0]!r}; rename one")
     return table.replace_schema_metadata(None)
+
+
+def _of_pandas(frame: Any, pairs: bool) -> pa.Table:
+    several = frame.columns.nlevels > 1
+    if several and pairs:
+        return pa.Table.from_pandas(frame, preserve_index=True)
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    if several:  # Qlib's ("feature", "KMID"): the last level that says something
+        last = [next((str(n) for n in reversed(levels) if str(n)), "") for levels in frame.columns]
+        frame = frame.set_axis(last, axis=1)
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def frame_digest(table: pa.Table) -> str:

@@ -87,7 +87,8 @@ def judge_caches(folder: Path, runs: Sequence[Path]) -> list[JudgedCache]:
     reasons: dict[str, str] = {}
     for receipt in sorted(path for root in runs for path in root.rglob("receipt.json")):
         run = receipt.parent
-        reasons.setdefault(str(((read_json(receipt) or {}).get("digests") or {}).get("data")), str(run))
+        digests = (read_json(receipt) or {}).get("digests") or {}
+        reasons.setdefault(str(digests.get("data")), str(run))
         config = _config(run)
         same = [cache for cache in newest if _asks_for(config, manifests[cache])]
         source = _source_of(config) if same else None

@@ -80,11 +80,9 @@ def list_table(
         raise InputError(f"scores of {day} are not numbers; the checkpoint cannot rank that day")
     place = None if rank_by is None else list(horizons).index(rank_by)
     order, ranked = order_stocks(scores, place), len(scores.codes)
-    former = (
-        {}
-        if before is None
-        else {before.codes[stock]: rank for rank, stock in enumerate(order_stocks(before, place).tolist(), 1)}
-    )
+    former: dict[str, int] = {}
+    if before is not None:
+        former = {before.codes[stock]: rank for rank, stock in enumerate(order_stocks(before, place), 1)}
     codes = [scores.codes[stock] for stock in order]
     columns: dict[str, Any] = {
         "date": pa.array([day] * ranked, pa.date32()),
@@ -151,16 +149,16 @@ def check_list_file(out: Path, *inputs: str | Path) -> None:
     evidence = any((path.parent / name).exists() for name in EVIDENCE)
     if evidence and not path.name.startswith(PREFIX):
         raise InputError(f"--out {out}: {path.parent} keeps a run's evidence; name a file elsewhere")
-    for given in inputs:
-        if path in [file.resolve() for file in _files_at(given)]:
+    for source in inputs:
+        if path in [file.resolve() for file in _files_at(source)]:
             raise InputError(f"--out {out}: that file is read from; name another file")
 
 
-def _files_at(given: str | Path) -> list[Path]:
-    folder = Path(given)
+def _files_at(source: str | Path) -> list[Path]:
+    folder = Path(source)
     if folder.is_dir():
         return [path for path in folder.rglob("*") if path.is_file()]
     try:
-        return panel_files(given)
+        return panel_files(source)
     except InputError:  # nothing there yet
         return []

@@ -135,8 +135,10 @@ class RunCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the files that the previous run selected, with their scores."""
-        scores, sign = self._former_scores(state_dict), 1 if self.mode == "max" else -1
-        best_first = sorted(filter(None, scores), key=lambda path: -sign * float(scores[path]))
+        scores = self._former_scores(state_dict)
+        best_first = sorted(
+            filter(None, scores), key=lambda path: float(scores[path]), reverse=self.mode == "max"
+        )
         for path in best_first[: None if self.save_top_k == -1 else self.save_top_k]:
             kept = self._find(Path(path), float(scores[path]))
             if kept is not None:
