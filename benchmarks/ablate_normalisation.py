@@ -79,26 +79,26 @@ def main() -> None:
         "--out", type=Path, help="folder to keep runs and results; by default they are thrown away"
     )
     parser.add_argument("--threads", type=int, default=2)
-    given, overrides = parser.parse_known_args()
-    if not given.market and given.panel is None:
+    args, overrides = parser.parse_known_args()
+    if not args.market and args.panel is None:
         parser.error("nothing to train on: give --market, --panel FILE or both")
-    if given.seeds < 1:
-        parser.error(f"--seeds must be at least 1, got {given.seeds}")
-    if given.panel is not None and not given.panel.exists():
-        parser.error(f"--panel {given.panel}: no such file; make it with `python -m atft features`")
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    if args.panel is not None and not args.panel.exists():
+        parser.error(f"--panel {args.panel}: no such file; make it with `python -m atft features`")
     with tempfile.TemporaryDirectory() as thrown_away:
-        folder = (given.out or Path(thrown_away)).resolve()
+        folder = (args.out or Path(thrown_away)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        markets = {"simulated": ["--config", str(CONFIGS / "quickstart.yaml")]} if given.market else {}
-        if given.panel is not None:
-            panel = cut_slice(given.panel, folder)
+        markets = {"simulated": ["--config", str(CONFIGS / "quickstart.yaml")]} if args.market else {}
+        if args.panel is not None:
+            panel = cut_slice(args.panel, folder)
             markets["slice"] = ["--config", str(CONFIGS / "nasdaq.yaml"), "--data.panel.path", str(panel)]
             markets["slice"] += ON_THE_SLICE
         for market, arguments in markets.items():
-            by_member: dict[str, list[Training]] = {member: [] for member in given.members}
-            for seed in range(1, given.seeds + 1):
-                for member in given.members:
-                    asked = [*arguments, "--seed_everything", str(seed), "--threads", str(given.threads)]
+            by_member: dict[str, list[Training]] = {member: [] for member in args.members}
+            for seed in range(1, args.seeds + 1):
+                for member in args.members:
+                    asked = [*arguments, "--seed_everything", str(seed), "--threads", str(args.threads)]
                     asked += ["--data.panel.simulate.seed", str(seed)] if market == "simulated" else []
                     asked += ["--model.network.window_norm", member, *overrides]
                     done = train_once(asked, folder, f"{market}-{member}-{seed}")

@@ -124,5 +124,5 @@ class AlternatingSteps(pl.Callback):
                 self._added[kind].append(seconds - (before + after) / 2)
 
 
-def _nothing(*given: Any, **named: Any) -> None:
+def _nothing(*args: Any, **named: Any) -> None:
     return None

@@ -30,34 +30,34 @@ def best_seconds(passes: int, step: Callable[[], object]) -> float:
 
 def figures(budget_s: float) -> dict[str, float]:
     """Rows a second of piecewise_linear and of its matrix products alone, forward and backward."""
-    given = make_parser().parse_args(["--passes", str(max(2, min(20, int(budget_s / 4))))])
-    seconds = measure(given)
+    args = make_parser().parse_args(["--passes", str(max(2, min(20, int(budget_s / 4))))])
+    seconds = measure(args)
     return {
-        "rows_per_second": given.rows / seconds["piecewise_linear"],
-        "matrix_products_rows_per_second": given.rows / seconds[PRODUCTS],
+        "rows_per_second": args.rows / seconds["piecewise_linear"],
+        "matrix_products_rows_per_second": args.rows / seconds[PRODUCTS],
     }
 
 
-def measure(given: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace) -> dict[str, float]:
     """Seconds of each kind of encoding, and of the matrix products alone."""
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    features, rows = given.features, given.rows
+    features, rows = args.features, args.rows
     x = torch.empty(rows, features).uniform_(-RANK_BOUND, RANK_BOUND)
-    gradient = torch.randn(rows, given.outputs)
+    gradient = torch.randn(rows, args.outputs)
     result = {}
     for kind in ("none", "piecewise_linear", "periodic"):
-        encoding = FeatureEncoding(features, kind, given.bins)
-        matrix = torch.randn(features * encoding.size, given.outputs, requires_grad=True)
+        encoding = FeatureEncoding(features, kind, args.bins)
+        matrix = torch.randn(features * encoding.size, args.outputs, requires_grad=True)
         for weighted in (False, True):
             weight = torch.rand(rows, features, requires_grad=True) if weighted else None
             product = partial(encoding.product, x, matrix, weight)
             result[f"{kind}{', weighted' if weighted else ''}"] = best_seconds(
-                given.passes, lambda product=product: product().backward(gradient)
+                args.passes, lambda product=product: product().backward(gradient)
             )
-    encoded = torch.rand(rows, features * given.bins)
-    matrix = torch.randn(features * given.bins, given.outputs)
-    result[PRODUCTS] = best_seconds(given.passes, lambda: (encoded @ matrix, encoded.T @ gradient))
+    encoded = torch.rand(rows, features * args.bins)
+    matrix = torch.randn(features * args.bins, args.outputs)
+    result[PRODUCTS] = best_seconds(args.passes, lambda: (encoded @ matrix, encoded.T @ gradient))
     return result
 
 
@@ -77,9 +77,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the time of each."""
-    given = make_parser().parse_args(arguments)
-    for name, seconds in measure(given).items():
-        print(f"{name:28}{1e6 * seconds / given.rows:8.2f} us a row   {given.rows / seconds:10,.0f} rows/s")
+    args = make_parser().parse_args(arguments)
+    for name, seconds in measure(args).items():
+        print(f"{name:28}{1e6 * seconds / args.rows:8.2f} us a row   {args.rows / seconds:10,.0f} rows/s")
 
 
 if __name__ == "__main__":

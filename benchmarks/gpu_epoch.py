@@ -261,15 +261,13 @@ def measure(case: Case, load: Load, cache: Path, steps: int, warm_up: int, tiny:
     return figures
 
 
-def run_case(
-    case: Case, given: argparse.Namespace, load: Load, cache: Path, seconds: float
-) -> dict[str, Any]:
+def run_case(case: Case, args: argparse.Namespace, load: Load, cache: Path, seconds: float) -> dict[str, Any]:
     """Measure in a process of its own; what it raised where it failed."""
-    if given.tiny:
-        return dict(measure(case, load, cache, given.steps, given.warm_up, tiny=True))
+    if args.tiny:
+        return dict(measure(case, load, cache, args.steps, args.warm_up, tiny=True))
     command = [sys.executable, "-m", "benchmarks.gpu_epoch", "--case", json.dumps(asdict(case))]
     command += ["--load", json.dumps(asdict(load)), "--cache", str(cache)]
-    command += ["--steps", str(given.steps), "--warm-up", str(given.warm_up)]
+    command += ["--steps", str(args.steps), "--warm-up", str(args.warm_up)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
@@ -297,10 +295,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--tiny", action="store_true", help="a few stocks, in this process, on any device")
     for hidden in ("--case", "--load", "--cache"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
-    if given.case:
-        case, load = Case(**json.loads(given.case)), Load(**json.loads(given.load))
-        figures = measure(case, load, Path(given.cache), given.steps, given.warm_up, tiny=False)
+    args = parser.parse_args(arguments)
+    if args.case:
+        case, load = Case(**json.loads(args.case)), Load(**json.loads(args.load))
+        figures = measure(case, load, Path(args.cache), args.steps, args.warm_up, tiny=False)
         print("RESULT " + json.dumps(figures))
         return figures
     begin = time.perf_counter()
@@ -312,33 +310,33 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if device.type == "cuda":
         torch.cuda.empty_cache()
     with tempfile.TemporaryDirectory() as temporary:
-        root = given.folder or Path(temporary)
+        root = args.folder or Path(temporary)
         caches: dict[str, Path] = {}
         for case in CASES:
-            left = given.budget - (time.perf_counter() - begin)
-            if given.only not in case.name:
+            left = args.budget - (time.perf_counter() - begin)
+            if args.only not in case.name:
                 continue
             if left < RESERVE_SECONDS:
                 print(f"{case.name:44} left out: the budget is used up")
                 continue
             load = LOADS[case.config]
-            load = replace(TINY, regimes=load.regimes, graph=load.graph) if given.tiny else load
-            load = replace(load, days=max(int(given.scale * load.days), 100))
+            load = replace(TINY, regimes=load.regimes, graph=load.graph) if args.tiny else load
+            load = replace(load, days=max(int(args.scale * load.days), 100))
             if case.config not in caches:
                 started = time.perf_counter()
                 caches[case.config] = write_cache(root, load)
                 print(f"cache of {load.rows:,} rows in {time.perf_counter() - started:.1f} s")
-            figures = run_case(case, given, load, caches[case.config], left)
+            figures = run_case(case, args, load, caches[case.config], left)
             if "failed" not in figures:
-                flop = 0.0 if given.tiny else flop_per_stock_day(case.config, LOADS[case.config])
+                flop = 0.0 if args.tiny else flop_per_stock_day(case.config, LOADS[case.config])
                 reached = figures["stock_days_per_second"] * flop / 1e12
                 figures |= {"tflops": reached, "matrix_share": reached / limits["matmul_tflops"]}
                 figures["epoch_seconds"] = LOADS[case.config].rows / figures["stock_days_per_second"]
             report["cases"][case.name] = figures
             print(line(case.name, figures))
             sys.stdout.flush()
-            if given.json:
-                given.json.write_text(json.dumps(report, indent=2))
+            if args.json:
+                args.json.write_text(json.dumps(report, indent=2))
     print(f"{time.perf_counter() - begin:.0f} s in all")
     return report
 

@@ -209,26 +209,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--window-seconds", type=float, default=4.0)
     parser.add_argument("--limit-minutes", type=float, default=120)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with TemporaryDirectory() as name:
-        config = write_sweep(Path(name), given.trials, given.workers, given.epochs, given.seed)
+        config = write_sweep(Path(name), args.trials, args.workers, args.epochs, args.seed)
         sweep = read_sweep(config)
         study = begin_study(sweep, identify(sweep))
         command = [sys.executable, str(SWEEP), "--config", str(config), "--threads", "1"]
         start = time.monotonic()
-        rng = random.Random(given.seed)
-        limit = 60 * given.limit_minutes
-        killed = torment(command, study, Path(name), given.kills, rng, limit, given.window_seconds)
+        rng = random.Random(args.seed)
+        limit = 60 * args.limit_minutes
+        killed = torment(command, study, Path(name), args.kills, rng, limit, args.window_seconds)
         minutes = (time.monotonic() - start) / 60
         counts = findings(sweep)
         print(
             f"{killed['worker']} workers and {killed['supervisor']} supervisors killed in {minutes:.1f} minutes, "
-            f"{given.trials} trials, {given.workers} workers, seed {given.seed}"
+            f"{args.trials} trials, {args.workers} workers, seed {args.seed}"
         )
         for what, count in counts.items():
             print(f"  {what:<30} {count}")
         log = Path(name) / "supervisor.log"
-        missed = given.kills - killed["worker"] - killed["supervisor"]
+        missed = args.kills - killed["worker"] - killed["supervisor"]
         if missed > 0:
             print(f"  the sweep was over {missed} kills too early: give it more --trials or --epochs")
         wrong = [w for w in list(counts)[3:] if counts[w]]

@@ -73,28 +73,28 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[Outcome]]:
     parser.add_argument("--without", action="store_true", help="also train with each part switched off alone")
     parser.add_argument("--out", type=Path, help="picture to write (PNG)")
     parser.add_argument("--threads", type=int, default=2)
-    given, overrides = parser.parse_known_args(arguments)
-    cap_threads(given.threads)
+    args, overrides = parser.parse_known_args(arguments)
+    cap_threads(args.threads)
     by_rung: dict[str, list[Outcome]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for seed in given.seeds:
-            for rung, outcome in climb(given, seed, Path(folder), overrides).items():
+        for seed in args.seeds:
+            for rung, outcome in climb(args, seed, Path(folder), overrides).items():
                 by_rung.setdefault(rung, []).append(outcome)
                 print(f"seed {seed}  {rung:<18} RankIC {outcome.mean_rank_ic:+.4f}", flush=True)
     print(describe(by_rung))
-    if given.out:
-        draw(by_rung, given.out)
-        print(f"picture in {given.out}")
+    if args.out:
+        draw(by_rung, args.out)
+        print(f"picture in {args.out}")
     return by_rung
 
 
-def climb(given: argparse.Namespace, seed: int, folder: Path, overrides: list[str]) -> dict[str, Outcome]:
+def climb(args: argparse.Namespace, seed: int, folder: Path, overrides: list[str]) -> dict[str, Outcome]:
     """Measure every rung on one market."""
-    rungs = RUNGS | (WITHOUT if given.without else {})
+    rungs = RUNGS | (WITHOUT if args.without else {})
     outcomes: dict[str, Outcome] = {}
     days: UnseenDays | None = None
     for rung, parts in rungs.items():
-        cli = train(given.config, seed, folder, parts, given.twin, overrides)
+        cli = train(args.config, seed, folder, parts, args.twin, overrides)
         if days is None:
             days = test_days(cli)
             outcomes["linear (ridge)"] = measure(ridge_scores(cli, days), days, cli)

@@ -110,14 +110,14 @@ def read_ladder(path: Path, seeds: int | None = None) -> Ladder:
                     raise InputError(f"{where}: {kind} needs a rung before it{nearest(str(member), rungs)}")
             if kind in values and len(members) < 2:
                 raise InputError(f"{where}: {kind} needs at least two rungs, got {members}")
-        given = shared | values
-        config = given["config"]
+        settings = shared | values
+        config = settings["config"]
         rungs[name] = Rung(
             name=name,
             config=(config,) if isinstance(config, str) else tuple(config),
             keys={**(content.get("keys") or {}), **(values.get("keys") or {})},
             # Nothing in a ridge is random.
-            seeds=1 if values.get("model") == "ridge" else int(given["seeds"]),
+            seeds=1 if values.get("model") == "ridge" else int(settings["seeds"]),
             model=values.get("model"),
             file=Path(values["file"]) if "file" in values else None,
             blend=tuple(values.get("blend", ())),

@@ -97,17 +97,17 @@ def train_on_meta(
         callbacks: of the run, for instance its guards.
         watch: mode in which it trains, a `MetaMode` that counts or raises.
     """
-    given = [on_meta(block) for block in blocks]
+    on_device = [on_meta(block) for block in blocks]
     # Without a length, which Lightning would sum over devices; read ahead, the last one is not the epoch's last.
-    loader = _Stream([*given, given[0], given[0]])
+    loader = _Stream([*on_device, on_device[0], on_device[0]])
     task = task.to(META)
     with third_parties_silenced(), watch or MetaMode():
-        _train(task, given, loader, precision, callbacks)
+        _train(task, on_device, loader, precision, callbacks)
 
 
 def _train(
     task: RankingTask,
-    given: list[DayBatch],
+    blocks: list[DayBatch],
     loader: _Stream,
     precision: str,
     callbacks: Iterable[pl.Callback],
@@ -120,7 +120,7 @@ def _train(
         plugins=[MixedPrecision("bf16-mixed", "cpu")] if precision == "bf16-mixed" else [Precision()],
         limit_val_batches=0,
         num_sanity_val_steps=0,
-        callbacks=[*callbacks, _StopAfter(len(given))],
+        callbacks=[*callbacks, _StopAfter(len(blocks))],
         **dict.fromkeys(silent, False),
     )
     with suppress(_Enough), cudnn_lstm(), MetaAutocast():
@@ -151,11 +151,11 @@ class MetaMode(TorchDispatchMode):
     """Let a copy to the CPU that nothing waits for, as `DeviceRead` makes it, give ones."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = kwargs or {}
-        copies = func is torch.ops.aten._to_copy.default and given.get("device") == torch.device("cpu")
-        if copies and args[0].device == META and given.get("non_blocking"):
-            return torch.ones(args[0].shape, dtype=given.get("dtype") or args[0].dtype)
-        return func(*args, **given)
+        options = kwargs or {}
+        copies = func is torch.ops.aten._to_copy.default and options.get("device") == torch.device("cpu")
+        if copies and args[0].device == META and options.get("non_blocking"):
+            return torch.ones(args[0].shape, dtype=options.get("dtype") or args[0].dtype)
+        return func(*args, **options)
 
 
 class Counting(MetaMode):
@@ -233,20 +233,20 @@ class MetaAutocast(TorchFunctionMode):
     WIDEST = (torch.cat, torch.stack, torch.addcmul)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = kwargs or {}
+        options = kwargs or {}
         # As torch's autocast, which leaves what writes to a given tensor as it is.
-        if not torch.is_autocast_enabled("cpu") or given.get("out") is not None:
-            return func(*args, **given)
+        if not torch.is_autocast_enabled("cpu") or options.get("out") is not None:
+            return func(*args, **options)
         short = torch.get_autocast_dtype("cpu")
         if func in self.SHORT:
-            args, given = _cast((args, given), short)
+            args, options = _cast((args, options), short)
         elif func in self.FULL:
-            args, given = _cast((args, given), torch.float32)
+            args, options = _cast((args, options), torch.float32)
         elif func in self.WIDEST:
-            kinds = {x.dtype for x in tree_leaves((args, given)) if isinstance(x, Tensor)}
+            kinds = {x.dtype for x in tree_leaves((args, options)) if isinstance(x, Tensor)}
             if torch.float32 in kinds and short in kinds:
-                args, given = _cast((args, given), torch.float32)
-        return func(*args, **given)
+                args, options = _cast((args, options), torch.float32)
+        return func(*args, **options)
 
 
 def _cast(values: Any, dtype: torch.dtype) -> Any:

@@ -125,41 +125,41 @@ def main(arguments: list[str] | None = None) -> tuple[float, float]:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads)
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(args.threads)
     torch.manual_seed(0)
 
     network = ATFTGATFAN(
-        NetworkInputs(tuple(f"x_{i}" for i in range(given.features)), HORIZONS),
-        hidden_size=given.hidden,
-        graph="gat" if given.graph else "none",
-        window_norm="fan" if given.fan else "none",
-        encoder=given.encoder,
+        NetworkInputs(tuple(f"x_{i}" for i in range(args.features)), HORIZONS),
+        hidden_size=args.hidden,
+        graph="gat" if args.graph else "none",
+        window_norm="fan" if args.fan else "none",
+        encoder=args.encoder,
     )
-    edges = given.edges if given.graph else 0
-    batch = noise(given.days, given.stocks, given.features, given.lookback, edges)
+    edges = args.edges if args.graph else 0
+    batch = noise(args.days, args.stocks, args.features, args.lookback, edges)
 
     def error(score: Tensor) -> Tensor:
         return torch.where(batch.valid, score - batch.target, 0).square().mean()
 
     def network_loss() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=given.bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             return error(network(batch).score)
 
-    speed = stock_days_per_second(network, network_loss, given.days * given.stocks, given.steps)
+    speed = stock_days_per_second(network, network_loss, args.days * args.stocks, args.steps)
     print(f"ATFT-GAT-FAN   {speed:8.0f} stock-days/s")
-    if not given.peer:
+    if not args.peer:
         return speed, math.nan
-    usual = UsualEncoder(given.features, given.hidden)
+    usual = UsualEncoder(args.features, args.hidden)
     few = 256  # its [rows, features, hidden] tensors of a whole block would not fit
-    windows = torch.randn(few, given.lookback, given.features)
+    windows = torch.randn(few, args.lookback, args.features)
 
     def usual_loss() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=given.bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             score: Tensor = usual(windows)
             return score.float().square().mean()
 
-    peer = stock_days_per_second(usual, usual_loss, few, min(given.steps, 3))
+    peer = stock_days_per_second(usual, usual_loss, few, min(args.steps, 3))
     print(f"the usual way  {peer:8.0f} stock-days/s   ({speed / peer:.0f} times slower)")
     return speed, peer
 

@@ -65,14 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", default=str(Path(__file__).parent.parent / "hpo" / "quick.yaml"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--at-once", type=int, default=2, help="sweeps that run at the same time")
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     cap_threads(1)
     with tempfile.TemporaryDirectory() as root:
         kinds = (None, "none")
-        with ProcessPoolExecutor(given.at_once, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(args.at_once, get_context("spawn")) as pool:
             asked = [
-                [pool.submit(sweep_once, given.config, seed, kind, root) for kind in kinds]
-                for seed in range(1, given.seeds + 1)
+                [pool.submit(sweep_once, args.config, seed, kind, root) for kind in kinds]
+                for seed in range(1, args.seeds + 1)
             ]
             pairs = []
             print("seed   epochs pruned / all        best pruned    best of all")

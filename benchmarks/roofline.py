@@ -117,9 +117,9 @@ def counted_step(
     blocks = max(1, round(loader["batch_size"] / (days * load.stocks)))
 
     def run(closing: Sequence[bool]) -> Counts:
-        given = [empty_block(load, days, loader["lookback"], i, last) for i, last in enumerate(closing)]
+        blocks = [empty_block(load, days, loader["lookback"], i, last) for i, last in enumerate(closing)]
         mode, guards = Counting(), (NonFiniteGuard(), SpikeGuard())
-        train_on_meta(shipped_task(config, load), given, precision, *guards, watch=mode)
+        train_on_meta(shipped_task(config, load), blocks, precision, *guards, watch=mode)
         return mode.counts
 
     # The first step measures the terms' gradients and makes the optimiser's state; the second is like all others.
@@ -150,12 +150,12 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--config", choices=sorted(LOADS), action="append", help="default: both")
     parser.add_argument("--block-days", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--operators", type=int, default=8, help="operators to list, by bytes")
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     table: dict[str, float] = {}
-    for config in given.config or sorted(LOADS, reverse=True):
+    for config in args.config or sorted(LOADS, reverse=True):
         load = LOADS[config]
         print(f"{config}: {load.rows:,} stock-days, {load.stocks:,} a day, {load.features} features")
-        for days in given.block_days:
+        for days in args.block_days:
             step = counted_step(config, load, days)
             if days > 1 and step.stock_days < days * load.stocks:
                 continue  # more days than a step has
@@ -178,7 +178,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
                     f"{share:.0%} of the published rate), {eager:.1f} s where each operator is launched by itself"
                 )
                 table |= {f"{key}/{device.name} s": whole, f"{key}/{device.name} launched s": eager}
-        top = counted_step(config, load, given.block_days[-1]).counts.by_operator.most_common(given.operators)
+        top = counted_step(config, load, args.block_days[-1]).counts.by_operator.most_common(args.operators)
         print("  bytes: " + ", ".join(f"{name} {moved / 1e9:.1f} GB" for name, moved in top))
     return table
 

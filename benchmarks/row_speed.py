@@ -38,11 +38,11 @@ class Stages:
         """Time a method of a class or an object from now on."""
         function: Callable[..., Any] = getattr(owner, method)
 
-        def timed(*given: Any, **named: Any) -> Any:
+        def timed(*args: Any, **named: Any) -> Any:
             began = time.process_time()
             self._inside.append(0.0)
             try:
-                return function(*given, **named)
+                return function(*args, **named)
             finally:
                 whole = time.process_time() - began
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + whole - self._inside.pop()
@@ -94,8 +94,8 @@ def main(arguments: list[str] | None = None) -> float:
             *("--model.network", "atft.nn.tabm.TabM", "--model.network.k", "1"),
             *("--model.network.hidden_size", "128", "--name", "row_speed"),
         ]
-        given = words if any(word.startswith("--config") for word in words) else [*perceptron, *words]
-        cli = build("fit", [*given, "--trainer.default_root_dir", folder])
+        run_words = words if any(word.startswith("--config") for word in words) else [*perceptron, *words]
+        cli = build("fit", [*run_words, "--trainer.default_root_dir", folder])
         stages = Stages()
         watch_all(stages, cli)
         cli.make_directory()

@@ -29,11 +29,11 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     )
     parser.add_argument("--only", choices=("days", "stocks", "ranks"))
     parser.add_argument("--turns", type=int, default=2, help="times that each way is measured, in turn")
-    given = parser.parse_args(arguments)
-    parts = {"days": of_days, "stocks": of_stocks, "ranks": lambda: of_ranks(given.turns)}
+    args = parser.parse_args(arguments)
+    parts = {"days": of_days, "stocks": of_stocks, "ranks": lambda: of_ranks(args.turns)}
     figures: dict[str, float] = {}
     for name, part in parts.items():
-        if given.only in (None, name):
+        if args.only in (None, name):
             figures |= part()
     return figures
 
@@ -107,14 +107,14 @@ def run(arguments: list[str]) -> None:
     loader = {"epochs": 3, "batch-size": 8192, "block-days": 4}
     for name, value in {**loader, "threads": 1, "devices": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
-    given = parser.parse_args(arguments)
-    given.graph, given.precision = False, "32-true"
-    cap_threads(given.threads)
+    args = parser.parse_args(arguments)
+    args.graph, args.precision = False, "32-true"
+    cap_threads(args.threads)
     import torch
     from train import build_run
 
-    cli = build_run(given, given.run, given.epochs, ["--trainer.devices", str(given.devices)])
-    torch.set_num_threads(given.threads)  # also where `RunTrainer` divides the cores
+    cli = build_run(args, args.run, args.epochs, ["--trainer.devices", str(args.devices)])
+    torch.set_num_threads(args.threads)  # also where `RunTrainer` divides the cores
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     rates = [epoch["speed/stock_days_per_second"] for epoch in cli.record.history[1:]]
     if cli.trainer.is_global_zero:

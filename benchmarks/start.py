@@ -104,8 +104,8 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--budget", type=float, default=120.0, help="seconds")
-    given = parser.parse_args(arguments)
-    return figures(given.budget, given.repeats)
+    args = parser.parse_args(arguments)
+    return figures(args.budget, args.repeats)
 
 
 if __name__ == "__main__":

@@ -44,9 +44,9 @@ data:
 
 def figures(budget_s: float) -> dict[str, float]:
     """Seconds of a trial beyond its training, and megabytes of memory that each leaves."""
-    given = make_parser().parse_args(["--trials", str(max(4, min(30, int(budget_s / 1.5))))])
+    args = make_parser().parse_args(["--trials", str(max(4, min(30, int(budget_s / 1.5))))])
     with tempfile.TemporaryDirectory() as folder:
-        seconds, megabytes = measure(given, Path(folder))
+        seconds, megabytes = measure(args, Path(folder))
     return {"trial_seconds": seconds, "trial_mb": megabytes}
 
 
@@ -63,20 +63,20 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the trials; 1 where a bound does not hold."""
-    given = make_parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     cap_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        seconds, megabytes = measure(given, Path(folder))
+        seconds, megabytes = measure(args, Path(folder))
     passed = seconds <= MOST_SECONDS and megabytes <= MOST_MEGABYTES
     print(
-        f"{given.trials} trials: {seconds:.3f} s a trial beyond its training (bound {MOST_SECONDS}), "
+        f"{args.trials} trials: {seconds:.3f} s a trial beyond its training (bound {MOST_SECONDS}), "
         f"{megabytes:+.2f} MB of resident memory a trial (bound {MOST_MEGABYTES:.0f}): "
         f"{'passed' if passed else 'FAILED'}"
     )
     return 0 if passed else 1
 
 
-def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
+def measure(args: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """Run the sweep; median overhead of a trial in seconds, and growth of memory in megabytes a trial."""
     import cProfile
 
@@ -97,8 +97,8 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
             "study": "overhead",
             "base": str(base),
             "root": str(folder / "logs"),
-            "n_trials": given.trials,
-            "limits": {"epochs": given.epochs},
+            "n_trials": args.trials,
+            "limits": {"epochs": args.epochs},
             "space": {
                 "model.optimizer.init_args.lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
                 "model.network.init_args.gat_dropout": {"type": "float", "low": 0.1, "high": 0.4},
@@ -114,8 +114,8 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
 
     overhead, memory = [], []
     profile = cProfile.Profile()
-    for number in range(given.trials):
-        if given.profile and number == WARM_UP:
+    for number in range(args.trials):
+        if args.profile and number == WARM_UP:
             profile.enable()
         began = time.perf_counter()
         study.optimize(objective, n_trials=1)
@@ -128,7 +128,7 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
         print(
             f"trial {number:>3}: {took:.3f} s, {trained:.3f} s of it training, {memory[-1]:.1f} MB resident"
         )
-    if given.profile:
+    if args.profile:
         import pstats
 
         profile.disable()

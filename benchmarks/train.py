@@ -45,35 +45,35 @@ def figures(budget_s: float, precision: str = "32-true") -> dict[str, float]:
 
     # The blocks at an epoch's ends are shorter than the others: few of those of a run of years.
     words = ["--train-days", "96" if budget_s > 60 else "48", "--precision", precision]
-    given = make_parser().parse_args(words)
+    args = make_parser().parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        cli = build_run(given, Path(folder), epochs=1000)
+        cli = build_run(args, Path(folder), epochs=1000)
         cli.trainer.callbacks.append(StopAfter())
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     epochs = cli.record.history[1:]
     rate = median(epoch["speed/stock_days_per_second"] for epoch in epochs)
     return {
         "stock_days_per_second": rate,
-        "gflop_per_second": 1e-9 * rate * flop_per_stock_day(given),
+        "gflop_per_second": 1e-9 * rate * flop_per_stock_day(args),
         "waiting_percent": 100 * median(epoch["speed/waiting_share"] for epoch in epochs),
     }
 
 
-def flop_per_stock_day(given: argparse.Namespace) -> float:
+def flop_per_stock_day(args: argparse.Namespace) -> float:
     """Operations of the matrix products of a stock-day, forward and backward."""
     from benchmarks.meta_run import Counting, train_on_meta
     from benchmarks.reference_load import Load
     from benchmarks.roofline import empty_block, shipped_task
 
-    load = Load(given.train_days, given.stocks, given.stocks, given.features, graph=False)
+    load = Load(args.train_days, args.stocks, args.stocks, args.features, graph=False)
     counted = []
     for steps in (1, 2):  # the first step measures more than the others
-        blocks = [empty_block(load, given.block_days, given.lookback, i, True) for i in range(steps)]
+        blocks = [empty_block(load, args.block_days, args.lookback, i, True) for i in range(steps)]
         with Counting() as mode:
-            task = shipped_task("quickstart", load, hidden_size=given.hidden, graph="none")
+            task = shipped_task("quickstart", load, hidden_size=args.hidden, graph="none")
             train_on_meta(task, blocks, "32-true")
         counted.append(mode.counts.flop)
-    return (counted[1] - counted[0]) / (given.block_days * given.stocks)
+    return (counted[1] - counted[0]) / (args.block_days * args.stocks)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -102,28 +102,28 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, print the figures, and return stock-days a second."""
-    given = make_parser().parse_args(arguments)
-    cap_threads(given.threads)
+    args = make_parser().parse_args(arguments)
+    cap_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        rate, waiting = measure(given, Path(folder))
+        rate, waiting = measure(args, Path(folder))
         print(
-            f"{given.features} features, lookback {given.lookback}, hidden {given.hidden}, {given.stocks} stocks, "
-            f"graph {'on' if given.graph else 'off'}, {given.threads} threads: "
+            f"{args.features} features, lookback {args.lookback}, hidden {args.hidden}, {args.stocks} stocks, "
+            f"graph {'on' if args.graph else 'off'}, {args.threads} threads: "
             f"{rate:,.0f} stock-days/s, {waiting:.1%} of the time waiting for data"
         )
-        if given.turns:
-            compare_monitors(given, Path(folder))
+        if args.turns:
+            compare_monitors(args, Path(folder))
     return rate
 
 
-def compare_monitors(given: argparse.Namespace, folder: Path) -> None:
+def compare_monitors(args: argparse.Namespace, folder: Path) -> None:
     """Print what monitors add to a step, by what they do in it and in all."""
     from alternating_steps import AlternatingSteps
 
-    steps = AlternatingSteps(given.turns)
+    steps = AlternatingSteps(args.turns)
     # Steps at an epoch's ends are not compared, so its epochs are longer.
-    days = max(given.train_days, COMPARED_STEPS * (given.batch_size // given.stocks))
-    cli = build_run(argparse.Namespace(**{**vars(given), "train_days": days}), folder, epochs=1000)
+    days = max(args.train_days, COMPARED_STEPS * (args.batch_size // args.stocks))
+    cli = build_run(argparse.Namespace(**{**vars(args), "train_days": days}), folder, epochs=1000)
     cli.trainer.callbacks.insert(0, steps)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     cost = steps.cost()
@@ -134,9 +134,9 @@ def compare_monitors(given: argparse.Namespace, folder: Path) -> None:
     print(f"monitors together: {cost.share:+.2%} ± {cost.error / cost.step:.2%} of the step time")
 
 
-def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
+def measure(args: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """Train in process and return stock-days a second and the share of time spent waiting for data."""
-    cli = build_run(given, folder, given.epochs)
+    cli = build_run(args, folder, args.epochs)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     receipt = cli.record.receipt
     seconds = receipt.seconds["per_epoch"][1:]
@@ -144,17 +144,17 @@ def measure(given: argparse.Namespace, folder: Path) -> tuple[float, float]:
     return receipt.rows["train"].seen * len(seconds) / sum(seconds), waiting
 
 
-def build_run(given: argparse.Namespace, folder: Path, epochs: int, words: Sequence[str] = ()) -> Any:
+def build_run(args: argparse.Namespace, folder: Path, epochs: int, words: Sequence[str] = ()) -> Any:
     """Make trainer, model and data of the setting, as `fit` makes them; ``words`` are further ones of ``fit``."""
     from atft.commands.train import build
     from atft.market.options import MarketOptions
     from atft.market.simulate import simulate_market
 
-    history, gap = given.lookback - 1, 12
-    days = history + given.train_days + gap + 8
-    options = MarketOptions(stocks=given.stocks, days=days, features=given.features)
+    history, gap = args.lookback - 1, 12
+    days = history + args.train_days + gap + 8
+    options = MarketOptions(stocks=args.stocks, days=days, features=args.features)
     dates = [d.isoformat() for d in simulate_market(options).dates]
-    first, last = history, history + given.train_days + 5
+    first, last = history, history + args.train_days + 5
     return build(
         "fit",
         [
@@ -168,22 +168,22 @@ def build_run(given: argparse.Namespace, folder: Path, epochs: int, words: Seque
                 str(folder),
             ),
             *("--trainer.max_epochs", str(epochs), "--trainer.limit_val_batches", "2"),
-            *("--data.panel.simulate.stocks", str(given.stocks), "--data.panel.simulate.days", str(days)),
-            *("--data.panel.simulate.features", str(given.features)),
+            *("--data.panel.simulate.stocks", str(args.stocks), "--data.panel.simulate.days", str(days)),
+            *("--data.panel.simulate.features", str(args.features)),
             *(
                 "--data.loader.lookback",
-                str(given.lookback),
+                str(args.lookback),
                 "--data.loader.batch_size",
-                str(given.batch_size),
+                str(args.batch_size),
             ),
-            *("--data.loader.block_days", str(given.block_days)),
-            *("--trainer.precision", given.precision),
+            *("--data.loader.block_days", str(args.block_days)),
+            *("--trainer.precision", args.precision),
             *("--data.split.train", json.dumps([dates[first], dates[last]])),
             *("--data.split.val", json.dumps([dates[last + 1], dates[-1]]), "--data.split.test", "null"),
             *("--data.split.embargo_days", "0", "--data.cache.dir", str(folder / "cache")),
-            *("--model.network.hidden_size", str(given.hidden)),
-            *("--model.network.graph", "gat" if given.graph else "none"),
-            *(() if given.graph else ("--data.graph", "null")),
+            *("--model.network.hidden_size", str(args.hidden)),
+            *("--model.network.graph", "gat" if args.graph else "none"),
+            *(() if args.graph else ("--data.graph", "null")),
             *words,
         ],
     )

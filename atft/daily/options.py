@@ -58,9 +58,9 @@ class ListOptions:
     last: str | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in SCORED_BY if getattr(self, name) is not None]
-        if len(given) != 1:
-            came = " and ".join(f"--{name}" for name in given) or "none"
+        named = [name for name in SCORED_BY if getattr(self, name) is not None]
+        if len(named) != 1:
+            came = " and ".join(f"--{name}" for name in named) or "none"
             raise InputError(f"name one of --run DIR, --ckpt_path FILE and --registry DIR, got {came}")
         if self.ckpt_path is not None and self.scorer != "network":
             # A checkpoint may come from anywhere, and LightGBM's reader is no place for what stands beside it.
@@ -70,10 +70,10 @@ class ListOptions:
         if self.first is None and self.last is not None:
             raise InputError("--to ends a period; give its first day with --from")
         of_list = {"on": None, "top": DEFAULT_TOP, "rank_by": None, "alarm": AlarmOptions()}
-        given = [name for name, default in of_list.items() if getattr(self, name) != default]
-        if self.first is not None and given:
+        changed = [name for name, default in of_list.items() if getattr(self, name) != default]
+        if self.first is not None and changed:
             raise InputError(
-                f"--{given[0]} is of one day's list, --from asks for a period's file; give one of them"
+                f"--{changed[0]} is of one day's list, --from asks for a period's file; give one of them"
             )
         if self.top < 0:
             raise InputError(f"--top must be at least 0, got {self.top}")

@@ -66,8 +66,8 @@ def _statistic(path: str, name: str) -> Statistic:
     reads, where = tensor_names(function), f"{KEY}: {path:.60}"
 
     def statistic(score: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        given = {"score": score, "target": target, "valid": valid}
-        value = call(where, function, *(given[tensor] for tensor in reads))
+        tensors = {"score": score, "target": target, "valid": valid}
+        value = call(where, function, *(tensors[tensor] for tensor in reads))
         if value.shape != score.shape[:-1]:
             axes = ("stocks", "days, stocks", "days, horizons, stocks")[min(score.ndim, 3) - 1]
             raise InputError(
@@ -83,8 +83,8 @@ def _statistic(path: str, name: str) -> Statistic:
 def _check_on_noise(where: str, statistic: Statistic) -> None:
     """Check what it measures while training, ``[days, horizons, stocks]``, and afterwards, ``[days, stocks]``."""
     days, stocks = NOISE_SHAPE
-    given = noise(days, HORIZONS, stocks)
-    score, target, valid = (given[tensor] for tensor in READABLE)
+    tensors = noise(days, HORIZONS, stocks)
+    score, target, valid = (tensors[tensor] for tensor in READABLE)
     statistic(score[:, 0], target[:, 0], valid[:, 0])
     measured = statistic(score, target, valid)[:-1]  # a day without valid stocks is not measured
     if not measured.isfinite().any():
@@ -97,7 +97,7 @@ def _check_on_noise(where: str, statistic: Statistic) -> None:
                 f"torch.where(valid, x, 0)"
             )
     for day in range(days - 1):
-        copies = day_alone(given, READABLE, day)
+        copies = day_alone(tensors, READABLE, day)
         alone = statistic(*(copies[tensor] for tensor in READABLE))
         if not torch.allclose(measured[day], alone[day], rtol=1e-4, atol=1e-6, equal_nan=True):
             raise InputError(

@@ -64,25 +64,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--number", type=int, help="this attack alone, in this process")
     parser.add_argument("--results", type=Path, help="file of JSON lines to keep results in")
-    given = parser.parse_args(arguments)
-    if given.number is not None:
-        return _single(given.only[0], given.seed, given.number)
-    results = read_results(given.results, given.seed) if given.results else {}
+    args = parser.parse_args(arguments)
+    if args.number is not None:
+        return _single(args.only[0], args.seed, args.number)
+    results = read_results(args.results, args.seed) if args.results else {}
     orders, asked = [], set()
-    for kind in given.only:
+    for kind in args.only:
         module = import_module(module_of(kind))
-        numbers = range(max(1, round(module.COUNT * given.share)))
+        numbers = range(max(1, round(module.COUNT * args.share)))
         asked |= {(kind, n) for n in numbers}
         orders += [(module_of(kind), n, module.LIMIT_SECONDS) for n in numbers if (kind, n) not in results]
     results = {place: result for place, result in results.items() if place in asked}
     began = time.monotonic()
     with Progress("attacks", total=len(orders)) as bar, tempfile.TemporaryDirectory() as folder:
-        for module_name, number, result in run_all(orders, given.workers, given.seed, Path(folder)):
+        for module_name, number, result in run_all(orders, args.workers, args.seed, Path(folder)):
             kind = module_name.rpartition(".")[2]
             results[kind, number] = result
-            if given.results:
-                with given.results.open("a") as file:
-                    file.write(json.dumps([given.seed, kind, number, *result]) + "\n")
+            if args.results:
+                with args.results.open("a") as file:
+                    file.write(json.dumps([args.seed, kind, number, *result]) + "\n")
             bar.advance()
     faults = sorted((place, result) for place, result in results.items() if result.verdict in BAD)
     for (kind, number), result in faults[:SHOWN]:
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(results))
     minutes = (time.monotonic() - began) / 60
     print(
-        f"{len(orders):,} attacks in {minutes:.1f} minutes, {given.workers} workers, seed {given.seed}; "
+        f"{len(orders):,} attacks in {minutes:.1f} minutes, {args.workers} workers, seed {args.seed}; "
         f"{len(faults)} faults"
     )
     return 1 if faults else 0

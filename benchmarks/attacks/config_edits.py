@@ -117,25 +117,25 @@ def edit_config(rng: random.Random, sound: dict[str, Any]) -> Edited:
     return rng.choice(edits)(rng, copy.deepcopy(sound))
 
 
-def honoured(given: Any, resolved: Any, place: str = "") -> str:
-    """Name the first key of ``given`` that the resolved configuration does not hold as given; else empty."""
-    if given is None:  # an empty section is one of defaults
+def honoured(asked: Any, resolved: Any, place: str = "") -> str:
+    """Name the first key of ``asked`` that the resolved configuration does not hold as asked; else empty."""
+    if asked is None:  # an empty section is one of defaults
         return (
             "" if resolved is None or isinstance(resolved, dict) else f"{place} is {resolved!r}, given null"
         )
-    if isinstance(given, dict) and isinstance(resolved, dict):
-        missing = [k for k in given if k not in resolved and f"{place}.{k}" not in LINKED]
-        faults = (honoured(v, resolved[k], f"{place}.{k}") for k, v in given.items() if k in resolved)
+    if isinstance(asked, dict) and isinstance(resolved, dict):
+        missing = [k for k in asked if k not in resolved and f"{place}.{k}" not in LINKED]
+        faults = (honoured(v, resolved[k], f"{place}.{k}") for k, v in asked.items() if k in resolved)
         return f"{place} lacks {missing}" if missing else next((f for f in faults if f), "")
-    if isinstance(given, list) and isinstance(resolved, list) and len(given) == len(resolved):
-        faults = (honoured(a, b, f"{place}[]") for a, b in zip(given, resolved, strict=True))
+    if isinstance(asked, list) and isinstance(resolved, list) and len(asked) == len(resolved):
+        faults = (honoured(a, b, f"{place}[]") for a, b in zip(asked, resolved, strict=True))
         return next((f for f in faults if f), "")
     if isinstance(resolved, dict):  # a class given by its name alone
         return (
-            "" if str(resolved.get("class_path", "")).endswith(str(given)) else f"{place} ignores {given!r}"
+            "" if str(resolved.get("class_path", "")).endswith(str(asked)) else f"{place} ignores {asked!r}"
         )
-    same = given == resolved or str(given) == str(resolved) or _number(given) == _number(resolved) is not None
-    return "" if same else f"{place} is {str(resolved)[:80]!r}, given {str(given)[:80]!r}"
+    same = asked == resolved or str(asked) == str(resolved) or _number(asked) == _number(resolved) is not None
+    return "" if same else f"{place} is {str(resolved)[:80]!r}, given {str(asked)[:80]!r}"
 
 
 LINKED = (".data.horizons", ".data.seed", ".model.features", ".model.regimes")
@@ -210,13 +210,13 @@ def _word(rng: random.Random, config: dict[str, Any]) -> Edited:
     """The same as a word of the command line."""
     _, _, name = rng.choice([p for p in _places(config) if "[]" not in p[2]])
     value = str(rng.choice(VALUES)).replace("\0", "")
-    given: Any = {}
-    inside = given
+    asked: Any = {}
+    inside = asked
     *parents, last = name.split(".")
     for parent in parents:
         inside = inside.setdefault(parent, {})
     inside[last] = _read(value)
-    return Edited(f"--{name}={value[:40]}", _yaml(config), [f"--{name}={value}"], given)
+    return Edited(f"--{name}={value[:40]}", _yaml(config), [f"--{name}={value}"], asked)
 
 
 def _read(text: str) -> Any:
