@@ -21,6 +21,8 @@ GROSS_VALUE = 2.0
 BASIS_POINT = 1e-4
 CAPACITY_SHARE = 0.9
 """Share of the day's trading, by value, that must stay within the participation."""
+MAX_DAYS_APART = 2
+"""Calendar days between a file's dates, the median, above which it does not have each trading day."""
 HORIZON_ONE, RETURN_1D, SPREAD_OVER = "target of 1 day", "return_1d", "target over h days"
 
 
@@ -99,7 +101,12 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     Args:
         table: whose ``return_1d`` of the next day is taken where there is no other source.
         one_day: the same file's horizon of 1 day, whose target it is.
+
+    None for longer horizons of a file whose dates are further apart than trading days: of a week it would know the
+    return of one day.
     """
+    if table.horizon > 1 and days_apart(table.dates) > MAX_DAYS_APART:
+        return None, SPREAD_OVER
     if one_day is not None:
         if table.horizon == 1:
             return table.columns["target"], HORIZON_ONE
@@ -110,6 +117,13 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     ahead = np.full(today.shape, np.nan, dtype=np.float32)
     ahead[:-1] = today[1:]
     return ahead, RETURN_1D
+
+
+def days_apart(dates: NDArray[np.datetime64]) -> float:
+    """Median number of calendar days from a file's date to the next one: 1 where each trading day is there."""
+    return (
+        float(np.median(np.diff(dates).astype("timedelta64[D]").astype(np.int64))) if len(dates) > 1 else 1.0
+    )
 
 
 def aligned(source: HorizonScores, name: str, table: HorizonScores) -> Scores:

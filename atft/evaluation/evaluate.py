@@ -13,7 +13,7 @@ import numpy as np
 
 from atft.errors import InputError
 from atft.evaluation.any_file import FileRows
-from atft.evaluation.books import RETURN_1D, SPREAD_OVER
+from atft.evaluation.books import MAX_DAYS_APART, RETURN_1D, SPREAD_OVER, days_apart
 from atft.evaluation.file_differences import compared_rows, file_differences
 from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
@@ -124,6 +124,11 @@ def _horizon_notes(horizons: dict[int, HorizonEvaluation]) -> list[str]:
         text = f"{horizon} days overlap: the book is {horizon} staggered books, 1/{horizon} of it renewed each day"
         if measured.books.returns_from == SPREAD_OVER:
             text += "; without daily returns each day's spread is booked on the day of its score"
+            apart = days_apart(measured.dates)
+            if apart > MAX_DAYS_APART:
+                text += (
+                    f"; dates are {apart:g} days apart: books, lags and turnover count them as trading days"
+                )
         else:
             text += f"; its daily returns are from the {measured.books.returns_from}"
             if measured.books.unknown >= MIN_UNKNOWN:

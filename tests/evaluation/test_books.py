@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from atft.evaluation.books import max_drawdown, next_day_returns, staggered_books
+from atft.evaluation.books import days_apart, max_drawdown, next_day_returns, staggered_books
 from atft.evaluation.day_measures import measure_table
 from atft.evaluation.predictions import HorizonScores
 from small_scores import table_of
@@ -120,3 +120,19 @@ def test_the_share_of_the_books_without_a_known_return_is_counted() -> None:
     share = book[:, :10].sum() / book.sum()
     found = staggered_books(table, returns, "return_1d", spread, 10, 0.01)
     assert found.unknown == pytest.approx(share) and 0.1 < share < 0.5
+
+
+def test_books_of_weekly_scores_earn_the_target_and_not_the_return_of_one_day() -> None:
+    table, _ = tables(5)
+    table.columns["return_1d"] = np.zeros(table.present.shape, dtype=np.float32)
+    daily, weekly = (
+        replace(table, dates=np.datetime64("2020-01-03") + step * np.arange(len(table.dates)))
+        for step in (1, 7)
+    )
+    assert (days_apart(daily.dates), days_apart(weekly.dates), days_apart(daily.dates[:1])) == (1, 7, 1)
+    assert next_day_returns(daily, None)[1] == "return_1d"
+    for one_day in (None, replace(weekly, horizon=1)):
+        assert next_day_returns(weekly, one_day) == (None, "target over h days")
+    one_day = replace(weekly, horizon=1)
+    returns, source = next_day_returns(one_day, one_day)
+    assert returns is one_day.columns["target"] and source == "target of 1 day"

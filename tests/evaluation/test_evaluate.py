@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_returns_of_stocks_that_left_the_file_are_said_to_be_unknown_and_read_fr
     whole = evaluate_files([path], replace(options, context=str(context))).files[0]
     assert "earns 0" not in "\n".join(whole.notes) and whole.horizons[5].books.unknown == 0
     assert np.nanmean(whole.horizons[5].books.gross) < -0.05
+
+
+def test_a_file_of_weekly_scores_says_that_its_dates_count_as_trading_days(tmp_path: Path) -> None:
+    frame = foreign_frame().filter(horizon=5)
+    dates = frame["date"].unique().sort()
+    later = {date: dates[0] + timedelta(days=7 * i) for i, date in enumerate(dates)}
+    weekly = frame.with_columns(pl.col("date").replace_strict(later))
+    (file,) = evaluate_files([write_foreign(tmp_path / "a.parquet", weekly)], OPTIONS).files
+    assert "dates are 7 days apart: books, lags and turnover count them as trading days" in file.notes[-1]
+    measured = file.horizons[5].figures
+    assert measured["gross_annual"].value == pytest.approx(252 / 5 * measured["spread"].value)
 
 
 def test_files_have_names_of_their_own() -> None:
