@@ -107,7 +107,7 @@ class KeyWalk:
             self._choose(inside_of(node_at(self.tree, key).hint), class_path, key)
 
     def follow(self, config: Mapping[str, Any], where: str = "", drop: bool = True) -> dict[str, Any]:
-        """Check a configuration, and return it: to ``drop`` is what was removed and changes nothing.
+        """Check a configuration, and return it; with ``drop`` without keys of former versions that change nothing.
 
         ``where`` it comes from opens a message.
         """

@@ -56,9 +56,11 @@ def _common_series(pair: Sequence[ScoreRows], horizon: int, min_stocks: int) -> 
         return []
     known = common.table.valid()
     counts = known & (known.sum(axis=1) >= min_stocks)[:, None]
-    found = []
+    series = []
     for score in common.scores.values():
         days = measure_table(score, common.table.columns["target"], counts, names=PAIRED_FIGURES)
         few_lost = days.lost.sum() <= MAX_LOST_SHARE * days.rankable.sum()
-        found.append({name: of if few_lost else np.full_like(of, np.nan) for name, of in days.series.items()})
-    return found
+        series.append(
+            {name: of if few_lost else np.full_like(of, np.nan) for name, of in days.series.items()}
+        )
+    return series

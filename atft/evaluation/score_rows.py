@@ -74,6 +74,11 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     rows = read_rows(path, ("score", "target"))
     where, notes, dropped = rows.path, _alias_notes(rows), {}
     keep = np.ones(len(rows), dtype=bool)
+
+    def leave_out(reason: str, which: Mask) -> None:
+        dropped[reason] = int((keep & which).sum())
+        keep[which] = False
+
     names, index = rows.texts.get("split", ([], np.empty(0, np.int32)))
     if split is not None:
         notes.append(f"rows of the split {split!r} were measured")
@@ -83,22 +88,17 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     if split is not None:
         if split not in names:
             raise InputError(f"{where}: no rows of split {split!r}; it has {listed(names)}")
-        keep = index == names.index(split)
-        dropped["other split"] = int((~keep).sum())
+        leave_out("other split", index != names.index(split))
     # An infinite score orders stocks no better than a missing one.
-    scored = np.isfinite(rows.numbers["score"])
-    dropped["no score"] = int((keep & ~scored).sum())
-    keep &= scored
+    leave_out("no score", ~np.isfinite(rows.numbers["score"]))
     if not keep.any():
         raise InputError(f"{where}: no row has a score")
     horizons = _horizons(rows, horizon, notes)
     if horizon is not None:
-        other = keep & (horizons != horizon)
-        dropped["other horizon"] = int(other.sum())
-        if not (keep & ~other).any():
-            known = ", ".join(map(str, np.unique(horizons[keep])))
-            raise InputError(f"{where}: no rows of horizon {horizon}; it has {known}")
-        keep &= ~other
+        known = np.unique(horizons[keep]).tolist()
+        if horizon not in known:
+            raise InputError(f"{where}: no rows of horizon {horizon}; it has {', '.join(map(str, known))}")
+        leave_out("other horizon", horizons != horizon)
     chosen = _chosen_rows(rows, keep)
     member, causal = _members(chosen, notes), chosen.numbers.get("causal")
     return ScoreRows(
@@ -150,8 +150,8 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
         joined = _joined(context, dates, codes)
         # Cell by cell: the context may know stocks and days that have no row here.
         for name, values in joined.table.columns.items():
-            own = columns.get(name, values)
-            columns[name] = np.where(np.isfinite(own), own, values)
+            stated = columns.get(name, values)
+            columns[name] = np.where(np.isfinite(stated), stated, values)
         if sector is None:
             sector, sectors = joined.sector, joined.sectors
     return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors, number)

@@ -83,18 +83,17 @@ def compare_scorers(
     Raises:
         InputError: the tables have a horizon, stock or day that ``data`` lacks; nothing is fitted then.
     """
+    fitted: dict[str, Baseline] = {}
+    absent: list[str] = []
     if data is not None and baselines:
         for table in tables:
             check_scored_rows(table, data.open_cache())
-    # Fitted once for all horizons: what costs time is reading the training days.
-    fitted: dict[str, Baseline] = {}
-    absent = []
-    for name in baselines if data is not None else ():
-        reason = why_absent(PACKAGES[name]) if name in PACKAGES else ""
-        if reason:
-            absent.append(reason)
-        elif data is not None:
-            fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed, tree_options)
+        # Fitted once for all horizons: what costs time is reading the training days.
+        for name in baselines:
+            if reason := why_absent(PACKAGES[name]) if name in PACKAGES else "":
+                absent.append(reason)
+            else:
+                fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed, tree_options)
     rows: list[SummaryRow] = []
     bands: dict[int, Bands] = {}
     differences: dict[int, PairedDifference] = {}

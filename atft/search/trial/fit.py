@@ -56,7 +56,7 @@ def fit(
     previous = None
     if retried_from is not None:
         receipt.retried_from = str(retried_from)
-        previous = read_previous(retried_from, receipt.alarms, cli.trainer.max_epochs or 0)
+        previous = read_previous(retried_from, receipt.alarms, cli.trainer.max_epochs)
     for alarm in receipt.alarms:
         append_log(directory, f"warning: {alarm}")
     if previous is not None:
