@@ -19,13 +19,11 @@ import numpy as np
 from jaxtyping import Float
 
 from atft.day_series import Series, mean, mean_over_std
-from atft.evaluation.newey_west import mean_error, ratio_error
+from atft.evaluation.newey_west import MIN_SPANS, mean_error, ratio_error
 
 LEVEL = 0.95
 MIN_DAYS = 10
 """Known days below which a figure has no interval and no error."""
-MIN_SPANS = 3
-"""Spans of overlapping days, ``lags + 1`` each, below which a figure has no interval and no error."""
 
 K = TypeVar("K", bound=Hashable)
 Draws = Float[np.ndarray, "draws days"]

@@ -8,6 +8,9 @@ import numpy as np
 
 from atft.day_series import Series, mean_over_std
 
+MIN_SPANS = 3
+"""Spans of ``lags + 1`` overlapping days below which an error is not known."""
+
 
 def mean_error(series: Series, lags: int) -> float:
     r"""Newey-West standard error of a series' mean.
@@ -20,7 +23,8 @@ def mean_error(series: Series, lags: int) -> float:
         series: one value per day, in calendar order; NaN days are left out.
         lags: ``L``, days over which values depend on each other: ``h - 1`` for a horizon of ``h`` days.
 
-    The error is in the unit of the series; NaN with fewer than two days. Negative lags raise ValueError.
+    The error is in the unit of the series; NaN with fewer than two days, or where they overlap fewer than
+    ``3 (lags + 1)``: on 20 days of 20-day labels it would be a fifth of the truth. Negative lags raise ValueError.
 
     Paper: Newey and West (1987), A Simple, Positive Semi-definite, Heteroskedasticity and Autocorrelation
     Consistent Covariance Matrix.
@@ -29,14 +33,14 @@ def mean_error(series: Series, lags: int) -> float:
         raise ValueError(f"lags must be at least 0, got {lags}")
     values = series[np.isfinite(series)]
     days = len(values)
-    if days < 2:
+    if days < (MIN_SPANS * (lags + 1) if lags else 2):
         return float("nan")
     if values.min() == values.max():
         return 0.0  # the mean's own rounding would leave a rest
     centred = values - values.mean()
     total = float(centred @ centred)
     # Bartlett weights: a nearer day counts more, so that the sum cannot be negative but by rounding.
-    for k in range(1, min(lags, days - 1) + 1):
+    for k in range(1, lags + 1):
         total += 2 * (1 - k / (lags + 1)) * float(centred[k:] @ centred[:-k])
     return float(np.sqrt(max(total, 0.0) / days / (days - 1)))
 
