@@ -49,9 +49,9 @@ def measure_horizon(
     """
     table = dense.table
     known = table.valid()
-    counts = known & (known.sum(axis=1) >= options.min_stocks)[:, None]
+    counts = _counted(known, options)
     measured = measure_table(table.columns["score"], table.columns["target"], counts, options.k)
-    series, exposures = _day_series(table, counts, measured)
+    series, exposures = _day_series(table, counts, measured, options)
     returns, returns_from = next_day_returns(table, one_day)
     books = staggered_books(
         table, returns, returns_from, series["spread"], options.cost_bps, options.participation
@@ -122,14 +122,22 @@ def _counts_alone(evaluation: HorizonEvaluation, lost: int) -> HorizonEvaluation
     )
 
 
+def _counted(known: Mask, options: MeasureOptions) -> Mask:
+    """Known targets of days that have enough of them."""
+    counted: Mask = known & (known.sum(axis=1) >= options.min_stocks)[:, None]
+    return counted
+
+
 def _day_series(
-    table: HorizonScores, counts: Mask, measured: DayMeasures
+    table: HorizonScores, counts: Mask, measured: DayMeasures, options: MeasureOptions
 ) -> tuple[dict[str, Series], dict[str, Series]]:
     """What is measured once a day, by its name; and the rank correlation with each exposure that is known."""
     score = table.columns["score"]
     series = dict(measured.series)
     if "target_lag1" in table.columns:
-        lag1 = measure_table(score, table.columns["target_lag1"], counts, names=("rank_ic",))
+        # Of all rows whose own target is known, as lag 0 is: those of the other target are other rows.
+        delayed = _counted(table.valid("target_lag1"), options)
+        lag1 = measure_table(score, table.columns["target_lag1"], delayed, names=("rank_ic",))
         series["rank_ic_lag1"] = lag1.series["rank_ic"]
     exposures, neutral = _exposures(table, counts)
     series |= neutral

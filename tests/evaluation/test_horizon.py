@@ -10,6 +10,7 @@ from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.result import HorizonEvaluation
 from atft.evaluation.score_rows import dense_horizon, read_scores
+from atft.evaluation.side_by_side import CompareOptions, compare_files
 from foreign_file import foreign_frame, write_foreign
 
 OPTIONS = MeasureOptions(min_stocks=10, draws=50)
@@ -46,6 +47,21 @@ def test_a_score_like_chance_and_one_too_good_are_said_to_be(tmp_path: Path) -> 
     assert any("inside the band of random scores" in text for text in measured(tmp_path, noise).warnings)
     perfect = frame.with_columns(score=pl.col("target").fill_null(0))
     assert any("suspect a bug or a leak first" in text for text in measured(tmp_path, perfect).warnings)
+
+
+def test_lag_1_counts_the_rows_that_know_its_own_target_as_compare_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    frame = foreign_frame().filter(horizon=1)
+    unknown, delayed = (pl.Series(rng.random(len(frame)) < 0.3) for _ in range(2))
+    frame = frame.with_columns(
+        target=pl.when(unknown).then(None).otherwise("target"),
+        target_lag1=pl.when(delayed).then(None).otherwise(pl.col("score") + 3 * rng.normal(size=len(frame))),
+    )
+    found = measured(tmp_path, frame).figures["rank_ic_lag1"]
+    compared = compare_files({"a": tmp_path / "a.parquet"}, CompareOptions(min_stocks=10, draws=50))
+    (same,) = (s for s in compared.horizons[0].scorers if (s.scorer, s.lag) == ("a", 1))
+    assert found.value == pytest.approx(same.figures["rank_ic"].value, abs=1e-12)
+    assert found.error == pytest.approx(same.figures["rank_ic"].error, abs=1e-12)
 
 
 def test_days_that_cannot_be_ranked_are_left_out_and_counted(tmp_path: Path) -> None:
