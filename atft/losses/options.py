@@ -71,23 +71,25 @@ class ObjectiveOptions:
                 raise InputError(f"model.objective.regime_weights.{column} must be a number, got {exponent}")
 
 
-def check_term_weights(terms: Mapping[str, float]) -> None:
-    """Check that weights are finite, not negative, and not all 0.
+def check_term_weights(terms: Mapping[str, float], key: str = "model.objective.terms") -> None:
+    """Check that weights are finite, not negative, and not all 0; ``key`` is where they are written.
 
     Raises:
         InputError: with the name and what it got.
     """
     for name, weight in terms.items():
         if not (math.isfinite(weight) and weight >= 0):
-            raise InputError(f"model.objective.terms.{name} must be a number >= 0, got {weight}")
+            raise InputError(f"{key}.{name} must be a number >= 0, got {weight}")
     if not any(terms.values()):
-        raise InputError("model.objective.terms must give at least one term a weight above 0")
+        raise InputError(f"{key} must give at least one term a weight above 0")
 
 
 def horizon_shares(
-    weights: Mapping[int, float] | Sequence[float] | None, horizons: tuple[int, ...]
+    weights: Mapping[int, float] | Sequence[float] | None,
+    horizons: tuple[int, ...],
+    key: str = "model.objective.horizon_weights",
 ) -> list[float]:
-    """Give each horizon its share of the loss; the shares sum to 1.
+    """Give each horizon its share of the loss; the shares sum to 1. ``key`` is where the weights are written.
 
     Raises:
         InputError: a horizon is missing, unknown, negative, or all are 0.
@@ -96,16 +98,12 @@ def horizon_shares(
         return [1 / len(horizons)] * len(horizons)
     if isinstance(weights, Mapping):
         if set(weights) != set(horizons):
-            raise InputError(
-                f"model.objective.horizon_weights must name each of the horizons {list(horizons)}, "
-                f"got {list(weights)}"
-            )
+            raise InputError(f"{key} must name each of the horizons {list(horizons)}, got {list(weights)}")
         weights = [weights[h] for h in horizons]
     if len(weights) != len(horizons):
         raise InputError(
-            f"model.objective.horizon_weights needs one weight for each of the horizons {list(horizons)}, "
-            f"got {len(weights)}"
+            f"{key} needs one weight for each of the horizons {list(horizons)}, got {len(weights)}"
         )
     if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
-        raise InputError(f"model.objective.horizon_weights must be >= 0 and not all 0, got {weights}")
+        raise InputError(f"{key} must be >= 0 and not all 0, got {weights}")
     return [w / sum(weights) for w in weights]

@@ -50,11 +50,8 @@ def _resolved(phase: Phase, network: Network, objective: ObjectiveOptions) -> Ph
         if name not in trained:
             raise InputError(f"{phase.where}: lr_factor names {name}, which train leaves out")
     weights = objective.horizon_weights if phase.horizon_weights is None else phase.horizon_weights
-    try:
-        terms = _terms(phase, objective)
-        shares = horizon_shares(weights, tuple(network.horizons))
-    except InputError as error:
-        raise InputError(f"{phase.where}: {error}") from error
+    terms = _terms(phase, objective)
+    shares = horizon_shares(weights, tuple(network.horizons), f"{phase.where}: horizon_weights")
     by_horizon = dict(zip(network.horizons, shares, strict=True))
     factors = {name: float(by_group.get(name, other)) for name in trained}
     return replace(phase, parts=parts, lr_factor=factors, terms=terms, horizon_weights=by_horizon)
@@ -70,13 +67,17 @@ def _check_known(phase: Phase, kind: str, names: Iterable[str], known: Collectio
 def _terms(phase: Phase, objective: ObjectiveOptions) -> dict[str, float]:
     if objective.gradient_shares:
         if phase.terms:
-            raise InputError("terms are weighed by model.objective.gradient_shares; leave one of the two out")
+            raise InputError(
+                f"{phase.where}: terms are weighed by model.objective.gradient_shares; leave one of the two out"
+            )
         return {}
     for name in phase.terms:
         if name not in objective.weights:
-            raise InputError(f"term {name} is not in model.objective.terms; name it there, with weight 0")
+            raise InputError(
+                f"{phase.where}: term {name} is not in model.objective.terms; name it there, with weight 0"
+            )
     weights = {**objective.weights, **phase.terms}
-    check_term_weights(weights)
+    check_term_weights(weights, f"{phase.where}: terms")
     return weights
 
 

@@ -97,14 +97,14 @@ def test_the_table_names_every_phase_with_its_epochs_and_what_it_does() -> None:
         ({"train": ["head"]}, "'p': no parameter group 'head'; did you mean 'heads'?"),
         ({"lr_factor": {"grap": 1.0}}, "'p': no parameter group 'grap'; did you mean 'graph'?"),
         ({"terms": {"huber": 1.0}}, "'p': term huber is not in model.objective.terms; name it there"),
-        ({"terms": {"ic": -1.0}}, "'p': model.objective.terms.ic must be a number >= 0, got -1.0"),
+        ({"terms": {"ic": -1.0}}, "'p': terms.ic must be a number >= 0, got -1.0"),
         (
             {"terms": {"ic": 0.0, "rank_ic": 0.0}},
-            "'p': model.objective.terms must give at least one term a weight",
+            "'p': terms must give at least one term a weight",
         ),
         (
             {"horizon_weights": [1.0]},
-            "'p': model.objective.horizon_weights needs one weight for each of the horizons",
+            "'p': horizon_weights needs one weight for each of the horizons",
         ),
     ],
 )
