@@ -30,7 +30,7 @@ DAY_RULES = {
     "gaps": ("unknown", "error", "keep"),
 }
 """What a calendar's faults can do, the default first; key ``calendar`` of prices and of panels."""
-DONE = {"exclude": "left out", "unknown": "unknown across", "keep": "kept"}
+TREATMENT = {"exclude": "left out", "unknown": "unknown across", "keep": "kept"}
 """How a finding says what was done about the days of a fault."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL_SHARE = np.array([0.25, 0.25, 0.25, 0.25, 0.25, 0.75, 0.75])
@@ -107,7 +107,7 @@ def find_trading_days(
         text = f"{what}: {len(examples):,}, the first {', '.join(examples[:3])}"
         if rules[fault] == "error":
             raise InputError(f"{where}: {text}; {remedy}")
-        findings.append(f"{DONE[rules[fault]]}, {text}")
+        findings.append(f"{TREATMENT[rules[fault]]}, {text}")
         return rules[fault]
 
     weekday = np.array([day.weekday() for day in dates])

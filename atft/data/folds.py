@@ -37,7 +37,7 @@ READ_BY = {
     "n_test": ("combinatorial",),
 }
 """Options that not every scheme reads."""
-LEAST = {"every": 1, "train_days": 1, "val_days": 1, "n": 2, "n_test": 1}
+MINIMUMS = {"every": 1, "train_days": 1, "val_days": 1, "n": 2, "n_test": 1}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def check_folds(options: FoldOptions) -> None:
         raise InputError(
             f"data.split.folds.scheme must be one of {', '.join(schemes)}, got {options.scheme!r}"
         )
-    for name, least in LEAST.items():
+    for name, least in MINIMUMS.items():
         value = getattr(options, name)
         if value is not None and value < least:
             raise InputError(f"data.split.folds.{name} must be at least {least}, got {value}")

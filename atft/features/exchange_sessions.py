@@ -11,7 +11,7 @@ from typing import Any
 
 from atft.errors import InputError, clip, nearest, one_line
 
-SHOWN = 5
+MAX_SHOWN_DAYS = 5
 MARGIN = timedelta(days=14)
 
 
@@ -42,8 +42,8 @@ def session_line(dates: Sequence[date], exchange: str) -> str:
 def _some(days: Sequence[date]) -> str:
     if not days:
         return "0"
-    more = ", ..." if len(days) > SHOWN else ""
-    return f"{len(days):,} ({', '.join(map(str, days[:SHOWN]))}{more})"
+    more = ", ..." if len(days) > MAX_SHOWN_DAYS else ""
+    return f"{len(days):,} ({', '.join(map(str, days[:MAX_SHOWN_DAYS]))}{more})"
 
 
 def _calendar(first: date, last: date, exchange: str) -> Any:

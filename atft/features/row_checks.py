@@ -17,7 +17,7 @@ FROZEN_ROWS = 10
 """A close is frozen from the tenth row on that repeats the close before."""
 MAX_RETURN = 3.0
 """A close of more than four times the one before, or less than a quarter of it, is a jump."""
-DONE = {"exclude": "left out", "adjust": "adjusted", "keep": "kept"}
+TREATMENT = {"exclude": "left out", "adjust": "adjusted", "keep": "kept"}
 
 
 def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | None = None) -> CheckedPrices:
@@ -135,7 +135,7 @@ def _splits_and_copies(
                 f"{grid.path}: {line}; correct them or set {check} to {', '.join(ways)} or {last}"
             )
         if cases:
-            notes.append(f"{DONE[way]}, {line}")
+            notes.append(f"{TREATMENT[way]}, {line}")
     # Where only the last days are in memory, those split before still are on the basis of the first day.
     moved = [split._replace(day=split.day + grid.start) for split in splits]
     if options.splits == "adjust":

@@ -15,7 +15,7 @@ from atft.errors import InputError
 from atft.runs.run_callbacks import training_callbacks
 
 PRETRAINED = "pretrained.ckpt"
-KEPT = (GradientMonitor, SpikeGuard, CoverageGuard, LostProcessGuard)
+TRAINING_MONITORS = (GradientMonitor, SpikeGuard, CoverageGuard, LostProcessGuard)
 """Of the callbacks of a fit, those that watch training alone."""
 
 
@@ -36,7 +36,7 @@ def pretraining_callbacks(built: Sequence[pl.Callback], record: RunRecord, quiet
 
     Of those ``built`` for a fit, guards and monitors of training keep their options, the others are left out.
     """
-    kept = (callback for callback in built if isinstance(callback, KEPT))
+    kept = (callback for callback in built if isinstance(callback, TRAINING_MONITORS))
     return [*training_callbacks(record, quiet), *kept, PretrainedCheckpoint()]
 
 

@@ -32,7 +32,7 @@ ALLOWED: dict[str, tuple[tuple[Any, ...], str]] = {
 """Key of ``trainer`` -> the values that can be served, and what to do instead of another one."""
 
 A_NUMBER_OF_BLOCKS = "set a whole number of blocks, at least 1, or leave it out"
-LEAST: dict[str, tuple[int, str]] = {
+MINIMUMS: dict[str, tuple[int, str]] = {
     "limit_train_batches": (1, A_NUMBER_OF_BLOCKS),
     "limit_val_batches": (1, "epochs are compared on them; set a number of blocks, at least 1"),
     "limit_test_batches": (1, A_NUMBER_OF_BLOCKS),
@@ -53,8 +53,8 @@ def check_trainer_options(trainer: Mapping[str, Any]) -> None:
             raise InputError(f"trainer.{key} must be a finite number, got {value}")
         allowed, instead = ALLOWED.get(key, ((value,), ""))
         served = value in allowed
-        if key in LEAST and value is not None and not (key == "max_steps" and value == -1):  # all steps
-            least, instead = LEAST[key]
+        if key in MINIMUMS and value is not None and not (key == "max_steps" and value == -1):  # all steps
+            least, instead = MINIMUMS[key]
             # Of a number of blocks 1.0 means all and 1 means one; no other fraction can be served.
             served = value == 1.0 if isinstance(value, float) else value >= least
         if not served:

@@ -25,7 +25,7 @@ from benchmarks.attacks.verdict import BAD, GOOD, Result
 from benchmarks.attacks.workers import attack_once, run_all
 
 KINDS = ("cache", "panel", "checkpoint", "config", "hostile", "prices", "calendar")
-SHOWN = 60
+MAX_SHOWN_FAULTS = 60
 """Faults that are printed; --results FILE has all."""
 
 
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
                     file.write(json.dumps([args.seed, kind, number, *result]) + "\n")
             bar.advance()
     faults = sorted((place, result) for place, result in results.items() if result.verdict in BAD)
-    for (kind, number), result in faults[:SHOWN]:
+    for (kind, number), result in faults[:MAX_SHOWN_FAULTS]:
         print(f"{result.verdict}: {kind} --number {number}: {result.what}: {result.said[:300]}")
     print(table(results))
     minutes = (time.monotonic() - began) / 60

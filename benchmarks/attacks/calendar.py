@@ -24,9 +24,9 @@ from benchmarks.attacks.content import canonical, cells, difference
 from benchmarks.attacks.verdict import Result, observe
 
 EXCLUDED = {"rare_weekdays": "exclude", "thin_days": "exclude"}
-KEPT = {"rare_weekdays": "keep", "thin_days": "keep"}
+KEEP_RULES = {"rare_weekdays": "keep", "thin_days": "keep"}
 EXCLUDING = {"calendar": EXCLUDED, "frozen": "exclude", "splits": "adjust"}
-KEEPING = EXCLUDING | {"calendar": KEPT}
+KEEPING = EXCLUDING | {"calendar": KEEP_RULES}
 SESSIONS = (
     "ten days",
     "a day",

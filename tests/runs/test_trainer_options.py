@@ -9,7 +9,7 @@ import pytest
 from atft.errors import InputError
 from atft.runs.trainer_options import (
     ALLOWED,
-    LEAST,
+    MINIMUMS,
     check_seed,
     check_start,
     check_trainer_options,
@@ -68,7 +68,7 @@ def test_what_the_task_serves_passes() -> None:
     check_trainer_options({"limit_train_batches": 1, "limit_val_batches": 1.0})
     check_trainer_options({"max_epochs": -1, "max_steps": 5, "check_val_every_n_epoch": None})
     check_trainer_options({"enable_checkpointing": True})
-    assert set(DEFAULTS) <= {*ALLOWED, *LEAST}
+    assert set(DEFAULTS) <= {*ALLOWED, *MINIMUMS}
 
 
 @pytest.mark.parametrize(
