@@ -68,18 +68,18 @@ def find_former(
 
     A cache with the same graph comes before one with another; a manifest that cannot be read is passed over.
     """
-    places = [path.parent for path in root.glob(f"*-*/{NAME}") if not path.parent.name.startswith(".")]
-    places.sort(key=lambda place: (not place.name.endswith(f"-{graph_digest}"), -_made_ns(place)))
-    for place in places[:MAX_CANDIDATES]:
+    folders = [path.parent for path in root.glob(f"*-*/{NAME}") if not path.parent.name.startswith(".")]
+    folders.sort(key=lambda folder: (not folder.name.endswith(f"-{graph_digest}"), -_made_ns(folder)))
+    for folder in folders[:MAX_CANDIDATES]:
         try:
-            manifest = read_manifest(place)
+            manifest = read_manifest(folder)
         except InputError:
             continue
         if manifest.recipe != recipe:
             continue
         pairs = zip(manifest.sources, fingerprints, strict=False)
         same = takewhile(lambda pair: pair[0].fingerprint == pair[1], pairs)
-        former = Former(place, manifest, len(list(same)))
+        former = Former(folder, manifest, len(list(same)))
         if former.days:
             return former
     return None
@@ -129,8 +129,8 @@ def joined_entries(past: Any, new: Any) -> Any:
     return past | new if isinstance(past, dict) else (*past, *new)
 
 
-def _made_ns(place: Path) -> int:
+def _made_ns(folder: Path) -> int:
     try:
-        return place.stat().st_mtime_ns
+        return folder.stat().st_mtime_ns
     except OSError:  # removed since it was listed
         return 0
