@@ -137,9 +137,12 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
     if layout.code is not None:
         code = read_codes(*cells(layout.code)).dictionary_encode()
     elif "" in bars:
-        _check_one_code(file.path, date)
+        names = "name it, --columns '{code: NAME}'"
+        _check_one_row_a_day(file.path, date, "no column of codes is known, and", names)
         code = _codes_of_blocks([bare_stem(file.path)], rows)
     else:
+        names = "where they are of several codes, --columns '{code: NAME, close: NAME}'"
+        _check_one_row_a_day(file.path, date, f"read as {layout.dialect} with a row a day, but", names)
         code = _codes_of_blocks(list(bars), rows)
     # Of a wide table one code after the other, so that columns are copied and no cell is looked at by itself.
     unknown = np.full(rows, np.nan, dtype=np.float32)
@@ -180,14 +183,12 @@ def _check_daily(column: pa.Array, cells: CellRange) -> None:
         raise cells.fault(row, f"{column[row].as_py()!r:.40} is no daily price ({DAILY}); drop such rows")
 
 
-def _check_one_code(path: Path, date: np.ndarray) -> None:
-    """Check that the rows of a file without codes are of one stock."""
+def _check_one_row_a_day(path: Path, date: np.ndarray, read_as: str, names: str) -> None:
+    """Check that the rows of a file without a column of codes are a day each."""
     days, count = np.unique(date, return_counts=True)
     if len(date) - len(days) > MAX_REPEATED_SHARE * len(date):
-        raise InputError(
-            f"{path}: no column of codes is known, and {count.max():,} rows are of "
-            f"{date_of(days[count.argmax()])}; name it, --columns '{{code: NAME}}'"
-        )
+        day = date_of(days[count.argmax()])
+        raise InputError(f"{path}: {read_as} {count.max():,} rows are of {day}; {names}")
 
 
 def _column(parts: Sequence[_Part], name: str) -> np.ndarray:

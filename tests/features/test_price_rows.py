@@ -1,5 +1,6 @@
 """Prices as they come: every layout gives the grid, and the panel, of the plain file of the same prices."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,18 @@ def test_rows_of_several_stocks_without_a_known_code_raise(frame: pl.DataFrame, 
     message = fault(tmp_path / "prices.csv")
     assert message == (
         "prices.csv: no column of codes is known, and 3 rows are of 2015-03-02; name it, --columns '{code: NAME}'"
+    )
+
+
+@pytest.mark.parametrize("codes", [[1301, 1305], ["A", "B"]], ids=["numbers", "words"])
+def test_a_panel_of_features_is_no_wide_table_of_closes(codes: list[object], tmp_path: Path) -> None:
+    names = ["size", "value", "momentum", "ret_1d", "ret_5d"]
+    days = [date(2015, 3, 2), date(2015, 3, 3)]
+    rows = [{"Date": day, "Code": code} | dict.fromkeys(names, 0.5) for day in days for code in codes]
+    pl.DataFrame(rows).write_parquet(tmp_path / "panel.parquet")
+    assert fault(tmp_path / "panel.parquet") == (
+        "panel.parquet: read as wide table with a row a day, but 2 rows are of 2015-03-02; "
+        "where they are of several codes, --columns '{code: NAME, close: NAME}'"
     )
 
 
