@@ -11,7 +11,7 @@ from atft.own_functions import call, check_name, find_function, noise, tensor_na
 from own_package import forget_package, write_package
 
 READABLE = ("score", "target", "valid", "levels")
-KEY = "objective.terms"
+KEY = "model.objective.terms"
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_a_function_is_named_by_its_dotted_path() -> None:
     }
     check_name(KEY, "toypkg.loss.tail")
     for name, message in cases.items():
-        with pytest.raises(InputError, match=f"^objective.terms {message}"):
+        with pytest.raises(InputError, match=f"^model.objective.terms {message}"):
             check_name(KEY, name)
 
 

@@ -79,7 +79,7 @@ def test_rows_on_one_saturday_raise_by_name_and_are_excluded_or_kept_as_told() -
         "p.parquet: dates on Saturday, when this market rarely trades: 1, the first 2014-05-10 (3 stocks); "
         "correct them, or set calendar.rare_weekdays to exclude (no sessions) or keep (sessions)"
     )
-    assert "set cache.calendar.rare_weekdays to" in message_of(rows, key="cache.calendar")
+    assert "set data.cache.calendar.rare_weekdays to" in message_of(rows, key="data.cache.calendar")
     out = calendar_of(rows, rare_weekdays="exclude")
     assert out.calendar == tuple(usual())
     assert rows.keys() - set(out.calendar) == {date(2014, 5, 10)}
@@ -229,8 +229,8 @@ def test_the_parts_say_what_they_count() -> None:
 
 @pytest.mark.parametrize("fault", list(DAY_RULES))
 def test_a_rule_takes_its_own_values_only(fault: str) -> None:
-    with pytest.raises(InputError, match=f"cache.calendar.{fault} must be one of .*, got 'drop'"):
-        day_rules({fault: "drop"}, "cache.calendar")
+    with pytest.raises(InputError, match=f"data.cache.calendar.{fault} must be one of .*, got 'drop'"):
+        day_rules({fault: "drop"}, "data.cache.calendar")
 
 
 def test_rules_are_completed_with_the_defaults_and_an_unknown_one_is_named() -> None:

@@ -245,7 +245,7 @@ def test_a_damaged_cache_that_is_already_there_is_named_not_used(
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({}, {"rank": ["z_*"]}, r"cache.rank names 'z_\*', which no feature matches"),
+        ({}, {"rank": ["z_*"]}, r"data.cache.rank names 'z_\*', which no feature matches"),
         ({}, {"rank": ["x_0"], "zscore": ["x_*"]}, "'x_0' is named in both"),
         ({"x_2": pl.lit("a")}, {}, "'x_2', row 1: 'a' is not a number"),
         ({"universe": pl.lit(False)}, {}, "no row is in the universe"),

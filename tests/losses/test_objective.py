@@ -98,7 +98,7 @@ def test_present_weights_make_the_loss_and_the_gradient_shares_and_can_be_given_
     [
         ({"terms": {"rankic": 1.0}}, r"no term 'rankic' to weigh; did you mean 'rank_ic'\?$"),
         ({"terms": {"huber": 1.0}}, r"no term 'huber' to weigh; known: ic, rank_ic$"),
-        ({"terms": {"ic": float("inf")}}, r"objective.terms.ic must be a number >= 0, got inf$"),
+        ({"terms": {"ic": float("inf")}}, r"model.objective.terms.ic must be a number >= 0, got inf$"),
         ({"terms": {"ic": 0.0, "rank_ic": 0.0}}, r"at least one term a weight above 0$"),
         ({"horizons": {1: 1.0}}, r"must name each of the horizons \[1, 5\], got \[1\]$"),
         ({"horizons": [0.0, 0.0]}, r"must be >= 0 and not all 0"),
