@@ -55,12 +55,12 @@ def common_rows(tables: Mapping[str, HorizonScores]) -> CommonRows:
     notes = []
     for name, table in aligned.items():
         for column, values in table.columns.items():
-            mine = np.where(present, values[kept], np.nan).astype(np.float32)
+            cells = np.where(present, values[kept], np.nan).astype(np.float32)
             if column not in columns:
-                columns[column] = mine
+                columns[column] = cells
             elif column in ("target", "target_lag1"):
-                notes += _differing(name, column, mine, columns[column], horizon)
-                columns[column] = np.where(np.isfinite(columns[column]), columns[column], mine)
+                notes += _differing(name, column, cells, columns[column], horizon)
+                columns[column] = np.where(np.isfinite(columns[column]), columns[column], cells)
     rows = int(present.sum())
     dropped = {}
     for name, table in tables.items():
@@ -80,9 +80,9 @@ def _taken(table: HorizonScores, dates: np.ndarray, codes: np.ndarray) -> Horizo
     return HorizonScores(table.horizon, dates, list(codes), table.present[cells], columns)
 
 
-def _differing(name: str, column: str, mine: Scores, first: Scores, horizon: int) -> list[str]:
-    both = np.isfinite(mine) & np.isfinite(first)
-    wrong = both & (np.abs(mine - first) > SAME_TARGET * (1 + np.abs(first)))
+def _differing(name: str, column: str, values: Scores, first: Scores, horizon: int) -> list[str]:
+    both = np.isfinite(values) & np.isfinite(first)
+    wrong = both & (np.abs(values - first) > SAME_TARGET * (1 + np.abs(first)))
     if not wrong.any():
         return []
     return [
