@@ -43,6 +43,8 @@ class Scaling(NamedTuple):
     regime_iqr: Float[Tensor, " regimes"]
     quantiles: Float[Tensor, "features levels"] | None = None
     """Of the features, at equally spaced levels from 0 (the minimum) to 1; None where a network needs none."""
+    regime_quantiles: Float[Tensor, "regimes levels"] | None = None
+    """The same of the market-wide columns."""
 
     def of_features(self, order: Sequence[int]) -> "Scaling":
         """The same with its features in another order; all as they are where ``order`` is empty."""

@@ -97,7 +97,8 @@ def training_scaling(cache: DayCache, train_days: Array) -> Scaling:
     these days, gets median 0 and iqr 1. Computed once per open cache and set of days.
     """
     median, iqr, quantiles = _statistics(cache, _sampled_days(train_days))
-    values = (median, iqr, *regime_statistics(cache.regime[train_days]), quantiles)
+    regime_median, regime_iqr, regime_quantiles = regime_statistics(cache.regime[train_days])
+    values = (median, iqr, regime_median, regime_iqr, quantiles, regime_quantiles)
     return Scaling(*map(torch.from_numpy, values))
 
 
@@ -110,18 +111,22 @@ def feature_quantiles(cache: DayCache, train_days: Array) -> Array:
     return _statistics(cache, _sampled_days(train_days))[2]
 
 
-def regime_statistics(regime: Array) -> tuple[Array, Array]:
-    """Compute median and interquartile range of market-wide columns over the training days [days, regimes].
+def regime_statistics(regime: Array) -> tuple[Array, Array, Array]:
+    """Compute median, interquartile range and quantiles of market-wide columns [days, regimes], of training days.
 
-    A column that is never known gets 0 and 1, one that hardly ever changes an IQR of 1.
+    The levels of quantiles are those of `feature_quantiles`. A column that is never known gets 0, 1 and quantiles
+    of 0, one that hardly ever changes an IQR of 1.
     """
-    median, iqr = np.zeros(regime.shape[1], dtype=np.float32), np.ones(regime.shape[1], dtype=np.float32)
+    columns, levels = regime.shape[1], np.arange(LEVELS + 1) / LEVELS
+    median, iqr = np.zeros(columns, dtype=np.float32), np.ones(columns, dtype=np.float32)
+    quantiles = np.zeros((columns, LEVELS + 1), dtype=np.float32)
     for column, values in enumerate(regime.T):
         known = values[~np.isnan(values)]
         if len(known):
             low, median[column], high = np.percentile(known, [25, 50, 75])
             iqr[column] = high - low if high > low else 1
-    return median, iqr
+            quantiles[column] = np.quantile(known, levels)
+    return median, iqr, quantiles
 
 
 def _sampled_days(train_days: Array) -> tuple[int, ...]:

@@ -61,6 +61,7 @@ class ATFTGATFAN(RankingNetwork):
         encoding_sigma: standard deviation of the new frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the state before the graph;
             none: every market alike.
+        modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.
         linear_path: let a path without a nonlinearity run from a row to the score. Without one the state goes
             through ReLU, dropout and a gated residual, after the market has modulated it.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
@@ -85,6 +86,7 @@ class ATFTGATFAN(RankingNetwork):
         encoding_dropout: float = 0.0,
         encoding_sigma: float = 0.1,
         modulation: Literal["film", "none"] = "none",
+        modulation_bins: int = 1,
         linear_path: bool = True,
         quantiles: list[float] | None = None,
     ) -> None:
@@ -114,7 +116,7 @@ class ATFTGATFAN(RankingNetwork):
             self.encoder = TemporalEncoder(hidden_size, dropout, encoder)
         self.modulation: nn.Module | None = None
         if modulation != "none":
-            self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
+            self.modulation = MarketModulation(len(inputs.regimes), hidden_size, modulation_bins)
         self.activation: nn.Module | None = None
         if not linear_path:
             refine = GatedResidual(hidden_size, dropout)

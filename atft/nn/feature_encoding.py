@@ -24,6 +24,7 @@ from torch.autograd.function import once_differentiable
 from atft.errors import InputError
 from atft.full_precision import product_dtype
 from atft.network import Scaling
+from atft.nn.bins import bin_lines, encode, quantile_edges
 from atft.nn.dropout import drop
 from atft.nn.robust_input import MAX_SCALED
 from atft.nn.sizes import check_shares, check_sizes
@@ -31,8 +32,6 @@ from atft.nn.sizes import check_shares, check_sizes
 Encoding = Literal["piecewise_linear", "periodic", "none"]
 RANK_BOUND = sqrt(3.0)
 """Ranks in the cache are uniform between minus and plus this, with standard deviation 1."""
-MIN_BIN_WIDTH = 1e-6
-"""In interquartile ranges. A narrower bin is two equal edges (a flag, ties) but for rounding, and empty."""
 STRIPE_NUMBERS = 1 << 19
 """Encoded numbers that each thread of a CPU has in memory at a time, 2 MB in float32: they stay in its cache."""
 MAX_STRIPE_NUMBERS = 1 << 27
@@ -93,17 +92,12 @@ class FeatureEncoding(nn.Module):
             return
         edges = _equal_edges(self.features, self.size)
         if scaling.quantiles is not None:
-            grid = scaling.quantiles
-            if len(grid) != self.features:
+            if len(scaling.quantiles) != self.features:
                 raise InputError(
-                    f"scaling: the network has {self.features} features, got quantiles of {len(grid)}; build both "
-                    f"from one panel"
+                    f"scaling: the network has {self.features} features, got quantiles of "
+                    f"{len(scaling.quantiles)}; build both from one panel"
                 )
-            if not (grid.isfinite().all() and (grid.diff(dim=1) >= 0).all()):
-                raise InputError("scaling: quantiles of a feature are not finite or not ascending")
-            iqr = torch.where(scaling.iqr > 0, scaling.iqr, torch.ones_like(scaling.iqr))
-            at_bins = _between_levels(grid, self.size)
-            edges = ((at_bins - scaling.median[:, None]) / iqr[:, None]).clamp(-MAX_SCALED, MAX_SCALED)
+            edges = quantile_edges(scaling.quantiles, scaling.median, scaling.iqr, self.size, MAX_SCALED)
         with torch.no_grad():
             self.edges.copy_(edges)
 
@@ -112,7 +106,7 @@ class FeatureEncoding(nn.Module):
         if self.kind == "none":
             return x[..., None, :]
         if self.kind == "piecewise_linear":
-            return _encode(x, self._lines())
+            return encode(x, bin_lines(self.edges))
         return (self._curves(x) - self._curves(torch.zeros_like(self.frequency[:, 0]))).mT
 
     def product(
@@ -138,7 +132,7 @@ class FeatureEncoding(nn.Module):
         if self.kind == "piecewise_linear":
             dtype = product_dtype(x.device, matrix.dtype)
             flat = None if weight is None else weight.reshape(-1, self.features).to(x.dtype)
-            arguments = (x.reshape(-1, self.features), flat, matrix.to(dtype), self._lines())
+            arguments = (x.reshape(-1, self.features), flat, matrix.to(dtype), bin_lines(self.edges))
             rows: Tensor = _EncodedProduct.apply(*arguments)  # type: ignore[no-untyped-call]
             return rows.view(*x.shape[:-1], matrix.shape[1])
         encoded = self(x)
@@ -151,23 +145,13 @@ class FeatureEncoding(nn.Module):
 
     def _product_by_bins(self, x: Tensor, matrix: Tensor, weight: Tensor | None) -> Tensor:
         """The same product as a sum over bins: an exported program has neither stripes nor loops over rows."""
-        slope, level, low, high = self._lines()
+        slope, level, low, high = bin_lines(self.edges)
         by_bin = matrix.view(self.size, self.features, -1)
         product = x.new_zeros(())
         for b in range(self.size):
             encoded = torch.clamp(torch.addcmul(level[b], x, slope[b]), low[b], high[b])
             product = product + (encoded if weight is None else weight * encoded) @ by_bin[b]
         return product
-
-    def _lines(self) -> Float[Tensor, "4 bins features"]:
-        """Slope, level, low and high of ``clamp(slope * x + level, low, high)``; all 0 for an empty bin."""
-        edges = self.edges.T.contiguous()
-        width = edges.diff(dim=0)
-        wide = width > MIN_BIN_WIDTH
-        slope = torch.where(wide, 1 / width, 0.0)
-        offset = -edges[:-1] * slope
-        at_median = offset.clamp(0, 1)
-        return torch.stack((slope, offset - at_median, -at_median, wide.to(slope.dtype) - at_median))
 
     def _curves(self, x: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows features size"]:
         """A linear layer and ReLU on each feature's own waves."""
@@ -179,24 +163,6 @@ class FeatureEncoding(nn.Module):
 
 def _equal_edges(features: int, bins: int) -> Float[Tensor, "features edges"]:
     return torch.linspace(-RANK_BOUND, RANK_BOUND, bins + 1).expand(features, -1).clone()
-
-
-def _between_levels(grid: Float[Tensor, "features levels"], bins: int) -> Float[Tensor, "features edges"]:
-    """Quantiles at the levels 0, 1 / bins, ..., 1, linear between those of the grid."""
-    last = grid.shape[1] - 1
-    place = torch.arange(bins + 1, device=grid.device) * last
-    before, after = place // bins, (place // bins + 1).clamp(max=last)
-    return torch.lerp(grid[:, before], grid[:, after], (place % bins / bins).to(grid.dtype))
-
-
-def _encode(
-    x: Float[Tensor, "*rows features"], lines: Float[Tensor, "4 bins features"], out: Tensor | None = None
-) -> Float[Tensor, "*rows bins features"]:
-    """``clamp(slope * x + level, low, high)``, in two passes; features are last: bins are too short a loop."""
-    slope, level, low, high = lines
-    line = torch.addcmul(level, x[..., None, :], slope, out=out)
-    # In the format of the result: to round and then to clamp to what is rounded is to clamp and then to round.
-    return torch.clamp(line, low.to(line.dtype), high.to(line.dtype), out=out)
 
 
 class _EncodedProduct(torch.autograd.Function):
@@ -257,4 +223,4 @@ def _stripes(x: Tensor, lines: Tensor, dtype: torch.dtype) -> Iterator[tuple[sli
     buffer = x.new_empty(min(count, len(x)), *lines.shape[1:], dtype=kind)
     for start in range(0, len(x), count):
         rows = slice(start, min(start + count, len(x)))
-        yield rows, _encode(x[rows], lines, buffer[: rows.stop - start])
+        yield rows, encode(x[rows], lines, buffer[: rows.stop - start])

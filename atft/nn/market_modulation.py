@@ -5,6 +5,8 @@ the scores, but what a feature is worth changes with them (reversal pays in a vo
 one). Feature-wise linear modulation lets them scale and shift each hidden unit: Perez, Strub, de Vries, Dumoulin
 and Courville, "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018. Both are bounded here, since a
 market of the test days may be more extreme than any of the training days.
+
+A column may be read by bins: what a feature is worth then bends at their edges, as a tree's may anywhere.
 """
 
 from typing import Any
@@ -15,7 +17,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from atft.network import Scaling
+from atft.nn.bins import bin_lines, encode, quantile_edges
 from atft.nn.robust_input import RobustInput
+from atft.nn.sizes import check_sizes
 
 MAX_REGIME = 2.0
 """Scaled market-wide columns are clipped here: two interquartile ranges, 2.7 standard deviations."""
@@ -30,17 +34,34 @@ class MarketModulation(nn.Module):
     Args:
         regimes: number of market-wide columns.
         hidden_size: width of the state.
+        bins: of each column, equally likely on the training days; with 1 it is read linearly.
+
+    Raises:
+        InputError: ``bins`` is out of range.
     """
 
-    def __init__(self, regimes: int, hidden_size: int) -> None:
+    edges: Tensor
+
+    def __init__(self, regimes: int, hidden_size: int, bins: int = 1) -> None:
         super().__init__()
-        self.scaling = RobustInput(regimes)
-        self.scale = nn.Parameter(torch.zeros(regimes, hidden_size))
-        self.shift = nn.Parameter(torch.zeros(regimes, hidden_size))
+        check_sizes(1, 240, modulation_bins=bins)
+        self.scaling, self.bins = RobustInput(regimes), bins
+        if bins > 1:
+            equal = torch.linspace(-MAX_REGIME, MAX_REGIME, bins + 1)
+            self.register_buffer("edges", equal.expand(regimes, -1).clone())
+        self.scale = nn.Parameter(torch.zeros(bins * regimes, hidden_size))
+        self.shift = nn.Parameter(torch.zeros(bins * regimes, hidden_size))
 
     def set_scaling(self, scaling: Scaling) -> None:
-        """Set the training days' median and IQR of the market-wide columns."""
+        """Set the training days' median and IQR of the market-wide columns, and the edges of their bins.
+
+        Without quantiles the bins are equally wide.
+        """
         self.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
+        if self.bins > 1 and scaling.regime_quantiles is not None:
+            statistics = scaling.regime_quantiles, scaling.regime_median, scaling.regime_iqr
+            with torch.no_grad():
+                self.edges.copy_(quantile_edges(*statistics, self.bins, MAX_REGIME))
 
     def forward(
         self,
@@ -56,6 +77,8 @@ class MarketModulation(nn.Module):
             rows_of_days: how many of the rows each day has, in the order of the days, where these are of any.
         """
         market = self.scaling.rows(regime).clamp(-MAX_REGIME, MAX_REGIME)
+        if self.bins > 1:
+            market = encode(market, bin_lines(self.edges)).flatten(-2)
         scale = (1 + (market @ self.scale).tanh()).to(state.dtype)
         shift = (market @ self.shift).tanh().to(state.dtype)
         if rows_of_days is None:

@@ -92,6 +92,7 @@ class TabM(RankingNetwork):
         encoding_sigma: standard deviation of the new frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the first layer, before its
             ReLU; none: every market alike.
+        modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.
 
     Raises:
         InputError: a size is out of range.
@@ -109,6 +110,7 @@ class TabM(RankingNetwork):
         encoding_dropout: float = 0.0,
         encoding_sigma: float = 0.1,
         modulation: Literal["film", "none"] = "none",
+        modulation_bins: int = 1,
     ) -> None:
         super().__init__(inputs)
         check_sizes(1, 1024, k=k)
@@ -127,7 +129,7 @@ class TabM(RankingNetwork):
         )
         self.modulation: MarketModulation | None = None
         if modulation != "none":
-            self.modulation = MarketModulation(len(inputs.regimes), hidden_size)
+            self.modulation = MarketModulation(len(inputs.regimes), hidden_size, modulation_bins)
             self.parts, self.reads = {"modulation": True}, {"modulation": "regime"}
         self.dropout = Dropout(dropout)
         self.heads = MemberHeads(hidden_size, len(self.horizons), k)

@@ -16,6 +16,7 @@ from atft.data.scaling import (
     LEVELS,
     MAX_ZSCORE,
     feature_quantiles,
+    regime_statistics,
     training_scaling,
     universe_ranks,
     universe_zscores,
@@ -175,6 +176,20 @@ def test_quantiles_of_a_feature_that_is_never_known_are_zeros(
     pl.read_parquet(panel).with_columns(x_2=pl.lit(None, pl.Float64)).write_parquet(panel)
     quantiles = feature_quantiles(make_cache(panel), np.arange(10, 60))
     assert (quantiles[2] == 0).all() and np.isfinite(quantiles).all()
+
+
+def test_market_wide_columns_have_numpys_statistics_of_the_days_that_know_them() -> None:
+    rng = np.random.default_rng(0)
+    regime = rng.gamma(2.0, size=(300, 4)).astype(np.float32)
+    regime[:40, 1], regime[:, 2], regime[:, 3] = np.nan, np.nan, 7.0
+    median, iqr, quantiles = regime_statistics(regime)
+    levels = np.arange(LEVELS + 1) / LEVELS
+    for column in (0, 1, 3):
+        known = regime[~np.isnan(regime[:, column]), column]
+        np.testing.assert_allclose(quantiles[column], np.quantile(known, levels), rtol=1e-6)
+        assert median[column] == pytest.approx(np.median(known))
+    assert iqr[:2] == pytest.approx([np.subtract(*np.nanpercentile(regime[:, c], [75, 25])) for c in (0, 1)])
+    assert (median[2], iqr[2], iqr[3]) == (0, 1, 1) and not quantiles[2].any()
 
 
 def test_days_outside_training_change_nothing(make_panel: Callable[..., Path], make_cache: Make) -> None:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
 from atft.batch import DayBatch
+from atft.errors import InputError
 from atft.network import Scaling
 from atft.nn.market_modulation import MAX_REGIME, MarketModulation
 from networks import small_network
 
-NETWORKS = ("TabM-modulated", "ATFTGATFAN-modulated")
+NETWORKS = ("TabM-modulated", "ATFTGATFAN-modulated", "ATFTGATFAN-modulated-by-bins")
 
 
 def moved() -> MarketModulation:
@@ -44,6 +46,35 @@ def test_an_unknown_column_is_its_median_and_an_extreme_market_the_most_extreme_
     found = modulation(state[:1].expand(4, -1, -1), regime)
     assert torch.equal(found[0], found[1])
     torch.testing.assert_close(found[2], found[3])
+
+
+def test_by_bins_a_unit_bends_where_a_fourth_of_the_training_days_ends() -> None:
+    days = torch.linspace(0, 1, 241)
+    grid = torch.stack((days.square(), 5 + days))  # skewed, and even
+    median, iqr = grid[:, 120], grid[:, 180] - grid[:, 60]
+    modulation, none = MarketModulation(2, 1, bins=4), torch.zeros(0)
+    modulation.set_scaling(Scaling(none, none, median, iqr, None, grid))
+    with torch.no_grad():
+        modulation.shift.normal_()
+    regime = torch.stack((torch.linspace(0, 1, 97), torch.full((97,), 5.5)), dim=1)
+    shift = modulation(torch.zeros(97, 1, 1), regime)[:, 0, 0].atanh().detach()
+    at_edges = grid[0, ::60]
+    values = torch.cat(
+        (
+            -modulation.shift[:4:2].flip(0).cumsum(0).flip(0),
+            torch.zeros(1, 1),
+            modulation.shift[4::2].cumsum(0),
+        )
+    )
+    expected = np.interp(regime[:, 0].numpy(), at_edges.numpy(), values[:, 0].detach().numpy())
+    np.testing.assert_allclose(shift.numpy(), expected, atol=1e-5)
+
+
+def test_without_quantiles_the_bins_are_equally_wide_and_their_number_has_a_range() -> None:
+    assert MarketModulation(1, 3, bins=2).edges.tolist() == [[-MAX_REGIME, 0.0, MAX_REGIME]]
+    assert "edges" not in MarketModulation(1, 3).state_dict()  # a checkpoint of one without bins fits
+    with pytest.raises(InputError, match="modulation_bins"):
+        MarketModulation(1, 3, bins=0)
 
 
 def test_rows_of_any_days_have_the_states_and_gradients_of_their_days() -> None:
