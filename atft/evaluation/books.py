@@ -23,6 +23,8 @@ CAPACITY_SHARE = 0.9
 """Share of the day's trading, by value, that must stay within the participation."""
 MAX_DAYS_APART = 2
 """Calendar days between a file's dates, the median, above which it does not have each trading day."""
+MAX_WAIT, SAMPLED_DAYS = 3, 50
+"""Days that targets may wait before they begin, and about how many days of a file say how many."""
 HORIZON_ONE, RETURN_1D, SPREAD_OVER = "target of 1 day", "return_1d", "target over h days"
 
 
@@ -99,7 +101,8 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     """Return from each day's close to the next one, on a table's days and stocks, and what it was read from.
 
     Args:
-        table: whose ``return_1d`` of the next day is taken where there is no other source.
+        table: whose ``return_1d`` of the next day is taken where there is no other source, or of the day with which
+            its targets begin, see `entry_wait`.
         one_day: the same file's horizon of 1 day, whose target it is.
 
     None for longer horizons of a file whose dates are further apart than trading days: of a week it would know the
@@ -114,9 +117,11 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     today = table.columns.get("return_1d")
     if today is None or not np.isfinite(today).any():
         return None, SPREAD_OVER
-    ahead = np.full(today.shape, np.nan, dtype=np.float32)
-    ahead[:-1] = today[1:]
-    return ahead, RETURN_1D
+    ahead = _later(today, 1)
+    wait = entry_wait(table.columns["target"], ahead, table.horizon)
+    if not wait:
+        return ahead, RETURN_1D
+    return _later(ahead, wait), f"{RETURN_1D} {wait} day{'s' if wait > 1 else ''} later, when targets begin"
 
 
 def days_apart(dates: NDArray[np.datetime64]) -> float:
@@ -124,6 +129,36 @@ def days_apart(dates: NDArray[np.datetime64]) -> float:
     return (
         float(np.median(np.diff(dates).astype("timedelta64[D]").astype(np.int64))) if len(dates) > 1 else 1.0
     )
+
+
+def entry_wait(target: Scores, ahead: Scores, horizon: int) -> int:
+    """Trading days that targets wait before they begin, read off the daily returns that they are made of.
+
+    A book that earned the days before would be paid for what its trades come too late for. 0 where no wait fits
+    clearly better, as of targets that are no plain returns.
+
+    Args:
+        ahead: return from each day's close to the next one.
+    """
+    days = np.arange(0, len(target), max(1, len(target) // SAMPLED_DAYS))
+    with np.errstate(all="ignore"):
+        growth, made = np.log1p(ahead.astype(np.float64)), np.log1p(target[days].astype(np.float64))
+        errors = np.full(MAX_WAIT + 1, np.inf)
+        for wait in range(MAX_WAIT + 1):
+            known = days + wait + horizon < len(target)
+            total = sum(growth[days[known] + wait + day] for day in range(horizon))
+            off = np.abs(made[known] - total)
+            if np.isfinite(off).any():
+                errors[wait] = np.median(off[np.isfinite(off)])
+    best = int(errors.argmin())
+    return best if errors[best] < errors[0] / 2 else 0
+
+
+def _later(values: Scores, days: int) -> Scores:
+    """The values of some days later; NaN at the end."""
+    moved = np.full(values.shape, np.nan, dtype=np.float32)
+    moved[: max(len(values) - days, 0)] = values[days:]
+    return moved
 
 
 def aligned(source: HorizonScores, name: str, table: HorizonScores) -> Scores:

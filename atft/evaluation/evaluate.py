@@ -133,7 +133,7 @@ def _horizon_notes(horizons: dict[int, HorizonEvaluation]) -> list[str]:
             text += f"; its daily returns are from the {measured.books.returns_from}"
             if measured.books.unknown >= MIN_UNKNOWN:
                 text += f"; {measured.books.unknown:.1%} of its value has left the file and earns 0"
-                if measured.books.returns_from == RETURN_1D:
+                if measured.books.returns_from.startswith(RETURN_1D):
                     text += ", which biases it: --context with the return_1d of all stocks knows it"
         notes.append(text)
     return notes

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from atft.evaluation.books import days_apart, max_drawdown, next_day_returns, staggered_books
+from atft.evaluation.books import days_apart, entry_wait, max_drawdown, next_day_returns, staggered_books
 from atft.evaluation.day_measures import measure_table
 from atft.evaluation.predictions import HorizonScores
 from small_scores import table_of
@@ -136,3 +136,31 @@ def test_books_of_weekly_scores_earn_the_target_and_not_the_return_of_one_day() 
     one_day = replace(weekly, horizon=1)
     returns, source = next_day_returns(one_day, one_day)
     assert returns is one_day.columns["target"] and source == "target of 1 day"
+
+
+@pytest.mark.parametrize("wait", [0, 1, 2])
+def test_books_earn_the_days_that_targets_cover_and_not_those_before_the_entry(wait: int) -> None:
+    rng, horizon = np.random.default_rng(0), 5
+    today = (0.02 * rng.standard_normal((60, 40))).astype(np.float32)
+    target = np.full(today.shape, np.nan)
+    for day in range(60 - wait - horizon):
+        target[day] = np.prod(1 + today[day + wait + 1 : day + wait + horizon + 1], axis=0) - 1
+    table = replace(table_of(horizon, target), codes=[f"s{i:02d}" for i in range(40)])
+    today[rng.random(today.shape) < 0.1] = np.nan
+    table.columns["return_1d"] = today
+    # The score knows what happens up to the entry: no trade can have it.
+    table.columns["score"] = np.vstack([np.nan_to_num(today[1:]), today[:1]]) if wait else today
+    returns, source = next_day_returns(table, None)
+    assert returns is not None
+    np.testing.assert_array_equal(returns[: 59 - wait], today[wait + 1 :])
+    assert source.startswith("return_1d") and ("when targets begin" in source) == (wait > 0)
+    books = staggered_books(table, returns, source, np.full(60, np.nan), 0, 0.01)
+    assert abs(np.nanmean(books.gross)) < 0.002
+
+
+def test_targets_that_are_no_plain_returns_leave_the_books_at_the_next_day() -> None:
+    table, returns = tables(5)
+    table.columns["target"] = np.random.default_rng(1).random(returns.shape).astype(np.float32)
+    assert entry_wait(table.columns["target"], returns, 5) == 0
+    assert entry_wait(np.full_like(returns, np.nan), returns, 5) == 0
+    assert entry_wait(table.columns["target"][:3], returns[:3], 5) == 0
