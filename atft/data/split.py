@@ -30,7 +30,7 @@ class SplitOptions:
         test: first and last test date, after the validation dates; null for none.
         embargo_days: trading days left out before validation and test, on top of those that labels reach.
         min_stocks: stocks below which a day neither trains nor is averaged: its ranks are noise that would count in
-            full. Half of the usual day's stocks where that is fewer.
+            full. Half of the usual training day's stocks where that is fewer.
         fold: number of the fold that trains, from 0, of those that ``folds`` makes; null for the dates above.
         folds: how folds divide the days; null for none.
         known_to: last date whose prices may be used: a label that ends later counts in no period, so that training
@@ -91,7 +91,7 @@ def resolve_split(
     whole = period_days(calendar, options, longest_label_days, lookback)
     days = dict(whole)
     rows = np.asarray(rows_per_day)
-    min_stocks = stock_floor(rows[np.concatenate(list(days.values()))], options.min_stocks)
+    min_stocks = stock_floor(rows[days["train"]], options.min_stocks)
     for name, index in days.items():
         days[name] = index[rows[index] >= min_stocks]
         if len(index) and not len(days[name]):

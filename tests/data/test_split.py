@@ -124,6 +124,17 @@ def test_days_of_too_few_stocks_are_left_out_of_every_period() -> None:
         assert getattr(days, name).tolist() == [i for i in getattr(whole, name) if rows[i] > 19]
 
 
+def test_how_many_stocks_later_days_have_does_not_decide_which_days_train() -> None:
+    rows = np.full(400, 20)
+    rows[::3] = 9  # thin days, below half of the usual one
+    options = SplitOptions(_iso(0, 199), _iso(200, 299), _iso(300, 399))
+    few = resolve_split(CALENDAR, options, 5, 20, rows)
+    rows[200:] //= 2
+    many = resolve_split(CALENDAR, options, 5, 20, rows)
+    assert few.min_stocks == many.min_stocks == 10
+    assert few.train.tolist() == many.train.tolist()
+
+
 def test_the_floor_is_half_of_the_usual_day_where_that_is_fewer_and_never_below_two() -> None:
     counts = [0] * 50 + [30] * 30 + [1]
     assert stock_floor(np.array(counts), 20) == 15
