@@ -123,9 +123,7 @@ def append_prices(
         listed = read_list(panel)
         remove_unlisted(panel, listed)
         options, state = FeatureOptions(**listed.options), read_panel_state(panel, listed.state)
-        new, notes = with_last_sectors(
-            with_same_columns(read_prices(prices, options), state.prices.missing), state.prices
-        )
+        new, notes = with_last_sectors(_read_as_built(panel, prices, options, state), state.prices)
         last = date_of(state.counts.dates[-1])
         stored = None
         if new.calendar[0] <= last:
@@ -162,6 +160,13 @@ def check_options(panel: Path, options: FeatureOptions) -> None:
         f"{panel}: was built with {name} {getattr(built, name)!r}, not {getattr(options, name)!r}; leave the key "
         f"out, or build the panel again"
     )
+
+
+def _read_as_built(panel: Path, prices: Path, options: FeatureOptions, state: PanelState) -> PriceGrid:
+    try:
+        return with_same_columns(read_prices(prices, options), state.prices.missing)
+    except InputError as error:  # it may advise an option, which appending does not take
+        raise InputError(f"{error} (new days have the options that {panel} was built with)") from None
 
 
 class _LaterPrices(NamedTuple):

@@ -335,6 +335,15 @@ def test_what_is_no_panel_that_grows_or_is_damaged_is_one_line(
         append_prices(panel, new, today=TODAY)
 
 
+def test_prices_that_cannot_be_read_say_that_options_are_those_of_the_first_build(
+    prices: Path, panel: Path, tmp_path: Path
+) -> None:
+    pl.read_parquet(prices).rename({"date": "day_"}).write_parquet(tmp_path / "new.parquet")
+    said = r"no column 'date'; name it, .* \(new days have the options that \S+ was built with\)"
+    with pytest.raises(InputError, match=said):
+        append_prices(panel, tmp_path / "new.parquet")
+
+
 def test_a_folder_with_other_files_is_not_taken(prices: Path, tmp_path: Path) -> None:
     shutil.copy(prices, tmp_path / "mine.parquet")
     with pytest.raises(InputError, match=r"has files of another panel, as mine\.parquet"):
