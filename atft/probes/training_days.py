@@ -52,7 +52,7 @@ def purge_suspects(split: Split, manifest: Manifest) -> list[Suspect]:
 def scaler_suspects(data: DayData, folder: Path) -> list[Suspect]:
     """Accuse a scaling that moves when all rows from the first validation day on are a million times themselves."""
     changed = change_after(data, int(data.split.val[0]) - 1, blown_up_rows, folder / "scaler", "panel")
-    names = (data.features, data.features, data.regimes, data.regimes, data.features)
+    names = (data.features, data.features, data.regimes, data.regimes, data.features, data.regimes)
     suspects = []
     for field, columns, before, after in zip(
         Scaling._fields, names, data.scaling(), changed.scaling(), strict=True

@@ -68,7 +68,10 @@ def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_conclu
     assert after.resumed_from == str(first / "last.ckpt")
     whole = read_receipt(tiny_run.directory)
     # Trained by another process, whose threads add up in another order.
-    assert after.metrics == pytest.approx(whole.metrics, rel=1e-3, abs=1e-4)
+    # An error of few days is unknown.
+    ours, theirs = ({n: v for n, v in of.metrics.items() if v is not None} for of in (after, whole))
+    assert len(ours) > 10 and after.metrics.keys() == whole.metrics.keys()
+    assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
     assert after.last_epoch == pytest.approx(whole.last_epoch, rel=1e-3, abs=1e-4)
     assert after.selected_step == whole.selected_step
     assert epochs_of(second) == epochs_of(tiny_run.directory) == [0, 1]

@@ -27,7 +27,7 @@ def test_files_have_the_figures_and_the_days(tmp_path: Path) -> None:
     assert found["format"] == 1 and found["settings"]["draws"] == 50
     assert five["figures"]["rank_ic"] == pytest.approx(measured.figures["rank_ic"]._asdict())
     assert five["figures"]["drawdown"]["low"] is None and "series" not in five and "dates" not in five
-    assert five["books"] == {"returns_from": "target of 1 day"}
+    assert five["books"] == {"returns_from": "target of 1 day", "unknown": measured.books.unknown}
     assert [row["group"] for row in five["groups"]["sector"]] == ["Banks", "Fish"]
     assert five["controls"][0]["name"] == "random" and "series" not in five["controls"][0]
 
