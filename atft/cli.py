@@ -13,6 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
+from atft.commands.arguments import check_outputs
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as TRAINING
 from atft.commands.key_help import ONE_DAY, short_help
@@ -130,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(name: str, rest: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
+    check_outputs(rest)
     options = {word.partition("=")[0] for word in rest}
     of_one_day = name == "predict" and not options.isdisjoint(ONE_DAY)
     if name in TRAINING and not of_one_day and options & {"-h", "--help"}:

@@ -103,3 +103,42 @@ def test_lines_of_an_error_that_is_not_ours_are_joined() -> None:
 def test_a_line_keeps_its_beginning_and_its_end() -> None:
     line = sentence(InputError(f"a.parquet: {'x' * 3000}; fix it there"))
     assert len(line) <= 280 and line.startswith("a.parquet: xxx") and line.endswith("xxx; fix it there")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "features --prices FILE --out FILE",
+        "features --prices=FILE --out=FOLDER/../days/a.parquet",
+        "features --prices FOLDER --out FILE",
+        "features --prices other.csv --config FILE --out FILE",
+        "simulate --out FILE -c FILE",
+        "join --panel FILE --with other.csv --out FILE",
+        "join --panel panel --with FILE --out FILE",
+        "evaluate --predictions FILE --alphalens FILE",
+        "evaluate --predictions scores.csv --context FILE --alphalens FILE",
+        "compare a=FILE other.csv --out FILE",
+        "report FILE --out FILE",
+        "predict --ckpt_path a.ckpt --data.panel.path FOLDER --out FILE",
+        "predict --config FILE --ckpt_path a.ckpt --out FILE",
+        "predict --from 2015-01-01 --ckpt_path FILE --out FILE",
+        "export --ckpt_path FILE --out FILE",
+        "update --prices FILE --run run --out FILE",
+        "explain --run FILE --code A --date 2015-01-01 --out FILE",
+        "probe --panel FILE --json FILE",
+        "probe --config quickstart --prices FILE --json FILE",
+        "sweep best --config FILE --out FILE",
+        "sweep report --config FILE --out FILE",
+    ],
+)
+def test_a_command_does_not_replace_a_file_that_it_reads(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "days" / "a.parquet"
+    file.parent.mkdir()
+    file.write_text("kept")
+    command = line.replace("FILE", str(file)).replace("FOLDER", str(file.parent)).split()
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "that file is read from; name another file" in error and len(error.splitlines()) == 1
+    assert file.read_text() == "kept"

@@ -57,6 +57,7 @@ VOCABULARY |= {
     "palette",
     "charts",
     "page",
+    "output_path",
 }
 # What stands on each floor may import from lower floors only. Entries of one floor do not know each other.
 FLOOR = dict.fromkeys(VOCABULARY, 0) | dict.fromkeys(SHELVES - set(UPPER), 1)

@@ -5,11 +5,17 @@ Only the standard library is imported here: the dispatcher reads words before it
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.errors import InputError, clip
+from atft.output_path import check_not_read
 
 MAX_COUNT = 1000
+WRITTEN = ("--out", "--json", "--alphalens")
+"""Options that name a file which a command writes."""
+DATA_FOLDERS = ("--prices", "--panel", "--earlier", "--data.panel.path")
+"""Options of data that may be a folder, all of whose files are read."""
 
 
 class Word(NamedTuple):
@@ -63,6 +69,25 @@ def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str
         else:
             taken.append((name, value))
     return taken, rest
+
+
+def check_outputs(words: Sequence[str]) -> None:
+    """Check that no file which a command line names to be written is one that it names to be read.
+
+    Raises:
+        InputError: a file would be replaced that the command reads.
+    """
+    outputs, inputs = [], []
+    for name, value, _ in read_words(words):
+        if name in WRITTEN:
+            outputs.append((name, value))
+            continue
+        # A word may be a file, or NAME=FILE.
+        named = [value] if name.startswith("-") else [name, name.partition("=")[2]]
+        inputs += [path for path in named if path and (name in DATA_FOLDERS or not Path(path).is_dir())]
+    for option, path in outputs:
+        if path is not None:
+            check_not_read(Path(path), inputs, option)
 
 
 def check_one_path(words: Sequence[str]) -> None:

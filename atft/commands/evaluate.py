@@ -9,6 +9,7 @@ from atft.commands.file_arguments import FileCommand, parse_file_arguments
 from atft.errors import InputError
 from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.options import EvaluateOptions
+from atft.output_path import check_not_read
 from atft.progress import Progress
 
 
@@ -46,12 +47,15 @@ COMMAND = FileCommand(
 
 def run(_: str, arguments: Sequence[str]) -> int:
     """Measure the files, print the tables or JSON, and write what was asked for."""
-    from atft.evaluation.evaluation_files import evaluation_json, write_evaluation
+    from atft.evaluation.evaluation_files import evaluation_json, files_of_evaluation, write_evaluation
     from atft.evaluation.evaluation_tables import evaluation_text
 
     paths, options, out = parse_file_arguments(COMMAND, arguments, ())
     if options.alphalens is not None and len(paths) > 1:
         raise InputError("--alphalens writes the scores of one predictions file; name one")
+    if out is not None:
+        for file in files_of_evaluation(out):
+            check_not_read(file, [*paths, options.context])
     with Progress("evaluate"):
         evaluation = evaluate_files(paths, options)
         if out is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from atft.console import plain_console
 from atft.errors import InputError
-from atft.panel_files import panel_files
+from atft.output_path import check_not_read
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -50,5 +50,4 @@ def check_out(out: Path, panel: str | None) -> None:
     of_a_run = (path.parent / "receipt.json").exists() and not path.name.startswith("predictions_")
     if of_a_run and (path.exists() or path.name == "predictions.parquet"):
         raise InputError(f"--out {out}: that file is evidence of the run in {path.parent}; name another file")
-    if panel is not None and path in [f.resolve() for f in panel_files(panel)]:
-        raise InputError(f"--out {out}: that file is the panel; name another file")
+    check_not_read(out, [panel])

@@ -102,11 +102,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
             return write_period(options, run, source)
         if options.out is not None:  # before anything is appended
-            inputs = [update.prices] if command == "update" else []
-            check_list_file(Path(options.out), source.panel_path, *inputs)
+            check_list_file(Path(options.out), source.panel_path, update.prices)
         if command == "update":
             append_days(source, update)
-        return write_day_list(options, run, source)
+        return write_day_list(options, run, source, update.prices)
 
 
 def append_days(source: "Source", update: UpdateOptions) -> None:
@@ -123,8 +122,11 @@ def append_days(source: "Source", update: UpdateOptions) -> None:
     print("\n".join(report.lines()))  # noqa: T201
 
 
-def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source") -> int:
+def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source", prices: str = "") -> int:
     """Score the day that is asked for, write its list and its checks, and print them; 3 with an alarm, else 0.
+
+    Args:
+        prices: file, folder or glob that the days were appended from; the list does not replace it.
 
     Raises:
         InputError: the panel or the cache cannot be used, or the day cannot be scored.
@@ -138,7 +140,7 @@ def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source") ->
     out = run.directory / f"list_{today}.csv"
     if options.out is not None:
         out = Path(options.out.replace("{date}", today.isoformat()))
-        check_list_file(out, source.panel_path)  # once more, as the day may name another folder
+        check_list_file(out, source.panel_path, prices)  # once more, as the day may name another folder
     scores = scorer.score(cache, day, source.lookback)
     # The day before may have no history or no universe of its own.
     earlier = day >= source.lookback and cache.manifest.universe_rows[day - 1]

@@ -13,7 +13,7 @@ from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
 from atft.metrics.interval_ends import level_pairs
-from atft.panel_files import panel_files
+from atft.output_path import check_not_read
 from atft.parquet import table_file
 from atft.publish import publish_text
 
@@ -149,16 +149,4 @@ def check_list_file(out: Path, *inputs: str | Path) -> None:
     evidence = any((path.parent / name).exists() for name in EVIDENCE)
     if evidence and not path.name.startswith(PREFIX):
         raise InputError(f"--out {out}: {path.parent} keeps a run's evidence; name a file elsewhere")
-    for source in inputs:
-        if path in [file.resolve() for file in _files_at(source)]:
-            raise InputError(f"--out {out}: that file is read from; name another file")
-
-
-def _files_at(source: str | Path) -> list[Path]:
-    folder = Path(source)
-    if folder.is_dir():
-        return [path for path in folder.rglob("*") if path.is_file()]
-    try:
-        return panel_files(source)
-    except InputError:  # nothing there yet
-        return []
+    check_not_read(out, inputs)

@@ -27,12 +27,17 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
 
     Raises InputError where the folder cannot be written.
     """
-    paths = [folder / name for name in ("evaluation.json", "days.csv", "summary.csv")]
+    paths = files_of_evaluation(folder)
     publish_text(paths[0], evaluation_json(evaluation))
     for path, table in zip(paths[1:], (days_table(evaluation), summary_table(evaluation)), strict=True):
         with table_file(path) as append:
             append(table, None)
     return paths
+
+
+def files_of_evaluation(folder: Path) -> list[Path]:
+    """The three files of a folder: evaluation.json, days.csv and summary.csv."""
+    return [folder / name for name in ("evaluation.json", "days.csv", "summary.csv")]
 
 
 def evaluation_json(evaluation: Evaluation) -> str:

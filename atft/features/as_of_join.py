@@ -20,6 +20,7 @@ from atft.cells import CellRange, read_codes
 from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
+from atft.output_path import check_not_read
 from atft.panel_files import panel_files
 from atft.parquet import open_parquet, stream_columns, table_file
 from atft.progress import track
@@ -69,8 +70,7 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
             come twice.
     """
     files = panel_files(panel)
-    if out.resolve() in {f.resolve() for f in files}:
-        raise InputError(f"join: {out} is the panel itself; write another file")
+    check_not_read(out, [*files, file], "join: out")
     first_era = None if options.first_era is None else read_date("join: first_era", options.first_era)
     days, codes = _days_and_codes(files, options.keys, first_era)
     if not len(days):

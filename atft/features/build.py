@@ -44,6 +44,7 @@ from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
 from atft.features.windows import Grid, Series
+from atft.output_path import check_not_read
 from atft.panel_files import FOLDER_LIST
 from atft.progress import track
 
@@ -121,6 +122,7 @@ def build_panel(
             cannot be written. No file is left behind; in a folder, the next writer removes what was not published.
     """
     options = options or FeatureOptions()
+    check_not_read(out, [path], "features: out")
     read = read_prices(path, options)
     if len(read.calendar) < 2:
         raise InputError(f"{path}: only one trading day, {read.calendar[0]}; a panel needs at least two")

@@ -1,8 +1,10 @@
 """Words of a command line, in every way in which they are written."""
 
+from pathlib import Path
+
 import pytest
 
-from atft.commands.arguments import read_count, read_words, take_options
+from atft.commands.arguments import check_outputs, read_count, read_words, take_options
 from atft.errors import InputError
 
 
@@ -41,3 +43,11 @@ def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:
     for short in (["--prices"], ["--prices", "--name", "x"], ["--prices", "a", "--features.min_close"]):
         with pytest.raises(InputError, match=r"needs a value$"):
             take_options(short, "--prices", "--features.")
+
+
+def test_a_run_may_be_written_beside_what_it_keeps(tmp_path: Path) -> None:
+    (tmp_path / "importance.json").touch()
+    check_outputs(["--run", str(tmp_path), "--out", f"{tmp_path}/importance.json"])
+    check_outputs(["--out", "--json"])
+    with pytest.raises(InputError, match=r"importance\.json: that file is read from"):
+        check_outputs(["--prices", str(tmp_path), "--out", f"{tmp_path}/importance.json"])

@@ -1,6 +1,7 @@
 """python -m atft evaluate: words to figures, without torch."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,15 @@ def test_files_are_written_where_asked(path: str, tmp_path: Path, capsys: pytest
         "summary.csv",
     ]
     assert "days.csv and summary.csv in" in capsys.readouterr().out
+
+
+def test_the_folder_does_not_replace_the_scores_or_their_context(path: str, tmp_path: Path) -> None:
+    for name in ("days.csv", "summary.csv"):
+        shutil.copy(path, tmp_path / name)
+        file = str(tmp_path / name)
+        for words in ([file], [path, "--context", file]):
+            with pytest.raises(InputError, match=f"--out .*{name}: that file is read from"):
+                run("evaluate", [*words, *FAST, "--out", str(tmp_path)])
 
 
 @pytest.mark.parametrize(

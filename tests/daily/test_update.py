@@ -107,6 +107,12 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     prices = grown.days("more.csv", 310, DAYS)
     asked = ["update", "--prices", prices, "--run", grown.run]
     assert "is read from" in atft(*asked, "--out", prices).error_line
+    newest = weekdays(DAYS)[KNOWN - 1]
+    same = grown.days(f"{newest}.csv", 310, KNOWN)
+    before_list = same.read_bytes()
+    asked_same = ["update", "--prices", same, "--run", grown.run, "--on", newest]
+    assert "is read from" in atft(*asked_same, "--out", same.parent / "{date}.csv").error_line
+    assert same.read_bytes() == before_list
     first = next(iter(panel.glob("*.parquet")))
     assert "is read from" in atft(*asked, "--out", first).error_line
     corrected = pl.read_csv(prices, try_parse_dates=True)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from atft.commands.shipped_configs import config_path
+from atft.output_path import check_not_read
 from atft.search.question.options import SweepOptions, read_sweep
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -42,4 +44,7 @@ def sweep_arguments(
     )
     add_study_arguments(parser, command)
     parsed = parser.parse_args(arguments)
-    return parsed, read_sweep(parsed.config, {"storage": parsed.storage} if parsed.storage else {})
+    sweep = read_sweep(parsed.config, {"storage": parsed.storage} if parsed.storage else {})
+    if getattr(parsed, "out", None) is not None:
+        check_not_read(parsed.out, [config_path(str(parsed.config), "sweep"), sweep.base])
+    return parsed, sweep

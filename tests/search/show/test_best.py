@@ -12,7 +12,7 @@ from atft.commands.train import build
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.config import trial_config
-from atft.search.question.options import SweepOptions
+from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.best import run
 from atft.search.study.storage import open_storage
 
@@ -93,6 +93,16 @@ def test_without_a_complete_trial_there_is_no_best_one(
     out = tmp_path / "best.yaml"
     assert run(["--config", str(sweep_file(pruned=2)), "--out", str(out)]) == 1
     assert "no trial is complete" in capsys.readouterr().out and not out.exists()
+
+
+def test_neither_the_sweep_nor_its_base_is_replaced(sweep_file: Callable[..., Path]) -> None:
+    path = sweep_file(values=[0.1])
+    base = read_sweep(path).base
+    for out in (str(path), base):
+        before = Path(out).read_bytes()
+        with pytest.raises(InputError, match="that file is read from; name another file"):
+            run(["--config", str(path), "--out", out])
+        assert Path(out).read_bytes() == before
 
 
 def test_a_folder_that_is_not_there_is_an_error(sweep_file: Callable[..., Path], tmp_path: Path) -> None:

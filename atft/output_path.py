@@ -1,0 +1,35 @@
+"""The file that a command writes is none of those that it reads: panels, prices, predictions, configs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from atft.errors import InputError
+from atft.panel_files import panel_files
+
+
+def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str = "--out") -> None:
+    """Check that the file which an option names is no input of the same command.
+
+    Args:
+        out: the file to write; links are followed.
+        inputs: files, globs, and folders with all that is below them; None, an empty text, and what is not there,
+            are no input.
+        option: that names the file, for the message.
+
+    Raises:
+        InputError: it is one of them.
+    """
+    path = out.resolve()
+    read = (file.resolve() for source in inputs if source for file in _files_at(source))
+    if path in read:
+        raise InputError(f"{option} {out}: that file is read from; name another file")
+
+
+def _files_at(source: str | Path) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.is_file()]
+    try:
+        return panel_files(source)
+    except InputError:  # nothing there yet
+        return []

@@ -1,0 +1,32 @@
+"""A file that is read is not replaced, however its path is written."""
+
+from pathlib import Path
+
+import pytest
+
+from atft.errors import InputError
+from atft.output_path import check_not_read
+
+
+@pytest.mark.parametrize("source", ["days/a.csv", "days", "da*/*.csv", "x/../days/a.csv", "link.csv"])
+def test_a_file_that_is_read_is_not_written_however_it_is_named(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("days", "x"):
+        Path(folder).mkdir()
+    Path("days/a.csv").touch()
+    Path("link.csv").symlink_to("days/a.csv")
+    with pytest.raises(InputError, match=r"^--out days/a\.csv: that file is read from; name another file$"):
+        check_not_read(Path("days/a.csv"), [None, source])
+    with pytest.raises(InputError, match=r"^--json link\.csv: that"):
+        check_not_read(Path("link.csv"), [source], "--json")
+    check_not_read(Path("days/b.csv"), [source, None, "", "absent.csv", "absent/*.csv"])
+
+
+def test_an_input_that_is_not_named_is_not_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").touch()
+    check_not_read(Path("a.csv"), ["", None])
