@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from atft.batch import EDGE_FEATURES, DayBatch, Forecast
+from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, clip, one_line
 from atft.network import NetworkInputs, Pretrainable, Scaling
 from atft.nn.ensemble import member_of
 from atft.own_functions import USERS_ERRORS, error_text
 from atft.tasks.day_data import DayData
+from atft.tasks.noise_block import DAYS, STOCKS, noise_block, other_future, other_order
 from atft.tasks.ranking import RankingTask
 
-DAYS, STOCKS = 3, 12
-MISSING_SHARE = 0.1
 TOLERANCE = 1e-5
 """By how much a day's scores may differ when later days change: the order of a sum, no more."""
 ZERO_INIT_NOISE = 0.02
@@ -59,8 +58,17 @@ class Trial(NamedTuple):
         return InputError(f"{self.where}: {text}")
 
     def forecast(self, batch: DayBatch) -> Forecast:
-        """What ``forward`` returns; InputError where that is no forecast of the block."""
+        """What ``forward`` returns; InputError where that is no forecast of the block, or the block was changed."""
+        # Torch counts what changes a tensor in place.
+        tensors = {name: x for name, x in batch._asdict().items() if isinstance(x, Tensor)}
+        versions = {name: x._version for name, x in tensors.items()}
         forecast = self.call("forward", self.network, batch)
+        for name, x in tensors.items():
+            if x._version != versions[name]:
+                raise self.fault(
+                    f"forward changes batch.{name} in place, which others read after it; change "
+                    f"batch.{name}.clone()"
+                )
         if not isinstance(forecast, Forecast) or not isinstance(forecast.score, Tensor):
             raise self.fault(
                 f"forward returns a {type(forecast).__name__}; return atft.batch.Forecast(score), a tensor"
@@ -70,12 +78,39 @@ class Trial(NamedTuple):
                 f"scores are {list(forecast.score.shape)}, they must be [days, stocks, horizons], here "
                 f"{list(batch.target.shape)}"
             )
+        self._check_parts(forecast, batch)
         return forecast
 
+    def _check_parts(self, forecast: Forecast, batch: DayBatch) -> None:
+        """Check quantiles and members, which have one more axis than the scores, and that all are numbers."""
+        block, levels = list(batch.target.shape), len(self.network.quantiles)
+        if (forecast.quantiles is None) != (levels == 0):
+            raise self.fault(
+                f"has {levels} levels of quantiles and forward returns "
+                f"{'none' if forecast.quantiles is None else 'some'}; pass their levels to super().__init__ and "
+                f"return Forecast(score, quantiles=...)"
+            )
+        for name, part in forecast._asdict().items():
+            if part is None:
+                continue
+            if not isinstance(part, Tensor) or not part.is_floating_point():
+                kind = part.dtype if isinstance(part, Tensor) else type(part).__name__
+                raise self.fault(f"{name} of the forecast is {kind}; return a floating-point tensor")
+            last = levels if name == "quantiles" else "members"
+            if name != "score" and (
+                list(part.shape[:-1]) != block or (name == "quantiles" and part.shape[-1] != levels)
+            ):
+                raise self.fault(
+                    f"{name} are {list(part.shape)}, they must be [days, stocks, horizons, {name}], here "
+                    f"[{', '.join(map(str, [*block, last]))}]"
+                )
+
     def scores(self, batch: DayBatch) -> Tensor:
-        """Scores as an evaluation has them."""
+        """Scores as an evaluation has them, ``[days, stocks, scores]``: quantiles too, members for their ranks."""
         with torch.no_grad():
-            return self.forecast(batch).score.float()
+            forecast = self.forecast(batch)
+        parts = (forecast.score if forecast.members is None else forecast.members, forecast.quantiles)
+        return torch.cat([x.float().flatten(2) for x in parts if x is not None], dim=-1)
 
 
 def check_network_on_noise(task: RankingTask, data: DayData) -> None:
@@ -164,23 +199,39 @@ def _trial_on_noise(
             torch.full((len(names),), x) for names in (inputs.features, inputs.regimes) for x in (0.0, 1.0)
         ]
         trial.call("set_scaling", trial.network.set_scaling, Scaling(*unit))
-        yield trial, _noise(inputs, lookback, exposures)
+        yield trial, noise_block(inputs, lookback, exposures)
 
 
 def _check_scores(trial: Trial, batch: DayBatch) -> None:
+    """Check that scores are numbers, which the day's own window and stocks decide, in whatever order these come."""
     trial.network.eval()
     scores = trial.scores(batch)
     if not scores[batch.universe].isfinite().all():
         raise trial.fault(_why_not_finite(trial, batch))
-    today = batch.universe[0]
+    # From the fault that would look like any other to the one that only itself explains.
+    if _differs(trial.scores(batch), scores, batch.universe):
+        raise trial.fault(
+            "scores of one block differ from call to call in eval mode; draw at random only if self.training"
+        )
+    today = batch.universe & (torch.arange(DAYS) == 0)[:, None]
     labelled = batch._replace(target=1 - batch.target, valid=batch.universe[..., None] & ~batch.valid)
-    if _differs(trial.scores(_other_future(labelled)), scores, today):
+    if _differs(trial.scores(other_future(labelled)), scores, today):
         if _differs(trial.scores(labelled), scores, today):
             raise trial.fault(
                 "scores change with batch.target or batch.valid, which hold the future; do not read them"
             )
         raise trial.fault(
             "scores of a day change with rows of later days; let day i read rows i to i + batch.lookback - 1 only"
+        )
+    if _differs(trial.scores(batch.part(DAYS - 1, DAYS)), scores[-1:], batch.universe[-1:]):
+        raise trial.fault(
+            "scores of a day change with earlier days of the block; let day i read rows i to i + batch.lookback "
+            "- 1 only"
+        )
+    turned, order = other_order(batch)
+    if _differs(trial.scores(turned), scores[:, order], turned.universe):
+        raise trial.fault(
+            "scores change with the order of the stocks, which means nothing; look for a reshape that mixes stocks"
         )
 
 
@@ -194,9 +245,9 @@ def _why_not_finite(trial: Trial, batch: DayBatch) -> str:
     return "scores are not finite on noise; look for a logarithm, a root or a division by 0"
 
 
-def _differs(scores: Tensor, others: Tensor, today: Tensor) -> bool:
-    """Whether the first day's scores are others."""
-    return not torch.allclose(scores[0][today], others[0][today], rtol=TOLERANCE, atol=TOLERANCE)
+def _differs(scores: Tensor, others: Tensor, where: Tensor) -> bool:
+    """Whether the scores of some stock-days, ``where`` says which, are others."""
+    return not torch.allclose(scores[where], others[where], rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def _check_gradients(trial: Trial, batch: DayBatch) -> None:
@@ -215,65 +266,4 @@ def _check_gradients(trial: Trial, batch: DayBatch) -> None:
     more = f" (and {len(unused) - 1} more)" if len(unused) > 1 else ""
     raise trial.fault(
         f"parameter {clip(unused[0], 40)}{more} is used by nothing; remove it, or use it in forward"
-    )
-
-
-def _noise(inputs: NetworkInputs, lookback: int, exposures: int) -> DayBatch:
-    """A block with what real ones have: unknown values, absent rows, stocks outside the universe, no sector."""
-    span = lookback + DAYS - 1
-
-    def missing(*shape: int) -> Tensor:
-        return torch.rand(*shape) < MISSING_SHARE
-
-    def with_gaps(*shape: int) -> Tensor:
-        values = torch.randn(*shape)
-        values.flatten()[:: int(1 / MISSING_SHARE)] = torch.nan
-        return values
-
-    observed = ~missing(span, STOCKS)
-    observed[lookback - 1 :, : STOCKS - 2] = True
-    universe = observed[lookback - 1 :].clone()
-    universe[:, -1] = False
-    features = with_gaps(span, STOCKS, len(inputs.features)).masked_fill(~observed[..., None], torch.nan)
-    target = with_gaps(DAYS, STOCKS, len(inputs.horizons))
-    # Stocks of the universe only, as in the data's graphs.
-    ring = torch.arange(STOCKS - 2)
-    nodes = (STOCKS * torch.arange(DAYS)[:, None] + torch.stack((ring, ring.roll(1)))[:, None]).flatten(1)
-    return DayBatch(
-        features=features,
-        observed=observed,
-        universe=universe,
-        target=target,
-        valid=universe[..., None] & target.isfinite(),
-        edge_index=nodes,
-        edge_attr=torch.rand(nodes.shape[1], len(EDGE_FEATURES)),
-        stock=torch.arange(STOCKS),
-        day=torch.arange(span - DAYS, span),
-        sector=torch.arange(DAYS * STOCKS).reshape(DAYS, STOCKS) % 3 - 1,
-        exposure=with_gaps(DAYS, STOCKS, exposures),
-        regime=with_gaps(DAYS, len(inputs.regimes)),
-        weight=torch.full((DAYS,), 1 / DAYS),
-        closes_step=True,
-    )
-
-
-def _other_future(batch: DayBatch) -> DayBatch:
-    """The block with all that belongs to the days after its first one changed."""
-    later, first = slice(batch.lookback, None), batch.edge_index[1] < STOCKS
-    features, observed = batch.features.clone(), batch.observed.clone()
-    observed[later, : STOCKS // 2] = False
-    features[later] = (2 + torch.randn_like(features[later])).masked_fill(
-        ~observed[later, :, None], torch.nan
-    )
-    changed = {n: getattr(batch, n).clone() for n in ("universe", "sector", "exposure", "regime")}
-    changed["universe"][1:] = observed[later]
-    changed["sector"][1:] = -1
-    for name in ("exposure", "regime"):
-        changed[name][1:] = 2 + torch.randn_like(changed[name][1:])
-    return batch._replace(
-        features=features,
-        observed=observed,
-        edge_index=batch.edge_index[:, first],
-        edge_attr=batch.edge_attr[first],
-        **changed,
     )

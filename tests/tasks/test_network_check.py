@@ -105,9 +105,90 @@ def skipped(self: Own, batch: DayBatch) -> Forecast:
     return Forecast(0 * rows[..., :2] if self.training else self.score(rows))
 
 
+def fill_in_place(self: Own, batch: DayBatch) -> Forecast:
+    batch.features[batch.features.isnan()] = 0
+    return Forecast(self.score(self.last(batch)))
+
+
+def always_drop(self: Own, batch: DayBatch) -> Forecast:
+    return Forecast(nn.functional.dropout(self.score(self.last(batch)), 0.5, training=True))
+
+
+def sum_of_the_block(self: Own, batch: DayBatch) -> Forecast:
+    return Forecast(self.score(self.rows(batch).cumsum(0)[batch.lookback - 1 :]))
+
+
+def first_day_of_the_block(self: Own, batch: DayBatch) -> Forecast:
+    return Forecast(self.score(self.last(batch)) + 0.1 * self.last(batch)[:1, :, :2])
+
+
+def mixed_stocks(self: Own, batch: DayBatch) -> Forecast:
+    score = self.score(self.last(batch))
+    return Forecast(score.transpose(1, 2).reshape(score.shape))
+
+
+class Levels(Own):
+    """Two levels of quantiles, and a ``forward`` that a test replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantiles = (0.1, 0.9)
+
+
+def with_quantiles(quantiles: Callable[[Tensor], Any], base: type[Own] = Levels) -> type[Own]:
+    """A network whose quantiles are made of its scores."""
+
+    def forward(self: Own, batch: DayBatch) -> Forecast:
+        score = self.score(self.last(batch))
+        return Forecast(score, quantiles=quantiles(score))
+
+    return type("Replaced", (base,), {"forward": forward})
+
+
+def two(score: Tensor) -> Tensor:
+    return torch.stack((score - 1, score + 1), dim=-1)
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
+        (with_forward(fill_in_place), "forward changes batch.features in place, which others read after it"),
+        (
+            with_forward(always_drop),
+            "scores of one block differ from call to call in eval mode; draw at random",
+        ),
+        (
+            with_forward(sum_of_the_block),
+            "scores of a day change with earlier days of the block; let day i read",
+        ),
+        (with_forward(first_day_of_the_block), "scores of a day change with earlier days of the block"),
+        (with_forward(mixed_stocks), "scores change with the order of the stocks, which means nothing"),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b)).long())),
+            "score of the forecast is torch.int64; return a floating-point tensor",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b)) + 1j)),
+            "score of the forecast is torch.complex64; return a floating-point tensor",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(*[self.score(self.last(b))] * 3)),
+            "has 0 levels of quantiles and forward returns some; pass their levels to super().__init__",
+        ),
+        (
+            with_forward(lambda self, b: Forecast(self.score(self.last(b)), None, self.score(self.last(b)))),
+            "members are [3, 12, 2], they must be [days, stocks, horizons, members], here [3, 12, 2, members]",
+        ),
+        (with_quantiles(lambda score: None), "has 2 levels of quantiles and forward returns none"),
+        (
+            with_quantiles(lambda score: two(score)[..., :1]),
+            "quantiles are [3, 12, 2, 1], they must be [days, ",
+        ),
+        (
+            with_quantiles(lambda score: two(score).flatten(2)),
+            "quantiles are [3, 12, 4], they must be [days, ",
+        ),
+        (with_quantiles(lambda score: two(score) / 0), "scores are not finite on noise"),
         (NoForward, "has no forward; add forward(self, batch)"),
         (
             with_forward(raises),
@@ -170,6 +251,17 @@ def test_a_network_with_no_part_and_one_with_quantiles_pass() -> None:
     none = dict.fromkeys(("variable_selection", "window_norm", "encoder", "graph"), "none")
     for options in (none, {"quantiles": [0.1, 0.9]}):
         try_network(ATFTGATFAN(INPUTS, hidden_size=8, **options), INPUTS)  # type: ignore[arg-type]
+
+
+def test_quantiles_and_members_of_the_right_shapes_and_scores_of_half_precision_pass() -> None:
+    try_network(with_quantiles(two)(), INPUTS)
+    try_network(
+        with_forward(
+            lambda self, b: Forecast(self.score(self.last(b)), members=two(self.score(self.last(b))))
+        )(),
+        INPUTS,
+    )
+    try_network(with_forward(lambda self, b: Forecast(self.score(self.last(b)).bfloat16()))(), INPUTS)
 
 
 def test_a_layer_that_only_evaluation_uses_is_used() -> None:
