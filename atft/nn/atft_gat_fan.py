@@ -62,6 +62,7 @@ class ATFTGATFAN(RankingNetwork):
         modulation: film lets the panel's regime columns scale and shift each unit of the state before the graph;
             none: every market alike.
         modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.
+        modulation_units: hidden units by which film joins regime columns, 0 to 4096; with 0 each column by itself.
         linear_path: let a path without a nonlinearity run from a row to the score. Without one the state goes
             through ReLU, dropout and a gated residual, after the market has modulated it.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
@@ -87,6 +88,7 @@ class ATFTGATFAN(RankingNetwork):
         encoding_sigma: float = 0.1,
         modulation: Literal["film", "none"] = "none",
         modulation_bins: int = 1,
+        modulation_units: int = 0,
         linear_path: bool = True,
         quantiles: list[float] | None = None,
     ) -> None:
@@ -116,7 +118,9 @@ class ATFTGATFAN(RankingNetwork):
             self.encoder = TemporalEncoder(hidden_size, dropout, encoder)
         self.modulation: nn.Module | None = None
         if modulation != "none":
-            self.modulation = MarketModulation(len(inputs.regimes), hidden_size, modulation_bins)
+            self.modulation = MarketModulation(
+                len(inputs.regimes), hidden_size, modulation_bins, modulation_units
+            )
         self.activation: nn.Module | None = None
         if not linear_path:
             refine = GatedResidual(hidden_size, dropout)

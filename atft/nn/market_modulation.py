@@ -6,7 +6,8 @@ one). Feature-wise linear modulation lets them scale and shift each hidden unit:
 and Courville, "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018. Both are bounded here, since a
 market of the test days may be more extreme than any of the training days.
 
-A column may be read by bins: what a feature is worth then bends at their edges, as a tree's may anywhere.
+A column may be read by bins: what a feature is worth then bends at their edges, as a tree's may anywhere. Hidden
+units join columns, as a tree does that cuts by one and then by another: a fall matters more in a volatile market.
 """
 
 from typing import Any
@@ -18,11 +19,14 @@ from torch.autograd.function import once_differentiable
 
 from atft.network import Scaling
 from atft.nn.bins import bin_lines, encode, quantile_edges
+from atft.nn.dropout import Dropout
 from atft.nn.robust_input import RobustInput
 from atft.nn.sizes import check_sizes
 
 MAX_REGIME = 2.0
 """Scaled market-wide columns are clipped here: two interquartile ranges, 2.7 standard deviations."""
+UNIT_DROPOUT = 0.2
+"""Share of the units that are dropped on a day of training: there are few days and each has one market."""
 
 
 class MarketModulation(nn.Module):
@@ -35,22 +39,28 @@ class MarketModulation(nn.Module):
         regimes: number of market-wide columns.
         hidden_size: width of the state.
         bins: of each column, equally likely on the training days; with 1 it is read linearly.
+        units: hidden units, ReLU of a line through all columns' bins, which are in ``m`` beside the columns.
 
     Raises:
-        InputError: ``bins`` is out of range.
+        InputError: ``bins`` or ``units`` is out of range.
     """
 
     edges: Tensor
 
-    def __init__(self, regimes: int, hidden_size: int, bins: int = 1) -> None:
+    def __init__(self, regimes: int, hidden_size: int, bins: int = 1, units: int = 0) -> None:
         super().__init__()
         check_sizes(1, 240, modulation_bins=bins)
+        check_sizes(0, 4096, modulation_units=units)
         self.scaling, self.bins = RobustInput(regimes), bins
         if bins > 1:
             equal = torch.linspace(-MAX_REGIME, MAX_REGIME, bins + 1)
             self.register_buffer("edges", equal.expand(regimes, -1).clone())
-        self.scale = nn.Parameter(torch.zeros(bins * regimes, hidden_size))
-        self.shift = nn.Parameter(torch.zeros(bins * regimes, hidden_size))
+        width = bins * regimes
+        self.joined: nn.Module | None = None
+        if units > 0:
+            self.joined = nn.Sequential(nn.Linear(width, units), nn.ReLU(), Dropout(UNIT_DROPOUT))
+        self.scale = nn.Parameter(torch.zeros(units + width, hidden_size))
+        self.shift = nn.Parameter(torch.zeros(units + width, hidden_size))
 
     def set_scaling(self, scaling: Scaling) -> None:
         """Set the training days' median and IQR of the market-wide columns, and the edges of their bins.
@@ -79,6 +89,8 @@ class MarketModulation(nn.Module):
         market = self.scaling.rows(regime).clamp(-MAX_REGIME, MAX_REGIME)
         if self.bins > 1:
             market = encode(market, bin_lines(self.edges)).flatten(-2)
+        if self.joined is not None:
+            market = torch.cat((market, self.joined(market)), -1)
         scale = (1 + (market @ self.scale).tanh()).to(state.dtype)
         shift = (market @ self.shift).tanh().to(state.dtype)
         if rows_of_days is None:

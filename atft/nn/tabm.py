@@ -93,6 +93,7 @@ class TabM(RankingNetwork):
         modulation: film lets the panel's regime columns scale and shift each unit of the first layer, before its
             ReLU; none: every market alike.
         modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.
+        modulation_units: hidden units by which film joins regime columns, 0 to 4096; with 0 each column by itself.
 
     Raises:
         InputError: a size is out of range.
@@ -111,6 +112,7 @@ class TabM(RankingNetwork):
         encoding_sigma: float = 0.1,
         modulation: Literal["film", "none"] = "none",
         modulation_bins: int = 1,
+        modulation_units: int = 0,
     ) -> None:
         super().__init__(inputs)
         check_sizes(1, 1024, k=k)
@@ -129,7 +131,9 @@ class TabM(RankingNetwork):
         )
         self.modulation: MarketModulation | None = None
         if modulation != "none":
-            self.modulation = MarketModulation(len(inputs.regimes), hidden_size, modulation_bins)
+            self.modulation = MarketModulation(
+                len(inputs.regimes), hidden_size, modulation_bins, modulation_units
+            )
             self.parts, self.reads = {"modulation": True}, {"modulation": "regime"}
         self.dropout = Dropout(dropout)
         self.heads = MemberHeads(hidden_size, len(self.horizons), k)

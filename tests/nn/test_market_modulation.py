@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.errors import InputError
@@ -12,7 +13,12 @@ from atft.network import Scaling
 from atft.nn.market_modulation import MAX_REGIME, MarketModulation
 from networks import small_network
 
-NETWORKS = ("TabM-modulated", "ATFTGATFAN-modulated", "ATFTGATFAN-modulated-by-bins")
+NETWORKS = (
+    "TabM-modulated",
+    "ATFTGATFAN-modulated",
+    "ATFTGATFAN-modulated-by-bins",
+    "ATFTGATFAN-modulated-by-units",
+)
 
 
 def moved() -> MarketModulation:
@@ -75,6 +81,38 @@ def test_without_quantiles_the_bins_are_equally_wide_and_their_number_has_a_rang
     assert "edges" not in MarketModulation(1, 3).state_dict()  # a checkpoint of one without bins fits
     with pytest.raises(InputError, match="modulation_bins"):
         MarketModulation(1, 3, bins=0)
+
+
+def test_a_unit_joins_columns_that_bins_only_add_up() -> None:
+    modulation, none = MarketModulation(2, 1, bins=2, units=1).eval(), torch.zeros(0)
+    modulation.set_scaling(Scaling(none, none, torch.zeros(2), torch.ones(2)))
+    calm, falling = torch.tensor([[0.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+
+    def second_column(regime: Tensor) -> Tensor:
+        """What it adds to the shift's argument, from 0 to 1."""
+        return modulation(torch.zeros(2, 1, 1), regime)[:, 0, 0].atanh().diff()
+
+    with torch.no_grad():
+        modulation.shift[:-1].normal_(std=0.1)
+        torch.testing.assert_close(second_column(calm), second_column(falling))
+        # Half a bin above the median is an encoding of .5, so relu(x + y - .5) is above 0 where both columns are 1.
+        line = modulation.joined[0]
+        line.weight.copy_(torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+        line.bias.fill_(-0.5)
+        modulation.shift[-1] = 0.2
+        torch.testing.assert_close(second_column(falling) - second_column(calm), torch.tensor([0.5 * 0.2]))
+
+
+def test_units_are_dropped_in_training_only_and_their_number_has_a_range() -> None:
+    modulation, state = MarketModulation(2, 3, units=16), torch.zeros(1, 1, 3)
+    torch.nn.init.normal_(modulation.shift)
+    regime = torch.tensor([[0.5, -1.0]])
+    assert not torch.equal(modulation(state, regime), modulation(state, regime))
+    modulation.eval()
+    assert torch.equal(modulation(state, regime), modulation(state, regime))
+    assert not any(name.startswith("joined") for name in MarketModulation(2, 3).state_dict())
+    with pytest.raises(InputError, match="modulation_units"):
+        MarketModulation(1, 3, units=-1)
 
 
 def test_rows_of_any_days_have_the_states_and_gradients_of_their_days() -> None:

@@ -33,11 +33,14 @@ NETWORKS: dict[str, NetworkFactory] = {
     "TabM-1": partial(TabM, k=1, hidden_size=16, encoding="none"),
     "MASTER": partial(MASTER, hidden_size=16, encoding="none"),
     "TabM-modulated": partial(
-        TabM, k=3, hidden_size=16, encoding="none", modulation="film", modulation_bins=2
+        TabM, k=3, hidden_size=16, encoding="none", modulation="film", modulation_bins=2, modulation_units=3
     ),
     "ATFTGATFAN-nonlinear": partial(ATFTGATFAN, hidden_size=16, linear_path=False),
     "ATFTGATFAN-modulated": partial(ATFTGATFAN, hidden_size=16, modulation="film"),
     "ATFTGATFAN-modulated-by-bins": partial(ATFTGATFAN, hidden_size=16, modulation="film", modulation_bins=3),
+    "ATFTGATFAN-modulated-by-units": partial(
+        ATFTGATFAN, hidden_size=16, modulation="film", modulation_bins=3, modulation_units=4
+    ),
     "MASTER-piecewise-linear": partial(MASTER, hidden_size=16, encoding="piecewise_linear"),
     "ATFTGATFAN-twice": _two,
     "MASTER-no-gate": partial(MASTER, hidden_size=16, gate="none"),
