@@ -47,7 +47,11 @@ def test_every_parameter_gets_a_gradient_and_scores_differ(
     network, batch = build(), make_batch(stocks=30)
     spread = scores(network, batch).std(1)
     assert (spread > 0.02).all() and (spread < 3).all()
-    loss_of(network.train(), batch).backward()
+    optimizer = torch.optim.SGD(network.train().parameters(), lr=0.1)
+    loss_of(network, batch).backward()
+    optimizer.step()  # what begins at 0 has no gradient for what feeds it
+    optimizer.zero_grad()
+    loss_of(network, batch).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 0, name
