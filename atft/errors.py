@@ -75,8 +75,15 @@ class CriterionFailed(RunFailed):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``"; did you mean 'hidden_size'?"``, or list them."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {listed(names)}"
+    meant = closest(name, names)
+    return f"; known: {listed(names)}" if meant is None else f"; did you mean {meant!r}?"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like another one, upper and lower case being alike; None where none is."""
+    of_lower = {one.lower(): one for one in sorted(known, reverse=True)}
+    close = get_close_matches(name.lower(), of_lower, n=1)
+    return of_lower[close[0]] if close else None
 
 
 def check_unique(where: object, names: Sequence[str]) -> None:

@@ -119,7 +119,10 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
     excluded = match(schema.exclude, names)
     features = tuple(n for n in match(schema.features, names) if n not in excluded)
     if not features:
-        raise InputError(f"{where}: no column matches the features {schema.features}; it has {len(names)}")
+        meant = nearest(next(iter(schema.features), ""), names)
+        raise InputError(
+            f"{where}: no column matches the features {schema.features}; it has {len(names)} columns{meant}"
+        )
     return features
 
 

@@ -9,6 +9,7 @@ from atft.errors import (
     VarianceCollapse,
     check_unique,
     clip,
+    closest,
     listed,
     nearest,
     one_line,
@@ -19,6 +20,12 @@ def test_the_nearest_name_is_offered_or_all_are_listed() -> None:
     assert nearest("hiden_size", ["hidden_size", "gat_layers"]) == "; did you mean 'hidden_size'?"
     assert nearest("zzz", ["b", "a"]) == "; known: a, b"
     assert nearest("x", []) == "; known: none"
+
+
+def test_upper_and_lower_case_are_alike_to_the_nearest_name() -> None:
+    codes = ["AAPL", "AMZN", "aapL2"]
+    assert nearest("aapl", codes) == "; did you mean 'AAPL'?" and closest("appl", codes) == "AAPL"
+    assert closest("CLOSE", ["Close", "close"]) == "Close" and closest("zzzz", codes) is None
 
 
 def test_a_list_of_names_ends_after_a_dozen_or_a_line() -> None:

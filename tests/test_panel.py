@@ -68,7 +68,10 @@ def test_horizons_are_distinct_trading_days(horizons: list[int]) -> None:
     [
         (PanelSchema(date="day"), r"p: no column 'day' for the role date"),
         (PanelSchema(code="codes"), r"no column 'codes' for the role code; did you mean 'code'\?"),
-        (PanelSchema(features=["feature_*"]), r"no column matches the features \['feature_\*'\]; it has 16"),
+        (
+            PanelSchema(features=["feature_*"]),
+            r"no column matches the features \['feature_\*'\]; it has 16 columns; known: ",
+        ),
         (PanelSchema(targets="targets_{h}d"), r"no column 'targets_1d' for the role targets of horizon 1"),
         (
             PanelSchema(targets="target_1d"),

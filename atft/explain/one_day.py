@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
-from difflib import get_close_matches
 
 import numpy as np
 
 from atft.data.split import parse_period
-from atft.errors import InputError
+from atft.errors import InputError, closest
 from atft.panel import day_index
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
@@ -73,6 +72,6 @@ def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -
         return names.index(code)
     if code in codes:
         raise InputError(f"--code {code}: not in the universe of {day}; name another day or stock")
-    near = get_close_matches(code, names, n=1)
-    also = f"; did you mean {near[0]!r}?" if near else ""
+    meant = closest(code, codes)
+    also = "" if meant is None else f"; did you mean {meant!r}?"
     raise InputError(f"--code {code!r:.40}: no stock of the panel{also}")

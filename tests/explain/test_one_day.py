@@ -59,6 +59,9 @@ def test_a_stock_outside_the_universe_is_not_an_unknown_one(tiny: Any) -> None:
         find_stock("C", ["A", "B"], ("A", "B", "C"), day)
     with pytest.raises(InputError, match="'S0': no stock of the panel; did you mean 'S01'"):
         find_stock("S0", ["A", "S01"], ("A", "S01"), day)
+    for code in ("aapl", "APPL"):
+        with pytest.raises(InputError, match=f"'{code}': no stock of the panel; did you mean 'AAPL'"):
+            find_stock(code, ["AA", "ZZ"], ("AA", "AAPL", "ZZ"), day)
     with pytest.raises(InputError, match=r"'nothing': no stock of the panel$"):
         find_stock("nothing", ["A", "S01"], ("A", "S01"), day)
 
