@@ -5,6 +5,8 @@
 A 95 % interval of the stationary bootstrap, and a Newey-West t below 1.96, should both be right in 95 % of series.
 """
 
+import argparse
+
 import numpy as np
 
 from atft.evaluation.intervals import intervals
@@ -45,8 +47,11 @@ def coverage(series: np.ndarray, lags: int) -> tuple[float, float]:
     )
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print the shares of each kind of days and number of days."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args(arguments)
     print(f"{'days are':<24}" + "".join(f"{days:>6} days  |t|<1.96" for days in DAYS))
     for name, (simulate, lags) in KINDS.items():
         shares = [coverage(simulate(days), lags) for days in DAYS]

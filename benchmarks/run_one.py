@@ -4,6 +4,7 @@
 is kept for the message of one that fails.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -60,6 +61,13 @@ def run(name: str, budget_s: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _, benchmark, budget, count, path = sys.argv
-    cap_threads(int(count))
-    Path(path).write_text(json.dumps(run(benchmark, float(budget))))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", help="module of benchmarks/ with figures(budget_s)")
+    parser.add_argument("seconds", type=float, help="that it should take")
+    parser.add_argument("threads", type=int, help="cap of each numerical pool")
+    parser.add_argument("file", type=Path, help="JSON file to write")
+    options = parser.parse_args()
+    cap_threads(options.threads)
+    options.file.write_text(json.dumps(run(options.name, options.seconds)))

@@ -6,6 +6,7 @@ Lines are all lines of the sources, docstrings and blank lines too. A key is a l
 dataclasses and arguments of constructors, each counted once; keys of Lightning, torch and Optuna are not ours.
 """
 
+import argparse
 import dataclasses
 import re
 import typing
@@ -73,8 +74,11 @@ def concepts(readme: str) -> list[str]:
     ]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print the three counts."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args(arguments)
     source = ROOT / "atft"
     folders = {p.name: lines(p) for p in sorted(source.iterdir()) if p.is_dir() and p.name[0] != "_"}
     for name, count in folders.items():

@@ -4,7 +4,7 @@ python examples/train_on_your_frame.py                  # a simulated market
 python examples/train_on_your_frame.py panel.parquet    # your own; set its columns and dates below
 """
 
-import sys
+import argparse
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,12 @@ from atft.market.write import write_market
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 
-if len(sys.argv) > 1:
-    frame = polars.read_parquet(sys.argv[1])
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("panel", nargs="?", help="Parquet file; without one a market is simulated")
+panel = parser.parse_args().panel
+
+if panel is not None:
+    frame = polars.read_parquet(panel)
 else:
     market = Path("cache/market.parquet")
     write_market(market, atft.MarketOptions(stocks=100, days=420, features=18, seed=1))

@@ -15,10 +15,11 @@ NOTEBOOK = ROOT / "examples" / "first_look.ipynb"
 IMAGE = "image/png"
 
 
-def run_in(folder: Path, program: str | Path) -> str:
+def run_in(folder: Path, program: str | Path, *arguments: str) -> str:
     """Run a program in a process of its own, and return what it printed."""
     here = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     words = [sys.executable, str(program)] if isinstance(program, Path) else [sys.executable, "-c", program]
+    words += arguments
     done = subprocess.run(words, cwd=folder, env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -33,6 +34,34 @@ def cells() -> list[dict[str, Any]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the examples write: the second finds the frame and the cache of the first."""
     return tmp_path_factory.mktemp("examples")
+
+
+def scripts() -> list[Path]:
+    """Every program of examples/, benchmarks/ and hpo/."""
+    files = sorted(
+        path for folder in ("examples", "benchmarks", "hpo") for path in (ROOT / folder).rglob("*.py")
+    )
+    return [path for path in files if path.parent.name == "examples" or '"__main__"' in path.read_text()]
+
+
+@pytest.mark.parametrize("script", scripts(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_program_reads_its_arguments_with_a_parser(script: Path) -> None:
+    text = script.read_text()
+    assert "ArgumentParser(" in text or "from atft.cli import main" in text or script.name == "row_speed.py"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "examples/train_on_your_frame.py",
+        "benchmarks/interval_coverage.py",
+        "benchmarks/run_one.py",
+        "benchmarks/weigh.py",
+    ],
+)
+def test_help_is_printed_and_nothing_is_done(script: str, tmp_path: Path) -> None:
+    printed = run_in(tmp_path, ROOT / script, "--help")
+    assert printed.startswith("usage: ") and "--help" in printed and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
