@@ -67,7 +67,7 @@ def new_names(score: Scores, present: Mask) -> dict[str, Series]:
     """Share of the highest (``top``) and the lowest tenth's stocks that were not in it the day before.
 
     0: the same names; 1: all new. The tenths are those of `decile_numbers`, the share that of alphalens. The first
-    day is NaN, and a day whose equal scores leave no stock in the highest tenth.
+    day is NaN, and so are a day whose equal scores leave no stock in the highest tenth and the day after it.
     """
 
     def extremes(scores: Scores, use: Mask) -> dict[str, NDArray[Any]]:
@@ -79,7 +79,7 @@ def new_names(score: Scores, present: Mask) -> dict[str, Series]:
     for name, chosen in in_blocks(extremes, score, present).items():
         share = np.full(len(score), np.nan)
         new = (chosen[1:] & ~chosen[:-1]).sum(axis=1)
-        with np.errstate(invalid="ignore"):
-            share[1:] = new / chosen[1:].sum(axis=1)
+        before, today = chosen[:-1].sum(axis=1), chosen[1:].sum(axis=1)
+        share[1:] = np.where((before > 0) & (today > 0), new / np.maximum(today, 1), np.nan)
         shares[name] = share
     return shares

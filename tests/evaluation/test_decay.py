@@ -57,6 +57,16 @@ def test_new_names_are_the_share_that_was_not_there_before() -> None:
     assert np.isnan(shares["top"][0])
 
 
+def test_new_names_of_the_day_after_one_without_a_highest_tenth_are_unknown() -> None:
+    score = np.tile(np.arange(20.0), (4, 1))
+    score[1] = np.minimum(score[1], 9)
+    shares = new_names(score, np.ones(score.shape, bool))
+    np.testing.assert_array_equal(shares["top"], [np.nan, np.nan, np.nan, 0])
+    absent = np.ones(score.shape, bool)
+    absent[1] = False
+    np.testing.assert_array_equal(new_names(score, absent)["bottom"], [np.nan, np.nan, np.nan, 0])
+
+
 def test_new_names_of_a_day_without_a_highest_tenth_are_unknown_whatever_days_stand_beside_it() -> None:
     score = np.tile(np.arange(20.0), (3, 1))
     tied = np.minimum(
