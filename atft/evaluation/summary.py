@@ -62,15 +62,19 @@ def score_days(
     valid: Mask,
     min_stocks: int = 2,
     metrics: Metrics = RANKING_METRICS,
+    skip_unscored: bool = False,
 ) -> tuple[MeasuredDays, int]:
     """Measure each day's cross-section, and count the days left out, since too few targets are known.
 
-    Rows count that are ``valid`` and whose target, the raw forward return, is known.
+    Rows count that are ``valid`` and whose target, the raw forward return, is known. A day with a NaN score among
+    them is lost; with ``skip_unscored`` it is measured without these rows.
     """
     known = valid & np.isfinite(target)
     count = known.sum(axis=1)
     thin = (count > 0) & (count < min_stocks)
     known &= ~thin[:, None]
+    if skip_unscored:
+        known &= np.isfinite(score)
     statistics = day_statistics(metrics)
     parts = []
     for first in range(0, max(len(score), 1), DAYS_AT_ONCE):
@@ -90,17 +94,20 @@ def summarise_scorers(
     table: HorizonScores,
     min_stocks: int = 2,
     metrics: Metrics = RANKING_METRICS,
+    skip_unscored: bool = False,
 ) -> list[SummaryRow]:
     """Measure several scorers on the rows of one horizon with a trade at the day's close, then one a close later.
 
     All figures are NaN without a rankable day, or where more than 5 % of them are lost. Days with fewer than
-    ``min_stocks`` known targets are left out.
+    ``min_stocks`` known targets are left out. ``skip_unscored``: see `score_days`.
     """
     rows = []
     for scorer, score in scorers.items():
         for lag, target in enumerate(("target", "target_lag1")):
             if target in table.columns:
-                days, thin = score_days(score, table.columns[target], table.present, min_stocks, metrics)
+                days, thin = score_days(
+                    score, table.columns[target], table.present, min_stocks, metrics, skip_unscored
+                )
                 ranked = int((days.rankable & ~days.lost).sum())
                 figures = estimate_figures(days.counted(), table.horizon, metrics)
                 rows.append(SummaryRow(scorer, table.horizon, lag, ranked, thin, figures))

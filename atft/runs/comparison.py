@@ -104,7 +104,8 @@ def compare_scorers(
         if "lightgbm" in fitted:
             scorers["blend"] = mean_rank([scorers[scorer], scorers["lightgbm"]], table.present)
             differences[table.horizon] = _minus_lightgbm(scorer, scorers, table, min_stocks)
-        rows += summarise_scorers(scorers | file_scorers(table), table, min_stocks, metrics)
+        rows += summarise_scorers(scorers, table, min_stocks, metrics)
+        rows += summarise_scorers(file_scorers(table), table, min_stocks, metrics, skip_unscored=True)
         target = table.columns["target"]
         bands[table.horizon] = random_band(target, table.present, table.horizon, min_stocks=min_stocks)
     trees = fitted.get("lightgbm")

@@ -137,6 +137,7 @@ def file_scorers(table: HorizonScores) -> dict[str, NDArray[np.float32]]:
 def reversal_scores(return_1d: ArrayLike) -> NDArray[np.float32]:
     """Score each stock by minus its own return of the day: yesterday's losers win (Jegadeesh 1990).
 
-    A stock of unknown return gets 0, neither a winner nor a loser.
+    A stock of unknown return has no score, NaN, as among the null controls of `evaluate`.
     """
-    return -np.nan_to_num(np.asarray(return_1d, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    returns = np.asarray(return_1d, dtype=np.float32)
+    return np.where(np.isfinite(returns), -returns, np.float32(np.nan))

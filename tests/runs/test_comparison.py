@@ -1,6 +1,7 @@
 """Any frame of scores is measured as the table that ends a fit."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import polars
@@ -8,6 +9,8 @@ import pytest
 
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
+from atft.evaluation.evaluate import evaluate_files
+from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import summarise_predictions
 from atft.runs.comparison import BAND_ROWS, PAIR, compare_scorers, comparison_text, evaluate
@@ -36,6 +39,24 @@ def test_the_frame_has_the_figures_of_the_printed_table(
             assert cell in line and f" {row['days']} " in line
     low, high = (row_of(table, name, 5)["rank_ic"] for name in BAND_ROWS)
     assert f"{low:+.4f} .. {high:+.4f}" in printed
+
+
+def test_the_reversal_row_is_the_null_control_of_evaluate(
+    scores: polars.DataFrame, tiny_run: Any, tmp_path: Path
+) -> None:
+    unknown = polars.col("code").is_in(["S001", "S002", "S003", "S004"]) & (
+        polars.col("date").dt.day() % 2 == 0
+    )
+    known = polars.when(unknown).then(None).otherwise("return_1d").alias("return_1d")
+    file = tmp_path / "scores.parquet"
+    scores.with_columns(known).write_parquet(file)
+    (measured,) = evaluate_files([file], EvaluateOptions(split="test", min_stocks=2, draws=2)).files
+    table = evaluate(polars.read_parquet(file), "test")
+    for horizon in (1, 5):
+        (control,) = (c for c in measured.horizons[horizon].controls if c.name == "reversal")
+        assert row_of(table, "reversal", horizon)["rank_ic"] == pytest.approx(
+            control.figures["rank_ic"].value, abs=1e-6
+        )
 
 
 def test_lightgbm_has_a_row_a_blend_and_a_paired_difference_where_it_is_installed(

@@ -35,7 +35,8 @@ def test_every_scorer_has_a_score_where_the_file_has_a_row_and_nowhere_else(scor
     _, table, _, scorers = scored
     assert list(scorers) == ["ridge", "reversal"]
     assert np.array_equal(np.isfinite(scorers["ridge"]), table.present)
-    assert np.isfinite(scorers["reversal"][table.present]).all()
+    known = np.isfinite(table.columns["return_1d"])
+    assert np.array_equal(np.isfinite(scorers["reversal"]), known)
 
 
 def test_reversal_is_minus_the_days_own_return(scored: Any) -> None:
@@ -44,9 +45,9 @@ def test_reversal_is_minus_the_days_own_return(scored: Any) -> None:
     assert np.array_equal(scorers["reversal"][known], -table.columns["return_1d"][known])
 
 
-def test_losers_score_high_and_unknown_returns_are_neutral() -> None:
+def test_losers_score_high_and_unknown_returns_have_no_score() -> None:
     scores = reversal_scores(np.array([[-0.1, 0.02, np.nan, np.inf]]))
-    np.testing.assert_array_equal(scores, np.array([[0.1, -0.02, 0.0, 0.0]], dtype=np.float32))
+    np.testing.assert_array_equal(scores, np.array([[0.1, -0.02, np.nan, np.nan]], dtype=np.float32))
 
 
 def test_ridge_finds_the_feature_that_carries_the_signal(scored: Any) -> None:
