@@ -66,7 +66,9 @@ def parse_file_arguments(
         if name == command.option:
             files += [] if value is None else [value]
         elif name.startswith("--") and name not in known:
-            raise InputError(f"{command.name} has no option {name!r}{nearest(name, known)}")
+            raise InputError(
+                f"{command.name} has no option {name!r}{nearest(name, known - {'-h', '--help'})}"
+            )
         elif name.startswith("-"):
             words += written
         else:

@@ -74,6 +74,11 @@ def tree_of(parser: ArgumentParser) -> Tree:
         if any(option.startswith("--") for option in action.option_strings):
             hint = getattr(action, "_typehint", None) or action.type or bool
             _section(tree, parents).setdefault(last, Option(hint))
+    # A class whose arguments stand alone is a group of the parser too, and no section.
+    alone = [name for name, group in (parser.groups or {}).items() if group.dest is None]
+    for name in alone:
+        if tree.get(name) == {}:
+            del tree[name]
     return tree
 
 

@@ -121,14 +121,16 @@ def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOpti
     from atft.commands.parser_errors import parser_errors
 
     parser = list_parser(command)
-    known = {name for action in parser._actions for name in action.option_strings}
+    known = {name for action in parser._actions for name in action.option_strings} - {"-h", "--help"}
     words = [word for word in arguments if word != "--last"]
     if len(words) < len(arguments) and any(word.startswith(("--on", "--from")) for word in words):
         raise InputError("--last, --on and --from each name what is scored; give one of them")
     for word in words:
         name = word.partition("=")[0]
         if name.startswith("--") and name not in known:
-            raise InputError(f"{command} of one day has no option {name!r:.60}{nearest(name, known)}")
+            dotted = DOTTED.get(name[2:].lower())  # as other commands call it: --panel
+            meant = f"; did you mean '--{dotted[0]}'?" if dotted else nearest(name, known)
+            raise InputError(f"{command} of one day has no option {name!r:.60}{meant}")
     with parser_errors(command, tree_of(parser)):
         values = parser.parse_args(words).as_dict()
     chosen = {f.name: values[f.name] for f in fields(ListOptions) if f.name in values}

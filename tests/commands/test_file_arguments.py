@@ -42,6 +42,7 @@ def test_files_come_as_words_and_options_by_their_names() -> None:
     [
         ([], "compare needs a FILE; python -m atft compare --help"),
         (["a", "--drawn", "3"], "compare has no option '--drawn'; did you mean '--draws'?"),
+        (["a", "--hello", "3"], "compare has no option '--hello'; known: --blend, "),
         (["a", "--draws", "many"], "draws"),
         (["a", "--blend"], "blend"),
         (["a", "--out", "b.xlsx"], "--out b.xlsx: the suffix decides the format, it must be .csv or .json"),

@@ -72,6 +72,12 @@ def test_sections_options_and_linked_keys_are_distinguished() -> None:
     assert node_at(tree, "outer.many.width") == Option(int) and node_at(tree, "outer.terms.ic") is None
 
 
+def test_a_class_whose_arguments_stand_alone_is_no_key() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Inner, None)
+    assert tree_of(parser) == {"width": Option(int)}
+
+
 def test_what_may_stand_inside_of_a_value() -> None:
     assert inside_of(Inner | None).tree == arguments_of(Inner) == {"width": Option(int)}
     assert inside_of(list[Inner] | None).item is Inner
