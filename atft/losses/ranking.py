@@ -37,10 +37,10 @@ def ranknet(score: PerStock, target: PerStock, valid: StockMask, pairs: int = 32
     order = torch.where(valid, target, -torch.inf).argsort(-1, descending=True)
     better = torch.where(valid, score, 0).gather(-1, order).unsqueeze(-2)
     above = torch.where(valid, target, 0).gather(-1, order).unsqueeze(-2)
-    place, paired = _partners(valid, pairs)
-    shape = place.shape
-    paired = paired & (above > above.expand(shape).gather(-1, place))
-    gap = better - better.expand(shape).gather(-1, place)
+    partner, paired = _partners(valid, pairs)
+    shape = partner.shape
+    paired = paired & (above > above.expand(shape).gather(-1, partner))
+    gap = better - better.expand(shape).gather(-1, partner)
     distance = torch.where(paired, torch.nn.functional.softplus(-gap), 0).sum((-2, -1))
     return distance / paired.sum((-2, -1)).clamp_min(1)
 
@@ -125,6 +125,6 @@ def ndcg(
     return torch.where(rankable, 1 - reached / torch.where(rankable, ideal, 1), 1)
 
 
-def _discount(place: PerStock) -> PerStock:
-    """Weight of a place in the list: 1 for the first, 1/2 for the third."""
-    return 1 / torch.log2(1 + place)
+def _discount(rank: PerStock) -> PerStock:
+    """Weight of a rank in the list: 1 for the first, 1/2 for the third."""
+    return 1 / torch.log2(1 + rank)

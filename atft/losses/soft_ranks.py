@@ -65,10 +65,10 @@ def _quantiles(x: PerStock, valid: StockMask, count: int) -> Float[Tensor, "*bat
     many = valid.sum(-1, keepdim=True).clamp_min(1)
     middle = (torch.arange(count, device=x.device, dtype=x.dtype) + 0.5) / count
     # Hazen's definition: the i-th of n values stands at (i + 1/2) / n, and the ends are not extrapolated.
-    place = torch.minimum((middle * many - 0.5).clamp_min(0), (many - 1).to(x.dtype))
-    low = place.long()
+    position = torch.minimum((middle * many - 0.5).clamp_min(0), (many - 1).to(x.dtype))
+    low = position.long()
     high = torch.minimum(low + 1, many - 1)
-    return torch.lerp(values.gather(-1, low), values.gather(-1, high), place - low)
+    return torch.lerp(values.gather(-1, low), values.gather(-1, high), position - low)
 
 
 def _blurred(x: Tensor, anchors: Tensor, temperature: float) -> Iterator[tuple[slice, Tensor]]:

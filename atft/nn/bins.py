@@ -29,7 +29,7 @@ def quantile_edges(
     Args:
         quantiles: in each column's unit, at equally spaced levels from 0 to 1.
         median: of each column.
-        iqr: of each column; 1 in place of 0.
+        iqr: of each column; 1 in position of 0.
         bins: of each column.
         largest: scaled values are cut there, and so are edges.
 
@@ -70,6 +70,6 @@ def encode(
 def _between_levels(grid: Float[Tensor, "columns levels"], bins: int) -> Float[Tensor, "columns edges"]:
     """Quantiles at the levels 0, 1 / bins, ..., 1, linear between those of the grid."""
     last = grid.shape[1] - 1
-    place = torch.arange(bins + 1, device=grid.device) * last
-    before, after = place // bins, (place // bins + 1).clamp(max=last)
-    return torch.lerp(grid[:, before], grid[:, after], (place % bins / bins).to(grid.dtype))
+    position = torch.arange(bins + 1, device=grid.device) * last
+    before, after = position // bins, (position // bins + 1).clamp(max=last)
+    return torch.lerp(grid[:, before], grid[:, after], (position % bins / bins).to(grid.dtype))

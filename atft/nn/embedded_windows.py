@@ -29,9 +29,9 @@ class EmbeddedWindows(NamedTuple):
         shared = windows(self.rows, self.days)
         if self.residual is None or self.projection is None:
             return shared
-        own = nn.functional.linear(self.residual, self.projection)
+        from_residual = nn.functional.linear(self.residual, self.projection)
         # In place, since this is a large tensor; not where autocast made it less precise than the rows.
-        return own.add_(shared) if own.dtype == shared.dtype else own + shared
+        return from_residual.add_(shared) if from_residual.dtype == shared.dtype else from_residual + shared
 
 
 def windows(

@@ -65,7 +65,7 @@ class FeatureEncoding(nn.Module):
         check_sizes(2, 240, bins=bins)
         check_shares(encoding_dropout=dropout)
         if not sigma > 0:
-            raise InputError(f"network: encoding_sigma must be above 0, got {sigma}")
+            raise InputError(f"model.network.init_args.encoding_sigma must be above 0, got {sigma}")
         self.features, self.kind, self.dropout = features, kind, dropout
         self.size = 1 if kind == "none" else bins
         self.variance = 1.0

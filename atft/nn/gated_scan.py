@@ -87,10 +87,12 @@ def plain_scan(
 ) -> tuple[Float[Tensor, "lookback rows hidden"], Float[Tensor, "rows hidden"]]:
     """Write the recurrence as it reads: the oracle of :func:`gated_scan`, and what is exported."""
     lookback, full = len(both) - days + 1, torch.promote_types(both.dtype, torch.float32)
-    own = None if residual is None or weight is None else nn.functional.linear(residual, weight)
+    from_residual = None if residual is None or weight is None else nn.functional.linear(residual, weight)
     states: list[Tensor] = []
     for day in range(lookback):
-        sums = both[day : day + days] if own is None else both[day : day + days] + own[day]
+        sums = (
+            both[day : day + days] if from_residual is None else both[day : day + days] + from_residual[day]
+        )
         logit, value = sums.flatten(0, 1).chunk(2, dim=-1)
         before = states[-1] if states else torch.zeros_like(value, dtype=full)
         states.append(torch.lerp(before, value.to(full), logit.sigmoid().to(full)))

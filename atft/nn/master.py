@@ -141,7 +141,9 @@ class MASTER(RankingNetwork):
         check_sizes(4, 4096, hidden_size=hidden_size)
         check_shares(dropout=dropout)
         if not gate_temperature > 0:
-            raise InputError(f"network: gate_temperature must be above 0, got {gate_temperature}")
+            raise InputError(
+                f"model.network.init_args.gate_temperature must be above 0, got {gate_temperature}"
+            )
         features = len(inputs.features)
         self.gate = None
         if gate != "none":
@@ -225,8 +227,8 @@ class MASTER(RankingNetwork):
         universe: Bool[Tensor, " stocks"],
     ) -> tuple[Float[Tensor, "stocks hidden"], Float[Tensor, "stocks lookback"]]:
         """One day of a block."""
-        place = positions(len(embedded), embedded.shape[-1], embedded.device)
-        embedded = embedded + place[:, None]
+        encoding = positions(len(embedded), embedded.shape[-1], embedded.device)
+        embedded = embedded + encoding[:, None]
         by_stock = self.intra_stock(embedded.transpose(0, 1), observed.T)
         by_step = self.inter_stock(by_stock.transpose(0, 1), observed & universe)
         summary: tuple[Tensor, Tensor] = self.summary(by_step.transpose(0, 1), observed.T)

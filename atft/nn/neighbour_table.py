@@ -42,10 +42,10 @@ def neighbour_table(
     ordered, order = destination.sort(stable=True)
     node = torch.arange(nodes, device=source.device)
     column = torch.arange(edges, device=source.device) - torch.searchsorted(ordered, node)[ordered]
-    place = torch.where(column < width, ordered * width + column, nodes * width)
-    # The number of the edge in each place, one past the last for none; and a place more for what is left out.
+    cell = torch.where(column < width, ordered * width + column, nodes * width)
+    # The number of the edge in each cell, one past the last for none; and a cell more for what is left out.
     edge = source.new_full((nodes * width + 1,), edges)
-    edge[place] = order
+    edge[cell] = order
     edge = edge[:-1].view(nodes, width)
     linked = edge < edges
     # With one more, which is read where there is no edge.

@@ -19,8 +19,8 @@ ROWS_MULTIPLE = 256
 class PackedRows(NamedTuple):
     """Where the rows of a block come from."""
 
-    place: Int[Tensor, " packed"]
-    """Of each row in ``[days * stocks]``, ascending; the last one again at the end."""
+    row: Int[Tensor, " packed"]
+    """Of each packed row its number in ``[days * stocks]``, ascending; the last one again at the end."""
     distinct: int
     """Rows that are not there a second time."""
     days: int
@@ -29,18 +29,18 @@ class PackedRows(NamedTuple):
     @property
     def rows_of_days(self) -> list[int]:
         """How many rows each day has; they are in the order of the days."""
-        day = self.place.div(self.stocks, rounding_mode="floor")
+        day = self.row.div(self.stocks, rounding_mode="floor")
         counts: list[int] = day.bincount(minlength=self.days).tolist()
         return counts
 
     def take(self, x: Shaped[Tensor, "days stocks *rest"]) -> Shaped[Tensor, "1 packed *rest"]:
         """Pack the rows of a tensor of the block, as those of a single day."""
-        return x.flatten(0, 1).index_select(0, self.place)[None]
+        return x.flatten(0, 1).index_select(0, self.row)[None]
 
     def put(self, x: Float[Tensor, "1 packed *rest"]) -> Float[Tensor, "days stocks *rest"]:
         """Put packed rows where they come from; the others are 0."""
         whole = x.new_zeros(self.days * self.stocks, *x.shape[2:])
-        filled = whole.index_copy(0, self.place[: self.distinct], x[0, : self.distinct])
+        filled = whole.index_copy(0, self.row[: self.distinct], x[0, : self.distinct])
         return filled.view(self.days, self.stocks, *x.shape[2:])
 
 
@@ -48,7 +48,7 @@ def pack_rows(batch: DayBatch) -> PackedRows | None:
     """Pack the rows of a joined block on a CPU; None elsewhere: counting them would wait for a GPU."""
     if not batch.joined or batch.universe.device.type != "cpu":
         return None
-    place = batch.universe.flatten().nonzero()[:, 0]
-    count = len(place)
-    again = place[-1:].expand(-count % ROWS_MULTIPLE)
-    return PackedRows(torch.cat((place, again)), count, *batch.universe.shape)
+    row = batch.universe.flatten().nonzero()[:, 0]
+    count = len(row)
+    again = row[-1:].expand(-count % ROWS_MULTIPLE)
+    return PackedRows(torch.cat((row, again)), count, *batch.universe.shape)

@@ -56,7 +56,7 @@ class RankingNetwork(nn.Module):
         for name, switch in on.items():
             if name not in self.parts:
                 known = nearest(name, self.parts) if self.parts else "; it has none"
-                raise InputError(f"network: no part {name!r}{known}")
+                raise InputError(f"model.network: no part {name!r}{known}")
             self.parts[name] = switch
             for parameter in groups[name]:
                 parameter.requires_grad_(switch)

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from atft.errors import InputError
 
+INIT_ARGS = "model.network.init_args"
+"""Section of the options of a network, for messages."""
+
 
 def check_sizes(low: int, high: int, **sizes: int) -> None:
     """Check that sizes, by the names of their options, are ``low`` to ``high``.
@@ -13,9 +16,7 @@ def check_sizes(low: int, high: int, **sizes: int) -> None:
     """
     for name, value in sizes.items():
         if not low <= value <= high:
-            raise InputError(
-                f"network: {name} must be {low} to {high}, got {value}; change model.network.init_args.{name}"
-            )
+            raise InputError(f"{INIT_ARGS}.{name} must be {low} to {high}, got {value}")
 
 
 def check_shares(**shares: float) -> None:
@@ -26,7 +27,7 @@ def check_shares(**shares: float) -> None:
     """
     for name, value in shares.items():
         if not 0 <= value < 1:
-            raise InputError(f"network: {name} must be at least 0 and below 1, got {value}")
+            raise InputError(f"{INIT_ARGS}.{name} must be at least 0 and below 1, got {value}")
 
 
 def check_horizons(horizons: Sequence[int]) -> None:
@@ -47,7 +48,7 @@ def check_levels(quantiles: Sequence[float]) -> None:
             the highest, the next and the next, are the same in whole percent, by which columns are named.
     """
     if sorted(set(quantiles)) != list(quantiles) or not all(0 < level < 1 for level in quantiles):
-        raise InputError(f"network: quantiles must ascend strictly inside (0, 1), got {list(quantiles)}")
+        raise InputError(f"{INIT_ARGS}.quantiles must ascend strictly inside (0, 1), got {list(quantiles)}")
     last = len(quantiles) - 1
     widths = [quantiles[last - i] - quantiles[i] for i in range((last + 1) // 2)]
     for what, shares in (("levels", quantiles), ("intervals", widths)):
@@ -55,8 +56,8 @@ def check_levels(quantiles: Sequence[float]) -> None:
         twice = [percent for percent in percents if percents.count(percent) > 1]
         if twice:
             raise InputError(
-                f"network: quantiles {list(quantiles)} have two {what} of {twice[0]} %, whose columns would have "
-                f"one name; give levels that differ in whole percent"
+                f"{INIT_ARGS}.quantiles {list(quantiles)} have two {what} of {twice[0]} %, whose columns would "
+                f"have one name; give levels that differ in whole percent"
             )
 
 

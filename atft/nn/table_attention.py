@@ -52,9 +52,11 @@ def table_attention(
     """
     dtype, heads = source.dtype, len(attention)
     # 1 at the channels of each head, 0 at those of others: sums over a head's channels become matrix products.
-    own = torch.eye(heads, dtype=dtype, device=source.device).repeat_interleave(attention.shape[1], dim=1)
-    by_head = attention.flatten().to(dtype) * own
-    tensors = source, destination.to(dtype), by_attribute.to(dtype), by_head, own, kept, *table
+    head_channels = torch.eye(heads, dtype=dtype, device=source.device).repeat_interleave(
+        attention.shape[1], dim=1
+    )
+    by_head = attention.flatten().to(dtype) * head_channels
+    tensors = source, destination.to(dtype), by_attribute.to(dtype), by_head, head_channels, kept, *table
     with full_precision(source.device):
         sums: Tensor = _TableAttention.apply(*tensors)  # type: ignore[no-untyped-call]
     return sums
@@ -83,7 +85,7 @@ class _TableAttention(torch.autograd.Function):
         destination: Tensor,
         by_attribute: Tensor,
         by_head: Tensor,
-        own: Tensor,
+        head_channels: Tensor,
         kept: Tensor | None,
         index: Tensor,
         linked: Tensor,
@@ -104,19 +106,28 @@ class _TableAttention(torch.autograd.Function):
             # Each head's weights times all channels, of which its own are taken: one pass, where a product of each
             # number and a sum would be three.
             sums = torch.bmm(weight.to(source.dtype).transpose(0, 1), states.values)
-            of_own = sums.view(-1, heads, heads, hidden // heads).diagonal(dim1=1, dim2=2)
-            out[rows] = of_own.mT.flatten(1)
+            of_head = sums.view(-1, heads, heads, hidden // heads).diagonal(dim1=1, dim2=2)
+            out[rows] = of_head.mT.flatten(1)
             saved = states if len(stripes) == 1 else ()
-        tensors = source, destination, by_attribute, by_head, own, kept, index, attributes, softmax
+        tensors = source, destination, by_attribute, by_head, head_channels, kept, index, attributes, softmax
         ctx.save_for_backward(*tensors, *saved)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        source, destination, by_attribute, by_head, own, kept, index, attributes, softmax, *saved = (
-            ctx.saved_tensors
-        )
+        (
+            source,
+            destination,
+            by_attribute,
+            by_head,
+            head_channels,
+            kept,
+            index,
+            attributes,
+            softmax,
+            *saved,
+        ) = ctx.saved_tensors
         of_source, of_destination = torch.zeros_like(source), torch.empty_like(destination)
         of_attributes = torch.empty_like(attributes) if ctx.needs_input_grad[8] else None
         of_by_attribute, of_by_head = torch.zeros_like(by_attribute), torch.zeros_like(by_head)
@@ -127,7 +138,7 @@ class _TableAttention(torch.autograd.Function):
                     source, destination[rows], by_attribute, index[rows], attributes[rows]
                 )
                 # The gradient of each head's sum, 0 at the channels of others.
-                of_sums = gradient[rows, None] * own
+                of_sums = gradient[rows, None] * head_channels
                 of_weight = torch.bmm(of_sums, values.mT).transpose(0, 1).to(softmax.dtype)
                 share = softmax[:, rows]
                 weight = share if kept is None else share * kept[:, rows]

@@ -47,7 +47,9 @@ def normaliser(name: str, n_features: int) -> Normaliser:
         InputError: no member of that name.
     """
     if name not in MEMBERS:
-        raise InputError(f"network: no window normalisation {name!r}{nearest(name, MEMBERS)}")
+        raise InputError(
+            f"model.network.init_args.window_norm: no window normalisation {name!r}{nearest(name, MEMBERS)}"
+        )
     if name == "dish_ts":
         return DishNorm(n_features)
     return {"revin": reversible_norm, "san": slice_norm, "fan": frequency_norm}[name]

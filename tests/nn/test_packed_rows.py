@@ -65,7 +65,7 @@ def test_scores_and_gradients_are_those_of_the_days(
     network = moved(name)
     batch = joined(make_batch)
     packed = pack_rows(batch)
-    assert packed is not None and (packed.distinct, len(packed.place)) == (26, 32)
+    assert packed is not None and (packed.distinct, len(packed.row)) == (26, 32)
     found = []
     for block in (batch, batch._replace(joined=False)):
         network.zero_grad()
@@ -83,7 +83,7 @@ def test_scores_and_gradients_are_those_of_the_days(
 def test_rows_go_back_to_where_they_come_from(make_batch: Make) -> None:
     batch = joined(make_batch)
     packed = pack_rows(batch)
-    assert packed is not None and len(packed.place) == packed_rows.ROWS_MULTIPLE
+    assert packed is not None and len(packed.row) == packed_rows.ROWS_MULTIPLE
     # The last row, of day 2, stands there again up to 256.
     assert packed.rows_of_days == [9, 12, 235]
     x = torch.randn(3, 12, 4)

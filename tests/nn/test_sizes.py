@@ -31,7 +31,8 @@ from networks import inputs_of
 def test_a_size_out_of_range_is_an_error_of_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         ATFTGATFAN(inputs_of(3), **options)
-    assert "\n" not in str(error.value)
+    (option,) = options
+    assert str(error.value).startswith(f"model.network.init_args.{option} ") and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("horizons", [(), (5, 1), (0, 1), (1, 1)])
