@@ -134,8 +134,15 @@ def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:
     """Build a network, and check that it is one.
 
     Raises:
-        InputError: its arguments are out of range, or it has not what a `Network` has.
+        InputError: it is no class, its arguments are out of range, or it has not what a `Network` has.
     """
+    if isinstance(factory, nn.Module) or not callable(factory):
+        came = (
+            f"a {type(factory).__name__} that is built" if isinstance(factory, nn.Module) else repr(factory)
+        )
+        raise InputError(
+            f"model.network must be a class or functools.partial(MyNetwork, size=8), got {clip(came, 60)}"
+        )
     _check_choices(factory)
     try:
         network = factory(inputs)
@@ -208,7 +215,26 @@ def check_network(network: object, inputs: NetworkInputs) -> None:
     for name in network.reads.values():
         if name not in OPTIONAL_INPUTS:
             raise InputError(f"{where}: reads names {name!r}; it must be one of {', '.join(OPTIONAL_INPUTS)}")
+    _check_registered(where, network)
     # A parameter without a group would never train; one in two groups is an error of torch's optimisers.
     grouped = sorted(id(parameter) for group in groups.values() for parameter in group)
     if grouped != sorted(id(parameter) for parameter in network.parameters()):
         raise InputError(f"{where}: parameter_groups must have each parameter in exactly one group")
+
+
+def _check_registered(where: str, network: nn.Module) -> None:
+    """Check that torch knows of every layer: of those in a plain list it does not, nor of a network without any."""
+    known = {id(part) for part in (*network.modules(), *network.parameters())}
+    for name, module in network.named_modules():
+        for member, value in vars(module).items():
+            if member.startswith("_") or not isinstance(value, list | tuple | dict):
+                continue
+            parts = value.values() if isinstance(value, dict) else value
+            if any(isinstance(part, nn.Module | nn.Parameter) and id(part) not in known for part in parts):
+                path = f"self.{name}.{member}" if name else f"self.{member}"
+                raise InputError(
+                    f"{where}: {clip(path, 40)} is a {type(value).__name__} of layers, which neither train nor are "
+                    f"saved; make it a torch.nn.ModuleList, ModuleDict or ParameterList"
+                )
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError(f"{where} has no parameter to train; add layers as members in __init__")

@@ -52,6 +52,14 @@ class Nothing(nn.Module):
     """A module that knows nothing of days."""
 
 
+class Deep(nn.Module):
+    """A module that keeps layers in a list."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = layers
+
+
 def one_group(network: nn.Module) -> dict[str, list[nn.Parameter]]:
     return {"score": list(network.parameters())[:1]}
 
@@ -70,6 +78,20 @@ def one_group(network: nn.Module) -> dict[str, list[nn.Parameter]]:
         (changed(reads={"score": "volume"}), "reads names 'volume'; it must be one of graph, regime, sector"),
         (changed(parameter_groups=dict), "must have each parameter in exactly one group"),
         (partial(Plain, gian=2.0), "model.network: "),
+        (
+            Plain(inputs_of()),
+            "model.network must be a class or functools.partial(MyNetwork, size=8), got a Plain that",
+        ),
+        (changed(more=[nn.Linear(2, 2)]), "self.more is a list of layers, which neither train nor are saved"),
+        (
+            changed(more={"a": nn.Parameter(torch.ones(1))}),
+            "self.more is a dict of layers, which neither train",
+        ),
+        (changed(body=Deep([nn.Linear(2, 2)])), "self.body.layers is a list of layers, which neither train"),
+        (
+            lambda inputs: Plain(inputs).requires_grad_(False),
+            "has no parameter to train; add layers as members",
+        ),
         (partial(ATFTGATFAN, hidden_size=1), "hidden_size must be 4 to 4096, got 1"),
     ],
 )
@@ -77,6 +99,15 @@ def test_a_network_that_is_none_is_an_error_of_one_line(factory: Any, message: s
     with pytest.raises(InputError) as raised:
         build_network(factory, inputs_of())
     assert message in str(raised.value) and len(str(raised.value)) < 200
+
+
+def test_a_list_of_layers_that_are_members_too_is_no_fault() -> None:
+    def build(inputs: NetworkInputs) -> nn.Module:
+        network = Plain(inputs)
+        network.in_order = [network.score, network.shift]  # type: ignore[assignment]
+        return network
+
+    assert build_network(build, inputs_of()).in_order
 
 
 class NoSuper(RankingNetwork):

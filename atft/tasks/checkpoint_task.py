@@ -47,8 +47,9 @@ def task_arguments(
     Args:
         content: of the checkpoint, checked by `atft.checkpoint_file.read_checkpoint`.
         file: its name, for messages.
-        network: used in place of the checkpoint's.
-        objective: the same.
+        network: used in place of the checkpoint's; of the class that this names, with the arguments of the
+            checkpoint that it does not set.
+        objective: used in place of the checkpoint's.
         trains: whether the task is to train, which needs every term of its objective.
 
     Raises:
@@ -63,13 +64,30 @@ def task_arguments(
     if not isinstance(model, Mapping):
         raise InputError(f"{where} has no section model; name another checkpoint")
     return {
-        "network": network or _network(model.get("network"), where),
+        "network": _network(model.get("network"), where) if network is None else _given(network, model),
         "objective": objective or _objective(model.get("objective") or {}, where, trains),
         "members": _members(model.get("members", 1), where),
         "horizons": _horizons(model.get("horizons"), where),
         "features": entries["features"],
         "regimes": entries.get("regimes", []),
     }
+
+
+def _given(network: NetworkFactory, model: Mapping[Any, Any]) -> NetworkFactory:
+    """The caller's network; of the class that the checkpoint names, built as the checkpoint's was."""
+    named = (
+        network if isinstance(network, partial) else partial(network) if isinstance(network, type) else None
+    )
+    config = model.get("network")
+    if named is None or named.args or not isinstance(named.func, type) or not isinstance(config, Mapping):
+        return network
+    package, _, name = str(config.get("class_path")).rpartition(".")
+    # A config may name a class by a shorter path than that of its module.
+    within = f"{named.func.__module__}.".startswith(f"{package}.")
+    arguments = config.get("init_args")
+    if name != named.func.__qualname__ or not within or not isinstance(arguments, Mapping):
+        return network
+    return partial(named.func, **{**{str(n): value for n, value in arguments.items()}, **named.keywords})
 
 
 def _network(config: Any, where: str) -> NetworkFactory:
@@ -79,9 +97,7 @@ def _network(config: Any, where: str) -> NetworkFactory:
         named = (
             f"names the network {class_path!r:.60}, which a checkpoint may not import" if class_path else ""
         )
-        raise InputError(
-            f"{where} {named or 'names no network'}; give network=, for instance partial(MyNetwork, size=8)"
-        )
+        raise InputError(f"{where} {named or 'names no network'}; give network=MyNetwork, its class")
     arguments = config.get("init_args") or {}
     if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
         raise InputError(f"{where} has {arguments!r:.60} at model.network.init_args; give network=")

@@ -1,11 +1,13 @@
 """From a checkpoint's configuration to the arguments of a task, without running what it names."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from torch import nn
 
 from atft.errors import InputError
 from atft.losses.options import ObjectiveOptions
@@ -67,6 +69,33 @@ def test_a_network_and_an_objective_of_the_caller_stand_in_for_those_of_the_file
     objective = ObjectiveOptions(terms={"mse": 1.0})
     arguments = task_arguments(hostile, "best.ckpt", ATFTGATFAN, objective)
     assert (arguments["network"], arguments["objective"]) == (ATFTGATFAN, objective)
+
+
+class Own(nn.Module):
+    """A network of the user's own, of which only the arguments matter here."""
+
+    def __init__(self, inputs: NetworkInputs, rows: int = 5, size: int = 8) -> None:
+        super().__init__()
+        self.arguments = rows, size
+
+
+@pytest.mark.parametrize("class_path", [f"{__name__}.Own", "mypkg.Own"])
+def test_a_class_that_the_file_names_has_the_files_arguments_but_for_those_that_are_set(
+    class_path: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(
+        Own, "__module__", class_path.replace(".Own", "" if __name__ in class_path else ".nets")
+    )
+    file = content(network={"class_path": class_path, "init_args": {"rows": 3, "size": 16}})
+
+    def built(network: Any) -> Any:
+        return task_arguments(file, "best.ckpt", network)["network"](None).arguments
+
+    assert built(Own) == (3, 16)
+    assert built(partial(Own, size=4)) == (3, 4)
+    # What only builds one, or is another class, is left as it is.
+    assert built(lambda inputs: Own(inputs)) == (5, 8)
+    assert task_arguments(file, "best.ckpt", ATFTGATFAN)["network"] is ATFTGATFAN
 
 
 @pytest.mark.parametrize(
