@@ -121,14 +121,22 @@ def call(where: str, function: Callable[..., Any], *tensors: Tensor, **options: 
     """Call a user's function; what it returns, a floating-point tensor.
 
     Raises:
-        InputError: it raises (the message has the line of its file), or returns anything else.
+        InputError: it raises (the message has the line of its file), changes a tensor, or returns anything else.
     """
+    # Torch counts what changes a tensor in place, but for those of inference mode.
+    versions = [None if tensor.is_inference() else tensor._version for tensor in tensors]
     try:
         value = function(*tensors, **options)
     except InputError:
         raise
     except USERS_ERRORS as error:
         raise InputError(f"{where} raises {error_text(error, function)}") from error
+    for place, (tensor, version) in enumerate(zip(tensors, versions, strict=True)):
+        if version is not None and tensor._version != version:
+            name = tensor_names(function)[place]
+            raise InputError(
+                f"{where} changes {name} in place, which others read after it; change {name}.clone()"
+            )
     if not isinstance(value, Tensor) or not value.is_floating_point():
         kind = f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise InputError(f"{where} returns {kind}; return a floating-point tensor, one number for each day")

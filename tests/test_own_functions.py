@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -105,6 +106,20 @@ def test_a_function_returns_a_floating_point_tensor(name: str, kind: str) -> Non
     tensors = noise(3, 2, 8)
     with pytest.raises(InputError, match=rf"^here returns {kind}; return a floating-point tensor"):
         call("here", function, *(tensors[n] for n in tensor_names(function)))
+
+
+def test_a_function_that_changes_a_tensor_in_place_is_an_error() -> None:
+    def fills(score: Any, target: Any, valid: Any) -> Any:
+        target.masked_fill_(~valid, 0)
+        return (score - target).sum(-1)
+
+    tensors = noise(2, 1, 8)
+    with pytest.raises(
+        InputError, match=r"^here changes target in place, which .*; change target\.clone\(\)$"
+    ):
+        call("here", fills, *tensors.values())
+    with torch.inference_mode():  # counts no changes
+        assert call("here", fills, *noise(2, 1, 8).values()).shape == (2, 1)
 
 
 def test_noise_has_invalid_stocks_and_a_last_day_without_a_valid_one() -> None:
