@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from atft.errors import InputError
 from atft.optim.phase_rates import named_groups
@@ -39,10 +39,32 @@ def build_stepping(
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"model.optimizer or model.scheduler: {error}") from error
+    if schedule is not None and (
+        not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau)
+    ):
+        raise InputError(
+            f"model.scheduler: {type(schedule).__name__} "
+            f"{'waits for a metric' if isinstance(schedule, ReduceLROnPlateau) else 'is no LRScheduler'}; name a "
+            f"schedule of epochs, such as atft.optim.schedules.WarmupCosine"
+        )
     if isinstance(schedule, Schedule):
         schedule.bind(max_epochs or 1)  # a run of 0 epochs says itself that it took no step
     _fuse(stepping)
     return stepping, schedule
+
+
+def copied_factory(key: str, factory: Any, example: str) -> Any:
+    """A factory that a copy of the task shares, of a class or of what builds one; None of None.
+
+    Raises:
+        InputError: it is the name of a class, or what one has built.
+    """
+    if factory is None:
+        return None
+    if isinstance(factory, Optimizer | LRScheduler) or not callable(factory):
+        came = repr(factory) if isinstance(factory, str) else f"a {type(factory).__name__} that is built"
+        raise InputError(f"{key} must be a class or functools.partial({example}), got {came:.60}")
+    return lambda argument: factory(argument)
 
 
 def _fuse(optimizer: Optimizer) -> None:

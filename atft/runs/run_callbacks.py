@@ -101,6 +101,20 @@ def check_training(
     check_network_on_noise(task, data)
 
 
+def checked_callbacks(callbacks: Any) -> list[pl.Callback]:
+    """The callbacks that a user adds; InputError where one is a class, or none at all."""
+    alone = isinstance(callbacks, pl.Callback | str) or not isinstance(callbacks, Iterable)
+    listed = [callbacks] if alone else list(callbacks)
+    for callback in listed:
+        if not isinstance(callback, pl.Callback):
+            name = callback.__name__ if isinstance(callback, type) else type(callback).__name__
+            advice = (
+                f"write {name:.40}()" if isinstance(callback, type) else "derive it from Lightning's Callback"
+            )
+            raise InputError(f"callbacks: {callback!r:.60} is no callback; {advice}")
+    return listed
+
+
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
     """Check that checkpoint and early stopping watch one of the metrics that an epoch logs."""
     for callback in callbacks:

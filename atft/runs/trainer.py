@@ -16,6 +16,7 @@ from atft.runs.run_callbacks import (
     EARLY_STOPPING_DEFAULTS,
     MONITORS,
     check_training,
+    checked_callbacks,
     first_callbacks,
 )
 from atft.runs.run_directory import make_version, next_version
@@ -79,7 +80,9 @@ class Trainer(RunTrainer):
         options = {**TRAINER_DEFAULTS, **options}
         options |= run_options(options)
         with third_parties_silenced():
-            super().__init__(max_epochs=max_epochs, callbacks=[*callbacks, *ours], **options)
+            super().__init__(
+                max_epochs=max_epochs, callbacks=[*checked_callbacks(callbacks), *ours], **options
+            )
 
     @property
     def directory(self) -> Path:

@@ -30,7 +30,7 @@ from atft.metrics.own_metrics import metric_paths, own_metrics
 from atft.metrics.prediction_intervals import ConformalWidths
 from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.nn.ensemble import ensemble_of, member_of
-from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping
+from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping, copied_factory
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
 from atft.shared_results import sharing_results
@@ -94,8 +94,8 @@ class RankingTask(SavedTask):
         self._order: list[int] = []  # indices of the features among the data's, where their order differs
         self.gradient_clip, self.members = checked_clip(gradient_clip), members
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
-        self.optimizer_factory = None if optimizer is None else lambda groups: optimizer(groups)
-        self.scheduler_factory = None if scheduler is None else lambda optimizer: scheduler(optimizer)
+        self.optimizer_factory = copied_factory("model.optimizer", optimizer, "torch.optim.AdamW, lr=1e-3")
+        self.scheduler_factory = copied_factory("model.scheduler", scheduler, "WarmupCosine, warmup_epochs=1")
         self.inputs = NetworkInputs(tuple(features), tuple(horizons), tuple(self.regimes))
         self.network = build_network(ensemble_of(network, members), self.inputs)
         self.objective = DayObjective(objective, horizons, self.network.quantiles)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from atft.errors import InputError
-from atft.optim.build import build_stepping
+from atft.optim.build import build_stepping, copied_factory
 from atft.optim.schedules import WarmupCosine
 
 GROUPS = {"input": [nn.Parameter(torch.zeros(2))], "heads": [nn.Parameter(torch.zeros(3))]}
@@ -39,6 +39,42 @@ def test_a_schedule_knows_the_length_of_the_run() -> None:
 def test_what_cannot_be_built_is_an_error_of_one_line(optimizer: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_stepping(optimizer, None, GROUPS, 1)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "message"),
+    [
+        (
+            torch.optim.lr_scheduler.ReduceLROnPlateau,
+            "ReduceLROnPlateau waits for a metric; name a schedule of",
+        ),
+        (
+            lambda optimizer: 3,
+            "int is no LRScheduler; name a schedule of epochs, such as atft.optim.schedules",
+        ),
+    ],
+)
+def test_a_schedule_that_an_epoch_cannot_step_is_an_error(scheduler: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_stepping(ADAMW, scheduler, GROUPS, 1)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (ADAMW([nn.Parameter(torch.ones(1))]), r"got a AdamW that is built$"),
+        (
+            "torch.optim.AdamW",
+            r"^model\.optimizer must be a class or functools\.partial\(X\), got 'torch.optim",
+        ),
+        (7, "got a int that is built"),
+    ],
+)
+def test_a_factory_is_a_class_or_a_partial_of_one(factory: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        copied_factory("model.optimizer", factory, "X")
+    assert copied_factory("model.optimizer", None, "X") is None
+    assert copied_factory("model.optimizer", ADAMW, "X")(GROUPS["input"]).defaults["lr"] == 0.1
 
 
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD])

@@ -26,6 +26,7 @@ from atft.runs.run_callbacks import (
     check_averages,
     check_metrics,
     check_scores_are_current,
+    checked_callbacks,
 )
 from small_task import IN_MEMORY, fit, small_task
 
@@ -123,3 +124,19 @@ def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
 def test_averages_from_the_first_step_on_are_taken() -> None:
     ours = [ExponentialAverage(), LateAverage(3)]
     check_averages([*ours, EMAWeightAveraging(), EMAWeightAveraging(use_buffers=False), WeightAveraging()], 5)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ([LateAverage], r"LateAverage'> is no callback; write LateAverage\(\)$"),
+        (LateAverage, r"LateAverage'> is no callback; write LateAverage\(\)$"),
+        ("LateAverage", r"^callbacks: 'LateAverage' is no callback; derive it from Lightning's Callback$"),
+        ([object()], r"object .* is no callback; derive it from Lightning's Callback$"),
+    ],
+)
+def test_what_is_no_callback_is_an_error_of_one_line(callbacks: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        checked_callbacks(callbacks)
+    average = LateAverage(3)
+    assert checked_callbacks(average) == checked_callbacks((average,)) == [average]
