@@ -83,6 +83,13 @@ def write_frame(frame: Any, folder: str | Path, pairs: bool = False) -> Path:
         InputError: it is no frame, or the file cannot be written.
     """
     table = arrow_table(frame, "panel frame", pairs)
+    for field in table.schema:
+        # Neither a digest nor a Parquet file can be made of an interval's categories.
+        if isinstance(getattr(field.type, "value_type", None), pa.ExtensionType):
+            raise InputError(
+                f"panel frame: column {field.name!r:.40} has categories of the type {field.type.value_type!s:.40}; "
+                f"cast it to text or numbers, or leave it out"
+            )
     path = Path(folder) / f"frame-{frame_digest(table)[:DIGEST_DIGITS]}.parquet"
     if not path.exists():
         with table_file(path, compression="zstd") as append:

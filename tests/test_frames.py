@@ -102,6 +102,16 @@ def test_what_is_no_frame_is_an_error_of_one_line(no_frame: Any) -> None:
         arrow_table(no_frame, "panel frame")
 
 
+def test_categories_that_are_intervals_are_an_error_that_names_the_column(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"code": ["A", "B", "C"], "x_bin": pd.cut(pd.Series([1.0, 2.0, 3.0]), 2)})
+    with pytest.raises(
+        InputError, match=r"column 'x_bin' has categories of the type .*; cast it to text or numb"
+    ):
+        write_frame(frame, tmp_path)
+
+
 def test_two_columns_of_one_name_are_an_error() -> None:
     column = pa.array([1.0])
     with pytest.raises(InputError, match="two columns are named 'x_0'"):

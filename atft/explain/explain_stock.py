@@ -4,6 +4,8 @@ The score is compared with that of the day's median stock in the stock's place: 
 the network reads beside the stock's window (market-wide columns, graph, sector) is in both scores.
 """
 
+from datetime import date
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ from atft.tasks.ranking import RankingTask
 
 
 def explain_stock(
-    task: RankingTask, data: DayData, code: str, day: str, horizon: int | None = None
+    task: RankingTask, data: DayData, code: str, day: str | date, horizon: int | None = None
 ) -> StockExplanation:
     """Attribute a stock's score to its features, the days of its window, and its neighbours.
 
@@ -32,7 +34,7 @@ def explain_stock(
         task: trained, or loaded by `RankingTask.load_from_checkpoint`; on the CPU.
         data: whose cache has the day.
         code: of the stock, in the day's universe.
-        day: ISO date of a trading day.
+        day: a trading day, as a date or its ISO text.
         horizon: trading days ahead; None: the shortest.
 
     Raises:
@@ -42,7 +44,7 @@ def explain_stock(
     check_network_inputs(task, data)
     task.match_data(data)
     place_of_horizon = horizon_place(task, horizon)
-    index = day_to_explain(data, day)
+    index = day_to_explain(data, str(day))
     batch, cache = data.block_of_day(index), data.open_cache()
     names = [cache.codes[i] for i in batch.stock.tolist()]
     place = find_stock(code, names, cache.codes, cache.manifest.dates[index])

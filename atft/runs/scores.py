@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 
 from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.checkpoint_io import AtomicCheckpointIO
+from atft.errors import InputError
 from atft.runs.third_parties import third_parties_silenced
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs
@@ -79,6 +80,8 @@ def predict(
     import polars
 
     check_network_inputs(task, data)
+    if isinstance(days, str):
+        raise InputError(f"predict: days must be [from, to], two ISO dates, got {days!r:.40}")
     if days is not None:
         data = copy(data)  # the caller's keeps its own days
         data.predict_dates = list(days)

@@ -1,6 +1,7 @@
 """A stock explained: exact for a linear network, complete for the tiny run's, silent on nothing that is missing."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -31,6 +32,11 @@ def test_features_days_and_the_gap_sum_to_the_difference_of_the_scores(found: St
     assert sizes == sorted(sizes, reverse=True) and len(found.features) == 6
     assert len(found.days) == 6 and str(found.days[-1].date) == DAY == str(found.date)
     assert sum(part.attention or 0 for part in found.days) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_day_is_named_by_a_date_too(found: StockExplanation, tiny: Any) -> None:
+    again = explain_stock(tiny.task, tiny.data, found.code, date.fromisoformat(DAY), 5)
+    assert (again.date, again.score, again.features) == (found.date, found.score, found.features)
 
 
 def test_rank_and_weights_are_those_of_the_whole_day(found: StockExplanation, tiny: Any) -> None:

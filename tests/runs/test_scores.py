@@ -80,6 +80,10 @@ def test_a_panel_without_what_the_network_reads_is_an_error(
         predict(task, python_data(tmp_path, frame.drop("x_0")), accelerator="cpu")
     with pytest.raises(InputError, match=r"data\.graph is null"):
         predict(task, python_data(tmp_path, frame, graph=None), accelerator="cpu")
+    with pytest.raises(
+        InputError, match=r"^predict: days must be \[from, to\], two ISO dates, got '2015-04-17'$"
+    ):
+        predict(task, python_data(tmp_path, frame), days="2015-04-17")
 
 
 def test_a_frame_of_pandas_with_an_index_scores_the_same(
