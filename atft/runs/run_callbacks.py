@@ -30,6 +30,7 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.callbacks.record.tensorboard_layout import TensorBoardLayout
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
+from atft.metrics.direction import is_lower_better
 from atft.metrics.own_metrics import nearest_metric
 from atft.runs.run_trainer import UNSET_EPOCHS, RunTrainer
 from atft.runs.step_threads import StepThreads
@@ -116,13 +117,15 @@ def checked_callbacks(callbacks: Any) -> list[pl.Callback]:
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Check that checkpoint and early stopping watch one of the metrics that an epoch logs."""
+    """Check that checkpoint and early stopping watch a metric that an epoch logs, and not for its worst value."""
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         watches = isinstance(callback, ModelCheckpoint | EarlyStopping)
         if watches and monitor is not None and monitor not in known:
             key = f"{_key(callback)}.monitor"
             raise InputError(f"{key}: no metric {monitor!r}{nearest_metric(monitor, known)}")
+        if watches and monitor is not None and is_lower_better(monitor) and callback.mode == "max":
+            raise InputError(f"{_key(callback)}.mode: {monitor} is better where it is lower; set mode to min")
 
 
 def _key(callback: pl.Callback) -> str:

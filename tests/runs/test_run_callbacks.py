@@ -50,6 +50,18 @@ def test_a_metric_that_nothing_logs_is_an_error_with_the_nearest() -> None:
         check_metrics([RunCheckpoint(monitor="loss")], known)
 
 
+def test_the_worst_value_of_a_metric_is_never_the_selected_one() -> None:
+    known = {"train/loss", "train/term/ic", "val/quantile_crossing", "val/rank_ic"}
+    for monitor in sorted(known - {"val/rank_ic"}):
+        message = f"{monitor} is better where it is lower; set mode to min"
+        with pytest.raises(InputError, match=rf"^checkpoint\.mode: {message}$"):
+            check_metrics([RunCheckpoint(monitor=monitor, mode="max")], known)
+        with pytest.raises(InputError, match=rf"^early_stopping\.mode: {message}$"):
+            check_metrics([RunEarlyStopping(monitor, mode="max")], known)
+        check_metrics([RunCheckpoint(monitor=monitor, mode="min"), EarlyStopping(monitor)], known)
+    check_metrics([RunCheckpoint(monitor="val/rank_ic", mode="max")], known)
+
+
 @pytest.mark.parametrize("callback", [ModelCheckpoint(monitor="val/foo"), EarlyStopping("val/foo")])
 def test_a_callback_of_the_users_is_named_by_its_class(callback: Any) -> None:
     key = rf"^trainer\.callbacks: {type(callback).__name__}\.monitor: no metric 'val/foo'"
