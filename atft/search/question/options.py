@@ -16,13 +16,28 @@ from typing import Any, Literal
 from atft.commands.moved_keys import check_moved
 from atft.commands.shipped_configs import base_path, config_path
 from atft.errors import InputError
+from atft.metrics.direction import is_lower_better
 from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
 from atft.search.question.space import Point, Space, check_point, check_space, values
-from atft.yaml_text import read_mapping, read_value
+from atft.yaml_text import flat_keys, is_inside, read_mapping, read_value
 
 AS_WRITTEN: dict[str, Any] = {"space": {}, "fixed": {}, "enqueue": []}
 """Keys that are kept as they are written, each with an empty value: the base's parser types what is inside."""
+OF_THE_SWEEP = {
+    **dict.fromkeys(("trainer.max_epochs", "trainer.min_epochs"), "limits.epochs"),
+    **dict.fromkeys(("checkpoint.monitor", "checkpoint.mode"), "metric"),
+    **dict.fromkeys(("early_stopping.monitor", "early_stopping.mode"), "metric"),
+    "name": "study",
+    "trainer.default_root_dir": "root",
+    "ckpt_path": "root",
+    "threads": "--threads",
+}
+"""Keys of a config that each trial takes from the sweep, which would replace what is set -> where it is set."""
+SCORED = ("data.split", "data.panel", "model.horizons", "trainer.limit_val_batches", "checkpoint.select")
+"""Keys, and sections, that decide which labels of which days a trial's value is of, and of which epochs."""
+NOT_SCORED = ("data.split.train", *(f"data.panel.schema.{key}" for key in ("features", "exclude", "regime")))
+"""Those among them that act on training alone."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +98,8 @@ class SweepOptions:
         root: folder of all runs; nothing is written outside of it.
         storage: URL of the study's database: sqlite:///FILE, postgresql://..., or grpc://HOST:PORT; null is a
             file in the study's folder.
-        metric: what is optimised: the value of the selected checkpoint. Losses and their terms are minimised,
-            everything else is maximised.
+        metric: what is optimised: the value of the selected checkpoint. Losses, their terms and
+            ``val/quantile_crossing`` are minimised, everything else is maximised.
         folds: null trains once; k trains on k purged folds, and the value is their mean: those of data.split.folds,
             or k that walk forward to the validation days, each of as many days.
         n_trials: trials to finish, completed or pruned; failed ones do not count.
@@ -123,7 +138,7 @@ class SweepOptions:
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         """Whether a smaller or a larger metric is better."""
-        return "minimize" if self.metric.startswith(("train/loss", "train/term/")) else "maximize"
+        return "minimize" if is_lower_better(self.metric) else "maximize"
 
     @property
     def directory(self) -> Path:
@@ -224,10 +239,30 @@ def _check_keys(sweep: SweepOptions) -> None:
         above = next((other for other in blocks if key.startswith(f"{other}.")), None)
         if above is not None and not isinstance(blocks[above], dict):
             raise InputError(f"{key} is inside of {above}, which is set too; keep one")
-    for key in ("name", "trainer.max_epochs", "trainer.default_root_dir", "ckpt_path", "threads"):
-        if key in blocks:
-            instead = {"trainer.max_epochs": "limits.epochs", "name": "study", "threads": "--threads"}
-            raise InputError(f"{key} belongs to the sweep itself; set {instead.get(key, 'root')}")
+    for key in (*written_keys(sweep.fixed), *searched_keys(sweep.space)):
+        if key in OF_THE_SWEEP:
+            raise InputError(f"{key} belongs to the sweep itself; set {OF_THE_SWEEP[key]}")
+    for key in searched_keys(sweep.space):
+        if is_inside(key, SCORED) and not is_inside(key, NOT_SCORED):
+            raise InputError(
+                f"space: {key} decides what a trial's value is measured on, values could not be compared; move it "
+                f"to fixed, or make a study of each"
+            )
+
+
+def written_keys(fixed: Mapping[str, Any]) -> list[str]:
+    """The dotted keys of the values that ``fixed`` sets, also inside of a block."""
+    return list(flat_keys(fixed))
+
+
+def searched_keys(space: Space) -> list[str]:
+    """The dotted keys of the values that ``space`` sets, also those inside of blocks that it chooses between."""
+    keys: dict[str, None] = {}
+    for key, dimension in space.items():
+        choices = dimension.get("choices")
+        blocks = choices.values() if isinstance(choices, dict) else [None]
+        keys |= {inside: None for block in blocks for inside in flat_keys({key: block})}
+    return list(keys)
 
 
 def _check_grid(sweep: SweepOptions) -> None:

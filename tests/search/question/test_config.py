@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from atft.errors import InputError
-from atft.search.question.config import trial_config
+from atft.search.question.config import run_config, trial_config
 from atft.search.question.options import SweepOptions
 from atft.yaml_text import flat_keys
 
@@ -48,6 +48,16 @@ def test_epochs_root_and_selected_metric_are_the_sweeps_own(base: Path, make_swe
     config = flat_keys(trial_config(sweep, {}))
     assert config["trainer.max_epochs"] == 7 and config["trainer.default_root_dir"] == sweep.root
     assert (config["checkpoint.monitor"], config["checkpoint.mode"]) == ("train/loss", "min")
+
+
+@pytest.mark.parametrize(
+    "fixed", [{"validation_figures.every": 2}, {"validation_figures": {"every": 2}}], ids=["key", "block"]
+)
+def test_a_trial_draws_figures_where_the_sweep_asks_for_them(
+    fixed: dict[str, Any], base: Path, make_sweep: MakeSweep
+) -> None:
+    assert run_config(make_sweep(base=str(base), fixed=fixed), {})["validation_figures"] == {"every": 2}
+    assert run_config(make_sweep(base=str(base)), {})["validation_figures"] == {"every": 0}
 
 
 def test_a_trial_config_builds_what_it_says(base: Path, make_sweep: MakeSweep) -> None:

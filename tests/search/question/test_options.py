@@ -76,8 +76,10 @@ def test_base_is_relative_to_the_sweeps_file_and_on_the_command_line_to_the_work
 
 
 def test_losses_are_minimised_and_everything_else_is_maximised(make_sweep: MakeSweep) -> None:
-    metrics = ("val/rank_ic", "val/sharpe_5d", "train/loss", "train/term/huber", "train/rank_ic")
-    assert [make_sweep(metric=m).direction[:3] for m in metrics] == ["max", "max", "min", "min", "max"]
+    highest = ("val/rank_ic", "val/sharpe_5d", "train/rank_ic")
+    assert {make_sweep(metric=m).direction for m in highest} == {"maximize"}
+    lowest = ("train/loss", "train/term/huber", "val/quantile_crossing")
+    assert {make_sweep(metric=m).direction for m in lowest} == {"minimize"}
 
 
 def test_a_change_below_a_plain_value_is_an_error(write_sweep: Callable[..., Path]) -> None:
@@ -171,6 +173,22 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"fixed": {"trainer.max_epochs": 3}},
         "belongs to the sweep itself; set limits.epochs",
     ),
+    "the sweep's own epochs in a block": (
+        {"fixed": {"trainer": {"max_epochs": 3}}},
+        "trainer.max_epochs belongs to the sweep itself; set limits.epochs",
+    ),
+    "epochs that no trial reads": (
+        {"fixed": {"trainer.min_epochs": 3}},
+        "trainer.min_epochs belongs to the sweep itself; set limits.epochs",
+    ),
+    "another metric that selects": (
+        {"fixed": {"checkpoint.monitor": "val/sharpe"}},
+        "checkpoint.monitor belongs to the sweep itself; set metric",
+    ),
+    "another metric that stops": (
+        {"fixed": {"early_stopping": {"monitor": "val/sharpe", "patience": 3}}},
+        "early_stopping.monitor belongs to the sweep itself; set metric",
+    ),
     "too many points": (
         {"enqueue": [{LR: 0.01}, {LR: 0.02}], "n_trials": 1},
         "enqueue has 2 points, n_trials is 1; raise it",
@@ -202,6 +220,36 @@ def test_a_mistake_is_one_line_that_names_file_and_key(name: str, write_sweep: C
         read_sweep(path)
     text = str(error.value)
     assert text.startswith(f"{path}: ") and message in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "choices"),
+    [
+        ("data.split.val", {"spring": ["2015-03-02", "2015-03-20"], "summer": ["2015-06-01", "2015-06-19"]}),
+        ("data.split.embargo_days", [2, 9]),
+        ("data.split.min_stocks", [2, 9]),
+        ("data.split.fold", [0, 1]),
+        ("data.split.folds.every", [10, 20]),
+        ("data.panel.simulate.seed", [1, 2]),
+        ("data.panel.schema.targets", ["target_{h}d", "other_{h}d"]),
+        ("data.panel.schema.universe", ["universe", None]),
+        ("model.horizons", {"short": [1], "long": [5]}),
+        ("trainer.limit_val_batches", [1, 2]),
+        ("checkpoint.select", ["best", "last"]),
+        ("data", {"a": {"split": {"embargo_days": 2}}, "b": {"loader": {"lookback": 3}}}),
+    ],
+)
+def test_what_a_value_is_measured_on_is_never_searched(key: str, choices: Any, make_sweep: MakeSweep) -> None:
+    with pytest.raises(InputError, match=r"space: [a-z_.]+ decides what a trial's value is measured on"):
+        make_sweep(space={key: {"type": "categorical", "choices": choices}})
+
+
+@pytest.mark.parametrize(
+    "key", ["data.split.train", "data.panel.schema.features", "data.panel.schema.exclude"]
+)
+def test_the_days_and_features_that_train_may_be_searched(key: str, make_sweep: MakeSweep) -> None:
+    space = {key: {"type": "categorical", "choices": {"a": ["x"], "b": ["y"]}}}
+    assert make_sweep(space=space).space[key]["choices"] == {"a": ["x"], "b": ["y"]}
 
 
 def test_a_block_may_be_chosen_by_name_and_a_key_within_it_searched(make_sweep: MakeSweep) -> None:
