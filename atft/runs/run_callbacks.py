@@ -22,6 +22,7 @@ from atft.callbacks.guards.coverage import CoverageGuard
 from atft.callbacks.guards.early_stopping import EarlyStopping as RunEarlyStopping
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.late_average import LateAverage
 from atft.callbacks.record.epoch_progress import EpochProgress
 from atft.callbacks.record.gradient_monitor import GradientMonitor
 from atft.callbacks.record.messages import EpochLine
@@ -124,7 +125,7 @@ def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
         if watches and monitor is not None and monitor not in known:
             key = f"{_key(callback)}.monitor"
             raise InputError(f"{key}: no metric {monitor!r}{nearest_metric(monitor, known)}")
-        if watches and monitor is not None and is_lower_better(monitor) and callback.mode == "max":
+        if watches and is_lower_better(monitor or "") and getattr(callback, "mode", None) == "max":
             raise InputError(f"{_key(callback)}.mode: {monitor} is better where it is lower; set mode to min")
 
 
@@ -160,10 +161,15 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
             callback._check_on_train_epoch_end = not validated  # Lightning would read train/loss too early
         if not isinstance(callback, ModelCheckpoint) or isinstance(callback, RunCheckpoint):
             continue
-        if validated and (callback._every_n_train_steps or callback._train_time_interval):
+        if callback._train_time_interval is not None:
+            raise InputError(
+                f"trainer.callbacks: {type(callback).__name__}.train_time_interval: Lightning saves nothing "
+                f"within an epoch by it; give every_n_train_steps, here or in checkpoint"
+            )
+        if validated and callback._every_n_train_steps:
             raise InputError(
                 f"trainer.callbacks: {type(callback).__name__} saves within an epoch, where {callback.monitor} is "
-                f"not measured; leave monitor out, or every_n_train_steps and train_time_interval"
+                f"not measured; leave monitor out, or every_n_train_steps"
             )
 
 
@@ -185,6 +191,9 @@ def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
             )
         elif not isinstance(callback, WeightAveraging):
             continue
+        elif isinstance(callback, LateAverage) and 0 <= max_epochs < callback.from_epoch:
+            begins = callback.from_epoch
+            problem = f"begins in epoch {begins} of {max_epochs}, nothing would be averaged; lower from_epoch"
         elif not callback.should_update(step_idx=0):
             problem = (
                 "starts late, validation would measure the untrained network until then; leave the start out, or "

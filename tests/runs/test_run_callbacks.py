@@ -1,6 +1,7 @@
 """Every fit has its guards; a callback that would watch nothing is an error."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,14 @@ def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> No
     within = ModelCheckpoint(every_n_train_steps=5, monitor="val/rank_ic")
     with pytest.raises(InputError, match=r"saves within an epoch, where val/rank_ic is not measured"):
         check_scores_are_current(a_trainer(within))
+    for timed in (
+        ModelCheckpoint(train_time_interval=timedelta(minutes=9), monitor=m) for m in (None, "val/ic")
+    ):
+        with pytest.raises(
+            InputError,
+            match=r"^trainer\.callbacks: ModelCheckpoint\.train_time_interval: .*every_n_train_steps",
+        ):
+            check_scores_are_current(a_trainer(timed))
     stopping = RunEarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
     check_scores_are_current(a_trainer(stopping))
     with pytest.raises(InputError, match=r"early_stopping\.check_on_train_epoch_end: not every epoch"):
@@ -119,6 +128,16 @@ def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> No
     two = [RunCheckpoint(monitor=name) for name in ("val/ic", "val/rank_ic")]
     with pytest.raises(InputError, match="RunCheckpoint already"):
         check_scores_are_current(a_trainer(*two))
+
+
+def test_lightning_saves_nothing_by_the_clock_within_an_epoch_where_steps_are_made_by_hand(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    timed = ModelCheckpoint(tmp_path / "kept", train_time_interval=timedelta(0), save_top_k=-1)
+    fit(small_task(), [make_batch(seed=s) for s in range(3)], tmp_path, timed, enable_checkpointing=True)
+    assert not (
+        tmp_path / "kept"
+    ).exists()  # else the option can be taken, once NonFiniteGuard reads before it
 
 
 def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
@@ -131,6 +150,15 @@ def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
         small_task(), blocks, tmp_path, stopping, val_blocks=blocks, max_epochs=5, check_val_every_n_epoch=3
     )
     assert run.current_epoch == 2 and stopping.stopped_epoch == 1
+
+
+def test_an_average_that_would_begin_after_the_last_epoch_is_an_error() -> None:
+    for epochs in (3, 9, -1):
+        check_averages([LateAverage(3)], epochs)
+    with pytest.raises(
+        InputError, match=r"^trainer\.callbacks: LateAverage begins in epoch 3 of 2, nothing would"
+    ):
+        check_averages([LateAverage(3)], 2)
 
 
 def test_averages_from_the_first_step_on_are_taken() -> None:

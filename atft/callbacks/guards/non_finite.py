@@ -4,8 +4,7 @@ Reading a number from a GPU makes the CPU wait for it, so nothing is read per st
 each day's terms are finite stays on the device as flags. A gradient that is not finite is set to 0 there, which
 keeps NaN out of the weights; momentum and weight decay still move them. The flags are read every few steps, after
 an epoch's last block, and before a checkpoint that is saved every so many steps: up to nine more steps are taken
-first, and no checkpoint but one of ``train_time_interval`` is written. Cost: the gradient's norm and a few flags
-per block.
+first, and no checkpoint is written. Cost: the gradient's norm and a few flags per block.
 
 In precision 16-mixed a scaler multiplies the loss so that small gradients survive in float16; when a gradient
 overflows it skips the step and halves its factor, which is normal for the first steps. A factor below 1 means that

@@ -204,8 +204,7 @@ def _option_faults(select: str, options: dict[str, Any]) -> Iterator[str]:
     if options.get("save_on_exception"):
         yield f"save_on_exception: the best epoch's file would be overwritten; last.ckpt is there, or {within}"
     if options.get("train_time_interval") is not None:
-        use = f"give checkpoint.every_n_train_steps, or {within}"
-        yield f"train_time_interval: a run selects among whole epochs; {use}"
+        yield "train_time_interval: a run counts in steps; give checkpoint.every_n_train_steps"
     if options.get("dirpath") is not None:
         yield "dirpath: checkpoints stay in the run's own directory; give trainer.default_root_dir or name"
     if name == ModelCheckpoint.CHECKPOINT_NAME_LAST:
