@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from atft.callbacks.guards.lost_process import Launcher, LostProcessGuard, connection_errors
@@ -70,6 +71,8 @@ class RunTrainer(pl.Trainer):
     """The callback or module that asked it to stop; None where none of them did."""
     _own_loggers: list[Logger] | None = None
     _without_folder: tuple[ModelCheckpoint, ...] = ()
+    _profiler: Profiler | None = None
+    """The profiler, where it names no folder."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -86,15 +89,25 @@ class RunTrainer(pl.Trainer):
             torch.set_num_threads(min(torch.get_num_threads(), share))
 
     def write_to(self, directory: Path, logs: bool) -> None:
-        """Let checkpoints, and where it ``logs`` its loggers, write to a directory; a later call names another."""
+        """Let checkpoints, a profiler and, where it ``logs``, its loggers write to a directory.
+
+        A later call names another one.
+        """
         if self._own_loggers is None:
             self._own_loggers = list(self.loggers)
             checkpoints = (c for c in self.callbacks if isinstance(c, ModelCheckpoint))  # type: ignore[attr-defined]
             self._without_folder = tuple(c for c in checkpoints if c.dirpath is None)
+            profiler: Profiler = self.profiler  # type: ignore[attr-defined]
+            if not isinstance(profiler, PassThroughProfiler) and profiler.dirpath is None:
+                self._profiler = profiler
         for checkpoint in self._without_folder:
             # Another callback's files may have the names of ours.
             of_the_run = isinstance(checkpoint, RunCheckpoint)
             checkpoint.dirpath = str(directory if of_the_run else directory / "checkpoints")
+        if self._profiler is not None:
+            # Without a file Lightning writes the profile to a log that is not shown.
+            self._profiler.dirpath = directory
+            self._profiler.filename = self._profiler.filename or "profile"
         if logs:
             self.loggers = [*run_loggers(directory), *self._own_loggers]
 

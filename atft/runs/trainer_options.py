@@ -27,6 +27,8 @@ ALLOWED: dict[str, tuple[tuple[Any, ...], str]] = {
     "reload_dataloaders_every_n_epochs": ((None, 0), "each epoch is planned again anyway; leave it out"),
     "use_distributed_sampler": ((None, False), "blocks of days are divided by the data; leave it out"),
     "enable_checkpointing": ((None, True), "nothing would be left to compare; leave it out"),
+    "enable_autolog_hparams": ((None, True), "the settings are in hparams.yaml of every run; leave it out"),
+    "model_registry": ((None,), "checkpoints stay in the run's directory; leave it out"),
     "barebones": ((None, False), "nothing would be measured or kept; leave it out"),
 }
 """Key of ``trainer`` -> the values that can be served, and what to do instead of another one."""

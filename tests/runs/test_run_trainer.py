@@ -79,3 +79,15 @@ def test_the_default_precision_follows_the_device(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: multiplies)
     assert default_precision(accelerator) == expected
+
+
+def test_a_profile_is_a_file_of_the_run_that_was_profiled(tmp_path: Path) -> None:
+    trainer = RunTrainer(profiler="simple", accelerator="cpu", logger=False)
+    for name in ("taken", "free"):
+        trainer.write_to(tmp_path / name, logs=False)
+    trainer.profiler.setup(stage="fit")
+    with trainer.profiler.profile("a block"):
+        pass
+    trainer.profiler.describe()
+    assert "a block" in (tmp_path / "free" / "fit-profile.txt").read_text()
+    assert not (tmp_path / "taken").exists()

@@ -52,6 +52,8 @@ DEFAULTS = {
         ("use_distributed_sampler", True, "leave it out"),
         ("enable_checkpointing", False, "leave it out"),
         ("barebones", True, "leave it out"),
+        ("enable_autolog_hparams", False, "the settings are in hparams.yaml"),
+        ("model_registry", "mine", "checkpoints stay in the run's directory"),
     ],
 )
 def test_an_option_that_the_task_does_not_serve_names_the_key_that_does(
