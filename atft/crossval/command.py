@@ -57,7 +57,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     from atft.callbacks.record.messages import print_and_log
     from atft.commands.train import build
     from atft.crossval.child_run import LOCK, take_lock
-    from atft.crossval.directory import CONFIG, check_same, read_record, write_record
+    from atft.crossval.directory import CONFIG, check_same, check_same_data, read_record, write_record
     from atft.crossval.plan import planned_runs
     from atft.crossval.request import (
         check_many_runs,
@@ -100,6 +100,8 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         runs = planned_runs(record.folds, record.seeds)
         pool = RunPool(directory, runs, command, options.workers, record.warm_start, report)
         states = finish_runs(pool, f"python -m atft crossval --resume {directory}")
+        receipts = {run.name: state.receipt for run, state in states.items() if state.receipt is not None}
+        check_same_data(directory, record, receipts)
         report(conclude_runs(cli, directory, splits, states))
     return directory
 

@@ -5,10 +5,11 @@ between two starts, and the number of seeds.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from atft.callbacks.record.receipt import Receipt
 from atft.commands.place_keys import PLACES
 from atft.errors import InputError, clip
 from atft.publish import publish_json, publish_text
@@ -81,6 +82,28 @@ def check_same(
         if getattr(was, key) != getattr(now, key):
             name = "the panel's digest" if key == "data" else key
             raise InputError(_differs(directory, name, str(getattr(was, key)), str(getattr(now, key))))
+
+
+def check_same_data(directory: Path, record: CrossvalRecord, receipts: Mapping[str, Receipt]) -> None:
+    """Check that every finished run has trained on the data that the directory began with.
+
+    Runs read the panel's files when they start: files that are replaced meanwhile give them another panel.
+
+    Args:
+        directory: of the runs.
+        record: of the directory.
+        receipts: of each run, by the name of its folder.
+
+    Raises:
+        InputError: a run has trained on other data; the line names the first.
+    """
+    for name, receipt in receipts.items():
+        trained = receipt.digests.get("data", record.data)
+        if trained != record.data:
+            raise InputError(
+                f"{directory / name}: trained on another panel (digest {trained}) than the directory began with "
+                f"({record.data}); put that panel back, remove this folder, and go on with --resume"
+            )
 
 
 def check_same_config(directory: Path, config_text: str, or_else: str, read: Callable[[Path], str]) -> None:

@@ -105,6 +105,13 @@ def test_folds_end_with_one_out_of_sample_file(
     with pytest.raises(InputError, match=r"began with model.network.init_args.hidden_size 8, now 12"):
         options, words = split_arguments(["--resume", str(directory), "--model.network.hidden_size", "12"])
         cross_validate(False, options, words, as_trained.program)
+    receipt = next((directory / "fold_1_seed_4").glob("version_*")) / "receipt.json"
+    trained = receipt.read_text()
+    digest = json.loads(trained)["digests"]["data"]
+    receipt.write_text(trained.replace(digest, "0" * len(digest)))
+    with pytest.raises(InputError, match=r"fold_1_seed_4: trained on another panel \(digest 0+\)"):
+        cross_validate(False, *split_arguments(["--resume", str(directory)]), as_trained.program)
+    receipt.write_text(trained)
     lock = take_lock(directory / LOCK)
     assert lock is not None
     with lock, pytest.raises(InputError, match="another process works in it now; wait for its end"):

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from atft.crossval.directory import CONFIG, RECORD, CrossvalRecord, check_same, read_record, write_record
+from atft.callbacks.record.receipt import Receipt
+from atft.crossval.directory import (
+    CONFIG,
+    RECORD,
+    CrossvalRecord,
+    check_same,
+    check_same_data,
+    read_record,
+    write_record,
+)
 from atft.errors import InputError
 
 RECORDED = CrossvalRecord(3, [1, 2], False, "0123456789abcdef")
@@ -106,3 +115,15 @@ def test_the_configuration_is_there_before_the_record(
     with pytest.raises(InputError, match="full"):
         write_record(tmp_path, RECORDED, "a: 1\n")
     assert (tmp_path / CONFIG).exists() and not (tmp_path / RECORD).exists()
+
+
+def test_runs_of_another_panel_are_never_averaged_with_the_others(directory: Path) -> None:
+    same = Receipt(digests={"data": RECORDED.data, "config": "x"})
+    other = Receipt(digests={"data": "fedcba9876543210"})
+    check_same_data(directory, RECORDED, {"fold_0_seed_1": same, "fold_1_seed_1": same})
+    with pytest.raises(InputError) as caught:
+        check_same_data(directory, RECORDED, {"fold_0_seed_1": same, "fold_1_seed_1": other})
+    assert str(caught.value) == (
+        f"{directory}/fold_1_seed_1: trained on another panel (digest fedcba9876543210) than the directory began "
+        "with (0123456789abcdef); put that panel back, remove this folder, and go on with --resume"
+    )
