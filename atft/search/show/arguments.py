@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from atft.commands.shipped_configs import config_path
+from atft.errors import InputError
 from atft.output_path import check_not_read
 from atft.search.question.options import SweepOptions, read_sweep
 
@@ -23,6 +24,13 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 """Command -> its own options, each with what `ArgumentParser.add_argument` takes."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Say a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
 def add_study_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     """Add the arguments of a command that looks at a study."""
     parser.add_argument(
@@ -36,8 +44,8 @@ def add_study_arguments(parser: argparse.ArgumentParser, command: str) -> None:
 def sweep_arguments(
     command: str, description: str, arguments: Sequence[str]
 ) -> tuple[argparse.Namespace, SweepOptions]:
-    """Parse what follows ``atft sweep COMMAND`` and read the sweep's file."""
-    parser = argparse.ArgumentParser(
+    """Parse what follows ``atft sweep COMMAND`` and read the sweep's file; raises InputError for a mistake."""
+    parser = _Parser(
         f"python -m atft sweep {command}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,

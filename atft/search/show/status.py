@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from atft.console import plain_console
+from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, RunningTrial, duration, overview
@@ -33,6 +34,8 @@ exit code: 0 done, 1 done without one complete trial, 3 running, 4 paused (no pr
 def run(arguments: list[str]) -> int:
     """Print the state of a sweep, once or repeatedly."""
     options, sweep = sweep_arguments("status", DESCRIPTION, arguments)
+    if options.watch is not None and not 0 < options.watch < float("inf"):
+        raise InputError(f"--watch takes a number of seconds above 0, got {options.watch:g}")
     study = open_study(sweep)
     console = plain_console()
     now = overview(study, sweep)

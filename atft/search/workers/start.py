@@ -79,6 +79,8 @@ def run_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         raise InputError(f"unknown option {unknown[0]!r}{nearest(unknown[0], names)}")
     if options.config is None:
         raise InputError("a sweep needs --config FILE, such as --config quick")
+    if options.threads is not None and options.threads < 1:
+        raise InputError(f"--threads must be at least 1, got {options.threads}")
     keys = {key: getattr(options, key) for key in ("n_trials", "workers", "storage", "study")}
     options.changes = {key: value for key, value in keys.items() if value is not None}
     for pair in options.set:

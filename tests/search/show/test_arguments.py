@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from atft.errors import InputError
 from atft.search.show.arguments import OPTIONS, sweep_arguments
 
 
@@ -25,3 +26,20 @@ def test_help_names_the_command_and_its_options(
         sweep_arguments("look", "Look at it.", ["--help"])
     shown = capsys.readouterr().out
     assert "python -m atft sweep look" in shown and "Look at it." in shown and "how deep" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--config", "a.yaml", "--watch"], "unrecognized arguments: --watch"),
+        (["--config", "a.yaml", "--depth", "deep"], "argument --depth: invalid int value: 'deep'"),
+        ([], "the following arguments are required: --config"),
+    ],
+)
+def test_a_mistake_in_the_words_is_one_line(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPTIONS, "look", {"--depth": {"type": int}})
+    with pytest.raises(InputError) as caught:
+        sweep_arguments("look", "Look.", words)
+    assert str(caught.value) == f"{message}; see python -m atft sweep look --help"

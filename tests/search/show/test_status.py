@@ -81,6 +81,12 @@ def test_watching_ends_when_the_sweep_does(stored: Callable[..., Path]) -> None:
     assert run(["--config", str(stored(values=[0.1] * 4)), "--watch", "0.2"]) == 0
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-3"])
+def test_no_number_of_seconds_to_watch_is_one_line(seconds: str, write_sweep: Write) -> None:
+    with pytest.raises(InputError, match=rf"^--watch takes a number of seconds above 0, got {seconds}$"):
+        run(["--config", str(write_sweep()), "--watch", seconds])
+
+
 def test_a_sweep_that_was_never_started_is_an_error(write_sweep: Write) -> None:
     with pytest.raises(InputError, match=r"no study at .*start it first"):
         run(["--config", str(write_sweep())])

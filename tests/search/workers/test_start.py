@@ -130,3 +130,9 @@ def test_one_command_runs_a_sweep(sweep: tuple[Path, SweepOptions]) -> None:
     best = json.loads((folder / "best_params.json").read_text())
     assert best["study_id"] == open_study(read).user_attrs["study_id"]
     assert (folder / "trial_0" / "best_model.ckpt").is_file()
+
+
+@pytest.mark.parametrize("threads", ["0", "-1"])
+def test_no_thread_is_an_error_of_one_line(threads: str) -> None:
+    with pytest.raises(InputError, match=rf"^--threads must be at least 1, got {threads}$"):
+        run_arguments(["--config", "quick", "--threads", threads])
