@@ -71,6 +71,14 @@ class CheckedPrices(PriceGrid):
     """What the checks of later days need of these."""
 
     @cached_property
+    def splits_of(self) -> dict[int, list[StockSplit]]:
+        """The splits that were excluded, by stock, ascending by day."""
+        of: dict[int, list[StockSplit]] = {}
+        for split in self.carried.splits if self.options.splits == "exclude" else ():
+            of.setdefault(split.stock, []).append(split)
+        return of
+
+    @cached_property
     def return_1d(self) -> Grid:
         """close[t] / close[t-1] - 1; NaN unless the stock has a row on both days."""
 
@@ -141,8 +149,11 @@ class History:
     low: Series
     close: Series
     volume: Series
+    """Shares on one basis across excluded splits, but not across excluded jumps, which may be real moves."""
     raw_close: Series
     """The close as it was read."""
+    raw_volume: Series
+    """The volume as it was read."""
     age: Series
     """Rows of the stock up to and including the day."""
     day: Float64[np.ndarray, "days 1"]
@@ -160,7 +171,7 @@ class History:
         self.intraday: Series = self.log_close - np.log(self.open)
         """Log return from today's open to today's close."""
         self.log_range: Series = np.log(self.high / self.low)
-        self.traded_value: Series = self.raw_close * self.volume
+        self.traded_value: Series = self.raw_close * self.raw_volume
         """Close times volume, as read, in the prices' currency."""
         self.log_volume: Series = np.log(positive(self.volume))
         """NaN on a day without trades."""
@@ -174,18 +185,29 @@ def past_of(prices: CheckedPrices, first: int, last: int, stocks: slice | np.nda
     def cut(of: np.ndarray) -> Series:
         return np.where(kept, of[days, stocks].astype(np.float64), np.nan)
 
-    close = cut(prices.close)
+    close, volume = cut(prices.close), cut(prices.volume)
     return History(
         open=cut(prices.open) * factor,
         high=cut(prices.high) * factor,
         low=cut(prices.low) * factor,
         close=close * factor,
-        volume=cut(prices.volume),
+        volume=volume * share_factor(prices, days, stocks),
         raw_close=close,
+        raw_volume=volume,
         age=cut(prices.age),
         day=np.arange(prices.start + days.start, prices.start + days.stop, dtype=np.float64)[:, None],
         market=prices.market[days, None],
     )
+
+
+def share_factor(prices: CheckedPrices, days: slice, stocks: slice | np.ndarray) -> Series:
+    """What volumes are multiplied by to be on one basis across excluded splits; exactly 1 up to the first."""
+    chosen = np.arange(len(prices.codes))[stocks]
+    factor = np.ones((days.stop - days.start, len(chosen)))
+    for place, stock in enumerate(chosen.tolist()):
+        for split in prices.splits_of.get(stock, ()):
+            factor[max(0, split.day - prices.start - days.start) :, place] *= float(split.ratio)
+    return factor
 
 
 def day_means(values: Float[np.ndarray, "days stocks"], count: Flags) -> Float64[np.ndarray, " days"]:

@@ -33,11 +33,12 @@ class FeatureOptions:
         duplicates: check for a second row of the same date and code: error or exclude (all but the first).
         frozen: check for a close that has not changed for 10 rows: error, exclude or keep.
         jumps: check for a close of more than four times, or less than a quarter of, the one before: error, exclude
-            or keep. Exclude also joins the prices before and after, so that no later feature straddles a split
-            that was not adjusted.
+            or keep. Exclude also joins the prices before and after, so that no later return straddles it; volumes
+            stay as they are.
         splits: check for a close that is a usual split ratio (1/2, 2/3, 3, ...) of the one before, without the
-            range and volume of a real move: error, exclude (as a jump), adjust (the prices from there on, so
-            that ``min_close`` sees them on the old basis) or keep.
+            range and volume of a real move: error, exclude (as a jump, but volumes are joined too, so that no
+            later feature straddles it), adjust (the prices and volumes from there on, so that ``min_close`` sees
+            them on the old basis) or keep.
         copies: check for a code whose closes have been those of another code for 60 days: error, exclude (while
             it repeats an older code, or the first of the two) or keep.
         calendar: what days that look wrong do, by kind. rare_weekdays (rows on weekdays that the market rarely

@@ -39,6 +39,7 @@ def unknown_features(
         **prices,
         close=close,
         raw_close=close,
+        raw_volume=prices["volume"],
         age=np.tile(np.arange(1.0, DAYS + 1)[:, None], STOCKS),
         day=np.arange(float(DAYS))[:, None],
         market=market,

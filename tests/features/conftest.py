@@ -58,6 +58,7 @@ def past() -> History:
         close=close,
         volume=volume,
         raw_close=close,
+        raw_volume=volume,
         age=age,
         day=np.arange(300.0)[:, None],
         market=index,

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from polars.testing import assert_frame_equal
 
 from atft.errors import InputError
 from atft.features import build as module
@@ -150,6 +151,25 @@ def test_the_lag_moves_the_targets_and_not_the_delayed_ones(make_market, to_fram
     frame = to_frame(make_market(days=300))
     panel = build(frame, FeatureOptions(min_history_days=60, min_close=0, min_traded_value=0, lag=1))
     assert panel["target_5d"].equals(panel["target_5d_lag1"])
+
+
+@pytest.mark.parametrize("ratios", [(1 / 2,), (1 / 3, 4), (10, 1 / 10)], ids=str)
+def test_after_a_split_that_is_left_out_features_are_those_of_a_stock_that_did_not_trade_that_day(
+    ratios: tuple[float, ...], make_market, to_frame, build
+) -> None:
+    table = make_market(days=420, stocks=12, missing=0.0)
+    whole = {name: of.copy() for name, of in table.items()}
+    for day, ratio in zip((320, 350), ratios, strict=False):
+        for name in ("open", "high", "low", "close"):
+            # Its first day in other units is the day before: prices are joined there, the day's return is lost.
+            table[name][day, 5], whole[name][day, 5] = table[name][day - 1, 5], whole[name][day - 1, 5]
+            table[name][day:, 5] *= ratio
+        table["volume"][day:, 5] /= ratio
+    for day, _ in zip((320, 350), ratios, strict=False):
+        whole["close"][day, 5] = np.nan
+    as_read = ["x_price_level", LABELS]
+    got, want = (build(to_frame(of)).drop(as_read) for of in (table, whole))
+    assert_frame_equal(got, want, rel_tol=2e-4, abs_tol=2e-4)
 
 
 def test_the_sector_is_carried_through(make_market, to_frame, build) -> None:

@@ -60,7 +60,8 @@ def test_trend_features_equal_scipy(past: History, agrees) -> None:
 
 def test_a_price_on_a_straight_line_has_slope_r2_1_and_no_residual() -> None:
     close = np.exp(0.01 * np.arange(150.0))[:, None]
-    prices = dict.fromkeys(("open", "high", "low", "close", "volume", "raw_close", "age"), close)
+    names = ("open", "high", "low", "close", "volume", "raw_close", "raw_volume", "age")
+    prices = dict.fromkeys(names, close)
     past = History(**prices, day=np.arange(150.0)[:, None], market=close * 0)
     values = dict(trend_features(past))
     np.testing.assert_allclose(values["x_trend_slope_60d"][60:], 0.01)

@@ -59,7 +59,7 @@ def test_beta_features_equal_scipy(past: History, agrees) -> None:
 def test_twice_the_market_has_a_beta_of_2_and_no_residual() -> None:
     market = 0.01 * np.random.default_rng(0).standard_normal((300, 1))
     close = np.exp(np.cumsum(2 * market, axis=0))
-    double = History(close, close, close, close, close, close, close, np.arange(300.0)[:, None], market)
+    double = History(*[close] * 8, np.arange(300.0)[:, None], market)
     with np.errstate(all="ignore"):
         values = dict(beta_features(double))
     np.testing.assert_allclose(values["x_beta_250d"][260:], 2, rtol=1e-9)
