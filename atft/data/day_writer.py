@@ -145,6 +145,8 @@ class DayEncoder:
         for i, days in self.unknown:
             if days[index]:
                 numbers[i] = np.nan
+        # Copies: a feature that is scaled stays what it is in the panel where it has another role, as an exposure.
+        groups = {name: numbers[of] for name, of in self.indices.items()}
         features = numbers[: len(self.columns.features)]
         for way, which in self.scaled.items():
             if len(which) and len(number):
@@ -155,10 +157,8 @@ class DayEncoder:
             counted: Array = (~np.isnan(values[:, universe])).sum(axis=1)
             return counted
 
-        target = numbers[self.indices["target"]]
-        returns = numbers[self.indices["return_1d"]] if self.indices["return_1d"] else target[:1] * np.nan
-        exposures = numbers[self.indices["exposure"]]
-        ends = numbers[self.indices["label_end"]]
+        target, exposures, ends = groups["target"], groups["exposure"], groups["label_end"]
+        returns = groups["return_1d"] if self.indices["return_1d"] else target[:1] * np.nan
         # A holiday, or a day that the calendar leaves out, is the trading day after it.
         index_of = np.searchsorted(self.index.calendar, ends).astype(np.float32)
         arrays = {
@@ -173,7 +173,7 @@ class DayEncoder:
             "label_end": np.where(np.isnan(ends), ends, index_of).T,
         }
         for group in ("delayed_target", "oracle", "context"):
-            arrays[group] = numbers[self.indices[group]].T
+            arrays[group] = groups[group].T
         in_sector = (sector[universe] >= 0).sum()
         return encode_day(arrays), {
             "observed_rows": len(number),

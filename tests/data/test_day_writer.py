@@ -8,6 +8,7 @@ import pytest
 
 from atft.data.cache import DayCache
 from atft.errors import InputError
+from atft.panel import PanelSchema
 
 Make = Callable[..., DayCache]
 MakePanel = Callable[..., Path]
@@ -75,6 +76,22 @@ def test_ranked_features_are_uniform_over_each_days_universe(make_panel: MakePan
         np.testing.assert_allclose(inside[:, :4].std(axis=0), 1, atol=2e-3)
         outside = ~day.universe
         assert np.isfinite(day.features[outside]).all()
+
+
+@pytest.mark.parametrize("way", ["rank", "zscore"])
+def test_a_feature_that_is_scaled_stays_what_it_is_in_its_other_roles(
+    way: str, make_panel: MakePanel, make_cache: Make
+) -> None:
+    panel, several = make_panel(), ("return_1d", "exposure_size", "momentum_20d")
+    plain = make_cache(panel)
+    cache = make_cache(panel, schema=PanelSchema(features=["x_*", *several]), **{way: ["*"]})
+    assert set(cache.manifest.features) > set(several) and "raw" not in cache.manifest.scaling
+    for i in range(0, len(cache), 7):
+        for field in ("return_1d", "exposure", "context", "target", "delayed_target"):
+            np.testing.assert_array_equal(getattr(cache.day(i), field), getattr(plain.day(i), field), field)
+    stocks = plain.day(60).ranked
+    for got, want in zip(cache.graph(60, stocks), plain.graph(60, stocks), strict=True):
+        np.testing.assert_array_equal(got, want)
 
 
 def test_half_precision_keeps_the_order_of_features_and_raw_ones_whole(
