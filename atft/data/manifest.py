@@ -32,7 +32,7 @@ class SourceFile:
     dates: tuple[int, ...]
     """Days since 1970 of its rows, from the least date that is kept on."""
     counts: tuple[tuple[float, ...], ...]
-    """[dates][3]: rows, known rows and traded value."""
+    """[dates][4]: see `atft.data.panel_index`."""
     negative: bool
     """The column of the traded value has values below 0."""
     codes: int = 0

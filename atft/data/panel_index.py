@@ -24,6 +24,8 @@ from atft.trading_days import find_trading_days
 FIRST, LAST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 """Days before and after all others."""
 CALENDAR_KEY = "data.cache.calendar"
+MIN_RETURNS_SHARE = 0.75
+"""Share of a panel's rows that must have a trailing return for known rows to tell which days are sessions."""
 TRADED_VALUE = "traded_value"
 """The context column that shows a day without trades, where the panel has it."""
 
@@ -52,9 +54,10 @@ def index_panel(
         after = f" from {min_date} on" if min_date else ""
         raise InputError(f"{where}: the panel has no row{after}; check the path and data.cache.min_date")
     numbers = np.array(sorted(scan.days), dtype=np.int32)
-    rows, known, value = np.array([scan.days[int(d)] for d in numbers]).T
-    # A day of unknown prices has rows and no known ones.
-    counts = known if known.any() else rows
+    rows, known, value, returns = np.array([scan.days[int(d)] for d in numbers]).T
+    # A day of unknown prices has rows and no known ones. Where few rows have a return, so do few of the last days,
+    # whose targets are not known yet.
+    counts = known if returns.sum() >= MIN_RETURNS_SHARE * rows.sum() else rows
     counts[0] = rows[0]  # nothing trails on the first date
     days = find_trading_days(
         as_dates(numbers),
@@ -91,7 +94,8 @@ class _Scan:
     """What a narrow pass counts: of a batch, of a file, of all files."""
 
     days: dict[int, np.ndarray] = field(default_factory=dict)
-    """Rows, known rows (of a known trailing return or first target) and traded value of each date."""
+    """Of each date: rows, known rows (of a known trailing return or first target), traded value, and rows with a
+    known trailing return."""
     first_day: dict[str, int] = field(default_factory=dict)
     """Of each code."""
     ranked: bool = False
@@ -168,14 +172,15 @@ def _scan(
         if not len(days):
             return _Scan()
         kept = days >= first_kept if calendar is None else np.isin(days, calendar)
-        known = np.zeros(len(days), dtype=bool)
-        for name in returns:
-            known |= ~np.isnan(column(batch, name))
+        known = np.zeros((2, len(days)), dtype=bool)
+        for i, name in enumerate(returns):
+            known[i] = ~np.isnan(column(batch, name))
         traded = column(batch, TRADED_VALUE).astype(np.float64) if value else np.zeros(len(days))
         traded[~np.isfinite(traded)] = 0
         # Dates and codes are few beside rows: both are numbered, and counted by number.
         present, which = np.unique(days[kept], return_inverse=True)
-        counts = [np.bincount(which, weights=w[kept]) for w in (np.ones(len(days)), known, traded)]
+        weights = np.stack([np.ones(len(days)), known.any(axis=0), traded, known[0]])
+        counts = [np.bincount(which, weights=of_rows) for of_rows in weights[:, kept]]
         member = kept & column(batch, columns.universe) if columns.universe else kept
         codes = batch.column(columns.code).filter(pa.array(kept)).dictionary_encode()
         first = np.full(len(codes.dictionary), LAST)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -141,6 +142,20 @@ def test_a_panel_without_returns_counts_its_rows(make_panel: MakePanel) -> None:
         changed.write_parquet(panel)
         assert list(_index(panel).dates) == _weekdays(frame)
         assert _index(panel).findings == ()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3], ids=str)
+def test_where_few_rows_have_a_return_the_last_days_whose_targets_are_to_come_are_sessions(
+    share: float, make_panel: MakePanel
+) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    has_return = pl.Series(np.random.default_rng(0).random(len(frame)) < share)
+    has_target = pl.col("date") < sorted(frame["date"].unique())[-5]
+    known = {"return_1d": has_return, "target_1d": has_target, "target_5d": has_target}
+    frame.with_columns(pl.when(of).then(pl.col(n)).alias(n) for n, of in known.items()).write_parquet(panel)
+    index = _index(panel)
+    assert index.findings == () and len(index.dates) == frame["date"].n_unique()
 
 
 def test_a_gap_becomes_days_without_rows(make_panel: MakePanel) -> None:
