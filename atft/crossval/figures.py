@@ -87,13 +87,13 @@ def _scores_on(path: Path, split: str, table: HorizonScores) -> Scores:
 
 def over_folds(parts: Sequence[RunDays]) -> RunDays:
     """Join the days of several folds, of one seed, horizon and lag; a day of several folds is their mean."""
-    dates, place = np.unique(np.concatenate([part.dates for part in parts]), return_inverse=True)
+    dates, day_of = np.unique(np.concatenate([part.dates for part in parts]), return_inverse=True)
     days = {}
     for name in parts[0].days:
         values = np.concatenate([part.days[name] for part in parts])
         known = np.isfinite(values)
-        total = np.bincount(place, np.where(known, values, 0), len(dates))
-        count = np.bincount(place[known], minlength=len(dates))
+        total = np.bincount(day_of, np.where(known, values, 0), len(dates))
+        count = np.bincount(day_of[known], minlength=len(dates))
         days[name] = np.where(count > 0, total / np.maximum(count, 1), nan)
     first, thin = parts[0], sum(part.thin_days for part in parts)
     return RunDays(None, first.seed, first.horizon, first.lag, dates, days, thin)

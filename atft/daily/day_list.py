@@ -41,7 +41,7 @@ def order_stocks(scores: DayScores, horizon: int | None) -> Int[np.ndarray, " st
     """Indices of a day's stocks, the best first; ties are in the order of their codes.
 
     Args:
-        horizon: place of the horizon whose scores decide; None: the mean of the ranks of all horizons.
+        horizon: index of the horizon whose scores decide; None: the mean of the ranks of all horizons.
     """
     columns = scores.score.T if horizon is None else scores.score.T[horizon : horizon + 1]
     mean = np.mean([descending_ranks(column) for column in columns], axis=0)
@@ -78,11 +78,11 @@ def list_table(
         )
     if not np.isfinite(scores.score).all():  # a rank among NaN would mean nothing
         raise InputError(f"scores of {day} are not numbers; the checkpoint cannot rank that day")
-    place = None if rank_by is None else list(horizons).index(rank_by)
-    order, ranked = order_stocks(scores, place), len(scores.codes)
+    column = None if rank_by is None else list(horizons).index(rank_by)
+    order, ranked = order_stocks(scores, column), len(scores.codes)
     former: dict[str, int] = {}
     if before is not None:
-        former = {before.codes[stock]: rank for rank, stock in enumerate(order_stocks(before, place), 1)}
+        former = {before.codes[stock]: rank for rank, stock in enumerate(order_stocks(before, column), 1)}
     codes = [scores.codes[stock] for stock in order]
     columns: dict[str, Any] = {
         "date": pa.array([day] * ranked, pa.date32()),

@@ -61,8 +61,8 @@ def summary_table(evaluation: Evaluation) -> pa.Table:
             scorers = {"score": measured.figures} | {c.name: c.figures for c in measured.controls}
             for scorer, figures in scorers.items():
                 for figure, interval in figures.items():
-                    place = {"file": file.name, "horizon": horizon, "scorer": scorer, "figure": figure}
-                    rows.append(place | {"unit": FIGURES[figure].unit} | json_value(interval))
+                    keys = {"file": file.name, "horizon": horizon, "scorer": scorer, "figure": figure}
+                    rows.append(keys | {"unit": FIGURES[figure].unit} | json_value(interval))
     return pa.Table.from_pylist(rows)
 
 

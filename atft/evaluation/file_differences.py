@@ -49,7 +49,7 @@ def file_differences(files: Mapping[str, ScoreRows], options: EvaluateOptions) -
 
 def _common_series(pair: Sequence[ScoreRows], horizon: int, min_stocks: int) -> list[dict[str, Series]]:
     """Each file's measures of each day of the common rows; empty without such a row."""
-    tables = {str(place): dense_horizon(scores, horizon).table for place, scores in enumerate(pair)}
+    tables = {str(number): dense_horizon(scores, horizon).table for number, scores in enumerate(pair)}
     try:
         common = common_rows(tables)
     except InputError:  # files of other days or stocks are shown one by one

@@ -193,8 +193,8 @@ def _place(later: PriceGrid, state: PanelState, options: FeatureOptions, today: 
     days = trading_days(counts, options, later.path, today)
     calendar, known = as_day_numbers(days.calendar), len(state.calendar)
     changed = np.flatnonzero(calendar[:known] != state.calendar[: len(calendar)])
-    place = changed[0] if len(changed) else len(calendar)
-    first_changed = date_of(state.calendar[place]) if place < known else None
+    day = changed[0] if len(changed) else len(calendar)
+    first_changed = date_of(state.calendar[day]) if day < known else None
     return _LaterPrices(later, state, counts, days, first_changed)
 
 

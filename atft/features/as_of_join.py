@@ -88,12 +88,12 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
                     f"{path}: the panel has a column {twice[0]!r} already; set prefix, or drop it"
                 )
             day, index = _rows_of(path, table, options, first_era, rows.codes)
-            place, matched = latest_known(rows.code, usable, index, np.searchsorted(days, day))
+            known_row, matched = latest_known(rows.code, usable, index, np.searchsorted(days, day))
             if options.max_age_days is not None:
-                matched &= day - rows.known[place] <= options.max_age_days
-            check_known(rows.known[place][matched], day[matched], days, options.lag)
+                matched &= day - rows.known[known_row] <= options.max_age_days
+            check_known(rows.known[known_row][matched], day[matched], days, options.lag)
             # A row without a known one takes null.
-            take = pa.array(np.where(matched, place, 0), mask=~matched)
+            take = pa.array(np.where(matched, known_row, 0), mask=~matched)
             for name, values in rows.values.items():
                 table = table.append_column(name, values.take(take))
             table = table.append_column(added[-1], pa.array(rows.known).cast(pa.date32()).take(take))
@@ -133,10 +133,10 @@ def latest_known(
     """
     last = int(max(usable.max(), day.max(initial=0))) + 1
     # One ascending key for code and day: the search for a row's own key ends at the last row that it may know.
-    place = np.searchsorted(code * last + usable, of_row * last + day, side="right") - 1
-    matched = (place >= 0) & (of_row >= 0)
-    place = np.maximum(place, 0)
-    return place, matched & (code[place] == of_row)
+    known_row = np.searchsorted(code * last + usable, of_row * last + day, side="right") - 1
+    matched = (known_row >= 0) & (of_row >= 0)
+    known_row = np.maximum(known_row, 0)
+    return known_row, matched & (code[known_row] == of_row)
 
 
 def check_known(known: DayNumbers, day: DayNumbers, days: DayNumbers, lag: int) -> None:
@@ -187,6 +187,6 @@ def _rows_of(
         return day, np.zeros(len(day), dtype=np.int64)
     encoded = read_codes(table[options.keys[1]].combine_chunks(), CellRange(path, options.keys[1]))
     encoded = encoded.dictionary_encode()
-    place = {code: i for i, code in enumerate(codes)}
-    index = np.array([place.get(code, -1) for code in encoded.dictionary.to_pylist()], dtype=np.int64)
+    number_of = {code: i for i, code in enumerate(codes)}
+    index = np.array([number_of.get(code, -1) for code in encoded.dictionary.to_pylist()], dtype=np.int64)
     return day, index[encoded.indices.to_numpy()]

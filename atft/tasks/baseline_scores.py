@@ -72,8 +72,8 @@ def stock_days(data: DayData, days: Days, market_columns: bool = False) -> Stock
         targets.append(target)
         sizes.append(len(target))
 
-    def read(place: int) -> NDArray[np.float32]:
-        day = int(days[place])
+    def read(number: int) -> NDArray[np.float32]:
+        day = int(days[number])
         return day_features(cache, day, cache.day(day).ranked, market_columns)
 
     counted = np.concatenate(targets).astype(np.float32)

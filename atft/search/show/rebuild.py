@@ -57,7 +57,7 @@ def read_trials(directory: Path) -> list[dict[str, Any]]:
 
     Raises InputError where no trial left one there, or the trials are of more than one study.
     """
-    records = [record for place in directory.glob("trial_*") if (record := read_trial(place)) is not None]
+    records = [record for folder in directory.glob("trial_*") if (record := read_trial(folder)) is not None]
     if not records:
         raise InputError(f"rebuild: no trial_*/trial.json in {directory}; there is nothing to rebuild from")
     studies = {str(record.get("study_id")): str(record.get("number")) for record in records}
