@@ -81,6 +81,10 @@ def test_quantiles_are_the_mean_and_ascend(make_batch: MakeBatch) -> None:
 
 def test_it_explains_and_pretrains_only_where_its_members_do() -> None:
     class Plain(RankingNetwork):
+        def __init__(self, inputs: NetworkInputs) -> None:
+            super().__init__(inputs)
+            self.bias = torch.nn.Parameter(torch.zeros(1))
+
         def forward(self, batch: DayBatch) -> None: ...
 
     able, plain = ensemble(2), ensemble(2, Plain)
@@ -132,7 +136,9 @@ def test_scores_of_eight_bits_are_ranked_in_full_precision(make_batch: MakeBatch
 
 def test_messages_name_the_class_of_a_member() -> None:
     class Lazy(RankingNetwork):
-        pass
+        def __init__(self, inputs: NetworkInputs) -> None:
+            super().__init__(inputs)
+            self.bias = torch.nn.Parameter(torch.zeros(1))
 
     both = ensemble(2, Lazy)
     assert type(member_of(both)) is Lazy and member_of(both.networks[1]) is both.networks[1]
