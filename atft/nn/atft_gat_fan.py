@@ -29,7 +29,7 @@ from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.gated_residual import GatedResidual
 from atft.nn.graph_attention import GraphAttention
 from atft.nn.heads import Heads
-from atft.nn.market_modulation import MarketModulation
+from atft.nn.market_modulation import MarketModulation, check_modulation
 from atft.nn.packed_rows import PackedRows, pack_rows
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.sizes import check_shares, check_sizes
@@ -96,6 +96,7 @@ class ATFTGATFAN(RankingNetwork):
         check_sizes(4, 4096, hidden_size=hidden_size)
         check_sizes(1, 4, gat_layers=gat_layers)
         check_shares(dropout=dropout, gat_dropout=gat_dropout)
+        check_modulation(modulation_bins, modulation_units)
         chosen = {
             "variable_selection": variable_selection,
             "window_norm": window_norm,

@@ -29,6 +29,16 @@ UNIT_DROPOUT = 0.2
 """Share of the units that are dropped on a day of training: there are few days and each has one market."""
 
 
+def check_modulation(bins: int, units: int) -> None:
+    """Check the sizes of a modulation, also where a network has none: a wrong number is named, not ignored.
+
+    Raises:
+        InputError: one is out of range.
+    """
+    check_sizes(1, 240, modulation_bins=bins)
+    check_sizes(0, 4096, modulation_units=units)
+
+
 class MarketModulation(nn.Module):
     """Scale and shift each hidden unit by the day's market: ``state * (1 + tanh(A m)) + tanh(B m)``.
 
@@ -49,8 +59,7 @@ class MarketModulation(nn.Module):
 
     def __init__(self, regimes: int, hidden_size: int, bins: int = 1, units: int = 0) -> None:
         super().__init__()
-        check_sizes(1, 240, modulation_bins=bins)
-        check_sizes(0, 4096, modulation_units=units)
+        check_modulation(bins, units)
         self.scaling, self.bins = RobustInput(regimes), bins
         if bins > 1:
             equal = torch.linspace(-MAX_REGIME, MAX_REGIME, bins + 1)

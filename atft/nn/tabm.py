@@ -20,7 +20,7 @@ from atft.full_precision import full_precision
 from atft.network import Explanation, NetworkInputs
 from atft.nn.dropout import Dropout
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
-from atft.nn.market_modulation import MarketModulation
+from atft.nn.market_modulation import MarketModulation, check_modulation
 from atft.nn.member_ranks import mean_of_ranks
 from atft.nn.packed_rows import PackedRows, pack_rows
 from atft.nn.ranking_network import RankingNetwork
@@ -119,6 +119,7 @@ class TabM(RankingNetwork):
         check_sizes(4, 4096, hidden_size=hidden_size)
         check_sizes(1, 16, layers=layers)
         check_shares(dropout=dropout)
+        check_modulation(modulation_bins, modulation_units)
         self.members = k
         features = len(inputs.features)
         self.encoding = FeatureEncoding(features, encoding, bins, encoding_dropout, encoding_sigma)

@@ -129,6 +129,13 @@ def test_rows_of_any_days_have_the_states_and_gradients_of_their_days() -> None:
     torch.testing.assert_close([by_day, *found], [each, *expected])
 
 
+@pytest.mark.parametrize("option", ["modulation_bins", "modulation_units"])
+@pytest.mark.parametrize("name", ["TabM-1", "ATFTGATFAN-nonlinear"])
+def test_a_wrong_size_is_named_where_a_network_has_no_modulation(name: str, option: str) -> None:
+    with pytest.raises(InputError, match=option):
+        small_network(name, **{option: -1})
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_new_network_scores_every_market_alike(name: str, make_batch: Callable[..., DayBatch]) -> None:
     batch = make_batch()
