@@ -23,7 +23,9 @@ def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
     Raises:
         InputError: the file cannot be written there, or no day can be scored.
     """
+    from atft.checkpoint_file import read_checkpoint
     from atft.commands.after_fit import write_predictions_of
+    from atft.tasks.seen_days import seen_lines
 
     console, out = plain_console(), cli.config.get("out")
     if out is not None:
@@ -33,7 +35,9 @@ def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
         stem = f"predictions_{Path(checkpoint).stem}_{dates[days[0]]}_{dates[days[-1]]}"
         out = Path(checkpoint).with_name(f"{stem}.parquet")
     write_predictions_of(cli, checkpoint, Path(out))
-    for line in cli.datamodule.lines_of("predict"):
+    named_new = [dates[day] for day in days if cli.datamodule.split_of(dates[day]) not in ("train", "val")]
+    known = seen_lines(read_checkpoint(checkpoint)["atft"], checkpoint, named_new)
+    for line in (*cli.datamodule.lines_of("predict"), *known):
         console.print(line, soft_wrap=True)
     console.print(f"predictions in {out}", soft_wrap=True)
     return 0

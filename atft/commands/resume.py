@@ -37,15 +37,17 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
     """Whether training was over at a checkpoint, and what follows training was not written.
 
     Raises:
-        InputError: the checkpoint does not match the model or the curriculum; or training was over, and all is
-            written.
+        InputError: the checkpoint does not match the model or the curriculum, or knows days that the run scores;
+            or training was over, and all is written.
     """
     from atft.checkpoint_file import read_checkpoint
     from atft.tasks.checkpoint_match import check_heads_trained, check_shapes
     from atft.tasks.resume_checks import check_resume
+    from atft.tasks.seen_days import check_unseen
 
     content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
     check_heads_trained(content["atft"], checkpoint)
+    check_unseen(content["atft"], checkpoint, cli.datamodule)
     if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
         check_shapes(content["state_dict"], cli.model.state_dict())
         stepping = None if cli.phases else cli.model.build_optimizer(max_epochs)

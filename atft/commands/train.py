@@ -117,6 +117,9 @@ def fit(cli: "RankingCLI") -> int:
 
 def evaluate_checkpoint(cli: "RankingCLI") -> int:
     """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
+    from atft.checkpoint_file import read_checkpoint
+    from atft.tasks.seen_days import seen_lines
+
     console, command = plain_console(), cli.command
     path = resume_path(cli)
     if path is None:
@@ -130,7 +133,10 @@ def evaluate_checkpoint(cli: "RankingCLI") -> int:
     )
     if not cli.trainer.is_global_zero:
         return 0
-    for line in cli.datamodule.lines_of("test" if command == "test" else "val"):
+    period = "test" if command == "test" else "val"
+    dates, days = cli.datamodule.open_cache().manifest.dates, getattr(cli.datamodule.split, period)
+    known = seen_lines(read_checkpoint(path)["atft"], path, [dates[day] for day in days], period == "val")
+    for line in (*cli.datamodule.lines_of(period), *known):
         console.print(line, soft_wrap=True)
     for name, value in sorted(metrics[0].items()):
         console.print(f"{name:<24} {value:+.4f}")

@@ -8,6 +8,7 @@ from torch import Tensor
 from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.errors import InputError
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
+from atft.tasks.seen_days import check_unseen
 
 if TYPE_CHECKING:
     from atft.tasks.day_data import DayData
@@ -22,12 +23,12 @@ def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData |
     Args:
         task: as built.
         path: of the checkpoint; ``{fold}`` in it stands for the number of the fold that trains.
-        data: what the run trains on: pretraining must have ended before the days that it scores. None checks
+        data: what the run trains on: the checkpoint must not have learned from days that it scores. None checks
             nothing.
 
     Raises:
         InputError: the file is damaged or no checkpoint, or is of a network of other sizes, features or
-            market-wide columns; or its pretraining has seen days that the run scores.
+            market-wide columns; or it has seen days that the run scores.
     """
     if data is not None:
         path = str(path).replace("{fold}", str(data.split_options.fold))
@@ -41,23 +42,12 @@ def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData |
         )
     check_regimes(task.network, entries.get("regimes", task.regimes), task.regimes)
     weights = network_weights(content)
+    if data is not None:
+        check_unseen(entries, str(path), data)
     if "pretrained" in entries:
-        _check_ended(entries["pretrained"].get("until", ""), path, data)
         weights |= _new_heads(task, entries["pretrained"].get("heads", ""))
     check_shapes(weights, task.network.state_dict())
     task.network.load_state_dict(weights)
-
-
-def _check_ended(until: str, path: str | Path, data: "DayData | None") -> None:
-    """Raise where pretraining has seen days that a run scores; folds that train on later days score none as new."""
-    if data is None or not data.split.causal:
-        return
-    first = data.open_cache().manifest.dates[data.split.whole["val"][0]].isoformat()
-    if until >= first:  # ISO dates compare as words
-        raise InputError(
-            f"{path}: pretrained on days to {until}, this run scores days from {first}; pretrain with its "
-            f"data.split, and its fold"
-        )
 
 
 def _new_heads(task: "RankingTask", heads: str) -> dict[str, Tensor]:
