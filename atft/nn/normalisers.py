@@ -20,6 +20,8 @@ MIN_SCALE = 1e-2
 """Least scale of a residual: below a hundredth of an IQR it is rounding, not a signal."""
 SLICES = 4
 """Slices of a window in SAN. A fixed number, not a length, gives every lookback as many statistics."""
+TIE = 1e-5
+"""Frequencies whose powers differ by less than this share tie: float32 leaves a tenth of it between equal ones."""
 WAVES = 3
 """Cosines that a Dish-TS level is made of: half a turn, one, and one and a half over the window."""
 
@@ -135,9 +137,9 @@ def frequency_norm(
     r"""FAN: subtract each series' mean and dominant cycles, and divide the rest by its root mean square.
 
     With ``x`` less its mean, ``a_k, b_k = 2/n sum_t x_t (cos, sin)(2 pi k t / L)``, the ``components`` largest
-    ``a_k^2 + b_k^2`` are subtracted as ``a_k cos + b_k sin``. Cycles that close within the window leave nothing
-    behind where all days are observed. The summary is the mean, the cycles' value today and a quarter of a cycle
-    away (amplitude and Fourier phase), and the log scale.
+    ``a_k^2 + b_k^2`` are subtracted as ``a_k cos + b_k sin``; of those that tie, the slowest. Cycles that close
+    within the window leave nothing behind where all days are observed. The summary is the mean, the cycles' value
+    today and a quarter of a cycle away (amplitude and Fourier phase), and the log scale.
 
     A fixed DFT as a matrix product: at 112 features and lookback 60 it is 0.8 M multiply-adds a stock-day, 2.5 % of
     an LSTM at hidden size 256.
@@ -159,6 +161,8 @@ def frequency_norm(
     wave = ((gain * basis) @ centred.flatten(1)).reshape(2, half, stocks * features)
     with torch.no_grad():
         power = wave[0].square().addcmul_(wave[1], wave[1])
+        # All tie where a series is 0 on all days but one: rounding must not choose, another machine's is another.
+        power.mul_(torch.linspace(1, 1 - TIE * half, half, device=window.device, dtype=window.dtype)[:, None])
         chosen = dominant(power, min(components, max(half - 1, 0)))
         chosen = chosen.reshape(half, stocks, features).div_(count)
     wave = (wave.reshape(2, half, stocks, features) * chosen).flatten(2)

@@ -309,6 +309,15 @@ def test_unobserved_days_do_not_count_in_the_level_of_fan() -> None:
     torch.testing.assert_close(summary[:, :3], expected)
 
 
+def test_of_cycles_that_tie_but_for_rounding_the_slowest_are_taken_out() -> None:
+    # Each series is 0 on all days but one, so that all its frequencies have one power.
+    window = torch.eye(20)[..., None] * torch.rand(3)
+    residual, _ = frequency_norm(window, ALL_OBSERVED.expand(20, 20), components=2)
+    spectrum = np.fft.rfft(residual.numpy(), axis=0)
+    left = np.abs(spectrum) > 1e-3
+    assert not left[:3].any() and left[3:].all()
+
+
 @pytest.mark.parametrize("lookback", [1, 2, 3])
 def test_the_shortest_windows_keep_a_frequency_or_have_none(lookback: int) -> None:
     residual, summary = frequency_norm(
