@@ -46,7 +46,8 @@ class SamplerOptions:
 
     Args:
         name: tpe (a Parzen estimator over all keys together), gp (a Gaussian process), random, or grid.
-        seed: of the draws; each worker process draws its own stream from it. Null draws others each time.
+        seed: of the draws; each draw, and each worker process, has a stream of its own from it. Null draws others
+            each time.
         startup_trials: trials drawn at random before tpe and gp begin to learn. The median and patient pruners
             judge once half as many have finished.
     """

@@ -1,8 +1,8 @@
 """Which points a study tries next, and which trials it prunes: Optuna's samplers and pruners, and our own grid.
 
-A shared seed would give every worker the same points to start with, and again after a restart. So each process
-draws from its own stream, made of the sweep's seed, the worker, the number of trials and, where several machines
-share a database, the machine: one worker on one machine repeats exactly, several do not collide.
+Each draw has a stream of its own, made of the sweep's seed, the number of points drawn before, the worker and,
+where several machines share a database, the process. So the points of one worker on one machine are those of its
+seed, however often it was killed in between, and several workers do not collide.
 
 Optuna's GridSampler assigns grid points by trial number, so that a retried or surplus trial uses one up, and fails
 when the last free one was enqueued. Ours looks at which points were tried.
@@ -13,7 +13,7 @@ import random
 import socket
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -23,16 +23,17 @@ from optuna.trial import FrozenTrial, TrialState
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Space, distribution, draw, grid_points
 from atft.search.study.budget import point_of
+from atft.search.study.outcome import is_surplus
 
 PATIENCE_EPOCHS = 3
 """Epochs without a better value of a trial's own that the patient pruner waits."""
 
 
-def make_sampler(sweep: SweepOptions, trials: int = 0, worker: int = 0) -> optuna.samplers.BaseSampler:
-    """Build the sampler of one process, for a study that has so many trials so far."""
+def make_sampler(sweep: SweepOptions, drawn: int = 0, worker: int = 0) -> optuna.samplers.BaseSampler:
+    """Build the sampler of one process for the point after the ``drawn`` first ones; see `points_drawn`."""
     options, seed = sweep.sampler, None
     if options.seed is not None:
-        stream: list[Any] = [options.seed, trials, worker]
+        stream: list[Any] = [options.seed, drawn, worker]
         if sweep.storage is not None and not sweep.storage.startswith("sqlite"):
             stream += [socket.gethostname(), os.getpid()]
         seed = zlib.crc32(repr(stream).encode())
@@ -46,6 +47,12 @@ def make_sampler(sweep: SweepOptions, trials: int = 0, worker: int = 0) -> optun
             return optuna.samplers.RandomSampler(seed=seed)
         case "grid":
             return Grid(sweep.space, seed)
+
+
+def points_drawn(trials: Sequence[FrozenTrial]) -> int:
+    """Count the points that a study has tried. A retry has a former point, a surplus trial's is drawn again."""
+    begun = [t for t in trials if t.state != TrialState.WAITING and t.params]
+    return len([t for t in begun if "retry_of" not in t.user_attrs and not is_surplus(t)])
 
 
 def make_pruner(sweep: SweepOptions) -> optuna.pruners.BasePruner:

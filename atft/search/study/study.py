@@ -10,7 +10,7 @@ from atft.errors import InputError
 from atft.search.question.credentials import hide
 from atft.search.question.frozen import Identity, differences
 from atft.search.question.options import SweepOptions
-from atft.search.study.sampling import make_pruner, make_sampler
+from atft.search.study.sampling import make_pruner
 from atft.search.study.storage import check_database, open_storage, storage_url
 
 
@@ -33,25 +33,18 @@ def begin_study(sweep: SweepOptions, identity: Identity) -> optuna.Study:
         study.set_user_attr("study_id", uuid.uuid4().hex[:16])
     for point in sweep.enqueue:
         study.enqueue_trial(params=dict(point), skip_if_exists=True)
-    study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)))
     return study
 
 
-def open_study(sweep: SweepOptions, worker: int = 0) -> optuna.Study:
-    """Open the study that is there, whatever the base config says now.
-
-    The sampler draws a stream of its own for each ``worker``, the index of a process on its machine. Raises
-    InputError where there is no such study.
-    """
+def open_study(sweep: SweepOptions) -> optuna.Study:
+    """Open the study that is there, whatever the base config says now; InputError where there is none."""
     check_database(sweep)
     storage = open_storage(sweep)
     try:
-        study = optuna.load_study(study_name=sweep.study, storage=storage, pruner=make_pruner(sweep))
+        return optuna.load_study(study_name=sweep.study, storage=storage, pruner=make_pruner(sweep))
     except KeyError as error:
         url = storage_url(sweep)
         raise InputError(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
-    study.sampler = make_sampler(sweep, len(study.get_trials(deepcopy=False)), worker)
-    return study
 
 
 def _check_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:

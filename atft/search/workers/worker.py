@@ -23,6 +23,7 @@ from atft.search.study.files import publish_study_files
 from atft.search.study.outcome import Outcome, finished
 from atft.search.study.owner import this_process
 from atft.search.study.reconcile import reconcile, unowned_seconds
+from atft.search.study.sampling import make_sampler, points_drawn
 from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
@@ -52,21 +53,25 @@ class Stop:
         self.requested = True
 
 
-def work(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool]) -> None:
-    """Run trials until the budget is spent or ``stop()``, called between trials and after each epoch, is true."""
+def work(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool], worker: int = 0) -> None:
+    """Run trials until the budget is spent or ``stop()``, called between trials and after each epoch, is true.
+
+    ``worker`` is the index of this process on its machine.
+    """
     while not stop():
         reconcile(study, sweep.n_trials, sweep.max_retry, unowned_seconds(sweep))
         trials = study.get_trials(deepcopy=False)
         if len(finished(trials)) >= sweep.n_trials:
             return
         if slots_left(trials, sweep.n_trials) > 0:
-            run_next(sweep, study, stop)
+            run_next(sweep, study, stop, worker)
         else:
             time.sleep(IDLE_SECONDS)
 
 
-def run_next(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool]) -> None:
+def run_next(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool], worker: int = 0) -> None:
     """Ask Optuna for one trial and train it, if it has a slot. A failed one leaves its reason in the study."""
+    study.sampler = make_sampler(sweep, points_drawn(study.get_trials(deepcopy=False)), worker)
     caught = (Surplus, TrialFailed, Interrupted)
     try:
         study.optimize(lambda trial: train_in_slot(sweep, trial, stop), n_trials=1, catch=caught)
@@ -107,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run(sweep: SweepOptions, index: int) -> None:
         with storage_errors(sweep):
-            work(sweep, open_study(sweep, worker=index), stop)
+            work(sweep, open_study(sweep), stop, index)
 
     return run_child(arguments, run, stop.request)
 

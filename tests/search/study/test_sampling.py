@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
 
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, check_point, suggest
-from atft.search.study.sampling import make_pruner, make_sampler
+from atft.search.study.sampling import make_pruner, make_sampler, points_drawn
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 MakeSweep = Callable[..., SweepOptions]
@@ -17,18 +19,33 @@ GRID = {
 }
 
 
-def first_points(sweep: SweepOptions, count: int = 3, trials: int = 0, worker: int = 0) -> list[Point]:
-    study = optuna.create_study(sampler=make_sampler(sweep, trials, worker))
+def first_points(sweep: SweepOptions, count: int = 3, drawn: int = 0, worker: int = 0) -> list[Point]:
+    study = optuna.create_study(sampler=make_sampler(sweep, drawn, worker))
     return [suggest(study.ask(), sweep.space) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "random", "grid"])
-def test_one_worker_repeats_and_two_workers_or_a_restart_do_not(name: str, make_sweep: MakeSweep) -> None:
+def test_a_draw_repeats_and_those_of_two_workers_or_after_other_points_do_not(
+    name: str, make_sweep: MakeSweep
+) -> None:
     grid = {"a": {"type": "int", "low": 1, "high": 500}, **GRID} if name == "grid" else None
     sweep = make_sweep(sampler={"name": name, "seed": 5}, **({"space": grid} if grid else {}))
     assert first_points(sweep) == first_points(sweep)
-    streams = [first_points(sweep), first_points(sweep, worker=1), first_points(sweep, trials=3)]
+    streams = [first_points(sweep), first_points(sweep, worker=1), first_points(sweep, drawn=3)]
     assert all(one != other for i, one in enumerate(streams) for other in streams[:i])
+
+
+def test_retries_surplus_and_waiting_trials_are_no_new_points() -> None:
+    state, point = TrialState, {"params": {"x": 0.5}, "distributions": {"x": FloatDistribution(0, 1)}}
+    trials = [
+        create_trial(state=state.COMPLETE, value=1.0, **point),
+        create_trial(state=state.FAIL, **point),
+        create_trial(state=state.RUNNING, **point, user_attrs={"retry_of": 1, "attempt": 1}),
+        create_trial(state=state.FAIL, **point, user_attrs={"outcome": "surplus"}),
+        create_trial(state=state.FAIL),
+        create_trial(state=state.WAITING, system_attrs={"fixed_params": {"x": 0.5}}),
+    ]
+    assert points_drawn(trials) == 2
 
 
 def test_two_processes_at_one_server_draw_from_different_streams(
@@ -71,7 +88,7 @@ def test_a_grid_tries_each_point_once_and_a_failed_one_again(make_sweep: MakeSwe
         return 0.0
 
     study.optimize(objective, n_trials=7, catch=(ArithmeticError,))
-    done = [tuple(t.params.values()) for t in study.get_trials(states=[optuna.trial.TrialState.COMPLETE])]
+    done = [tuple(t.params.values()) for t in study.get_trials(states=[TrialState.COMPLETE])]
     assert len(done) == len(set(done)) == 6 and tuple(failed[0].values()) in done
     assert done[0] == (2, "y") and done[1][0] == 1
     study.optimize(objective, n_trials=1)  # nothing is open: it draws again instead of failing

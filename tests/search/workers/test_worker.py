@@ -72,6 +72,34 @@ def test_a_failure_leaves_its_class_and_reason_in_the_study(
     assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+@pytest.mark.parametrize("end", [Interrupted(), TrialFailed("crash", "killed by signal 9")])
+def test_a_sweep_that_was_stopped_draws_the_points_of_one_that_was_not(
+    sampler: str, end: Exception, toy_sweep: Make, toy_study: Open, train: Train, tmp_path: Path
+) -> None:
+    options = {"n_trials": 6, "sampler": {"name": sampler, "seed": 3, "startup_trials": 2}}
+
+    def points(root: str, stopped: int | None) -> list[float]:
+        sweep = toy_sweep(root=str(tmp_path / root), **options)
+
+        def value(trial: optuna.Trial) -> float:
+            if trial.number == stopped:
+                raise end
+            return -abs(float(trial.params["x"]) - 0.3)
+
+        train(value)
+        if stopped is not None:
+            run = iter([False] * (stopped + 1) + [True])
+            work(sweep, toy_study(sweep), lambda: next(run))
+            assert toy_study(sweep).trials[stopped].state == TrialState.FAIL
+        work(sweep, toy_study(sweep), never)
+        return [t.params["x"] for t in toy_study(sweep).trials if t.state == TrialState.COMPLETE]
+
+    whole = points("whole", None)
+    assert len(whole) == len(set(whole)) == 6
+    assert points("stopped", 3) == whole
+
+
 def test_a_surplus_trial_is_failed_before_it_trains(toy_sweep: Make, toy_study: Open, train: Train) -> None:
     sweep = toy_sweep(n_trials=1)
     study = toy_study(sweep)
