@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from atft.errors import InputError, nearest
+from atft.option_types import check_option_types
 from atft.yaml_text import read_date
 
 CalendarDate = date
@@ -66,6 +67,9 @@ class PanelSchema:
     context: list[str] = field(default_factory=lambda: ["return_1d", "momentum_20d", "traded_value"])
     return_1d: str | None = "return_1d"
     oracle: str | None = "oracle_{h}d"
+
+    def __post_init__(self) -> None:
+        check_option_types("data.panel.schema", self, (CalendarDate,))
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,12 @@ def shapes_checked(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
+def types_unchecked(shapes_checked: None) -> None:
+    """Let arguments of other types in, as outside of the tests."""
+    shape_checks.update("jaxtyping_disable", True)
+
+
+@pytest.fixture
 def make_batch() -> Callable[..., DayBatch]:
     """A factory of noisy blocks; see the keyword arguments of ``_random_batch``."""
     return _random_batch

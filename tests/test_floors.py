@@ -22,6 +22,7 @@ UPPER = (
 UPPER += ("daily",)
 VOCABULARY = {
     "errors",
+    "option_types",
     "threads",
     "allocator",
     "deferred_imports",

@@ -9,6 +9,7 @@ that differ in the graph alone share their days (a hard link), so a search over 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
 from atft.digest import json_digest
 from atft.errors import InputError, nearest
+from atft.option_types import check_option_types
 from atft.panel import PanelColumns, PanelSchema, match, resolve_columns
 from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files
 from atft.parquet import check_file
@@ -56,6 +58,9 @@ class CacheOptions:
     min_date: str | None = None
     infinite_as_missing: bool = False
     calendar: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_option_types("data.cache", self, (PathLike, date))
 
 
 def build_cache(

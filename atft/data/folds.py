@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.errors import InputError
+from atft.option_types import check_option_types
 
 READ_BY = {
     "every": ("walk_forward",),
@@ -64,6 +65,9 @@ class FoldOptions:
     val_days: int | None = 252
     n: int = 5
     n_test: int = 2
+
+    def __post_init__(self) -> None:
+        check_option_types("data.split.folds", self, but=("scheme", "period"))
 
 
 def check_folds(options: FoldOptions) -> None:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float32, Int16, Int32, Int64
 
 from atft.errors import InputError
+from atft.option_types import check_option_types
 
 STRIPE_ROWS = 128
 """Stocks correlated with all others at a time: their correlations stay in the processor's cache."""
@@ -45,6 +46,7 @@ class GraphOptions:
     sector_k: int = 10
 
     def __post_init__(self) -> None:
+        check_option_types("data.graph", self)
         if self.k < 0 or self.sector_k < 0 or self.k + self.sector_k < 1:
             raise InputError(
                 f"data.graph.k and data.graph.sector_k must not both be 0, got {self.k}, {self.sector_k}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from atft.data.folds import FoldOptions, check_folds, fold_count, fold_days, is_causal
 from atft.errors import InputError
+from atft.option_types import check_option_types
 from atft.panel import day_index
 
 Days = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -45,6 +46,9 @@ class SplitOptions:
     fold: int | None = None
     folds: FoldOptions | None = None
     known_to: str | None = None
+
+    def __post_init__(self) -> None:
+        check_option_types("data.split", self, (date,), ("train", "val", "test"))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from atft.losses.sector_count import known_sectors
 from atft.losses.targets import target_transform
 from atft.losses.term_check import check_on_noise
 from atft.losses.terms import BY_HORIZON, TERMS, find_term, options_of
+from atft.option_types import check_type
 from atft.shared_results import sharing_results
 
 RANKABLE_STOCKS = 2
@@ -67,6 +68,7 @@ class DayObjective(nn.Module):
         self, options: ObjectiveOptions, horizons: Sequence[int], quantiles: Sequence[float] = ()
     ) -> None:
         super().__init__()
+        check_type("model.objective", options, ObjectiveOptions)
         self.options = options
         self.horizons = tuple(horizons)
         self.term_weights = options.weights

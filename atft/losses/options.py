@@ -9,6 +9,7 @@ from atft.losses.balancing import check_requested
 from atft.losses.neutral_targets import check_neutral_to
 from atft.losses.targets import target_transform
 from atft.losses.terms import options_of
+from atft.option_types import check_option_types
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class ObjectiveOptions:
         return {name: float(s["weight"] if isinstance(s, Mapping) else s) for name, s in settings}
 
     def __post_init__(self) -> None:
+        check_option_types("model.objective", self)
         for name, setting in self.terms.items():
             options_of(name, setting)
         check_term_weights(self.weights)

@@ -11,6 +11,7 @@ import numpy as np
 
 from atft.digest import json_digest
 from atft.errors import InputError
+from atft.option_types import check_option_types
 
 FORMAT = 1
 """Raised when the same options would give other numbers."""
@@ -59,6 +60,9 @@ class MarketOptions:
     horizons: list[int] = field(default_factory=lambda: [1, 5])
     seed: int = 1
     noise_only: bool = False
+
+    def __post_init__(self) -> None:
+        check_option_types("simulate", self)
 
 
 def check_market(options: MarketOptions) -> None:

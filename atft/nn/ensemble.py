@@ -26,6 +26,7 @@ from atft.network import (
     build_network,
 )
 from atft.nn.member_ranks import mean_of_ranks
+from atft.option_types import check_type
 
 
 class Ensemble(nn.Module):
@@ -117,6 +118,7 @@ def ensemble_of(network: NetworkFactory, members: int) -> NetworkFactory:
     Raises:
         InputError: not 1 to 64 members.
     """
+    check_type("model.members", members, int)
     if not 1 <= members <= 64:
         raise InputError(f"model.members must be 1 to 64, got {members}")
     return network if members == 1 else partial(Ensemble, network=network, members=members)

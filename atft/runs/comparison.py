@@ -25,6 +25,7 @@ from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.summary import Metrics, SummaryRow, score_days, summarise_scorers
 from atft.frames import arrow_table
 from atft.metrics.own_metrics import own_metrics
+from atft.option_types import check_type
 from atft.tasks.baseline_scores import (
     BASELINES,
     IN_THE_TABLE,
@@ -188,6 +189,7 @@ def evaluate(
     """
     import polars
 
+    check_type("evaluate: data", data, DayData | None)
     unknown = [name for name in baselines if name not in BASELINES]
     if unknown:
         raise InputError(

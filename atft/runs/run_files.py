@@ -64,6 +64,8 @@ def read_run(directory: str | Path) -> Run:
     """
     folder = Path(directory)
     if not (folder / "receipt.json").is_file():
+        if folder.is_file() and (folder.parent / "receipt.json").is_file():
+            raise InputError(f"{folder}: a file of a run; name its directory, {folder.parent}")
         versions = [path.parent.name for path in folder.glob("*/receipt.json")]
         hint = f"; name one of its runs: {listed(versions)}" if versions else ""
         raise InputError(f"{folder}: no receipt.json there, so it is no run's directory{hint}")

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.checkpoint_io import AtomicCheckpointIO
-from atft.errors import InputError
+from atft.errors import InputError, one_line
+from atft.option_types import check_type
 from atft.runs.third_parties import third_parties_silenced
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs
@@ -38,17 +41,20 @@ def write_scores(
     writer = PredictionWriter(
         path, data.open_cache(), data.split_of, data.run_columns(), dict(digests or {}), levels
     )
-    trainer = pl.Trainer(
-        accelerator=accelerator,
-        devices=1,  # one file, days in order: also after training on several devices
-        precision=precision,  # type: ignore[arg-type]
-        callbacks=[writer],
-        plugins=[AtomicCheckpointIO()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    try:
+        trainer = pl.Trainer(
+            accelerator=accelerator,
+            devices=1,  # one file, days in order: also after training on several devices
+            precision=precision,  # type: ignore[arg-type]
+            callbacks=[writer],
+            plugins=[AtomicCheckpointIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
+        raise InputError(f"predict: {one_line(error, 200)}") from error
     trainer.predict(task, datamodule=data, ckpt_path=checkpoint, return_predictions=False)
     return path
 
@@ -79,8 +85,10 @@ def predict(
     """
     import polars
 
+    check_type("predict(task, data): task", task, RankingTask)
+    check_type("predict(task, data): data", data, DayData)
     check_network_inputs(task, data)
-    if isinstance(days, str):
+    if isinstance(days, str | date):
         raise InputError(f"predict: days must be [from, to], two ISO dates, got {days!r:.40}")
     if days is not None:
         data = copy(data)  # the caller's keeps its own days

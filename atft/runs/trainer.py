@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.data.loader import lost_workers
-from atft.errors import InputError
+from atft.errors import InputError, one_line
+from atft.option_types import check_arguments
 from atft.runs.run_callbacks import (
     CHECKPOINT_DEFAULTS,
     EARLY_STOPPING_DEFAULTS,
@@ -67,6 +69,8 @@ class Trainer(RunTrainer):
         quiet: bool = False,
         **options: Any,
     ) -> None:
+        named = {"directory": directory, "monitor": monitor, "mode": mode, "patience": patience}
+        check_arguments(Trainer, {**named, "max_epochs": max_epochs})
         check_trainer_options({"max_epochs": max_epochs, **options})
         self._root, self._quiet = Path(directory).absolute(), quiet
         self._logs = options.get("logger") is not False
@@ -79,10 +83,14 @@ class Trainer(RunTrainer):
         ours += [kind() for kind in MONITORS.values()]
         options = {**TRAINER_DEFAULTS, **options}
         options |= run_options(options)
-        with third_parties_silenced():
-            super().__init__(
-                max_epochs=max_epochs, callbacks=[*checked_callbacks(callbacks), *ours], **options
-            )
+        ours = [*checked_callbacks(callbacks), *ours]
+        try:
+            with third_parties_silenced():
+                super().__init__(max_epochs=max_epochs, callbacks=ours, **options)
+        except InputError:
+            raise
+        except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
+            raise InputError(f"trainer: {one_line(error, 200)}") from error
 
     @property
     def directory(self) -> Path:

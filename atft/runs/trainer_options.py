@@ -6,6 +6,7 @@ would do about it by itself contradicts that, or is ignored. A line names the ke
 
 import math
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import lightning.pytorch as pl
@@ -58,7 +59,8 @@ def check_trainer_options(trainer: Mapping[str, Any]) -> None:
         if key in MINIMUMS and value is not None and not (key == "max_steps" and value == -1):  # all steps
             least, instead = MINIMUMS[key]
             # Of a number of blocks 1.0 means all and 1 means one; no other fraction can be served.
-            served = value == 1.0 if isinstance(value, float) else value >= least
+            whole = isinstance(value, Integral)
+            served = value == 1.0 if isinstance(value, float) else whole and value >= least
         if not served:
             raise InputError(f"trainer.{key} is {clip(repr(value), 40)}: {instead}")
 

@@ -28,6 +28,7 @@ from atft.data.scaling import training_scaling
 from atft.data.split import Days, Split, SplitOptions, count_folds, period_name, resolve_split
 from atft.errors import InputError
 from atft.network import Scaling
+from atft.option_types import check_arguments
 from atft.panel import PanelSchema, feature_names, match
 from atft.tasks.loader_parts import block_sampler, place_of_days
 from atft.tasks.panel_source import PanelOptions, column_names, panel_path
@@ -60,6 +61,8 @@ class DayData(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        options = {"panel": panel, "split": split, "loader": loader, "cache": cache, "graph": graph}
+        check_arguments(DayData, {**options, "horizons": horizons, "seed": seed})
         self.panel, self.split_options, self.loader_options = panel, split, loader
         self.cache_options = cache or CacheOptions()
         self.graph_options, self.predict_dates = graph, predict

@@ -4,6 +4,7 @@ Parsing a config builds nothing: feature names come from the Parquet footer, or 
 """
 
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ from atft.errors import InputError
 from atft.frames import write_frame
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
+from atft.option_types import check_option_types
 from atft.panel import PanelSchema, feature_names
 from atft.panel_files import footer_names
 
@@ -31,6 +33,9 @@ class PanelOptions:
     path: str | None = None
     simulate: MarketOptions | None = None
     schema: PanelSchema = field(default_factory=PanelSchema)
+
+    def __post_init__(self) -> None:
+        check_option_types("data.panel", self, (PathLike,))
 
     @classmethod
     def from_frame(cls, frame: Any, schema: PanelSchema | None = None, folder: str | Path = "cache") -> Self:

@@ -33,6 +33,7 @@ from atft.nn.ensemble import ensemble_of, member_of
 from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping, copied_factory
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
+from atft.option_types import check_type
 from atft.shared_results import sharing_results
 from atft.tasks.block_graphs import BlockGraphs
 from atft.tasks.checkpoint_match import check_horizons_agree, check_regimes, feature_order
@@ -124,6 +125,7 @@ class RankingTask(SavedTask):
 
         The other arguments are those of the class, for instance ``optimizer=partial(torch.optim.AdamW, lr=1e-3)``.
         """
+        check_type("RankingTask.for_data: data", data, DayData)
         options |= {"horizons": data.horizons, "features": data.features, "regimes": data.regimes}
         return cls(network, objective or ObjectiveOptions(), **options)
 
@@ -131,12 +133,10 @@ class RankingTask(SavedTask):
         """Score a block; float32 whatever the precision inside the network."""
         forecast: Forecast = self.network(self.in_trained_order(batch))
         came, needed = list(forecast.score.shape), list(batch.target.shape)
-        if came != needed:
-            kind = type(member_of(self.network)).__name__
-            raise InputError(
-                f"{kind}: scores are {came}, they must be [days, stocks, horizons], here {needed}"
-            )
-        return forecast
+        if came == needed:
+            return forecast
+        kind = type(member_of(self.network)).__name__
+        raise InputError(f"{kind}: scores are {came}, they must be [days, stocks, horizons], here {needed}")
 
     def in_trained_order(self, batch: DayBatch) -> DayBatch:
         """The block with its features in the order of the weights, as the network reads them."""

@@ -20,6 +20,7 @@ from atft.data.loader import BlockLoader
 from atft.errors import InputError
 from atft.full_precision import full_precision
 from atft.losses.objective import ObjectiveValue
+from atft.option_types import check_type
 
 
 class Step:
@@ -128,6 +129,7 @@ def _set_back(fit: dict[str, Any], done: int) -> None:
 
 def checked_clip(norm: float | None) -> float | None:
     """The largest norm of a step's gradient, or None; raises InputError for one that would limit nothing."""
+    check_type("model.gradient_clip", norm, float | None)
     if norm is not None and not 0 < norm < math.inf:
         raise InputError(f"model.gradient_clip must be null or a number above 0, got {norm}")
     return norm

@@ -86,6 +86,13 @@ def test_a_baseline_that_is_not_installed_is_a_line_below_the_table_and_no_row(
     assert text.endswith("\n\nnot in the table: lightgbm is not installed")
 
 
+@pytest.mark.usefixtures("types_unchecked")
+def test_a_task_in_the_place_of_the_data_is_an_error(scores: polars.DataFrame) -> None:
+    task: Any = object()
+    with pytest.raises(InputError, match=r"^evaluate: data must be a DayData or null, got an object$"):
+        evaluate(scores, data=task)
+
+
 def test_a_baseline_of_no_known_name_is_an_error(scores: polars.DataFrame) -> None:
     with pytest.raises(InputError, match="baselines takes lightgbm, mlp, ridge, got 'forest'"):
         evaluate(scores, baselines=["forest"])

@@ -47,6 +47,8 @@ def test_a_metric_that_some_epochs_lack_is_null_there(tiny_run: Any, tmp_path: P
 def test_what_is_no_run_is_an_error_that_names_the_runs_below(tiny_run: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no receipt\.json there.*; name one of its runs: version_0"):
         read_run(tiny_run.directory.parent)
+    with pytest.raises(InputError, match=rf"a file of a run; name its directory, {tiny_run.directory}$"):
+        read_run(tiny_run.directory / "best_model.ckpt")
     with pytest.raises(InputError, match=r"no run's directory$"):
         read_run(tmp_path / "nothing")
     for text in ("{", "[]", '{"version": 99}', '{"version": 4}'):

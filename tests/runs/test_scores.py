@@ -1,5 +1,6 @@
 """Scores in a frame are those of the command, bit for bit."""
 
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,22 @@ def test_the_schema_of_a_frame_is_the_callers(tiny_run: Any, tmp_path: Path) -> 
     schema = PanelSchema(date="Date", code="Code", features=["x_0", "x_2"])
     panel = PanelOptions.from_frame(frame, schema, tmp_path)
     assert panel.schema == schema and Path(str(panel.path)).parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": 1}, "predict(task, data): task must be a RankingTask, got 1"),
+        ({"data": "panel.parquet"}, "predict(task, data): data must be a DayData, got 'panel.parquet'"),
+        ({"days": date(2015, 4, 20)}, "predict: days must be [from, to], two ISO dates, got datetime.date"),
+        ({"accelerator": "gpuu"}, "predict: You selected an invalid accelerator name"),
+        ({"precision": "fp7"}, "predict: Precision 'fp7' is invalid"),
+    ],
+)
+def test_an_argument_of_another_kind_is_one_line(
+    task: RankingTask, tiny_run: Any, tmp_path: Path, options: Any, message: str
+) -> None:
+    data = python_data(tmp_path, polars.read_parquet(tiny_run.panel))
+    with pytest.raises(InputError) as caught:
+        predict(**{"task": task, "data": data, **options})
+    assert str(caught.value).startswith(message)

@@ -103,6 +103,12 @@ def test_a_network_that_looks_ahead_is_an_error_before_the_run(python_run: Any, 
         ({"accumulate_grad_batches": 2}, r"trainer\.accumulate_grad_batches is 2: steps are made by data"),
         ({"max_epochs": -7}, r"trainer\.max_epochs is -7: set a number of epochs"),
         ({"mode": "best"}, "mode"),
+        ({"max_epochs": "3"}, r"Trainer\.max_epochs must be a whole number, got '3'"),
+        ({"patience": "3"}, r"Trainer\.patience must be a whole number or null, got '3'"),
+        ({"monitor": 5}, r"Trainer\.monitor must be a text, got 5"),
+        ({"limit_train_batches": "2"}, r"trainer\.limit_train_batches is '2': set a whole number of blocks"),
+        ({"accelerator": "gpuu"}, "trainer: You selected an invalid accelerator name"),
+        ({"precision": "fp7"}, "trainer: Precision 'fp7' is invalid"),
     ],
 )
 def test_an_option_that_no_run_can_serve_is_an_error(options: Any, message: str, tmp_path: Path) -> None:

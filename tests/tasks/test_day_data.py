@@ -198,3 +198,27 @@ def test_what_a_fold_is_stands_in_its_columns_and_its_line(make_data: Callable[.
     assert walk.run_columns() == {"fold": 0, "seed": 0, "causal": True}
     assert walk.split.fold == "fold 0 of 2 (walk_forward)"
     assert make_data().run_columns() == {"fold": 0, "seed": 0, "causal": True} and not make_data().split.fold
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"panel": "panel.parquet"}, "DayData.panel must be a PanelOptions, got 'panel.parquet'"),
+        ({"loader": {"lookback": 20}}, "DayData.loader must be a LoaderOptions, got {'lookback': 20}"),
+        ({"split": {}}, "DayData.split must be a SplitOptions, got {}"),
+        ({"graph": {}}, "DayData.graph must be a GraphOptions or null, got {}"),
+        ({"cache": "cache"}, "DayData.cache must be a CacheOptions or null, got 'cache'"),
+        ({"horizons": 5}, "DayData.horizons must be a list of whole numbers or null, got 5"),
+        (
+            {"horizons": np.array([1, 5])},
+            "DayData.horizons must be a list of whole numbers or null, got a ndarray",
+        ),
+        ({"seed": "1"}, "DayData.seed must be a whole number, got '1'"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_line(change: Any, message: str) -> None:
+    split = SplitOptions(["2015-01-01", "2015-09-30"], ["2015-10-01", "2015-12-31"])
+    arguments = {"panel": PanelOptions("panel.parquet"), "split": split, "loader": LoaderOptions(), **change}
+    with pytest.raises(InputError) as caught:
+        DayData(**arguments)
+    assert str(caught.value) == message

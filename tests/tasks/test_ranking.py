@@ -16,6 +16,7 @@ from atft.losses.objective import ObjectiveOptions
 from atft.metrics.prediction_intervals import conformal_width
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
+from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, fit
 from small_task import small_task as task
 
@@ -91,6 +92,28 @@ def test_a_checkpoint_of_other_features_is_an_error() -> None:
     task(features=["a", "b"]).on_save_checkpoint(checkpoint)
     with pytest.raises(InputError, match=r"missing \['b'\]"):
         task(features=["a", "c"]).on_load_checkpoint(checkpoint)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objective": {"terms": {"ic": 1}}}, "model.objective must be an ObjectiveOptions, got {'terms'"),
+        ({"members": "2"}, "model.members must be a whole number, got '2'"),
+        ({"gradient_clip": "1"}, "model.gradient_clip must be a number or null, got '1'"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_line(change: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        task(**change)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_a_task_for_what_is_no_day_data_is_an_error() -> None:
+    network: Any = partial(ATFTGATFAN, hidden_size=8)
+    with pytest.raises(InputError, match=r"RankingTask\.for_data: data must be a DayData, got a partial"):
+        RankingTask.for_data(network, network)
 
 
 def test_a_task_without_features_is_an_error() -> None:

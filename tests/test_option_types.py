@@ -1,0 +1,78 @@
+"""Options that Python code gives with another type are one line that names the key."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import atft
+from atft.option_types import check_option_types, check_type
+
+DATES = ["2015-01-01", "2015-09-30"]
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("PanelSchema", {"features": "x_*"}, "data.panel.schema.features must be a list of texts, got 'x_*'"),
+        ("PanelSchema", {"lag": "1"}, "data.panel.schema.lag must be a whole number, got '1'"),
+        ("PanelSchema", {"date": 3}, "data.panel.schema.date must be a text, got 3"),
+        ("PanelOptions", {"path": {1}}, "data.panel.path must be a text or null, got a set"),
+        ("PanelOptions", {"schema": {}}, "data.panel.schema must be a PanelSchema, got {}"),
+        ("SplitOptions", {"embargo_days": True}, "data.split.embargo_days must be a whole number, got True"),
+        ("SplitOptions", {"folds": {"n": 3}}, "data.split.folds must be a FoldOptions or null, got {'n': 3}"),
+        ("FoldOptions", {"n": "3"}, "data.split.folds.n must be a whole number, got '3'"),
+        ("LoaderOptions", {"lookback": 20.0}, "data.loader.lookback must be a whole number, got 20.0"),
+        ("GraphOptions", {"k": "5"}, "data.graph.k must be a whole number, got '5'"),
+        (
+            "CacheOptions",
+            {"dtype": "float64"},
+            "data.cache.dtype must be one of float32, float16, got 'float64'",
+        ),
+        ("CacheOptions", {"calendar": "keep"}, "data.cache.calendar must be a mapping, got 'keep'"),
+        ("CacheOptions", {"calendar": {"gaps": 1}}, "data.cache.calendar.gaps must be a text, got 1"),
+        ("MarketOptions", {"horizons": 5}, "simulate.horizons must be a list of whole numbers, got 5"),
+        ("ObjectiveOptions", {"terms": ["ic"]}, "model.objective.terms must be a mapping, got ['ic']"),
+        (
+            "ObjectiveOptions",
+            {"terms": {"ic": "1"}},
+            "model.objective.terms.ic must be a number or a mapping",
+        ),
+        ("ObjectiveOptions", {"neutral_to": "sector"}, "model.objective.neutral_to must be a list of texts"),
+        ("ObjectiveOptions", {"horizon_weights": 3}, "must be a mapping or a list of numbers or null, got 3"),
+    ],
+)
+def test_an_option_of_another_type_is_one_line(kind: str, options: dict[str, Any], message: str) -> None:
+    needed = {"train": DATES, "val": DATES} if kind == "SplitOptions" else {}
+    with pytest.raises(atft.InputError) as caught:
+        getattr(atft, kind)(**needed, **options)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_is_written_as_a_text_or_counts_as_a_number_is_taken() -> None:
+    atft.PanelOptions(cast(Any, Path("panel.parquet")))
+    atft.CacheOptions(dir=cast(Any, Path("cache")), min_date=cast(Any, date(2015, 1, 1)))
+    atft.PanelSchema(features=cast(Any, ("x_*",)))
+    atft.LoaderOptions(lookback=cast(Any, np.int64(20)))
+    atft.ObjectiveOptions(terms={"ic": 1, "ndcg": {"weight": np.float32(0.1), "temperature": 1}})  # type: ignore
+    check_type("key", None, int | None)
+    check_type("key", 3, Any)
+
+
+def test_a_message_is_short_and_has_an_article() -> None:
+    with pytest.raises(atft.InputError, match=r"^key must be a text, got an OSError$"):
+        check_type("key", OSError(), str)
+    with pytest.raises(atft.InputError) as caught:
+        check_type("key", ["x"] * 1000, str)
+    assert len(str(caught.value)) < 100
+
+
+def test_a_field_with_a_check_of_its_own_is_left_to_it() -> None:
+    loader = atft.LoaderOptions()
+    object.__setattr__(loader, "lookback", "20")
+    with pytest.raises(atft.InputError):
+        check_option_types("data.loader", loader)
+    check_option_types("data.loader", loader, but=("lookback",))
