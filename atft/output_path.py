@@ -1,10 +1,40 @@
-"""The file that a command writes is none of those that it reads: panels, prices, predictions, configs."""
+"""The file that a command writes is none that it reads (panels, prices, configs), and no evidence of a run."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from atft.errors import InputError
 from atft.panel_files import panel_files
+
+EVIDENCE = (
+    *("receipt.json", "registry.json", "manifest.json"),
+    *("crossval.json", "baseline.json", "trees.json"),
+)
+"""Files by one of which a folder of evidence is known."""
+RUN_FILES = (
+    *("config.yaml", "metrics.json", "metrics.csv", "hparams.yaml", "run.log"),
+    *("predictions.parquet", "comparison.txt", "best_model.ckpt", "last.ckpt"),
+    *("folds.csv", "folds.json", "registry.csv"),
+)
+"""Files that a run leaves beside them; what other commands write there has other names."""
+
+
+def check_no_evidence(out: Path, option: str = "--out") -> None:
+    """Check that the file which an option names is none that a run, a registry or the like has left.
+
+    Args:
+        out: the file to write; links are followed.
+        option: that names the file, for the message.
+
+    Raises:
+        InputError: it is one of them.
+    """
+    path = out.resolve()
+    left = (*EVIDENCE, *RUN_FILES)
+    if path.name in left and path.exists() and any((path.parent / name).exists() for name in EVIDENCE):
+        raise InputError(
+            f"{option} {out}: that file is evidence of the run in {path.parent}; name another file"
+        )
 
 
 def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str = "--out") -> None:

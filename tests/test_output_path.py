@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.output_path import check_not_read
+from atft.output_path import check_no_evidence, check_not_read
 
 
 @pytest.mark.parametrize("source", ["days/a.csv", "days", "da*/*.csv", "x/../days/a.csv", "link.csv"])
@@ -30,3 +30,16 @@ def test_an_input_that_is_not_named_is_not_the_working_directory(
     monkeypatch.chdir(tmp_path)
     Path("a.csv").touch()
     check_not_read(Path("a.csv"), ["", None])
+
+
+def test_evidence_is_a_file_that_is_there_beside_the_record_of_a_run(tmp_path: Path) -> None:
+    metrics, link = tmp_path / "metrics.json", tmp_path / "link.json"
+    metrics.touch()
+    link.symlink_to(metrics)
+    check_no_evidence(metrics)  # no run's folder
+    (tmp_path / "crossval.json").touch()
+    for file in (metrics, link, tmp_path / "crossval.json"):
+        with pytest.raises(InputError, match=r"evidence of the run in .*; name another file$"):
+            check_no_evidence(file)
+    for name in ("folds.json", "compare.json"):  # not there yet, or no run's
+        check_no_evidence(tmp_path / name)

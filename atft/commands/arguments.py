@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.errors import InputError, clip
-from atft.output_path import check_not_read
+from atft.output_path import check_no_evidence, check_not_read
 
 MAX_COUNT = 1000
 WRITTEN = ("--out", "--json", "--alphalens")
@@ -72,10 +72,10 @@ def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str
 
 
 def check_outputs(words: Sequence[str]) -> None:
-    """Check that no file which a command line names to be written is one that it names to be read.
+    """Check that no file which a command line names to be written is one that it names to be read, or a run's.
 
     Raises:
-        InputError: a file would be replaced that the command reads.
+        InputError: a file would be replaced that the command reads, or that is evidence of a run.
     """
     outputs, inputs = [], []
     for name, value, _ in read_words(words):
@@ -88,6 +88,7 @@ def check_outputs(words: Sequence[str]) -> None:
     for option, path in outputs:
         if path is not None:
             check_not_read(Path(path), inputs, option)
+            check_no_evidence(Path(path), option)
 
 
 def check_one_path(words: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
 from atft.metrics.interval_ends import level_pairs
-from atft.output_path import check_not_read
+from atft.output_path import EVIDENCE, check_not_read
 from atft.parquet import table_file
 from atft.publish import publish_text
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 FORMATS = (".csv", ".parquet", ".json")
-EVIDENCE = (
-    *("receipt.json", "registry.json", "manifest.json"),
-    *("crossval.json", "baseline.json", "trees.json"),
-)
-"""Files by one of which a folder of evidence is known."""
 PREFIX = "list_"
 """How the name of a list in a run's own directory begins."""
 

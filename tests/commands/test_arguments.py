@@ -45,6 +45,18 @@ def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:
             take_options(short, "--prices", "--features.")
 
 
+@pytest.mark.parametrize("option", ["--out", "--json"])
+def test_what_a_run_has_left_is_not_replaced(option: str, tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").touch()
+    (tmp_path / "metrics.csv").touch()
+    for name in ("receipt.json", "metrics.csv"):
+        with pytest.raises(
+            InputError, match=rf"^{option} {tmp_path}/{name}: that file is evidence of the run in"
+        ):
+            check_outputs(["a.parquet", "b.parquet", option, f"{tmp_path}/{name}"])
+    check_outputs(["a.parquet", "b.parquet", option, f"{tmp_path}/figures.json"])
+
+
 def test_a_run_may_be_written_beside_what_it_keeps(tmp_path: Path) -> None:
     (tmp_path / "importance.json").touch()
     check_outputs(["--run", str(tmp_path), "--out", f"{tmp_path}/importance.json"])
