@@ -14,7 +14,7 @@ import torch
 from atft.batch import Forecast
 from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.commands.checkpoint_config import checkpoint_config
-from atft.daily.scorer import DayScores, check_universe, feature_places, sector_names
+from atft.daily.scorer import DayScores, check_universe, feature_indices, sector_names
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
@@ -61,7 +61,7 @@ class NetworkScorer(NamedTuple):
         """Score the universe of one day; see `atft.daily.scorer.Scorer`."""
         manifest = cache.manifest
         check_universe(cache, day)
-        order = feature_places(self.features, manifest.features, "checkpoint")
+        order = feature_indices(self.features, manifest.features, "checkpoint")
         check_regimes(self.network, self.regimes, manifest.regimes)
         batch = DayBlocks(cache, lookback).one_day(day)
         if order:

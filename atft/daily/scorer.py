@@ -138,8 +138,8 @@ def check_universe(cache: DayCache, day: int) -> None:
         )
 
 
-def feature_places(read: tuple[str, ...], names: tuple[str, ...], reader: str) -> list[int]:
-    """Places of the columns that are read among the cache's; empty where they are the same, in the same order.
+def feature_indices(read: tuple[str, ...], names: tuple[str, ...], reader: str) -> list[int]:
+    """Indices of the columns that are read among the cache's; empty where they are the same, in the same order.
 
     Raises:
         InputError: the cache lacks some of what the ``reader``, for the message, reads.

@@ -8,7 +8,7 @@ import numpy as np
 
 from atft.baselines.lightgbm import Trees
 from atft.baselines.tree_files import FOLDER, RECORD, TreesRecord, read_trees
-from atft.daily.scorer import DayScores, RankMean, Scorer, check_universe, feature_places, sector_names
+from atft.daily.scorer import DayScores, RankMean, Scorer, check_universe, feature_indices, sector_names
 from atft.data.cache import DayCache
 from atft.data.day_features import day_features
 from atft.errors import InputError
@@ -59,7 +59,7 @@ class TreeScorer(NamedTuple):
         manifest = cache.manifest
         check_universe(cache, day)
         columns = (*manifest.features, *(manifest.regimes if self.regimes else ()))
-        order = feature_places((*self.features, *self.regimes), columns, READER)
+        order = feature_indices((*self.features, *self.regimes), columns, READER)
         scaling = dict(zip(manifest.features, manifest.scaling, strict=True))
         for name, stored in zip(self.features, self.record.inputs.scaling, strict=True):
             if scaling[name] != stored:

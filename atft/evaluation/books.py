@@ -163,8 +163,8 @@ def _later(values: Scores, days: int) -> Scores:
 
 def aligned(source: HorizonScores, name: str, table: HorizonScores) -> Scores:
     """A column of one horizon on the days and stocks of another; NaN where it has none."""
-    day, day_known = _found(source.dates, table.dates)
-    stock, stock_known = _found(np.asarray(source.codes), np.asarray(table.codes))
+    day, day_known = _index_in(source.dates, table.dates)
+    stock, stock_known = _index_in(np.asarray(source.codes), np.asarray(table.codes))
     values = source.columns[name][np.ix_(day, stock)]
     return np.where(day_known[:, None] & stock_known, values, np.float32(np.nan))
 
@@ -191,6 +191,7 @@ def _capacity(trades: Series, value: Series, participation: float) -> float:
     return float(limit[order][np.searchsorted(share, 1 - CAPACITY_SHARE, side="right")])
 
 
-def _found(source: NDArray[np.generic], wanted: NDArray[np.generic]) -> tuple[NDArray[np.intp], Mask]:
-    place = np.minimum(np.searchsorted(source, wanted), len(source) - 1)
-    return place, np.asarray(source[place] == wanted)
+def _index_in(source: NDArray[np.generic], wanted: NDArray[np.generic]) -> tuple[NDArray[np.intp], Mask]:
+    """Index of each wanted value in an ascending source, and whether it is there; any index where it is not."""
+    index = np.minimum(np.searchsorted(source, wanted), len(source) - 1)
+    return index, np.asarray(source[index] == wanted)

@@ -74,8 +74,8 @@ def common_rows(tables: Mapping[str, HorizonScores]) -> CommonRows:
 def _taken(table: HorizonScores, dates: np.ndarray, codes: np.ndarray) -> HorizonScores:
     """Some days and stocks of a table, all of which it has."""
     day = np.searchsorted(table.dates, dates)
-    place = {code: i for i, code in enumerate(table.codes)}
-    cells = np.ix_(day, np.array([place[code] for code in codes], dtype=np.intp))
+    stock = {code: i for i, code in enumerate(table.codes)}
+    cells = np.ix_(day, np.array([stock[code] for code in codes], dtype=np.intp))
     columns = {name: values[cells] for name, values in table.columns.items()}
     return HorizonScores(table.horizon, dates, list(codes), table.present[cells], columns)
 

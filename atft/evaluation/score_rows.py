@@ -122,7 +122,7 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     """
     rows = scores.rows
     chosen = np.flatnonzero(scores.horizon == horizon)
-    day_index, stock_index = _places(rows.day[chosen]), _places(rows.stock[chosen])
+    day_index, stock_index = _positions(rows.day[chosen]), _positions(rows.stock[chosen])
     dates, codes = rows.dates[day_index[0]], [rows.codes[i] for i in stock_index[0]]
     shape = len(dates), len(codes)
     check_codes(rows.path, len(codes), len(dates), len(chosen))
@@ -207,17 +207,17 @@ def _laid_out_sector(
     return table, sectors
 
 
-def _places(index: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The indices that occur, ascending, and the place of each index among them."""
+def _positions(index: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The indices that occur, ascending, and the position of each index among them."""
     occurs = np.bincount(index) > 0
     return np.flatnonzero(occurs), np.cumsum(occurs) - 1
 
 
 def _matched(of: NDArray[Any], among: NDArray[Any]) -> NDArray[np.int64]:
-    """Place of each date among others, which are ascending; -1 where it is not there."""
-    place = np.searchsorted(among, of)
-    equal = among[np.minimum(place, len(among) - 1)] == of
-    return np.where(equal, place, -1)
+    """Position of each date among others, which are ascending; -1 where it is not there."""
+    position = np.searchsorted(among, of)
+    equal = among[np.minimum(position, len(among) - 1)] == of
+    return np.where(equal, position, -1)
 
 
 def _chosen_rows(rows: FileRows, keep: Mask) -> FileRows:

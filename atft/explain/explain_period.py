@@ -19,7 +19,7 @@ from atft.digest import file_digest
 from atft.evaluation.importance_file import FeatureImportance, Importance
 from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
-from atft.explain.one_day import days_to_explain, horizon_place
+from atft.explain.one_day import days_to_explain, horizon_index
 from atft.explain.stock_score import differentiable_score, evaluating
 from atft.progress import track
 from atft.tasks.day_data import DayData
@@ -56,19 +56,19 @@ def explain_period(
     check_network_inputs(task, data)
     task.match_data(data)
     horizons = list(task.network.horizons)
-    places = list(range(len(horizons))) if horizon is None else [horizon_place(task, horizon)]
+    columns = list(range(len(horizons))) if horizon is None else [horizon_index(task, horizon)]
     cache = data.open_cache()
     chosen = days_to_explain(data, period, days)
-    sums = torch.zeros(2, len(places), len(data.features), dtype=torch.float64)
-    varying = torch.zeros(len(places), len(data.features), dtype=torch.float64)
+    sums = torch.zeros(2, len(columns), len(data.features), dtype=torch.float64)
+    varying = torch.zeros(len(columns), len(data.features), dtype=torch.float64)
     # Sums over stock-days, in float64: absolute attributions, and the directions of the days that have one.
     gap, stock_days = 0.0, 0
     with evaluating(task):
         for day in track(chosen, "explaining days"):
             batch = data.block_of_day(day)
             stock_days += len(batch.stock)
-            for row, place in enumerate(places):
-                parts, day_gap = _day_parts(task, batch, place)
+            for row, column in enumerate(columns):
+                parts, day_gap = _day_parts(task, batch, column)
                 today = batch.features[-1].T
                 direction = spearman(today, parts.T, today.isfinite()).double()
                 sums[0, row] += parts.double().abs().sum(0)
@@ -86,11 +86,11 @@ def explain_period(
         gap=gap / total if total > 0 else 0.0,
         checkpoint=file_digest(checkpoint),
         horizons={
-            horizons[place]: [
+            horizons[column]: [
                 FeatureImportance(data.features[i], float(shares[row, i]), float(directions[row, i]))
                 for i in shares[row].argsort(descending=True, stable=True).tolist()
             ]
-            for row, place in enumerate(places)
+            for row, column in enumerate(columns)
         },
     )
 

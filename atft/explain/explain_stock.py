@@ -13,7 +13,7 @@ from atft.batch import DayBatch
 from atft.cross_section import average_ranks
 from atft.explain.integrated_gradients import MIN_STEPS, Attribution, attribute
 from atft.explain.median_stock import median_window, percentiles
-from atft.explain.one_day import day_to_explain, find_stock, horizon_place
+from atft.explain.one_day import day_to_explain, find_stock, horizon_index
 from atft.explain.stock_explanation import DayPart, FeaturePart, NeighbourPart, StockExplanation
 from atft.explain.stock_score import StockScore, evaluating
 from atft.network import Explainable, Explanation
@@ -43,37 +43,37 @@ def explain_stock(
     """
     check_network_inputs(task, data)
     task.match_data(data)
-    place_of_horizon = horizon_place(task, horizon)
+    column = horizon_index(task, horizon)
     index = day_to_explain(data, str(day))
     batch, cache = data.block_of_day(index), data.open_cache()
     names = [cache.codes[i] for i in batch.stock.tolist()]
-    place = find_stock(code, names, cache.codes, cache.manifest.dates[index])
+    stock = find_stock(code, names, cache.codes, cache.manifest.dates[index])
     with evaluating(task):
         with torch.no_grad():
-            scores = task(batch).score[0, :, place_of_horizon]
+            scores = task(batch).score[0, :, column]
         # From here on in the smallest block in which the stock has its score.
-        score = StockScore(task, batch, place, place_of_horizon)
+        score = StockScore(task, batch, stock, column)
         baseline = median_window(batch)[:, 0]
         steps = (MIN_STEPS, score.max_steps)
         attribution = attribute(score, score.window, baseline, steps, score.at_once)
         looks = _looks(task, score.block)
-        days, lack_of_days = _days(data, batch, attribution, looks, score.place)
+        days, lack_of_days = _days(data, batch, attribution, looks, score.stock)
         neighbours, lack_of_neighbours = _neighbours(
-            score, place, batch, attribution.score, looks, cache.codes
+            score, stock, batch, attribution.score, looks, cache.codes
         )
     ranks = average_ranks(-scores[None], torch.ones_like(scores[None], dtype=torch.bool))[0]
     return StockExplanation(
         code=code,
         date=cache.manifest.dates[index],
-        horizon=task.network.horizons[place_of_horizon],
-        rank=float(ranks[place]),
+        horizon=task.network.horizons[column],
+        rank=float(ranks[stock]),
         stocks=len(names),
         score=attribution.score,
         median_score=attribution.baseline_score,
         gap=attribution.gap,
         is_complete=attribution.is_complete,
         steps=attribution.steps,
-        features=_features(data.features, batch, place, attribution.parts.sum(0), baseline[-1]),
+        features=_features(data.features, batch, stock, attribution.parts.sum(0), baseline[-1]),
         days=days,
         neighbours=neighbours,
         left_out=[sentence for sentence in (lack_of_days, lack_of_neighbours) if sentence],
@@ -89,9 +89,9 @@ def _looks(task: RankingTask, block: DayBatch) -> Explanation:
 
 
 def _features(
-    names: list[str], batch: DayBatch, place: int, parts: Tensor, median: Tensor
+    names: list[str], batch: DayBatch, stock: int, parts: Tensor, median: Tensor
 ) -> list[FeaturePart]:
-    values, percentile = batch.features[-1, place], percentiles(batch, torch.tensor([place]))[0]
+    values, percentile = batch.features[-1, stock], percentiles(batch, torch.tensor([stock]))[0]
     order = parts.abs().argsort(descending=True, stable=True).tolist()
     return [
         FeaturePart(names[i], _known(values[i]), _known(median[i]), _known(percentile[i]), float(parts[i]))
@@ -100,13 +100,13 @@ def _features(
 
 
 def _days(
-    data: DayData, batch: DayBatch, attribution: Attribution, looks: Explanation, place: int
+    data: DayData, batch: DayBatch, attribution: Attribution, looks: Explanation, stock: int
 ) -> tuple[list[DayPart], str]:
     """Parts of the days of the window, and a sentence on what they lack, if anything."""
     by_day = attribution.parts.sum(1)
     if not attribution.parts[:-1].any():
         return [], "no days of the window: the score depends on the stock's last row only"
-    attention = None if looks.attention is None else looks.attention[0, place].mean(0)
+    attention = None if looks.attention is None else looks.attention[0, stock].mean(0)
     last = int(batch.day[0])
     dates = data.open_cache().manifest.dates[last - len(by_day) + 1 : last + 1]
     parts = [
@@ -118,15 +118,15 @@ def _days(
 
 def _neighbours(
     score: StockScore,
-    place: int,
+    stock: int,
     batch: DayBatch,
     value: float,
     looks: Explanation,
     codes: tuple[str, ...],
 ) -> tuple[list[NeighbourPart], str]:
     """Parts of the neighbours, the largest first, and a sentence on what they lack, if anything."""
-    block, arriving = score.block, score.block.edge_index[1] == score.place
-    if not (batch.edge_index[1] == place).any():
+    block, arriving = score.block, score.block.edge_index[1] == score.stock
+    if not (batch.edge_index[1] == stock).any():
         return [], "no neighbours: no edge of a graph ends in the stock on that day"
     weight = None if looks.neighbours is None else looks.neighbours.mean((0, 2))
     # A network without explain may read the graph all the same: what its edges change shows.

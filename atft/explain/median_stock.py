@@ -1,7 +1,7 @@
 """The day's median stock: what a stock is compared with.
 
 Each feature has its median over the day's universe, on each day of the window. It knows what the stock knows: where
-a stock's value is unknown, so is the median stock's in its place, and the feature explains nothing.
+a stock's value is unknown, so is the median stock's, and the feature explains nothing.
 """
 
 import torch
@@ -21,8 +21,8 @@ def median_window(batch: DayBatch) -> Float[Tensor, "lookback 1 features"]:
     return median(members, members.isfinite())[:, None]
 
 
-def percentiles(batch: DayBatch, places: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen features"]:
-    """Place of stocks among the known values of the universe on a block's day, from 0 (lowest) to 100; NaN unknown.
+def percentiles(batch: DayBatch, stocks: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen features"]:
+    """Percentile of stocks among the universe's known values on a block's day, from 0 (lowest) to 100; NaN unknown.
 
     100 x (stocks below + half of the equal ones) / stocks.
     """
@@ -30,7 +30,7 @@ def percentiles(batch: DayBatch, places: Int[Tensor, " chosen"]) -> Float[Tensor
     members = today[batch.universe[0]]
     count = members.isfinite().sum(0)
     rows = []
-    for value in today[places]:
+    for value in today[stocks]:
         below, equal = (members < value).sum(0), (members == value).sum(0)
         rows.append(torch.where(value.isfinite(), 100 * (below + equal / 2) / count, torch.nan))
     return torch.stack(rows)

@@ -13,8 +13,8 @@ from atft.tasks.ranking import RankingTask
 from atft.yaml_text import read_date
 
 
-def horizon_place(task: RankingTask, horizon: int | None) -> int:
-    """Place of a horizon among the network's; the first where none is named. Raises InputError for another."""
+def horizon_index(task: RankingTask, horizon: int | None) -> int:
+    """Index of a horizon among the network's; the first where none is named. Raises InputError for another."""
     horizons = list(task.network.horizons)
     if horizon is not None and horizon not in horizons:
         raise InputError(f"--horizon must be one of {', '.join(map(str, horizons))}, got {horizon}")
@@ -62,12 +62,12 @@ def days_to_explain(data: DayData, period: Sequence[str], most: int) -> list[int
             f"--from {first} --to {last}: no day with {lookback} days of history; the panel runs "
             f"{manifest.dates[0]} to {manifest.dates[-1]}"
         )
-    places = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)
-    return [days[place] for place in places]
+    evenly_spaced = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)
+    return [days[i] for i in evenly_spaced]
 
 
 def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -> int:
-    """Place of a code among those of a block; raises InputError where it is not there."""
+    """Index of a code among those of a block; raises InputError where it is not there."""
     if code in names:
         return names.index(code)
     if code in codes:

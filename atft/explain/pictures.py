@@ -64,8 +64,8 @@ def importance_picture(importance: Importance, top: int) -> str:
     height = TOP + lines * (inner + BOTTOM + 26)
     figure = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none")
     width = WIDTH / columns
-    for place, (horizon, rows) in enumerate(importance.horizons.items()):
-        line, column = divmod(place, columns)
+    for panel, (horizon, rows) in enumerate(importance.horizons.items()):
+        line, column = divmod(panel, columns)
         below = height - TOP - (line + 1) * inner - line * (BOTTOM + 26)
         axes = charts.add_chart(figure, column * width + left, below, width - left - 20, inner)
         importance_bars(axes, rows[:top], MAX_NAME)

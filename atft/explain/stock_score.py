@@ -31,30 +31,30 @@ class StockScore:
     Args:
         task: in evaluation; see `evaluating`.
         batch: a block of one day, its features in the order of the data.
-        place: of the stock among the block's.
-        horizon: place of the horizon among the network's.
+        stock: its index among the block's.
+        horizon: its index among the network's.
     """
 
-    def __init__(self, task: RankingTask, batch: DayBatch, place: int, horizon: int) -> None:
+    def __init__(self, task: RankingTask, batch: DayBatch, stock: int, horizon: int) -> None:
         self.task, self.horizon = task, horizon
         with torch.no_grad():
             scores = differentiable_score(task(batch))[0, :, horizon]
-        self.block, self.place, self.is_cut = batch, place, False
-        self.tolerance = SAME_SCORE * max(scores.std().nan_to_num().item(), scores[place].abs().item())
-        for stocks in neighbourhoods(batch, place):
+        self.block, self.stock, self.is_cut = batch, stock, False
+        self.tolerance = SAME_SCORE * max(scores.std().nan_to_num().item(), scores[stock].abs().item())
+        for stocks in neighbourhoods(batch, stock):
             cut = batch.of_stocks(stocks)
-            inside = int((stocks == place).nonzero())
+            inside = int((stocks == stock).nonzero())
             with torch.no_grad():
                 score = differentiable_score(task(cut))[0, inside, horizon]
             # A network may have no score for so few stocks: not a number is not the same.
-            if abs(score - scores[place]) <= self.tolerance:
-                self.block, self.place, self.is_cut = cut, inside, True
+            if abs(score - scores[stock]) <= self.tolerance:
+                self.block, self.stock, self.is_cut = cut, inside, True
                 break
 
     @property
     def window(self) -> Float[Tensor, "lookback features"]:
         """The stock's own rows, oldest first."""
-        return self.block.features[:, self.place]
+        return self.block.features[:, self.stock]
 
     @property
     def at_once(self) -> int:
@@ -71,20 +71,20 @@ class StockScore:
         return self.block.universe.shape[1]
 
     def __call__(self, windows: Float[Tensor, "points lookback features"]) -> Float[Tensor, " points"]:
-        """Score the stock with other windows in place of its own; at most `at_once`."""
+        """Score the stock with other windows instead of its own; at most `at_once`."""
         others = self.block.features[:, None].expand(-1, len(windows), -1, -1)
-        stock = windows.transpose(0, 1)[:, :, None]
-        features = torch.cat((others[:, :, : self.place], stock, others[:, :, self.place + 1 :]), dim=2)
+        window = windows.transpose(0, 1)[:, :, None]
+        features = torch.cat((others[:, :, : self.stock], window, others[:, :, self.stock + 1 :]), dim=2)
         block = copies_of_block(self.block, len(windows))._replace(features=features.flatten(1, 2))
         score: Tensor = differentiable_score(self.task(block))
-        return score[0, self.place :: self._stocks, self.horizon]
+        return score[0, self.stock :: self._stocks, self.horizon]
 
     def without_edges(self, edges: Bool[Tensor, " edges"]) -> float:
         """Score the stock in a graph without some of the block's edges."""
         block = self.block
         cut = block._replace(edge_index=block.edge_index[:, ~edges], edge_attr=block.edge_attr[~edges])
         with torch.no_grad():
-            return float(differentiable_score(self.task(cut))[0, self.place, self.horizon])
+            return float(differentiable_score(self.task(cut))[0, self.stock, self.horizon])
 
 
 def differentiable_score(forecast: Forecast) -> Float[Tensor, "days stocks horizons"]:
@@ -122,11 +122,11 @@ def copies_of_block(batch: DayBatch, copies: int) -> DayBatch:
     )
 
 
-def neighbourhoods(batch: DayBatch, place: int) -> Iterator[Int[Tensor, " chosen"]]:
+def neighbourhoods(batch: DayBatch, stock: int) -> Iterator[Int[Tensor, " chosen"]]:
     """Growing sets of the stocks of a one-day block, below half of them: a stock, then one step of edges more."""
     source, destination = batch.edge_index
     inside = torch.zeros(batch.universe.shape[1], dtype=torch.bool)
-    inside[place] = True
+    inside[stock] = True
     while 2 * int(inside.sum()) <= len(inside):
         yield inside.nonzero()[:, 0]
         grown = inside.clone()

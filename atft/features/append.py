@@ -139,15 +139,15 @@ def append_prices(
         later = later_rows(new, last)
         if not later.calendar:
             return AppendReport(panel, (), None, 0, 0, tuple(notes))
-        placed = _place(later, state, options, today)
-        if placed.first_changed is None:
-            return _append(panel, listed, options, placed, notes)
+        dated = _dated(later, state, options, today)
+        if dated.first_changed is None:
+            return _append(panel, listed, options, dated, notes)
         if corrections != "rebuild":
             raise InputError(
-                f"{prices}: with these days the calendar of past ones differs from {placed.first_changed} on, as a "
+                f"{prices}: with these days the calendar of past ones differs from {dated.first_changed} on, as a "
                 f"gap or a weekday is usual now or no longer; set corrections to rebuild"
             )
-        return _rebuild(panel, listed, state, new, placed.first_changed, notes, today)
+        return _rebuild(panel, listed, state, new, dated.first_changed, notes, today)
 
 
 def check_options(panel: Path, options: FeatureOptions) -> None:
@@ -182,7 +182,7 @@ class _LaterPrices(NamedTuple):
     """First past day on which the calendar is not the state's any more; None where it is."""
 
 
-def _place(later: PriceGrid, state: PanelState, options: FeatureOptions, today: date | None) -> _LaterPrices:
+def _dated(later: PriceGrid, state: PanelState, options: FeatureOptions, today: date | None) -> _LaterPrices:
     """Decide the calendar of past and later dates together."""
     codes, sectors = (
         sorted({*getattr(state.prices, name), *getattr(later, name)}) for name in ("codes", "sectors")
@@ -199,10 +199,10 @@ def _place(later: PriceGrid, state: PanelState, options: FeatureOptions, today: 
 
 
 def _append(
-    panel: Path, listed: FolderList, options: FeatureOptions, placed: _LaterPrices, notes: Sequence[str]
+    panel: Path, listed: FolderList, options: FeatureOptions, dated: _LaterPrices, notes: Sequence[str]
 ) -> AppendReport:
-    later, state = placed.prices, placed.state
-    moved = move_to_calendar(later, placed.days, len(state.counts.dates), len(state.calendar))
+    later, state = dated.prices, dated.state
+    moved = move_to_calendar(later, dated.days, len(state.counts.dates), len(state.calendar))
     read = followed_by(state.prices, moved)
     first = len(state.prices.calendar)
     prices = check_rows(cut_prices(read, 0), options, state.checked)
@@ -218,7 +218,7 @@ def _append(
         written.finish()
         check_same_features(panel, listed, names)
         variation, months = np.concatenate([state.variation, new], axis=2), (*settled, *written.written)
-    next_state = state_after(read, prices, placed.counts, variation, ranked, state)
+    next_state = state_after(read, prices, dated.counts, variation, ranked, state)
     flat_features(later.path, names, variation, ranked, next_state.inserted.tolist())
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))

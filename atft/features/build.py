@@ -197,10 +197,10 @@ def checked_prices(
 ) -> tuple[CheckedPrices, PriceGrid, DateCounts]:
     """Put prices on the calendar and check them; with the last days as they were read, and each date's counts."""
     counts = count_dates(read)
-    placed = move_to_calendar(read, trading_days(counts, options, read.path, today))
-    tail = cut_prices(placed, max(0, len(placed.calendar) - tail_days(options)))
+    on_calendar = move_to_calendar(read, trading_days(counts, options, read.path, today))
+    tail = cut_prices(on_calendar, max(0, len(on_calendar.calendar) - tail_days(options)))
     # Adjusting rewrites the prices, which are also stored as they were read.
-    prices = check_rows(cut_prices(placed, 0) if options.splits == "adjust" else placed, options)
+    prices = check_rows(cut_prices(on_calendar, 0) if options.splits == "adjust" else on_calendar, options)
     if not prices.kept.any():
         raise InputError(
             f"{read.path}: no row passes the checks ({prices.exclusions}); correct it or loosen a check"

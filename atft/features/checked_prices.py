@@ -204,9 +204,9 @@ def share_factor(prices: CheckedPrices, days: slice, stocks: slice | np.ndarray)
     """What volumes are multiplied by to be on one basis across excluded splits; exactly 1 up to the first."""
     chosen = np.arange(len(prices.codes))[stocks]
     factor = np.ones((days.stop - days.start, len(chosen)))
-    for place, stock in enumerate(chosen.tolist()):
+    for column, stock in enumerate(chosen.tolist()):
         for split in prices.splits_of.get(stock, ()):
-            factor[max(0, split.day - prices.start - days.start) :, place] *= float(split.ratio)
+            factor[max(0, split.day - prices.start - days.start) :, column] *= float(split.ratio)
     return factor
 
 

@@ -94,16 +94,16 @@ def state_after(
 
 
 def with_codes(state: PanelState, codes: Sequence[str], sectors: Sequence[str]) -> PanelState:
-    """The same state with places for more ``codes`` and ``sectors``, both ascending, which have no row in it."""
+    """The same state with columns for more ``codes`` and ``sectors``, both ascending, which have no row in it."""
     prices, checked, carried = state.prices, state.checked, state.checked.carried
     if list(codes) == prices.codes and list(sectors) == prices.sectors:
         return state
-    # Both are ascending, so a code keeps its place among those that it had beside it.
-    place = np.searchsorted(np.array(codes), np.array(prices.codes))
+    # Both are ascending, so the codes that the state has keep their order.
+    column = np.searchsorted(np.array(codes), np.array(prices.codes))
 
     def spread(values: np.ndarray, empty: Any) -> np.ndarray:
         wide: np.ndarray = np.full((*values.shape[:-1], len(codes)), empty, dtype=values.dtype)
-        wide[..., place] = values
+        wide[..., column] = values
         return wide
 
     return replace(
@@ -120,7 +120,7 @@ def with_codes(state: PanelState, codes: Sequence[str], sectors: Sequence[str]) 
                 repeats=spread(carried.repeats, 0),
                 read_close=spread(carried.read_close, np.nan),
                 first_row=spread(carried.first_row, -1),
-                splits=tuple(split._replace(stock=int(place[split.stock])) for split in carried.splits),
+                splits=tuple(split._replace(stock=int(column[split.stock])) for split in carried.splits),
             ),
         ),
     )

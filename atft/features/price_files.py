@@ -91,8 +91,8 @@ class PriceFile:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The columns of the layout as they are stored, text where the file is text, by the layout's names."""
         columns, header = self.layout.columns, self._header
-        places = [int(c) if header.second else header.names.index(c) for c in columns]
-        stored = [header.stored[place] for place in places]
+        numbers = [int(c) if header.second else header.names.index(c) for c in columns]
+        stored = [header.stored[number] for number in numbers]
         if self._is_parquet:
             with open_parquet(self.path) as file:
                 rows = max(1, BATCH_CELLS // len(columns))

@@ -26,14 +26,14 @@ def coverage_suspects(part: ScoredRows, grid: PanelGrid) -> list[Suspect]:
     if not len(days) or not len(stocks):
         return [Suspect(name, "no row of the file has a date and a code of the panel")]
     # The file's cells, on the panel's days and stocks.
-    place = np.ix_(
+    cells = np.ix_(
         np.searchsorted(part.dates, grid.dates[days]),
         np.searchsorted(part.codes, np.array(grid.codes)[stocks]),
     )
     scored = np.zeros((len(days), len(grid.codes)), dtype=bool)
-    scored[:, stocks] = part.present[place]
+    scored[:, stocks] = part.present[cells]
     target_of_file = np.full(scored.shape, np.nan)
-    target_of_file[:, stocks] = part.numbers["target"][place]
+    target_of_file[:, stocks] = part.numbers["target"][cells]
     column = grid.columns.targets[grid.columns.horizons.index(part.horizon)]
     target = grid.number(column)[days]
     present, member = grid.present[days], grid.universe[days]

@@ -104,8 +104,8 @@ def _alone(values: Cells, repeated: Marks) -> Marks:
     runs, times = np.unique(values[: len(repeated)][first], return_counts=True)
     if not len(runs):
         return np.zeros(repeated.shape, dtype=bool)
-    place = np.minimum(np.searchsorted(runs, values[: len(repeated)]), len(runs) - 1)
-    alone: Marks = (runs[place] == values[: len(repeated)]) & (times[place] == 1) & repeated
+    run = np.minimum(np.searchsorted(runs, values[: len(repeated)]), len(runs) - 1)
+    alone: Marks = (runs[run] == values[: len(repeated)]) & (times[run] == 1) & repeated
     return alone
 
 

@@ -34,7 +34,7 @@ Daily = Float[np.ndarray, " days"]
 
 @dataclass(frozen=True)
 class PanelGrid:
-    """The rows of some stocks of a panel, with a place on the grid for each."""
+    """The rows of some stocks of a panel, with a cell of the grid for each."""
 
     files: tuple[Path, ...]
     columns: PanelColumns
@@ -54,7 +54,7 @@ class PanelGrid:
         return len(self.dates), len(self.codes)
 
     def scatter(self, values: np.ndarray, empty: float | bool) -> np.ndarray:
-        """Lay values of the rows out as ``[days, stocks]``; of two rows in one place the later one stays."""
+        """Lay values of the rows out as ``[days, stocks]``; of two rows in one cell the later one stays."""
         out = np.full(self.shape, empty, dtype=values.dtype)
         out.reshape(-1)[self.cell] = values
         return out
@@ -81,8 +81,8 @@ class PanelGrid:
         return self.scatter(index, -1)
 
     @cached_property
-    def place(self) -> Cells:
-        """Place of each row among those of its day, in the order of the file; NaN where there is no row."""
+    def row(self) -> Cells:
+        """Number of each row in the file, by which those of a day are in its order; NaN where there is no row."""
         return self.scatter(self.rows.astype(np.float64), np.nan)
 
     def numbers(self, names: Sequence[str]) -> Iterator[tuple[str, Cells]]:

@@ -207,7 +207,7 @@ def _copies(grid: PanelGrid, digests: RowDigests) -> Finding:
 def _order(grid: PanelGrid, futures: Futures) -> Finding:
     return conclude_probe(
         "order of the rows",
-        [future_suspect("", scaled_ranks(grid.place, futures.universe), futures, 1)],
+        [future_suspect("", scaled_ranks(grid.row, futures.universe), futures, 1)],
         "the place of a row within its day says nothing of the future",
         "sort rows by date and code before anything counts them",
     )

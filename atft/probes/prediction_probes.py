@@ -198,8 +198,8 @@ def row_order(part: ScoredRows) -> Suspect | None:
     """Accuse a file whose rows are ordered by their label within a day."""
     if len(part.dates) < MIN_DAYS:
         return None
-    place = scaled_ranks(part.numbers["place"], part.present)
-    daily = daily_correlation(place, scaled_ranks(part.numbers["target"], part.present))
+    order = scaled_ranks(part.numbers["row"], part.present)
+    daily = daily_correlation(order, scaled_ranks(part.numbers["target"], part.present))
     bound = least_mean(daily, part.horizon, 1)
     if bound.least <= plausible_ic(part.horizon):
         return None

@@ -53,18 +53,18 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
     Labels are compared where both know them.
     """
     columns = before.columns
-    places = np.searchsorted(after.dates, before.dates[:days]).clip(max=len(after.dates) - 1)
+    later_days = np.searchsorted(after.dates, before.dates[:days]).clip(max=len(after.dates) - 1)
     codes = sorted(set(before.codes) & set(after.codes))
     mine, other = (np.searchsorted(np.array(g.codes), codes) for g in (before, after))
-    same_days = after.dates[places] == before.dates[:days]
-    rows, later = before.present[:days][:, mine], after.present[places][:, other] & same_days[:, None]
+    same_days = after.dates[later_days] == before.dates[:days]
+    rows, later = before.present[:days][:, mine], after.present[later_days][:, other] & same_days[:, None]
     suspects = []
     lost = int((rows != later).sum() + before.present[:days].sum() - rows.sum())
     if lost:
         suspects.append(Suspect("rows", f"{lost:,} rows are in one of the two panels only"))
     # Values are compared bit by bit where both have the row; unknown equals unknown.
     both = rows & later
-    differs = (before.universe[:days][:, mine] != after.universe[places][:, other]) & both
+    differs = (before.universe[:days][:, mine] != after.universe[later_days][:, other]) & both
     if differs.any():
         suspects.append(Suspect("universe", _count(before, differs, mine, codes)))
     labels = {*columns.targets, *columns.delayed_targets, *columns.oracle, *columns.label_ends}
@@ -75,7 +75,7 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
         if name in known_names and name not in (columns.date, columns.code, columns.sector, columns.universe)
     ]
     for name, table in before.numbers(names):
-        a, b = table[:days][:, mine], after.number(name)[places][:, other]
+        a, b = table[:days][:, mine], after.number(name)[later_days][:, other]
         unknown = np.isnan(a) if name in labels else np.isnan(a) & np.isnan(b)
         differs = both & ~unknown & (a != b)
         if differs.any():

@@ -29,7 +29,7 @@ class ScoredRows:
     present: Marks
     """Cells that have a row."""
     numbers: dict[str, Cells]
-    """score, target, place (of the row within its day, in the file's order), and what else the file has."""
+    """score, target, row (its number in the file), and what else the file has."""
     repeated: int
     """Rows that share date and code with another."""
 
@@ -53,23 +53,23 @@ def read_scored_rows(path: Path) -> list[ScoredRows]:
         return [_part(rows, np.arange(len(rows)))]
     _, part = np.unique(np.stack(keys), axis=1, return_inverse=True)
     # A stable sort keeps the rows of each part in the file's order.
-    places = np.argsort(part, kind="stable")
-    ends = np.flatnonzero(np.diff(part[places])) + 1
-    return [_part(rows, of_part) for of_part in np.split(places, ends)]
+    order = np.argsort(part, kind="stable")
+    ends = np.flatnonzero(np.diff(part[order])) + 1
+    return [_part(rows, of_part) for of_part in np.split(order, ends)]
 
 
-def _part(rows: FileRows, places: np.ndarray) -> ScoredRows:
+def _part(rows: FileRows, chosen: np.ndarray) -> ScoredRows:
     """Some rows of a file, all of one horizon, fold and seed, as dense arrays over their own days and stocks."""
-    days, day = np.unique(rows.day[places], return_inverse=True)
-    stocks, stock = np.unique(rows.stock[places], return_inverse=True)
+    days, day = np.unique(rows.day[chosen], return_inverse=True)
+    stocks, stock = np.unique(rows.stock[chosen], return_inverse=True)
     cell = day * len(stocks) + stock
     present = np.zeros((len(days), len(stocks)), dtype=bool)
     present.reshape(-1)[cell] = True
     numbers = {}
-    columns = {name: rows.numbers[name][places] for name in (*NEEDED, *USED) if name in rows.numbers}
-    for name, values in (columns | {"place": places}).items():
+    columns = {name: rows.numbers[name][chosen] for name in (*NEEDED, *USED) if name in rows.numbers}
+    for name, values in (columns | {"row": chosen}).items():
         numbers[name] = np.full(present.shape, np.nan)
         numbers[name].reshape(-1)[cell] = values
-    horizon = int(rows.numbers["horizon"][places[0]]) if "horizon" in rows.numbers else 1
+    horizon = int(rows.numbers["horizon"][chosen[0]]) if "horizon" in rows.numbers else 1
     codes = tuple(rows.codes[i] for i in stocks)
     return ScoredRows(horizon, rows.dates[days], codes, present, numbers, len(cell) - int(present.sum()))

@@ -31,9 +31,9 @@ def purge_suspects(split: Split, manifest: Manifest) -> list[Suspect]:
         if not len(first) or not len(second):
             continue
         # The nearest day of the other period on each side; labels of days less than `reach` apart overlap.
-        place = np.searchsorted(second, first)
-        after = second[np.minimum(place, len(second) - 1)] - first
-        before = first - second[np.maximum(place - 1, 0)]
+        next_day = np.searchsorted(second, first)
+        after = second[np.minimum(next_day, len(second) - 1)] - first
+        before = first - second[np.maximum(next_day - 1, 0)]
         near = ((after >= 0) & (after <= reach)) | ((before >= 0) & (before < reach))
         if near.any():
             day = int(first[near][-1])
@@ -136,9 +136,9 @@ def order_suspects(data: DayData) -> list[Suspect]:
     series: list[float] = []
     for batch in data.train_dataloader():
         universe, target = batch.universe.numpy(), batch.target[..., 0].numpy().astype(np.float64)
-        place = np.broadcast_to(np.arange(universe.shape[1], dtype=np.float64), universe.shape)
+        position = np.broadcast_to(np.arange(universe.shape[1], dtype=np.float64), universe.shape)
         series += daily_correlation(
-            scaled_ranks(place, universe & np.isfinite(target)), scaled_ranks(target, universe)
+            scaled_ranks(position, universe & np.isfinite(target)), scaled_ranks(target, universe)
         ).tolist()
     bound = least_mean(np.array(series), 1, 1)
     if bound.least <= plausible_ic(1):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atft.daily.scorer import DayScores, RankMean, feature_places
+from atft.daily.scorer import DayScores, RankMean, feature_indices
 from atft.data.cache import DayCache
 from atft.errors import InputError
 from atft.evaluation.rank_blend import mean_rank
@@ -65,7 +65,7 @@ def test_a_score_that_is_no_number_in_one_part_is_none_in_the_mean() -> None:
 
 
 def test_columns_are_found_by_their_names() -> None:
-    assert feature_places(("a", "b"), ("a", "b"), "checkpoint") == []
-    assert feature_places(("c", "a"), ("a", "b", "c"), "checkpoint") == [2, 0]
+    assert feature_indices(("a", "b"), ("a", "b"), "checkpoint") == []
+    assert feature_indices(("c", "a"), ("a", "b", "c"), "checkpoint") == [2, 0]
     with pytest.raises(InputError, match="lacks 1 of the 2 features that the trees reads: d; make it"):
-        feature_places(("a", "d"), ("a", "b"), "trees")
+        feature_indices(("a", "d"), ("a", "b"), "trees")

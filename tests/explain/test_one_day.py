@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atft.errors import InputError
-from atft.explain.one_day import day_to_explain, days_to_explain, find_stock, horizon_place
+from atft.explain.one_day import day_to_explain, days_to_explain, find_stock, horizon_index
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_a_stock_outside_the_universe_is_not_an_unknown_one(tiny: Any) -> None:
 
 
 def test_the_horizon_is_one_of_the_networks(tiny: Any) -> None:
-    assert [horizon_place(tiny.task, h) for h in (None, 1, 5)] == [0, 0, 1]
+    assert [horizon_index(tiny.task, h) for h in (None, 1, 5)] == [0, 0, 1]
     with pytest.raises(InputError, match="--horizon must be one of 1, 5, got 3"):
-        horizon_place(tiny.task, 3)
+        horizon_index(tiny.task, 3)

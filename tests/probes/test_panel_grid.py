@@ -22,7 +22,7 @@ def test_each_row_has_its_cell_and_other_cells_are_unknown(market: Path, market_
     assert values[day, grid.codes.index(row["code"])] == np.float32(row["x_flow"])
     assert np.isnan(values[~grid.present]).all()
     assert grid.universe.sum() == market_rows["universe"].sum()
-    assert grid.place[0, np.flatnonzero(grid.present[0])].tolist() == list(range(int(grid.present[0].sum())))
+    assert grid.row[0, np.flatnonzero(grid.present[0])].tolist() == list(range(int(grid.present[0].sum())))
 
 
 def test_of_codes_that_come_once_as_many_are_read_as_a_grid_has_room_for(

@@ -31,7 +31,7 @@ def test_rows_are_placed_by_date_and_code_for_each_horizon(suffix: str, tmp_path
     assert five.codes == ("a", "b") and five.dates.astype(str).tolist() == ["2020-01-01", "2020-01-02"]
     assert np.array_equal(five.numbers["score"], [[3, 2], [np.nan, 1]], equal_nan=True)
     assert np.isnan(five.numbers["target"][0, 1]) and five.present.sum() == 3 and five.repeated == 0
-    assert five.numbers["place"][0].tolist() == [2, 1]
+    assert five.numbers["row"][0].tolist() == [2, 1]
 
 
 def test_without_a_horizon_it_is_one_day_and_repeated_rows_are_counted(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where a trial's value of a parameter is on an axis: a number, its logarithm, or its place among the choices."""
+"""Where a trial's value of a parameter is on an axis: a number, its logarithm, or its index among the choices."""
 
 import math
 from collections.abc import Sequence

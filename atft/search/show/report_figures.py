@@ -232,10 +232,10 @@ class _StudyCharts:
         return [1 - (1 - MIN_OPACITY) * (count - 1 - i) / count for i in range(count)]
 
     def _mark_best(
-        self, axes: Any, place: Callable[[FrozenTrial], tuple[float, float]], size: float = 9
+        self, axes: Any, point_of: Callable[[FrozenTrial], tuple[float, float]], size: float = 9
     ) -> None:
         if self.best is not None:
-            x, y = place(self.best)
+            x, y = point_of(self.best)
             edge = palette.INK.light
             axes.plot(
                 x,

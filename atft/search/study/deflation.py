@@ -49,9 +49,9 @@ def deflate(values: Sequence[float], tried: int, maximize: bool) -> Deflated | N
     count = max(tried, len(values))
     mean, deviation = fmean(ordered), stdev(ordered)
     if count > len(values):
-        # A line through the values over the normal ones of their places among all (Blom 1958).
-        places = [NormalDist().inv_cdf(1 - (i + 0.625) / (count + 0.25)) for i in range(len(ordered))]
-        deviation, mean = linear_regression(places, ordered)
+        # A line through the values over the normal ones of their ranks among all (Blom 1958).
+        normal = [NormalDist().inv_cdf(1 - (i + 0.625) / (count + 0.25)) for i in range(len(ordered))]
+        deviation, mean = linear_regression(normal, ordered)
     luck = deviation * expected_maximum(count)
     return Deflated(sign * ordered[0], luck, sign * max(ordered[0] - luck, mean))
 
