@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.callbacks.record.receipt import publish_json
-from atft.commands.place_keys import PLACES
+from atft.commands.machine_keys import MACHINE_KEYS
 from atft.commands.shipped_configs import config_path
 from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
@@ -228,7 +228,7 @@ class Maker(NamedTuple):
     def _record(self, rung: Rung) -> dict[str, Any]:
         """What the results of a rung depend on, as far as the words and the configs say."""
         configs = [read_mapping(config_path(config)) for config in rung.config]
-        keys = {key: value for key, value in rung.keys.items() if not is_inside(key, PLACES)}
+        keys = {key: value for key, value in rung.keys.items() if not is_inside(key, MACHINE_KEYS)}
         return {"model": rung.model, "keys": keys, "config": json_digest(configs)}
 
     def _recorded(self, rung: Rung) -> Any:

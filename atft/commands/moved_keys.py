@@ -46,7 +46,7 @@ MOVED = {
     f"model.objective.{key}": f"model.objective.terms: {{{term}: {{weight: ..., {option}: ...}}}}"
     for key, (term, option) in TERM_OPTIONS.items()
 }
-"""Former dotted key -> what to write instead; a place in a list is left out."""
+"""Former dotted key -> what to write instead; an index of a list is left out."""
 
 MARKET = {
     "lookback": 20,

@@ -40,7 +40,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
         "training": f"{epochs} of about {steps} steps on {device}, {trainer.precision}",
-        "memory": loader.place.text() if loader.place else "",
+        "memory": loader.memory.text() if loader.memory else "",
         "weights": _weights(cli),
         "from": cli.record.receipt.resumed_from or cli.config.init_from,
         "run": str(cli.directory),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from atft.callbacks.record.receipt import Receipt
-from atft.commands.place_keys import PLACES
+from atft.commands.machine_keys import MACHINE_KEYS
 from atft.errors import InputError, clip
 from atft.publish import publish_json, publish_text
 from atft.yaml_text import flat_keys, is_inside, mapping_of
@@ -107,7 +107,7 @@ def check_same_data(directory: Path, record: CrossvalRecord, receipts: Mapping[s
 
 
 def check_same_config(directory: Path, config_text: str, or_else: str, read: Callable[[Path], str]) -> None:
-    """Check that a configuration is the one that a directory keeps, but for `PLACES`.
+    """Check that a configuration is the one that a directory keeps, but for `MACHINE_KEYS`.
 
     Args:
         directory: has it as ``config.yaml``.
@@ -121,7 +121,7 @@ def check_same_config(directory: Path, config_text: str, or_else: str, read: Cal
     before = flat_keys(mapping_of(read(directory / CONFIG), str(directory / CONFIG)))
     after = flat_keys(mapping_of(config_text, "the configuration"))
     for key in {**before, **after}:
-        if not is_inside(key, PLACES) and before.get(key) != after.get(key):
+        if not is_inside(key, MACHINE_KEYS) and before.get(key) != after.get(key):
             was, now = (clip(repr(keys.get(key)), MAX_QUOTED) for keys in (before, after))
             raise InputError(_differs(directory, key, was, now, or_else))
 

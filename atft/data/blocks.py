@@ -181,15 +181,15 @@ class DayBlocks(Dataset[DayBatch]):
             # The two numbers of an edge are moved as one of 8 bytes.
             both = weight.view(np.int64).ravel()
             for day in days:
-                place = np.flatnonzero(member[day].take(source) & universe[day, :, None])
-                parts.append((day * len(stocks), place, source.ravel(), destination, both))
-        edges = sum(len(place) for _, place, *_ in parts)
+                linked = np.flatnonzero(member[day].take(source) & universe[day, :, None])
+                parts.append((day * len(stocks), linked, source.ravel(), destination, both))
+        edges = sum(len(linked) for _, linked, *_ in parts)
         index, attributes = np.empty((2, edges), dtype=np.int64), np.empty(edges, dtype=np.int64)
         last = 0
-        for first_node, place, source, destination, both in parts:
-            first, last = last, last + len(place)
+        for first_node, linked, source, destination, both in parts:
+            first, last = last, last + len(linked)
             # "clip" spares numpy a buffer.
             for values, out in ((source, index[0]), (destination, index[1]), (both, attributes)):
-                np.take(values, place, out=out[first:last], mode="clip")
+                np.take(values, linked, out=out[first:last], mode="clip")
             index[:, first:last] += first_node
         return torch.from_numpy(index), torch.from_numpy(attributes.view(np.float32).reshape(-1, 2))

@@ -1,7 +1,7 @@
 """Build a cache: two streaming passes over the panel, one record batch per day, published by a rename.
 
 The directory's name is a digest of everything its content depends on, so an existing one is simply used. It is
-built beside its place and renamed into it: a reader sees a whole cache or none, a full disk or an interrupt
+built beside its final name and renamed: a reader sees a whole cache or none, a full disk or an interrupt
 leaves nothing, and of two processes that build the same one the second to finish throws its copy away. Caches
 that differ in the graph alone share their days (a hard link), so a search over graph options costs graphs only.
 """

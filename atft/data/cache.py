@@ -72,8 +72,8 @@ class DayCache:
         return file
 
     def _record(self, records: Sequence[tuple[str, int]], index: int) -> pa.RecordBatch:
-        key, place = locate_record(records, index)
-        return self._file(key).batch(place)
+        key, number = locate_record(records, index)
+        return self._file(key).batch(number)
 
     def __len__(self) -> int:
         return len(self.manifest.dates)

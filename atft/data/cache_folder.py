@@ -1,4 +1,4 @@
-"""The folder of a cache: built beside its place, renamed into it, with files shared by hard links."""
+"""The folder of a cache: built beside its final name and renamed, with files shared by hard links."""
 
 import errno
 import shutil

@@ -92,9 +92,11 @@ class RowChecks:
         self._ends = [numbers.index(name) for name in columns.label_ends]
         self.infinite: dict[str, int] = {}
         """Infinite cells that were made missing, per column."""
-        self._places = [numbers.index(name) for name in self.labels]
+        self._label_columns = [numbers.index(name) for name in self.labels]
         # (feature, label) -> rows on which the two had one order; a pair leaves at the first batch that differs.
-        self._copies = dict.fromkeys(((f, i) for f in range(len(columns.features)) for i in self._places), 0)
+        self._copies = dict.fromkeys(
+            ((f, i) for f in range(len(columns.features)) for i in self._label_columns), 0
+        )
 
     def check_rows(
         self, numbers: Float32[np.ndarray, "columns rows"], days: Int32[np.ndarray, " rows"]
@@ -110,7 +112,7 @@ class RowChecks:
                 )
             self.infinite[name] = self.infinite.get(name, 0) + int(cells.sum())
             numbers[i, cells] = np.nan
-        for name, values in zip(self.labels, numbers[self._places], strict=True):
+        for name, values in zip(self.labels, numbers[self._label_columns], strict=True):
             absurd = (values < MIN_RETURN) | (values > MAX_RETURN)
             if self._are_returns and absurd.any():
                 raise InputError(
@@ -132,9 +134,9 @@ class RowChecks:
             known = int(both.sum())
             if known < 3:
                 continue
-            # The place of each value in ascending order; equal values are in the order of their rows.
-            places = sample[[feature, label]][:, both].argsort(axis=1, kind="stable").argsort(axis=1)
-            if abs(np.corrcoef(*places)[0, 1]) < COPY_CORRELATION:
+            # The rank of each value; equal values are in the order of their rows.
+            ranks = sample[[feature, label]][:, both].argsort(axis=1, kind="stable").argsort(axis=1)
+            if abs(np.corrcoef(*ranks)[0, 1]) < COPY_CORRELATION:
                 del self._copies[feature, label]
             else:
                 self._copies[feature, label] += known

@@ -70,8 +70,8 @@ def build_graph(
     order = code_order(manifest.codes)
 
     def day(index: int) -> DayView:
-        key, place = locate_record(manifest.day_records, index)
-        return decode_day(files[key].batch(place), order)
+        key, number = locate_record(manifest.day_records, index)
+        return decode_day(files[key].batch(number), order)
 
     refreshes = refresh_indices(manifest.dates, manifest.universe_rows, options.refresh_days)[first:]
     if not len(refreshes):

@@ -48,7 +48,7 @@ def join_days(block: PlannedBlock, days: Sequence[DayBatch], features: Tensor | 
     return first._replace(
         features=joined("features", features),
         **{name: joined(name) for name in FILL if name != "features"},
-        # An edge joins stocks of one day, which are numbered from that day's first place on.
+        # An edge joins stocks of one day, which are numbered from that day's first column on.
         edge_index=torch.cat([day.edge_index + i * most for i, day in enumerate(days)], dim=1),
         edge_attr=torch.cat([day.edge_attr for day in days]),
         stock=torch.full_like(first.stock[:1], -1).expand(most).contiguous(),

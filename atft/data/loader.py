@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
-from atft.data.residency import PanelPlace, Residency
+from atft.data.residency import PanelMemory, Residency
 from atft.data.shared_buffers import SharedBuffers
 from atft.errors import InputError, WorkerLost, one_line
 from atft.option_types import check_option_types
@@ -158,7 +158,7 @@ class BlockLoader(DataLoader[DayBatch]):
         dataset: reads the blocks on the host.
         sampler: plans them.
         num_workers: processes that read ahead, where the host reads.
-        place: where the panel is; None for the host.
+        memory: where the panel is; None for the host.
     """
 
     def __init__(
@@ -166,9 +166,9 @@ class BlockLoader(DataLoader[DayBatch]):
         dataset: DayBlocks,
         sampler: BlockSampler,
         num_workers: int = 0,
-        place: PanelPlace | None = None,
+        memory: PanelMemory | None = None,
     ) -> None:
-        self.plan, self.place, self.blocks = sampler, place, dataset
+        self.plan, self.memory, self.blocks = sampler, memory, dataset
         self.timeout_seconds = BLOCK_TIMEOUT_SECONDS
         self._done = 0
         workers: dict[str, Any] = {
@@ -204,8 +204,8 @@ class BlockLoader(DataLoader[DayBatch]):
     def __iter__(self) -> Iterator[DayBatch]:  # type: ignore[override]
         self._done = self.plan.skip
         try:
-            place = self.place
-            blocks = self._read() if place is None else place.stream(self.blocks, self.plan, self._read)
+            memory = self.memory
+            blocks = self._read() if memory is None else memory.stream(self.blocks, self.plan, self._read)
             for batch in blocks:
                 yield batch
                 # Lightning reads one block ahead of the one it trains on, so being asked for the next means

@@ -41,7 +41,7 @@ class SourceFile:
 
 
 def locate_record(records: Sequence[tuple[str, int]], index: int) -> tuple[str, int]:
-    """The file that has a record, and the record's place in it."""
+    """The file that has a record, and the record's number in it."""
     for key, count in records:
         if index < count:
             return key, index

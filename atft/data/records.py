@@ -187,7 +187,7 @@ class RecordWriter:
         self._file.close()
 
     def append(self, batch: pa.RecordBatch) -> None:
-        """Write one batch and note its bytes' place and checksum."""
+        """Write one batch and note its bytes' offset and checksum."""
         if self._writer is None:
             self._file = self.path.open("wb")
             self._writer = pa.ipc.new_file(pa.PythonFile(self, mode="w"), batch.schema)

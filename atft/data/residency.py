@@ -32,8 +32,8 @@ RESERVE_BYTES = 1_000_000_000
 """Free memory that ``device`` leaves at least: a step needs more than none."""
 
 
-class PanelPlace:
-    """Decides where a panel is, for all loaders that share it.
+class PanelMemory:
+    """Decides in which memory a panel is, for all loaders that share it.
 
     Args:
         panel: the days of these loaders, not read yet.

@@ -97,11 +97,11 @@ class ResidentBlocks:
 
     @cached_property
     def _column(self) -> Tensor:
-        """Place of each feature where those in float16 stand after the others."""
+        """Column of each feature where those in float16 are after the others."""
         half = np.array(self.panel.cache.manifest.half)
-        place = np.empty(len(half), dtype=np.int64)
-        place[np.concatenate([np.flatnonzero(~half), np.flatnonzero(half)])] = np.arange(len(half))
-        return self._send(place)
+        column = np.empty(len(half), dtype=np.int64)
+        column[np.concatenate([np.flatnonzero(~half), np.flatnonzero(half)])] = np.arange(len(half))
+        return self._send(column)
 
     def _edges(
         self, block: PlannedBlock, of_block: Array, stock: Tensor, universe: Tensor
@@ -121,14 +121,14 @@ class ResidentBlocks:
         count = sum(self._edge_count(day) for day in days)
         width = near.shape[-1]
         # Ascending by day, stock and column, as the host finds them.
-        place = torch.nonzero_static(near.flatten() >= 0, size=count)[:, 0]
-        node = torch.div(place, width, rounding_mode="floor")
-        source = near.flatten().index_select(0, place) + (node - node % len(stock))
-        edge = row.flatten().index_select(0, node) * width + place % width
+        cell = torch.nonzero_static(near.flatten() >= 0, size=count)[:, 0]
+        node = torch.div(cell, width, rounding_mode="floor")
+        source = near.flatten().index_select(0, cell) + (node - node % len(stock))
+        edge = row.flatten().index_select(0, node) * width + cell % width
         return torch.stack((source, node)), panel.links.weight.flatten(0, 1).index_select(0, edge)
 
     def _neighbours(self, days: Sequence[int], stock: Tensor, universe: Tensor) -> tuple[Tensor, Tensor]:
-        """Place in the block of each neighbour that has an edge, else -1; and each stock's row in the links."""
+        """Index in the block of each neighbour that has an edge, else -1; and each stock's row in the links."""
         panel, links, stocks = self.panel, self.panel.links, self.panel.cache.stocks
         refresh = np.array([panel.cache.refresh_of(day) for day in days])
         pair = self._send(refresh[:, None] * stocks) + stock

@@ -4,7 +4,7 @@ A block is then a few gathers on the device, and what a loader sends is the numb
 days stand one after another, ascending by (day, stock): a row is found by a binary search for that pair, so the
 panel costs by its rows, however many stocks there ever were. One row more, the last, is that of a stock without a
 row: NaN, -1 or False. A search and not a table of days x stocks, which ids that are seen once would fill with
-billions of empty places.
+billions of empty cells.
 
 Memory: each row takes 8 bytes, and those of its features (2 where the cache has float16), targets, exposures,
 sector and flags: 2.3 GB for 8.9 million rows of 112 features in float16. A graph adds 12 bytes for each neighbour

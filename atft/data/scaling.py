@@ -39,11 +39,11 @@ def universe_ranks(
     r"""Map values to their average rank in the universe, as a uniform variable of mean 0 and std 1.
 
     :math:`\sqrt{12}\,((r - 1/2) / n - 1/2)` with r the average rank among the n known values of the universe:
-    -1.73 is the lowest, +1.73 the highest. A stock outside the universe gets the place where its value would
-    lie, (number below + half the number equal) / n. NaN stays NaN; a single known value is 0; with none known,
+    -1.73 is the lowest, +1.73 the highest. A stock outside the universe gets the rank that its value would
+    have, (number below + half the number equal) / n. NaN stays NaN; a single known value is 0; with none known,
     all are NaN. A constant feature is 0 everywhere.
     """
-    # One sort per feature; the universe's counts at each place of the order give every stock's rank.
+    # One sort per feature; the universe's counts along the order give every stock's rank.
     order = np.argsort(values, axis=1)
     ascending = np.take_along_axis(values, order, axis=1)
     known = ~np.isnan(ascending)
@@ -132,8 +132,8 @@ def regime_statistics(regime: Array) -> tuple[Array, Array, Array]:
 def _sampled_days(train_days: Array) -> tuple[int, ...]:
     if len(train_days) == 0:
         raise InputError("robust scaling needs at least one training day; check data.split.train")
-    places = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
-    return tuple(np.unique(np.asarray(train_days)[places]).tolist())
+    evenly_spaced = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
+    return tuple(np.unique(np.asarray(train_days)[evenly_spaced]).tolist())
 
 
 @lru_cache(maxsize=MAX_OPEN_CACHES)

@@ -77,21 +77,21 @@ class SharedBuffers:
         """Write the tensors of a block into its buffer, the features first, where they may be already.
 
         Returns:
-            The block with a tensor's place for each that the buffer had room for: what goes through the queue.
+            The block with an `InBuffer` for each tensor that the buffer had room for: what goes through the queue.
         """
         if number is None:
             return batch
         memory, offset = self._memory[number].numpy(), 0
-        places: dict[str, Any] = {}
+        written: dict[str, Any] = {}
         for name, tensor in batch._asdict().items():
             if isinstance(tensor, Tensor) and offset + tensor.nbytes <= len(memory):
                 values = tensor.numpy()
-                place = places[name] = InBuffer(offset, values.shape, values.dtype)
-                target = _part(memory, place)
+                written[name] = InBuffer(offset, values.shape, values.dtype)
+                target = _part(memory, written[name])
                 if target.ctypes.data != values.ctypes.data:
                     target[...] = values
                 offset += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
-        return batch._replace(**places)
+        return batch._replace(**written)
 
     def received(self, batch: DayBatch) -> DayBatch:
         """A block as a worker has packed it, with its large tensors in the buffer that they were written into."""
@@ -102,14 +102,14 @@ class SharedBuffers:
         # Each tensor that shares its memory keeps this array.
         weakref.finalize(memory, self._free.append, number).atexit = False
         tensors: dict[str, Any] = {}
-        for name, place in batch._asdict().items():
-            if isinstance(place, InBuffer):
-                values = _part(memory, place)
+        for name, field in batch._asdict().items():
+            if isinstance(field, InBuffer):
+                values = _part(memory, field)
                 tensors[name] = torch.from_numpy(values if name in LEFT_IN_BUFFER else values.copy())
         return batch._replace(**tensors)
 
 
-def _part(memory: Array, place: InBuffer) -> Array:
-    size = int(np.prod(place.shape)) * place.dtype.itemsize
-    part: Array = memory[place.offset : place.offset + size].view(place.dtype).reshape(place.shape)
+def _part(memory: Array, within: InBuffer) -> Array:
+    size = int(np.prod(within.shape)) * within.dtype.itemsize
+    part: Array = memory[within.offset : within.offset + size].view(within.dtype).reshape(within.shape)
     return part

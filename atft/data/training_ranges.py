@@ -43,8 +43,8 @@ def training_ranges(cache: DayCache, train_days: Days) -> TrainingRanges:
     """Measure the inputs over the training days; an input that is never known there has a known share of 0."""
     manifest = cache.manifest
     quantiles = feature_quantiles(cache, train_days)
-    places = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
-    shares = [known_shares(cache, int(day)) for day in train_days[np.unique(places)]]
+    evenly_spaced = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
+    shares = [known_shares(cache, int(day)) for day in train_days[np.unique(evenly_spaced)]]
     known = np.mean(shares, axis=0)
     features = {
         name: TrainingRange(float(grid[1]), float(grid[-2]), float(share))

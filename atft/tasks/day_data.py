@@ -23,14 +23,14 @@ from atft.data.fold_dates import FoldDates
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
 from atft.data.purge import RowPurge, row_purge
-from atft.data.residency import PanelPlace
+from atft.data.residency import PanelMemory
 from atft.data.scaling import training_scaling
 from atft.data.split import Days, Split, SplitOptions, count_folds, period_name, resolve_split
 from atft.errors import InputError
 from atft.network import Scaling
 from atft.option_types import check_arguments
 from atft.panel import PanelSchema, feature_names, match
-from atft.tasks.loader_parts import block_sampler, place_of_days
+from atft.tasks.loader_parts import block_sampler, panel_memory
 from atft.tasks.panel_source import PanelOptions, column_names, panel_path
 
 
@@ -70,7 +70,7 @@ class DayData(pl.LightningDataModule):
         self.seed = seed
         self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
-        self._place: PanelPlace | None = None
+        self._memory: PanelMemory | None = None
 
     @classmethod
     def from_cache(
@@ -285,8 +285,8 @@ class DayData(pl.LightningDataModule):
         options, trainer = self.loader_options, self.trainer
         sampler = block_sampler(self.open_cache(), days, options, self.seed, trainer, train, block_days)
         blocks = DayBlocks(self.open_cache(), options.lookback, min_stocks, purge)
-        self._place = place_of_days(self._place, days, blocks, options.residency, trainer, self.fitted_days)
-        return BlockLoader(blocks, sampler, options.num_workers, self._place)
+        self._memory = panel_memory(self._memory, days, blocks, options.residency, trainer, self.fitted_days)
+        return BlockLoader(blocks, sampler, options.num_workers, self._memory)
 
     def fitted_days(self) -> Days:
         """Days that ``fit`` reads in blocks: those of training and validation."""
@@ -294,6 +294,6 @@ class DayData(pl.LightningDataModule):
 
     def teardown(self, stage: str) -> None:
         """Free the panel that is in device memory."""
-        if self._place is not None:
-            self._place.panel.release()
-            self._place = None
+        if self._memory is not None:
+            self._memory.panel.release()
+            self._memory = None

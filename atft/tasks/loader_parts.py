@@ -13,7 +13,7 @@ from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.data.loader import LoaderOptions
-from atft.data.residency import PanelPlace, Residency
+from atft.data.residency import PanelMemory, Residency
 from atft.data.resident_panel import ResidentPanel
 from atft.data.split import Days
 
@@ -36,7 +36,7 @@ def block_sampler(
         seed: of the order.
         trainer: whose rank, limits and epoch count; None for one process.
         train: whether the blocks train.
-        block_days: most days of a block, in the place of that of ``options``.
+        block_days: most days of a block, instead of that of ``options``.
     """
     limit = trainer.limit_train_batches if train and trainer is not None else None
     sampler = BlockSampler(
@@ -58,15 +58,15 @@ def block_sampler(
     return sampler
 
 
-def place_of_days(
-    former: PanelPlace | None,
+def panel_memory(
+    former: PanelMemory | None,
     days: Days,
     blocks: DayBlocks,
     residency: Residency,
     trainer: pl.Trainer | None,
     fitted_days: Callable[[], Days],
-) -> PanelPlace:
-    """Say where the panel of some days is: with the ``former`` one where that has them, so that loaders share it.
+) -> PanelMemory:
+    """Say in which memory the panel of some days is; loaders share the ``former`` one where it has them.
 
     Args:
         former: of the loader before; None for the first.
@@ -84,4 +84,4 @@ def place_of_days(
     if trainer is not None and trainer.state.fn in (None, TrainerFn.FITTING):
         fitted = fitted_days()
         days = fitted if np.isin(days, fitted).all() else days
-    return PanelPlace(ResidentPanel(blocks.cache, days, *what), residency)
+    return PanelMemory(ResidentPanel(blocks.cache, days, *what), residency)

@@ -10,7 +10,7 @@ from atft.data.block_plan import BlockSampler
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.data.loader import BlockLoader
-from atft.data.residency import PanelPlace, Residency, copied_ahead
+from atft.data.residency import PanelMemory, Residency, copied_ahead
 from atft.data.resident_panel import ResidentPanel
 from atft.errors import InputError
 
@@ -57,14 +57,14 @@ class PanelOfBytes(ResidentPanel):
 def test_auto_keeps_half_of_the_free_memory_of_a_cuda_device_for_the_step(
     residency: Residency, device: str, panel_gb: float, kind: str
 ) -> None:
-    place = PanelPlace(PanelOfBytes(panel_gb * GB, device), residency, lambda _: 10 * GB)
-    assert place.kind == kind
+    memory = PanelMemory(PanelOfBytes(panel_gb * GB, device), residency, lambda _: 10 * GB)
+    assert memory.kind == kind
 
 
 def test_a_panel_that_does_not_fit_says_how_much_is_missing_and_what_to_set() -> None:
-    place = PanelPlace(PanelOfBytes(12.34e9, "cuda:1"), "device", lambda _: 10 * GB)
+    memory = PanelMemory(PanelOfBytes(12.34e9, "cuda:1"), "device", lambda _: 10 * GB)
     with pytest.raises(InputError) as raised:
-        _ = place.kind
+        _ = memory.kind
     assert str(raised.value) == (
         "data.loader.residency: device needs 12.3 GB for the panel and 1 for the step, 3.3 more than cuda:1 has "
         "free; set pinned, or data.cache.dtype: float16"
@@ -73,7 +73,7 @@ def test_a_panel_that_does_not_fit_says_how_much_is_missing_and_what_to_set() ->
 
 def test_where_the_panel_is_is_said_unless_it_is_on_the_host() -> None:
     panel = PanelOfBytes(2.34e9, "cuda:0")
-    texts = {kind: PanelPlace(panel, kind, lambda _: 10 * GB).text() for kind in ("auto", "pinned", "host")}
+    texts = {kind: PanelMemory(panel, kind, lambda _: 10 * GB).text() for kind in ("auto", "pinned", "host")}
     assert texts == {
         "auto": "2.3 GB of the panel in the memory of cuda:0",
         "pinned": "blocks go to cuda:0 from pinned memory while the step before runs",
@@ -86,7 +86,7 @@ def loader(cache: DayCache, residency: Residency | None, device: str = "cpu") ->
     sampler = BlockSampler(days, cache.manifest.universe_rows, 4, 60, seed=1)
     panel = ResidentPanel(cache, days, 10, device=device)
     return BlockLoader(
-        DayBlocks(cache, 10), sampler, place=None if residency is None else PanelPlace(panel, residency)
+        DayBlocks(cache, 10), sampler, memory=None if residency is None else PanelMemory(panel, residency)
     )
 
 

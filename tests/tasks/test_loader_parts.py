@@ -35,7 +35,7 @@ def test_training_and_validation_share_a_panel_and_a_later_stage_has_its_own(
 ) -> None:
     data = data_of(DayData, make_panel(), tmp_path / "cache")
     assert data.trainer is not None
-    train, val = data.train_dataloader().place, data.val_dataloader().place
+    train, val = data.train_dataloader().memory, data.val_dataloader().memory
     assert train is not None and train is val and train.kind == "device"
     assert train.panel.days.tolist() == sorted([*data.split.train, *data.split.val])
     assert [d for batch in data.val_dataloader() for d in batch.day.tolist()] == data.split.val.tolist()
@@ -43,16 +43,16 @@ def test_training_and_validation_share_a_panel_and_a_later_stage_has_its_own(
     data.teardown("fit")
     assert "rows" not in vars(train.panel)
     data.trainer.state.fn = TrainerFn.TESTING
-    test = data.test_dataloader().place
+    test = data.test_dataloader().memory
     assert test is not None and test.panel.days.tolist() == data.split.test.tolist()
     data.trainer.state.fn = TrainerFn.PREDICTING
-    predict = data.predict_dataloader().loader.place
+    predict = data.predict_dataloader().loader.memory
     assert predict is not None and predict is not test and predict.panel.min_stocks == 0
 
 
 def test_a_panel_for_pretraining_has_no_later_day(make_panel: Callable[..., Path], tmp_path: Path) -> None:
     data = data_of(PretrainingDays, make_panel(), tmp_path / "cache")
     assert isinstance(data, PretrainingDays)
-    place = data.train_dataloader().place
-    assert place is not None
-    np.testing.assert_array_equal(place.panel.days, data.pretraining_days())
+    memory = data.train_dataloader().memory
+    assert memory is not None
+    np.testing.assert_array_equal(memory.panel.days, data.pretraining_days())

@@ -2,7 +2,7 @@
 
 Values of one study are compared with one another, so all trials must train one question: the same space, metric
 and direction, the same configuration but for the point, the same data. Optuna would accept most changes without a
-word. What only moves the place, the speed or the length of the search may change between two starts: n_trials,
+word. What only changes the folder, the speed or the length of the search may change between two starts: n_trials,
 workers, sampler, pruner, retries, time limits, points to enqueue, storage, root.
 
 The file that the sweep names as its base may be edited while the sweep runs. So workers compose their trials from
@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.place_keys import PLACES
+from atft.commands.machine_keys import MACHINE_KEYS
 from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BASE_DIGEST = "base_digest"
 """The study's attribute: digest of the base config's keys and values, whatever its comments and layout."""
-NO_FACTS = (*PLACES, "data.panel", "model.features", "model.metrics")
+NO_FACTS = (*MACHINE_KEYS, "data.panel", "model.features", "model.metrics")
 """Keys, and blocks of them, that are no facts of a study: the panel has a digest, and its schema is one."""
 
 
