@@ -1,7 +1,7 @@
 """What a network is given: a block of consecutive trading days, whole cross-sections, one stock order.
 
 Edges, scores and targets all index the same ``stocks`` axis, so a graph cannot point at the wrong stock, and
-days cannot be mixed into one cross-section: the shape has no place for it.
+days cannot be mixed into one cross-section: the shape does not allow it.
 """
 
 from collections.abc import Callable
@@ -90,9 +90,9 @@ class DayBatch(NamedTuple):
         """Cut a block of one day to some of its stocks, int64 indices, ascending, and the edges between them."""
         if len(self.day) != 1:
             raise ValueError(f"a block of one day can be cut to stocks, got {len(self.day)} days")
-        place = torch.full((self.universe.shape[1],), -1)
-        place[stocks] = torch.arange(len(stocks))
-        ends = place[self.edge_index]
+        new_index = torch.full((self.universe.shape[1],), -1)
+        new_index[stocks] = torch.arange(len(stocks))
+        ends = new_index[self.edge_index]
         inside = (ends >= 0).all(0)
         return self._replace(
             edge_index=ends[:, inside],

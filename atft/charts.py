@@ -34,8 +34,8 @@ def new_chart(
 def add_chart(figure: Any, left: float, bottom: float, width: float, height: float) -> Any:
     """Add axes in the page's style to a figure, all lengths in units."""
     whole_width, whole_height = (72 * inches for inches in figure.get_size_inches())
-    place = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
-    axes = figure.add_axes(place, facecolor="none")
+    rectangle = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+    axes = figure.add_axes(rectangle, facecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(palette.LINE.light)
     axes.tick_params(colors=palette.LINE.light, labelcolor=palette.MUTED.light, labelsize=FONT, length=3)

@@ -201,7 +201,7 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
             print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2
     except OSError as error:
-        # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and has the place.
+        # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and names the file.
         if debug or error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""

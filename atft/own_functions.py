@@ -144,19 +144,19 @@ def call(where: str, function: Callable[..., Any], *tensors: Tensor, **options: 
 
 
 def error_text(error: BaseException, function: Callable[..., Any] | None = None) -> str:
-    """Kind, place and text of an error: the innermost line of the function's file, or of an imported one."""
+    """Kind, line and text of an error: the innermost line of the function's file, or of an imported one."""
     frames = traceback.extract_tb(error.__traceback__)
     if function is not None:
         code = getattr(inspect.unwrap(function), "__code__", None)
-        places = [(f.filename, f.lineno) for f in frames if code and f.filename == code.co_filename]
+        lines = [(f.filename, f.lineno) for f in frames if code and f.filename == code.co_filename]
     else:
-        places = [
+        lines = [
             (f.filename, f.lineno) for f in frames if f.filename not in IMPORTERS and f.filename[0] != "<"
         ]
     if isinstance(error, SyntaxError) and error.filename:
-        places, error = [(error.filename, error.lineno)], SyntaxError(error.msg)
-    place = f" at {Path(places[-1][0]).name} line {places[-1][1]}" if places else ""
-    return f"{type(error).__name__}{place}: {one_line(error, 70)}"
+        lines, error = [(error.filename, error.lineno)], SyntaxError(error.msg)
+    where = f" at {Path(lines[-1][0]).name} line {lines[-1][1]}" if lines else ""
+    return f"{type(error).__name__}{where}: {one_line(error, 70)}"
 
 
 def noise(days: int, horizons: int, stocks: int) -> dict[str, Tensor]:

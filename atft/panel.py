@@ -81,7 +81,7 @@ class PanelColumns:
     features: tuple[str, ...]
     horizons: tuple[int, ...]
     targets: tuple[str, ...]
-    """Target of ``horizons[i]`` at place ``i``."""
+    """Target of ``horizons[i]`` at index ``i``."""
     delayed_targets: tuple[str, ...]
     """Empty where the panel has none for some horizon."""
     label_ends: tuple[str, ...]

@@ -52,7 +52,7 @@ def files_of_folder(folder: Path) -> list[Path]:
 def source_fingerprint(files: Iterable[Path]) -> str:
     """Digest of a panel's files from name, size, time and Parquet footer of each; 64 hexadecimal digits.
 
-    A footer has the place, size and statistics of every column chunk, so a rewritten file differs even where its
+    A footer has the offset, size and statistics of every column chunk, so a rewritten file differs even where its
     size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
     building a cache again is cheaper than training on the wrong rows.
     """

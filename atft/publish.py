@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to disk, renamed there.
+"""Files that are whole or absent: written beside their final name, flushed to disk, renamed.
 
 A reader sees the former file or the new one, never half of one, whatever kills the writer. What a killed writer
 left beside is removed by the next one: its name says which process of which machine wrote it.
@@ -34,7 +34,7 @@ def published(path: Path, durable: bool = True) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             if durable:
                 _remove_abandoned(path.parent.glob(f".{escape(path.name)}.*.tmp"))
-            beside.touch()  # a place that takes no files says so before the work, not after it
+            beside.touch()  # a folder that takes no files says so before the work, not after it
             yield beside
             if durable:
                 with beside.open("rb") as written:

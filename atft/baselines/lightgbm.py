@@ -173,13 +173,13 @@ def _sequences(days: StockDays) -> list[Any]:
     class Day(lightgbm.Sequence):  # type: ignore[name-defined, misc]
         """The rows of a day: single ones to find the bins, then all of them."""
 
-        def __init__(self, place: int, size: int) -> None:
-            self.place, self.size, self.batch_size = place, size, size
+        def __init__(self, index: int, size: int) -> None:
+            self.index, self.size, self.batch_size = index, size, size
 
         def __getitem__(self, rows: Any) -> NDArray[np.float64]:
-            return np.asarray(read(self.place)[rows], dtype=np.float64)
+            return np.asarray(read(self.index)[rows], dtype=np.float64)
 
         def __len__(self) -> int:
             return self.size
 
-    return [Day(place, size) for place, size in enumerate(days.sizes.tolist()) if size]
+    return [Day(index, size) for index, size in enumerate(days.sizes.tolist()) if size]

@@ -42,7 +42,7 @@ class StockDays:
     target: Float32[np.ndarray, "rows horizons"]
     """Forward returns, as fractions; NaN where a row is not to count."""
     read: Callable[[int], NDArray[np.float32]]
-    """Features ``[stocks, features]`` of a day, by its place among the days; NaN where unknown."""
+    """Features ``[stocks, features]`` of a day, by its index among the days; NaN where unknown."""
     market_columns: bool = False
     """Whether the day's market-wide columns are the last of the features, the same for all its stocks."""
 
@@ -52,7 +52,7 @@ class StockDays:
         return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
 
     def rows(self, day: int) -> slice:
-        """Rows of a day, by its place among the days."""
+        """Rows of a day, by its index among the days."""
         return slice(int(self.bounds[day]), int(self.bounds[day + 1]))
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:

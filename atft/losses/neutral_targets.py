@@ -48,9 +48,9 @@ class NeutralTargets(nn.Module):
         self.by_sector = SECTOR in names
         self.exposures = [name for name in names if name != SECTOR]
         self._known = False
-        # Places among the panel's columns: found again for each panel, so no checkpoint carries them.
-        places = torch.zeros(len(self.exposures), dtype=torch.int64)
-        self.register_buffer("columns", places, persistent=False)
+        # Indices of the panel's columns: found again for each panel, so no checkpoint carries them.
+        columns = torch.zeros(len(self.exposures), dtype=torch.int64)
+        self.register_buffer("columns", columns, persistent=False)
 
     def set_columns(self, exposures: Sequence[str]) -> None:
         """Find the named columns among the ``exposures`` of the batches, in their order.
@@ -64,8 +64,8 @@ class NeutralTargets(nn.Module):
                     f"model.objective.neutral_to: the panel has no exposure {name!r}"
                     f"{nearest(name, [SECTOR, *exposures])}"
                 )
-        places = [list(exposures).index(name) for name in self.exposures]
-        self.columns.copy_(torch.tensor(places, dtype=torch.int64))
+        columns = [list(exposures).index(name) for name in self.exposures]
+        self.columns.copy_(torch.tensor(columns, dtype=torch.int64))
         self._known = True
 
     @torch.no_grad()

@@ -18,7 +18,7 @@ from atft.cross_section import (
     center,
     is_constant,
 )
-from atft.losses.soft_ranks import soft_places
+from atft.losses.soft_ranks import soft_positions
 
 
 def ranknet(score: PerStock, target: PerStock, valid: StockMask, pairs: int = 32) -> PerDay:
@@ -48,10 +48,10 @@ def ranknet(score: PerStock, target: PerStock, valid: StockMask, pairs: int = 32
 def _partners(
     valid: StockMask, pairs: int
 ) -> tuple[Int[Tensor, "*batch pairs stocks"], Bool[Tensor, "*batch pairs stocks"]]:
-    """Place in the day's descending order that each place meets, and whether a valid stock has it."""
+    """Position in the day's descending order that each position meets, and whether a valid stock has it."""
     count = valid.sum(-1)[..., None, None]
-    # Distances at even steps from 1 to n - 1: there are n - d pairs at distance d, and each place meets the one d
-    # further down if there is one, so distances come in the same proportions as among all pairs.
+    # Distances at even steps from 1 to n - 1: there are n - d pairs at distance d, and each position meets the
+    # one d further down if there is one, so distances come in the same proportions as among all pairs.
     step = ((count - 1) / pairs).clamp_min(1)
     draw = torch.arange(pairs, device=valid.device)[:, None]
     distance = 1 + ((draw + 0.5) * step).long()
@@ -97,16 +97,16 @@ def ndcg(
     r"""One minus a soft normalised discounted cumulative gain, on the scale of a correlation.
 
     A stock's gain is :math:`2^{g (rank - 1/2) / n}` with the exact average rank of its target, its discount
-    :math:`1 / \log_2(1 + P)` with the :func:`~atft.losses.soft_ranks.soft_places` of its score: the top of the
+    :math:`1 / \log_2(1 + P)` with the :func:`~atft.losses.soft_ranks.soft_positions` of its score: the top of the
     list counts most, on both sides. The loss is :math:`\frac{1 - NDCG}{1 - NDCG_{random}}`: 0 is the right order,
     1 no relation or a day that cannot be ranked (which has no gradient), more than 1 (less than 2) the reversed
-    order; the blur of the places keeps even the right order a little above 0. Shifting or stretching ``score``
+    order; the blur of the positions keeps even the right order a little above 0. Shifting or stretching ``score``
     changes nothing.
 
     Args:
         anchors: values of the day's scores that each stock is compared with, half of them its best.
-        temperature: width of a comparison in standard deviations of the day's scores; towards 0 the places become
-            exact and the gradient vanishes.
+        temperature: width of a comparison in standard deviations of the day's scores; towards 0 the positions
+            become exact and the gradient vanishes.
         grades: steps of relevance from the day's worst to its best stock, each doubling the gain: the larger, the
             fewer stocks count; towards 0 the gain is the rank.
 
@@ -117,7 +117,7 @@ def ndcg(
     share = (average_ranks(target, valid) - 0.5) / count
     # Centred, the gains of a random order sum to 0: the ratio below then measures both NDCGs from random.
     gain = center(torch.exp2(grades * (share - 1)), valid)
-    reached = (gain * _discount(soft_places(score, valid, anchors, temperature))).sum(-1)
+    reached = (gain * _discount(soft_positions(score, valid, anchors, temperature))).sum(-1)
     first = torch.arange(1, score.shape[-1] + 1, device=score.device, dtype=score.dtype)
     ordered = torch.where(valid, gain, -torch.inf).sort(-1, descending=True).values
     ideal = (torch.where(ordered.isfinite(), ordered, 0) * _discount(first)).sum(-1)

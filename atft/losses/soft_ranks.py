@@ -31,8 +31,8 @@ def soft_ranks(score: PerStock, valid: StockMask, anchors: int, temperature: flo
     return torch.where(valid, _share_below(standard, quantiles, temperature), 0)
 
 
-def soft_places(score: PerStock, valid: StockMask, anchors: int, temperature: float) -> PerStock:
-    r"""Place from the top with a gradient: 1 for the best, half of the anchors spent on the day's best scores.
+def soft_positions(score: PerStock, valid: StockMask, anchors: int, temperature: float) -> PerStock:
+    r"""Position from the top with a gradient: 1 for the best, half of the anchors spent on the day's best scores.
 
     :math:`P_i = \frac{1}{2} + \sum_j \sigma\big((z_j - z_i)/\tau\big)` over the day's scores, a stock's own
     half included: from about 1 to the number of valid stocks, all alike where the scores are constant, 1 where
@@ -40,7 +40,7 @@ def soft_places(score: PerStock, valid: StockMask, anchors: int, temperature: fl
     """
     standard = zscore(score, valid)
     # The best scores are met one by one, the others by their quantiles: a gain is decided at the top, so the first
-    # places stay distinct however many stocks there are.
+    # positions stay distinct however many stocks there are.
     met = min(max(anchors // 2, 1), standard.shape[-1])
     best = torch.where(valid, standard, MASKED_LOGIT).topk(met, -1)
     others = valid.scatter(-1, best.indices, False)

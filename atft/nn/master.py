@@ -236,7 +236,7 @@ class MASTER(RankingNetwork):
 
 
 def positions(lookback: int, hidden_size: int, device: torch.device) -> Float[Tensor, "lookback hidden"]:
-    """Sines and cosines of a day's place in the window, in turns, of periods from 2 pi to 10,000 times that.
+    """Sines and cosines of a day's position in the window, in turns, of periods from 2 pi to 10,000 times that.
 
     Vaswani et al. 2017, "Attention Is All You Need", section 3.5.
     """

@@ -1,7 +1,7 @@
 """A block's edges as a table: the neighbours of each stock-day, which are at most a known number.
 
 Attention over a table is a softmax along a row and a weighted sum of it. Over a list of edges both are sums into
-places that an index names, and each edge copies the state of its end.
+rows that an index names, and each edge copies the state of its end.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class NeighbourTable(NamedTuple):
     """The neighbours of each node, in the order in which their edges came."""
 
     source: Int[Tensor, "nodes width"]
-    """Node that a place reads; the node itself where there is no neighbour, so that no index is out of range."""
+    """The neighbour in each cell; the node itself where there is none, so that no index is out of range."""
     linked: Float[Tensor, "nodes width"]
     """1 for a neighbour, 0 for none."""
     attributes: Float[Tensor, "nodes width attributes"]

@@ -66,11 +66,11 @@ class _States(NamedTuple):
     """What a stripe's edges are made of, made again in the backward pass where there are several stripes."""
 
     ends: Float[Tensor, "nodes width terms"]
-    """The attributes of each place and a 1, for ``d_i + W e`` as one product with the terms."""
+    """The attributes of each cell and a 1, for ``d_i + W e`` as one product with the terms."""
     terms: Float[Tensor, "nodes terms hidden"]
     """``W`` and ``d_i`` of each node."""
     values: Float[Tensor, "nodes width hidden"]
-    """``s_j`` of each place."""
+    """``s_j`` of each cell."""
     bent: Float[Tensor, "nodes width hidden"]
     """``leaky_relu(z)``."""
 

@@ -49,8 +49,8 @@ def hide_values(batch: DayBatch, feature_share: float, day_share: float) -> Hidd
 
 
 def _drawn(like: Tensor, share: float) -> Tensor:
-    """A mask of the shape of a tensor, each place True with a probability, to 1 in 65,536."""
-    # Four places of each 64 random bits: on a CPU drawing is what costs time here.
+    """A mask of the shape of a tensor, each cell True with a probability, to 1 in 65,536."""
+    # Four cells of each 64 random bits: on a CPU drawing is what costs time here.
     words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
     draws = words.view(torch.int16)[: like.numel()].view(like.shape)
     return draws < round(65536 * share) - 32768
@@ -67,7 +67,7 @@ def day_ranks(batch: DayBatch, scaling: Sequence[str]) -> Float[Tensor, "days st
         scaling: of each feature in the cache: raw, rank or zscore.
     """
     values = batch.features[batch.lookback - 1 :].float()
-    unranked = [place for place, way in enumerate(scaling) if way != "rank"]
+    unranked = [column for column, way in enumerate(scaling) if way != "rank"]
     if not unranked:
         return values
     chosen = values[..., unranked].transpose(1, 2)

@@ -75,7 +75,7 @@ def other_future(batch: DayBatch) -> DayBatch:
 
 
 def other_order(batch: DayBatch) -> tuple[DayBatch, Tensor]:
-    """The block with its stocks in the reverse order, and the place of each in the block as it was."""
+    """The block with its stocks in the reverse order, and the index of each in the block as it was."""
     order = torch.arange(STOCKS - 1, -1, -1)
     day, stock = batch.edge_index // STOCKS, batch.edge_index % STOCKS
     by_stock = {name: getattr(batch, name)[:, order] for name in BY_STOCK}

@@ -205,23 +205,23 @@ class RankingTask(SavedTask):
         if self.gradient_clip is not None:
             self.clip_gradients(optimizer, self.gradient_clip, "norm")
 
-    def _apply_gradients(self, place: int) -> None:
+    def _apply_gradients(self, position: int) -> None:
         optimizer = cast(LightningOptimizer, self.optimizers())
         rate = largest_rate(optimizer)
         with phase_rates(optimizer):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self.step.close()
-        self._advance_schedule(place)
+        self._advance_schedule(position)
         self.step_log.add_step(self, rate)
 
-    def _advance_schedule(self, place: int) -> None:
+    def _advance_schedule(self, position: int) -> None:
         """Set the learning rates after a step; a scheduler of torch's own moves at the epoch's end."""
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, Schedule):
             loader = self.trainer.train_dataloader
             if isinstance(loader, BlockLoader):  # in steps, not blocks: the same on any number of devices
-                share = loader.plan.share_of_steps(place)
+                share = loader.plan.share_of_steps(position)
             else:
                 share = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
             scheduler.advance(self.current_epoch + share)

@@ -42,7 +42,7 @@ class Step:
         self.sums: dict[str, Tensor] = {}
         """``train/loss`` and ``train/term/<name>`` of the step, summed over its blocks so far on this device."""
         self._earlier: dict[str, Tensor] = {}  # the same without the latest block
-        self._first: int | None = None  # place of the open step's first block in the epoch's plan
+        self._first: int | None = None  # position of the open step's first block in the epoch's plan
         self._buffers: dict[str, Tensor] = {}  # as they were before that block
 
     @property

@@ -79,7 +79,7 @@ class Phase:
 
     @property
     def where(self) -> str:
-        """Place of the phase in the configuration, for a message."""
+        """How a message names the phase."""
         return f"curriculum.phases {self.name!r}"
 
     @property

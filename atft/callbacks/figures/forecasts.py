@@ -128,34 +128,34 @@ def spread_figure(spread: Float[Tensor, "days horizons"], dates: list[Any], hori
 def distribution_sums(
     score: panels.ByHorizon, target: panels.ByHorizon, valid: panels.Valid
 ) -> dict[str, Tensor]:
-    """Count scores and targets by their place in the day's distribution, and add up the days' deviations.
+    """Count scores and targets by bins of the day's deviations, and add up the days' deviations.
 
     A stock whose score is not a number counts nowhere.
 
     Returns:
-        ``places`` float64 [2, horizons, bins], scores then targets; ``deviations`` float64 [3, horizons]: sums over
-        days of the standard deviation of scores and of targets, and the days that had one.
+        ``histograms`` float64 [2, horizons, bins], scores then targets; ``deviations`` float64 [3, horizons]: sums
+        over days of the standard deviation of scores and of targets, and the days that had one.
     """
     valid = valid & ~score.isnan()
     rankable = ~is_constant(torch.where(valid, target, 0), valid)
     counted = (valid & rankable[..., None]).movedim(1, 0).flatten(1).double()
-    places, deviations = [], []
+    histograms, deviations = [], []
     for values in (score.double(), torch.where(valid, target, 0).double()):
         bins = ((zscore(values, valid) + MAX_DRAWN_Z) / (2 * MAX_DRAWN_Z) * BINS).long().clamp(0, BINS - 1)
         # A scatter, not a histogram: one pass for all horizons, and no wait for the device.
         empty = counted.new_zeros(counted.shape[0], BINS)
-        places.append(empty.scatter_add(1, bins.movedim(1, 0).flatten(1), counted))
+        histograms.append(empty.scatter_add(1, bins.movedim(1, 0).flatten(1), counted))
         deviations.append(torch.where(rankable, deviation(values, valid), 0).sum(0))
     deviations.append(rankable.sum(0).double())
-    return {"places": torch.stack(places), "deviations": torch.stack(deviations)}
+    return {"histograms": torch.stack(histograms), "deviations": torch.stack(deviations)}
 
 
 def distribution_figure(
-    places: Float[Tensor, "2 horizons bins"], deviations: Float[Tensor, "3 horizons"], horizons: list[int]
+    histograms: Float[Tensor, "2 horizons bins"], deviations: Float[Tensor, "3 horizons"], horizons: list[int]
 ) -> Any:
     """Shares of scores (filled) and of returns (line) by deviations from the day's mean, a panel per horizon."""
     figure, axes = panels.panel_grid(len(horizons))
-    shares = 100 * places / places.sum(-1, keepdim=True)
+    shares = 100 * histograms / histograms.sum(-1, keepdim=True)
     edges = torch.linspace(-MAX_DRAWN_Z, MAX_DRAWN_Z, BINS + 1).tolist()
     for i, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
         axis.stairs(shares[0, i].tolist(), edges, fill=True, color=panels.SCORE, alpha=0.5, label="scores")

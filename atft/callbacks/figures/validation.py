@@ -145,12 +145,12 @@ def ranking_figures(
 ) -> dict[str, Any]:
     """Draw scores and returns, by tag: from `block_sums`, and ``spearman`` and ``decile_spread`` per day."""
     rank_ic, spread = (per_day[name].cpu() for name in ("spearman", "decile_spread"))
-    places, deviations = sums["places"], sums["deviations"]
+    histograms, deviations = sums["histograms"], sums["deviations"]
     figures = {
         "figures/return_by_decile": forecasts.decile_figure(sums["deciles"], horizons),
         "figures/rank_ic_by_day": forecasts.rank_ic_figure(rank_ic, dates, horizons),
         "figures/cumulative_spread": forecasts.spread_figure(spread, dates, horizons),
-        "figures/distributions": forecasts.distribution_figure(places, deviations, horizons),
+        "figures/distributions": forecasts.distribution_figure(histograms, deviations, horizons),
     }
     if "calibration" in sums:
         calibration = forecasts.calibration_figure(sums["calibration"], levels, horizons)

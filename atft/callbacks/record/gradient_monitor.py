@@ -72,6 +72,6 @@ def gradient_health(parts: dict[str, list[Tensor]]) -> dict[str, float]:
 def _draw_histograms(logger: TensorBoardLogger, parts: dict[str, list[Tensor]], step: int) -> None:
     for name, gradients in parts.items():
         flat = torch.cat([g.flatten().float() for g in gradients])
-        flat = flat[flat.isfinite()]  # a histogram has no place for the others; their share is logged
+        flat = flat[flat.isfinite()]  # a histogram has no bin for the others; their share is logged
         if len(flat):
             logger.experiment.add_histogram(f"{HISTOGRAM}/{name}", flat, step)

@@ -133,7 +133,7 @@ def test_places_are_numpys_histogram_of_each_days_z_scores() -> None:
         z = (day - day.mean(-1, keepdim=True)) / day.std(-1, correction=0, keepdim=True)
         for horizon in range(2):
             expected, _ = np.histogram(z[:, horizon].clamp(-4.99, 4.99), edges)
-            np.testing.assert_allclose(sums["places"][kind, horizon], expected, atol=1)
+            np.testing.assert_allclose(sums["histograms"][kind, horizon], expected, atol=1)
         np.testing.assert_allclose(sums["deviations"][kind], day.std(-1, correction=0).sum(0))
     assert sums["deviations"][2].tolist() == [3, 3]
 
@@ -141,8 +141,8 @@ def test_places_are_numpys_histogram_of_each_days_z_scores() -> None:
 def test_neither_the_level_nor_the_unit_of_a_day_moves_its_places() -> None:
     torch.manual_seed(0)
     score, target = torch.randn(2, 1, 50), torch.randn(2, 1, 50)
-    moved = distribution_sums(7 * score + 3, target, all_of(score))["places"]
-    assert (moved - distribution_sums(score, target, all_of(score))["places"]).abs().sum() <= 2
+    moved = distribution_sums(7 * score + 3, target, all_of(score))["histograms"]
+    assert (moved - distribution_sums(score, target, all_of(score))["histograms"]).abs().sum() <= 2
 
 
 def test_stocks_without_a_label_and_days_that_cannot_be_ranked_count_nowhere() -> None:
@@ -150,15 +150,15 @@ def test_stocks_without_a_label_and_days_that_cannot_be_ranked_count_nowhere() -
     score, target = torch.randn(2, 1, 30), torch.randn(2, 1, 30)
     valid = torch.arange(30).expand(2, 1, 30) < torch.tensor([20, 0])[:, None, None]
     sums = distribution_sums(score, target.masked_fill(~valid, math.nan), valid)
-    assert sums["places"].sum(-1).flatten().tolist() == [20, 20]
+    assert sums["histograms"].sum(-1).flatten().tolist() == [20, 20]
     assert sums["deviations"][2].tolist() == [1]
     assert all(v.isfinite().all() for v in sums.values())
 
 
 def test_collapsed_scores_show_as_one_spike_of_deviation_zero() -> None:
     sums = distribution_sums(torch.zeros(1, 1, 40), torch.randn(1, 1, 40), torch.ones(1, 1, 40) > 0)
-    assert int((sums["places"][0] > 0).sum()) == 1 and float(sums["deviations"][0]) == 0
-    (axis,) = distribution_figure(sums["places"], sums["deviations"], [5]).axes
+    assert int((sums["histograms"][0] > 0).sum()) == 1 and float(sums["deviations"][0]) == 0
+    (axis,) = distribution_figure(sums["histograms"], sums["deviations"], [5]).axes
     assert axis.get_title() == "5 d: std of scores 0"
 
 

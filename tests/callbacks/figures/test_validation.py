@@ -38,7 +38,7 @@ def test_the_sums_of_parts_are_the_sums_of_the_whole(make_batch: Callable[..., D
         half = Forecast(forecast.score[days], forecast.quantiles[days])  # type: ignore[index]
         parts.append(block_sums(half, part, rank_normal))
     whole = block_sums(forecast, batch, rank_normal)
-    assert set(whole) == {"deciles", "places", "deviations", "calibration"}
+    assert set(whole) == {"deciles", "histograms", "deviations", "calibration"}
     for name, value in whole.items():
         torch.testing.assert_close(parts[0][name] + parts[1][name], value)
 
