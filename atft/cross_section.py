@@ -21,7 +21,7 @@ PerDay = Float[Tensor, "*batch"]
 """One number for each cross-section."""
 StockIndex = Int[Tensor, "*batch stocks"]
 MASKED_LOGIT = -1e30
-"""Logit of a stock that is not there: finite, so that a day without stocks is no NaN."""
+"""Logit of a stock, day or neighbour that is not there: finite, so that a softmax of nothing else is no NaN."""
 
 
 @shared_result

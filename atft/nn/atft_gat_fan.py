@@ -150,10 +150,10 @@ class ATFTGATFAN(RankingNetwork):
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
         packed = pack_rows(batch) if self.graph is None and self.encoder is None else None
         state = self.encode(batch) if packed is None else self._encode(batch, packed)[0]
-        score, quantiles = self.heads(state)
+        forecast = Forecast(*self.heads(state))
         if packed is not None:
-            score, quantiles = packed.put(score), None if quantiles is None else packed.put(quantiles)
-        return Forecast(score.float(), None if quantiles is None else quantiles.float())
+            forecast = forecast.map(packed.put)
+        return forecast.map(Tensor.float)
 
     def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks hidden"]:
         """Return the state of each stock-day that the heads read."""

@@ -43,6 +43,11 @@ def quantile_edges(
     return ((at_bins - median[:, None]) / scale[:, None]).clamp(-largest, largest)
 
 
+def equal_edges(columns: int, bins: int, largest: float) -> Float[Tensor, "columns edges"]:
+    """Edges of equally wide bins between plus and minus ``largest``, the same for each column."""
+    return torch.linspace(-largest, largest, bins + 1).expand(columns, -1).clone()
+
+
 def bin_lines(edges: Float[Tensor, "columns edges"]) -> Float[Tensor, "4 bins columns"]:
     """Slope, level, low and high of ``clamp(slope * x + level, low, high)``; all 0 for an empty bin."""
     by_edge = edges.T.contiguous()

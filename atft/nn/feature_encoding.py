@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from atft.errors import InputError
 from atft.full_precision import product_dtype
 from atft.network import Scaling
-from atft.nn.bins import bin_lines, encode, quantile_edges
+from atft.nn.bins import bin_lines, encode, equal_edges, quantile_edges
 from atft.nn.dropout import drop
 from atft.nn.robust_input import MAX_SCALED
 from atft.nn.sizes import check_shares, check_sizes
@@ -72,7 +72,7 @@ class FeatureEncoding(nn.Module):
         """Of a rank's encoding, summed over its numbers: what a first layer's weights are scaled by."""
         if kind == "piecewise_linear":
             self.variance = bins / 4
-            self.register_buffer("edges", _equal_edges(features, bins))
+            self.register_buffer("edges", equal_edges(features, bins, RANK_BOUND))
         elif kind == "periodic":
             self.variance = bins / 48
             bound = (2 * bins) ** -0.5
@@ -90,7 +90,7 @@ class FeatureEncoding(nn.Module):
         """
         if self.kind != "piecewise_linear":
             return
-        edges = _equal_edges(self.features, self.size)
+        edges = equal_edges(self.features, self.size, RANK_BOUND)
         if scaling.quantiles is not None:
             if len(scaling.quantiles) != self.features:
                 raise InputError(
@@ -159,10 +159,6 @@ class FeatureEncoding(nn.Module):
         of_sine, of_cosine = self.matrix.chunk(2, dim=1)
         curves = torch.baddbmm(torch.baddbmm(self.bias, angle.sin(), of_sine), angle.cos(), of_cosine)
         return curves.relu().transpose(0, 1).reshape(*x.shape, self.size)
-
-
-def _equal_edges(features: int, bins: int) -> Float[Tensor, "features edges"]:
-    return torch.linspace(-RANK_BOUND, RANK_BOUND, bins + 1).expand(features, -1).clone()
 
 
 class _EncodedProduct(torch.autograd.Function):

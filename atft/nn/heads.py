@@ -16,7 +16,7 @@ class Heads(nn.Module):
 
     def __init__(self, hidden_size: int, horizons: int, quantiles: int, dropout: float) -> None:
         super().__init__()
-        self.levels = quantiles
+        self.n_quantiles = quantiles
         self.layer_scale = nn.Parameter(torch.ones(hidden_size))
         self.dropout = Dropout(dropout)
         self.score = nn.Linear(hidden_size, horizons)
@@ -36,7 +36,7 @@ class Heads(nn.Module):
             score = self._read(ready, self.score)
             if self.quantile is None:
                 return score, None
-            raw = self._read(ready, self.quantile).view(*score.shape, self.levels)
+            raw = self._read(ready, self.quantile).view(*score.shape, self.n_quantiles)
         # Steps between neighbouring levels are positive by construction, so no loss has to forbid a crossing.
         steps = torch.cat((raw[..., :1], nn.functional.softplus(raw[..., 1:])), dim=-1)
         return score, steps.cumsum(dim=-1)

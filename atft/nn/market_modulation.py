@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from atft.network import Scaling
-from atft.nn.bins import bin_lines, encode, quantile_edges
+from atft.nn.bins import bin_lines, encode, equal_edges, quantile_edges
 from atft.nn.dropout import Dropout
 from atft.nn.robust_input import RobustInput
 from atft.nn.sizes import check_sizes
@@ -62,8 +62,7 @@ class MarketModulation(nn.Module):
         check_modulation(bins, units)
         self.scaling, self.bins = RobustInput(regimes), bins
         if bins > 1:
-            equal = torch.linspace(-MAX_REGIME, MAX_REGIME, bins + 1)
-            self.register_buffer("edges", equal.expand(regimes, -1).clone())
+            self.register_buffer("edges", equal_edges(regimes, bins, MAX_REGIME))
         width = bins * regimes
         self.joined: nn.Module | None = None
         if units > 0:

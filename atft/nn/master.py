@@ -164,8 +164,7 @@ class MASTER(RankingNetwork):
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""
-        score, quantiles = self.heads(self.encode(batch))
-        return Forecast(score.float(), None if quantiles is None else quantiles.float())
+        return Forecast(*self.heads(self.encode(batch))).map(Tensor.float)
 
     def encode(self, batch: DayBatch) -> Float[Tensor, "days stocks hidden"]:
         """Return the state of each stock-day that the heads read."""

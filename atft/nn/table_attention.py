@@ -18,13 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from atft.cross_section import MASKED_LOGIT
 from atft.full_precision import full_precision
 from atft.nn.neighbour_table import NeighbourTable
 
 SLOPE = 0.2
 """Of the leaky ReLU below 0."""
-MASKED_LOGIT = -1e9
-"""Where there is no neighbour."""
 STRIPE_NUMBERS = 1 << 19
 """Numbers of the edges' states that a CPU makes at a time, 2 MB in float32."""
 

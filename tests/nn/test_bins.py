@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atft.errors import InputError
-from atft.nn.bins import bin_lines, encode, quantile_edges
+from atft.nn.bins import bin_lines, encode, equal_edges, quantile_edges
 
 
 def test_edges_are_equally_likely_and_in_the_scaled_unit() -> None:
@@ -19,6 +19,10 @@ def test_edges_are_equally_likely_and_in_the_scaled_unit() -> None:
         torch.testing.assert_close(shares, torch.full((5,), 0.2), atol=0.002, rtol=0)
     cut = quantile_edges(grid, median, iqr, 5, largest=0.25)
     assert cut.abs().max() == 0.25
+
+
+def test_equal_edges_are_even_steps_from_one_bound_to_the_other() -> None:
+    assert equal_edges(2, 4, 2.0).tolist() == [[-2.0, -1.0, 0.0, 1.0, 2.0]] * 2
 
 
 def test_an_iqr_of_0_leaves_the_unit_of_the_column() -> None:
