@@ -104,8 +104,16 @@ class DayBatch(NamedTuple):
 
 BY_DAY = ("universe", "target", "valid", "day", "sector", "exposure", "regime", "weight")
 """Tensors whose first axis is the block's days."""
-BY_STOCK = ("features", "observed", "universe", "target", "valid", "sector", "exposure")
-"""Tensors whose second axis is its stocks."""
+BY_STOCK: dict[str, float] = {
+    "features": torch.nan,
+    "observed": False,
+    "universe": False,
+    "target": torch.nan,
+    "valid": False,
+    "sector": -1,
+    "exposure": torch.nan,
+}
+"""Tensors whose second axis is its stocks -> what they hold for a stock that only fills the axis up."""
 
 
 class Forecast(NamedTuple):

@@ -9,19 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from atft.batch import DayBatch
+from atft.batch import BY_STOCK, DayBatch
 from atft.data.block_plan import PlannedBlock
-
-FILL = {
-    "features": torch.nan,
-    "observed": False,
-    "universe": False,
-    "target": torch.nan,
-    "valid": False,
-    "sector": -1,
-    "exposure": torch.nan,
-}
-"""What the stocks have that a day is filled up with."""
 
 
 def join_days(block: PlannedBlock, days: Sequence[DayBatch], features: Tensor | None = None) -> DayBatch:
@@ -39,7 +28,7 @@ def join_days(block: PlannedBlock, days: Sequence[DayBatch], features: Tensor | 
         parts = [getattr(day, name)[0] for day in days]
         whole = parts[0].new_empty(len(days), most, *parts[0].shape[1:]) if memory is None else memory
         for row, part in zip(whole, parts, strict=True):
-            row[len(part) :] = FILL[name]
+            row[len(part) :] = BY_STOCK[name]
             if memory is None:
                 row[: len(part)] = part
         return whole
@@ -47,7 +36,7 @@ def join_days(block: PlannedBlock, days: Sequence[DayBatch], features: Tensor | 
     first = days[0]
     return first._replace(
         features=joined("features", features),
-        **{name: joined(name) for name in FILL if name != "features"},
+        **{name: joined(name) for name in BY_STOCK if name != "features"},
         # An edge joins stocks of one day, which are numbered from that day's first column on.
         edge_index=torch.cat([day.edge_index + i * most for i, day in enumerate(days)], dim=1),
         edge_attr=torch.cat([day.edge_attr for day in days]),

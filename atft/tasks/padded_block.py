@@ -9,20 +9,10 @@ from typing import Any
 
 import torch
 
-from atft.batch import DayBatch
+from atft.batch import BY_STOCK, DayBatch
 
-BY_STOCK = {
-    "features": (1, torch.nan),
-    "observed": (1, False),
-    "universe": (1, False),
-    "target": (1, torch.nan),
-    "valid": (1, False),
-    "sector": (1, -1),
-    "exposure": (1, torch.nan),
-    "stock": (0, -1),
-}
-"""Tensors with an axis of stocks: which axis, and what a padded stock has."""
-WHOLE = ("day", "regime", "weight")
+WITHOUT_STOCKS = ("day", "regime", "weight")
+"""Tensors that padding does not change."""
 
 
 def padded_size(count: int) -> int:
@@ -40,11 +30,11 @@ def padded_sizes(batch: DayBatch) -> tuple[int, int]:
 def empty_block(like: DayBatch) -> DayBatch:
     """A block of the padded sizes of another one, for :func:`fill_block`; what it has is arbitrary."""
     stocks, edges = padded_sizes(like)
-    sizes: dict[str, Any] = {}
-    for name, (axis, _) in BY_STOCK.items():
+    sizes: dict[str, Any] = {"stock": like.stock.new_empty(stocks)}
+    for name in BY_STOCK:
         tensor = getattr(like, name)
-        sizes[name] = tensor.new_empty((*tensor.shape[:axis], stocks, *tensor.shape[axis + 1 :]))
-    sizes |= {name: torch.empty_like(getattr(like, name)) for name in WHOLE}
+        sizes[name] = tensor.new_empty(len(tensor), stocks, *tensor.shape[2:])
+    sizes |= {name: torch.empty_like(getattr(like, name)) for name in WITHOUT_STOCKS}
     sizes["edge_index"] = like.edge_index.new_empty(2, edges)
     sizes["edge_attr"] = like.edge_attr.new_zeros(edges, like.edge_attr.shape[1])
     return like._replace(**sizes)
@@ -52,23 +42,25 @@ def empty_block(like: DayBatch) -> DayBatch:
 
 def fill_block(padded: DayBatch, batch: DayBatch) -> None:
     """Copy a block into one of its padded sizes, in place."""
-    stocks, room = len(batch.stock), len(padded.stock)
-    for name, (axis, value) in BY_STOCK.items():
+    stocks, added_stocks = len(batch.stock), len(padded.stock) - len(batch.stock)
+    padded.stock[:stocks] = batch.stock
+    padded.stock[stocks:] = -1
+    for name, value in BY_STOCK.items():
         target = getattr(padded, name)
-        target.narrow(axis, 0, stocks).copy_(getattr(batch, name))
-        target.narrow(axis, stocks, room - stocks).fill_(value)
-    for name in WHOLE:
+        target[:, :stocks] = getattr(batch, name)
+        target[:, stocks:] = value
+    for name in WITHOUT_STOCKS:
         getattr(padded, name).copy_(getattr(batch, name))
     edges = batch.edge_index.shape[1]
-    more = padded.edge_index.shape[1] - edges
+    added_edges = padded.edge_index.shape[1] - edges
     if not padded.edge_index.shape[1]:
         return
     # Nodes are numbered day by day: each day now has more stocks.
     day = batch.edge_index.div(stocks, rounding_mode="floor")
-    padded.edge_index[:, :edges] = batch.edge_index + day * (room - stocks)
+    padded.edge_index[:, :edges] = batch.edge_index + day * added_stocks
     padded.edge_attr[:edges] = batch.edge_attr
     # Spread over the padded stocks: sums into a single one would wait for each other.
-    padded.edge_index[:, edges:] = stocks + torch.arange(more, device=day.device) % (room - stocks)
+    padded.edge_index[:, edges:] = stocks + torch.arange(added_edges, device=day.device) % added_stocks
     padded.edge_attr[edges:] = 0
 
 

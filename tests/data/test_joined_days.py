@@ -9,11 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atft.batch import DayBatch
+from atft.batch import BY_STOCK, DayBatch
 from atft.data.block_plan import MAX_JOINED_ROWS, BlockSampler, PlannedBlock
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
-from atft.data.joined_days import FILL
 from atft.data.loader import LoaderOptions
 from atft.data.resident_blocks import ResidentBlocks
 from atft.data.resident_panel import ResidentPanel
@@ -91,7 +90,7 @@ def test_each_day_of_a_joined_block_is_what_it_is_alone_and_then_filled_up(
             alone = blocks[day]
             count = len(alone.stock)
             widths.add(most - count)
-            for name, fill in FILL.items():
+            for name, fill in BY_STOCK.items():
                 whole, own = getattr(batch, name)[i], getattr(alone, name)[0]
                 torch.testing.assert_close(whole[:count], own, rtol=0, atol=0, equal_nan=True, msg=name)
                 rest = torch.full_like(whole[count:], fill)
