@@ -8,7 +8,8 @@ import importlib
 import inspect
 import math
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, cast
@@ -117,26 +118,37 @@ def _check_parameter(where: str, name: str, parameter: Parameter, readable: Coll
         raise InputError(f"{where}: option {argument} {reason}; rename or move it")
 
 
-def call(where: str, function: Callable[..., Any], *tensors: Tensor, **options: float) -> Tensor:
-    """Call a user's function; what it returns, a floating-point tensor.
+@contextmanager
+def no_change_in_place(where: str, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Check that the user's code in the block changes no tensor in place; the message names it by its key.
 
     Raises:
-        InputError: it raises (the message has the line of its file), changes a tensor, or returns anything else.
+        InputError: it changes one.
     """
     # Torch counts what changes a tensor in place, but for those of inference mode.
-    versions = [None if tensor.is_inference() else tensor._version for tensor in tensors]
+    versions = {name: x._version for name, x in tensors.items() if not x.is_inference()}
+    yield
+    for name, version in versions.items():
+        if tensors[name]._version != version:
+            raise InputError(
+                f"{where} changes {name} in place, which others read after it; change {name}.clone()"
+            )
+
+
+def call(where: str, function: Callable[..., Any], tensors: Mapping[str, Tensor], **options: float) -> Tensor:
+    """Call a user's function of tensors, which have the names and the order of its arguments.
+
+    Raises:
+        InputError: it raises (the message has the line of its file), changes a tensor, or returns anything but a
+            floating-point tensor.
+    """
     try:
-        value = function(*tensors, **options)
+        with no_change_in_place(where, tensors):
+            value = function(*tensors.values(), **options)
     except InputError:
         raise
     except USERS_ERRORS as error:
         raise InputError(f"{where} raises {error_text(error, function)}") from error
-    for place, (tensor, version) in enumerate(zip(tensors, versions, strict=True)):
-        if version is not None and tensor._version != version:
-            name = tensor_names(function)[place]
-            raise InputError(
-                f"{where} changes {name} in place, which others read after it; change {name}.clone()"
-            )
     if not isinstance(value, Tensor) or not value.is_floating_point():
         kind = f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise InputError(f"{where} returns {kind}; return a floating-point tensor, one number for each day")
@@ -172,10 +184,24 @@ def noise(days: int, horizons: int, stocks: int) -> dict[str, Tensor]:
     return {"score": torch.where(valid, score, 3.0), "target": torch.where(valid, target, 0), "valid": valid}
 
 
-def day_alone(inputs: Mapping[str, Tensor], by_day: Collection[str], day: int) -> dict[str, Tensor]:
-    """Inputs in which every day is a copy of one: its own values must not change.
+def check_days_apart(
+    where: str,
+    values: Tensor,
+    measure: Callable[[Mapping[str, Tensor]], Tensor],
+    inputs: Mapping[str, Tensor],
+    by_day: Collection[str],
+) -> None:
+    """Check that a day's ``values`` stay where every other day of the ``inputs`` is a copy of it.
 
-    Args:
-        by_day: names of those whose first axis is the days; one of length 1 is the same for all.
+    ``by_day`` are the names of inputs whose first axis is the days; one of length 1 is the same for all. Days
+    beyond the length of ``values`` are not checked.
+
+    Raises:
+        InputError: they change.
     """
-    return {n: x[day].expand_as(x) if n in by_day and len(x) > 1 else x for n, x in inputs.items()}
+    for day in range(len(values)):
+        copies = {n: x[day].expand_as(x) if n in by_day and len(x) > 1 else x for n, x in inputs.items()}
+        if not torch.allclose(values[day], measure(copies)[day], rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise InputError(
+                f"{where} mixes days, a day's value changes with the others; reduce the last axis, the stocks, only"
+            )

@@ -91,13 +91,13 @@ def test_an_error_inside_of_a_function_names_the_line_of_its_file() -> None:
     line = function.__code__.co_firstlineno + 1
     tensors = noise(3, 2, 8)
     with pytest.raises(InputError, match=rf"^here raises RuntimeError at loss.py line {line}: Expected size"):
-        call("here", function, *(tensors[name] for name in tensor_names(function)))
+        call("here", function, {name: tensors[name] for name in tensor_names(function)})
 
 
 def test_an_error_that_is_not_of_the_function_keeps_its_traceback() -> None:
     function = find_function(KEY, "toypkg.loss.failed", READABLE)
     with pytest.raises(OSError, match="of the machine"):
-        call("here", function, torch.zeros(2), torch.ones(2, dtype=torch.bool))
+        call("here", function, {"score": torch.zeros(2), "valid": torch.ones(2, dtype=torch.bool)})
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a_number", "a float"), ("counts", "a tensor of torch.int64")])
@@ -105,7 +105,7 @@ def test_a_function_returns_a_floating_point_tensor(name: str, kind: str) -> Non
     function = find_function(KEY, f"toypkg.loss.{name}", READABLE)
     tensors = noise(3, 2, 8)
     with pytest.raises(InputError, match=rf"^here returns {kind}; return a floating-point tensor"):
-        call("here", function, *(tensors[n] for n in tensor_names(function)))
+        call("here", function, {n: tensors[n] for n in tensor_names(function)})
 
 
 def test_a_function_that_changes_a_tensor_in_place_is_an_error() -> None:
@@ -117,9 +117,9 @@ def test_a_function_that_changes_a_tensor_in_place_is_an_error() -> None:
     with pytest.raises(
         InputError, match=r"^here changes target in place, which .*; change target\.clone\(\)$"
     ):
-        call("here", fills, *tensors.values())
+        call("here", fills, tensors)
     with torch.inference_mode():  # counts no changes
-        assert call("here", fills, *noise(2, 1, 8).values()).shape == (2, 1)
+        assert call("here", fills, noise(2, 1, 8)).shape == (2, 1)
 
 
 def test_noise_has_invalid_stocks_and_a_last_day_without_a_valid_one() -> None:

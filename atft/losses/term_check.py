@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atft.errors import InputError
 from atft.losses.terms import BY_HORIZON, Term
-from atft.own_functions import NOISE_SHAPE, call, day_alone, noise
+from atft.own_functions import NOISE_SHAPE, call, check_days_apart, noise
 
 EXPOSURES, SECTORS = 2, 4
 
@@ -38,12 +38,7 @@ def check_on_noise(
     with torch.enable_grad():
         value = _value(where, term, inputs, options)
     _check_value(where, value, (NOISE_SHAPE[0], horizons))
-    for day in range(NOISE_SHAPE[0]):
-        alone = _value(where, term, day_alone(inputs, BY_HORIZON, day), options)
-        if not torch.allclose(value[day], alone[day], rtol=1e-4, atol=1e-6):
-            raise InputError(
-                f"{where} mixes days, a day's value changes with the others; reduce the last axis, the stocks, only"
-            )
+    check_days_apart(where, value, lambda of: _value(where, term, of, options), inputs, BY_HORIZON)
     if not value.requires_grad:
         raise InputError(
             f"{where} has no gradient; compute it from score by torch functions, without detach or argsort"
@@ -73,7 +68,7 @@ def check_on_noise(
 def _value(where: str, term: Term, inputs: Mapping[str, Tensor], options: Mapping[str, float]) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a term may draw; each call draws the same
-        return call(where, term.function, *(inputs[read] for read in term.reads), **options)
+        return call(where, term.function, {read: inputs[read] for read in term.reads}, **options)
 
 
 def _check_value(where: str, value: Tensor, shape: tuple[int, int]) -> None:

@@ -13,7 +13,15 @@ from torch import Tensor
 
 from atft.day_statistics import RANKING_METRICS, RankingMetric, Statistic, day_statistics
 from atft.errors import InputError, nearest
-from atft.own_functions import NOISE_SHAPE, call, check_name, day_alone, find_function, noise, tensor_names
+from atft.own_functions import (
+    NOISE_SHAPE,
+    call,
+    check_days_apart,
+    check_name,
+    find_function,
+    noise,
+    tensor_names,
+)
 
 KEY = "model.metrics"
 READABLE = ("score", "target", "valid")
@@ -67,7 +75,7 @@ def _statistic(path: str, name: str) -> Statistic:
 
     def statistic(score: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         tensors = {"score": score, "target": target, "valid": valid}
-        value = call(where, function, *(tensors[tensor] for tensor in reads))
+        value = call(where, function, {tensor: tensors[tensor] for tensor in reads})
         if value.shape != score.shape[:-1]:
             axes = ("stocks", "days, stocks", "days, horizons, stocks")[min(score.ndim, 3) - 1]
             raise InputError(
@@ -96,10 +104,6 @@ def _check_on_noise(where: str, statistic: Statistic) -> None:
                 f"{where} counts stocks that are not valid; take the argument valid and use "
                 f"torch.where(valid, x, 0)"
             )
-    for day in range(days - 1):
-        copies = day_alone(tensors, READABLE, day)
-        alone = statistic(*(copies[tensor] for tensor in READABLE))
-        if not torch.allclose(measured[day], alone[day], rtol=1e-4, atol=1e-6, equal_nan=True):
-            raise InputError(
-                f"{where} mixes days, a day's value changes with the others; reduce the last axis, the stocks, only"
-            )
+    check_days_apart(
+        where, measured, lambda of: statistic(*(of[name] for name in READABLE)), tensors, READABLE
+    )

@@ -17,7 +17,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, clip, one_line
 from atft.network import NetworkInputs, Pretrainable, Scaling
 from atft.nn.ensemble import member_of
-from atft.own_functions import USERS_ERRORS, error_text
+from atft.own_functions import USERS_ERRORS, error_text, no_change_in_place
 from atft.tasks.day_data import DayData
 from atft.tasks.noise_block import DAYS, STOCKS, noise_block, other_future, other_order
 from atft.tasks.ranking import RankingTask
@@ -59,16 +59,9 @@ class Trial(NamedTuple):
 
     def forecast(self, batch: DayBatch) -> Forecast:
         """What ``forward`` returns; InputError where that is no forecast of the block, or the block was changed."""
-        # Torch counts what changes a tensor in place.
-        tensors = {name: x for name, x in batch._asdict().items() if isinstance(x, Tensor)}
-        versions = {name: x._version for name, x in tensors.items()}
-        forecast = self.call("forward", self.network, batch)
-        for name, x in tensors.items():
-            if x._version != versions[name]:
-                raise self.fault(
-                    f"forward changes batch.{name} in place, which others read after it; change "
-                    f"batch.{name}.clone()"
-                )
+        tensors = {f"batch.{name}": x for name, x in batch._asdict().items() if isinstance(x, Tensor)}
+        with no_change_in_place(f"{self.where}: forward", tensors):
+            forecast = self.call("forward", self.network, batch)
         if not isinstance(forecast, Forecast) or not isinstance(forecast.score, Tensor):
             raise self.fault(
                 f"forward returns a {type(forecast).__name__}; return atft.batch.Forecast(score), a tensor"
