@@ -17,7 +17,7 @@ from atft.commands.checkpoint_config import checkpoint_config
 from atft.daily.scorer import DayScores, check_universe, feature_indices, sector_names
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
-from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
+from atft.metrics.interval_ends import calibrated_intervals, level_pairs, read_widths
 from atft.network import Network, NetworkFactory, NetworkInputs, build_network
 from atft.nn.ensemble import ensemble_of
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
@@ -103,7 +103,7 @@ def load_network(checkpoint: Path, network: str | None = None) -> NetworkScorer:
     built.eval()
     learned = {key: content["atft"][key] for key in ("days", "ranges", "fold") if key in content["atft"]}
     regimes = inputs.regimes if "regime" in built.reads.values() else ()
-    widths = known_widths(content["atft"].get("interval_widths", {}), built.horizons, built.quantiles)
+    widths = read_widths(content["atft"].get("interval_widths", {}), built.horizons, built.quantiles)
     return NetworkScorer(checkpoint, built, inputs.features, regimes, config, learned, widths)
 
 

@@ -33,7 +33,7 @@ class DeadTerms:
         """Those of them that had no gradient yet in this epoch."""
         return tuple(n for n in self.watched if n not in self._alive)
 
-    def see(self, shares: Mapping[str, float]) -> None:
+    def record(self, shares: Mapping[str, float]) -> None:
         """Record one measurement: what `atft.losses.objective.measure_shares` has of each term."""
         self._measured = True
         self._alive |= {n for n, share in shares.items() if share != 0}

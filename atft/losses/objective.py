@@ -30,6 +30,7 @@ from atft.option_types import check_type
 from atft.shared_results import sharing_results
 
 RANKABLE_STOCKS = 2
+"""Valid stocks from which a cross-section has an order."""
 
 
 class ObjectiveValue(NamedTuple):
@@ -87,12 +88,13 @@ class DayObjective(nn.Module):
         weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
         self.register_buffer("horizon_weights", weights, persistent=False)
         self._term_options = {name: options_of(name, setting) for name, setting in options.terms.items()}
-        half_life = {**TERMS["sharpe"].kept, **self._term_options.get("sharpe", {})}["half_life_days"]
+        half_life = {**TERMS["sharpe"].state_options, **self._term_options.get("sharpe", {})}[
+            "half_life_days"
+        ]
         self.moments = RunningMoments(len(self.horizons), half_life)
         self.neutral_targets = NeutralTargets(options.neutral_to)
-        self.sectors: int | None = (
-            None  # of the panel; where it is not known each block is asked, which waits
-        )
+        # Of the panel; where their number is not known each block is asked, which waits for a GPU.
+        self.sectors: int | None = None
         self._transform = target_transform(options.target)
         for name, term in self.terms.items():
             if term.imported:
@@ -220,10 +222,10 @@ class DayObjective(nn.Module):
 
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
         """One term's value ``[days]``, horizons weighed."""
-        row = self.terms[name]
-        options = {option: self._term_options[name][option] for option in row.arguments}
+        term = self.terms[name]
+        options = {option: self._term_options[name][option] for option in term.arguments}
         with known_sectors(self.sectors):
-            value = row.function(*(inputs[r] for r in row.reads), **options)
+            value = term.function(*(inputs[tensor] for tensor in term.reads), **options)
         rankable = inputs["valid"].sum(-1) >= RANKABLE_STOCKS
         weights = self.horizon_weights.repeat_interleave(rankable.shape[1] // len(self.horizons))
         weights = torch.where(rankable, weights.to(value.dtype), 0)

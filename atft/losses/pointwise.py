@@ -5,7 +5,7 @@ are in one unit, the transformed target's (about 1 standard deviation across the
 is 0 and has no gradient.
 """
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, where
 
 from atft.cross_section import PerDay, PerStock, StockMask
@@ -66,17 +66,3 @@ def pinball(
     alpha = levels[:, None]
     distance = (alpha * error).maximum((alpha - 1) * error)
     return distance.mean(-2).sum(-1) / valid.sum(-1).clamp_min(1)
-
-
-def crossing_share(
-    quantiles: Float[Tensor, "days stocks horizons levels"], counted: Bool[Tensor, "days stocks"]
-) -> Float[Tensor, ""]:
-    """Share of neighbouring quantiles in the wrong order: 0 all ascend, 1 all descend.
-
-    Heads that are ordered by construction give 0; anything else is a bug. Without a counted stock, or with one
-    level only, the share is 0.
-    """
-    # Counted, not selected: the number of selected rows would make the CPU wait for a GPU.
-    wrong = (quantiles.diff(dim=-1) < 0) & counted[..., None, None]
-    pairs = counted.sum() * (quantiles.shape[-2] * (quantiles.shape[-1] - 1))
-    return wrong.sum() / pairs.clamp_min(1)

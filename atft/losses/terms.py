@@ -53,8 +53,8 @@ class Term:
 
     function: Callable[..., Tensor]
     """Pure; from the tensors that it reads to a value ``[days, horizons]``."""
-    kept: Mapping[str, float] = field(default_factory=dict)
-    """Options of what the objective keeps between blocks for the term, with their defaults."""
+    state_options: Mapping[str, float] = field(default_factory=dict)
+    """Options of the state that the objective has between blocks for the term, with their defaults."""
     hinge: bool = False
     """The term is 0, without a gradient, as long as the scores are in bounds: it is never dead."""
     imported: bool = False
@@ -83,7 +83,7 @@ TERMS: dict[str, Term] = {
     "ranknet": Term(ranknet),
     "listnet": Term(listnet),
     "ndcg": Term(ndcg),
-    "sharpe": Term(sharpe_loss, kept={"half_life_days": 250.0}),
+    "sharpe": Term(sharpe_loss, state_options={"half_life_days": 250.0}),
     "turnover": Term(turnover),
     "exposure": Term(exposure_share),
     "scale_floor": Term(scale_floor, hinge=True),
@@ -119,8 +119,8 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
             f"model.objective.terms has no term {name!r:.60}; one of your own is one key, with its dots: "
             f"--model.objective.terms '{{{name:.30}.{next(iter(setting), 'function')!s:.30}: 0.2}}'"
         )
-    row = find_term(name)
-    options = {**row.arguments, **row.kept}
+    term = find_term(name)
+    options = {**term.arguments, **term.state_options}
     changes = dict(setting) if isinstance(setting, Mapping) else {"weight": setting}
     if changes.pop("weight", None) is None:
         raise InputError(
@@ -134,9 +134,9 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
         if whole and value % 1:
             raise InputError(f"{key} must be a whole number, got {value}")
         least, most = BOUNDS.get(option, (0, math.inf))
-        if row.imported and not math.isfinite(value):
+        if term.imported and not math.isfinite(value):
             raise InputError(f"{key} must be a finite number, got {value}")
-        if not row.imported and not (math.isfinite(value) and value > 0 and least <= value <= most):
+        if not term.imported and not (math.isfinite(value) and value > 0 and least <= value <= most):
             limits = f"above {least}" if least == 0 else f"at least {least}"
             limits += f" and at most {most}" if most < math.inf else ""
             raise InputError(f"{key} must be {limits}, got {value}")

@@ -1,4 +1,4 @@
-"""Ends of prediction intervals: which quantiles are a pair, and how far calibration moves them.
+"""Quantile heads: which levels are the ends of an interval, how far calibration moves them, and whether they cross.
 
 `atft.metrics.prediction_intervals` measures how far; the checkpoint keeps it. What is here needs torch only.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from atft.errors import InputError
@@ -37,7 +37,7 @@ def level_pairs(levels: Sequence[float]) -> list[LevelPair]:
     return [LevelPair(i, last - i, levels[last - i] - levels[i]) for i in range((last + 1) // 2)]
 
 
-def known_widths(
+def read_widths(
     content: Mapping[str, Any], horizons: Sequence[int], levels: Sequence[float]
 ) -> dict[int, list[float]]:
     """Read the widths that a checkpoint carries, by horizon; empty where it carries none.
@@ -91,3 +91,17 @@ def calibrated_intervals(
             low, high = torch.minimum(low, ends[-1][..., 0]), torch.maximum(high, ends[-1][..., 1])
         ends.append(torch.stack((low, high), dim=-1))
     return torch.stack(ends[::-1], dim=-2)
+
+
+def crossing_share(
+    quantiles: Float[Tensor, "days stocks horizons levels"], counted: Bool[Tensor, "days stocks"]
+) -> Float[Tensor, ""]:
+    """Share of neighbouring quantiles in the wrong order: 0 all ascend, 1 all descend.
+
+    Heads that are ordered by construction give 0; anything else is a bug. Without a counted stock, or with one
+    level only, the share is 0.
+    """
+    # Counted, not selected: the number of selected rows would make the CPU wait for a GPU.
+    wrong = (quantiles.diff(dim=-1) < 0) & counted[..., None, None]
+    pairs = counted.sum() * (quantiles.shape[-2] * (quantiles.shape[-1] - 1))
+    return wrong.sum() / pairs.clamp_min(1)

@@ -23,9 +23,9 @@ from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
-from atft.losses.pointwise import crossing_share
 from atft.losses.targets import target_transform
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
+from atft.metrics.interval_ends import crossing_share
 from atft.metrics.own_metrics import metric_paths, own_metrics
 from atft.metrics.prediction_intervals import ConformalWidths
 from atft.network import NetworkFactory, NetworkInputs, build_network
@@ -186,7 +186,7 @@ class RankingTask(SavedTask):
         self.step.begin(batch, self)
         with sharing_results():  # the order of the day's returns
             forecast, measured = self.block_graphs.train(self, batch)
-            self.term_shares.take(self, forecast, batch, block.ends_step)
+            self.term_shares.measure_if_due(self, forecast, batch, block.ends_step)
             self.train_metrics.update(forecast.score, batch.target, batch.valid, batch.day, measured)
         if batch.closes_step:
             self._apply_gradients(batch.position)

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
-from atft.metrics.interval_ends import known_widths
+from atft.metrics.interval_ends import read_widths
 from atft.network import NetworkFactory, NetworkInputs
 from atft.tasks.checkpoint_match import check_heads_trained, check_regimes, check_shapes, feature_order
 from atft.tasks.checkpoint_task import task_arguments
@@ -115,7 +115,7 @@ class SavedTask(pl.LightningModule):
         self._order = feature_order(self.features, panel)
         self.term_shares.restore(content.get("balanced", {}))
         widths = content.get("interval_widths", {})
-        self.interval_widths = known_widths(widths, self.network.horizons, self.network.quantiles)
+        self.interval_widths = read_widths(widths, self.network.horizons, self.network.quantiles)
         check_regimes(self.network, content.get("regimes", self.regimes), self.regimes)
         check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
         if self._trainer is None or self._trainer.state.fn != TrainerFn.FITTING:

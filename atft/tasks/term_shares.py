@@ -32,8 +32,10 @@ class TermShares:
         self._taken: tuple[DeviceRead, int | None] | None = None  # and the step for which it is logged
         self._to_log: tuple[int, dict[str, Tensor]] | None = None
 
-    def take(self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch, ends_step: bool) -> None:
-        """Measure at a block where a measurement is due, before its step is applied; :meth:`read` uses it.
+    def measure_if_due(
+        self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch, ends_step: bool
+    ) -> None:
+        """Measure a block where it is due, before its step is applied; :meth:`read` uses the measurement.
 
         Args:
             task: the module that trains.
@@ -72,7 +74,7 @@ class TermShares:
             return
         (reading, step), self._taken = self._taken, None
         names, (here, everywhere) = tuple(self.objective.term_weights), reading.values()
-        self._dead_terms.see(dict(zip(names, here.tolist(), strict=True)))
+        self._dead_terms.record(dict(zip(names, here.tolist(), strict=True)))
         if step is None:
             return
         shares = dict(zip(names, everywhere.tolist(), strict=True))

@@ -25,7 +25,7 @@ def test_a_term_without_a_gradient_is_named_and_hinges_and_weights_of_zero_are_n
     assert watch.pending == ("ic", "turnover")
     for seed in range(3):
         single = make_batch(days=1, stocks=30, seed=seed)  # a block of one day has no day before
-        watch.see(gradient_shares(objective, scores(single), single))
+        watch.record(gradient_shares(objective, scores(single), single))
         assert watch.pending == ("turnover",)
     assert watch.close_epoch() == ("turnover",)
 
@@ -35,11 +35,11 @@ def test_one_gradient_proves_a_term_alive_for_its_epoch_only(make_batch: Callabl
     objective, watch = DayObjective(options, [1, 5]), DeadTerms(options.terms)
     for days in (1, 4, 1):
         batch = make_batch(days=days, stocks=30)
-        watch.see(gradient_shares(objective, scores(batch), batch))
+        watch.record(gradient_shares(objective, scores(batch), batch))
     assert watch.pending == () and watch.close_epoch() == ()
     assert watch.pending == ("ic", "turnover"), "the next epoch starts again"
     batch = make_batch(days=1, stocks=30)
-    watch.see(gradient_shares(objective, scores(batch), batch))
+    watch.record(gradient_shares(objective, scores(batch), batch))
     assert watch.close_epoch() == ("turnover",)
 
 
@@ -51,10 +51,10 @@ def test_a_term_counts_as_long_as_its_present_weight_is_above_zero(
     objective.set_weights({"turnover": 0.0, "huber": 0.1})
     assert watch.watched == watch.pending == ("ic", "huber")
     single = make_batch(days=1, stocks=30)
-    watch.see(gradient_shares(objective, scores(single), single))
+    watch.record(gradient_shares(objective, scores(single), single))
     assert watch.pending == () and watch.close_epoch() == ()
     objective.set_weights({})
-    watch.see(gradient_shares(objective, scores(single), single))
+    watch.record(gradient_shares(objective, scores(single), single))
     assert watch.close_epoch() == ("turnover",)
 
 
@@ -68,7 +68,7 @@ def test_collapsed_scores_kill_every_term_that_needs_an_order(make_batch: Callab
     options = ObjectiveOptions()
     watch = DeadTerms(options.terms)
     flat = Forecast(torch.full_like(batch.target, 0.1))
-    watch.see(gradient_shares(DayObjective(options, [1, 5]), flat, batch))
+    watch.record(gradient_shares(DayObjective(options, [1, 5]), flat, batch))
     assert watch.close_epoch() == ("ic", "rank_ic", "sharpe")
 
 
@@ -80,5 +80,7 @@ def test_every_term_of_the_table_has_a_gradient_at_a_block_of_days(
     score = scores(batch).score
     both = Forecast(score, torch.stack((score - 1, score + 1), dim=-1))
     watch = DeadTerms(terms)
-    watch.see(gradient_shares(DayObjective(ObjectiveOptions(terms=terms), [1, 5], [0.1, 0.9]), both, batch))
+    watch.record(
+        gradient_shares(DayObjective(ObjectiveOptions(terms=terms), [1, 5], [0.1, 0.9]), both, batch)
+    )
     assert watch.close_epoch() == ()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from sklearn.metrics import mean_pinball_loss, mean_squared_error
 from torch.autograd import gradcheck
 
-from atft.losses.pointwise import crossing_share, huber, mse, pinball
+from atft.losses.pointwise import huber, mse, pinball
 
 
 @pytest.mark.parametrize("delta", [0.1, 1.0, 100.0])
@@ -82,12 +82,3 @@ def test_quantiles_of_a_day_without_valid_stocks_have_no_gradient() -> None:
     value = pinball(quantiles, torch.tensor([0.1, 0.9]), torch.full((1, 4), torch.nan), nothing)
     (gradient,) = torch.autograd.grad(value.sum(), quantiles)
     assert value.item() == 0 and gradient.eq(0).all()
-
-
-def test_the_crossing_share_counts_neighbours_in_the_wrong_order() -> None:
-    quantiles = torch.tensor([[[[0.0, 1.0, 2.0]], [[0.0, 2.0, 1.0]], [[9.0, 5.0, 1.0]]]])
-    everyone = torch.ones(1, 3, dtype=torch.bool)
-    assert float(crossing_share(quantiles, everyone)) == pytest.approx(3 / 6)
-    assert float(crossing_share(quantiles, torch.tensor([[True, True, False]]))) == pytest.approx(1 / 4)
-    assert float(crossing_share(quantiles, ~everyone)) == 0
-    assert float(crossing_share(quantiles[..., :1], everyone)) == 0

@@ -31,7 +31,7 @@ RANKING = [name for name in NAMES if name not in ("scale_floor", "turnover", "ex
 
 def alone(name: str, **options: float) -> DayObjective:
     """The objective with this term only, with those of the options that it has; a floor is so high that it acts."""
-    has = {**TERMS[name].arguments, **TERMS[name].kept}
+    has = {**TERMS[name].arguments, **TERMS[name].state_options}
     setting = {"weight": 1.0} | {k: v for k, v in {"floor": 10.0, **options}.items() if k in has}
     return DayObjective(ObjectiveOptions(terms={name: setting}), HORIZONS, LEVELS)
 
@@ -48,7 +48,7 @@ def test_a_function_reads_readable_tensors_and_explains_itself_and_bounds_are_of
     row = TERMS[name]
     assert set(row.reads) <= set(READABLE)
     assert list(inspect.signature(row.function).parameters) == [*row.reads, *row.arguments]
-    assert not set(row.kept) & set(row.arguments) and inspect.getdoc(row.function)
+    assert not set(row.state_options) & set(row.arguments) and inspect.getdoc(row.function)
     assert set(BOUNDS) <= {option for other in TERMS.values() for option in other.arguments}
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from atft.errors import InputError
-from atft.metrics.interval_ends import calibrated_intervals, known_widths, level_pairs
+from atft.metrics.interval_ends import calibrated_intervals, crossing_share, level_pairs, read_widths
 
 
 def test_levels_are_paired_from_the_outside_and_a_middle_one_is_left() -> None:
@@ -32,10 +32,19 @@ def test_intervals_move_by_their_width_nest_and_meet_where_they_would_cross() ->
 
 
 def test_widths_of_another_network_are_one_line() -> None:
-    assert known_widths({"1": [0.5], "5": [math.inf]}, [1, 5], [0.1, 0.9]) == {1: [0.5], 5: [math.inf]}
-    assert known_widths({}, [1, 5], []) == {}
+    assert read_widths({"1": [0.5], "5": [math.inf]}, [1, 5], [0.1, 0.9]) == {1: [0.5], 5: [math.inf]}
+    assert read_widths({}, [1, 5], []) == {}
     for content in ({"1": [0.5]}, {"1": [0.5, 1.0], "5": [0.5, 1.0]}, {"1": ["a"], "5": [0.5]}):
         with pytest.raises(
             InputError, match="widths of intervals are not those of horizons 1, 5 and of 1 int"
         ):
-            known_widths(content, [1, 5], [0.1, 0.9])
+            read_widths(content, [1, 5], [0.1, 0.9])
+
+
+def test_the_crossing_share_counts_neighbours_in_the_wrong_order() -> None:
+    quantiles = torch.tensor([[[[0.0, 1.0, 2.0]], [[0.0, 2.0, 1.0]], [[9.0, 5.0, 1.0]]]])
+    everyone = torch.ones(1, 3, dtype=torch.bool)
+    assert float(crossing_share(quantiles, everyone)) == pytest.approx(3 / 6)
+    assert float(crossing_share(quantiles, torch.tensor([[True, True, False]]))) == pytest.approx(1 / 4)
+    assert float(crossing_share(quantiles, ~everyone)) == 0
+    assert float(crossing_share(quantiles[..., :1], everyone)) == 0
