@@ -50,8 +50,8 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
     check_unseen(content["atft"], checkpoint, cli.datamodule)
     if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
         check_shapes(content["state_dict"], cli.model.state_dict())
-        stepping = None if cli.phases else cli.model.build_optimizer(max_epochs)
-        check_resume(content, cli.trainer, stepping)
+        expected = None if cli.phases else cli.model.build_optimizer(max_epochs)
+        check_resume(content, cli.trainer, expected)
     done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
     whole = 0 <= max_epochs <= done
     written = _all_written(Path(checkpoint).parent)

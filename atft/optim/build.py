@@ -17,9 +17,9 @@ FUSED_ON = ("cuda", "cpu")
 """Types of devices on which an optimiser steps a whole group in one kernel, where it can: a quarter of the time."""
 
 
-def build_stepping(
-    optimizer: OptimizerFactory | None,
-    scheduler: SchedulerFactory | None,
+def build_optimizer(
+    optimizer_factory: OptimizerFactory | None,
+    scheduler_factory: SchedulerFactory | None,
     groups: Mapping[str, list[nn.Parameter]],
     max_epochs: int | None,
 ) -> tuple[Optimizer, LRScheduler | None]:
@@ -28,29 +28,28 @@ def build_stepping(
     Raises:
         InputError: there is no optimiser, or one of their numbers is out of range.
     """
-    if optimizer is None:
+    if optimizer_factory is None:
         raise InputError(
             "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
         )
     try:
-        stepping = optimizer(named_groups(groups))
-        schedule = scheduler(stepping) if scheduler is not None else None
+        optimizer = optimizer_factory(named_groups(groups))
+        scheduler = scheduler_factory(optimizer) if scheduler_factory is not None else None
     except InputError:
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"model.optimizer or model.scheduler: {error}") from error
-    if schedule is not None and (
-        not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau)
-    ):
+    waits = isinstance(scheduler, ReduceLROnPlateau)
+    if scheduler is not None and (waits or not isinstance(scheduler, LRScheduler)):
+        fault = "waits for a metric" if waits else "is no LRScheduler"
         raise InputError(
-            f"model.scheduler: {type(schedule).__name__} "
-            f"{'waits for a metric' if isinstance(schedule, ReduceLROnPlateau) else 'is no LRScheduler'}; name a "
-            f"schedule of epochs, such as atft.optim.schedules.WarmupCosine"
+            f"model.scheduler: {type(scheduler).__name__} {fault}; name a schedule of epochs, such as "
+            f"atft.optim.schedules.WarmupCosine"
         )
-    if isinstance(schedule, Schedule):
-        schedule.bind(max_epochs or 1)  # a run of 0 epochs says itself that it took no step
-    _fuse(stepping)
-    return stepping, schedule
+    if isinstance(scheduler, Schedule):
+        scheduler.bind(max_epochs or 1)  # a run of 0 epochs says itself that it took no step
+    _fuse(optimizer)
+    return optimizer, scheduler
 
 
 def copied_factory(key: str, factory: Any, example: str) -> Any:

@@ -21,7 +21,7 @@ from atft.checkpoint_file import NETWORK
 from atft.data.block_plan import block_seed
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
-from atft.optim.build import build_stepping
+from atft.optim.build import build_optimizer
 from atft.tasks.day_chunks import forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
 from atft.tasks.hidden_values import HiddenBlock, day_ranks, hide_values
@@ -96,7 +96,7 @@ class Pretraining(RankingTask):
         """
         groups = {n: g for n, g in self.network.parameter_groups().items() if n not in self.heads}
         groups["decoder"] = list(self.decoder.parameters())
-        return build_stepping(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
+        return build_optimizer(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

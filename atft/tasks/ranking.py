@@ -30,7 +30,7 @@ from atft.metrics.own_metrics import metric_paths, own_metrics
 from atft.metrics.prediction_intervals import ConformalWidths
 from atft.network import NetworkFactory, NetworkInputs, build_network
 from atft.nn.ensemble import ensemble_of, member_of
-from atft.optim.build import OptimizerFactory, SchedulerFactory, build_stepping, copied_factory
+from atft.optim.build import OptimizerFactory, SchedulerFactory, build_optimizer, copied_factory
 from atft.optim.phase_rates import largest_rate, phase_rates
 from atft.optim.schedules import Schedule
 from atft.option_types import check_type
@@ -249,7 +249,7 @@ class RankingTask(SavedTask):
             InputError: there is no optimiser, or one of their numbers is out of range.
         """
         groups = self.network.parameter_groups()
-        return build_stepping(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
+        return build_optimizer(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
 
     def logged_names(self) -> set[str]:
         """Names of the metrics that a finished epoch has logged."""

@@ -31,14 +31,14 @@ SCHEDULE_SETTINGS = ("base_lrs", "warmup_epochs", "eta_min_ratio", "ratio", "T_0
 def check_resume(
     checkpoint: Mapping[str, Any],
     trainer: "pl.Trainer",
-    stepping: tuple[Optimizer, LRScheduler | None] | None,
+    expected: tuple[Optimizer, LRScheduler | None] | None,
 ) -> None:
     """Check a checkpoint before anything of it is restored into a run.
 
     Args:
         checkpoint: its content.
         trainer: of the run that resumes.
-        stepping: optimiser and schedule of the run, new; None where its first phase, which decides what they
+        expected: optimiser and schedule of the run, new; None where its first phase, which decides what they
             train, is not set yet.
 
     Raises:
@@ -51,9 +51,9 @@ def check_resume(
             )
     check_loops(checkpoint, trainer)
     _check_counts(checkpoint)
-    if stepping is not None:
-        _check_optimizer_state(checkpoint, stepping[0])
-        _check_schedule(checkpoint["lr_schedulers"], stepping[1])
+    if expected is not None:
+        _check_optimizer_state(checkpoint, expected[0])
+        _check_schedule(checkpoint["lr_schedulers"], expected[1])
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         state = checkpoint["callbacks"].get(callback.state_key)
         if state is not None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from atft.errors import InputError
-from atft.optim.build import build_stepping, copied_factory
+from atft.optim.build import build_optimizer, copied_factory
 from atft.optim.schedules import WarmupCosine
 
 GROUPS = {"input": [nn.Parameter(torch.zeros(2))], "heads": [nn.Parameter(torch.zeros(3))]}
@@ -16,13 +16,13 @@ ADAMW = partial(torch.optim.AdamW, lr=0.1)
 
 
 def test_each_part_of_the_network_is_a_group_of_its_name() -> None:
-    optimizer, schedule = build_stepping(ADAMW, None, GROUPS, 3)
+    optimizer, schedule = build_optimizer(ADAMW, None, GROUPS, 3)
     assert [group["name"] for group in optimizer.param_groups] == ["input", "heads"]
     assert schedule is None
 
 
 def test_a_schedule_knows_the_length_of_the_run() -> None:
-    optimizer, schedule = build_stepping(ADAMW, partial(WarmupCosine, warmup_epochs=0.5), GROUPS, 4)
+    optimizer, schedule = build_optimizer(ADAMW, partial(WarmupCosine, warmup_epochs=0.5), GROUPS, 4)
     assert isinstance(schedule, WarmupCosine)
     schedule.advance(4.0)
     assert optimizer.param_groups[0]["lr"] < 0.01
@@ -38,7 +38,7 @@ def test_a_schedule_knows_the_length_of_the_run() -> None:
 )
 def test_what_cannot_be_built_is_an_error_of_one_line(optimizer: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build_stepping(optimizer, None, GROUPS, 1)
+        build_optimizer(optimizer, None, GROUPS, 1)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_cannot_be_built_is_an_error_of_one_line(optimizer: Any, message: s
 )
 def test_a_schedule_that_an_epoch_cannot_step_is_an_error(scheduler: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build_stepping(ADAMW, scheduler, GROUPS, 1)
+        build_optimizer(ADAMW, scheduler, GROUPS, 1)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_where_a_device_has_fused_steps_an_optimiser_takes_them_and_steps_as_bef
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atft.optim.build.FUSED_ON", ())
-    plain, _ = build_stepping(partial(kind, lr=0.1), None, GROUPS, 3)
+    plain, _ = build_optimizer(partial(kind, lr=0.1), None, GROUPS, 3)
     assert not any(group["fused"] for group in plain.param_groups)
     monkeypatch.setattr("atft.optim.build.FUSED_ON", ("cpu",))
     stepped = []
     for choice in ({}, {"fused": False}, {"foreach": True}):
         weight = nn.Parameter(torch.ones(3))
-        optimizer, _ = build_stepping(partial(kind, lr=0.1, **choice), None, {"heads": [weight]}, 3)
+        optimizer, _ = build_optimizer(partial(kind, lr=0.1, **choice), None, {"heads": [weight]}, 3)
         assert bool(optimizer.param_groups[0]["fused"]) == (not choice)
         weight.grad = torch.tensor([1.0, -2.0, 0.5])
         optimizer.step()
@@ -99,5 +99,5 @@ def test_where_a_device_has_fused_steps_an_optimiser_takes_them_and_steps_as_bef
 
 def test_an_optimiser_without_fused_steps_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atft.optim.build.FUSED_ON", ("cpu",))
-    optimizer, _ = build_stepping(partial(torch.optim.RMSprop, lr=0.1), None, GROUPS, 3)
+    optimizer, _ = build_optimizer(partial(torch.optim.RMSprop, lr=0.1), None, GROUPS, 3)
     assert "fused" not in optimizer.param_groups[0]
