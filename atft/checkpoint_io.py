@@ -1,4 +1,4 @@
-"""Lightning's door to checkpoint files, which are read without Lightning and its seconds of imports."""
+"""Lightning's plugin for checkpoint files; `atft.checkpoint_file` reads them without the seconds of its import."""
 
 from typing import Any
 

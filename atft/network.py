@@ -5,7 +5,7 @@ Any `torch.nn.Module` that has the members of `Network` trains, sweeps and predi
 `atft.nn.ranking_network.RankingNetwork` has every member but ``forward``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin, runtime_checkable
@@ -128,6 +128,13 @@ class Pretrainable(Protocol):
         reads its own window and cross-section only, and features come raw, NaN where unknown.
         """
         ...
+
+
+def parameter_names(network: Any, groups: Iterable[str]) -> set[str]:
+    """Names of the parameters of some groups of a `Network`; a group that it lacks has none."""
+    by_group = network.parameter_groups()
+    ids = {id(parameter) for group in groups for parameter in by_group.get(group, ())}
+    return {name for name, parameter in network.named_parameters() if id(parameter) in ids}
 
 
 def build_network(factory: NetworkFactory, inputs: NetworkInputs) -> Any:

@@ -11,7 +11,7 @@ from torch import nn
 from atft.batch import DayBatch, Forecast
 from atft.commands.class_paths import construct
 from atft.errors import InputError
-from atft.network import Explainable, Network, NetworkInputs, Scaling, build_network
+from atft.network import Explainable, Network, NetworkInputs, Scaling, build_network, parameter_names
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.ranking_network import RankingNetwork
 from networks import inputs_of, small_atft
@@ -36,6 +36,12 @@ def test_a_network_of_one_layer_is_a_network(make_batch: Callable[..., DayBatch]
     assert isinstance(network, Network) and not isinstance(network, Explainable)
     assert network(make_batch()).score.shape == make_batch().target.shape
     assert isinstance(small_atft(), Network) and isinstance(small_atft(), Explainable)
+
+
+def test_the_names_of_some_groups_are_those_of_their_parameters() -> None:
+    network = Plain(inputs_of())
+    assert parameter_names(network, ["score"]) == {"score.weight", "score.bias"}
+    assert parameter_names(network, ["own", "absent"]) == {"shift"}
 
 
 def changed(**members: Any) -> Callable[[NetworkInputs], nn.Module]:

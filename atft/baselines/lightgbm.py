@@ -112,11 +112,11 @@ def bin_days(train: StockDays, val: StockDays, settings: Mapping[str, Any], thre
     """
     lightgbm = load_optional("lightgbm")
     check_targets(train, val)
-    running = {**settings, "num_threads": _workers(train, threads)}
+    parameters = {**settings, "num_threads": _thread_count(train, threads)}
     binned: list[Any] = []
     for days in (train, val):
         data = lightgbm.Dataset(
-            _sequences(days), reference=binned[0] if binned else None, params=dict(running)
+            _sequences(days), reference=binned[0] if binned else None, params=dict(parameters)
         )
         with Progress(f"lightgbm: reading {len(days.sizes):,} days"):
             binned.append(data.construct())
@@ -128,13 +128,13 @@ def fit_binned(binned: BinnedDays, options: TreeOptions, threads: int = 1, seed:
     lightgbm = load_optional("lightgbm")
     horizons = binned.train.target.shape[1]
     settings = tree_settings(options, len(binned.train.target), seed)
-    running = {**settings, "num_threads": _workers(binned.train, threads)}
+    parameters = {**settings, "num_threads": _thread_count(binned.train, threads)}
     slower = USUAL_RATE / options.learning_rate
     both = list(zip(binned.datasets, (binned.train, binned.val), strict=True))
     labels = [options.labels(days.ranks()) for days in (binned.train, binned.val)]
     boosters = []
     for column in range(horizons):
-        fitted, stopped = (
+        train_rows, val_rows = (
             _known_rows(data, label[:, column], days if options.ranks_days else None)
             for (data, days), label in zip(both, labels, strict=True)
         )
@@ -144,13 +144,13 @@ def fit_binned(binned: BinnedDays, options: TreeOptions, threads: int = 1, seed:
             if options.trees is None:
                 callbacks.append(lightgbm.early_stopping(max(1, round(PATIENCE * slower)), verbose=False))
             trees = options.trees or max(1, round(MAX_TREES * slower))
-            measured = [stopped] if options.trees is None else []
-            booster = lightgbm.train(dict(running), fitted, trees, measured, callbacks=callbacks)
+            measured = [val_rows] if options.trees is None else []
+            booster = lightgbm.train(dict(parameters), train_rows, trees, measured, callbacks=callbacks)
         boosters.append(booster)
-    return Trees(boosters, settings, running["num_threads"], binned.train.market_columns)
+    return Trees(boosters, settings, parameters["num_threads"], binned.train.market_columns)
 
 
-def _workers(train: StockDays, threads: int) -> int:
+def _thread_count(train: StockDays, threads: int) -> int:
     return min(threads, max(1, len(train.target) // ROWS_PER_THREAD))
 
 

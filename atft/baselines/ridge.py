@@ -71,7 +71,8 @@ def fit_ridge(
         median: ``[features]`` of the training days; 0 for features scaled before.
         penalty: ``lambda``, per row: 1 halves the coefficient of a feature of unit variance.
 
-    Raises InputError where no day has two valid stocks at some horizon.
+    Raises:
+        InputError: no day has two valid stocks at some horizon.
     """
     middle, width = np.asarray(median, np.float32), np.asarray(iqr, np.float32)
     # The normal equations are all that is kept of a day.
@@ -79,19 +80,19 @@ def fit_ridge(
     for features, target, valid in days:
         counted = np.asarray(valid, dtype=bool)
         if gram is None:
-            size, many = len(middle), counted.shape[1]
-            gram, moment = np.zeros((many, size, size)), np.zeros((many, size))
-            rows = np.zeros(many)
+            n_features, n_horizons = len(middle), counted.shape[1]
+            gram, moment = np.zeros((n_horizons, n_features, n_features)), np.zeros((n_horizons, n_features))
+            rows = np.zeros(n_horizons)
         scaled = scale_features(features, middle, width)
         label = _rank_normal(np.asarray(target, np.float32), counted)
-        before: NDArray[np.bool_] | None = None
+        used_before: NDArray[np.bool_] | None = None
         for h in range(counted.shape[1]):
             use = counted[:, h]
             if use.sum() < 2:
                 continue
             # Valid stocks seldom differ between horizons: the product is kept while they do not.
-            if before is None or not np.array_equal(use, before):
-                before = use
+            if used_before is None or not np.array_equal(use, used_before):
+                used_before = use
                 x = scaled[use] - scaled[use].mean(axis=0)
                 product = x.T @ x
             gram[h] += product

@@ -31,9 +31,9 @@ class WeightAverage(WeightAveraging):
     @torch.no_grad()
     def _swap_models(self, pl_module: pl.LightningModule) -> None:
         for averaged, present in self._pairs(pl_module):
-            kept = averaged.clone()
+            average = averaged.clone()
             averaged.copy_(present)
-            present.copy_(kept)
+            present.copy_(average)
 
     @torch.no_grad()
     def _copy_average_to_current(self, pl_module: pl.LightningModule) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.errors import InputError
+from atft.network import parameter_names
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 from atft.tasks.seen_days import check_unseen
 
@@ -52,6 +53,5 @@ def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData |
 
 def _new_heads(task: "RankingTask", heads: str) -> dict[str, Tensor]:
     """The task's own weights of the parameter groups that pretraining does not train, their names in one text."""
-    groups = task.network.parameter_groups()
-    ids = {id(parameter) for name in heads.split() for parameter in groups.get(name, ())}
-    return {name: p.detach().clone() for name, p in task.network.named_parameters() if id(p) in ids}
+    names = parameter_names(task.network, heads.split())
+    return {name: p.detach().clone() for name, p in task.network.named_parameters() if name in names}

@@ -21,6 +21,7 @@ from atft.checkpoint_file import NETWORK
 from atft.data.block_plan import block_seed
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
+from atft.network import parameter_names
 from atft.optim.build import build_optimizer
 from atft.tasks.day_chunks import forecast_in_chunks, no_retry_under_ddp
 from atft.tasks.day_data import DayData
@@ -156,9 +157,7 @@ class Pretraining(RankingTask):
         until = ""
         if isinstance(data, PretrainingDays):
             until = data.open_cache().manifest.dates[data.pretraining_days()[-1]].isoformat()
-        groups = self.network.parameter_groups()
-        untrained = {id(parameter) for name in self.heads for parameter in groups[name]}
-        left_out = {name for name, parameter in self.network.named_parameters() if id(parameter) in untrained}
+        left_out = parameter_names(self.network, self.heads)
         checkpoint["state_dict"] = {
             name: weight
             for name, weight in checkpoint["state_dict"].items()

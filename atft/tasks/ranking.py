@@ -92,7 +92,7 @@ class RankingTask(SavedTask):
         self.automatic_optimization = False
         self.features = list(features)
         self.regimes = list(regimes or [])
-        self._order: list[int] = []  # indices of the features among the data's, where their order differs
+        self._columns: list[int] = []
         self.gradient_clip, self.members = checked_clip(gradient_clip), members
         # Averaged weights copy the task: a copy shares functions, the parser's own factories cannot be copied.
         self.optimizer_factory = copied_factory("model.optimizer", optimizer, "torch.optim.AdamW, lr=1e-3")
@@ -140,7 +140,7 @@ class RankingTask(SavedTask):
 
     def in_trained_order(self, batch: DayBatch) -> DayBatch:
         """The block with its features in the order of the weights, as the network reads them."""
-        return batch._replace(features=batch.features[..., self._order]) if self._order else batch
+        return batch._replace(features=batch.features[..., self._columns]) if self._columns else batch
 
     def match_data(self, data: DayData) -> None:
         """Let the blocks of ``data`` be scored; ``setup`` does so for those of the trainer.
@@ -150,7 +150,7 @@ class RankingTask(SavedTask):
         """
         check_horizons_agree(self.network.horizons, data.horizons)
         check_regimes(self.network, self.regimes, data.regimes)
-        self._order = feature_order(self.features, data.features)
+        self._columns = feature_order(self.features, data.features)
 
     def setup(self, stage: str) -> None:
         """Learn from the training days the scaling (a checkpoint's own replaces it) and the day weights."""
@@ -162,7 +162,7 @@ class RankingTask(SavedTask):
             manifest = data.open_cache().manifest
             self.objective.set_columns(manifest.exposures, len(manifest.sectors))
         if stage == "fit":
-            self.network.set_scaling(data.scaling().of_features(self._order))
+            self.network.set_scaling(data.scaling().of_features(self._columns))
             self.learned = learned_from(data)
             self.objective.day_weights.fit(*data.training_days())
 

@@ -44,7 +44,8 @@ class SavedTask(pl.LightningModule):
     term_shares: TermShares
     build_optimizer: Callable[[int | None], tuple[Optimizer, LRScheduler | None]]
     """Builds the optimiser and its schedule for a run of so many epochs."""
-    _order: Sequence[int]
+    _columns: Sequence[int]
+    """Indices of the features among those of the data; empty where the order is the same."""
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -112,7 +113,7 @@ class SavedTask(pl.LightningModule):
         data = None if self._trainer is None else self._data()
         panel = self.inputs.features if data is None else data.features
         self.features = list(content.get("features", self.inputs.features))
-        self._order = feature_order(self.features, panel)
+        self._columns = feature_order(self.features, panel)
         self.term_shares.restore(content.get("balanced", {}))
         widths = content.get("interval_widths", {})
         self.interval_widths = read_widths(widths, self.network.horizons, self.network.quantiles)
