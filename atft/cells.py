@@ -156,6 +156,7 @@ def _is_number(value: str | None) -> bool:
 
 
 def decoded(column: pa.Array) -> pa.Array:
+    """The values of a dictionary-encoded column; any other column as it is."""
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 

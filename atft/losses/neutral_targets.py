@@ -47,7 +47,7 @@ class NeutralTargets(nn.Module):
         self.names = tuple(names)
         self.by_sector = SECTOR in names
         self.exposures = [name for name in names if name != SECTOR]
-        self._known = False
+        self._has_columns = False
         # Indices of the panel's columns: found again for each panel, so no checkpoint carries them.
         columns = torch.zeros(len(self.exposures), dtype=torch.int64)
         self.register_buffer("columns", columns, persistent=False)
@@ -66,7 +66,7 @@ class NeutralTargets(nn.Module):
                 )
         columns = [list(exposures).index(name) for name in self.exposures]
         self.columns.copy_(torch.tensor(columns, dtype=torch.int64))
-        self._known = True
+        self._has_columns = True
 
     @torch.no_grad()
     def forward(
@@ -88,7 +88,7 @@ class NeutralTargets(nn.Module):
         """
         if not self.names:
             return target
-        if self.exposures and not self._known:
+        if self.exposures and not self._has_columns:
             raise RuntimeError(
                 "neutral targets need the exposures' names: call set_columns before the first step"
             )

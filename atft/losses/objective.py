@@ -155,16 +155,15 @@ class DayObjective(nn.Module):
             InputError: an unknown name, a weight below 0 or not finite, nothing above 0, or horizons that do
                 not fit; terms of an objective that balances its weights by ``gradient_shares``.
         """
-        if terms is not None and self.options.gradient_shares:
-            raise InputError(
-                "model.objective.gradient_shares adapts the terms' weights and a phase sets them; leave out one"
-            )
         if terms is not None:
+            if self.options.gradient_shares:
+                raise InputError(
+                    "model.objective.gradient_shares adapts the terms' weights and a phase sets them; leave out one"
+                )
             for name in terms:
                 if name not in self.term_weights:
-                    known = self.term_weights
                     raise InputError(
-                        f"model.objective.terms has no term {name!r} to weigh{nearest(name, known)}"
+                        f"model.objective.terms has no term {name!r} to weigh{nearest(name, self.term_weights)}"
                     )
             weights = {**self.options.weights, **terms}
             check_term_weights(weights)

@@ -25,12 +25,17 @@ def drop(x: Tensor, share: float) -> Tensor:
     dropped = round(share * STEPS)
     if x.device.type != "cpu" or dropped in (0, STEPS) or torch.compiler.is_compiling():
         return nn.functional.dropout(x, share)
-    # The whole range of int64, so that each of its 16-bit lanes is uniform.
-    words = torch.empty(-(-x.numel() // LANES), dtype=torch.int64).random_(-(1 << 63), None)
-    lanes = words.view(torch.int16)[: x.numel()].view(x.shape)
+    lanes = random_lanes(x)
     # Written as numbers at once: a mask of booleans would be converted in the forward and in the backward pass.
     kept = torch.ge(lanes, dropped - STEPS // 2, out=torch.empty(x.shape, dtype=x.dtype))
     return x * kept.mul_(STEPS / (STEPS - dropped))
+
+
+def random_lanes(like: Tensor) -> Tensor:
+    """Draw uniform 16-bit integers in the shape of a tensor, four of each random word."""
+    # The whole range of int64, so that each of its 16-bit lanes is uniform.
+    words = torch.empty(-(-like.numel() // LANES), dtype=torch.int64, device=like.device)
+    return words.random_(-(1 << 63), None).view(torch.int16)[: like.numel()].view(like.shape)
 
 
 class Dropout(nn.Dropout):

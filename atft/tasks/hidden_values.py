@@ -14,6 +14,7 @@ from torch import Tensor
 from atft.batch import DayBatch
 from atft.cross_section import rank_uniform
 from atft.data.scaling import UNIFORM_WIDTH
+from atft.nn.dropout import STEPS, random_lanes
 
 
 class HiddenBlock(NamedTuple):
@@ -50,10 +51,8 @@ def hide_values(batch: DayBatch, feature_share: float, day_share: float) -> Hidd
 
 def _drawn(like: Tensor, share: float) -> Tensor:
     """A mask of the shape of a tensor, each cell True with a probability, to 1 in 65,536."""
-    # Four cells of each 64 random bits: on a CPU drawing is what costs time here.
-    words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
-    draws = words.view(torch.int16)[: like.numel()].view(like.shape)
-    return draws < round(65536 * share) - 32768
+    # On a CPU drawing is what costs time here.
+    return random_lanes(like) < round(STEPS * share) - STEPS // 2
 
 
 def day_ranks(batch: DayBatch, scaling: Sequence[str]) -> Float[Tensor, "days stocks features"]:

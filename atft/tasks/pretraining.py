@@ -108,10 +108,8 @@ class Pretraining(RankingTask):
         index = planned(self.trainer, batch).index
         torch.manual_seed(block_seed(self.data_seed, self.current_epoch, index))
         self.step.begin(batch, self)
-        ranks, hidden = (
-            day_ranks(batch, self.feature_scaling),
-            hide_values(batch, self.hide_features, self.hide_days),
-        )
+        ranks = day_ranks(batch, self.feature_scaling)
+        hidden = hide_values(batch, self.hide_features, self.hide_days)
         self.training_chunks.run(lambda _: self._add_errors(hidden, ranks), batch, self)
         if batch.closes_step:
             self._apply_gradients(batch.position)
