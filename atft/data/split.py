@@ -245,15 +245,21 @@ def periods(options: SplitOptions) -> dict[str, tuple[date, date]]:
 def period_name(calendar: Sequence[date], options: SplitOptions, longest_label_days: int, day: date) -> str:
     """Name the period of a date: train, val or test; gap where its labels or the embargo reach the next; else live.
 
-    Only dates count, so a panel of recent days, which no split can be resolved on, names them as the whole does.
+    A label that ends after ``options.known_to`` makes its day a gap too. Only dates count, so a panel of recent
+    days, which no split can be resolved on, names them as the whole does.
     """
     ranges = periods(options)
     name = next((n for n, (first, last) in ranges.items() if first <= day <= last), "live")
+    if name == "live":
+        return name
+    label_end = day_index(calendar, day, "from") + longest_label_days
+    known = last_known_day(calendar, options)
+    if known is not None and label_end > known:
+        return "gap"
     later = next((first for first, _ in ranges.values() if first > day), None)
-    if name != "live" and later is not None:
+    if later is not None:
         start = day_index(calendar, later, "from")
-        reach = day_index(calendar, day, "from") + longest_label_days + options.embargo_days
-        if start < len(calendar) and reach >= start:
+        if start < len(calendar) and label_end + options.embargo_days >= start:
             return "gap"
     return name
 

@@ -93,13 +93,15 @@ def test_a_split_that_cannot_be_raises_in_one_line(options: SplitOptions, messag
 @given(st.data())
 def test_a_day_is_named_by_its_dates_as_the_split_that_uses_it(data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(60, 399), min_size=4, max_size=4, unique=True)))
+    known = data.draw(st.none() | st.integers(min(cuts[2] + 6, 399), 399))
+    assume(cuts[2] - cuts[0] > 15 and (known is None or known > cuts[2] + 5))
     options = SplitOptions(
         _iso(20, cuts[0]),
         _iso(cuts[0] + 1, cuts[2]),
         _iso(cuts[2] + 1, cuts[3]),
         data.draw(st.integers(0, 9)),
+        known_to=None if known is None else CALENDAR[known].isoformat(),
     )
-    assume(cuts[2] - cuts[0] > 15)
     days = _split(options)
     used = (
         dict.fromkeys(days.train, "train") | dict.fromkeys(days.val, "val") | dict.fromkeys(days.test, "test")
