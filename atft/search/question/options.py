@@ -78,7 +78,8 @@ class Limits:
     Args:
         epochs: of training; replaces ``trainer.max_epochs`` of the base config.
         minutes: of wall clock, after which the trial ends with its epoch and counts with the best it has by
-            then; with folds still to train it fails for time. Null for no limit.
+            then; with folds still to train it fails for time. A retry has what the epochs that it goes on from
+            have left. Null for no limit.
     """
 
     epochs: int = 10

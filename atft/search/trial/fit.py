@@ -62,6 +62,7 @@ def fit(
     if previous is not None:
         # The metrics, and what the study sees, are as if the trial had never been interrupted.
         run.history = list(previous.history)
+        record.charge(previous.history)
         receipt.resumed_from = str(previous.directory / LAST)
         if not is_fold:
             report_again(record.trial, previous.history, metric)

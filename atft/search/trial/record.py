@@ -6,7 +6,7 @@ Any exception becomes one of the outcomes of a sweep: pruned, interrupted, or fa
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -47,6 +47,11 @@ class TrialRecord:
             raise TrialFailed("data", str(error)) from error
         labels = {**self.labels, "trial": trial.number}
         self.heartbeat = Heartbeat(self.directory, sweep.metric, labels, folds=sweep.folds or 1)
+
+    def charge(self, epochs: Sequence[Mapping[str, Any]]) -> None:
+        """Take the time of epochs that a retry does not train again from the time that the trial has left."""
+        if self.deadline is not None:
+            self.deadline -= sum(epoch.get("seconds", 0.0) for epoch in epochs)
 
     def __enter__(self) -> "TrialRecord":
         publish_trial(self.directory, self.labels, self._frozen())

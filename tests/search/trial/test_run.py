@@ -330,6 +330,19 @@ def test_a_trial_whose_time_is_over_counts_with_what_it_has(small: Callable[...,
     assert receipt.status == "stopped" and "limits.minutes: 1e-06 minutes were over" in receipt.reason
 
 
+def test_a_retry_has_the_time_that_the_epochs_before_it_have_left(small: Callable[..., Small]) -> None:
+    sweep = small(limits={"epochs": 3, "minutes": 60.0})
+    with pytest.raises(Interrupted, match="after epoch 1"):
+        sweep.run(stop=after(1))
+    stopped = sweep.trial(0)
+    metrics = json.loads((stopped / "metrics.json").read_text())
+    metrics["epochs"][0]["seconds"] = 3601.0
+    (stopped / "metrics.json").write_text(json.dumps(metrics))
+    sweep.run(retried_from=stopped)
+    assert len(epochs_of(sweep.trial(1))) == 2
+    assert "limits.minutes: 60 minutes were over after epoch 2" in read_receipt(sweep.trial(1)).reason
+
+
 def test_a_metric_that_is_never_logged_fails_the_trial_before_training(small: Callable[..., Small]) -> None:
     sweep = small()
     wrong = Small(replace(sweep.sweep, metric="val/rankic"), sweep.study)
