@@ -57,7 +57,14 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     from atft.callbacks.record.messages import print_and_log
     from atft.commands.train import build
     from atft.crossval.child_run import LOCK, take_lock
-    from atft.crossval.directory import CONFIG, check_same, check_same_data, read_record, write_record
+    from atft.crossval.directory import (
+        CONFIG,
+        check_same,
+        check_same_data,
+        other_code_line,
+        read_record,
+        write_record,
+    )
     from atft.crossval.plan import planned_runs
     from atft.crossval.request import (
         check_many_runs,
@@ -102,6 +109,8 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         states = finish_runs(pool, f"python -m atft crossval --resume {directory}")
         receipts = {run.name: state.receipt for run, state in states.items() if state.receipt is not None}
         check_same_data(directory, record, receipts)
+        if warning := other_code_line(receipts):
+            report(warning)
         report(conclude_runs(cli, directory, splits, states))
     return directory
 

@@ -106,6 +106,27 @@ def check_same_data(directory: Path, record: CrossvalRecord, receipts: Mapping[s
             )
 
 
+def other_code_line(receipts: Mapping[str, Receipt]) -> str:
+    """A line where finished runs are of several states of the code or of a library; empty where all are of one.
+
+    Not an error: an upgrade that changes no result would cost every run made before it.
+
+    Args:
+        receipts: of each run, by the name of its folder.
+    """
+    first, *others = [(name, {"code": r.digests.get("code"), **r.versions}) for name, r in receipts.items()]
+    other = [(name, made_by) for name, made_by in others if made_by != first[1]]
+    if not other:
+        return ""
+    name, made_by = other[0]
+    key = next(key for key in {**first[1], **made_by} if first[1].get(key) != made_by.get(key))
+    more = f" and {len(other) - 1} more are" if len(other) > 1 else " is"
+    return (
+        f"warning: {name}{more} of other {'code' if key == 'code' else key} than {first[0]} ({made_by.get(key)}, "
+        f"{first[1].get(key)}), and averaged with it; to train them alike, remove their folders and --resume"
+    )
+
+
 def check_same_config(directory: Path, config_text: str, or_else: str, read: Callable[[Path], str]) -> None:
     """Check that a configuration is the one that a directory keeps, but for `MACHINE_KEYS`.
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,12 @@ def test_folds_end_with_one_out_of_sample_file(
     receipt.write_text(trained.replace(digest, "0" * len(digest)))
     with pytest.raises(InputError, match=r"fold_1_seed_4: trained on another panel \(digest 0+\)"):
         cross_validate(False, *split_arguments(["--resume", str(directory)]), as_trained.program)
+    # Code that changed between two starts changes nothing but a line.
+    receipt.write_text(re.sub(r'"code": "\w+"', '"code": "beefbeef"', trained))
+    cross_validate(False, *split_arguments(["--resume", str(directory)]), as_trained.program)
+    assert (
+        "fold_1_seed_4 is of other code than fold_0_seed_3 (beefbeef, " in (directory / "run.log").read_text()
+    )
     receipt.write_text(trained)
     lock = take_lock(directory / LOCK)
     assert lock is not None

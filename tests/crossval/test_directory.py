@@ -13,6 +13,7 @@ from atft.crossval.directory import (
     CrossvalRecord,
     check_same,
     check_same_data,
+    other_code_line,
     read_record,
     write_record,
 )
@@ -127,3 +128,15 @@ def test_runs_of_another_panel_are_never_averaged_with_the_others(directory: Pat
         f"{directory}/fold_1_seed_1: trained on another panel (digest fedcba9876543210) than the directory began "
         "with (0123456789abcdef); put that panel back, remove this folder, and go on with --resume"
     )
+
+
+def test_runs_of_other_code_or_libraries_are_named_in_one_line() -> None:
+    one = Receipt(digests={"code": "aaaa"}, versions={"torch": "2.13.0"})
+    other, newer = replace(one, digests={"code": "bbbb"}), replace(one, versions={"torch": "2.14.0"})
+    assert other_code_line({"seed_1": one, "seed_2": one}) == other_code_line({"seed_1": one}) == ""
+    assert other_code_line({"seed_1": one, "seed_2": one, "seed_3": other}) == (
+        "warning: seed_3 is of other code than seed_1 (bbbb, aaaa), and averaged with it; to train them alike, "
+        "remove their folders and --resume"
+    )
+    line = other_code_line({"seed_1": one, "seed_2": newer, "seed_3": other})
+    assert line.startswith("warning: seed_2 and 1 more are of other torch than seed_1 (2.14.0, 2.13.0)")
