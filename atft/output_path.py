@@ -1,11 +1,13 @@
 """The file that a command writes is none that it reads (panels, prices, configs), and no evidence of a run."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from atft.errors import InputError
 from atft.panel_files import panel_files
 
+DATE = r"\d{4}-\d\d-\d\d"
 EVIDENCE = (
     *("receipt.json", "registry.json", "manifest.json"),
     *("crossval.json", "baseline.json", "trees.json"),
@@ -37,11 +39,33 @@ def check_no_evidence(out: Path, option: str = "--out") -> None:
         )
 
 
+def check_not_among(out: Path, inputs: Iterable[str | Path], option: str = "--out") -> None:
+    """Check that the table which an option names would not be read as one more file of the next call's inputs.
+
+    Args:
+        out: the file to write; of ``{date}`` in its name a later call makes a date.
+        inputs: folders and globs; a file has no more files.
+        option: that names the file, for the message.
+
+    Raises:
+        InputError: one of the inputs would read it.
+    """
+    path = out.resolve()
+    for source in map(Path, inputs):
+        inside = source.is_dir() and path.is_relative_to(source.resolve())
+        if inside or (
+            path.parent == source.parent.resolve() and "*" in source.name and path.match(source.name)
+        ):
+            raise InputError(
+                f"{option} {out}: all of {source} is read, this file too then; name another folder"
+            )
+
+
 def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str = "--out") -> None:
     """Check that the file which an option names is no input of the same command.
 
     Args:
-        out: the file to write; links are followed.
+        out: the file to write; links are followed; ``{date}`` in it stands for any date.
         inputs: files, globs, and folders with all that is below them; None, an empty text, and what is not there,
             are no input.
         option: that names the file, for the message.
@@ -49,9 +73,10 @@ def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str =
     Raises:
         InputError: it is one of them.
     """
-    path = out.resolve()
+    # Which date {date} becomes may not be known yet.
+    path = re.compile(re.escape(str(out.resolve())).replace(re.escape("{date}"), DATE))
     read = (file.resolve() for source in inputs if source for file in _files_at(source))
-    if path in read:
+    if any(path.fullmatch(str(file)) for file in read):
         raise InputError(f"{option} {out}: that file is read from; name another file")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.output_path import check_no_evidence, check_not_read
+from atft.output_path import check_no_evidence, check_not_among, check_not_read
 
 
 @pytest.mark.parametrize("source", ["days/a.csv", "days", "da*/*.csv", "x/../days/a.csv", "link.csv"])
@@ -43,3 +43,32 @@ def test_evidence_is_a_file_that_is_there_beside_the_record_of_a_run(tmp_path: P
             check_no_evidence(file)
     for name in ("folds.json", "compare.json"):  # not there yet, or no run's
         check_no_evidence(tmp_path / name)
+
+
+def test_a_date_that_is_not_known_yet_may_be_that_of_an_input(tmp_path: Path) -> None:
+    for name in ("2017-06-30.csv", "prices.csv"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"{date}\.csv: that file is read from"):
+        check_not_read(tmp_path / "{date}.csv", [tmp_path / "2017-06-30.csv"])
+    check_not_read(tmp_path / "{date}.csv", [tmp_path / "prices.csv"])
+    check_not_read(tmp_path / "list_{date}.csv", [tmp_path])
+
+
+def test_a_table_is_not_written_where_the_next_call_would_read_it(tmp_path: Path) -> None:
+    (tmp_path / "prices" / "lists").mkdir(parents=True)
+    file = tmp_path / "prices" / "a.csv"
+    file.touch()
+    for out, source in (
+        ("prices/{date}.csv", "prices"),
+        ("prices/lists/list.csv", "prices"),
+        ("prices/x/../list.csv", "prices/*.csv"),
+        ("prices/list_{date}.csv", "prices/l*.csv"),
+    ):
+        with pytest.raises(InputError, match=r"is read, this file too then; name another folder$"):
+            check_not_among(tmp_path / out, [tmp_path / source])
+    for out, source in (
+        ("lists/a.csv", "prices"),
+        ("prices/b.csv", "prices/a.csv"),
+        ("a.csv", "prices/*.csv"),
+    ):
+        check_not_among(tmp_path / out, [tmp_path / source])

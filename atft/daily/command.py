@@ -90,6 +90,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     from atft.daily.day_list import check_list_file
     from atft.daily.scoring_run import load_run
     from atft.daily.source import source_of
+    from atft.output_path import check_not_among
     from atft.progress import Progress
 
     options, update = parse_list_options(command, arguments)
@@ -103,6 +104,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
             return write_period(options, run, source)
         if options.out is not None:  # before anything is appended
             check_list_file(Path(options.out), source.panel_path, update.prices)
+            if update.prices and not options.out.endswith(".json"):
+                check_not_among(Path(options.out), [update.prices])
         if command == "update":
             append_days(source, update)
         return write_day_list(options, run, source, update.prices)

@@ -71,6 +71,11 @@ IGNORED = ("dividends", "stock splits", "capital gains", "repaired?", "average")
 LEVELS = ("", "price", "ticker", "tickers", "symbol", "symbols", "attributes", "code")
 """What stands at the beginning of a second header row, where a row of prices has its date."""
 MIN_WIDE_CODES = 2
+WRITTEN_HERE = {
+    "a list of ranked stocks": ("date", "rank", "code", "rank_before"),
+    "predictions": ("date", "code", "horizon", "score"),
+}
+"""What atft writes that is no prices -> columns by which it is known."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,9 @@ def _of_pairs(path: Path, names: Sequence[str], second: Sequence[str]) -> Layout
 
 def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Layout:
     """The layout of a date and a column a code, whose cells are the price that the file's name says, or closes."""
+    for what, columns in WRITTEN_HERE.items():
+        if {plain_name(name) for name in names}.issuperset(columns):
+            raise InputError(f"{path}: {what}, no prices; keep it in another folder")
     if "date" not in column_of:
         raise _unknown(path, "date", names)
     day = column_of["date"]

@@ -113,6 +113,16 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     asked_same = ["update", "--prices", same, "--run", grown.run, "--on", newest]
     assert "is read from" in atft(*asked_same, "--out", same.parent / "{date}.csv").error_line
     assert same.read_bytes() == before_list
+    # Without --on the day is not known before the days are appended.
+    newer = grown.days(f"{weekdays(DAYS)[DAYS - 1]}.csv", 310, DAYS)
+    asked_newer = ["update", "--prices", newer, "--run", grown.run]
+    assert "is read from" in atft(*asked_newer, "--out", newer.parent / "{date}.csv").error_line
+    folder = tmp_path / "prices"
+    folder.mkdir()
+    grown.days("more.csv", 310, DAYS).rename(folder / "more.csv")
+    asked_folder = ["update", "--prices", folder, "--run", grown.run, "--out", folder / "list.csv"]
+    assert "name another folder" in atft(*asked_folder).error_line
+    grown.days("more.csv", 310, DAYS)
     first = next(iter(panel.glob("*.parquet")))
     assert "is read from" in atft(*asked, "--out", first).error_line
     corrected = pl.read_csv(prices, try_parse_dates=True)

@@ -37,6 +37,22 @@ def test_a_header_is_recognised_without_case(header: str, dialect: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        ("date,rank,code,sector,score_1d,score_5d,rank_before", "a list of ranked stocks"),
+        (
+            "date,rank,code,sector," + ",".join(f"score_{h}d" for h in range(9)) + ",rank_before",
+            "a list of ranked",
+        ),
+        ("date,code,horizon,score,target,split", "predictions"),
+    ],
+)
+def test_what_atft_writes_is_not_read_as_prices(header: str, what: str) -> None:
+    with pytest.raises(InputError, match=rf"^p.csv: {what}.*, no prices; keep it in another folder$"):
+        layout(header)
+
+
+@pytest.mark.parametrize(
     ("header", "day"),
     [
         (",Open,High,Low,Close,Volume", ""),
