@@ -8,6 +8,7 @@ epoch reads every day for the first time and compares its checksum. Other progra
 time less than wall time.
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -80,10 +81,16 @@ def watch_all(stages: Stages, cli: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, print the table, and return stock-days per processor second, validation and figures included."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if "--threads" not in words:
-        words = ["--threads", "1", *words]
-    cap_threads(int(words[words.index("--threads") + 1]))
+    parser = argparse.ArgumentParser(
+        description="Where the time of training goes, by stage.",
+        epilog="Other options are those of `python -m atft fit`; without --config it trains a perceptron on the "
+        "market of configs/quickstart.yaml. Writes into a temporary folder.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--threads", type=int, default=1, help="cap of each numerical pool (default: 1)")
+    known, words = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    cap_threads(known.threads)
+    words = ["--threads", str(known.threads), *words]
     from atft.commands.train import build
 
     with tempfile.TemporaryDirectory() as folder:
