@@ -96,7 +96,7 @@ class RankingCLI(LightningCLI):
         """Check what no type can say, and write the resolved configuration as text."""
         check_classes(self.config)
         check_folder_name("name", str(self.config.get("name")))
-        check_trainer_options(self.config.trainer.as_dict())
+        check_trainer_options(self.config.trainer.as_dict(), self.command)
         self.phases = settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False)
         self._use_layout(torchrun_layout())

@@ -48,10 +48,24 @@ MINIMUMS: dict[str, tuple[int, str]] = {
 }
 """Key of ``trainer`` -> the least whole number that can be served, and what to do instead of a smaller one."""
 
+IGNORED: dict[str, tuple[tuple[str, ...], str]] = {
+    "limit_test_batches": (("test",), "the command `test` alone reads it; leave it out"),
+    "limit_predict_batches": ((), "every day that is asked for is scored; set data.predict: [from, to]"),
+}
+"""Key of ``trainer`` -> the commands that read it, and what to do where another one would ignore it."""
 
-def check_trainer_options(trainer: Mapping[str, Any]) -> None:
-    """Check that the task serves every option of the parsed ``trainer`` section."""
+
+def check_trainer_options(trainer: Mapping[str, Any], command: str | None = None) -> None:
+    """Check that the task serves every option of the parsed ``trainer`` section.
+
+    Args:
+        command: that builds the trainer; None in Python, where a trainer also tests and predicts.
+    """
     for key, value in trainer.items():
+        readers, instead = IGNORED.get(key, ((command,), ""))
+        every = value is None or (isinstance(value, float) and value == 1.0)  # 1 is one block
+        if command is not None and command not in readers and not every:
+            raise InputError(f"trainer.{key} is {clip(repr(value), 40)}: {instead}")
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"trainer.{key} must be a finite number, got {value}")
         allowed, instead = ALLOWED.get(key, ((value,), ""))

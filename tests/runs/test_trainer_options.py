@@ -65,6 +65,22 @@ def test_an_option_that_the_task_does_not_serve_names_the_key_that_does(
     assert line.startswith(f"trainer.{key} ") and said in line and len(line) < 187
 
 
+@pytest.mark.parametrize("value", [1, 0.5, 3])
+def test_a_limit_that_a_command_ignores_is_an_error_there(value: Any) -> None:
+    for command in ("fit", "predict", "validate"):
+        for key in ("limit_test_batches", "limit_predict_batches"):
+            with pytest.raises(
+                InputError, match=rf"^trainer\.{key} is {value}: .*(leave it out|set data\.predict)"
+            ):
+                check_trainer_options({**DEFAULTS, key: value}, command)
+    check_trainer_options({**DEFAULTS, "limit_test_batches": 3}, "test")
+    check_trainer_options(
+        {"limit_test_batches": 3, "limit_predict_batches": 3}
+    )  # a trainer of Python has both
+    for every in (None, 1.0):
+        check_trainer_options({"limit_test_batches": every, "limit_predict_batches": every}, "fit")
+
+
 def test_what_the_task_serves_passes() -> None:
     check_trainer_options(DEFAULTS)
     check_trainer_options({"limit_train_batches": 1, "limit_val_batches": 1.0})
