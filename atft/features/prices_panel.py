@@ -1,6 +1,6 @@
 """The panel of some prices, named by what it is made of: the same prices find it again.
 
-Its name is a digest of the bytes of the prices, of the options and of atft's code of features. It is a folder, to
+Its name is a digest of the bytes of the prices, of the options and of the code that makes it. It is a folder, to
 which later days can be appended; it keeps its name then.
 """
 
@@ -13,6 +13,9 @@ from atft.features.build import PanelReport, build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_files import price_files
 from atft.panel_files import FOLDER_LIST
+
+READERS = ("cells.py", "csv_text.py", "dates.py", "parquet.py", "trading_days.py")
+"""Modules beside those of features that decide which days, stocks and numbers the files of prices have."""
 
 
 def panel_of_prices(
@@ -32,8 +35,9 @@ def panel_of_prices(
 
 
 def panel_digest(prices: Path, options: FeatureOptions) -> str:
-    """16 digits of what decides a panel: the names and bytes of the files, the options, the code of features."""
-    code = sorted(Path(str(atft.features.__file__)).parent.glob("*.py"))
+    """16 digits of what decides a panel: the names and bytes of the files, options, the code that makes it."""
+    package = Path(str(atft.features.__file__)).parent
+    code = [*sorted(package.glob("*.py")), *(package.parent / name for name in READERS)]
     root = prices if prices.is_dir() else prices.parent
     contents = []
     for file in [*price_files(prices), *code]:
