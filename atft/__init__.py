@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from atft.losses.options import ObjectiveOptions
     from atft.market.options import MarketOptions
     from atft.panel import PanelSchema
+    from atft.runs.compared_scores import compare
     from atft.runs.comparison import evaluate
     from atft.runs.run_files import Run, read_run
     from atft.runs.scores import predict
@@ -43,6 +44,7 @@ _MODULES = {
     "RunFailed": "atft.errors",
     "SplitOptions": "atft.data.split",
     "Trainer": "atft.runs.trainer",
+    "compare": "atft.runs.compared_scores",
     "evaluate": "atft.runs.comparison",
     "predict": "atft.runs.scores",
     "read_run": "atft.runs.run_files",
@@ -66,6 +68,7 @@ __all__ = [
     "SplitOptions",
     "Trainer",
     "__version__",
+    "compare",
     "evaluate",
     "predict",
     "read_run",

@@ -40,7 +40,7 @@ def conclude(cli: "RankingCLI") -> int:
     cli.datamodule.predict_dates = None
     path = write_predictions_of(cli, checkpoint.best_model_path, cli.directory / "predictions.parquet")
     split = "test" if len(cli.datamodule.split.test) else "val"
-    text, rows = compare(cli, path, split)
+    text, rows = compare_with_baselines(cli, path, split)
     text = f"{text}\n{weights_line(checkpoint, cli.record.history)}"
     print_and_log(cli.directory, text)
     publish_text(cli.directory / "comparison.txt", text + "\n")
@@ -91,7 +91,7 @@ def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path
     )
 
 
-def compare(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[SummaryRow]]:
+def compare_with_baselines(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[SummaryRow]]:
     """The end-of-fit table as text, and its rows; LightGBM's trees are kept in the run's directory."""
     data, metrics = cli.datamodule, cli.model.metrics
     tables = [read_horizon(path, horizon, split) for horizon in data.horizons]

@@ -23,6 +23,7 @@ from atft.evaluation.predictions import HorizonScores, Scores
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_scores
+from atft.option_types import check_option_types
 
 BLEND = "blend"
 EFFECTS = CONTROLS[2:]
@@ -56,6 +57,7 @@ class CompareOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_option_types("compare", self)
         for name, least in (("min_stocks", 2), ("draws", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
