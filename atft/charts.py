@@ -79,8 +79,8 @@ def bar_rows(
     """
     axes.barh(range(len(values)), values, height=0.66, color=colours)
     low, high = min(0.0, *values), max(0.0, *values)
-    room = 0.22 * ((high - low) or 1.0)
-    axes.set_xlim(low - room if low < 0 else 0, high + room if high > 0 else 0)
+    margin = 0.22 * ((high - low) or 1.0)
+    axes.set_xlim(low - margin if low < 0 else 0, high + margin if high > 0 else 0)
     for row, value in enumerate(values):
         side = -1 if value < 0 else 1
         axes.annotate(

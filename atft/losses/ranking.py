@@ -78,8 +78,8 @@ def listnet(
     Paper: Cao et al. (2007), Learning to Rank: From Pairwise Approach to Listwise Approach.
     """
     descending = torch.where(valid, target, -torch.inf).sort(-1, descending=True).values
-    many = (top * valid.sum(-1, keepdim=True)).long().clamp_min(1)
-    best = valid & (target >= descending.gather(-1, many - 1))
+    top_stocks = (top * valid.sum(-1, keepdim=True)).long().clamp_min(1)
+    best = valid & (target >= descending.gather(-1, top_stocks - 1))
     log_p = torch.where(best, target / temperature, MASKED_LOGIT).log_softmax(-1)
     log_q = torch.where(valid, score / temperature, MASKED_LOGIT).log_softmax(-1)
     divergence = torch.where(best, log_p.exp() * (log_p - log_q), 0).sum(-1)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from atft.cross_section import MASKED_LOGIT, PerStock, StockMask, zscore
 
-# Elements of a slice of [rows, stocks, anchors]: fits a CPU's cache; a GPU wants fewer, larger kernels.
 CPU_SLICE, DEVICE_SLICE = 2**19, 2**26
+"""Numbers of a slice [rows, stocks, anchors]: a CPU's stay in its cache; a GPU wants fewer, larger kernels."""
 
 
 def soft_ranks(score: PerStock, valid: StockMask, anchors: int, temperature: float) -> PerStock:
@@ -45,8 +45,8 @@ def soft_positions(score: PerStock, valid: StockMask, anchors: int, temperature:
     best = torch.where(valid, standard, MASKED_LOGIT).topk(met, -1)
     others = valid.scatter(-1, best.indices, False)
     ahead = 0.5 + met * (1 - _share_below(standard, best.values, temperature))
-    rest = _quantiles(standard, others, max(anchors - met, 1))
-    ahead = ahead + others.sum(-1, keepdim=True) * (1 - _share_below(standard, rest, temperature))
+    quantiles = _quantiles(standard, others, max(anchors - met, 1))
+    ahead = ahead + others.sum(-1, keepdim=True) * (1 - _share_below(standard, quantiles, temperature))
     return torch.where(valid, ahead, 1)
 
 
@@ -62,12 +62,12 @@ def _quantiles(x: PerStock, valid: StockMask, count: int) -> Float[Tensor, "*bat
     # Sorted by index and gathered, not by value: the gradient flows to the stocks that an anchor lies between.
     order = torch.where(valid, x.detach(), torch.inf).argsort(-1)
     values = torch.where(valid, x, 0).gather(-1, order)
-    many = valid.sum(-1, keepdim=True).clamp_min(1)
+    n_valid = valid.sum(-1, keepdim=True).clamp_min(1)
     middle = (torch.arange(count, device=x.device, dtype=x.dtype) + 0.5) / count
     # Hazen's definition: the i-th of n values stands at (i + 1/2) / n, and the ends are not extrapolated.
-    position = torch.minimum((middle * many - 0.5).clamp_min(0), (many - 1).to(x.dtype))
+    position = torch.minimum((middle * n_valid - 0.5).clamp_min(0), (n_valid - 1).to(x.dtype))
     low = position.long()
-    high = torch.minimum(low + 1, many - 1)
+    high = torch.minimum(low + 1, n_valid - 1)
     return torch.lerp(values.gather(-1, low), values.gather(-1, high), position - low)
 
 
@@ -78,10 +78,10 @@ def _blurred(x: Tensor, anchors: Tensor, temperature: float) -> Iterator[tuple[s
     """
     budget = CPU_SLICE if x.device.type == "cpu" else DEVICE_SLICE
     rows = max(1, budget // max(x.shape[1] * anchors.shape[1], 1))
-    room = x.new_empty(min(rows, x.shape[0]), x.shape[1], anchors.shape[1])
+    buffer = x.new_empty(min(rows, x.shape[0]), x.shape[1], anchors.shape[1])
     for i in range(0, x.shape[0], rows):
         part = slice(i, i + rows)
-        blur = torch.sub(x[part, :, None], anchors[part, None, :], out=room[: x.shape[0] - i])
+        blur = torch.sub(x[part, :, None], anchors[part, None, :], out=buffer[: x.shape[0] - i])
         yield part, blur.div_(temperature).sigmoid_()
 
 

@@ -140,9 +140,9 @@ class RunCheckpoint(ModelCheckpoint):
             filter(None, scores), key=lambda path: float(scores[path]), reverse=self.mode == "max"
         )
         for path in best_first[: None if self.save_top_k == -1 else self.save_top_k]:
-            kept = self._find(Path(path), float(scores[path]))
-            if kept is not None:
-                self._take_over(*kept, scores[path])
+            former = self._find(Path(path), float(scores[path]))
+            if former is not None:
+                self._take_over(*former, scores[path])
             elif path == best_first[0]:
                 self.lost = path
         if self.best_model_path:
