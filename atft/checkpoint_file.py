@@ -177,6 +177,8 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     Raises:
         InputError: the file is missing or damaged, holds code, or not what a checkpoint of atft holds.
     """
+    if Path(path).is_dir():
+        raise InputError(f"checkpoint {path}: a folder; name the file in it, a run's is {BEST}")
     if not Path(path).is_file():
         raise InputError(f"checkpoint {path}: no such file")
     archive = _undamaged(Path(path).read_bytes(), path)

@@ -75,8 +75,24 @@ def joined_fingerprint(of_files: Iterable[str]) -> str:
 
 
 def footer_names(path: str | Path) -> tuple[str, ...]:
-    """Column names of a panel, read from the first file's Parquet footer only (a millisecond)."""
+    """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
+
+    Raises:
+        InputError: there is no file, or the first one is no Parquet file.
+    """
     from atft.parquet import open_parquet
 
-    with open_parquet(panel_files(path)[0]) as file:
+    first = panel_files(path)[0]
+    if _is_text(first):
+        raise InputError(
+            f"{first}: not a readable Parquet file but text; write a panel as Parquet, daily prices go to --prices"
+        )
+    with open_parquet(first) as file:
         return tuple(file.schema_arrow.names)
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins as a CSV does, with a line that can be printed."""
+    with path.open("rb") as file:
+        line = file.readline(1024).strip()
+    return bool(line) and line.decode("utf-8-sig", errors="replace").replace("\t", " ").isprintable()

@@ -200,3 +200,8 @@ def test_a_tensor_whose_values_are_not_all_there_is_no_weight(tensor: torch.Tens
 def test_the_networks_weights_are_those_that_open_with_its_name() -> None:
     states = {"network.heads.network.bias": 1, "objective.moments.mean": 2, "networks.bias": 3}
     assert network_weights({"state_dict": states}) == {"heads.network.bias": 1}
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_named_as_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r": a folder; name the file in it, a run's is best_model\.ckpt$"):
+        read_checkpoint(tmp_path)

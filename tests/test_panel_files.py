@@ -43,9 +43,12 @@ def test_a_file_a_folder_and_a_glob_name_the_same_panel(
 
 
 def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "p.parquet").write_bytes(b"date,code\n")
+    (tmp_path / "p.parquet").write_bytes(b"\0\1date,code\n")
     with pytest.raises(InputError, match=r"p.parquet: not a readable Parquet file .*; write it again"):
         footer_names(tmp_path / "p.parquet")
+    (tmp_path / "p.csv").write_bytes("\ufeffDate;Open;Kurs für alle\n2020-01-01;1;2\n".encode())
+    with pytest.raises(InputError, match=r"p.csv: not a readable Parquet file but text; .* go to --prices$"):
+        footer_names(tmp_path / "p.csv")
 
 
 def test_the_same_files_have_the_same_fingerprint(make_panel: MakePanel) -> None:

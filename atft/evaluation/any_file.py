@@ -97,7 +97,10 @@ def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] =
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give a Parquet, CSV or JSON-lines file")
+        scores = path / "predictions.parquet"  # of a run
+        what = "a folder" if path.is_dir() else "no such file"
+        meant = scores if scores.is_file() else "a Parquet, CSV or JSON-lines file"
+        raise InputError(f"{path}: {what}; give {meant}")
     days, first_row = DayReader(), 0
     columns: dict[str, list[Any]] = {}
     roles: Mapping[str, str] = {}

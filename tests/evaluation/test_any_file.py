@@ -123,6 +123,12 @@ def test_a_fault_is_one_line_that_names_the_place(tmp_path: Path, columns: Any, 
 def test_files_that_are_no_table_raise(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_rows(tmp_path / "none.parquet", NEEDED)
+    with pytest.raises(InputError, match=r": a folder; give a Parquet, CSV or JSON-lines file$"):
+        read_rows(tmp_path, NEEDED)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "predictions.parquet").touch()
+    with pytest.raises(InputError, match=r"run: a folder; give .*run/predictions\.parquet$"):
+        read_rows(tmp_path / "run", NEEDED)
     for name, text, message in (
         ("a.parquet", "text", "not a readable Parquet file"),
         ("a.csv", "date,code,score,target\n2020-01-01,a,x,1\n", "not readable as CSV"),
