@@ -13,7 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
-from atft.commands.arguments import check_outputs
+from atft.commands.arguments import check_outputs, take_options
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as TRAINING
 from atft.commands.key_help import ONE_DAY, short_help
@@ -139,6 +139,8 @@ def _dispatch(name: str, rest: list[str]) -> int:
         return 0
     if name != "sweep":  # it divides the cores among its workers
         cap_threads(thread_cap(rest))
+    if name in ("configs", "completion"):  # nothing is computed
+        rest = take_options(rest, "--threads")[1]
     defer_imports()
     if name in FROM_PRICES and "--prices" in options:
         from atft.commands.from_prices import words_of_panel

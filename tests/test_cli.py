@@ -51,6 +51,17 @@ def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) ->
     assert thread_cap([]) >= 1
 
 
+def test_commands_that_compute_nothing_take_threads_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["configs", "rows"]) == 0
+    printed = capsys.readouterr().out
+    assert main(["configs", "rows", "--threads", "1"]) == 0 and capsys.readouterr().out == printed
+    for command in ("status", "best", "report"):
+        assert main(["sweep", command, "--threads", "1", "--config", "none.yaml"]) == 2
+        assert "none.yaml" in capsys.readouterr().err
+    assert main(["sweep", "status", "--threads", "many"]) == 2
+    assert "--threads takes a whole number from 1 to 1000" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("said", ["0", "-2", "two", "\u00b2", "9" * 5000, "1e3"])
 def test_a_wrong_number_of_threads_is_an_error(said: str) -> None:
     with pytest.raises(InputError, match="threads must be"):

@@ -7,7 +7,9 @@ that look at a study need Optuna and no torch; those that run one start processe
 from collections.abc import Sequence
 from importlib import import_module
 
+from atft.commands.arguments import read_count, take_options
 from atft.errors import InputError, nearest
+from atft.threads import cap_threads
 
 HELP_OPTIONS = {"-h", "--help"}
 
@@ -66,4 +68,8 @@ def run(_: str, arguments: Sequence[str]) -> int:
         return 0
     if command not in COMMANDS:
         raise InputError(f"no command {command!r}{nearest(command, COMMANDS)}")
+    if command != "run":  # its workers share the cores
+        threads, words = take_options(words, "--threads")
+        for _, count in threads:
+            cap_threads(read_count("--threads", count))
     return int(import_module(COMMANDS[command][0]).run(words))
