@@ -46,7 +46,8 @@ def every_split(data: DayData, plain: bool) -> dict[int | None, Split]:
     """
     if plain:
         return {None: data.split}
-    options, manifest = data.split_options, data.open_cache().manifest
+    options, cache = data.split_options, data.open_cache()
+    manifest = cache.manifest
     if options.folds is None:
         raise InputError(
             "crossval needs data.split.folds, for instance --data.split.folds '{every: 252}'; several seeds of the "
@@ -58,6 +59,7 @@ def every_split(data: DayData, plain: bool) -> dict[int | None, Split]:
         raise InputError(
             "data.split.folds.val_days is null, so no fold has test days; set it, for instance to 252"
         )
+    # All of them: a fold without room for its days is an error before any is trained.
     return {
         fold: resolve_split(
             manifest.dates,
@@ -65,6 +67,7 @@ def every_split(data: DayData, plain: bool) -> dict[int | None, Split]:
             manifest.longest_label_days,
             data.loader_options.lookback,
             manifest.universe_rows,
+            cache.known_labels,
         )
         for fold in range(data.fold_count())
     }

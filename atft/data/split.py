@@ -53,7 +53,8 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Split:
-    """Days of each period, ascending; ``test`` may be empty. Days of too few stocks are left out.
+    """Days of each period, ascending; ``test`` may be empty. Days of too few stocks are left out, and training days
+    of too few known targets.
 
     Those of a fold may have holes, and training days on both sides of the days that validate or test.
     """
@@ -79,11 +80,14 @@ def resolve_split(
     longest_label_days: int,
     lookback: int,
     rows_per_day: Sequence[int],
+    known_labels: NDArray[np.int64] | None = None,
 ) -> Split:
     """Turn dates into day indices: purged, embargoed, and without days of too few stocks.
 
     Labels reach ``longest_label_days`` (longest horizon + lag) past their day; a day needs ``lookback`` days of
-    history, itself included; ``rows_per_day`` counts the stocks in the universe.
+    history, itself included; ``rows_per_day`` counts the stocks in the universe, ``known_labels`` the known targets
+    of each day and horizon. A training day of too few of those at every horizon is left out too: it teaches
+    nothing, and its loss of 0 would take its part in the mean over a step's days.
 
     Raises:
         InputError: a malformed or unordered period, an overlap, or a period without a usable day.
@@ -103,6 +107,10 @@ def resolve_split(
                 f"data.split.{name}: none of its {len(index)} days has {min_stocks} stocks in the universe; "
                 f"move its dates, widen the universe, or lower data.split.min_stocks"
             )
+    if known_labels is not None:
+        labelled = known_labels[days["train"]].max(axis=1) >= min_stocks
+        # Where no day is labelled all stay, for `check_training_days` to say so.
+        days["train"] = days["train"][labelled | ~labelled.any()]
     causal, fold = is_causal(whole), ""
     if options.fold is not None and options.folds is not None:
         count = count_folds(calendar, options, longest_label_days, lookback)

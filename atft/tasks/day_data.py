@@ -173,7 +173,8 @@ class DayData(pl.LightningDataModule):
     @cached_property
     def split(self) -> Split:
         """Day indices of training, validation and test, purged and embargoed, of the fold where there is one."""
-        return resolve_split(*self._day_axis, self.open_cache().manifest.universe_rows)
+        cache = self.open_cache()
+        return resolve_split(*self._day_axis, cache.manifest.universe_rows, cache.known_labels)
 
     @cached_property
     def row_purge(self) -> RowPurge | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -59,6 +60,24 @@ def test_training_sees_its_days_once_in_steps_and_validation_in_order(
     assert sorted(seen) == data.split.train.tolist() != seen
     assert [d for batch in data.val_dataloader() for d in batch.day.tolist()] == data.split.val.tolist()
     assert [d for batch in data.test_dataloader() for d in batch.day.tolist()] == data.split.test.tolist()
+
+
+def test_a_training_day_without_known_targets_takes_no_part_in_a_step(
+    make_data: Callable[..., DayData], make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(make_panel())
+    weekly = pl.col("date").dt.weekday() == 3
+    targets = [pl.when(weekly).then(pl.col(name)).alias(name) for name in ("target_1d", "target_5d")]
+    frame.with_columns(targets).write_parquet(tmp_path / "weekly.parquet")
+    data = make_data(panel=PanelOptions(path=str(tmp_path / "weekly.parquet")))
+    dates = data.open_cache().manifest.dates
+    wednesdays = [day for day in data.split.whole["train"].tolist() if dates[day].weekday() == 2]
+    assert data.split.train.tolist() == wednesdays and len(wednesdays) < len(data.split.whole["train"]) / 4
+    blocks = list(data.train_dataloader())
+    assert all(batch.valid.any((1, 2)).all() for batch in blocks)
+    steps = sum(batch.closes_step for batch in blocks)
+    assert sum(float(batch.weight.sum()) for batch in blocks) == pytest.approx(steps)
+    assert data.planned()["train"][0] == len(wednesdays)
 
 
 def test_planned_days_and_rows_are_those_the_loaders_give(make_data: Callable[..., DayData]) -> None:
@@ -159,7 +178,7 @@ def test_a_fold_trains_on_both_sides_in_blocks_that_do_not_reach_across_the_days
     data = make_data(split=of_fold(1))
     assert data.fold_count() == 3 and make_data().fold_count() == 0
     assert data.split.test.tolist() == list(range(50, 65)) and data.split.val.tolist() == list(range(34, 40))
-    assert data.split.train.tolist() == [*range(5, 24), *range(75, 80)]
+    assert data.split.train.tolist() == [*range(5, 24), *range(75, 79)]  # no target of the last day is known
     blocks = [batch.day.tolist() for batch in data.train_dataloader()]
     assert sorted(day for block in blocks for day in block) == data.split.train.tolist()
     assert all(np.diff(block).tolist() == [1] * (len(block) - 1) for block in blocks)
