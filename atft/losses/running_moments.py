@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
+FEW_DAYS = 4
+"""Days of earlier steps below which a block's own returns count among them: all of one or two may be nearly 0."""
+
 
 class BlockMoments(NamedTuple):
     """Book returns of one block of days, by horizon."""
@@ -41,8 +44,9 @@ def _means(sums: Float[Tensor, "3 horizons"]) -> BlockMoments:
 class RunningMoments(nn.Module):
     """Remember the mean and mean square of the book's return over the days trained on so far; in the checkpoint.
 
-    The mean starts from 0 and the mean square from the first step's, so that luck in the first days is not taken
-    for skill. A day's part halves in ``half_life_days`` trading days, counted over all ranks.
+    The mean starts from 0, and the mean square is that of all days alike until they are as many as the half-life
+    weighs: luck in the first days is not taken for skill, nor a first day that earned next to nothing for a scale.
+    A day's part halves in ``half_life_days`` trading days, counted over all ranks.
     """
 
     mean: Tensor
@@ -62,11 +66,11 @@ class RunningMoments(nn.Module):
     def before(self, block: BlockMoments) -> dict[str, Float[Tensor, "1 horizons"]]:
         """Give ``return_mean`` and ``return_square`` as a block's terms read them: those of earlier steps' days.
 
-        Before the first step's end they are 0 and the block's own mean square.
+        Before the first step's end they are 0 and the block's own mean square, which counts in it up to `FEW_DAYS`.
         """
         # A copy: the buffer moves before the backward reads what the forward used.
         mean = self.mean.to(block.mean.dtype, copy=True)
-        return {"return_mean": mean[None], "return_square": self._square_before(block)[None]}
+        return {"return_mean": mean[None], "return_square": self._square_with(block)[None]}
 
     @torch.no_grad()
     def observe(self, block: BlockMoments) -> None:
@@ -86,11 +90,17 @@ class RunningMoments(nn.Module):
         whole = _means(self.step)
         # A day without a book does not age the past.
         keep = 0.5 ** (whole.days / self.half_life_days)
-        square = torch.lerp(whole.square, self._square_before(whole), keep)
+        square = torch.lerp(self.square, whole.square, torch.maximum(1 - keep, self._part_of(whole)))
         self.mean.copy_(torch.lerp(whole.mean, self.mean, keep))
         self.square.copy_(square)
         self.days.add_(whole.days)
         self.step.zero_()
 
-    def _square_before(self, block: BlockMoments) -> Tensor:
-        return torch.where(self.days > 0, self.square.to(block.square.dtype), block.square)
+    def _square_with(self, block: BlockMoments) -> Tensor:
+        """The mean square of earlier days, and of the block's own while those are few."""
+        part = torch.where(self.days < FEW_DAYS, self._part_of(block), 0)
+        return torch.lerp(self.square.to(block.square.dtype), block.square, part.to(block.square.dtype))
+
+    def _part_of(self, block: BlockMoments) -> Tensor:
+        """The block's days as a share of all days so far and its own."""
+        return block.days / (self.days + block.days).clamp_min(1)

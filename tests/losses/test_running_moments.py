@@ -56,6 +56,33 @@ def test_a_day_weighs_half_as_much_a_half_life_later(half_life_days: float, size
     assert moments.days.eq(sum(sizes)).all()
 
 
+def test_the_mean_square_is_that_of_all_days_alike_until_they_are_many() -> None:
+    moments, days = RunningMoments(2, half_life_days=250.0), returns(90)
+    for day in days:
+        moments.observe(block_moments(day[None]))
+        moments.close_step()
+    torch.testing.assert_close(moments.square, (days**2).mean(0), rtol=1e-5, atol=0)
+    for day in (later := returns(2_000, seed=1)):
+        moments.observe(block_moments(day[None]))
+        moments.close_step()
+    part = 0.5 ** (torch.arange(1_999, -1, -1) / 250.0)
+    expected = (part[:, None] * later**2).sum(0) / part.sum()
+    torch.testing.assert_close(moments.square, expected, rtol=0.01, atol=0)
+
+
+def test_a_first_day_that_earned_next_to_nothing_is_no_scale_for_the_days_after_it() -> None:
+    moments = RunningMoments(2, half_life_days=250.0)
+    moments.observe(block_moments(torch.full((1, 2), 1e-6)))
+    moments.close_step()
+    for day in returns(30):
+        block = block_moments(day[None])
+        square = moments.before(block)["return_square"][0]
+        # Of n days none is further out than root n; they would be thousands of such first days.
+        assert (day.abs() / square.sqrt() < 6).all()
+        moments.observe(block)
+        moments.close_step()
+
+
 def test_a_block_without_a_book_moves_nothing() -> None:
     moments = RunningMoments(2, half_life_days=10.0)
     moments.observe(block_moments(returns(4)))
