@@ -47,7 +47,10 @@ class GraphOptions:
 
     def __post_init__(self) -> None:
         check_option_types("data.graph", self)
-        if self.k < 0 or self.sector_k < 0 or self.k + self.sector_k < 1:
+        for name in ("k", "sector_k"):
+            if getattr(self, name) < 0:
+                raise InputError(f"data.graph.{name} must be at least 0, got {getattr(self, name)}")
+        if self.k + self.sector_k < 1:
             raise InputError(
                 f"data.graph.k and data.graph.sector_k must not both be 0, got {self.k}, {self.sector_k}"
             )

@@ -129,7 +129,11 @@ def last_known_day(calendar: Sequence[date], options: SplitOptions) -> int | Non
         return None
     if options.fold is not None:
         raise InputError("data.split.known_to is for the plain split; leave it or data.split.fold out")
-    return day_index(calendar, parse_period("data.split.known_to", [options.known_to] * 2)[0], "to")
+    try:
+        known_to = date.fromisoformat(str(options.known_to))
+    except ValueError as error:
+        raise InputError(f"data.split.known_to must be an ISO date, got {options.known_to!r:.40}") from error
+    return day_index(calendar, known_to, "to")
 
 
 def period_days(
@@ -159,6 +163,7 @@ def _dated_days(calendar: Sequence[date], options: SplitOptions, gap: int, lookb
     days: dict[str, Days] = {"test": np.arange(0, dtype=np.int64)}
     # From the last period to the first: each one ends where the labels would reach the next one's first day.
     following = len(calendar) + gap
+    last_period = list(periods(options))[-1]
     if (known := last_known_day(calendar, options)) is not None:
         following = known + 1 + options.embargo_days  # the last label ends on that day
     for name, (start, stop) in reversed(periods(options).items()):
@@ -167,6 +172,8 @@ def _dated_days(calendar: Sequence[date], options: SplitOptions, gap: int, lookb
         end = min(last, following - gap - 1)
         if end < first:
             reach = f" and {gap} days of labels and embargo before the next period" if end < last else ""
+            if name == last_period and known is not None and end < last:
+                reach = f" and labels that end by known_to, {options.known_to}"
             raise InputError(
                 f"data.split.{name} [{start}, {stop}] has no usable day: the calendar runs {calendar[0]} to "
                 f"{calendar[-1]} ({len(calendar)} days), a day needs {lookback} days of history{reach}; widen it"

@@ -129,3 +129,11 @@ def test_fewer_stocks_than_k_is_no_error() -> None:
 def test_options_out_of_range_raise(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="graph"):
         GraphOptions(**options)
+
+
+def test_a_number_of_neighbours_below_zero_is_named() -> None:
+    for name in ("k", "sector_k"):
+        with pytest.raises(InputError, match=rf"data\.graph\.{name} must be at least 0, got -1"):
+            GraphOptions(**{name: -1})
+    with pytest.raises(InputError, match="must not both be 0, got 0, 0"):
+        GraphOptions(k=0, sector_k=0)

@@ -46,8 +46,12 @@ def test_no_label_ends_after_the_last_day_whose_prices_may_be_used() -> None:
     known_to = CALENDAR[243].isoformat()
     days = _split(SplitOptions(_iso(0, 150), _iso(200, 249), None, 7, known_to=known_to))
     assert days.val.tolist() == list(range(200, 239)) and days.known_to == 238 + 5
-    with pytest.raises(InputError, match=r"data\.split\.test .* has no usable day"):
+    with pytest.raises(
+        InputError, match=r"data\.split\.test .* history and labels that end by known_to, 2015-"
+    ):
         _split(SplitOptions(_iso(0, 150), _iso(200, 249), _iso(260, 399), 7, known_to=known_to))
+    with pytest.raises(InputError, match=r"known_to must be an ISO date, got '2015-13-01'"):
+        _split(SplitOptions(_iso(0, 150), _iso(200, 249), known_to="2015-13-01"))
     beyond = SplitOptions(_iso(0, 150), _iso(200, 399), None, 7, known_to="2050-01-01")
     assert _split(beyond).val[-1] == 399 - 5
     with pytest.raises(
