@@ -107,9 +107,13 @@ def small_market(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("damage", [truncate, cut_head, scribble, flip])
+@pytest.mark.parametrize(
+    ("damage", "advice"),
+    [(truncate, "again"), (cut_head, "again"), (scribble, "write a panel as Parquet"), (flip, "again")],
+)
 def test_a_damaged_panel_is_refused_in_one_line(
     damage: Callable[[Path], None],
+    advice: str,
     small_market: bytes,
     tiny_config: Callable[..., Path],
     atft: Callable[..., Any],
@@ -119,7 +123,7 @@ def test_a_damaged_panel_is_refused_in_one_line(
     panel.write_bytes(small_market)
     damage(panel)
     outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
-    assert "panel.parquet" in outcome.error_line and "again" in outcome.error_line
+    assert "panel.parquet" in outcome.error_line and advice in outcome.error_line
     assert leftovers(tmp_path) == []
 
 

@@ -193,7 +193,7 @@ def test_a_run_that_early_stopping_ended_is_concluded_and_not_trained_on(
     options += ["--model.optimizer.init_args.lr", "1e-30", "--model.scheduler", "null"]
     options += ["--early_stopping.patience", "1", "--trainer.max_epochs", "9"]
     with monkeypatch.context() as patch:
-        patch.setattr(after_fit, "compare", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(after_fit, "compare_with_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         stopped = atft("fit", *options)
     first, second = (read_receipt(tmp_path / "tiny" / f"version_{v}") for v in (0, 0))
     assert stopped.code == 143 and (first.status, first.epochs) == ("stopped", 2)

@@ -201,7 +201,7 @@ def test_a_run_whose_evaluation_fails_is_not_completed(
     def breaks(*_: Any) -> None:
         raise ValueError("no table")
 
-    monkeypatch.setattr(after_fit, "compare", breaks)
+    monkeypatch.setattr(after_fit, "compare_with_baselines", breaks)
     elsewhere = ["--trainer.max_epochs", "1", "--trainer.default_root_dir", tmp_path]
     with pytest.raises(ValueError, match="no table"):
         atft("fit", "--config", tiny_run.config, *elsewhere)
