@@ -86,12 +86,14 @@ def share_of(part: str, run: Path) -> float:
 
 
 @pytest.mark.parametrize(
-    ("block", "part"), [("graph", "neighbours"), ("encoder", "window"), ("fan", "masked")]
+    ("block", "part"), [("graph", "neighbours"), ("encoder", "window"), ("window_norm", "masked")]
 )
 def test_without_the_block_that_was_built_for_it_half_of_a_part_is_lost(
     block: str, part: str, trained: Trained
 ) -> None:
     whole = np.mean([share_of(part, trained(seed)) for seed in SEEDS])
-    without = np.mean([share_of(part, trained(seed, f"--model.network.{block}=false")) for seed in SEEDS])
+    without = np.mean(
+        [share_of(part, trained(seed, f"--model.network.init_args.{block}=none")) for seed in SEEDS]
+    )
     assert whole >= 0.2, f"{part}: {whole:.3f} of 0.5 is learned"
     assert without <= whole / 2, f"{part}: {whole:.3f} with {block}, {without:.3f} without"
