@@ -44,12 +44,12 @@ def compare(scores: Mapping[str, Any], **options: Any) -> "polars.DataFrame":
     with TemporaryDirectory() as folder:
         paths = {}
         for number, (name, source) in enumerate(scores.items()):
-            place = source.directory if isinstance(source, Run) else source
-            if not isinstance(place, str | Path):
-                table = arrow_table(place, f"scores of {name}")
-                place = Path(folder) / f"{number}.parquet"
-                write_table(table, place)
-            path = Path(place)
+            file = source.directory if isinstance(source, Run) else source
+            if not isinstance(file, str | Path):
+                table = arrow_table(file, f"scores of {name}")
+                file = Path(folder) / f"{number}.parquet"
+                write_table(table, file)
+            path = Path(file)
             paths[name] = path / "predictions.parquet" if path.is_dir() else path
         result = compare_files(paths, CompareOptions(**options))
     rows = [{name: row.get(name) for name in COLUMNS} for row in figure_rows(result)]
