@@ -121,6 +121,7 @@ def main(arguments: list[str] | None = None) -> tuple[float, float]:
     parser.add_argument("--graph", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--fan", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--encoder", choices=("scan", "lstm", "none"), default="scan")
+    parser.add_argument("--patch-days", type=int, default=4, help="days of a step of the encoder")
     parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--steps", type=int, default=5)
@@ -135,6 +136,7 @@ def main(arguments: list[str] | None = None) -> tuple[float, float]:
         graph="gat" if args.graph else "none",
         window_norm="fan" if args.fan else "none",
         encoder=args.encoder,
+        patch_days=args.patch_days,
     )
     edges = args.edges if args.graph else 0
     batch = noise(args.days, args.stocks, args.features, args.lookback, edges)

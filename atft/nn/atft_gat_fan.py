@@ -36,6 +36,7 @@ from atft.nn.sizes import check_shares, check_sizes
 from atft.nn.temporal_encoder import TemporalEncoder
 from atft.nn.variable_selection import VariableSelection
 from atft.nn.window_norm import WindowNorm
+from atft.nn.window_steps import weights_of_days
 
 
 class ATFTGATFAN(RankingNetwork):
@@ -53,6 +54,7 @@ class ATFTGATFAN(RankingNetwork):
             deviation of each quarter of the window), or none. EXPERIMENTS.md compares them.
         encoder: reads the window with a recurrence and attention: scan (gates that read the day's input only) or
             lstm (several times slower, no better where measured); none: the last day's row only.
+        patch_days: neighbouring days that the encoder reads as one step, 1 to 60; with 1 each day is one.
         graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
         encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
             periodic (learned frequencies), or none (linearly).
@@ -82,6 +84,7 @@ class ATFTGATFAN(RankingNetwork):
         window_norm: Literal["fan", "revin", "dish_ts", "san", "none"] = "fan",
         encoder: Literal["scan", "lstm", "none"] = "scan",
         graph: Literal["gat", "none"] = "gat",
+        patch_days: int = 4,
         encoding: Encoding = "none",
         bins: int = 12,
         encoding_dropout: float = 0.0,
@@ -95,6 +98,7 @@ class ATFTGATFAN(RankingNetwork):
         super().__init__(inputs, quantiles or [])
         check_sizes(4, 4096, hidden_size=hidden_size)
         check_sizes(1, 4, gat_layers=gat_layers)
+        check_sizes(1, 60, patch_days=patch_days)
         check_shares(dropout=dropout, gat_dropout=gat_dropout)
         check_modulation(modulation_bins, modulation_units)
         chosen = {
@@ -113,10 +117,13 @@ class ATFTGATFAN(RankingNetwork):
         self.selection = VariableSelection(
             encoded, hidden_size, dropout, variable_selection != "none", linear_path
         )
-        self.window_norm = None if window_norm == "none" else WindowNorm(window_norm, features, hidden_size)
+        self.patch_days = 1 if encoder == "none" else patch_days
+        self.window_norm: nn.Module | None = None
+        if window_norm != "none":
+            self.window_norm = WindowNorm(window_norm, features, hidden_size, self.patch_days)
         self.encoder: nn.Module | None = None
         if encoder != "none":
-            self.encoder = TemporalEncoder(hidden_size, dropout, encoder)
+            self.encoder = TemporalEncoder(hidden_size, dropout, encoder, self.patch_days)
         self.modulation: nn.Module | None = None
         if modulation != "none":
             self.modulation = MarketModulation(
@@ -170,6 +177,8 @@ class ATFTGATFAN(RankingNetwork):
         scaled = self.scaling(batch.features, batch.observed)
         selection = self.selection.weights(scaled) if self._is_on("variable_selection") else None
         state, attention = self._encode(batch)
+        if attention is not None:
+            attention = weights_of_days(attention, len(scaled) - len(state) + 1, self.patch_days)
         neighbours = None
         if self.graph is not None and self._is_on("graph"):
             neighbours = self.graph.attention(state.flatten(0, 1), batch.edge_index, batch.edge_attr)
@@ -177,7 +186,7 @@ class ATFTGATFAN(RankingNetwork):
 
     def _encode(
         self, batch: DayBatch, packed: PackedRows | None = None
-    ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks heads lookback"] | None]:
+    ) -> tuple[Float[Tensor, "days stocks hidden"], Float[Tensor, "days stocks heads steps"] | None]:
         """The last day's state of each stock-day, or packed row, before the graph, and the encoder's attention."""
         if packed is not None:
             features, observed, universe = map(packed.take, (batch.features, batch.observed, batch.universe))

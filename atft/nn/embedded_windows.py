@@ -7,13 +7,16 @@ from torch import Tensor, nn
 
 
 class EmbeddedWindows(NamedTuple):
-    """Embedded rows of a span, and what each window adds to them: ``x[l, d] = rows[d + l] + residual[l, d] P'``."""
+    """Embedded rows of a span, and what each window adds to them: ``x[l, d] = rows[d + l] + r[l, d] P'``.
+
+    The residual ``r`` is kept by patches of days, as `window_steps` reads them; ``r[l, d]`` is one day of a patch.
+    """
 
     rows: Float[Tensor, "span stocks hidden"]
     days: int
     """Windows: one ends on each of the span's last days."""
-    residual: Float[Tensor, "lookback days stocks features"] | None = None
-    """The window as a window normalisation leaves it; None without one."""
+    residual: Float[Tensor, "patches days stocks patch_days features"] | None = None
+    """The window as a window normalisation leaves it, by `window_steps.as_patches`; None without one."""
     projection: Float[Tensor, "hidden features"] | None = None
     """``P``, from a residual to the size of a row."""
 
@@ -22,16 +25,7 @@ class EmbeddedWindows(NamedTuple):
         rows = self.rows[len(self.rows) - self.days :]
         if self.residual is None or self.projection is None:
             return rows
-        return rows + nn.functional.linear(self.residual[-1], self.projection)
-
-    def all_days(self) -> Float[Tensor, "lookback days stocks hidden"]:
-        """Return every day of each window; a view where windows add nothing."""
-        shared = windows(self.rows, self.days)
-        if self.residual is None or self.projection is None:
-            return shared
-        from_residual = nn.functional.linear(self.residual, self.projection)
-        # In place, since this is a large tensor; not where autocast made it less precise than the rows.
-        return from_residual.add_(shared) if from_residual.dtype == shared.dtype else from_residual + shared
+        return rows + nn.functional.linear(self.residual[-1, :, :, -1], self.projection)
 
 
 def windows(

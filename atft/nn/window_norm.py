@@ -31,6 +31,7 @@ from atft.nn.normalisers import (
     reversible_norm,
     slice_norm,
 )
+from atft.nn.window_steps import as_patches, patch_count
 
 MEMBERS = {"revin": 2, "dish_ts": 4, "san": 2 * SLICES, "fan": 4}
 """How many numbers per feature the summary of each member has."""
@@ -58,9 +59,9 @@ def normaliser(name: str, n_features: int) -> Normaliser:
 class WindowNorm(nn.Module):
     """Normalise windows by a member of :data:`MEMBERS`, and embed the residual and the removed statistics."""
 
-    def __init__(self, name: str, n_features: int, hidden_size: int) -> None:
+    def __init__(self, name: str, n_features: int, hidden_size: int, patch_days: int = 1) -> None:
         super().__init__()
-        self.normalise = normaliser(name, n_features)
+        self.normalise, self.patch_days = normaliser(name, n_features), patch_days
         self.residual_rows = nn.Linear(n_features, hidden_size, bias=False)
         self.window_summary = nn.Linear(MEMBERS[name] * n_features, hidden_size, bias=False)
 
@@ -71,7 +72,7 @@ class WindowNorm(nn.Module):
         observed: Bool[Tensor, "span stocks"],
     ) -> tuple[EmbeddedWindows, Float[Tensor, "days stocks hidden"]]:
         """Add to the embedded windows the view of their residuals; also return the embedded summaries."""
-        residual, summary = normalise_windows(self.normalise, scaled, observed, window.days)
+        residual, summary = normalise_windows(self.normalise, scaled, observed, window.days, self.patch_days)
         statistics: Tensor = self.window_summary(summary)
         return window._replace(residual=residual, projection=self.residual_rows.weight), statistics
 
@@ -81,7 +82,8 @@ def normalise_windows(
     scaled: Float[Tensor, "span stocks features"],
     observed: Bool[Tensor, "span stocks"],
     days: int,
-) -> tuple[Float[Tensor, "lookback days stocks features"], Float[Tensor, "days stocks summary"]]:
+    patch_days: int = 1,
+) -> tuple[Float[Tensor, "patches days stocks patch_days features"], Float[Tensor, "days stocks summary"]]:
     """Normalise the window of each of the span's last ``days`` days, each from its own days only.
 
     Under autocast a residual without a gradient is rounded to the format of the products that read it.
@@ -96,17 +98,20 @@ def normalise_windows(
         # An exported program has neither a loop over stocks nor a buffer: it scores any number of them.
         if learns or torch.compiler.is_compiling():
             parts = [normalise(scaled[d : d + lookback], observed[d : d + lookback]) for d in range(days)]
-            return torch.stack([p.residual for p in parts], dim=1), torch.stack([p.summary for p in parts])
+            residual = as_patches(torch.stack([p.residual for p in parts], dim=1), patch_days)
+            return residual, torch.stack([p.summary for p in parts])
         stripe_stocks = stocks
         if scaled.device.type == "cpu":
             stripe_stocks = max(1, STRIPE_NUMBERS * torch.get_num_threads() // scaled[:lookback, 0].numel())
-        residual, summaries = scaled.new_empty(lookback, days, *scaled.shape[1:], dtype=read_as), []
+        shape = (patch_count(lookback, patch_days), days, stocks, patch_days, scaled.shape[2])
+        residual, summaries = scaled.new_empty(shape, dtype=read_as), []
         for stripe in (slice(i, i + stripe_stocks) for i in range(0, stocks, stripe_stocks)):
             of_days = []
             # The windows of neighbouring days share all but one row, which stays in the cache.
             for day in range(days):
                 part = slice(day, day + lookback), stripe
-                residual[:, day, stripe], summary = normalise(scaled[part], observed[part])
+                window, summary = normalise(scaled[part], observed[part])
+                residual[:, day, stripe] = as_patches(window, patch_days)
                 of_days.append(summary)
             summaries.append(torch.stack(of_days))
     return residual, torch.cat(summaries, dim=1)

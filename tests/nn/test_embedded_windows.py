@@ -5,19 +5,17 @@ import torch
 from atft.nn.embedded_windows import EmbeddedWindows, windows
 
 
-def test_a_day_of_a_window_is_its_row_and_its_residual() -> None:
-    rows, residual, projection = torch.randn(8, 4, 3), torch.randn(6, 3, 4, 2), torch.randn(3, 2)
+def test_the_last_day_is_its_row_and_its_residual() -> None:
+    rows, residual, projection = torch.randn(8, 4, 3), torch.randn(3, 3, 4, 2, 5), torch.randn(3, 5)
     window = EmbeddedWindows(rows, 3, residual, projection)
-    every_day = window.all_days()
     for day in range(3):
-        torch.testing.assert_close(every_day[:, day], rows[day : day + 6] + residual[:, day] @ projection.T)
-    torch.testing.assert_close(window.last_day(), every_day[-1])
+        expected = rows[5 + day] + residual[-1, day, :, -1] @ projection.T
+        torch.testing.assert_close(window.last_day()[day], expected)
 
 
-def test_without_a_residual_windows_are_the_rows() -> None:
+def test_without_a_residual_the_last_day_is_its_row() -> None:
     window = EmbeddedWindows(torch.randn(8, 4, 3), 3)
     assert torch.equal(window.last_day(), window.rows[-3:])
-    assert torch.equal(window.all_days(), windows(window.rows, 3))
 
 
 def test_each_day_reads_the_lookback_rows_that_end_with_it() -> None:

@@ -12,9 +12,9 @@ Recurrence = Literal["scan", "lstm"]
 both_recurrences = pytest.mark.parametrize("recurrence", ["scan", "lstm"])
 
 
-def build(recurrence: Recurrence, hidden: int = 32) -> TemporalEncoder:
+def build(recurrence: Recurrence, hidden: int = 32, patch_days: int = 1) -> TemporalEncoder:
     torch.manual_seed(0)
-    return TemporalEncoder(hidden, 0.0, recurrence)
+    return TemporalEncoder(hidden, 0.0, recurrence, patch_days)
 
 
 def one_day(rows: torch.Tensor) -> EmbeddedWindows:
@@ -45,9 +45,18 @@ def test_new_heads_remember_from_ten_days_down_to_one(recurrence: Recurrence) ->
 
 
 @both_recurrences
-def test_the_state_depends_on_every_day_of_the_window(recurrence: Recurrence) -> None:
+def test_new_heads_remember_as_many_days_where_a_step_has_five(recurrence: Recurrence) -> None:
+    _, weight = build(recurrence, patch_days=5)(one_day(torch.randn(20, 50, 32)))
+    assert weight.shape == (50, 2, 4)
+    later = weight[:, 0, -3].mean() / weight[:, 0, -1].mean()
+    torch.testing.assert_close(later, torch.tensor(0.5), atol=0.1, rtol=0)
+
+
+@both_recurrences
+@pytest.mark.parametrize("patch_days", [1, 4, 7])
+def test_the_state_depends_on_every_day_of_the_window(recurrence: Recurrence, patch_days: int) -> None:
     rows = torch.randn(60, 1, 32, requires_grad=True)
-    state, _ = build(recurrence)(one_day(rows))
+    state, _ = build(recurrence, patch_days=patch_days)(one_day(rows))
     state.square().sum().backward()
     assert rows.grad is not None
     reach = rows.grad.abs().amax((1, 2))
@@ -69,7 +78,8 @@ def test_rows_are_encoded_on_their_own(recurrence: Recurrence) -> None:
 
 
 @both_recurrences
-def test_every_parameter_gets_a_gradient(recurrence: Recurrence) -> None:
-    block = build(recurrence)
+@pytest.mark.parametrize("patch_days", [1, 4])
+def test_every_parameter_gets_a_gradient(recurrence: Recurrence, patch_days: int) -> None:
+    block = build(recurrence, patch_days=patch_days)
     block(one_day(torch.randn(10, 7, 32)))[0].square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in block.parameters())

@@ -108,7 +108,7 @@ def test_a_series_is_normalised_without_the_others(name: str) -> None:
 def test_the_future_changes_nothing(name: str) -> None:
     norm, (scaled, observed) = member(name), block(days=3)
     residual, summary = normalise_windows(norm, scaled, observed, 3)
-    assert residual.shape == (13, 3, 6, 3) and summary.shape[:2] == (3, 6)
+    assert residual.shape == (13, 3, 6, 1, 3) and summary.shape[:2] == (3, 6)
     for day in range(3):
         cut = slice(0, day + 13)
         early, summary_then = normalise_windows(norm, scaled[cut], observed[cut], day + 1)
@@ -121,7 +121,9 @@ def test_each_day_of_a_block_sees_its_own_window_only(name: str) -> None:
     residual, summary = normalise_windows(norm, scaled, observed, 3)
     for day in range(3):
         alone = norm(scaled[day : day + 13], observed[day : day + 13])
-        assert torch.equal(residual[:, day], alone.residual) and torch.equal(summary[day], alone.summary)
+        assert torch.equal(residual[:, day, :, 0], alone.residual) and torch.equal(
+            summary[day], alone.summary
+        )
 
 
 @every_member
@@ -130,13 +132,25 @@ def test_stripes_of_stocks_and_recorded_gradients_change_nothing(
 ) -> None:
     norm, (scaled, observed) = member(name), block(days=3)
     with torch.no_grad():
-        whole = normalise_windows(norm, scaled, observed, 3)
+        whole = normalise_windows(norm, scaled, observed, 3, 4)
         monkeypatch.setattr("atft.nn.window_norm.STRIPE_NUMBERS", 13 * 3)
-        striped = normalise_windows(norm, scaled, observed, 3)
-    recorded = normalise_windows(norm, scaled.clone().requires_grad_(), observed, 3)
+        striped = normalise_windows(norm, scaled, observed, 3, 4)
+    recorded = normalise_windows(norm, scaled.clone().requires_grad_(), observed, 3, 4)
     assert all(part.requires_grad for part in recorded)
     for other in (striped, recorded):
         torch.testing.assert_close(other, whole, atol=1e-5, rtol=1e-5)
+
+
+@every_member
+@pytest.mark.parametrize("patch_days", [2, 4, 13, 20])
+def test_patches_are_the_days_side_by_side(name: str, patch_days: int) -> None:
+    norm, (scaled, observed) = member(name), block(days=3)
+    by_day, summary = normalise_windows(norm, scaled, observed, 3)
+    patches, summary_too = normalise_windows(norm, scaled, observed, 3, patch_days)
+    missing = -13 % patch_days
+    days = patches.movedim(-2, 1).flatten(0, 1)
+    assert torch.equal(days[missing:], by_day[:, :, :, 0]) and not days[:missing].any()
+    assert torch.equal(summary, summary_too)
 
 
 @every_member
@@ -170,7 +184,9 @@ def test_the_view_is_added_and_the_summary_embedded(name: str) -> None:
     shown, statistics = norm(EmbeddedWindows(rows, 2), scaled, observed)
     residual, summary = normalise_windows(norm.normalise, scaled, observed, 2)
     assert torch.equal(shown.rows, rows) and torch.equal(shown.residual, residual)
-    torch.testing.assert_close(shown.last_day(), rows[-2:] + residual[-1] @ norm.residual_rows.weight.T)
+    torch.testing.assert_close(
+        shown.last_day(), rows[-2:] + residual[-1, :, :, -1] @ norm.residual_rows.weight.T
+    )
     torch.testing.assert_close(statistics, summary @ norm.window_summary.weight.T)
 
 

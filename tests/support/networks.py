@@ -25,6 +25,9 @@ NETWORKS: dict[str, NetworkFactory] = {
         for m in MEMBERS
     },
     "ATFTGATFAN-lstm": partial(ATFTGATFAN, hidden_size=16, encoder="lstm"),
+    "ATFTGATFAN-day-by-day": partial(ATFTGATFAN, hidden_size=16, patch_days=1),
+    "ATFTGATFAN-lstm-day-by-day": partial(ATFTGATFAN, hidden_size=16, encoder="lstm", patch_days=1),
+    "ATFTGATFAN-patches-of-three": partial(ATFTGATFAN, hidden_size=16, patch_days=3),
     "ATFTGATFAN-no-window-norm": partial(ATFTGATFAN, hidden_size=16, window_norm="none"),
     "ATFTGATFAN-piecewise-linear": partial(ATFTGATFAN, hidden_size=16, encoding="piecewise_linear", bins=5),
     "ATFTGATFAN-periodic": partial(ATFTGATFAN, hidden_size=16, encoding="periodic", bins=4),
