@@ -14,8 +14,8 @@ from torch import Tensor
 
 from atft.full_precision import full_precision
 
-CACHED_ROWS = 128
-"""Rows of a part on a CPU: their states, 2 MB at 60 days of 64 numbers, are read once from memory."""
+PART_NUMBERS = 1 << 19
+"""Numbers of the states that a thread of a CPU reads at a time, 2 MB: they are read once from memory."""
 
 
 def pool(
@@ -61,9 +61,10 @@ class _Pool(torch.autograd.Function):
         by_pooled, by_weight = gradients
         of_query, of_states = torch.empty_like(query), torch.empty_like(states)
         of_bias = weight.new_zeros(weight.shape[1:])
-        rows = len(query)
+        size = rows = len(query)
         # A part's states stay in a processor's cache for all three products.
-        size = CACHED_ROWS if states.device.type == "cpu" else rows
+        if states.device.type == "cpu":
+            size = max(1, PART_NUMBERS * torch.get_num_threads() // states[:, 0].numel())
         for part in (slice(i, i + size) for i in range(0, rows, size)):
             by_row = states[:, part].transpose(0, 1)
             share, by_answer = weight[part], by_pooled[part]

@@ -47,8 +47,9 @@ def reversible_norm(window: Window, observed: Observed) -> NormalisedWindow:
     Paper: Kim et al. 2022, "Reversible Instance Normalization for Accurate Time-Series Forecasting against
     Distribution Shift", section 3.
     """
-    centred, level = subtract_mean(window, observed)
-    scale = _scale_of(centred.square().sum(0) / _days_observed(observed, window))
+    present, count = presence(observed, window.dtype)
+    centred, level = subtract_mean(window, present, count)
+    scale = _scale_of(centred.square().sum(0) / count)
     return NormalisedWindow(centred / scale, torch.cat((level, scale.log()), dim=-1))
 
 
@@ -108,15 +109,14 @@ class DishNorm(nn.Module):
 
     def forward(self, window: Window, observed: Observed) -> NormalisedWindow:
         lookback, stocks, features = window.shape
-        count = _days_observed(observed, window)
-        centred, mean = subtract_mean(window, observed)
+        present, count = presence(observed, window.dtype)
+        centred, mean = subtract_mean(window, present, count)
         basis = cosine_basis(lookback, window.device).to(window.dtype)
         wave = (basis @ centred.flatten(1)).reshape(WAVES, stocks, features) * (2 / count)
         # p: the window's level, then the level of what comes after it.
         shift = torch.einsum("pwf,wsf->psf", self.coefficient, wave)
         # The mean square about a shifted level follows from the variance: the window is not read again.
         scale = _scale_of(centred.square().sum(0) / count + shift.square())
-        present = observed[..., None].to(window.dtype)
         residual = (centred - shift[0] * present) / scale[0]
         return NormalisedWindow(residual, _by_stock(mean + shift, scale.log()))
 
@@ -131,8 +131,30 @@ def cosine_basis(lookback: int, device: torch.device | None = None) -> Float[Ten
     return (math.pi * wave * position).cos() * (wave < lookback)
 
 
+class Waves(NamedTuple):
+    """What FAN multiplies a window by; made once for all windows of a block."""
+
+    analysis: Float[Tensor, "waves lookback"]
+    """From a window to the coefficients of its cosines, then of its sines."""
+    synthesis: Float[Tensor, "lookback waves"]
+    """And back."""
+    tie: Float[Tensor, "frequencies 1"]
+    """What each frequency's power counts: of those that tie, the slowest counts most."""
+
+    @classmethod
+    def of(cls, lookback: int, dtype: torch.dtype, device: torch.device) -> "Waves":
+        basis = fourier_basis(lookback, device).to(dtype)
+        half = len(basis) // 2
+        # A cosine's mean square is a half, the alternating wave's is 1.
+        gain = torch.full_like(basis[:, :1], 2.0)
+        if lookback % 2 == 0:
+            gain[half - 1], gain[-1] = 1.0, 0.0
+        tie = torch.linspace(1, 1 - TIE * half, half, device=device, dtype=dtype)[:, None]
+        return cls(gain * basis, basis.T, tie)
+
+
 def frequency_norm(
-    window: Window, observed: Observed, components: int = 2, basis: Tensor | None = None
+    window: Window, observed: Observed, components: int = 2, waves: Waves | None = None
 ) -> NormalisedWindow:
     r"""FAN: subtract each series' mean and dominant cycles, and divide the rest by its root mean square.
 
@@ -145,30 +167,28 @@ def frequency_norm(
     an LSTM at hidden size 256.
 
     Of the frequencies one is always left. A third component took signal with it (EXPERIMENTS.md), hence two.
-    ``basis`` is :func:`fourier_basis` of the lookback, where it has been made for other windows before.
+    ``waves`` are those of the lookback, where they have been made for other windows before.
 
     Paper: Ye et al. 2024, "Frequency Adaptive Normalization For Non-stationary Time Series Forecasting".
     """
     lookback, stocks, features = window.shape
-    count = _days_observed(observed, window)
-    centred, level = subtract_mean(window, observed)
-    basis = fourier_basis(lookback, window.device).to(window.dtype) if basis is None else basis
-    half = len(basis) // 2
-    # All stocks and features in one product. A cosine's mean square is a half, the alternating wave's is 1.
-    gain = torch.full_like(basis[:, :1], 2.0)
-    if lookback % 2 == 0:
-        gain[half - 1], gain[-1] = 1.0, 0.0
-    wave = ((gain * basis) @ centred.flatten(1)).reshape(2, half, stocks * features)
+    present, count = presence(observed, window.dtype)
+    centred, level = subtract_mean(window, present, count)
+    if waves is None:
+        waves = Waves.of(lookback, window.dtype, window.device)
+    half = len(waves.tie)
+    # All stocks and features in one product.
+    wave = (waves.analysis @ centred.flatten(1)).reshape(2, half, stocks * features)
     with torch.no_grad():
         power = wave[0].square().addcmul_(wave[1], wave[1])
         # All tie where a series is 0 on all days but one: rounding must not choose, another machine's is another.
-        power.mul_(torch.linspace(1, 1 - TIE * half, half, device=window.device, dtype=window.dtype)[:, None])
+        power.mul_(waves.tie)
         chosen = dominant(power, min(components, max(half - 1, 0)))
         chosen = chosen.reshape(half, stocks, features).div_(count)
     wave = (wave.reshape(2, half, stocks, features) * chosen).flatten(2)
     # The way back is the same matrix, transposed.
-    rest = torch.addmm(centred.flatten(1), basis.T, wave.flatten(0, 1), alpha=-1)
-    residual = rest.reshape(window.shape).mul_(observed[..., None].to(window.dtype))
+    rest = torch.addmm(centred.flatten(1), waves.synthesis, wave.flatten(0, 1), alpha=-1)
+    residual = rest.reshape(window.shape).mul_(present)
     scale = _scale_of(residual.square().sum(0) / count)
     # On the last day every cosine is 1 and every sine 0: a sum over the chosen waves is their value there.
     today, quarter = wave.sum(1).reshape(2, stocks, features)
@@ -201,15 +221,20 @@ def dominant(power: Float[Tensor, "frequencies series"], count: int) -> Float[Te
     return torch.ge(power, rest.amax(0), out=mark)
 
 
-def subtract_mean(window: Window, observed: Observed) -> tuple[Window, Float[Tensor, "stocks features"]]:
+def presence(
+    observed: Observed, dtype: torch.dtype
+) -> tuple[Float[Tensor, "lookback stocks 1"], Float[Tensor, "stocks 1"]]:
+    """Return 1 for each observed day and 0 for others, and each stock's observed days, at least 1."""
+    present = observed[..., None].to(dtype)
+    return present, present.sum(0).clamp(min=1)
+
+
+def subtract_mean(
+    window: Window, present: Float[Tensor, "lookback stocks 1"], count: Float[Tensor, "stocks 1"]
+) -> tuple[Window, Float[Tensor, "stocks features"]]:
     """Subtract each series' mean over its observed days (0 stays on the others); also return that mean."""
-    level = window.sum(0) / _days_observed(observed, window)
-    return torch.addcmul(window, level, observed[..., None].to(window.dtype), value=-1), level
-
-
-def _days_observed(observed: Observed, like: Tensor) -> Float[Tensor, "stocks 1"]:
-    """Each stock's observed days, at least 1, in the precision of ``like``."""
-    return observed.sum(0).clamp(min=1).to(like.dtype)[:, None]
+    level = window.sum(0) / count
+    return torch.addcmul(window, level, present, value=-1), level
 
 
 def _scale_of(variance: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

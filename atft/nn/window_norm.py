@@ -26,7 +26,7 @@ from atft.nn.normalisers import (
     SLICES,
     DishNorm,
     NormalisedWindow,
-    fourier_basis,
+    Waves,
     frequency_norm,
     reversible_norm,
     slice_norm,
@@ -91,7 +91,7 @@ def normalise_windows(
     read_as = product_dtype(scaled.device, scaled.dtype)
     lookback, stocks = len(scaled) - days + 1, scaled.shape[1]
     if normalise is frequency_norm:
-        normalise = partial(frequency_norm, basis=fourier_basis(lookback, scaled.device).to(scaled.dtype))
+        normalise = partial(frequency_norm, waves=Waves.of(lookback, scaled.dtype, scaled.device))
     learns = torch.is_grad_enabled() and (scaled.requires_grad or isinstance(normalise, nn.Module))
     # In full precision: the residual under a large cycle would drown in bfloat16's rounding.
     with torch.set_grad_enabled(learns), full_precision(scaled.device):

@@ -15,6 +15,7 @@ from atft.nn.normalisers import (
     dominant,
     fourier_basis,
     frequency_norm,
+    presence,
     reversible_norm,
     slice_norm,
     slice_of_day,
@@ -27,7 +28,7 @@ ALL_OBSERVED = torch.ones(20, 1, dtype=torch.bool)
 def test_the_mean_is_that_of_the_observed_days() -> None:
     observed = torch.rand(9, 4) > 0.4
     window = torch.randn(9, 4, 3) * observed[..., None]
-    centred, level = subtract_mean(window, observed)
+    centred, level = subtract_mean(window, *presence(observed, window.dtype))
     for stock in range(4):
         seen = window[observed[:, stock], stock].numpy()
         np.testing.assert_allclose(level[stock], seen.mean(0), atol=1e-6)
