@@ -41,6 +41,7 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
             or training was over, and all is written.
     """
     from atft.checkpoint_file import read_checkpoint
+    from atft.commands.resumed_keys import check_same_training
     from atft.tasks.checkpoint_match import check_heads_trained, check_shapes
     from atft.tasks.resume_checks import check_resume
     from atft.tasks.seen_days import check_unseen
@@ -52,6 +53,7 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
         check_shapes(content["state_dict"], cli.model.state_dict())
         expected = None if cli.phases else cli.model.build_optimizer(max_epochs)
         check_resume(content, cli.trainer, expected)
+    check_same_training(checkpoint, content["atft"].get("config", ""), cli.config_text)
     done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
     whole = 0 <= max_epochs <= done
     written = _all_written(Path(checkpoint).parent)

@@ -54,7 +54,8 @@ class ATFTGATFAN(RankingNetwork):
             deviation of each quarter of the window), or none. EXPERIMENTS.md compares them.
         encoder: reads the window with a recurrence and attention: scan (gates that read the day's input only) or
             lstm (several times slower, no better where measured); none: the last day's row only.
-        patch_days: neighbouring days that the encoder reads as one step, 1 to 60; with 1 each day is one.
+        patch_days: neighbouring days that the encoder adds up to one step, each unit by weights of its own, 1 to
+            60; with 1 each day is a step.
         graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
         encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
             periodic (learned frequencies), or none (linearly).

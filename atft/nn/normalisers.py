@@ -131,7 +131,7 @@ def cosine_basis(lookback: int, device: torch.device | None = None) -> Float[Ten
     return (math.pi * wave * position).cos() * (wave < lookback)
 
 
-class Waves(NamedTuple):
+class FourierMatrices(NamedTuple):
     """What FAN multiplies a window by; made once for all windows of a block."""
 
     analysis: Float[Tensor, "waves lookback"]
@@ -142,7 +142,7 @@ class Waves(NamedTuple):
     """What each frequency's power counts: of those that tie, the slowest counts most."""
 
     @classmethod
-    def of(cls, lookback: int, dtype: torch.dtype, device: torch.device) -> "Waves":
+    def of(cls, lookback: int, dtype: torch.dtype, device: torch.device) -> "FourierMatrices":
         basis = fourier_basis(lookback, device).to(dtype)
         half = len(basis) // 2
         # A cosine's mean square is a half, the alternating wave's is 1.
@@ -154,7 +154,7 @@ class Waves(NamedTuple):
 
 
 def frequency_norm(
-    window: Window, observed: Observed, components: int = 2, waves: Waves | None = None
+    window: Window, observed: Observed, components: int = 2, waves: FourierMatrices | None = None
 ) -> NormalisedWindow:
     r"""FAN: subtract each series' mean and dominant cycles, and divide the rest by its root mean square.
 
@@ -175,7 +175,7 @@ def frequency_norm(
     present, count = presence(observed, window.dtype)
     centred, level = subtract_mean(window, present, count)
     if waves is None:
-        waves = Waves.of(lookback, window.dtype, window.device)
+        waves = FourierMatrices.of(lookback, window.dtype, window.device)
     half = len(waves.tie)
     # All stocks and features in one product.
     wave = (waves.analysis @ centred.flatten(1)).reshape(2, half, stocks * features)

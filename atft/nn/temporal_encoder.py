@@ -18,7 +18,7 @@ from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.gated_residual import Gate, GatedResidual
 from atft.nn.gated_scan import GatedScan
 from atft.nn.sizes import head_count
-from atft.nn.window_steps import PatchEmbedding, WindowSteps, day_steps
+from atft.nn.window_steps import PatchSum, WindowSteps, day_steps
 
 MAX_INIT_HALF_LIFE_DAYS = 10.0
 """Half-life of the new attention head that looks back the furthest."""
@@ -82,7 +82,7 @@ class TemporalEncoder(nn.Module):
         self, hidden_size: int, dropout: float, recurrence: Literal["scan", "lstm"], patch_days: int = 1
     ) -> None:
         super().__init__()
-        self.patches = PatchEmbedding(hidden_size, patch_days) if patch_days > 1 else None
+        self.patches = PatchSum(hidden_size, patch_days) if patch_days > 1 else None
         # Named for the choice: a checkpoint of the other one does not fit, and says so.
         self.recurrence = recurrence
         self.add_module(

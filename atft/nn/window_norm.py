@@ -25,8 +25,8 @@ from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.normalisers import (
     SLICES,
     DishNorm,
+    FourierMatrices,
     NormalisedWindow,
-    Waves,
     frequency_norm,
     reversible_norm,
     slice_norm,
@@ -91,7 +91,7 @@ def normalise_windows(
     read_as = product_dtype(scaled.device, scaled.dtype)
     lookback, stocks = len(scaled) - days + 1, scaled.shape[1]
     if normalise is frequency_norm:
-        normalise = partial(frequency_norm, waves=Waves.of(lookback, scaled.dtype, scaled.device))
+        normalise = partial(frequency_norm, waves=FourierMatrices.of(lookback, scaled.dtype, scaled.device))
     learns = torch.is_grad_enabled() and (scaled.requires_grad or isinstance(normalise, nn.Module))
     # In full precision: the residual under a large cycle would drown in bfloat16's rounding.
     with torch.set_grad_enabled(learns), full_precision(scaled.device):

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from atft.nn.embedded_windows import EmbeddedWindows, windows
 from atft.nn.window_steps import (
-    PatchEmbedding,
+    PatchSum,
     as_patches,
     day_steps,
-    embed_patches,
     oldest_patch_days,
     patch_count,
     plain_patches,
+    sum_patches,
     weights_of_days,
 )
 
@@ -32,15 +32,15 @@ def block(lookback: int, patch_days: int) -> tuple[EmbeddedWindows, Tensor]:
 
 
 @each_size
-def test_a_step_is_the_sum_of_its_days_embedded(lookback: int, patch_days: int) -> None:
+def test_a_step_is_the_weighted_sum_of_its_days(lookback: int, patch_days: int) -> None:
     window, residual = block(lookback, patch_days)
-    embedding = PatchEmbedding(HIDDEN, patch_days).double()
-    steps = embedding(window).all_steps()
+    patches = PatchSum(HIDDEN, patch_days).double()
+    steps = patches(window).all_steps()
     # By the definition: each window on its own, counted back from its last day, zeros before its first.
     days = windows(window.rows, DAYS) + residual @ window.projection.T
     padded = torch.cat((days.new_zeros(-lookback % patch_days, DAYS, STOCKS, HIDDEN), days))
     expected = [
-        sum(padded[step + i] @ embedding.taps[i] for i in range(patch_days))
+        sum(padded[step + i] * patches.weight[i] for i in range(patch_days))
         for step in range(0, len(padded), patch_days)
     ]
     torch.testing.assert_close(steps, torch.stack(expected))
@@ -50,12 +50,12 @@ def test_a_step_is_the_sum_of_its_days_embedded(lookback: int, patch_days: int) 
 @each_size
 def test_a_block_of_one_day_has_the_steps_of_a_longer_block(lookback: int, patch_days: int) -> None:
     window, residual = block(lookback, patch_days)
-    embedding = PatchEmbedding(HIDDEN, patch_days).double()
-    together = embedding(window).all_steps()
+    patches = PatchSum(HIDDEN, patch_days).double()
+    together = patches(window).all_steps()
     for day in range(DAYS):
         own = as_patches(residual[:, day : day + 1], patch_days)
         alone = EmbeddedWindows(window.rows[day : day + lookback], 1, own, window.projection)
-        torch.testing.assert_close(embedding(alone).all_steps()[:, 0], together[:, day])
+        torch.testing.assert_close(patches(alone).all_steps()[:, 0], together[:, day])
 
 
 def test_days_as_steps_are_rows_and_residuals() -> None:
@@ -68,35 +68,39 @@ def test_days_as_steps_are_rows_and_residuals() -> None:
     assert torch.equal(bare.all_steps(), windows(window.rows, DAYS))
 
 
+@pytest.mark.parametrize("numbers", [1, 40, 1 << 18])
 @pytest.mark.parametrize("patch_days", [1, 2, 4])
-def test_embedding_and_its_gradients_are_those_of_the_formula(patch_days: int) -> None:
+def test_sums_and_their_gradients_are_those_of_the_formula_whatever_is_cached(
+    patch_days: int, numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.nn.window_steps.PART_NUMBERS", numbers)
     torch.manual_seed(0)
     rows = torch.randn(6, 3, 4, dtype=torch.float64, requires_grad=True)
-    taps = torch.randn(patch_days, 4, 4, dtype=torch.float64, requires_grad=True)
-    torch.testing.assert_close(embed_patches(rows, taps), plain_patches(rows, taps))
-    torch.autograd.gradcheck(embed_patches, (rows, taps))
+    weight = torch.randn(patch_days, 4, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(sum_patches(rows, weight), plain_patches(rows, weight))
+    torch.autograd.gradcheck(sum_patches, (rows, weight))
 
 
-def test_under_autocast_products_and_gradients_stay_close() -> None:
+def test_under_autocast_sums_and_gradients_stay_close() -> None:
     torch.manual_seed(0)
-    rows, taps = torch.randn(9, 5, 16, requires_grad=True), torch.randn(4, 16, 16, requires_grad=True)
-    exact = embed_patches(rows, taps)
+    rows, weight = torch.randn(9, 5, 16, requires_grad=True), torch.randn(4, 16, requires_grad=True)
+    exact = sum_patches(rows, weight)
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = embed_patches(rows, taps)
+        rounded = sum_patches(rows, weight)
     assert rounded.dtype == torch.bfloat16
     torch.testing.assert_close(rounded.float(), exact, atol=0.2, rtol=0.05)
     rounded.float().square().sum().backward()
-    assert rows.grad.dtype == taps.grad.dtype == torch.float32
+    assert rows.grad.dtype == weight.grad.dtype == torch.float32
 
 
 def test_an_exporter_gets_plain_operations() -> None:
     class Program(torch.nn.Module):
-        def forward(self, rows: Tensor, taps: Tensor) -> Tensor:
-            return embed_patches(rows, taps)
+        def forward(self, rows: Tensor, weight: Tensor) -> Tensor:
+            return sum_patches(rows, weight)
 
-    given = torch.randn(6, 3, 4), torch.randn(2, 4, 4)
+    given = torch.randn(6, 3, 4), torch.randn(2, 4)
     program = torch.export.export(Program(), given, strict=False)
-    assert not any("addmm_" in str(node.target) for node in program.graph.nodes)
+    assert not any("addcmul_" in str(node.target) for node in program.graph.nodes)
     torch.testing.assert_close(program.module()(*given), plain_patches(*given))
 
 
