@@ -53,7 +53,7 @@ class ATFTGATFAN(RankingNetwork):
             out), revin (mean and deviation), dish_ts (a learned level and the deviation from it), san (mean and
             deviation of each quarter of the window), or none. EXPERIMENTS.md compares them.
         encoder: reads the window with a recurrence and attention: scan (gates that read the day's input only) or
-            lstm (several times slower, no better where measured); none: the last day's row only.
+            lstm (slower, no better where measured); none: the last day's row only.
         patch_days: neighbouring days that the encoder adds up to one step, each unit by weights of its own, 1 to
             60; with 1 each day is a step.
         graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
