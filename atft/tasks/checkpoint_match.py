@@ -8,6 +8,20 @@ from torch import Tensor
 from atft.errors import InputError
 from atft.network import Network
 
+LATER_PARTS = (
+    (
+        "encoding.edges",
+        "does not encode features in bins, this one does",
+        "encoding to its own, none where its config has none",
+    ),
+    (
+        "encoder.patches.weight",
+        "reads a window day by day, this one in patches",
+        "patch_days to its own, 1 where its config has none",
+    ),
+)
+"""Tensors of parts that networks did not always have, what one without them does, and what to set."""
+
 
 def feature_order(trained_on: Sequence[str], names: Sequence[str]) -> list[int]:
     """Indices of the network's features among the panel's; empty where the order is the same.
@@ -75,12 +89,10 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     """
     other = [n for n in expected if n not in weights or weights[n].shape != expected[n].shape]
     other += [n for n in weights if n not in expected]
-    encodes, asked = (any(name.endswith("encoding.edges") for name in of) for of in (weights, expected))
-    if weights and asked and not encodes:
-        raise InputError(
-            "checkpoint: its network does not encode features in bins, this one does; set "
-            "model.network.init_args.encoding to its own, none where its config has none"
-        )
+    for part, without, remedy in LATER_PARTS:
+        of_checkpoint, asked = (any(name.endswith(part) for name in of) for of in (weights, expected))
+        if weights and asked and not of_checkpoint:
+            raise InputError(f"checkpoint: its network {without}; set model.network.init_args.{remedy}")
     if weights and other:
         raise InputError(
             f"checkpoint: its network has other sizes ({len(other)} tensors differ, the first is "

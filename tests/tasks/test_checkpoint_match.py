@@ -28,6 +28,14 @@ def test_weights_without_bins_are_an_error_that_names_the_encoding() -> None:
     assert "\n" not in str(error.value)
 
 
+def test_weights_of_a_window_day_by_day_are_an_error_that_names_the_patches() -> None:
+    patched = {"network.encoder.patches.weight": torch.ones(4, 2)}
+    with pytest.raises(InputError, match=r"reads a window day by day.*patch_days to its own, 1 where"):
+        check_shapes({"value": torch.ones(2)}, {"value": torch.ones(2), **patched})
+    with pytest.raises(InputError, match=r"other sizes \(1 tensors differ"):
+        check_shapes({"value": torch.ones(2), **patched}, {"value": torch.ones(2)})
+
+
 def test_bins_under_another_name_are_those_of_another_number_of_members() -> None:
     one, of_two = ({f"{place}encoding.edges": torch.ones(2, 5)} for place in ("", "networks.0."))
     with pytest.raises(InputError, match=r"has other sizes.*model\.members"):
