@@ -1,4 +1,10 @@
-"""Keys of a training configuration that say where and how fast a run trains, not what it trains."""
+"""Keys of a training configuration that say where and how fast it trains, and what else differs between two."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from atft.errors import clip
+from atft.yaml_text import flat_keys, is_inside
 
 MACHINE_KEYS = (
     *("name", "threads", "ckpt_path", "config", "data.cache.dir", "data.loader.num_workers"),
@@ -6,3 +12,23 @@ MACHINE_KEYS = (
     *("trainer.num_nodes", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
     "trainer.log_every_n_steps",
 )
+MAX_QUOTED = 60
+
+
+class ChangedKey(NamedTuple):
+    """A key with another value, and both values as short text."""
+
+    key: str
+    was: str
+    now: str
+    is_new: bool
+    """Whether the first configuration has no such key."""
+
+
+def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ChangedKey]:
+    """Yield each key, but for those of the machine, whose value differs between two nested configurations."""
+    was, now = flat_keys(before), flat_keys(after)
+    for key in {**was, **now}:
+        if not is_inside(key, MACHINE_KEYS) and was.get(key) != now.get(key):
+            before_text, after_text = (clip(repr(of.get(key)), MAX_QUOTED) for of in (was, now))
+            yield ChangedKey(key, before_text, after_text, key not in was)

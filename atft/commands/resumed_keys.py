@@ -5,10 +5,10 @@ receipt and configuration know of the second one only. The checkpoint's configur
 nothing that it names is imported.
 """
 
-from atft.commands.machine_keys import MACHINE_KEYS
+from atft.commands.machine_keys import changed_keys
 from atft.commands.moved_keys import REMOVED
-from atft.errors import InputError, clip
-from atft.yaml_text import flat_keys, is_inside, mapping_of
+from atft.errors import InputError
+from atft.yaml_text import is_inside, mapping_of
 
 DECIDING = ("seed_everything", "model", "data", "curriculum")
 """Sections that decide what is trained; the others say how long, what is recorded and what follows."""
@@ -16,7 +16,6 @@ ELSEWHERE = ("model.optimizer", "model.scheduler", "model.cuda_graphs", "data.pa
 """Of these, what is compared by its effect (state of the optimiser, features and dates), or changes no score."""
 OF_ANY_NAME = ("model.objective",)
 """Mappings whose keys the user names: one that the checkpoint lacks is new, and not of a later version."""
-MAX_QUOTED = 60
 
 
 def check_same_training(checkpoint: str, trained: str, config: str) -> None:
@@ -30,14 +29,13 @@ def check_same_training(checkpoint: str, trained: str, config: str) -> None:
     Raises:
         InputError: a key differs; the line names the first.
     """
-    before = flat_keys(mapping_of(trained, f"{checkpoint}: its configuration")) if trained else {}
-    after = flat_keys(mapping_of(config, "the configuration"))
-    for key in {**before, **after} if before else ():
-        if not is_inside(key, DECIDING) or is_inside(key, (*MACHINE_KEYS, *ELSEWHERE, *REMOVED)):
-            continue
-        of_later_version = key not in before and not is_inside(key, OF_ANY_NAME)
-        if not of_later_version and before.get(key) != after.get(key):
-            was, now = (clip(repr(keys.get(key)), MAX_QUOTED) for keys in (before, after))
+    if not trained:
+        return
+    before = mapping_of(trained, f"{checkpoint}: its configuration")
+    for key, was, now, is_new in changed_keys(before, mapping_of(config, "the configuration")):
+        decides = is_inside(key, DECIDING) and not is_inside(key, (*ELSEWHERE, *REMOVED))
+        of_later_version = is_new and not is_inside(key, OF_ANY_NAME)
+        if decides and not of_later_version:
             raise InputError(
                 f"{checkpoint}: trained with {key} {was}, now {now}; put it back, or begin a new run with "
                 f"--init_from {checkpoint}"

@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from atft.callbacks.record.receipt import Receipt
-from atft.commands.machine_keys import MACHINE_KEYS
-from atft.errors import InputError, clip
+from atft.commands.machine_keys import changed_keys
+from atft.errors import InputError
 from atft.publish import publish_json, publish_text
-from atft.yaml_text import flat_keys, is_inside, mapping_of
+from atft.yaml_text import mapping_of
 
 RECORD, CONFIG = "crossval.json", "config.yaml"
 VERSION = 1
-MAX_QUOTED = 40
 AGAIN = "start again without --resume"
 
 
@@ -139,12 +138,9 @@ def check_same_config(directory: Path, config_text: str, or_else: str, read: Cal
     Raises:
         InputError: a key differs; the line names the first.
     """
-    before = flat_keys(mapping_of(read(directory / CONFIG), str(directory / CONFIG)))
-    after = flat_keys(mapping_of(config_text, "the configuration"))
-    for key in {**before, **after}:
-        if not is_inside(key, MACHINE_KEYS) and before.get(key) != after.get(key):
-            was, now = (clip(repr(keys.get(key)), MAX_QUOTED) for keys in (before, after))
-            raise InputError(_differs(directory, key, was, now, or_else))
+    before = mapping_of(read(directory / CONFIG), str(directory / CONFIG))
+    for changed in changed_keys(before, mapping_of(config_text, "the configuration")):
+        raise InputError(_differs(directory, changed.key, changed.was, changed.now, or_else))
 
 
 def _differs(directory: Path, key: str, before: str, after: str, or_else: str = AGAIN) -> str:
