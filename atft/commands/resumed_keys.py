@@ -12,7 +12,7 @@ from atft.yaml_text import is_inside, mapping_of
 
 DECIDING = ("seed_everything", "model", "data", "curriculum")
 """Sections that decide what is trained; the others say how long, what is recorded and what follows."""
-ELSEWHERE = ("model.optimizer", "model.scheduler", "model.cuda_graphs", "data.panel.path", "data.cache")
+ELSEWHERE = ("model.optimizer", "model.scheduler", "model.cuda_graphs", "data.panel.path")
 """Of these, what is compared by its effect (state of the optimiser, features and dates), or changes no score."""
 OF_ANY_NAME = ("model.objective",)
 """Mappings whose keys the user names: one that the checkpoint lacks is new, and not of a later version."""

@@ -21,6 +21,7 @@ CONFIG: dict[str, Any] = {
     "data": {
         "panel": {"path": "a.parquet", "schema": {"features": ["x_*"]}},
         "loader": {"lookback": 20, "num_workers": 0},
+        "cache": {"dir": "cache", "rank": []},
     },
     "early_stopping": {"patience": 3},
 }
@@ -46,6 +47,7 @@ def changed(key: str, value: Any) -> str:
         ("model.objective.terms.huber", 0.1),
         ("model.objective.regime_weights", {"regime_x": 1.0}),
         ("data.loader.lookback", 40),
+        ("data.cache.rank", ["x_*"]),
         ("data.panel.schema.features", ["y_*"]),
     ],
 )
@@ -67,6 +69,7 @@ def test_a_term_that_was_taken_out_is_a_change() -> None:
         ("trainer.devices", 2),
         ("model.cuda_graphs", False),
         ("data.panel.path", "moved/a.parquet"),
+        ("data.cache.dir", "elsewhere"),
         ("data.loader.num_workers", 2),
         ("early_stopping.patience", 9),
         ("model.network.init_args.later", 4),
