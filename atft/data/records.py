@@ -36,6 +36,10 @@ WIDE = ("features", "half_features", "target", "delayed_target", "oracle", "expo
 FLAT = {"number": pa.int32(), "universe": pa.uint8(), "sector": pa.int16(), "return_1d": pa.float32()}
 NO_INDEX = -1
 """Of a sector or a neighbour that there is not."""
+LARGE_PAGE = 2 << 20
+"""Bytes that a processor can map at once. Linux does where it keeps them in one piece of memory, as it keeps what was
+written in one aligned piece (ext4 since Linux 6.16, XFS). From pages of 4 kB rows are gathered at .6 to .8 of that
+rate."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ class RecordWriter:
         self.path = path
         self._file: BinaryIO
         self._crc = 0
+        self._size = 0
         self._offsets = [0]
         self._crcs: list[int] = []
         self._writer: Any = None
@@ -178,7 +183,13 @@ class RecordWriter:
 
     def write(self, data: Any) -> int:
         self._crc = zlib.crc32(data, self._crc)
-        return self._file.write(data)
+        rest = memoryview(data)
+        while len(rest):
+            # The buffer is as large as a page and never reaches over the end of one, so the system gets pages.
+            part = rest[: LARGE_PAGE - self._size % LARGE_PAGE]
+            self._size += self._file.write(part)
+            rest = rest[len(part) :]
+        return len(data)
 
     def flush(self) -> None:
         self._file.flush()
@@ -189,12 +200,12 @@ class RecordWriter:
     def append(self, batch: pa.RecordBatch) -> None:
         """Write one batch and note its bytes' offset and checksum."""
         if self._writer is None:
-            self._file = self.path.open("wb")
+            self._file = self.path.open("wb", buffering=LARGE_PAGE)
             self._writer = pa.ipc.new_file(pa.PythonFile(self, mode="w"), batch.schema)
         self._writer.write_batch(batch)
         self._crcs.append(self._crc)
         self._crc = 0
-        self._offsets.append(self._file.tell())
+        self._offsets.append(self._size)
 
     def finish(self) -> FileRecord:
         """Write the footer, bring everything to disk, and describe the file."""

@@ -18,6 +18,9 @@ from atft.data.row_finder import RowFinder
 
 BYTES_FOR_THREADS = 16 << 20
 """Of a span, below which one thread copies it: to wake another one takes as long as a megabyte."""
+DAYS_AT_ONCE = 4
+"""Days whose rows are found before any of them is copied: what that needs is in the processor's cache for all of
+them, where a copied day would push it out."""
 MAX_THREADS = 4
 """With more of them the interpreter's lock, which a day needs for a sixth of its time, is what all wait for."""
 
@@ -47,8 +50,8 @@ class SpanCopy:
     ) -> None:
         self._views, self._find, self._half, self._out = views, find, half, out
         self.observed: Bool[np.ndarray, "days stocks"] = np.empty(out.shape[:2], dtype=np.bool_)
-        # Each thread takes the next day that is left.
-        self._days = iter(range(len(out)))
+        # Each thread takes the next days that are left.
+        self._days = iter(range(0, len(out), DAYS_AT_ONCE))
         threads = min(torch.get_num_threads(), MAX_THREADS) if out.nbytes >= BYTES_FOR_THREADS else 1
         self._others = [helper_threads(threads - 1).submit(self._copy_days) for _ in range(threads - 1)]
 
@@ -65,23 +68,25 @@ class SpanCopy:
         # One buffer for all days: it stays in the processor's cache, where a new one is cold memory each day.
         full_rows = np.empty((stocks, features - halves), dtype=np.float32)
         half_rows = np.empty((stocks, halves), dtype=np.float16)
-        for day in self._days:
-            view, out = self._views[day], self._out[day]
-            row, present = self._find(view.number)
-            self.observed[day] = present
-            if not len(view.number):
-                out.fill(np.nan)
-                continue
-            # "clip" spares numpy a buffer; the rows are known to be in range, but for those of absent stocks.
-            if not halves:
-                view.features.take(row, axis=0, out=out, mode="clip")
-            else:
-                if halves < features:
-                    view.features.take(row, axis=0, out=full_rows, mode="clip")
-                view.half_features.take(row, axis=0, out=half_rows, mode="clip")
-                self._join(full_rows, half_rows, out)
-            if not present.all():
-                out[~present] = np.nan
+        for first in self._days:
+            days = range(first, min(first + DAYS_AT_ONCE, len(self._out)))
+            rows = [self._find(self._views[day].number) for day in days]
+            self.observed[first : days.stop] = [present for _, present in rows]
+            for day, (row, _) in zip(days, rows, strict=True):
+                view, out, present = self._views[day], self._out[day], self.observed[day]
+                if not len(view.number):
+                    out.fill(np.nan)
+                    continue
+                # "clip" spares numpy a buffer; the rows are known to be in range, but for those of absent stocks.
+                if not halves:
+                    view.features.take(row, axis=0, out=out, mode="clip")
+                else:
+                    if halves < features:
+                        view.features.take(row, axis=0, out=full_rows, mode="clip")
+                    view.half_features.take(row, axis=0, out=half_rows, mode="clip")
+                    self._join(full_rows, half_rows, out)
+                if not present.all():
+                    out[~present] = np.nan
 
     def _join(self, full_rows: Array, half_rows: Array, out: Array) -> None:
         # torch turns halves into floats twelve times faster than numpy does.

@@ -1,9 +1,11 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from atft.data import records
 from atft.data.records import (
     WIDE,
     DayView,
@@ -40,6 +42,26 @@ def test_the_file_is_plain_arrow_ipc(tmp_path: Path) -> None:
     _, data = _write(tmp_path)
     with pa.ipc.open_file(str(tmp_path / "f.arrow")) as reader:
         assert reader.read_all() == pa.Table.from_batches(data)
+
+
+def test_the_system_is_handed_whole_aligned_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[tuple[int, int]] = []
+
+    class Recorded(io.FileIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            writes.append((self.tell(), len(data)))
+            return super().write(data)
+
+    def opened(path: Path, mode: str, buffering: int) -> io.BufferedWriter:
+        return io.BufferedWriter(Recorded(path, mode), buffering)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "LARGE_PAGE", 4096)
+        patched.setattr(Path, "open", opened)
+        record, data = _write(tmp_path, batches=9, rows=700)
+    assert [place for place, _ in writes] == list(range(0, record.size, 4096))
+    assert all(size == 4096 for _, size in writes[:-1])
+    assert [RecordFile(tmp_path, record).batch(i) for i in range(9)] == data
 
 
 def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
