@@ -13,6 +13,7 @@ from functools import partial
 
 import torch
 
+from atft.allocator import keep_freed_memory
 from atft.nn.feature_encoding import RANK_BOUND, FeatureEncoding
 
 PRODUCTS = "matrix products alone"
@@ -83,4 +84,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

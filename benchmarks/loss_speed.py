@@ -17,6 +17,7 @@ from multiprocessing import get_context
 import torch
 from torch import Tensor
 
+from atft.allocator import keep_freed_memory
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, pearson, zscore
 from atft.losses.objective import DayObjective, ObjectiveOptions
@@ -126,4 +127,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from atft.allocator import keep_freed_memory
 from atft.threads import cap_threads
 
 DAYS = (400, 800, 1600)
@@ -122,4 +123,5 @@ def run(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     run(sys.argv[1:]) if sys.argv[1:2] == ["--run"] else main(sys.argv[1:])
