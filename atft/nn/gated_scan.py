@@ -45,6 +45,8 @@ class GatedScan(nn.Module):
         self.both = nn.Linear(hidden_size, 2 * hidden_size)
         shortest, longest = (math.log10(days) for days in INIT_HALF_LIVES_DAYS)
         share = 1 - 0.5 ** (step_days / torch.logspace(shortest, longest, hidden_size))
+        # A step of 25 half-lives or more leaves nothing that float32 can tell from nothing: its logit stays finite.
+        share.clamp_(max=1 - torch.finfo(share.dtype).eps / 2)
         with torch.no_grad():
             self.both.bias.copy_(torch.cat((share.logit(), torch.zeros(hidden_size))))
 

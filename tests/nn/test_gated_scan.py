@@ -96,3 +96,9 @@ def test_an_exporter_gets_plain_operations() -> None:
     names = [str(node.target) for node in program.graph.nodes]
     assert sum("lerp" in name for name in names) == 5 and not any("empty" in name for name in names)
     torch.testing.assert_close(program.module()(*given), plain_scan(*given, range(5), DAYS)[0])
+
+
+@pytest.mark.parametrize("step_days", [24, 25, 60])
+def test_a_new_unit_that_forgets_all_in_a_step_has_finite_weights(step_days: int) -> None:
+    bias = GatedScan(8, step_days).both.bias
+    assert bias.isfinite().all() and (bias[:7].diff() <= 0).all()
