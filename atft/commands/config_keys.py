@@ -8,7 +8,7 @@ followed through the tree of keys; the parser gets the files as text, and opens 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_origin
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -52,10 +52,10 @@ def parse(parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], 
     walk = KeyWalk(parser, command)
     if isinstance(arguments, Mapping):
         config = deepcopy(walk.follow(arguments))
-        with parser_errors(command, walk.tree):
+        with parser_errors(command, walk.tree, walk.chosen):
             return parser.parse_object(config)
     words = checked_words(walk, arguments)
-    with parser_errors(command, walk.tree):
+    with parser_errors(command, walk.tree, walk.chosen):
         return parser.parse_args(words)
 
 
@@ -101,7 +101,7 @@ class KeyWalk:
     def __init__(self, parser: ArgumentParser, command: str = "") -> None:
         self.tree, self.command = tree_of(parser), command
         self._options = {option for action in parser._actions for option in action.option_strings}
-        self._chosen: dict[str, Tree | None] = {}
+        self.chosen: dict[str, Tree | None] = {}
         """Option -> arguments of its class, the last one named; None where only the parser knows them."""
         for key, class_path in default_classes(parser).items():
             self._choose(inside_of(node_at(self.tree, key).hint), class_path, key)
@@ -118,7 +118,7 @@ class KeyWalk:
                     kept = _without(kept, unknown.path)
                     continue
                 check_moved(unknown.path, command=self.command)
-                known = paths_in(self.tree, self._chosen)
+                known = paths_in(self.tree, self.chosen)
                 meant = nearest_key(unknown.key, unknown.section, unknown.siblings, known)
                 raise InputError(f"unknown key {clip(unknown.path, MAX_QUOTED)!r}{meant}")
         except InputError as error:
@@ -202,15 +202,15 @@ class KeyWalk:
         if len(value) <= MAX_QUOTED and Path(value).is_file():
             raise InputError(f"{path} names a file, {value!r}; write its keys here")
         # Where any word may stand, one with dots names a class only if the key is known for its classes.
-        names_a_class = path in EXAMPLES or str not in alternatives(hint)
-        if value.isidentifier() or (names_a_class and DOTTED.fullmatch(value)):
-            self._choose(inside, value, path)
+        any_word = any(k in (str, int, float) or get_origin(k) is Literal for k in alternatives(hint))
+        if not any_word or value.isidentifier() or (path in EXAMPLES and DOTTED.fullmatch(value)):
+            self._choose(inside, value, path, any_word)
 
     def _class(self, inside: Inside, config: Mapping[str, Any], path: str) -> Iterator[Unknown]:
         """Follow ``class_path`` and ``init_args``, the latter by the signature of the class."""
         if "class_path" in config:
             self._choose(inside, config["class_path"], path)
-        known = self._chosen.get(path)
+        known = self.chosen.get(path)
         tree: Tree = {"class_path": Option(str), "init_args": known or {}, "dict_kwargs": Option(dict)}
         if known is None:  # the parser knows its arguments
             tree["init_args"] = Option(dict)
@@ -219,17 +219,17 @@ class KeyWalk:
         config = {k: v for k, v in config.items() if k != "init_args" or v is not None}
         yield from self._section(tree, config, path)
 
-    def _choose(self, inside: Inside, class_path: Any, path: str) -> None:
-        """Remember the arguments of the class that an option names."""
-        self._chosen[path] = None
+    def _choose(self, inside: Inside, class_path: Any, path: str, any_word: bool = False) -> None:
+        """Remember the arguments of the class that an option names; with ``any_word`` a word may be none."""
+        self.chosen[path] = None
         if isinstance(class_path, str) and class_path.isidentifier():  # the name of a known subclass
             try:
                 class_path = resolve_class_path_by_name(inside.bases, class_path)
             except ValueError as error:
                 raise InputError(f"{path}: {error}") from error
-            if "." not in class_path:
+            if any_word and "." not in class_path:
                 return
-        self._chosen[path] = arguments_of(find_class(path, class_path, inside.bases), inside.positional)
+        self.chosen[path] = arguments_of(find_class(path, class_path, inside.bases), inside.positional)
 
 
 def _node_of(tree: Tree, name: str) -> Any:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from inspect import isclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from atft.commands.key_tree import Option, Tree, alternatives, inside_of, node_at
 from atft.errors import InputError, clip, listed, printable
@@ -19,6 +19,8 @@ KEY = re.compile(r'Parser key "([^"]+)"')
 VALUE = re.compile(r"(?:Got|Given) value: (.*?)(?= Expected an? | Given value | Subclass types |$)")
 
 IN_CLASS = re.compile(r"Expected an? (.+?)\. Got value: (.*?)\. Got value: Namespace")
+WHOLE_IN_CLASS = re.compile(r"Given value: (.*?)\. Got value: Namespace")
+ABSENT_IN_CLASS = re.compile(r"arguments are required: (\w+(?:, \w+)*).*?class_path='([\w.]+)'")
 
 KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -30,11 +32,18 @@ KINDS: dict[Any, str] = {
     timedelta: "a duration",
 }
 """Types as a message names them."""
+PLURALS: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "words"}
+"""The same, of what is in a list."""
 
 
 @contextmanager
-def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
-    """Raise what the parser does not accept as a one-line `InputError`; the tree knows what a key takes."""
+def parser_errors(
+    command: str, tree: Tree | None = None, chosen: Mapping[str, Tree | None] | None = None
+) -> Iterator[None]:
+    """Raise what the parser does not accept as a one-line `InputError`.
+
+    The tree knows what a key takes, and ``chosen`` what the arguments of an option's class do.
+    """
     try:
         yield
     except (ArgumentError, ValueError, TypeError) as error:
@@ -50,30 +59,53 @@ def parser_errors(command: str, tree: Tree | None = None) -> Iterator[None]:
                 raise
             text = clip(printable(" ".join(str(reason).split())), MAX_LINE)
             raise InputError(f"{type(reason).__name__}: {text}") from error
-        raise InputError(f"{command}: {shorten(str(error), tree or {})}") from error
+        raise InputError(f"{command}: {shorten(str(error), tree or {}, chosen or {})}") from error
 
 
-def shorten(message: str, tree: Tree) -> str:
+def shorten(message: str, tree: Tree, chosen: Mapping[str, Tree | None] | None = None) -> str:
     """The parser's message without its nesting, in words where the key is known to take plain values."""
     # A check of ours that ran inside the parser: its message comes last.
     text = " ".join(re.sub(r"\n\s*-\s", " ", message.rsplit(") failed: ", 1)[-1]).split())
     named = list(KEY.finditer(text))  # a key, and those inside of its value
     path = ".".join(match[1] for match in named)
     option = node_at(tree, path)
-    argument = IN_CLASS.search(text, named[-1].end()) if len(named) == 2 else None
-    if argument is not None:  # of a class, whose arguments the tree does not have
-        expected = argument[1].removeprefix("typing.")
-        words = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
-        if expected.startswith("Literal["):
-            words[expected] = "one of " + listed(re.findall(r"'([^']*)'", expected))
-        key = f"{named[0][1]}.init_args.{named[1][1]}"
-        takes = words.get(expected, expected)
-        return clip(f"{key} takes {takes}, got {clip(repr(argument[2]), 50)}", MAX_LINE)
+    of_class = _of_class(text, named, chosen or {})
+    if of_class is not None:
+        return clip(of_class, MAX_LINE)
     if not isinstance(option, Option) or inside_of(option.hint).bases:  # a class says more than its kind
         return clip(text, MAX_LINE)
     value = VALUE.search(text, named[-1].end())
     came = f", got {clip(repr(value[1]), 50)}" if value else ""
     return f"{path} takes {kinds_of(option.hint)}{came}"
+
+
+def _of_class(text: str, named: list[re.Match[str]], chosen: Mapping[str, Tree | None]) -> str | None:
+    """What is wrong with the arguments of a class, which the tree does not have; None where nothing says so."""
+    absent = ABSENT_IN_CLASS.search(text)
+    if absent is not None and named:
+        where = "its init_args"
+        return f"{named[0][1]}: {absent[2]} needs {absent[1]}; write it under {where}, or name another class"
+    if len(named) != 2:
+        return None
+    key, after = f"{named[0][1]}.init_args.{named[1][1]}", named[1].end()
+    option = (chosen.get(named[0][1]) or {}).get(named[1][1])
+    argument, whole = IN_CLASS.search(text, after), WHOLE_IN_CLASS.search(text, after)
+    value = whole[1] if whole is not None else argument and argument[2]
+    if isinstance(option, Option) and value is not None:
+        return f"{key} takes {kinds_of(_plain(option.hint))}, got {clip(repr(value), 50)}"
+    if argument is None:
+        return None
+    expected = argument[1].removeprefix("typing.")
+    words = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
+    if expected.startswith("Literal["):
+        words[expected] = "one of " + listed(re.findall(r"'([^']*)'", expected))
+    return f"{key} takes {words.get(expected, expected)}, got {clip(repr(argument[2]), 50)}"
+
+
+def _plain(hint: Any) -> Any:
+    """A type without the classes that it offers beside plain values: of a number or a tensor the number."""
+    plain = [kind for kind in alternatives(hint) if kind in KINDS or get_origin(kind) is not None]
+    return Union[tuple(plain)] if plain else hint  # noqa: UP007
 
 
 def kinds_of(hint: Any) -> str:
@@ -84,9 +116,16 @@ def kinds_of(hint: Any) -> str:
         if origin is Literal:
             choices += [str(value) for value in get_args(kind)]
         elif isclass(origin):
-            words.append("a mapping" if issubclass(origin, Mapping) else "a list")
+            words.append("a mapping" if issubclass(origin, Mapping) else _list_of(get_args(kind)))
         else:
             words.append(KINDS.get(kind, "a section of keys"))
     if choices:
         words.insert(0, f"one of {listed(dict.fromkeys(choices))}")
     return " or ".join(dict.fromkeys(words))
+
+
+def _list_of(of: tuple[Any, ...]) -> str:
+    """What a list or a tuple of these types takes, in words: ``a list of 2 numbers``."""
+    plural = PLURALS.get(of[0]) or PLURALS.get(alternatives(of[0])[0])
+    count = f"{len(of)} " if len(of) > 1 and of[-1] is not Ellipsis else ""
+    return f"a list of {count}{plural}" if plural else "a list"

@@ -37,9 +37,9 @@ FLAT = {"number": pa.int32(), "universe": pa.uint8(), "sector": pa.int16(), "ret
 NO_INDEX = -1
 """Of a sector or a neighbour that there is not."""
 LARGE_PAGE = 2 << 20
-"""Bytes that a processor can map at once. Linux does where it keeps them in one piece of memory, as it keeps what was
-written in one aligned piece (ext4 since Linux 6.16, XFS). From pages of 4 kB rows are gathered at .6 to .8 of that
-rate."""
+"""Bytes that a processor can map at once. Linux does where it keeps them in one piece of memory, as it keeps what
+was written in one aligned piece (ext4 since Linux 6.16, XFS). From pages of 4 kB rows are gathered at .6 to .8 of
+that rate."""
 
 
 @dataclass(frozen=True)

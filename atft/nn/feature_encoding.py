@@ -27,7 +27,7 @@ from atft.network import Scaling
 from atft.nn.bins import bin_lines, encode, equal_edges, quantile_edges
 from atft.nn.dropout import drop
 from atft.nn.robust_input import MAX_SCALED
-from atft.nn.sizes import check_shares, check_sizes
+from atft.nn.sizes import check_positive, check_shares, check_sizes
 
 Encoding = Literal["piecewise_linear", "periodic", "none"]
 RANK_BOUND = sqrt(3.0)
@@ -64,8 +64,7 @@ class FeatureEncoding(nn.Module):
         super().__init__()
         check_sizes(2, 240, bins=bins)
         check_shares(encoding_dropout=dropout)
-        if not sigma > 0:
-            raise InputError(f"model.network.init_args.encoding_sigma must be above 0, got {sigma}")
+        check_positive(encoding_sigma=sigma)
         self.features, self.kind, self.dropout = features, kind, dropout
         self.size = 1 if kind == "none" else bins
         self.variance = 1.0

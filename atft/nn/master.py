@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import MASKED_LOGIT
-from atft.errors import InputError
 from atft.network import Explanation, NetworkInputs, Scaling
 from atft.nn.dropout import Dropout
 from atft.nn.embedded_windows import windows
@@ -33,7 +32,7 @@ from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.heads import Heads
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.robust_input import RobustInput
-from atft.nn.sizes import check_shares, check_sizes, head_count
+from atft.nn.sizes import check_positive, check_shares, check_sizes, head_count
 
 
 class MarketGate(nn.Module):
@@ -140,10 +139,7 @@ class MASTER(RankingNetwork):
         super().__init__(inputs, quantiles or [])
         check_sizes(4, 4096, hidden_size=hidden_size)
         check_shares(dropout=dropout)
-        if not gate_temperature > 0:
-            raise InputError(
-                f"model.network.init_args.gate_temperature must be above 0, got {gate_temperature}"
-            )
+        check_positive(gate_temperature=gate_temperature)
         features = len(inputs.features)
         self.gate = None
         if gate != "none":

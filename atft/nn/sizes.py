@@ -1,5 +1,6 @@
 """Bounds of a network's sizes, and what is derived from them, so that any point of a search space builds."""
 
+import math
 from collections.abc import Sequence
 
 from atft.errors import InputError
@@ -28,6 +29,17 @@ def check_shares(**shares: float) -> None:
     for name, value in shares.items():
         if not 0 <= value < 1:
             raise InputError(f"{INIT_ARGS}.{name} must be at least 0 and below 1, got {value}")
+
+
+def check_positive(**numbers: float) -> None:
+    """Check that numbers, by the names of their options, are finite and above 0.
+
+    Raises:
+        InputError: the first that is not.
+    """
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise InputError(f"{INIT_ARGS}.{name} must be a number above 0, got {value}")
 
 
 def check_horizons(horizons: Sequence[int]) -> None:

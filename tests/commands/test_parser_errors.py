@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 from jsonargparse import ArgumentParser
 
+from atft.commands.config_keys import parse
 from atft.commands.key_tree import tree_of
 from atft.commands.parser_errors import MAX_LINE, kinds_of, parser_errors, shorten
 from atft.errors import InputError
@@ -73,7 +74,8 @@ def test_a_bug_keeps_its_own_error() -> None:
 
 def test_types_in_words() -> None:
     assert kinds_of(int | None) == "a whole number or null"
-    assert kinds_of(list[int] | dict[str, int] | str) == "a list or a mapping or a word"
+    assert kinds_of(list[int] | dict[str, int] | str) == "a list of whole numbers or a mapping or a word"
+    assert kinds_of(tuple[float, float]) == "a list of 2 numbers" and kinds_of(list[Inner]) == "a list"
 
 
 def test_a_wrong_value_of_an_argument_of_a_class_names_its_key_and_what_it_takes(
@@ -85,3 +87,48 @@ def test_a_wrong_value_of_an_argument_of_a_class_names_its_key_and_what_it_takes
     ):
         outcome = atft("fit", "--config", tiny_run.config, f"--model.network.{name}", value)
         assert outcome.error_line == f"fit: model.network.init_args.{name} takes {takes}"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "--model.network.quantiles 0.5",
+            "model.network.init_args.quantiles takes a list of numbers or null, got '0.5'",
+        ),
+        (
+            "--model.network.quantiles [a]",
+            "model.network.init_args.quantiles takes a list of numbers or null, got ",
+        ),
+        ("--model.optimizer.lr high", "model.optimizer.init_args.lr takes a number, got 'high'"),
+        (
+            "--model.optimizer.betas 0.5",
+            "model.optimizer.init_args.betas takes a list of 2 numbers, got '0.5'",
+        ),
+        (
+            "--model.optimizer.betas [a,b]",
+            "model.optimizer.init_args.betas takes a list of 2 numbers, got 'a'",
+        ),
+        (
+            "--model.network torch.nn.Linear",
+            "model.network: torch.nn.Linear needs out_features; write it under its ",
+        ),
+        (
+            "--model.scheduler torch.optim.lr_scheduler.StepLR",
+            "model.scheduler: torch.optim.lr_scheduler.StepLR needs step_size; write it under its init",
+        ),
+        (
+            "--trainer.callbacks [{class_path: lightning.pytorch.callbacks.ModelPruning}]",
+            "trainer.callbacks: lightning.pytorch.callbacks.ModelPruning needs pruning_fn; write it under its ",
+        ),
+    ],
+)
+def test_an_argument_of_a_class_that_takes_one_of_several_types_or_is_absent_is_named(
+    fit_parser: Any, words: str, line: str
+) -> None:
+    name, value = words.split(" ", 1)
+    market = ["--data.panel.simulate", "{stocks: 40}"]
+    given = [*market, "--model.optimizer", "torch.optim.AdamW", name, value]
+    with pytest.raises(InputError) as raised:
+        parse(fit_parser, given, "fit")
+    assert str(raised.value).startswith(f"fit: {line}"), str(raised.value)

@@ -1,5 +1,6 @@
 """Encoding features: curves through the edges of bins, zero at the median, a product that stores no encoding."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,8 @@ def test_none_is_a_plain_linear_layer() -> None:
     [
         ({"bins": 1}, "bins must be 2 to 240"),
         ({"dropout": 1.0}, "encoding_dropout must be at least 0"),
-        ({"sigma": 0.0}, "encoding_sigma must be above 0"),
+        ({"sigma": 0.0}, "encoding_sigma must be a number above 0"),
+        ({"sigma": math.inf}, "encoding_sigma must be a number above 0"),
     ],
 )
 def test_a_number_out_of_range_is_an_error_that_names_its_option(options: Any, message: str) -> None:

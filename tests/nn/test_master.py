@@ -196,7 +196,10 @@ def test_quantiles_come_for_every_horizon_and_level(make_batch: MakeBatch) -> No
     assert (forecast.quantiles.diff(dim=-1) >= 0).all()
 
 
-@pytest.mark.parametrize("options", [{"hidden_size": 2}, {"dropout": -0.1}, {"gate_temperature": 0.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"hidden_size": 2}, {"dropout": -0.1}, {"gate_temperature": 0.0}, {"gate_temperature": math.inf}],
+)
 def test_a_size_out_of_range_is_an_error_that_names_it(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(InputError, match=name):
