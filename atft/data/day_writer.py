@@ -157,28 +157,25 @@ class DayEncoder:
             counted: Array = (~np.isnan(values[:, universe])).sum(axis=1)
             return counted
 
-        target, exposures, ends = groups["target"], groups["exposure"], groups["label_end"]
+        target, ends = groups["target"], groups["label_end"]
         returns = groups["return_1d"] if self.indices["return_1d"] else target[:1] * np.nan
         # A holiday, or a day that the calendar leaves out, is the trading day after it.
         index_of = np.searchsorted(self.index.calendar, ends).astype(np.float32)
         arrays = {
+            **{group: values.T for group, values in groups.items()},
             "number": number,
             "features": features[~self.half].T,
             "half_features": features[self.half].T.astype(np.float16),
             "universe": universe,
             "sector": sector,
             "return_1d": returns[0],
-            "target": target.T,
-            "exposure": exposures.T,
             "label_end": np.where(np.isnan(ends), ends, index_of).T,
         }
-        for group in ("delayed_target", "oracle", "context"):
-            arrays[group] = groups[group].T
         in_sector = (sector[universe] >= 0).sum()
         return encode_day(arrays), {
             "observed_rows": len(number),
             "universe_rows": int(universe.sum()),
-            "known": pack_bits(np.concatenate([known, count(exposures) > 1, [in_sector > 1]])),
+            "known": pack_bits(np.concatenate([known, count(groups["exposure"]) > 1, [in_sector > 1]])),
             "telling": pack_bits(varies),
             "known_labels": tuple(count(target).tolist()),
             "regime": one_per_day(market, self.columns.regime, str(self.index.dates[index])),

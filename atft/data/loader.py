@@ -75,11 +75,6 @@ class LoaderOptions:
         return self.lookback == 1 and self.block_days == 1
 
 
-def start_worker(_: int) -> None:
-    """Let a worker use one thread: it copies memory, and the cores belong to the training process."""
-    torch.set_num_threads(1)
-
-
 def unchanged(batch: Any) -> Any:
     """Pass a block through: it is already a batch."""
     return batch
@@ -175,7 +170,6 @@ class BlockLoader(DataLoader[DayBatch]):
             "multiprocessing_context": "spawn",
             "persistent_workers": True,  # starting one costs about a second
             "prefetch_factor": PREFETCH_BLOCKS,
-            "worker_init_fn": start_worker,
         }
         super().__init__(
             dataset,

@@ -130,11 +130,6 @@ class Manifest(CacheRecipe):
         return CacheRecipe(**{field.name: getattr(self, field.name) for field in fields(CacheRecipe)})
 
     @property
-    def scaled(self) -> tuple[bool, ...]:
-        """True where the cache holds a per-day rank or z-score, so the network must not scale again."""
-        return tuple(s != "raw" for s in self.scaling)
-
-    @property
     def longest_label_days(self) -> int:
         """Trading days after day t that the labels of day t reach."""
         return max(self.horizons) + self.lag

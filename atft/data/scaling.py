@@ -170,7 +170,7 @@ def _statistics(cache: DayCache, days: tuple[int, ...]) -> tuple[Array, Array, A
                     continue
                 grid = np.quantile(known, levels)
                 quantiles[feature] = grid
-                if not manifest.scaled[feature]:
+                if manifest.scaling[feature] == "raw":
                     low, median[feature], high = grid[quarter], grid[2 * quarter], grid[3 * quarter]
                     iqr[feature] = high - low if high > low else 1
     return median, iqr, quantiles

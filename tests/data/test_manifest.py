@@ -21,7 +21,7 @@ def test_a_manifest_reads_back_as_it_was_written(make_cache: Make) -> None:
     assert read_manifest(cache.path) == manifest
     assert manifest.features == tuple(f"x_{i}" for i in range(6))
     assert manifest.longest_label_days == 5
-    assert not any(manifest.scaled)
+    assert set(manifest.scaling) == {"raw"}
 
 
 def test_a_changed_manifest_raises(make_cache: Make) -> None:
