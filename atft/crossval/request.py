@@ -10,7 +10,7 @@ from atft.crossval.directory import CONFIG, CrossvalRecord
 from atft.crossval.options import CrossvalOptions
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
-from atft.data.split import Split, resolve_split
+from atft.data.split import Split
 from atft.errors import InputError
 from atft.tasks.day_data import DayData
 from atft.threads import core_count
@@ -46,8 +46,7 @@ def every_split(data: DayData, plain: bool) -> dict[int | None, Split]:
     """
     if plain:
         return {None: data.split}
-    options, cache = data.split_options, data.open_cache()
-    manifest = cache.manifest
+    options = data.split_options
     if options.folds is None:
         raise InputError(
             "crossval needs data.split.folds, for instance --data.split.folds '{every: 252}'; several seeds of the "
@@ -60,17 +59,7 @@ def every_split(data: DayData, plain: bool) -> dict[int | None, Split]:
             "data.split.folds.val_days is null, so no fold has test days; set it, for instance to 252"
         )
     # All of them: a fold without room for its days is an error before any is trained.
-    return {
-        fold: resolve_split(
-            manifest.dates,
-            replace(options, fold=fold),
-            manifest.longest_label_days,
-            data.loader_options.lookback,
-            manifest.universe_rows,
-            cache.known_labels,
-        )
-        for fold in range(data.fold_count())
-    }
+    return {fold: data.split_by(replace(options, fold=fold)) for fold in range(data.fold_count())}
 
 
 def requested_record(

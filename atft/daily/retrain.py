@@ -189,19 +189,10 @@ def check_splits(cli: "RankingCLI", runs: Sequence[DatedRun]) -> None:
     Raises:
         InputError: a run has none; the line names its date.
     """
-    from atft.data.split import resolve_split
-
     data = cli.datamodule
-    manifest = data.open_cache().manifest
     for run in runs:
         try:
-            resolve_split(
-                manifest.dates,
-                run.split_options(data.split_options),
-                manifest.longest_label_days,
-                data.loader_options.lookback,
-                manifest.universe_rows,
-            )
+            data.split_by(run.split_options(data.split_options))
         except InputError as error:
             raise InputError(f"the run of {run.name}: {error}") from error
 

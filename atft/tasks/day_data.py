@@ -66,8 +66,7 @@ class DayData(pl.LightningDataModule):
         self.panel, self.split_options, self.loader_options = panel, split, loader
         self.cache_options = cache or CacheOptions()
         self.graph_options, self.predict_dates = graph, predict
-        self.horizons = list(horizons or [1, 5, 10, 20])
-        self.seed = seed
+        self.horizons, self.seed = list(horizons or [1, 5, 10, 20]), seed
         self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
         self._memory: PanelMemory | None = None
@@ -113,8 +112,7 @@ class DayData(pl.LightningDataModule):
     @property
     def features(self) -> list[str]:
         """Names of the features that a network reads, in the panel's order."""
-        schema = self.panel.schema
-        return list(feature_names(schema, self.columns(), self.panel.path or "panel"))
+        return list(feature_names(self.panel.schema, self.columns(), self.panel.path or "panel"))
 
     @property
     def regimes(self) -> list[str]:
@@ -164,17 +162,16 @@ class DayData(pl.LightningDataModule):
         """The cache's digest: everything that the batches depend on."""
         return self.open_cache().manifest.digest
 
-    @property
-    def _day_axis(self) -> tuple[tuple[date, ...], SplitOptions, int, int]:
-        """What decides the days of a split: calendar, options, longest label and lookback."""
-        manifest = self.open_cache().manifest
-        return manifest.dates, self.split_options, manifest.longest_label_days, self.loader_options.lookback
-
     @cached_property
     def split(self) -> Split:
         """Day indices of training, validation and test, purged and embargoed, of the fold where there is one."""
-        cache = self.open_cache()
-        return resolve_split(*self._day_axis, cache.manifest.universe_rows, cache.known_labels)
+        return self.split_by(self.split_options)
+
+    def split_by(self, options: SplitOptions) -> Split:
+        """The same by other options; raises InputError where they have no day for a period."""
+        cache, lookback = self.open_cache(), self.loader_options.lookback
+        m, labels = cache.manifest, cache.known_labels
+        return resolve_split(m.dates, options, m.longest_label_days, lookback, m.universe_rows, labels)
 
     @cached_property
     def row_purge(self) -> RowPurge | None:
@@ -187,7 +184,10 @@ class DayData(pl.LightningDataModule):
         Raises:
             InputError: the options of the folds, or their period, cannot be used.
         """
-        return 0 if self.split_options.folds is None else count_folds(*self._day_axis)
+        if self.split_options.folds is None:
+            return 0
+        m, lookback = self.open_cache().manifest, self.loader_options.lookback
+        return count_folds(m.dates, self.split_options, m.longest_label_days, lookback)
 
     def predict_days(self) -> Days:
         """Days that ``predict`` scores: those asked for, else those of the fold's validation and test, or from the
@@ -213,7 +213,8 @@ class DayData(pl.LightningDataModule):
     def fold_dates(self) -> FoldDates | None:
         """Dates of the fold that trained: of the checkpoint that scores, else of this split; None without one."""
         if self.trained_fold is None and self.split_options.fold is not None:
-            return FoldDates.of_days(self.split_options.fold, self.split.whole, self._day_axis[0])
+            dates = self.open_cache().manifest.dates
+            return FoldDates.of_days(self.split_options.fold, self.split.whole, dates)
         return self.trained_fold
 
     def _to_predict(self) -> tuple[Days, Days]:
@@ -228,19 +229,22 @@ class DayData(pl.LightningDataModule):
         """Name of the period that a date is in; see `atft.data.split.period_name`."""
         if (fold := self.fold_dates) is not None:
             return fold.period_of(day)
-        dates, options, longest_label_days, _ = self._day_axis
-        return period_name(dates, options, longest_label_days, day)
+        manifest = self.open_cache().manifest
+        return period_name(manifest.dates, self.split_options, manifest.longest_label_days, day)
 
     def run_columns(self) -> dict[str, int | bool]:
         """Columns of a predictions file that have one value: fold (0 without folds), seed and causal."""
         fold = self.fold_dates
         return {"fold": fold.fold if fold else 0, "seed": self.seed, "causal": fold is None or fold.causal}
 
+    def epoch_days(self) -> dict[str, Days]:
+        """Days that an epoch trains on and validates on."""
+        return {"train": self.split.train, "val": self.split.val}
+
     def planned(self) -> dict[str, tuple[int, int]]:
         """Days and rows of one epoch, per split."""
         rows = np.array(self.open_cache().manifest.universe_rows, dtype=np.int64)
-        days = {"train": self.split.train, "val": self.split.val}
-        return {name: (len(index), int(rows[index].sum())) for name, index in days.items()}
+        return {name: (len(days), int(rows[days].sum())) for name, days in self.epoch_days().items()}
 
     def scaling(self) -> Scaling:
         """Median, interquartile range (0 and 1 where the cache scaled) and quantiles of the training days."""
@@ -257,7 +261,7 @@ class DayData(pl.LightningDataModule):
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of training days in a new order each epoch, grouped into optimiser steps."""
-        return self._loader(self.split.train, train=True)
+        return self._loader(self.epoch_days()["train"], train=True)
 
     def val_dataloader(self) -> BlockLoader:
         """Every validation day once, in order."""
@@ -286,12 +290,8 @@ class DayData(pl.LightningDataModule):
         options, trainer = self.loader_options, self.trainer
         sampler = block_sampler(self.open_cache(), days, options, self.seed, trainer, train, block_days)
         blocks = DayBlocks(self.open_cache(), options.lookback, min_stocks, purge)
-        self._memory = panel_memory(self._memory, days, blocks, options.residency, trainer, self.fitted_days)
+        self._memory = panel_memory(self._memory, days, blocks, options.residency, trainer, self.epoch_days)
         return BlockLoader(blocks, sampler, options.num_workers, self._memory)
-
-    def fitted_days(self) -> Days:
-        """Days that ``fit`` reads in blocks: those of training and validation."""
-        return np.concatenate([self.split.train, self.split.val])
 
     def teardown(self, stage: str) -> None:
         """Free the panel that is in device memory."""

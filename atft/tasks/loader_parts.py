@@ -1,6 +1,6 @@
 """What a loader takes from the trainer: its device, its rank, where its epoch stands and how far it may go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import lightning.pytorch as pl
@@ -64,7 +64,7 @@ def panel_memory(
     blocks: DayBlocks,
     residency: Residency,
     trainer: pl.Trainer | None,
-    fitted_days: Callable[[], Days],
+    epoch_days: Callable[[], Mapping[str, Days]],
 ) -> PanelMemory:
     """Say in which memory the panel of some days is; loaders share the ``former`` one where it has them.
 
@@ -74,7 +74,7 @@ def panel_memory(
         blocks: reads them on the host.
         residency: as the user set it.
         trainer: whose device it is; None for a CPU.
-        fitted_days: days of all loaders of a fit, which one panel has.
+        epoch_days: days of each loader of a fit, all of which one panel has.
     """
     device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
     what = blocks.lookback, blocks.min_stocks, blocks.purge, device
@@ -82,6 +82,6 @@ def panel_memory(
         return former
     # None: the run has not begun.
     if trainer is not None and trainer.state.fn in (None, TrainerFn.FITTING):
-        fitted = fitted_days()
+        fitted = np.concatenate([*epoch_days().values()])
         days = fitted if np.isin(days, fitted).all() else days
     return PanelMemory(ResidentPanel(blocks.cache, days, *what), residency)

@@ -7,7 +7,6 @@ before its first date. No day after the last training day is read, and no day of
 import lightning.pytorch as pl
 import numpy as np
 
-from atft.data.loader import BlockLoader
 from atft.data.split import Days
 from atft.tasks.day_data import DayData
 
@@ -25,17 +24,9 @@ class PretrainingDays(DayData):
         scored = np.concatenate([split.whole["val"], split.whole["test"]])
         return days[(rows[days] >= split.min_stocks) & ~np.isin(days, scored)]
 
-    def planned(self) -> dict[str, tuple[int, int]]:
-        """Days and rows of one epoch."""
-        days = self.pretraining_days()
-        rows = np.array(self.open_cache().manifest.universe_rows, dtype=np.int64)
-        return {"train": (len(days), int(rows[days].sum())), "val": (0, 0)}
-
-    def train_dataloader(self) -> BlockLoader:
-        """Blocks of the days to pretrain on, in a new order each epoch, grouped into optimiser steps."""
-        return self._loader(self.pretraining_days(), train=True)
-
-    fitted_days = pretraining_days
+    def epoch_days(self) -> dict[str, Days]:
+        """The days to pretrain on, and none that validate."""
+        return {"train": self.pretraining_days(), "val": np.empty(0, dtype=np.int64)}
 
     # As if it were not defined, so that Lightning asks for none: every later day stays unread.
     val_dataloader = pl.LightningDataModule.val_dataloader
