@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from atft.day_series import Series
 from atft.evaluation.day_measures import spread_positions
 from atft.evaluation.day_ranks import over_blocks, rank_days
-from atft.evaluation.predictions import HorizonScores, Mask, Scores
+from atft.evaluation.predictions import HorizonScores, Scores, index_in
 
 GROSS_VALUE = 2.0
 """Long and short side together."""
@@ -117,11 +117,11 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     today = table.columns.get("return_1d")
     if today is None or not np.isfinite(today).any():
         return None, SPREAD_OVER
-    ahead = _later(today, 1)
+    ahead = ahead_by(today, 1)
     wait = entry_wait(table.columns["target"], ahead, table.horizon)
     if not wait:
         return ahead, RETURN_1D
-    return _later(ahead, wait), f"{RETURN_1D} {wait} day{'s' if wait > 1 else ''} later, when targets begin"
+    return ahead_by(ahead, wait), f"{RETURN_1D} {wait} day{'s' if wait > 1 else ''} later, when targets begin"
 
 
 def days_apart(dates: NDArray[np.datetime64]) -> float:
@@ -154,8 +154,8 @@ def entry_wait(target: Scores, ahead: Scores, horizon: int) -> int:
     return best if errors[best] < errors[0] / 2 else 0
 
 
-def _later(values: Scores, days: int) -> Scores:
-    """The values of some days later; NaN at the end."""
+def ahead_by(values: Scores, days: int) -> Scores:
+    """The values of so many days later; NaN at the end."""
     moved = np.full(values.shape, np.nan, dtype=np.float32)
     moved[: max(len(values) - days, 0)] = values[days:]
     return moved
@@ -163,8 +163,8 @@ def _later(values: Scores, days: int) -> Scores:
 
 def aligned(source: HorizonScores, name: str, table: HorizonScores) -> Scores:
     """A column of one horizon on the days and stocks of another; NaN where it has none."""
-    day, day_known = _index_in(source.dates, table.dates)
-    stock, stock_known = _index_in(np.asarray(source.codes), np.asarray(table.codes))
+    day, day_known = index_in(source.dates, table.dates)
+    stock, stock_known = index_in(np.asarray(source.codes), np.asarray(table.codes))
     values = source.columns[name][np.ix_(day, stock)]
     return np.where(day_known[:, None] & stock_known, values, np.float32(np.nan))
 
@@ -189,9 +189,3 @@ def _capacity(trades: Series, value: Series, participation: float) -> float:
     order = np.argsort(limit)
     share = trade[order].cumsum() / trade.sum()
     return float(limit[order][np.searchsorted(share, 1 - CAPACITY_SHARE, side="right")])
-
-
-def _index_in(source: NDArray[np.generic], wanted: NDArray[np.generic]) -> tuple[NDArray[np.intp], Mask]:
-    """Index of each wanted value in an ascending source, and whether it is there; any index where it is not."""
-    index = np.minimum(np.searchsorted(source, wanted), len(source) - 1)
-    return index, np.asarray(source[index] == wanted)

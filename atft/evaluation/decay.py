@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import Series
+from atft.evaluation.books import ahead_by
 from atft.evaluation.day_measures import DECILES, decile_numbers, masked_correlation, measure_table
 from atft.evaluation.day_ranks import in_blocks, over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
@@ -23,10 +24,7 @@ def lagged_targets(table: HorizonScores, lag: int) -> Scores:
     """
     if lag == 1 and "target_lag1" in table.columns:
         return table.columns["target_lag1"]
-    target = table.columns["target"]
-    later = np.full(target.shape, np.nan, dtype=np.float32)
-    later[: max(len(target) - lag, 0)] = target[lag:]
-    return later
+    return ahead_by(table.columns["target"], lag)
 
 
 def decayed_rank_ics(

@@ -4,6 +4,7 @@ No torch: a file is measured in seconds wherever it was made. One horizon at a t
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -96,10 +97,9 @@ def _evaluate_file(
 
 def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> FileCoverage:
     first = horizons[min(horizons)]
-    dropped = dict(scores.dropped)
+    dropped = Counter(scores.dropped)
     for measured in horizons.values():
-        for reason, rows in measured.dropped_rows.items():
-            dropped[reason] = dropped.get(reason, 0) + rows
+        dropped.update(measured.dropped_rows)
     ranked = [m.dates[np.isfinite(m.series["rank_ic"])] for m in horizons.values()]
     dates = np.unique(np.concatenate(ranked))
     rows = len(scores.rows) + sum(scores.dropped.values())
@@ -107,7 +107,7 @@ def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> File
         rows=rows,
         split=scores.split,
         measured_rows=rows - sum(dropped.values()),
-        dropped=dropped,
+        dropped=dict(dropped),
         first=str(dates[0]) if len(dates) else "",
         last=str(dates[-1]) if len(dates) else "",
         days=len(np.unique(scores.rows.day)),
@@ -140,10 +140,9 @@ def _horizon_notes(horizons: dict[int, HorizonEvaluation]) -> list[str]:
 
 
 def _nothing_ranked(path: Path, horizons: dict[int, HorizonEvaluation], min_stocks: int) -> str:
-    days: dict[str, int] = {}
+    days = Counter[str]()
     for measured in horizons.values():
-        for reason, count in measured.dropped_days.items():
-            days[reason] = days.get(reason, 0) + count
+        days.update(measured.dropped_days)
     why = ", ".join(f"{count:,} {reason}" for reason, count in days.items())
     advice = f"; lower --min_stocks, now {min_stocks}" if "thin" in days else ""
     return f"{path}: no day can be ranked (days: {why}){advice}"

@@ -202,7 +202,6 @@ def _dense(table: Any, horizon: int, path: str | Path) -> HorizonScores:
     """Rows of one horizon as dense arrays over their own days and stocks."""
     from atft.cells import sorted_texts
 
-    names = [name for name in table.column_names if name not in ("date", "code")]
     dates, day = np.unique(table["date"].to_numpy(), return_inverse=True)
     codes, stock = sorted_texts(table["code"])
     # Rows are placed by their number in the flattened [days, stocks]: one scatter a column, whatever their order.
@@ -215,14 +214,24 @@ def _dense(table: Any, horizon: int, path: str | Path) -> HorizonScores:
             f"{path}: {codes[j]} has {rows[i, j]} rows of horizon {horizon} on {dates[i]}; "
             f"name one split, or remove the duplicates"
         )
-    arrays = {}
-    for name in names:
-        dense = np.full(rows.size, np.nan, dtype=np.float32)
-        dense[cell] = table[name].to_numpy()
-        arrays[name] = dense.reshape(shape)
+    names = [name for name in table.column_names if name not in ("date", "code")]
+    arrays = {name: laid_out(table[name].to_numpy(), cell, shape) for name in names}
     if "score" in arrays and np.isnan(arrays["score"][rows > 0]).any():
         raise InputError(f"{path}: scores of horizon {horizon} are missing or NaN; predict again")
     return HorizonScores(horizon, dates, codes, rows > 0, arrays)
+
+
+def laid_out(values: NDArray[Any], cell: NDArray[np.int64], shape: tuple[int, int]) -> Scores:
+    """Values as a table of a shape, each in a cell of it that is counted row by row; NaN in the other cells."""
+    table = np.full(shape, np.nan, dtype=np.float32)
+    table.ravel()[cell] = values
+    return table
+
+
+def index_in(ascending: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Index of each wanted value among ascending ones, and whether it is there; any index where it is not."""
+    index = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
+    return index, np.asarray(ascending[index] == wanted)
 
 
 def _read(path: str | Path, columns: list[str], filters: list[Any] | None = None) -> Any:

@@ -16,7 +16,7 @@ from atft.cells import check_codes
 from atft.errors import InputError, listed
 from atft.evaluation.any_file import ALIASES, KEYS, MEMBER_KEYS, FileRows, read_rows
 from atft.evaluation.options import MAX_HORIZON
-from atft.evaluation.predictions import HorizonScores, Mask
+from atft.evaluation.predictions import HorizonScores, Mask, index_in, laid_out
 from atft.evaluation.rank_blend import mean_rank
 
 IDENTITY = ("horizon", *MEMBER_KEYS, "causal", "score")
@@ -136,15 +136,18 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
         counts = np.bincount(cell[some], minlength=shape[0] * shape[1])
         # Two members may have one cell each; one member may not have it twice.
         if counts.max() > 1:
-            raise _repeated(rows, int(counts.argmax()), dates, codes, horizon)
+            day, stock = divmod(int(counts.argmax()), len(codes))
+            raise InputError(
+                f"{rows.path}: {codes[stock]} has two rows on {dates[day]} at horizon {horizon}; keep one row"
+            )
     number = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int16)
     present = number > 0
     score = rows.numbers["score"][chosen]
-    each = [_laid_out(score[some], cell[some], shape) for some in members]
+    each = [laid_out(score[some], cell[some], shape) for some in members]
     columns = {"score": each[0] if len(each) == 1 else mean_rank(each, present).astype(np.float32)}
     for name, values in rows.numbers.items():
         if name not in IDENTITY:
-            columns[name] = _laid_out(values[chosen], cell, shape)
+            columns[name] = laid_out(values[chosen], cell, shape)
     sector, sectors = _laid_out_sector(rows, chosen, cell, shape)
     if context is not None:
         joined = _joined(context, dates, codes)
@@ -175,25 +178,17 @@ def read_context(path: str | Path) -> FileRows:
 
 def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> DenseHorizon:
     """Columns of the context on some dates and codes; NaN where it has no row."""
-    day_of = _matched(context.dates, dates)
+    day_of, day_known = index_in(dates, context.dates)
     of_code = {code: i for i, code in enumerate(codes)}
     stock_of = np.array([of_code.get(code, -1) for code in context.codes], dtype=np.int64)
     day, stock = day_of[context.day], stock_of[context.stock]
-    known = np.flatnonzero((day >= 0) & (stock >= 0))
+    known = np.flatnonzero(day_known[context.day] & (stock >= 0))
     cell, shape = day[known] * len(codes) + stock[known], (len(dates), len(codes))
-    columns = {name: _laid_out(values[known], cell, shape) for name, values in context.numbers.items()}
+    columns = {name: laid_out(values[known], cell, shape) for name, values in context.numbers.items()}
     sector, sectors = _laid_out_sector(context, known, cell, shape)
     present: Mask = np.ones(shape, dtype=bool)
     table = HorizonScores(0, dates, list(codes), present, columns)
     return DenseHorizon(table, sector, sectors, present.astype(np.int16))
-
-
-def _laid_out(
-    values: NDArray[np.floating[Any]], cell: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.float32]:
-    table = np.full(shape, np.nan, dtype=np.float32)
-    table.ravel()[cell] = values
-    return table
 
 
 def _laid_out_sector(
@@ -211,13 +206,6 @@ def _positions(index: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.i
     """The indices that occur, ascending, and the position of each index among them."""
     occurs = np.bincount(index) > 0
     return np.flatnonzero(occurs), np.cumsum(occurs) - 1
-
-
-def _matched(of: NDArray[Any], among: NDArray[Any]) -> NDArray[np.int64]:
-    """Position of each date among others, which are ascending; -1 where it is not there."""
-    position = np.searchsorted(among, of)
-    equal = among[np.minimum(position, len(among) - 1)] == of
-    return np.where(equal, position, -1)
 
 
 def _chosen_rows(rows: FileRows, keep: Mask) -> FileRows:
@@ -276,12 +264,3 @@ def _members(rows: FileRows, notes: list[str]) -> NDArray[np.int16]:
     if most > 1:
         notes.append(f"the score is the mean rank of up to {most} scores (fold, seed) that a day has")
     return member
-
-
-def _repeated(
-    rows: FileRows, cell: int, dates: NDArray[Any], codes: Sequence[str], horizon: int
-) -> InputError:
-    day, stock = divmod(cell, len(codes))
-    return InputError(
-        f"{rows.path}: {codes[stock]} has two rows on {dates[day]} at horizon {horizon}; keep one row"
-    )
