@@ -39,13 +39,12 @@ def check_no_evidence(out: Path, option: str = "--out") -> None:
         )
 
 
-def check_not_among(out: Path, inputs: Iterable[str | Path], option: str = "--out") -> None:
-    """Check that the table which an option names would not be read as one more file of the next call's inputs.
+def check_not_among(out: Path, inputs: Iterable[str | Path]) -> None:
+    """Check that the table which ``--out`` names would not be read as one more file of the next call's inputs.
 
     Args:
         out: the file to write; of ``{date}`` in its name a later call makes a date.
         inputs: folders and globs; a file has no more files.
-        option: that names the file, for the message.
 
     Raises:
         InputError: one of the inputs would read it.
@@ -56,9 +55,7 @@ def check_not_among(out: Path, inputs: Iterable[str | Path], option: str = "--ou
         if inside or (
             path.parent == source.parent.resolve() and "*" in source.name and path.match(source.name)
         ):
-            raise InputError(
-                f"{option} {out}: all of {source} is read, this file too then; name another folder"
-            )
+            raise InputError(f"--out {out}: all of {source} is read, this file too then; name another folder")
 
 
 def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str = "--out") -> None:

@@ -66,9 +66,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
     publish_text(directory / "config.yaml", cli.config_text)
     for line in data.lines_of("train"):
         print(line)  # noqa: T201
-    fitted = {}
-    for seed in seeds:
-        fitted[seed] = fit_baseline(model, data, seed, cli.tree_options)
+    fitted = {seed: fit_baseline(model, data, seed, cli.tree_options) for seed in seeds}
     fitting = time.perf_counter() - started
     digests = {"config": text_digest(cli.config_text), "run": directory.parent.name}
     trees_of = {seed: one for seed, one in fitted.items() if isinstance(one, Trees)}
@@ -99,7 +97,6 @@ def write_baseline(
     path: Path, data: "DayData", fitted: dict[int, "Baseline"], digests: dict[str, str]
 ) -> Path:
     """Score the days that a run of ``fit`` scores, with each seed's model, into one predictions file."""
-
     from atft.callbacks.record.prediction_writer import day_rows
     from atft.data.day_features import day_features
     from atft.evaluation.predictions import FILE_FORMAT

@@ -66,7 +66,7 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
     both = rows & later
     differs = (before.universe[:days][:, mine] != after.universe[later_days][:, other]) & both
     if differs.any():
-        suspects.append(Suspect("universe", _count(before, differs, mine, codes)))
+        suspects.append(Suspect("universe", _count(before, differs, codes)))
     labels = {*columns.targets, *columns.delayed_targets, *columns.oracle, *columns.label_ends}
     known_names = set(footer_names(after.files[0]))
     names = [
@@ -79,11 +79,11 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
         unknown = np.isnan(a) if name in labels else np.isnan(a) & np.isnan(b)
         differs = both & ~unknown & (a != b)
         if differs.any():
-            suspects.append(Suspect(name, _count(before, differs, mine, codes)))
+            suspects.append(Suspect(name, _count(before, differs, codes)))
     return suspects
 
 
-def _count(grid: PanelGrid, differs: np.ndarray, stocks: np.ndarray, codes: list[str]) -> str:
+def _count(grid: PanelGrid, differs: np.ndarray, codes: list[str]) -> str:
     day, stock = (int(i[0]) for i in np.nonzero(differs))
     return f"{differs.sum():,} values differ, the first on {grid.dates[day]} for {codes[stock]}"
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from atft.commands.shipped_configs import shipped_configs
 from atft.errors import InputError, listed
-from atft.search.question.options import SweepOptions, written_keys
+from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, setting
-from atft.yaml_text import is_inside, read_mapping
+from atft.yaml_text import flat_keys, is_inside, read_mapping
 
 TERMS_KEY = "model.objective.terms"
 MIN_BATCH_STOCK_DAYS = 4
@@ -67,7 +67,7 @@ def run_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
     watched = {key: config["checkpoint"][key] for key in ("monitor", "mode")}
     config["early_stopping"] = {**(config.get("early_stopping") or {}), **watched}
     config.get("trainer", {}).pop("min_epochs", None)
-    if "validation_figures.every" not in written_keys(sweep.fixed):
+    if "validation_figures.every" not in flat_keys(sweep.fixed):
         config["validation_figures"] = {**(config.get("validation_figures") or {}), "every": 0}
     return config
 

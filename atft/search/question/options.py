@@ -241,7 +241,7 @@ def _check_keys(sweep: SweepOptions) -> None:
         above = next((other for other in blocks if key.startswith(f"{other}.")), None)
         if above is not None and not isinstance(blocks[above], dict):
             raise InputError(f"{key} is inside of {above}, which is set too; keep one")
-    for key in (*written_keys(sweep.fixed), *searched_keys(sweep.space)):
+    for key in (*flat_keys(sweep.fixed), *searched_keys(sweep.space)):
         if key in OF_THE_SWEEP:
             raise InputError(f"{key} belongs to the sweep itself; set {OF_THE_SWEEP[key]}")
     for key in searched_keys(sweep.space):
@@ -250,11 +250,6 @@ def _check_keys(sweep: SweepOptions) -> None:
                 f"space: {key} decides what a trial's value is measured on, values could not be compared; move it "
                 f"to fixed, or make a study of each"
             )
-
-
-def written_keys(fixed: Mapping[str, Any]) -> list[str]:
-    """The dotted keys of the values that ``fixed`` sets, also inside of a block."""
-    return list(flat_keys(fixed))
 
 
 def searched_keys(space: Space) -> list[str]:
