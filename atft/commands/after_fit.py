@@ -61,18 +61,22 @@ def weights_line(checkpoint: RunCheckpoint, history: Sequence[Mapping[str, float
     monitor, selected = checkpoint.monitor, checkpoint.selected
     assert selected is not None
     line = f"weights of epoch {selected.epoch + 1} of {len(history)}"
-    if checkpoint.select == "best" and monitor is not None:
-        return f"{line}, the best by {monitor}"
-    line += ", the last" if selected.epoch + 1 == len(history) else ", the last that was validated"
     scores = {} if monitor is None else {int(row["epoch"]): row.get(monitor, math.nan) for row in history}
     scores = {epoch: score for epoch, score in scores.items() if math.isfinite(score)}
-    if selected.epoch not in scores:
+    best = (max if checkpoint.mode == "max" else min)(scores, key=lambda epoch: scores[epoch], default=None)
+    is_best = best is None or scores[best] == scores.get(selected.epoch)
+    selects_best = checkpoint.select == "best" and monitor is not None
+    if not selects_best:
+        line += ", the last" if selected.epoch + 1 == len(history) else ", the last that was validated"
+    if selects_best and is_best:
+        return f"{line}, the best by {monitor}"
+    if best is None or selected.epoch not in scores:
         return line
-    best = (max if checkpoint.mode == "max" else min)(scores, key=lambda epoch: scores[epoch])
-    if best == selected.epoch:
+    if is_best:
         return f"{line}, and the best by {monitor}"
+    gone = ", whose weights were not there when the run went on" if selects_best else ""
     values = f"{scores[best]:+.4f} against {scores[selected.epoch]:+.4f}"
-    return f"{line}; the best by {monitor} was epoch {best + 1}, {values}"
+    return f"{line}; the best by {monitor} was epoch {best + 1}, {values}{gone}"
 
 
 def status_line(cli: "RankingCLI") -> str:

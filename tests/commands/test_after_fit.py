@@ -94,6 +94,11 @@ def test_predict_dates_of_the_config_do_not_shorten_the_comparison(
     ("options", "epoch", "line"),
     [
         ({}, 1, "weights of epoch 2 of 3, the best by val/rank_ic"),
+        (
+            {},
+            2,
+            "weights of epoch 3 of 3; the best by val/rank_ic was epoch 2, +0.0500 against +0.0400, whose weights",
+        ),
         ({"monitor": None}, 2, "weights of epoch 3 of 3, the last"),
         (
             {"select": "last"},

@@ -94,9 +94,17 @@ class RunCheckpoint(ModelCheckpoint):
         """The previous run's best checkpoint, where a resumed run cannot find it."""
         self._resumed = Path()
 
+    @property
+    def state_key(self) -> str:
+        """The same under all options: with Lightning's, a resume that changes one would forget the selection."""
+        return type(self).__qualname__
+
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Remember the file that is resumed and so its folder, for :meth:`load_state_dict`."""
         self._resumed = Path(trainer.ckpt_path or "")
+        states = checkpoint["callbacks"]
+        for key in [key for key in states if str(key).startswith(self.state_key + "{")]:  # of older versions
+            states[self.state_key] = states.pop(key)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
@@ -136,9 +144,7 @@ class RunCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the files that the previous run selected, with their scores."""
         scores = self._former_scores(state_dict)
-        best_first = sorted(
-            filter(None, scores), key=lambda path: float(scores[path]), reverse=self.mode == "max"
-        )
+        best_first = sorted(scores, key=lambda path: float(scores[path]), reverse=self.mode == "max")
         for path in best_first[: None if self.save_top_k == -1 else self.save_top_k]:
             former = self._find(Path(path), float(scores[path]))
             if former is not None:
@@ -150,19 +156,29 @@ class RunCheckpoint(ModelCheckpoint):
             self._publish_best()
 
     def _former_scores(self, state_dict: dict[str, Any]) -> dict[str, Tensor]:
-        """Files that the previous run selected, with their scores: not a number where no score selected."""
-        unscored = torch.tensor(torch.nan)
+        """Files that the previous run selected, with their scores by ``monitor``."""
         resumed = self._resumed
         if self.select == "last" and resumed.is_file() and validation_of(measured_of(resumed).metrics):
-            return {str(resumed): unscored}
-        return dict(state_dict.get("best_k_models") or {state_dict.get("best_model_path", ""): unscored})
+            return {str(resumed): torch.tensor(torch.nan)}
+        best, kept = state_dict.get("best_model_path"), state_dict.get("best_k_models")
+        if kept and state_dict["monitor"] == self.monitor:
+            return dict(kept)
+        # Selected by another metric, or for being the last: the best of these files by this run's.
+        return {path: self._score(Path(path)) for path in kept or filter(None, [best])}
+
+    def _score(self, path: Path) -> Tensor:
+        """The previous run's file by ``monitor``; as in Lightning the worst where that is not a number."""
+        former = self._find(path, math.nan)
+        score = math.nan if former is None else former[1].metrics.get(self.monitor or "", math.nan)
+        worst = -math.inf if self.mode == "max" else math.inf
+        return torch.tensor(worst if math.isnan(score) else score, dtype=torch.float64)
 
     def _find(self, path: Path, score: float) -> tuple[Path, Measured] | None:
         """The previous run's file, which may have been moved; not another run's that is now at its path."""
         for candidate in (self._resumed.parent / path.name, path):
             if candidate.is_file():
                 measured = measured_of(candidate)
-                if math.isnan(score) or measured.metrics.get(self.monitor or "", score) == score:
+                if not math.isfinite(score) or measured.metrics.get(self.monitor or "", score) == score:
                     return candidate, measured
         return None
 
@@ -174,8 +190,6 @@ class RunCheckpoint(ModelCheckpoint):
         if not self.best_model_path:
             self.best_model_path, self.selected = str(path), measured
         if self.select == "best":
-            if score.isnan():  # of a run that selected its last epoch
-                score = torch.tensor(measured.metrics.get(self.monitor or "", torch.nan))
             self.best_k_models[str(path)] = self.kth_value = score
             self.kth_best_model_path = str(path)
 

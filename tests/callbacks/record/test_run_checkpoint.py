@@ -280,6 +280,42 @@ def test_a_resumed_run_goes_on_with_its_own_choice_of_the_epoch(
 
 
 @pytest.mark.parametrize(
+    "options", [{"every_n_train_steps": 2}, {"save_top_k": 2}, {"monitor": "val/scale", "mode": "min"}]
+)
+def test_a_resumed_run_with_other_options_selects_among_the_former_epochs_too(
+    options: dict[str, Any], train: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, first = train(folder="before", max_epochs=3)
+    checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "before" / "last.ckpt", **options)
+    assert checkpoint.selected.epoch == 1 and holds(tmp_path / "after" / BEST, first.epochs[1])
+    assert not checkpoint.lost
+
+
+def test_a_former_best_is_measured_by_the_metric_that_selects_now(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(folder="before", max_epochs=3)
+    former = tmp_path / "before" / "last.ckpt"
+    checkpoint, weights = train(folder="after", ckpt_path=former, monitor="val/scale")
+    assert checkpoint.selected.epoch == 4 and holds(tmp_path / "after" / BEST, weights.epochs[-1])
+    over, _ = train(folder="over", ckpt_path=former, monitor="val/scale", max_epochs=3)
+    assert over.selected.epoch == 1 and float(over.best_model_score) == 1
+
+
+# Lightning's own comparison of the keys; the commands silence it (atft/runs/third_parties.py).
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+def test_a_checkpoint_of_before_its_key_had_no_options_is_resumed_with_its_selection(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(folder="before", max_epochs=3)
+    former = torch.load(tmp_path / "before" / "last.ckpt")
+    former["callbacks"]["RunCheckpoint{'monitor': 'val/rank_ic'}"] = former["callbacks"].pop("RunCheckpoint")
+    torch.save(former, tmp_path / "before" / "old.ckpt")
+    checkpoint, _ = train(folder="after", ckpt_path=tmp_path / "before" / "old.ckpt")
+    assert checkpoint.selected.epoch == 1
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"select": "first"}, r"checkpoint\.select: must be best or last, got 'first'$"),
