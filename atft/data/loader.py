@@ -126,8 +126,9 @@ class WorkerWatch:
         except (WorkerLost, EOFError, ConnectionError) as error:
             if self.given_up.is_set():
                 raise WorkerLost(
-                    f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, or the disk is "
-                    f"that slow; then set data.loader.num_workers to 0"
+                    f"data.loader: no block came from the workers in {seconds:g} s: one is stopped, /dev/shm is "
+                    f"full (a container has 64 MB: docker run --shm-size), or the disk is that slow; then set "
+                    f"data.loader.num_workers to 0"
                 ) from error
             if isinstance(error, WorkerLost):
                 raise

@@ -4,7 +4,7 @@ A tensor that goes through torch's queue is copied to a new file of shared memor
 maps one by one, in the worker and again in the main process: for 120 MB that takes five times as long as reading
 the block. Each tensor, however small, also costs .3 ms for a handle that the main process asks the worker for. A
 buffer is mapped once, and what goes through the queue says where in it the tensors are. It is free again when no
-tensor of the main process shares its memory any more; what finds no room in one goes through the queue.
+tensor of the main process shares its memory any more; what finds no room in one goes through the queue as bytes.
 """
 
 import weakref
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.data.records import Array
+from atft.data.shared_memory import SharedMemory
 
 ALIGNMENT = 64
 """Bytes between the possible starts of a tensor: those of a line of the processor's cache."""
@@ -38,21 +39,13 @@ class SharedBuffers:
     """A number of buffers of one size; made in the main process, pickled to the workers as they start.
 
     Args:
-        count: buffers; none where shared memory (/dev/shm) is too small for them.
-        size: bytes of each.
+        count: buffers.
+        size: bytes of each; memory is taken as they are written to.
     """
 
     def __init__(self, count: int, size: int) -> None:
-        try:
-            # Not ``share_memory_``, which would fill them with a copy.
-            storages = [
-                torch.UntypedStorage._new_shared(size, device="cpu")  # type: ignore[no-untyped-call]
-                for _ in range(count)
-            ]
-        except RuntimeError:
-            storages = []  # the queue needs what room there is
-        self._memory = [torch.empty(0, dtype=torch.uint8).set_(storage) for storage in storages]
-        self._free = list(range(len(storages)))
+        self._memory = [SharedMemory(size) for _ in range(count)]
+        self._free = list(range(count))
         self._asked: deque[int | None] = deque()
 
     def begin(self) -> None:
@@ -69,43 +62,46 @@ class SharedBuffers:
 
     def front(self, number: int | None, *shape: int) -> Array | None:
         """The start of a buffer as a float32 array of a shape; None where it is too small, or there is none."""
-        if number is None or 4 * np.prod(shape) > len(self._memory[number]):
+        if number is None or 4 * np.prod(shape) > self._memory[number].size:
             return None
-        return _part(self._memory[number].numpy(), InBuffer(0, shape, np.dtype(np.float32)))
+        return _part(self._memory[number].array(), InBuffer(0, shape, np.dtype(np.float32)))
 
     def pack(self, number: int | None, batch: DayBatch) -> DayBatch:
         """Write the tensors of a block into its buffer, the features first, where they may be already.
 
         Returns:
-            The block with an `InBuffer` for each tensor that the buffer had room for: what goes through the queue.
+            The block with an `InBuffer` for each tensor that the buffer had room for, and an array for others: what
+            goes through the queue. Of a tensor there torch would make a file in /dev/shm, which may be full.
         """
-        if number is None:
-            return batch
-        memory, offset = self._memory[number].numpy(), 0
-        written: dict[str, Any] = {}
+        memory = np.empty(0, dtype=np.uint8) if number is None else self._memory[number].array()
+        offset, sent = 0, dict[str, Any]()
         for name, tensor in batch._asdict().items():
-            if isinstance(tensor, Tensor) and offset + tensor.nbytes <= len(memory):
-                values = tensor.numpy()
-                written[name] = InBuffer(offset, values.shape, values.dtype)
-                target = _part(memory, written[name])
+            if not isinstance(tensor, Tensor):
+                continue
+            values = sent[name] = tensor.numpy()
+            if offset + values.nbytes <= len(memory):
+                sent[name] = InBuffer(offset, values.shape, values.dtype)
+                target = _part(memory, sent[name])
                 if target.ctypes.data != values.ctypes.data:
                     target[...] = values
-                offset += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
-        return batch._replace(**written)
+                offset += -(-values.nbytes // ALIGNMENT) * ALIGNMENT
+        return batch._replace(**sent)
 
     def received(self, batch: DayBatch) -> DayBatch:
         """A block as a worker has packed it, with its large tensors in the buffer that they were written into."""
         number = self._asked.popleft()
-        if number is None:
-            return batch
-        memory = self._memory[number].numpy()
-        # Each tensor that shares its memory keeps this array.
-        weakref.finalize(memory, self._free.append, number).atexit = False
+        memory = np.empty(0, dtype=np.uint8)
+        if number is not None:
+            memory = self._memory[number].array()
+            # Each tensor that shares its memory keeps this array.
+            weakref.finalize(memory, self._free.append, number).atexit = False
         tensors: dict[str, Any] = {}
         for name, field in batch._asdict().items():
             if isinstance(field, InBuffer):
                 values = _part(memory, field)
                 tensors[name] = torch.from_numpy(values if name in LEFT_IN_BUFFER else values.copy())
+            elif isinstance(field, np.ndarray):
+                tensors[name] = torch.from_numpy(field)
         return batch._replace(**tensors)
 
 
