@@ -208,13 +208,24 @@ def check_network(network: object, inputs: NetworkInputs) -> None:
     missing = [name for name in members if not hasattr(network, name)]
     if missing or not isinstance(network, Network) or not isinstance(network, nn.Module):
         lacks = f"has no {', '.join(missing)}" if missing else "is no torch.nn.Module"
-        raise InputError(f"{where} {lacks}; derive it from atft.nn.ranking_network.RankingNetwork")
+        has_methods = missing and set(missing) <= set(Network.__annotations__)
+        base = "derive it from atft.nn.ranking_network.RankingNetwork"
+        raise InputError(f"{where} {lacks}; {'call super().__init__(inputs) first' if has_methods else base}")
+    groups = network.parameter_groups()
+    for name, kind, value in (
+        ("horizons", "list", network.horizons),
+        ("quantiles", "list", network.quantiles),
+        ("parts", "dict", network.parts),
+        ("reads", "dict", network.reads),
+        ("parameter_groups()", "dict", groups),
+    ):
+        if not isinstance(value, Mapping if kind == "dict" else Sequence):
+            raise InputError(f"{where}: {name} is a {type(value).__name__}; make it a {kind}")
     if tuple(network.horizons) != tuple(inputs.horizons):
         raise InputError(
             f"{where}: horizons {list(network.horizons)} are not model.horizons {list(inputs.horizons)}; take "
             f"those it is built with"
         )
-    groups = network.parameter_groups()
     for kind, names in (("part", network.parts), ("reads", network.reads)):
         for name in names:
             if name not in groups:
@@ -231,6 +242,11 @@ def check_network(network: object, inputs: NetworkInputs) -> None:
 
 def _check_registered(where: str, network: nn.Module) -> None:
     """Check that torch knows of every layer: of those in a plain list it does not, nor of a network without any."""
+    for name, parameter in network.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise InputError(
+                f"{where}: {clip(name, 40)} is of a lazy layer without a size; give it its sizes"
+            )
     known = {id(part) for part in (*network.modules(), *network.parameters())}
     for name, module in network.named_modules():
         for member, value in vars(module).items():

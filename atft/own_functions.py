@@ -168,7 +168,8 @@ def error_text(error: BaseException, function: Callable[..., Any] | None = None)
     if isinstance(error, SyntaxError) and error.filename:
         lines, error = [(error.filename, error.lineno)], SyntaxError(error.msg)
     where = f" at {Path(lines[-1][0]).name} line {lines[-1][1]}" if lines else ""
-    return f"{type(error).__name__}{where}: {one_line(error, 70)}"
+    text = one_line(error, 70)
+    return f"{type(error).__name__}{where}" + (f": {text}" if text else "")
 
 
 def noise(days: int, horizons: int, stocks: int) -> dict[str, Tensor]:

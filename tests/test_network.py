@@ -82,6 +82,10 @@ def one_group(network: nn.Module) -> dict[str, list[nn.Parameter]]:
         (changed(parts={"scores": True}), "part 'scores' is no group of parameter_groups; name it there"),
         (changed(reads={"graph": "graph"}), "reads 'graph' is no group of parameter_groups"),
         (changed(reads={"score": "volume"}), "reads names 'volume'; it must be one of graph, regime, sector"),
+        (changed(horizons=5), "horizons is a int; make it a list"),
+        (changed(parts=["score"]), "parts is a list; make it a dict"),
+        (changed(reads=None), "reads is a NoneType; make it a dict"),
+        (changed(parameter_groups=list), "parameter_groups() is a list; make it a dict"),
         (changed(parameter_groups=dict), "must have each parameter in exactly one group"),
         (partial(Plain, gian=2.0), "model.network: "),
         (
@@ -98,6 +102,7 @@ def one_group(network: nn.Module) -> dict[str, list[nn.Parameter]]:
             lambda inputs: Plain(inputs).requires_grad_(False),
             "has no parameter to train; add layers as members",
         ),
+        (changed(more=nn.LazyLinear(2)), "more.weight is of a lazy layer without a size; give it its sizes"),
         (partial(ATFTGATFAN, hidden_size=1), "hidden_size must be 4 to 4096, got 1"),
     ],
 )
@@ -123,6 +128,13 @@ class NoSuper(RankingNetwork):
         self.layer = nn.Linear(2, 2)
 
 
+class NoSuperOfNumbers(RankingNetwork):
+    """The same, which sets a number only."""
+
+    def __init__(self, inputs: NetworkInputs) -> None:
+        self.width = 2
+
+
 class NoInputs(RankingNetwork):
     """A constructor without inputs."""
 
@@ -141,6 +153,10 @@ class KeepsInputs(RankingNetwork):
     ("kind", "message"),
     [
         (NoSuper, "NoSuper: __init__ sets a member too early; call super().__init__(inputs) first"),
+        (
+            NoSuperOfNumbers,
+            "NoSuperOfNumbers has no horizons, quantiles, parts, reads; call super().__init__(inputs) first",
+        ),
         (NoInputs, "NoInputs: __init__ must take inputs as its first argument"),
         (KeepsInputs, "KeepsInputs: __init__ must pass its inputs on; call super().__init__(inputs) first"),
     ],

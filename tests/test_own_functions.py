@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from atft.errors import InputError
-from atft.own_functions import call, check_name, find_function, noise, tensor_names
+from atft.own_functions import call, check_name, error_text, find_function, noise, tensor_names
 from own_package import forget_package, write_package
 
 READABLE = ("score", "target", "valid", "levels")
@@ -106,6 +106,11 @@ def test_a_function_returns_a_floating_point_tensor(name: str, kind: str) -> Non
     tensors = noise(3, 2, 8)
     with pytest.raises(InputError, match=rf"^here returns {kind}; return a floating-point tensor"):
         call("here", function, {n: tensors[n] for n in tensor_names(function)})
+
+
+def test_an_error_without_a_text_is_its_kind_alone() -> None:
+    assert error_text(AssertionError()) == "AssertionError"
+    assert error_text(AssertionError("a size")) == "AssertionError: a size"
 
 
 def test_a_function_that_changes_a_tensor_in_place_is_an_error() -> None:

@@ -19,7 +19,7 @@ from atft.network import NetworkInputs, Pretrainable, Scaling
 from atft.nn.ensemble import member_of
 from atft.own_functions import USERS_ERRORS, error_text, no_change_in_place
 from atft.tasks.day_data import DayData
-from atft.tasks.noise_block import DAYS, STOCKS, noise_block, other_future, other_order
+from atft.tasks.noise_block import DAYS, STOCKS, noise_block, other_future, other_numbers, other_order
 from atft.tasks.ranking import RankingTask
 
 TOLERANCE = 1e-5
@@ -32,6 +32,14 @@ UNKNOWN = {
     "exposure": "use batch.exposure.nan_to_num()",
 }
 """Inputs that hold NaN where a value is unknown, and what a network does about it."""
+
+NUMBERS = {
+    "stock": "a place in this panel's list of codes, which a later panel has for another; do not read it",
+    "day": "a place on this panel's calendar, which another panel begins elsewhere; do not read it",
+    "sector": "whose numbers are others in another panel; only compare them, or make the sectors features",
+}
+"""Fields that mean something within one panel only, as messages explain it."""
+OF_THE_TRAINING = "which is for the training; do not read it"
 
 
 class NotCopied(InputError):
@@ -225,6 +233,16 @@ def _check_scores(trial: Trial, batch: DayBatch) -> None:
     if _differs(trial.scores(turned), scores[:, order], turned.universe):
         raise trial.fault(
             "scores change with the order of the stocks, which means nothing; look for a reshape that mixes stocks"
+        )
+    for name, numbers in other_numbers(batch).items():
+        if _differs(trial.scores(batch._replace(**{name: numbers})), scores, batch.universe):
+            raise trial.fault(f"scores change with batch.{name}, {NUMBERS.get(name, OF_THE_TRAINING)}")
+    ranked = batch.universe[0].nonzero()[:, 0]
+    alone = batch.part(0, 1).of_stocks(ranked)
+    if _differs(trial.scores(alone), scores[:1, ranked], alone.universe):
+        raise trial.fault(
+            "scores of a day change with stocks outside its universe, which an evaluation leaves out; mask what "
+            "stocks share by batch.universe"
         )
 
 

@@ -3,6 +3,8 @@
 A few stocks and days, so that a trial costs milliseconds whatever the panel.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -81,3 +83,15 @@ def other_order(batch: DayBatch) -> tuple[DayBatch, Tensor]:
     by_stock = {name: getattr(batch, name)[:, order] for name in BY_STOCK}
     edges = day * STOCKS + STOCKS - 1 - stock
     return batch._replace(edge_index=edges, stock=batch.stock[order], **by_stock), order
+
+
+def other_numbers(batch: DayBatch) -> dict[str, Any]:
+    """Other values of the fields that number days, stocks and sectors, or that only the training needs."""
+    return {
+        "stock": batch.stock.flip(0),
+        "day": batch.day + 1,
+        "sector": torch.where(batch.sector < 0, batch.sector, 1 - batch.sector),
+        "weight": 2 * batch.weight,
+        "closes_step": not batch.closes_step,
+        "position": batch.position + 1,
+    }

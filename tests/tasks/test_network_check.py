@@ -127,6 +127,29 @@ def mixed_stocks(self: Own, batch: DayBatch) -> Forecast:
     return Forecast(score.transpose(1, 2).reshape(score.shape))
 
 
+def mean_of_the_block(self: Own, batch: DayBatch) -> Forecast:
+    score = self.score(self.last(batch))
+    return Forecast(score - score.mean(1, keepdim=True))
+
+
+def reads(name: str) -> type[Own]:
+    """A network whose scores depend on a field that is not of the day and its stocks."""
+
+    def forward(self: Own, batch: DayBatch) -> Forecast:
+        number = torch.as_tensor(getattr(batch, name)).float()
+        shape = {"stock": (1, -1, 1), "sector": (*number.shape, 1)}.get(name, (-1, 1, 1))
+        return Forecast(self.score(self.last(batch)) + number.reshape(shape))
+
+    return with_forward(forward)
+
+
+def mean_of_the_sector(self: Own, batch: DayBatch) -> Forecast:
+    score, sector, ranked = self.score(self.last(batch)), batch.sector, batch.universe
+    same = (sector[:, :, None] == sector[:, None]) & ranked[:, None] & (sector >= 0)[:, None]
+    share = same / same.sum(-1, keepdim=True).clamp_min(1)
+    return Forecast(score - share @ score)
+
+
 class Levels(Own):
     """Two levels of quantiles, and a ``forward`` that a test replaces."""
 
@@ -222,6 +245,19 @@ def two(score: Tensor) -> Tensor:
         (with_forward(later_universe), "scores of a day change with rows of later days"),
         (ZeroInit, "scores of a day change with rows of later days"),
         (with_forward(answer), "scores change with batch.target"),
+        (
+            with_forward(mean_of_the_block),
+            "scores of a day change with stocks outside its universe, which an",
+        ),
+        (reads("stock"), "scores change with batch.stock, a place in this panel's list of codes"),
+        (reads("day"), "scores change with batch.day, a place on this panel's calendar"),
+        (
+            reads("sector"),
+            "scores change with batch.sector, whose numbers are others in another panel; only compare",
+        ),
+        (reads("weight"), "scores change with batch.weight, which is for the training; do not read it"),
+        (reads("position"), "scores change with batch.position, which is for the training"),
+        (reads("closes_step"), "scores change with batch.closes_step, which is for the training"),
         (Unused, "parameter extra.weight (and 1 more) is used by nothing; remove it"),
         (
             with_forward(lambda self, b: Forecast(self.score(self.last(b)).detach())),
@@ -245,6 +281,10 @@ def test_the_networks_of_the_package_pass(name: str, lookback: int) -> None:
     for part in list(network.parts):
         network.set_parts(**{part: False})
         try_network(network, INPUTS, lookback)
+
+
+def test_a_network_that_compares_the_sectors_of_ranked_stocks_passes() -> None:
+    try_network(with_forward(mean_of_the_sector)(), INPUTS)
 
 
 def test_a_network_with_no_part_and_one_with_quantiles_pass() -> None:
