@@ -25,9 +25,9 @@ MAX_CONSTANT_SHARE = 0.95
 
 
 def check_training_days(cache: DayCache, split: Split) -> None:
-    """Check features, exposures, sectors, targets and graph of the training days, and the targets of validation."""
-    manifest, train, val, min_stocks = cache.manifest, split.train, split.val, split.min_stocks
-    where = f"the {len(train)} training days {manifest.dates[train[0]]} to {manifest.dates[train[-1]]}"
+    """Check features, exposures, sectors and graph of the training days, and the targets of all periods."""
+    manifest, train = cache.manifest, split.train
+    where = _in_words(cache, "training", train)
     check_features(cache, train, where)
     known = manifest.known_days(train)
     unknown = [n for n in manifest.exposures if not known[n]]
@@ -40,19 +40,7 @@ def check_training_days(cache: DayCache, split: Split) -> None:
         raise InputError(
             f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
         )
-    for horizon, counts in zip(manifest.horizons, cache.known_labels.T, strict=True):
-        if counts[train].max() < min_stocks:
-            move = "" if counts.max() < min_stocks else " move data.split.train,"
-            raise InputError(
-                f"the target of horizon {horizon} is known for fewer than {min_stocks} stocks on all of {where}; "
-                f"compute it,{move} or drop the horizon"
-            )
-    if cache.known_labels[val].max() < min_stocks:
-        raise InputError(
-            f"no target is known for {min_stocks} stocks on the {len(val)} validation days "
-            f"{manifest.dates[val[0]]} to {manifest.dates[val[-1]]}; move data.split.val to days whose returns are "
-            f"known"
-        )
+    _check_targets(cache, split)
     # Days share the graph of their refresh, so each refresh is read once.
     refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
     if manifest.graph and not any(cache.linked(int(i)) for i in refreshed if i >= 0):
@@ -60,6 +48,25 @@ def check_training_days(cache: DayCache, split: Split) -> None:
             f"no stock has a neighbour in the graph on any of {where}; lower data.graph.min_observations, or set "
             f"data.graph to null and model.network.init_args.graph to none"
         )
+
+
+def _check_targets(cache: DayCache, split: Split) -> None:
+    """Check that some day of each period knows the target of each horizon: a figure of none would fail the run."""
+    manifest, least = cache.manifest, split.min_stocks
+    for name, word in (("train", "training"), ("val", "validation"), ("test", "test")):
+        days = getattr(split, name)
+        for horizon, counts in zip(manifest.horizons, cache.known_labels.T, strict=True):
+            if len(days) and counts[days].max() < least:
+                move = "" if counts.max() < least else f" move data.split.{name},"
+                raise InputError(
+                    f"the target of horizon {horizon} is known for fewer than {least} stocks on all of "
+                    f"{_in_words(cache, word, days)}; compute it,{move} or drop the horizon"
+                )
+
+
+def _in_words(cache: DayCache, word: str, days: Days) -> str:
+    dates = cache.manifest.dates
+    return f"the {len(days)} {word} days {dates[days[0]]} to {dates[days[-1]]}"
 
 
 def check_features(cache: DayCache, days: Days, where: str) -> None:

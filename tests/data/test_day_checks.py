@@ -4,6 +4,7 @@ The small panel is 80 weekdays from 2015-01-05.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -74,7 +75,12 @@ CASES: dict[str, tuple[dict[str, pl.Expr], str]] = {
     ),
     "validation": (
         {n: pl.when(IN_TRAINING).then(pl.col(n)) for n in ("target_1d", "target_5d")},
-        "no target is known for 9 stocks on the 25 validation days 2015-03-09 to 2015-04-10",
+        "the target of horizon 1 is known for fewer than 9 stocks on all of the 25 validation days 2015-03-09 to .*"
+        "compute it, move data.split.val, or drop the horizon",
+    ),
+    "validation of a horizon": (
+        {"target_5d": pl.when(IN_TRAINING).then(pl.col("target_5d"))},
+        "the target of horizon 5 is known for fewer than 9 stocks on all of the 25 validation days",
     ),
 }
 
@@ -87,6 +93,17 @@ def test_what_the_training_days_do_not_know_raises_before_the_first_step(
     with pytest.raises(InputError, match=message) as caught:
         check(**change)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+def test_test_days_at_the_end_of_the_panel_whose_returns_are_to_come_raise_before_training(
+    make_cache: Make,
+) -> None:
+    cache = make_cache(graph=None)
+    check_training_days(cache, replace(SPLIT, test=np.arange(72, 80)))  # day 74's return over 5 days is known
+    with pytest.raises(
+        InputError, match=r"horizon 5 is known for .* on all of the 5 test days .* data.split.test"
+    ):
+        check_training_days(cache, replace(SPLIT, test=np.arange(75, 80)))
 
 
 def test_a_graph_that_links_no_stock_in_training_raises(
@@ -102,7 +119,7 @@ def test_a_graph_that_links_no_stock_in_training_raises(
 
 
 def test_what_only_other_days_lack_is_no_fault(check: Callable[..., None]) -> None:
-    later = {n: pl.when(IN_TRAINING).then(pl.col(n)) for n in ("x_1", "exposure_size", "sector", "target_5d")}
+    later = {n: pl.when(IN_TRAINING).then(pl.col(n)) for n in ("x_1", "exposure_size", "sector")}
     check(**later, x_2=constant("x_2", ~IN_TRAINING))
 
 
