@@ -87,6 +87,11 @@ def check_folds(options: FoldOptions) -> None:
             raise InputError(
                 f"data.split.folds.{name} is read by {readers} only, the scheme is {options.scheme}; leave it out"
             )
+    if options.train_days is not None and options.train_days < (options.val_days or 0):
+        raise InputError(
+            f"data.split.folds.train_days is {options.train_days}, fewer than val_days, {options.val_days}; raise "
+            f"the first or lower the second"
+        )
     if options.scheme == "combinatorial" and options.n_test >= options.n:
         raise InputError(
             f"data.split.folds.n_test must be less than n, got {options.n_test} of {options.n}; one part must train"

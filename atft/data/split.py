@@ -95,6 +95,8 @@ def resolve_split(
     for name, least in (("embargo_days", 0), ("min_stocks", 2)):
         if getattr(options, name) < least:
             raise InputError(f"data.split.{name} must be at least {least}, got {getattr(options, name)}")
+    if options.folds is not None:  # also where none of them is chosen
+        check_folds(options.folds)
     known_to = last_known_day(calendar, options)
     whole = period_days(calendar, options, longest_label_days, lookback)
     days = dict(whole)

@@ -286,6 +286,9 @@ def test_purged_folds_are_those_of_purgedcv_where_nothing_is_embargoed() -> None
         (options(scheme="purged"), "scheme must be one of walk_forward, k_fold, combinatorial, got 'purged'"),
         (options(every=0), "folds.every must be at least 1, got 0"),
         (options(val_days=0), "folds.val_days must be at least 1, got 0"),
+        (options(None, every=0), "folds.every must be at least 1, got 0"),
+        (options(None, scheme="k_fold", every=20), "folds.every is read by walk_forward only"),
+        (options(val_days=40, train_days=20), "train_days is 20, fewer than val_days, 40; raise the first"),
     ],
 )
 def test_folds_that_cannot_be_are_an_error_in_one_line(asked: SplitOptions, message: str) -> None:
