@@ -59,6 +59,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     from atft.crossval.child_run import LOCK, take_lock
     from atft.crossval.directory import (
         CONFIG,
+        RECORD,
         check_same,
         check_same_data,
         other_code_line,
@@ -97,7 +98,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     if lock is None:
         raise InputError(f"{directory}: another process works in it now; wait for its end")
     with lock:
-        write_record(directory, record, cli.config_text)
+        write_record(directory / RECORD, record, cli.config_text)
         threads = threads_of_each(cli, options.workers)
         report(*plan_lines(record, splits, options.workers, threads, directory))
 

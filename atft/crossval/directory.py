@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from atft.callbacks.record.receipt import Receipt
 from atft.commands.machine_keys import changed_keys
@@ -33,10 +34,10 @@ class CrossvalRecord:
     version: int = VERSION
 
 
-def write_record(directory: Path, record: CrossvalRecord, config_text: str) -> None:
-    """Write the configuration and the record; the record last, so that where it is, the other is too."""
-    publish_text(directory / CONFIG, config_text)
-    publish_json(directory / RECORD, asdict(record))
+def write_record(file: Path, record: Any, config_text: str) -> None:
+    """Write a record, a dataclass, and beside it the configuration; the record last, so where it is, both are."""
+    publish_text(file.with_name(CONFIG), config_text)
+    publish_json(file, asdict(record))
 
 
 def read_record(directory: Path) -> CrossvalRecord:

@@ -6,7 +6,6 @@ It trains what is missing and ends; run again, with a longer panel, it goes on. 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -110,6 +109,7 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
     from atft.commands.train import build
     from atft.crossval.child_run import LOCK, take_lock
     from atft.crossval.command import finish_runs
+    from atft.crossval.directory import write_record
     from atft.crossval.request import check_many_runs, threads_of_each
     from atft.crossval.run_pool import RunPool
 
@@ -129,7 +129,7 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
         reach = manifest.longest_label_days
         runs = [dated_run(manifest.dates, split, reach, plan, day) for day in days]
         check_splits(cli, runs)
-        write_plan(registry, plan, cli.config_text)
+        write_record(registry / RECORD, plan, cli.config_text)
         last = f"{len(runs)} runs, {runs[0].name} to {runs[-1].name}"
         print(f"registry  {registry}: {last}; the next is due in {left} trading days")  # noqa: T201
         threads = threads_of_each(cli, options.workers)
@@ -173,14 +173,6 @@ def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) ->
         if asked not in (None, kept):
             raise InputError(f"{registry}: began with {name} {kept}, now {asked}; name another --registry")
     return plan
-
-
-def write_plan(registry: Path, plan: RetrainPlan, config_text: str) -> None:
-    """Write the configuration and the plan; the plan last, so that where it is, the other is too."""
-    from atft.publish import publish_json, publish_text
-
-    publish_text(registry / CONFIG, config_text)
-    publish_json(registry / RECORD, asdict(plan))
 
 
 def check_splits(cli: "RankingCLI", runs: Sequence[DatedRun]) -> None:

@@ -88,9 +88,7 @@ class DayObjective(nn.Module):
         weights = torch.tensor(horizon_shares(options.horizon_weights, self.horizons))
         self.register_buffer("horizon_weights", weights, persistent=False)
         self._term_options = {name: options_of(name, setting) for name, setting in options.terms.items()}
-        half_life = {**TERMS["sharpe"].state_options, **self._term_options.get("sharpe", {})}[
-            "half_life_days"
-        ]
+        half_life = self._term_options.get("sharpe", TERMS["sharpe"].state_options)["half_life_days"]
         self.moments = RunningMoments(len(self.horizons), half_life)
         self.neutral_targets = NeutralTargets(options.neutral_to)
         # Of the panel; where their number is not known each block is asked, which waits for a GPU.

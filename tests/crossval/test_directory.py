@@ -30,7 +30,7 @@ SETTINGS = {
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    write_record(tmp_path, RECORDED, yaml.safe_dump(SETTINGS))
+    write_record(tmp_path / RECORD, RECORDED, yaml.safe_dump(SETTINGS))
     return tmp_path
 
 
@@ -96,7 +96,7 @@ def test_a_damaged_record_is_an_error(content: str, directory: Path) -> None:
 
 
 def test_a_record_of_another_version_is_an_error(directory: Path) -> None:
-    write_record(directory, replace(RECORDED, version=99), "a: 1\n")
+    write_record(directory / RECORD, replace(RECORDED, version=99), "a: 1\n")
     with pytest.raises(InputError, match="of version 99, this is 1"):
         read_record(directory)
 
@@ -114,7 +114,7 @@ def test_the_configuration_is_there_before_the_record(
 
     monkeypatch.setattr("atft.crossval.directory.publish_json", full)
     with pytest.raises(InputError, match="full"):
-        write_record(tmp_path, RECORDED, "a: 1\n")
+        write_record(tmp_path / RECORD, RECORDED, "a: 1\n")
     assert (tmp_path / CONFIG).exists() and not (tmp_path / RECORD).exists()
 
 
