@@ -334,6 +334,12 @@ def tiny_config() -> Callable[..., Path]:
     return _tiny_config
 
 
+@pytest.fixture
+def own_config(tmp_path: Path) -> Path:
+    """A tiny config, ``tiny.yaml``, and its panel in the test's folder, for a test that changes what is there."""
+    return _tiny_config(tmp_path, _write_panel(tmp_path / "panel.parquet"))
+
+
 class TinyRun(NamedTuple):
     """A finished one-epoch run on the small panel, which tests read and do not change."""
 

@@ -30,13 +30,9 @@ def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
 
 
 def test_print_config_reads_the_footer_and_builds_nothing(
-    make_panel: Callable[..., Path],
-    tiny_config: Callable[..., Path],
-    atft: Callable[..., Any],
-    tmp_path: Path,
+    own_config: Path, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    config = tiny_config(tmp_path, make_panel())
-    assert atft("fit", "--config", config, "--print_config").code == 0
+    assert atft("fit", "--config", own_config, "--print_config").code == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["panel.parquet", "tiny.yaml"]
 
 

@@ -1,7 +1,5 @@
 """Running moments: against the mean of all days, across half-lives and steps, over two processes."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from atft.batch import DayBatch, Forecast
 from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.running_moments import RunningMoments, block_moments
+from ranks import run_script_twice
 
 
 def returns(days: int, seed: int = 0) -> torch.Tensor:
@@ -143,17 +142,7 @@ def test_two_processes_hold_the_moments_of_one_that_sees_both_blocks(
             losses.append(one(Forecast(score[days]), part._replace(closes_step=rank == 1)).loss)
     for rank, blocks in enumerate(of_rank):
         torch.save(blocks, tmp_path / f"rank{rank}.pt")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SCRIPT, str(rank), str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    outputs = [p.communicate() for p in processes]
-    assert [p.returncode for p in processes] == [0, 0], outputs
+    run_script_twice(SCRIPT, tmp_path)
     (first, first_losses), (second, second_losses) = (torch.load(tmp_path / f"out{r}.pt") for r in (0, 1))
     for name, value in one.state_dict().items():
         assert torch.equal(first[name], second[name]), name

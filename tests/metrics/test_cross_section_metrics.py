@@ -1,8 +1,6 @@
 """Metrics over days: exact, NaN where there is nothing to say, the same on one process and on two."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from torch import Tensor
 from atft.batch import DayBatch
 from atft.cross_section import zscore
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
+from ranks import run_script_twice
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -175,17 +174,7 @@ def test_two_processes_give_the_bits_of_one_with_a_repeated_day(
     batch = make_batch(days=7, stocks=30)
     data = {"score": scored(batch), "target": batch.target, "valid": batch.valid, "day": batch.day}
     torch.save(data, tmp_path / "days.pt")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SCRIPT, str(rank), str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    outputs = [p.communicate() for p in processes]
-    assert [p.returncode for p in processes] == [0, 0], outputs
+    outputs = run_script_twice(SCRIPT, tmp_path)
     one = metrics_of(data["score"], batch)
-    for text, _ in outputs:
+    for text in outputs:
         assert json.loads(text.splitlines()[-1]) == one

@@ -16,7 +16,7 @@ from atft.network import check_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.window_norm import MEMBERS
-from networks import inputs_of
+from networks import inputs_of, loss_of, scores
 
 PARTS = ("variable_selection", "window_norm", "encoder", "graph")
 MakeBatch = Callable[..., DayBatch]
@@ -26,19 +26,6 @@ SWITCHES = [dict(zip(PARTS, on, strict=True)) for on in product((True, False), r
 def build(features: int = 5, **options: Any) -> ATFTGATFAN:
     torch.manual_seed(0)
     return ATFTGATFAN(inputs_of(features), **{"hidden_size": 16, **options})
-
-
-def scores(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
-    network.eval()
-    with torch.no_grad():
-        return network(batch).score
-
-
-def loss_of(network: ATFTGATFAN, batch: DayBatch) -> torch.Tensor:
-    forecast = network(batch)
-    chosen = torch.where(batch.valid, forecast.score, 0)
-    loss = (chosen * torch.arange(1, chosen.numel() + 1).reshape(chosen.shape).cos()).sum()
-    return loss if forecast.quantiles is None else loss + forecast.quantiles.square().sum()
 
 
 @pytest.mark.parametrize(

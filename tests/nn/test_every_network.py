@@ -9,7 +9,7 @@ import torch
 
 from atft.batch import DayBatch
 from atft.network import Explainable, Pretrainable, Scaling, build_network
-from networks import NETWORKS, inputs_of, small_network
+from networks import NETWORKS, inputs_of, loss_of, scores, small_network
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -18,20 +18,6 @@ MakeBatch = Callable[..., DayBatch]
 def build(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Build the same network at each call; options are its own."""
     return partial(small_network, request.param)
-
-
-def scores(network: Any, batch: DayBatch) -> torch.Tensor:
-    network.eval()
-    with torch.no_grad():
-        return network(batch).score
-
-
-def loss_of(network: Any, batch: DayBatch) -> torch.Tensor:
-    """A number that depends on every score of the block, and on those of an ensemble's members."""
-    forecast = network(batch)
-    score = forecast.score[..., None] if forecast.members is None else forecast.members
-    chosen = torch.where(batch.valid[..., None], score, 0)
-    return (chosen * torch.arange(1, chosen.numel() + 1).reshape(chosen.shape).cos()).sum()
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -11,7 +11,7 @@ from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.network import Scaling
 from atft.nn.master import MASTER, AttentionLayer, positions
-from networks import inputs_of
+from networks import inputs_of, scores
 
 MakeBatch = Callable[..., DayBatch]
 
@@ -25,11 +25,6 @@ def build(features: int = 5, **options: Any) -> MASTER:
     for parameter in network.parameters():
         parameter += 0.1 * torch.randn_like(parameter)
     return network.eval()
-
-
-def scores(network: MASTER, batch: DayBatch) -> torch.Tensor:
-    with torch.no_grad():
-        return network.eval()(batch).score
 
 
 def softmax(logits: list[float]) -> list[float]:

@@ -209,13 +209,8 @@ def test_over_postgresql_an_orphaned_trial_is_found_after_the_grace_period(
 
 @pytest.mark.slow
 def test_a_sweep_whose_database_crashes_ends_in_a_line_and_the_same_command_goes_on(
-    postgres: Postgres,
-    write_sweep: Callable[..., Path],
-    tiny_config: Callable[..., Path],
-    make_panel: Callable[..., Path],
-    tmp_path: Path,
+    postgres: Postgres, write_sweep: Callable[..., Path], own_config: Path
 ) -> None:
-    tiny_config(tmp_path, make_panel())
     path = write_sweep(n_trials=2, workers=1, storage=postgres.url, limits={"epochs": 4}, max_retry=1)
     sweep = read_sweep(path)
     study = begin_study(sweep, identify(sweep))  # made before its first start, which spares the preflight

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from atft.batch import DayBatch
 from atft.network import NetworkFactory, NetworkInputs
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.ensemble import Ensemble
@@ -67,3 +68,19 @@ def small_network(name: str, **options: Any) -> Any:
 def small_atft(features: int = 5, horizons: tuple[int, ...] = (1, 5), **options: Any) -> ATFTGATFAN:
     """An ATFT-GAT-FAN of width 8 and one graph layer, where ``options`` say nothing else."""
     return ATFTGATFAN(inputs_of(features, horizons), **{"hidden_size": 8, "gat_layers": 1, **options})
+
+
+def scores(network: Any, batch: DayBatch) -> torch.Tensor:
+    """Scores in evaluation mode, without a gradient."""
+    network.eval()
+    with torch.no_grad():
+        return network(batch).score
+
+
+def loss_of(network: Any, batch: DayBatch) -> torch.Tensor:
+    """A number that depends on every score of the block, on those of an ensemble's members and on quantiles."""
+    forecast = network(batch)
+    score = forecast.score[..., None] if forecast.members is None else forecast.members
+    chosen = torch.where(batch.valid[..., None], score, 0)
+    loss = (chosen * torch.arange(1, chosen.numel() + 1).reshape(chosen.shape).cos()).sum()
+    return loss if forecast.quantiles is None else loss + forecast.quantiles.square().sum()

@@ -4,12 +4,13 @@ A start of Lightning takes seconds, a fork milliseconds, so that a test can trai
 """
 
 import os
+import subprocess
 import sys
 import time
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 IMPORTED = [
     "atft.commands.after_fit",
@@ -67,6 +68,16 @@ def ends_of(started: list[BaseProcess], folder: Path, seconds: float = 120) -> l
 def run_ranks(count: int, folder: Path, *arguments: object) -> list[Rank]:
     """Run a command in ``count`` processes until all have ended."""
     return ends_of(start_ranks(count, folder, *arguments), folder)
+
+
+def run_script_twice(script: str, folder: Path) -> list[str]:
+    """What a script prints in two processes at a time; its words are its rank and the folder."""
+    words = [sys.executable, "-W", "ignore", "-c", script]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*words, str(rank), str(folder)], **pipes) for rank in (0, 1)]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    return [out for out, _ in outputs]
 
 
 def _run(words: list[str], environment: dict[str, str], files: Path) -> None:

@@ -16,11 +16,7 @@ NETWORK = "model.network.init_args"
 LR = "model.optimizer.init_args.lr"
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
 DROPOUT = {"type": "float", "low": 0.1, "high": 0.4}
-
-
-@pytest.fixture(autouse=True)
-def base(make_panel: Callable[..., Path], tiny_config: Callable[..., Path], tmp_path: Path) -> Path:
-    return tiny_config(tmp_path, make_panel())
+pytestmark = pytest.mark.usefixtures("own_config")
 
 
 @pytest.fixture

@@ -24,12 +24,9 @@ def sweep_file(
     write_sweep: Callable[..., Path],
     make_sweep: Callable[..., SweepOptions],
     make_study: MakeStudy,
-    make_panel: Callable[..., Path],
-    tiny_config: Callable[..., Path],
-    tmp_path: Path,
+    own_config: Path,
 ) -> Callable[..., Path]:
     def make(**trials: Any) -> Path:
-        tiny_config(tmp_path, make_panel())
         sweep = make_sweep()
         study = make_study(storage=open_storage(sweep), **trials)
         for trial in study.trials:  # what each trial trained with

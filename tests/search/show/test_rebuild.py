@@ -19,16 +19,11 @@ from atft.search.study.study import begin_study, open_study
 
 @pytest.fixture
 def lost(
-    write_sweep: Callable[..., Path],
-    make_study: Callable[..., optuna.Study],
-    make_panel: Callable[..., Path],
-    tiny_config: Callable[..., Path],
-    tmp_path: Path,
+    write_sweep: Callable[..., Path], make_study: Callable[..., optuna.Study], own_config: Path
 ) -> Callable[..., tuple[Path, optuna.Study]]:
     """A sweep whose trials left their files and whose database is gone: the sweep's path, its former study."""
 
     def lose(**trials: Any) -> tuple[Path, optuna.Study]:
-        tiny_config(tmp_path, make_panel())
         path = write_sweep()
         sweep = read_sweep(path)
         study = make_study(**trials)

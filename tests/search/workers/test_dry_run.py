@@ -20,11 +20,10 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: "preflight: ...")
 
 
-@pytest.mark.usefixtures("checked")
+@pytest.mark.usefixtures("checked", "own_config")
 def test_it_trains_one_short_trial_prints_what_to_expect_and_leaves_no_study(
-    make_sweep: Make, tiny_config: Callable[..., Path], make_panel: Callable[..., Path], tmp_path: Path
+    make_sweep: Make, tmp_path: Path
 ) -> None:
-    tiny_config(tmp_path, make_panel())
     sweep = make_sweep(n_trials=10, workers=2, limits={"epochs": 6})
     said: list[str] = []
     assert dry_run(sweep, said.append) == 0
@@ -43,15 +42,10 @@ def test_the_first_of_several_enqueued_points_is_tried(make_sweep: Make, tmp_pat
     assert list((tmp_path / "logs").iterdir()) == []
 
 
-@pytest.mark.usefixtures("checked")
+@pytest.mark.usefixtures("checked", "own_config")
 def test_a_trial_that_fails_is_the_answer(
-    make_sweep: Make,
-    tiny_config: Callable[..., Path],
-    make_panel: Callable[..., Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    make_sweep: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny_config(tmp_path, make_panel())
     failed = create_trial(
         state=TrialState.FAIL, user_attrs={"failure": {"class": "data", "reason": "the panel is gone"}}
     )

@@ -37,13 +37,8 @@ def test_only_a_new_sweep_is_tried_over_its_space_and_a_mistake_leaves_no_study(
 
 
 def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_an_error(
-    make_sweep: Make,
-    tiny_config: Callable[..., Path],
-    make_panel: Callable[..., Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    make_sweep: Make, own_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny_config(tmp_path, make_panel())
     sweep = make_sweep()
     begin_study(sweep, identify(sweep))
     prepare(sweep)
@@ -100,14 +95,8 @@ def test_cores_are_divided_among_the_workers_unless_threads_are_named(
 
 
 @pytest.fixture
-def sweep(
-    write_sweep: Callable[..., Path],
-    tiny_config: Callable[..., Path],
-    make_panel: Callable[..., Path],
-    tmp_path: Path,
-) -> tuple[Path, SweepOptions]:
+def sweep(write_sweep: Callable[..., Path], own_config: Path) -> tuple[Path, SweepOptions]:
     """A small sweep over the small panel, its study made already: that spares the preflight."""
-    tiny_config(tmp_path, make_panel())
     path = write_sweep(n_trials=1)
     read = read_sweep(path)
     begin_study(read, identify(read))
