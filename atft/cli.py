@@ -114,21 +114,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used, 3 an alarm."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is printed
+        # A log shows each line when it is printed, and a "?" for what its encoding has not: a table's lines and ±.
+        sys.stdout.reconfigure(line_buffering=True, errors="replace")
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    if not words or words[0] in ("-h", "--help", "help"):
+    return guarded(lambda: _dispatch(words[0] if words else "--help", words[1:]), debug)
+
+
+def _dispatch(name: str, rest: list[str]) -> int:
+    if name in ("-h", "--help", "help"):
         print(list_commands())  # noqa: T201
         return 0
-    if words[0] == "--version":
+    if name == "--version":
         from atft import __version__
 
         print(f"atft {__version__}")  # noqa: T201
         return 0
-    return guarded(lambda: _dispatch(words[0], words[1:]), debug)
-
-
-def _dispatch(name: str, rest: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
     check_outputs(rest)

@@ -1,5 +1,6 @@
 """The dispatcher: fast help, one-line errors, threads known before heavy imports."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,23 @@ def test_the_version_is_printed_without_anything_heavy() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.startswith(f"atft {__version__}\n")
     assert not {"'torch'", "'lightning'", "'polars'", "'numpy'", "'jsonargparse'"} & set(out.split(", "))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["fit", "--help"]])
+def test_a_reader_that_has_gone_ends_a_command_without_a_traceback(words: list[str]) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-m", "atft", *words], **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0
+
+
+def test_a_terminal_without_the_signs_of_a_table_shows_others() -> None:
+    code = "from atft.cli import main; main(['--version']); print('.1 ± .2')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("\n.1 ? .2\n")
 
 
 def test_no_argument_shows_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
