@@ -21,8 +21,6 @@ from typing import Any
 from atft.allocator import keep_freed_memory
 from atft.threads import cap_threads, core_count, pool_threads
 
-GOAL = 1.5
-"""A block may take this many times as long as its copy."""
 PASSES = 5
 WARM_PASSES = 3
 

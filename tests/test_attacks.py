@@ -1,7 +1,6 @@
 """A small version of `python -m benchmarks.attacks`, and whether its harness sees what it must see."""
 
 import random
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def test_each_end_of_an_attack_has_its_verdict_and_a_dead_worker_costs_one_attac
     assert [found[n].verdict for n in range(len(ways))] == ways
 
 
-def test_an_error_that_leaves_a_file_behind_is_untidy(tmp_path: Path) -> None:
+def test_an_error_that_leaves_a_file_behind_is_untidy() -> None:
     def action() -> str:
         raise FileNotFoundError(2, "No such file or directory", "x.csv")
 
@@ -67,9 +66,7 @@ def test_the_table_counts_by_kind_and_in_all() -> None:
     assert total.split()[1:] == cache.split()[1:]
 
 
-def test_kept_results_are_not_tried_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], atft: Callable[..., object]
-) -> None:
+def test_kept_results_are_not_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "results.jsonl"
     words = ["--only", "cache", "--share", "0.002", "--workers", "1", "--results", str(kept)]
     assert main(words) == 0

@@ -66,10 +66,6 @@ class Deep(nn.Module):
         self.layers = layers
 
 
-def one_group(network: nn.Module) -> dict[str, list[nn.Parameter]]:
-    return {"score": list(network.parameters())[:1]}
-
-
 @pytest.mark.parametrize(
     ("factory", "message"),
     [

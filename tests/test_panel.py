@@ -1,9 +1,7 @@
 """Roles of a panel's columns: every column in one of them, or a line that says why not."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,6 @@ from atft.panel import (
     resolve_columns,
 )
 
-MakePanel = Callable[..., Path]
 NAMES = [
     "date", "code", "sector", "universe", "x_1", "x_0", "x_bad", "target_1d", "target_5d", "target_1d_lag1",
     "target_5d_lag1", "exposure_size", "regime_trend", "return_1d", "momentum_20d", "traded_value",

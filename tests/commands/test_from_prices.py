@@ -113,9 +113,7 @@ def test_a_value_comes_from_the_last_config_or_word_that_has_it(tmp_path: Path) 
     }
 
 
-def test_prices_and_a_panel_and_an_unknown_option_of_features_are_one_line(
-    atft: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_prices_and_a_panel_and_an_unknown_option_of_features_are_one_line(atft: Callable[..., Any]) -> None:
     both = atft("fit", "--prices", "a.csv", "--data.panel.path", "b.parquet")
     assert both.error_line == "--prices makes the panel; leave --data.panel.path out, or --prices"
     for command in ("features", "fit"):

@@ -49,9 +49,7 @@ def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(t
         check_out(tmp_path / name, str(panel))
 
 
-def test_predicting_leaves_the_runs_own_file_as_it_was(
-    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_predicting_leaves_the_runs_own_file_as_it_was(tiny_run: Any, atft: Callable[..., Any]) -> None:
     evidence = tiny_run.directory / "predictions.parquet"
     before = evidence.read_bytes()
     best = [

@@ -139,9 +139,7 @@ def test_it_scores_nothing(pretrained: Pretrained, tiny_run: Any, atft: Callable
         task_arguments(read_checkpoint(pretrained.file), str(pretrained.file))
 
 
-def test_the_number_of_the_fold_may_stand_in_the_path(
-    pretrained: Pretrained, tiny_run: Any, tmp_path: Path
-) -> None:
+def test_the_number_of_the_fold_may_stand_in_the_path(tiny_run: Any, tmp_path: Path) -> None:
     words = ["--config", str(tiny_run.config), "--data.split.fold", "1", "--data.split.folds.every", "12"]
     cli = build("fit", words)
     for path, place in ((tmp_path / "version_{fold}.ckpt", "version_1"), (tmp_path / "0.ckpt", "0")):

@@ -19,18 +19,13 @@ def asked(tiny_run: Any, phases: Any, *more: str) -> list[Any]:
     return ["fit", "--config", tiny_run.config, "--curriculum.phases", json.dumps(phases), *more]
 
 
-def resolved(atft: Callable[..., Any], words: list[Any]) -> Any:
-    cli = _built(words)
-    return yaml.safe_load(cli.config_text)
-
-
 def _built(words: list[Any]) -> Any:
     from atft.commands.train import build
 
     return build("fit", [str(w) for w in words[1:]])
 
 
-def test_the_runs_length_is_that_of_its_phases(tiny_run: Any, atft: Callable[..., Any]) -> None:
+def test_the_runs_length_is_that_of_its_phases(tiny_run: Any) -> None:
     cli = _built(asked(tiny_run, TWO, "--trainer.max_epochs", "null"))
     assert cli.trainer.max_epochs == 5
     assert yaml.safe_load(cli.config_text)["trainer"]["max_epochs"] == 5

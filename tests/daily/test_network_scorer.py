@@ -28,7 +28,7 @@ def test_scores_have_the_bits_of_the_runs_own_predictions(daily: Any, tiny_run: 
     assert scores.quantiles is None
 
 
-def test_features_in_another_order_score_the_same(daily: Any, tiny_run: Any, tmp_path: Path) -> None:
+def test_features_in_another_order_score_the_same(daily: Any) -> None:
     turned = daily.scorer._replace(features=tuple(reversed(daily.scorer.features)))
     day = len(daily.cache) - 1
     other = turned.score(daily.cache, day, daily.source.lookback)

@@ -69,9 +69,7 @@ def test_seeds_score_as_the_file_and_the_table_of_all_seeds(seeds: Seeds, daily:
             assert scores["blend"].score[:, place].tobytes() == expected.tobytes()
 
 
-def test_a_crossval_of_one_fold_scores_as_its_seeds_and_several_folds_are_one_line(
-    seeds: Seeds, daily: Any
-) -> None:
+def test_a_crossval_of_one_fold_scores_as_its_seeds_and_several_folds_are_one_line(seeds: Seeds) -> None:
     record = seeds.directory / RECORD
     for seed in (3, 4):
         (seeds.directory / f"seed_{seed}").rename(seeds.directory / f"fold_0_seed_{seed}")

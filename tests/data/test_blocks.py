@@ -21,9 +21,7 @@ def _block(first: int, days: int, **more: object) -> PlannedBlock:
     return PlannedBlock(first, days, 1, (1 / days,) * days, True, **more)
 
 
-def test_a_block_is_the_panels_own_rows(
-    tmp_path: Path, make_panel: Callable[..., Path], make_cache: Make
-) -> None:
+def test_a_block_is_the_panels_own_rows(make_panel: Callable[..., Path], make_cache: Make) -> None:
     panel = make_panel()
     cache = make_cache(panel)
     m = cache.manifest

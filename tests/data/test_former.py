@@ -37,7 +37,7 @@ def same(one: DayCache, two: DayCache) -> bool:
 
 
 @pytest.fixture
-def months(make_panel: Callable[..., Path], tmp_path: Path) -> list[tuple[str, pl.DataFrame]]:
+def months(make_panel: Callable[..., Path]) -> list[tuple[str, pl.DataFrame]]:
     """A panel by months: a code joins late, a sector too, one leaves, and a week is missing."""
     frame = pl.read_parquet(make_panel(days=100))
     late, early = pl.col("code") == "S003", pl.col("code") == "S005"

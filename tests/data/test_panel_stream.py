@@ -113,7 +113,7 @@ def _batches(panel: Path, scratch: Path, bytes_per_batch: int) -> list[pa.Record
 @pytest.mark.parametrize("rows", [1, 7, 19, 20, 150, 100_000])
 @pytest.mark.parametrize("sort", [True, False])
 def test_every_batch_holds_whole_days_in_order_and_no_row_is_lost(
-    tmp_path: Path, make_panel: MakePanel, monkeypatch: pytest.MonkeyPatch, rows: int, sort: bool
+    tmp_path: Path, make_panel: MakePanel, rows: int, sort: bool
 ) -> None:
     panel = make_panel(days=30)
     frame = pl.read_parquet(panel)

@@ -1,9 +1,7 @@
 """A small predictions file with a signal, unknown targets at its end, and a varying universe."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +11,10 @@ import pytest
 from atft.evaluation.predictions import prediction_rows
 
 
-def _rows(days: int = 40, stocks: int = 30, horizons: tuple[int, ...] = (1, 5), seed: int = 0) -> list[Any]:
-    rng = np.random.default_rng(seed)
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    """The file itself."""
+    days, stocks, horizons, rng = 40, 30, (1, 5), np.random.default_rng(0)
     codes = np.array([f"S{i:03d}" for i in range(stocks)])
     tables = []
     for d in range(days):
@@ -47,17 +47,5 @@ def _rows(days: int = 40, stocks: int = 30, horizons: tuple[int, ...] = (1, 5), 
                 regime_volatility=0.3,
             )
         )
-    return tables
-
-
-@pytest.fixture
-def make_rows() -> Callable[..., list[Any]]:
-    """A factory of the days' Arrow tables."""
-    return _rows
-
-
-@pytest.fixture
-def predictions(tmp_path: Path) -> Path:
-    """The file itself."""
-    pq.write_table(pa.concat_tables(_rows()), tmp_path / "predictions.parquet")
+    pq.write_table(pa.concat_tables(tables), tmp_path / "predictions.parquet")
     return tmp_path / "predictions.parquet"

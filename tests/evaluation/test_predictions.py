@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,7 @@ from atft.errors import InputError
 from atft.evaluation.predictions import check_predictions, prediction_horizons, prediction_rows, read_horizon
 
 
-def test_what_was_written_is_read_back(predictions: Path, make_rows: Callable[..., list[Any]]) -> None:
+def test_what_was_written_is_read_back(predictions: Path) -> None:
     frame = pl.read_parquet(predictions)
     table = read_horizon(predictions, 5)
     assert table.columns["score"].shape == (len(table.dates), len(table.codes)) == (40, 30)

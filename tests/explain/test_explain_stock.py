@@ -60,7 +60,7 @@ def test_rank_and_weights_are_those_of_the_whole_day(found: StockExplanation, ti
     assert sum(weights.values()) == pytest.approx(1, abs=1e-5) and found.left_out == []
 
 
-def test_the_score_is_that_of_the_runs_predictions(found: StockExplanation, tiny: Any, tiny_run: Any) -> None:
+def test_the_score_is_that_of_the_runs_predictions(found: StockExplanation, tiny_run: Any) -> None:
     rows = pl.read_parquet(tiny_run.directory / "predictions.parquet").filter(
         pl.col("date") == found.date, pl.col("horizon") == 5
     )

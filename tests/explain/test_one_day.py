@@ -48,7 +48,7 @@ def test_days_of_a_period_are_evenly_spaced_from_its_first_to_its_last(tiny: Any
         days_to_explain(tiny.data, ["soon", "2016-02-01"], 9)
 
 
-def test_a_stock_outside_the_universe_is_not_an_unknown_one(tiny: Any) -> None:
+def test_a_stock_outside_the_universe_is_not_an_unknown_one() -> None:
     from datetime import date
 
     day = date(2015, 4, 17)

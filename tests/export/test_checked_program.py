@@ -53,7 +53,7 @@ def test_onnxruntime_gives_the_scores_of_the_runs_own_file(exported: Exported, t
     assert len(stocks) > 5  # days of many sizes
 
 
-def test_the_description_feeds_a_runtime_that_knows_nothing_else(exported: Exported, tiny_run: Any) -> None:
+def test_the_description_feeds_a_runtime_that_knows_nothing_else(exported: Exported) -> None:
     described = exported.described
     inputs = {value["name"]: value for value in described["inputs"]}
     assert list(inputs) == ["features", "observed", "universe", "edge_index", "edge_attr"]

@@ -80,7 +80,7 @@ def test_path_features_equal_the_slow_twin(past: History, agrees, tail) -> None:
     agrees(path_features, twin)
 
 
-def test_a_price_that_never_moves_has_a_streak_of_0_and_no_efficiency(past: History) -> None:
+def test_a_price_that_never_moves_has_a_streak_of_0_and_no_efficiency() -> None:
     still = np.full((80, 1), 7.0)
     flat = History(*[still] * 8, np.arange(80.0)[:, None], still * 0)
     with np.errstate(all="ignore"):

@@ -31,9 +31,7 @@ def test_a_label_is_a_leak_until_its_last_day_is_over(
     assert suspect is None or (text in suspect.evidence and "target_5d" in suspect.evidence)
 
 
-def test_a_target_that_reaches_further_than_its_name_says_is_accused(
-    grid: PanelGrid, futures: Futures
-) -> None:
+def test_a_target_that_reaches_further_than_its_name_says_is_accused(futures: Futures) -> None:
     assert label_reach(futures.targets, futures.returns, futures.universe) == []
     one_day, five_days = futures.targets[:2]
     (suspect,) = label_reach([replace(five_days, days=3, span=3)], futures.returns, futures.universe)

@@ -38,7 +38,7 @@ def test_frames_files_and_runs_have_the_figures_of_the_command(
     assert set(table["minus"].drop_nulls()) >= {"run"} and "blend" in table["scorer"].to_list()
 
 
-def test_what_cannot_be_compared_is_one_line(tiny_run: Any, other: polars.DataFrame, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_one_line(other: polars.DataFrame, tmp_path: Path) -> None:
     cases: list[tuple[Any, dict[str, Any], str]] = [
         ([other], {}, r"compare takes names and their scores"),
         ({}, {}, r"compare takes names and their scores"),

@@ -41,9 +41,7 @@ def test_the_frame_has_the_figures_of_the_printed_table(
     assert f"{low:+.4f} .. {high:+.4f}" in printed
 
 
-def test_the_reversal_row_is_the_null_control_of_evaluate(
-    scores: polars.DataFrame, tiny_run: Any, tmp_path: Path
-) -> None:
+def test_the_reversal_row_is_the_null_control_of_evaluate(scores: polars.DataFrame, tmp_path: Path) -> None:
     unknown = polars.col("code").is_in(["S001", "S002", "S003", "S004"]) & (
         polars.col("date").dt.day() % 2 == 0
     )

@@ -150,9 +150,7 @@ def test_the_best_epochs_weights_and_score_are_in_the_best_checkpoint(
         assert bool(validation_of(measured_of(run / "last.ckpt").metrics)) == validated
 
 
-def test_every_file_that_is_kept_carries_the_score_of_its_own_weights(
-    train: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_every_file_that_is_kept_carries_the_score_of_its_own_weights(train: Callable[..., Any]) -> None:
     checkpoint, weights = train(save_top_k=3)
     for path, score in checkpoint.best_k_models.items():
         found = measured_of(Path(path))

@@ -38,7 +38,7 @@ def test_the_best_is_the_best_in_the_sweeps_direction(
 
 
 def test_a_running_trial_tells_its_epoch_its_pace_and_its_end(
-    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, tmp_path: Path
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy
 ) -> None:
     sweep = make_sweep(n_trials=4)
     study = make_study(values=[0.01], running=1)

@@ -180,7 +180,7 @@ def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
 
 
 def test_a_worker_without_its_study_ends_with_one_line(
-    toy_sweep: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    toy_sweep: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     try:
