@@ -55,9 +55,7 @@ def day_rules(chosen: Mapping[str, str], key: str) -> dict[str, str]:
             raise InputError(f"{key} has no {fault!r}{nearest(str(fault), DAY_RULES)}")
         ways = DAY_RULES[fault]
         if way not in ways:
-            raise InputError(
-                f"{key}.{fault} must be one of {', '.join(ways)}, got {way!r}{nearest(str(way), ways)}"
-            )
+            raise InputError(f"{key}.{fault} must be one of {', '.join(ways)}, got {way!r:.40}")
     return {fault: chosen.get(fault, ways[0]) for fault, ways in DAY_RULES.items()}
 
 

@@ -229,7 +229,7 @@ def test_the_parts_say_what_they_count() -> None:
 
 @pytest.mark.parametrize("fault", list(DAY_RULES))
 def test_a_rule_takes_its_own_values_only(fault: str) -> None:
-    with pytest.raises(InputError, match=f"data.cache.calendar.{fault} must be one of .*, got 'drop'"):
+    with pytest.raises(InputError, match=f"data.cache.calendar.{fault} must be one of .*, got 'drop'$"):
         day_rules({fault: "drop"}, "data.cache.calendar")
 
 

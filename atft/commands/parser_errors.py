@@ -116,7 +116,7 @@ def kinds_of(hint: Any) -> str:
         if origin is Literal:
             choices += [str(value) for value in get_args(kind)]
         elif isclass(origin):
-            words.append("a mapping" if issubclass(origin, Mapping) else _list_of(get_args(kind)))
+            words.append((_mapping_of if issubclass(origin, Mapping) else _list_of)(get_args(kind)))
         else:
             words.append(KINDS.get(kind, "a section of keys"))
     if choices:
@@ -129,3 +129,9 @@ def _list_of(of: tuple[Any, ...]) -> str:
     plural = PLURALS.get(of[0]) or PLURALS.get(alternatives(of[0])[0])
     count = f"{len(of)} " if len(of) > 1 and of[-1] is not Ellipsis else ""
     return f"a list of {count}{plural}" if plural else "a list"
+
+
+def _mapping_of(of: tuple[Any, ...]) -> str:
+    """What a mapping of these types takes, in words: ``a mapping to numbers``."""
+    plural = PLURALS.get(alternatives(of[-1])[0])
+    return f"a mapping to {plural}" if plural else "a mapping"

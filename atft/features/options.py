@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from atft.errors import InputError, nearest
+from atft.errors import InputError
 from atft.features.price_dialects import check_columns
 from atft.trading_days import day_rules
 
@@ -68,7 +68,7 @@ class FeatureOptions:
         for check, ways in CHECKS.items():
             way = getattr(self, check)
             if way not in ways:
-                raise InputError(f"{check} must be one of {', '.join(ways)}, got {way!r}{nearest(way, ways)}")
+                raise InputError(f"{check} must be one of {', '.join(ways)}, got {way!r:.40}")
         day_rules(self.day_rules, "calendar")
         check_columns(self.columns)
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:

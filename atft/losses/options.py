@@ -11,6 +11,9 @@ from atft.losses.targets import target_transform
 from atft.losses.terms import options_of
 from atft.option_types import check_option_types
 
+MAX_EXPONENT = 5
+"""Of a regime's weight: three standard deviations then weigh three million times a usual day."""
+
 
 @dataclass(frozen=True)
 class ObjectiveOptions:
@@ -69,8 +72,9 @@ class ObjectiveOptions:
                 f"model.objective.recency_half_life_days must be a number >= 0 or null, got {half_life}"
             )
         for column, exponent in self.regime_weights.items():
-            if not math.isfinite(exponent):
-                raise InputError(f"model.objective.regime_weights.{column} must be a number, got {exponent}")
+            if not abs(exponent) <= MAX_EXPONENT:
+                key = f"model.objective.regime_weights.{column}"
+                raise InputError(f"{key} must be -{MAX_EXPONENT} to {MAX_EXPONENT}, got {exponent}")
 
 
 def check_term_weights(terms: Mapping[str, float], key: str = "model.objective.terms") -> None:

@@ -59,6 +59,14 @@ def check_training_inputs(
             "model.network.quantiles is set and no term trains them; add pinball to model.objective.terms, or set "
             "it to []"
         )
+    # Our quantile heads are not the score's, and our floor pushes only scores that have nearly collapsed.
+    ours = type(member_of(network)).__module__.startswith("atft.")
+    if ours and all(
+        "score" not in term.reads or (term.hinge and not term.imported) for term in terms.values()
+    ):
+        raise InputError(
+            f"model.objective.terms: {', '.join(terms)} does not train the scores; add a term that does, such as ic"
+        )
     if "previous" in readers and data.loader_options.block_days < 2:
         raise InputError(
             f"model.objective.terms: {readers['previous']} compares a day with the one before in its block; set "

@@ -40,8 +40,8 @@ def small_parser() -> ArgumentParser:
         ({"stocks": "x" * 5000}, "fit: stocks takes a whole number, got 'xxx"),
         ({"rate": [1]}, "fit: rate takes a number or null, got '[1]'"),
         ({"norm": "fun"}, "fit: norm takes one of fan, none, san or null, got 'fun'"),
-        ({"terms": 3}, "fit: terms takes a mapping, got '3'"),
-        ({"terms": {"ic": "high"}}, "fit: terms takes a mapping"),
+        ({"terms": 3}, "fit: terms takes a mapping to numbers, got '3'"),
+        ({"terms": {"ic": "high"}}, "fit: terms takes a mapping to numbers, got 'high'"),
         ({"phases": [{"epochs": "x"}]}, "fit: phases.epochs takes a whole number, got 'x'"),
         ({"phases": 3}, "fit: phases takes a list or null, got '3'"),
     ],
@@ -74,7 +74,10 @@ def test_a_bug_keeps_its_own_error() -> None:
 
 def test_types_in_words() -> None:
     assert kinds_of(int | None) == "a whole number or null"
-    assert kinds_of(list[int] | dict[str, int] | str) == "a list of whole numbers or a mapping or a word"
+    assert (
+        kinds_of(list[int] | dict[str, int] | str)
+        == "a list of whole numbers or a mapping to whole numbers or a word"
+    )
     assert kinds_of(tuple[float, float]) == "a list of 2 numbers" and kinds_of(list[Inner]) == "a list"
 
 

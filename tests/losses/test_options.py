@@ -48,7 +48,7 @@ from atft.losses.terms import options_of
         ({"recency_half_life_days": -1.0}, r"recency_half_life_days must be a number >= 0 or null, got -1.0"),
         (
             {"regime_weights": {"regime_a": float("inf")}},
-            r"model.objective.regime_weights.regime_a must be a number",
+            r"model.objective.regime_weights.regime_a must be -5 to 5, got inf",
         ),
         (
             {"terms": {"rank_ic": {"weight": 1.0, "anchors": 1}}},

@@ -76,6 +76,13 @@ def test_evaluation_needs_the_graph_too_and_the_cache_does_not(built: Any) -> No
     [
         ({f"{NETWORK}.quantiles": [0.1, 0.9]}, "no term trains them; add pinball"),
         (
+            {
+                f"{NETWORK}.quantiles": [0.1, 0.9],
+                "model.objective.terms": {"pinball": 1.0, "scale_floor": 1.0},
+            },
+            "model.objective.terms: pinball, scale_floor does not train the scores; add a term that does",
+        ),
+        (
             {"model.objective.terms": {"ic": 1.0, "turnover": 0.1}, "data.loader.block_days": 1},
             "set data.loader.block_days to at least 2",
         ),
