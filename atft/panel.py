@@ -6,7 +6,7 @@ where a column may go: a feature can never be a label, a label can never be a fe
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
@@ -112,10 +112,9 @@ class PanelColumns:
         return tuple(dict.fromkeys([*single, *(c for g in (*groups, *more) for c in g)]))
 
 
-def match(patterns: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
+def match(patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Names that match any of the globs, in the order of ``names``, each once."""
-    globs = tuple(patterns)
-    return tuple(n for n in names if any(fnmatchcase(n, p) for p in globs))
+    return tuple(n for n in names if any(fnmatchcase(n, p) for p in patterns))
 
 
 def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tuple[str, ...]:

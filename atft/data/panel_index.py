@@ -128,9 +128,7 @@ def _joined(parts: Iterable[_Scan]) -> _Scan:
 
 def _former_scan(source: SourceFile) -> _Scan:
     days = {day: np.array(counts) for day, counts in zip(source.dates, source.counts, strict=True)}
-    if not days:
-        return _Scan(negative=source.negative, ranked=True)
-    earliest, latest = source.dates[0], source.dates[-1]
+    earliest, latest = (source.dates[0], source.dates[-1]) if days else (LAST, FIRST)
     return _Scan(days, ranked=True, negative=source.negative, earliest=earliest, latest=latest)
 
 
