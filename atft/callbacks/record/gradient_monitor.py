@@ -16,6 +16,8 @@ from atft.network import Network
 
 HISTOGRAM_EVERY = 10
 """Measurements of the norms for each histogram of the gradient."""
+MAX_DRAWN = 1e18
+"""Largest number in a histogram: TensorBoard's bins end at 1e20, and where all are beyond it raises."""
 NORM, SHARE, HISTOGRAM = "health/gradient_norm", "health/gradient_non_finite", "health/gradient"
 
 
@@ -74,4 +76,4 @@ def _draw_histograms(logger: TensorBoardLogger, parts: dict[str, list[Tensor]], 
         flat = torch.cat([g.flatten().float() for g in gradients])
         flat = flat[flat.isfinite()]  # a histogram has no bin for the others; their share is logged
         if len(flat):
-            logger.experiment.add_histogram(f"{HISTOGRAM}/{name}", flat, step)
+            logger.experiment.add_histogram(f"{HISTOGRAM}/{name}", flat.clamp(-MAX_DRAWN, MAX_DRAWN), step)

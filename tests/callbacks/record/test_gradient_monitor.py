@@ -77,6 +77,14 @@ def test_a_run_logs_norms_and_histograms_before_the_clip(
     assert len(events.Histograms("health/gradient/encoder")) < len(norms)
 
 
+def test_a_gradient_too_large_for_a_histogram_is_left_to_the_guard_that_names_it(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    asked = ["--model.objective.terms", "{ic: 1, mse: 1.0e+30}", "--trainer.default_root_dir", tmp_path]
+    outcome = atft("fit", "--config", tiny_run.config, *asked)
+    assert outcome.code != 0 and "gradient not finite" in outcome.err, outcome
+
+
 def test_a_run_that_asks_for_none_logs_none(tiny_run: Any, atft: Callable[..., Any], tmp_path: Path) -> None:
     asked = [
         "--gradient_monitor.every",
