@@ -68,6 +68,9 @@ def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
     if bases and not _is_of(kind, bases):
         names = " or ".join(base.__name__ for base in bases)
         raise InputError(f"{key}: {class_path} is no {names}{advice}")
+    lacking = sorted(getattr(kind, "__abstractmethods__", ()))
+    if lacking:
+        raise InputError(f"{key}: {class_path} has no {', '.join(lacking)}; add them")
     return kind
 
 
@@ -127,4 +130,9 @@ def construct(kind: type, *arguments: Any, **options: Any) -> Any:
             raise InputError(fault) from error
         absent = isinstance(error, ImportError)
         remedy = f"install it, or leave {kind.__name__} out" if absent else "change its arguments"
-        raise InputError(f"{kind.__name__}: {one_line(error)}; {remedy}") from error
+        said = one_line(error)
+        if isinstance(error, LookupError | AttributeError | ArithmeticError):  # says little without its line
+            from atft.own_functions import error_text
+
+            said = error_text(error)
+        raise InputError(f"{kind.__name__}: {said}; {remedy}") from error

@@ -21,6 +21,11 @@ VALUE = re.compile(r"(?:Got|Given) value: (.*?)(?= Expected an? | Given value | 
 IN_CLASS = re.compile(r"Expected an? (.+?)\. Got value: (.*?)\. Got value: Namespace")
 WHOLE_IN_CLASS = re.compile(r"Given value: (.*?)\. Got value: Namespace")
 ABSENT_IN_CLASS = re.compile(r"arguments are required: (\w+(?:, \w+)*).*?class_path='([\w.]+)'")
+IN_LISTED_CLASS = re.compile(
+    r"given class_path '([\w.]+)': Parser key \"(\w+)\": Expected an? (<class '\w+'>)\. "
+    r"Got value: (.*?) (?:Not a valid subclass|Expected an?|Given value) "
+)
+"""Of a class in a list, whose key the parser does not number."""
 
 KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -32,6 +37,8 @@ KINDS: dict[Any, str] = {
     timedelta: "a duration",
 }
 """Types as a message names them."""
+AS_PRINTED = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
+"""The same, of types as the parser prints them."""
 PLURALS: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "words"}
 """The same, of what is in a list."""
 
@@ -72,6 +79,11 @@ def shorten(message: str, tree: Tree, chosen: Mapping[str, Tree | None] | None =
     of_class = _of_class(text, named, chosen or {})
     if of_class is not None:
         return clip(of_class, MAX_LINE)
+    in_list = None if isinstance(option, Option) else IN_LISTED_CLASS.search(text)
+    if in_list is not None:
+        kind, name, expected, came = in_list.groups()
+        takes = AS_PRINTED.get(expected, expected)
+        return clip(f"{named[0][1]}: init_args.{name} of {kind} takes {takes}, got {came!r}", MAX_LINE)
     if not isinstance(option, Option) or inside_of(option.hint).bases:  # a class says more than its kind
         return clip(text, MAX_LINE)
     value = VALUE.search(text, named[-1].end())
@@ -96,10 +108,9 @@ def _of_class(text: str, named: list[re.Match[str]], chosen: Mapping[str, Tree |
     if argument is None:
         return None
     expected = argument[1].removeprefix("typing.")
-    words = {f"<class '{kind.__name__}'>": word for kind, word in KINDS.items()}
     if expected.startswith("Literal["):
-        words[expected] = "one of " + listed(re.findall(r"'([^']*)'", expected))
-    return f"{key} takes {words.get(expected, expected)}, got {clip(repr(argument[2]), 50)}"
+        expected = "one of " + listed(re.findall(r"'([^']*)'", expected))
+    return f"{key} takes {AS_PRINTED.get(expected, expected)}, got {clip(repr(argument[2]), 50)}"
 
 
 def _plain(hint: Any) -> Any:

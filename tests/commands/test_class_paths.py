@@ -56,6 +56,16 @@ def test_a_class_that_is_not_there_says_what_is_missing(
     assert line.startswith("model.network: ") and message in line and len(line) < 200, line
 
 
+def test_methods_that_a_class_lacks_are_named() -> None:
+    with pytest.raises(InputError) as raised:
+        find_class("trainer.logger", "lightning.pytorch.loggers.logger.Logger")
+    lacking = "log_hyperparams, log_metrics, name, version"
+    assert (
+        str(raised.value)
+        == f"trainer.logger: lightning.pytorch.loggers.logger.Logger has no {lacking}; add them"
+    )
+
+
 def test_a_class_of_another_kind_is_not_proposed() -> None:
     with pytest.raises(
         InputError, match=r"no class 'collections.Countr'; name a class such as torch.optim.AdamW"
@@ -177,6 +187,17 @@ def test_a_class_that_does_not_accept_its_arguments_is_named() -> None:
         construct(EMAWeightAveraging, device="word")
     with pytest.raises(InputError, match=r"^checkpoint: `mode` can be min, max but got x"):
         construct(RunCheckpoint, monitor="val/ic", mode="x")
+
+
+def test_an_error_that_says_little_is_named_with_its_kind_and_line() -> None:
+    def looks_up() -> None:
+        {}["width"]
+
+    kind = type("Net", (), {"__init__": lambda self: looks_up()})
+    with pytest.raises(
+        InputError, match=r"^Net: KeyError at test_class_paths.py line \d+: 'width'; change its"
+    ):
+        construct(kind)
 
 
 def test_an_absent_package_is_named() -> None:

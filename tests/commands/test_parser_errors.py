@@ -124,6 +124,12 @@ def test_a_wrong_value_of_an_argument_of_a_class_names_its_key_and_what_it_takes
             "--trainer.callbacks [{class_path: lightning.pytorch.callbacks.ModelPruning}]",
             "trainer.callbacks: lightning.pytorch.callbacks.ModelPruning needs pruning_fn; write it under its ",
         ),
+        (
+            "--trainer.callbacks "
+            "[{class_path: lightning.pytorch.callbacks.ModelSummary, init_args: {max_depth: two}}]",
+            "trainer.callbacks: init_args.max_depth of lightning.pytorch.callbacks.ModelSummary takes a whole "
+            "number, got 'two'",
+        ),
     ],
 )
 def test_an_argument_of_a_class_that_takes_one_of_several_types_or_is_absent_is_named(
