@@ -9,7 +9,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from atft.commands.key_tree import Option, Tree, alternatives, inside_of, node_at
+from atft.commands.key_tree import Inside, Option, Tree, alternatives, inside_of, node_at
 from atft.errors import InputError, clip, listed, printable
 
 MAX_LINE = 170
@@ -76,7 +76,7 @@ def shorten(message: str, tree: Tree, chosen: Mapping[str, Tree | None] | None =
     named = list(KEY.finditer(text))  # a key, and those inside of its value
     path = ".".join(match[1] for match in named)
     option = node_at(tree, path)
-    of_class = _of_class(text, named, chosen or {})
+    of_class = _of_class(text, named, tree, chosen or {})
     if of_class is not None:
         return clip(of_class, MAX_LINE)
     in_list = None if isinstance(option, Option) else IN_LISTED_CLASS.search(text)
@@ -91,12 +91,17 @@ def shorten(message: str, tree: Tree, chosen: Mapping[str, Tree | None] | None =
     return f"{path} takes {kinds_of(option.hint)}{came}"
 
 
-def _of_class(text: str, named: list[re.Match[str]], chosen: Mapping[str, Tree | None]) -> str | None:
+def _of_class(
+    text: str, named: list[re.Match[str]], tree: Tree, chosen: Mapping[str, Tree | None]
+) -> str | None:
     """What is wrong with the arguments of a class, which the tree does not have; None where nothing says so."""
     absent = ABSENT_IN_CLASS.search(text)
     if absent is not None and named:
-        where = "its init_args"
-        return f"{named[0][1]}: {absent[2]} needs {absent[1]}; write it under {where}, or name another class"
+        option = node_at(tree, named[0][1])
+        inside = inside_of(option.hint) if isinstance(option, Option) else Inside()
+        if (inside_of(inside.item) if inside.item is not None else inside).tree is not None:  # keys, no class
+            return f"{named[0][1]}: {absent[1]} is missing; write it"
+        return f"{named[0][1]}: {absent[2]} needs {absent[1]}; write it under its init_args, or name another class"
     if len(named) != 2:
         return None
     key, after = f"{named[0][1]}.init_args.{named[1][1]}", named[1].end()

@@ -116,6 +116,7 @@ def test_a_wrong_value_of_an_argument_of_a_class_names_its_key_and_what_it_takes
             "--model.network torch.nn.Linear",
             "model.network: torch.nn.Linear needs out_features; write it under its ",
         ),
+        ("--curriculum.phases [{epochs: 1}]", "curriculum.phases: name is missing; write it"),
         (
             "--model.scheduler torch.optim.lr_scheduler.StepLR",
             "model.scheduler: torch.optim.lr_scheduler.StepLR needs step_size; write it under its init",
