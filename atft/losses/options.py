@@ -31,8 +31,8 @@ class ObjectiveOptions:
         recency_half_life_days: trading days in which a day's weight in the loss halves, counted back from the
             newest training day; null or 0 weighs all ages alike. 500 days cost .003 of RankIC on NASDAQ.
         regime_weights: how a day's market-wide columns weigh it, as a mapping from a regime column to an
-            exponent: a day one standard deviation above the training days' mean counts e^exponent times a usual
-            one; empty weighs all regimes alike. -0.3 of volatility gave .001 on NASDAQ, +0.3 cost .002.
+            exponent, -5 to 5: a day one standard deviation above the training days' mean counts e^exponent times a
+            usual one; empty weighs all regimes alike. -0.3 of volatility gave .001 on NASDAQ, +0.3 cost .002.
         target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore, rank
             (even steps from -0.5 to 0.5) or rank_normal.
         neutral_to: what each day's returns are made neutral to before that: ``sector`` subtracts the mean of the
