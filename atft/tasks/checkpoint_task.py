@@ -47,8 +47,8 @@ def task_arguments(
     Args:
         content: of the checkpoint, checked by `atft.checkpoint_file.read_checkpoint`.
         file: its name, for messages.
-        network: used in place of the checkpoint's; of the class that this names, with the arguments of the
-            checkpoint that it does not set.
+        network: the class that the checkpoint names, with the arguments of the checkpoint that it does not set; or
+            a function that builds one, used in place of the checkpoint's.
         objective: used in place of the checkpoint's.
         trains: whether the task is to train, which needs every term of its objective.
 
@@ -64,7 +64,9 @@ def task_arguments(
     if not isinstance(model, Mapping):
         raise InputError(f"{where} has no section model; name another checkpoint")
     return {
-        "network": _network(model.get("network"), where) if network is None else _given(network, model),
+        "network": _network(model.get("network"), where)
+        if network is None
+        else _given(network, model, where),
         "objective": objective or _objective(model.get("objective") or {}, where, trains),
         "members": _members(model.get("members", 1), where),
         "horizons": _horizons(model.get("horizons"), where),
@@ -73,19 +75,25 @@ def task_arguments(
     }
 
 
-def _given(network: NetworkFactory, model: Mapping[Any, Any]) -> NetworkFactory:
-    """The caller's network; of the class that the checkpoint names, built as the checkpoint's was."""
+def _given(network: NetworkFactory, model: Mapping[Any, Any], where: str) -> NetworkFactory:
+    """The caller's network, built as the checkpoint's was; InputError where it is of another class than that."""
     named = (
         network if isinstance(network, partial) else partial(network) if isinstance(network, type) else None
     )
     config = model.get("network")
     if named is None or named.args or not isinstance(named.func, type) or not isinstance(config, Mapping):
         return network
-    package, _, name = str(config.get("class_path")).rpartition(".")
-    # A config may name a class by a shorter path than that of its module.
-    within = f"{named.func.__module__}.".startswith(f"{package}.")
+    class_path, kind = config.get("class_path"), named.func.__name__
+    if not isinstance(class_path, str):
+        return network
+    # Its module may have moved, and a config may name a class by a shorter path: the last word decides.
+    name = class_path.rpartition(".")[2]
+    if name != kind:
+        raise InputError(
+            f"{where} names the network {class_path:.60}, got {kind:.40}; give network={name:.40}"
+        )
     arguments = config.get("init_args")
-    if name != named.func.__qualname__ or not within or not isinstance(arguments, Mapping):
+    if not isinstance(arguments, Mapping):
         return network
     return partial(named.func, **{**{str(n): value for n, value in arguments.items()}, **named.keywords})
 

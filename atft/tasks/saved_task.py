@@ -63,8 +63,8 @@ class SavedTask(pl.LightningModule):
 
         Args:
             checkpoint_path: a file of ``fit``, of a sweep's trial or of a trainer.
-            network: in place of the checkpoint's; needed where that is no network of `atft.nn`. A class that the
-                file names has the arguments that the file has, but for those that ``functools.partial`` sets.
+            network: needed where the checkpoint's is no network of `atft.nn`: the class that the file names, with
+                the file's arguments but for those that ``functools.partial`` sets; or a function that builds one.
             objective: the same; needed to train again where a term is the user's own.
             options: the class's others: ``optimizer`` and ``scheduler`` are needed to train again.
 

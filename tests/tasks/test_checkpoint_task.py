@@ -67,8 +67,12 @@ def test_only_a_network_of_atft_is_looked_up(class_path: Any, tmp_path: Path, mo
 def test_a_network_and_an_objective_of_the_caller_stand_in_for_those_of_the_file() -> None:
     hostile = content(network={"class_path": "evil.Network"}, objective={"terms": {"evil.loss": 1.0}})
     objective = ObjectiveOptions(terms={"mse": 1.0})
-    arguments = task_arguments(hostile, "best.ckpt", ATFTGATFAN, objective)
-    assert (arguments["network"], arguments["objective"]) == (ATFTGATFAN, objective)
+
+    def build(inputs: NetworkInputs) -> ATFTGATFAN:
+        return ATFTGATFAN(inputs)
+
+    arguments = task_arguments(hostile, "best.ckpt", build, objective)
+    assert (arguments["network"], arguments["objective"]) == (build, objective)
 
 
 class Own(nn.Module):
@@ -93,9 +97,19 @@ def test_a_class_that_the_file_names_has_the_files_arguments_but_for_those_that_
 
     assert built(Own) == (3, 16)
     assert built(partial(Own, size=4)) == (3, 4)
-    # What only builds one, or is another class, is left as it is.
+    monkeypatch.setattr(Own, "__module__", "moved.nets")
+    assert built(Own) == (3, 16)
+    # What only builds one is left as it is.
     assert built(lambda inputs: Own(inputs)) == (5, 8)
-    assert task_arguments(file, "best.ckpt", ATFTGATFAN)["network"] is ATFTGATFAN
+
+
+@pytest.mark.parametrize("other", [ATFTGATFAN, partial(ATFTGATFAN, hidden_size=8)])
+def test_another_class_than_the_files_is_an_error_even_where_its_weights_would_fit(other: Any) -> None:
+    file = content(network={"class_path": "mypkg.nets.TwoLayers", "init_args": {}})
+    with pytest.raises(
+        InputError, match=r"names the network mypkg\.nets\.TwoLayers, got ATFTGATFAN; give network"
+    ):
+        task_arguments(file, "best.ckpt", other)
 
 
 @pytest.mark.parametrize(
