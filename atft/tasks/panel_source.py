@@ -85,7 +85,12 @@ def panel_features(panel: PanelOptions) -> list[str]:
 
 
 def panel_path(panel: PanelOptions, folder: str) -> str:
-    """The panel's path; a simulated market is written into ``folder`` first where it is missing."""
+    """The panel's path; a simulated market is written into ``folder`` first where it is missing.
+
+    Raises:
+        InputError: neither or both sources are given.
+    """
+    _check_source(panel)
     if panel.simulate is None:
         return str(panel.path)
     path = Path(folder) / f"market-{market_digest(panel.simulate)}.parquet"
@@ -100,8 +105,12 @@ def column_names(panel: PanelOptions) -> tuple[str, ...]:
     Raises:
         InputError: neither or both sources are given, or nothing is at the path.
     """
-    if (panel.path is None) == (panel.simulate is None):
-        raise InputError("data.panel needs either path (a panel file) or simulate (options of a market)")
+    _check_source(panel)
     if panel.simulate is not None:
         return market_columns(panel.simulate)
     return footer_names(str(panel.path))
+
+
+def _check_source(panel: PanelOptions) -> None:
+    if (panel.path is None) == (panel.simulate is None):
+        raise InputError("data.panel needs either path (a panel file) or simulate (options of a market)")

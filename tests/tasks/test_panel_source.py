@@ -8,7 +8,7 @@ import pytest
 from atft.errors import InputError
 from atft.market.options import MarketOptions, market_columns
 from atft.panel import PanelSchema
-from atft.tasks.panel_source import PanelOptions, panel_features
+from atft.tasks.panel_source import PanelOptions, panel_features, panel_path
 
 
 def test_features_are_known_before_anything_is_built(make_panel: Callable[..., Path], tmp_path: Path) -> None:
@@ -24,6 +24,8 @@ def test_features_are_known_before_anything_is_built(make_panel: Callable[..., P
 def test_a_panel_is_a_path_or_a_simulation_and_not_both(panel: PanelOptions) -> None:
     with pytest.raises(InputError, match=r"either path .* or simulate"):
         panel_features(panel)
+    with pytest.raises(InputError, match=r"either path .* or simulate"):
+        panel_path(panel, "cache")
 
 
 def test_features_that_match_no_column_are_errors(make_panel: Callable[..., Path]) -> None:
