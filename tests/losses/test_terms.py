@@ -202,6 +202,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_package("toypkg")
 
 
+def test_an_option_of_a_dotted_term_as_a_key_of_its_own_is_answered_with_the_whole_mapping() -> None:
+    with pytest.raises(
+        InputError, match=r"no term 'mypkg'; write the whole mapping, .*\{weight: 0.2, level: 0.5\}"
+    ):
+        options_of("mypkg", {"loss.tail.level": 3.0})
+
+
 def test_a_name_with_a_dot_is_a_function_of_the_users_own(package: None) -> None:
     term = find_term("toypkg.loss.tail")
     assert term.imported and not term.hinge and term.reads == ("score", "target", "valid")
@@ -227,7 +234,7 @@ def test_its_options_may_be_any_numbers(package: None, level: float) -> None:
         ({"toypkg.loss.tail": -1.0}, "toypkg.loss.tail must be a number >= 0"),
         (
             {"toypkg": {"loss.tail": 0.2}},
-            r"no term 'toypkg'; one of your own is one key, .* '\{toypkg.loss.tail: 0.2\}'",
+            r"no term 'toypkg'; write the whole mapping, one of your own by its dotted name",
         ),
     ],
 )
