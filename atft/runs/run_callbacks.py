@@ -147,10 +147,6 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
             "often with trainer.check_val_every_n_epoch"
         )
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    if sum(isinstance(callback, RunCheckpoint) for callback in callbacks) > 1:
-        raise InputError(
-            "trainer.callbacks: a run has a RunCheckpoint already; set its options in checkpoint"
-        )
     for callback in callbacks:
         validated = (getattr(callback, "monitor", None) or "").startswith("val/")
         if isinstance(callback, EarlyStopping) and trainer.check_val_every_n_epoch != 1:

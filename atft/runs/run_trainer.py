@@ -20,6 +20,7 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from atft.callbacks.guards.lost_process import Launcher, LostProcessGuard, connection_errors
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.checkpoint_io import AtomicCheckpointIO
+from atft.errors import InputError
 from atft.tasks.ranking import RankingTask
 from atft.threads import core_count
 
@@ -75,6 +76,12 @@ class RunTrainer(pl.Trainer):
     """The profiler, where it names no folder."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        callbacks = options.get("callbacks")
+        # Two would be saved under one key, which Lightning finds in words of its own.
+        if isinstance(callbacks, list) and sum(isinstance(c, RunCheckpoint) for c in callbacks) > 1:
+            raise InputError(
+                "trainer.callbacks: a run has a RunCheckpoint already; set its options in checkpoint"
+            )
         super().__init__(*args, **options)
         if self.world_size > 1:
             guard = LostProcessGuard()

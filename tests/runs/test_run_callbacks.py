@@ -125,9 +125,6 @@ def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> No
     check_scores_are_current(a_trainer(stopping))
     with pytest.raises(InputError, match=r"early_stopping\.check_on_train_epoch_end: not every epoch"):
         check_scores_are_current(a_trainer(stopping, check_val_every_n_epoch=2))
-    two = [RunCheckpoint(monitor=name) for name in ("val/ic", "val/rank_ic")]
-    with pytest.raises(InputError, match="RunCheckpoint already"):
-        check_scores_are_current(a_trainer(*two))
 
 
 def test_lightning_saves_nothing_by_the_clock_within_an_epoch_where_steps_are_made_by_hand(

@@ -11,7 +11,9 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loops.utilities import _parse_loop_limits
 
 from atft.batch import DayBatch
+from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_end import run_status
+from atft.errors import InputError
 from atft.runs.run_trainer import RunTrainer, default_precision
 from tests.support.small_task import IN_MEMORY, fit, small_task
 
@@ -91,3 +93,9 @@ def test_a_profile_is_a_file_of_the_run_that_was_profiled(tmp_path: Path) -> Non
     trainer.profiler.describe()
     assert "a block" in (tmp_path / "free" / "fit-profile.txt").read_text()
     assert not (tmp_path / "taken").exists()
+
+
+def test_a_second_checkpoint_of_a_run_is_one_line_that_names_its_key() -> None:
+    two = [RunCheckpoint(monitor=name) for name in ("val/ic", "val/rank_ic")]
+    with pytest.raises(InputError, match=r"^trainer\.callbacks: a run has a RunCheckpoint already"):
+        RunTrainer(callbacks=two, logger=False, accelerator="cpu")
