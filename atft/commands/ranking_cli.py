@@ -187,6 +187,8 @@ class RankingCLI(LightningCLI):
             del extra["precision"]
         try:
             trainer: Any = super().instantiate_trainer(**extra, **kwargs)
+        except InputError:
+            raise
         except construction_errors() as error:
             raise InputError(f"trainer: {one_line(error)}; change that key of trainer") from error
         directory = self._given_directory or next_version(self.run_root)
