@@ -155,7 +155,7 @@ def test_a_checkpoint_is_evaluated_without_the_package(
         (("objective.terms", f"{{{PACKAGE}.loss.tail: {{weight: 1.0, levle: 1}}}}"), "did you mean 'level'?"),
         (
             (f"objective.terms.{PACKAGE}.loss.tail", "0.2"),
-            f"--model.objective.terms '{{{PACKAGE}.loss.tail: 0.2}}'",
+            "with dotted names: --model.objective.terms '{ic: 0.5, mypkg.loss.tail: {weight: 0.2, level",
         ),
     ],
 )

@@ -116,8 +116,8 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
     check_name("model.objective.terms", name)
     if name not in TERMS and "." not in name and isinstance(setting, Mapping) and "weight" not in setting:
         raise InputError(
-            f"model.objective.terms has no term {name!r:.60}; write the whole mapping, one of your own by its "
-            "dotted name: --model.objective.terms '{ic: 0.5, mypkg.loss.tail: {weight: 0.2, level: 0.5}}'"
+            f"model.objective.terms has no term {name!r:.60}; write the whole mapping, with dotted names: "
+            "--model.objective.terms '{ic: 0.5, mypkg.loss.tail: {weight: 0.2, level: 0.5}}'"
         )
     term = find_term(name)
     options = {**term.arguments, **term.state_options}

@@ -345,10 +345,10 @@ def test_a_command_ends_with_2_and_one_line(
         (["--data.graph", ""], "--data.graph is empty; write a value, or null for none"),
         (["--model.network", "&a {network: *a}"], "--model.network: &a contains itself"),
         (
-            ["--model.network", "Nothing"],
-            "model.network: 'Nothing' is no dotted path of a class; name a class such",
+            ["--model.network", "NoNetwork"],
+            "model.network: 'NoNetwork' is no dotted path of a class; name a class such",
         ),
-        ({"model": {"network": {"class_path": "Nothing"}}}, "model.network: 'Nothing' is no dotted path"),
+        ({"model": {"network": {"class_path": "NoNetwork"}}}, "model.network: 'NoNetwork' is no dotted path"),
         ({"trainer": {"callbacks": ["my timer"]}}, "trainer.callbacks[0]: 'my timer' is no dotted path"),
     ],
 )

@@ -234,7 +234,7 @@ def test_its_options_may_be_any_numbers(package: None, level: float) -> None:
         ({"toypkg.loss.tail": -1.0}, "toypkg.loss.tail must be a number >= 0"),
         (
             {"toypkg": {"loss.tail": 0.2}},
-            r"no term 'toypkg'; write the whole mapping, one of your own by its dotted name",
+            r"no term 'toypkg'; write the whole mapping, with dotted names",
         ),
     ],
 )
