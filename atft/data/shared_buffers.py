@@ -60,11 +60,14 @@ class SharedBuffers:
         self._asked.append(number)
         return number
 
+    def _bytes(self, number: int | None) -> Array:
+        return np.empty(0, dtype=np.uint8) if number is None else self._memory[number].array()
+
     def front(self, number: int | None, *shape: int) -> Array | None:
         """The start of a buffer as a float32 array of a shape; None where it is too small, or there is none."""
         if number is None or 4 * np.prod(shape) > self._memory[number].size:
             return None
-        return _part(self._memory[number].array(), InBuffer(0, shape, np.dtype(np.float32)))
+        return _part(self._bytes(number), InBuffer(0, shape, np.dtype(np.float32)))
 
     def pack(self, number: int | None, batch: DayBatch) -> DayBatch:
         """Write the tensors of a block into its buffer, the features first, where they may be already.
@@ -73,7 +76,7 @@ class SharedBuffers:
             The block with an `InBuffer` for each tensor that the buffer had room for, and an array for others: what
             goes through the queue. Of a tensor there torch would make a file in /dev/shm, which may be full.
         """
-        memory = np.empty(0, dtype=np.uint8) if number is None else self._memory[number].array()
+        memory = self._bytes(number)
         offset, sent = 0, dict[str, Any]()
         for name, tensor in batch._asdict().items():
             if not isinstance(tensor, Tensor):
@@ -90,9 +93,8 @@ class SharedBuffers:
     def received(self, batch: DayBatch) -> DayBatch:
         """A block as a worker has packed it, with its large tensors in the buffer that they were written into."""
         number = self._asked.popleft()
-        memory = np.empty(0, dtype=np.uint8)
+        memory = self._bytes(number)
         if number is not None:
-            memory = self._memory[number].array()
             # Each tensor that shares its memory keeps this array.
             weakref.finalize(memory, self._free.append, number).atexit = False
         tensors: dict[str, Any] = {}
