@@ -4,20 +4,18 @@ Polars, OpenMP and MKL read these once, when they are loaded, and spawned loader
 Two pools of as many threads as there are cores make each other several times slower. So do the threads of one
 OpenMP pool that wait for the last of them: by default they spin on cores that another program needs. To sleep at
 once is slow too, since a step is hundreds of small operations and waking a thread for each costs as much as some of
-them. So a waiting thread spins for a moment, then sleeps (EXPERIMENTS.md, "Threads that spin for a moment").
+them. So a waiting thread spins for a moment, then sleeps; where other programs compute when the pools are made, it
+sleeps at once: the time that it spins is taken from its share of the cores (EXPERIMENTS.md, "Spinning threads").
 """
 
 import os
+
+from atft.cores import core_count, running_elsewhere
 
 WAIT_POLICY, SPIN_COUNT = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 SPIN_TURNS = 3000
 """Turns of a waiting thread before it sleeps, 50 to 150 microseconds; read by GNU's OpenMP, torch's on Linux."""
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-
-
-def core_count() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def pool_threads() -> int:
@@ -29,7 +27,8 @@ def pool_threads() -> int:
 def cap_threads(count: int) -> None:
     """Let every numerical pool of this process and its children use at most ``count`` threads, and sleep when idle.
 
-    A wait policy that the environment has already is left alone, and so is its number of turns.
+    A thread spins before it sleeps where the cores have room for all of them beside other programs. A wait policy
+    that the environment has already is left alone, and so is its number of turns.
 
     Raises:
         ValueError: ``count`` is below 1.
@@ -39,4 +38,5 @@ def cap_threads(count: int) -> None:
     os.environ.update(dict.fromkeys(POOLS, str(count)))
     if WAIT_POLICY not in os.environ:
         os.environ[WAIT_POLICY] = "PASSIVE"
-        os.environ.setdefault(SPIN_COUNT, str(SPIN_TURNS))
+        if count + running_elsewhere() <= core_count():
+            os.environ.setdefault(SPIN_COUNT, str(SPIN_TURNS))

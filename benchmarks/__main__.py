@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from atft.allocator import keep_freed_memory
+from atft.cores import core_count
 from atft.errors import InputError
 from atft.publish import published
-from atft.threads import cap_threads, core_count
+from atft.threads import cap_threads
 from benchmarks.run_one import measured
 from benchmarks.speed_rows import BENCHMARKS, MACHINE
 from benchmarks.speed_table import aligned, machine_line, markdown

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from atft.cores import core_count
 from atft.errors import InputError
 from atft.parquet import table_file
 from atft.threads import pool_threads
@@ -120,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
         seconds, cpu, gigabytes, status = measure(path, Path(folder), options.threads)
         print(
             f"evaluate: {seconds:.0f} s ({cpu:.0f} s of processor time), peak {gigabytes:.2f} GB, "
-            f"{os.cpu_count()} cores, exit status {status}"
+            f"{core_count()} cores, exit status {status}"
         )
 
 

@@ -22,8 +22,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from atft.cores import core_count
 from atft.errors import InputError, nearest
-from atft.threads import cap_threads, core_count
+from atft.threads import cap_threads
 
 if TYPE_CHECKING:
     from atft.baselines.lightgbm import BinnedDays, Trees

@@ -19,7 +19,8 @@ from statistics import median
 from typing import Any
 
 from atft.allocator import keep_freed_memory
-from atft.threads import cap_threads, core_count, pool_threads
+from atft.cores import core_count
+from atft.threads import cap_threads, pool_threads
 
 PASSES = 5
 WARM_PASSES = 3

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from atft.allocator import keep_freed_memory
-from atft.threads import core_count, pool_threads
+from atft.cores import core_count
+from atft.threads import pool_threads
 
 COPY_MB, FILE_MB, PIECE_MB = 256, 512, 8
 MATRIX_SIZE = 2048

@@ -32,8 +32,9 @@ from statistics import median
 from typing import Any
 
 from atft.allocator import keep_freed_memory
+from atft.cores import core_count
 from atft.errors import InputError
-from atft.threads import SPIN_COUNT, WAIT_POLICY, cap_threads, core_count, pool_threads
+from atft.threads import SPIN_COUNT, WAIT_POLICY, cap_threads, pool_threads
 
 ROOT = Path(__file__).parent.parent
 PEER_PYTHON = ROOT / ".venv-tft" / "bin" / "python"

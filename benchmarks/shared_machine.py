@@ -1,6 +1,7 @@
 """Small trainings on a quiet and on a busy machine: one thread and two, which sleep or spin while they wait.
 
     python benchmarks/shared_machine.py                a fit, two minutes
+    python benchmarks/shared_machine.py --load wide    a fit of larger products, which uses two threads: 4 minutes
     python benchmarks/shared_machine.py --load sweep   its two workers; loader_workers: two read for a fit
 
 Busy means that a process computes on each core beside the training. Prints the stock-days a second of the best of
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from atft.threads import core_count
+from atft.cores import core_count
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {
@@ -33,6 +34,7 @@ STUDY, WORKERS, TRIALS = "quick", 2, 4
 FIT = ("fit", "--config", "quickstart", "--baselines", "[]", "--trainer.max_epochs", "{epochs}")
 LOADS = {
     "fit": FIT,
+    "wide": (*FIT, "--model.network.init_args.hidden_size", "128", "--data.loader.block_days", "8"),
     "loader_workers": (*FIT, "--data.loader.num_workers", "2"),
     "sweep": (
         *("sweep", "--config", STUDY, "--workers", str(WORKERS), "--n-trials", str(TRIALS)),

@@ -23,6 +23,7 @@ UPPER += ("daily",)
 VOCABULARY = {
     "errors",
     "option_types",
+    "cores",
     "threads",
     "allocator",
     "deferred_imports",

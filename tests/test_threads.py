@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import torch
 
-from atft.threads import POOLS, SPIN_COUNT, SPIN_TURNS, WAIT_POLICY, cap_threads, core_count, pool_threads
+from atft.cores import core_count
+from atft.threads import POOLS, SPIN_COUNT, SPIN_TURNS, WAIT_POLICY, cap_threads, pool_threads
 
 SCRIPT = """
 import sys
@@ -36,26 +37,43 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
     assert done.stdout.split() == ["1", "1", "1"]
 
 
-def test_idle_threads_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in POOLS:
+def without_policy(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
+    """A program on four cores without a policy of its own, beside other threads that compute."""
+    for name in (*POOLS, WAIT_POLICY, SPIN_COUNT):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv(SPIN_COUNT, "")
+    monkeypatch.delenv(WAIT_POLICY)
     monkeypatch.delenv(SPIN_COUNT)
+    monkeypatch.setattr("atft.threads.core_count", lambda: 4)
+    monkeypatch.setattr("atft.threads.running_elsewhere", lambda: others)
+
+
+@pytest.mark.parametrize(
+    ("threads", "others", "turns"), [(4, 0, "3000"), (4, 1, None), (2, 2, "3000"), (2, 3, None)]
+)
+def test_waiting_threads_spin_before_they_sleep_where_no_other_program_needs_their_cores(
+    monkeypatch: pytest.MonkeyPatch, threads: int, others: int, turns: str | None
+) -> None:
+    without_policy(monkeypatch, others)
+    cap_threads(threads)
+    assert (os.environ[WAIT_POLICY], os.environ.get(SPIN_COUNT)) == ("PASSIVE", turns)
+
+
+def test_a_policy_of_the_environment_stays_and_so_does_its_number_of_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_policy(monkeypatch, others=0)
     monkeypatch.setenv(WAIT_POLICY, "ACTIVE")
     cap_threads(1)
     assert (os.environ[WAIT_POLICY], os.environ.get(SPIN_COUNT)) == ("ACTIVE", None)
     monkeypatch.delenv(WAIT_POLICY)
-    cap_threads(1)
-    assert (os.environ[WAIT_POLICY], os.environ[SPIN_COUNT]) == ("PASSIVE", str(SPIN_TURNS))
-    monkeypatch.delenv(WAIT_POLICY)
     monkeypatch.setenv(SPIN_COUNT, "7")
     cap_threads(1)
-    assert os.environ[SPIN_COUNT] == "7"
+    assert (os.environ[WAIT_POLICY], os.environ[SPIN_COUNT]) == ("PASSIVE", "7")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch brings GNU's OpenMP on Linux only")
 def test_the_openmp_of_torch_takes_the_wait_policy_and_the_turns() -> None:
-    script = "from atft.threads import cap_threads; cap_threads(1); import torch"
+    script = "from atft import threads; threads.running_elsewhere = lambda: 0; threads.cap_threads(1); import torch"
     unset = {k: v for k, v in os.environ.items() if k not in (*POOLS, WAIT_POLICY, SPIN_COUNT)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
@@ -77,10 +95,6 @@ def test_a_pool_of_our_own_has_as_many_threads_as_the_cap(monkeypatch: pytest.Mo
     for cap, threads in (("3", 3), ("", core_count()), ("0", core_count()), ("many", core_count())):
         monkeypatch.setenv("OMP_NUM_THREADS", cap)
         assert pool_threads() == threads
-
-
-def test_the_cores_counted_are_those_that_this_process_may_use() -> None:
-    assert 1 <= core_count() <= (os.cpu_count() or 1)
 
 
 def test_a_process_of_the_tests_computes_on_one_thread() -> None:

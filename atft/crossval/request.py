@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.checkpoint_file import BEST
+from atft.cores import core_count
 from atft.crossval.directory import CONFIG, CrossvalRecord
 from atft.crossval.options import CrossvalOptions
 from atft.crossval.plan import FoldRun
@@ -13,7 +14,6 @@ from atft.crossval.run_state import RunState
 from atft.data.split import Split
 from atft.errors import InputError
 from atft.tasks.day_data import DayData
-from atft.threads import core_count
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI

@@ -20,9 +20,9 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 from atft.callbacks.guards.lost_process import Launcher, LostProcessGuard, connection_errors
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.checkpoint_io import AtomicCheckpointIO
+from atft.cores import core_count
 from atft.errors import InputError
 from atft.tasks.ranking import RankingTask
-from atft.threads import core_count
 
 UNSET_EPOCHS = 1000
 """Epochs of a run that nothing else limits, as Lightning sets them."""

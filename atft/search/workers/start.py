@@ -17,6 +17,7 @@ from pathlib import Path
 import optuna
 
 from atft.console import plain_console
+from atft.cores import core_count
 from atft.errors import InputError, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen, identify
@@ -25,7 +26,7 @@ from atft.search.study.storage import storage_errors
 from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
-from atft.threads import cap_threads, core_count
+from atft.threads import cap_threads
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,0 +1,65 @@
+"""The cores that this process may use, and how many other programs compute now.
+
+A container sees all cores of its machine and has a quota of their time (`docker run --cpus 2`, a limit of
+Kubernetes). Threads beyond the quota spend it early, and then all of them stand still for the rest of a tenth of a
+second.
+"""
+
+import math
+import os
+import time
+from pathlib import Path
+
+SYSTEM = Path("/")
+READINGS, BETWEEN_S = 5, 0.002
+
+
+def core_count() -> int:
+    """Cores that this process may keep busy: those it may run on, or fewer by a container's quota; at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, math.floor(min(cores, quota_cores())))
+
+
+def quota_cores(system: Path = SYSTEM) -> float:
+    """The time that Linux grants the control groups of this process, in cores; infinity without a limit.
+
+    Args:
+        system: the folder of ``proc`` and ``sys``.
+    """
+    quotas = [math.inf]
+    for line in _read(system / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = system / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        # Limits of the groups above hold too. Inside a container the path may be that of the machine around it:
+        # then its own group is the first.
+        for part in (".", *Path(path).parts[1:]):
+            group /= part
+            if controllers:
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                limit = [_read(group / name).strip() for name in names]
+            else:
+                limit = _read(group / "cpu.max").split()
+            if len(limit) == 2 and all(number.isdecimal() for number in limit):  # max and -1 are no limit
+                quotas.append(int(limit[0]) / int(limit[1]))
+    return min(quotas)
+
+
+def running_elsewhere(system: Path = SYSTEM) -> int:
+    """How many other threads of the machine compute now, the least of readings in 8 ms; 0 where it is unknown."""
+    readings = []
+    for reading in range(READINGS):
+        if reading:
+            time.sleep(BETWEEN_S)
+        fields = _read(system / "proc/loadavg").split()
+        readings.append(int(fields[3].partition("/")[0]) - 1 if len(fields) > 3 else 0)
+    return max(0, min(readings))
+
+
+def _read(path: Path) -> str:
+    """A file of the system; empty where there is none."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

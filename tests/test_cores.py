@@ -1,0 +1,103 @@
+"""Cores: affinity and a container's quota, from files as Linux writes them; programs that compute beside."""
+
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atft.cores import core_count, quota_cores, running_elsewhere
+
+V2, V1 = "0::/user.slice/job\n", "9:name=systemd:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"
+
+
+def system(root: Path, files: dict[str, str]) -> Path:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, math.inf),
+        ({"proc/self/cgroup": V2}, math.inf),
+        ({"proc/self/cgroup": V2, "sys/fs/cgroup/user.slice/job/cpu.max": "max 100000\n"}, math.inf),
+        ({"proc/self/cgroup": V2, "sys/fs/cgroup/user.slice/job/cpu.max": "150000 100000\n"}, 1.5),
+        ({"proc/self/cgroup": V2, "sys/fs/cgroup/cpu.max": "400000 100000\n"}, 4),
+        (
+            {
+                "proc/self/cgroup": V2,
+                "sys/fs/cgroup/user.slice/job/cpu.max": "800000 100000\n",
+                "sys/fs/cgroup/user.slice/cpu.max": "200000 100000\n",
+            },
+            2,
+        ),
+        (
+            {
+                "proc/self/cgroup": V1,
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "300000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            3,
+        ),
+        (
+            {
+                "proc/self/cgroup": V1,
+                "sys/fs/cgroup/cpu/docker/ab/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/docker/ab/cpu.cfs_period_us": "100000\n",
+            },
+            math.inf,
+        ),
+    ],
+    ids=[
+        "no Linux",
+        "no file",
+        "max",
+        "v2",
+        "v2 of a container",
+        "the least of two groups",
+        "v1",
+        "v1 without",
+    ],
+)
+def test_the_quota_is_the_least_of_the_groups_of_the_process(
+    tmp_path: Path, files: dict[str, str], cores: float
+) -> None:
+    assert quota_cores(system(tmp_path, files)) == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(math.inf, 8), (20, 8), (2.9, 2), (0.5, 1)])
+def test_cores_are_those_of_the_process_or_fewer_by_the_quota_but_one(
+    monkeypatch: pytest.MonkeyPatch, quota: float, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr("atft.cores.quota_cores", lambda: quota)
+    assert core_count() == cores
+
+
+def test_the_cores_counted_are_those_that_this_process_may_use() -> None:
+    assert 1 <= core_count() <= (os.cpu_count() or 1)
+
+
+def test_threads_that_run_elsewhere_are_the_systems_less_this_one(tmp_path: Path) -> None:
+    assert running_elsewhere(system(tmp_path, {"proc/loadavg": "0.5 0.4 0.3 6/123 4567\n"})) == 5
+    assert running_elsewhere(system(tmp_path, {"proc/loadavg": "0.5 0.4 0.3 0/123 4567\n"})) == 0
+    assert running_elsewhere(tmp_path / "absent") == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
+def test_a_program_that_computes_is_seen() -> None:
+    program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        until = time.monotonic() + 60
+        while not (seen := running_elsewhere()) and time.monotonic() < until:
+            pass
+    finally:
+        program.kill()
+        program.wait()
+    assert seen
