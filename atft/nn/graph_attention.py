@@ -6,7 +6,9 @@ correlations: from equal weights the network first has to learn which of a stock
 through the noise of all; in a simulated market it then found half of the planted component, not four fifths.
 """
 
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,6 +38,14 @@ def _gatv2() -> type[nn.Module]:
         from torch_geometric.nn import GATv2Conv
     layer: type[nn.Module] = GATv2Conv
     return layer
+
+
+def _remove_written_sources(layer: type[nn.Module]) -> None:
+    """Delete the sources that torch-geometric writes of a layer's methods, once a process, and leaves behind."""
+    for method in ("propagate", "edge_updater"):
+        written = sys.modules.get(f"{layer.__module__}_{layer.__name__}_{method}")
+        if written is not None and written.__file__ is not None:
+            Path(written.__file__).unlink(missing_ok=True)
 
 
 @torch.no_grad()
@@ -72,6 +82,7 @@ class GraphAttention(nn.Module):
             )
             for _ in range(layers)
         )
+        _remove_written_sources(convolution)
         for message in self.messages:
             _init_attention_from_edges(message)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in range(layers))

@@ -1,5 +1,10 @@
 """Graph attention: neighbours count, others do not, and a graph may be empty."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -89,3 +94,10 @@ def test_the_weights_of_a_stocks_neighbours_sum_to_one_and_decide_its_state(edge
         keep = torch.arange(edges) != loudest
         without = block(node, ends[:, keep], given[2][keep])
         assert not torch.allclose(without[ends[1, loudest]], state[ends[1, loudest]])
+
+
+def test_a_process_leaves_no_file_of_the_layer_behind(tmp_path: Path) -> None:
+    script = "from atft.nn.graph_attention import GraphAttention; GraphAttention(8, 2, 0.0)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, check=True)
+    assert not list(tmp_path.iterdir())
