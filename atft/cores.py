@@ -1,4 +1,4 @@
-"""The cores that this process may use, and how many other programs compute now.
+"""The cores that this process may use, and those that no other program uses now.
 
 A container sees all cores of its machine and has a quota of their time (`docker run --cpus 2`, a limit of
 Kubernetes). Threads beyond the quota spend it early, and then all of them stand still for the rest of a tenth of a
@@ -46,15 +46,19 @@ def quota_cores(system: Path = SYSTEM) -> float:
     return min(quotas)
 
 
-def running_elsewhere(system: Path = SYSTEM) -> int:
-    """How many other threads of the machine compute now, the least of readings in 8 ms; 0 where it is unknown."""
+def spare_cores(system: Path = SYSTEM) -> int:
+    """Cores of the machine that no other program uses now, at most in 8 ms; all of them where it does not say.
+
+    Of the machine: inside a container Linux counts what runs in others too, and gives each the cores that are free.
+    """
     readings = []
     for reading in range(READINGS):
         if reading:
             time.sleep(BETWEEN_S)
         fields = _read(system / "proc/loadavg").split()
-        readings.append(int(fields[3].partition("/")[0]) - 1 if len(fields) > 3 else 0)
-    return max(0, min(readings))
+        running = int(fields[3].partition("/")[0]) if len(fields) > 3 else 0  # threads, this one among them
+        readings.append(running - 1)
+    return max(0, (os.cpu_count() or 1) - max(0, min(readings)))
 
 
 def _read(path: Path) -> str:

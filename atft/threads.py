@@ -10,7 +10,7 @@ sleeps at once: the time that it spins is taken from its share of the cores (EXP
 
 import os
 
-from atft.cores import core_count, running_elsewhere
+from atft.cores import core_count, spare_cores
 
 WAIT_POLICY, SPIN_COUNT = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 SPIN_TURNS = 3000
@@ -38,5 +38,5 @@ def cap_threads(count: int) -> None:
     os.environ.update(dict.fromkeys(POOLS, str(count)))
     if WAIT_POLICY not in os.environ:
         os.environ[WAIT_POLICY] = "PASSIVE"
-        if count + running_elsewhere() <= core_count():
+        if count <= spare_cores():
             os.environ.setdefault(SPIN_COUNT, str(SPIN_TURNS))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atft.cores import core_count, quota_cores, running_elsewhere
+from atft.cores import core_count, quota_cores, spare_cores
 
 V2, V1 = "0::/user.slice/job\n", "9:name=systemd:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"
 
@@ -84,10 +84,16 @@ def test_the_cores_counted_are_those_that_this_process_may_use() -> None:
     assert 1 <= core_count() <= (os.cpu_count() or 1)
 
 
-def test_threads_that_run_elsewhere_are_the_systems_less_this_one(tmp_path: Path) -> None:
-    assert running_elsewhere(system(tmp_path, {"proc/loadavg": "0.5 0.4 0.3 6/123 4567\n"})) == 5
-    assert running_elsewhere(system(tmp_path, {"proc/loadavg": "0.5 0.4 0.3 0/123 4567\n"})) == 0
-    assert running_elsewhere(tmp_path / "absent") == 0
+@pytest.mark.parametrize(("running", "spare"), [(0, 8), (1, 8), (6, 3), (9, 0), (20, 0)])
+def test_spare_cores_are_the_machines_less_what_runs_beside_this_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: int, spare: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert spare_cores(system(tmp_path, {"proc/loadavg": f"0.5 0.4 0.3 {running}/123 4567\n"})) == spare
+
+
+def test_all_cores_are_spare_where_the_system_does_not_say(tmp_path: Path) -> None:
+    assert spare_cores(tmp_path) == (os.cpu_count() or 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
@@ -95,9 +101,10 @@ def test_a_program_that_computes_is_seen() -> None:
     program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         until = time.monotonic() + 60
-        while not (seen := running_elsewhere()) and time.monotonic() < until:
+        while spare_cores() == os.cpu_count() and time.monotonic() < until:
             pass
+        left = spare_cores()
     finally:
         program.kill()
         program.wait()
-    assert seen
+    assert left < (os.cpu_count() or 1)

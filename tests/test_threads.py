@@ -37,23 +37,22 @@ def test_caps_hold_in_the_process_and_in_its_children() -> None:
     assert done.stdout.split() == ["1", "1", "1"]
 
 
-def without_policy(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
-    """A program on four cores without a policy of its own, beside other threads that compute."""
+def without_policy(monkeypatch: pytest.MonkeyPatch, spare: int) -> None:
+    """A program without a policy of its own, on a machine with some cores that others do not use."""
     for name in (*POOLS, WAIT_POLICY, SPIN_COUNT):
         monkeypatch.setenv(name, "1")
     monkeypatch.delenv(WAIT_POLICY)
     monkeypatch.delenv(SPIN_COUNT)
-    monkeypatch.setattr("atft.threads.core_count", lambda: 4)
-    monkeypatch.setattr("atft.threads.running_elsewhere", lambda: others)
+    monkeypatch.setattr("atft.threads.spare_cores", lambda: spare)
 
 
 @pytest.mark.parametrize(
-    ("threads", "others", "turns"), [(4, 0, "3000"), (4, 1, None), (2, 2, "3000"), (2, 3, None)]
+    ("threads", "spare", "turns"), [(4, 4, "3000"), (4, 3, None), (2, 8, "3000"), (1, 0, None)]
 )
 def test_waiting_threads_spin_before_they_sleep_where_no_other_program_needs_their_cores(
-    monkeypatch: pytest.MonkeyPatch, threads: int, others: int, turns: str | None
+    monkeypatch: pytest.MonkeyPatch, threads: int, spare: int, turns: str | None
 ) -> None:
-    without_policy(monkeypatch, others)
+    without_policy(monkeypatch, spare)
     cap_threads(threads)
     assert (os.environ[WAIT_POLICY], os.environ.get(SPIN_COUNT)) == ("PASSIVE", turns)
 
@@ -61,7 +60,7 @@ def test_waiting_threads_spin_before_they_sleep_where_no_other_program_needs_the
 def test_a_policy_of_the_environment_stays_and_so_does_its_number_of_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    without_policy(monkeypatch, others=0)
+    without_policy(monkeypatch, spare=4)
     monkeypatch.setenv(WAIT_POLICY, "ACTIVE")
     cap_threads(1)
     assert (os.environ[WAIT_POLICY], os.environ.get(SPIN_COUNT)) == ("ACTIVE", None)
@@ -73,7 +72,7 @@ def test_a_policy_of_the_environment_stays_and_so_does_its_number_of_turns(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch brings GNU's OpenMP on Linux only")
 def test_the_openmp_of_torch_takes_the_wait_policy_and_the_turns() -> None:
-    script = "from atft import threads; threads.running_elsewhere = lambda: 0; threads.cap_threads(1); import torch"
+    script = "from atft import threads; threads.spare_cores = lambda: 1; threads.cap_threads(1); import torch"
     unset = {k: v for k, v in os.environ.items() if k not in (*POOLS, WAIT_POLICY, SPIN_COUNT)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
