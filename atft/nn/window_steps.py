@@ -71,15 +71,19 @@ class PatchSum(nn.Module):
         days, patch_days = window.days, len(self.weight)
         lookback = len(window.rows) - days + 1
         patches, oldest = patch_count(lookback, patch_days), oldest_patch_days(lookback, patch_days)
-        starts: Sequence[int]
+        # Of a block with fewer days than a patch no window reads the patches that begin between those of its days.
+        alone = days < patch_days
+        every = (patch_days, days) if alone else (1, 1)
+        starts: Sequence[int] = range(0, patches * days, days) if alone else range(0, lookback, patch_days)
         if oldest == patch_days:
-            rows, starts = sum_patches(window.rows, self.weight), range(0, lookback, patch_days)
+            rows = sum_patches(window.rows, self.weight, *every)
         else:
             # The oldest patch of each window reads its last days only, whatever the block has before them.
             rows = sum_patches(window.rows[: days + oldest - 1], self.weight[-oldest:])
             if patches > 1:
-                rows = torch.cat((rows, sum_patches(window.rows[oldest:], self.weight)))
-            starts = (0, *range(days, days + lookback - oldest, patch_days))
+                rows = torch.cat((rows, sum_patches(window.rows[oldest:], self.weight, *every)))
+            if not alone:
+                starts = (0, *range(days, days + lookback - oldest, patch_days))
         residual, projection = window.residual, window.projection
         if residual is not None and projection is not None:
             residual = residual.flatten(-2)
@@ -118,55 +122,91 @@ def weights_of_days(
 
 
 def sum_patches(
-    rows: Float[Tensor, "span stocks hidden"], weight: Float[Tensor, "patch_days hidden"]
+    rows: Float[Tensor, "span stocks hidden"],
+    weight: Float[Tensor, "patch_days hidden"],
+    step: int = 1,
+    days: int = 1,
 ) -> Float[Tensor, "patches stocks hidden"]:
-    """Add up the patch that begins at each row: ``out[t] = sum_i weight[i] * rows[t + i]``."""
+    """Add up the patches that begin at each row: ``out[t] = sum_i weight[i] * rows[t + i]``.
+
+    Args:
+        rows: of a block's days.
+        weight: of the days of a patch.
+        step: rows from one patch to the next.
+        days: patches that begin at neighbouring rows of each step: ``out[j days + d]`` begins at ``j step + d``.
+    """
     # A graph of plain operations is what an exporter can write and a compiler can fuse.
     if torch.compiler.is_compiling():
-        return plain_patches(rows, weight)
+        return plain_patches(rows, weight, step, days)
     read_as = product_dtype(rows.device, rows.dtype)
     with full_precision(rows.device):
-        sums: Tensor = _Patches.apply(rows.to(read_as), weight.to(read_as))  # type: ignore[no-untyped-call]
+        sums: Tensor = _Patches.apply(  # type: ignore[no-untyped-call]
+            rows.to(read_as), weight.to(read_as), step, days
+        )
     return sums
 
 
 def plain_patches(
-    rows: Float[Tensor, "span stocks hidden"], weight: Float[Tensor, "patch_days hidden"]
+    rows: Float[Tensor, "span stocks hidden"],
+    weight: Float[Tensor, "patch_days hidden"],
+    step: int = 1,
+    days: int = 1,
 ) -> Float[Tensor, "patches stocks hidden"]:
     """Write the formula as it reads: the oracle of :func:`sum_patches`, and what is exported."""
-    patches = len(rows) - len(weight) + 1
-    return torch.stack([rows[i : i + patches] * w for i, w in enumerate(weight)]).sum(0)
+    starts = slice(0, _steps(rows, weight, step, days))
+    of_days = [
+        torch.stack([_read(rows, starts, step, day + i) * w for i, w in enumerate(weight)]).sum(0)
+        for day in range(days)
+    ]
+    return torch.stack(of_days, dim=1).flatten(0, 1)
 
 
 class _Patches(torch.autograd.Function):
     """The sums and their gradients, a few patches at a time; torch's own backward fills a span for each weight."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, step: int, days: int) -> Tensor:
         ctx.save_for_backward(rows, weight)
-        out = rows.new_empty(len(rows) - len(weight) + 1, *rows.shape[1:])
-        for start, stop in _parts(out):
-            torch.mul(rows[start:stop], weight[0], out=out[start:stop])
-            for i, w in enumerate(weight[1:], 1):
-                out[start:stop].addcmul_(rows[start + i : stop + i], w)
-        return out
+        ctx.step, ctx.days = step, days
+        out = rows.new_empty(_steps(rows, weight, step, days), days, *rows.shape[1:])
+        for part in _parts(out):
+            for day in range(days):
+                sums = out[part, day]
+                torch.mul(_read(rows, part, step, day), weight[0], out=sums)
+                for i, w in enumerate(weight[1:], 1):
+                    sums.addcmul_(_read(rows, part, step, day + i), w)
+        return out.flatten(0, 1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (rows, weight), (by_sums,) = ctx.saved_tensors, gradients
+        by_sums = by_sums.reshape(-1, ctx.days, *by_sums.shape[1:])
         of_rows = torch.zeros_like(rows)
         of_weight = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
-        for start, stop in _parts(by_sums):
-            by = by_sums[start:stop]
-            for i, w in enumerate(weight):
-                of_rows[start + i : stop + i].addcmul_(by, w)
-                of_weight[i] += (rows[start + i : stop + i] * by).sum((0, 1), dtype=of_weight.dtype)
-        return of_rows, of_weight.to(weight.dtype)
+        for part in _parts(by_sums):
+            for day in range(ctx.days):
+                by = by_sums[part, day]
+                for i, w in enumerate(weight):
+                    _read(of_rows, part, ctx.step, day + i).addcmul_(by, w)
+                    of_weight[i] += (_read(rows, part, ctx.step, day + i) * by).sum(
+                        (0, 1), dtype=of_weight.dtype
+                    )
+        return of_rows, of_weight.to(weight.dtype), None, None
 
 
-def _parts(patches: Tensor) -> list[tuple[int, int]]:
-    """Bounds of parts of the patches, which a processor's cache keeps; all of them on a GPU."""
+def _steps(rows: Tensor, weight: Tensor, step: int, days: int) -> int:
+    """How many steps have all rows of their patches."""
+    return (len(rows) - len(weight) - days + 1) // step + 1
+
+
+def _read(rows: Tensor, steps: slice, step: int, ahead: int) -> Tensor:
+    """The row that is so far ahead of each step's first; a view."""
+    return rows[steps.start * step + ahead : (steps.stop - 1) * step + ahead + 1 : step]
+
+
+def _parts(patches: Tensor) -> list[slice]:
+    """Parts of the patches, which a processor's cache keeps; all of them on a GPU."""
     size = len(patches)
     if patches.device.type == "cpu":
         size = max(1, PART_NUMBERS * torch.get_num_threads() // max(1, patches[0].numel()))
-    return [(start, min(start + size, len(patches))) for start in range(0, len(patches), max(1, size))]
+    return [slice(start, min(start + size, len(patches))) for start in range(0, len(patches), max(1, size))]

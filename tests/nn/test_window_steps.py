@@ -81,6 +81,30 @@ def test_sums_and_their_gradients_are_those_of_the_formula_whatever_is_cached(
     torch.autograd.gradcheck(sum_patches, (rows, weight))
 
 
+@pytest.mark.parametrize("numbers", [1, 40, 1 << 18])
+@pytest.mark.parametrize(("step", "days"), [(4, 1), (4, 3), (5, 2), (2, 2)])
+def test_sums_of_some_patches_are_those_among_the_sums_of_all(
+    step: int, days: int, numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.nn.window_steps.PART_NUMBERS", numbers)
+    torch.manual_seed(0)
+    rows = torch.randn(11 + days, 2, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    every = sum_patches(rows, weight)
+    first = [t + d for t in range(0, len(every) - days + 1, step) for d in range(days)]
+    for some in (sum_patches(rows, weight, step, days), plain_patches(rows, weight, step, days)):
+        torch.testing.assert_close(some, every[first])
+    assert torch.autograd.gradcheck(lambda r, w: sum_patches(r, w, step, days), (rows, weight))
+
+
+@each_size
+def test_patches_that_no_window_reads_are_not_summed(lookback: int, patch_days: int) -> None:
+    window, _ = block(lookback, patch_days)
+    steps = PatchSum(HIDDEN, patch_days).double()(window)
+    read = {start + day for start in steps.starts for day in range(DAYS)}
+    assert read == set(range(len(steps.rows)))
+
+
 def test_under_autocast_sums_and_gradients_stay_close() -> None:
     torch.manual_seed(0)
     rows, weight = torch.randn(9, 5, 16, requires_grad=True), torch.randn(4, 16, requires_grad=True)
