@@ -71,10 +71,10 @@ class PatchSum(nn.Module):
         days, patch_days = window.days, len(self.weight)
         lookback = len(window.rows) - days + 1
         patches, oldest = patch_count(lookback, patch_days), oldest_patch_days(lookback, patch_days)
-        # Of a block with fewer days than a patch no window reads the patches that begin between those of its days.
-        alone = days < patch_days
-        every = (patch_days, days) if alone else (1, 1)
-        starts: Sequence[int] = range(0, patches * days, days) if alone else range(0, lookback, patch_days)
+        # A block with fewer days than a patch leaves gaps: no window reads the patches that begin there.
+        gaps = days < patch_days
+        every = (patch_days, days) if gaps else (1, 1)
+        starts: Sequence[int] = range(0, patches * days, days) if gaps else range(0, lookback, patch_days)
         if oldest == patch_days:
             rows = sum_patches(window.rows, self.weight, *every)
         else:
@@ -82,7 +82,7 @@ class PatchSum(nn.Module):
             rows = sum_patches(window.rows[: days + oldest - 1], self.weight[-oldest:])
             if patches > 1:
                 rows = torch.cat((rows, sum_patches(window.rows[oldest:], self.weight, *every)))
-            if not alone:
+            if not gaps:
                 starts = (0, *range(days, days + lookback - oldest, patch_days))
         residual, projection = window.residual, window.projection
         if residual is not None and projection is not None:
