@@ -38,6 +38,20 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+WEIGHTS_ROUNDED = ("16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
+"""Precisions of Lightning in which the weights themselves, or layers of another library, are not float32."""
+
+
+def checked_precision(precision: Any) -> Any:
+    """Return a trainer's precision; raises InputError for one that rounds the weights."""
+    if precision in WEIGHTS_ROUNDED:
+        raise InputError(
+            f"trainer.precision {precision} rounds the weights, in which small steps are lost; bf16-mixed and "
+            "16-mixed multiply as fast and keep them"
+        )
+    return precision
+
+
 def run_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """What every training run adds to these options of its trainer: the checkpoint writer and a precision.
 
@@ -82,6 +96,7 @@ class RunTrainer(pl.Trainer):
             raise InputError(
                 "trainer.callbacks: a run has a RunCheckpoint already; set its options in checkpoint"
             )
+        checked_precision(options.get("precision"))
         super().__init__(*args, **options)
         if self.world_size > 1:
             guard = LostProcessGuard()

@@ -14,6 +14,7 @@ from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.checkpoint_io import AtomicCheckpointIO
 from atft.errors import InputError, one_line
 from atft.option_types import check_type
+from atft.runs.run_trainer import checked_precision
 from atft.runs.third_parties import third_parties_silenced
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs
@@ -45,7 +46,7 @@ def write_scores(
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=1,  # one file, days in order: also after training on several devices
-            precision=precision,  # type: ignore[arg-type]
+            precision=checked_precision(precision),
             callbacks=[writer],
             plugins=[AtomicCheckpointIO()],
             logger=False,
@@ -53,6 +54,8 @@ def write_scores(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
+    except InputError:
+        raise
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise InputError(f"predict: {one_line(error, 200)}") from error
     trainer.predict(task, datamodule=data, ckpt_path=checkpoint, return_predictions=False)

@@ -119,10 +119,9 @@ def edit_config(rng: random.Random, sound: dict[str, Any]) -> Edited:
 
 def honoured(asked: Any, resolved: Any, place: str = "") -> str:
     """Name the first key of ``asked`` that the resolved configuration does not hold as asked; else empty."""
-    if asked is None:  # an empty section is one of defaults
-        return (
-            "" if resolved is None or isinstance(resolved, dict) else f"{place} is {resolved!r}, given null"
-        )
+    if asked is None:  # an empty section is one of defaults, an empty word of the command line empty text
+        empty = resolved is None or resolved == "" or isinstance(resolved, dict)
+        return "" if empty else f"{place} is {resolved!r}, given null"
     if isinstance(asked, dict) and isinstance(resolved, dict):
         missing = [k for k in asked if k not in resolved and f"{place}.{k}" not in LINKED]
         faults = (honoured(v, resolved[k], f"{place}.{k}") for k, v in asked.items() if k in resolved)

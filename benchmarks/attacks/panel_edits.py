@@ -106,7 +106,7 @@ def _retype_key(rng: random.Random, sound: pl.DataFrame) -> Edited:
         "date with a time of day": (moment + timedelta(hours=15), None),
         "date as days since 1970": (day.cast(pl.Int32), None),
         "date as slashed text": (day.dt.to_string("%m/%d/%Y"), None),
-        "date as compact text": (day.dt.to_string("%Y%m%d"), None),
+        "date as compact text": (day.dt.to_string("%Y%m%d"), sound),
         "code as categories": (code.cast(pl.Categorical), sound),
         "code as integers": (digits, numbered),
         "code as floats": (digits.cast(pl.Float64), numbered),

@@ -83,6 +83,13 @@ def test_the_default_precision_follows_the_device(
     assert default_precision(accelerator) == expected
 
 
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "transformer-engine"])
+def test_a_precision_that_rounds_the_weights_is_one_line(precision: str) -> None:
+    with pytest.raises(InputError, match=f"trainer.precision {precision} rounds the weights") as caught:
+        RunTrainer(precision=precision, accelerator="cpu", logger=False)
+    assert len(str(caught.value)) < 200
+
+
 def test_a_profile_is_a_file_of_the_run_that_was_profiled(tmp_path: Path) -> None:
     trainer = RunTrainer(profiler="simple", accelerator="cpu", logger=False)
     for name in ("taken", "free"):

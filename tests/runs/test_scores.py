@@ -112,6 +112,7 @@ def test_the_schema_of_a_frame_is_the_callers(tiny_run: Any, tmp_path: Path) -> 
         ({"days": date(2015, 4, 20)}, "predict: days must be [from, to], two ISO dates, got datetime.date"),
         ({"accelerator": "gpuu"}, "predict: You selected an invalid accelerator name"),
         ({"precision": "fp7"}, "predict: Precision 'fp7' is invalid"),
+        ({"precision": "bf16-true"}, "trainer.precision bf16-true rounds the weights"),
     ],
 )
 def test_an_argument_of_another_kind_is_one_line(
