@@ -44,8 +44,9 @@ def _remove_written_sources(layer: type[nn.Module]) -> None:
     """Delete the sources that torch-geometric writes of a layer's methods, once a process, and leaves behind."""
     for method in ("propagate", "edge_updater"):
         written = sys.modules.get(f"{layer.__module__}_{layer.__name__}_{method}")
-        if written is not None and written.__file__ is not None:
-            Path(written.__file__).unlink(missing_ok=True)
+        for path in (getattr(written, "__file__", None), getattr(written, "__cached__", None)):
+            if path is not None:
+                Path(path).unlink(missing_ok=True)
 
 
 @torch.no_grad()

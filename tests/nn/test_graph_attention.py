@@ -96,8 +96,9 @@ def test_the_weights_of_a_stocks_neighbours_sum_to_one_and_decide_its_state(edge
         assert not torch.allclose(without[ends[1, loudest]], state[ends[1, loudest]])
 
 
-def test_a_process_leaves_no_file_of_the_layer_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bytecode", ["", "1"])
+def test_a_process_leaves_no_file_of_the_layer_behind(tmp_path: Path, bytecode: str) -> None:
     script = "from atft.nn.graph_attention import GraphAttention; GraphAttention(8, 2, 0.0)"
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": bytecode}
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, check=True)
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
