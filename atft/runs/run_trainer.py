@@ -42,14 +42,13 @@ WEIGHTS_ROUNDED = ("16-true", "bf16-true", "transformer-engine", "transformer-en
 """Precisions of Lightning in which the weights themselves, or layers of another library, are not float32."""
 
 
-def checked_precision(precision: Any) -> Any:
-    """Return a trainer's precision; raises InputError for one that rounds the weights."""
+def check_precision(precision: Any) -> None:
+    """Raise InputError for a trainer's precision that rounds the weights."""
     if precision in WEIGHTS_ROUNDED:
         raise InputError(
             f"trainer.precision {precision} rounds the weights, in which small steps are lost; bf16-mixed and "
             "16-mixed multiply as fast and keep them"
         )
-    return precision
 
 
 def run_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +95,7 @@ class RunTrainer(pl.Trainer):
             raise InputError(
                 "trainer.callbacks: a run has a RunCheckpoint already; set its options in checkpoint"
             )
-        checked_precision(options.get("precision"))
+        check_precision(options.get("precision"))
         super().__init__(*args, **options)
         if self.world_size > 1:
             guard = LostProcessGuard()

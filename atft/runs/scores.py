@@ -14,7 +14,7 @@ from atft.callbacks.record.prediction_writer import PredictionWriter
 from atft.checkpoint_io import AtomicCheckpointIO
 from atft.errors import InputError, one_line
 from atft.option_types import check_type
-from atft.runs.run_trainer import checked_precision
+from atft.runs.run_trainer import check_precision
 from atft.runs.third_parties import third_parties_silenced
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs
@@ -38,6 +38,7 @@ def write_scores(
     Args:
         digests: strings kept in the file's footer.
     """
+    check_precision(precision)
     levels = list(task.network.quantiles)
     writer = PredictionWriter(
         path, data.open_cache(), data.split_of, data.run_columns(), dict(digests or {}), levels
@@ -46,7 +47,7 @@ def write_scores(
         trainer = pl.Trainer(
             accelerator=accelerator,
             devices=1,  # one file, days in order: also after training on several devices
-            precision=checked_precision(precision),
+            precision=precision,  # type: ignore[arg-type]
             callbacks=[writer],
             plugins=[AtomicCheckpointIO()],
             logger=False,
@@ -54,8 +55,6 @@ def write_scores(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except InputError:
-        raise
     except (MisconfigurationException, ValueError) as error:  # no such device, no such precision
         raise InputError(f"predict: {one_line(error, 200)}") from error
     trainer.predict(task, datamodule=data, ckpt_path=checkpoint, return_predictions=False)
