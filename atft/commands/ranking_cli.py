@@ -21,7 +21,7 @@ from atft.errors import InputError, one_line
 from atft.launched import ProcessLayout, torchrun_layout
 from atft.publish import check_folder_name
 from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callbacks
-from atft.runs.run_callbacks import FITTING, check_training, first_callbacks
+from atft.runs.run_callbacks import FITTING, check_optimizer_trains, check_training, first_callbacks
 from atft.runs.run_directory import make_version, next_version
 from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_options
 from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
@@ -211,7 +211,7 @@ class RankingCLI(LightningCLI):
         check_network_inputs(task, self.datamodule)
         check_network_on_noise(task, self.datamodule)
         task.add_decoder(self.datamodule)
-        task.build_optimizer(trainer.max_epochs)
+        check_optimizer_trains(trainer, task)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         callbacks[:] = pretraining_callbacks(callbacks, self.record, self.quiet)
 

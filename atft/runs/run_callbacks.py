@@ -33,6 +33,7 @@ from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.metrics.direction import is_lower_better
 from atft.metrics.own_metrics import nearest_metric
+from atft.optim.trial_step import try_step
 from atft.runs.run_trainer import UNSET_EPOCHS, RunTrainer
 from atft.runs.step_threads import StepThreads
 from atft.tasks.day_data import DayData
@@ -98,9 +99,19 @@ def check_training(
     check_metrics(callbacks, task.logged_names())
     check_averages(callbacks, trainer.max_epochs)
     check_scores_are_current(trainer)
-    task.build_optimizer(trainer.max_epochs)
+    check_optimizer_trains(trainer, task)
     check_training_inputs(task, data, phases)
     check_network_on_noise(task, data)
+
+
+def check_optimizer_trains(trainer: RunTrainer, task: RankingTask) -> None:
+    """Check that a task's optimiser and schedule can be built, and that a step changes weights.
+
+    Raises:
+        InputError: there is none, or it cannot train.
+    """
+    task.build_optimizer(trainer.max_epochs)
+    try_step(task.optimizer_factory, trainer.strategy.root_device.type)
 
 
 def checked_callbacks(callbacks: Any) -> list[pl.Callback]:

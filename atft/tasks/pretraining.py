@@ -137,7 +137,7 @@ class Pretraining(RankingTask):
         count_optimiser_steps(self.trainer)
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             values = self.step_log.means(self) | self._explained()
-            self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
+            self.log_own(values, on_step=False, on_epoch=True, batch_size=1)
 
     def _explained(self) -> dict[str, float]:
         sums = self.trainer.strategy.reduce(self._errors.clone(), reduce_op="sum")

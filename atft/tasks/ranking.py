@@ -230,7 +230,7 @@ class RankingTask(SavedTask):
         count_optimiser_steps(self.trainer)
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:  # a stop was asked for
             metrics = self.step_log.means(self) | _prefixed("train", self.train_metrics.compute())
-            self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=1)
+            self.log_own(metrics, on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         scheduler = self.lr_schedulers()
@@ -252,7 +252,6 @@ class RankingTask(SavedTask):
         return build_optimizer(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
 
     def logged_names(self) -> set[str]:
-        """Names of the metrics that a finished epoch has logged."""
         suffixes = ["", *(f"_{h}d" for h in self.network.horizons)]
         ranked = {
             f"{of}/{m}{s}" for of in ("train", "val") for m in metric_names(self.metrics) for s in suffixes
@@ -273,10 +272,10 @@ class RankingTask(SavedTask):
             self.conformal_widths.update(forecast.quantiles, compared, batch.valid, batch.day)
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(_prefixed("val", self.val_metrics.compute()))
+        self.log_own(_prefixed("val", self.val_metrics.compute()))
         self.val_metrics.reset()
         if self.network.quantiles:
-            self.log("val/quantile_crossing", self.quantile_crossing.compute())
+            self.log_own({"val/quantile_crossing": self.quantile_crossing.compute()})
             self.quantile_crossing.reset()
             self.interval_widths = self.conformal_widths.compute()
             self.conformal_widths.reset()
@@ -285,7 +284,7 @@ class RankingTask(SavedTask):
         self.test_metrics.update(self._evaluate(batch).score, batch.target, batch.valid, batch.day)
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict(_prefixed("test", self.test_metrics.compute()))
+        self.log_own(_prefixed("test", self.test_metrics.compute()))
         self.test_metrics.reset()
 
     def predict_step(self, batch: DayBatch, batch_index: int) -> Forecast:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -20,13 +19,14 @@ from atft.network import NetworkFactory, NetworkInputs
 from atft.tasks.checkpoint_match import check_heads_trained, check_regimes, check_shapes, feature_order
 from atft.tasks.checkpoint_task import task_arguments
 from atft.tasks.day_data import DayData
+from atft.tasks.logged_metrics import LoggedMetrics
 from atft.tasks.resume_checks import check_loops, check_resume
 from atft.tasks.step import Step, count_in_blocks_of
 from atft.tasks.task_config import task_config
 from atft.tasks.term_shares import TermShares
 
 
-class SavedTask(pl.LightningModule):
+class SavedTask(LoggedMetrics):
     """The part of `atft.tasks.ranking.RankingTask` that checkpoints are made of and made into."""
 
     config_text = ""

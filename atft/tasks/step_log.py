@@ -33,7 +33,7 @@ class StepLog:
         """
         trainer, sums = task.trainer, task.step.sums
         # A tensor of the CPU: Lightning would copy a number to the device, and wait for it.
-        task.log("train/learning_rate", torch.tensor(rate), on_step=True, on_epoch=False, logger=False)
+        task.log_own({"train/learning_rate": torch.tensor(rate)}, on_step=True, on_epoch=False, logger=False)
         every = trainer.log_every_n_steps  # 0: never
         if every and task.global_step % every == 0:
             # Copies: the reduction works in place, and the epoch's means are summed from the same parts.

@@ -152,5 +152,8 @@ def test_what_it_cannot_serve_is_one_line(tiny_run: Any, atft: Callable[..., Any
     assert "set a number of epochs" in atft("pretrain", *words, "--trainer.max_epochs", -1).error_line
     assert "leave ckpt_path out" in atft("pretrain", *words, "--ckpt_path", "last").error_line
     assert "hide_features must be from" in atft("pretrain", *words, "--model.hide_features", 2).error_line
+    still = ("--model.optimizer.class_path", "tests.optim.test_trial_step.Still")
+    for command in ("pretrain", "fit"):
+        assert "Still.step() changes no weight" in atft(command, *words, *still).error_line
     assert atft("pretrain").error_line == "pretrain needs --config FILE"
     assert not list(tmp_path.iterdir())

@@ -190,7 +190,7 @@ def test_a_run_that_early_stopping_ended_is_concluded_and_not_trained_on(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
-    options += ["--model.optimizer.init_args.lr", "1e-30", "--model.scheduler", "null"]
+    options += ["--model.optimizer.init_args.lr", "1e-12", "--model.scheduler", "null"]
     options += ["--early_stopping.patience", "1", "--trainer.max_epochs", "9"]
     with monkeypatch.context() as patch:
         patch.setattr(after_fit, "compare_with_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))

@@ -22,6 +22,7 @@ from atft.runs.run_callbacks import MONITORS
 from atft.runs.scores import predict
 from atft.runs.trainer import Trainer
 from atft.tasks.ranking import RankingTask
+from tests.optim.test_trial_step import Still
 from tests.runs.conftest import python_data, python_task
 
 
@@ -87,6 +88,13 @@ def test_a_loss_that_is_not_finite_ends_the_run(python_run: Any, tmp_path: Path)
     with pytest.raises(NonFiniteLoss):
         trainer.fit(task, python_run.data)
     assert read_receipt(trainer.directory).status == "failed"
+
+
+def test_an_optimiser_that_does_not_step_is_an_error_before_the_run(python_run: Any, tmp_path: Path) -> None:
+    task = python_task(python_run.data, optimizer=Still)
+    with pytest.raises(InputError, match=r"Still\.step\(\) changes no weight"):
+        Trainer(tmp_path, max_epochs=1, accelerator="cpu", quiet=True).fit(task, python_run.data)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_that_looks_ahead_is_an_error_before_the_run(python_run: Any, tmp_path: Path) -> None:

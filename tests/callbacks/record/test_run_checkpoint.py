@@ -47,7 +47,7 @@ def train(
     """Train five epochs of three steps with planted validation values: ``train(save_top_k=3)``."""
 
     def plant(self: RankingTask) -> None:
-        self.log_dict({"val/rank_ic": PLANTED[self.current_epoch], "val/scale": float(self.current_epoch)})
+        self.log_own({"val/rank_ic": PLANTED[self.current_epoch], "val/scale": float(self.current_epoch)})
         self.val_metrics.reset()
 
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)

@@ -87,7 +87,7 @@ def declining(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.
 
     def plant(self: RankingTask) -> None:
         values = self.val_metrics.compute() | {"rank_ic": torch.tensor(next(planted))}
-        self.log_dict({f"val/{name}": value for name, value in values.items()})
+        self.log_own({f"val/{name}": value for name, value in values.items()})
         self.val_metrics.reset()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -168,7 +168,7 @@ def test_a_limited_run_trains_on_every_row_that_it_reads_and_is_compared_like_an
 
 def test_a_run_that_stops_early_says_why(tiny_run: Any, atft: Callable[..., Any], tmp_path: Path) -> None:
     # A rate of nothing: the second epoch is no better than the first.
-    still = ["--model.optimizer.init_args.lr", "1e-30", "--early_stopping.patience", "1"]
+    still = ["--model.optimizer.init_args.lr", "1e-12", "--early_stopping.patience", "1"]
     more = ["--trainer.max_epochs", "9", "--trainer.default_root_dir", tmp_path]
     outcome = atft("fit", "--config", tiny_run.config, *still, *more, "--model.scheduler", "null")
     receipt = read_receipt(tmp_path / "tiny" / "version_0")

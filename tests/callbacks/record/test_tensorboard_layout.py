@@ -149,7 +149,7 @@ def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_ev
     former = json.loads((tiny_run.directory / "metrics.json").read_text())
     config = json.loads(tiny_run.config.read_text())
     config["trainer"]["max_epochs"] = 3
-    config["model"]["optimizer"]["init_args"]["lr"] = 1e-30  # the epoch after the resume is no better
+    config["model"]["optimizer"]["init_args"]["lr"] = 1e-12  # the epoch after the resume is no better
     config["early_stopping"] = {"patience": 9}
     cli = build("fit", config, tmp_path / "resumed", quiet=True)
     recorder = Recorder()
@@ -157,9 +157,9 @@ def test_a_resumed_run_tells_all_metrics_of_a_best_epoch_that_is_older_and_to_ev
     cli.trainer.loggers = [TensorBoardLogger(tmp_path, default_hp_metric=False), recorder, own]
     last = torch.load(tiny_run.directory / "last.ckpt")
     for scheduler in last["lr_schedulers"]:
-        scheduler["base_lrs"] = [1e-30] * len(scheduler["base_lrs"])
+        scheduler["base_lrs"] = [1e-12] * len(scheduler["base_lrs"])
     for group in last["optimizer_states"][0]["param_groups"]:
-        group["lr"] = group["initial_lr"] = 1e-30
+        group["lr"] = group["initial_lr"] = 1e-12
     torch.save(last, tmp_path / "last.ckpt")
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=tmp_path / "last.ckpt")
     best = max(former["epochs"], key=lambda e: e["val/rank_ic"])

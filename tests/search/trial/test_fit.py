@@ -81,7 +81,7 @@ def test_the_value_is_the_selected_epochs_whatever_the_checkpoint_keeps(
     planted = [0.1, 0.3, 0.2]
 
     def plant(self: RankingTask) -> None:
-        self.log_dict({"val/rank_ic": planted[self.current_epoch], "val/scale": 1.0})
+        self.log_own({"val/rank_ic": planted[self.current_epoch], "val/scale": 1.0})
         self.val_metrics.reset()
 
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)

@@ -362,7 +362,7 @@ def test_no_trial_is_given_a_value_it_does_not_have(
     sweep = small(metric="val/sharpe")
 
     def all_nan(self: RankingTask) -> None:
-        self.log_dict({"val/rank_ic": 0.1, "val/scale": 1.0, "val/sharpe": math.nan})
+        self.log_own({"val/rank_ic": 0.1, "val/scale": 1.0, "val/sharpe": math.nan})
         self.val_metrics.reset()
 
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", all_nan)
