@@ -1,27 +1,30 @@
 """How the cost of training grows: with days, with stocks, and with processes.
 
-    python benchmarks/scaling.py                        all three, in 3 minutes on 2 cores
+    python benchmarks/scaling.py                        all three, in 4 minutes on 2 cores
     python benchmarks/scaling.py --only days            days, stocks or ranks
 
 Days and stocks: seconds of a training day of 300 stocks, and of a stock-day of a market of up to 10,000 stocks,
 each beside the smallest. Ranks: stock-days a second at the setting of `train.py`, of two processes of one thread
-each, which divide the days of a step and average their gradients, and of one process of two threads, in turn.
+each, which divide the days of a step and average their gradients, and of one process of two threads. All in turn.
 """
 
 import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from atft.allocator import keep_freed_memory
 from atft.threads import cap_threads
 
-DAYS = (400, 800, 1600)
+DAYS = (400, 1600)
 STOCKS = (500, 2500, 10000)
 SMALL = ("--features", "20", "--lookback", "20", "--hidden", "16")
 WAYS = {"1 process, 1 thread": (1, 1), "1 process, 2 threads": (1, 2), "2 processes, 1 thread each": (2, 1)}
 """Name -> processes, threads of each."""
+Way = TypeVar("Way")
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
@@ -29,28 +32,26 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=("days", "stocks", "ranks"))
-    parser.add_argument("--turns", type=int, default=2, help="times that each way is measured, in turn")
+    parser.add_argument("--turns", type=int, default=2, help="times that each is measured, in turn")
     args = parser.parse_args(arguments)
-    parts = {"days": of_days, "stocks": of_stocks, "ranks": lambda: of_ranks(args.turns)}
+    parts = {"days": of_days, "stocks": of_stocks, "ranks": of_ranks}
     figures: dict[str, float] = {}
     for name, part in parts.items():
         if args.only in (None, name):
-            figures |= part()
+            figures |= part(args.turns)
     return figures
 
 
 def figures(budget_s: float) -> dict[str, float]:
     """What fits into a budget of seconds, by name: ranks take most of it."""
-    quick = of_days() | of_stocks()
+    quick = of_days(2) | of_stocks(2)
     return quick if budget_s < 180 else quick | of_ranks(1)
 
 
-def of_days() -> dict[str, float]:
+def of_days(turns: int) -> dict[str, float]:
     """Print the cost of a day by the number of days of an epoch; the largest deviation from the first."""
-    rates = {
-        days: best_rate("--stocks", "300", "--train-days", str(days), "--epochs", "2", *SMALL)
-        for days in DAYS
-    }
+    words = ("--stocks", "300", "--epochs", "2", *SMALL)
+    rates = best_in_turn({days: ("--train-days", str(days), *words) for days in DAYS}, turns)
     costs = {days: rates[DAYS[0]] / rate for days, rate in rates.items()}
     for days, cost in costs.items():
         print(
@@ -59,11 +60,12 @@ def of_days() -> dict[str, float]:
     return {"cost_of_a_day_by_days": max(costs.values(), key=lambda cost: abs(cost - 1))}
 
 
-def of_stocks() -> dict[str, float]:
+def of_stocks(turns: int) -> dict[str, float]:
     """Print the cost of a stock-day by the number of stocks; the largest over the smallest market's."""
     # Four days a step at each size, read together: a day that is larger than the step would be read in parts.
     words = ("--train-days", "24", "--epochs", "3", *SMALL)
-    rates = {n: best_rate("--stocks", str(n), "--batch-size", str(4 * n), *words) for n in STOCKS}
+    sizes = {n: ("--stocks", str(n), "--batch-size", str(4 * n), *words) for n in STOCKS}
+    rates = best_in_turn(sizes, turns)
     for stocks, rate in rates.items():
         print(
             f"{stocks:6,} stocks: {1e6 / rate:.1f} us a stock-day, {rates[STOCKS[0]] / rate:.3f} of the first"
@@ -73,15 +75,18 @@ def of_stocks() -> dict[str, float]:
 
 def of_ranks(turns: int) -> dict[str, float]:
     """Print stock-days a second of processes against threads; the ratio of two of one to one of two."""
-    best = dict.fromkeys(WAYS, 0.0)
-    for _ in range(turns):
-        for way, (processes, threads) in WAYS.items():
-            words = ("--threads", str(threads), "--devices", str(processes))
-            best[way] = max(best[way], best_rate(*words))
+    ways = {way: ("--threads", str(n), "--devices", str(processes)) for way, (processes, n) in WAYS.items()}
+    best = best_in_turn(ways, turns)
     for way, rate in best.items():
         print(f"{way:28}{rate:8,.0f} stock-days/s")
     alone, threads, processes = best.values()
     return {"processes_over_threads": processes / threads, "processes_over_one_thread": processes / alone}
+
+
+def best_in_turn(ways: Mapping[Way, Sequence[str]], turns: int) -> dict[Way, float]:
+    """Best rate of each way; each is measured once in a turn, so that a slow minute of the machine tells on all."""
+    rates = [{way: best_rate(*words) for way, words in ways.items()} for _ in range(turns)]
+    return {way: max(of[way] for of in rates) for way in ways}
 
 
 def best_rate(*words: str) -> float:
