@@ -101,18 +101,36 @@ def _why_absent(class_path: str, bases: tuple[Any, ...], advice: str) -> str:
 
 
 def check_classes(value: Any, key: str = "") -> None:
-    """Check that a configuration, as the parser read it, has no function in a class's place or as a value."""
+    """Check that a configuration, as the parser read it, has no function in a class's place or as a value.
+
+    Nor may a class lack an argument: the parser gives None for one that has neither type nor default.
+    """
     if isinstance(value, list | tuple):
         for item in value:
             check_classes(item, key)
     elif isinstance(value, Mapping | Namespace):
-        for name, inside in (value if isinstance(value, Mapping) else vars(value)).items():
+        items = value if isinstance(value, Mapping) else vars(value)
+        for name, inside in items.items():
             if name == "class_path":
-                find_class(key, inside)
+                _check_untyped(key, find_class(key, inside), items.get("init_args"))
             else:
                 check_classes(inside, f"{key}.{name}".lstrip("."))
     elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):
         raise InputError(f"{key}: {value!r:.80} is a function; a config names classes only, leave it out")
+
+
+def _check_untyped(key: str, kind: type, given: Any) -> None:
+    """Check that no argument of a class which has neither type nor default is None."""
+    try:
+        declared = inspect.signature(kind).parameters
+    except ValueError:  # a class of C's
+        return
+    for name, value in (given if isinstance(given, Mapping) else vars(given or Namespace())).items():
+        argument = declared.get(name)
+        if value is None and argument and argument.default is argument.annotation is inspect.Parameter.empty:
+            raise InputError(
+                f"{key}.init_args.{name} has no value, and {kind.__name__} has no default for it"
+            )
 
 
 def construct(kind: type, *arguments: Any, **options: Any) -> Any:

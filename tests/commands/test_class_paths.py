@@ -147,6 +147,24 @@ def test_what_names_no_function_passes(config: dict[str, Any]) -> None:
     check_classes(nested(config))
 
 
+class Untyped:
+    """A class as a user may write one."""
+
+    def __init__(self, width, depth=None, height: Any = None) -> None:  # type: ignore[no-untyped-def]
+        self.width = width
+
+
+def test_an_argument_without_type_and_default_needs_a_value() -> None:
+    path = f"{__name__}.Untyped"
+    given = {"width": None, "depth": None, "height": None}
+    config = {"model": {"network": {"class_path": path, "init_args": given}}}
+    for form in (config, nested(config)):
+        with pytest.raises(InputError, match=r"^model\.network\.init_args\.width has no value, and Untyped"):
+            check_classes(form)
+    for options in ({"class_path": path, "init_args": given | {"width": 0}}, {"class_path": path}):
+        check_classes(nested({"model": {"network": options}}))
+
+
 def test_options_in_a_file_that_a_config_names_are_checked_before_they_are_called(
     tiny_run: Any, tmp_path: Path
 ) -> None:
