@@ -115,5 +115,9 @@ def printable(text: str) -> str:
 
 
 def one_line(error: BaseException, most: int = 120) -> str:
-    """The text of a library's error, printable, without its line breaks and cut, to stand inside a message."""
-    return printable(" ".join(str(error).split()))[:most]
+    """The text of a library's error, printable, on one line and without its full stop, to stand inside a message.
+
+    A text of more than ``most`` characters ends in three dots.
+    """
+    text = printable(" ".join(str(error).split()))
+    return text.removesuffix(".") if len(text) <= most else f"{text[: most - 3]}..."

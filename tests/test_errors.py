@@ -52,7 +52,8 @@ def test_control_characters_never_reach_the_terminal() -> None:
 
 
 def test_a_library_s_error_becomes_a_part_of_a_line() -> None:
-    assert one_line(ValueError("two\n lines " + "x" * 500)) == "two lines " + "x" * 110
+    assert one_line(ValueError("two\n lines " + "x" * 500)) == "two lines " + "x" * 107 + "..."
+    assert one_line(ValueError("It must be\na number.")) == "It must be a number"
 
 
 def test_two_columns_of_one_name_are_named() -> None:
