@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from atft import cores
 from atft.cores import core_count, quota_cores, spare_cores
 
 V2, V1 = "0::/user.slice/job\n", "9:name=systemd:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"
@@ -90,6 +91,24 @@ def test_spare_cores_are_the_machines_less_what_runs_beside_this_thread(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     assert spare_cores(system(tmp_path, {"proc/loadavg": f"0.5 0.4 0.3 {running}/123 4567\n"})) == spare
+
+
+@pytest.mark.parametrize(
+    ("readings", "spare"),
+    [
+        ([1] * 5, 8),
+        ([3] * 12 + [1] * 13, 8),  # a program that ends
+        ([1, 1, 3, 1, 1] * 5, 8),  # moments of the system's own
+        ([1] + [3] * 24, 6),
+        ([3, 3, 1, 3, 3] * 5, 6),  # a program that waits now and then
+    ],
+)
+def test_a_moment_is_no_program(monkeypatch: pytest.MonkeyPatch, readings: list[int], spare: int) -> None:
+    left = iter(readings)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(cores, "_read", lambda _: f"0.5 0.4 0.3 {next(left)}/123 4567\n")
+    assert spare_cores() == spare
+    assert next(left, None) is None
 
 
 def test_all_cores_are_spare_where_the_system_does_not_say(tmp_path: Path) -> None:
