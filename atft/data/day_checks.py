@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atft.cells import MIN_ROWS_PER_CODE
 from atft.data.cache import DayCache
@@ -24,8 +25,11 @@ MAX_CONSTANT_SHARE = 0.95
 """A feature that is the same for all stocks on more than this share of its days is an error."""
 
 
-def check_training_days(cache: DayCache, split: Split) -> None:
-    """Check features, exposures, sectors and graph of the training days, and the targets of all periods."""
+def check_training_days(cache: DayCache, split: Split, labels: NDArray[np.int64] | None = None) -> None:
+    """Check features, exposures, sectors and graph of the training days, and the targets of all periods.
+
+    ``labels`` count the targets of each day and horizon that are not purged; None: all that are known.
+    """
     manifest, train = cache.manifest, split.train
     where = _in_words(cache, "training", train)
     check_features(cache, train, where)
@@ -40,7 +44,7 @@ def check_training_days(cache: DayCache, split: Split) -> None:
         raise InputError(
             f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
         )
-    _check_targets(cache, split)
+    _check_targets(cache, split, cache.known_labels if labels is None else labels)
     # Days share the graph of their refresh, so each refresh is read once.
     refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
     if manifest.graph and not any(cache.linked(int(i)) for i in refreshed if i >= 0):
@@ -50,16 +54,17 @@ def check_training_days(cache: DayCache, split: Split) -> None:
         )
 
 
-def _check_targets(cache: DayCache, split: Split) -> None:
+def _check_targets(cache: DayCache, split: Split, labels: NDArray[np.int64]) -> None:
     """Check that some day of each period knows the target of each horizon: a figure of none would fail the run."""
     manifest, least = cache.manifest, split.min_stocks
     for name, word in (("train", "training"), ("val", "validation"), ("test", "test")):
         days = getattr(split, name)
-        for horizon, counts in zip(manifest.horizons, cache.known_labels.T, strict=True):
+        for horizon, counts, known in zip(manifest.horizons, labels.T, cache.known_labels.T, strict=True):
             if len(days) and counts[days].max() < least:
                 move = "" if counts.max() < least else f" move data.split.{name},"
+                late = " before a later period begins (its label_end)" if known[days].max() >= least else ""
                 raise InputError(
-                    f"the target of horizon {horizon} is known for fewer than {least} stocks on all of "
+                    f"the target of horizon {horizon} is known for fewer than {least} stocks{late} on all of "
                     f"{_in_words(cache, word, days)}; compute it,{move} or drop the horizon"
                 )
 

@@ -8,10 +8,12 @@ tests, or less than the embargo before it; and does not validate if the same is 
 In folds that train after the days they score, a stock's later labels do not train either until every label of that
 stock that validates or tests is known and the embargo after it is over: one price decides both. The labels of test
 days always count. Where the split names the last day whose prices may be used (``known_to``), no label that ends
-after it counts. A panel without the role costs nothing.
+after it counts. A training day that keeps too few labels at every horizon is left out: its loss of 0 would take its
+part in the mean over a step's days. A panel without the role costs nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
@@ -93,3 +95,31 @@ def valid_labels(
         valid &= purge.counts(day, view.stock, view.label_end)
     valid &= valid.sum(axis=0) >= min_stocks
     return valid
+
+
+class PurgedSplit(NamedTuple):
+    """A split after the purge of single labels."""
+
+    split: Split
+    """Without training days of too few labels at every horizon."""
+    rows: RowPurge | None
+    """Which labels do not count; None where the panel has no role ``label_end``."""
+    labels: Int64[np.ndarray, "days horizons"]
+    """Known targets of each day of the calendar, on training and validation days those that count."""
+
+
+def purged_split(cache: DayCache, split: Split, embargo_days: int) -> PurgedSplit:
+    """Purge the labels of a split by their own ends, and leave out the training days that keep too few.
+
+    Where no day keeps enough all stay, for `check_training_days` to say so. Reads the training and validation days
+    of a panel that has the role.
+    """
+    rows = row_purge(cache, split, embargo_days)
+    if rows is None:
+        return PurgedSplit(split, None, cache.known_labels)
+    labels = cache.known_labels.copy()
+    for day in (*split.train.tolist(), *split.val.tolist()):
+        labels[day] = valid_labels(cache, day, 0, rows).sum(axis=0)
+    labelled = labels[split.train].max(axis=1) >= split.min_stocks
+    split = replace(split, train=split.train[labelled | ~labelled.any()])
+    return PurgedSplit(split, rows, labels)

@@ -22,7 +22,7 @@ from atft.data.day_checks import check_training_days, days_to_score, fold_days_t
 from atft.data.fold_dates import FoldDates
 from atft.data.graph import GraphOptions
 from atft.data.loader import BlockLoader, InOrder, LoaderOptions
-from atft.data.purge import RowPurge, row_purge
+from atft.data.purge import PurgedSplit, RowPurge, purged_split
 from atft.data.residency import PanelMemory
 from atft.data.scaling import training_scaling
 from atft.data.split import Days, Split, SplitOptions, count_folds, period_name, resolve_split
@@ -140,7 +140,7 @@ class DayData(pl.LightningDataModule):
         Raises:
             InputError: panel, cache or split cannot be used, or the training days cannot train.
         """
-        check_training_days(self.open_cache(), self.split)
+        check_training_days(self.open_cache(), self.split, self._purged.labels)
         self.scaling()
 
     def open_cache(self, append_only: bool = False) -> DayCache:
@@ -165,10 +165,15 @@ class DayData(pl.LightningDataModule):
     @cached_property
     def split(self) -> Split:
         """Day indices of training, validation and test, purged and embargoed, of the fold where there is one."""
-        return self.split_by(self.split_options)
+        return self._purged.split
+
+    @cached_property
+    def _purged(self) -> PurgedSplit:
+        options = self.split_options
+        return purged_split(self.open_cache(), self.split_by(options), options.embargo_days)
 
     def split_by(self, options: SplitOptions) -> Split:
-        """The same by other options; raises InputError where they have no day for a period."""
+        """The same by other options, not by the labels' own ends; raises InputError for a period without a day."""
         cache, lookback = self.open_cache(), self.loader_options.lookback
         m, labels = cache.manifest, cache.known_labels
         return resolve_split(m.dates, options, m.longest_label_days, lookback, m.universe_rows, labels)
@@ -176,22 +181,17 @@ class DayData(pl.LightningDataModule):
     @cached_property
     def row_purge(self) -> RowPurge | None:
         """Labels that do not count by their own ends; None where the panel has no role ``label_end``."""
-        return row_purge(self.open_cache(), self.split, self.split_options.embargo_days)
+        return self._purged.rows
 
     def fold_count(self) -> int:
-        """Count the folds that ``data.split.folds`` makes of the panel's days; 0 without it.
-
-        Raises:
-            InputError: the options of the folds, or their period, cannot be used.
-        """
+        """Count the folds that ``data.split.folds`` makes of the panel's days; 0 without it; raises InputError."""
         if self.split_options.folds is None:
             return 0
         m, lookback = self.open_cache().manifest, self.loader_options.lookback
         return count_folds(m.dates, self.split_options, m.longest_label_days, lookback)
 
     def predict_days(self) -> Days:
-        """Days that ``predict`` scores: those asked for, else those of the fold's validation and test, or from the
-        first validation date to the end.
+        """Days that ``predict`` scores: see the argument ``predict``.
 
         Raises:
             InputError: no day of the panel in that period has enough history.

@@ -151,6 +151,44 @@ def test_a_day_whose_labels_are_too_few_once_purged_has_none(
     assert valid_labels(cache, 30, 9, data.row_purge)[:, 0].sum() == 9
 
 
+def test_a_training_day_whose_labels_all_end_too_late_does_not_train(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    """With such a day in its step the others would teach half as much."""
+    ends: list[date | None] = [None] * (80 * 20)
+    ends[30 * 20 : 30 * 20 + 11] = [
+        CALENDAR[60]
+    ] * 11  # at both horizons: fewer than half of the stocks are left
+    cache = make_cache(
+        make_panel(missing=0.0, extra={"label_end_1d": ends, "label_end_5d": ends}), graph=None
+    )
+    data = data_of(cache)
+    assert data.split.train.tolist() == [*range(5, 30), 31, 32]
+    assert data.planned()["train"][0] == 27
+    batches = list(data.train_dataloader())
+    assert sorted(day for batch in batches for day in batch.day.tolist()) == data.split.train.tolist()
+    assert all(batch.valid[batch.universe].any() for batch in batches)
+    # The days of then: with the labels known on day 50, those of day 30 were none.
+    then = data_of(cache, test=None, known_to=CALENDAR[50].isoformat())
+    assert 30 not in then.split.train
+
+
+def test_a_period_whose_labels_all_end_too_late_is_an_error(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    late: list[date | None] = [None] * (80 * 20)
+    late[40 * 20 : 60 * 20] = [CALENDAR[62]] * 400
+    none: list[date | None] = [None] * (80 * 20)
+    cache = make_cache(
+        make_panel(missing=0.0, extra={"label_end_1d": none, "label_end_5d": late}), graph=None
+    )
+    message = (
+        r"horizon 5 is known for fewer than 10 stocks before a later period begins .* 13 validation days"
+    )
+    with pytest.raises(InputError, match=message):
+        data_of(cache).prepare_training()
+
+
 # -- the column
 
 
