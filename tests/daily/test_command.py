@@ -145,6 +145,21 @@ def test_each_scorer_lists_its_own_ranks_and_the_checks_say_which(
     assert now.sort("score_5d", descending=True)["score_5d"].to_list() == now["score_5d"].to_list()
 
 
+def test_the_last_day_of_a_shorter_panel_is_scored_by_what_was_known_on_it(
+    tiny_run: Any, atft: Command, tmp_path: Path
+) -> None:
+    registry, panel = tmp_path / "registry", tmp_path / "panel.parquet"
+    registry.mkdir()
+    (registry / "registry.json").touch()
+    for known in ("2015-04-10", "2015-04-20"):
+        shutil.copytree(tiny_run.directory, registry / known / "version_0")
+    days = pl.read_parquet(tiny_run.panel).filter(pl.col("date") <= pl.lit("2015-04-17").str.to_date())
+    days.write_parquet(panel)
+    outcome = atft("predict", "--last", "--registry", registry, "--data.panel.path", panel)
+    assert outcome.code == 0, outcome
+    assert (registry / "2015-04-10" / "version_0" / "list_2015-04-17.csv").is_file(), outcome.out
+
+
 def test_a_registrys_run_is_blended_with_its_own_trees(
     treed_run: Path, tiny_run: Any, atft: Command, tmp_path: Path
 ) -> None:
