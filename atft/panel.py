@@ -16,6 +16,9 @@ from atft.errors import InputError, nearest
 from atft.option_types import check_option_types
 from atft.yaml_text import read_date
 
+MIN_RETURN, MAX_RETURN = -2.0, 1000.0
+"""A stock loses at most all; an excess return may be a little lower."""
+
 CalendarDate = date
 """A column's role is called date too."""
 

@@ -14,12 +14,10 @@ from jaxtyping import Bool, Float32, Int32
 
 from atft.dates import date_of
 from atft.errors import InputError
-from atft.panel import PanelColumns
+from atft.panel import MAX_RETURN, MIN_RETURN, PanelColumns
 
 STD_BOUNDS = (1e-3, 2.0)
 """A scaled feature's std over a day's universe. Uniform ranks and z-scores have 1, with ties or cuts less."""
-MIN_RETURN, MAX_RETURN = -2.0, 1000.0
-"""A stock loses at most all; an excess return may be a little lower."""
 COPY_CORRELATION = 0.9999
 """Of ranks. On the day, the best features known have 0.1 with the next day's returns."""
 SAMPLED_ROWS, MIN_ROWS = 300, 50

@@ -21,7 +21,7 @@ from atft.evaluation.groups import (
     tercile_labels,
 )
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
-from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, verdicts
+from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, unit_warnings, verdicts
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.random_scores import random_band
@@ -64,6 +64,7 @@ def measure_horizon(
     # Thin days are out of ``counts``: the band is of the days that count.
     band = random_band(table.columns["target"], counts, table.horizon)
     warnings = verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value) if ranked else []
+    warnings += unit_warnings(table.columns["target"], counts)
     deciles, monotonicity = _deciles(measured, lags, options)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)

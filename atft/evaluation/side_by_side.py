@@ -16,7 +16,14 @@ from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_scores, measure_table
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
-from atft.evaluation.null_controls import CONTROL_MEASURES, CONTROLS, Band, control_scores, verdicts
+from atft.evaluation.null_controls import (
+    CONTROL_MEASURES,
+    CONTROLS,
+    Band,
+    control_scores,
+    unit_warnings,
+    verdicts,
+)
 from atft.evaluation.options import check_horizon
 from atft.evaluation.paired import PAIRED_FIGURES, PairedDifference, best_baseline, paired_differences
 from atft.evaluation.predictions import HorizonScores, Scores
@@ -165,6 +172,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
             f"horizon {horizon}: no common day has {options.min_stocks} stocks with known, unequal targets; "
             f"lower --min_stocks"
         )
+    warnings += unit_warnings(table.columns["target"], table.valid())
     figures = _figures(series, scores, horizon, options)
     for name in scores:
         measured = figures[name, 0]

@@ -95,3 +95,15 @@ def test_many_days_of_constant_scores_leave_no_figure(tmp_path: Path) -> None:
     assert not (found.best_days or found.worst_days)
     assert found.days > 0 and found.dropped_days["constant score"] > 0 and found.stocks.any()
     assert set(found.figures) == set(measured(tmp_path, foreign_frame()).figures)
+
+
+def test_targets_in_per_cent_are_said_to_be_no_returns_by_evaluate_and_compare(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    percent = frame.with_columns(target=100 * pl.col("target"))
+    sentence = "no return as a fraction"
+    assert not any(sentence in text for text in measured(tmp_path, frame).warnings)
+    (warning,) = [text for text in measured(tmp_path, percent).warnings if sentence in text]
+    assert warning.startswith("target falls to -") and warning.endswith("divide per cent by 100")
+    paths = {"a": write_foreign(tmp_path / "percent.parquet", percent)}
+    compared = compare_files(paths, CompareOptions(min_stocks=10, draws=20))
+    assert all(any(sentence in text for text in h.warnings) for h in compared.horizons)
