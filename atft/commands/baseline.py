@@ -37,6 +37,13 @@ def run(command: str, arguments: list[str]) -> int:
         raise InputError(f"--model takes {listed(BASELINES)}, {came}")
     if model == "ridge" and count > 1:
         raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
+    if model != "lightgbm":
+        # A config's own lightgbm keys are of the table that ends a fit, a word of the command is of this model.
+        unread = [word.partition("=")[0] for word in rest if word.startswith("--lightgbm")]
+        if unread:
+            raise InputError(
+                f"{unread[0]} is not read by --model {model}; leave it out, or take --model lightgbm"
+            )
     cli = build(command, rest, quiet=True)
     first = cli.datamodule.seed
     return fit_and_compare(cli, model, list(range(first, first + count)))

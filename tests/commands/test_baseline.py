@@ -115,6 +115,10 @@ def test_the_table_of_fit_has_the_trees_that_the_config_sets_as_the_command_has(
             ("--model=lightgbm", "--config=quickstart", "--lightgbm.num_leaves", "1"),
             "lightgbm.num_leaves is out of range, got 1",
         ),
+        (
+            ("--model=ridge", "--config=quickstart", "--lightgbm.trees=10"),
+            "--lightgbm.trees is not read by --model ridge; leave it out, or take --model lightgbm",
+        ),
         (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
         (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),
         (("--model", "ridge", "--model.horizon", "[5]", "--config", "quickstart"), "'model.horizons'"),
