@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from atft.cells import CellRange, read_codes, read_names, read_numbers, sorted_texts
 from atft.csv_text import csv_batches, csv_fields, csv_file
 from atft.dates import DayReader
-from atft.errors import InputError, check_unique, listed, one_line
+from atft.errors import InputError, check_unique, clip, listed, one_line
 from atft.parquet import check_file, open_parquet, stream_columns
 
 ALIASES = {
@@ -51,6 +51,11 @@ TEXTS, DATES = ("sector", "split"), ("date",)
 KEYS = ("date", "code")
 BATCH_ROWS = 1_048_576
 CSV_SUFFIXES, JSON_SUFFIXES = (".csv", ".txt", ".tsv"), (".jsonl", ".ndjson", ".json")
+
+BAD_CELL = re.compile(
+    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (\w+): invalid value '(.*?)'", re.DOTALL
+)
+"""How pyarrow tells of a cell; it counts the columns from 0."""
 
 Batches = Iterator[tuple[pa.RecordBatch, Mapping[str, str]]]
 """Some rows at a time, with the column of each role that is needed."""
@@ -205,8 +210,15 @@ def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str], del
         types = {n: pa.string() if role in texts else pa.float64() for role, n in roles.items()}
         types |= {roles["causal"]: pa.bool_()} if "causal" in roles else {}
         file.seek(0)
-        for batch in csv_batches(file, types, delimiter):
-            yield batch, roles
+        try:
+            for batch in csv_batches(file, types, delimiter):
+                yield batch, roles
+        except pa.ArrowInvalid as error:
+            if not (cell := BAD_CELL.search(str(error))):
+                raise
+            name, kind, value = names[int(cell[1])], cell[2], clip(cell[3], 40)
+            must = "neither true nor false" if kind == "bool" else "not a number"
+            raise InputError(f"{path}: column {name!r}: {value!r} is {must}; correct it") from error
 
 
 def _json_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:

@@ -131,7 +131,16 @@ def test_files_that_are_no_table_raise(tmp_path: Path) -> None:
         read_rows(tmp_path / "run", NEEDED)
     for name, text, message in (
         ("a.parquet", "text", "not a readable Parquet file"),
-        ("a.csv", "date,code,score,target\n2020-01-01,a,x,1\n", "not readable as CSV"),
+        (
+            "a.csv",
+            "date,code,score,target\n2020-01-01,a,x,1\n",
+            r"a\.csv: column 'score': 'x' is not a number; correct it$",
+        ),
+        (
+            "a.csv",
+            "causal,date,code,score,target\nno,2020-01-01,a,1,1\n",
+            r"a\.csv: column 'causal': 'no' is neither true nor false; correct it$",
+        ),
         ("b.csv", "date,code,score,score,target\n", "two columns are named 'score'"),
         ("c.csv", "date,code,score,target\n", "no rows"),
         ("a.jsonl", "[1, 2", "not readable as JSON lines"),
