@@ -42,15 +42,24 @@ def compare(scores: Mapping[str, Any], **options: Any) -> "polars.DataFrame":
         if name in RESERVED:
             raise InputError(f"compare: a row of the table is called {name!r}; give the scores another name")
     with TemporaryDirectory() as folder:
-        paths = {}
+        paths, label_of = {}, {}
         for number, (name, source) in enumerate(scores.items()):
             file = source.directory if isinstance(source, Run) else source
             if not isinstance(file, str | Path):
-                table = arrow_table(file, f"scores of {name}")
+                label = f"scores of {name}"
+                table = arrow_table(file, label)
                 file = Path(folder) / f"{number}.parquet"
+                label_of[str(file)] = label
                 write_table(table, file)
             path = Path(file)
             paths[name] = path / "predictions.parquet" if path.is_dir() else path
-        result = compare_files(paths, CompareOptions(**options))
+        try:
+            result = compare_files(paths, CompareOptions(**options))
+        except InputError as error:
+            # A frame has no path that its owner knows.
+            text = str(error)
+            for written, label in label_of.items():
+                text = text.replace(written, label)
+            raise InputError(text) from error
     rows = [{name: row.get(name) for name in COLUMNS} for row in figure_rows(result)]
     return polars.DataFrame(rows, infer_schema_length=None)

@@ -46,7 +46,8 @@ def test_what_cannot_be_compared_is_one_line(other: polars.DataFrame, tmp_path: 
         ({"mine": 5}, {}, r"scores of mine: int is no frame"),
         ({"mine": tmp_path}, {}, r"predictions\.parquet"),
         ({"mine": other}, {"min_stocks": "20"}, r"compare\.min_stocks must be a whole number, got '20'"),
-        ({"mine": other.drop("code")}, {}, "code"),
+        ({"mine": other.drop("code")}, {}, "^scores of mine: no column 'code'"),
+        ({"a": other, "mine": polars.concat([other, other])}, {}, "^scores of mine: .* has two rows"),
     ]
     for scores, options, message in cases:
         with pytest.raises(InputError, match=message):
