@@ -25,10 +25,10 @@ MAX_CONSTANT_SHARE = 0.95
 """A feature that is the same for all stocks on more than this share of its days is an error."""
 
 
-def check_training_days(cache: DayCache, split: Split, labels: NDArray[np.int64] | None = None) -> None:
+def check_training_days(cache: DayCache, split: Split, labels: NDArray[np.int64]) -> None:
     """Check features, exposures, sectors and graph of the training days, and the targets of all periods.
 
-    ``labels`` count the targets of each day and horizon that are not purged; None: all that are known.
+    ``labels`` are those of `atft.data.purge.PurgedSplit`.
     """
     manifest, train = cache.manifest, split.train
     where = _in_words(cache, "training", train)
@@ -44,7 +44,7 @@ def check_training_days(cache: DayCache, split: Split, labels: NDArray[np.int64]
         raise InputError(
             f"no sector is known on {where}; set data.panel.schema.sector to null, or move data.split.train"
         )
-    _check_targets(cache, split, cache.known_labels if labels is None else labels)
+    _check_targets(cache, split, labels)
     # Days share the graph of their refresh, so each refresh is read once.
     refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
     if manifest.graph and not any(cache.linked(int(i)) for i in refreshed if i >= 0):

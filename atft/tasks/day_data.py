@@ -184,7 +184,7 @@ class DayData(pl.LightningDataModule):
         return self._purged.rows
 
     def fold_count(self) -> int:
-        """Count the folds that ``data.split.folds`` makes of the panel's days; 0 without it; raises InputError."""
+        """Count the folds of ``data.split.folds``, 0 without it; raises InputError where they cannot be made."""
         if self.split_options.folds is None:
             return 0
         m, lookback = self.open_cache().manifest, self.loader_options.lookback

@@ -4,7 +4,7 @@ Lightning takes the mean of two values of one name, and the later one where they
 callback that logs ``val/rank_ic`` would change the figure that selects the checkpoint, without a word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,9 +15,8 @@ from atft.errors import InputError
 class LoggedMetrics(pl.LightningModule):
     """Keep the names of a task's metrics for the task."""
 
-    def logged_names(self) -> set[str]:
-        """Names of the metrics that a finished epoch has logged; those of a test are named as those of ``val``."""
-        raise NotImplementedError
+    logged_names: Callable[[], set[str]]
+    """Names of the metrics that a finished epoch has logged; those of a test are named as those of ``val``."""
 
     def log(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Log a value of somebody else's: a callback's, or of a class derived from the task.

@@ -252,6 +252,7 @@ class RankingTask(SavedTask):
         return build_optimizer(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)
 
     def logged_names(self) -> set[str]:
+        """Names of the metrics that a finished epoch has logged."""
         suffixes = ["", *(f"_{h}d" for h in self.network.horizons)]
         ranked = {
             f"{of}/{m}{s}" for of in ("train", "val") for m in metric_names(self.metrics) for s in suffixes

@@ -9,7 +9,6 @@ import pytest
 
 from atft.batch import DayBatch
 from atft.errors import InputError
-from atft.tasks.logged_metrics import LoggedMetrics
 from small_task import IN_MEMORY, fit
 from small_task import small_task as task
 
@@ -72,8 +71,3 @@ def test_other_names_are_free_and_change_nothing(
     ).callback_metrics
     assert float(beside["val/rank_ic_of_mine"]) == 1
     assert alone == {name: value for name, value in beside.items() if name != "val/rank_ic_of_mine"}
-
-
-def test_a_task_names_its_metrics() -> None:
-    with pytest.raises(NotImplementedError):
-        LoggedMetrics().logged_names()
