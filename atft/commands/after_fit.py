@@ -109,12 +109,10 @@ def compare_with_baselines(cli: "RankingCLI", path: Path, split: str) -> tuple[s
 
 
 def days_title(data: DayData, split: str) -> str:
-    """The dates of test or val in words; of a fold with its number, and a warning where it is not causal."""
-    if data.split_options.fold is None:
-        first, last = getattr(data.split_options, split)
-        return f"{split} days {first} to {last}"
+    """The first and last of the panel's days of test or val; of a fold its number, and whether it is causal."""
     dates, days = data.open_cache().manifest.dates, getattr(data.split, split)
-    return f"{split} days {dates[days[0]]} to {dates[days[-1]]}, {data.split.fold}"
+    fold = f", {data.split.fold}" if data.split.fold else ""
+    return f"{split} days {dates[days[0]]} to {dates[days[-1]]}{fold}"
 
 
 def named_metrics(rows: list[SummaryRow], split: str, scorer: str = "network") -> dict[str, float]:

@@ -162,7 +162,7 @@ def evaluate(
     data: DayData | None = None,
     min_stocks: int | None = None,
     metrics: Sequence[str] | str = (),
-    baselines: Sequence[str] = IN_THE_TABLE,
+    baselines: Sequence[str] | None = None,
 ) -> "polars.DataFrame":
     """Measure scores as the table that ends a fit does.
 
@@ -170,12 +170,13 @@ def evaluate(
         frame: Polars, pandas or Arrow with the columns date, code, horizon, score and target, a forward return as
             a fraction, null while unknown. With ``return_1d`` yesterday's reversal is a row, with ``oracle`` the
             best possible score, with ``target_lag1`` a trade one close later (lag 1).
-        split: measure the rows of that ``split`` only, for instance "test"; None measures all.
+        split: rows of this split; None: of ``test`` where the frame has it, else all.
         data: what the scores were trained on: ``baselines`` fitted on its training days are rows then.
         min_stocks: known targets below which a day does not count; None: that of ``data``, or 2.
         metrics: dotted paths of functions of your own that measure a day's ranking beside ours.
-        baselines: ridge, lightgbm, mlp; fitted at each call, slow for LightGBM on a million rows. One whose
-            package is not installed is left out. With lightgbm ``blend`` is the rank mean of it and the scores.
+        baselines: ridge, lightgbm, mlp; None: ridge and lightgbm where ``data`` is given. Fitted at each call, slow
+            for LightGBM on a million rows. One whose package is not installed is left out. With lightgbm ``blend``
+            is the rank mean of it and the scores.
 
     Returns:
         One row per horizon, scorer and lag: days that count, then each figure of
@@ -184,12 +185,16 @@ def evaluate(
         ``network - lightgbm``.
 
     Raises:
-        InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, a
-            baseline has no such name, or ``data`` lacks a horizon, stock or day of the frame.
+        InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, no day
+            can be ranked, a baseline has no such name or no ``data``, or ``data`` lacks a horizon, stock or day of
+            the frame.
     """
     import polars
 
     check_type("evaluate: data", data, DayData | None)
+    if baselines and data is None:
+        raise InputError("evaluate: baselines are fitted on training days; give data, or leave baselines out")
+    baselines = IN_THE_TABLE if baselines is None else baselines
     unknown = [name for name in baselines if name not in BASELINES]
     if unknown:
         raise InputError(
@@ -197,12 +202,19 @@ def evaluate(
         )
 
     table = _plain_columns(arrow_table(frame, FRAME))
+    if split is None and "split" in table.column_names and "test" in table["split"].unique().to_pylist():
+        split = "test"
     tables = [table_horizon(table, horizon, split, FRAME) for horizon in horizons_of(table, split, FRAME)]
     if min_stocks is None:
         min_stocks = 2 if data is None else data.split.min_stocks
     measured = RANKING_METRICS | own_metrics(metrics)
     # Scorers, the pair and the band become rows of one frame, in the order of the printed table.
     compared = compare_scorers(tables, data, min_stocks, measured, baselines)
+    if not any(row.days for row in compared.rows if row.scorer == "network"):
+        raise InputError(
+            f"{FRAME}: no day can be ranked; one needs {min_stocks} stocks with known, unequal targets whose "
+            f"scores differ"
+        )
     figure_rows = [_figures(row) for row in compared.rows]
     for horizon, pair in compared.differences.items():
         figures = {"rank_ic": pair.difference.value, "rank_ic_error": pair.difference.error}

@@ -52,10 +52,10 @@ def test_a_simulated_market_shows_its_oracle_and_both_lags(
     config = tiny_config(
         tmp_path, tmp_path / "none.parquet", data__panel={"simulate": {"stocks": 20, "days": 120}}
     )
-    dates = ["--data.split.train", "[2015-01-01, 2015-04-10]", "--data.split.val", "[2015-04-13, 2015-05-15]"]
+    dates = ["--data.split.train", "[2015-01-01, 2015-04-10]", "--data.split.val", "[2015-04-13, 2030-12-31]"]
     outcome = atft("fit", "--config", config, *dates, "--data.split.test", "null")
     assert outcome.code == 0, outcome
-    assert "val days 2015-04-13 to 2015-05-15" in outcome.out
+    assert "val days 2015-04-13 to 2015-06-19," in outcome.out  # the last of its 120 days
     oracles = re.findall(rf"^oracle +\dd +\d+ +({NUMBER}) ± \d\.\d+ +({NUMBER})", outcome.out, re.M)
     assert len(oracles) == 2 and all(float(lag0) > 0.05 for lag0, _ in oracles)
 

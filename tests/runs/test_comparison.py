@@ -91,9 +91,27 @@ def test_a_task_in_the_place_of_the_data_is_an_error(scores: polars.DataFrame) -
         evaluate(scores, data=task)
 
 
-def test_a_baseline_of_no_known_name_is_an_error(scores: polars.DataFrame) -> None:
+def test_a_baseline_of_no_known_name_or_without_data_is_an_error(
+    scores: polars.DataFrame, python_run: Any
+) -> None:
     with pytest.raises(InputError, match="baselines takes lightgbm, mlp, ridge, got 'forest'"):
-        evaluate(scores, baselines=["forest"])
+        evaluate(scores, data=python_run.data, baselines=["forest"])
+    with pytest.raises(InputError, match="baselines are fitted on training days; give data"):
+        evaluate(scores, baselines=["ridge"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"score": polars.lit(0.5)}, {"target": polars.lit(None, polars.Float32)}, {"code": polars.lit("A")}],
+)
+def test_scores_of_which_no_day_can_be_ranked_are_an_error(
+    change: dict[str, Any], scores: polars.DataFrame
+) -> None:
+    rows = scores.filter(split="test").drop("return_1d").with_columns(**change)
+    with pytest.raises(
+        InputError, match=r"no day can be ranked; one needs 2 stocks with known, unequal targets"
+    ):
+        evaluate(rows.unique(["date", "code", "horizon"]))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +138,8 @@ def test_a_row_that_the_data_lacks_is_an_error_before_anything_is_fitted(
 def test_without_data_the_figures_are_those_of_the_file(scores: polars.DataFrame, tiny_run: Any) -> None:
     table = evaluate(scores)
     assert table.filter(scorer="ridge").is_empty()
-    for row in summarise_predictions(tiny_run.directory / "predictions.parquet"):
+    # Test days alone, as the command does: validation days have chosen the weights.
+    for row in summarise_predictions(tiny_run.directory / "predictions.parquet", "test"):
         found = row_of(table, row.scorer, row.horizon, row.lag)
         assert found["days"] == row.days
         for name, estimate in row.figures.items():
