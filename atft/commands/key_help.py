@@ -113,7 +113,6 @@ OPTIONS = (
     "  --prices PATH    daily prices, to train on instead of a panel; --features.KEY VALUE: features --help",
     "  --threads N      most threads of each numerical library; default: the cores",
     "  --debug          show the traceback of an error",
-    "  --seeds N        of fit: train N seeds in processes, and take the mean of their ranks: crossval --help",
     "",
     "A network, loss term or metric of your own is named with dots, mypkg.nets.TwoLayers: docs/extending.md",
 )
@@ -129,6 +128,7 @@ COMMANDS = {
             "--config mine.yaml --data.split.val '[2013-01-01, 2014-12-31]'": "lists and mappings are quoted",
             "--config mine.yaml --trainer.max_epochs 20 --ckpt_path last": "go on after an interruption, or longer",
         },
+        ("  --seeds N        train N seeds in processes, and take the mean of their ranks: crossval --help",),
     ),
     "pretrain": Command(
         "Train a network to predict hidden features of a day from the rest of its row, history and neighbours, on\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from atft.crossval.options import HELP, CrossvalOptions, split_arguments
-from atft.errors import InputError, RunFailed
+from atft.errors import InputError, RunFailed, listed
 from atft.termination import how_stopped
 
 R = TypeVar("R", bound="PlannedRun")
@@ -101,6 +101,11 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         write_record(directory / RECORD, record, cli.config_text)
         threads = threads_of_each(cli, options.workers)
         report(*plan_lines(record, splits, options.workers, threads, directory))
+        if former is not None and len(former.seeds) > len(record.seeds):
+            rest = former.seeds[len(record.seeds) :]
+            report(
+                f"{'left out':<10}seeds {listed(map(str, rest))}; --seeds {len(former.seeds)} has them too"
+            )
 
         def command(run: "FoldRun", state: "RunState", before: "RunState | None") -> list[str]:
             return [*program, *fit_words(directory, threads, run, state, before)]

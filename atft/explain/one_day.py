@@ -17,7 +17,7 @@ def horizon_index(task: RankingTask, horizon: int | None) -> int:
     """Index of a horizon among the network's; the first where none is named. Raises InputError for another."""
     horizons = list(task.network.horizons)
     if horizon is not None and horizon not in horizons:
-        raise InputError(f"--horizon must be one of {', '.join(map(str, horizons))}, got {horizon}")
+        raise InputError(f"horizon must be one of {', '.join(map(str, horizons))}, got {horizon}")
     return 0 if horizon is None else horizons.index(horizon)
 
 
@@ -29,21 +29,21 @@ def day_to_explain(data: DayData, text: str) -> int:
             or too little history before it.
     """
     manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
-    day = read_date("--date", text)
+    day = read_date("date", text)
     index = day_index(manifest.dates, day, "to")
     if index < 0 or manifest.dates[index] != day:
         near = f"; the trading day before it is {manifest.dates[index]}" if index >= 0 else ""
         raise InputError(
-            f"--date {day} is no trading day of the panel, which runs {manifest.dates[0]} to "
+            f"date {day} is no trading day of the panel, which runs {manifest.dates[0]} to "
             f"{manifest.dates[-1]}{near}"
         )
     if index < lookback - 1:
         raise InputError(
-            f"--date {day} has {index + 1} days of history, the network reads {lookback}; the first day is "
+            f"date {day} has {index + 1} days of history, the network reads {lookback}; the first day is "
             f"{manifest.dates[min(lookback, len(manifest.dates)) - 1]}"
         )
     if not manifest.universe_rows[index]:
-        raise InputError(f"--date {day}: no stock of the panel is in the universe that day; name another one")
+        raise InputError(f"date {day}: no stock of the panel is in the universe that day; name another one")
     return index
 
 
@@ -53,13 +53,13 @@ def days_to_explain(data: DayData, period: Sequence[str], most: int) -> list[int
     Raises:
         InputError: no ISO dates in order, or no day of the panel in the period has enough history.
     """
-    first, last = parse_period("--from and --to", period)
+    first, last = parse_period("from and to", period)
     manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
     start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
     days = [day for day in range(max(start, lookback - 1), stop + 1) if manifest.universe_rows[day]]
     if not days:
         raise InputError(
-            f"--from {first} --to {last}: no day with {lookback} days of history; the panel runs "
+            f"from {first} to {last}: no day with {lookback} days of history; the panel runs "
             f"{manifest.dates[0]} to {manifest.dates[-1]}"
         )
     evenly_spaced = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)
@@ -71,7 +71,7 @@ def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -
     if code in names:
         return names.index(code)
     if code in codes:
-        raise InputError(f"--code {code}: not in the universe of {day}; name another day or stock")
+        raise InputError(f"code {code}: not in the universe of {day}; name another day or stock")
     meant = closest(code, codes)
     also = "" if meant is None else f"; did you mean {meant!r}?"
-    raise InputError(f"--code {code!r:.40}: no stock of the panel{also}")
+    raise InputError(f"code {code!r:.40}: no stock of the panel{also}")

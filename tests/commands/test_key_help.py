@@ -49,6 +49,8 @@ def test_help_has_a_sentence_a_key_an_example_and_the_way_to_the_rest(command: s
     assert f"python -m atft {command} --" in text and "--help-all" in text and "--print_config" in text
     assert ("--model.network.hidden_size width of every state; " in text) == (command == "fit")
     assert "--data.panel.path" in text
+    described = [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
+    assert len(set(described)) == len(described)
 
 
 def test_every_key_is_in_one_group_and_what_a_checkpoint_gives_is_not_asked_for() -> None:

@@ -82,6 +82,11 @@ def test_seeds_of_the_plain_split_end_with_one_file_and_one_table(
     assert "mean rank of 3 seeds" in (directory / "comparison.txt").read_text()
     assert json.loads((directory / "crossval.json").read_text())["seeds"] == [3, 4, 5]
 
+    # With fewer, it says whose scores are not in the mean.
+    capsys.readouterr()
+    cross_validate(False, *split_arguments(["--resume", str(directory), "--seeds", "1"]), as_trained.program)
+    assert "left out  seeds 4, 5; --seeds 3 has them too" in capsys.readouterr().out
+
 
 def test_folds_end_with_one_out_of_sample_file(
     as_trained: Any, asked: list[str], starts: Starts, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ from atft.explain.one_day import day_to_explain, days_to_explain, find_stock, ho
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("soon", "--date must be an ISO date such as 2017-06-30, got 'soon'"),
+        ("soon", "date must be an ISO date such as 2017-06-30, got 'soon'"),
         (
             "2015-04-19",
             "no trading day of the panel, .* to 2015-04-24; the trading day before it is 2015-04-17",
@@ -40,11 +40,9 @@ def test_days_of_a_period_are_evenly_spaced_from_its_first_to_its_last(tiny: Any
         "2015-01-12",
         "2015-01-13",
     ], "days without history are left out"
-    with pytest.raises(
-        InputError, match="--from 2016-01-01 --to 2016-02-01: no day with 6 days of history; the"
-    ):
+    with pytest.raises(InputError, match="from 2016-01-01 to 2016-02-01: no day with 6 days of history; the"):
         days_to_explain(tiny.data, ["2016-01-01", "2016-02-01"], 9)
-    with pytest.raises(InputError, match="--from and --to must be"):
+    with pytest.raises(InputError, match="from and to must be"):
         days_to_explain(tiny.data, ["soon", "2016-02-01"], 9)
 
 
@@ -54,7 +52,7 @@ def test_a_stock_outside_the_universe_is_not_an_unknown_one() -> None:
     day = date(2015, 4, 17)
     assert find_stock("B", ["A", "B"], ("A", "B", "C"), day) == 1
     with pytest.raises(
-        InputError, match="--code C: not in the universe of 2015-04-17; name another day or stock"
+        InputError, match="code C: not in the universe of 2015-04-17; name another day or stock"
     ):
         find_stock("C", ["A", "B"], ("A", "B", "C"), day)
     with pytest.raises(InputError, match="'S0': no stock of the panel; did you mean 'S01'"):
@@ -68,5 +66,5 @@ def test_a_stock_outside_the_universe_is_not_an_unknown_one() -> None:
 
 def test_the_horizon_is_one_of_the_networks(tiny: Any) -> None:
     assert [horizon_index(tiny.task, h) for h in (None, 1, 5)] == [0, 0, 1]
-    with pytest.raises(InputError, match="--horizon must be one of 1, 5, got 3"):
+    with pytest.raises(InputError, match="horizon must be one of 1, 5, got 3"):
         horizon_index(tiny.task, 3)
