@@ -130,8 +130,8 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
         runs = [dated_run(manifest.dates, split, reach, plan, day) for day in days]
         check_splits(cli, runs)
         write_record(registry / RECORD, plan, cli.config_text)
-        last = f"{len(runs)} runs, {runs[0].name} to {runs[-1].name}"
-        print(f"registry  {registry}: {last}; the next is due in {left} trading days")  # noqa: T201
+        dates = f"{len(runs)} runs, {runs[0].name} to {runs[-1].name}, {plan.val_days} validation days each"
+        print(f"registry  {registry}: {dates}; the next is due in {left} trading days")  # noqa: T201
         threads = threads_of_each(cli, options.workers)
 
         def command(run: DatedRun, state: "RunState", _: object) -> list[str]:

@@ -35,7 +35,9 @@ def test_due_runs_train_once_and_a_longer_panel_adds_to_them(
     assert json.loads(first["--data.split.train"]) == ["2015-01-05", "2015-02-27"]
     assert "--baselines" not in first  # those of the registry's configuration
     assert first["--data.split.known_to"] == "2015-04-01" and first["--data.split.test"] == "null"
-    assert "2 runs, 2015-04-01 to 2015-04-15; the next is due in 3 trading days" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    dates = "2 runs, 2015-04-01 to 2015-04-15, 18 validation days each"
+    assert f"{dates}; the next is due in 3 trading days" in printed
     rows = list(csv.DictReader((registry / TABLE).read_text().splitlines()))
     assert [row["status"] for row in rows] == ["completed", "completed"] and rows[0][
         "val_rank_ic"
