@@ -137,6 +137,12 @@ def _text(value: Any, exact: int) -> str | None:
     return str(int(value))
 
 
+def no_number(text: str) -> str:
+    """Say that a text is not a number, and what to do."""
+    remedy = "write 1234.5, with a decimal point and no other separator" if "," in text else "correct it"
+    return f"{text!r} is not a number; {remedy}"
+
+
 def _parsed(column: pa.Array, cells: CellRange) -> pa.Array:
     text = pc.utf8_trim_whitespace(column.cast(TEXT))
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, TEXT), text)
@@ -144,7 +150,7 @@ def _parsed(column: pa.Array, cells: CellRange) -> pa.Array:
         return text.cast(pa.float64())
     except pa.ArrowInvalid as error:
         row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value))
-        raise cells.fault(row, f"{text[row].as_py()[:40]!r} is not a number; correct it") from error
+        raise cells.fault(row, no_number(text[row].as_py()[:40])) from error
 
 
 def _is_number(value: str | None) -> bool:

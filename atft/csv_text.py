@@ -35,7 +35,12 @@ def csv_file(path: Path, remedy: str = "write it again") -> Iterator[BinaryIO]:
         raise InputError(f"{path}: not readable as CSV ({one_line(error)}); {remedy}") from error
 
 
-def csv_fields(line: str, delimiter: str = ",") -> list[str]:
+def csv_delimiter(header: str) -> str:
+    """What stands between the fields of a header: comma, semicolon or tab, whichever it has most of."""
+    return max(",;\t", key=header.count)
+
+
+def csv_fields(line: str, delimiter: str) -> list[str]:
     """The fields of a line, as of a header."""
     return next(csv.reader([line], delimiter=delimiter), []) if line.strip() else []
 
@@ -43,7 +48,7 @@ def csv_fields(line: str, delimiter: str = ",") -> list[str]:
 def csv_batches(
     file: BinaryIO,
     types: Mapping[str, pa.DataType],
-    delimiter: str = ",",
+    delimiter: str,
     names: Sequence[str] | None = None,
     skip: int = 0,
     nulls: bool = False,

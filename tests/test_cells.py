@@ -99,7 +99,10 @@ def test_a_column_of_nulls_or_whole_numbers_is_a_column_of_numbers() -> None:
     ("column", "said"),
     [
         (pa.array(["1", "", "ten", "x"]), "row 3: 'ten' is not a number; correct it"),
-        (pa.array(["1,234.5"]), "row 1: '1,234.5' is not a number"),
+        (
+            pa.array(["1,234.5"]),
+            "row 1: '1,234.5' is not a number; write 1234.5, with a decimal point and no",
+        ),
         (pa.array([True]), "must be numeric, it is bool; cast it"),
         (pa.array([[1.0]]), "must be numeric, it is list<"),
     ],

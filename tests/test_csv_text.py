@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from atft.csv_text import csv_batches, csv_fields, csv_file
+from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.errors import InputError
 
 TEXT = pa.string()
@@ -17,7 +17,7 @@ def test_chosen_columns_are_read_packed_or_not(tmp_path: Path, packed: bool) -> 
     content = b"code,score,note\n0050,1.5,NA\n1301,,x\n"
     (tmp_path / "f").write_bytes(gzip.compress(content) if packed else content)
     with csv_file(tmp_path / "f") as file:
-        (batch,) = csv_batches(file, {"score": pa.float64(), "code": TEXT})
+        (batch,) = csv_batches(file, {"score": pa.float64(), "code": TEXT}, ",")
     assert batch.to_pydict() == {"score": [1.5, None], "code": ["0050", "1301"]}
 
 
@@ -25,7 +25,7 @@ def test_texts_are_null_where_that_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("code,note\n0050,NA\n1301,x\n")
     for nulls, first in ((False, "NA"), (True, None)):
         with csv_file(tmp_path / "f") as file:
-            (batch,) = csv_batches(file, {"note": TEXT}, nulls=nulls)
+            (batch,) = csv_batches(file, {"note": TEXT}, ",", nulls=nulls)
         assert batch.to_pydict() == {"note": [first, "x"]}
 
 
@@ -36,10 +36,24 @@ def test_names_stand_in_for_lines_of_a_header(tmp_path: Path) -> None:
     assert batch.to_pydict() == {"1": ["2"]}
 
 
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [
+        ("date,code,score", ","),
+        ("date;code;score", ";"),
+        ("date\tcode", "\t"),
+        ("a;b;c,d", ";"),
+        ("date", ","),
+    ],
+)
+def test_fields_are_parted_by_what_the_header_has_most_of(header: str, delimiter: str) -> None:
+    assert csv_delimiter(header) == delimiter
+
+
 def test_fields_are_those_of_a_line() -> None:
-    assert csv_fields('a,"b,c"') == ["a", "b,c"]
+    assert csv_fields('a,"b,c"', ",") == ["a", "b,c"]
     assert csv_fields("a;b", ";") == ["a", "b"]
-    assert csv_fields("  ") == []
+    assert csv_fields("  ", ",") == []
 
 
 def test_a_fault_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -48,7 +62,7 @@ def test_a_fault_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         pytest.raises(InputError, match=r"f: not readable as CSV \(.*\); correct it$"),
         csv_file(tmp_path / "f", "correct it") as file,
     ):
-        list(csv_batches(file, {"a": TEXT}))
+        list(csv_batches(file, {"a": TEXT}, ","))
     with pytest.raises(InputError, match="none: no such file"), csv_file(tmp_path / "none"):
         pass
     with pytest.raises(InputError, match="f: not UTF-8 text"), csv_file(tmp_path / "f"):

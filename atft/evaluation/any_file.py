@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft.cells import CellRange, read_codes, read_names, read_numbers, sorted_texts
-from atft.csv_text import csv_batches, csv_fields, csv_file
+from atft.cells import CellRange, no_number, read_codes, read_names, read_numbers, sorted_texts
+from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayReader
 from atft.errors import InputError, check_unique, clip, listed, one_line
 from atft.parquet import check_file, open_parquet, stream_columns
@@ -189,7 +189,7 @@ def _batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batc
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
     if suffix in CSV_SUFFIXES:
-        yield from _csv_batches(path, required, wanted, "\t" if suffix == ".tsv" else ",")
+        yield from _csv_batches(path, required, wanted)
     elif suffix in JSON_SUFFIXES:
         yield from _json_batches(path, required, wanted)
     else:
@@ -200,9 +200,11 @@ def _batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batc
                 yield batch, roles
 
 
-def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str], delimiter: str) -> Batches:
+def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:
     with csv_file(path, "correct it") as file:
-        names = csv_fields(file.readline(1 << 20).decode("utf-8-sig").strip("\r\n"), delimiter)
+        header = file.readline(1 << 20).decode("utf-8-sig").strip("\r\n")
+        delimiter = csv_delimiter(header)
+        names = csv_fields(header, delimiter)
         check_unique(path, names)
         roles = column_roles(names, path, required, wanted)
         # Dates and codes stay text until they are read as such, so that "0050" keeps its zeros.
@@ -217,8 +219,8 @@ def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str], del
             if not (cell := BAD_CELL.search(str(error))):
                 raise
             name, kind, value = names[int(cell[1])], cell[2], clip(cell[3], 40)
-            must = "neither true nor false" if kind == "bool" else "not a number"
-            raise InputError(f"{path}: column {name!r}: {value!r} is {must}; correct it") from error
+            fault = f"{value!r} is neither true nor false; correct it" if kind == "bool" else no_number(value)
+            raise InputError(f"{path}: column {name!r}: {fault}") from error
 
 
 def _json_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from jaxtyping import Int
 
 from atft.cells import CellRange, is_text, read_codes, read_numbers
-from atft.csv_text import csv_batches, csv_fields, csv_file
+from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayNumbers, DayReader, date_of
 from atft.errors import InputError, check_unique, nearest
 from atft.panel import match
@@ -150,11 +150,13 @@ def _read_table(file: Path) -> pa.Table:
             batches = list(stream_columns(file, parquet, names, BATCH_ROWS))
             return pa.Table.from_batches(batches, parquet.schema_arrow.remove_metadata())
     with csv_file(file) as text:
-        names = csv_fields(text.readline().decode("utf-8-sig").strip("\r\n"))
+        header = text.readline().decode("utf-8-sig").strip("\r\n")
+        delimiter = csv_delimiter(header)
+        names = csv_fields(header, delimiter)
         check_unique(file, names)
         text.seek(0)
         types = dict.fromkeys(names, pa.string())
-        return pa.Table.from_batches(csv_batches(text, types, nulls=True), pa.schema(types))
+        return pa.Table.from_batches(csv_batches(text, types, delimiter, nulls=True), pa.schema(types))
 
 
 def month_end_warning(known: DayNumbers, name: str) -> str:

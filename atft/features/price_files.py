@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from atft.csv_text import csv_batches, csv_fields, csv_file
+from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.errors import InputError
 from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
 from atft.panel_files import files_of_glob
@@ -113,7 +113,7 @@ class PriceFile:
                 raise InputError(f"{self.path}: not UTF-8 text; write it again")
             first = lines[0].decode("utf-8-sig").strip("\r\n")
             second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
-            delimiter = max(",;\t", key=first.count)
+            delimiter = csv_delimiter(first)
             names, under, index = (csv_fields(line, delimiter) for line in (first, second, third))
         stored = [str(number) for number in range(len(names))]
         if not (len(under) == len(names) > 1 and plain_name(under[0]) in LEVELS):

@@ -33,11 +33,15 @@ def small(**columns: Any) -> dict[str, Any]:
     return {name: values for name, values in (table | columns).items() if values is not None}
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".txt", ".jsonl"])
 def test_all_formats_give_the_same_rows(tmp_path: Path, suffix: str) -> None:
     frame = foreign_frame(days=12).with_columns(pl.col("code").str.slice(1))
     reference = read_rows(write_foreign(tmp_path / "a.parquet", frame), NEEDED)
-    path = write_foreign(tmp_path / f"a{suffix.removesuffix('.gz')}", frame)
+    written = suffix.replace(".txt", ".csv").removesuffix(".gz")
+    path = write_foreign(tmp_path / f"a{written}", frame)
+    if suffix == ".txt":
+        path = tmp_path / "b.txt"
+        path.write_text((tmp_path / "a.csv").read_text().replace(",", ";"))
     if suffix.endswith(".gz"):
         path = tmp_path / "b.csv.gz"
         path.write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
@@ -140,6 +144,11 @@ def test_files_that_are_no_table_raise(tmp_path: Path) -> None:
             "a.csv",
             "causal,date,code,score,target\nno,2020-01-01,a,1,1\n",
             r"a\.csv: column 'causal': 'no' is neither true nor false; correct it$",
+        ),
+        (
+            "a.csv",
+            "date;code;score;target\n2020-01-01;a;0,5;1\n",
+            r"column 'score': '0,5' is not a number; write 1234\.5, with a decimal point",
         ),
         ("b.csv", "date,code,score,score,target\n", "two columns are named 'score'"),
         ("c.csv", "date,code,score,target\n", "no rows"),

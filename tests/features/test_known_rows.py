@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from atft.features.known_rows import JoinOptions, read_known_rows
 
@@ -18,8 +19,9 @@ ROWS = pl.DataFrame(
 )
 
 
-def test_a_csv_and_a_parquet_file_have_the_same_rows(tmp_path: Path) -> None:
-    ROWS.write_csv(tmp_path / "f.csv")
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_csv_and_a_parquet_file_have_the_same_rows(tmp_path: Path, delimiter: str) -> None:
+    ROWS.write_csv(tmp_path / "f.csv", separator=delimiter)
     ROWS.write_parquet(tmp_path / "f.parquet")
     text, table = (read_known_rows(tmp_path / name, JoinOptions()) for name in ("f.csv", "f.parquet"))
     assert text.codes == table.codes == ("0050", "1301")
