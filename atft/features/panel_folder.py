@@ -27,7 +27,7 @@ from atft.panel_files import FOLDER_LIST
 from atft.parquet import readable, table_file
 from atft.publish import disk_errors, publish_text
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the bits of a feature, or the meaning of a file here, change: such a panel is built again."""
 NAME_DIGITS = 8
 OURS = re.compile(

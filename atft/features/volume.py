@@ -21,7 +21,8 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     as read. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
     |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change.
     ``x_signed_volume_{k}d``: volume of up days minus that of down days, over all days with a return, in
-    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the position of the close in the day's range, in [-1, 1].
+    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the position of the close in the day's range, in [-1, 1];
+    a day of no or unknown range counts as the middle.
     ``x_vwap_distance_{k}d``: log of the close over the volume-weighted mean close.
     """
     volume, r = past.volume, past.return_1d
@@ -48,7 +49,6 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_signed_volume_{span}d", signed[span] / positive(total)
     totals = {span: positive(means[span]) for span in SIDES}
     width = past.high - past.low
-    # A day without a range took no side.
     position = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
     for span, flow in window_means(position * volume, *SIDES).items():
         yield f"x_money_flow_{span}d", flow / totals[span]
