@@ -41,8 +41,9 @@ decide the scores of a period. A table, a JSON file and a picture. Needs: pip in
 How to read it: docs/explain.md
 """
 OPTIONS = {"run": None, "code": None, "date": None, "from": None, "to": None, "out": None}
-COUNTS = {"days": "20", "horizon": None, "top": "15"}
+COUNTS = {"days": None, "horizon": None, "top": "15"}
 """Options that are texts, and those that are whole numbers, with their defaults."""
+PERIOD_DAYS = 20
 OPTION_NAMES = tuple(f"--{name}" for name in (*OPTIONS, *COUNTS))
 
 
@@ -61,6 +62,8 @@ def run(_: str, arguments: list[str]) -> int:
     named = {name for name in (*of_stock, *of_period) if options[name] is not None}
     if options["run"] is None or named not in (set(of_stock), set(of_period)):
         raise InputError("explain needs --run RUN, and --code CODE --date DATE or --from DATE --to DATE")
+    if "code" in named and options["days"] is not None:
+        raise InputError("--days counts the days of a period, --code and --date name one day; leave it out")
     for name, value in options.items():
         if name in COUNTS and value is not None:
             options[name] = read_count(f"--{name}", value)
@@ -104,7 +107,7 @@ def explain_a_period(cli: "RankingCLI", checkpoint: Path, options: dict[str, Any
 
     period = [options["from"], options["to"]]
     importance = explain_period(
-        cli.model, cli.datamodule, period, checkpoint, options["horizon"], options["days"]
+        cli.model, cli.datamodule, period, checkpoint, options["horizon"], options["days"] or PERIOD_DAYS
     )
     text, top = importance_json(importance), options["top"]
     out = out or checkpoint.parent / NAME

@@ -55,6 +55,7 @@ def test_a_period_is_explained_for_the_runs_report(
     [
         (STOCK[:2], "explain needs --run RUN, and --code CODE --date DATE or --from DATE --to DATE"),
         ([*STOCK, "--from", "2015-04-06"], "explain needs --run RUN, and --code CODE --date DATE or"),
+        ([*STOCK, "--days", 4], "--days counts the days of a period, --code and --date name one day"),
         ([*STOCK, "--top", "none"], "--top takes a whole number from 1 to 1000, got 'none'"),
         ([*STOCK, "--out", "here.txt"], "--out here.txt: the suffix must be .json"),
         ([*STOCK, "--cod", "x"], "'cod'"),
