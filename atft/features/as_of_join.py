@@ -39,6 +39,8 @@ class JoinReport:
     file_rows: int
     unmatched_codes: int
     """Codes of the file that the panel does not have."""
+    skipped: tuple[str, ...]
+    """Columns of the file that are not all numbers."""
     warning: str
 
     def lines(self) -> list[str]:
@@ -52,6 +54,8 @@ class JoinReport:
         ]
         if self.unmatched_codes:
             lines.append(f"{self.unmatched_codes:,} codes of the file have no row in the panel")
+        if self.skipped:
+            lines.append(f"not joined, not all numbers: {', '.join(self.skipped)}")
         return [*lines, f"WARNING {self.warning}"] if self.warning else lines
 
 
@@ -101,7 +105,9 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
             written, joined = written + len(table), joined + int(matched.sum())
     unmatched = len(set(rows.codes) - codes) if len(options.keys) > 1 else 0
     warning = month_end_warning(rows.known, options.known)
-    return JoinReport(out, tuple(rows.values), written, joined, len(rows.known), unmatched, warning)
+    return JoinReport(
+        out, tuple(rows.values), written, joined, len(rows.known), unmatched, rows.skipped, warning
+    )
 
 
 def usable_from(known: DayNumbers, days: DayNumbers, lag: int) -> Int[np.ndarray, " rows"]:

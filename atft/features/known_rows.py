@@ -74,6 +74,8 @@ class KnownRows:
     known: DayNumbers
     values: dict[str, pa.Array]
     """Numbers in this order, by the name that the panel gets."""
+    skipped: tuple[str, ...]
+    """The file's other columns, where none was named: a cell of theirs is no number."""
 
 
 def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
@@ -116,7 +118,8 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
         )
     chosen = _value_columns(table, file, options)
     values = {options.prefix + n: read_numbers(*cells(n)).take(pa.array(order)) for n in chosen}
-    return KnownRows(codes, code, known, values)
+    rest = set() if options.columns else {*names} - {options.known, *options.keys, *chosen}
+    return KnownRows(codes, code, known, values, tuple(n for n in names if n in rest))
 
 
 def _value_columns(table: pa.Table, file: Path, options: JoinOptions) -> list[str]:

@@ -109,6 +109,20 @@ def test_the_panels_own_columns_and_rows_stay_as_they_are(tmp_path: Path) -> Non
     assert report.lines()[1] == "1 codes of the file have no row in the panel"
 
 
+def test_a_column_that_is_not_joined_is_named(tmp_path: Path) -> None:
+    rows = [("a", MONDAY, 1.5, "Q4", "0.39"), ("b", MONDAY, 2.5, "Q4", "n/m")]
+    file = file_of(tmp_path / "f.csv", rows, ("code", "published", "eps", "quarter", "book"))
+    panel, out = panel_of(tmp_path / "p.parquet"), tmp_path / "q.parquet"
+    assert (
+        join_panel(panel, file, out, JoinOptions()).lines()[1] == "not joined, not all numbers: quarter, book"
+    )
+    assert len(join_panel(panel, file, out, JoinOptions(columns=["eps"])).lines()) == 1, (
+        "nor was it asked for"
+    )
+    with pytest.raises(InputError, match="'book', row 2: 'n/m' is not a number"):
+        join_panel(panel, file, out, JoinOptions(columns=["book"]))
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
