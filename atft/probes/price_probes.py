@@ -31,6 +31,8 @@ def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelS
     """Compare a panel with what it was when it ended earlier.
 
     Labels that the earlier panel could not know are left out, as is what only one of the two has a column for.
+    Panels that end on one day have read the same data, and of an earlier one that begins after the other has ended
+    there is nothing to compare.
 
     Raises:
         InputError: a panel cannot be read.
@@ -39,6 +41,11 @@ def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelS
     after = read_grid(panel, schema, only=before.codes)
     days = int(np.searchsorted(before.dates, after.dates[-1], side="right"))
     suspects = changed_columns(before, after, days)
+    if not suspects and (not days or before.dates[-1] == after.dates[-1]):
+        ends = f"the panel ends on {after.dates[-1]}, the earlier one on {before.dates[-1]}"
+        return cannot_tell(
+            "earlier panel", f"{ends}: make that one from data up to an earlier day of the panel"
+        )
     return conclude_probe(
         "earlier panel",
         suspects,
@@ -99,6 +106,9 @@ def price_finding(prices: Path, options: FeatureOptions | None = None) -> Findin
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         table, cut = price_slice(prices)
+        days, least = len(table["date"].unique()), KEPT_DAYS + options.min_history_days
+        if days <= least:
+            return cannot_tell(probe, f"{prices} has {days} days of prices; more than {least} are needed")
         texts = {"whole": table} | {name: changed_prices(table, cut, name) for name in PRICE_CHANGES}
         grids = {}
         for name, rows in texts.items():

@@ -40,6 +40,13 @@ def test_features_from_prices_do_not_change_with_later_prices(
     assert "176 features are the same bits" in finding.evidence
 
 
+def test_prices_of_too_few_days_tell_nothing(tmp_path: Path) -> None:
+    prices(310).write_parquet(tmp_path / "prices.parquet")
+    finding = price_finding(tmp_path / "prices.parquet")
+    assert finding.verdict == "cannot tell"
+    assert finding.evidence.endswith("prices.parquet has 310 days of prices; more than 310 are needed")
+
+
 def test_later_prices_are_deleted_or_disturbed_and_earlier_ones_kept() -> None:
     table, cut = prices(60).to_arrow(), date(2015, 2, 27)
     whole = pl.from_arrow(table)
@@ -88,3 +95,20 @@ def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, pl
     gone = planted(market_rows.filter(pl.col("code") != "S0007"), name="gone")
     missing = earlier_panel_finding(old, gone, schema)
     assert missing.verdict == "LEAK" and missing.evidence.startswith("rows: ")
+
+
+def test_panels_that_end_on_one_day_or_have_no_common_day_tell_nothing(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    days = market_rows["date"].unique().sort()
+    panels = {
+        name: planted(market_rows.filter(pl.col("date").is_between(days[first], days[last])), name=name)
+        for name, (first, last) in {"start": (0, 50), "part": (20, 50), "end": (60, 99)}.items()
+    }
+    schema = PanelSchema(features=["x_flow"])
+    for earlier, panel in (("start", "start"), ("end", "start")):
+        finding = earlier_panel_finding(panels[earlier], panels[panel], schema)
+        assert finding.verdict == "cannot tell"
+        assert f"the panel ends on {days[50]}" in finding.evidence
+    other = earlier_panel_finding(panels["start"], panels["part"], schema)
+    assert other.verdict == "LEAK", "rows that differ are named all the same"
