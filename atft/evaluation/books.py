@@ -19,8 +19,8 @@ from atft.evaluation.predictions import HorizonScores, Scores, index_in
 GROSS_VALUE = 2.0
 """Long and short side together."""
 BASIS_POINT = 1e-4
-CAPACITY_SHARE = 0.9
-"""Share of the day's trading, by value, that must stay within the participation."""
+CAPACITY_SHARE, ROUNDING = 0.9, 1e-6
+"""Share of the day's trading, by value, that must stay within the participation; what rounding may take of it."""
 MAX_DAYS_APART = 2
 """Calendar days between a file's dates, the median, above which it does not have each trading day."""
 MAX_WAIT, SAMPLED_DAYS = 3, 50
@@ -188,4 +188,4 @@ def _capacity(trades: Series, value: Series, participation: float) -> float:
     limit = participation * value[use] / trade
     order = np.argsort(limit)
     share = trade[order].cumsum() / trade.sum()
-    return float(limit[order][np.searchsorted(share, 1 - CAPACITY_SHARE, side="right")])
+    return float(limit[order][np.searchsorted(share, 1 - CAPACITY_SHARE + ROUNDING, side="right")])

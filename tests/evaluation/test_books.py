@@ -84,6 +84,16 @@ def test_next_day_returns_are_the_target_of_a_day_or_tomorrow_s_return() -> None
     assert np.isnan(found[:2]).all() and np.isnan(found[:, :3]).all()
 
 
+def test_a_tenth_of_the_trades_may_be_above_the_participation() -> None:
+    table, returns = tables(1, days=2, stocks=100)
+    table.columns["score"][:] = np.arange(100)
+    table.columns["score"][1] = -np.arange(100)
+    table.columns["traded_value"][:] = 1000
+    table.columns["traded_value"][1, :2] = 1  # two of twenty trades of 1/5
+    capacity = staggered_books(table, returns, "", np.zeros(2), 10, 0.01).capacity
+    assert capacity[1] == pytest.approx(50)
+
+
 def test_capacity_is_the_long_side_that_trades_a_hundredth_of_what_is_traded() -> None:
     table, returns = tables(1, days=2)
     table.columns["score"][:] = np.arange(40)
