@@ -329,6 +329,6 @@ def _rank_ics(
             valid = common[h] & np.isfinite(target)
             valid &= valid.sum(axis=-1, keepdims=True) >= MIN_STOCKS
             of_horizon = {name: np.where(valid, scores[key][h], np.nan) for name, key in names.items()}
-            for name, measured in measure_scores(of_horizon, target, valid, ("rank_ic",)).items():
+            for name, measured in measure_scores(of_horizon, target, valid, ("rank_ic",), MIN_STOCKS).items():
                 rank_ics[names[name]][lag, h] = measured.series["rank_ic"]
     return rank_ics

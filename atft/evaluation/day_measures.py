@@ -45,6 +45,12 @@ ALL = (
 )
 
 
+def of_enough(known: Mask, min_stocks: int) -> Mask:
+    """Leave out the days that have fewer than ``min_stocks`` rows: two stocks have a correlation of 1 or -1."""
+    enough: Mask = known & (known.sum(axis=1) >= min_stocks)[:, None]
+    return enough
+
+
 def measure_table(
     score: Scores, target: Scores, valid: Mask, k: int = 10, names: Collection[str] = ALL
 ) -> DayMeasures:
@@ -79,11 +85,12 @@ def measure_table(
 
 
 def measure_scores(
-    scores: Mapping[str, Scores], target: Scores, valid: Mask, names: Collection[str]
+    scores: Mapping[str, Scores], target: Scores, valid: Mask, names: Collection[str], min_stocks: int
 ) -> dict[str, DayMeasures]:
     """Measure several scores as `measure_table` does, each on the stocks whose score is known too.
 
-    The target is ranked once for all scores that know the same stocks of a block of days.
+    A day on which those are fewer than ``min_stocks`` does not count. The target is ranked once for all scores that
+    know the same stocks of a block of days.
     """
 
     def measured(targets: Scores, counts: Mask, *tables: Scores) -> dict[tuple[str, str], NDArray[Any]]:
@@ -91,7 +98,7 @@ def measure_scores(
         columns: dict[tuple[str, str], NDArray[Any]] = {}
         by_target = rank_days(targets, known)
         for name, score in zip(scores, tables, strict=True):
-            use = known & np.isfinite(score)
+            use = of_enough(known & np.isfinite(score), min_stocks)
             ranked = by_target if np.array_equal(use, known) else None
             for measure, values in _measure_block(score, targets, use, names, ranked_target=ranked).items():
                 columns[name, measure] = values

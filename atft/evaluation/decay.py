@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from atft.day_series import Series
 from atft.evaluation.books import ahead_by
-from atft.evaluation.day_measures import DECILES, decile_numbers, masked_correlation, measure_table
+from atft.evaluation.day_measures import (
+    DECILES,
+    decile_numbers,
+    masked_correlation,
+    measure_table,
+    of_enough,
+)
 from atft.evaluation.day_ranks import in_blocks, over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
@@ -28,19 +34,22 @@ def lagged_targets(table: HorizonScores, lag: int) -> Scores:
 
 
 def decayed_rank_ics(
-    table: HorizonScores, counts: Mask, measured: Mapping[int, Series] | None = None
+    table: HorizonScores, counts: Mask, min_stocks: int, measured: Mapping[int, Series] | None = None
 ) -> dict[int, Series]:
     """RankIC of each day's score with the target of a later day, by lag; lags beyond the file's days are left out.
 
     Args:
         counts: the rows that may count; of them those whose later target is known do.
+        min_stocks: of these below which a day does not count.
         measured: series of lags that are known already.
     """
     score, days = table.columns["score"], len(table.dates)
     series = dict(measured or {})
     for lag in LAGS:
         if lag < days and lag not in series:
-            measures = measure_table(score, lagged_targets(table, lag), counts, names=("rank_ic",))
+            target = lagged_targets(table, lag)
+            known = of_enough(counts & np.isfinite(target), min_stocks)
+            measures = measure_table(score, target, known, names=("rank_ic",))
             series[lag] = measures.series["rank_ic"]
     return {lag: series[lag] for lag in LAGS if lag < days}
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.covered_shares import covered_shares
-from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, measure_table
+from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, measure_table, of_enough
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
 from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
@@ -49,7 +49,7 @@ def measure_horizon(
     """
     table = dense.table
     known = table.valid()
-    counts = _counted(known, options)
+    counts = of_enough(known, options.min_stocks)
     measured = measure_table(table.columns["score"], table.columns["target"], counts, options.k)
     series, exposures = _day_series(table, counts, measured, options)
     returns, returns_from = next_day_returns(table, one_day)
@@ -123,12 +123,6 @@ def _counts_alone(evaluation: HorizonEvaluation, lost: int) -> HorizonEvaluation
     )
 
 
-def _counted(known: Mask, options: MeasureOptions) -> Mask:
-    """Known targets of days that have enough of them."""
-    counted: Mask = known & (known.sum(axis=1) >= options.min_stocks)[:, None]
-    return counted
-
-
 def _day_series(
     table: HorizonScores, counts: Mask, measured: DayMeasures, options: MeasureOptions
 ) -> tuple[dict[str, Series], dict[str, Series]]:
@@ -137,10 +131,10 @@ def _day_series(
     series = dict(measured.series)
     if "target_lag1" in table.columns:
         # Of all rows whose own target is known, as lag 0 is: those of the other target are other rows.
-        delayed = _counted(table.valid("target_lag1"), options)
+        delayed = of_enough(table.valid("target_lag1"), options.min_stocks)
         lag1 = measure_table(score, table.columns["target_lag1"], delayed, names=("rank_ic",))
         series["rank_ic_lag1"] = lag1.series["rank_ic"]
-    exposures, neutral = _exposures(table, counts)
+    exposures, neutral = _exposures(table, counts, options.min_stocks)
     series |= neutral
     series["rank_autocorrelation"] = rank_autocorrelation(score, table.present)
     series |= {f"new_{side}_names": share for side, share in new_names(score, table.present).items()}
@@ -171,11 +165,18 @@ def _that_occur(counts: Mapping[str, np.integer | int]) -> dict[str, int]:
     return {reason: int(count) for reason, count in counts.items() if count}
 
 
-def _exposures(table: HorizonScores, counts: Mask) -> tuple[dict[str, Series], dict[str, Series]]:
-    """Rank correlations with the exposures, and the neutral RankIC; nothing where no exposure is known."""
-    columns = {
-        n: c for n, c in table.columns.items() if n.startswith(PREFIX) and np.isfinite(c[counts]).any()
-    }
+def _exposures(
+    table: HorizonScores, counts: Mask, min_stocks: int
+) -> tuple[dict[str, Series], dict[str, Series]]:
+    """Rank correlations with the exposures, and the neutral RankIC; nothing where no exposure is known.
+
+    An exposure is known on days on which it is of ``min_stocks``.
+    """
+    columns = {}
+    for name, values in table.columns.items():
+        known = of_enough(counts & np.isfinite(values), min_stocks)
+        if name.startswith(PREFIX) and known.any():
+            columns[name] = np.where(known, values, np.float32(np.nan))
     if not columns:
         return {}, {}
     score, target = table.columns["score"], table.columns["target"]
@@ -190,7 +191,8 @@ def _decay(
     """RankIC of targets of later and later days."""
     # Of a file without the delayed target, lag 1 is yet to be measured, with the next day's.
     by_lag = {1: series["rank_ic_lag1"]} if "rank_ic_lag1" in series else {}
-    rank_ics = intervals(decayed_rank_ics(table, counts, by_lag), table.horizon - 1, **options.bootstrap)
+    series_by_lag = decayed_rank_ics(table, counts, options.min_stocks, by_lag)
+    rank_ics = intervals(series_by_lag, table.horizon - 1, **options.bootstrap)
     return [DecayRow(lag, rank_ic) for lag, rank_ic in rank_ics.items()]
 
 
@@ -211,7 +213,8 @@ def _controls(
 ) -> tuple[list[Control], dict[str, str]]:
     scores, absent = control_scores(table, options.seed)
     scores = {name: score.astype(np.float32) for name, score in scores.items()}
-    measured = measure_scores(scores, table.columns["target"], counts, CONTROL_MEASURES)
+    target, least = table.columns["target"], options.min_stocks
+    measured = measure_scores(scores, target, counts, CONTROL_MEASURES, least)
     series = {name: days.series for name, days in measured.items()}
     lags, span = table.horizon - 1, options.bootstrap
     flat = {(name, of): values for name, all_of in series.items() for of, values in all_of.items()}

@@ -14,7 +14,7 @@ import numpy as np
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
-from atft.evaluation.day_measures import measure_scores, measure_table
+from atft.evaluation.day_measures import measure_scores, measure_table, of_enough
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
 from atft.evaluation.null_controls import (
     CONTROL_MEASURES,
@@ -223,14 +223,15 @@ def _measure_all(
         known = table.valid(column)
         number = known.sum(axis=1)
         thin = max(thin, int(((number > 0) & (number < min_stocks)).sum()))
-        counts = known & (number >= min_stocks)[:, None]
+        counts = of_enough(known, min_stocks)
         bands[lag] = random_band(table.columns[column], counts, table.horizon)
         target = table.columns[column]
         # A file scores every row; a control that reads history is measured where it has one.
         measured = {
             n: measure_table(score, target, counts, names=CONTROL_MEASURES) for n, score in scores.items()
         }
-        for name, days in (measured | measure_scores(controls, target, counts, CONTROL_MEASURES)).items():
+        measured |= measure_scores(controls, target, counts, CONTROL_MEASURES, min_stocks)
+        for name, days in measured.items():
             lost = int(days.lost.sum())
             series[name, lag] = {measure: days.series[measure] for measure in CONTROL_MEASURES}
             if lost > MAX_LOST_SHARE * int(days.rankable.sum()):

@@ -127,7 +127,7 @@ def test_several_scores_are_measured_as_one_by_one_whatever_each_of_them_knows()
     part[rng.random(part.shape) < 0.2] = np.nan
     valid = rng.random(target.shape) < 0.9
     names = ("rank_ic", "ic", "spread")
-    together = measure_scores({"whole": whole, "part": part}, target, valid, names)
+    together = measure_scores({"whole": whole, "part": part}, target, valid, names, 2)
     for name, score in (("whole", whole), ("part", part)):
         alone = measure_table(score, target, valid & np.isfinite(score), names=names).series
         assert all(np.array_equal(together[name].series[of], alone[of], equal_nan=True) for of in names)

@@ -12,7 +12,7 @@ def test_a_score_meets_the_target_of_a_later_day() -> None:
     table = table_of(1, rng.standard_normal((9, 30)))
     score = rng.standard_normal((9, 30)).astype(np.float32)
     table.columns["score"] = score
-    found = decayed_rank_ics(table, table.present)
+    found = decayed_rank_ics(table, table.present, 2)
     assert list(found) == [lag for lag in LAGS if lag < 9]
     for lag, series in found.items():
         for day in range(9 - lag):

@@ -80,6 +80,24 @@ def test_days_that_cannot_be_ranked_are_left_out_and_counted(tmp_path: Path) -> 
     assert found.days == len(dates) - 4
 
 
+def test_a_day_on_which_few_stocks_are_known_is_one_on_which_none_are(tmp_path: Path) -> None:
+    frame = foreign_frame().filter(horizon=1)
+    dates = frame.filter(split="test")["date"].unique().sort()
+
+    def unknown_above(code: str) -> HorizonEvaluation:
+        """Of day 3 the return and the exposure, of day 8, which is day 3's lag 5, the target."""
+        more = pl.col("code") > code
+        lost = {"return_1d": dates[3], "exposure_size": dates[3], "target": dates[8]}
+        columns = {n: pl.when(more & (pl.col("date") == d)).then(None).otherwise(n) for n, d in lost.items()}
+        return measured(tmp_path, frame.with_columns(**columns))
+
+    few, none = unknown_above("S003"), unknown_above("")
+    assert few.decay == none.decay and few.exposures == none.exposures
+    for one, other in zip(few.controls, none.controls, strict=True):
+        if one.name in ("reversal", "size"):  # the others draw
+            np.testing.assert_array_equal(one.series["rank_ic"], other.series["rank_ic"])
+
+
 def test_many_days_of_constant_scores_leave_no_figure(tmp_path: Path) -> None:
     early = pl.col("date") < pl.col("date").median()
     frame = foreign_frame().with_columns(score=pl.when(early).then(0.0).otherwise(pl.col("score")))
