@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 from atft.errors import InputError
 from atft.publish import disk_errors, publish_json, published, read_json
 from atft.search.question.options import SweepOptions
-from atft.search.study.outcome import Outcome, best_trial, outcome_of
+from atft.search.study.outcome import Failure, Outcome, best_trial, outcome_of
 
 CONFIG, TRIAL, PROGRESS = "config.yaml", "trial.json", "progress.json"
 ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
@@ -84,7 +84,7 @@ def publish_trial(
     # The study gets these attributes after the file is written; a rebuilt one needs them.
     attributes = dict(trial.user_attrs)
     if failure is not None:
-        attributes["failure"] = {"class": failure, "reason": reason}
+        attributes["failure"] = Failure(failure, reason).as_attribute()
     if outcome == Outcome.INTERRUPTED:
         attributes["outcome"] = outcome
     content = {

@@ -35,6 +35,10 @@ class Failure(NamedTuple):
     """A class of `atft.search.trial.failures`; hang or crash where its process left none."""
     reason: str
 
+    def as_attribute(self) -> dict[str, str]:
+        """The trial's user attribute ``failure``, which `failure_of` reads."""
+        return {"class": self.kind, "reason": self.reason}
+
 
 def outcome_of(trial: FrozenTrial) -> Outcome:
     """The outcome of a trial so far."""

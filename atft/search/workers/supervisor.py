@@ -26,7 +26,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.show.lines import closing, ended_line, live_line
 from atft.search.study.budget import reason_to_abort
 from atft.search.study.files import PROGRESS, publish_study_files
-from atft.search.study.outcome import Outcome, best_trial, finished, is_surplus
+from atft.search.study.outcome import Failure, Outcome, best_trial, finished, is_surplus
 from atft.search.study.owner import is_gone, is_here, is_orphaned
 from atft.search.study.reconcile import drop_waiting_retries, fail, reconcile, unowned_seconds
 from atft.search.workers.process import WorkerProcess
@@ -167,9 +167,9 @@ class Supervisor:
         for trial in _living(trials):
             begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
             if time.time() - max(self._last_progress(trial), begun, self._awake_since) > 60 * HANG_MINUTES:
-                reason = f"no batch for {HANG_MINUTES:g} minutes; its worker was ended"
+                hang = Failure("hang", f"no batch for {HANG_MINUTES:g} minutes; its worker was ended")
                 # First the study: a worker that is not killed yet drops a trial that has failed.
-                fail(self.study, trial, failure={"class": "hang", "reason": reason})
+                fail(self.study, trial, failure=hang.as_attribute())
                 with suppress(ProcessLookupError):
                     os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
 

@@ -20,7 +20,7 @@ from atft.errors import RunFailed
 from atft.search.question.options import SweepOptions
 from atft.search.study.budget import reserve_slot, slots_left
 from atft.search.study.files import publish_study_files
-from atft.search.study.outcome import Outcome, finished
+from atft.search.study.outcome import Failure, Outcome, finished
 from atft.search.study.owner import this_process
 from atft.search.study.reconcile import reconcile, unowned_seconds
 from atft.search.study.sampling import make_sampler, points_drawn
@@ -98,7 +98,7 @@ def train_in_slot(sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], b
     try:
         return run_trial(sweep, trial, source, stop)
     except TrialFailed as error:
-        trial.set_user_attr("failure", {"class": error.kind, "reason": error.reason})
+        trial.set_user_attr("failure", Failure(error.kind, error.reason).as_attribute())
         raise
     except Interrupted:
         trial.set_user_attr("outcome", Outcome.INTERRUPTED)
