@@ -9,19 +9,18 @@ enqueued is recognised by its number (`atft.search.study.budget`), and a live tr
 dropped by its own process when that next writes to the storage.
 """
 
-import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
 from atft.search.study.budget import due_for_retry, point_of, retry_attributes, slots_left
 from atft.search.study.outcome import Outcome, is_surplus
 from atft.search.study.owner import Owner, is_gone
-from atft.search.study.storage import GRACE_SECONDS
+from atft.search.study.storage import GRACE_SECONDS, experimental_optuna
 
 UNOWNED_SECONDS = 15
 """A trial has an owner milliseconds after it was created; one without after this long is orphaned."""
@@ -45,8 +44,7 @@ def reconcile(
     Returns the numbers of the failed and of the retried trials. ``patience`` is an age in seconds, see
     `unowned_seconds`; ``gone`` tells whether an owner has surely ended.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+    with experimental_optuna():
         optuna.storages.fail_stale_trials(study)
     failed = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

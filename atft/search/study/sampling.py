@@ -11,7 +11,6 @@ when the last free one was enqueued. Ours looks at which points were tried.
 import os
 import random
 import socket
-import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.question.space import Space, distribution, draw, grid_points
 from atft.search.study.budget import point_of
 from atft.search.study.outcome import is_surplus
+from atft.search.study.storage import experimental_optuna
 
 PATIENCE_EPOCHS = 3
 """Epochs without a better value of a trial's own that the patient pruner waits."""
@@ -70,9 +70,7 @@ def make_pruner(sweep: SweepOptions) -> optuna.pruners.BasePruner:
                 min_resource=least, max_resource=max(least, steps - 1), reduction_factor=3
             )
         case "patient":
-            with warnings.catch_warnings():
-                # Experimental in name, unchanged since 2.8.
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with experimental_optuna():
                 return optuna.pruners.PatientPruner(median, patience=PATIENCE_EPOCHS)
         case "none":
             return optuna.pruners.NopPruner()

@@ -65,9 +65,7 @@ def open_storage(sweep: SweepOptions) -> BaseStorage:
         file.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(MAX_ATTEMPTS):
         try:
-            with warnings.catch_warnings():
-                # Optuna marks its heartbeat as experimental; it distinguishes a dead worker from a slow one.
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with experimental_optuna():  # the heartbeat, which distinguishes a dead worker from a slow one
                 storage = RDBStorage(
                     url=url,
                     engine_kwargs=options,
@@ -113,6 +111,14 @@ def lock_before_reading(storage: RDBStorage) -> None:
 
 
 @contextmanager
+def experimental_optuna() -> Iterator[None]:
+    """Keep back the warning that heartbeats, the gRPC proxy and the patient pruner (as in 2.8) are experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+@contextmanager
 def storage_errors(sweep: SweepOptions) -> Iterator[None]:
     """Raise RunFailed, in one line, where the database is lost on the way: a restart, a network, a full disk."""
     lost: tuple[type[Exception], ...] = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
@@ -133,8 +139,7 @@ def _grpc(url: str) -> BaseStorage:
     if not address:
         raise InputError(f"storage: a gRPC proxy is grpc://HOST:PORT, got {hide(url, url)!r}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with experimental_optuna():
             storage = optuna.storages.GrpcStorageProxy(host=address[1], port=int(address[2]))
         storage.wait_server_ready(timeout=10)
     except ImportError as error:
