@@ -15,7 +15,7 @@ from pathlib import Path
 
 from atft.commands.arguments import check_outputs, take_options
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
-from atft.commands.key_help import COMMANDS as TRAINING
+from atft.commands.key_help import COMMANDS as KEYED
 from atft.commands.key_help import ONE_DAY, short_help
 from atft.cores import core_count
 from atft.deferred_imports import defer_imports
@@ -136,7 +136,7 @@ def _dispatch(name: str, rest: list[str]) -> int:
     check_outputs(rest)
     options = {word.partition("=")[0] for word in rest}
     of_one_day = name == "predict" and not options.isdisjoint(ONE_DAY)
-    if name in TRAINING and not of_one_day and options & {"-h", "--help"}:
+    if name in KEYED and not of_one_day and options & {"-h", "--help"}:
         print(short_help(name))  # noqa: T201
         return 0
     if name != "sweep":  # it divides the cores among its workers

@@ -9,11 +9,11 @@ FIT, PREDICT, PRETRAIN = ("fit",), ("predict",), ("pretrain",)
 MEASURING = ("fit", "validate", "test")
 EXPORT = ("export",)
 EVERY = (*MEASURING, "predict", "export")
-STEPPED = ("fit", "pretrain")
-TRAINED = (*STEPPED, "baseline")
+TRAINING = ("fit", "pretrain")
+"""Commands that train a network, and so have loggers, callbacks and a directory of the run."""
+TRAINED = (*TRAINING, "baseline")
 NETWORK = (*EVERY, "pretrain")
 SHARED = (*NETWORK, "baseline")
-
 
 ONE_DAY = {"--last", "--on", "--from", "--to", "--run", "--registry", "--scorer"}
 """Options of ``predict`` that are no keys: they score day by day, for one day's list or for a period's file."""
@@ -35,9 +35,9 @@ KEYS = (
     Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", SHARED),
     Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks", TRAINED),
     Key("ckpt_path", "null", "checkpoint to go on from or to evaluate, or last", EVERY),
-    Key("init_from", "null", "checkpoint whose weights training begins with, of fit or pretrain", STEPPED),
+    Key("init_from", "null", "checkpoint whose weights training begins with, of fit or pretrain", TRAINING),
     Key(
-        "trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum", STEPPED
+        "trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum", TRAINING
     ),
     Key(
         "trainer.precision", "null", "32-true or bf16-mixed; null is bf16-mixed on a GPU that has it", NETWORK
@@ -65,8 +65,8 @@ KEYS = (
     Key("model.hide_features", "0.3", "share of the values of a stock-day that are hidden", PRETRAIN),
     Key("model.hide_days", "0.1", "share of stock-days whose whole row is hidden", PRETRAIN),
     Key("model.metrics", "null", "functions of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
-    Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr", STEPPED),
-    Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule", STEPPED),
+    Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr", TRAINING),
+    Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule", TRAINING),
     Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", SHARED),
     Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", SHARED),
     Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]", TRAINED),
@@ -75,9 +75,9 @@ KEYS = (
     Key("data.split.fold", "null", "which fold of data.split.folds trains, from 0: docs/splits.md", TRAINED),
     Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
     Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", SHARED),
-    Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph", STEPPED),
+    Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph", TRAINING),
     Key("data.loader.lookback", "60", "days of history that a score reads", TRAINED),
-    Key("data.loader.batch_size", "8192", "stock-days of an optimiser step", STEPPED),
+    Key("data.loader.batch_size", "8192", "stock-days of an optimiser step", TRAINING),
     Key(
         "out",
         "null",

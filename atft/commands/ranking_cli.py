@@ -15,6 +15,7 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
+from atft.commands.key_help import TRAINING
 from atft.commands.run_keys import add_run_keys, offer_networks, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
@@ -31,9 +32,6 @@ from atft.tasks.part_inputs import check_network_inputs
 from atft.tasks.pretraining import Pretraining
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
-
-TRAINING = ("fit", "pretrain")
-"""Commands that train, and so have loggers, callbacks and a directory of the run."""
 
 
 class RankingCLI(LightningCLI):

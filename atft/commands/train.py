@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from atft.allocator import return_freed_memory
 from atft.commands.arguments import read_words
+from atft.commands.key_help import TRAINING
 from atft.commands.parser_errors import parser_errors
 from atft.commands.pretrain import pretrain
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
@@ -168,8 +169,8 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
     if {"-h", "--help", "--config"} & {word.name for word in read}:
         return words
     paths = [word.value for word in read if word.name == "--ckpt_path" and word.value is not None]
-    if command in ("fit", "pretrain") or not paths:
-        other = "" if command in ("fit", "pretrain") else " or --ckpt_path FILE"
+    if command in TRAINING or not paths:
+        other = "" if command in TRAINING else " or --ckpt_path FILE"
         raise InputError(f"{command} needs --config FILE{other}")
     if paths[-1] == "last":
         raise InputError("--ckpt_path=last needs --config FILE, which gives the run's name")
