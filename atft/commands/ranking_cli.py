@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -210,15 +209,14 @@ class RankingCLI(LightningCLI):
         check_network_on_noise(task, self.datamodule)
         task.add_decoder(self.datamodule)
         check_optimizer_trains(trainer, task)
-        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        callbacks[:] = pretraining_callbacks(callbacks, self.record, self.quiet)
+        trainer.callbacks[:] = pretraining_callbacks(trainer.callbacks, self.record, self.quiet)
 
     def _prepare_training(self, trainer: RunTrainer) -> None:
         plan = resolve_phases(self.phases, self.model.network, self.model.objective.options)
         check_training(trainer, self.model, self.datamodule, [phase.parts for phase in self.phases])
         check_plan(plan, trainer, self.model.logged_names())
         # A phase is set, and its criterion checked, before the record of an epoch is published.
-        trainer.callbacks[:0] = [  # type: ignore[attr-defined]
+        trainer.callbacks[:0] = [
             *([PhaseSchedule(plan, self.record, self.quiet)] if plan else []),
             *first_callbacks(self.record, self.model.metrics, self.quiet),
         ]

@@ -57,7 +57,7 @@ def _weights(cli: "RankingCLI") -> str:
     rules = [
         f"training stops early only where {callback.monitor} is worse than its best by over half of it for "
         f"{callback.patience} epochs"
-        for callback in cli.trainer.callbacks  # type: ignore[attr-defined]
+        for callback in cli.trainer.callbacks
         if isinstance(callback, EarlyStopping)
     ]
     return "; ".join(["the last epoch's are scored", *rules])

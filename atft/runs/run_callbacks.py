@@ -95,9 +95,8 @@ def check_training(
     Raises:
         InputError: a callback, the optimiser or the network cannot be used; the line names its key.
     """
-    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    check_metrics(callbacks, task.logged_names())
-    check_averages(callbacks, trainer.max_epochs)
+    check_metrics(trainer.callbacks, task.logged_names())
+    check_averages(trainer.callbacks, trainer.max_epochs)
     check_scores_are_current(trainer)
     check_optimizer_trains(trainer, task)
     check_training_inputs(task, data, phases)

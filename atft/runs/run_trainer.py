@@ -80,6 +80,8 @@ def default_precision(accelerator: Any) -> str:
 class RunTrainer(pl.Trainer):
     """The trainer of every run. On several devices it ends when one of its processes does."""
 
+    callbacks: list[pl.Callback]  # Lightning sets it without a type, as the next
+    profiler: Profiler
     _asked = False
     stopped_by: Any = None
     """The callback or module that asked it to stop; None where none of them did."""
@@ -99,7 +101,7 @@ class RunTrainer(pl.Trainer):
         super().__init__(*args, **options)
         if self.world_size > 1:
             guard = LostProcessGuard()
-            self.callbacks.insert(0, guard)  # type: ignore[attr-defined]
+            self.callbacks.insert(0, guard)
             if isinstance(self.strategy.launcher, _SubprocessScriptLauncher):
                 self.strategy._launcher = Launcher(self.strategy.launcher, guard)
             # Lightning sends the others a message from within the signal's handler: where they wait in another
@@ -116,11 +118,10 @@ class RunTrainer(pl.Trainer):
         """
         if self._own_loggers is None:
             self._own_loggers = list(self.loggers)
-            checkpoints = (c for c in self.callbacks if isinstance(c, ModelCheckpoint))  # type: ignore[attr-defined]
+            checkpoints = (c for c in self.callbacks if isinstance(c, ModelCheckpoint))
             self._without_folder = tuple(c for c in checkpoints if c.dirpath is None)
-            profiler: Profiler = self.profiler  # type: ignore[attr-defined]
-            if not isinstance(profiler, PassThroughProfiler) and profiler.dirpath is None:
-                self._profiler = profiler
+            if not isinstance(self.profiler, PassThroughProfiler) and self.profiler.dirpath is None:
+                self._profiler = self.profiler
         for checkpoint in self._without_folder:
             # Another callback's files may have the names of ours.
             of_the_run = isinstance(checkpoint, RunCheckpoint)
@@ -145,7 +146,7 @@ class RunTrainer(pl.Trainer):
         epochs = super().max_epochs
         if epochs is not None:
             return epochs
-        timed = any(isinstance(callback, Timer) for callback in self.callbacks)  # type: ignore[attr-defined]
+        timed = any(isinstance(callback, Timer) for callback in self.callbacks)
         return -1 if timed or self.max_steps != -1 else UNSET_EPOCHS
 
     @property

@@ -147,5 +147,5 @@ class Trainer(RunTrainer):
         directory = make_version(next_version(self._root))
         self.record = RunRecord(text, directory)
         self.record.receipt.resumed_from = resumed
-        self.callbacks[:0] = first_callbacks(self.record, task.metrics, self._quiet)  # type: ignore[attr-defined]
+        self.callbacks[:0] = first_callbacks(self.record, task.metrics, self._quiet)
         self.write_to(directory, self._logs)

@@ -74,7 +74,7 @@ def fit(
     if not is_fold:  # folds are compared by their mean, so none is pruned by itself
         callbacks.append(TrialPruning(record.trial, metric, sweep.pruner.name, run))
     callbacks.append(EpochEnd(record.stop, record.deadline, sweep.limits.minutes, run))
-    cli.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
+    cli.trainer.callbacks.extend(callbacks)
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=receipt.resumed_from)
         if receipt.outcome == Outcome.INTERRUPTED:
@@ -179,7 +179,7 @@ def release_run(cli: "RankingCLI") -> None:
     """Free a run's memory: its objects refer to one another, and a worker trains hundreds of them."""
     import torch
 
-    cli.trainer.callbacks.clear()  # type: ignore[attr-defined]
+    cli.trainer.callbacks.clear()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
