@@ -56,6 +56,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
     from atft.callbacks.record.receipt import code_digest, library_versions
     from atft.commands.after_fit import days_title, named_metrics
     from atft.digest import text_digest
+    from atft.evaluation.predictions import PREDICTIONS
     from atft.publish import publish_json, publish_text
     from atft.runs.comparison import comparison_text, measure_baseline
     from atft.runs.run_directory import make_version, next_version
@@ -79,7 +80,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
     trees_of = {seed: one for seed, one in fitted.items() if isinstance(one, Trees)}
     if trees_of:
         keep_trees(directory, trees_of, data)
-    path = write_baseline(directory / "predictions.parquet", data, fitted, digests)
+    path = write_baseline(directory / PREDICTIONS, data, fitted, digests)
     split = "test" if len(data.split.test) else "val"
     compared = measure_baseline(path, split, model, seeds, data, cli.model.metrics)
     text = comparison_text(compared, days_title(data, split), data.split.min_stocks, cli.model.metrics)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from atft.commands.file_arguments import FileCommand, parse_file_arguments
 from atft.errors import InputError, listed
+from atft.evaluation.predictions import PREDICTIONS
 from atft.evaluation.side_by_side import CompareOptions, compare_files
 from atft.evaluation.side_by_side_text import FORMATS, RESERVED, side_by_side_lines, write_side_by_side
 
-PREDICTIONS = "predictions.parquet"
 BASELINE = "baseline.json"
 """Beside the predictions of `python -m atft baseline`."""
 COMMAND = FileCommand(

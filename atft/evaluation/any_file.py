@@ -19,6 +19,7 @@ from atft.cells import CellRange, no_number, read_codes, read_names, read_number
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayReader
 from atft.errors import InputError, check_unique, clip, listed, one_line
+from atft.evaluation.predictions import PREDICTIONS
 from atft.parquet import check_file, open_parquet, stream_columns
 
 ALIASES = {
@@ -102,7 +103,7 @@ def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] =
     """
     path = Path(path)
     if not path.is_file():
-        scores = path / "predictions.parquet"  # of a run
+        scores = path / PREDICTIONS  # of a run
         what = "a folder" if path.is_dir() else "no such file"
         meant = scores if scores.is_file() else "a Parquet, CSV or JSON-lines file"
         raise InputError(f"{path}: {what}; give {meant}")

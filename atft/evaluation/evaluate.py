@@ -19,7 +19,7 @@ from atft.evaluation.file_differences import compared_rows, file_differences
 from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
 from atft.evaluation.options import EvaluateOptions
-from atft.evaluation.predictions import HorizonScores
+from atft.evaluation.predictions import PREDICTIONS, HorizonScores
 from atft.evaluation.result import (
     Evaluation,
     FileCoverage,
@@ -29,8 +29,6 @@ from atft.evaluation.result import (
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
 
-RUN_PREDICTIONS = "predictions.parquet"
-"""Scores that the weights of the run's directory made."""
 MIN_UNKNOWN = 0.0005
 """Share of the books' value without a return from which a note says so: what is shown as 0.1 %."""
 
@@ -90,7 +88,8 @@ def _evaluate_file(
         horizons=horizons,
         causal=scores.causal,
         receipt=_receipt(path),
-        importance=read_importance(path.parent) if path.name == RUN_PREDICTIONS else None,
+        # Of other files the weights may not be those of the run's directory.
+        importance=read_importance(path.parent) if path.name == PREDICTIONS else None,
     )
     return evaluation, compared_rows(scores)
 

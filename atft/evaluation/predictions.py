@@ -44,6 +44,8 @@ FILE_FORMAT: dict[str, Any] = {
     "use_dictionary": [name for name, kind in (REQUIRED | OPTIONAL).items() if kind == "string"],
 }
 """Options of `atft.parquet.table_file` for a predictions file that is written day by day."""
+PREDICTIONS = "predictions.parquet"
+"""The file's name in the directory of a run, a baseline or a cross-validation."""
 Scores = Float[np.ndarray, "days stocks"]
 """Any unit, higher is better."""
 Mask = Bool[np.ndarray, "days stocks"]

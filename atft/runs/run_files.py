@@ -41,9 +41,9 @@ class Run:
         """Scores of the days from validation on; None where the run has written none."""
         import polars
 
-        from atft.evaluation.predictions import check_predictions
+        from atft.evaluation.predictions import PREDICTIONS, check_predictions
 
-        path = self.directory / "predictions.parquet"
+        path = self.directory / PREDICTIONS
         if not path.is_file():
             return None
         check_predictions(path)
