@@ -64,8 +64,8 @@ class DayBlocks(Dataset[DayBatch]):
         """About the bytes of a block's tensors, every edge of the graph included."""
         m = self.cache.manifest
         of_span = 4 * len(m.features) + 1
-        neighbours = 0 if m.graph is None else int(m.graph["k"]) + int(m.graph["sector_k"])
-        of_day = 9 + 5 * len(m.horizons) + 4 * len(m.exposures) + (16 + 4 * len(EDGE_FEATURES)) * neighbours
+        of_edges = (16 + 4 * len(EDGE_FEATURES)) * self.cache.max_neighbours
+        of_day = 9 + 5 * len(m.horizons) + 4 * len(m.exposures) + of_edges
         return stocks * ((self.lookback - 1 + days) * of_span + days * of_day + 8)
 
     def stocks_of(self, block: PlannedBlock) -> Int64[np.ndarray, " stocks"]:

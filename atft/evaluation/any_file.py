@@ -48,7 +48,7 @@ QUANTILE = re.compile(r"q(\d\d)")
 """Columns of a network's quantiles, beside what they are compared with."""
 MEMBER_KEYS = ("fold", "seed")
 """Numbers that say which of a date's scores a row is: read exactly, since a seed such as 20260103 is no float32."""
-TEXTS, DATES = ("sector", "split"), ("date",)
+TEXTS = ("sector", "split")
 KEYS = ("date", "code")
 BATCH_ROWS = 1_048_576
 CSV_SUFFIXES, JSON_SUFFIXES = (".csv", ".txt", ".tsv"), (".jsonl", ".ndjson", ".json")
@@ -209,7 +209,7 @@ def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> 
         check_unique(path, names)
         roles = column_roles(names, path, required, wanted)
         # Dates and codes stay text until they are read as such, so that "0050" keeps its zeros.
-        texts = {*DATES, *TEXTS, "code"}
+        texts = {*KEYS, *TEXTS}
         types = {n: pa.string() if role in texts else pa.float64() for role, n in roles.items()}
         types |= {roles["causal"]: pa.bool_()} if "causal" in roles else {}
         file.seek(0)

@@ -96,5 +96,6 @@ def predict(
         data = copy(data)  # the caller's keeps its own days
         data.predict_dates = list(days)
     with TemporaryDirectory() as folder, third_parties_silenced():
-        path = write_scores(task, data, Path(folder) / "s.parquet", None, None, accelerator, precision)
+        path = Path(folder) / "scores.parquet"
+        write_scores(task, data, path, accelerator=accelerator, precision=precision)
         return polars.read_parquet(path)
