@@ -16,9 +16,9 @@ def run(command: str, arguments: list[str]) -> int:
     from atft.progress import Progress
 
     cli = build(command, arguments)
-    kind, out = target_of(cli)
+    kind, checkpoint, out = what_to_export(cli)
     with Progress(command):
-        compared = write(cli, kind, out)
+        compared = write(cli, kind, checkpoint, out)
     print(  # noqa: T201
         f"{out}: {compared.scores:,} scores of {len(compared.days)} days from {compared.days[0]} to "
         f"{compared.days[-1]}, the largest difference to the checkpoint's is {compared.largest:.1e}"
@@ -31,8 +31,8 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def target_of(cli: "RankingCLI") -> tuple[str, Path]:
-    """The format, and the file to write: by default beside the checkpoint.
+def what_to_export(cli: "RankingCLI") -> tuple[str, Path, Path]:
+    """The format, the checkpoint, and the file to write: by default beside the checkpoint.
 
     Raises:
         InputError: there is no checkpoint or no format, or the suffix is of another format.
@@ -40,32 +40,32 @@ def target_of(cli: "RankingCLI") -> tuple[str, Path]:
     from atft.commands.resume import resume_path
     from atft.export.formats import FORMATS
 
-    checkpoint, kind, out = resume_path(cli), cli.config.get("to"), cli.config.get("out")
-    if checkpoint is None:
+    asked, kind, out = resume_path(cli), cli.config.get("to"), cli.config.get("out")
+    if asked is None:
         raise InputError("export needs --ckpt_path FILE (or last): an untrained network is no use elsewhere")
     kind = kind or ("" if out is None else Path(out).suffix[1:])
     if kind not in FORMATS:
         raise InputError("export needs --to pt2 or --to onnx" + (f", got {clip(kind, 40)!r}" if kind else ""))
-    path = Path(checkpoint).with_suffix(f".{kind}") if out is None else Path(out)
+    checkpoint = Path(asked)
+    path = checkpoint.with_suffix(f".{kind}") if out is None else Path(out)
     if path.suffix != f".{kind}":
         raise InputError(f"--out {out}: a program of --to {kind} ends in .{kind}")
-    return kind, path
+    return kind, checkpoint, path
 
 
-def write(cli: "RankingCLI", kind: str, out: Path) -> "Compared":
+def write(cli: "RankingCLI", kind: str, checkpoint: Path, out: Path) -> "Compared":
     """Load the checkpoint, export it and write both files; what was compared."""
     from atft import __version__
-    from atft.commands.resume import resume_path
     from atft.digest import text_digest
     from atft.export.checked_program import export_program
 
-    checkpoint, task = Path(str(resume_path(cli))), cli.model
+    task = cli.model
     load_weights(task, checkpoint)
     facts = {
         "program": out.name,
         "written_by": f"atft {__version__}",
         "checkpoint": {"file": checkpoint.name, "digest": text_digest(checkpoint.read_bytes())},
         "network": f"{type(task.network).__module__}.{type(task.network).__qualname__}",
-        "target_unit": cli.model.objective.options.target,
+        "target_unit": task.objective.options.target,
     }
     return export_program(task, cli.datamodule, kind, out, cli.datamodule.seed, facts)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atft.commands.export import target_of
+from atft.commands.export import what_to_export
 from atft.commands.train import build
 
 
@@ -34,8 +34,8 @@ def test_a_checkpoint_is_needed(tiny_run: Any, atft: Callable[..., Any]) -> None
 def test_by_default_the_program_is_beside_the_checkpoint(tiny_run: Any) -> None:
     checkpoint = tiny_run.directory / "best_model.ckpt"
     cli = build("export", ["--ckpt_path", str(checkpoint), "--to", "pt2"])
-    assert target_of(cli) == ("pt2", checkpoint.with_name("best_model.pt2"))
+    assert what_to_export(cli) == ("pt2", checkpoint, checkpoint.with_name("best_model.pt2"))
     cli.config.out = "scorer.pt2"
-    assert target_of(cli) == ("pt2", Path("scorer.pt2"))
+    assert what_to_export(cli) == ("pt2", checkpoint, Path("scorer.pt2"))
     cli.config.to = None
-    assert target_of(cli) == ("pt2", Path("scorer.pt2"))
+    assert what_to_export(cli) == ("pt2", checkpoint, Path("scorer.pt2"))
