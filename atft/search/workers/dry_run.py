@@ -86,14 +86,15 @@ def _train_one(sweep: SweepOptions) -> FrozenTrial:
 
 
 def _check(trial: FrozenTrial, directory: Path, metric: str) -> None:
-    from atft.checkpoint_file import read_checkpoint
+    from atft.checkpoint_file import BEST, read_checkpoint
+    from atft.commands.resume import LAST
     from atft.search.study.outcome import reason_of
 
     if trial.state.name == "FAIL":
         raise NotWorthStarting(f"the trial failed: {reason_of(trial)}; fix that first")
     if not trial.intermediate_values:
         raise NotWorthStarting(f"{metric} was reported for no epoch: nothing could be pruned")
-    for name in ("best_model.ckpt", "last.ckpt"):
+    for name in (BEST, LAST):
         if not (directory / name).is_file():
             raise NotWorthStarting(f"the trial left no {name}: it could not be used or continued")
         read_checkpoint(directory / name)
