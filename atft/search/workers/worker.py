@@ -93,7 +93,7 @@ def train_in_slot(sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], b
     if not reserve_slot(trial, sweep.n_trials, sweep.max_retry):
         raise Surplus(f"trial {trial.number} was created in a race, beyond the {sweep.n_trials} wanted")
     # From here on the trial counts as begun: if it ends without a reason, it has crashed.
-    trial.set_user_attr("directory", f"{sweep.study}/trial_{trial.number}")
+    trial.set_user_attr("directory", str(sweep.trial_directory(trial.number).relative_to(sweep.root)))
     source = retried_from(study.get_trials(deepcopy=False), trial.number, Path(sweep.root))
     try:
         return run_trial(sweep, trial, source, stop)
