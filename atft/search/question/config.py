@@ -60,8 +60,8 @@ def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
 def run_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
     """Compose the configuration of a trial's training runs.
 
-    Early stopping watches the sweep's metric as selection does, ``trainer.min_epochs`` does not delay an end after
-    an epoch, and validation draws no figures unless the sweep's ``fixed`` asks for them.
+    Early stopping watches the sweep's metric as selection does; ``trainer.min_epochs`` would delay an end and is
+    left out; validation draws no figures unless the sweep's ``fixed`` asks for them.
     """
     config = trial_config(sweep, point)
     watched = {key: config["checkpoint"][key] for key in ("monitor", "mode")}

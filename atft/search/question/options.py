@@ -33,11 +33,11 @@ OF_THE_SWEEP = {
     "ckpt_path": "root",
     "threads": "--threads",
 }
-"""Keys of a config that each trial takes from the sweep, which would replace what is set -> where it is set."""
+"""Key of a config that the sweep sets in each trial, whatever is set there -> where the sweep has it."""
 SCORED = ("data.split", "data.panel", "model.horizons", "trainer.limit_val_batches", "checkpoint.select")
 """Keys, and sections, that decide which labels of which days a trial's value is of, and of which epochs."""
 NOT_SCORED = ("data.split.train", *(f"data.panel.schema.{key}" for key in ("features", "exclude", "regime")))
-"""Those among them that act on training alone."""
+"""Those among them that change the training only."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Limits:
 
     Args:
         epochs: of training; replaces ``trainer.max_epochs`` of the base config.
-        minutes: of wall clock, after which the trial ends with its epoch and counts with the best it has by
-            then; with folds still to train it fails for time. A retry has what the epochs that it goes on from
-            have left. Null for no limit.
+        minutes: of wall clock. When they are over, the trial ends after its epoch and counts with the value that it
+            has; with folds still to train it fails for time. Epochs that a retry resumes from count too. Null for
+            no limit.
     """
 
     epochs: int = 10

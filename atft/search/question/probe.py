@@ -118,7 +118,7 @@ def one_step(cli: "RankingCLI", device: torch.device | None = None) -> tuple[Ten
 
 
 def evidence(cli: "RankingCLI") -> dict[str, Any]:
-    """All by which two configurations can differ in what they train. It takes a step: pass one that has not."""
+    """Everything in which the training of two configurations can differ. Takes a step: pass a run without one."""
     task = cli.model
     reads_graph = "graph" in task.network.reads.values()
     acting = ACTING if reads_graph else [key for key in ACTING if key != "data.graph"]

@@ -5,8 +5,8 @@ trials is taken as if all of it were luck, so the deflated value is a lower boun
 truly differ, the truth is between it and the raw value.
 
 Pruned trials have no value, and were pruned because they looked bad: the completed ones alone differ too little and
-have too high a mean. They are taken as the best of all, and deviation and mean are those of the normal values whose
-best they would be. Where pruning was no better than a coin, that takes off too much.
+have too high a mean. So these are taken as the best of all trials, and mean and deviation are those of the normal
+distribution whose best values they would be. Where pruning was no better than a coin, that takes off too much.
 """
 
 import math

@@ -28,8 +28,9 @@ from atft.search.trial.failures import Interrupted, TrialFailed, classify, descr
 class TrialRecord:
     """What a trial's training runs share, and its files.
 
-    Any exception that leaves the ``with`` block becomes one that a sweep knows, except those of a process that is
-    to end and of a study that has ended the trial itself. Raises TrialFailed where its directory holds other files.
+    An error that leaves the ``with`` block becomes a TrialFailed, which a sweep knows as it knows TrialPruned and
+    Interrupted. Those of a process that is to end, or of a study that has ended the trial itself, stay as they are.
+    Raises TrialFailed where its directory holds other files.
     """
 
     def __init__(self, sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], bool]) -> None:
@@ -49,7 +50,7 @@ class TrialRecord:
         self.heartbeat = Heartbeat(self.directory, sweep.metric, labels, folds=sweep.folds or 1)
 
     def charge(self, epochs: Sequence[Mapping[str, Any]]) -> None:
-        """Take the time of epochs that a retry does not train again from the time that the trial has left."""
+        """Subtract the time of the epochs that a retry resumes from, and does not train again."""
         if self.deadline is not None:
             self.deadline -= sum(epoch.get("seconds", 0.0) for epoch in epochs)
 

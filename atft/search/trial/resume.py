@@ -33,8 +33,8 @@ class PreviousRun(NamedTuple):
 def retried_from(trials: Sequence[FrozenTrial], number: int, root: Path) -> Path | None:
     """The directory of the nearest ancestor of trial ``number`` that left a ``last.ckpt`` in ``root``.
 
-    None for no retry, for one whose ancestors left none here (they ran on another machine, or not for an epoch),
-    and where the batch was halved since: a schedule counts steps. Then it trains from the start, with the same
+    None where the trial is no retry, its ancestors left none here (they ran on another machine, or for less than an
+    epoch), or the batch was halved since: a schedule counts steps. It then trains from the start, with the same
     values.
     """
     by_number = {t.number: t for t in trials}

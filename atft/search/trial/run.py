@@ -2,9 +2,8 @@
 
 The objective is the metric at the epoch that the run selected by that metric, or the mean of that over purged
 folds; the running mean is reported after each fold, so the pruner compares trials over the same folds. A trial
-whose wall clock (``limits.minutes``) runs out ends with its epoch and counts with what it has; one without a value
-by then, or with folds still to train, fails for time. The epochs that a retry goes on from
-count into its time.
+whose time (``limits.minutes``) is over ends after its epoch and counts with the value that it has; one that has
+none, or has folds still to train, fails for time. Epochs that a retry resumes from count into its time.
 """
 
 import math
