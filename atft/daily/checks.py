@@ -16,7 +16,8 @@ import numpy as np
 from atft.daily.scorer import DayScores, Scorer
 from atft.data.cache import DayCache
 from atft.data.day_checks import quoted
-from atft.data.training_ranges import TrainingRanges, read_ranges, universe_features
+from atft.data.day_features import day_features
+from atft.data.training_ranges import TrainingRanges, read_ranges
 from atft.errors import InputError, listed
 from atft.publish import publish_json
 
@@ -167,7 +168,7 @@ def write_checks(checks: DayChecks, alarms: list[str], out: Path) -> Path:
 
 def _drift(scorer: Scorer, ranges: TrainingRanges, cache: DayCache, day: int) -> tuple[list[str], list[str]]:
     """Names of the inputs that are missing, and of those outside of their range."""
-    values = universe_features(cache, day)
+    values = day_features(cache, day, cache.day(day).ranked)
     missing, outside = [], []
     for name in scorer.features:
         usual, column = ranges.features[name], values[:, cache.manifest.features.index(name)]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atft.data.cache import DayCache
+from atft.data.day_features import day_features
 from atft.data.scaling import feature_quantiles
 from atft.data.split import Days
 
@@ -58,18 +59,9 @@ def training_ranges(cache: DayCache, train_days: Days) -> TrainingRanges:
     return TrainingRanges(features, regimes)
 
 
-def universe_features(cache: DayCache, day: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The features of a day's universe as the cache stores them, float32 ``[stocks, features]`` by code."""
-    view = cache.day(day)
-    half = np.array(cache.manifest.half)
-    values = np.empty((int(view.universe.sum()), len(half)), dtype=np.float32)
-    values[:, ~half], values[:, half] = view.features[view.universe], view.half_features[view.universe]
-    return values
-
-
 def known_shares(cache: DayCache, day: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The share of a day's universe that knows each feature, ``[features]``; 0 on a day without a universe."""
-    values = universe_features(cache, day)
+    values = day_features(cache, day, cache.day(day).ranked)
     return np.asarray((~np.isnan(values)).sum(axis=0) / max(len(values), 1))
 
 

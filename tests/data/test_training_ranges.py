@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from atft.data.cache import DayCache
+from atft.data.day_features import day_features
 from atft.data.training_ranges import (
     TrainingRange,
     TrainingRanges,
     known_shares,
     read_ranges,
     training_ranges,
-    universe_features,
 )
 
 Make = Callable[..., DayCache]
@@ -21,7 +21,7 @@ Make = Callable[..., DayCache]
 def test_ranges_are_quantiles_of_the_universe_and_the_share_that_knows_the_feature(make_cache: Make) -> None:
     cache, days = make_cache(rank=["x_1"], dtype="float16"), np.arange(10, 40)
     ranges = training_ranges(cache, days)
-    values = np.concatenate([universe_features(cache, int(day)) for day in days])
+    values = np.concatenate([day_features(cache, int(day), cache.day(int(day)).ranked) for day in days])
     assert list(ranges.features) == list(cache.manifest.features)
     for column, name in enumerate(ranges.features):
         known = values[:, column][~np.isnan(values[:, column])]
