@@ -132,8 +132,13 @@ def regime_statistics(regime: Array) -> tuple[Array, Array, Array]:
 def _sampled_days(train_days: Array) -> tuple[int, ...]:
     if len(train_days) == 0:
         raise InputError("robust scaling needs at least one training day; check data.split.train")
-    evenly_spaced = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
-    return tuple(np.unique(np.asarray(train_days)[evenly_spaced]).tolist())
+    return tuple(evenly_spaced(train_days, MAX_DAYS).tolist())
+
+
+def evenly_spaced(days: Array, most: int) -> Array:
+    """At most so many of ascending days, evenly spaced, the first and the last among them."""
+    positions = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)
+    return np.unique(np.asarray(days)[positions])
 
 
 @lru_cache(maxsize=MAX_OPEN_CACHES)

@@ -12,7 +12,7 @@ import numpy as np
 
 from atft.data.cache import DayCache
 from atft.data.day_features import day_features
-from atft.data.scaling import feature_quantiles
+from atft.data.scaling import evenly_spaced, feature_quantiles
 from atft.data.split import Days
 
 MAX_DAYS = 60
@@ -44,8 +44,7 @@ def training_ranges(cache: DayCache, train_days: Days) -> TrainingRanges:
     """Measure the inputs over the training days; an input that is never known there has a known share of 0."""
     manifest = cache.manifest
     quantiles = feature_quantiles(cache, train_days)
-    evenly_spaced = np.linspace(0, len(train_days) - 1, min(MAX_DAYS, len(train_days))).round().astype(int)
-    shares = [known_shares(cache, int(day)) for day in train_days[np.unique(evenly_spaced)]]
+    shares = [known_shares(cache, int(day)) for day in evenly_spaced(train_days, MAX_DAYS)]
     known = np.mean(shares, axis=0)
     features = {
         name: TrainingRange(float(grid[1]), float(grid[-2]), float(share))
