@@ -3,7 +3,6 @@
 No torch: a file is measured in seconds wherever it was made. One horizon at a time is dense.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from atft.evaluation.result import (
 )
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
+from atft.publish import read_json
 
 MIN_UNKNOWN = 0.0005
 """Share of the books' value without a return from which a note says so: what is shown as 0.1 %."""
@@ -148,11 +148,7 @@ def _nothing_ranked(path: Path, horizons: dict[int, HorizonEvaluation], min_stoc
 
 
 def _receipt(path: Path) -> dict[str, Any]:
-    file = path.with_name("receipt.json")
-    if not file.is_file():
-        return {}
     try:
-        receipt = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path.with_name("receipt.json")) or {}
+    except OSError:
         return {}  # it is shown, never relied on
-    return receipt if isinstance(receipt, dict) else {}
