@@ -37,7 +37,7 @@ class StepLog:
         every = trainer.log_every_n_steps  # 0: never
         if every and task.global_step % every == 0:
             # Copies: the reduction works in place, and the epoch's means are summed from the same parts.
-            wholes = {n: float(_over_devices(trainer, value.clone())) for n, value in sums.items()}
+            wholes = {n: float(over_devices(trainer, value.clone())) for n, value in sums.items()}
             steps = {f"train/step/{n.removeprefix('train/')}": v for n, v in wholes.items()}
             log_at(trainer, {"train/learning_rate": rate, **steps}, task.global_step)
         self._epoch = {n: self._epoch[n] + value if n in self._epoch else value for n, value in sums.items()}
@@ -45,7 +45,7 @@ class StepLog:
 
     def means(self, task: Any) -> dict[str, Tensor]:
         """Means over the epoch's closed steps, on all devices."""
-        return {n: _over_devices(task.trainer, value) / self._steps for n, value in self._epoch.items()}
+        return {n: over_devices(task.trainer, value) / self._steps for n, value in self._epoch.items()}
 
 
 def log_at(trainer: Any, values: Mapping[str, float], step: int) -> None:
@@ -62,5 +62,6 @@ def count_optimiser_steps(trainer: Any) -> None:
     trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
 
-def _over_devices(trainer: Any, part: Tensor) -> Tensor:
+def over_devices(trainer: Any, part: Tensor) -> Tensor:
+    """Sum a part over all devices, in its own memory where there are several."""
     return cast(Tensor, trainer.strategy.reduce(part, reduce_op="sum"))

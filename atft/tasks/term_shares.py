@@ -6,7 +6,6 @@ epoch. A measurement costs one forward and backward of the terms.
 """
 
 from collections.abc import Mapping
-from typing import cast
 
 import lightning.pytorch as pl
 import torch
@@ -17,7 +16,7 @@ from atft.device_read import DeviceRead
 from atft.errors import DeadTerm
 from atft.losses.dead_terms import DeadTerms
 from atft.losses.objective import DayObjective, measure_shares
-from atft.tasks.step_log import log_at
+from atft.tasks.step_log import log_at, over_devices
 
 MEASURED_EVERY_STEPS = 50
 """Optimiser steps between two measurements that are logged, and that balanced weights follow."""
@@ -50,7 +49,7 @@ class TermShares:
         shares = measure_shares(self.objective, forecast, batch)
         everywhere = shares.float() * ends_step
         if due:
-            everywhere = cast(Tensor, task.trainer.strategy.reduce(everywhere, reduce_op="sum"))
+            everywhere = over_devices(task.trainer, everywhere)
         step = task.global_step + 1 if due else None  # the step that this block closes
         self._taken = DeviceRead(torch.stack((shares, everywhere.to(shares.dtype)))), step
         if task.device.type != "cuda":  # nothing to wait for
@@ -94,7 +93,7 @@ class TermShares:
         self.read(task)
         dead, watched = self._dead_terms.close_epoch(), self._dead_terms.watched
         alive = torch.tensor([float(n not in dead) for n in watched], device=task.device)
-        alive = cast(Tensor, task.trainer.strategy.reduce(alive, reduce_op="sum"))
+        alive = over_devices(task.trainer, alive)
         names = [n for n, ranks in zip(watched, alive.tolist(), strict=True) if ranks == 0]
         if names:
             raise DeadTerm(
