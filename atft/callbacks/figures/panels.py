@@ -62,7 +62,7 @@ def panel_grid(
     for axis in axes[:count]:
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["left", "bottom"]].set_color(REFERENCE)
-        axis.tick_params(colors=REFERENCE, labelcolor=palette.INK.light, labelsize=9)
+        axis.tick_params(colors=REFERENCE, labelcolor=INK, labelsize=9)
         for side in (axis.xaxis, axis.yaxis):
             side.label.set_size(9)
     return figure, axes[:count]
@@ -82,7 +82,7 @@ def message_figure(message: str) -> Any:
     """A figure that says in words why there is nothing to draw."""
     figure, (axis,) = panel_grid(1, height=1.0, fit=True)
     axis.set_axis_off()
-    axis.text(0.5, 0.5, message, ha="center", va="center", fontsize=11, color=palette.INK.light)
+    axis.text(0.5, 0.5, message, ha="center", va="center", fontsize=11, color=INK)
     return figure
 
 
