@@ -94,8 +94,8 @@ class Unknown(NamedTuple):
 class KeyWalk:
     """Follow configurations of a command through its tree of keys, later ones over earlier ones.
 
-    The methods that walk raise InputError at a value that its key cannot take, and yield the unknown keys: which
-    key was meant is known once the arguments of every class are, at the end of the configuration.
+    The methods that walk raise InputError at a value that its key cannot take, but yield unknown keys: which key
+    was meant can be said at the end of the configuration only, when the arguments of every class are known.
     """
 
     def __init__(self, parser: ArgumentParser, command: str = "") -> None:

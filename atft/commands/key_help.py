@@ -99,10 +99,11 @@ GROUPS = {
 
 
 class Command(NamedTuple):
-    """What a command does, and what may follow it, each with what that does."""
+    """What a command does, and how it is called."""
 
     purpose: str
     examples: dict[str, str]
+    """What may follow the command -> what that does."""
     options: tuple[str, ...] = ()
     """Lines on options that are no keys."""
 

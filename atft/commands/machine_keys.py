@@ -1,4 +1,4 @@
-"""Keys of a training configuration that say where and how fast it trains, and what else differs between two."""
+"""Keys of a training configuration that say where and how fast it trains, and differences in all other keys."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple

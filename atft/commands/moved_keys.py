@@ -1,7 +1,7 @@
 """Keys that earlier versions had, and what to write instead. A moved or removed key is one row of a table.
 
-Every door reads them: config files and ``--key`` of each command, a sweep's file with its base, ``space`` and
-``fixed``, and the configuration that a checkpoint carries.
+They are read for config files and ``--key`` of each command, for a sweep's file with its base, ``space`` and
+``fixed``, and for the configuration that a checkpoint carries.
 """
 
 import json
@@ -28,8 +28,8 @@ TERM_OPTIONS = {
 
 MOVED = {
     **{
-        f"{door}{fault}": f"{door.removeprefix('features.')}calendar: {{{fault}: {way}}}"
-        for door in ("data.cache.", "features.")
+        f"{section}{fault}": f"{section.removeprefix('features.')}calendar: {{{fault}: {way}}}"
+        for section in ("data.cache.", "features.")
         for fault, way in (("rare_weekdays", "exclude"), ("thin_days", "exclude"), ("gaps", "keep"))
     },
     "data.cache.infinite": "data.cache.infinite_as_missing: true",
@@ -61,8 +61,8 @@ MARKET = {
 
 REMOVED: dict[str, Any] = {
     **{
-        f"{door}.{key}": value
-        for door in ("data.panel.simulate", "simulate")
+        f"{section}.{key}": value
+        for section in ("data.panel.simulate", "simulate")
         for key, value in MARKET.items()
     },
     "data.cache.rare_weekdays": "error",

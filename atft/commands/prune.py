@@ -73,7 +73,7 @@ def run_prune(arguments: Sequence[str]) -> int:
 
 
 def judge_caches(folder: Path, runs: Sequence[Path]) -> list[JudgedCache]:
-    """Say of each cache in a folder which run below the folders ``runs`` needs it, by name of the cache.
+    """Say of each cache in a folder which run below the folders ``runs`` needs it, if any does.
 
     Raises:
         InputError: a folder is not there, so that what is needed cannot be known.

@@ -82,7 +82,7 @@ def _stopped_by_itself(callbacks: dict[str, Any]) -> bool:
 
 
 def keep_last(checkpoint: str, directory: Path) -> None:
-    """Copy the checkpoint that a run resumed to its own last one, where it has trained no further."""
+    """Copy the resumed checkpoint to the run's own ``last.ckpt``, where the run has trained no further."""
     last = directory / LAST
     if not last.is_file():
         with published(last) as beside:

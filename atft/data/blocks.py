@@ -103,7 +103,7 @@ class DayBlocks(Dataset[DayBatch]):
         return batch if self.buffers is None else self.buffers.pack(block.buffer, batch)
 
     def _memory(self, block: PlannedBlock, days: int, stocks: int) -> Tensor:
-        """Memory for the features of a block, which has anything in it."""
+        """Memory for the features of a block, not initialised."""
         shape = days, stocks, len(self.cache.manifest.features)
         if self.pinned:
             return torch.empty(shape, pin_memory=True)

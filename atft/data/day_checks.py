@@ -130,7 +130,7 @@ def fold_days_to_score(cache: DayCache, fold: FoldDates, lookback: int) -> tuple
 
 
 def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str, key: str) -> tuple[Days, Days]:
-    """Of some days, those with a universe: with the lookback, of which there must be one, and without it."""
+    """Days with a universe, in two parts: those with the lookback, at least one, and those without it."""
     dates = cache.manifest.dates
     days = days[np.array(cache.manifest.universe_rows, dtype=np.int64)[days] > 0]
     scored = days[days >= lookback - 1]
@@ -143,7 +143,7 @@ def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str, key:
 
 
 def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> list[str]:
-    """Say which days have no score (the ``short`` ones), which of the others a short graph, and what none knows."""
+    """Lines on days without a score (the ``short`` ones), graphs of few days, and features that no day knows."""
     manifest, lines = cache.manifest, []
     if len(short):
         lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {lookback} days of history")

@@ -45,7 +45,7 @@ class FoldDates:
         for name, stretches in self.stretches.items():
             if any(first <= day <= last for first, last in stretches):
                 return name
-        every = [day for stretches in self.stretches.values() for ends in stretches for day in ends]
+        every = [end for stretches in self.stretches.values() for ends in stretches for end in ends]
         return "gap" if min(every) < day < max(every) else "live"
 
     def scored(self, calendar: Sequence[date]) -> Days:

@@ -36,7 +36,7 @@ class Former:
     path: Path
     manifest: Manifest
     files: int
-    """First files of the panel that have not changed."""
+    """How many of the panel's first files have not changed."""
 
     @property
     def sources(self) -> tuple[SourceFile, ...]:

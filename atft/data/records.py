@@ -84,7 +84,7 @@ class DayView:
         return stocks
 
     def rows_of(self, stocks: Array) -> tuple[Array, Bool[np.ndarray, " stocks"]]:
-        """Find the row of each stock, and say which have one; the row of the others is any."""
+        """Find the row of each stock, and say which have one; any row for the others."""
         return RowFinder(self.order, stocks)(self.number)
 
     def of_stocks(self, name: str, stocks: Array) -> Array:

@@ -241,7 +241,7 @@ def count_folds(
 def stock_floor(stocks: NDArray[np.integer], most: int) -> int:
     """Stocks that a day must have to count: ``most``, or half of the median day where that is fewer; at least 2.
 
-    ``most`` is ``split.min_stocks``; days without any of the ``stocks`` are no days.
+    ``most`` is ``split.min_stocks``; days without ``stocks`` do not count in the median.
     """
     return max(2, min(most, int(np.median(stocks[stocks > 0])) // 2)) if (stocks > 0).any() else 2
 

@@ -86,7 +86,7 @@ class FileRows:
         return len(self.day)
 
     def keys(self, roles: Sequence[str]) -> list[NDArray[np.floating[Any]]]:
-        """Those of some columns that the file has, to tell rows apart by; all nulls are one value, -1."""
+        """The columns of those roles that the file has, as keys that tell its rows apart; null is -1."""
         return [np.nan_to_num(self.numbers[role], nan=-1) for role in roles if role in self.numbers]
 
 

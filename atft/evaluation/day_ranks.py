@@ -131,7 +131,7 @@ def in_blocks(
 
 
 def over_blocks(measure: Callable[..., NDArray[Any]], *tables: NDArray[Any]) -> NDArray[Any]:
-    """The same of a function that returns one array."""
+    """As `in_blocks`, for a function that returns one array."""
     return in_blocks(lambda *part: {"": measure(*part)}, *tables)[""]
 
 

@@ -100,7 +100,7 @@ def measure_horizon(
 
 
 def _counts_alone(evaluation: HorizonEvaluation, lost: int) -> HorizonEvaluation:
-    """A horizon whose figures would flatter, since its constant scores are left out of them: each is unknown."""
+    """A horizon with its counts and no figure: without its many days of constant scores, figures would flatter."""
     unknown, books = Interval(float("nan")), evaluation.books
     gone = {
         name: np.full_like(getattr(books, name), np.nan) for name in ("gross", "net", "turnover", "capacity")

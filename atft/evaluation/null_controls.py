@@ -69,7 +69,7 @@ def inside_band(value: float, band: Band) -> bool:
 
 
 def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
-    """Say in a sentence each what is wrong with a mean daily IC; nothing where it is neither, or not known.
+    """Say that a mean daily IC is inside the band of random scores, or too high to be honest; else nothing.
 
     Args:
         band: of random scores, for ``rank_ic``.

@@ -1,8 +1,8 @@
 """The guards and monitors that every fit has, and what the callbacks of a run may not be.
 
-A callback that watches a metric which nothing logs would stay silent for the whole run; averaged weights that no
-validation measured, or a metric that is read at another step than its own, would be selected by another network's
-score: each is an error before anything is made.
+Three faults would pass in silence: a callback that watches a metric which nothing logs, averaged weights that no
+validation measured, and a metric that is read at another step than its own. Each is an error before anything is
+made.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -173,7 +173,7 @@ class DayData(pl.LightningDataModule):
         return purged_split(self.open_cache(), self.split_by(options), options.embargo_days)
 
     def split_by(self, options: SplitOptions) -> Split:
-        """The same by other options, not by the labels' own ends; raises InputError for a period without a day."""
+        """The split by other options, no single label purged; raises InputError for a period without a day."""
         cache, lookback = self.open_cache(), self.loader_options.lookback
         m, labels = cache.manifest, cache.known_labels
         return resolve_split(m.dates, options, m.longest_label_days, lookback, m.universe_rows, labels)
