@@ -80,7 +80,8 @@ class SavedTask(LoggedMetrics):
         return task
 
     def _data(self) -> DayData | None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        """What the trainer trains on or scores; None without a trainer, or without day data."""
+        data = getattr(self._trainer, "datamodule", None)
         return data if isinstance(data, DayData) else None
 
     @property
@@ -92,9 +93,10 @@ class SavedTask(LoggedMetrics):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step.rewind(checkpoint)
         metrics = {} if self._trainer is None else self.trainer.callback_metrics
+        data = self._data()
         checkpoint["atft"] = {
             "features": self.features,
-            "config": self.config_text or task_config(self, None if self._trainer is None else self._data()),
+            "config": self.config_text or task_config(self, data),
             "optimizer": type(self.trainer.optimizers[0]).__name__ if self._trainer is not None else "",
             "regimes": self.regimes,
             "parts": dict(self.network.parts),
@@ -103,14 +105,13 @@ class SavedTask(LoggedMetrics):
             "interval_widths": {str(horizon): list(of) for horizon, of in self.interval_widths.items()},
             **self.learned,
         }
-        fold = None if self._trainer is None or (data := self._data()) is None else data.fold_dates
-        if fold is not None:
+        if data is not None and (fold := data.fold_dates) is not None:
             checkpoint["atft"]["fold"] = fold.texts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         content = checkpoint.get("atft", {})
         check_heads_trained(content)
-        data = None if self._trainer is None else self._data()
+        data = self._data()
         panel = self.inputs.features if data is None else data.features
         self.features = list(content.get("features", self.inputs.features))
         self._columns = feature_order(self.features, panel)
@@ -125,5 +126,5 @@ class SavedTask(LoggedMetrics):
                 check_loops(checkpoint, self.trainer)
         else:
             check_resume(checkpoint, self.trainer, self.build_optimizer(self.trainer.max_epochs))
-            if (data := self._data()) is not None:
+            if data is not None:
                 count_in_blocks_of(data.train_dataloader().plan, checkpoint)
