@@ -7,6 +7,7 @@ in four or more dimensions, a surface would show the interpolation and not the s
 
 import math
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import optuna
@@ -72,9 +73,8 @@ class _StudyCharts:
         figure, axes = charts.new_chart()
         numbers = [t.number for t in self.complete]
         values = [_value(t) for t in self.complete]
-        choose = min if self.minimize else max
         axes.plot(numbers, values, "o", color=palette.SCORE.light, markersize=6)
-        so_far = [choose(values[: i + 1]) for i in range(len(values))]
+        so_far = list(accumulate(values, min if self.minimize else max))
         axes.step(numbers, so_far, where="post", color=palette.INK.light, linewidth=1.4)
         self._mark_best(axes, lambda t: (t.number, _value(t)))
         axes.xaxis.get_major_locator().set_params(integer=True)
