@@ -22,12 +22,6 @@ class EvaluateCommand(EvaluateOptions):
         horizon: trading days ahead: the rows to measure, or what the rows are of a file without that column.
         context: file with further columns by date and code, such as a panel: sector, return_1d, exposure_*,
             traded_value, regime_*.
-        k: highest scores that precision@k and NDCG@k look at.
-        cost_bps: cost of each trade in basis points of its value, a side.
-        participation: share of a stock's traded value of the day that the book may trade, for its capacity.
-        min_stocks: known targets below which a day does not count.
-        draws: of the bootstrap.
-        seed: of the bootstrap and of the random controls.
         format: what is printed.
         alphalens: Parquet file to write, which alphalens reads as its factor_data; of one predictions file.
     """
