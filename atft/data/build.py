@@ -165,7 +165,7 @@ def _write_days(
     Returns:
         The manifest of a cache without a graph, and the keys of the files that were written.
     """
-    kept, first_day, sectors = (former.files, former.days, former.sectors) if former else (0, 0, ())
+    kept, first_day, sectors = (former.file_count, former.day_count, former.sectors) if former else (0, 0, ())
     later: Sequence[Path] = files[kept:]
     for file in later:
         check_file(file)
@@ -205,11 +205,11 @@ def _with_graph(
     key, done = "graph", 0
     if former is not None and former.manifest.graph == options:
         refreshes = refresh_indices(manifest.dates, manifest.universe_rows, graph.refresh_days)
-        done = int((refreshes < former.days).sum())
+        done = int((refreshes < former.day_count).sum())
         graph_records = first_records(former.manifest.graph_records, done)
         records |= linked_files(former.path, former.manifest, graph_records, folder)
         if done:
-            key = f"graph-{manifest.dates[former.days]:%Y%m%d}"
+            key = f"graph-{manifest.dates[former.day_count]:%Y%m%d}"
     record = build_graph(folder, manifest, graph, written_here, key, done)
     if record is not None:
         records[key] = record
@@ -226,12 +226,12 @@ def _indexed(
     former: Former | None,
 ) -> tuple[PanelIndex, Former | None]:
     """Read the days and codes of the files that a ``former`` cache has not counted, and say what of it stays."""
-    while former is not None and former.days:
+    while former is not None and former.day_count:
         index = index_panel(files, columns, min_date, rules, today, former.sources, former.codes)
         same = unchanged_files(former, index, columns)
-        if same < former.files:
+        if same < former.file_count:
             # What turns out to differ, such as a gap that is usual now, leaves fewer files to keep.
-            former = replace(former, files=same)
+            former = replace(former, file_count=same)
         elif any(file.dates for file in index.sources[same:]):
             return index, former
         else:

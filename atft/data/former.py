@@ -35,16 +35,16 @@ class Former:
 
     path: Path
     manifest: Manifest
-    files: int
-    """How many of the panel's first files have not changed."""
+    file_count: int
+    """Of the panel's first files, those that have not changed."""
 
     @property
     def sources(self) -> tuple[SourceFile, ...]:
-        """Those files."""
-        return self.manifest.sources[: self.files]
+        """The files that have not changed."""
+        return self.manifest.sources[: self.file_count]
 
     @property
-    def days(self) -> int:
+    def day_count(self) -> int:
         """Days of the calendar up to their last date."""
         dates = [day for file in self.sources for day in file.dates]
         calendar = as_day_numbers(self.manifest.dates)
@@ -80,14 +80,14 @@ def find_former(
         pairs = zip(manifest.sources, fingerprints, strict=False)
         same = takewhile(lambda pair: pair[0].fingerprint == pair[1], pairs)
         former = Former(folder, manifest, len(list(same)))
-        if former.days:
+        if former.day_count:
             return former
     return None
 
 
 def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) -> int:
     """Count the files whose days are the same in a cache of all files: their calendar, and what straddles a gap."""
-    manifest, days = former.manifest, former.days
+    manifest, days = former.manifest, former.day_count
     old = as_day_numbers(manifest.dates)
     if len(index.calendar) < days or not index.sources:
         return 0
@@ -106,9 +106,9 @@ def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) ->
 def kept_days(former: Former, folder: Path) -> dict[str, Any]:
     """Link the records of the days that stay; their part of each field that `write_days` returns."""
     manifest = former.manifest
-    records = first_records(manifest.day_records, former.days)
+    records = first_records(manifest.day_records, former.day_count)
     return {
-        **{name: getattr(manifest, name)[: former.days] for name in DAY_FACTS},
+        **{name: getattr(manifest, name)[: former.day_count] for name in DAY_FACTS},
         "files": linked_files(former.path, manifest, records, folder),
         "day_records": records,
     }
