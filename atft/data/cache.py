@@ -17,15 +17,7 @@ import pyarrow as pa
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, locate_record, read_manifest
-from atft.data.records import (
-    Array,
-    DayView,
-    RecordFile,
-    code_order,
-    decode_day,
-    spread,
-    wide_view,
-)
+from atft.data.records import Array, DayView, RecordFile, code_order, decode_day, spread, wide_view
 from atft.data.row_finder import RowFinder, find_sorted
 from atft.data.span_copy import SpanCopy
 from atft.data.split import Days

@@ -19,12 +19,7 @@ from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
 from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.predictions import PREDICTIONS, HorizonScores
-from atft.evaluation.result import (
-    Evaluation,
-    FileCoverage,
-    FileEvaluation,
-    HorizonEvaluation,
-)
+from atft.evaluation.result import Evaluation, FileCoverage, FileEvaluation, HorizonEvaluation
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
 from atft.publish import read_json

@@ -13,26 +13,13 @@ from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, m
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
 from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
-from atft.evaluation.groups import (
-    TERCILES,
-    day_terciles,
-    grouped_rank_ics,
-    regime_of_days,
-    tercile_labels,
-)
+from atft.evaluation.groups import TERCILES, day_terciles, grouped_rank_ics, regime_of_days, tercile_labels
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
 from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, unit_warnings, verdicts
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.random_scores import random_band
-from atft.evaluation.result import (
-    Control,
-    DecayRow,
-    Decile,
-    ExtremeDay,
-    GroupRow,
-    HorizonEvaluation,
-)
+from atft.evaluation.result import Control, DecayRow, Decile, ExtremeDay, GroupRow, HorizonEvaluation
 from atft.evaluation.score_rows import DenseHorizon
 
 EXTREME_DAYS, EXTREME_NAMES = 5, 5

@@ -14,13 +14,7 @@ import numpy as np
 import torch
 
 from atft.day_series import Series, mean, mean_over_std
-from atft.day_statistics import (
-    RANKING_METRICS,
-    MeasuredDays,
-    RankingMetric,
-    day_statistics,
-    measure_days,
-)
+from atft.day_statistics import RANKING_METRICS, MeasuredDays, RankingMetric, day_statistics, measure_days
 from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.predictions import HorizonScores, Mask, Scores, prediction_horizons, read_horizon
 

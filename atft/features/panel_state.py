@@ -18,13 +18,7 @@ from jaxtyping import Bool, Int32
 from atft.dates import as_dates, as_day_numbers
 from atft.errors import InputError
 from atft.features.calendar import DateCounts
-from atft.features.checked_prices import (
-    REACH_DAYS,
-    VALUE_DAYS,
-    Carried,
-    CheckedDays,
-    CheckedPrices,
-)
+from atft.features.checked_prices import REACH_DAYS, VALUE_DAYS, Carried, CheckedDays, CheckedPrices
 from atft.features.copies import MEMORY_DAYS
 from atft.features.options import FeatureOptions
 from atft.features.panel_folder import FolderFile, check_listed, name_by_content

@@ -12,22 +12,8 @@ from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.result import Evaluation, GroupRow
 from atft.page import Drawing, Html, anchor, chart_grid, element, html_page, section
 from atft.tear_sheet.covered_section import covered_part
-from atft.tear_sheet.day_charts import (
-    month_chart,
-    rank_ic_chart,
-    spread_chart,
-    stocks_chart,
-    turnover_chart,
-)
-from atft.tear_sheet.entries import (
-    MAX_FILES,
-    Entry,
-    Part,
-    all_horizons,
-    entries_of,
-    figure_text,
-    legend_of,
-)
+from atft.tear_sheet.day_charts import month_chart, rank_ic_chart, spread_chart, stocks_chart, turnover_chart
+from atft.tear_sheet.entries import MAX_FILES, Entry, Part, all_horizons, entries_of, figure_text, legend_of
 from atft.tear_sheet.heading import sheet_heading
 from atft.tear_sheet.importance_chart import importance_chart, importance_note
 from atft.tear_sheet.interval_charts import Dot, decay_chart, decile_chart, dot_rows
