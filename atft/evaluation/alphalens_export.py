@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atft.errors import InputError
-from atft.evaluation.day_measures import decile_numbers, of_enough
+from atft.evaluation.day_measures import decile_numbers, without_thin_days
 from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.score_rows import DenseHorizon, dense_horizon, read_context, read_scores
@@ -47,7 +47,7 @@ def factor_data(dense: DenseHorizon, min_stocks: int) -> "pandas.DataFrame":
 
     table = dense.table
     known = table.valid()
-    known = of_enough(known, min_stocks)
+    known = without_thin_days(known, min_stocks)
     tenth = over_blocks(lambda s, use: decile_numbers(rank_days(s, use)) + 1, table.columns["score"], known)
     day, stock = np.nonzero(known)
     index = pd.MultiIndex.from_arrays(

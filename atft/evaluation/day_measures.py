@@ -45,7 +45,7 @@ ALL = (
 )
 
 
-def of_enough(known: Mask, min_stocks: int) -> Mask:
+def without_thin_days(known: Mask, min_stocks: int) -> Mask:
     """Leave out the days that have fewer than ``min_stocks`` rows: two stocks have a correlation of 1 or -1."""
     enough: Mask = known & (known.sum(axis=1) >= min_stocks)[:, None]
     return enough
@@ -98,7 +98,7 @@ def measure_scores(
         columns: dict[tuple[str, str], NDArray[Any]] = {}
         by_target = rank_days(targets, known)
         for name, score in zip(scores, tables, strict=True):
-            use = of_enough(known & np.isfinite(score), min_stocks)
+            use = without_thin_days(known & np.isfinite(score), min_stocks)
             ranked = by_target if np.array_equal(use, known) else None
             for measure, values in _measure_block(score, targets, use, names, ranked_target=ranked).items():
                 columns[name, measure] = values

@@ -13,7 +13,7 @@ from atft.evaluation.day_measures import (
     decile_numbers,
     masked_correlation,
     measure_table,
-    of_enough,
+    without_thin_days,
 )
 from atft.evaluation.day_ranks import in_blocks, over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
@@ -48,7 +48,7 @@ def decayed_rank_ics(
     for lag in LAGS:
         if lag < days and lag not in series:
             target = lagged_targets(table, lag)
-            known = of_enough(counts & np.isfinite(target), min_stocks)
+            known = without_thin_days(counts & np.isfinite(target), min_stocks)
             measures = measure_table(score, target, known, names=("rank_ic",))
             series[lag] = measures.series["rank_ic"]
     return {lag: series[lag] for lag in LAGS if lag < days}

@@ -12,7 +12,7 @@ import numpy as np
 from atft.day_series import MAX_LOST_SHARE, Series
 from atft.errors import InputError
 from atft.evaluation.common_rows import common_rows
-from atft.evaluation.day_measures import measure_table, of_enough
+from atft.evaluation.day_measures import measure_table, without_thin_days
 from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.paired import PAIRED_FIGURES, paired_difference
 from atft.evaluation.result import Difference
@@ -55,7 +55,7 @@ def _common_series(pair: Sequence[ScoreRows], horizon: int, min_stocks: int) -> 
     except InputError:  # files of other days or stocks are shown one by one
         return []
     known = common.table.valid()
-    counts = of_enough(known, min_stocks)
+    counts = without_thin_days(known, min_stocks)
     series = []
     for score in common.scores.values():
         days = measure_table(score, common.table.columns["target"], counts, names=PAIRED_FIGURES)

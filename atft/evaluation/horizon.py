@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.covered_shares import covered_shares
-from atft.evaluation.day_measures import DECILES, DayMeasures, measure_scores, measure_table, of_enough
+from atft.evaluation.day_measures import (
+    DECILES,
+    DayMeasures,
+    measure_scores,
+    measure_table,
+    without_thin_days,
+)
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
 from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
@@ -36,7 +42,7 @@ def measure_horizon(
     """
     table = dense.table
     known = table.valid()
-    counts = of_enough(known, options.min_stocks)
+    counts = without_thin_days(known, options.min_stocks)
     measured = measure_table(table.columns["score"], table.columns["target"], counts, options.k)
     series, exposures = _day_series(table, counts, measured, options)
     returns, returns_from = next_day_returns(table, one_day)
@@ -118,7 +124,7 @@ def _day_series(
     series = dict(measured.series)
     if "target_lag1" in table.columns:
         # Of all rows whose own target is known, as lag 0 is: those of the other target are other rows.
-        delayed = of_enough(table.valid("target_lag1"), options.min_stocks)
+        delayed = without_thin_days(table.valid("target_lag1"), options.min_stocks)
         lag1 = measure_table(score, table.columns["target_lag1"], delayed, names=("rank_ic",))
         series["rank_ic_lag1"] = lag1.series["rank_ic"]
     exposures, neutral = _exposures(table, counts, options.min_stocks)
@@ -161,7 +167,7 @@ def _exposures(
     """
     columns = {}
     for name, values in table.columns.items():
-        known = of_enough(counts & np.isfinite(values), min_stocks)
+        known = without_thin_days(counts & np.isfinite(values), min_stocks)
         if name.startswith(PREFIX) and known.any():
             columns[name] = np.where(known, values, np.float32(np.nan))
     if not columns:

@@ -14,7 +14,7 @@ import numpy as np
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.common_rows import common_rows
-from atft.evaluation.day_measures import measure_scores, measure_table, of_enough
+from atft.evaluation.day_measures import measure_scores, measure_table, without_thin_days
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
 from atft.evaluation.null_controls import (
     CONTROL_MEASURES,
@@ -223,7 +223,7 @@ def _measure_all(
         known = table.valid(column)
         number = known.sum(axis=1)
         thin = max(thin, int(((number > 0) & (number < min_stocks)).sum()))
-        counts = of_enough(known, min_stocks)
+        counts = without_thin_days(known, min_stocks)
         bands[lag] = random_band(table.columns[column], counts, table.horizon)
         target = table.columns[column]
         # A file scores every row; a control that reads history is measured where it has one.

@@ -15,6 +15,7 @@ import torch
 
 from atft.day_series import Series, mean, mean_over_std
 from atft.day_statistics import RANKING_METRICS, MeasuredDays, RankingMetric, day_statistics, measure_days
+from atft.evaluation.day_measures import without_thin_days
 from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.predictions import HorizonScores, Mask, Scores, prediction_horizons, read_horizon
 
@@ -61,14 +62,14 @@ def score_days(
     """Measure each day's cross-section, and count the days left out, since too few targets are known.
 
     Rows count that are ``valid`` and whose target, the raw forward return, is known. A day with a NaN score among
-    them is lost; with ``skip_unscored`` it is measured without these rows.
+    them is lost; with ``skip_unscored`` it is measured without these rows, where enough others are left.
     """
     known = valid & np.isfinite(target)
     count = known.sum(axis=1)
     thin = (count > 0) & (count < min_stocks)
     known &= ~thin[:, None]
     if skip_unscored:
-        known &= np.isfinite(score)
+        known = without_thin_days(known & np.isfinite(score), min_stocks)
     statistics = day_statistics(metrics)
     parts = []
     for first in range(0, max(len(score), 1), DAYS_AT_ONCE):

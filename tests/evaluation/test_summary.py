@@ -121,3 +121,10 @@ def test_a_predictions_file_is_measured_with_its_oracle(predictions: Path) -> No
     rank_ic = [row.figures["rank_ic"].value for row in rows]
     assert rank_ic[4] == pytest.approx(np.nanmean(days["spearman"])) and rows[4].days == 25
     assert rank_ic[2] > rank_ic[0] > 0.2
+
+
+def test_a_day_on_which_a_scorer_knows_too_few_stocks_does_not_count_for_it() -> None:
+    score, target, valid = market(60, 20)
+    score[::2, 4:] = np.nan
+    measured = score_days(score, target, valid, min_stocks=10, skip_unscored=True)[0]
+    assert np.isfinite(measured.counted()["spearman"]).tolist() == [False, True] * 30
