@@ -32,7 +32,12 @@ def load_initial_weights(task: "RankingTask", path: str | Path, data: "DayData |
             market-wide columns; or it has seen days that the run scores.
     """
     if data is not None:
-        path = str(path).replace("{fold}", str(data.split_options.fold))
+        fold = data.split_options.fold
+        if fold is None and "{fold}" in str(path):
+            raise InputError(
+                f"{path}: this run trains no fold, so {{fold}} has no number; set data.split.fold"
+            )
+        path = str(path).replace("{fold}", str(fold))
     content = read_checkpoint(path)
     entries = content["atft"]
     trained_on = list(entries.get("features", task.features))

@@ -45,3 +45,10 @@ def test_a_file_that_is_not_there_is_an_error_before_a_run_has_a_directory(
     words = ["--config", tiny_run.config, "--trainer.default_root_dir", tmp_path]
     outcome = atft("fit", *words, "--init_from", tmp_path / "no.ckpt")
     assert outcome.error_line.endswith("no.ckpt: no such file") and not list(tmp_path.iterdir())
+
+
+def test_the_number_of_a_fold_needs_a_fold(cli: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"weights_\{fold\}\.ckpt: this run trains no fold, so \{fold\} has no"
+    ):
+        load_initial_weights(cli.model, "weights_{fold}.ckpt", cli.datamodule)
