@@ -113,8 +113,10 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
     from atft.crossval.request import check_many_runs, threads_of_each
     from atft.crossval.run_pool import RunPool
 
-    there = options.registry is not None and (options.registry / RECORD).is_file()
-    if there and not any(word.startswith(("-c", "--config")) for word in words):
+    if not any(word.startswith(("-c", "--config")) for word in words):
+        if options.registry is None or not (options.registry / RECORD).is_file():
+            where = "" if options.registry is None else f": no {RECORD} in {options.registry}"
+            raise InputError(f"retrain needs --config FILE, or --registry DIR of one that has begun{where}")
         words = ["--config", f"{options.registry}/{CONFIG}", *words]
     cli = build("fit", words, quiet=True)
     check_many_runs(cli)

@@ -99,6 +99,14 @@ def test_a_registry_needs_a_number_of_days_and_a_plan_that_can_be_read(tiny_run:
         retrain(RetrainOptions(None, tmp_path / "r", None, 1), words, [])
 
 
+def test_a_registry_that_has_not_begun_needs_a_config(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"retrain needs --config FILE, or .* begun: no registry.json in .*/r$"
+    ):
+        retrain(RetrainOptions(63, tmp_path / "r", None, 1), [], [])
+    assert not (tmp_path / "r").exists()
+
+
 def test_help_explains_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("retrain", []) == run("retrain", ["--help"]) == 0
     assert capsys.readouterr().out == HELP * 2 and RunState().finished is False
