@@ -144,6 +144,21 @@ def test_context_fills_the_cells_that_the_file_lacks_and_changes_no_other(tmp_pa
     np.testing.assert_array_equal(joined.columns["return_1d"][known], own.columns["return_1d"][known])
 
 
+def test_context_fills_the_sectors_that_the_file_lacks_and_changes_no_other(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", frame))
+    panel = frame.filter(horizon=1).select("date", "code", sector=pl.lit("Airlines"))
+    panel = panel.with_columns(sector=pl.when(pl.col("code") > "S030").then(None).otherwise("sector"))
+    own = dense_horizon(scores, 5)
+    joined = dense_horizon(scores, 5, read_context(write_foreign(tmp_path / "panel.parquet", panel)))
+    assert own.sector is not None and joined.sector is not None
+    assert own.sectors == ["Banks", "Fish"] and joined.sectors == ["Banks", "Fish", "Airlines"]
+    codes = np.broadcast_to(np.array(own.table.codes) <= "S030", own.sector.shape)
+    lacks = own.table.present & (own.sector < 0) & codes
+    assert lacks.any()
+    np.testing.assert_array_equal(joined.sector, np.where(lacks, 2, own.sector))
+
+
 def test_context_that_repeats_or_has_nothing_raises(tmp_path: Path) -> None:
     frame = foreign_frame(days=12)
     with pytest.raises(InputError, match="rows repeat a date and code"):
