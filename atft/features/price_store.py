@@ -197,9 +197,12 @@ def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[Pric
         if factors is None:
             continue  # another correction, which the comparison finds
         for name, factor in factors.items():
-            values = grids[name][:, stock]
-            values[~past[:, 0]] *= factor
-            values[rows] = getattr(before, name)[rows, stock]
+            values, old = grids[name][:, stock], getattr(before, name)[rows, stock]
+            # A price that stands still keeps its bits: rounding would be a return.
+            still = dict(zip(values[rows].tolist(), old.tolist(), strict=True))
+            later = ~past[:, 0]
+            values[later] = [still.get(value, value * factor) for value in values[later].tolist()]
+            values[rows] = old
         names.append(f"{new.codes[stock]} x {factors['close']:.6g}")
     more = f" and {len(names) - 10:,} more codes" if len(names) > 10 else ""
     line = f"put on the stored basis, codes whose history was adjusted since: {len(names)}: "

@@ -88,6 +88,18 @@ def test_one_factor_is_put_on_the_stored_basis_and_two_are_not() -> None:
     assert rescaled(stored, prices(60), last)[1] == []
 
 
+def test_a_price_that_stands_still_has_no_return_on_the_stored_basis() -> None:
+    stored, new = prices(50), prices(60)
+    for grid, days in ((stored, 50), (new, 60)):
+        for name in ("open", "high", "low", "close"):
+            getattr(grid, name)[20:days, 1] = np.float32(12.31)
+    for name in ("open", "high", "low", "close"):
+        getattr(new, name)[:, 1] *= np.float32(0.9931)
+    scaled, lines = rescaled(stored, new, stored.calendar[-1])
+    assert lines
+    assert (scaled.close[20:, 1] == np.float32(12.31)).all()
+
+
 def test_a_merger_takes_the_new_row_and_keeps_what_it_lacks() -> None:
     stored, new = prices(50), prices(60)
     new.close[3] = [1.0, np.nan, 3.0]
