@@ -6,8 +6,8 @@ missing, moves the labels, returns and windows of every stock around it. Four ru
 - a date in the future is an error, whatever the options say;
 - a weekday that the market does not trade (Saturday rows, a coin beside stocks) is rare;
 - a day with less than half of the stocks, or 5 % of the traded value, of its trailing median is thin;
-- a gap is a run of missing weekdays longer than the market's usual holidays. What straddles it is unknown:
-  its weekdays become days of the calendar on which nothing is observed.
+- a gap is a run of missing weekdays longer than the market's usual holidays. Its weekdays become days of the
+  calendar on which nothing is observed; a label or one-day return across it is unknown.
 
 Thin days are found by the days before them only; weekdays and usual holidays by the whole file, because it
 takes a year of it to know them.

@@ -57,7 +57,8 @@ def move_to_calendar(
     """Move prices to the days of the calendar from ``first_day`` on, whose first date is ``first_date``.
 
     Both are 0 unless the prices are those that come after the first dates of the counts. A day inserted into a gap
-    has no row, so that every return, label and window across it is unknown.
+    has no row, so that each label and one-day return across it is unknown, and each window that has less than three
+    quarters of its days. A longer return between two known closes is known.
     """
     source = days.source[first_day:]
     source = np.where(source < 0, -1, source - first_date)

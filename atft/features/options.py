@@ -44,9 +44,9 @@ class FeatureOptions:
         calendar: what days that look wrong do, by kind. rare_weekdays (rows on weekdays that the market rarely
             trades) and thin_days (less than half of the usual stocks, or 5 % of the usual traded value): error
             (default), exclude (no trading days: their rows are left out) or keep. gaps (no rows for longer than the
-            usual holidays): unknown (default: what straddles them is null), error or keep. The key exchange, or
-            its code alone (XNYS), compares the dates with the sessions of that exchange, for a line in the report;
-            needs pip install 'atft[calendars]'.
+            usual holidays): unknown (default: days without a price, so that labels across them are null), error or
+            keep. The key exchange, or its code alone (XNYS), compares the dates with the sessions of that exchange,
+            for a line in the report; needs pip install 'atft[calendars]'.
         columns: what the columns are where no known layout fits, without case: {close: "Adj Close", code: Symbol}.
             Of date, code, open, high, low, close, volume, adjusted_close and sector.
     """

@@ -213,6 +213,10 @@ def test_what_straddles_a_missing_summer_is_unknown_and_the_rest_keeps_its_bits(
         want.filter(pl.col("date") != last)["return_1d"], null_equal=True
     )
     assert got.filter(pl.col("date") == days[hole + 2])["x_return_5d"].is_null().all()
+    # Sixty-six weekdays are missing: a return over more of them is between two known closes.
+    after = pl.col("date") == days[hole + 2]
+    assert want.filter(after)["x_return_120d"].null_count() < want.filter(after).height
+    assert got.filter(after)["x_return_120d"].equals(want.filter(after)["x_return_120d"], null_equal=True)
     before = pl.col("date") < last
     features = [n for n in got.columns if not n.startswith("target_")]
     assert got.filter(before).select(features).equals(want.filter(before).select(features), null_equal=True)
