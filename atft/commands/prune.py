@@ -60,13 +60,13 @@ def run_prune(arguments: Sequence[str]) -> int:
     if unknown:
         raise InputError(f"cache --prune takes no {unknown[0]!r:.60}; python -m atft cache --prune --help")
     caches = judge_caches(Path(options.folder), [Path(folder) for folder in options.runs])
-    removed = [cache for cache in caches if not cache.reason]
-    freed = freed_bytes(cache.path for cache in removed)
+    removed = [cache.path for cache in caches if not cache.reason]
+    freed = freed_bytes(removed)
     for cache in caches:
         way = f"keep    {cache.path}  {_gigabytes(cache.size)}  {cache.reason}"
         print(way if cache.reason else f"remove  {cache.path}  {_gigabytes(cache.size)}")  # noqa: T201
     if not options.dry_run:
-        remove_caches(cache.path for cache in removed)
+        remove_caches(removed)
     what = "would free" if options.dry_run else "freed"
     print(f"{len(removed)} of {len(caches)} caches, {what} {_gigabytes(freed)}")  # noqa: T201
     return 0

@@ -26,13 +26,8 @@ class FoldDates:
     def of_days(cls, fold: int, days: Mapping[str, Days], calendar: Sequence[date]) -> "FoldDates":
         """The dates of a fold's days, indices on the calendar by period."""
         runs = {name: np.split(d, np.flatnonzero(np.diff(d) != 1) + 1) for name, d in days.items()}
-        return cls(
-            fold,
-            {
-                name: tuple((calendar[r[0]], calendar[r[-1]]) for r in runs[name] if len(r))
-                for name in PERIODS
-            },
-        )
+        stretches = {n: tuple((calendar[r[0]], calendar[r[-1]]) for r in runs[n] if len(r)) for n in PERIODS}
+        return cls(fold, stretches)
 
     @property
     def causal(self) -> bool:

@@ -91,11 +91,10 @@ def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) ->
     old = as_day_numbers(manifest.dates)
     if len(index.calendar) < days or not index.sources:
         return 0
-    same = (old[:days] == index.calendar[:days]) & (
-        np.array(manifest.observed_rows)[:days] == index.rows[:days]
-    )
+    old_rows = np.array(manifest.observed_rows)
+    same = (old[:days] == index.calendar[:days]) & (old_rows[:days] == index.rows[:days])
     reaches = {columns.lag + horizon + wait for horizon in columns.horizons for wait in (0, 1)}
-    gaps = np.array(manifest.observed_rows) == 0, index.rows == 0
+    gaps = old_rows == 0, index.rows == 0
     for reach in reaches if gaps[0].any() or gaps[1].any() else ():
         before, now = (days_across(inserted, reach)[:days] for inserted in gaps)
         same &= before == now

@@ -126,9 +126,8 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
 
 def days_apart(dates: NDArray[np.datetime64]) -> float:
     """Median number of calendar days from a file's date to the next one: 1 where each trading day is there."""
-    return (
-        float(np.median(np.diff(dates).astype("timedelta64[D]").astype(np.int64))) if len(dates) > 1 else 1.0
-    )
+    apart = np.diff(dates).astype("timedelta64[D]").astype(np.int64)
+    return float(np.median(apart)) if len(apart) else 1.0
 
 
 def entry_wait(target: Scores, ahead: Scores, horizon: int) -> int:

@@ -54,9 +54,8 @@ def shown(value: float, kind: FigureKind) -> str:
     if not isfinite(value):
         return "nan"
     scaled = kind.in_unit(value)
-    return (
-        f"{scaled:,.{kind.digits}f}" if kind.unit == "%" or kind.digits == 0 else f"{scaled:+.{kind.digits}f}"
-    )
+    has_sign = kind.unit != "%" and kind.digits != 0
+    return f"{scaled:+.{kind.digits}f}" if has_sign else f"{scaled:,.{kind.digits}f}"
 
 
 def shown_interval(interval: Interval, kind: FigureKind) -> str:

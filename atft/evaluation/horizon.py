@@ -85,11 +85,8 @@ def measure_horizon(
         warnings=warnings,
         covered=covered_shares(table, **span),
     )
-    return (
-        _counts_alone(evaluation, lost)
-        if lost > MAX_LOST_SHARE * int(measured.rankable.sum())
-        else evaluation
-    )
+    flatters = lost > MAX_LOST_SHARE * int(measured.rankable.sum())
+    return _counts_alone(evaluation, lost) if flatters else evaluation
 
 
 def _counts_alone(evaluation: HorizonEvaluation, lost: int) -> HorizonEvaluation:

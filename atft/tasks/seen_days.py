@@ -91,9 +91,8 @@ def check_unseen(entries: Mapping[str, Any], file: str, data: "DayData") -> None
     else:
         trained = np.flatnonzero(seen.trained(dates))
         # Two days whose labels have a day in common are as close as that label is long.
-        near = np.searchsorted(trained, scored - reach) < np.searchsorted(
-            trained, scored + reach, side="right"
-        )
+        before = np.searchsorted(trained, scored - reach)
+        near = before < np.searchsorted(trained, scored + reach, side="right")
         known, first = bool(near.any()), dates[scored[near.argmax()]]
     if known:
         labels = ", and their labels reach on" if reach and until < first else ""
@@ -123,9 +122,8 @@ def seen_lines(
         return []
     known = seen.trained(dates) if selects else seen.trained(dates) | seen.selected(dates)
     many = int(known.sum())
-    return [f"{many:,} of {len(dates):,} days are no forecasts: the checkpoint has learned from them"] * (
-        many > 0
-    )
+    line = f"{many:,} of {len(dates):,} days are no forecasts: the checkpoint has learned from them"
+    return [line] if many else []
 
 
 def _inside(dates: Sequence[date], stretches: Stretches) -> NDArray[np.bool_]:
