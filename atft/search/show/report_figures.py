@@ -129,13 +129,8 @@ class _StudyCharts:
         across, up = ParameterScale.of(x, self.trials), ParameterScale.of(y, self.trials)
         # Pruned trials have no value of the same epoch: they show where the search has been.
         pruned = [t for t in self.trials if t.state is TrialState.PRUNED and x in t.params and y in t.params]
-        axes.plot(
-            [across.at(t) for t in pruned],
-            [up.at(t) for t in pruned],
-            "o",
-            color=palette.CONTROL.light,
-            markersize=4,
-        )
+        small = {"color": palette.CONTROL.light, "markersize": 4}
+        axes.plot([across.at(t) for t in pruned], [up.at(t) for t in pruned], "o", **small)
         for trial, opacity in zip(self.by_value, self._opacities(), strict=True):
             axes.plot(
                 across.at(trial), up.at(trial), "o", color=palette.SCORE.light, alpha=opacity, markersize=10
@@ -236,16 +231,8 @@ class _StudyCharts:
     ) -> None:
         if self.best is not None:
             x, y = point_of(self.best)
-            edge = palette.INK.light
-            axes.plot(
-                x,
-                y,
-                "o",
-                color=palette.BEST.light,
-                markeredgecolor=edge,
-                markeredgewidth=1.2,
-                markersize=size,
-            )
+            edge = {"markeredgecolor": palette.INK.light, "markeredgewidth": 1.2}
+            axes.plot(x, y, "o", color=palette.BEST.light, markersize=size, **edge)
 
 
 def _value(trial: FrozenTrial) -> float:
