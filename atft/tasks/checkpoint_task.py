@@ -77,25 +77,23 @@ def task_arguments(
 
 def _given(network: NetworkFactory, model: Mapping[Any, Any], where: str) -> NetworkFactory:
     """The caller's network, built as the checkpoint's was; InputError where it is of another class than that."""
-    named = (
-        network if isinstance(network, partial) else partial(network) if isinstance(network, type) else None
-    )
+    named = partial(network) if isinstance(network, type) else network
     config = model.get("network")
-    if named is None or named.args or not isinstance(named.func, type) or not isinstance(config, Mapping):
+    if not isinstance(named, partial) or named.args or not isinstance(config, Mapping):
         return network
-    class_path, kind = config.get("class_path"), named.func.__name__
-    if not isinstance(class_path, str):
+    class_path, kind = config.get("class_path"), named.func
+    if not isinstance(class_path, str) or not isinstance(kind, type):
         return network
     # Its module may have moved, and a config may name a class by a shorter path: the last word decides.
     name = class_path.rpartition(".")[2]
-    if name != kind:
+    if name != kind.__name__:
         raise InputError(
-            f"{where} names the network {class_path:.60}, got {kind:.40}; give network={name:.40}"
+            f"{where} names the network {class_path:.60}, got {kind.__name__:.40}; give network={name:.40}"
         )
     arguments = config.get("init_args")
     if not isinstance(arguments, Mapping):
         return network
-    return partial(named.func, **{**{str(n): value for n, value in arguments.items()}, **named.keywords})
+    return partial(kind, **{**{str(n): value for n, value in arguments.items()}, **named.keywords})
 
 
 def _network(config: Any, where: str) -> NetworkFactory:
