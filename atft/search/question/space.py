@@ -208,7 +208,7 @@ def grid_points(space: Space) -> list[Point]:
     return _product({key: values(dimension) or [] for key, dimension in space.items()})
 
 
-def corners(space: Space, most: int = 64) -> list[Point]:
+def corners(space: Space, most: int) -> list[Point]:
     """Points whose every value is an end of its dimension, all of them or ``most``.
 
     Where there are more than ``most``, each end of each dimension still occurs at least once (as long as

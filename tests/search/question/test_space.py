@@ -189,7 +189,7 @@ def test_an_empty_space_is_an_error() -> None:
 
 def test_all_corners_of_a_small_space_are_there_once() -> None:
     space = check_space(STEPPED)
-    points = corners(space)
+    points = corners(space, 64)
     assert len(points) == 2 * 2 * 2
     assert len({tuple(p.values()) for p in points}) == 8
     assert {p["a"] for p in points} == {1, 3} and {p["c"] for p in points} == {0.0, 0.5}
