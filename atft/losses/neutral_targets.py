@@ -22,6 +22,9 @@ MIN_SECTOR_STOCKS = 5
 RIDGE = 1e-9
 """Of each exposure's own variance: copies of one column share their effect, and the system stays regular."""
 
+MIN_SHARE = 1e-6
+"""Of the day's largest deviation: less than this of it, left of a return, is rounding."""
+
 
 class NeutralTargets(nn.Module):
     """Replace a day's returns by what their sector and the named exposures leave unexplained. Unmeasured.
@@ -30,7 +33,8 @@ class NeutralTargets(nn.Module):
     residual of least squares on them, beside a constant for each sector, or without ``sector`` for the day:
     a column of betas makes the target neutral to the market. A constant for the day changes no rank, so there is no
     choice of it alone. A stock without a sector, or in one of fewer than 5 valid stocks, has the day's mean as its
-    constant. An unknown exposure counts as the mean. A day without valid stocks is 0.
+    constant. An unknown exposure counts as the mean. A day without valid stocks is 0, as is one of
+    no more of them than exposures and constants.
 
     Args:
         names: ``sector``, and columns of the panel's exposures; empty changes nothing.
@@ -106,7 +110,10 @@ class NeutralTargets(nn.Module):
             system.diagonal(dim1=-2, dim2=-1).add_(RIDGE * each.sum(-1).clamp_min(1))
             # Not checked, which would wait for a GPU: the ridge keeps the system regular.
             slopes, _ = torch.linalg.solve_ex(system, columns @ left.unsqueeze(-1))
+            size = left.abs().amax(-1, keepdim=True)
             left = left - (columns * slopes).sum(2)
+            # As many columns as stocks leave rounding, which a transform would rank.
+            left = torch.where(left.abs() > MIN_SHARE * size, left, 0)
         return left.to(target.dtype)
 
     def _means(

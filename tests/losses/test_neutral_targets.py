@@ -97,6 +97,14 @@ def test_days_that_have_nothing_to_explain_are_numbers() -> None:
     )
 
 
+@pytest.mark.parametrize("stocks", [2, 3, 4])
+def test_as_many_columns_as_stocks_leave_nothing_to_rank(stocks: int) -> None:
+    target, _, sector, exposure = day(days=20, stocks=stocks)
+    valid = torch.ones_like(target, dtype=torch.bool)
+    left = neutral(NAMES)(target, valid, sector, exposure)
+    assert (left == 0).all()
+
+
 def test_copies_of_an_exposure_take_out_what_one_of_them_does() -> None:
     target, valid, sector, exposure = day()
     exposure[..., 1] = 3 - 2 * exposure[..., 0]
