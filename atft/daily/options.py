@@ -1,5 +1,6 @@
 """What the commands of a new day take: update, predict --last, --on and --from."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -74,6 +75,12 @@ class ListOptions:
         if self.first is not None and changed:
             raise InputError(
                 f"--{changed[0]} is of one day's list, --from asks for a period's file; give one of them"
+            )
+        replaced = () if self.first is not None else ("{date}",)
+        unknown = [word for word in re.findall(r"\{\w*\}", self.out or "") if word not in replaced]
+        if unknown:
+            raise InputError(
+                f"--out {self.out}: nothing replaces {unknown[0]}; {{date}} is the day of a list, a period has none"
             )
         if self.top < 0:
             raise InputError(f"--top must be at least 0, got {self.top}")

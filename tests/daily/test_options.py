@@ -40,6 +40,11 @@ def test_options_are_read_by_their_names() -> None:
         (["--last", "--run", "r", "--panel", "p"], "no option '--panel'; did you mean '--data.panel.path'?"),
         (["--last", "--run", "r", "--Panel", "p"], "no option '--Panel'; did you mean '--data.panel.path'?"),
         (["--last", "--run", "r", "--keep", "p"], "no option '--keep'; known: "),
+        (
+            ["--last", "--run", "r", "--out", "{day}.csv"],
+            "--out {day}.csv: nothing replaces {day}; {date} is",
+        ),
+        (["--from", "2017-06-01", "--run", "r", "--out", "{date}.csv"], "nothing replaces {date}"),
         (["--last", "--run", "r", "--top", "-1"], "--top must be at least 0"),
         (["--last", "--run", "r", "--top", "x"], "top"),
         (["--last", "--run", "r", "--scorer", "ridge"], "scorer"),
