@@ -9,6 +9,7 @@ from atft.daily.options import ListOptions, config_of_run
 from atft.daily.registry import known_run
 from atft.daily.scorer import RankMean, Scorer
 from atft.errors import InputError
+from atft.publish import read_json
 
 OF_SEEDS = "crossval.json"
 """File of a directory of fit --seeds, or of crossval."""
@@ -72,7 +73,7 @@ def checkpoints_of(directory: Path) -> list[Path]:
     """The checkpoints that score for a run: its own, or one of each seed.
 
     Raises:
-        InputError: a checkpoint is missing, or the directory has several folds.
+        InputError: a checkpoint is missing, the run has not ended, or the directory has several folds.
     """
     if (directory / OF_SEEDS).is_file():
         from atft.crossval.directory import read_record
@@ -96,6 +97,12 @@ def checkpoints_of(directory: Path) -> list[Path]:
     checkpoint = directory / BEST
     if not checkpoint.is_file():
         raise InputError(f"{directory}: no {BEST} there; name the directory of a finished run, .../version_N")
+    # Its best epoch so far may be the first of sixty, and a list does not show that.
+    if (read_json(directory / "receipt.json") or {}).get("status") == "running":
+        raise InputError(
+            f"{directory}: still training, or killed (status running in receipt.json); finish it, as "
+            f"fit --ckpt_path last does, or take the weights as they are with --ckpt_path {checkpoint}"
+        )
     return [checkpoint]
 
 

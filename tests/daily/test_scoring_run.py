@@ -89,6 +89,18 @@ def test_a_seed_that_has_not_finished_is_one_line(seeds: Seeds) -> None:
         load_run(ListOptions(run=str(seeds.directory)))
 
 
+def test_a_run_that_has_not_ended_scores_by_its_checkpoint_alone(tiny_run: Any, tmp_path: Path) -> None:
+    checkpoint = shutil.copy(tiny_run.directory / BEST, tmp_path / BEST)
+    receipt = (tiny_run.directory / "receipt.json").read_text()
+    (tmp_path / "receipt.json").write_text(receipt.replace('"completed"', '"running"'))
+    with pytest.raises(InputError, match="still training, or killed") as caught:
+        load_run(ListOptions(run=str(tmp_path)))
+    assert str(caught.value).endswith(f"with --ckpt_path {checkpoint}")
+    assert load_run(ListOptions(ckpt_path=str(checkpoint))).directory == tmp_path
+    (tmp_path / "receipt.json").write_text(receipt)
+    assert load_run(ListOptions(run=str(tmp_path))).directory == tmp_path
+
+
 def test_a_run_without_trees_or_with_those_of_other_horizons_is_one_line(
     tiny_run: Any, treed_run: Path, tmp_path: Path
 ) -> None:
