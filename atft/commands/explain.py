@@ -132,7 +132,7 @@ def find_checkpoint_of(run: Path) -> Path:
     """The checkpoint of a run's directory, or of its file.
 
     Raises:
-        InputError: there is no run, it is a baseline's, or it has kept no checkpoint.
+        InputError: there is no run, it is a baseline's, has kept no checkpoint, or has not ended.
     """
     from atft.runs.run_files import read_run
 
@@ -140,9 +140,15 @@ def find_checkpoint_of(run: Path) -> Path:
         return run
     if (run / "baseline.json").is_file():
         raise InputError(f"--run {run}: a baseline has no network to explain; name a run of fit")
-    checkpoint = read_run(run).checkpoint
+    found = read_run(run)
+    checkpoint = found.checkpoint
     if checkpoint is None:
         raise InputError(f"--run {run}: the run has kept no checkpoint; name another one")
+    if found.receipt.status == "running":
+        raise InputError(
+            f"--run {run}: still training, or killed; finish it, as fit --ckpt_path last does, or name the "
+            f"weights as they are, --run {checkpoint}"
+        )
     return checkpoint
 
 

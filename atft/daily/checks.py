@@ -48,6 +48,12 @@ class AlarmOptions:
     outside: float | None = None
     coverage: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("missing", "outside", "coverage"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise InputError(f"--alarm.{name} must be a share in [0, 1], got {share:g}")
+
 
 @dataclass(frozen=True)
 class DayChecks:

@@ -57,6 +57,7 @@ The cost grows with the new days, not with the history. The panel is a folder: f
 
   --prices FILE       prices with the new days, in any form that features takes; days that are there are compared
   --corrections WAY   past days that differ: error (default), rebuild from the first changed day, or rescale
+  --on DATE           score that day; default: the last one
 {options}
 
 examples
@@ -87,7 +88,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         text = UPDATE_HELP if command == "update" else HELP
         print(text.replace("{options}", OPTIONS).replace("{examples}", EXAMPLES[command]), end="")  # noqa: T201
         return 0
-    from atft.daily.day_list import check_list_file
+    from atft.daily.day_list import check_list_file, check_rank_by
     from atft.daily.scoring_run import load_run
     from atft.daily.source import source_of
     from atft.output_path import check_not_among
@@ -102,7 +103,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
             from atft.daily.period import write_period
 
             return write_period(options, run, source)
-        if options.out is not None:  # before anything is appended
+        # Before anything is appended.
+        check_rank_by(options.rank_by, run.scorer.horizons)
+        if options.out is not None:
             check_list_file(Path(options.out), source.panel_path, update.prices)
             if update.prices and not options.out.endswith(".json"):
                 check_not_among(Path(options.out), [update.prices])

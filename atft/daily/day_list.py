@@ -43,6 +43,18 @@ def order_stocks(scores: DayScores, horizon: int | None) -> Int[np.ndarray, " st
     return np.argsort(mean, kind="stable")
 
 
+def check_rank_by(rank_by: int | None, horizons: Sequence[int]) -> None:
+    """Check that the horizon that is to decide the rank, where there is one, is among those that are scored.
+
+    Raises:
+        InputError: it is not.
+    """
+    if rank_by is not None and rank_by not in horizons:
+        raise InputError(
+            f"--rank_by {rank_by}: the checkpoint scores {', '.join(map(str, horizons))} days ahead"
+        )
+
+
 def list_table(
     day: date,
     scores: DayScores,
@@ -67,10 +79,7 @@ def list_table(
     """
     import pyarrow as pa
 
-    if rank_by is not None and rank_by not in horizons:
-        raise InputError(
-            f"--rank_by {rank_by}: the checkpoint scores {', '.join(map(str, horizons))} days ahead"
-        )
+    check_rank_by(rank_by, horizons)
     if not np.isfinite(scores.score).all():  # a rank among NaN would mean nothing
         raise InputError(f"scores of {day} are not numbers; the checkpoint cannot rank that day")
     column = None if rank_by is None else list(horizons).index(rank_by)

@@ -20,7 +20,7 @@ from atft.cells import CellRange, read_codes
 from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
-from atft.output_path import check_not_read
+from atft.output_path import check_not_among, check_not_read
 from atft.panel_files import panel_files
 from atft.parquet import open_parquet, stream_columns, table_file
 from atft.progress import track
@@ -67,19 +67,26 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
 
     Args:
         panel: a Parquet file, a folder of them, or a glob; rows in any order.
-        out: Parquet file to write; it may not be one of the panel's.
+        out: Parquet file to write; it may not be one of the panel's, nor become one.
 
     Raises:
-        InputError: a file or column cannot be used, two rows of one code were known on one day, or a column would
-            come twice.
+        InputError: a file or column cannot be used, none of the file's codes is in the panel, two rows of one code
+            were known on one day, or a column would come twice.
     """
     files = panel_files(panel)
     check_not_read(out, [*files, file], "join: out")
+    check_not_among(out, [panel])
     first_era = None if options.first_era is None else read_date("join: first_era", options.first_era)
     days, codes = _days_and_codes(files, options.keys, first_era)
     if not len(days):
         raise InputError(f"{panel}: the panel has no row")
     rows = read_known_rows(file, options)
+    unmatched = len(set(rows.codes) - codes) if len(options.keys) > 1 else 0
+    if unmatched == len(rows.codes):
+        raise InputError(
+            f"{file}: none of its codes is in the panel; it has {rows.codes[0]!r}, the panel {min(codes)!r}; write "
+            f"them alike"
+        )
     added = (*rows.values, f"known_{file.name.partition('.')[0]}")
     usable = usable_from(rows.known, days, options.lag)
     written = joined = 0
@@ -103,7 +110,6 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
             table = table.append_column(added[-1], pa.array(rows.known).cast(pa.date32()).take(take))
             append(table, None)
             written, joined = written + len(table), joined + int(matched.sum())
-    unmatched = len(set(rows.codes) - codes) if len(options.keys) > 1 else 0
     warning = month_end_warning(rows.known, options.known)
     return JoinReport(
         out, tuple(rows.values), written, joined, len(rows.known), unmatched, rows.skipped, warning

@@ -81,6 +81,11 @@ def test_a_run_is_its_directory_or_its_checkpoint_and_no_baseline(tiny_run: Any,
     shutil.copy(tiny_run.directory / "receipt.json", tmp_path)
     with pytest.raises(InputError, match="the run has kept no checkpoint; name another one"):
         find_checkpoint_of(tmp_path)
+    shutil.copy(checkpoint, tmp_path)
+    running = (tmp_path / "receipt.json").read_text().replace('"completed"', '"running"')
+    (tmp_path / "receipt.json").write_text(running)
+    with pytest.raises(InputError, match=r"still training, or killed; finish it.*--run .*best_model\.ckpt"):
+        find_checkpoint_of(tmp_path)
     (tmp_path / "baseline.json").write_text("{}")
     with pytest.raises(InputError, match="a baseline has no network to explain; name a run of fit"):
         find_checkpoint_of(tmp_path)

@@ -50,6 +50,7 @@ def test_options_are_read_by_their_names() -> None:
         (["--last", "--run", "r", "--scorer", "ridge"], "scorer"),
         (["--last", "--ckpt_path", "c", "--scorer", "blend"], "a run of your own; name it with --run DIR"),
         (["--last", "--run", "r", "--alarm.coverage", "much"], "alarm.coverage"),
+        (["--last", "--run", "r", "--alarm.coverage", "90"], "must be a share in [0, 1], got 90"),
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], message: str) -> None:

@@ -107,6 +107,7 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     prices = grown.days("more.csv", 310, DAYS)
     asked = ["update", "--prices", prices, "--run", grown.run]
     assert "is read from" in atft(*asked, "--out", prices).error_line
+    assert "--rank_by 9: the checkpoint scores" in atft(*asked, "--rank_by", 9).error_line
     newest = weekdays(DAYS)[KNOWN - 1]
     same = grown.days(f"{newest}.csv", 310, KNOWN)
     before_list = same.read_bytes()

@@ -141,6 +141,7 @@ def test_a_column_that_is_not_joined_is_named(tmp_path: Path) -> None:
         ([("a", DAYS[0], "high")], {}, "no further column has numbers"),
         ([("a", DAYS[0], "high")], {"columns": ["eps"]}, "column 'eps', row 1: 'high' is not a number"),
         ([("a", "soon", 1.0)], {}, "row 1: 'soon' is not an ISO date"),
+        ([("A", DAYS[0], 1.0)], {}, "none of its codes is in the panel; it has 'A', the panel 'a'; write"),
     ],
 )
 def test_a_fault_is_one_line_and_leaves_no_file(
@@ -172,6 +173,10 @@ def test_a_column_is_not_joined_twice_and_the_panel_not_overwritten(tmp_path: Pa
         join_panel(tmp_path / "q.parquet", file, tmp_path / "r.parquet", JoinOptions())
     with pytest.raises(InputError, match="is read from"):
         join_panel(panel, file, panel, JoinOptions())
+    (tmp_path / "folder").mkdir()
+    panel.rename(tmp_path / "folder" / "p.parquet")
+    with pytest.raises(InputError, match="this file too then; name another folder"):
+        join_panel(tmp_path / "folder", file, tmp_path / "folder" / "q.parquet", JoinOptions())
 
 
 def test_rows_dated_by_the_end_of_their_quarter_are_named(tmp_path: Path) -> None:
