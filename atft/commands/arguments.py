@@ -91,6 +91,22 @@ def check_outputs(words: Sequence[str]) -> None:
             check_no_evidence(Path(path), option)
 
 
+def check_read(words: Sequence[Any], overlooked: Sequence[str], by: str) -> None:
+    """Check that a command line names no key that the command overlooks; a config may, for other commands.
+
+    Args:
+        words: of the command line.
+        overlooked: keys, each with all that are below it, as ``--model.objective``.
+        by: the command, for the message.
+
+    Raises:
+        InputError: it names one.
+    """
+    for name, _, _ in read_words(words):
+        if any(name == key or name.startswith(f"{key}.") for key in overlooked):
+            raise InputError(f"{name} is not read by {by}; leave it out")
+
+
 def check_one_path(words: Sequence[str]) -> None:
     """Check that one word follows ``--prices``: of a glob without quotes the shell makes many."""
     for word, path, after in zip(words, words[1:], words[2:], strict=False):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import read_count
+from atft.commands.arguments import check_read, read_count
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
 from atft.progress import track
@@ -39,11 +39,7 @@ def run(command: str, arguments: list[str]) -> int:
         raise InputError("ridge draws nothing at random, all seeds would be alike; leave --seeds out")
     if model != "lightgbm":
         # A config's own lightgbm keys are of the table that ends a fit, a word of the command is of this model.
-        unread = [word.partition("=")[0] for word in rest if word.startswith("--lightgbm")]
-        if unread:
-            raise InputError(
-                f"{unread[0]} is not read by --model {model}; leave it out, or take --model lightgbm"
-            )
+        check_read(rest, ["--lightgbm"], f"--model {model}")
     cli = build(command, rest, quiet=True)
     first = cli.datamodule.seed
     return fit_and_compare(cli, model, list(range(first, first + count)))

@@ -10,6 +10,12 @@ from atft.commands.resume import resume_advice
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
+OVERLOOKED = (
+    *("--model.objective", "--model.metrics", "--early_stopping", "--checkpoint"),
+    *("--trainer.callbacks", "--baselines", "--lightgbm"),
+)
+"""Keys of ``fit`` that a config may have, and that would do nothing here."""
+
 
 def pretrain(cli: "RankingCLI") -> int:
     """Train, print where the weights are, and write the receipt; the exit status."""

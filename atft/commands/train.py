@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.allocator import return_freed_memory
-from atft.commands.arguments import read_words
+from atft.commands.arguments import check_read, read_words
 from atft.commands.key_help import TRAINING
 from atft.commands.parser_errors import parser_errors
-from atft.commands.pretrain import pretrain
+from atft.commands.pretrain import OVERLOOKED, pretrain
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
 from atft.console import plain_console
 from atft.errors import InputError
@@ -33,6 +33,8 @@ def run(command: str, arguments: list[str]) -> int:
         from atft.commands.prune import run_prune
 
         return run_prune(arguments)
+    if command == "pretrain":
+        check_read(arguments, OVERLOOKED, command)
     cli = build(command, arguments)
     from atft.data.loader import lost_workers
     from atft.progress import Progress

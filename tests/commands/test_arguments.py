@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atft.commands.arguments import check_outputs, read_count, read_words, take_options
+from atft.commands.arguments import check_outputs, check_read, read_count, read_words, take_options
 from atft.errors import InputError
 
 
@@ -43,6 +43,15 @@ def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:
     for short in (["--prices"], ["--prices", "--name", "x"], ["--prices", "a", "--features.min_close"]):
         with pytest.raises(InputError, match=r"needs a value$"):
             take_options(short, "--prices", "--features.")
+
+
+def test_a_key_that_a_command_overlooks_is_an_error_with_all_that_are_below_it() -> None:
+    check_read(["--model.objectives=1", "-c", "a.yaml"], ["--model.objective"], "pretrain")
+    for words in (["--model.objective", "{}"], ["-c", "a.yaml", "--model.objective.terms.ic=1"]):
+        with pytest.raises(
+            InputError, match=r"^--model\.objective\S* is not read by pretrain; leave it out$"
+        ):
+            check_read(words, ["--model.objective"], "pretrain")
 
 
 @pytest.mark.parametrize("option", ["--out", "--json"])

@@ -117,7 +117,7 @@ def test_the_table_of_fit_has_the_trees_that_the_config_sets_as_the_command_has(
         ),
         (
             ("--model=ridge", "--config=quickstart", "--lightgbm.trees=10"),
-            "--lightgbm.trees is not read by --model ridge; leave it out, or take --model lightgbm",
+            "--lightgbm.trees is not read by --model ridge; leave it out",
         ),
         (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
         (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),

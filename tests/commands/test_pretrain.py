@@ -155,5 +155,13 @@ def test_what_it_cannot_serve_is_one_line(tiny_run: Any, atft: Callable[..., Any
     still = ("--model.optimizer.class_path", "tests.optim.test_trial_step.Still")
     for command in ("pretrain", "fit"):
         assert "Still.step() changes no weight" in atft(command, *words, *still).error_line
+    for key, value in (
+        ("--model.objective.terms", "{ic: 1}"),
+        ("--checkpoint.select", "last"),
+        ("--baselines", "[]"),
+    ):
+        assert (
+            atft("pretrain", *words, key, value).error_line == f"{key} is not read by pretrain; leave it out"
+        )
     assert atft("pretrain").error_line == "pretrain needs --config FILE"
     assert not list(tmp_path.iterdir())
