@@ -136,7 +136,7 @@ def append_prices(
             if corrections != "rebuild":
                 raise InputError(f"{prices}: {differing.line}; correct it, or set corrections to rebuild")
             return _rebuild(panel, listed, state, new, differing.first, notes, today)
-        later = later_rows(new, last)
+        later = later_rows(new, last, state.prices)
         if not later.calendar:
             return AppendReport(panel, (), None, 0, 0, tuple(notes))
         dated = _dated(later, state, options, today)

@@ -91,17 +91,22 @@ def merged(stored: PriceGrid, new: PriceGrid) -> PriceGrid:
     return replace(two, **grids)
 
 
-def later_rows(prices: PriceGrid, last: date) -> PriceGrid:
-    """The prices after a date, of the codes that have a row there."""
+def later_rows(prices: PriceGrid, last: date, stored: PriceGrid) -> PriceGrid:
+    """The prices after a date, of the codes that have a row there.
+
+    Raises:
+        InputError: none of these codes is ``stored``: other spellings would begin a panel of new stocks.
+    """
     days = np.flatnonzero([day > last for day in prices.calendar])
     stocks = np.flatnonzero(np.isfinite(prices.close[days]).any(axis=0))
+    codes = [prices.codes[stock] for stock in stocks]
+    if codes and set(codes).isdisjoint(stored.codes):
+        raise InputError(
+            f"{prices.path}: none of the new days' codes is in the panel; they have {codes[0]!r}, the panel "
+            f"{stored.codes[0]!r}; write them alike"
+        )
     grids = {name: values[np.ix_(days, stocks)] for name, values in prices.grids().items()}
-    return replace(
-        prices,
-        calendar=[prices.calendar[day] for day in days],
-        codes=[prices.codes[stock] for stock in stocks],
-        **grids,
-    )
+    return replace(prices, calendar=[prices.calendar[day] for day in days], codes=codes, **grids)
 
 
 def followed_by(past: PriceGrid, later: PriceGrid) -> PriceGrid:

@@ -173,6 +173,12 @@ def test_a_corrected_row_of_a_past_day_is_one_line_and_nothing_changes(
     added.write_parquet(tmp_path / "added.parquet")
     with pytest.raises(InputError, match="the first 1024 on 2014-01-01, which is not stored"):
         append_prices(panel, tmp_path / "added.parquet", today=TODAY)
+    renamed = pl.read_parquet(cut(prices, tmp_path / "tail.parquet", DAYS - 3, DAYS))
+    renamed.with_columns(code="x" + pl.col("code")).write_parquet(tmp_path / "renamed.parquet")
+    with pytest.raises(
+        InputError, match="none of the new days' codes is in the panel; they have 'x1000', the"
+    ):
+        append_prices(panel, tmp_path / "renamed.parquet", today=TODAY)
     assert files(panel) == before
 
 

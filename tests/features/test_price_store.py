@@ -43,7 +43,7 @@ def test_prices_written_month_by_month_or_at_once_are_the_same_files(tmp_path: P
     (tmp_path / "update").mkdir()
     at_once = write_prices(tmp_path, whole)
     files = write_prices(tmp_path, prices(50))
-    files = write_prices(tmp_path, later_rows(whole, date(2015, 2, 19)), files)
+    files = write_prices(tmp_path, later_rows(whole, date(2015, 2, 19), whole), files)
     assert files == at_once
     stored = read_stored(tmp_path, files)
     assert stored is not None
