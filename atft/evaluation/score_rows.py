@@ -118,7 +118,7 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     Args:
         context: a file of further columns by (date, code), for the cells that the predictions lack.
 
-    Raises InputError where a stock has two rows on one day.
+    Raises InputError where a stock has two rows on one day, or two targets in those of several seeds or folds.
     """
     rows = scores.rows
     chosen = np.flatnonzero(scores.horizon == horizon)
@@ -146,8 +146,19 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     each = [laid_out(score[some], cell[some], shape) for some in members]
     columns = {"score": each[0] if len(each) == 1 else mean_rank(each, present).astype(np.float32)}
     for name, values in rows.numbers.items():
-        if name not in IDENTITY:
-            columns[name] = laid_out(values[chosen], cell, shape)
+        if name in IDENTITY:
+            continue
+        known = ~np.isnan(values[chosen])
+        stated, at = values[chosen][known], cell[known]
+        columns[name] = laid_out(stated, at, shape)
+        # Several members score a stock, which has one return, rounded by each perhaps.
+        other = np.flatnonzero(~np.isclose(columns[name].ravel()[at], stated, rtol=1e-3, atol=1e-6))
+        if name == "target" and len(other):
+            day, stock = divmod(int(at[other[0]]), len(codes))
+            raise InputError(
+                f"{rows.path}: {codes[stock]} has different targets on {dates[day]} at horizon {horizon}; rows of "
+                f"several seeds or folds have one return"
+            )
     sector, sectors = _laid_out_sector(rows, chosen, cell, shape)
     if context is not None:
         joined = _joined(context, dates, codes)

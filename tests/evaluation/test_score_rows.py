@@ -90,6 +90,16 @@ def test_several_seeds_become_their_mean_rank_and_folds_their_days(tmp_path: Pat
     np.testing.assert_allclose(joined.columns["score"], expected, rtol=1e-6)
     np.testing.assert_array_equal(joined.columns["target"], single[0].columns["target"])
     assert not read_scores(tmp_path / "one.parquet").member.any()
+    # Whatever the order of the rows: a target that one of them lacks is the other's, and there is only one.
+    unknown = two.with_columns(target=pl.lit(None, one["target"].dtype))
+    for parts in ([one, unknown], [unknown, one]):
+        some = dense_horizon(read_scores(write_foreign(tmp_path / "some.parquet", pl.concat(parts))), 1).table
+        np.testing.assert_array_equal(some.columns["target"], single[0].columns["target"])
+    doubled = pl.concat([one, two.with_columns(pl.col("target") * 2)])
+    with pytest.raises(
+        InputError, match=r"\w+ has different targets on \S+ at horizon 1; rows of several seeds or"
+    ):
+        dense_horizon(read_scores(write_foreign(tmp_path / "two.parquet", doubled)), 1)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
