@@ -17,6 +17,10 @@ FROZEN_ROWS = 10
 """A close is frozen from the tenth row on that repeats the close before."""
 MAX_RETURN = 3.0
 """A close of more than four times the one before, or less than a quarter of it, is a jump."""
+MARKET_RATIO = 1.5
+"""No market rises to so many times its level in a day, or falls to the inverse: its prices have another unit."""
+MIN_MOVED = 10
+"""Stocks from which on half of them are the market."""
 TREATMENT = {"exclude": "left out", "adjust": "adjusted", "keep": "kept"}
 
 
@@ -40,12 +44,15 @@ def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | N
     # Of the day before the first one; what it is at a panel's first day is what no row changes.
     factor, jumps, age = factors[first - 1], jump_counts[first - 1], ages[first - 1]
     beyond_cap = frozen_rows = 0
+    moves = []
     for day in range(first, days):
         close = grid.close[day].astype(np.float64)
         row = ~np.isnan(close)
         repeats = np.where(row, np.where(close == last, repeats + 1, 0), repeats)
         with np.errstate(invalid="ignore", over="ignore"):
             jumped = (close > last * (1 + MAX_RETURN)) | (close * (1 + MAX_RETURN) < last)
+        if (ratio := _market_ratio(close, last)) is not None:
+            moves.append(f"{ratio:.2f} times ({grid.calendar[day]})")
         jumped &= ~split[day]
         frozen = repeats >= FROZEN_ROWS
         _check(grid, options, "frozen", f"a close unchanged for {FROZEN_ROWS} rows", day, frozen)
@@ -72,6 +79,11 @@ def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | N
         "return beyond the cap": beyond_cap,
         "frozen price": frozen_rows,
     }
+    if moves:
+        more = f" and {len(moves) - 3} more" if moves[3:] else ""
+        notes.append(
+            f"WARNING prices of another unit? The median close is {', '.join(moves[:3])}{more} the close before"
+        )
     complete = vars(grid) | {"exclusions": grid.exclusions | exclusions, "notes": (*grid.notes, *notes)}
     return CheckedPrices(
         **complete,
@@ -82,6 +94,15 @@ def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | N
         age=ages,
         carried=Carried(last, repeats, read_close, _first_rows(grid, carried.first_row), splits),
     )
+
+
+def _market_ratio(close: np.ndarray, last: np.ndarray) -> float | None:
+    """How many times the last closes a day's are, by the median stock; None for what a market may do."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = close / last
+    ratios = ratios[np.isfinite(ratios)]
+    ratio = float(np.median(ratios)) if len(ratios) >= MIN_MOVED else 1.0
+    return None if 1 / MARKET_RATIO < ratio < MARKET_RATIO else ratio
 
 
 def _last_closes(grid: PriceGrid, before: np.ndarray) -> np.ndarray:

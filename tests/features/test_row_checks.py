@@ -1,5 +1,7 @@
 """Frozen prices and jumps: what is left out, and that nothing later decides it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,20 @@ def test_a_close_is_frozen_from_the_nth_repetition_until_it_moves(monkeypatch: p
     prices = checked([10, 10, 10, np.nan, 10, 10, 11, 11])
     assert prices.kept[:, 0].tolist() == [True, True, True, False, False, False, True, True]
     assert prices.exclusions["frozen price"] == 2
+
+
+def test_a_day_on_which_all_prices_change_their_unit_is_named() -> None:
+    rng = np.random.default_rng(0)
+    close = 50 * np.exp(np.cumsum(0.02 * rng.standard_normal((30, 12)), axis=0))
+    assert not check_rows(grid_of(close), FeatureOptions()).notes
+    close[20:25] *= 2
+    (note,) = check_rows(grid_of(close), FeatureOptions()).notes
+    assert note.startswith("WARNING prices of another unit? The median close is ")
+    assert re.search(
+        r"is [12]\.\d* times \(2015-01-21\), 0\.[45]\d* times \(2015-01-26\) the close before$", note
+    )
+    few = check_rows(grid_of(close[:, :9]), FeatureOptions()).notes
+    assert not any("unit" in note for note in few), "nine stocks are no market"
 
 
 def test_a_split_costs_one_row_and_the_prices_after_it_are_joined() -> None:
