@@ -68,39 +68,6 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Grown:
     return made
 
 
-def test_the_list_is_that_of_a_panel_and_a_cache_of_all_prices(
-    grown: Grown, atft: Command, tmp_path: Path
-) -> None:
-    out = tmp_path / "{date}.csv"
-    before = atft("predict", "--last", "--run", grown.run, "--out", out)
-    assert before.code == 0, before
-    # With days that the panel has, which are compared.
-    outcome = atft("update", "--prices", grown.days("new.csv", 300, DAYS), "--run", grown.run, "--out", out)
-    assert outcome.code == 0 and "5 new days" in outcome.out, outcome
-    dates = [weekdays(DAYS)[day - 1].isoformat() for day in (KNOWN, DAYS)]
-    lists = sorted(path.name for path in tmp_path.glob("*.csv"))
-    assert lists == [f"{day}.csv" for day in dates]
-
-    # The cache has grown: it shares the records of the days before, and nothing else was built.
-    former, later = sorted((grown.folder / "cache").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    assert {f.stat().st_ino for f in former.glob("*.arrow")} & {
-        f.stat().st_ino for f in later.glob("*.arrow")
-    }
-
-    whole = tmp_path / "whole"
-    build_panel(grown.days("all.csv", 0, DAYS), whole, OPTIONS)
-    where = ["--data.panel.path", whole, "--data.cache.dir", tmp_path / "cache"]
-    again = tmp_path / "again.csv"
-    outcome = atft("predict", "--last", "--run", grown.run, *where, "--out", again)
-    assert outcome.code == 0, outcome
-    assert again.read_bytes() == (tmp_path / f"{dates[1]}.csv").read_bytes()
-    # A second update of the same prices finds nothing new, and lists the same day.
-    same = tmp_path / "same.csv"
-    outcome = atft("update", "--prices", grown.days("new.csv", 300, DAYS), "--run", grown.run, "--out", same)
-    assert outcome.code == 0 and "no new day in the prices" in outcome.out
-    assert same.read_bytes() == again.read_bytes()
-
-
 def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) -> None:
     panel = grown.folder / "panel"
     before = {path: path.read_bytes() for path in panel.rglob("*") if path.is_file()}
@@ -133,3 +100,36 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     error_line = atft("update", "--prices", tmp_path / "corrected.csv", "--run", grown.run).error_line
     assert "set corrections to rebuild" in error_line
     assert {path: path.read_bytes() for path in panel.rglob("*") if path.is_file()} == before
+
+
+def test_the_list_is_that_of_a_panel_and_a_cache_of_all_prices(
+    grown: Grown, atft: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "{date}.csv"
+    before = atft("predict", "--last", "--run", grown.run, "--out", out)
+    assert before.code == 0, before
+    # With days that the panel has, which are compared.
+    outcome = atft("update", "--prices", grown.days("new.csv", 300, DAYS), "--run", grown.run, "--out", out)
+    assert outcome.code == 0 and "5 new days" in outcome.out, outcome
+    dates = [weekdays(DAYS)[day - 1].isoformat() for day in (KNOWN, DAYS)]
+    lists = sorted(path.name for path in tmp_path.glob("*.csv"))
+    assert lists == [f"{day}.csv" for day in dates]
+
+    # The cache has grown: it shares the records of the days before, and nothing else was built.
+    former, later = sorted((grown.folder / "cache").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert {f.stat().st_ino for f in former.glob("*.arrow")} & {
+        f.stat().st_ino for f in later.glob("*.arrow")
+    }
+
+    whole = tmp_path / "whole"
+    build_panel(grown.days("all.csv", 0, DAYS), whole, OPTIONS)
+    where = ["--data.panel.path", whole, "--data.cache.dir", tmp_path / "cache"]
+    again = tmp_path / "again.csv"
+    outcome = atft("predict", "--last", "--run", grown.run, *where, "--out", again)
+    assert outcome.code == 0, outcome
+    assert again.read_bytes() == (tmp_path / f"{dates[1]}.csv").read_bytes()
+    # A second update of the same prices finds nothing new, and lists the same day.
+    same = tmp_path / "same.csv"
+    outcome = atft("update", "--prices", grown.days("new.csv", 300, DAYS), "--run", grown.run, "--out", same)
+    assert outcome.code == 0 and "no new day in the prices" in outcome.out
+    assert same.read_bytes() == again.read_bytes()
