@@ -146,15 +146,16 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     each = [laid_out(score[some], cell[some], shape) for some in members]
     columns = {"score": each[0] if len(each) == 1 else mean_rank(each, present).astype(np.float32)}
     for name, values in rows.numbers.items():
-        if name in IDENTITY:
-            continue
-        known = ~np.isnan(values[chosen])
-        stated, at = values[chosen][known], cell[known]
-        columns[name] = laid_out(stated, at, shape)
-        # Several members score a stock, which has one return, rounded by each perhaps.
-        other = np.flatnonzero(~np.isclose(columns[name].ravel()[at], stated, rtol=1e-3, atol=1e-6))
-        if name == "target" and len(other):
-            day, stock = divmod(int(at[other[0]]), len(codes))
+        if name not in IDENTITY:
+            # A value that some members lack is the others'.
+            known = ~np.isnan(values[chosen])
+            columns[name] = laid_out(values[chosen][known], cell[known], shape)
+    if len(members) > 1:
+        # They score a stock, which has one return, rounded by each perhaps.
+        target = rows.numbers["target"][chosen]
+        same = np.isclose(columns["target"].ravel()[cell], target, rtol=1e-3, atol=1e-6) | np.isnan(target)
+        if not same.all():
+            day, stock = divmod(int(cell[same.argmin()]), len(codes))
             raise InputError(
                 f"{rows.path}: {codes[stock]} has different targets on {dates[day]} at horizon {horizon}; rows of "
                 f"several seeds or folds have one return"
