@@ -19,6 +19,7 @@ RUN_FILES = (
     *("folds.csv", "folds.json", "registry.csv"),
 )
 """Files that a run leaves beside them; what other commands write there has other names."""
+PANEL_SUFFIXES = (".parquet", ".pq")
 
 
 def check_no_evidence(out: Path, option: str = "--out") -> None:
@@ -37,6 +38,20 @@ def check_no_evidence(out: Path, option: str = "--out") -> None:
         raise InputError(
             f"{option} {out}: that file is evidence of the run in {path.parent}; name another file"
         )
+
+
+def check_panel_out(out: Path, option: str = "out") -> None:
+    """Check that the file which an option names for a panel has the suffix of Parquet, which is what is read.
+
+    Args:
+        out: the file to write.
+        option: that names the file, for the message.
+
+    Raises:
+        InputError: it has another suffix, or none.
+    """
+    if out.suffix not in PANEL_SUFFIXES:
+        raise InputError(f"{option} {out}: a panel is a Parquet file; name it {out.stem}.parquet")
 
 
 def check_not_among(out: Path, inputs: Iterable[str | Path]) -> None:

@@ -79,12 +79,13 @@ def find_trading_days(
     today: date,
     longest_label_days: int,
     key: str = "calendar",
+    counted: str = "",
 ) -> TradingDays:
     """Decide which dates are trading days, and complete the calendar where a stretch of it is missing.
 
     The ``dates`` are distinct and ascending, at least one. ``stocks`` counts the rows of each that matter (a usable
     close, a known row of a panel), ``value`` is its traded value in any currency, 0 where unknown. ``where`` (the
-    file) and ``key`` (the option that holds the rules) are for messages.
+    file), ``key`` (the option that holds the rules) and ``counted`` (which stocks are counted) are for messages.
 
     Of a gap longer than ``MAX_INSERTED`` weekdays (or the longest label) only the last ones are inserted: neither
     labels nor windows can tell the difference, and memory stays bounded.
@@ -114,7 +115,7 @@ def find_trading_days(
     # A rare weekday is no session, so it is neither thin nor a measure of what is usual.
     few, idle = thin_days(stocks, value, ~rare)
     names = " and ".join(name for w, name in enumerate(WEEKDAYS) if rare[weekday == w].any())
-    rows = [f"{n:,} stocks" for n in stocks.tolist()]
+    rows = [f"{n:,} {'stock' if n == 1 else 'stocks'}{counted}" for n in stocks.tolist()]
     traded = [f"{v:.3g}" for v in value.tolist()]
     kept = np.ones(len(dates), dtype=bool)
     for fault, which, what, numbers in (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.output_path import check_no_evidence, check_not_among, check_not_read
+from atft.output_path import check_no_evidence, check_not_among, check_not_read, check_panel_out
 
 
 @pytest.mark.parametrize("source", ["days/a.csv", "days", "da*/*.csv", "x/../days/a.csv", "link.csv"])
@@ -72,3 +72,11 @@ def test_a_table_is_not_written_where_the_next_call_would_read_it(tmp_path: Path
         ("a.csv", "prices/*.csv"),
     ):
         check_not_among(tmp_path / out, [tmp_path / source])
+
+
+def test_a_panel_is_written_under_a_suffix_that_is_read() -> None:
+    for name in ("p.parquet", "a.b/p.pq"):
+        check_panel_out(Path(name))
+    for name in ("p.csv", "p", "p.parquet.gz"):
+        with pytest.raises(InputError, match=r"^join: out p.*: a panel is a Parquet file; name it p.*\.parquet$"):
+            check_panel_out(Path(name), "join: out")

@@ -35,7 +35,7 @@ decide the scores of a period. A table, a JSON file and a picture. Needs: pip in
   --horizon N      trading days ahead; default: the shortest, of a period all
   --top N          rows of each table and bars of each picture; default 15
   --out FILE       .json file to write, the picture beside it; default: explain/CODE_DATE_HORIZON.json of the run,
-                   or its importance.json of a period, which report shows
+                   or its importance.json of a period, which report shows; needed with --data.panel.path and the like
   --KEY VALUE      any key of predict, for instance --data.panel.path of a newer panel
 
 How to read it: docs/explain.md
@@ -73,6 +73,8 @@ def run(_: str, arguments: list[str]) -> int:
     load_captum()  # its absence shows before the panel is read
     checkpoint = find_checkpoint_of(Path(options["run"]))
     out = None if options["out"] is None else check_json(Path(options["out"]))
+    if out is None and "code" not in named:
+        check_own_data(keys)
     cli = build("predict", ["--ckpt_path", str(checkpoint), *keys])
     load_weights(cli.model, checkpoint)
     with Progress("explain"):
@@ -150,6 +152,20 @@ def find_checkpoint_of(run: Path) -> Path:
             f"weights as they are, --run {checkpoint}"
         )
     return checkpoint
+
+
+def check_own_data(keys: list[str]) -> None:
+    """Check that no key of ``predict`` names other data than the run's, whose importance its report shows.
+
+    Raises:
+        InputError: a key does; the file would replace what the run's own days say.
+    """
+    for word in keys:
+        key = word.partition("=")[0]
+        if key == "--config" or key.startswith("--data.") and not key.startswith("--data.cache."):
+            raise InputError(
+                f"{key}: importance.json beside the checkpoint is of the run's own data; name another file by --out"
+            )
 
 
 def check_json(out: Path) -> Path:

@@ -53,7 +53,7 @@ def days_to_explain(data: DayData, period: Sequence[str], most: int) -> list[int
     Raises:
         InputError: no ISO dates in order, or no day of the panel in the period has enough history.
     """
-    first, last = parse_period("from and to", period)
+    first, last = parse_period("the period", period)
     manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
     start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
     days = [day for day in range(max(start, lookback - 1), stop + 1) if manifest.universe_rows[day]]

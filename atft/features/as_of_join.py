@@ -20,7 +20,7 @@ from atft.cells import CellRange, read_codes
 from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
-from atft.output_path import check_not_among, check_not_read
+from atft.output_path import check_not_among, check_not_read, check_panel_out
 from atft.panel_files import panel_files
 from atft.parquet import open_parquet, stream_columns, table_file
 from atft.progress import track
@@ -74,6 +74,7 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
             were known on one day, or a column would come twice.
     """
     files = panel_files(panel)
+    check_panel_out(out, "join: out")
     check_not_read(out, [*files, file], "join: out")
     check_not_among(out, [panel])
     first_era = None if options.first_era is None else read_date("join: first_era", options.first_era)

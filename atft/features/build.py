@@ -44,7 +44,7 @@ from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
 from atft.features.windows import Grid, Series
-from atft.output_path import check_not_read
+from atft.output_path import check_not_read, check_panel_out
 from atft.panel_files import FOLDER_LIST
 from atft.progress import track
 
@@ -123,6 +123,8 @@ def build_panel(
     """
     options = options or FeatureOptions()
     check_not_read(out, [path], "features: out")
+    if not is_folder(out):
+        check_panel_out(out, "features: out")
     read = read_prices(path, options)
     if len(read.calendar) < 2:
         raise InputError(f"{path}: only one trading day, {read.calendar[0]}; a panel needs at least two")

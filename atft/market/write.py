@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from atft.market.options import PARTS, MarketOptions, market_columns, market_digest
 from atft.market.series import Array
 from atft.market.simulate import Market, simulate_market
+from atft.output_path import check_panel_out
 
 ROWS_PER_GROUP = 20_000
 
@@ -63,8 +64,10 @@ def mean_ic(score: Array, target: Array, valid: NDArray[np.bool_]) -> float:
 def write_market(out: Path, options: MarketOptions) -> MarketReport:
     """Simulate a market and publish it as one Parquet file (0.5 s for the default), replacing the one at ``out``.
 
-    Raises InputError where the options are out of range, or the file cannot be written.
+    Raises InputError where the options are out of range, or the file has another suffix than Parquet's or cannot
+    be written.
     """
+    check_panel_out(out, "simulate: out")
     market = simulate_market(options)
     oracle_ic, part_ic = {}, {}
     for h in options.horizons:

@@ -59,6 +59,11 @@ def test_a_period_is_explained_for_the_runs_report(
         ([*STOCK, "--top", "none"], "--top takes a whole number from 1 to 1000, got 'none'"),
         ([*STOCK, "--out", "here.txt"], "--out here.txt: the suffix must be .json"),
         ([*STOCK, "--cod", "x"], "'cod'"),
+        (
+            ["--from", "2015-04-06", "--to", "2015-04-24", "--data.panel.path=newer.parquet"],
+            "--data.panel.path: importance.json beside the checkpoint is of the run's own data; name another file",
+        ),
+        (["--from", "2015-04-24", "--to", "2015-04-06"], "the period starts 2015-04-24 after it ends 2015-04-06"),
     ],
 )
 def test_wrong_words_are_one_line(

@@ -71,3 +71,21 @@ def test_a_panel_gets_columns_and_a_line_says_how_many_rows_know_them(
     assert set(known["code"]) == {"S001"} and known["date"].min() > first
     wrong = atft("join", *where, "--known", "date")
     assert wrong.code == 2 and "no column 'date'" in wrong.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["features", "--prices", "prices.parquet"],
+        ["simulate"],
+        ["join", "--panel", "panel.parquet", "--with", "eps.csv"],
+    ],
+)
+def test_a_panel_is_not_written_as_text_that_no_command_reads(
+    words: list[str], make_panel: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    panel = make_panel()
+    words = [str(panel) if word.endswith(".parquet") else word for word in words]
+    line = f"{words[0]}: out {tmp_path / 'mine.csv'}: a panel is a Parquet file; name it mine.parquet"
+    assert line in atft(*words, "--out", tmp_path / "mine.csv").error_line
+    assert not (tmp_path / "mine.csv").exists()
