@@ -78,5 +78,6 @@ def test_a_panel_is_written_under_a_suffix_that_is_read() -> None:
     for name in ("p.parquet", "a.b/p.pq"):
         check_panel_out(Path(name))
     for name in ("p.csv", "p", "p.parquet.gz"):
-        with pytest.raises(InputError, match=r"^join: out p.*: a panel is a Parquet file; name it p.*\.parquet$"):
+        message = r"^join: out p.*: a panel is a Parquet file; name it p.*\.parquet$"
+        with pytest.raises(InputError, match=message):
             check_panel_out(Path(name), "join: out")

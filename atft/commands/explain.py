@@ -35,7 +35,7 @@ decide the scores of a period. A table, a JSON file and a picture. Needs: pip in
   --horizon N      trading days ahead; default: the shortest, of a period all
   --top N          rows of each table and bars of each picture; default 15
   --out FILE       .json file to write, the picture beside it; default: explain/CODE_DATE_HORIZON.json of the run,
-                   or its importance.json of a period, which report shows; needed with --data.panel.path and the like
+                   or its importance.json of a period, which report shows; needed where a key names other data
   --KEY VALUE      any key of predict, for instance --data.panel.path of a newer panel
 
 How to read it: docs/explain.md
@@ -162,7 +162,7 @@ def check_own_data(keys: list[str]) -> None:
     """
     for word in keys:
         key = word.partition("=")[0]
-        if key == "--config" or key.startswith("--data.") and not key.startswith("--data.cache."):
+        if key == "--config" or (key.startswith("--data.") and not key.startswith("--data.cache.")):
             raise InputError(
                 f"{key}: importance.json beside the checkpoint is of the run's own data; name another file by --out"
             )

@@ -120,6 +120,8 @@ class SideBySide:
     horizons: list[ComparedHorizon]
     notes: list[str]
     """What was decided for the reader, a sentence each."""
+    warnings: list[str]
+    """What makes all figures of a file doubtful."""
 
 
 def compare_files(paths: Mapping[str, Path], options: CompareOptions | None = None) -> SideBySide:
@@ -139,7 +141,7 @@ def compare_files(paths: Mapping[str, Path], options: CompareOptions | None = No
             raise InputError(f"baselines: no file is called {name!r}{nearest(name, paths)}")
     read = {name: read_scores(path, options.split, options.horizon) for name, path in paths.items()}
     notes = [f"{name}: {note}" for name, scores in read.items() for note in scores.notes]
-    notes += [
+    warnings = [
         f"{name}: trained after days that it scores (causal is false)"
         for name, scores in read.items()
         if scores.causal is False
@@ -155,7 +157,7 @@ def compare_files(paths: Mapping[str, Path], options: CompareOptions | None = No
                 f"{name}: horizons {listed(map(str, further))} are not in all files and are left out"
             )
     horizons = [_compare_horizon(read, horizon, options) for horizon in shared]
-    return SideBySide({name: str(path) for name, path in paths.items()}, options, horizons, notes)
+    return SideBySide({name: str(path) for name, path in paths.items()}, options, horizons, notes, warnings)
 
 
 def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: CompareOptions) -> ComparedHorizon:

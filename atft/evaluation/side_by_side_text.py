@@ -29,10 +29,13 @@ def side_by_side_lines(result: SideBySide) -> list[str]:
     """The lines that `python -m atft compare` prints: scorers, differences, and what was left out."""
     lines = table_text(_scorer_table(result)).splitlines()
     lines += ["", *table_text(_difference_table(result)).splitlines()]
-    for compared in result.horizons:
-        lines += [f"{compared.horizon}d: {warning}" for warning in compared.warnings]
-    lines += [*_left_out(result), *result.notes]
-    return lines
+    return [*lines, *warning_lines(result), *_left_out(result), *result.notes]
+
+
+def warning_lines(result: SideBySide) -> list[str]:
+    """What makes figures doubtful, a line each."""
+    of_horizons = [f"{of.horizon}d: {warning}" for of in result.horizons for warning in of.warnings]
+    return [*result.warnings, *of_horizons]
 
 
 def write_side_by_side(result: SideBySide, out: Path) -> None:

@@ -1,5 +1,6 @@
 """compare in Python: scores of any origin side by side, on the rows that all of them have."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,7 @@ from pyarrow.parquet import write_table
 
 from atft.errors import InputError
 from atft.evaluation.side_by_side import CompareOptions, compare_files
-from atft.evaluation.side_by_side_text import COLUMNS, RESERVED, figure_rows
+from atft.evaluation.side_by_side_text import COLUMNS, RESERVED, figure_rows, warning_lines
 from atft.frames import arrow_table
 from atft.runs.run_files import Run
 
@@ -30,6 +31,10 @@ def compare(scores: Mapping[str, Any], **options: Any) -> "polars.DataFrame":
         One row per figure: horizon, lag, scorer, minus (the scorer that is subtracted, null for a figure of its
         own), figure, days, value, low and high (95 %), error and t. The blend, the null controls and the band of
         random scores are scorers too.
+
+    Warns:
+        UserWarning: scores are inside the band of random ones or too good to be honest, are constant on some days,
+            were trained after days that they score, or targets are no returns as fractions.
 
     Raises:
         InputError: scores cannot be read, have a name of a row that is none of theirs, or no row in common.
@@ -61,5 +66,7 @@ def compare(scores: Mapping[str, Any], **options: Any) -> "polars.DataFrame":
             for written, label in label_of.items():
                 text = text.replace(written, label)
             raise InputError(text) from error
+    for line in warning_lines(result):
+        warnings.warn(line, UserWarning, stacklevel=2)
     rows = [{name: row.get(name) for name in COLUMNS} for row in figure_rows(result)]
     return polars.DataFrame(rows, infer_schema_length=None)

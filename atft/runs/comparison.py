@@ -1,5 +1,6 @@
 """Compare scores with the baselines and with chance, on the same rows: of a run that ends, or of any frame."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from atft.baselines.tree_options import TreeOptions
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines
+from atft.evaluation.null_controls import unit_warnings
 from atft.evaluation.paired import PairedDifference, paired_differences
 from atft.evaluation.plain_table import RANDOM, table_text
 from atft.evaluation.predictions import HorizonScores, Scores, horizons_of, table_horizon
@@ -184,6 +186,9 @@ def evaluate(
         random scores is two rows, without an error; the scores' RankIC minus LightGBM's, day by day, is one, named
         ``network - lightgbm``.
 
+    Warns:
+        UserWarning: targets are no returns as fractions.
+
     Raises:
         InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, no day
             can be ranked, a baseline has no such name or no ``data``, or ``data`` lacks a horizon, stock or day of
@@ -208,6 +213,9 @@ def evaluate(
     if min_stocks is None:
         min_stocks = 2 if data is None else data.split.min_stocks
     measured = RANKING_METRICS | own_metrics(metrics)
+    for of in tables:
+        for line in unit_warnings(of.columns["target"], of.valid()):
+            warnings.warn(f"{of.horizon}d: {line}", UserWarning, stacklevel=2)
     # Scorers, the pair and the band become rows of one frame, in the order of the printed table.
     compared = compare_scorers(tables, data, min_stocks, measured, baselines)
     if not any(row.days for row in compared.rows if row.scorer == "network"):

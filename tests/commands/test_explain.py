@@ -63,7 +63,10 @@ def test_a_period_is_explained_for_the_runs_report(
             ["--from", "2015-04-06", "--to", "2015-04-24", "--data.panel.path=newer.parquet"],
             "--data.panel.path: importance.json beside the checkpoint is of the run's own data; name another file",
         ),
-        (["--from", "2015-04-24", "--to", "2015-04-06"], "the period starts 2015-04-24 after it ends 2015-04-06"),
+        (
+            ["--from", "2015-04-24", "--to", "2015-04-06"],
+            "the period starts 2015-04-24 after it ends 2015-04-06",
+        ),
     ],
 )
 def test_wrong_words_are_one_line(

@@ -187,7 +187,7 @@ def test_a_file_with_seeds_is_its_mean_rank_and_a_fold_that_saw_the_future_is_na
     path = predictions.with_name("seeds.parquet")
     both.write_parquet(path)
     result = compare({"seeds": path})
-    assert "seeds: trained after days that it scores (causal is false)" in result.notes
+    assert "seeds: trained after days that it scores (causal is false)" in result.warnings
     one, two = (rows_of_test(frame, 1).partition_by("date") for frame in frames)
     ics = []
     for a, b in zip(one, two, strict=True):

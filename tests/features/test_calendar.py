@@ -103,10 +103,10 @@ WAYS = {
     "three rows on a Saturday": "dates on Saturday, when this market rarely trades: 1, the first 2014-05-10 (3 st",
     "28 Saturdays": "dates on Saturday, when this market rarely trades: 28, the first 2014-01-04 (80 stocks w",
     "a coin": "dates on Saturday and Sunday, when this market rarely trades: 104, the first 2014-01-04 (1 st",
-    "null prices": "days with less than half of the usual stocks: 1, the first 2014-07-04 (0 stocks with new prices)",
+    "null prices": "days with less than half of the usual stocks: 1, the first 2014-07-04 (0 stocks with new",
     "a bar without volume": "days with less than 5% of the usual traded value: 1, the first 2014-07-04 (0)",
-    "a bar filled in": "days with less than half of the usual stocks: 1, the first 2014-07-04 (1 stock with new prices)",
-    "two stocks": "days with less than half of the usual stocks: 1, the first 2014-07-04 (1 stock with new prices)",
+    "a bar filled in": "days with less than half of the usual stocks: 1, the first 2014-07-04 (1 stock with new",
+    "two stocks": "days with less than half of the usual stocks: 1, the first 2014-07-04 (1 stock with new",
 }
 
 

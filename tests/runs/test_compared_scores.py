@@ -1,5 +1,6 @@
 """compare in Python gives the figures of the command, for frames, files and runs alike."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from atft.errors import InputError
 from atft.evaluation.side_by_side import CompareOptions, compare_files
-from atft.evaluation.side_by_side_text import figure_rows
+from atft.evaluation.side_by_side_text import figure_rows, warning_lines
 from atft.runs.compared_scores import compare
 from atft.runs.run_files import read_run
 
@@ -28,10 +29,14 @@ def test_frames_files_and_runs_have_the_figures_of_the_command(
     file = tmp_path / "other.parquet"
     other.write_parquet(file)
     paths = {"run": tiny_run.directory / "predictions.parquet", "other": file}
-    expected = list(figure_rows(compare_files(paths, CompareOptions(**OPTIONS))))
+    result = compare_files(paths, CompareOptions(**OPTIONS))
+    expected = list(figure_rows(result))
+    assert any("suspect a bug or a leak first" in line for line in warning_lines(result))
     for run in (tiny_run.directory, str(tiny_run.directory), read_run(tiny_run.directory)):
         for scores in (file, other, other.to_pandas()):
-            table = compare({"run": run, "other": scores}, **OPTIONS)
+            with warnings.catch_warnings(record=True, action="always") as caught:
+                table = compare({"run": run, "other": scores}, **OPTIONS)
+            assert [str(warning.message) for warning in caught] == warning_lines(result)
             assert len(table) == len(expected) > 10
             for row, known in zip(table.to_dicts(), expected, strict=True):
                 assert row == {**dict.fromkeys(row), **known}

@@ -100,6 +100,13 @@ def test_a_baseline_of_no_known_name_or_without_data_is_an_error(
         evaluate(scores, baselines=["ridge"])
 
 
+def test_targets_in_per_cent_are_warned_of(scores: polars.DataFrame) -> None:
+    in_per_cent = scores.with_columns(target=100 * polars.col("target"))
+    with pytest.warns(UserWarning, match=r"^1d: target falls to -.*, no return as a fraction"):
+        one = evaluate(in_per_cent.filter(horizon=1), "test")
+    assert row_of(one, "network", 1)["rank_ic"] == row_of(evaluate(scores, "test"), "network", 1)["rank_ic"]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"score": polars.lit(0.5)}, {"target": polars.lit(None, polars.Float32)}, {"code": polars.lit("A")}],
