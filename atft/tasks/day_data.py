@@ -66,7 +66,7 @@ class DayData(pl.LightningDataModule):
         self.panel, self.split_options, self.loader_options = panel, split, loader
         self.cache_options = cache or CacheOptions()
         self.graph_options, self.predict_dates = graph, predict
-        self.horizons, self.seed = list(horizons or [1, 5, 10, 20]), seed
+        self.horizons, self.seed = [1, 5, 10, 20] if horizons is None else list(horizons), seed
         self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
         self._memory: PanelMemory | None = None

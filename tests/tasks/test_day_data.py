@@ -241,3 +241,8 @@ def test_an_argument_of_another_type_is_one_line(change: Any, message: str) -> N
     with pytest.raises(InputError) as caught:
         DayData(**arguments)
     assert str(caught.value) == message
+
+
+def test_no_horizon_is_an_error_and_not_the_default(make_data: Callable[..., DayData]) -> None:
+    with pytest.raises(InputError, match=r"horizons must be distinct trading days >= 1, got \[\]"):
+        make_data(horizons=[]).open_cache()
