@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from atft.errors import InputError
+from atft.errors import InputError, counted
 
 TEXT, NUMBER = pa.string(), pa.float32()
 # Above these, neighbouring whole numbers are one float: two stocks would share a code.
@@ -55,7 +55,8 @@ def check_codes(where: Path, codes: int, days: int, rows: int) -> None:
     """Check that the codes name stocks: a large grid of days x codes has a row in one of 50 cells or more."""
     if codes * days > max(10**8, 50 * rows):
         raise InputError(
-            f"{where}: {codes:,} codes in {rows:,} rows on {days:,} days; the column of codes must name stocks"
+            f"{where}: {counted(codes, 'code')} in {counted(rows, 'row')} on {counted(days, 'day')}; the "
+            "column of codes must name stocks"
         )
 
 

@@ -103,6 +103,11 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(shown) or 'none'}{more}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: ``1 day``, ``2,345 days``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def clip(text: str, most: int) -> str:
     """Text of at most ``most`` characters: its beginning and its end where it is longer."""
     start = (most - 3) // 2

@@ -12,7 +12,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from atft.errors import InputError, nearest
+from atft.errors import InputError, counted, nearest
 from atft.option_types import check_option_types
 from atft.yaml_text import read_date
 
@@ -127,7 +127,8 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
     if not features:
         meant = nearest(next(iter(schema.features), ""), names)
         raise InputError(
-            f"{where}: no column matches the features {schema.features}; it has {len(names)} columns{meant}"
+            f"{where}: no column matches the features {schema.features}; it has "
+            f"{counted(len(names), 'column')}{meant}"
         )
     return features
 

@@ -22,7 +22,7 @@ from statistics import median
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from atft.errors import InputError, nearest
+from atft.errors import InputError, counted, nearest
 
 DAY_RULES = {
     "rare_weekdays": ("error", "exclude", "keep"),
@@ -79,13 +79,13 @@ def find_trading_days(
     today: date,
     longest_label_days: int,
     key: str = "calendar",
-    counted: str = "",
+    kind: str = "",
 ) -> TradingDays:
     """Decide which dates are trading days, and complete the calendar where a stretch of it is missing.
 
     The ``dates`` are distinct and ascending, at least one. ``stocks`` counts the rows of each that matter (a usable
     close, a known row of a panel), ``value`` is its traded value in any currency, 0 where unknown. ``where`` (the
-    file), ``key`` (the option that holds the rules) and ``counted`` (which stocks are counted) are for messages.
+    file), ``key`` (the option that holds the rules) and ``kind`` (which stocks are counted) are for messages.
 
     Of a gap longer than ``MAX_INSERTED`` weekdays (or the longest label) only the last ones are inserted: neither
     labels nor windows can tell the difference, and memory stays bounded.
@@ -97,7 +97,7 @@ def find_trading_days(
     if dates[-1] > today + timedelta(days=1):
         later = int((np.array(dates) > today).sum())
         raise InputError(
-            f"{where}: {later:,} dates are in the future, the last {dates[-1]} (today is {today}); "
+            f"{where}: {counted(later, 'date')} in the future, the last {dates[-1]} (today is {today}); "
             f"correct or remove their rows"
         )
     findings: list[str] = []
@@ -115,7 +115,7 @@ def find_trading_days(
     # A rare weekday is no session, so it is neither thin nor a measure of what is usual.
     few, idle = thin_days(stocks, value, ~rare)
     names = " and ".join(name for w, name in enumerate(WEEKDAYS) if rare[weekday == w].any())
-    rows = [f"{n:,} {'stock' if n == 1 else 'stocks'}{counted}" for n in stocks.tolist()]
+    rows = [f"{counted(n, 'stock')}{kind}" for n in stocks.tolist()]
     traded = [f"{v:.3g}" for v in value.tolist()]
     kept = np.ones(len(dates), dtype=bool)
     for fault, which, what, numbers in (
@@ -135,7 +135,10 @@ def find_trading_days(
     remedy = f"complete the file, or set {key}.gaps to unknown or keep"
     examples = [f"{dates[sessions[i]]} to {dates[sessions[i + 1]]} ({missing[i]:,} missing)" for i in gaps]
     inserted = np.where(missing > longest, np.minimum(missing, max(MAX_INSERTED, longest_label_days)), 0)
-    if examples and judged("gaps", f"gaps of more than {longest} weekdays", examples, remedy) == "keep":
+    if (
+        examples
+        and judged("gaps", f"gaps of more than {counted(longest, 'weekday')}", examples, remedy) == "keep"
+    ):
         inserted[:] = 0
     calendar: list[date] = []
     source: list[int] = []

@@ -340,7 +340,7 @@ def test_a_run_that_has_all_its_epochs_is_not_resumed_for_none(
     tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
     outcome = atft("fit", "--config", tiny_run.config, "--ckpt_path", "last")
-    assert "2 epochs are done and trainer.max_epochs is 2; raise it" in outcome.error_line
+    assert "2 epochs of trainer.max_epochs 2 done; raise it" in outcome.error_line
 
 
 # -- full disks

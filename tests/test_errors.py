@@ -10,6 +10,7 @@ from atft.errors import (
     check_unique,
     clip,
     closest,
+    counted,
     listed,
     nearest,
     one_line,
@@ -60,3 +61,7 @@ def test_two_columns_of_one_name_are_named() -> None:
     check_unique("p.csv", ["a", "b"])
     with pytest.raises(InputError, match=r"p\.csv: two columns are named 'b'; rename or drop one"):
         check_unique("p.csv", ["a", "b", "b"])
+
+
+def test_a_number_of_things_is_one_thing_or_several() -> None:
+    assert [counted(n, "day") for n in (0, 1, 2345)] == ["0 days", "1 day", "2,345 days"]

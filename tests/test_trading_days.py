@@ -104,7 +104,7 @@ def test_whole_saturdays_in_half_of_the_weeks_and_a_coin_that_never_rests_are_ra
 @pytest.mark.parametrize("day", [date(2026, 1, 7), date(9999, 12, 31)])
 def test_a_date_in_the_future_raises_under_every_option(day: date) -> None:
     message = message_of(usual() | {day: 1}, rare_weekdays="keep", thin_days="keep", gaps="keep")
-    assert f"1 dates are in the future, the last {day} (today is 2026-01-05); correct or remove" in message
+    assert f"1 date in the future, the last {day} (today is 2026-01-05); correct or remove" in message
     # Tokyo's tomorrow is New York's today.
     assert calendar_of(usual() | {date(2026, 1, 6): 80}).calendar[-1] == date(2026, 1, 6)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.commands.train import build, load_weights
-from atft.errors import InputError, clip
+from atft.errors import InputError, clip, counted
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -20,8 +20,9 @@ def run(command: str, arguments: list[str]) -> int:
     with Progress(command):
         compared = write(cli, kind, checkpoint, out)
     print(  # noqa: T201
-        f"{out}: {compared.scores:,} scores of {len(compared.days)} days from {compared.days[0]} to "
-        f"{compared.days[-1]}, the largest difference to the checkpoint's is {compared.largest:.1e}"
+        f"{out}: {counted(compared.scores, 'score')} of {counted(len(compared.days), 'day')} from "
+        f"{compared.days[0]} to {compared.days[-1]}, the "
+        f"largest difference to the checkpoint's is {compared.largest:.1e}"
     )
     if compared.exchanged:
         print(  # noqa: T201

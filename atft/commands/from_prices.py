@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.commands.arguments import check_one_path, read_words, take_options
-from atft.errors import InputError
+from atft.errors import InputError, counted
 
 if TYPE_CHECKING:
     from atft.features.options import FeatureOptions
@@ -127,8 +127,9 @@ def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str,
     shared = len(days) - 2 * gap - label_days
     if shared < MIN_DAYS:
         raise InputError(
-            f"{panel}: stocks are ranked on {len(days)} days, a split needs {len(days) - shared + MIN_DAYS}; give "
-            f"longer prices, or lower --features.min_history_days, --data.split.embargo_days or --model.horizons"
+            f"{panel}: stocks are ranked on {counted(len(days), 'day')}, a split needs "
+            f"{len(days) - shared + MIN_DAYS}; give longer prices, or lower "
+            f"--features.min_history_days, --data.split.embargo_days or --model.horizons"
         )
     train, val = (round(SHARES[period] * shared) for period in ("train", "val"))
     # A period ends where the next one begins; what its labels reach into is left out when the days are counted.

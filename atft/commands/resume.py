@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.publish import published
 from atft.termination import how_stopped
 
@@ -59,7 +59,7 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
     written = _all_written(Path(checkpoint).parent)
     if whole and written:
         raise InputError(
-            f"{checkpoint}: {done} epochs are done and trainer.max_epochs is {max_epochs}; raise it to go on"
+            f"{checkpoint}: {counted(done, 'epoch')} of trainer.max_epochs {max_epochs} done; raise it to go on"
         )
     return not written and (whole or _stopped_by_itself(content.get("callbacks", {})))
 

@@ -7,6 +7,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import find_checkpoint
+from atft.errors import counted
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -31,7 +32,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
     data.trainer = trainer  # its limits count in the plan
     loader = data.train_dataloader()
     steps = sum(block.closes_step for block in loader.plan.plan())
-    epochs = f"{trainer.max_epochs} epochs" if trainer.max_epochs >= 0 else "epochs without a limit"
+    epochs = counted(trainer.max_epochs, "epoch") if trainer.max_epochs >= 0 else "epochs without a limit"
     count = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
     device = f"{count}{trainer.strategy.root_device.type}"
     lines = {
@@ -39,7 +40,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         f"{manifest.dates[0]} to {manifest.dates[-1]}, {len(cli.model.features)} features",
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
-        "training": f"{epochs} of about {steps} steps on {device}, {trainer.precision}",
+        "training": f"{epochs} of about {counted(steps, 'step')} on {device}, {trainer.precision}",
         "memory": loader.memory.text() if loader.memory else "",
         "weights": _weights(cli),
         "from": cli.record.receipt.resumed_from or cli.config.init_from,
@@ -56,7 +57,7 @@ def _weights(cli: "RankingCLI") -> str:
         return ""
     rules = [
         f"training stops early only where {callback.monitor} is worse than its best by over half of it for "
-        f"{callback.patience} epochs"
+        f"{counted(callback.patience, 'epoch')}"
         for callback in cli.trainer.callbacks
         if isinstance(callback, EarlyStopping)
     ]

@@ -22,7 +22,7 @@ from atft.data.purge import RowPurge, valid_labels
 from atft.data.records import Array, spread
 from atft.data.row_finder import RowFinder
 from atft.data.shared_buffers import SharedBuffers
-from atft.errors import InputError
+from atft.errors import InputError, counted
 
 
 class DayBlocks(Dataset[DayBatch]):
@@ -55,7 +55,8 @@ class DayBlocks(Dataset[DayBatch]):
         start = first - self.lookback + 1
         if start < 0:
             raise InputError(
-                f"day {self.cache.manifest.dates[first]} has {first + 1} days of history, lookback asks for "
+                f"day {self.cache.manifest.dates[first]} has {counted(first + 1, 'day')} of history, "
+                "lookback asks for "
                 f"{self.lookback}; start the split later"
             )
         return start, first, first + block.days

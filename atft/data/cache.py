@@ -21,7 +21,7 @@ from atft.data.records import Array, DayView, RecordFile, code_order, decode_day
 from atft.data.row_finder import RowFinder, find_sorted
 from atft.data.span_copy import SpanCopy
 from atft.data.split import Days
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.progress import track
 
 MAX_OPEN_CACHES = 8
@@ -199,7 +199,7 @@ def cache_lines(cache: DayCache) -> list[str]:
         f"cache     {cache.path}",
         f"days      {len(m.dates):,} ({m.dates[0]} to {m.dates[-1]})",
         f"stocks    {len(m.codes):,}, {ranked / len(m.dates):,.0f} in the universe a day; "
-        f"{len(m.sectors)} sectors",
+        f"{counted(len(m.sectors), 'sector')}",
         f"rows      {sum(m.observed_rows):,}, {ranked:,} in the universe",
         f"features  {len(m.features)} ({ways})",
         f"horizons  {', '.join(map(str, m.horizons))} days, lag {m.lag}"

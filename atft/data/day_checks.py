@@ -18,7 +18,7 @@ from atft.data.cache import DayCache
 from atft.data.fold_dates import FoldDates
 from atft.data.manifest import SECTOR
 from atft.data.split import Days, Split, parse_period
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.panel import day_index
 
 MAX_CONSTANT_SHARE = 0.95
@@ -136,8 +136,8 @@ def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str, key:
     scored = days[days >= lookback - 1]
     if not len(scored):
         raise InputError(
-            f"predict: {nothing} {lookback} days of history; the panel runs {dates[0]} to {dates[-1]} "
-            f"({len(dates)} days); set {key}"
+            f"predict: {nothing} {counted(lookback, 'day')} of history; the panel runs {dates[0]} to {dates[-1]} "
+            f"({counted(len(dates), 'day')}); set {key}"
         )
     return scored, days[days < lookback - 1]
 
@@ -146,7 +146,9 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
     """Lines on days without a score (the ``short`` ones), graphs of few days, and features that no day knows."""
     manifest, lines = cache.manifest, []
     if len(short):
-        lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {lookback} days of history")
+        lines.append(
+            f"no score for {_span(manifest.dates, short)}: a day needs {counted(lookback, 'day')} of history"
+        )
     per_code = sum(manifest.observed_rows) / len(manifest.codes)
     if lookback > 1 and per_code < MIN_ROWS_PER_CODE:
         lines.append(
@@ -172,7 +174,7 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
 
 def _span(dates: Sequence[date], days: Days) -> str:
     first, last = dates[days[0]], dates[days[-1]]
-    return f"{len(days)} days ({first} to {last})" if len(days) > 1 else f"1 day ({first})"
+    return f"{counted(len(days), 'day')} ({f'{first} to {last}' if len(days) > 1 else first})"
 
 
 def _or_move(cache: DayCache, names: Sequence[str]) -> str:

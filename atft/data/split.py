@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.data.folds import FoldOptions, check_folds, fold_count, fold_days, is_causal
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.option_types import check_option_types
 from atft.panel import day_index
 
@@ -178,7 +178,8 @@ def _dated_days(calendar: Sequence[date], options: SplitOptions, gap: int, lookb
                 reach = f" and labels that end by known_to, {options.known_to}"
             raise InputError(
                 f"data.split.{name} [{start}, {stop}] has no usable day: the calendar runs {calendar[0]} to "
-                f"{calendar[-1]} ({len(calendar)} days), a day needs {lookback} days of history{reach}; widen it"
+                f"{calendar[-1]} ({counted(len(calendar), 'day')}), a day needs {counted(lookback, 'day')} "
+                f"of history{reach}; widen it"
             )
         days[name] = np.arange(first, end + 1, dtype=np.int64)
         following = first
@@ -221,7 +222,7 @@ def fold_ranges(
     if end < start:
         raise InputError(
             f"data.split.folds.period [{period[0]}, {period[1]}] has no usable day: the calendar runs "
-            f"{calendar[0]} to {calendar[-1]}, a day needs {lookback} days of history{reach}; widen it"
+            f"{calendar[0]} to {calendar[-1]}, a day needs {counted(lookback, 'day')} of history{reach}; widen it"
         )
     return range(first, last + 1), range(start, end + 1)
 

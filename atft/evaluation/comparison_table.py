@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
+from atft.errors import counted
 from atft.evaluation.null_controls import Band
 from atft.evaluation.paired import PairedDifference
 from atft.evaluation.plain_table import RANDOM, plain_table, signed
@@ -41,8 +42,7 @@ def comparison_table(
     table = plain_table(title, ("scorer", "horizon"), ("days", *(heading for heading, _, _ in shown)))
     thin = max((r.thin_days for r in rows), default=0)
     if thin:
-        days, are = ("days", "are") if thin > 1 else ("day", "is")
-        table.caption = f"{thin} {days} with fewer than {min_stocks} stocks {are} left out"
+        table.caption = f"left out, {counted(thin, 'day')} with fewer than {min_stocks} stocks"
     by_key = {(r.scorer, r.horizon, r.lag): r for r in rows}
     rank = {name: i for i, name in enumerate(ORDER)}
     scorers = dict.fromkeys([*(r.scorer for r in rows), *([RANDOM] if bands else [])])
@@ -70,7 +70,9 @@ def paired_lines(differences: Mapping[int, PairedDifference]) -> list[str]:
         interval = "too few days for an interval"
         if isfinite(rank_ic.low):
             interval = f"± {rank_ic.error:.4f}, 95 % {rank_ic.low:+.4f} .. {rank_ic.high:+.4f}"
-        lines.append(f"{scorer} - {against} {horizon}d: RankIC {rank_ic.value:+.4f} {interval}, {days} days")
+        lines.append(
+            f"{scorer} - {against} {horizon}d: RankIC {rank_ic.value:+.4f} {interval}, {counted(days, 'day')}"
+        )
     return lines
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from atft.errors import counted
 from atft.evaluation.figures import BPS, FIGURES, SCORED, FigureKind
 from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.intervals import Interval
@@ -36,8 +37,8 @@ def coverage_lines(file: FileEvaluation) -> list[str]:
     """Say what of a file was measured, what was left out and why, and what was decided for the reader."""
     covered = file.coverage
     lines = [
-        f"{file.name}: {covered.first} to {covered.last}, {covered.days:,} days, {covered.codes:,} codes, "
-        f"{covered.mean_stocks:,} stocks a day",
+        f"{file.name}: {covered.first} to {covered.last}, {counted(covered.days, 'day')}, "
+        f"{counted(covered.codes, 'code')}, {counted(covered.mean_stocks, 'stock')} a day",
         f"rows: {covered.measured_rows:,} measured of {covered.rows:,}"
         + (f"; left out: {_counted(covered.dropped)}" if covered.dropped else ""),
     ]

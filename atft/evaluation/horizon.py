@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
+from atft.errors import counted
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.covered_shares import covered_shares
 from atft.evaluation.day_measures import (
@@ -108,7 +109,9 @@ def _counts_alone(evaluation: HorizonEvaluation, lost: int) -> HorizonEvaluation
         controls=[],
         best_days=[],
         worst_days=[],
-        warnings=[f"{lost:,} days have constant scores: their mean would flatter, so no figure is shown"],
+        warnings=[
+            f"constant scores on {counted(lost, 'day')}: a mean without them would flatter, so no figure is shown"
+        ],
         covered=[],
     )
 

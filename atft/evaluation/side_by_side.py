@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
-from atft.errors import InputError, listed, nearest
+from atft.errors import InputError, counted, listed, nearest
 from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_scores, measure_table, without_thin_days
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
@@ -239,7 +239,7 @@ def _measure_all(
             if lost > MAX_LOST_SHARE * int(days.rankable.sum()):
                 series[name, lag] = {m: np.full(len(counts), np.nan) for m in CONTROL_MEASURES}
                 warnings.append(
-                    f"{name}, lag {lag}: scores are constant on {lost:,} days, so no figure is shown"
+                    f"{name}, lag {lag}: scores are constant on {counted(lost, 'day')}, so no figure is shown"
                 )
     return series, bands, thin, warnings
 

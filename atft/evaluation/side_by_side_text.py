@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atft.errors import counted
 from atft.evaluation.evaluation_files import json_value
 from atft.evaluation.figures import BPS
 from atft.evaluation.intervals import Interval
@@ -173,10 +174,10 @@ def _left_out(result: SideBySide) -> Iterator[str]:
         for name, (rows, days) in compared.dropped.items():
             if rows:
                 whole = f", {days:,} whole days among them" if days else ""
-                yield f"{where}: {rows:,} rows of {name} are not in all files and are left out{whole}"
+                yield f"{where}: left out, {counted(rows, 'row')} of {name} that not all files have{whole}"
         if compared.thin_days:
             least = result.options.min_stocks
-            yield f"{where}: {compared.thin_days:,} days with fewer than {least} known targets are left out"
+            yield f"{where}: left out, {counted(compared.thin_days, 'day')} with fewer than {least} known targets"
         yield from (f"{where}: {note}" for note in compared.notes)
     for control, why in result.horizons[0].absent.items():
         yield f"no row {control}: {why}"

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 
 from atft.data.split import parse_period
-from atft.errors import InputError, closest
+from atft.errors import InputError, closest, counted
 from atft.panel import day_index
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
@@ -39,8 +39,8 @@ def day_to_explain(data: DayData, text: str) -> int:
         )
     if index < lookback - 1:
         raise InputError(
-            f"date {day} has {index + 1} days of history, the network reads {lookback}; the first day is "
-            f"{manifest.dates[min(lookback, len(manifest.dates)) - 1]}"
+            f"date {day} has {counted(index + 1, 'day')} of history, the network reads {lookback}; the first "
+            f"day is {manifest.dates[min(lookback, len(manifest.dates)) - 1]}"
         )
     if not manifest.universe_rows[index]:
         raise InputError(f"date {day}: no stock of the panel is in the universe that day; name another one")
@@ -59,7 +59,7 @@ def days_to_explain(data: DayData, period: Sequence[str], most: int) -> list[int
     days = [day for day in range(max(start, lookback - 1), stop + 1) if manifest.universe_rows[day]]
     if not days:
         raise InputError(
-            f"from {first} to {last}: no day with {lookback} days of history; the panel runs "
+            f"from {first} to {last}: no day with {counted(lookback, 'day')} of history; the panel runs "
             f"{manifest.dates[0]} to {manifest.dates[-1]}"
         )
     evenly_spaced = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)

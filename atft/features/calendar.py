@@ -45,7 +45,7 @@ def trading_days(
         str(path),
         today or date.today(),
         options.label_days,
-        counted=" with new prices",
+        kind=" with new prices",
     )
     if options.exchange is None:
         return days

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from atft.checkpoint_file import read_checkpoint
-from atft.errors import InputError, clip
+from atft.errors import InputError, clip, counted
 from atft.tasks.day_data import DayData
 
 MAX_SEED = 2**32 - 1
@@ -102,6 +102,6 @@ def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None
         steps = sum(block.closes_step for block in data.train_dataloader().plan.plan(0))
         if trainer.max_steps < steps:
             raise InputError(
-                f"trainer.max_steps is {trainer.max_steps}: the first epoch has {steps} steps, nothing is kept "
-                f"before its end; raise it, or set trainer.limit_train_batches"
+                f"trainer.max_steps is {trainer.max_steps}: the first epoch has {counted(steps, 'step')}, "
+                "nothing is kept before its end; raise it, or set trainer.limit_train_batches"
             )

@@ -71,7 +71,7 @@ def test_thin_days_move_no_figure_and_are_said_below_the_table(
     of_two.write_parquet(tmp_path / "thin.parquet")
     outcome = atft("fit", "--config", tiny_config(tmp_path, tmp_path / "thin.parquet"))
     assert outcome.code == 0, outcome
-    assert "2 days with fewer than 9 stocks are left out" in outcome.out
+    assert "left out, 2 days with fewer than 9 stocks" in outcome.out
     run = tmp_path / "logs" / "tiny" / "version_0"
     receipt = read_receipt(run)
     assert receipt.days["train"].planned == 27 and receipt.days["val"].planned == 10

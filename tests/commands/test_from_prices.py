@@ -84,7 +84,7 @@ def test_too_few_days_for_a_split_are_one_line(tmp_path: Path) -> None:
     rows = {"date": [date(2015, 1, 5)] * 30, "universe": [True] * 30}
     pl.DataFrame(rows).write_parquet(tmp_path / "p.parquet")
     with pytest.raises(
-        InputError, match="stocks are ranked on 1 days, a split needs 140; give longer prices, or lower"
+        InputError, match="stocks are ranked on 1 day, a split needs 140; give longer prices, or lower"
     ):
         split_by_share(tmp_path / "p.parquet", 20, 20)
 

@@ -77,7 +77,7 @@ def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_conclu
     assert epochs_of(second) == epochs_of(tiny_run.directory) == [0, 1]
     assert all((second / name).is_file() for name in ("comparison.txt", "predictions.parquet"))
     again = atft("fit", *options, "--ckpt_path", "last")
-    assert "2 epochs are done" in again.error_line
+    assert "2 epochs of trainer.max_epochs 2 done" in again.error_line
 
 
 @pytest.mark.usefixtures("interrupts_restored")

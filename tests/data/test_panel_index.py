@@ -97,7 +97,7 @@ UNKNOWN = ("return_1d", "target_1d", "target_5d")
             ),
             r"5% of the usual traded value: 1, the first 2015-03-10 \(0\)",
         ),
-        (lambda f: _plus(f, date(2015, 6, 3), 1), "1 dates are in the future, the last 2015-06-03"),
+        (lambda f: _plus(f, date(2015, 6, 3), 1), "1 date in the future, the last 2015-06-03"),
     ],
     ids=["Saturday", "thin", "unknown", "holiday bar", "future"],
 )

@@ -66,13 +66,13 @@ def test_days_of_too_few_stocks_are_counted_below_the_table() -> None:
     target = np.random.default_rng(0).standard_normal((10, 30))
     target[3, 5:] = np.nan
     for thin, said in (
-        (1, "1 day with fewer than 20 stocks is"),
-        (2, "2 days with fewer than 20 stocks are"),
+        (1, "1 day with fewer than 20 stocks"),
+        (2, "2 days with fewer than 20 stocks"),
     ):
         target[2 + thin, 5:] = np.nan
         found = summarise_scorers({"network": target}, table_of(1, target), 20)
         text = table_text(comparison_table(found, min_stocks=20))
-        assert text.splitlines()[-1] == f"{said} left out"
+        assert text.splitlines()[-1] == f"left out, {said}"
     assert "left out" not in table_text(comparison_table(rows(), BANDS))
 
 

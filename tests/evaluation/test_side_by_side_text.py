@@ -30,7 +30,7 @@ def test_each_scorer_has_a_line_with_its_figure_and_interval(result: SideBySide)
     assert any(line.split()[:3] == ["b", "net", "5d"] for line in lines)
     assert "blend: mean of the day's ranks of net, b" in lines
     assert any(
-        line.startswith(f"5d: {result.horizons[1].dropped['net'][0]} rows of net are not in all files")
+        line.startswith(f"5d: left out, {result.horizons[1].dropped['net'][0]} rows of net that not all")
         for line in lines
     )
     assert any(line.startswith("no row size: no values in column") for line in lines)

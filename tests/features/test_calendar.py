@@ -155,7 +155,7 @@ def test_a_row_of_tomorrow_is_today_somewhere_and_later_ones_raise(
     for today in (last, last - timedelta(days=1)):
         found = on_trading_days(prices, EXCLUDE, today)
         assert found.calendar[-1] == last and not found.notes
-    with pytest.raises(InputError, match=f"2 dates are in the future, the last {last}"):
+    with pytest.raises(InputError, match=f"2 dates in the future, the last {last}"):
         on_trading_days(prices, EXCLUDE, last - timedelta(days=2))
 
 

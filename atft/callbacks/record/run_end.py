@@ -6,6 +6,8 @@ from typing import Any
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
+from atft.errors import counted
+
 
 def limits(trainer: Any) -> list[str]:
     """Trainer options that show the network less than a whole run: ``["limit_train_batches=3"]``."""
@@ -56,8 +58,8 @@ def stop_reason(trainer: Any) -> str:
             if getattr(asking, "waits_for_divergence", False):
                 return (
                     f"{asking.monitor} was worse than its best, {best:.4f}, by over half of it for "
-                    f"{asking.patience} epochs"
+                    f"{counted(asking.patience, 'epoch')}"
                 )
-            return f"no better {asking.monitor} than {best:.4f} for {asking.patience} epochs"
+            return f"no better {asking.monitor} than {best:.4f} for {counted(asking.patience, 'epoch')}"
         return str(asking.stopping_reason_message).removesuffix(" Signaling Trainer to stop.")
     return f"{type(asking).__name__} set trainer.should_stop" if asking is not None else ""

@@ -15,7 +15,7 @@ from optuna.distributions import json_to_distribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from atft.console import plain_console
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.files import publish_study_files, read_trial
@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
     publish_study_files(study, sweep)
     finished = sum(record["outcome"] in STATES for record in records)
     plain_console().print(
-        f"study {sweep.study}: {len(records)} trials entered again, {finished} of them finished; "
+        f"study {sweep.study}: {counted(len(records), 'trial')} entered again, {finished} of them finished; "
         f"the next start of the sweep goes on from here",
         soft_wrap=True,
     )

@@ -27,6 +27,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from atft.errors import counted
 from atft.search.study.outcome import Outcome, failure_of, finished, is_surplus, outcome_of, reason_of
 
 SWEEP_FAULTS = ("config", "code")
@@ -116,7 +117,7 @@ def reason_to_abort(
     if len(wrong) >= MIN_FAILURES and 3 * len(wrong) > judged:
         last, count = wrong[-1], f"{len(wrong)} of {judged} trials failed for config or code"
     elif len(lost) >= max(MIN_FAILURES, n_trials):
-        last, count = lost[-1], f"{len(lost)} trials failed for good, {n_trials} were to finish"
+        last, count = lost[-1], f"{counted(len(lost), 'trial')} failed for good, {n_trials} were to finish"
     else:
         return None
     return f"{count}, the last one (trial {last.number}): {reason_of(last)}; fix that, then start again"

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 from optuna.trial import FrozenTrial
 
-from atft.errors import RunFailed
+from atft.errors import RunFailed, counted
 from atft.progress import Progress
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
@@ -111,11 +111,13 @@ def estimate(sweep: SweepOptions, trial: FrozenTrial, trial_bytes: int, free_byt
     needed = trial_bytes * sweep.n_trials * folds
     if needed > free_bytes:
         raise NotWorthStarting(
-            f"{sweep.n_trials} trials take {needed / 1e9:.1f} GB, the disk has {free_bytes / 1e9:.1f} GB free; "
+            f"{counted(sweep.n_trials, 'trial')} need {needed / 1e9:.1f} GB, the disk has "
+            f"{free_bytes / 1e9:.1f} GB free; "
             "make room or name another root"
         )
     return (
-        f"worth starting: {sweep.n_trials} trials of {epochs} epochs with {sweep.workers} workers take at most "
+        f"worth starting: {counted(sweep.n_trials, 'trial')} of {counted(epochs, 'epoch')} with "
+        f"{counted(sweep.workers, 'worker')} take at most "
         f"about {longest} without pruning and as fast as this one, and {needed / 1e6:.0f} MB of "
         f"{free_bytes / 1e9:.0f} GB"
     )

@@ -18,7 +18,7 @@ import optuna
 
 from atft.console import plain_console
 from atft.cores import core_count
-from atft.errors import InputError, nearest
+from atft.errors import InputError, counted, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen, identify
 from atft.search.question.options import SweepOptions, read_sweep
@@ -54,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _start_line(sweep: SweepOptions, config: Path) -> str:
     return (
-        f"{sweep.study}: {sweep.n_trials} trials, {sweep.workers} at a time, in {sweep.directory}; to watch it: "
+        f"{sweep.study}: {counted(sweep.n_trials, 'trial')}, {sweep.workers} at a time, in "
+        f"{sweep.directory}; to watch it: "
         f"python -m atft sweep status --config {config} --watch 30"
     )
 

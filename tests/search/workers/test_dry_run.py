@@ -72,6 +72,6 @@ def test_time_and_space_are_those_of_the_trial_times_epochs_trials_and_folds(toy
     limited = replace(sweep, limits=replace(sweep.limits, minutes=0.5))
     assert "about 0:01:30 " in estimate(limited, trial, 1, 10**10)
     with pytest.raises(
-        NotWorthStarting, match=r"5 trials take 0\.1 GB, the disk has 0\.0 GB free; make room"
+        NotWorthStarting, match=r"5 trials need 0\.1 GB, the disk has 0\.0 GB free; make room"
     ):
         estimate(sweep, trial, 10_000_000, 40_000_000)

@@ -114,7 +114,7 @@ def test_one_command_runs_a_sweep(sweep: tuple[Path, SweepOptions]) -> None:
     assert first.returncode == 0, first
     assert "small: 1 of 1 trials finished, 1 complete, 0 pruned" in first.stderr
     folder = Path(read.root) / "small"
-    start, watch = f"small: 1 trials, 1 at a time, in {folder}", f"sweep status --config {path} --watch 30"
+    start, watch = f"small: 1 trial, 1 at a time, in {folder}", f"sweep status --config {path} --watch 30"
     assert f"{start}; to watch it: python -m atft {watch}\n" in first.stderr
     best = json.loads((folder / "best_params.json").read_text())
     assert best["study_id"] == open_study(read).user_attrs["study_id"]
