@@ -173,27 +173,12 @@ def ridge_scores(cli: "RankingCLI", days: UnseenDays) -> "np.ndarray[Any, Any]":
     """Fit the linear baseline on the training days' last rows and score the test days."""
     import numpy as np
 
-    from atft.baselines.ridge import fit_ridge
+    from atft.data.day_features import day_features
+    from atft.tasks.baseline_scores import fit_baseline
 
-    cache, data = cli.datamodule.open_cache(), cli.datamodule
-    median, iqr = (statistic.numpy() for statistic in data.scaling()[:2])
-
+    ridge, cache = fit_baseline("ridge", cli.datamodule), cli.datamodule.open_cache()
     every = np.arange(cache.stocks)
-
-    def features(day: int) -> "np.ndarray[Any, Any]":
-        rows = np.empty((cache.stocks, len(median)), np.float32)
-        cache.read_features(day, every, rows)
-        return rows
-
-    def training() -> "Any":
-        for day in data.split.train:
-            view = cache.day(int(day))
-            target = view.of_stocks("target", every)
-            valid = view.of_stocks("universe", every)[:, None] & np.isfinite(target)
-            yield features(int(day)), target, valid
-
-    ridge = fit_ridge(training(), median, iqr)
-    return np.stack([ridge.score(features(day)) for day in days.index])
+    return np.stack([ridge.score(day_features(cache, day, every)) for day in days.index])
 
 
 def measure(scores: "np.ndarray[Any, Any]", days: UnseenDays, cli: "RankingCLI") -> Outcome:

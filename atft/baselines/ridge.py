@@ -5,7 +5,6 @@ centred within each day, as only the order within a day counts. Cost: one ``feat
 day and set of valid stocks; 8.9 M rows x 112 are about 0.2 TFLOP.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from atft.baselines.stock_days import StockDays
 from atft.cross_section import rank_normal
 from atft.errors import InputError
+from atft.progress import track
 
 CLIP = 5.0
 """Scaled features are clipped here: least squares would follow the few that reach a thousand."""
@@ -55,42 +56,33 @@ def scale_features(
     return np.clip(np.nan_to_num(scaled, nan=0.0), -CLIP, CLIP).astype(np.float32)
 
 
-def fit_ridge(
-    days: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]],
-    median: ArrayLike,
-    iqr: ArrayLike,
-    penalty: float = 1e-3,
-) -> Ridge:
+def fit_ridge(train: StockDays, median: ArrayLike, iqr: ArrayLike, penalty: float = 1e-3) -> Ridge:
     r"""Fit one ridge regression per horizon on the day's rank-normal targets.
 
-    :math:`\beta = (X^\top X + \lambda n I)^{-1} X^\top y` over all days' valid rows, X and y centred per day.
+    :math:`\beta = (X^\top X + \lambda n I)^{-1} X^\top y` over rows of known target, X and y centred per day.
 
     Args:
-        days: for each day the raw features ``[stocks, features]``, the raw forward returns
-            ``[stocks, horizons]`` and which of them to count (True), same shape.
+        train: rows to fit on, with raw features.
         median: ``[features]`` of the training days; 0 for features scaled before.
         penalty: ``lambda``, per row: 1 halves the coefficient of a feature of unit variance.
 
     Raises:
-        InputError: no day has two valid stocks at some horizon.
+        InputError: no day has two known targets at some horizon.
     """
     middle, width = np.asarray(median, np.float32), np.asarray(iqr, np.float32)
+    n_features, n_horizons = len(middle), train.target.shape[1]
     # The normal equations are all that is kept of a day.
-    gram: NDArray[np.float64] | None = None
-    for features, target, valid in days:
-        counted = np.asarray(valid, dtype=bool)
-        if gram is None:
-            n_features, n_horizons = len(middle), counted.shape[1]
-            gram, moment = np.zeros((n_horizons, n_features, n_features)), np.zeros((n_horizons, n_features))
-            rows = np.zeros(n_horizons)
-        scaled = scale_features(features, middle, width)
-        label = _rank_normal(np.asarray(target, np.float32), counted)
+    gram, moment = np.zeros((n_horizons, n_features, n_features)), np.zeros((n_horizons, n_features))
+    rows = np.zeros(n_horizons)
+    for features, target in track(train, "ridge baseline", len(train.sizes)):
+        scaled, label = scale_features(features, middle, width), _rank_normal(target)
+        known = np.isfinite(target)
         used_before: NDArray[np.bool_] | None = None
-        for h in range(counted.shape[1]):
-            use = counted[:, h]
+        for h in range(n_horizons):
+            use = known[:, h]
             if use.sum() < 2:
                 continue
-            # Valid stocks seldom differ between horizons: the product is kept while they do not.
+            # Known targets seldom differ between horizons: the product is kept while they do not.
             if used_before is None or not np.array_equal(use, used_before):
                 used_before = use
                 x = scaled[use] - scaled[use].mean(axis=0)
@@ -98,16 +90,16 @@ def fit_ridge(
             gram[h] += product
             moment[h] += x.T @ label[use, h]
             rows[h] += use.sum()
-    if gram is None or not rows.all():
+    if not rows.all():
         raise InputError("ridge baseline: no training day has two stocks with known targets at every horizon")
     solved = [
-        np.linalg.solve(gram[h] + penalty * rows[h] * np.eye(len(middle)), moment[h])
-        for h in range(len(rows))
+        np.linalg.solve(gram[h] + penalty * rows[h] * np.eye(n_features), moment[h])
+        for h in range(n_horizons)
     ]
     return Ridge(np.stack(solved, axis=1), middle, width, penalty)
 
 
-def _rank_normal(target: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Per-day rank-normal targets ``[stocks, horizons]``; 0 where invalid."""
-    ranked = rank_normal(torch.from_numpy(target.T.copy()), torch.from_numpy(valid.T.copy()))
-    return np.ascontiguousarray(ranked.numpy().T)
+def _rank_normal(target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Per-day rank-normal targets ``[stocks, horizons]``; 0 where unknown."""
+    by_horizon = torch.from_numpy(target.T.copy())
+    return np.ascontiguousarray(rank_normal(by_horizon, by_horizon.isfinite()).numpy().T)

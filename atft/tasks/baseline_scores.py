@@ -4,8 +4,8 @@ All read the cache: the features of a stock's last day, ranked where the network
 days of its split. Every scorer is measured on the same rows.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from atft.data.purge import valid_labels
 from atft.data.split import Days
 from atft.errors import InputError
 from atft.evaluation.predictions import HorizonScores
-from atft.progress import track
 from atft.tasks.day_data import DayData
 
 BaselineName = Literal["ridge", "lightgbm", "mlp"]
@@ -52,7 +51,7 @@ def fit_baseline(
     market = name == "lightgbm" and options.market_columns
     train = stock_days(data, data.split.train, market)
     if name == "ridge":
-        return fit_ridge(_ridge_days(train), median, iqr)
+        return fit_ridge(train, median, iqr)
     val = stock_days(data, data.split.val, market)
     if name == "mlp":
         return fit_perceptrons(train, val, median, iqr, seed)
@@ -78,11 +77,6 @@ def stock_days(data: DayData, days: Days, market_columns: bool = False) -> Stock
 
     counted = np.concatenate(targets).astype(np.float32)
     return StockDays(np.array(sizes, dtype=np.int64), counted, read, market_columns)
-
-
-def _ridge_days(days: StockDays) -> Iterator[tuple[Any, Any, Any]]:
-    for features, target in track(days, "ridge baseline", len(days.sizes)):
-        yield features, target, np.isfinite(target)
 
 
 def check_scored_rows(table: HorizonScores, cache: DayCache) -> None:

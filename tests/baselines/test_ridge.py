@@ -1,6 +1,6 @@
 """The ridge baseline: against scikit-learn on all rows at once."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,17 +8,18 @@ import scipy.stats
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from atft.baselines.ridge import CLIP, fit_ridge, scale_features
+from atft.baselines.stock_days import StockDays
 from atft.errors import InputError
 
-Day = tuple[np.ndarray, np.ndarray, np.ndarray]
 MEDIAN = np.array([1.0, 0.0, -2.0, 0.0], np.float32)
 IQR = np.array([2.0, 1.0, 0.5, 0.0], np.float32)
 SLOPE = np.array([[1.0, 0.0], [-0.5, 0.5], [0.0, 1.0], [0.0, 0.0]])
 
 
-def days(count: int = 20, stocks: int = 60, seed: int = 0) -> Iterator[Day]:
+def days(count: int = 20, stocks: int = 60, seed: int = 0) -> StockDays:
     """Features off their scale with holes, two horizons of which one knows fewer labels."""
     rng = np.random.default_rng(seed)
+    of_days, targets = [], []
     for d in range(count):
         x = rng.standard_normal((stocks, 4)).astype(np.float32)
         target = (0.02 * (x @ SLOPE + rng.standard_normal((stocks, 2)))).astype(np.float32)
@@ -26,7 +27,9 @@ def days(count: int = 20, stocks: int = 60, seed: int = 0) -> Iterator[Day]:
         valid[:, 1] &= d < count - 5
         features = (x * np.where(IQR > 0, IQR, 1) + MEDIAN).astype(np.float32)
         features[rng.random(x.shape) < 0.05] = np.nan
-        yield features, np.where(valid, target, np.nan), valid
+        of_days.append(features)
+        targets.append(np.where(valid, target, np.nan).astype(np.float32))
+    return StockDays(np.full(count, stocks, dtype=np.int64), np.concatenate(targets), of_days.__getitem__)
 
 
 @pytest.mark.parametrize("penalty", [1e-3, 0.1, 1.0])
@@ -34,8 +37,8 @@ def test_coefficients_equal_scikit_learn_on_all_rows_at_once(penalty: float) -> 
     fitted = fit_ridge(days(), MEDIAN, IQR, penalty)
     for h in range(2):
         xs, ys = [], []
-        for features, target, valid in days():
-            use = valid[:, h]
+        for features, target in days():
+            use = np.isfinite(target[:, h])
             if use.sum() < 2:
                 continue
             x = np.nan_to_num((features[use] - MEDIAN) / np.where(IQR > 0, IQR, 1)).clip(-CLIP, CLIP)
@@ -49,11 +52,11 @@ def test_coefficients_equal_scikit_learn_on_all_rows_at_once(penalty: float) -> 
 
 def test_it_finds_the_planted_slopes_and_ranks_an_unseen_day() -> None:
     fitted = fit_ridge(days(count=60), MEDIAN, IQR)
-    features, target, valid = next(days(seed=9))
+    features, target = next(iter(days(seed=9)))
     scores = fitted.score(features)
     assert scores.shape == (60, 2) and np.isfinite(scores).all()
     for h in range(2):
-        use = valid[:, h]
+        use = np.isfinite(target[:, h])
         assert scipy.stats.spearmanr(scores[use, h], target[use, h]).statistic > 0.5
         planted = SLOPE[:, h] / np.linalg.norm(SLOPE[:, h])
         found = fitted.coefficients[:, h] / np.linalg.norm(fitted.coefficients[:, h])
@@ -66,8 +69,7 @@ def test_scaling_is_robust_and_an_unknown_feature_is_the_median() -> None:
 
 
 def test_no_usable_day_raises_in_one_line() -> None:
-    empty = ((f, t, np.zeros_like(v)) for f, t, v in days(count=2))
-    with pytest.raises(InputError, match="ridge baseline: no training day has two stocks"):
-        fit_ridge(empty, MEDIAN, IQR)
-    with pytest.raises(InputError, match="ridge baseline"):
-        fit_ridge([], MEDIAN, IQR)
+    unknown = replace(days(count=2), target=np.full((120, 2), np.nan, np.float32))
+    for train in (unknown, replace(unknown, sizes=unknown.sizes[:0], target=unknown.target[:0])):
+        with pytest.raises(InputError, match="ridge baseline: no training day has two stocks"):
+            fit_ridge(train, MEDIAN, IQR)
