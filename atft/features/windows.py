@@ -7,6 +7,7 @@ their halves. Days without a value are left out; a window with fewer than three 
 Arrays are float64 [days, stocks], NaN where unknown, and everything here is causal along the first axis.
 """
 
+from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
@@ -47,8 +48,7 @@ def positive(x: Series) -> Series:
 def window_sums(x: Series, *spans: int) -> dict[int, Series]:
     """Sum over the last ``span`` days, today included, for each span. ``x`` must be finite everywhere."""
     totals: dict[int, Series] = {}
-    level, size = x, 1  # level[t]: the sum of the ``size`` days up to t
-    while True:
+    for size, level in _doubled(x, max(spans), np.add):
         for span in spans:
             if not span & size:
                 continue
@@ -58,11 +58,7 @@ def window_sums(x: Series, *spans: int) -> dict[int, Series]:
                 totals[span][covered:] += level[: max(0, len(x) - covered)]
             else:
                 totals[span] = level.copy()
-        if 2 * size > max(spans):
-            return {span: totals[span] for span in spans}
-        longer = level.copy()
-        longer[size:] += level[:-size]
-        level, size = longer, 2 * size
+    return {span: totals[span] for span in spans}
 
 
 def window_highs(x: Series, *spans: int) -> dict[int, Series]:
@@ -70,19 +66,14 @@ def window_highs(x: Series, *spans: int) -> dict[int, Series]:
     known = ~np.isnan(x)
     counts = _counts(known, spans)
     highs: dict[int, Series] = {}
-    level, size = np.where(known, x, -np.inf), 1
-    while True:
+    for size, level in _doubled(np.where(known, x, -np.inf), max(spans), np.maximum):
         for span in spans:
             if size <= span < 2 * size:
                 # Two windows that overlap cover the span: a maximum may count a day twice.
                 high, rest = level.copy(), span - size
                 np.maximum(high[rest:], level[: max(0, len(x) - rest)], out=high[rest:])
                 highs[span] = np.where(counts[span] > 0, high, np.nan)
-        if 2 * size > max(spans):
-            return {span: highs[span] for span in spans}
-        longer = level.copy()
-        np.maximum(longer[size:], level[:-size], out=longer[size:])
-        level, size = longer, 2 * size
+    return {span: highs[span] for span in spans}
 
 
 def window_lows(x: Series, *spans: int) -> dict[int, Series]:
@@ -199,6 +190,18 @@ def window_lines(x: Float64[np.ndarray, "days #stocks"], y: Series, *spans: int)
         residual_std = np.sqrt(np.maximum(var_y - slope * cov, 0.0))
         out[span] = Line(slope, correlation, mean_x, mean_y, residual_std)
     return out
+
+
+def _doubled(x: Series, longest: int, join: np.ufunc) -> Iterator[tuple[int, Series]]:
+    """Yield 1, 2, 4, ... days, up to ``longest``, and what ``join`` makes of so many values up to each day."""
+    size = 1
+    while True:
+        yield size, x
+        if 2 * size > longest:
+            return
+        longer = x.copy()
+        join(longer[size:], x[:-size], out=longer[size:])
+        size, x = 2 * size, longer
 
 
 def _counts(known: Flags, spans: tuple[int, ...], least: int = 1) -> dict[int, Series]:
