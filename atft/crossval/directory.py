@@ -54,11 +54,9 @@ def read_record(directory: Path) -> CrossvalRecord:
     try:
         record = CrossvalRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read; start again without --resume") from error
+        raise InputError(f"{path}: cannot be read; {AGAIN}") from error
     if record.version != VERSION:
-        raise InputError(
-            f"{path}: of version {record.version}, this is {VERSION}; start again without --resume"
-        )
+        raise InputError(f"{path}: of version {record.version}, this is {VERSION}; {AGAIN}")
     return record
 
 

@@ -30,6 +30,8 @@ from atft.publish import disk_errors, publish_text
 FORMAT = 3
 """Raised whenever the bits of a feature, or the meaning of a file here, change: such a panel is built again."""
 NAME_DIGITS = 8
+REBUILD = "build the panel again, with features without --append"
+"""What to do about a panel that cannot be appended to, in messages."""
 OURS = re.compile(
     rf"(prices-)?\d{{4}}-\d\d-[0-9a-f]{{{NAME_DIGITS}}}\.parquet|state-[0-9a-f]+\.npz|\.?\.new.*"
 )
@@ -91,13 +93,12 @@ def read_list(folder: Path) -> FolderList:
         raise InputError(
             f"{folder}: {what}; days are appended to a folder that features made, --out without a suffix"
         )
-    remedy = "build the panel again, with features without --append"
-    body = read_sealed_json(path, "panel", "list", remedy)
+    body = read_sealed_json(path, "panel", "list", REBUILD)
     if body["format"] != FORMAT:
-        raise InputError(f"{path}: format {body['format']}, this program appends to {FORMAT}; {remedy}")
+        raise InputError(f"{path}: format {body['format']}, this program appends to {FORMAT}; {REBUILD}")
     listed = record_of(FolderList, body)
     if listed.chain != link_months(listed.months):
-        raise InputError(f"{path}: damaged (the months' digests are not its chain); {remedy}")
+        raise InputError(f"{path}: damaged (the months' digests are not its chain); {REBUILD}")
     return listed
 
 
@@ -149,13 +150,12 @@ def locked(folder: Path) -> Iterator[None]:
 def check_listed(folder: Path, file: FolderFile) -> Path:
     """The path of a listed file whose bytes are those that were written, or raise."""
     path = folder / file.name
-    remedy = "build the panel again, with features without --append"
     try:
         intact = path.stat().st_size == file.size and file_digest(path) == file.sha256
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {remedy}") from error
+        raise InputError(f"{path}: {error.strerror}; {REBUILD}") from error
     if not intact:
-        raise InputError(f"{path}: damaged, its bytes are not those that were written; {remedy}")
+        raise InputError(f"{path}: damaged, its bytes are not those that were written; {REBUILD}")
     return path
 
 

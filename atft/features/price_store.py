@@ -61,21 +61,12 @@ def read_stored(
     dates, day = np.unique(table["date"].cast(pa.int32()).to_numpy(), return_inverse=True)
     codes, stock = sorted_texts(table["code"])
     sectors, sector = sorted_texts(table["sector"])
-    grids: dict[str, Any] = {
-        name: np.full((len(dates), len(codes)), np.nan, dtype=np.float32) for name in PRICES
-    }
-    for name, grid in grids.items():
-        grid[day, stock] = table[name].to_numpy()
-    sector_grid = np.full((len(dates), len(codes)), -1, dtype=np.int32)
-    sector_grid[day, stock] = sector
+    grids: dict[str, Any] = {}
+    for name, values in {"sector": sector, **{name: table[name].to_numpy() for name in PRICES}}.items():
+        grids[name] = np.full((len(dates), len(codes)), EMPTY[name], dtype=values.dtype)
+        grids[name][day, stock] = values
     return PriceGrid(
-        path=folder,
-        calendar=as_dates(dates),
-        codes=codes,
-        sector=sector_grid,
-        sectors=sectors,
-        exclusions={},
-        **grids,
+        path=folder, calendar=as_dates(dates), codes=codes, sectors=sectors, exclusions={}, **grids
     )
 
 
