@@ -20,7 +20,7 @@ from atft.losses.balancing import rebalanced
 from atft.losses.day_weights import DayWeights
 from atft.losses.neutral_targets import NeutralTargets
 from atft.losses.options import ObjectiveOptions, check_term_weights, horizon_shares
-from atft.losses.portfolio import book_return
+from atft.losses.portfolio import book_return, day_before
 from atft.losses.running_moments import RunningMoments, block_moments
 from atft.losses.sector_count import known_sectors
 from atft.losses.targets import target_transform
@@ -106,8 +106,6 @@ class DayObjective(nn.Module):
                 self.moments.observe(block_moments(inputs["earned"]))
                 if batch.closes_step:
                     self.moments.close_step()
-            if forecast.members is not None:
-                inputs = self._by_member(inputs, forecast.members)
             values = {name: self._term(name, inputs) for name in self.options.terms}
             start = inputs["earned"].new_zeros(len(inputs["earned"]))
             loss = sum((self.term_weights[n] * v for n, v in values.items()), start)
@@ -179,7 +177,10 @@ class DayObjective(nn.Module):
         self.term_weights.update(rebalanced(self.term_weights, shares, requested, self.options.weights))
 
     def _inputs(self, forecast: Forecast, batch: DayBatch) -> dict[str, Tensor]:
-        """Everything that a term may read, stocks last (see ``READABLE``), and the book's return ``earned``."""
+        """Everything that a term may read, stocks last (see ``READABLE``), and the book's return ``earned``.
+
+        Of an ensemble each member stands as a further horizon; ``earned`` is that of the averaged score.
+        """
         score = forecast.score if forecast.score.dtype == torch.float64 else forecast.score.float()
         score, valid = score.movedim(-1, 1).contiguous(), stocks_last(batch.valid)
         realised = known_values(stocks_last(batch.target.to(score.dtype)), valid)
@@ -200,21 +201,21 @@ class DayObjective(nn.Module):
             inputs["levels"] = self.levels.to(score.dtype)
         if self._reads & {"previous", "previous_valid"}:
             # Yesterday's book is given: only today's is chosen, and a block's first day is free.
-            known = torch.zeros_like(valid) if batch.joined else _day_before(valid)
-            inputs |= {"previous": _day_before(score.detach()), "previous_valid": known}
+            known = torch.zeros_like(valid) if batch.joined else day_before(valid)
+            inputs |= {"previous": day_before(score.detach()), "previous_valid": known}
         if self._reads & {"exposure", "sector"}:
             each = len(self.horizons)
             exposure = batch.exposure.to(score.dtype).movedim(-1, 1)
             inputs["exposure"] = exposure[:, None].expand(-1, each, -1, -1)
             inputs["sector"] = batch.sector[:, None].expand(-1, each, -1)
-        return inputs
+        return inputs if forecast.members is None else self._by_member(inputs, forecast.members)
 
     def _by_member(self, inputs: dict[str, Tensor], members: Tensor) -> dict[str, Tensor]:
         """The inputs of an ensemble's members, each horizon followed by those of its members as if it were many."""
         # Folded into the horizons: one pass over all members, and days stay neighbours for terms that look back.
         each = {n: x.repeat_interleave(members.shape[-1], 1) for n, x in inputs.items() if n in BY_HORIZON}
         score = members.to(inputs["score"].dtype).permute(0, 2, 3, 1).flatten(1, 2).contiguous()
-        previous = {"previous": _day_before(score.detach())} if "previous" in inputs else {}
+        previous = {"previous": day_before(score.detach())} if "previous" in inputs else {}
         return {**inputs, **each, "score": score, **previous}
 
     def _term(self, name: str, inputs: dict[str, Tensor]) -> Tensor:
@@ -231,11 +232,6 @@ class DayObjective(nn.Module):
         return (shares * value).sum(-1)
 
 
-def _day_before(x: Tensor) -> Tensor:
-    """Each day's predecessor in the block; 0 (or False) for the first."""
-    return torch.cat((torch.zeros_like(x[:1]), x[:-1]))
-
-
 def measure_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch) -> Float[Tensor, " terms"]:
     """Measure each term's share of the loss's gradient at the network's output; shares sum to 1, or are all 0.
 
@@ -248,8 +244,6 @@ def measure_shares(objective: DayObjective, forecast: Forecast, batch: DayBatch)
     norms = []
     with torch.enable_grad(), full_precision(forecast.score.device), sharing_results():
         inputs = objective._inputs(forecast, batch)
-        if forecast.members is not None:
-            inputs = objective._by_member(inputs, forecast.members)
         day_weight = batch.weight * objective.day_weights(batch.day, batch.regime).to(batch.weight.dtype)
         for name, weight in objective.term_weights.items():
             value = (objective._term(name, inputs) * day_weight).sum() * weight

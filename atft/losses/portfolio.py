@@ -5,7 +5,7 @@ each day is credited with its first-order effect on the running Sharpe ratio.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from atft.cross_section import PerDay, PerStock, StockMask, center, is_constant
@@ -86,3 +86,8 @@ def turnover(score: PerStock, valid: StockMask, previous: PerStock, previous_val
     both = valid & previous_valid
     traded = (dollar_neutral(score, both) - dollar_neutral(previous, both)).abs().sum(-1) / 2
     return torch.where(is_constant(score, both) | is_constant(previous, both), 0, traded)
+
+
+def day_before(x: Shaped[Tensor, "days *rest"]) -> Shaped[Tensor, "days *rest"]:
+    """Each day's predecessor in its block; 0 (or False) for the first."""
+    return torch.cat((torch.zeros_like(x[:1]), x[:-1]))

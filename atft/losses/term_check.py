@@ -1,4 +1,4 @@
-"""A term of the user's own is tried on noise when the objective is built: what would spoil an epoch is one line.
+"""Try a term of the user's own on noise when the objective is built: a fault is one line, and costs no epoch.
 
 The noise has what real blocks have: stocks that are not valid, a day without any, a block's first day without a day
 before it, unknown exposures.
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atft.errors import InputError
+from atft.losses.portfolio import day_before
 from atft.losses.terms import BY_HORIZON, Term
 from atft.own_functions import NOISE_SHAPE, call, check_days_apart, noise
 
@@ -93,15 +94,14 @@ def noise_inputs(horizons: int, levels: Sequence[float]) -> dict[str, Tensor]:
     exposure = torch.randn(days, horizons, EXPOSURES, stocks, generator=rng)
     exposure[..., :2] = torch.nan
     level = torch.tensor(list(levels), dtype=score.dtype)
-    before = [torch.cat((torch.zeros_like(x[:1]), x[:-1])) for x in (score, valid)]
     return {
         **inputs,
         "realised": 0.02 * target,
         "return_mean": torch.full((1, horizons), 0.001),
         "return_square": torch.full((1, horizons), 0.0001),
         "quantiles": score[:, :, None] + level[:, None] - 0.5,
-        "previous": before[0],
-        "previous_valid": before[1],
+        "previous": day_before(score),
+        "previous_valid": day_before(valid),
         "exposure": exposure,
         "sector": torch.arange(stocks).remainder(SECTORS).sub(1).expand(days, horizons, -1),
         "levels": level,

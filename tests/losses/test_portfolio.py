@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from atft.losses.portfolio import book_return, dollar_neutral, sharpe_loss, turnover
+from atft.losses.portfolio import book_return, day_before, dollar_neutral, sharpe_loss, turnover
 
 MEAN, SQUARE = 0.001, 0.02**2
 
@@ -134,3 +134,9 @@ def test_a_day_without_a_book_before_trades_nothing() -> None:
     value = turnover(score, valid, before, known)
     (gradient,) = torch.autograd.grad(value.sum(), score)
     assert value.eq(0).all() and gradient.eq(0).all()
+
+
+def test_the_day_before_a_blocks_first_one_is_not_known() -> None:
+    score = torch.arange(6.0).view(3, 2)
+    assert torch.equal(day_before(score), torch.tensor([[0.0, 0.0], [0.0, 1.0], [2.0, 3.0]]))
+    assert torch.equal(day_before(score > -1), torch.tensor([[False, False], [True, True], [True, True]]))
