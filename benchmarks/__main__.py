@@ -20,8 +20,8 @@ from typing import Any
 
 from atft.allocator import keep_freed_memory
 from atft.cores import core_count
-from atft.errors import InputError
-from atft.publish import published
+from atft.errors import InputError, one_line
+from atft.publish import publish_text
 from atft.threads import cap_threads
 from benchmarks.run_one import measured
 from benchmarks.speed_rows import BENCHMARKS, MACHINE
@@ -68,7 +68,7 @@ def read_results(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({' '.join(str(error).split())})") from error
+        raise InputError(f"{path}: not readable as JSON ({one_line(error)})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: not a file of `python -m benchmarks --out`, or one of another version")
     return content
@@ -119,8 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
             "machine": machine,
             "results": results,
         }
-        with published(options.out) as file:
-            file.write_text(json.dumps(content, indent=1) + "\n")
+        publish_text(options.out, json.dumps(content, indent=1) + "\n")
     return 0
 
 

@@ -13,6 +13,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from atft.day_series import mean
 from atft.errors import InputError
 from atft.evaluation.newey_west import mean_error
 from benchmarks.ladder_rungs import Ladder
@@ -81,27 +82,22 @@ def _figure(
     mine, reference = series(days.rank_ic[rung]), series(days.rank_ic[ladder.reference])
     difference = mine - reference
     error = mean_error(difference, lags)
-    singles = [_mean(series(rank_ic)) for rank_ic in days.seeds.get(rung, {}).values()]
+    singles = [mean(series(rank_ic)) for rank_ic in days.seeds.get(rung, {}).values()]
     return Figure(
         rung=rung,
         horizon=horizon,
         lag=lag,
         fold=fold,
         days=int(np.isfinite(mine).sum()),
-        rank_ic=_mean(mine),
+        rank_ic=mean(mine),
         error=mean_error(mine, lags),
-        difference=_mean(difference),
+        difference=mean(difference),
         difference_error=error,
-        t=_mean(difference) / error if error > 0 else nan,
+        t=mean(difference) / error if error > 0 else nan,
         seeds=max(1, len(singles)),
         single=float(np.mean(singles)) if singles else nan,
         between_seeds=float(np.std(singles, ddof=1)) if len(singles) > 1 else nan,
     )
-
-
-def _mean(series: NDArray[np.float64]) -> float:
-    known = series[np.isfinite(series)]
-    return float(known.mean()) if len(known) else nan
 
 
 def figures_text(figures: Sequence[Figure], ladder: Ladder, days: LadderDays) -> str:

@@ -20,7 +20,8 @@ from torch import Tensor
 from atft.allocator import keep_freed_memory
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, pearson, zscore
-from atft.losses.objective import DayObjective, ObjectiveOptions
+from atft.losses.objective import DayObjective
+from atft.losses.options import ObjectiveOptions
 from atft.losses.terms import TERMS
 from atft.threads import pool_threads
 

@@ -84,4 +84,4 @@ def plain_options(kind: Any, values: Mapping[str, Any], where: str) -> Any:
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: its configuration: {str(error)!s:.80}; train again") from error
+        raise InputError(f"{where}: its configuration: {error!s:.80}; train again") from error

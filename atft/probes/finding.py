@@ -8,7 +8,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Literal
+
+from atft.publish import publish_text
 
 FALSE_ALARM = 1e-3
 """Probability that a probe accuses a file without a leak, all of the file's columns, lags and horizons together."""
@@ -66,8 +69,6 @@ def leaks(findings: Iterable[Finding]) -> list[Finding]:
 
 def finding_lines(findings: Sequence[Finding], width: int = 110) -> list[str]:
     """The findings as a table: probe, verdict, evidence; below a leak what to do. Long texts are wrapped."""
-    from textwrap import wrap
-
     first = max([len(finding.probe) for finding in findings], default=0) + 2
     second = len("cannot tell") + 2
     lines = [f"{'probe':<{first}}{'verdict':<{second}}evidence"]
@@ -90,7 +91,5 @@ def summary_line(findings: Sequence[Finding]) -> str:
 
 def write_findings(path: Path, findings: Sequence[Finding]) -> None:
     """Write the findings as JSON, replacing a file that is there: ``{"leaks": n, "findings": [...]}``."""
-    from atft.publish import publish_text
-
     whole = {"leaks": len(leaks(findings)), "findings": [asdict(finding) for finding in findings]}
     publish_text(path, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
+from atft.features.price_dialects import PRICES
+from atft.features.prices import read_prices
 from atft.panel import PanelSchema
 from atft.panel_files import footer_names
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
@@ -24,7 +26,6 @@ SLICE_DAYS = 700
 """Days of prices that are read: features reach back 260 days."""
 KEPT_DAYS = 60
 """Days after the cut, which are changed."""
-COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelSchema) -> Finding:
@@ -145,8 +146,6 @@ def _features(changed: PanelGrid, whole: PanelGrid, days: int) -> list[Suspect]:
 
 def price_slice(prices: Path) -> tuple[pa.Table, date]:
     """Some stocks and the last `SLICE_DAYS` days of a price file, and the date after which prices are changed."""
-    from atft.features.prices import read_prices
-
     grid = read_prices(prices, FeatureOptions(duplicates="exclude"))
     days = slice(max(0, len(grid.calendar) - SLICE_DAYS), None)
     seen = np.isfinite(grid.close[days])
@@ -158,7 +157,7 @@ def price_slice(prices: Path) -> tuple[pa.Table, date]:
         "date": pa.array(calendar, pa.date32()).take(pa.array(day)),
         "code": pa.array([grid.codes[i] for i in stocks]).take(pa.array(stock)),
     }
-    for name in (n for n in COLUMNS if n not in grid.missing):
+    for name in (n for n in PRICES if n not in grid.missing):
         values = getattr(grid, name)[days][:, stocks][day, stock]
         columns[name] = pa.array(values, mask=~np.isfinite(values))
     return pa.table(columns), calendar[max(0, len(calendar) - KEPT_DAYS - 1)]
@@ -173,7 +172,7 @@ def changed_prices(table: pa.Table, cut: date, change: str) -> pa.Table:
         return table.filter(pc.invert(later))
     day = table["date"].cast(pa.int32()).to_numpy()
     factor = np.where(later.to_numpy(zero_copy_only=False), np.where(day % 2 == 0, 1.7, 0.8), 1.0)
-    for name in (n for n in COLUMNS if n in table.column_names):
+    for name in (n for n in PRICES if n in table.column_names):
         values = table[name].to_numpy() * factor.astype(np.float32)
         index = table.column_names.index(name)
         table = table.set_column(index, name, pa.array(values, mask=~np.isfinite(values)))
