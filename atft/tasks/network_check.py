@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, clip, one_line
-from atft.network import NetworkInputs, Pretrainable, Scaling
+from atft.network import NetworkFactory, NetworkInputs, Pretrainable, Scaling
 from atft.nn.ensemble import member_of
 from atft.own_functions import USERS_ERRORS, error_text, no_change_in_place
 from atft.tasks.day_data import DayData
+from atft.tasks.network_restored import check_restored
 from atft.tasks.noise_block import DAYS, STOCKS, noise_block, other_future, other_numbers, other_order
 from atft.tasks.ranking import RankingTask
 
@@ -116,10 +117,17 @@ class Trial(NamedTuple):
 
 def check_network_on_noise(task: RankingTask, data: DayData) -> None:
     """Try a task's network on noise of the shapes that its data has, but for days and stocks; see `try_network`."""
-    try_network(member_of(task.network), task.inputs, data.loader_options.lookback, len(data.exposures))
+    sizes = data.loader_options.lookback, len(data.exposures)
+    try_network(member_of(task.network), task.inputs, *sizes, factory=task.network_factory)
 
 
-def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, exposures: int = 2) -> None:
+def try_network(
+    network: nn.Module,
+    inputs: NetworkInputs,
+    lookback: int = 5,
+    exposures: int = 2,
+    factory: NetworkFactory | None = None,
+) -> None:
     """Score and differentiate noise with a copy of a network, and check what comes out.
 
     Args:
@@ -127,10 +135,12 @@ def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, ex
         inputs: what it was built for.
         lookback: days of a window, for which a network may have been sized.
         exposures: number of the block's exposures.
+        factory: what it was built by; None: whether a checkpoint would restore it is not tried.
 
     Raises:
         InputError: ``forward`` is missing, raises, or returns no forecast; scores are not finite, depend on later
-            days or on the targets; or a parameter has no part in them. One line that names the class.
+            days or on the targets, or are not restored from its state; or a parameter has no part in them. One
+            line that names the class.
     """
     if getattr(network.forward, "__func__", None) is nn.Module.forward:
         advice = "add forward(self, batch), which returns Forecast(score)"
@@ -142,6 +152,8 @@ def try_network(network: nn.Module, inputs: NetworkInputs, lookback: int = 5, ex
     ):
         _check_scores(trial, batch)
         _check_gradients(trial, batch)
+        if factory is not None:
+            check_restored(trial, batch, factory, inputs)
 
 
 def try_states(

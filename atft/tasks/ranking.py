@@ -98,6 +98,7 @@ class RankingTask(SavedTask):
         self.optimizer_factory = copied_factory("model.optimizer", optimizer, "torch.optim.AdamW, lr=1e-3")
         self.scheduler_factory = copied_factory("model.scheduler", scheduler, "WarmupCosine, warmup_epochs=1")
         self.inputs = NetworkInputs(tuple(features), tuple(horizons), tuple(self.regimes))
+        self.network_factory: NetworkFactory = lambda inputs: network(inputs)
         self.network = build_network(ensemble_of(network, members), self.inputs)
         self.objective = DayObjective(objective, horizons, self.network.quantiles)
         self.term_shares = TermShares(self.objective)
@@ -109,8 +110,7 @@ class RankingTask(SavedTask):
         self.test_metrics = CrossSectionMetrics(horizons, transform, self.metrics)
         self.quantile_crossing = MeanMetric(nan_strategy="disable")  # weighed by days; none in an empty block
         self.conformal_widths = ConformalWidths(horizons, self.network.quantiles)
-        self.step_log = StepLog()
-        self.step = Step()
+        self.step_log, self.step = StepLog(), Step()
         self.memory_retries: list[Retry] = []  # each time that memory ran out in this process
         self.skipped_steps: dict[str, int] = {}  # steps that a guard did not apply, by reason
         self.block_graphs = BlockGraphs(cuda_graphs)
