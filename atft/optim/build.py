@@ -26,7 +26,7 @@ def build_optimizer(
     """Build the optimiser of some groups of parameters, and its schedule for a run of ``max_epochs``.
 
     Raises:
-        InputError: there is no optimiser, or one of their numbers is out of range.
+        InputError: there is no optimiser, it has no learning rate, or a number is out of range.
     """
     if optimizer_factory is None:
         raise InputError(
@@ -39,6 +39,11 @@ def build_optimizer(
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"model.optimizer or model.scheduler: {error}") from error
+    if any("lr" not in group for group in optimizer.param_groups):
+        raise InputError(
+            f"model.optimizer: {type(optimizer).__name__} has no lr in its groups, which schedules and phases set; "
+            f"pass defaults of {{'lr': 1.0}} to Optimizer.__init__, and multiply the step by it"
+        )
     waits = isinstance(scheduler, ReduceLROnPlateau)
     if scheduler is not None and (waits or not isinstance(scheduler, LRScheduler)):
         fault = "waits for a metric" if waits else "is no LRScheduler"

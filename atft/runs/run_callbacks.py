@@ -33,7 +33,7 @@ from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.metrics.direction import is_lower_better
 from atft.metrics.own_metrics import nearest_metric
-from atft.optim.trial_step import try_step
+from atft.optim.trial_step import try_schedule, try_step
 from atft.runs.run_trainer import UNSET_EPOCHS, RunTrainer
 from atft.runs.step_threads import StepThreads
 from atft.tasks.day_data import DayData
@@ -104,12 +104,13 @@ def check_training(
 
 
 def check_optimizer_trains(trainer: RunTrainer, task: RankingTask) -> None:
-    """Check that a task's optimiser and schedule can be built, and that a step changes weights.
+    """Check that a task's optimiser and schedule can be built, last for the run, and that a step changes weights.
 
     Raises:
         InputError: there is none, or it cannot train.
     """
-    task.build_optimizer(trainer.max_epochs)
+    _, scheduler = task.build_optimizer(trainer.max_epochs)
+    try_schedule(scheduler, trainer.max_epochs or 0)
     try_step(task.optimizer_factory, trainer.strategy.root_device.type)
 
 

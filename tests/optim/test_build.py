@@ -11,6 +11,14 @@ from atft.errors import InputError
 from atft.optim.build import build_optimizer, copied_factory
 from atft.optim.schedules import WarmupCosine
 
+
+class WithoutRate(torch.optim.Optimizer):
+    """An optimiser of one's own whose step has a fixed length."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {})
+
+
 GROUPS = {"input": [nn.Parameter(torch.zeros(2))], "heads": [nn.Parameter(torch.zeros(3))]}
 ADAMW = partial(torch.optim.AdamW, lr=0.1)
 
@@ -34,6 +42,10 @@ def test_a_schedule_knows_the_length_of_the_run() -> None:
         (None, r"model\.optimizer is missing; training needs one"),
         (partial(torch.optim.AdamW, lr=-1.0), r"model\.optimizer or model\.scheduler: Invalid learning rate"),
         (partial(torch.optim.AdamW, rate=1.0), "unexpected keyword argument 'rate'"),
+        (
+            WithoutRate,
+            r"model\.optimizer: WithoutRate has no lr in its groups, .*pass defaults of {'lr': 1.0}",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_an_error_of_one_line(optimizer: Any, message: str) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import lr_scheduler
 
 from atft.errors import InputError
 from atft.optim.adabelief import AdaBelief
-from atft.optim.trial_step import try_step
+from atft.optim.schedules import WarmupCosine
+from atft.optim.trial_step import try_schedule, try_step
 
 
 class Still(torch.optim.SGD):
@@ -75,3 +77,43 @@ def test_an_optimiser_of_another_device_may_fail_here() -> None:
 
 def test_a_rate_of_zero_trains_nothing_on_purpose() -> None:
     try_step(partial(torch.optim.SGD, lr=0.0))
+
+
+class OfTwoEpochs(lr_scheduler.LRScheduler):
+    """A schedule of one's own with a rate for each of two epochs."""
+
+    def get_lr(self) -> list[float]:
+        return [[0.1, 0.2][self.last_epoch] for _ in self.base_lrs]
+
+
+def schedule(kind: Callable[..., Any]) -> Any:
+    return kind(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            partial(lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=2),
+            r"OneCycleLR.step\(\) raises at the end of epoch 3 of 4, ValueError.*: Tried to step 3 times",
+        ),
+        (OfTwoEpochs, r"OfTwoEpochs.step\(\) raises at the end of epoch 2 of 4, IndexError"),
+    ],
+)
+def test_a_schedule_that_ends_before_the_run_is_an_error(kind: Any, message: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"^model\.scheduler: {message}.*a schedule of torch's steps once an epoch$"
+    ):
+        try_schedule(schedule(kind), 4)
+
+
+def test_schedules_that_last_and_runs_without_a_length_pass() -> None:
+    for kind in (
+        partial(lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=4),
+        partial(lr_scheduler.CosineAnnealingLR, T_max=2),
+        partial(WarmupCosine, epochs=4),
+    ):
+        try_schedule(schedule(kind), 4)
+    for epochs in (0, -1):
+        try_schedule(schedule(partial(lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=2)), epochs)
+    try_schedule(None, 4)
