@@ -29,6 +29,8 @@ READABLE = ("score", "target", "valid")
 LOGGED_BESIDE = ("scale", "day", "loss", "learning_rate", "quantile_crossing")
 """Names that a run or a figure gives to something else."""
 HORIZONS = 2
+MANY_STOCKS = 4096
+"""Of the noise on which a metric is tried that is unknown on few stocks."""
 
 
 def metric_paths(metrics: Sequence[str] | str | None) -> list[str]:
@@ -90,13 +92,18 @@ def _statistic(path: str, name: str) -> Statistic:
 
 def _check_on_noise(where: str, statistic: Statistic) -> None:
     """Check what it measures while training, ``[days, horizons, stocks]``, and afterwards, ``[days, stocks]``."""
-    days, stocks = NOISE_SHAPE
-    tensors = noise(days, HORIZONS, stocks)
-    score, target, valid = (tensors[tensor] for tensor in READABLE)
-    statistic(score[:, 0], target[:, 0], valid[:, 0])
-    measured = statistic(score, target, valid)[:-1]  # a day without valid stocks is not measured
-    if not measured.isfinite().any():
+    days, few = NOISE_SHAPE
+    for stocks in (few, MANY_STOCKS):  # a metric may ask for hundreds of stocks a day
+        tensors = noise(days, HORIZONS, stocks)
+        score, target, valid = (tensors[tensor] for tensor in READABLE)
+        statistic(score[:, 0], target[:, 0], valid[:, 0])
+        measured = statistic(score, target, valid)[:-1]  # a day without valid stocks is not measured
+        if measured.isfinite().any():
+            break
+    else:
         raise InputError(f"{where} is {float(measured.flatten()[0])} on noise; return a number for each day")
+    if not torch.allclose(measured, statistic(score, target, valid)[:-1], equal_nan=True):
+        raise InputError(f"{where} is another number at each call; a metric must not draw at random")
     for fill in (-3.0, torch.nan):  # scores and returns of stocks that are not valid
         scores, targets = (torch.where(valid, x, fill) for x in (score, target))
         if not torch.allclose(measured, statistic(scores, targets, valid)[:-1], equal_nan=True):

@@ -78,6 +78,7 @@ def test_it_is_a_column_of_the_comparison_table_which_becomes_as_wide_as_it_need
         ("product", "counts stocks that are not valid"),
         ("by_zero", r"counts stocks that are not valid; .* use torch.where"),
         ("of_all_days", "mixes days, a day's value changes with the others; reduce the last axis"),
+        ("drawn", "is another number at each call; a metric must not draw at random"),
         ("nothing", "is nan on noise; return a number for each day"),
         ("of_three_axes", r"raises ValueError at metrics.py line \d+: not enough values to unpack"),
         ("of_a_sector", "takes 'sector', which is no tensor; did you mean 'score'"),
@@ -88,6 +89,14 @@ def test_a_function_that_measures_no_day_is_an_error(name: str, message: str) ->
     with pytest.raises(InputError, match=f"^model.metrics: toypkg.metrics.{name} {message}") as caught:
         own_metrics([f"toypkg.metrics.{name}"])
     assert len(str(caught.value)) < 200
+
+
+def test_a_metric_that_asks_for_many_stocks_is_tried_on_many() -> None:
+    measured = own_metrics(["toypkg.metrics.of_many"])["of_many"]
+    scores = torch.ones(2, 60)
+    valid = torch.stack((torch.ones(60), torch.arange(60) < 40)).bool()
+    values = measured.statistic(scores, scores, valid)
+    assert values[0] == 1 and values[1].isnan()
 
 
 def test_one_path_may_stand_alone() -> None:

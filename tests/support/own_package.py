@@ -186,6 +186,15 @@ def nothing(score, target, valid):
     return score.sum(-1) * torch.nan
 
 
+def of_many(score, target, valid):
+    right = torch.where(valid, score.sign() == target.sign(), False).float().sum(-1)
+    return torch.where(valid.sum(-1) >= 50, right / valid.sum(-1), torch.nan)
+
+
+def drawn(score, target, valid):
+    return torch.where(valid, score * target, 0).sum(-1) + torch.rand(1)
+
+
 def of_three_axes(score, target, valid):
     days, horizons, stocks = score.shape
     return torch.where(valid, score, 0).sum(-1)
