@@ -43,15 +43,15 @@ def decayed_rank_ics(
         min_stocks: of these below which a day does not count.
         measured: series of lags that are known already.
     """
-    score, days = table.columns["score"], len(table.dates)
+    score, lags = table.columns["score"], [lag for lag in LAGS if lag < len(table.dates)]
     series = dict(measured or {})
-    for lag in LAGS:
-        if lag < days and lag not in series:
+    for lag in lags:
+        if lag not in series:
             target = lagged_targets(table, lag)
             known = without_thin_days(counts & np.isfinite(target), min_stocks)
             measures = measure_table(score, target, known, names=("rank_ic",))
             series[lag] = measures.series["rank_ic"]
-    return {lag: series[lag] for lag in LAGS if lag < days}
+    return {lag: series[lag] for lag in lags}
 
 
 def rank_autocorrelation(score: Scores, present: Mask) -> Series:

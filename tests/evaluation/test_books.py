@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from atft.evaluation.books import days_apart, entry_wait, max_drawdown, next_day_returns, staggered_books
+from atft.evaluation.books import (
+    ahead_by,
+    days_apart,
+    entry_wait,
+    max_drawdown,
+    next_day_returns,
+    staggered_books,
+)
 from atft.evaluation.day_measures import measure_table
 from atft.evaluation.predictions import HorizonScores
 from small_scores import table_of
@@ -69,6 +76,15 @@ def test_an_unchanged_score_trades_nothing_and_a_reversed_one_everything() -> No
     np.testing.assert_allclose(staggered_books(table, returns, "", spread, 10, 0.01).turnover[1:], 1)
 
 
+def test_constant_scores_are_a_book_of_nothing_of_which_nothing_is_unknown() -> None:
+    table, returns = tables(1)
+    table.columns["score"][:] = 1
+    returns[:, 0] = np.nan
+    books = staggered_books(table, returns, "", np.zeros(len(returns)), 10, 0.01)
+    assert not books.gross.any() and not books.net[1:].any() and not books.turnover[1:].any()
+    assert books.unknown == 0 and np.isnan(books.capacity).all()
+
+
 def test_next_day_returns_are_the_target_of_a_day_or_tomorrow_s_return() -> None:
     table, returns = tables(5)
     assert next_day_returns(table, None) == (None, "target over h days")
@@ -77,6 +93,8 @@ def test_next_day_returns_are_the_target_of_a_day_or_tomorrow_s_return() -> None
     found, source = next_day_returns(table, None)
     assert source == "return_1d" and found is not None
     np.testing.assert_array_equal(found[:-1], returns[:-1])
+    table.columns["return_1d"] = np.full_like(yesterday, np.nan)
+    assert next_day_returns(table, None) == (None, "target over h days"), "a column of no values is none"
     one_day = HorizonScores(1, table.dates[2:], table.codes[3:], table.present, {"target": returns[2:, 3:]})
     found, source = next_day_returns(table, one_day)
     assert source == "target of 1 day" and found is not None
@@ -139,6 +157,8 @@ def test_books_of_weekly_scores_earn_the_target_and_not_the_return_of_one_day() 
         replace(table, dates=np.datetime64("2020-01-03") + step * np.arange(len(table.dates)))
         for step in (1, 7)
     )
+    # A year without a day is a hole, and daily scores stay daily.
+    assert days_apart(np.concatenate([daily.dates, daily.dates + 365])) == 1
     assert (days_apart(daily.dates), days_apart(weekly.dates), days_apart(daily.dates[:1])) == (1, 7, 1)
     assert next_day_returns(daily, None)[1] == "return_1d"
     for one_day in (None, replace(weekly, horizon=1)):
@@ -146,6 +166,13 @@ def test_books_of_weekly_scores_earn_the_target_and_not_the_return_of_one_day() 
     one_day = replace(weekly, horizon=1)
     returns, source = next_day_returns(one_day, one_day)
     assert returns is one_day.columns["target"] and source == "target of 1 day"
+
+
+def test_values_of_days_beyond_the_end_are_unknown() -> None:
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    np.testing.assert_array_equal(ahead_by(values, 2), [[4, 5], [np.nan] * 2, [np.nan] * 2])
+    for days in (3, 4):
+        assert np.isnan(ahead_by(values, days)).all()
 
 
 @pytest.mark.parametrize("wait", [0, 1, 2])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atft.evaluation.day_measures import ALL, measure_scores, measure_table
+from atft.evaluation.day_measures import ALL, measure_scores, measure_table, without_thin_days
 
 
 def tables(ties: bool = False, days: int = 40, stocks: int = 90) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,13 +18,14 @@ def tables(ties: bool = False, days: int = 40, stocks: int = 90) -> tuple[np.nda
     return score.astype(np.float32), target.astype(np.float32), rng.random(score.shape) < 0.9
 
 
+@pytest.mark.parametrize("stocks", [90, 21, 12])
 @pytest.mark.parametrize("ties", [False, True])
-def test_they_equal_the_functions_that_training_uses(ties: bool) -> None:
+def test_they_equal_the_functions_that_training_uses(ties: bool, stocks: int) -> None:
     import torch
 
     from atft.day_statistics import day_statistics, measure_days
 
-    score, target, present = tables(ties)
+    score, target, present = tables(ties, stocks=stocks)
     valid = torch.from_numpy(present & np.isfinite(target))
     expected = measure_days(torch.from_numpy(score), torch.from_numpy(target), valid, day_statistics())
     measured = measure_table(score, target, present)
@@ -71,7 +72,11 @@ def test_precision_is_the_share_of_rising_stocks_among_the_highest_scores() -> N
     # Where two stocks tie for the second place, each counts half; where four do, each a quarter.
     np.testing.assert_allclose(measured["precision"], [0.5, 0.75, 0.25])
     np.testing.assert_allclose(measured["precision_chance"], [0.4, 0.4, 0.4])
-    assert np.isnan(measure_table(score, target, np.ones(score.shape, bool), k=6).series["precision"]).all()
+    every = measure_table(score, target, np.ones(score.shape, bool), k=5).series
+    np.testing.assert_allclose(every["precision"], every["precision_chance"])
+    assert np.isfinite(every["ndcg"]).all()
+    more = measure_table(score, target, np.ones(score.shape, bool), k=6).series
+    assert all(np.isnan(more[name]).all() for name in ("precision", "precision_chance", "ndcg"))
 
 
 def test_deciles_are_those_of_pandas_qcut_in_excess_of_the_day() -> None:
@@ -108,6 +113,25 @@ def test_a_perfect_score_is_best_and_a_reversed_one_worst() -> None:
         np.testing.assert_allclose((best[name], worst[name]), [[high] * 5, [low] * 5], atol=1e-12)
     np.testing.assert_allclose(best["ndcg"], 1)
     np.testing.assert_allclose(best["spread"], -worst["spread"], atol=1e-7)
+
+
+def test_an_unknown_score_loses_its_own_day_alone_and_one_that_does_not_count_none() -> None:
+    score, target, present = tables()
+    before = measure_table(score, target, present)
+    stock = np.flatnonzero(present[7] & np.isfinite(target[7]))[0]
+    score[7, stock] = np.nan
+    score[9, ~present[9]] = np.nan
+    after = measure_table(score, target, present)
+    assert np.flatnonzero(after.lost).tolist() == [5, 7]
+    kept = np.arange(len(score)) != 7
+    for name, series in after.series.items():
+        assert np.isnan(series[7])
+        np.testing.assert_array_equal(series[kept], before.series[name][kept])
+
+
+def test_a_day_of_as_many_stocks_as_asked_for_counts_and_one_of_fewer_does_not() -> None:
+    known = np.array([[True, True, True, False], [True, True, False, False], [True] * 4])
+    np.testing.assert_array_equal(without_thin_days(known, 3), known & [[True], [False], [True]])
 
 
 def test_only_the_measures_asked_for_are_taken() -> None:

@@ -21,6 +21,24 @@ def test_a_score_meets_the_target_of_a_later_day() -> None:
         assert np.isnan(series[9 - lag :]).all()
 
 
+def test_rows_that_do_not_count_change_nothing_and_lags_that_are_measured_already_stay() -> None:
+    rng = np.random.default_rng(1)
+    table = table_of(1, rng.standard_normal((6, 30)))
+    table.columns["score"] = rng.standard_normal((6, 30)).astype(np.float32)
+    counts = rng.random((6, 30)) < 0.7
+    found = decayed_rank_ics(table, counts, 2)
+    other = table_of(1, table.columns["target"])
+    other.columns["score"] = np.where(
+        counts, table.columns["score"], 9 * rng.standard_normal((6, 30))
+    ).astype(np.float32)
+    for lag, series in decayed_rank_ics(other, counts, 2).items():
+        np.testing.assert_array_equal(series, found[lag])
+    known = np.zeros(6)
+    again = decayed_rank_ics(table, counts, 2, {1: known})
+    assert again[1] is known and list(again) == list(found) == [1, 2, 3, 5]
+    np.testing.assert_array_equal(again[2], found[2])
+
+
 def test_the_delayed_target_of_the_file_is_lag_1() -> None:
     rng = np.random.default_rng(0)
     delayed = rng.standard_normal((5, 30)).astype(np.float32)
@@ -55,6 +73,9 @@ def test_new_names_are_the_share_that_was_not_there_before() -> None:
     np.testing.assert_allclose(shares["top"][1:], [0, 0.5, 0.5])
     np.testing.assert_allclose(shares["bottom"][1:], [0, 0.5, 0.5])
     assert np.isnan(shares["top"][0])
+    # One stock a tenth.
+    one = new_names(score[:, 10:], present[:, 10:])
+    np.testing.assert_allclose((one["top"][1:], one["bottom"][1:]), [[0, 1, 1]] * 2)
 
 
 def test_new_names_of_the_day_after_one_without_a_highest_tenth_are_unknown() -> None:

@@ -57,7 +57,10 @@ def test_lag_1_counts_the_rows_that_know_its_own_target_as_compare_does(tmp_path
         target=pl.when(unknown).then(None).otherwise("target"),
         target_lag1=pl.when(delayed).then(None).otherwise(pl.col("score") + 3 * rng.normal(size=len(frame))),
     )
-    found = measured(tmp_path, frame).figures["rank_ic_lag1"]
+    whole = measured(tmp_path, frame)
+    found = whole.figures["rank_ic_lag1"]
+    (lag1,) = (row.rank_ic for row in whole.decay if row.lag == 1)
+    assert (lag1.value, lag1.error) == (found.value, found.error), "one file has one lag 1"
     compared = compare_files({"a": tmp_path / "a.parquet"}, CompareOptions(min_stocks=10, draws=50))
     (same,) = (s for s in compared.horizons[0].scorers if (s.scorer, s.lag) == ("a", 1))
     assert found.value == pytest.approx(same.figures["rank_ic"].value, abs=1e-12)

@@ -92,6 +92,9 @@ def test_a_block_is_at_least_two_horizons_and_longer_where_days_depend_on_each_o
     independent, dependent = autoregressive(500, 0.0)[:, 0], autoregressive(500, 0.8)[:, 0]
     assert block_length({"x": independent}, 19) == 40 and block_length({"x": independent[:90]}, 19) == 30
     assert block_length({"x": independent}, 0) < 6 < block_length({"x": dependent}, 0) <= 50
+    assert block_length({"x": np.zeros(50)}, 0) == 1 and block_length({"x": np.zeros(50)}, 1) == 4
+    walk = np.random.default_rng(0).standard_normal(100).cumsum()
+    assert block_length({"x": walk}, 0) == 10, "at most a tenth of the days"
     both = {"x": independent, "y": dependent}
     assert block_length(both, 0) == block_length({"y": dependent}, 0)
     assert block_length({"x": np.zeros(50), "y": np.array([]), "z": np.full(50, np.nan)}, 4) == 10

@@ -1,6 +1,7 @@
 """Newey-West errors: against a hand-written loop, the textbook case, and the truth of a simulation."""
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -77,6 +78,27 @@ def test_the_error_of_a_ratio_is_what_repetition_shows_for_skewed_days() -> None
     draws = np.random.default_rng(2).exponential(size=(500, 300)) - 0.7
     true_error = np.std([mean_over_std(x) for x in draws])
     assert np.mean([ratio_error(x, 0) for x in draws]) == pytest.approx(true_error, rel=0.1)
+
+
+@pytest.mark.parametrize("lags", [0, 4])
+def test_the_error_of_a_ratio_equals_the_delta_method_written_out_in_any_unit(lags: int) -> None:
+    series = 0.5 + np.random.default_rng(3).exponential(size=40).cumsum() / 20
+    mean, deviation = statistics.mean(series.tolist()), statistics.stdev(series.tolist())
+    influence = [
+        (x - mean) / deviation - mean / deviation / 2 * ((x - mean) ** 2 / deviation**2 - 1) for x in series
+    ]
+    for unit in (1, 100):
+        assert ratio_error(unit * series, lags) == pytest.approx(slow_error(influence, lags), rel=1e-10)
+
+
+def test_a_constant_series_has_an_error_of_exactly_0_whatever_its_length() -> None:
+    for days in range(2, 80):
+        assert mean_error(np.full(days, 0.1), 0) == 0
+        assert days < 15 or mean_error(np.full(days, 0.1), 4) == 0
+
+
+def test_two_days_without_overlap_have_an_error() -> None:
+    assert mean_error(np.array([1.0, 2.0]), 0) == pytest.approx(0.5)
 
 
 def test_negative_lags_raise() -> None:

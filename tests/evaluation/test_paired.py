@@ -60,6 +60,14 @@ def test_all_are_compared_with_the_first_and_others_with_the_best_baseline() -> 
     assert paired_differences({"network": common}, 0) == []
     first = paired_differences({"ridge": common, "network": common + 0.3}, 0, baselines=["ridge"])
     assert [(p.scorer, p.against) for p in first] == [("network", "ridge")]
+    first = paired_differences(
+        {name: table[name] for name in ("ridge", "network", "trees")}, 0, ["ridge", "trees"]
+    )
+    assert [(p.scorer, p.against) for p in first] == [
+        ("network", "ridge"),
+        ("trees", "ridge"),
+        ("network", "trees"),
+    ]
 
 
 def test_the_best_baseline_is_chosen_on_the_days_that_all_baselines_have() -> None:
