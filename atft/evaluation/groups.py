@@ -53,7 +53,7 @@ def tercile_labels(values: Scores, counts: Mask) -> Labels:
     def labelled(table: Scores, use: Mask) -> NDArray[np.int16]:
         known = use & np.isfinite(table)
         ranked = rank_days(table, known)
-        third = np.minimum(3 * (ranked.first + ranked.last) // (2 * np.maximum(ranked.stocks, 1)), 2)
+        third = 3 * (ranked.first + ranked.last) // (2 * np.maximum(ranked.stocks, 1))
         return np.where(known, third, -1).astype(np.int16)
 
     return over_blocks(labelled, values, counts)

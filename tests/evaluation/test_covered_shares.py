@@ -1,5 +1,6 @@
 """What intervals covered: a share a day, by period, of what they are made for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from atft.evaluation.covered_shares import covered_shares, interval_columns, periods_of
 from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.evaluation_tables import evaluation_text
+from atft.evaluation.newey_west import mean_error
 from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.predictions import HorizonScores
 from foreign_file import foreign_frame, write_foreign
@@ -44,10 +46,11 @@ def table_of_days(days: int, **columns: np.ndarray) -> HorizonScores:
 
 
 def test_a_day_counts_by_its_share_and_unknown_rows_do_not_count() -> None:
-    inside = np.array([[1.0, 1.0, 1.0, 5.0], [1.0, np.nan, np.nan, np.nan]])
-    ends = {"interval_low80": np.zeros((2, 4)), "interval_high80": np.full((2, 4), 2.0)}
+    # A target at an end is inside.
+    inside = np.array([[2.0, -1.0, 1.0, 5.0], [1.0, np.nan, np.nan, np.nan]])
+    ends = {"interval_low80": np.full((2, 4), -1.0), "interval_high80": np.full((2, 4), 2.0)}
     (share,) = covered_shares(table_of_days(2, target=inside, **ends), draws=10, seed=0)
-    assert share.share.value == pytest.approx((0.75 + 1) / 2) and share.days == 2 and share.width == 2
+    assert share.share.value == pytest.approx((0.75 + 1) / 2) and share.days == 2 and share.width == 3
     assert share.level == 0.8 and share.calibrated
     # Where the file says what intervals are made for, that counts, and not the return.
     other = {**ends, "interval_target": np.array([[1.0, 3.0, np.nan, np.nan], [3.0, 3.0, 3.0, 3.0]])}
@@ -55,6 +58,22 @@ def test_a_day_counts_by_its_share_and_unknown_rows_do_not_count() -> None:
     assert share.share.value == 0.25
     ends["interval_high80"][:] = np.nan
     assert covered_shares(table_of_days(2, target=inside, **ends), draws=10, seed=0) == []
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_each_period_has_its_own_share_and_overlapping_days_their_error(horizon: int) -> None:
+    rng = np.random.default_rng(0)
+    target = rng.standard_normal((80, 20))
+    target[35:] *= 3  # from 2015-04-01 on
+    ends = {"interval_low80": np.full(target.shape, -1.0), "interval_high80": np.full(target.shape, 1.0)}
+    (found,) = covered_shares(replace(table_of_days(80, target=target, **ends), horizon=horizon), 10, 0)
+    by_day = (np.abs(target) <= 1).mean(axis=1)
+    assert found.share.error == pytest.approx(mean_error(by_day, horizon - 1))
+    (first, second) = found.periods
+    assert (first.period, first.days, second.period, second.days) == ("2015 Q1", 35, "2015 Q2", 45)
+    assert first.share.value == pytest.approx(by_day[:35].mean())
+    assert second.share.value == pytest.approx(by_day[35:].mean())
+    assert second.share.error == pytest.approx(mean_error(by_day[35:], horizon - 1))
 
 
 def test_periods_are_quarters_of_few_and_years_of_many() -> None:

@@ -44,8 +44,16 @@ def test_thirds_of_a_day_have_as_many_stocks_each() -> None:
         assert highest == sorted(highest)
 
 
+def test_few_and_equal_values_are_in_thirds_too() -> None:
+    for stocks, thirds in ((1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 0, 1, 2])):
+        assert tercile_labels(np.arange(float(stocks))[None], np.ones((1, stocks), bool)).tolist() == [thirds]
+    assert tercile_labels(np.ones((1, 6)), np.ones((1, 6), bool)).tolist() == [[1] * 6]
+
+
 def test_a_regime_has_one_value_a_day_and_thirds_of_the_days() -> None:
     values = np.array([[np.nan, 3, 3], [1, 1, 1], [np.nan] * 3, [2, np.nan, 2]])
     days = regime_of_days(values, np.ones(values.shape, bool))
     np.testing.assert_array_equal(days, [3, 1, np.nan, 2])
     assert day_terciles(days).tolist() == [2, 0, -1, 1]
+    absent = np.array([[True] * 3, [False] * 3, [True] * 3, [False, True, True]])
+    np.testing.assert_array_equal(regime_of_days(values, absent), [3, np.nan, np.nan, 2])

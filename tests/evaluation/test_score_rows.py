@@ -1,5 +1,6 @@
 """Which rows are measured, and the tables they become."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from atft.errors import InputError
+from atft.evaluation.options import MAX_HORIZON
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.score_rows import dense_horizon, read_context, read_scores
 from foreign_file import foreign_frame, write_foreign
@@ -37,6 +39,17 @@ def test_a_file_without_horizons_has_one_day_unless_it_is_named(tmp_path: Path) 
     assert named.horizons == [5] and not any("assumed" in note for note in named.notes)
 
 
+def test_a_horizon_may_be_named_and_one_that_the_file_lacks_raises(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    path = write_foreign(tmp_path / "a.parquet", frame)
+    named = read_scores(path, horizon=5)
+    assert named.horizons == [5] and named.dropped["other horizon"] == len(
+        frame.filter(split="test", horizon=1)
+    )
+    with pytest.raises(InputError, match="no rows of horizon 7; it has 1, 5"):
+        read_scores(path, horizon=7)
+
+
 def test_a_horizon_becomes_tables_of_its_days_and_stocks(tmp_path: Path) -> None:
     frame = foreign_frame().sample(fraction=1.0, shuffle=True, seed=0)
     dense = dense_horizon(read_scores(write_foreign(tmp_path / "a.parquet", frame)), 5)
@@ -52,6 +65,28 @@ def test_a_horizon_becomes_tables_of_its_days_and_stocks(tmp_path: Path) -> None
         assert (dense.sectors[sector] if sector >= 0 else None) == row["sector"]
     assert table.present.sum() == len(frame.filter(split="test", horizon=5))
     assert np.isnan(table.columns["score"][~table.present]).all()
+
+
+def test_a_stock_and_a_day_of_one_row_are_there(tmp_path: Path) -> None:
+    days = [date(2020, 1, day) for day in (2, 3, 6)]
+    rows = {"date": [*days[:2], days[1], days[2]], "code": ["a", "a", "b", "a"]}
+    frame = pl.DataFrame(rows).with_columns(score=pl.Series([1.0, 2.0, 3.0, 4.0]), target=0.0)
+    table = dense_horizon(read_scores(write_foreign(tmp_path / "a.parquet", frame)), 1).table
+    assert table.codes == ["a", "b"] and table.dates.tolist() == days
+    np.testing.assert_array_equal(table.columns["score"], [[1, np.nan], [2, 3], [4, np.nan]])
+
+
+@pytest.mark.parametrize("horizon", [0, -1, 1.5, MAX_HORIZON + 1])
+def test_a_horizon_that_is_no_number_of_trading_days_raises(horizon: float, tmp_path: Path) -> None:
+    frame = foreign_frame(days=12).with_columns(pl.col("horizon").cast(pl.Float64))
+    frame = frame.with_columns(
+        horizon=pl.when(pl.int_range(pl.len()) == 6).then(horizon).otherwise("horizon")
+    )
+    path = write_foreign(tmp_path / "a.parquet", frame)
+    with pytest.raises(
+        InputError, match=f"column 'horizon', row 7: {horizon:g} is no number of trading days"
+    ):
+        read_scores(path)
 
 
 def test_rows_without_a_score_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -75,21 +110,24 @@ def test_several_seeds_become_their_mean_rank_and_folds_their_days(tmp_path: Pat
     frame = foreign_frame().filter(horizon=1)
     rng = np.random.default_rng(0)
     fold = pl.when(pl.col("date") < pl.col("date").median()).then(3).otherwise(4)
-    one, two = (
+    one, two, three = (
         frame.with_columns(seed=pl.lit(seed), fold=fold, score=pl.Series(rng.standard_normal(len(frame))))
-        for seed in (1, 2)
+        for seed in (1, 2, 3)
     )
-    scores = read_scores(write_foreign(tmp_path / "both.parquet", pl.concat([one, two])))
-    assert any("mean rank of up to 2 scores" in note for note in scores.notes)
+    scores = read_scores(write_foreign(tmp_path / "all.parquet", pl.concat([one, two, three])))
+    assert any("mean rank of up to 3 scores" in note for note in scores.notes)
     joined = dense_horizon(scores, 1).table
     single = [
         dense_horizon(read_scores(write_foreign(tmp_path / "one.parquet", part)), 1).table
-        for part in (one, two)
+        for part in (one, two, three)
     ]
     expected = mean_rank([t.columns["score"] for t in single], joined.present)
     np.testing.assert_allclose(joined.columns["score"], expected, rtol=1e-6)
     np.testing.assert_array_equal(joined.columns["target"], single[0].columns["target"])
     assert not read_scores(tmp_path / "one.parquet").member.any()
+    repeated = pl.concat([one, two, two.filter(date=pl.col("date").max())])
+    with pytest.raises(InputError, match="has two rows on"):
+        dense_horizon(read_scores(write_foreign(tmp_path / "twice.parquet", repeated)), 1)
     # Whatever the order of the rows: a target that one of them lacks is the other's, and there is only one.
     unknown = two.with_columns(target=pl.lit(None, one["target"].dtype))
     for parts in ([one, unknown], [unknown, one]):
@@ -100,6 +138,15 @@ def test_several_seeds_become_their_mean_rank_and_folds_their_days(tmp_path: Pat
         InputError, match=r"\w+ has different targets on \S+ at horizon 1; rows of several seeds or"
     ):
         dense_horizon(read_scores(write_foreign(tmp_path / "two.parquet", doubled)), 1)
+
+
+def test_each_fold_and_seed_of_a_day_is_a_score_of_its_own(tmp_path: Path) -> None:
+    frame = foreign_frame(days=12).filter(horizon=1)
+    each = [
+        frame.with_columns(fold=pl.lit(fold), seed=pl.lit(seed)) for fold in range(3) for seed in range(2)
+    ]
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", pl.concat(each)))
+    assert np.bincount(scores.member).tolist() == [len(frame.filter(split="test"))] * 6
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -166,6 +213,12 @@ def test_context_fills_the_sectors_that_the_file_lacks_and_changes_no_other(tmp_
     codes = np.broadcast_to(np.array(own.table.codes) <= "S030", own.sector.shape)
     lacks = own.table.present & (own.sector < 0) & codes
     assert lacks.any()
+    np.testing.assert_array_equal(joined.sector, np.where(lacks, 2, own.sector))
+    # A stock that the panel lacks too stays without a sector.
+    absent = int(lacks.any(axis=0).argmax())
+    others = panel.filter(pl.col("code") != own.table.codes[absent])
+    joined = dense_horizon(scores, 5, read_context(write_foreign(tmp_path / "others.parquet", others)))
+    lacks[:, absent] = False
     np.testing.assert_array_equal(joined.sector, np.where(lacks, 2, own.sector))
 
 
