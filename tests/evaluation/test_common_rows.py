@@ -58,6 +58,26 @@ def test_targets_that_differ_by_more_than_rounding_are_said() -> None:
     assert found.table.columns["target"][0, 1] == np.float32(0.02)
     (note,) = found.notes
     assert note.startswith("b: target differs on 1 of 2 rows of horizon 5 from that of a file before it")
+    assert common_rows({"b": b, "a": a}).notes == [note.replace("b: ", "a: ")], "lower or higher"
+
+
+def test_targets_written_with_as_many_digits_are_the_same_whatever_their_size() -> None:
+    target = [[1000.0, -1000.0, 0.5]]
+    a = scored([1], "ABC", [[1, 2, 3]], target=target)
+    same = scored([1], "ABC", [[1, 2, 3]], target=[[1000.004, -1000.004, 0.500001]])
+    other = scored([1], "ABC", [[1, 2, 3]], target=[[1000.03, -999.97, 0.50003]])
+    assert common_rows({"a": a, "b": same}).notes == []
+    (note,) = common_rows({"a": a, "b": other}).notes
+    assert "differs on 3 of 3 rows" in note
+
+
+def test_a_row_without_a_score_is_no_row() -> None:
+    a = scored([1, 2], "AB", [[1, 2], [3, 4]])
+    b = scored([1, 2], "AB", [[1, 2], [3, np.nan]], target=[[10, 20], [30, 40]])
+    b = HorizonScores(5, b.dates, b.codes, np.ones((2, 2), bool), b.columns)
+    found = common_rows({"a": a, "b": b})
+    assert found.table.present.tolist() == [[True, True], [True, False]]
+    assert found.dropped == {"a": (1, 0), "b": (0, 0)}
 
 
 def test_files_without_a_common_row_raise_with_their_periods() -> None:

@@ -6,7 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from atft.evaluation.day_measures import measure_table
+from atft.evaluation.exposures import exposure_series
 from atft.evaluation.horizon import measure_horizon
+from atft.evaluation.newey_west import mean_error, ratio_error
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.result import HorizonEvaluation
 from atft.evaluation.score_rows import dense_horizon, read_scores
@@ -41,6 +44,34 @@ def test_every_part_is_there(tmp_path: Path) -> None:
     assert found.books.returns_from == "return_1d"
 
 
+def test_every_part_has_the_error_of_days_whose_labels_overlap(tmp_path: Path) -> None:
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", foreign_frame(days=80)))
+    dense = dense_horizon(scores, 5)
+    found, table = measure_horizon(dense, None, OPTIONS), dense.table
+    rank_ic = found.series["rank_ic"]
+    for row in found.groups["year"]:
+        days = np.where(table.dates.astype("datetime64[Y]").astype(str) == row.group, rank_ic, np.nan)
+        assert row.rank_ic.value == pytest.approx(np.nanmean(days))
+        assert row.rank_ic.error == pytest.approx(mean_error(days, 4))
+    for control in found.controls:
+        assert control.figures["rank_ic"].error == pytest.approx(mean_error(control.series["rank_ic"], 4))
+        annual = np.sqrt(252 / 5) * ratio_error(control.series["spread"], 4)
+        assert control.figures["sharpe_annual"].error == pytest.approx(annual)
+    of_size = {"size": table.columns["exposure_size"]}
+    exposed, _ = exposure_series(table.columns["score"], table.columns["target"], table.valid(), of_size)
+    assert found.exposures["size"].error == pytest.approx(mean_error(exposed["size"], 4))
+    measures = measure_table(table.columns["score"], table.columns["target"], table.valid())
+    for decile, values in zip(found.deciles, measures.deciles.T, strict=True):
+        assert decile.mean.error == pytest.approx(mean_error(values, 4))
+
+
+def test_stocks_are_grouped_by_traded_value_where_their_size_is_unknown(tmp_path: Path) -> None:
+    frame = foreign_frame(days=80).filter(horizon=1)
+    known = measured(tmp_path, frame.drop("exposure_size")).groups["size"]
+    unknown = frame.with_columns(exposure_size=pl.lit(None, pl.Float64))
+    assert measured(tmp_path, unknown).groups["size"] == known
+
+
 def test_a_score_like_chance_and_one_too_good_are_said_to_be(tmp_path: Path) -> None:
     frame = foreign_frame()
     noise = frame.with_columns(score=pl.Series(np.random.default_rng(2).standard_normal(len(frame))))
@@ -59,6 +90,7 @@ def test_lag_1_counts_the_rows_that_know_its_own_target_as_compare_does(tmp_path
     )
     whole = measured(tmp_path, frame)
     found = whole.figures["rank_ic_lag1"]
+    assert [row.lag for row in whole.decay] == [1, 2, 3, 5, 10, 20]
     (lag1,) = (row.rank_ic for row in whole.decay if row.lag == 1)
     assert (lag1.value, lag1.error) == (found.value, found.error), "one file has one lag 1"
     compared = compare_files({"a": tmp_path / "a.parquet"}, CompareOptions(min_stocks=10, draws=50))

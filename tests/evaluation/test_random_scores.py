@@ -5,6 +5,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from atft.day_series import mean_over_std
 from atft.evaluation.random_scores import random_band
@@ -49,6 +50,23 @@ def test_the_variance_of_one_days_correlation_is_exact_over_all_permutations() -
     assert band["ic"][1] == pytest.approx(1.959964 * 0.5)
     assert band["spread"][1] == pytest.approx(1.959964 * np.std(top_minus_bottom))
     assert math.isnan(band["sharpe"][0])
+
+
+def test_ratios_of_few_days_are_wide_as_student_s_t_is() -> None:
+    target, valid = targets(days=4)
+    for days in (2, 3, 4):
+        band = random_band(target[:days], valid[:days], 5)
+        assert band["icir"][1] == pytest.approx(t.ppf(0.975, days - 1) / math.sqrt(days))
+
+
+def test_rows_that_are_not_valid_and_days_of_too_few_change_nothing() -> None:
+    target, valid = targets(days=10)
+    band = random_band(target, valid, 5)
+    assert random_band(np.where(valid, target, 0.5), valid, 5) == band
+    least = int(valid.sum(axis=1).min())
+    assert random_band(target, valid, 5, min_stocks=least) == band
+    thick = valid.sum(axis=1) > least
+    assert random_band(target, valid, 5, min_stocks=least + 1) == random_band(target[thick], valid[thick], 5)
 
 
 def test_a_lower_level_gives_a_narrower_band() -> None:
