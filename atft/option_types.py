@@ -1,4 +1,4 @@
-"""The values of options that Python code gives, checked against their annotations: one line at the door.
+"""The values of options that Python code gives, checked against their annotations before they are used.
 
 The command line's parser does the same for configs. A type that is wrong would otherwise raise somewhere deep
 inside, or be read as something else: the text ``"x_*"`` as three patterns.

@@ -1,8 +1,8 @@
 """What stands beside a list: how old the checkpoint is, which inputs have left its range, how much of the market.
 
-An input is missing where less than half of the share of stocks know it that knew it in training, and outside where
-5 % of its values and two, 0.8 % in training, are beyond the 0.4 and 99.6 % quantiles of the training days; a
-market-wide column is outside where its value was never reached in training. Ranks are never outside.
+An input is missing where the share of stocks that know it is less than half of that in training, and outside where
+more than 5 % of its values, plus two, are beyond the 0.4 and 99.6 % quantiles of the training days; a market-wide
+column is outside where its value was never reached in training. Ranks are never outside.
 """
 
 from collections.abc import Mapping

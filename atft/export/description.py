@@ -87,10 +87,8 @@ def _tensor(name: str, value: Tensor) -> dict[str, Any]:
     shape: list[int | str] = list(value.shape)
     if name in EDGES_AXIS:
         shape[EDGES_AXIS[name]] = "edges"
-    else:
-        shape = ["stocks" if axis == STOCKS_AXIS.get(name, 0) else n for axis, n in enumerate(shape)]
-    if name == "regime":
-        shape = list(value.shape)
+    elif name != "regime":  # of the market; results have the stocks first
+        shape[STOCKS_AXIS.get(name, 0)] = "stocks"
     return {"name": name, "type": DTYPES[value.dtype], "shape": shape, "meaning": MEANING[name]}
 
 
@@ -108,7 +106,7 @@ def plain(value: Tensor) -> Any:
 
 
 def json_text(content: Mapping[str, Any]) -> str:
-    """A JSON file for the eye: an entry a line, and one more level of lines for lists and mappings in it."""
+    """JSON laid out for reading: an entry a line, and one more level of lines for lists and mappings in it."""
     lines = []
     for key, value in content.items():
         inside = [json.dumps(value, allow_nan=False)]

@@ -26,7 +26,7 @@ EDGES_AXIS = {"edge_index": 1, "edge_attr": 0}
 BY_DAY = ("universe", "regime", "sector", "exposure")
 """Inputs whose axis of days, of one day, a program leaves out."""
 MIN_STOCKS = 3
-"""Fewer are other programs: torch traces one for each of the shapes 0, 1 and 2. Absent stocks fill a day up."""
+"""Least size of the axis of stocks: torch traces 0, 1 and 2 as constants. Absent stocks fill a smaller day up."""
 NO_TRACE = (RuntimeError, TypeError, ValueError, AttributeError, AssertionError, KeyError)
 """What torch raises where it cannot follow a network's ``forward``."""
 

@@ -44,7 +44,7 @@ class JoinReport:
     warning: str
 
     def lines(self) -> list[str]:
-        """Lines for people."""
+        """The report as text, a fact a line."""
         names = ", ".join(self.columns[:6]) + (
             f" and {len(self.columns) - 6} more" if self.columns[6:] else ""
         )

@@ -47,7 +47,7 @@ class FeatureOptions:
             usual holidays): unknown (default: days without a price, so that labels across them are null), error or
             keep. The key exchange, or its code alone (XNYS), compares the dates with the sessions of that exchange,
             for a line in the report; needs pip install 'atft[calendars]'.
-        columns: what the columns are where no known layout fits, without case: {close: "Adj Close", code: Symbol}.
+        columns: what the columns are where no known layout fits, ignoring case: {close: "Adj Close", code: Symbol}.
             Of date, code, open, high, low, close, volume, adjusted_close and sector.
     """
 

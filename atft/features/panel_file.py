@@ -16,7 +16,7 @@ from atft.features.windows import Grid
 
 GROUP_ROWS = 131_072
 NO_FLOATS = ["date", "code", "sector", "universe"]
-"""The columns that a dictionary and statistics are worth their bytes for."""
+"""Columns whose dictionary and statistics save more bytes than they take."""
 OF_VOLUME = ("exposure_size", "traded_value", "regime_activity_60d")
 """Columns beside the features that are made of close times volume."""
 PARQUET_OPTIONS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What the columns of a price file mean: the dialects of vendors as data, recognised by their headers without case.
+"""What the columns of a price file mean: vendors' dialects as data, recognised by their headers, ignoring case.
 
 Three shapes: one row a date and code (``DIALECTS``), two header rows of prices and codes, and a wide table of a
 date and a column a code. What a file does not say is never guessed: a header that fits nothing raises.
@@ -133,7 +133,7 @@ def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: 
         names: the header, a name a column.
         second: what stands under it where the file has two header rows, or has codes and prices in pairs; else
             empty.
-        columns: role -> column, for what no dialect has; without case.
+        columns: role -> column, for what no dialect has; case is ignored.
 
     Raises:
         InputError: no dialect fits, or a column that is needed occurs twice.

@@ -63,7 +63,7 @@ def read_price_rows(path: Path, columns: Mapping[str, str]) -> PriceRows:
     close times volume stays what was traded. Cells of a wide table without any price are no rows.
 
     Args:
-        columns: role -> column, of `price_dialects.ROLES`, for what no dialect has; without case.
+        columns: role -> column, of `price_dialects.ROLES`, for what no dialect has; case is ignored.
 
     Raises:
         InputError: there is no file, a file cannot be read, no dialect fits, the files are of several dialects, or

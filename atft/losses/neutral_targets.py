@@ -31,8 +31,8 @@ class NeutralTargets(nn.Module):
 
     With the sector alone it is the return less the mean of the sector's valid stocks. With exposures it is the
     residual of least squares on them, beside a constant for each sector, or without ``sector`` for the day:
-    a column of betas makes the target neutral to the market. A constant for the day changes no rank, so there is no
-    choice of it alone. A stock without a sector, or in one of fewer than 5 valid stocks, has the day's mean as its
+    a column of betas makes the target neutral to the market. A constant for the day changes no rank, so it is not
+    offered alone. A stock without a sector, or in one of fewer than 5 valid stocks, has the day's mean as its
     constant. An unknown exposure counts as the mean. A day without valid stocks is 0, as is one of
     no more of them than exposures and constants.
 

@@ -59,9 +59,9 @@ class ATFTGATFAN(RankingNetwork):
         graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
         encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
             periodic (learned frequencies), or none (linearly).
-        bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
+        bins: numbers that encode a feature, 2 to 240; encoding none does not read it.
         encoding_dropout: share of the features of each row that are hidden in training.
-        encoding_sigma: standard deviation of the new frequencies of encoding periodic.
+        encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the state before the graph;
             none: every market alike.
         modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.

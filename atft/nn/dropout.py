@@ -1,8 +1,8 @@
 """Dropout whose mask costs a CPU a fifth of torch's: 16 random bits a value, four values of a 64-bit word.
 
 torch draws a Bernoulli number for each value, 6 to 12 ns each on one core: of a perceptron of 128 and 64 units with
-dropout that is more than its matrix products take. Here a value takes 1 ns to draw and 1.5 to apply. The masks are
-other ones than torch's of the same seed, with the same probabilities.
+dropout that is more than its matrix products take. Here a value takes 1 ns to draw and 1.5 to apply. The masks
+differ from torch's of the same seed; their probabilities do not.
 """
 
 import torch

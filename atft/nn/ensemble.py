@@ -96,7 +96,7 @@ class Ensemble(nn.Module):
         """
         forecasts: list[Forecast] = [member(batch) for member in self.networks]
         each = [f.score[..., None] if f.members is None else f.members for f in forecasts]
-        # Ranks of some hundred stocks are no numbers of 8 bits.
+        # bfloat16's 8 bits do not tell the ranks of more than 256 stocks apart.
         members = torch.cat(each, dim=-1).float()
         score = members.mean(-1) if self.training else mean_of_ranks(members, batch.universe)
         levels = [f.quantiles for f in forecasts if f.quantiles is not None]

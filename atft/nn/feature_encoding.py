@@ -47,10 +47,10 @@ class FeatureEncoding(nn.Module):
         features: number of features.
         kind: piecewise_linear: bins between quantiles of the training days; periodic: learned frequencies, a linear
             layer for each feature and ReLU (the paper's PLR, section 3.3); none: the feature itself.
-        bins: numbers a feature, 2 to 240; of no use to none.
+        bins: numbers per feature, 2 to 240; none does not read it.
         dropout: share of the features of each row that are 0 in training; the others grow by ``1 / (1 - dropout)``.
-        sigma: standard deviation of new frequencies, in cycles per interquartile range (per standard deviation of a
-            rank); above 0. The larger, the finer the first curves.
+        sigma: standard deviation of the initial frequencies, in cycles per interquartile range (of a rank: per
+            standard deviation); above 0. The larger, the finer the first curves.
 
     Raises:
         InputError: a number is out of range.

@@ -30,7 +30,7 @@ class Heads(nn.Module):
         self, state: Float[Tensor, "*rows hidden"]
     ) -> tuple[Float[Tensor, "*rows horizons"], Float[Tensor, "*rows horizons quantiles"] | None]:
         """Return scores, and quantiles ascending along the last axis: ``q_1, q_1 + softplus(.), ...``."""
-        # Scores of 8 bits would tie many a day's stocks; and a product of a few outputs is quicker than its casts.
+        # bfloat16's 8 bits would tie many scores of a day; a product of a few outputs is quicker than its casts.
         with full_precision(state.device):
             ready = self.dropout(state.to(self.layer_scale.dtype))
             score = self._read(ready, self.score)

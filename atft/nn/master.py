@@ -115,9 +115,9 @@ class MASTER(RankingNetwork):
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
         encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
             periodic (learned frequencies), or none (linearly).
-        bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
+        bins: numbers that encode a feature, 2 to 240; encoding none does not read it.
         encoding_dropout: share of the features of each row that are hidden in training.
-        encoding_sigma: standard deviation of the new frequencies of encoding periodic.
+        encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
 
     Raises:
         InputError: a size is out of range.

@@ -71,7 +71,7 @@ class MemberHeads(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, horizons).uniform_(-bound, bound))
 
     def forward(self, x: Float[Tensor, "members rows inputs"]) -> Float[Tensor, "members rows horizons"]:
-        # Scores of 8 bits would tie many a day's stocks, as in `atft.nn.heads`.
+        # bfloat16's 8 bits would tie many scores of a day, as in `atft.nn.heads`.
         with full_precision(x.device):
             return torch.baddbmm(self.bias[:, None], x.to(self.matrices.dtype), self.matrices)
 
@@ -87,9 +87,9 @@ class TabM(RankingNetwork):
         dropout: share of hidden values that are dropped in training, drawn for each member.
         encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
             periodic (learned frequencies), or none (linearly).
-        bins: numbers that encode a feature, 2 to 240; of no use to encoding none.
+        bins: numbers that encode a feature, 2 to 240; encoding none does not read it.
         encoding_dropout: share of the features of each row that are hidden in training, from all members.
-        encoding_sigma: standard deviation of the new frequencies of encoding periodic.
+        encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the first layer, before its
             ReLU; none: every market alike.
         modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.

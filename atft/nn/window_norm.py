@@ -9,7 +9,7 @@ channels behind variable selection:
 - inputs carry no gradient, so the backward costs little or nothing.
 
 The normalised window is a view beside the rows, which stay in the network: nothing is hidden. It reads a window up
-to and with its last day, the day that is ranked, and nothing after it.
+to and including its last day, the day that is ranked.
 """
 
 from collections.abc import Callable
