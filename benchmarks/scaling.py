@@ -117,7 +117,8 @@ def run(arguments: list[str]) -> None:
     args.graph, args.precision = False, "32-true"
     cap_threads(args.threads)
     import torch
-    from train import build_run
+
+    from benchmarks.train import build_run
 
     cli = build_run(args, args.run, args.epochs, ["--trainer.devices", str(args.devices)])
     torch.set_num_threads(args.threads)  # also where `RunTrainer` divides the cores

@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> float:
 
 def compare_monitors(args: argparse.Namespace, folder: Path) -> None:
     """Print what monitors add to a step, by what they do in it and in all."""
-    from alternating_steps import AlternatingSteps
+    from benchmarks.alternating_steps import AlternatingSteps
 
     steps = AlternatingSteps(args.turns)
     # Steps at an epoch's ends are not compared, so its epochs are longer.

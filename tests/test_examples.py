@@ -1,5 +1,6 @@
 """The examples run as they stand, in a folder of their own."""
 
+import ast
 import json
 import os
 import re
@@ -48,6 +49,14 @@ def scripts() -> list[Path]:
 def test_every_program_reads_its_arguments_with_a_parser(script: Path) -> None:
     text = script.read_text()
     assert "ArgumentParser(" in text or "from atft.cli import main" in text
+
+
+@pytest.mark.parametrize("script", scripts(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_program_imports_its_siblings_by_their_package(script: Path) -> None:
+    # By its bare name a sibling is found beside a script, but not where -m starts the program.
+    siblings = {path.stem for path in script.parent.glob("*.py")}
+    imports = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
+    assert siblings.isdisjoint(node.module for node in imports)
 
 
 @pytest.mark.parametrize(
