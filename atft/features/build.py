@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -68,6 +68,16 @@ def stock_features(past: History) -> Iterator[tuple[str, Series]]:
     with np.errstate(all="ignore"):
         for family in FAMILIES:
             yield from family(past)
+
+
+class PricesOfPanel(NamedTuple):
+    """The prices that a panel is made of, and what it needs of them to grow."""
+
+    prices: CheckedPrices
+    tail: PriceGrid
+    """The last days as they were read."""
+    counts: DateCounts
+    """Of every date, trading day or not."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ def build_panel(
         raise InputError(f"{path}: only one trading day, {read.calendar[0]}; a panel needs at least two")
     if is_folder(out):
         return build_folder(read, out, options, today)
-    prices = checked_prices(read, options, today)[0]
+    prices = checked_prices(read, options, today).prices
     # Parquet encoding leaves Python's lock: one block is written while the next is made.
     with panel_file(out) as append:
         names, variation = write_blocks(prices, append)
@@ -153,7 +163,7 @@ def build_folder(
 
 def write_folder(
     read: PriceGrid,
-    checked: tuple[CheckedPrices, PriceGrid, DateCounts],
+    checked: PricesOfPanel,
     out: Path,
     options: FeatureOptions,
     unchanged: date | None = None,
@@ -194,10 +204,12 @@ def write_folder(
     return PanelReport(out, prices, names, flat)
 
 
-def checked_prices(
-    read: PriceGrid, options: FeatureOptions, today: date | None
-) -> tuple[CheckedPrices, PriceGrid, DateCounts]:
-    """Put prices on the calendar and check them; with the last days as they were read, and each date's counts."""
+def checked_prices(read: PriceGrid, options: FeatureOptions, today: date | None) -> PricesOfPanel:
+    """Put prices on the calendar and check them.
+
+    Raises:
+        InputError: no row passes the checks, or no stock is ever in the universe.
+    """
     counts = count_dates(read)
     on_calendar = move_to_calendar(read, trading_days(counts, options, read.path, today))
     tail = cut_prices(on_calendar, max(0, len(on_calendar.calendar) - tail_days(options)))
@@ -212,7 +224,7 @@ def checked_prices(
             f"{read.path}: no stock is ever in the universe; lower min_close ({options.min_close:g}), "
             f"min_traded_value ({options.min_traded_value:g}) or min_history_days ({options.min_history_days})"
         )
-    return prices, tail, counts
+    return PricesOfPanel(prices, tail, counts)
 
 
 def write_blocks(
