@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Int
 from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
-from atft.metrics.interval_ends import level_pairs
+from atft.metrics.interval_ends import level_pairs, quantile_column
 from atft.output_path import EVIDENCE, check_not_read
 from atft.parquet import table_file
 from atft.publish import publish_text
@@ -99,7 +99,7 @@ def list_table(
     if scores.quantiles is not None:
         for i, horizon in enumerate(horizons):
             for j, level in enumerate(levels):
-                columns[f"q{round(100 * level):02d}_{horizon}d"] = pa.array(scores.quantiles[order, i, j])
+                columns[f"{quantile_column(level)}_{horizon}d"] = pa.array(scores.quantiles[order, i, j])
     if scores.intervals is not None:
         for i, horizon in enumerate(horizons):
             for j, pair in enumerate(level_pairs(levels)):

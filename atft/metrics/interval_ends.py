@@ -14,6 +14,11 @@ from torch import Tensor
 from atft.errors import InputError
 
 
+def quantile_column(level: float) -> str:
+    """Name of the column of a quantile, its level in whole percent: ``q05``."""
+    return f"q{round(100 * level):02d}"
+
+
 class LevelPair(NamedTuple):
     """Two levels of the quantile heads, the ends of an interval."""
 

@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from atft.errors import InputError
-from atft.metrics.interval_ends import calibrated_intervals, crossing_share, level_pairs, read_widths
+from atft.metrics.interval_ends import (
+    calibrated_intervals,
+    crossing_share,
+    level_pairs,
+    quantile_column,
+    read_widths,
+)
+
+
+def test_a_quantiles_column_has_its_level_in_two_digits_of_percent() -> None:
+    assert [quantile_column(level) for level in (0.05, 0.5, 0.954)] == ["q05", "q50", "q95"]
 
 
 def test_levels_are_paired_from_the_outside_and_a_middle_one_is_left() -> None:

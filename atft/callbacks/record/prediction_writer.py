@@ -18,7 +18,7 @@ from atft.data.cache import DayCache
 from atft.data.records import spread
 from atft.errors import InputError
 from atft.evaluation.predictions import FILE_FORMAT, prediction_rows
-from atft.metrics.interval_ends import calibrated_intervals, level_pairs
+from atft.metrics.interval_ends import calibrated_intervals, level_pairs, quantile_column
 from atft.parquet import table_file
 from atft.progress import Progress
 
@@ -89,7 +89,7 @@ class PredictionWriter(pl.Callback):
         if forecast.quantiles is None:
             return {}
         quantiles, pairs = forecast.quantiles.float(), level_pairs(self.levels)
-        columns = {f"q{round(100 * level):02d}": quantiles[..., i] for i, level in enumerate(self.levels)}
+        columns = {quantile_column(level): quantiles[..., i] for i, level in enumerate(self.levels)}
         if task.interval_widths and pairs:
             ends = calibrated_intervals(quantiles, task.interval_widths, pairs)
             # Too few validation days leave an end unknown, not infinite.
