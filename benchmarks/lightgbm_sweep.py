@@ -153,7 +153,7 @@ def fit_fold(
 ) -> None:
     """Read a fold once, then fit, score and write each setting and seed."""
     from atft.baselines.lightgbm import FIXED, bin_days, fit_binned
-    from atft.callbacks.record.receipt import publish_json
+    from atft.publish import publish_json
     from atft.tasks.baseline_scores import stock_days
 
     data.prepare_training()
@@ -188,7 +188,6 @@ def fit_fold(
 
 def scored_features(data: "DayData", market_columns: bool) -> "dict[int, tuple[Any, Any]]":
     """Day -> its stocks, and their features ``[stocks, features]``, of the validation and test days."""
-
     from atft.data.day_features import day_features
 
     cache, by_day = data.open_cache(), {}
@@ -220,8 +219,7 @@ def write_tables(
     options: argparse.Namespace, grid: "Mapping[str, TreeOptions]", parts: "Mapping[str, Sequence[Part]]"
 ) -> None:
     """Print the tables of all settings, and write them with the figures."""
-    from atft.callbacks.record.receipt import publish_json
-    from atft.publish import publish_text
+    from atft.publish import publish_json, publish_text
     from benchmarks.ladder_figures import figures_csv, figures_text, ladder_figures
     from benchmarks.ladder_rungs import Ladder, Rung
     from benchmarks.ladder_scores import ladder_days

@@ -85,8 +85,8 @@ def climb(options: argparse.Namespace) -> int:
 
 def write_ladder(options: argparse.Namespace, ladder: Any, days: Any, figures: Any, text: str) -> None:
     """Write the text, the figures as CSV and JSON, and the picture."""
-    from atft.callbacks.record.receipt import code_digest, publish_json
-    from atft.publish import publish_text
+    from atft.callbacks.record.receipt import code_digest
+    from atft.publish import publish_json, publish_text
     from benchmarks.ladder_figures import figures_csv
     from benchmarks.ladder_picture import ladder_picture
 

@@ -59,9 +59,8 @@ def explain_period(
     columns = list(range(len(horizons))) if horizon is None else [horizon_index(task, horizon)]
     cache = data.open_cache()
     chosen = days_to_explain(data, period, days)
-    sums = torch.zeros(2, len(columns), len(data.features), dtype=torch.float64)
-    varying = torch.zeros(len(columns), len(data.features), dtype=torch.float64)
-    # Sums over stock-days, in float64: absolute attributions, and the directions of the days that have one.
+    # Sums in float64: absolute attributions of stock-days; directions of the days that have one, and these days.
+    sizes, directions, varying = torch.zeros(3, len(columns), len(data.features), dtype=torch.float64)
     gap, stock_days = 0.0, 0
     with evaluating(task):
         for day in track(chosen, "explaining days"):
@@ -71,13 +70,13 @@ def explain_period(
                 parts, day_gap = _day_parts(task, batch, column)
                 today = batch.features[-1].T
                 direction = spearman(today, parts.T, today.isfinite()).double()
-                sums[0, row] += parts.double().abs().sum(0)
-                sums[1, row] += direction.nan_to_num(nan=0.0)
+                sizes[row] += parts.double().abs().sum(0)
+                directions[row] += direction.nan_to_num(nan=0.0)
                 varying[row] += direction.isfinite()
                 gap += day_gap
-    dates, total = cache.manifest.dates, float(sums[0].sum())
-    shares = sums[0] / sums[0].sum(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-    directions = sums[1] / varying.clamp_min(1)
+    dates, total = cache.manifest.dates, float(sizes.sum())
+    shares = sizes / sizes.sum(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    directions /= varying.clamp_min(1)
     return Importance(
         first=dates[chosen[0]].isoformat(),
         last=dates[chosen[-1]].isoformat(),

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atft.batch import DayBatch, Forecast
+from atft.batch import EDGE_FEATURES, DayBatch, Forecast
 from atft.errors import InputError, one_line
 from atft.metrics.interval_ends import calibrated_intervals, level_pairs
 
@@ -143,7 +143,7 @@ class OneDay(nn.Module):
             target=features.new_full((1, stocks, self.horizons), torch.nan),
             valid=observed.new_zeros(1, stocks, self.horizons),
             edge_index=features.new_zeros(2, 0, dtype=torch.int64) if edge_index is None else edge_index,
-            edge_attr=features.new_zeros(0, 2) if edge_attr is None else edge_attr,
+            edge_attr=features.new_zeros(0, len(EDGE_FEATURES)) if edge_attr is None else edge_attr,
             stock=features.new_zeros(stocks, dtype=torch.int64),
             day=features.new_zeros(1, dtype=torch.int64),
             sector=features.new_full((1, stocks), -1, dtype=torch.int64) if sector is None else sector[None],

@@ -118,9 +118,9 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
     rows = slice(None) if keep.all() else keep  # of a clean file nothing is copied
 
     def grid(of: np.ndarray, empty: float, dtype: type) -> np.ndarray:
-        table: np.ndarray = np.full((len(calendar), len(codes)), empty, dtype=dtype)
-        table.reshape(-1)[cell[rows]] = of[rows]
-        return table
+        out: np.ndarray = np.full((len(calendar), len(codes)), empty, dtype=dtype)
+        out.reshape(-1)[cell[rows]] = of[rows]
+        return out
 
     grids: dict[str, Any] = {name: grid(values.pop(name), np.nan, np.float32) for name in PRICES}
     for name in ("open", "high", "low"):
