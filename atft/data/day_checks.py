@@ -146,9 +146,8 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
     """Lines on days without a score (the ``short`` ones), graphs of few days, and features that no day knows."""
     manifest, lines = cache.manifest, []
     if len(short):
-        lines.append(
-            f"no score for {_span(manifest.dates, short)}: a day needs {counted(lookback, 'day')} of history"
-        )
+        days_each = counted(lookback, "day")
+        lines.append(f"no score for {_span(manifest.dates, short)}: one needs {days_each} of history")
     per_code = sum(manifest.observed_rows) / len(manifest.codes)
     if lookback > 1 and per_code < MIN_ROWS_PER_CODE:
         lines.append(

@@ -106,8 +106,8 @@ def test_a_csv_and_a_parquet_file_give_the_same_panel(make_market, to_frame, tmp
     frame.write_parquet(tmp_path / "p.parquet")
     frame.write_csv(tmp_path / "p.csv")
     for name in ("p.parquet", "p.csv"):
-        build_panel(tmp_path / name, tmp_path / f"{name}.panel", OPTIONS)
-    one, two = (pl.read_parquet(tmp_path / f"{n}.panel") for n in ("p.parquet", "p.csv"))
+        build_panel(tmp_path / name, tmp_path / f"{name}.panel.parquet", OPTIONS)
+    one, two = (pl.read_parquet(tmp_path / f"{n}.panel.parquet") for n in ("p.parquet", "p.csv"))
     assert one.equals(two)
 
 
