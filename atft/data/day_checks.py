@@ -147,7 +147,7 @@ def history_lines(cache: DayCache, days: Days, short: Days, lookback: int) -> li
     manifest, lines = cache.manifest, []
     if len(short):
         days_each = counted(lookback, "day")
-        lines.append(f"no score for {_span(manifest.dates, short)}: one needs {days_each} of history")
+        lines.append(f"no score for {_span(manifest.dates, short)}: a day needs {days_each} of history")
     per_code = sum(manifest.observed_rows) / len(manifest.codes)
     if lookback > 1 and per_code < MIN_ROWS_PER_CODE:
         lines.append(
