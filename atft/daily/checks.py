@@ -18,7 +18,7 @@ from atft.data.cache import DayCache
 from atft.data.day_checks import quoted
 from atft.data.day_features import day_features
 from atft.data.training_ranges import TrainingRanges, read_ranges
-from atft.errors import InputError, listed
+from atft.errors import InputError, counted, listed
 from atft.publish import publish_json
 
 USUAL_DAYS = 20
@@ -100,7 +100,7 @@ class DayChecks:
                 count = f"{len(names)} of {self.inputs} inputs {MEANING[what]}{which}"
             lines.append(f"{what:<10} {count}")
         gone = f"; {len(self.left)} of the day before are gone: {listed(self.left)}" if self.left else ""
-        usual = f"{self.stocks:,} stocks, {self.coverage:.0%} of the usual {self.usual_stocks:,}"
+        usual = f"{counted(self.stocks, 'stock')}, {self.coverage:.0%} of the usual {self.usual_stocks:,}"
         return [*lines, f"universe   {usual}{gone}"]
 
     def _age(self) -> str:
@@ -111,7 +111,7 @@ class DayChecks:
             days += f", selected on {self.validated}"
         if self.age_days <= 0:
             return f"{days}: it has learned from this day or from later ones, so this list is no forecast"
-        return f"{days}, {self.age_days:,} days old"
+        return f"{days}, {counted(self.age_days, 'day')} old"
 
     def alarms(self, limits: AlarmOptions) -> list[str]:
         """What is beyond a limit, in words; what cannot be measured is beyond any."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.daily.options import ListOptions, UpdateOptions, parse_list_options
-from atft.errors import InputError
+from atft.errors import InputError, counted
 
 if TYPE_CHECKING:
     from atft.daily.scoring_run import ScoringRun
@@ -161,7 +161,8 @@ def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source", pr
     alarms = checks.alarms(options.alarm)
     write_list(table, out)
     write_checks(checks, alarms, out)
-    print("\n".join([list_text(table, options.top, f"{len(table):,} stocks of {today}"), *checks.lines()]))  # noqa: T201
+    title = f"{counted(len(table), 'stock')} of {today}"
+    print("\n".join([list_text(table, options.top, title), *checks.lines()]))  # noqa: T201
     print(f"list       {out}")  # noqa: T201
     if alarms:
         print(f"atft: alarm: {'; '.join(alarms)}; {out}", file=sys.stderr)  # noqa: T201

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.yaml_text import read_date
 
 if TYPE_CHECKING:
@@ -132,8 +132,9 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
         runs = [dated_run(manifest.dates, split, reach, plan, day) for day in days]
         check_splits(cli, runs)
         write_record(registry / RECORD, plan, cli.config_text)
-        dates = f"{len(runs)} runs, {runs[0].name} to {runs[-1].name}, {plan.val_days} validation days each"
-        print(f"registry  {registry}: {dates}; the next is due in {left} trading days")  # noqa: T201
+        dates = f"{counted(len(runs), 'run')}, {runs[0].name} to {runs[-1].name}, "
+        dates += f"{plan.val_days} validation days each"
+        print(f"registry  {registry}: {dates}; the next is due in {counted(left, 'trading day')}")  # noqa: T201
         threads = threads_of_each(cli, options.workers)
 
         def command(run: DatedRun, state: "RunState", _: object) -> list[str]:

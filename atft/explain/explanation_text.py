@@ -3,6 +3,7 @@
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from atft.errors import counted
 from atft.evaluation.importance_file import Importance
 from atft.evaluation.plain_table import plain_table, table_text
 from atft.explain.stock_explanation import StockExplanation
@@ -39,7 +40,7 @@ def stock_text(stock: StockExplanation, top: int) -> str:
 
 def days_ahead(horizon: int) -> str:
     """A horizon in words."""
-    return f"{horizon} day{'s' if horizon > 1 else ''} ahead"
+    return f"{counted(horizon, 'day')} ahead"
 
 
 def importance_text(importance: Importance, top: int) -> str:
@@ -47,8 +48,9 @@ def importance_text(importance: Importance, top: int) -> str:
     horizons = list(importance.horizons)
     columns = [name for h in horizons for name in (f"share {h}d", f"direction {h}d")]
     title = (
-        f"{importance.days} days, {importance.first} to {importance.last}, {importance.stock_days:,} stock-days; "
-        f"share of the mean absolute attribution, unattributed {100 * importance.gap:.2g} %"
+        f"{counted(importance.days, 'day')}, {importance.first} to {importance.last}, "
+        f"{counted(importance.stock_days, 'stock-day')}; share of the mean absolute attribution, "
+        f"unattributed {100 * importance.gap:.2g} %"
     )
     table = plain_table("", ["feature"], columns)
     by_name = {h: {row.name: row for row in rows} for h, rows in importance.horizons.items()}

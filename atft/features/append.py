@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atft.dates import as_dates, as_day_numbers, date_of
-from atft.errors import InputError, nearest
+from atft.errors import InputError, counted, nearest
 from atft.features.build import checked_prices, write_blocks, write_folder
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
 from atft.features.checked_prices import CheckedPrices
@@ -83,7 +83,8 @@ class AppendReport:
         days = self.new_days
         span = f" ({days[0]}{f' to {days[-1]}' if len(days) > 1 else ''})" if days else ""
         lines = [
-            f"{self.out}: {len(days):,} new days{span}, {self.rows:,} rows; {self.universe_rows:,} in the universe"
+            f"{self.out}: {counted(len(days), 'new day')}{span}, {counted(self.rows, 'row')}; "
+            f"{self.universe_rows:,} in the universe"
         ]
         if self.rebuilt_from is not None:
             lines.append(
@@ -222,7 +223,9 @@ def _append(
     flat_features(later.path, names, variation, ranked, next_state.inserted.tolist())
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
-    left_out = [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items() if count]
+    left_out = [
+        f"left out, {check}: {counted(count, 'row')}" for check, count in prices.exclusions.items() if count
+    ]
     return _report(panel, prices, first, None, [*notes, *left_out])
 
 

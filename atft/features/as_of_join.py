@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int
 
 from atft.cells import CellRange, read_codes
 from atft.dates import DayNumbers, DayReader
-from atft.errors import InputError, nearest
+from atft.errors import InputError, counted, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
 from atft.output_path import check_not_among, check_not_read, check_panel_out
 from atft.panel_files import panel_files
@@ -50,10 +50,10 @@ class JoinReport:
         )
         lines = [
             f"{self.out}: {names}, known on {self.joined:,} of {self.rows:,} rows "
-            f"({self.joined / max(self.rows, 1):.1%}), from {self.file_rows:,} rows of the file"
+            f"({self.joined / max(self.rows, 1):.1%}), from {counted(self.file_rows, 'row')} of the file"
         ]
         if self.unmatched_codes:
-            lines.append(f"{self.unmatched_codes:,} codes of the file have no row in the panel")
+            lines.append(f"no row in the panel: {counted(self.unmatched_codes, 'code')} of the file")
         if self.skipped:
             lines.append(f"not joined, not all numbers: {', '.join(self.skipped)}")
         return [*lines, f"WARNING {self.warning}"] if self.warning else lines

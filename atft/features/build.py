@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
 from atft.features.checked_prices import STOCKS_AT_ONCE, CheckedPrices, History, past_of
 from atft.features.levels import average_features, position_features, trend_features
@@ -96,10 +96,11 @@ class PanelReport:
         prices, kept = self.prices, self.prices.kept
         lines = [
             prices.layout,
-            f"{self.out}: {kept.sum():,} rows, {kept.any(axis=1).sum():,} days, {kept.any(axis=0).sum():,} stocks, "
-            f"{len(self.features)} features; {prices.universe.sum():,} rows in the universe",
+            f"{self.out}: {counted(kept.sum(), 'row')}, {counted(kept.any(axis=1).sum(), 'day')}, "
+            f"{counted(kept.any(axis=0).sum(), 'stock')}, "
+            f"{len(self.features)} features; {counted(prices.universe.sum(), 'row')} in the universe",
         ]
-        lines += [f"left out, {check}: {count:,} rows" for check, count in prices.exclusions.items()]
+        lines += [f"left out, {check}: {counted(count, 'row')}" for check, count in prices.exclusions.items()]
         lines += prices.notes
         if prices.missing:
             lines.append(f"no {', '.join(prices.missing)}: features made of them are left out")
@@ -108,7 +109,7 @@ class PanelReport:
         for what, name in (("open", "open"), ("volume", "volume"), ("high and low", "high")):
             if name not in prices.missing:
                 unknown = (kept & np.isnan(getattr(prices, name))).sum()
-                lines.append(f"taken as missing, {what}: {unknown:,} rows")
+                lines.append(f"taken as missing, {what}: {counted(unknown, 'row')}")
         if self.flat:
             lines.append(f"the same for all stocks on more than 5 % of days: {', '.join(self.flat)}")
         return lines

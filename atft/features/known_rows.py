@@ -13,7 +13,7 @@ from jaxtyping import Int
 from atft.cells import CellRange, is_text, read_codes, read_numbers
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayNumbers, DayReader, date_of
-from atft.errors import InputError, check_unique, nearest
+from atft.errors import InputError, check_unique, counted, nearest
 from atft.panel import match
 from atft.parquet import open_parquet, stream_columns
 
@@ -114,7 +114,8 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
         day, who = date_of(known[twice[0]]), codes[code[twice[0]]]
         of = f" of {who!r}" if key else ""
         raise InputError(
-            f"{file}: {len(twice):,} rows repeat a code and its day, the first{of} known on {day}; keep the later"
+            f"{file}: {counted(len(twice), 'row')} with the code and day of another, the first{of} "
+            f"known on {day}; keep the later"
         )
     chosen = _value_columns(table, file, options)
     values = {options.prefix + n: read_numbers(*cells(n)).take(pa.array(order)) for n in chosen}

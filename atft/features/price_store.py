@@ -14,7 +14,7 @@ import numpy as np
 
 from atft.cells import sorted_texts
 from atft.dates import as_dates
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.features.panel_folder import FolderFile, read_table, write_table
 from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid, on_grid
@@ -167,7 +167,7 @@ def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Co
     was, now = _cell(before, name, day, stock), _cell(past, name, day, stock)
     what = "which is not stored" if is_new else f"{name} {now} where {was} is stored"
     where = f"{past.codes[stock]} on {past.calendar[day]}"
-    line = f"{changed.sum():,} rows of past days differ, the first {where}, {what}"
+    line = f"past days differ in {counted(changed.sum(), 'row')}, the first {where}, {what}"
     return Corrections(past.calendar[day], line)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Int32
 
 from atft.cells import check_codes
 from atft.dates import as_dates
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.price_rows import read_price_rows
@@ -105,8 +105,8 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
     if duplicates and options.duplicates == "error":
         day, column = divmod(int(np.argmax(rows_of_cell > 1)), len(codes))
         raise InputError(
-            f"{path}: {duplicates:,} rows repeat a (date, code), the first {codes[column]} on {calendar[day]}; "
-            f"drop them or set duplicates to exclude"
+            f"{path}: {counted(duplicates, 'row')} with the (date, code) of another, the first "
+            f"{codes[column]} on {calendar[day]}; drop them or set duplicates to exclude"
         )
     if duplicates:  # the first row of each cell in file order stays
         keep[:] = False

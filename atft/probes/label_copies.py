@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atft.data.checks import COPY_CORRELATION
+from atft.errors import counted
 from atft.probes.finding import Suspect
 from atft.probes.future import Label
 from atft.probes.panel_grid import Cells, Marks
@@ -66,9 +67,9 @@ def _copy_text(label: Label, shift: int) -> str:
     if shift == 0:
         return f"it ranks stocks exactly as {label.text} of the same day"
     if shift < 0:
-        return f"it ranks stocks exactly as {label.text} of {-shift} days later"
-    days = "day" if shift == 1 else "days"
-    return f"it ranks stocks exactly as {label.text} of {shift} {days} before, known after {label.days} days only"
+        return f"it ranks stocks exactly as {label.text} of {counted(-shift, 'day')} later"
+    before, after = counted(shift, "day"), counted(label.days, "day")
+    return f"it ranks stocks exactly as {label.text} of {before} before, known after {after} only"
 
 
 def copy_suspect(name: str, ranks: Cells, sample: LabelSample) -> Suspect | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from atft.day_series import MAX_LOST_SHARE
+from atft.errors import counted
 from atft.evaluation.day_ranks import constant_days
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects
@@ -184,7 +185,7 @@ def implausible_ic(part: ScoredRows) -> Suspect | None:
             more = least_mean(over, part.horizon + later, tests)
             if not (more.mean > 0 and more.least > 0):
                 continue
-        when = "its label" if not later else f"the label of {later} days later"
+        when = "its label" if not later else f"the label of {counted(later, 'day')} later"
         best = "" if oracle is None else ", more than the best possible score"
         return Suspect(
             part.name,

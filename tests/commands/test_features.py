@@ -98,7 +98,7 @@ def test_later_days_are_appended_to_a_folder_with_its_own_options(
     words = ["features", "--out", out, "--prices"]
     assert atft(*words, tmp_path / "old.parquet", "--lag", "1").code == 0
     outcome = atft(*words, tmp_path / "new.parquet", "--append", "true")
-    assert outcome.code == 0 and f"1 new days ({last}), 6 rows" in outcome.out
+    assert outcome.code == 0 and f"1 new day ({last}), 6 rows" in outcome.out
     assert "no new day" in atft(*words, tmp_path / "new.parquet", "--append", "true").out
     other = atft(*words, tmp_path / "new.parquet", "--append", "true", "--lag", "2")
     assert other.error_line.endswith(

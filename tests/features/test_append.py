@@ -166,7 +166,7 @@ def test_a_corrected_row_of_a_past_day_is_one_line_and_nothing_changes(
     before = files(panel)
     new = corrected(prices, tmp_path / "new.parquet", 300)
     with pytest.raises(
-        InputError, match=r"1 rows of past days differ, the first 1003 on 2015-02-25, (high|close) \S+ where"
+        InputError, match=r"past days differ in 1 row, the first 1003 on 2015-02-25, (high|close) \S+ where"
     ):
         append_prices(panel, new, today=TODAY)
     added = frame_of(market(days=20, stocks=25)).filter(pl.col("code") == "1024")
@@ -238,14 +238,14 @@ def test_a_history_that_was_adjusted_since_keeps_the_stored_basis(
     pl.read_parquet(prices).with_columns(*columns, pl.col("volume") / split).write_parquet(
         tmp_path / "new.parquet"
     )
-    with pytest.raises(InputError, match="rows of past days differ, the first 1003 on"):
+    with pytest.raises(InputError, match=r"past days differ in \d+ rows, the first 1003 on"):
         append_prices(panel, tmp_path / "new.parquet", today=TODAY)
     report = append_prices(panel, tmp_path / "new.parquet", "rescale", TODAY)
     assert "put on the stored basis, codes whose history was adjusted since: 1: 1003 x 2" in report.lines()
     assert files(panel) == whole
     # What differs in another way is still an error.
     append = corrected(prices, tmp_path / "wrong.parquet", 300)
-    with pytest.raises(InputError, match="1 rows of past days differ"):
+    with pytest.raises(InputError, match="past days differ in 1 row, "):
         append_prices(panel, append, "rescale", TODAY)
 
 

@@ -106,7 +106,7 @@ def test_the_panels_own_columns_and_rows_stay_as_they_are(tmp_path: Path) -> Non
     report = join_panel(panel, file, tmp_path / "out.parquet", JoinOptions())
     out = pl.read_parquet(tmp_path / "out.parquet")
     assert out.select("date", "code", "x_0").equals(pl.read_parquet(panel))
-    assert report.lines()[1] == "1 codes of the file have no row in the panel"
+    assert report.lines()[1] == "no row in the panel: 1 code of the file"
 
 
 def test_a_column_that_is_not_joined_is_named(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_column_that_is_not_joined_is_named(tmp_path: Path) -> None:
         (
             [("a", DAYS[0], 1.0)] * 2,
             {},
-            "1 rows repeat a code and its day, the first of 'a' known on",
+            "1 row with the code and day of another, the first of 'a' known on",
         ),
         ([("a", DAYS[0], "high")], {}, "no further column has numbers"),
         ([("a", DAYS[0], "high")], {"columns": ["eps"]}, "column 'eps', row 1: 'high' is not a number"),

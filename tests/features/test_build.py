@@ -287,7 +287,7 @@ def test_the_report_has_a_line_for_each_check() -> None:
         "left out, return beyond the cap: 0 rows",
         "left out, frozen price: 0 rows",
         "one gap",
-        "taken as missing, open: 1 rows",
+        "taken as missing, open: 1 row",
         "taken as missing, volume: 0 rows",
         "taken as missing, high and low: 0 rows",
         "the same for all stocks on more than 5 % of days: x_a",

@@ -182,7 +182,7 @@ def test_prices_of_other_periods_than_days_raise(tmp_path: Path) -> None:
 def test_a_row_that_a_file_of_one_stock_repeats_is_a_duplicate(frame: pl.DataFrame, tmp_path: Path) -> None:
     one = frame.filter(pl.col("code") == "AAPL").drop("code")
     pl.concat([one, one.tail(1)]).write_csv(tmp_path / "AAPL.csv")
-    assert "1 rows repeat a (date, code), the first AAPL on 2015-04-24" in fault(tmp_path)
+    assert "1 row with the (date, code) of another, the first AAPL on 2015-04-24" in fault(tmp_path)
     grid = read_prices(tmp_path, FeatureOptions(duplicates="exclude"))
     assert grid.codes == ["AAPL"] and grid.exclusions["duplicate"] == 1
 

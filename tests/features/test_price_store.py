@@ -63,7 +63,11 @@ def test_a_cell_that_differs_or_is_new_is_a_correction_and_a_missing_row_is_none
     new.volume[day, 2] += 1
     new.volume[59, 0] += 1  # a later day is no past one
     found = find_corrections(stored, new, stored.calendar[-1])
-    assert found is not None and found.first == new.calendar[day] and found.line.startswith("1 rows of past")
+    assert (
+        found is not None
+        and found.first == new.calendar[day]
+        and found.line.startswith("past days differ in 1 row, the first")
+    )
     assert f"the first s2 on {new.calendar[day]}, volume" in found.line
     unstored = find_corrections(None, new, stored.calendar[-1])
     assert unstored is not None and unstored.line.endswith("which is not stored")

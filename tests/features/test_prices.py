@@ -69,7 +69,7 @@ def test_a_close_that_is_not_above_0_is_left_out_and_counted(tmp_path: Path) -> 
 def test_a_second_row_of_a_date_and_code_raises_or_is_left_out(tmp_path: Path) -> None:
     frame = pl.concat([small(), small(close=[11.5, 21.5, 10.5, 20.5]).head(1)])
     message = error_of(tmp_path, frame)
-    assert "1 rows repeat a (date, code), the first 0050 on 2015-01-05; drop them" in message
+    assert "1 row with the (date, code) of another, the first 0050 on 2015-01-05; drop them" in message
     grid = read(tmp_path, frame, duplicates="exclude")
     assert grid.close[0, 0] == 11
     assert grid.exclusions["duplicate"] == 1

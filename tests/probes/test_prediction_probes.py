@@ -71,7 +71,7 @@ def test_a_planted_fault_is_found_by_its_probe(probe: str, tmp_path: Path) -> No
 def test_scores_of_a_later_label_are_accused_and_the_best_possible_score_bounds_an_ic(tmp_path: Path) -> None:
     ahead = rows().with_columns(score=pl.col("target").shift(-1).over("code") + pl.col("score"))
     (finding,) = leaks(findings_of(ahead.drop_nulls(), tmp_path))
-    assert "the label of 1 days later" in finding.evidence
+    assert "the label of 1 day later" in finding.evidence
     known = rows(0.5).with_columns(oracle=pl.col("score") + 0.5 * pl.col("target"))
     assert leaks(findings_of(known, tmp_path)) == []
     worse = rows(0.5).with_columns(oracle=pl.col("score") - 0.3 * pl.col("target"))
