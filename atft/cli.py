@@ -36,7 +36,7 @@ Each command explains its options:     python -m atft COMMAND --help
 A first run on a simulated market:     python -m atft fit --config quickstart
 Watch runs:                            tensorboard --logdir lightning_logs
 
-Options of every command: --debug shows the traceback of an error, --threads N caps each numerical pool.
+Options of every command: --debug shows the traceback of an error, --threads N limits each numerical library.
 """
 
 MAX_ERROR_LINE, MAX_FAILURE_LINE = 280, 1000
@@ -48,34 +48,37 @@ MAX_SEARCHED = 1 << 20
 
 
 COMMANDS = {
-    "fit": ("atft.commands.train", "train, then compare with baselines on unseen days"),
+    "fit": ("atft.commands.train", "train a network, then compare it with baselines on unseen days"),
     "crossval": (
         "atft.crossval.command",
-        "fit of every fold and seed, in processes; one out-of-sample predictions file",
+        "run fit for every fold and seed; join their test days into one predictions file",
     ),
     "pretrain": (
         "atft.commands.train",
-        "train a network to predict hidden features, for the weights that fit --init_from begins with",
+        "train a network to predict hidden features; fit --init_from starts from its weights",
     ),
-    "validate": ("atft.commands.train", "metrics of a checkpoint on the validation days"),
-    "test": ("atft.commands.train", "metrics of a checkpoint on the test days"),
+    "validate": ("atft.commands.train", "print a checkpoint's metrics on the validation days"),
+    "test": ("atft.commands.train", "print a checkpoint's metrics on the test days"),
     "predict": (
         "atft.commands.train",
-        "write a checkpoint's scores to a file, days with unknown returns included",
+        "write a checkpoint's scores to a file, also of days whose returns are unknown",
     ),
-    "update": ("atft.daily.command", "append new days of prices, score the last one and write its list"),
+    "update": (
+        "atft.daily.command",
+        "append new days of prices, score the last day and write its ranked list",
+    ),
     "retrain": (
         "atft.daily.retrain",
-        "fit again every so many trading days; a registry of checkpoints by date",
+        "train again every N trading days, into a registry of checkpoints by date",
     ),
-    "export": ("atft.commands.export", "write a checkpoint as a program that torch or ONNX runs elsewhere"),
+    "export": ("atft.commands.export", "write a checkpoint as a program for torch or ONNX, without atft"),
     "baseline": (
         "atft.commands.baseline",
         "fit ridge, LightGBM or a perceptron on the rows of a config, and compare",
     ),
-    "simulate": ("atft.commands.flat", "write a synthetic market whose best possible score is known"),
-    "features": ("atft.commands.flat", "daily prices to a panel of features and forward returns"),
-    "join": ("atft.commands.flat", "further columns beside a panel's, as of the day they were published"),
+    "simulate": ("atft.commands.flat", "write a simulated market whose best possible score is known"),
+    "features": ("atft.commands.flat", "turn daily prices into a panel of features and forward returns"),
+    "join": ("atft.commands.flat", "add columns of another file to a panel, as of the day of publication"),
     "cache": (
         "atft.commands.train",
         "build or verify the memory-mapped cache of a panel; --prune removes what no run needs",
@@ -87,15 +90,21 @@ COMMANDS = {
     "probe": ("atft.commands.probe", "find leaks in a panel, in predictions, or in the pipeline of a config"),
     "sweep": (
         "atft.search.cli",
-        "search hyperparameters: many runs of fit, in a study that survives anything",
+        "search hyperparameters: many runs of fit, in a study that any interruption leaves intact",
     ),
     "explain": (
         "atft.commands.explain",
-        "why a stock has its score: features, days, neighbours; or of a period",
+        "show why a stock has its score, or which features decide the scores of a period",
     ),
-    "report": ("atft.commands.report", "a tear sheet of predictions: one HTML page that loads nothing"),
-    "compare": ("atft.commands.compare", "runs, baselines and files side by side, with paired differences"),
-    "completion": ("atft.completion", "print a script that completes the commands and keys in bash"),
+    "report": (
+        "atft.commands.report",
+        "write a tear sheet of predictions: one HTML page that loads nothing else",
+    ),
+    "compare": (
+        "atft.commands.compare",
+        "compare runs, baselines and files side by side, with paired differences",
+    ),
+    "completion": ("atft.completion", "print a script that completes commands and keys in bash"),
     "configs": ("atft.commands.shipped_configs", "list the configs that atft ships, or print one"),
 }
 """Command -> the module whose ``run(command, arguments)`` does it, and a line for the help."""

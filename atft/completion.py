@@ -31,9 +31,11 @@ from atft.search.workers.start import add_run_arguments
 HELP = """\
 usage: python -m atft completion bash
 
-Print a script that completes the commands and keys of `atft`; it needs: pip install 'atft[completion]'
+Print a bash script that completes the commands and keys of `atft`. Needs: pip install 'atft[completion]'
 
-  atft completion bash > ~/.local/share/bash-completion/completions/atft     then open a new shell
+  atft completion bash > ~/.local/share/bash-completion/completions/atft
+
+Then open a new shell. Generate the script again after an upgrade.
 """
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""

@@ -33,7 +33,8 @@ class EvaluateCommand(EvaluateOptions):
 COMMAND = FileCommand(
     "evaluate",
     "FILE",
-    "Measure predictions: Parquet, CSV or JSON lines with date, code, score and target (a forward return).",
+    "Measure predictions of any program: RankIC, Sharpe, costs and more, with intervals and null controls. A file "
+    "is Parquet, CSV or JSON lines with date, code, score and target (a forward return).",
     EvaluateCommand,
     "--predictions",
 )

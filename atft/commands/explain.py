@@ -20,22 +20,23 @@ HELP = """\
 usage: python -m atft explain --run RUN --code CODE --date DATE [options]
        python -m atft explain --run RUN --from DATE --to DATE [options]
 
-Why a stock has its score: what each feature adds against the day's median stock (integrated gradients, which sum
-to the difference of the scores), on which days of the window, and what its neighbours weigh. Or which features
-decide the scores of a period. A table, a JSON file and a picture. Needs: pip install 'atft[explain]'
+Explain the score of a stock: what each feature adds compared with the day's median stock (integrated gradients,
+which sum to the difference of the two scores), on which days of the window, and how much its neighbours weigh. Or
+find which features decide the scores of a period. Prints a table, writes a JSON file and a picture. Needs:
+pip install 'atft[explain]'
 
   python -m atft explain --run lightning_logs/mine/version_0 --code AAPL --date 2017-06-30
   python -m atft explain --run lightning_logs/mine/version_0 --from 2016-01-01 --to 2016-12-31
 
   --run RUN        directory of a run of fit, or a checkpoint of one
   --code CODE      the stock
-  --date DATE      the day, on which the stock is in the universe
+  --date DATE      the day; the stock must be in its universe
   --from, --to     first and last day of a period, of which --days are explained, evenly spaced
-  --days N         of the period; default 20
-  --horizon N      trading days ahead; default: the shortest, of a period all
+  --days N         days of the period to explain; default 20
+  --horizon N      trading days ahead; default: the shortest; for a period, all
   --top N          rows of each table and bars of each picture; default 15
   --out FILE       .json file to write, the picture beside it; default: explain/CODE_DATE_HORIZON.json of the run,
-                   or its importance.json of a period, which report shows; needed where a key names other data
+                   for a period its importance.json, which report shows. Required if a key names other data
   --KEY VALUE      any key of predict, for instance --data.panel.path of a newer panel
 
 How to read it: docs/explain.md

@@ -35,11 +35,19 @@ def file_parser(command: FileCommand) -> Any:
         exit_on_error=False,
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="*", type=str, metavar=command.files, help="one or several")
+    parser.add_argument("files", nargs="*", type=str, metavar=command.files, help="One or several.")
     if command.option is not None:
-        parser.add_argument(command.option, nargs="*", type=str, metavar=command.files, help="the same files")
+        parser.add_argument(
+            command.option,
+            nargs="*",
+            type=str,
+            metavar=command.files,
+            help="The same files, named by an option.",
+        )
     parser.add_argument("--out", type=str | None, default=None, help="File to write.")
-    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_argument(
+        "--threads", type=int | None, default=None, help="Most threads of each numerical library."
+    )
     parser.add_class_arguments(command.options, None)
     return parser
 

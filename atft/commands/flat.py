@@ -28,29 +28,30 @@ COMMANDS = {
         "Turn daily prices, in the layout of any vendor, into a panel of features and forward returns.",
         {
             "prices": "File, folder or glob of daily prices, Parquet or CSV.",
-            "out": "Parquet file to write; without a suffix a folder, to which later days can be appended.",
+            "out": "Parquet file to write; without a suffix, a folder to which later days can be appended.",
         },
         "atft.features.options:FeatureOptions",
     ),
     "simulate": FlatCommand(
-        "Write a synthetic market as a panel; it prints the best IC that any score can reach.",
+        "Write a simulated market as a panel, and print the best IC that any score can reach.",
         {"out": "Parquet file to write."},
         "atft.market.options:MarketOptions",
     ),
     "join": FlatCommand(
-        "Join columns of another file to a panel, as of the day on which they were published.",
+        "Add columns of another file to a panel, each value as of the day on which it was published.",
         {
             "panel": "Parquet file of the panel, a folder of them, or a glob.",
-            "with": "Parquet or CSV file of the rows to join: fundamentals, ratings, anything that was published.",
+            "with": "Parquet or CSV file with the rows to add: fundamentals, ratings, anything that was published.",
             "out": "Parquet file to write.",
         },
         "atft.features.known_rows:JoinOptions",
     ),
 }
-APPEND = "Append the days after the last one to the folder --out, with the options that it was built with."
+APPEND = "Append the days after the last one to the folder --out, with the options of its first build."
 CORRECTIONS = (
-    "With --append: what rows of past days do that differ from the stored ones: error, rebuild (all days from the "
-    "first of them on) or rescale (codes whose history was adjusted by one factor keep the stored basis)."
+    "With --append, what to do if rows of past days differ from the stored ones: error, rebuild (make all days "
+    "again from the first changed one on) or rescale (a code whose history changed by one factor keeps the stored "
+    "basis)."
 )
 
 
@@ -104,7 +105,9 @@ def flat_parser(command: str) -> "ArgumentParser":
     if command == "features":
         parser.add_argument("--append", type=bool, default=False, help=APPEND)
         parser.add_argument("--corrections", type=str, default="error", help=CORRECTIONS)
-    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_argument(
+        "--threads", type=int | None, default=None, help="Most threads of each numerical library."
+    )
     parser.add_class_arguments(resolve_name(kind), None)
     return parser
 

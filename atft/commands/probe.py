@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 HELP = """\
 usage: python -m atft probe --panel FILE | --predictions FILE | --config FILE [options]
 
-Find leaks by machine: does anything know what comes after its day? Exit status 1 where a leak was found.
+Find leaks by machine: does anything know what comes after its day? The exit status is 1 if a leak was found.
 
-  python -m atft probe --panel panels/mine.parquet                  columns, labels, universe and rows of a panel
-  python -m atft probe --panel new.parquet --earlier old.parquet    and whether rows of the past have changed
-  python -m atft probe --predictions scores.parquet --panel FILE    scores, and the rows that are missing
-  python -m atft probe --config quickstart                          panel, cache, scaling, batches, scores and purge
+  python -m atft probe --panel panels/mine.parquet                  columns, labels, universe, rows of a panel
+  python -m atft probe --panel new.parquet --earlier old.parquet    the same, and changed rows of the past
+  python -m atft probe --predictions scores.parquet --panel FILE    scores, and missing rows
+  python -m atft probe --config quickstart                          panel, cache, scaling, batches, scores, purge
 
   --panel FILE        a Parquet file, a folder of them, or a glob
-  --predictions FILE  as for evaluate: date, code, score, target and, of several, horizon
-  --config FILE       a config of fit, or the name of a shipped one; beside --panel it names the panel's columns.
-                      Any key of fit may follow: --data.panel.path FILE
-  --earlier FILE      the same panel made from data up to an earlier day: what changed since is a leak
+  --predictions FILE  as for evaluate: date, code, score, target and, if there are several, horizon
+  --config FILE       a config of fit, or the name of a shipped one; any key of fit may follow. Beside --panel it
+                      only names the panel's columns
+  --earlier FILE      the same panel made from data up to an earlier day: past values that differ are a leak
   --prices FILE       daily prices: features made from them must not change when later prices do
-  --horizons LIST     trading days ahead of the targets, [1, 5]; default: all that the panel has
-  --json FILE         write the findings there too
+  --horizons LIST     horizons of the targets in trading days, [1, 5]; default: all that the panel has
+  --json FILE         also write the findings to this file
   --KEY VALUE         a role of a panel's columns: date, first_era, code, features, exclude, targets, target_unit,
-                      delayed_targets, lag, sector, universe, exposures, regime, context, return_1d
+                      delayed_targets, label_end, lag, sector, universe, exposures, regime, context, return_1d,
+                      oracle
 
 What each probe looks for, and how often it is wrong: docs/probes.md
 """
@@ -74,7 +75,9 @@ def probe_parser() -> "ArgumentParser":
     for name in FILES:
         parser.add_argument(f"--{name}", type=str | None, default=None)
     parser.add_argument("--horizons", type=list[int], default=[])
-    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_argument(
+        "--threads", type=int | None, default=None, help="Most threads of each numerical library."
+    )
     parser.add_class_arguments(PanelSchema, None)
     return parser
 

@@ -21,11 +21,11 @@ from atft.publish import disk_errors, read_json
 HELP = """\
 usage: python -m atft cache --prune [--dry_run] [--data.cache.dir DIR] [--runs DIR ...]
 
-Remove the caches that no run needs, and say of each why it is kept, or how large it was.
+Remove the caches that no run needs. A line for each cache says why it is kept, or how large it was.
 
-  --dry_run             remove nothing
+  --dry_run             remove nothing, only print the lines
   --data.cache.dir DIR  folder of the caches; default cache
-  --runs DIR ...        folders of runs, searched at any depth; default lightning_logs
+  --runs DIR ...        folders that have runs, at any depth; default lightning_logs. Name all of them
 """
 NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{16}|no-graph)")
 """Folder of a cache."""

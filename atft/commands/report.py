@@ -12,9 +12,9 @@ from atft.publish import publish_text
 COMMAND = FileCommand(
     "report",
     "FILE",
-    "Write a tear sheet of predictions: one HTML page that loads and runs nothing, report.html beside the "
-    "first file, or --out. Several files are drawn over each other; the others minus the first are paired by "
-    "day. Files and options are those of evaluate.",
+    "Write a tear sheet of predictions: one HTML page that loads and runs nothing. It is report.html beside the "
+    "first file, or --out. Several files share each chart, and each of the others is compared with the first "
+    "day by day. Files and options are those of evaluate.",
     EvaluateOptions,
     "--predictions",
 )

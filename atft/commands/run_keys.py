@@ -57,7 +57,7 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     _read_lists_of_loggers(parser)
     phases = "Phases of the training in their order; null for none."
     parser.add_argument("--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>.")
-    parser.add_argument("--threads", type=int | None, help="Cap of each numerical pool.")
+    parser.add_argument("--threads", type=int | None, help="Most threads of each numerical library.")
     parser.add_argument(
         "--ckpt_path", type=str | None, help="Checkpoint to go on from or to evaluate, or 'last'."
     )

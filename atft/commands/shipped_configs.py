@@ -17,7 +17,7 @@ FOLDERS = {"fit": "configs", "sweep": "hpo"}
 NAME = re.compile(r"[\w-]{1,60}")
 
 HELP = """\
-Configs that atft ships. Take one by its name; or copy it, and change the copy:
+Configs that atft ships. Run one by its name, or copy it and change the copy:
 
   python -m atft fit --config quickstart
   python -m atft configs quickstart > mine.yaml
@@ -27,7 +27,7 @@ Configs that atft ships. Take one by its name; or copy it, and change the copy:
 
 Their files are in {folders}
 A path inside a config is relative to the folder in which the command runs; base of a sweep, to the sweep's file.
-A file wins over a shipped config of its name; where NAME.yaml is in the folder too, the command asks which one.\
+A file called NAME wins over the shipped config. If there is a NAME.yaml, the command stops and asks which one.\
 """
 
 

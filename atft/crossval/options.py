@@ -11,24 +11,24 @@ from atft.errors import InputError, clip
 HELP = """\
 usage: python -m atft crossval [--config FILE ...] [options] [--any.key VALUE ...]
 
-Run fit for every fold of data.split.folds and every seed, in processes, and join the test rows of all folds into
-one out-of-sample predictions.parquet. All of it is kept in lightning_logs/<name>_crossval/version_N.
+Run fit for every fold of data.split.folds and every seed, each in a process of its own, and join the test days of
+all folds into one out-of-sample predictions.parquet. All of it is in lightning_logs/<name>_crossval/version_N.
 
 options
   --seeds N          seeds of each fold: seed_everything and the N - 1 numbers after it; default 1
   --workers N        runs at a time; default 1
   --threads N        most threads of all runs together; default: the cores
-  --warm_start       each fold starts from the weights of the fold before it, of its seed; walk_forward only
-  --resume DIR       go on in this directory: finished runs are kept, interrupted ones go on, failed ones restart
+  --warm_start       each fold starts from the weights of the fold before it with the same seed; walk_forward only
+  --resume DIR       continue in this directory: finished runs stay, interrupted ones resume, failed ones restart
   --config, --any.key and --debug as in fit: python -m atft fit --help
 
 examples
   python -m atft crossval --config mine.yaml --data.split.folds.every 252 --seeds 3 --workers 2
-      walk forward, a new training every 252 trading days, three seeds
+      walk forward: a new training every 252 trading days, with three seeds
   python -m atft crossval --resume lightning_logs/mine_crossval/version_0
-      after an interruption; --seeds 5 adds seeds
+      continue after an interruption; --seeds 5 adds seeds
   python -m atft fit --config mine.yaml --seeds 5
-      the plain split with five seeds: predictions.parquet has the mean of their ranks
+      five seeds of the plain split: predictions.parquet has the mean of their ranks
 """
 
 

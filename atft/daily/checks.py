@@ -37,10 +37,10 @@ class AlarmOptions:
     """Limits beyond which a list is still written and the exit status is 3; null: no alarm.
 
     Args:
-        age_days: most calendar days from the last day that trained or validated the checkpoint to the list's.
+        age_days: most calendar days from the last day that trained or validated the checkpoint to the list's day.
         missing: largest share of inputs that far fewer stocks know than in training, in [0, 1].
-        outside: largest share of inputs outside of their range in training, in [0, 1].
-        coverage: least share of the usual universe that is ranked, 0.9 for nine stocks of ten.
+        outside: largest share of inputs outside their range in training, in [0, 1].
+        coverage: smallest share of the usual universe that is ranked, 0.9 for nine stocks of ten.
     """
 
     age_days: int | None = None

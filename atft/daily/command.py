@@ -18,52 +18,54 @@ HELP = """\
 usage: python -m atft predict --last | --on DATE | --from DATE
                               --run DIR | --ckpt_path FILE | --registry DIR  [options]
 
-Score one day with a run, write its list and print both ends of it. What stands beside it: the checkpoint's
-age, the inputs that are missing or outside of their range in training, and the share of the usual universe.
-Or score a period into one predictions file, which evaluate, compare and report read.
+Score one day with a run, write its ranked list and print both ends of it. Beside the list stand the checkpoint's
+age, the shares of inputs that are missing or outside their range in training, and the share of the usual universe
+that is ranked. Or score a period into one predictions file, which evaluate, compare and report read.
 
   --last              score the panel's last day
   --on DATE           score that day
-  --from DATE         score each day from that one to --to DATE, default the panel's last; with --registry each
-                      day by what was known then
+  --from DATE         score each day from DATE to --to DATE, default the panel's last; with --registry each day by
+                      the checkpoint known on it. --out is then .csv or .parquet, default
+                      predictions_SCORER_FIRST_LAST.parquet beside the checkpoint
 {options}
 
 examples
 {examples}
 
-Exit status 3 where an alarm's limit was passed; the list is written all the same. All of it: docs/daily.md
+If an alarm's limit is passed, the exit status is 3; the list is written all the same. More: docs/daily.md
 """
 OPTIONS = """\
-  --run DIR           run of fit, lightning_logs/NAME/version_N: its best_model.ckpt, panel and cache; of
+  --run DIR           run of fit, lightning_logs/NAME/version_N: its best_model.ckpt, panel and cache. Run of
                       fit --seeds, lightning_logs/NAME_seeds/version_N: the mean rank of its seeds
   --ckpt_path FILE    a checkpoint in place of a run
   --registry DIR      folder of retrain: the newest checkpoint that was known on the day
-  --scorer NAME       network (default); lightgbm, the trees of a run that has fitted them; blend, the mean rank of
-                      both. They are the rows of the table that ends a fit
-  --out FILE          .csv, .parquet or .json; {date} in it is the day; default: list_DATE.csv beside the checkpoint
-                      of a period .csv or .parquet; default: predictions_SCORER_FIRST_LAST.parquet
-  --top N             stocks that are printed of each end; default 10
+  --scorer NAME       network (default); lightgbm, the trees that the run fitted; or blend, the mean rank of both.
+                      They are rows of the table that ends a fit
+  --out FILE          list to write, .csv, .parquet or .json; {date} in it is the day; default: list_DATE.csv
+                      beside the checkpoint
+  --top N             stocks to print from each end of the list; default 10
   --rank_by H         horizon whose scores decide the rank; default: the mean of the ranks of all horizons
-  --alarm.age_days N  most days since the checkpoint's last training or validation day
+  --alarm.age_days N  most calendar days since the checkpoint's last training or validation day
   --alarm.missing S   largest share of inputs that far fewer stocks know than in training
-  --alarm.outside S   largest share of inputs outside of their range in training
-  --alarm.coverage S  least share of the usual universe
+  --alarm.outside S   largest share of inputs outside their range in training
+  --alarm.coverage S  smallest share of the usual universe that is ranked
   --data.panel.path, --data.cache.dir, --model.network as in predict; --threads N, --debug"""
 UPDATE_HELP = """\
 usage: python -m atft update --prices FILE  --run DIR | --registry DIR  [options]
 
-Append the new days of a prices file to the panel and the cache of a run, score the last day and write its list.
-The cost grows with the new days, not with the history. The panel is a folder: features --out panels/mine.
+Append the new days of a prices file to the panel and the cache of a run, score the last day and write its ranked
+list. The cost grows with the new days, not with the history. The panel must be a folder, as made by
+features --out panels/mine.
 
-  --prices FILE       prices with the new days, in any form that features takes; days that are there are compared
-  --corrections WAY   past days that differ: error (default), rebuild from the first changed day, or rescale
+  --prices FILE       prices with the new days, in any form that features takes; days already stored are compared
+  --corrections WAY   if past days differ: error (default), rebuild from the first changed day, or rescale
   --on DATE           score that day; default: the last one
 {options}
 
 examples
 {examples}
 
-Exit status 3 where an alarm's limit was passed; the list is written all the same. All of it: docs/daily.md
+If an alarm's limit is passed, the exit status is 3; the list is written all the same. More: docs/daily.md
 """
 RUN = "lightning_logs/mine/version_0"
 EXAMPLES = {

@@ -14,11 +14,11 @@ from atft.yaml_text import flat_keys, read_date, read_mapping
 ScorerName = Literal["network", "lightgbm", "blend"]
 SCORED_BY = ("run", "ckpt_path", "registry")
 DOTTED = {
-    "panel": ("data.panel.path", "Panel in place of the checkpoint's."),
+    "panel": ("data.panel.path", "Panel to score, in place of the checkpoint's."),
     "cache": ("data.cache.dir", "Folder of the caches."),
     "network": ("model.network", "Class of a network of your own."),
-    "first": ("from", "First day of a period to score into one predictions file; of predict."),
-    "last": ("to", "Its last day; default: the panel's last one."),
+    "first": ("from", "First day of a period to score into one predictions file; for predict."),
+    "last": ("to", "Last day of the period; default: the panel's last day."),
 }
 """Options by their fields, called as in the other commands or in no way that a field can be, and their help."""
 OF_PREDICT = ("first", "last")
@@ -30,15 +30,15 @@ class ListOptions:
     """What scores which day, and where the list goes.
 
     Args:
-        run: directory of a run of fit, .../version_N; its best_model.ckpt scores, its config.yaml names the cache.
-            Of fit --seeds, the mean rank of the seeds scores.
-        ckpt_path: a checkpoint, in place of a run.
+        run: directory of a run of fit, .../version_N: its best_model.ckpt scores, its config.yaml names the cache.
+            For a run of fit --seeds, the score is the mean rank of its seeds.
+        ckpt_path: checkpoint, in place of a run.
         registry: folder of retrain, in place of a run: the newest checkpoint that was known on the day scores.
-        scorer: network; lightgbm, the trees that the run has kept; or blend, the mean rank of both.
+        scorer: what scores: network; lightgbm, the trees that the run has kept; or blend, the mean rank of both.
         on: ISO date of the day to score; null: the panel's last day.
         out: list to write, .csv, .parquet or .json; {date} in it is the day; null: list_DATE.csv beside the
             checkpoint.
-        top: stocks that are printed of each end of the list.
+        top: stocks to print from each end of the list.
         rank_by: horizon in days whose scores decide the rank; null: the mean of the ranks of all horizons.
         alarm: limits beyond which the exit status is 3; the list is written all the same.
     """
@@ -109,9 +109,9 @@ class UpdateOptions:
 
     Args:
         prices: daily prices with the new days, in any form that features takes.
-        corrections: rows of past days that differ from the stored prices. error: an error. rebuild: the panel is
-            made again from the first changed day. rescale: a code whose shared days all differ by one factor, a
-            split or dividend since, is put on the stored basis.
+        corrections: what to do if rows of past days differ from the stored prices. error: stop. rebuild: make the
+            panel again from the first changed day. rescale: if all shared days of a code differ by one factor, as
+            after a split or dividend, put its new days on the stored basis.
     """
 
     prices: str = ""
@@ -162,7 +162,9 @@ def list_parser(command: str) -> Any:
         if command == "update" and name in OF_PREDICT:
             continue
         parser.add_argument(f"--{dotted}", type=str | None, default=None, help=sentence)
-    parser.add_argument("--threads", type=int | None, default=None, help="Cap of each numerical pool.")
+    parser.add_argument(
+        "--threads", type=int | None, default=None, help="Most threads of each numerical library."
+    )
     return parser
 
 

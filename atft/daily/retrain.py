@@ -22,23 +22,27 @@ if TYPE_CHECKING:
 HELP = """\
 usage: python -m atft retrain --config FILE ... --every N [options] [--any.key VALUE ...]
 
-Train the configuration again every N trading days, as if it were that day: prices after it are not used. The runs
-are kept in a registry, one folder a date; predict --on DATE --registry DIR scores with the one that was known then.
-Run again it trains what is new or was interrupted. The days of data.split.val and data.split.train move along.
+Train the configuration every N trading days, each time as if it were that day: no later price is used. The runs go
+into a registry, one folder a date; predict --on DATE --registry DIR scores with the checkpoint known on that date.
+Run the command again to train what is new or was interrupted. The validation days move along, as many as
+data.split.val has; the days before them train, from the first of data.split.train on.
 
 options
   --every N          trading days from one run to the next; 63 is a quarter
-  --registry DIR     default lightning_logs/<name>_registry; with a registry that is there, --config may be left out
+  --registry DIR     default lightning_logs/<name>_registry; if the registry exists, --config may be left out
   --from DATE        date of the first run; default: the day on which all labels of data.split.val are known
   --workers N        runs at a time; default 1
   --threads N        most threads of all runs together; default: the cores
-  --config, --any.key and --debug as in fit: python -m atft fit --help; with lightgbm among --baselines, each run
-                     keeps its trees, which predict --scorer blend reads; --baselines '[]' saves their time
+  --config, --any.key and --debug as in fit: python -m atft fit --help
+
+With lightgbm among --baselines each run keeps its trees, which predict --scorer blend reads.
+--baselines '[]' saves the time that they take.
 
 examples
   python -m atft retrain --config mine.yaml --every 63
+      a new checkpoint every quarter
   python -m atft retrain --registry lightning_logs/mine_registry
-      goes on, for instance once a week from a crontab: docs/daily.md
+      continue, for instance once a week from a crontab: docs/daily.md
 """
 
 

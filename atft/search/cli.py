@@ -15,38 +15,38 @@ HELP_OPTIONS = {"-h", "--help"}
 
 COMMANDS = {
     "run": ("atft.search.workers.start", "run trials until the budget is spent (the default)"),
-    "status": ("atft.search.show.status", "trials by outcome, what runs, time left; --watch 30 repeats"),
-    "best": ("atft.search.show.best", "the best trial's config, for python -m atft fit; --out FILE"),
-    "report": ("atft.search.show.report", "one HTML page: history, importance, slices, table"),
-    "dashboard": ("atft.search.show.dashboard", "optuna-dashboard on this machine"),
+    "status": ("atft.search.show.status", "show trials by outcome, what runs, time left; --watch 30 repeats"),
+    "best": ("atft.search.show.best", "print the best trial's config, for fit; --out FILE writes it"),
+    "report": ("atft.search.show.report", "write one HTML page: history, importance, slices, table"),
+    "dashboard": ("atft.search.show.dashboard", "start optuna-dashboard on this machine"),
     "rebuild": ("atft.search.show.rebuild", "make a lost database again from the trials' directories"),
 }
 
 HELP = """\
 usage: python -m atft sweep [COMMAND] --config FILE [options]
 
-Search hyperparameters with Optuna over the training command. A sweep is its YAML file; the name of its study is its
-folder (lightning_logs/STUDY). The same command, run again, continues the study.
+Search hyperparameters with Optuna: each trial is a run of fit. A YAML file defines the sweep: docs/sweep.md. Its
+study's name is its folder, lightning_logs/STUDY. Run the same command again to continue the study.
 
-    python -m atft sweep --config quick                 minutes, on a simulated market
-    python -m atft sweep --config mine.yaml --dry-run   is a long sweep worth starting?
+    python -m atft sweep --config quick                 a first sweep on a simulated market, some minutes
+    python -m atft sweep --config mine.yaml --dry-run   check a long sweep before you start it
     python -m atft sweep --config mine.yaml             run it, or continue it
-    python -m atft configs quick > mine.yaml            a shipped sweep, to be changed
+    python -m atft configs quick > mine.yaml            copy a shipped sweep, to change it
 
 commands:
 {commands}
 
 Options of a run:
   --n-trials N     trials to finish in all, completed or pruned; run again with a larger N to add trials
-  --workers N      processes on this machine, one trial each at a time
-  --threads N      cap of each numerical pool per worker; default: the cores divided among the workers
-  --storage URL    postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, for many machines: same command on each
+  --workers N      processes on this machine, each with one trial at a time
+  --threads N      most threads of each numerical library per worker; default: the cores divided among the workers
+  --storage URL    postgresql://USER@HOST/DATABASE or grpc://HOST:PORT, for the same command on many machines
   --set KEY=VALUE  any other key of the sweep's file: --set limits.epochs=5 --set pruner.name=none
-  --dry-run        one trial of two epochs and every check; leaves no study behind
+  --dry-run        every check and one trial of two epochs; leaves no study behind
   --debug          show the traceback of an error
 
-Kill it at any time, start it again, start it on several machines: exactly N trials finish. Trials that lost
-their process continue from their last checkpoint. Ctrl-C once stops at the end of the epoch, twice at once.
+Kill it at any time, start it again, start it on several machines: exactly N trials finish. Trials that lost their
+process continue from their last checkpoint. Ctrl-C once stops after the running epoch, twice stops at once.
 
 Exit status: 0 the budget is spent; 1 no trial is complete, or the sweep was aborted because its trials fail;
 2 invalid input; 130 interrupted. Each command explains its own: python -m atft sweep status --help

@@ -12,13 +12,19 @@ from atft.search.question.options import SweepOptions, read_sweep
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "status": {
-        "--watch": {"type": float, "metavar": "SECONDS", "help": "show it again every so many seconds"}
+        "--watch": {
+            "type": float,
+            "metavar": "SECONDS",
+            "help": "show it again every so many seconds, until the sweep ends",
+        }
     },
-    "best": {"--out": {"type": Path, "help": "file to write; without it the config is printed"}},
+    "best": {"--out": {"type": Path, "help": "file to write; default: print the config"}},
     "report": {
-        "--out": {"type": Path, "help": "file to write; report.html in the study's directory by default"}
+        "--out": {"type": Path, "help": "file to write; default: report.html in the study's directory"}
     },
-    "dashboard": {"--port": {"type": int, "default": 8080, "help": "port on the loopback address"}},
+    "dashboard": {
+        "--port": {"type": int, "default": 8080, "help": "port on the loopback address; default 8080"}
+    },
     "rebuild": {},
 }
 """Command -> its own options, each with what `ArgumentParser.add_argument` takes."""
@@ -34,9 +40,9 @@ class _Parser(argparse.ArgumentParser):
 def add_study_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     """Add the arguments of a command that looks at a study."""
     parser.add_argument(
-        "--config", required=True, type=Path, help="the sweep: a file, or the name of a shipped one"
+        "--config", required=True, type=Path, help="file of the sweep, or the name of a shipped one"
     )
-    parser.add_argument("--storage", help="URL of the storage, in place of the sweep's")
+    parser.add_argument("--storage", help="URL of the study's database, in place of the sweep's")
     for name, settings in OPTIONS[command].items():
         parser.add_argument(name, **settings)
 

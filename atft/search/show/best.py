@@ -1,4 +1,4 @@
-"""`atft sweep best`: the best trial's own configuration, for ``python -m atft fit``.
+"""Print the best trial's own configuration, for python -m atft fit, or write it to a file.
 
 A copy of the ``config.yaml`` that the trial trained with, under another run's name; its head says which trial that
 is and what its value is worth.

@@ -1,4 +1,4 @@
-"""`atft sweep dashboard`: optuna-dashboard over the sweep's storage, on this machine's loopback only.
+"""Start optuna-dashboard over the sweep's storage, on this machine's loopback address only.
 
 It has no password and can change a study, so it listens on 127.0.0.1; from elsewhere, reach it through ``ssh -L``.
 """

@@ -1,4 +1,4 @@
-"""`atft sweep rebuild`: the study's database made again from the directories of its trials.
+"""Make the study's database again from the directories of its trials.
 
 Each trial's ``trial.json`` says what the database said of it; trials that were running are entered as failed, so
 that the next start tries them again from their own checkpoints. A database that is there is never touched.

@@ -1,4 +1,4 @@
-"""`atft sweep report`: one HTML page about a finished or running sweep: its figures, and every trial as a row.
+"""Write one HTML page about a finished or running sweep: its figures, and every trial as a row.
 
 The page stands alone (`atft.page`): nothing in it is loaded or run, and every word of a config is escaped.
 """

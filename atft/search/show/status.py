@@ -25,9 +25,9 @@ EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
 """What the command's exit code means; 2 is invalid input, as everywhere."""
 
 DESCRIPTION = """\
-Show trials by outcome, running trials, the best so far and what is left to do.
+Show trials by outcome, the running ones, the best so far and what is left to do.
 
-exit code: 0 done, 1 done without one complete trial, 3 running, 4 paused (no process works at it), 2 invalid input
+Exit status: 0 done, 1 done without a complete trial, 2 invalid input, 3 running, 4 paused (no process works on it)
 """
 
 
