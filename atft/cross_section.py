@@ -99,7 +99,7 @@ def rank_uniform(x: PerStock, valid: StockMask) -> PerStock:
     Within (-0.5, 0.5), mean 0; the standard deviation approaches :math:`1/\sqrt{12}` = 0.289 from below as stocks
     are added. 0 where invalid or where all values are equal (they share the middle rank).
     """
-    return torch.where(valid, _rank_share(x, valid) - 0.5, 0)
+    return _rank_share(x, valid) - 0.5
 
 
 @shared_result
@@ -109,7 +109,7 @@ def rank_normal(x: PerStock, valid: StockMask) -> PerStock:
     Mean 0; the standard deviation approaches 1 from below as stocks are added. 0 where invalid or where all
     values are equal (they share the middle rank).
     """
-    return torch.where(valid, torch.special.ndtri(_rank_share(x, valid)), 0)
+    return torch.special.ndtri(_rank_share(x, valid))
 
 
 def winsorise(x: PerStock, valid: StockMask, limit: float = 0.01) -> PerStock:
@@ -132,7 +132,7 @@ def median(x: PerStock, valid: StockMask) -> PerDay:
     ordered, _ = _sorted(x.detach(), valid)
     count = valid.sum(-1, keepdim=True)
     low = ordered.gather(-1, ((count - 1) // 2).clamp_min(0))
-    high = ordered.gather(-1, (count // 2).clamp_max(max(x.shape[-1] - 1, 0)))
+    high = ordered.gather(-1, count // 2)
     return torch.where(count > 0, low / 2 + high / 2, math.nan).squeeze(-1)
 
 

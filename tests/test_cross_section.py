@@ -93,6 +93,32 @@ def test_invalid_places_may_hold_anything() -> None:
         assert vector(score, valid)[~valid].eq(0).all()
 
 
+@pytest.mark.parametrize("other", [-1e3, 0.0, 1e3, math.nan, math.inf])
+@pytest.mark.parametrize("scores", [[], [2.0], [-7.3] * 3, [0.1] * 4, [3.0, 5.0], [-3.0, -5.0, -5.0, -4.0]])
+def test_a_day_is_what_it_is_without_the_stocks_that_do_not_count(scores: list[float], other: float) -> None:
+    place = torch.tensor([6, 1, 4, 3])[: len(scores)]
+    valid = torch.zeros(8, dtype=torch.bool).scatter(0, place, True)
+
+    def padded(values: Tensor) -> Tensor:
+        return torch.full((8,), other).scatter(0, place, values)
+
+    score, few = torch.tensor(scores), torch.ones(len(scores), dtype=torch.bool)
+    target = torch.tensor([1.0, -1.0, 2.0, 0.5])[: len(scores)]
+    for statistic in (cs.pearson, cs.spearman, cs.decile_spread, cs.hit_rate, cs.scale):
+        for sides in ((score, target), (target, score)):
+            alone = statistic(*sides, few) if scores else torch.tensor(math.nan)
+            torch.testing.assert_close(statistic(*map(padded, sides), valid), alone, equal_nan=True)
+    ranked = (cs.average_ranks, cs.rank_uniform, cs.rank_normal, cs.spread_weights)
+    for vector in (cs.center, cs.zscore, cs.winsorise, *ranked):
+        alone = vector(score, few) if scores else score
+        whole = vector(padded(score), valid)
+        torch.testing.assert_close(whole[place], alone)
+        assert whole[~valid].eq(0).all()
+    if scores:
+        assert cs.is_constant(padded(score), valid) == (len(set(scores)) < 2)
+        torch.testing.assert_close(cs.median(padded(score), valid), score.quantile(0.5))
+
+
 def test_per_day_transforms_equal_scipy() -> None:
     score, _, valid = day(stocks=200)
     z, normal, cut = cs.zscore(score, valid), cs.rank_normal(score, valid), cs.winsorise(score, valid, 0.05)
@@ -152,6 +178,13 @@ def test_both_sides_of_the_spread_always_hold_one_unit(x: np.ndarray, share: flo
     assert weights.eq(0).all() if constant else weights.abs().sum() > 0
 
 
+def test_only_stocks_with_a_side_on_both_count_as_hits() -> None:
+    score, valid = torch.tensor([1.0, 2.0, 3.0]), torch.ones(3, dtype=torch.bool)
+    for target, rate in (([5.0, 5.0, 9.0], 1), ([9.0, 5.0, 5.0], 0), ([5.0, 9.0, 5.0], math.nan)):
+        hits = cs.hit_rate(score, torch.tensor(target), valid)
+        torch.testing.assert_close(hits, torch.tensor(float(rate)), equal_nan=True)
+
+
 def test_a_perfect_score_is_one_on_every_scale() -> None:
     target = day(stocks=51)[1].nan_to_num(0.7)
     valid = torch.ones_like(target, dtype=torch.bool)
@@ -161,6 +194,14 @@ def test_a_perfect_score_is_one_on_every_scale() -> None:
     assert cs.decile_spread(target, target, valid).gt(0).all()
     for statistic, worst in ((cs.pearson, -one), (cs.spearman, -one), (cs.hit_rate, 0 * one)):
         torch.testing.assert_close(statistic(-target, target, valid), worst)
+
+
+def test_no_correlation_leaves_its_bounds_by_rounding() -> None:
+    score = torch.randn(2000, 7, generator=torch.Generator().manual_seed(0))
+    valid = torch.ones_like(score, dtype=torch.bool)
+    same, reversed_ = cs.pearson(score, 3 * score, valid), cs.pearson(score, -3 * score, valid)
+    torch.testing.assert_close(same, torch.ones(2000))
+    assert same.max() == 1 and reversed_.min() == -1
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e-20, 1e20])
@@ -174,6 +215,26 @@ def test_a_constant_score_is_nan_and_never_a_number(value: float) -> None:
     assert cs.deviation(score, valid).eq(0).all() and cs.scale(score, target, valid).eq(0).all()
     assert cs.zscore(score, valid).eq(0).all() and cs.rank_normal(score, valid).eq(0).all()
     assert cs.rank_uniform(score, valid).eq(0).all()
+
+
+@pytest.mark.parametrize("value", [0.1, -7.3, 1e-20, -1e20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_range_of_four_roundings_is_constant_and_one_of_eight_is_an_order(
+    value: float, dtype: torch.dtype
+) -> None:
+    steps = torch.tensor([0, 3, 1, 2, 3, 0, 1, 2], dtype=dtype)
+    valid, target = torch.ones(8, dtype=torch.bool), torch.arange(8, dtype=dtype)
+    for stretch, constant in ((1, True), (8 / 3, False)):
+        score = value * (1 + stretch * torch.finfo(dtype).eps * steps)
+        assert cs.is_constant(score, valid) == constant
+        for statistic in (cs.pearson, cs.spearman, cs.decile_spread, cs.hit_rate):
+            assert statistic(score, target, valid).isnan() == constant
+        for statistic in (cs.pearson, cs.spearman, cs.scale):
+            assert statistic(target, score, valid).isnan() == constant
+        for vector in (cs.zscore, cs.spread_weights):
+            assert vector(score, valid).eq(0).all() == constant
+    for endless in (math.inf, -math.inf):
+        assert cs.is_constant(torch.full((8,), endless, dtype=dtype), valid)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -217,11 +278,13 @@ def test_gradients_equal_finite_differences(function: Callable[[Tensor, Tensor],
 
 
 def test_degenerate_days_carry_no_gradient_and_no_nan() -> None:
-    score = torch.stack([torch.ones(6), torch.randn(6), torch.randn(6)]).requires_grad_()
-    target = torch.stack([torch.randn(6), torch.ones(6), torch.randn(6)])
-    valid = torch.tensor([[True] * 6, [True] * 6, [True] + [False] * 5])
-    total = cs.pearson(score, target, valid).nan_to_num(0).sum() + cs.zscore(score[:1], valid[:1]).sum()
-    total = total + cs.deviation(score[:1], valid[:1]).sum()
+    score = torch.stack([torch.ones(6), torch.randn(6), torch.randn(6), torch.randn(6)]).requires_grad_()
+    target = torch.stack([torch.randn(6), torch.ones(6), torch.randn(6), torch.randn(6)])
+    valid = torch.tensor([[True] * 6, [True] * 6, [True] + [False] * 5, [False] * 6])
+    flat = torch.tensor([0, 2, 3])
+    total = cs.pearson(score, target, valid).nan_to_num(0).sum() + cs.center(score[2:], valid[2:]).sum()
+    total = total + cs.deviation(score[flat], valid[flat]).nan_to_num(0).sum()
+    total = total + cs.zscore(score[flat], valid[flat]).sum()
     (gradient,) = torch.autograd.grad(total, score)
     assert gradient.eq(0).all()
 
