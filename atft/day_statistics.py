@@ -95,6 +95,6 @@ def measure_days(
         # Elsewhere an epoch has the network's scores and the predictions NaN: a statistic is the same for both.
         score, target = known_values(score, valid), known_values(target, valid)
         rankable = ~is_constant(target, valid)
-        lost = rankable & (is_constant(score, valid) | (valid & score.isnan()).any(-1))
+        lost = rankable & (is_constant(score, valid) | score.isnan().any(-1))
         values = {name: statistic(score, target, valid) for name, statistic in statistics.items()}
     return MeasuredDays({n: torch.where(rankable, v, torch.nan) for n, v in values.items()}, rankable, lost)

@@ -57,14 +57,16 @@ def test_a_run_s_figures_are_nan_from_the_first_day_lost_beyond_a_twentieth() ->
 
 
 def test_a_day_is_lost_when_its_scores_have_no_order_and_it_could_be_ranked() -> None:
-    target = torch.tensor([[1.0, 2, 3], [1, 2, 3], [1, 2, 3], [1, 1, 1], [1, 2, 3]])
-    score = torch.tensor([[1.0, 2, 3], [1, 1, 1], [1, math.nan, 3], [1, 2, 3], [1, math.nan, 3]])
-    valid = torch.ones(5, 3, dtype=torch.bool)
-    valid[4, 1] = False
+    target = torch.tensor([[1.0, 2, 3], [1, 2, 3], [1, 2, 3], [1, 1, 1], [1, 2, 3], [1, 1, 1], [1, 2, 3]])
+    score = torch.tensor(
+        [[1.0, 2, 3], [1, 1, 1], [1, math.nan, 3], [1, 2, 3], [1, math.nan, 3], *[[1, 1, 1]] * 2]
+    )
+    valid = torch.ones(7, 3, dtype=torch.bool)
+    valid[4, 1], valid[6] = False, False
     days = measure_days(score, target, valid, {"first": lambda s, t, v: s[:, 0]})
-    assert days.rankable.tolist() == [True, True, True, False, True]
-    assert days.lost.tolist() == [False, True, True, False, False]
-    assert days.statistics["first"].isnan().tolist() == [False, False, False, True, False]
+    assert days.rankable.tolist() == [True, True, True, False, True, False, False]
+    assert days.lost.tolist() == [False, True, True, False, False, False, False]
+    assert days.statistics["first"].isnan().tolist() == [False, False, False, True, False, True, True]
 
 
 def test_scores_and_returns_of_stocks_that_are_not_valid_change_no_statistic() -> None:
