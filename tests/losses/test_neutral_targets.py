@@ -40,6 +40,7 @@ def test_without_names_the_returns_stay_the_same_tensor() -> None:
 def test_a_sector_s_mean_is_subtracted_and_a_small_sector_has_that_of_the_day() -> None:
     target, valid, sector, exposure = day(stocks=80)
     sector[0, :4] = 9  # four stocks only, in a sector of their own
+    sector[1, :5], valid[1, :, :5] = 9, True  # five are enough
     left = neutral(["sector"])(target, valid, sector, exposure)
     for i, h in np.ndindex(target.shape[:2]):
         values, known, groups = target[i, h].numpy(), valid[i, h].numpy(), sector[i].numpy()
@@ -80,6 +81,17 @@ def test_only_the_valid_stocks_of_the_same_day_and_horizon_count() -> None:
     order = torch.randperm(target.shape[-1], generator=torch.Generator().manual_seed(1))
     moved = module(target[..., order], valid[..., order], sector[:, order], exposure[:, order])
     torch.testing.assert_close(moved, left[..., order], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_a_day_s_returns_is_that_of_its_residuals(unit: float) -> None:
+    target, valid, sector, exposure = day()
+    units = torch.tensor([[unit, 1.0], [1.0, unit], [1.0, 1.0]]).double()[..., None]
+    module = neutral(["sector", *NAMES])
+    left = module(target, valid, sector, exposure)
+    torch.testing.assert_close(
+        module(units * target, valid, sector, exposure) / units, left, rtol=1e-6, atol=0
+    )
 
 
 def test_days_that_have_nothing_to_explain_are_numbers() -> None:
@@ -125,3 +137,4 @@ def test_names_that_cannot_be_used_are_errors_of_one_line() -> None:
         NeutralTargets(["exposure_bta"]).set_columns(NAMES)
     with pytest.raises(RuntimeError, match="call set_columns before the first step"):
         NeutralTargets(["exposure_beta"])(*day())
+    assert NeutralTargets(["sector"])(*day()).isfinite().all(), "the sector needs no column"
