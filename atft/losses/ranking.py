@@ -36,7 +36,7 @@ def ranknet(score: PerStock, target: PerStock, valid: StockMask, pairs: int = 32
     """
     order = torch.where(valid, target, -torch.inf).argsort(-1, descending=True)
     better = torch.where(valid, score, 0).gather(-1, order).unsqueeze(-2)
-    above = torch.where(valid, target, 0).gather(-1, order).unsqueeze(-2)
+    above = target.gather(-1, order).unsqueeze(-2)
     partner, paired = _partners(valid, pairs)
     shape = partner.shape
     paired = paired & (above > above.expand(shape).gather(-1, partner))

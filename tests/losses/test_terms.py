@@ -19,6 +19,7 @@ from atft.batch import DayBatch, Forecast
 from atft.cross_section import spearman
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
+from atft.losses.term_check import noise_inputs
 from atft.losses.terms import BOUNDS, READABLE, TERMS, find_term, options_of
 from own_package import forget_package, write_package
 
@@ -93,6 +94,29 @@ def test_invalid_stocks_change_neither_value_nor_gradient(
         results.append((loss.detach(), gradient))
     for loss, gradient in results[1:]:
         assert torch.equal(loss, results[0][0]) and torch.equal(gradient, results[0][1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_invalid_stocks_hold_in_any_tensor_changes_nothing(name: str) -> None:
+    inputs, row = noise_inputs(len(HORIZONS), LEVELS), TERMS[name]
+    options = {n: 10.0 if n == "floor" else value for n, value in row.arguments.items()}
+    counted = {
+        "score": "valid",
+        "target": "valid",
+        "realised": "valid",
+        "quantiles": "valid",
+        "exposure": "valid",
+    }
+    counted["previous"] = "previous_valid"
+    values = []
+    for fill in (0.0, -1e9, 1e9, torch.nan):
+        filled = dict(inputs)
+        for read, by in counted.items():
+            flags = inputs[by].unsqueeze(2) if inputs[read].ndim == 4 else inputs[by]
+            filled[read] = torch.where(flags, inputs[read], fill)
+        filled["sector"] = torch.where(inputs["valid"], inputs["sector"], 3 if fill == 1e9 else 0)
+        values.append(row.function(*(filled[read] for read in row.reads), **options))
+    assert all(torch.equal(value, values[0]) for value in values) and values[0].ne(0).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
