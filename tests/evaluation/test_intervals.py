@@ -121,6 +121,22 @@ def test_days_without_a_value_are_left_out() -> None:
     assert with_holes.low == pytest.approx(intervals({"x": days}, 0, block=2.0)["x"].low, abs=0.1)
 
 
+def test_a_day_that_a_series_lacks_counts_in_none_of_its_draws() -> None:
+    days = 0.2 + autoregressive(100, 0.2)[:, 0]
+    holes = days.copy()
+    holes[[3, 50, 51, *range(80, 95)]] = np.nan
+    table = {"holes": holes, "constant": np.full(100, 0.3), "all": days}
+    draws = draw_days(100, 2.0, draws=60, seed=5)
+    blocks = np.isfinite(holes).sum() / 2
+    wider = t.ppf(0.975, blocks - 1) / norm.ppf(0.975) / np.sqrt(1 - 1 / blocks)
+    for intervals_of, figure in ((intervals, np.mean), (ratio_intervals, mean_over_std)):
+        found = intervals_of(table, 0, draws=60, seed=5, block=2.0)["holes"]
+        drawn = [np.repeat(holes, draw.astype(int)) for draw in draws]
+        ends = np.quantile([figure(x[np.isfinite(x)]) for x in drawn], [0.025, 0.975])
+        expected = found.value + wider * (ends - found.value)
+        np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-9)
+
+
 def test_few_days_and_constant_days_have_no_interval_and_never_fail() -> None:
     few = intervals({"x": np.arange(9.0)}, 0)["x"]
     assert few.value == 4 and np.isnan(few[1:]).all()
