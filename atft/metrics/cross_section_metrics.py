@@ -57,7 +57,6 @@ class CrossSectionMetrics(Metric):
     ) -> None:
         super().__init__()
         self.horizons = tuple(horizons)
-        self.transform = transform
         self.metrics = metrics
         self.statistics: dict[str, Statistic] = {
             **day_statistics(metrics),
