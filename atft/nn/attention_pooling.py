@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atft.full_precision import full_precision
+from atft.nn.cache_parts import cache_parts
 
 PART_NUMBERS = 1 << 19
 """Numbers of the states that a thread of a CPU reads at a time, 2 MB: they are read once from memory."""
@@ -61,11 +62,8 @@ class _Pool(torch.autograd.Function):
         by_pooled, by_weight = gradients
         of_query, of_states = torch.empty_like(query), torch.empty_like(states)
         of_bias = weight.new_zeros(weight.shape[1:])
-        size = rows = len(query)
         # A part's states stay in a processor's cache for all three products.
-        if states.device.type == "cpu":
-            size = max(1, PART_NUMBERS * torch.get_num_threads() // states[:, 0].numel())
-        for part in (slice(i, i + size) for i in range(0, rows, size)):
+        for part in cache_parts(len(query), states[:, 0].numel(), PART_NUMBERS, states.device):
             by_row = states[:, part].transpose(0, 1)
             share, by_answer = weight[part], by_pooled[part]
             by_share = by_weight[part] + (by_row @ by_answer.transpose(1, 2)).transpose(1, 2)

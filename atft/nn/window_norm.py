@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from atft.errors import InputError, nearest
 from atft.full_precision import full_precision, product_dtype
+from atft.nn.cache_parts import cache_parts
 from atft.nn.embedded_windows import EmbeddedWindows
 from atft.nn.normalisers import (
     SLICES,
@@ -100,12 +101,9 @@ def normalise_windows(
             parts = [normalise(scaled[d : d + lookback], observed[d : d + lookback]) for d in range(days)]
             residual = as_patches(torch.stack([p.residual for p in parts], dim=1), patch_days)
             return residual, torch.stack([p.summary for p in parts])
-        stripe_stocks = stocks
-        if scaled.device.type == "cpu":
-            stripe_stocks = max(1, STRIPE_NUMBERS * torch.get_num_threads() // scaled[:lookback, 0].numel())
         shape = (patch_count(lookback, patch_days), days, stocks, patch_days, scaled.shape[2])
         residual, summaries = scaled.new_empty(shape, dtype=read_as), []
-        for stripe in (slice(i, i + stripe_stocks) for i in range(0, stocks, stripe_stocks)):
+        for stripe in cache_parts(stocks, scaled[:lookback, 0].numel(), STRIPE_NUMBERS, scaled.device):
             of_days = []
             # The windows of neighbouring days share all but one row, which stays in the cache.
             for day in range(days):

@@ -25,6 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atft.full_precision import full_precision, product_dtype
+from atft.nn.cache_parts import cache_parts
 from atft.nn.embedded_windows import EmbeddedWindows
 
 PART_NUMBERS = 1 << 18
@@ -205,8 +206,4 @@ def _read(rows: Tensor, steps: slice, step: int, ahead: int) -> Tensor:
 
 
 def _parts(patches: Tensor) -> list[slice]:
-    """Parts of the patches, which a processor's cache keeps; all of them on a GPU."""
-    size = len(patches)
-    if patches.device.type == "cpu":
-        size = max(1, PART_NUMBERS * torch.get_num_threads() // max(1, patches[0].numel()))
-    return [slice(start, min(start + size, len(patches))) for start in range(0, len(patches), max(1, size))]
+    return cache_parts(len(patches), patches[0].numel(), PART_NUMBERS, patches.device)
