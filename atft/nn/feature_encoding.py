@@ -26,7 +26,7 @@ from atft.full_precision import product_dtype
 from atft.network import Scaling
 from atft.nn.bins import bin_lines, encode, equal_edges, quantile_edges
 from atft.nn.dropout import drop
-from atft.nn.robust_input import MAX_SCALED
+from atft.nn.robust_input import MAX_SCALED, ScaledModule
 from atft.nn.sizes import check_positive, check_shares, check_sizes
 
 Encoding = Literal["piecewise_linear", "periodic", "none"]
@@ -38,10 +38,8 @@ MAX_STRIPE_NUMBERS = 1 << 27
 """Encoded numbers that are in memory at a time on other devices."""
 
 
-class FeatureEncoding(nn.Module):
+class FeatureEncoding(ScaledModule):
     """Encode scaled features, each as ``size`` numbers that are 0 at 0, its median.
-
-    A network that has one of these gets its edges by `RankingNetwork.set_scaling`.
 
     Args:
         features: number of features.

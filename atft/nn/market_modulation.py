@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from atft.network import Scaling
 from atft.nn.bins import bin_lines, encode, equal_edges, quantile_edges
 from atft.nn.dropout import Dropout
-from atft.nn.robust_input import RobustInput
+from atft.nn.robust_input import RobustInput, ScaledModule
 from atft.nn.sizes import check_sizes
 
 MAX_REGIME = 2.0
@@ -39,11 +39,10 @@ def check_modulation(bins: int, units: int) -> None:
     check_sizes(0, 4096, modulation_units=units)
 
 
-class MarketModulation(nn.Module):
+class MarketModulation(ScaledModule):
     """Scale and shift each hidden unit by the day's market: ``state * (1 + tanh(A m)) + tanh(B m)``.
 
     ``m`` are the regime columns, scaled robustly and 0 where unknown. A new one leaves the state as it is.
-    `RankingNetwork.set_scaling` sets that of a network's own.
 
     Args:
         regimes: number of market-wide columns.

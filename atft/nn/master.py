@@ -31,11 +31,11 @@ from atft.nn.embedded_windows import windows
 from atft.nn.feature_encoding import Encoding, FeatureEncoding
 from atft.nn.heads import Heads
 from atft.nn.ranking_network import RankingNetwork
-from atft.nn.robust_input import RobustInput
+from atft.nn.robust_input import RobustInput, ScaledModule
 from atft.nn.sizes import check_positive, check_shares, check_sizes, head_count
 
 
-class MarketGate(nn.Module):
+class MarketGate(ScaledModule):
     """Weigh the features by the state of the market, mean 1: ``F * softmax((W m + b) / temperature)``.
 
     ``m`` are the day's regime columns, scaled robustly and 0 where unknown.
@@ -48,6 +48,10 @@ class MarketGate(nn.Module):
         # All features alike at first: what the market says of them is learned, not drawn.
         self.weight = nn.Parameter(torch.zeros(features, regimes))
         self.bias = nn.Parameter(torch.zeros(features))
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        """Set the training days' median and IQR of the regime columns."""
+        self.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
 
     def forward(self, regime: Float[Tensor, "days regimes"]) -> Float[Tensor, "days features"]:
         logits = nn.functional.linear(self.scaling.rows(regime), self.weight, self.bias) / self.temperature
@@ -151,12 +155,6 @@ class MASTER(RankingNetwork):
         self.inter_stock = AttentionLayer(hidden_size, dropout)
         self.summary = WindowSummary(hidden_size)
         self.heads = Heads(hidden_size, len(self.horizons), len(self.quantiles), dropout)
-
-    def set_scaling(self, scaling: Scaling) -> None:
-        """Set the training days' median and IQR of the features, and of the regime columns for the gate."""
-        super().set_scaling(scaling)
-        if self.gate is not None:
-            self.gate.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
 
     def forward(self, batch: DayBatch) -> Forecast:
         """Score every stock-day of a block; outside the universe a score is finite and means nothing."""

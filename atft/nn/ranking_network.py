@@ -6,9 +6,7 @@ from torch import nn
 
 from atft.errors import InputError, nearest
 from atft.network import NetworkInputs, Scaling
-from atft.nn.feature_encoding import FeatureEncoding
-from atft.nn.market_modulation import MarketModulation
-from atft.nn.robust_input import RobustInput
+from atft.nn.robust_input import RobustInput, ScaledModule
 from atft.nn.sizes import check_horizons, check_levels
 
 
@@ -38,12 +36,11 @@ class RankingNetwork(nn.Module):
     def set_scaling(self, scaling: Scaling) -> None:
         """Set the training days' median and IQR per feature, and the edges of the bins that encode them.
 
-        See :meth:`RobustInput.set_scaling`. Networks that have one also set that of their `FeatureEncoding` and
-        `MarketModulation`.
+        See :meth:`RobustInput.set_scaling`. Each `ScaledModule` of the network gets them too.
         """
         self.scaling.set_scaling(scaling.median, scaling.iqr)
         for module in self.modules():
-            if isinstance(module, FeatureEncoding | MarketModulation):
+            if isinstance(module, ScaledModule):
                 module.set_scaling(scaling)
 
     def set_parts(self, **on: bool) -> None:

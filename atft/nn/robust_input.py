@@ -9,9 +9,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atft.errors import InputError
+from atft.network import Scaling
 
 MAX_SCALED = 5.0
 """Scaled values are clipped here: five interquartile ranges, 6.7 standard deviations of a normal feature."""
+
+
+class ScaledModule(nn.Module):
+    """A part of a network that has statistics of the training days; `RankingNetwork.set_scaling` gives it them."""
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        """Keep what the part needs of the training days as buffers."""
+        raise NotImplementedError
 
 
 class RobustInput(nn.Module):

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from atft.data.cache import DayCache
+from atft.data.day_features import day_features
 
 SELF = ("digest", "source", "files")
 """What a manifest says of the files themselves, not of their content."""
@@ -43,8 +44,7 @@ def cells(path: Path) -> pl.DataFrame:
     for index, date in enumerate(manifest.dates):
         day = cache.day(index)
         stocks = day.stock
-        features = np.empty((len(stocks), len(manifest.features)), np.float32)
-        cache.read_features(index, stocks, features)
+        features = day_features(cache, index, stocks)
         columns: dict[str, object] = {
             "date": [date] * len(stocks),
             "code": [cache.codes[s] for s in stocks],

@@ -7,6 +7,7 @@ from torch import nn
 from atft.errors import InputError
 from atft.network import Scaling
 from atft.nn.ranking_network import RankingNetwork
+from atft.nn.robust_input import ScaledModule
 from networks import inputs_of, small_atft
 
 
@@ -45,6 +46,17 @@ def test_the_scaling_is_in_a_checkpoint() -> None:
     network, none = two_modules(), torch.zeros(0)
     network.set_scaling(Scaling(torch.arange(5.0), torch.ones(5), none, none))
     assert torch.equal(network.state_dict()["scaling.median"], torch.arange(5.0))
+
+
+def test_a_module_at_any_depth_that_is_scaled_gets_the_statistics_of_the_training_days() -> None:
+    class Market(ScaledModule):
+        def set_scaling(self, scaling: Scaling) -> None:
+            self.median = scaling.regime_median
+
+    network = two_modules()
+    network.second = nn.Sequential(nn.Linear(2, 2), Market())
+    network.set_scaling(Scaling(torch.arange(5.0), torch.ones(5), torch.tensor([3.0]), torch.ones(1)))
+    assert network.second[1].median.tolist() == [3.0]
 
 
 def test_levels_out_of_order_are_an_error() -> None:
