@@ -12,7 +12,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from atft.errors import InputError, counted, nearest
+from atft.errors import InputError, closest, counted, nearest
 from atft.option_types import check_option_types
 from atft.yaml_text import read_date
 
@@ -116,8 +116,8 @@ class PanelColumns:
 
 
 def match(patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Names that match any of the globs, in the order of ``names``, each once."""
-    return tuple(n for n in names if any(fnmatchcase(n, p) for p in patterns))
+    """Names that match any of the globs, or are one, in the order of ``names``, each once."""
+    return tuple(n for n in names if n in patterns or any(fnmatchcase(n, p) for p in patterns))
 
 
 def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -131,6 +131,21 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
             f"{counted(len(names), 'column')}{meant}"
         )
     return features
+
+
+def check_excluded(schema: PanelSchema, names: Sequence[str], where: str) -> None:
+    """Check that no name in ``exclude`` is a misspelt column: that column would be read as a feature.
+
+    A panel may lack an excluded column. So only a name that is like one of the features raises, and no glob does.
+    """
+    features = feature_names(schema, names, where)
+    for name in schema.exclude:
+        meant = None if match([name], names) or any(c in name for c in "*?[") else closest(name, features)
+        if meant is not None:
+            raise InputError(
+                f"{where}: data.panel.schema.exclude names {name!r}, which is no column; did you mean {meant!r}? "
+                f"Correct the name or remove it"
+            )
 
 
 def resolve_columns(
@@ -205,6 +220,10 @@ def resolve_columns(
         first_era=None if schema.first_era is None else read_date("first_era", schema.first_era),
         target_unit=schema.target_unit,
     )
+    # What only repeats a name of `exclude` may be gone from a panel.
+    for pattern in schema.features:
+        if not match([pattern], [*names, *schema.exclude]):
+            need(pattern, "features")
     by_day = (schema.targets, schema.delayed_targets, schema.oracle, schema.label_end)
     patterns = [*columns.targets, *(p.replace("{h}", "*") for p in by_day if p)]
     _check_roles(columns, match(patterns, names), where)

@@ -8,6 +8,7 @@ import pytest
 from atft.errors import InputError
 from atft.panel import (
     PanelSchema,
+    check_excluded,
     day_index,
     match,
     resolve_columns,
@@ -69,6 +70,11 @@ def test_horizons_are_distinct_trading_days(horizons: list[int]) -> None:
             PanelSchema(features=["feature_*"]),
             r"no column matches the features \['feature_\*'\]; it has 16 columns; known: ",
         ),
+        (
+            PanelSchema(features=["x_0", "x_11"]),
+            r"p: no column 'x_11' for the role features; did you mean 'x_1'\?",
+        ),
+        (PanelSchema(features=["x_*", "feat_*"]), r"p: no column 'feat_\*' for the role features; known: "),
         (PanelSchema(targets="targets_{h}d"), r"no column 'targets_1d' for the role targets of horizon 1"),
         (
             PanelSchema(targets="target_1d"),
@@ -89,6 +95,21 @@ def test_a_schema_that_does_not_fit_raises_in_one_line(schema: PanelSchema, mess
     with pytest.raises(InputError, match=message) as error:
         resolve_columns(schema, NAMES, [1, 5], "p")
     assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_name_in_exclude_is_an_error_where_it_is_like_a_feature() -> None:
+    with pytest.raises(
+        InputError, match=r"^p: data\.panel\.schema\.exclude names 'x_bda', which is no column; did you mean"
+    ):
+        check_excluded(PanelSchema(exclude=["x_bda"]), NAMES, "p")
+    # A panel may lack what the config excludes.
+    for exclude in (["x_bad"], ["leak_of_tomorrow"], ["x_bd*"], ["regime_*", "x_[b]d"], []):
+        check_excluded(PanelSchema(exclude=exclude), NAMES, "p")
+
+
+def test_a_feature_that_is_excluded_by_its_name_may_be_gone_from_a_panel() -> None:
+    schema = PanelSchema(features=["x_*", "leak"], exclude=["leak"])
+    assert resolve_columns(schema, [*NAMES, "leak"], [1], "p") == resolve_columns(schema, NAMES, [1], "p")
 
 
 def test_the_target_of_a_single_horizon_may_have_a_plain_name_or_a_glob() -> None:
@@ -115,6 +136,10 @@ def test_the_lag_lengthens_the_labels() -> None:
 def test_what_is_known_that_day_may_also_be_a_feature() -> None:
     columns = resolve_columns(PanelSchema(features=["x_*", "regime_*", "exposure_*"]), NAMES, [1], "p")
     assert "regime_trend" in columns.features and columns.regime == ("regime_trend",)
+
+
+def test_a_column_with_brackets_is_named_as_it_is_written() -> None:
+    assert match(["mom[5]"], ["mom[5]", "mom5", "mom"]) == ("mom[5]", "mom5")
 
 
 def test_globs_keep_the_files_order_and_each_name_once() -> None:

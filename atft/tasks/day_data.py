@@ -31,7 +31,7 @@ from atft.network import Scaling
 from atft.option_types import check_arguments
 from atft.panel import PanelSchema, feature_names, match
 from atft.tasks.loader_parts import block_sampler, panel_memory
-from atft.tasks.panel_source import PanelOptions, column_names, panel_path
+from atft.tasks.panel_source import PanelOptions, check_excludes, column_names, panel_path
 
 
 class DayData(pl.LightningDataModule):
@@ -140,6 +140,7 @@ class DayData(pl.LightningDataModule):
         Raises:
             InputError: panel, cache or split cannot be used, or the training days cannot train.
         """
+        check_excludes(self.panel)
         check_training_days(self.open_cache(), self.split, self._purged.labels)
         self.scaling()
 
@@ -204,8 +205,9 @@ class DayData(pl.LightningDataModule):
         Args:
             period: train, val, test or predict.
         """
-        none = np.empty(0, dtype=np.int64)
-        days, short = self._to_predict() if period == "predict" else (getattr(self.split, period), none)
+        days, short = (
+            self._to_predict() if period == "predict" else (getattr(self.split, period), np.arange(0))
+        )
         cache = self.open_cache()
         return [*cache.manifest.calendar, *history_lines(cache, days, short, self.loader_options.lookback)]
 

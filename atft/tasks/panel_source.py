@@ -13,7 +13,7 @@ from atft.frames import write_frame
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
 from atft.option_types import check_option_types
-from atft.panel import PanelSchema, feature_names
+from atft.panel import PanelSchema, check_excluded, feature_names
 from atft.panel_files import footer_names
 
 if TYPE_CHECKING:
@@ -82,6 +82,12 @@ def panel_features(panel: PanelOptions) -> list[str]:
         InputError: neither or both sources are given, nothing is at the path, or no column is a feature.
     """
     return list(feature_names(panel.schema, column_names(panel), panel.path or "simulated market"))
+
+
+def check_excludes(panel: PanelOptions) -> None:
+    """Check the names that a panel's schema excludes; those of a cache without its panel are not known."""
+    if panel.path is not None or panel.simulate is not None:
+        check_excluded(panel.schema, column_names(panel), panel.path or "simulated market")
 
 
 def panel_path(panel: PanelOptions, folder: str) -> str:

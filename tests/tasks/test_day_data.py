@@ -160,6 +160,18 @@ def test_a_cache_is_opened_by_its_folder_without_its_panel(make_data: Callable[.
     assert opened.predict_days().tolist() == [78, 79]
 
 
+def test_a_misspelt_exclude_stops_a_training_and_nothing_else(make_data: Callable[..., DayData]) -> None:
+    misspelt = make_data()
+    schema = PanelSchema(exclude=["x_O"])
+    misspelt = make_data(panel=PanelOptions(path=misspelt.panel.path, schema=schema))
+    assert len(misspelt.features) == 6 and len(misspelt.predict_days())
+    with pytest.raises(InputError, match=r"exclude names 'x_O', which is no column; did you mean 'x_\d'"):
+        misspelt.prepare_training()
+    # A cache does not say which columns its panel had beside it.
+    opened = DayData.from_cache(misspelt.open_cache().path, SPLIT, misspelt.loader_options)
+    opened.prepare_training()
+
+
 def test_a_folder_without_a_cache_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"manifest\.json"):
         DayData.from_cache(tmp_path, SPLIT, LoaderOptions())
